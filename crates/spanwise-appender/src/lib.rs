@@ -1,4 +1,4 @@
-//! Rolling log files, and a background writer that counts every line.
+//! Rolling log files, and a background writer that counts every line it loses.
 //!
 //! ```
 //! use std::time::Duration;

@@ -7,6 +7,8 @@ mod callsite;
 pub mod consistent_sampling;
 mod entered_spans;
 pub(crate) mod error_chain;
+pub(crate) mod error_name;
+pub(crate) mod error_query;
 pub mod errors;
 pub mod forks;
 mod layer_id;
@@ -43,12 +45,12 @@ pub use self::{
     span_table::SpanTable,
 };
 pub use crate::{
-    context_layer::MAX_CONTEXT_VALUE_LEN,
-    context_set::{has_set_custom_key, pins_context, recorded_callsite},
+    context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
     levels::parse_level,
     redact::KeyVerdicts,
     self_report::SinkCounters,
     setting_value::Grammar,
+    span_context::MAX_CONTEXT_VALUE_LEN,
     visibility::{Visibility, VisibilityCache},
 };

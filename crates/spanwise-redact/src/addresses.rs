@@ -1,34 +1,35 @@
-//! Addresses of people and of machines.
+//! E-mail and IP addresses.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{ends_escape, is_boundary, out_of_escape, rfind, run_end, run_start},
-    work,
+    scan_cost,
 };
 
-/// An e-mail address around the `@` at `at`.
+/// Returns the e-mail address around the `@` at `at`.
 ///
-/// Letters and digits may be of any script. Of the punctuation that RFC 5322 allows before the
-/// `@`, `!#$'*^~` count between letters; `/ = ? & { | }` and the backtick separate words of a log.
+/// Letters and digits may be of any script. RFC 5322 allows more punctuation before the `@`:
+/// `!#$'*^~` count between letters; `/ = ? & { | }` and the backtick separate words in a log.
 pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = start_of_local_part(text, at);
     let local = &text[start..at];
-    // `git@github.com:owner/repo` is nobody's, and `https://user@host` is a user of a host.
+    // `git@github.com:owner/repo` is a repository, and `https://user@host` names a user of a host.
     if local.is_empty() || local == b"git" || text[..start].ends_with(b"://") {
         return None;
     }
     let domain = at + 1;
     let longest = &text[domain..text.len().min(domain + 254)];
     let end = domain + run_end(longest, 0, is_domain);
-    // A domain may have letters of any script, and those of a text without spaces may follow it.
+    // A domain may have letters of any script. In a text without spaces, such letters may also
+    // follow the domain.
     let ascii = || domain + run_end(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
     let end = end_of_domain(text, domain, end).or_else(|| end_of_domain(text, domain, ascii()))?;
     Some((start, end))
 }
 
-/// Returns where the domain ends that `text` has between two places, if it is that of an address.
+/// Returns where the domain in `text[domain..end]` ends, if it can be the domain of an address.
 fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
     let mut end = end;
     // A full stop ends a sentence, not a domain.
@@ -39,7 +40,7 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
     end = domain + name.len();
     let top = &name[rfind(name.as_bytes(), b'.')? + 1..];
     let labels = || name.as_bytes().split(|byte| *byte == b'.');
-    // What follows a domain in a text without spaces may be letters of another script.
+    // In a text without spaces, letters of another script may follow the domain.
     let ascii = top.find(|c: char| !c.is_ascii()).unwrap_or(top.len());
     if ascii >= 2 && ascii < top.len() && top.is_char_boundary(ascii) {
         end -= top.len() - ascii;
@@ -80,7 +81,7 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
     if text[start..at].is_ascii() {
         return start;
     }
-    // Only letters and digits of other scripts: a quotation mark or a dash is none.
+    // Keep letters and digits of other scripts only, not quotation marks or dashes.
     let mut from = at;
     while from > start {
         let (c, length) = char_before(text, from);
@@ -92,7 +93,7 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
     from.max(start)
 }
 
-/// The part of a domain before the first character that no name has.
+/// Returns the part of a domain before the first character that a name cannot have.
 fn letters_only(domain: &[u8]) -> &str {
     let valid = match std::str::from_utf8(domain) {
         Ok(domain) if domain.is_ascii() => return domain,
@@ -107,7 +108,7 @@ fn is_domain(byte: u8) -> bool {
     ByteClass::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
 }
 
-/// The character that ends at `at`, and its length.
+/// Returns the character that ends at `at`, and its length.
 fn char_before(text: &[u8], at: usize) -> (char, usize) {
     for length in 1..=at.min(4) {
         if let Ok(text) = std::str::from_utf8(&text[at - length..at])
@@ -119,13 +120,13 @@ fn char_before(text: &[u8], at: usize) -> (char, usize) {
     (char::REPLACEMENT_CHARACTER, 1)
 }
 
-/// Ends of file names and of units of systemd: `logo@2x.png`, `getty@tty1.service`.
+/// Endings of file names and of systemd units: `logo@2x.png`, `getty@tty1.service`.
 const FILES: [&str; 16] = [
     "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "json", "html", "service", "socket",
     "timer", "target", "slice", "scope",
 ];
 
-/// A public address of four numbers: `start` is at a digit with none before it.
+/// Returns the end of a public IPv4 address. `start` is at a digit with no digit before it.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')
@@ -164,7 +165,7 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     (!is_shown).then_some(end)
 }
 
-/// Returns whether the address tells of no person: private, link-local, loopback and the like.
+/// Returns whether the address identifies no person: private, link-local, loopback and the like.
 pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
     address.is_private()
         || address.is_loopback()
@@ -174,7 +175,7 @@ pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
         || address.octets()[0] == 0
 }
 
-/// [`is_nobodys`] of an address of version 6, or of the address of version 4 in it.
+/// [`is_special_use_v4`] for an IPv6 address, or for the IPv4 address in it.
 pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
     address.is_loopback()
         || address.is_unspecified()
@@ -184,12 +185,12 @@ pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
         || address.to_ipv4_mapped().is_some_and(is_special_use_v4)
 }
 
-/// Returns whether the words before four numbers say that they are a version or an identifier:
+/// Returns whether the words before four numbers mark them as a version or an identifier:
 /// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
 fn has_version_label(text: &[u8], start: usize) -> bool {
     let from = start.saturating_sub(32);
     let before = &text[from..start];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let line = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
     let before = &before[line.map_or(0, |at| at + 1)..];
     let gap = |byte: &u8| b" \t:='\"([".contains(byte);
@@ -224,9 +225,9 @@ fn has_version_label(text: &[u8], start: usize) -> bool {
     })
 }
 
-/// True if what follows the address that ends at `at` makes it the name of a network that many
-/// share: `203.0.113.0/24`. One of more bits than `longest`, or with an address in it, is as good
-/// as the address.
+/// Returns whether a prefix length follows the address that ends at `at`, so that it names a
+/// network of many hosts: `203.0.113.0/24`. A network with more bits than `longest`, or one whose
+/// name contains a host address, identifies a host.
 fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
         return false;
@@ -247,28 +248,28 @@ fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> b
     !goes_on && (1..=longest).contains(&bits) && host_is_zero
 }
 
-/// True if the word before the slash at `at` has one before it, too: `/geoip/203.0.113.7` is no
-/// version, as `nginx/1.25.3.1` is.
+/// Returns whether the word before the slash at `at` follows a slash too. In `/geoip/203.0.113.7`
+/// the address is one; `nginx/1.25.3.1` has a version.
 fn is_in_path(text: &[u8], at: usize) -> bool {
     let start = ByteClass::KEY.run_start(text, at, 64);
     start > 0 && text[start - 1] == b'/'
 }
 
-/// A public address of groups of hex digits among the characters from `start` to `end`, the longest
-/// run of such characters.
+/// Returns the public IPv6 address in `text[start..end]`, the longest run of hex digits, colons and
+/// dots.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
-    // The digits of `\u003c` are among them.
+    // Exclude the hex digits of an escape such as `\u003c`.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);
     if to < text.len() && ByteClass::WORD.has(text[to]) {
         return None;
     }
-    // `addr:fe80::1` has a key before it, which ends in a hex digit or not.
+    // Skip a key before the address, as in `addr:fe80::1`. It may end in a hex digit.
     if from > 0 && ByteClass::WORD.has(text[from - 1]) && !ends_escape(text, from) {
         from += text[from..to].iter().position(|byte| *byte == b':')? + 1;
     } else if text[from..to].first() == Some(&b':') && text.get(from + 1) != Some(&b':') {
         from += 1;
     }
-    work::step(end - start);
+    scan_cost::add(end - start);
     while to > from
         && (text[to - 1] == b'.'
             || (text[to - 1] == b':' && text.get(to.wrapping_sub(2)) != Some(&b':')))
@@ -278,7 +279,7 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
     let candidate = text
         .get(from..to)
         .filter(|found| (3..=45).contains(&found.len()))?;
-    // `dead::beef` is a path of modules, and eight groups of two a fingerprint.
+    // `dead::beef` is a module path, and eight groups of two digits are a fingerprint.
     let digits = candidate.iter().any(u8::is_ascii_digit);
     let long = candidate
         .split(|byte| *byte == b':')
@@ -291,10 +292,10 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
     (!is_shown).then_some((from, to))
 }
 
-/// Whether a value under a key such as `address` is one of a network rather than of a house:
+/// Returns whether the value of a key such as `address` is a network address, not a postal one:
 /// `10.0.0.7:80`, `db.internal:5432`, `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
 pub(crate) fn is_network_address(value: &str) -> bool {
-    work::step(value.len());
+    scan_cost::add(value.len());
     let value = value.trim();
     let value = value
         .strip_prefix("Some(")
@@ -329,7 +330,7 @@ pub(crate) fn is_network_address(value: &str) -> bool {
         Some((host, port)) if is_number(port) => (host, true),
         _ => (host, false),
     };
-    // A network (`10.0.0.0/8`), any address (`:80`), a name.
+    // A network (`10.0.0.0/8`), any address (`:80`) or a host name.
     let (host, _) = host
         .rsplit_once('/')
         .filter(|(_, bits)| is_number(bits))

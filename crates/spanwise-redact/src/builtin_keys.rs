@@ -1,10 +1,10 @@
-//! The built-in rules about keys, as words.
+//! Words of the built-in key rules.
 //!
-//! A rule is a line of alternatives, separated by `|`; the first gives the rule its name. An
-//! alternative is one word or several in their order. `(s)` after the last word stands for the
-//! plural, too. After a `=` the words must be the whole key, or all of it after a dot.
+//! A line is one rule: alternatives separated by `|`, of which the first names the rule. An
+//! alternative is one word or several in order. `(s)` after the last word adds the plural. After
+//! `=` the words must be the whole key, or the whole part after its last dot.
 
-/// Words that make a key secret wherever they stand in it, unless its end is one of [`DESCRIPTIVE_WORDS`].
+/// Words that make a key secret anywhere in it, unless it ends in one of [`DESCRIPTIVE_WORDS`].
 pub(crate) const STRONG: &[&str] = &[
     "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | mot de passe | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
@@ -32,7 +32,7 @@ pub(crate) const STRONG: &[&str] = &[
     "connection string(s) | connection str | conn string(s) | conn str | connect string | community string | snmp community",
 ];
 
-/// Words of other scripts, with the rule that hides a key which ends in them.
+/// Words in other scripts, each with the rule that hides keys ending in it.
 pub(crate) const OTHER_SCRIPTS: &[(&str, &str)] = &[
     ("пароль", "password"),
     ("токен", "token"),
@@ -44,7 +44,7 @@ pub(crate) const OTHER_SCRIPTS: &[(&str, &str)] = &[
     ("סיסמה", "password"),
 ];
 
-/// Words that make a key secret if it ends in them.
+/// Words that make a key secret at its end.
 pub(crate) const SECRETS: &[&str] = &[
     "auth",
     "sid",
@@ -117,7 +117,7 @@ pub(crate) const SECRETS: &[&str] = &[
     "security answer(s)",
 ];
 
-/// Words that make a key personal data if it ends in them.
+/// Words that make a key PII at its end.
 pub(crate) const PII: &[&str] = &[
     "email | e mail | email address(es) | mail address(es) | e mail address | email addr | email id",
     "phone(s) | telephone(s) | phone number(s) | phone no | phone num | telephone number | telephone no | tel no | tel number \
@@ -166,8 +166,7 @@ pub(crate) const PII: &[&str] = &[
     "real ip | connecting ip",
 ];
 
-/// Words that say a key is no secret and personal data of nobody if it ends in them. The longest
-/// end decides.
+/// Words that make a key harmless at its end. The longest matching end decides.
 pub(crate) const SHOWN: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
@@ -182,7 +181,7 @@ pub(crate) const SHOWN: &[&str] = &[
      | source address | destination address | upstream address(es) | host address(es) | mac address | memory address",
 ];
 
-/// Ends after which a key is about a secret: its length, its name, the time of its end.
+/// Words at the end of keys that describe a secret: its length, its name, its expiry.
 pub(crate) const DESCRIPTIVE_WORDS: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
     username type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
     hours minute minutes min mins max minimum maximum sec secs second seconds ms millis month months year years expires expire \
@@ -201,43 +200,43 @@ pub(crate) const DESCRIPTIVE_WORDS: &str = "id ids uid uuid guid len length leng
     namespace region zone last page pages screen view form dialog modal event events action actions job task flow step strategy feature \
     flag flags hits misses loaded cached ready matches matched equal differ differs";
 
-/// Words that say nothing about what a value is: a key is read as if they were not at its end.
+/// Words that do not affect the meaning: a key is read as if they were not at its end.
 pub(crate) const IGNORED_WORDS: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
     preview canary local ci primary secondary main alt v json yaml yml pem full \
     github gitlab bitbucket slack discord telegram stripe paypal twilio npm pypi openai anthropic datadog cloudflare heroku";
 
-/// Regions, which say nothing either.
+/// Regions, which do not affect the meaning either.
 pub(crate) const REGION_WORDS: &str = "us eu uk apac asia east west north south central";
 
-/// Words that are never written together with others.
+/// Words that are never joined with others.
 pub(crate) const NEVER_JOINED: &str = "in at on is v b n nb min can was";
 
-/// Beginnings after which a key is a question: `has_password`.
+/// Words that make a key a question at its start: `has_password`.
 pub(crate) const QUESTION_WORDS: &str = "is has have needs need requires should supports";
 
-/// Beginnings after which a key in the plural is a number: `max_api_keys`, `number_of_secrets`.
+/// Words that make a plural key a number at its start: `max_api_keys`, `number_of_secrets`.
 pub(crate) const COUNT_WORDS: &str = "num number count total max min nb n";
 
-/// Words that stand before others without a separator: `dbpassword`, `myapikey`.
+/// Words that may be joined with the next word: `dbpassword`, `myapikey`.
 pub(crate) const JOINED_WORDS: &str = "db database user usr users my admin root smtp imap pop ftp sftp mysql mssql sql pg postgres \
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
     gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two factor aspx keystore truststore middleware set \
     work private business contact sender customer";
 
-/// Words that are found at the end of any other that is not known.
+/// Words that are found at the end of an unknown word.
 pub(crate) const JOINED_SUFFIXES: &str =
     "api token pwd jwt cvv cookie csrf xsrf totp sessid privkey";
 
-/// Words of English, and names, that only look as if one of the others were in them.
+/// English words and names that contain the letters of a rule by chance.
 pub(crate) const ENGLISH_WORDS: &str = "secretary secretaries secretariat secretion secretions secrete secretes secreted secretory \
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
 
-/// Words that most keys have. What is in them is no sign of a rule.
+/// Words of most keys. Their letters are not used to recognize a rule.
 pub(crate) const COMMON_WORDS: &str = "order orders status user users latency method duration count path level target customer response \
     request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
     node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \
@@ -250,10 +249,10 @@ pub(crate) const COMMON_WORDS: &str = "order orders status user users latency me
     shard replica leader election term vote block hash checksum digest model device platform browser language locale country \
     city feature flag variant experiment metric value unit label tag tags category title summary description comment note";
 
-/// Keys of ids of a fixed form: their text is not read.
+/// Ids in a fixed format: their text is not scanned.
 pub(crate) const TRUSTED_IDS: &[&str] = &["request id", "trace id", "span id", "parent span id"];
 
-/// Attributes of the semantic conventions whose words say something else there.
+/// Attributes of the semantic conventions whose words have another meaning there.
 pub(crate) const EXEMPT_ATTRIBUTES: &[&str] = &[
     "client.address",
     "server.address",
@@ -263,7 +262,7 @@ pub(crate) const EXEMPT_ATTRIBUTES: &[&str] = &[
     "network.local.address",
 ];
 
-/// After them comes the name of a header.
+/// Prefixes before the name of a header.
 pub(crate) const HEADER_PREFIXES: [&str; 4] = [
     "http.request.header.",
     "http.response.header.",
@@ -271,7 +270,7 @@ pub(crate) const HEADER_PREFIXES: [&str; 4] = [
     "rpc.grpc.response.metadata.",
 ];
 
-/// Parameters of a URL that are credentials there, and words elsewhere.
+/// URL parameters that are credentials there, and plain words elsewhere.
 pub(crate) const QUERY_PARAMETERS: &[&str] = &[
     "key",
     "code",

@@ -1,11 +1,10 @@
-//! The words of a key, and what they say about its value.
+//! Decides what a key means by its words.
 //!
-//! A key is a sequence of words. Its last words decide: `db_password` is a password,
-//! `password_length` is a length. Words that are written without a separator (`dbpassword`) are
-//! found with the vocabulary, which is every word that a rule has.
+//! A key is a sequence of words. The last words decide: `db_password` is a password,
+//! `password_length` is a length. Words without a separator (`dbpassword`) are split with the
+//! vocabulary, which has the words of all rules.
 //!
-//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a
-//! time, before a word is looked at.
+//! Most keys contain no part of a rule. Their trigrams show that before any word is read.
 
 use std::sync::LazyLock;
 
@@ -22,59 +21,59 @@ use crate::{
 /// The built-in rules.
 pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(Rules::new);
 
-/// What the words of a key say about its value.
+/// The meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyMeaning {
-    /// This rule hides it.
+    /// The rule with this number hides the value.
     Hidden(usize),
-    /// This rule hides it unless it is an address of a network.
+    /// The rule with this number hides the value unless it is a network address.
     Address(usize),
-    /// It is an id of a fixed form.
+    /// The value is an id in a fixed format.
     Id,
-    /// No rule is about it.
+    /// No rule matches.
     Unknown,
 }
 
-/// The tier that a rule belongs to.
+/// The tier of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tier {
     Secrets,
     Pii,
 }
 
-/// The built-in rules, with their vocabulary.
+/// The built-in rules with their vocabulary.
 #[derive(Debug)]
 pub(crate) struct Rules {
     named: Vec<(&'static str, Tier)>,
     vocabulary: Vocabulary,
-    /// In the order of their last words, the longest first.
+    /// Sorted by their last words; the longest come first.
     phrases: Vec<Phrase>,
-    /// Which phrases end in a word, by its number.
+    /// For each word, by its number, the range of phrases that end in it.
     by_last: Vec<(usize, usize)>,
-    /// Phrases without their spaces that are found inside a word that is not known, with where a
-    /// look for them is worth it.
+    /// Phrases without spaces that are found inside an unknown word, and the trigrams that rule out
+    /// the search.
     inside: Vec<(String, Vec<Word>)>,
     inside_trigrams: Trigrams,
-    /// Words of other scripts, as keys with them are compared, each with its rule.
+    /// Words in other scripts, normalized, each with its rule.
     foreign: Vec<(NormalizedKey, usize)>,
-    /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
+    /// Trigrams of keys that a rule may match: rules of the tier of secrets, and all rules.
     secret_trigrams: Trigrams,
     trigrams: Trigrams,
 }
 
-/// Words in their order, and what it means if a key ends in them.
+/// Words in order, and the effect on keys that end in them.
 #[derive(Debug)]
 struct Phrase {
     words: Vec<Word>,
     effect: Effect,
     is_plural: bool,
-    /// They must be all of the key, or all of it after a dot.
+    /// The words must be the whole key, or the whole part after its last dot.
     is_whole: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// True if the words hide a key wherever they stand in it.
+    /// `true` if the words hide a key anywhere in it.
     Hide(usize, bool),
     HideUnlessAddress(usize),
     Show,
@@ -216,23 +215,22 @@ impl Rules {
                 (from, to)
             })
             .collect();
-        // Of those that begin alike the longest is found.
+        // The longest of the phrases with the same beginning comes first.
         self.inside.sort_by_key(|(joined, _)| !joined.len());
     }
 
-    /// The rules in their order: their names, and their tiers.
+    /// Returns the names of the rules and their tiers, in order.
     pub(crate) fn named(&self) -> &[(&'static str, Tier)] {
         &self.named
     }
 
-    /// The rule of that name, written as keys are compared.
+    /// Returns the rule with that normalized name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         let is_it = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
         self.named.iter().position(|(known, _)| is_it(known))
     }
 
-    /// False if no rule is about a key, whatever it says of it; with those about personal data if
-    /// `pii`.
+    /// Returns `false` if no rule can match `key`. Rules about PII count if `pii` is set.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let trigrams = if pii {
@@ -243,7 +241,7 @@ impl Rules {
         trigrams.may_be_in(key.as_bytes())
     }
 
-    /// What the rules that are `on` say of a key.
+    /// Returns what the rules that are `on` decide about a key.
     pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyMeaning {
         if !key.last().is_ascii()
             && let Some(rule) = self.foreign(key.last()).filter(|rule| on[*rule])
@@ -260,7 +258,7 @@ impl Rules {
         self.decide(&sequence, on)
     }
 
-    /// The rule about keys that end in the word of another script that `key` ends in.
+    /// Returns the rule of the word in another script that `key` ends in.
     #[cold]
     fn foreign(&self, key: &[u8]) -> Option<usize> {
         let mut foreign = self.foreign.iter();
@@ -295,7 +293,7 @@ impl Rules {
         while let Some(last) = end.checked_sub(1).map(|last| words[last]) {
             match ending(end).map(|phrase| phrase.effect) {
                 Some(Effect::Hide(rule, _)) => return KeyMeaning::Hidden(rule),
-                // A line of an address is not one of a network.
+                // `address_line2` is never a network address.
                 Some(Effect::HideUnlessAddress(rule))
                     if sequence.has_numbers || end < words.len() =>
                 {
@@ -323,7 +321,7 @@ impl Rules {
         strong.map_or(KeyMeaning::Unknown, KeyMeaning::Hidden)
     }
 
-    /// The phrases that these words end in, the longest first.
+    /// Returns the phrases that `words` end in, the longest first.
     fn ending<'r>(
         &'r self,
         words: &'r [Word],
@@ -337,7 +335,7 @@ impl Rules {
         })
     }
 
-    /// Appends what `word` means, which may be several words without a separator.
+    /// Appends the words of `word`, which may be several without a separator.
     fn push(&self, word: &[u8], sequence: &mut WordSequence) {
         if let Some(known) = self.vocabulary.find(word) {
             return sequence.push(known);
@@ -384,7 +382,7 @@ impl Rules {
         }
     }
 
-    /// The first phrase that is in a word: where, and its words.
+    /// Returns the first phrase inside a word: its start, its end and its words.
     fn found_inside(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
         word.windows(3).enumerate().find_map(|(at, letters)| {
             if !self.inside_trigrams.are_in(letters) {
@@ -399,12 +397,12 @@ impl Rules {
     }
 }
 
-/// Whether the value decides about a key that a rule of that name hides.
+/// Returns whether the value decides about keys of the rule with this name.
 pub(crate) fn is_address(rule: &str) -> bool {
     matches!(rule, "address" | "ip")
 }
 
-/// Words, the ending of their plural, and whether they must be the whole key.
+/// The words, the ending of their plural, and whether they must be the whole key.
 type Alternative<'l> = (&'l str, &'l str, bool);
 
 fn alternatives(line: &'static str) -> impl Iterator<Item = Alternative<'static>> {
@@ -421,10 +419,10 @@ fn alternatives(line: &'static str) -> impl Iterator<Item = Alternative<'static>
     })
 }
 
-/// Shorter ones may be part of words of English.
+/// Shorter phrases may be part of English words.
 const MIN_INSIDE_LEN: usize = 8;
 
-/// Shorter ones that are not.
+/// Shorter phrases that are not part of English words.
 const INSIDE: [&str; 4] = ["passwd", "secret", "apikey", "privkey"];
 
 #[cfg(test)]
@@ -452,7 +450,7 @@ mod tests {
         assert_eq!(RULES.foreign.len(), builtin_keys::OTHER_SCRIPTS.len());
     }
 
-    /// What no letters of a rule are in is not looked at.
+    /// Keys without a trigram of a rule are not read.
     #[test]
     fn trigrams_cover_every_rule() {
         for line in [

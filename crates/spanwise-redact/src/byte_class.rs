@@ -1,10 +1,8 @@
-//! Sets of ASCII characters, searches for bytes, and the characters around a place in a text.
-//!
-//! All loops over a text go through these functions or report their bytes to [`work`] themselves.
+//! Sets of ASCII characters.
 
 use crate::byte_search::{run_end, run_start};
 
-/// A set of the characters that secrets are made of; every other byte is in none.
+/// A set of the ASCII characters that secrets consist of. No other byte is in any set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ByteClass(u16);
 
@@ -18,7 +16,7 @@ impl ByteClass {
     /// `\w`
     pub(crate) const WORD: Self = Self(Self::ALNUM.0 | UNDERSCORE);
     pub(crate) const ALNUM_DASH: Self = Self(Self::ALNUM.0 | DASH);
-    /// What base64url is written in.
+    /// The alphabet of base64url.
     pub(crate) const BASE64URL: Self = Self(Self::WORD.0 | DASH);
     pub(crate) const BASE64URL_DOT: Self = Self(Self::BASE64URL.0 | DOT);
     pub(crate) const BASE64: Self = Self(Self::ALNUM.0 | PLUS | SLASH);
@@ -29,18 +27,18 @@ impl ByteClass {
     pub(crate) const SENDGRID: Self = Self(Self::BASE64URL_DOT.0 | EQUALS);
     /// `token68` of RFC 7235, without the padding.
     pub(crate) const TOKEN68: Self = Self(Self::PATH.0 | DOT | TILDE);
-    /// What the name before an `=` is made of.
+    /// The characters of a key before `=`.
     pub(crate) const KEY: Self = Self(Self::BASE64URL_DOT.0);
     pub(crate) const LOCAL_PART: Self = Self(Self::BASE64URL_DOT.0 | PLUS | PERCENT);
     pub(crate) const DIGIT: Self = Self(DIGIT);
     pub(crate) const LOWER_ALNUM: Self = Self(LOWER_HEX | LOWER | DIGIT);
     pub(crate) const UPPER_ALNUM_DOT: Self = Self(Self::UPPER_ALNUM.0 | DOT);
     pub(crate) const HEX_DASH: Self = Self(Self::HEX.0 | DASH);
-    /// What a part of the path of a URL is made of.
+    /// The characters of a path segment of a URL.
     pub(crate) const PATH_PART: Self = Self(Self::BASE64URL_DOT.0 | TILDE | PERCENT);
     pub(crate) const PATH_REST: Self = Self(Self::PATH.0 | AT);
     pub(crate) const TWITTER: Self = Self(Self::ALNUM.0 | PERCENT);
-    /// What hashes of passwords are written in.
+    /// The characters of password hashes.
     pub(crate) const CRYPT: Self = Self(Self::BASE64_PADDED.0 | DOT | DOLLAR);
     pub(crate) const IPV6: Self = Self(Self::HEX.0 | COLON | DOT);
 
@@ -49,13 +47,14 @@ impl ByteClass {
         CLASS[byte as usize] & self.0 != 0
     }
 
-    /// Where the characters of this set that begin at `start` end.
+    /// Returns the end of the run of these characters that starts at `start`.
     #[inline]
     pub(crate) fn run_end(self, text: &[u8], start: usize) -> usize {
         run_end(text, start, |byte| self.has(byte))
     }
 
-    /// Where the characters of this set that end at `end` begin, `most` of them at most.
+    /// Returns the start of the run of these characters that ends at `end`. Reads at most `most`
+    /// bytes.
     #[inline]
     pub(crate) fn run_start(self, text: &[u8], end: usize, most: usize) -> usize {
         run_start(text, end, most, |byte| self.has(byte))

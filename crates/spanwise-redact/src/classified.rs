@@ -1,4 +1,4 @@
-//! A value that no subscriber can show.
+//! A wrapper for values that must not be logged.
 
 #[cfg(feature = "secrecy")]
 mod secrecy;
@@ -8,10 +8,9 @@ use std::fmt;
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use spanwise_core::REDACTED;
 
-/// A value that shows itself as `[REDACTED]`, whoever logs it and however: `Display`, `Debug` and
-/// `Serialize` say nothing else.
+/// A value that prints as `[REDACTED]`: `Display`, `Debug` and `Serialize` write nothing else.
 ///
-/// What is inside is reached by [`expose`](Self::expose), which stands out in a review.
+/// [`expose`](Self::expose) returns the value. The call is easy to find in a review.
 ///
 /// ```
 /// use spanwise_redact::Classified;
@@ -24,9 +23,9 @@ use spanwise_core::REDACTED;
 /// assert_eq!(login.password.expose(), "hunter2");
 /// ```
 ///
-/// It does not clear its memory. `SecretString` of the crate `secrecy` does, but it has neither
-/// `Display` nor `Serialize`. Inside of `Classified` it has both, and with the feature `secrecy`
-/// its `expose_secret` stays where it was:
+/// `Classified` does not clear its memory. `SecretString` of the crate `secrecy` does, but it has
+/// neither `Display` nor `Serialize`. Put it inside `Classified`. With the feature `secrecy` its
+/// `expose_secret` can still be called:
 ///
 /// ```
 /// # #[cfg(feature = "secrecy")] {
@@ -40,7 +39,7 @@ use spanwise_core::REDACTED;
 /// # }
 /// ```
 ///
-/// A type that must stay as it is has [`serialize_redacted`] for its field.
+/// For a field whose type cannot change, use [`serialize_redacted`].
 #[derive(Clone, Copy, Default)]
 pub struct Classified<T>(T);
 
@@ -50,13 +49,13 @@ impl<T> Classified<T> {
         Self(value)
     }
 
-    /// The value itself, which must not be logged.
+    /// Returns the value, which must not be logged.
     #[must_use]
     pub const fn expose(&self) -> &T {
         &self.0
     }
 
-    /// The value itself, which must not be logged.
+    /// Returns the value, which must not be logged.
     #[must_use]
     pub fn into_exposed(self) -> T {
         self.0
@@ -87,9 +86,9 @@ impl<T> Serialize for Classified<T> {
     }
 }
 
-/// Serializes any value as `[REDACTED]`, without a look at it.
+/// Serializes any value as `[REDACTED]`, without reading it.
 ///
-/// For a field whose type cannot be [`Classified`], whether it can be serialized or not:
+/// Use it for fields whose type cannot be [`Classified`]. The type need not be serializable:
 ///
 /// ```
 /// #[derive(serde::Serialize)]
@@ -106,7 +105,7 @@ impl<T> Serialize for Classified<T> {
 ///
 /// # Errors
 ///
-/// Those of the serializer.
+/// Errors of the serializer.
 pub fn serialize_redacted<T: ?Sized, S: Serializer>(
     _value: &T,
     serializer: S,
@@ -114,7 +113,7 @@ pub fn serialize_redacted<T: ?Sized, S: Serializer>(
     serializer.serialize_str(REDACTED)
 }
 
-/// A secret can be read from a configuration; it cannot be written to one.
+/// Reads the value, for example from a configuration file. Writing it gives `[REDACTED]`.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Classified<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Self)

@@ -1,8 +1,8 @@
-//! Secrets in the arguments of commands.
+//! Secrets in command-line arguments.
 //!
-//! Options with a name (`--password x`, `-storepass x`) are decided as keys are. Options of one
-//! letter say nothing by themselves, so there is a table of commands and their letters. A command
-//! holds for its line, up to a `|`, `;` or `&&`.
+//! Named options (`--password x`, `-storepass x`) are decided as keys are. One-letter options mean
+//! nothing without their command, so a table lists commands with their letters. A command applies
+//! up to the end of its line, or to a `|`, `;` or `&&`.
 
 use crate::{
     byte_class::ByteClass,
@@ -10,10 +10,10 @@ use crate::{
     credential, urls, value_end, word_lists,
 };
 
-/// What follows a name or a letter.
+/// A secret argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Argument<'t> {
-    /// The value of an option with a name.
+    /// The value of a named option.
     Option {
         key: &'t str,
         start: usize,
@@ -28,9 +28,9 @@ pub(crate) enum Argument<'t> {
 /// How a command takes a password.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
-    /// The end of the command's name, as a path may stand before it.
+    /// The end of the command's name. A path may precede it.
     command: &'static str,
-    /// The word that must have come before, such as `login`.
+    /// A word that must precede the option, such as `login`.
     after: &'static str,
     letters: &'static str,
     form: Form,
@@ -44,11 +44,11 @@ enum Form {
     Either,
     /// `-p x`
     Separate,
-    /// What follows the mark: `-u ada:x`.
+    /// The part after the mark: `-u ada:x`.
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// The word after so many that are no options, for which no letter is needed.
+    /// The word after `n` words that are not options. No letter is needed.
     Word(usize),
     /// `ada/x@db`
     Oracle,
@@ -140,7 +140,7 @@ const FLAGS: &[Flag] = &[
     flag("set", "", Form::Setting),
 ];
 
-/// A bit each.
+/// One bit per flag.
 const _: () = assert!(FLAGS.len() <= u64::BITS as usize);
 
 /// Calls `found` with the arguments of `text` that may be secret.
@@ -161,28 +161,28 @@ pub(crate) fn arguments<'t>(text: &'t str, mut found: impl FnMut(Argument<'t>)) 
     }
 }
 
-/// What is known of the words of a line.
+/// The state of a command line.
 #[derive(Debug, Default)]
 struct Line {
-    /// One bit for each of [`FLAGS`] whose command came before.
+    /// One bit for each of [`FLAGS`] whose command was read.
     commands: u64,
-    /// One bit for each whose second word came before too.
+    /// One bit for each of [`FLAGS`] whose second word was read too.
     ready: u64,
-    /// The words so far that are no options, since then.
+    /// The number of words since then that are not options.
     words: usize,
-    /// What the next word is the value of.
+    /// The option or setting whose value comes next.
     expected: Option<Expected>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Expected {
-    /// A name, from where to where.
+    /// The start and the end of a name.
     Named(usize, usize),
     Form(Form),
 }
 
 impl Line {
-    /// Reads one word, and returns where the next may begin.
+    /// Reads one word and returns where the next may begin.
     fn word<'t>(
         &mut self,
         text: &'t str,
@@ -231,7 +231,7 @@ impl Line {
         end
     }
 
-    /// Returns whether it is an option of one of the commands.
+    /// Reads an option, and returns whether it belongs to one of the commands.
     fn flag<'t>(
         &mut self,
         text: &'t str,
@@ -278,7 +278,7 @@ impl Line {
         false
     }
 
-    /// Where the value begins in a word that has an option and more.
+    /// Returns where the value begins in a word that contains an option and its value.
     fn joined(word: &[u8], letters: &[u8]) -> Option<usize> {
         if letters.len() > 2 {
             let is_it = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
@@ -336,7 +336,7 @@ impl Line {
             self.expected = Some(Expected::Named(start, stop));
         }
         self.words += 1;
-        // A path, a quote or an escape may stand before it.
+        // A path, a quote or an escape may precede the name.
         let begun = ByteClass::KEY.run_start(word, word.len(), 32);
         let name = after_escape(bytes, start + begun).min(stop);
         let name = &bytes[name..stop];
@@ -358,7 +358,7 @@ impl Line {
     }
 }
 
-/// A value, in quotes or not.
+/// Returns a value, quoted or not.
 fn value(text: &[u8], start: usize) -> (usize, usize) {
     let slashes = run_end(text, start, |byte| byte == b'\\') - start;
     match text.get(start + slashes) {
@@ -405,8 +405,8 @@ fn push<'t>(
     }
 }
 
-/// Returns whether a word after an option goes on in a sentence, or names what is expected:
-/// `pass --token to log in`, `--password PASSWORD`.
+/// Returns whether the word after an option continues a sentence or is a placeholder: `pass --token
+/// to log in`, `--password PASSWORD`.
 fn is_prose(content: &[u8], name: &[u8]) -> bool {
     let lists = [
         word_lists::STATES,
@@ -430,7 +430,7 @@ fn is_prose(content: &[u8], name: &[u8]) -> bool {
         || content.len() <= 64 && is_upper && is_end_of(plain, name)
 }
 
-/// Returns whether a name ends with these letters, in any case and without marks.
+/// Returns whether a name ends with these letters, ignoring case and punctuation.
 fn is_end_of(letters: &[u8], name: &[u8]) -> bool {
     let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric();
     let mut name = name.iter().rev().filter(is_letter);
@@ -441,7 +441,7 @@ fn is_end_of(letters: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// A word without the quotes, brackets and commas around it.
+/// Returns a word without the quotes, brackets and commas around it.
 fn trimmed(text: &[u8], start: usize, end: usize) -> (usize, usize) {
     let is_before = |byte: &u8| b"\"'`([{$,\\".contains(byte);
     let is_after = |byte: &u8| b"\"'`)]},.;:\\".contains(byte);
@@ -462,7 +462,7 @@ mod tests {
     use super::*;
     use crate::scan;
 
-    /// A row that no literal of a detector leads to is never asked.
+    /// A row is read only if a literal of a detector leads to it.
     #[test]
     fn all_listed_commands_are_parsed() {
         for flag in FLAGS.iter().filter(|flag| flag.command != "set") {

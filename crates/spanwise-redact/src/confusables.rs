@@ -1,10 +1,11 @@
-//! Letters that look like those of ASCII, and characters that are not seen: keys with them are
-//! compared as they look.
+//! Letters that look like ASCII letters, and invisible characters.
+//!
+//! Keys are compared as they look.
 
 use std::sync::LazyLock;
 
-/// Calls `push` with what `key` is compared as: escapes decoded, letters that look like others
-/// replaced.
+/// Calls `push` with each character of the folded `key`: escapes are decoded, and lookalikes are
+/// replaced by ASCII letters.
 pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
     let mut rest = key;
     while let Some(next) = rest.chars().next() {
@@ -13,7 +14,7 @@ pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
             rest = &rest[next.len_utf8()..];
             continue;
         }
-        // In a string in a string an escape has more than one backslash.
+        // Nested strings have more than one backslash.
         let escaped = rest.trim_start_matches('\\');
         match escape(escaped) {
             Some((c, after)) => {
@@ -21,7 +22,7 @@ pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
                 rest = after;
             }
             None => {
-                // Another escape is no letter: it parts words.
+                // Any other escape separates words.
                 push('\\');
                 rest = escaped;
             }
@@ -29,7 +30,7 @@ pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
     }
 }
 
-/// The character that `u0061`, `u{61}` or `x61` stands for, and what comes after it.
+/// Decodes `u0061`, `u{61}` or `x61`. Returns the character and the rest.
 fn escape(text: &str) -> Option<(char, &str)> {
     let (digits, after) = match text.as_bytes() {
         [b'u', b'{', ..] => text[2..].split_once('}')?,
@@ -46,19 +47,19 @@ fn fold_char(c: char, push: &mut impl FnMut(char)) {
     let letter = |from: u8, index: u32| char::from(from + index as u8);
     match code {
         0..=0x7F => push(c),
-        // Soft hyphens, marks without a width, variation selectors, accents of their own.
+        // Soft hyphens, zero-width characters, variation selectors, combining accents.
         0xAD | 0x0300..=0x036F | 0x061C | 0x180B..=0x180F | 0x200B..=0x200F => {}
         0x202A..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F | 0xFEFF => {}
-        // Full width.
+        // Full-width forms.
         0xFF01..=0xFF5E => push(char::from((code - 0xFF01 + 0x21) as u8)),
-        // In circles, in brackets, in squares.
+        // Circled, bracketed and squared letters.
         0x24B6..=0x24CF => push(letter(b'A', code - 0x24B6)),
         0x24D0..=0x24E9 => push(letter(b'a', code - 0x24D0)),
         0x249C..=0x24B5 => push(letter(b'a', code - 0x249C)),
         0x1F110..=0x1F189 if (code - 0x1F110) % 32 < 26 => {
             push(letter(b'A', (code - 0x1F110) % 32))
         }
-        // Letters of mathematics: alphabets of 26 large and 26 small ones.
+        // Mathematical alphabets of 26 capital and 26 small letters.
         0x1D400..=0x1D6A3 => match (code - 0x1D400) % 52 {
             index @ 0..26 => push(letter(b'A', index)),
             index => push(letter(b'a', index - 26)),
@@ -73,7 +74,7 @@ fn fold_char(c: char, push: &mut impl FnMut(char)) {
     }
 }
 
-/// Letters with what they look like, sorted.
+/// Lookalikes with their ASCII letters, sorted.
 static LETTERS: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
     let mut letters: Vec<(char, char)> = LOOKALIKES
         .iter()
@@ -84,7 +85,7 @@ static LETTERS: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
     letters
 });
 
-/// Letters of Latin with marks and in other forms, of Greek, Cyrillic, Armenian and Cherokee.
+/// Latin letters with marks or in other forms, and Greek, Cyrillic, Armenian and Cherokee letters.
 const LOOKALIKES: &[(char, &str)] = &[
     ('a', "àáâãäåāăąǎǟǡǻȁȃȧḁạảấầẩẫậắằẳẵặɑᴀᵃₐª αά а"),
     ('A', "ÀÁÂÃÄÅĀĂĄǍǞǠǺȀȂȦḀẠẢẤẦẨẪẬẮẰẲẴẶ ΑΆ А Ꭺ"),

@@ -1,24 +1,23 @@
-//! Strings and URLs around a place in a text.
+//! Tracks the open string and URL around a position of a text.
 
 use crate::{
     byte_search::is_space,
-    urls,
+    scan_cost, urls,
     value_end::{Quote, ValueContext},
-    work,
 };
 
-/// What stands around a place of a text: the strings and the URL that it is in.
+/// The strings and the URL that enclose a position.
 ///
-/// It is moved on from one key to the next, so that each byte is looked at once.
+/// The position only moves forward from key to key, so that each byte is read once.
 #[derive(Debug, Default)]
 pub(crate) struct ContextTracker {
     at: usize,
-    /// One bit for each number of backslashes before a `"` that is open.
+    /// One bit for each number of backslashes before an open `"`.
     double: u64,
-    /// The backslashes before a `'` that is open.
+    /// The backslashes before an open `'`.
     single: Option<usize>,
     slashes: usize,
-    /// Since the last white space or quote: a `?`, and the `://` of a URL of the web.
+    /// Whether a `?` or the `://` of a web or other URL follows the last white space or quote.
     query: bool,
     web: bool,
     other_url: bool,
@@ -29,7 +28,7 @@ impl ContextTracker {
         if to <= self.at {
             return;
         }
-        work::step(to - self.at);
+        scan_cost::add(to - self.at);
         for at in self.at..to {
             let byte = text[at];
             match byte {
@@ -45,7 +44,7 @@ impl ContextTracker {
                 }
                 b'"' => {
                     let bit = 1 << self.slashes.min(63);
-                    // What is in a string ends with it.
+                    // A closing quote also closes the strings inside it.
                     self.double = (self.double ^ bit) & (bit | (bit - 1));
                     self.leave_url();
                 }
@@ -82,15 +81,15 @@ impl ContextTracker {
         (self.query, self.web, self.other_url) = (false, false, false);
     }
 
-    /// The part of a URL at this place, if it is in one.
+    /// Returns the query context if the position is inside a URL.
     pub(crate) fn query(&self) -> Option<ValueContext> {
         (self.query || self.web).then_some(ValueContext::Query {
             is_web: !self.other_url,
         })
     }
 
-    /// The innermost string that is open, as a string in a string has quotes with more
-    /// backslashes. One of `'` may be an apostrophe.
+    /// Returns the innermost open string. Nested strings have quotes with more backslashes. A `'`
+    /// may be an apostrophe.
     pub(crate) fn open(&self) -> Option<Quote> {
         match self.double.checked_ilog2() {
             Some(slashes) => Some((b'"', slashes as usize)),

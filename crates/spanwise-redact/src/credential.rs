@@ -1,15 +1,17 @@
-//! A model of what a credential is: what follows a secret key is one, or prose about it.
+//! Distinguishes credentials from prose in the text after a secret key.
 //!
-//! A key says what its value is about, not that the value is there. Three readings are told apart
-//! by how the key and its value are written:
+//! A secret key does not prove that a secret follows. Three readings depend on how the key and its
+//! value are written:
 //!
-//! - **Strict**, after `=`, in quotes, and after a key in quotes: a value of a machine. Everything
-//!   is a credential but [nothing](is_nothing) and a [placeholder](is_placeholder).
-//! - **Loose**, after `key: `: as often a sentence as a value. [`after_colon`] shows words of
-//!   state, sentences, names of errors, counts and statuses.
-//! - **Phrases**, whose key says that the secret is made of words: all of them are the value.
+//! - **Strict**, after `=`, in quotes, and after a quoted key: a machine wrote the value.
+//!   Everything is
+//! a credential except [nothing](is_nothing) and a [placeholder](is_placeholder).
+//! - **Loose**, after `key: `: a sentence is as likely as a value. [`read_after_colon`] shows
+//!   states,
+//! sentences, names of errors, counts and statuses.
+//! - **Phrases**, after keys of secrets that consist of words: all words are the value.
 //!
-//! A rule of the user hides every value, so none of this is asked for one.
+//! User rules hide every value, so they use none of this.
 
 mod extent;
 mod placeholder;
@@ -18,7 +20,7 @@ mod word_shapes;
 use crate::{
     byte_class::ByteClass,
     byte_search::{is_space, line_from},
-    value_end, word_lists, work,
+    scan_cost, value_end, word_lists,
 };
 use word_shapes::{
     is_count, is_duration, is_error_name, is_module, is_name, is_path, is_plain, is_type,
@@ -28,32 +30,32 @@ use word_shapes::{
 pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
-/// Sentences are read no further.
+/// Sentences are read up to this length, in bytes.
 pub(crate) const MAX_LINE_LEN: usize = 96;
 
-/// What a bare value after `key: ` is.
+/// How a bare value after `key: ` reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueReading {
-    /// No credential: a sentence, a state, a count.
+    /// Not a credential: a sentence, a state, a count.
     Prose,
     /// A credential: the value as its grammar delimits it.
     Value,
-    /// A credential after words: so many bytes are hidden.
+    /// A credential after words: hides this many bytes.
     Through(usize),
 }
 
-/// What a key says of its value.
+/// The kind of value that a key announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeySubject {
-    /// Words are the secret: a passphrase, a mnemonic.
+    /// Several words: a passphrase, a mnemonic.
     Phrase,
-    /// One word is the secret, and may be a word of a language: a password.
+    /// One word, which may be a dictionary word: a password.
     Password,
-    /// Digits are the secret: a PIN, a one-time password.
+    /// Digits: a PIN, a one-time password.
     Code,
-    /// The name of a thing that also has a state: a token, a session.
+    /// A thing that also has a state: a token, a session.
     Thing,
-    /// Personal data that has several words: a name, an address.
+    /// PII of several words: a name, an address.
     Person,
 }
 
@@ -76,24 +78,24 @@ impl KeySubject {
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
-    work::step(text.len());
+    scan_cost::add(text.len());
     text.windows(part.len())
         .any(|window| window.eq_ignore_ascii_case(part))
 }
 
-/// Reads the bare value after `key: `; `text` begins with it.
+/// Reads the bare value after `key: `, at the start of `text`.
 pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     let line = line_from(text, 0, MAX_LINE_LEN);
-    work::step(line.len());
+    scan_cost::add(line.len());
     // `Authorization: Bearer <token>`
     if is_placeholder(line) {
         return ValueReading::Prose;
     }
-    // A list, a tuple or a map as `{:#?}` writes them, an element a line.
+    // A list, a tuple or a map in `{:#?}`, with an element per line.
     if matches!(line.trim_ascii(), b"[" | b"(" | b"{") {
         return ValueReading::Value;
     }
-    // `wrong password: got tulip9931` says it after all.
+    // `wrong password: got tulip9931` contains the password.
     let credential = |most: usize| {
         let mut words = words_of(line).skip(1).take(most);
         let (at, word) = words.find(|(_, word)| is_credential(word))?;
@@ -126,12 +128,12 @@ pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     found.unwrap_or(ValueReading::Value)
 }
 
-/// Returns whether a text in quotes reads as a sentence: several words, the first of them known.
+/// Returns whether a quoted text is a sentence: several words, of which the first is known.
 pub(crate) fn is_sentence(text: &[u8]) -> bool {
     text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password, 0)
 }
 
-/// The words of a line, each with its place.
+/// Returns the words of a line with their positions.
 fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -147,9 +149,10 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-/// Letters and digits mixed as in no word: `tulip9931`, and no `utf8` or `sha256`.
+/// Returns whether a word mixes letters and digits like a credential: `tulip9931`, but not `utf8`
+/// or `sha256`.
 ///
-/// Of a pair only its value counts: `order=42` is none.
+/// Only the value of a pair counts: `order=42` has none.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
     let name = ByteClass::KEY.run_end(word, 0);
@@ -168,8 +171,8 @@ fn is_credential(word: &[u8]) -> bool {
         && !word_lists::contains_word(word_lists::NAMES, word)
 }
 
-/// Returns whether a word is a credential by itself: letters and digits mixed, and nothing that a
-/// sentence has of that form, such as a name, a path, a version, a date or `key=value`.
+/// Returns whether a word alone is a credential: it mixes letters and digits, and is not a name, a
+/// path, a version, a date or `key=value`.
 pub(crate) fn is_value(word: &[u8]) -> bool {
     let is_version = |word: &[u8]| {
         word.iter()
@@ -223,7 +226,7 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
     if word.iter().all(u8::is_ascii_digit) {
         return is_count(word, rest, about);
     }
-    // A tag of YAML: `!vault |`.
+    // A YAML tag: `!vault |`.
     if first[0] == b'!' && second == Some(b"|") && is_plain(word) {
         return true;
     }
@@ -234,7 +237,7 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
     if is_duration(word) {
         return about == KeySubject::Thing;
     }
-    // A mark before the first word opens something, or the value is no word.
+    // A punctuation mark before the first word opens something, or the value is not a word.
     if first
         .iter()
         .take_while(|byte| **byte != word[0])
@@ -242,7 +245,7 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
     {
         return false;
     }
-    // `Debug` of a struct: only that of an error is prose.
+    // The `Debug` of a struct is prose only if the struct is an error.
     let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
         || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
     if is_error_name(first, about) {
@@ -262,7 +265,7 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
         return sentence || second.is_none() && is_state;
     }
     if first.last() == Some(&b':') && second.is_some() && depth < 3 {
-        // A chain of errors: `stock-db: permission denied`.
+        // An error chain: `stock-db: permission denied`.
         let is_named = is_thing && (is_plain(word) || is_name(word));
         let is_thing_named = is_lead && !word_lists::contains_word(word_lists::PASSWORD_LIKE, word);
         let is_lead = is_opener || is_lead && about != KeySubject::Password;
@@ -291,7 +294,8 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
         return false;
     };
     let next = trim(second);
-    // `Authorization: token …` has a credential after the scheme, unless a sentence goes on.
+    // After the scheme in `Authorization: token …` a credential follows, unless a sentence
+    // continues.
     if value_end::is_scheme(word) && about != KeySubject::Password {
         let lists = [
             word_lists::STATES,
@@ -331,7 +335,7 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
         return false;
     }
     if is_lead && !is_opener && about == KeySubject::Password {
-        // `password: root from …`: a thing of a sentence does something, and is no password then.
+        // In `password: root from …`, `root` is the subject of a sentence only if a verb follows.
         let is_verb = word_lists::contains_word(word_lists::VERBS, next)
             || word_lists::contains_word(word_lists::STATES, next);
         let is_auxiliary = word_lists::contains_word(word_lists::AUXILIARIES, next);
@@ -357,7 +361,7 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
     if !is_thing {
         return false;
     }
-    // `provider answered`: the name of a thing, and a verb.
+    // `provider answered`: a subject and a verb.
     let sentence = || {
         words_of(line)
             .map(|(_, word)| word)
@@ -373,7 +377,7 @@ fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
         }
 }
 
-/// `InvalidToken("a1b2c3d4")` shows what is in its brackets.
+/// Returns whether the brackets of an error contain a credential: `InvalidToken("a1b2c3d4")`.
 fn has_credential_in_brackets(line: &[u8], is_struct: bool) -> bool {
     let marks = |byte: &u8| is_space(*byte) || b"(){}[]\"',".contains(byte);
     is_struct && line.split(marks).skip(1).take(24).any(is_credential)
@@ -391,22 +395,22 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
     value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_part) || camel)
 }
 
-/// Returns whether a text in quotes after `key: ` is the name of a thing that the sentence goes on
-/// about: `` token: `lease_id` not found ``.
+/// Returns whether a quoted text after `key: ` is the subject of a sentence: `` token: `lease_id`
+/// not found ``.
 pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
     let is_name = is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
-    // ` not found`, ` has expired`: no bracket, and no next field.
+    // ` not found`, ` has expired`: not a bracket or the next field.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
     let is_verb = word_lists::contains_word(word_lists::VERBS, trim(first));
     is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password, 0)
 }
 
-/// What the size of a salt or of a token is measured in.
+/// Units of the size of a salt or a token.
 const SIZES: &[&str] = &["bit", "bits", "byte", "bytes", "characters", "chars"];
 
-/// Returns whether a key is about something else than a password: `PWD` with the path of a working
-/// directory, and `pass` with the number of tests beside those that fail.
+/// Returns whether a key does not mean a password here: `PWD` with a working directory, and `pass`
+/// with a number of tests beside those that fail.
 pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
     if is_key(&["pwd", "oldpwd"]) {

@@ -1,8 +1,9 @@
-//! The kinds of secret that are known by their text.
+//! Kinds of secrets that are recognized by their text.
 
-/// A kind of secret that is known by its text, whatever key it stands under.
+/// A kind of secret that is recognized by its text, under any key.
 ///
-/// What is matched is what the issuers document, with the check digits and prefixes checked where there are any.
+/// Detectors match the formats that the issuers document. Prefixes and check digits are verified
+/// where the format has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -11,63 +12,63 @@ pub enum Detector {
     Pem,
     /// A JSON web token, signed or encrypted.
     Jwt,
-    /// Tokens of GitHub.
+    /// GitHub tokens.
     Github,
-    /// Tokens of GitLab.
+    /// GitLab tokens.
     Gitlab,
-    /// Access key ids of AWS.
+    /// AWS access key ids.
     AwsKeyId,
-    /// Secret access keys of AWS, after their name.
+    /// AWS secret access keys, after their name.
     AwsSecret,
-    /// Keys of Stripe, and what its webhooks are signed with.
+    /// Stripe keys and webhook signing secrets.
     Stripe,
-    /// Tokens of Slack.
+    /// Slack tokens.
     Slack,
-    /// The secret part of a webhook's address at Slack.
+    /// The secret part of a Slack webhook URL.
     SlackWebhook,
-    /// API keys and OAuth secrets of Google.
+    /// Google API keys and OAuth secrets.
     Google,
-    /// Keys of Anthropic and OpenAI.
+    /// Anthropic and OpenAI keys.
     LlmKeys,
-    /// Tokens of some eighty other issuers that are known by how they begin, such as npm, `PyPI`,
-    /// Hugging Face, `DigitalOcean`, `SendGrid`, Shopify, Databricks, Vault, Grafana, Sentry and
-    /// Atlassian; bots of Discord; hashes of passwords (`$2b$…`).
+    /// Tokens of some eighty other issuers with a known prefix, such as npm, `PyPI`, Hugging Face,
+    /// `DigitalOcean`, `SendGrid`, Shopify, Databricks, Vault, Grafana, Sentry and Atlassian;
+    /// Discord bot tokens; password hashes (`$2b$…`).
     MiscPrefixed,
-    /// A URL whose path is a credential, at one of some twenty hosts: bots of Telegram, webhooks of
-    /// Discord, Office, Zapier and others.
+    /// URLs of some twenty hosts whose path is a credential: Telegram bots, webhooks of Discord,
+    /// Office, Zapier and others.
     Webhook,
     /// `Bearer` or `token` before a credential.
     Bearer,
     /// `Basic` before a user and a password in base64.
     Basic,
-    /// The password in `scheme://user:password@host`, and a token in its place; the password in
+    /// The password in `scheme://user:password@host`, or a token in its place; the password in
     /// `user:password@tcp(host)` and in `jdbc:oracle:thin:user/password@host`.
     UrlUserinfo,
-    /// A parameter of a URL that carries a credential, such as `sig` or `code`.
+    /// A URL parameter that carries a credential, such as `sig` or `code`.
     UrlQuery,
-    /// A password where no `=` names it: `IDENTIFIED BY '…'` and `PASSWORD '…'` in SQL, lines of
-    /// `.pgpass` and of `.netrc`.
+    /// A password without a `=`: `IDENTIFIED BY '…'` and `PASSWORD '…'` in SQL, lines of `.pgpass`
+    /// and `.netrc`.
     ConnectionPassword,
-    /// A password in the arguments of a command: `mysql -p…`, `curl -u user:…`.
+    /// A password in command-line arguments: `mysql -p…`, `curl -u user:…`.
     CommandLine,
-    /// A payment card: issuer and check digit.
+    /// A payment card number, verified by issuer prefix and check digit.
     Card,
-    /// A social security number of the United States.
+    /// A United States social security number.
     Ssn,
     /// An e-mail address.
     Email,
-    /// A public address of the internet. Private, link-local and loopback addresses are shown, and
-    /// so are networks of 256 addresses or more (`203.0.113.0/24`) and versions.
+    /// A public IPv4 address. Private, link-local and loopback addresses are shown. So are networks
+    /// of 256 addresses or more (`203.0.113.0/24`) and versions.
     Ipv4,
-    /// A public address of the internet, version 6. Unique local, link-local and loopback addresses
-    /// are shown, and so are networks of a /48 or more.
+    /// A public IPv6 address. Unique local, link-local and loopback addresses are shown. So are
+    /// networks of a /48 or more.
     Ipv6,
-    /// A bank account: its country's length and check digits.
+    /// An IBAN, verified by its country's length and its check digits.
     Iban,
 }
 
 impl Detector {
-    /// All of them.
+    /// All detectors.
     pub const ALL: [Self; 25] = [
         Self::Pem,
         Self::Jwt,
@@ -96,7 +97,7 @@ impl Detector {
         Self::Iban,
     ];
 
-    /// Its name in [`Redact::counts`](spanwise_core::Redact::counts).
+    /// Returns the detector's name in [`Redact::counts`](spanwise_core::Redact::counts).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -128,7 +129,7 @@ impl Detector {
         }
     }
 
-    /// True if it tells of a person rather than of a secret.
+    /// Returns whether it detects PII rather than secrets.
     pub(crate) const fn is_pii(self) -> bool {
         matches!(self, Self::Email | Self::Ipv4 | Self::Ipv6 | Self::Iban)
     }

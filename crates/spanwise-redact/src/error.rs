@@ -1,9 +1,9 @@
-//! What is wrong with a rule.
+//! The error of invalid rules and settings.
 
 use std::{error::Error, fmt};
 
-/// Why a rule or a setting was not understood: the word, and what is accepted. A key of pseudonyms
-/// is never part of it.
+/// An invalid rule or setting: contains the word and what is accepted. It never contains a
+/// pseudonym key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleError(String);
 

@@ -1,25 +1,25 @@
-//! Rules about paths, followed into a text that is JSON.
+//! Matches path rules inside JSON texts.
 //!
-//! The parts of the rules that a path has matched so far are carried down the document: one step
-//! costs as much as the rules are long, however deep it is.
+//! The matcher carries the sets of matched rule prefixes down the document. A step costs the total
+//! length of the rules, at any depth.
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
     key_pattern::{Segment, parts},
-    keys::Keys,
+    key_rules::KeyRules,
     normalized_key::NormalizedKey,
     scan::{Match, Rule},
-    work,
+    scan_cost,
 };
 
-/// True if it begins as an object or a list.
+/// Returns whether the text begins as an object or an array.
 pub(crate) fn may_be_json(text: &str) -> bool {
     text.trim_ascii_start().starts_with(['{', '['])
 }
 
-/// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the
-/// key it stands under.
-pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, matches: &mut Vec<Match>) {
+/// Appends the values that path rules hide in a JSON text. A path begins at the root, or at the key
+/// of the field that contains the text.
+pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Vec<Match>) {
     let mut walk = Walk {
         text: text.as_bytes(),
         states: States::new(keys.paths(), key),
@@ -33,8 +33,8 @@ pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, matches: &mut 
     }
 }
 
-/// Which beginnings of the rules the path so far has taken, for the path and for each path above
-/// it: sets, so that `**.**.**` costs no more than its length.
+/// The rule prefixes that the current path and each of its ancestors match. They are sets, so that
+/// `**.**.**` costs no more than its length.
 struct States<'k> {
     rules: &'k [(Vec<Segment>, usize)],
     /// The length of one set.
@@ -55,7 +55,7 @@ impl<'k> States<'k> {
         for part in &parts {
             states.push(Some(part));
         }
-        // The set of the root: after the key, and as if there were none.
+        // The set of the root matches after the key, and also as if there were no key.
         let root = states.sets.split_off(parts.len() * width);
         states.sets = root;
         if !parts.is_empty() {
@@ -64,7 +64,7 @@ impl<'k> States<'k> {
         states
     }
 
-    /// Adds the beginning of each rule to the last set.
+    /// Adds the start of each rule to the last set.
     fn enter(&mut self) {
         let mut from = self.sets.len() - self.width;
         for (path, _) in self.rules {
@@ -75,9 +75,9 @@ impl<'k> States<'k> {
         }
     }
 
-    /// Goes on by a name, or by an element of a list.
+    /// Descends to a member, or to an element of an array.
     fn push(&mut self, name: Option<&str>) {
-        work::step(self.width + name.map_or(0, str::len));
+        scan_cost::add(self.width + name.map_or(0, str::len));
         let name = name.map(NormalizedKey::new);
         let mut from = self.sets.len() - self.width;
         self.sets.resize(self.sets.len() + self.width, false);
@@ -102,7 +102,7 @@ impl<'k> States<'k> {
         self.sets.truncate(self.sets.len() - self.width);
     }
 
-    /// The first rule whose path this is.
+    /// Returns the first rule that matches the whole path.
     fn rule(&self) -> Option<usize> {
         let mut from = self.sets.len() - self.width;
         self.rules.iter().find_map(|(path, rule)| {
@@ -112,7 +112,7 @@ impl<'k> States<'k> {
     }
 }
 
-/// `**` may be nothing.
+/// `**` matches no part, too.
 fn open(path: &[Segment], set: &mut [bool]) {
     for (at, segment) in path.iter().enumerate() {
         if *segment == Segment::AnyDepth && set[at] {
@@ -121,15 +121,15 @@ fn open(path: &[Segment], set: &mut [bool]) {
     }
 }
 
-/// A value under a name or in a list, of which the end is not known yet.
+/// A value of an object or an array whose end is not read yet.
 struct Member {
-    /// Where its name stands.
+    /// The start and the end of its name.
     name: (usize, usize),
     start: usize,
     rule: Option<usize>,
 }
 
-/// An object or a list that is read.
+/// An open object or array.
 struct Open {
     is_object: bool,
     member: Option<Member>,
@@ -139,14 +139,14 @@ struct Walk<'t, 'k, 'h> {
     text: &'t [u8],
     states: States<'k>,
     open: Vec<Open>,
-    /// What the next value belongs to.
+    /// The member that the next value belongs to.
     member: Option<Member>,
     matches: &'h mut Vec<Match>,
     at: usize,
 }
 
 impl Walk<'_, '_, '_> {
-    /// Nothing where the text stops being JSON.
+    /// Returns `None` where the text stops being JSON.
     fn read(&mut self, text: &str) -> Option<()> {
         loop {
             match self.peek()? {
@@ -207,7 +207,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// The text ends within these values: all of it is theirs.
+    /// Ends all open values at the end of a truncated text.
     fn cut_off(&mut self) {
         self.at = self.text.len();
         let member = self.member.take();
@@ -234,7 +234,7 @@ impl Walk<'_, '_, '_> {
         });
     }
 
-    /// Where the string is, without its quotes.
+    /// Returns the start and the end of a string, without its quotes.
     fn string(&mut self) -> Option<(usize, usize)> {
         (self.text[self.at] == b'"').then_some(())?;
         let start = self.at + 1;
@@ -250,7 +250,7 @@ impl Walk<'_, '_, '_> {
         Some((start, at))
     }
 
-    /// The next byte that is no white space.
+    /// Returns the next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         self.at = skip_space(self.text, self.at);
         self.text.get(self.at).copied()

@@ -1,21 +1,20 @@
-//! Where the strings of a text are that is JSON as a whole: what is hidden in one ends in it, and
-//! the rest stays what it is.
+//! Finds the strings of a JSON text, so that matches end with their string and the text stays JSON.
 
 use crate::{
     byte_search::{backslashes_before, find2, run_end, run_start, skip_space},
     scan::Match,
-    work,
+    scan_cost,
 };
 
-/// The strings of a text that is an object, a list or a string of JSON.
+/// The strings of a text that is a JSON object, array or string.
 #[derive(Debug)]
 pub(crate) struct JsonStrings {
-    /// From after the quote to before it.
+    /// Each from after its opening quote to its closing quote.
     strings: Vec<(usize, usize)>,
 }
 
 impl JsonStrings {
-    /// Nothing of a text that is no JSON.
+    /// Returns `None` if the text is not JSON.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
             text: text.as_bytes(),
@@ -29,7 +28,7 @@ impl JsonStrings {
         })
     }
 
-    /// The string that `at` is in.
+    /// Returns the string that contains `at`.
     pub(crate) fn string_at(&self, at: usize) -> Option<(usize, usize)> {
         let next = self.strings.partition_point(|(_, end)| *end < at);
         self.strings
@@ -38,22 +37,22 @@ impl JsonStrings {
             .filter(|(start, _)| *start <= at)
     }
 
-    /// The hits, sorted, each of them of a whole number or of parts of strings.
+    /// Returns the matches sorted. Each covers a whole number or parts of strings.
     pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
         for found in &mut matches {
             whole_escapes(text.as_bytes(), found);
         }
         let mut fitting = Vec::with_capacity(matches.len());
-        // Where the last number ends that was hidden: more may be found in it.
+        // The end of the last hidden number, which may contain more matches.
         let mut number = 0;
         for found in matches {
             match self.string_at(found.start) {
                 Some((_, end)) if found.end <= end => fitting.push(found),
                 Some(_) => self.split_at_strings(text, &found, &mut fitting),
-                // A value that is no string gets quotes.
+                // A value that is not a string gets quotes.
                 None if found.needs_quotes.is_some() => fitting.push(found),
                 None if found.start < number => {}
-                // What stands between strings is hidden with them, and is no value by itself.
+                // Text between strings is hidden with the strings, and is not a value itself.
                 None if !matches!(text.as_bytes()[found.start], b'-' | b'0'..=b'9') => {
                     self.split_at_strings(text, &found, &mut fitting);
                 }
@@ -67,14 +66,14 @@ impl JsonStrings {
         fitting
     }
 
-    /// Of a private key that goes on in other strings, the part in each of them.
+    /// Splits a match that spans several strings, such as a private key, into its parts.
     fn split_at_strings(&self, text: &str, found: &Match, matches: &mut Vec<Match>) {
         let text = text.as_bytes();
         let is_name = |end: usize| text.get(skip_space(text, end + 1)) == Some(&b':');
         let first = self.strings.partition_point(|(_, end)| *end < found.start);
         let strings = self.strings[first..].iter();
         for (start, end) in strings.take_while(|(start, _)| *start < found.end) {
-            work::step(1);
+            scan_cost::add(1);
             let is_whole = *start > found.start;
             let (start, end) = (found.start.max(*start), found.end.min(*end));
             if start < end && !(is_whole && is_name(end)) {
@@ -88,13 +87,14 @@ impl JsonStrings {
     }
 }
 
-/// An escape of which a part is hidden is hidden as a whole: the other part would be another one.
+/// Widens a match that covers part of an escape to all of it: the other part would be another
+/// escape.
 fn whole_escapes(text: &[u8], found: &mut Match) {
     found.start -= backslashes_before(text, found.start) % 2;
     found.end += backslashes_before(text, found.end) % 2;
 }
 
-/// The number that digits are part of, which becomes a string.
+/// Returns the match for the whole number, which becomes a string.
 fn whole_number(text: &str, found: &Match) -> Match {
     let text = text.as_bytes();
     Match {
@@ -116,9 +116,9 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    /// One value and nothing after it.
+    /// Reads one value with nothing after it.
     fn read(&mut self) -> Option<()> {
-        // Whether what is open is an object.
+        // One entry for each open value: `true` for an object.
         let mut open: Vec<bool> = Vec::new();
         loop {
             match self.next()? {
@@ -193,7 +193,7 @@ impl Parser<'_> {
         Some(())
     }
 
-    /// The next byte that is no white space.
+    /// Returns the next byte that is not white space.
     fn next(&mut self) -> Option<u8> {
         self.at = skip_space(self.text, self.at);
         self.text.get(self.at).copied()

@@ -1,10 +1,10 @@
-//! Patterns for keys: a name, `*end`, `*part*`, or a path with dots.
+//! Patterns of user rules: a name, `*end`, `*part*`, or a path with dots.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Detector, RuleError, builtin_rules::RULES, normalized_key::NormalizedKey};
 
-/// What a rule says about keys: a name, `*end`, `*part*`, or a path with dots.
+/// A pattern that matches keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
     Exact(String),
@@ -23,14 +23,14 @@ pub(crate) enum Segment {
     AnyDepth,
 }
 
-/// The parts of a path, or of a key with dots.
+/// Returns the parts of a path, or of a key with dots.
 pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|part| !part.is_empty())
 }
 
 pub(crate) fn is_on_path(path: &[Segment], parts: &[NormalizedKey]) -> bool {
-    // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no
-    // more than its length.
+    // The prefixes of the path that the parts so far match. They are a set, so that `**.**.**`
+    // costs no more than its length.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let open = |reached: &mut Vec<bool>| {
@@ -69,13 +69,13 @@ impl Pattern {
         }
     }
 
-    /// The built-in rule of that name, if it is one.
+    /// Returns the built-in rule with this name.
     pub(crate) fn built_in(&self) -> Option<usize> {
         let Self::Exact(name) = self else { return None };
         RULES.find(name)
     }
 
-    /// The detector of that name, if it is one.
+    /// Returns the detector with this name.
     pub(crate) fn detector(&self) -> Option<Detector> {
         let Self::Exact(name) = self else { return None };
         let mut all = Detector::ALL.into_iter();
@@ -115,7 +115,7 @@ impl FromStr for Pattern {
         let trimmed = text.trim();
         let wrong = |why: &str| {
             Err(RuleError::new(format!(
-                "`{text}` names no key: {why}; write a name, `*end`, `*part*`, or a path such as `user.*.token`"
+                "`{text}` is not a valid key: {why}; write a name, `*end`, `*part*`, or a path such as `user.*.token`"
             )))
         };
         let name = |part: &str| {
@@ -124,7 +124,7 @@ impl FromStr for Pattern {
         };
         let no_name = ['=', ',', ':', ';', '"', '\''];
         if trimmed.contains(no_name) {
-            return wrong("it has a character that no name has");
+            return wrong("it has a character that names cannot have");
         }
         if trimmed.starts_with('/') {
             return wrong("the parts of a path are separated by dots");
@@ -152,7 +152,7 @@ impl FromStr for Pattern {
         }
         if matches!(trimmed, "*" | "**") {
             return wrong(
-                "it would hide everything; `Policy::allow_only` does, but for the keys it is given",
+                "it would hide everything; use `Policy::allow_only` to show only some keys",
             );
         }
         let (from, starts) = trimmed
@@ -162,7 +162,7 @@ impl FromStr for Pattern {
             .strip_suffix('*')
             .map_or((from, false), |rest| (rest, true));
         if part.contains('*') {
-            return wrong("it has a character that no name has");
+            return wrong("it has a character that names cannot have");
         }
         let part = name(part);
         match (starts, ends) {
@@ -171,12 +171,12 @@ impl FromStr for Pattern {
             (true, false) => Ok(Self::EndsWith(part)),
             (true, true) if part.len() < 3 => wrong("a part of a name has at least three letters"),
             (true, true) => Ok(Self::Contains(part)),
-            (false, true) => wrong("how a name begins is no rule"),
+            (false, true) => wrong("a rule cannot match the beginning of a name"),
         }
     }
 }
 
-/// The parts of a path as a rule writes it: `items[*].card`.
+/// Splits a path in the notation of rules: `items[*].card`.
 fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
     let mut found = Vec::new();
     for part in path.split('.') {
@@ -197,7 +197,7 @@ fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
                 return Err("its brackets do not match");
             };
             if inside.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err("an element of a list is `[*]`, whichever it is");
+                return Err("an array element is written `[*]`, without an index");
             }
             found.push(inside);
             brackets = rest;

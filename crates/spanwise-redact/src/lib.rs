@@ -1,4 +1,4 @@
-//! What must not be logged: rules for keys, detectors for texts, and what is shown instead.
+//! Redaction rules for tracing: keys that hide their values, and detectors for secrets in text.
 //!
 //! ```
 //! use spanwise_core::{KeyVerdict, Redact};
@@ -12,17 +12,17 @@
 //! );
 //! ```
 //!
-//! A sink is given the policy, and asks it about the key of each field once per callsite and about
-//! each text:
+//! Give the policy to a layer. The layer consults it once per callsite for the key of each field,
+//! and once for each text:
 //!
 //! ```
 //! use std::sync::Arc;
 //! use spanwise_json::JsonLayer;
-//! use spanwise_redact::{Action, PolicyOverrides, Policy};
+//! use spanwise_redact::{Action, Policy, PolicyOverrides};
 //!
-//! let changes: PolicyOverrides = "+employee_no,-session".parse()?;
-//! let policy = changes.apply(Policy::secrets_and_pii().hide_with("iban", Action::KeepLast(4))?);
-//! let layer = match policy {
+//! let overrides: PolicyOverrides = "+employee_no,-session".parse()?;
+//! let policy = Policy::secrets_and_pii().hide_with("iban", Action::KeepLast(4))?;
+//! let layer = match overrides.apply(policy) {
 //!     Some(policy) => JsonLayer::new().redact(Arc::new(policy)),
 //!     None => JsonLayer::new(),
 //! };
@@ -33,66 +33,63 @@
 //!
 //! # When to use it
 //!
-//! Always: a password is logged by accident. It is the second line; the first is a type that cannot
-//! be logged, [`Classified`].
+//! Always: passwords are logged by accident. The policy is the second line of defence. The first
+//! one is a type that cannot be logged, [`Classified`].
 //!
-//! It does **not** find what has no name and no form: a password in a sentence (`the password is
-//! hunter2`), a secret in two fields, a secret in base64, in compressed text, or in the `Debug` of
-//! bytes; numbers, such as a card number that is logged as an integer under a harmless name; values
-//! of lists of pairs such as `("password", "x")`. After `key: ` it takes words of state and
-//! sentences for prose: `password: expired` is shown. `docs/redaction.md` lists all limits.
+//! It does **not** find secrets without a name and a known form: a password in a sentence (`the
+//! password is tulip`), a secret split over two fields, base64, compressed text, or the `Debug` of
+//! bytes. A number under a harmless name is shown, even if it is a card number. Pairs in a list,
+//! such as `("password", "x")`, are not recognized. After `key: `, states and sentences are shown:
+//! `password: expired`. `docs/redaction.md` lists all limits.
 //!
 //! # Behaviour
 //!
-//! * **Keys** are sequences of words, split at marks, changes of case and digits, and with a
-//!   vocabulary where there are none: the last words of `X-Api-Key`, `xApiKey`, `user.x_api_key`
-//!   and `xapikey` are the same. The last words decide. Words such as `hash` or `prod` are passed
-//!   over; words such as `length` or `changed_at` say that the value is about a secret, and show
-//!   it.
-//! * **Rules of the user** are about names, in lower case and without marks, or about the part
-//!   after the last dot. They beat what is built in.
+//! * **Keys** are sequences of words, split at punctuation, changes of case and digits. A
+//!   vocabulary splits joined words. `X-Api-Key`, `xApiKey`, `user.x_api_key` and `xapikey` end in
+//!   the same words, and the last words decide. Words such as `hash` or `prod` are ignored. Words
+//!   such as `length` or `changed_at` describe a secret, so the value is shown.
+//! * **Your rules** match names in lower case without punctuation, or the part after the last dot.
+//!   They take precedence over built-in rules.
 //! * **A boolean** is shown under a key that a built-in rule hides. `address` and `ip` are decided
 //!   by their value.
-//! * **The text of every key that is shown is read**, but for `request_id`, `trace_id` and
-//!   `span_id`.
-//! * **Attributes of the semantic conventions** whose words mislead, such as `client.address`, are
-//!   exempt one by one; a header in `http.request.header.<name>` is a key of its own.
-//! * **Letters that look like others** in a key are those: `paſſword`, and `p\u0061ssword` in JSON.
-//! * **Texts** are read for keys with values at every depth (`key=value`, JSON, JSON in strings of
-//!   JSON, the `Debug` of structs, headers, URLs, connection strings, forms, XML, options of
-//!   commands, percent-encoded pairs), and by the [`Detector`]s. Rules about paths are followed
-//!   into a text that is JSON as a whole, from its root.
+//! * **The text of every shown key is scanned**, except for `request_id`, `trace_id`, `span_id` and
+//!   `parent_span_id`.
+//! * **Attributes of the semantic conventions** with misleading words, such as `client.address`,
+//!   are exempt one by one. A header in `http.request.header.<name>` is a key of its own.
+//! * **Lookalike letters** in a key are normalized: `paſſword`, and `p\u0061ssword` in JSON.
+//! * **Texts** are scanned for keys with values at every depth (`key=value`, JSON, JSON in JSON
+//!   strings, the `Debug` of structs, headers, URLs, connection strings, forms, XML, command-line
+//!   options, SQL, percent-encoded pairs) and with the [`Detector`]s. Rules about paths apply
+//!   inside a text that is JSON, from its root.
 //! * **A value ends where its writer ended it**: at its quote or bracket, or at the separator in
-//!   use. A mark within a run of characters ends it only if another key, a quote or nothing
+//!   use. A mark inside a run of characters ends it only if another key, a quote or nothing
 //!   follows.
 //! * **Prose after `key: ` is shown** under a built-in key: states, sentences, names of errors,
 //!   counts, placeholders. After `=` and in quotes only booleans, absent values and placeholders
-//!   are. A rule of the user hides every value but an absent one.
+//!   are. Your rules hide every value but an absent one.
 //! * **Private addresses are shown**: RFC 1918, RFC 4193, link-local and loopback.
-//! * **JSON stays JSON**: a string keeps its quotes, any other value becomes a string.
-//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some
-//!   20 ns.
-//! * **Time is linear** in the length of a text, whatever it says. Of a text, 64 KiB are read; what
-//!   comes after is hidden, from the last unbroken run before the cut.
-//! * [`Redact::counts`](spanwise_core::Redact::counts) says how often each rule hid something.
+//! * **JSON stays valid**: a string keeps its quotes, any other value becomes a string.
+//! * **A clean text is borrowed** and costs no allocation. One of 40 letters takes about 20 ns.
+//! * **Time is linear** in the length of a text. The first 64 KiB of a text are scanned. The rest
+//!   is hidden, from the start of the last unbroken run before the limit.
+//! * [`Redact::counts`](spanwise_core::Redact::counts) returns how often each rule matched.
 //!
 //! # Settings
 //!
-//! [`PolicyOverrides`] is what `LOG_REDACT` says: `on`, `off`, or keys, detectors and the tier `pii` to
+//! [`PolicyOverrides`] parses `LOG_REDACT`: `on`, `off`, or keys, detectors and the tier `pii` to
 //! hide and to show, such as `+employee_no,-session,-card,+pii`.
 //!
 //! # Features
 //!
-//! `pseudonyms`, off by default: stand-ins such as `k1:…` that are equal for equal values, made
-//! with a key (HMAC-SHA-256).
-//!
-//! `secrecy`, off by default: [`Classified`] with a `SecretString` of the crate `secrecy` inside.
+//! * `pseudonyms`, off by default: pseudonyms such as `k1:…`, which are equal for equal values.
+//!   They are computed with a key (HMAC-SHA-256).
+//! * `secrecy`, off by default: [`Classified`] with a `SecretString` of the crate `secrecy` inside.
 //!
 //! # Troubleshooting
 //!
-//! *Something harmless is hidden*: look into [`Redact::counts`](spanwise_core::Redact::counts) for
-//! the rule; [`Policy::show`] its key, or leave out the detector with
-//! [`Policy::without_detector`]. *Something secret is shown*: [`Policy::hide`] its key.
+//! *Something harmless is hidden*: find the rule in
+//! [`Redact::counts`](spanwise_core::Redact::counts). [`Policy::show`] its key, or switch the
+//! detector off with [`Policy::without_detector`]. *A secret is shown*: [`Policy::hide`] its key.
 
 mod addresses;
 mod builtin_keys;
@@ -109,7 +106,7 @@ mod error;
 mod json_paths;
 mod json_strings;
 mod key_pattern;
-mod keys;
+mod key_rules;
 mod normalized_key;
 mod numbers;
 mod pair_lexer;
@@ -122,6 +119,7 @@ mod prose_pairs;
 #[cfg(feature = "pseudonyms")]
 mod pseudonym;
 mod scan;
+mod scan_cost;
 mod sql_inserts;
 mod tokens;
 mod trigrams;
@@ -130,7 +128,6 @@ mod value_boundary;
 mod value_end;
 mod vocabulary;
 mod word_lists;
-mod work;
 mod xml_elements;
 
 pub use classified::{Classified, serialize_redacted};

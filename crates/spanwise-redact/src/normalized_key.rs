@@ -1,23 +1,23 @@
-//! Keys in the form in which rules compare them.
+//! The form of keys that rules compare.
 
 use crate::{
     builtin_keys::{EXEMPT_ATTRIBUTES, HEADER_PREFIXES},
     confusables,
 };
 
-/// A key as it is compared: in lower case, only letters and digits, with the places where words
-/// begin. Of a key that is longer the end.
+/// A key in lower case with letters and digits only, and with the starts of its words. A longer
+/// key keeps its end.
 ///
-/// Letters that look like those of ASCII are those, and escapes of JSON are what they stand for.
+/// Letters that look like ASCII letters become those. JSON escapes are decoded.
 #[derive(Debug)]
 pub(crate) struct NormalizedKey {
     bytes: [u8; MAX_KEY_LEN],
     length: usize,
-    /// Where the part after the last dot begins.
+    /// The start of the part after the last dot.
     last: usize,
-    /// A bit for each place where a word begins.
+    /// One bit for each start of a word.
     starts: u128,
-    /// An attribute of the semantic conventions whose words say something else there.
+    /// Whether it is an attribute of the semantic conventions whose words have another meaning.
     pub(crate) is_attribute: bool,
 }
 
@@ -35,7 +35,7 @@ impl NormalizedKey {
     #[inline(never)]
     fn folded(key: &str) -> Self {
         let (mut looks, mut len) = ([0; 8 * MAX_KEY_LEN], 0);
-        // Written out, a letter takes up to eight bytes.
+        // An escaped letter takes up to eight bytes.
         let mut from = key.len().saturating_sub(8 * MAX_KEY_LEN);
         while !key.is_char_boundary(from) {
             from += 1;
@@ -82,7 +82,7 @@ impl NormalizedKey {
                 continue;
             }
             if is_acronym && class == LOWER && before == UPPER {
-                // `HTTPToken` is two words, and `IDs` is one.
+                // `HTTPToken` is two words, but `IDs` is one.
                 let goes_on = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
                 if *byte != b's' || goes_on {
                     normal.starts |= 1 << (length - 1);
@@ -107,7 +107,7 @@ impl NormalizedKey {
         &self.bytes[self.last..self.length]
     }
 
-    /// The words, and whether each is in the part after the last dot.
+    /// Returns the words, and whether each is in the part after the last dot.
     pub(crate) fn words(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let mut starts = self.starts;
         std::iter::from_fn(move || {
@@ -122,15 +122,15 @@ impl NormalizedKey {
     }
 }
 
-/// What a character of a key is.
+/// The class of a character.
 const GAP: u32 = 0;
 const LOWER: u32 = 1;
 const UPPER: u32 = 2;
 const DIGIT: u32 = 3;
-/// A letter beyond ASCII that looks like none of it.
+/// A non-ASCII letter that looks like no ASCII letter.
 const FOREIGN: u32 = 4;
 
-/// After which of these a word begins with which, a bit each: `db_password`, `dbPassword`,
+/// One bit for each pair of classes between which a word begins: `db_password`, `dbPassword`,
 /// `oauth2Token`, `sha256sum`.
 const STARTS: u64 = {
     let pairs = [

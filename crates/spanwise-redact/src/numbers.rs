@@ -1,19 +1,19 @@
-//! Cards, social security numbers and bank accounts: digits that prove what they are.
+//! Cards, social security numbers and bank accounts, verified by their digits.
 
 use crate::{
     builtin_keys::TRUSTED_IDS,
     byte_class::ByteClass,
     byte_search::{is_boundary, run_end, run_start},
-    work,
+    scan_cost,
 };
 
-/// A card number: digits in one piece or in the groups they are printed in, separated by spaces,
-/// dashes or dots, with the prefix of an issuer and Luhn's check digit.
+/// Returns the end of a card number: in one piece, or in the groups that cards show, separated by
+/// spaces, dashes or dots. The issuer's prefix and the Luhn check digit must be valid.
 ///
-/// `start` is at a digit with none before it. Returns the end. The digits of a number with a
-/// fraction are none.
+/// `start` is at a digit with no digit before it. The digits of a number with a fraction are not a
+/// card.
 pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
-    // No issuer's numbers begin with 0, 1, 7 or 9; times and counters do.
+    // No issuer's numbers begin with 0, 1, 7 or 9, but times and counters do.
     if matches!(text.get(start), Some(b'0' | b'1' | b'7' | b'9')) {
         return None;
     }
@@ -26,7 +26,7 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     let (mut count, mut group, mut dots, mut at) = (0, 0, 0, start);
     let mut best = None;
     loop {
-        work::step(1);
+        scan_cost::add(1);
         match text.get(at) {
             Some(byte) if byte.is_ascii_digit() => {
                 if count == digits.len() {
@@ -40,7 +40,7 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             next => {
                 let ends =
                     !next.is_some_and(|byte| ByteClass::WORD.has(*byte)) && !has_fraction(text, at);
-                // One point alone is that of a fraction.
+                // A single point belongs to a fraction.
                 let is_whole = ends && dots != 1;
                 if is_whole && is_card(&digits[..count]) && is_card_grouping(&groups[..=group]) {
                     best = Some(at);
@@ -59,8 +59,8 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     best.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted(text, start))
 }
 
-/// Returns whether the key of an id of a fixed form stands before `start`, or the id of a trace.
-/// The hexadecimal digits of a span's id may all be decimal.
+/// Returns whether the digits are part of a trace id, or follow the key of an id in a fixed format.
+/// All hex digits of a span id may be decimal.
 fn is_trusted(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;
@@ -82,7 +82,7 @@ fn is_trusted(text: &[u8], start: usize) -> bool {
     key < start && TRUSTED_IDS.iter().any(is_name)
 }
 
-/// Returns whether digits that end at `at` go on after a point: `4111111111111111.5`.
+/// Returns whether a fraction follows the digits that end at `at`: `4111111111111111.5`.
 fn has_fraction(text: &[u8], at: usize) -> bool {
     text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
@@ -124,7 +124,7 @@ fn is_card(digits: &[u8]) -> bool {
         }
         _ => false,
     };
-    // A number of one digit over and over passes the check by chance.
+    // A repeated single digit passes the check by chance.
     issued && digits[1..].iter().any(|digit| *digit != digits[0]) && passes_luhn(digits)
 }
 
@@ -141,7 +141,7 @@ fn passes_luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// A social security number: `start` is at a digit with none before it.
+/// Returns the end of a social security number. `start` is at a digit with no digit before it.
 pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
     let number = text.get(start..start + 11)?;
     let in_place = number.iter().enumerate().all(|(index, byte)| match index {
@@ -164,7 +164,8 @@ pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
     (in_place && alone && issued).then_some(end)
 }
 
-/// A bank account: its country's length, and the remainder by 97. `start` is at the two letters.
+/// Returns the end of an IBAN with the length of its country and valid check digits. `start` is at
+/// the country code.
 pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     let country = text.get(start..start + 2)?;
     let checked = text.get(start + 2..start + 4)?;
@@ -175,7 +176,7 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     let (_, length) = IBAN_LENGTHS[known.ok()?];
     let mut account = [0_u8; 34];
     let (mut count, mut at) = (0, start);
-    work::step(usize::from(length));
+    scan_cost::add(usize::from(length));
     while count < usize::from(length) {
         match text.get(at) {
             Some(byte) if ByteClass::UPPER_ALNUM.has(*byte) => {
@@ -199,7 +200,7 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     (remainder == 1 && is_boundary(text, at)).then_some(at)
 }
 
-/// True if `start..end` is part of 36 characters written as a UUID.
+/// Returns whether `start..end` is part of a UUID of 36 characters.
 fn is_in_uuid(text: &[u8], start: usize, end: usize) -> bool {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
     let is_part = |byte: u8| ByteClass::HEX.has(byte) || byte == b'-';

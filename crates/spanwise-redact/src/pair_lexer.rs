@@ -1,4 +1,4 @@
-//! Keys with their values inside a text.
+//! Finds keys with a value in a text.
 //!
 //! The grammar, where `key` is one that a rule hides:
 //!
@@ -25,43 +25,44 @@
 //!
 //! A pair may be written as two: `name: API_TOKEN` and, right after it, `value: …`.
 //!
-//! A *run* has no white space. Its end depends on where the pair stands ([`ValueContext`]):
+//! A *run* has no white space. Its end depends on the context of the pair
+//! ([`ValueContext`](crate::value_end::ValueContext)):
 //!
-//! - in the query of a URL it ends at `&`, and at the `#` of a fragment;
-//! - after a `;` it is a member of a connection string, with spaces in it, and ends at `;`;
-//! - else it ends at `,`, `;` or `&` only if another key, a quote or nothing follows the mark.
+//! - In the query of a URL it ends at `&`, and at the `#` of a fragment.
+//! - After a `;` it is a member of a connection string: it may contain spaces and ends at `;`.
+//! - Elsewhere it ends at `,`, `;` or `&` only if another key, a quote or nothing follows the mark.
 //!
-//! A pair is in a query if a `?` or the `://` of the web stands before it without white space
-//! between. A name after `::` is that of a module, and no key before a `:`. A backslash before a
-//! name may begin an escape (`\ntoken=`) or a part of a path (`C:\token=`): both are tried.
+//! A pair is in a query if a `?` or the `://` of a web URL precedes it without white space between.
+//! A name after `::` is a module, not a key before `:`. A backslash before a name may begin an
+//! escape (`\ntoken=`) or a path segment (`C:\token=`), so both are tried.
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, backslashes_before, find2, is_space, rfind, run_end, run_start},
+    scan_cost,
     value_end::Quote,
-    work,
 };
 
-/// A key in a text, and where to look for its value.
+/// A key in a text, with the position of its value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'t> {
     pub(crate) key: &'t str,
     /// Other readings of the key: without the letter of an escape, and the name before brackets.
     others: [Option<&'t str>; 2],
-    /// Where the name begins that the key is part of.
+    /// The start of the name that contains the key.
     pub(crate) name: usize,
-    /// Where the `=` or `:` is.
+    /// The position of the `=` or `:`.
     separator: usize,
-    /// After it.
+    /// The end of the separator.
     pub(crate) after: usize,
     pub(crate) colon: bool,
-    /// The quotes around the key: which, and how many backslashes before it.
+    /// The quotes around the key, and the number of backslashes before each.
     pub(crate) quote: Option<Quote>,
-    /// A `?`, `&` or `;` stands before it.
+    /// Whether a `?`, `&` or `;` precedes it.
     pub(crate) may_be_parameter: bool,
 }
 
-/// The next key with something after it, from `*at` on.
+/// Returns the next key with something after it, from `*at` on.
 pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
     let bytes = text.as_bytes();
     loop {
@@ -69,7 +70,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         let colon = bytes[separator] == b':';
         *at = separator + 1;
         match (colon, bytes.get(separator + 1)) {
-            // `std::fmt`, `https://`: no key.
+            // `std::fmt` and `https://` contain no key.
             (true, Some(next @ (b':' | b'/')))
                 if *next == b':' || bytes.get(separator + 2) == Some(&b'/') =>
             {
@@ -84,14 +85,13 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             && let Some(key) = text.get(found.start..found.end)
         {
             let before = &bytes[..found.name];
-            // What follows `::` is a name of a module.
-            // and what follows `://` is a user.
+            // A module name follows `::`, and a user follows `://`.
             let is_none = before.ends_with(b"::") || before.ends_with(b"://");
             let is_arrow = bytes.get(separator + 1) == Some(&b'>');
             if (colon || is_arrow) && found.quote.is_none() && is_none {
                 continue;
             }
-            // The `&` may be written out, as in the JSON that Go writes.
+            // The `&` may be escaped, as Go's JSON encoder does.
             let may_be_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
             let shorter = after_escape(bytes, found.start);
@@ -117,17 +117,17 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
     }
 }
 
-/// A key and its quotes are no longer than this.
+/// The maximum length of a key with its quotes, in bytes.
 pub(crate) const MAX_KEY_LEN: usize = 128;
 
-/// What stands in brackets after a key is no longer than this.
+/// The maximum length of a remark in parentheses after a key, in bytes.
 const MAX_REMARK_LEN: usize = 32;
 
-/// Where a key stands.
+/// The position of a key.
 struct KeySpan {
     start: usize,
     end: usize,
-    /// Where the name begins that it is part of.
+    /// The start of the name that contains the key.
     name: usize,
     /// The name before its brackets.
     outer: Option<(usize, usize)>,
@@ -147,11 +147,11 @@ impl KeySpan {
 }
 
 fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
-    // No separator is among them, so that each is walked over once.
+    // This white space contains no separator, so that each byte is read once.
     let mut end = run_start(text, separator, separator, is_space);
     let gap = &text[end..separator];
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
-    // A tab that is written out: `key\\t=\\tvalue`.
+    // An escaped tab: `key\\t=\\tvalue`.
     while end > 1 && text[end - 1] == b't' && text[end - 2] == b'\\' {
         end = run_start(text, end - 1, end - 1, |byte| byte == b'\\');
     }
@@ -183,7 +183,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
                     let start = from + open + 1;
                     (start < end).then(|| KeySpan::new(start, end, Some((mark, slashes))))
                 }
-                // What opened the quotes was cut off.
+                // The opening quote was cut off.
                 None => plain_key(text, end),
             }
         }
@@ -200,11 +200,11 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
     }
 }
 
-/// `user[password]=`, `user[pins][]=`, `password[0]=`: a field of a form, whose brackets may be
-/// encoded.
+/// Returns the key of a form field, whose brackets may be encoded: `user[password]=`,
+/// `user[pins][]=`, `password[0]=`.
 fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut text = &text[..end];
-    // Elements of lists say nothing.
+    // Indexes do not name anything.
     while let Some(inside) = without_bracket(text, b']') {
         let index = ByteClass::DIGIT.run_start(inside, inside.len(), 8);
         match without_bracket(&inside[..index], b'[') {
@@ -241,7 +241,7 @@ fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
     })
 }
 
-/// Where the name of a field of a form begins, of which a part in brackets is at `part`.
+/// Returns the start of a form field's name that contains brackets at `part`.
 fn start_of_form(text: &[u8], part: usize) -> usize {
     run_start(text, part, MAX_KEY_LEN, |byte| {
         ByteClass::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
@@ -250,20 +250,20 @@ fn start_of_form(text: &[u8], part: usize) -> usize {
 
 fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut start = start_of_key(text, end);
-    // `\\u0026sig=`: no path has such a part.
+    // `\\u0026sig=` contains an escape, not a path.
     let escaped = after_escape(text, start);
     if escaped > start + 1 {
         start = escaped.min(end);
     }
-    // The hour of a time is no key, and no rule has a name of one letter.
+    // The hour of a time is not a key, and no rule has a name of one letter.
     let letters = text[start..end]
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
-    work::step(end - start);
+    scan_cost::add(end - start);
     (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
 }
 
-/// Letters beyond ASCII may look like others: a key with them begins where it seems to.
+/// Returns the start of a key. Non-ASCII letters may look like ASCII letters, so they belong to it.
 fn start_of_key(text: &[u8], end: usize) -> usize {
     let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
     if start == 0 || text[start - 1].is_ascii() {
@@ -277,12 +277,12 @@ fn start_of_key(text: &[u8], end: usize) -> usize {
 }
 
 impl<'t> Pair<'t> {
-    /// Where its value may begin.
+    /// Returns where the value may begin.
     pub(crate) fn after(&self) -> usize {
         self.after
     }
 
-    /// The ways to read its key, the most likely first.
+    /// Returns the ways to read the key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name, self.name + self.key.len());
         let is_plain = self.quote.is_none()
@@ -299,8 +299,8 @@ impl<'t> Pair<'t> {
             .chain(two)
     }
 
-    /// What a pair such as `name: API_TOKEN` says that the value after it is called, and where that
-    /// name ends.
+    /// Returns the name that a pair such as `name: API_TOKEN` gives to the next value, and the end
+    /// of it.
     pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
         let is_it = ["name", "key"]
             .iter()
@@ -312,7 +312,7 @@ impl<'t> Pair<'t> {
         Some((name, end))
     }
 
-    /// Whether it is the `value` right after a name that ends at `end`.
+    /// Returns whether it is the `value` right after a name that ends at `end`.
     pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
         let gap = text
             .get(end..self.name)
@@ -328,16 +328,15 @@ impl<'t> Pair<'t> {
         self.key.eq_ignore_ascii_case("value") && gap.is_some_and(is_gap)
     }
 
-    /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`:
-    /// what is hidden may have run over the end of a string, and into the value of the key after
-    /// it.
+    /// Returns whether the pair may count although it is inside a hidden value that ends at `end`.
+    /// A hidden value may extend past the end of its string, into the value of the next key.
     pub(crate) fn may_go_on(&self, text: &[u8], end: usize) -> bool {
         if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
             return true;
         }
         let rest = &text[..end];
         let value = run_end(rest, self.after, |byte| b" \t\\".contains(&byte));
-        // What `Debug` puts in brackets goes on beyond them: `Secret { a: ["…"] }`.
+        // `Debug` values extend past inner brackets: `Secret { a: ["…"] }`.
         let word = ByteClass::WORD.run_end(rest, value);
         let bracket = run_end(rest, word, |byte| byte == b' ');
         let is_debug = rest.get(value).is_some_and(u8::is_ascii_uppercase)
@@ -348,13 +347,14 @@ impl<'t> Pair<'t> {
     }
 }
 
-/// The second words of keys of two that name a secret: `API key`, `seed phrase`.
+/// Second words of two-word keys that name a secret: `API key`, `seed phrase`.
 pub(crate) const NOUNS: [&str; 12] = [
     "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no", "header",
     "data",
 ];
 
-/// Others, with which the first word must not be a key by itself: `card number`, no `token name`.
+/// Second words that count only if the first word is not a key itself: `card number`, but not
+/// `token name`.
 const ATTRIBUTES: [&str; 10] = [
     "number",
     "name",
@@ -368,8 +368,8 @@ const ATTRIBUTES: [&str; 10] = [
     "verifier",
 ];
 
-/// Where the word may begin that a key of two words has: `seed phrase: …`, `API key: …`. After a
-/// backslash it begins with the letter of an escape or after it.
+/// Returns where the first word of a two-word key may begin: `seed phrase: …`, `API key: …`. After
+/// a backslash it begins at the letter of an escape, or after it.
 fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;

@@ -1,4 +1,4 @@
-//! Values of keys in a text.
+//! Finds the value of a key in a text.
 //!
 //! [`pair_lexer`](crate::pair_lexer) has the grammar, and [`value_end`] finds where a value ends.
 
@@ -12,18 +12,17 @@ use crate::{
     value_end::{self, Quote, ValueContext, ValueSpan},
 };
 
-/// What is known of the rule that hides a key.
+/// Properties of the rule that hides a key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RuleTraits {
-    /// The value of a header goes on to the end of the line.
+    /// The key is a header: its value extends to the end of the line.
     pub(crate) header: bool,
-    /// A rule of this crate leaves alone what is no credential; one of the user hides every value.
+    /// The rule is built in and shows values that are not credentials. User rules hide every value.
     pub(crate) built_in: bool,
 }
 
 impl Pair<'_> {
-    /// Where the value must end that stands in JSON: at the end of the string that the key is part
-    /// of.
+    /// Returns the end of the JSON string that contains the key: the value must end there.
     pub(crate) fn limit_to_json_string(&mut self, document: &JsonStrings) -> usize {
         match document.string_at(self.after - 1) {
             Some((_, end)) => end,
@@ -35,7 +34,7 @@ impl Pair<'_> {
     }
 
     fn value_context(&self, text: &[u8], context: &mut ContextTracker) -> ValueContext {
-        // What is open around a key in quotes, not the quotes themselves.
+        // Track what encloses a quoted key, not its own quotes.
         let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
         context.move_to(text, self.name.saturating_sub(quotes));
         if !self.may_be_parameter {
@@ -57,7 +56,7 @@ impl Pair<'_> {
         }
     }
 
-    /// The value; nothing if there is none, or one that tells nothing.
+    /// Returns the value, or `None` if there is none or it reveals nothing.
     pub(crate) fn value(
         &self,
         text: &[u8],
@@ -85,7 +84,7 @@ impl Pair<'_> {
             && start > self.after
             && traits.built_in;
         let place = match place {
-            // There is no space in a URL.
+            // URLs contain no spaces.
             ValueContext::Query { .. } if start > self.after => ValueContext::Plain,
             place => place,
         };
@@ -102,7 +101,7 @@ impl Pair<'_> {
         {
             return None;
         }
-        // `"password:", …`: the quote ends the string that the key is in.
+        // `"password:", …`: the quote ends the string that contains the key.
         let after = text.get(start + slashes + 1);
         let is_end = self.quote.is_none() && context.open() == Some((mark, slashes));
         if is_end && matches!(after, None | Some(b',' | b')' | b']' | b'}')) {
@@ -182,7 +181,7 @@ impl Pair<'_> {
                 return None;
             }
             let end = value_end::end_of_header(text, start, open);
-            // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
+            // `Debug` output in brackets contains quotes, and line breaks with `{:#?}`.
             let word = ByteClass::WORD.run_end(text, start);
             match text.get(word) {
                 Some(b'(' | b'[' | b'{' | b' ') => {
@@ -211,7 +210,7 @@ impl Pair<'_> {
         Some(until(start, end))
     }
 
-    /// A credential alone on the next line, which is indented more than the key.
+    /// Returns a credential that is alone on the next line, which is indented more than the key.
     fn value_on_next_line(
         &self,
         text: &[u8],
@@ -219,7 +218,7 @@ impl Pair<'_> {
         open: Option<Quote>,
     ) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
-        // What is longer is none: it is not followed to its end from each key again.
+        // Longer values do not count, so that no key is followed to a distant end.
         const MAX_LEN: usize = 512;
         if !self.colon || self.quote.is_some() {
             return None;
@@ -257,7 +256,7 @@ impl Pair<'_> {
         (credential::is_value(&text[from..end]) && is_last()).then_some((from, end))
     }
 
-    /// The list of YAML after the key, unless all its items are prose.
+    /// Returns the YAML list after the key, unless all its items are prose.
     fn list(&self, text: &[u8], start: usize, about: KeySubject) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
         if !self.colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
@@ -274,7 +273,7 @@ impl Pair<'_> {
         (!items.into_iter().all(is_prose)).then_some((from, to))
     }
 
-    /// A part of the name of a resource: `arn:aws:…:secret:stock-db`.
+    /// Returns whether the key is part of a resource name: `arn:aws:…:secret:stock-db`.
     fn is_in_arn(&self, text: &[u8]) -> bool {
         if !self.colon || self.name == 0 || text[self.name - 1] != b':' {
             return false;
@@ -285,7 +284,7 @@ impl Pair<'_> {
         text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
     }
 
-    /// A name in quotes that the sentence goes on about.
+    /// Returns whether a quoted name is the subject of a sentence.
     fn is_of_a_sentence(&self, text: &[u8], name: &[u8], end: usize) -> bool {
         if KeySubject::key(self.key) == KeySubject::Password {
             return false;
@@ -294,9 +293,9 @@ impl Pair<'_> {
         credential::is_sentence_subject(name, &text[rest..])
     }
 
-    /// The token that a parser did not expect: `` unexpected token: `}` ``.
+    /// Returns whether it is a token that a parser did not expect: `` unexpected token: `}` ``.
     fn is_of_a_parser(&self, text: &[u8], content: &[u8]) -> bool {
-        // `unknown password: "tulip"` is none.
+        // `unknown password: "tulip"` is not about a parser.
         let key = self.key.as_bytes();
         let is_token = |word: &[u8]| matches_at(key, key.len().saturating_sub(word.len()), word);
         if !is_token(b"token") && !is_token(b"tokens") {
@@ -323,8 +322,8 @@ impl Pair<'_> {
     }
 }
 
-/// Whether words may follow the first one of personal data after `=`: those of a name or a street,
-/// and no message after the address of a host: `address=db-1 Connection refused`.
+/// Returns whether PII after `=` may have more words, as names and streets do. After a host address
+/// a message follows: `address=db-1 Connection refused`.
 fn has_words(key: &str, first: &[u8]) -> bool {
     let key = key.as_bytes();
     let has = |part: &[u8]| {
@@ -334,12 +333,13 @@ fn has_words(key: &str, first: &[u8]) -> bool {
     !first.is_empty() && !has(b"phone") && (!has(b"addr") || first.iter().all(u8::is_ascii_digit))
 }
 
-/// The text to the end of the line that `at` is in.
+/// Returns the text up to the end of the line that contains `at`.
 fn line_end(text: &[u8], at: usize) -> &[u8] {
     &text[..find2(text, *b"\r\n", at).unwrap_or(text.len())]
 }
 
-/// The text from `start` to the end of the string that is open, as far as sentences are read.
+/// Returns the text from `start` to the end of the open string, up to the length that is read as a
+/// sentence.
 fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
     let near = &text[..text.len().min(start + credential::MAX_LINE_LEN)];
     let end = match open {
@@ -349,15 +349,15 @@ fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
     &text[start..end]
 }
 
-/// Whether it is the `Debug` of an option or of a list rather than the value of a header: it ends
-/// with its bracket.
+/// Returns whether it is the `Debug` output of an option or a list, which ends with its bracket,
+/// and not a header.
 fn is_debug(value: &[u8]) -> bool {
     let begins = |with: &&str| value.starts_with(with.as_bytes());
     ["Some(", "Ok(", "[\"", "[("].iter().any(begins)
 }
 
-/// Whether a value was hidden before, which is all of it: in the `Debug` of a struct what follows
-/// is another field.
+/// Returns whether the whole value is already redacted. In the `Debug` output of a struct the next
+/// field follows.
 fn is_hidden(value: &[u8]) -> bool {
     let after = value.strip_prefix(spanwise_core::REDACTED.as_bytes());
     after.is_some_and(|after| {

@@ -1,4 +1,4 @@
-//! Pairs that are percent-encoded: `password%3Dx%26user%3Dada`, also twice, and JSON in a query.
+//! Percent-encoded pairs: `password%3Dx%26user%3Dada`, also encoded twice, and JSON in a query.
 
 use crate::{
     byte_class::ByteClass,
@@ -13,7 +13,7 @@ pub(crate) struct EncodedPair<'t> {
 }
 
 impl EncodedPair<'_> {
-    /// Its value, which is looked for if a rule hides the key.
+    /// Returns the value. Call it only if a rule hides the key.
     pub(crate) fn value(&self, text: &str) -> (usize, usize) {
         let bytes = text.as_bytes();
         let mut start = self.after;
@@ -24,7 +24,7 @@ impl EncodedPair<'_> {
     }
 }
 
-/// The next pair from `*at` on.
+/// Returns the next pair from `*at` on.
 pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>> {
     const MAX_KEY_LEN: usize = 64;
     let bytes = text.as_bytes();
@@ -47,7 +47,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
             end = quote;
         }
         let mut start = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN);
-        // The digits of the code before it are none of its own.
+        // The digits of the code before the key do not belong to the key.
         if start > 0 && bytes[start - 1] == b'%' {
             start =
                 run_end(&bytes[..end], start, |byte| byte == b'2' || byte == b'5').min(start + 4);
@@ -61,7 +61,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
     }
 }
 
-/// The code at `at`, if it is one of these, and the place after it. `%253D` is one of `3D`.
+/// Returns the code at `at` if it is one of `wanted`, and its end. `%253D` counts as `3D`.
 fn code<'c>(text: &[u8], at: usize, wanted: &[&'c str]) -> Option<(&'c str, usize)> {
     (text.get(at) == Some(&b'%')).then_some(())?;
     let mut digits = at + 1;
@@ -74,7 +74,7 @@ fn code<'c>(text: &[u8], at: usize, wanted: &[&'c str]) -> Option<(&'c str, usiz
     Some((found, digits + 2))
 }
 
-/// The place after the code at `at`, whatever it is.
+/// Returns the end of the code at `at`.
 fn code_end(text: &[u8], at: usize) -> usize {
     let mut digits = at + 1;
     while text.get(digits..digits + 2) == Some(b"25") {

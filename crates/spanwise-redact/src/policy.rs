@@ -1,4 +1,4 @@
-//! [`Policy`]: the rules, and what is done with what they find.
+//! Rules of redaction and the actions on their matches.
 
 mod redact_text;
 
@@ -22,13 +22,13 @@ use crate::{
     addresses::is_network_address,
     builtin_rules::{RULES, Tier},
     key_pattern::Pattern,
-    keys::{KeyDecision, Keys, Origin},
+    key_rules::{KeyDecision, KeyRules, Origin},
     scan,
 };
 #[cfg(feature = "pseudonyms")]
 use crate::{PseudonymKey, normalized_key::NormalizedKey};
 
-/// What must not be logged, and what is shown instead. Cheap to clone; clones share their counters.
+/// The redaction rules. Clones are cheap and share their counters.
 ///
 /// Start with [`secrets`](Self::secrets) or [`secrets_and_pii`](Self::secrets_and_pii); see the
 /// [crate docs](crate).
@@ -61,14 +61,14 @@ pub struct Policy {
 
 #[derive(Debug, Clone)]
 struct Rules {
-    keys: Keys,
-    /// What each rule about keys does.
+    keys: KeyRules,
+    /// The state of each rule about keys.
     rule_states: Vec<RuleState>,
-    /// What each detector does.
+    /// The state of each detector.
     detectors: [RuleState; Detector::ALL.len()],
-    /// One bit a detector.
+    /// One bit for each detector.
     enabled_detectors: u32,
-    /// Only these keys are shown.
+    /// If set, only these keys are shown.
     allowed: Option<AllowList>,
     action: Action,
     #[cfg(feature = "pseudonyms")]
@@ -79,46 +79,43 @@ struct Rules {
 #[derive(Debug, Clone)]
 struct AllowList {
     keys: Vec<Pattern>,
-    /// Rules that were added to it, which hide what is allowed, each with its number.
+    /// Rules added later, which hide allowed keys, each with its number.
     hidden: Vec<(Pattern, usize)>,
 }
 
 #[derive(Debug, Clone)]
 struct RuleState {
     name: String,
-    /// The policy's, if none is given.
+    /// `None` for the action of the policy.
     action: Option<Action>,
     count: Arc<AtomicU64>,
 }
 
-/// What is shown of what a rule hides.
+/// The replacement for a value that a rule hides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Action {
     /// [`REDACTED`].
     #[default]
     Redact,
-    /// Nothing: the field is left out. Inside a text there is no field, and [`REDACTED`] stands
-    /// there.
+    /// Nothing: the field is removed. Inside a text [`REDACTED`] replaces the value.
     Remove,
-    /// The last characters, so many of them, after `***`; of a value that is not twice as long,
+    /// `***` and the last `n` characters. A value shorter than `2 * n` characters becomes
     /// [`REDACTED`].
     KeepLast(usize),
-    /// A stand-in made with a key: equal values under one name have equal ones. Without a key
-    /// ([`Policy::pseudonym_key`]):
-    /// [`REDACTED`], which is told once.
+    /// A pseudonym, computed with a key. Equal values under one name have equal pseudonyms. Without
+    /// a key ([`Policy::pseudonym_key`]) it is [`REDACTED`], and the missing key is reported once.
     #[cfg(feature = "pseudonyms")]
     Pseudonym,
 }
 
 impl Policy {
-    /// Hides keys and texts that are secret whatever a service does: passwords, tokens, keys,
-    /// cards.
+    /// Creates a policy that hides secrets: passwords, tokens, keys, cards.
     #[must_use]
     pub fn secrets() -> Self {
         let mut policy = Self {
             rules: Arc::new(Rules {
-                keys: Keys::secrets(),
+                keys: KeyRules::secrets(),
                 rule_states: RULES
                     .named()
                     .iter()
@@ -142,14 +139,14 @@ impl Policy {
         policy
     }
 
-    /// [`secrets`](Self::secrets), and what tells of a person: names, addresses of all kinds, phone
-    /// numbers, birth dates.
+    /// Creates a policy that hides [`secrets`](Self::secrets) and PII: names, addresses of all
+    /// kinds, phone numbers, birth dates.
     #[must_use]
     pub fn secrets_and_pii() -> Self {
         Self::secrets().with_pii(None)
     }
 
-    /// Without an action, rules that are there keep theirs.
+    /// Switches the rules about PII on. Without an action, rules keep theirs.
     pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
         let rules = self.rules_mut();
         for rule in pii() {
@@ -165,7 +162,7 @@ impl Policy {
         self
     }
 
-    /// Without the rules of [`with_pii`](Self::with_pii), but for these.
+    /// Switches the rules about PII off, except these.
     pub(crate) fn without_pii(mut self, except: &[Pattern]) -> Self {
         let rules = self.rules_mut();
         for rule in pii() {
@@ -182,14 +179,14 @@ impl Policy {
         self
     }
 
-    /// [`detect`](Self::detect), with the action that it has.
+    /// Switches a detector on with its current action.
     pub(crate) fn enable_detector(mut self, detector: Detector) -> Self {
         self.rules_mut().enabled_detectors |= scan::detector_bit(detector);
         self
     }
 
-    /// [`secrets`](Self::secrets), and pseudonyms made with `key` instead of what tells of a
-    /// person: one can be followed without being known.
+    /// Creates a policy that hides [`secrets`](Self::secrets) and replaces PII by pseudonyms. You
+    /// can follow a user through the log without knowing who it is.
     #[cfg(feature = "pseudonyms")]
     #[must_use]
     pub fn secrets_and_pseudonyms(key: PseudonymKey) -> Self {
@@ -198,12 +195,12 @@ impl Policy {
             .pseudonym_key(key)
     }
 
-    /// Shows the values of these keys, and of no other: what is not listed is hidden. The texts
-    /// shown are read as ever, and so is the message. Of rules that are added to it
-    /// [`hide`](Self::hide) hides what is allowed, and [`show`](Self::show) allows more.
+    /// Creates a policy that shows the values of these keys only. Shown texts and messages are
+    /// still scanned. [`hide`](Self::hide) hides an allowed key again, and [`show`](Self::show)
+    /// allows another one.
     ///
     /// # Errors
-    /// If one of them is no key.
+    /// If a key is invalid.
     pub fn allow_only<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, RuleError> {
         let allowed: Result<Vec<Pattern>, RuleError> = keys.into_iter().map(str::parse).collect();
         let mut policy = Self::secrets_and_pii();
@@ -217,24 +214,24 @@ impl Policy {
     /// Hides the values of one more key: a name, `*end`, `*part*`, or a path such as
     /// `user.*.token`, `**.ssn`, `items[*].card`.
     ///
-    /// Names are compared in lower case, and only their letters and digits; of a name with dots the
-    /// last part is a name too. An element of a list is `[*]`, whichever it is. Such a rule beats
-    /// what is built in, and hides values of every type.
+    /// Names are compared in lower case, by their letters and digits. The part after the last dot
+    /// of a name counts as a name too. `[*]` is any element of an array. Your rule takes precedence
+    /// over built-in rules, and hides values of every type.
     ///
-    /// The name of a built-in rule, such as `email`, also switches that rule on, which is about
-    /// words: `user_email` is hidden, too.
+    /// The name of a built-in rule, such as `email`, also switches that rule on. Built-in rules
+    /// match words, so `user_email` is hidden too.
     ///
     /// # Errors
-    /// If it is no key.
+    /// If the key is invalid.
     pub fn hide(self, key: &str) -> Result<Self, RuleError> {
         Ok(self.hide_pattern(key.parse()?))
     }
 
-    /// [`hide`](Self::hide), with what is shown instead: of the key, and of all keys that a
-    /// built-in rule of that name hides.
+    /// Hides a key like [`hide`](Self::hide), with this action. The action also applies to the
+    /// built-in rule with this name.
     ///
     /// # Errors
-    /// If it is no key.
+    /// If the key is invalid.
     pub fn hide_with(mut self, key: &str, action: Action) -> Result<Self, RuleError> {
         let pattern: Pattern = key.parse()?;
         let built_in = pattern.built_in();
@@ -245,19 +242,18 @@ impl Policy {
         Ok(self)
     }
 
-    /// Does not hide the values of this key because of its name, whatever rule it meets; their text
-    /// is read.
+    /// Shows the values of a key, whichever rule matches it. Their text is still scanned.
     ///
     /// The name of a built-in rule, such as `session`, switches that rule off: `user_session` is
-    /// shown, too, and `session_id` is hidden by the rule of that name.
+    /// shown too. `session_id` has a rule of its own and stays hidden.
     ///
     /// # Errors
-    /// If it is no key.
+    /// If the key is invalid.
     pub fn show(self, key: &str) -> Result<Self, RuleError> {
         Ok(self.show_pattern(key.parse()?))
     }
 
-    /// Looks for this kind of secret in every text, and does this with it.
+    /// Switches a detector on with this action.
     #[must_use]
     pub fn detect(mut self, detector: Detector, action: Action) -> Self {
         let rules = self.rules_mut();
@@ -266,22 +262,21 @@ impl Policy {
         self
     }
 
-    /// Does not look for this kind of secret.
+    /// Switches a detector off.
     #[must_use]
     pub fn without_detector(mut self, detector: Detector) -> Self {
         self.rules_mut().enabled_detectors &= !scan::detector_bit(detector);
         self
     }
 
-    /// What is shown of what is hidden, but for rules with an action of their own. Default:
-    /// [`Action::Redact`].
+    /// Sets the action of rules that have none of their own. Defaults to [`Action::Redact`].
     #[must_use]
     pub fn action(mut self, action: Action) -> Self {
         self.rules_mut().action = action;
         self
     }
 
-    /// The key that pseudonyms are made with.
+    /// Sets the key for pseudonyms. Defaults to none.
     #[cfg(feature = "pseudonyms")]
     #[must_use]
     pub fn pseudonym_key(mut self, key: PseudonymKey) -> Self {
@@ -289,7 +284,7 @@ impl Policy {
         self
     }
 
-    /// Where it is told that a key of pseudonyms is missing. Default: the report of the process.
+    /// Sets where a missing pseudonym key is reported. Defaults to the report of the process.
     #[cfg(feature = "pseudonyms")]
     #[must_use]
     pub fn report(mut self, report: &SelfReport) -> Self {
@@ -329,7 +324,7 @@ impl Policy {
         Arc::make_mut(&mut self.rules)
     }
 
-    /// What is shown of `value`, found by this rule under this name.
+    /// Returns the replacement for `value`, which this rule hides under this name.
     fn replacement(&self, state: &RuleState, name: &str, value: &str) -> Cow<'static, str> {
         match (state.action.unwrap_or(self.rules.action), name) {
             (Action::Redact | Action::Remove, _) => Cow::Borrowed(REDACTED),
@@ -349,7 +344,7 @@ impl Policy {
     #[cold]
     fn report_missing_key(&self) {
         if !self.missing_key_reported.swap(true, Ordering::Relaxed) {
-            let what = "pseudonyms are wanted and have no key: values are redacted instead; give one with `Policy::pseudonym_key`";
+            let what = "no key for pseudonyms: values are redacted instead; set one with `Policy::pseudonym_key`";
             self.report.fault(Fault::Setup, &what);
         }
     }
@@ -363,7 +358,7 @@ impl Redact for Policy {
             Err((rule, _)) => {
                 let rule = &rules.rule_states[rule];
                 let verdict = rule.verdict(rules.action);
-                // Of others a value is counted.
+                // With `Replace`, each value is counted.
                 if verdict != KeyVerdict::Replace {
                     rule.count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -398,9 +393,8 @@ impl Redact for Policy {
         self.redact(Some(key), text)
     }
 
-    /// Those of the detectors first, then those about keys as `key password`, and only those that
-    /// did. A field that is hidden or left out by its name is counted once a callsite, which is how
-    /// often a sink asks.
+    /// Returns the counts of detectors first, then those of key rules as `key password`, without
+    /// zeros. A field that is hidden or removed by its name counts once per callsite and sink.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
         let count = |rule: &RuleState| rule.count.load(Ordering::Relaxed);
@@ -426,7 +420,7 @@ impl Redact for Policy {
     }
 }
 
-/// In short: how many rules there are, and what is looked for.
+/// Shows the number of rules and the active detectors.
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rules = &self.rules;
@@ -451,7 +445,7 @@ impl fmt::Debug for Policy {
 }
 
 impl Rules {
-    /// The verdict about a key; of one that a rule hides, the rule.
+    /// Returns the verdict on a key, or the rule that hides it.
     fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
         match (self.decide(key), &self.allowed) {
             (KeyDecision::Hide { rule, origin }, _) => Err((rule, origin)),
@@ -466,8 +460,8 @@ impl Rules {
         }
     }
 
-    /// What is done with the field of this name. Of a policy that shows only some keys, what was
-    /// added to it decides; for the texts of what it shows the other rules are asked.
+    /// Returns the decision about the field with this name. With an allow list, only rules that
+    /// were added to it decide. The other rules decide about keys inside shown texts.
     fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);
@@ -481,7 +475,7 @@ impl Rules {
 }
 
 impl RuleState {
-    /// What is done with a key that the rule hides, by this action if it has none of its own.
+    /// Returns the verdict on keys that the rule hides. `action` applies if the rule has none.
     fn verdict(&self, action: Action) -> KeyVerdict {
         match self.action.unwrap_or(action) {
             Action::Redact => KeyVerdict::Redact,
@@ -501,7 +495,7 @@ impl RuleState {
     }
 }
 
-/// The rules about personal data.
+/// Returns the rules about PII.
 fn pii() -> impl Iterator<Item = usize> {
     let rules = RULES.named().iter().enumerate();
     rules
@@ -509,7 +503,7 @@ fn pii() -> impl Iterator<Item = usize> {
         .map(|(rule, _)| rule)
 }
 
-/// The last `count` characters, if they are no more than half.
+/// Returns the last `count` characters, if they are at most half of the value.
 fn keep_last(value: &str, count: usize) -> Cow<'static, str> {
     let kept = count
         .checked_sub(1)

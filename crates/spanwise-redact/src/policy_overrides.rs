@@ -1,22 +1,22 @@
-//! The value of `LOG_REDACT`.
+//! The grammar of `LOG_REDACT`.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Policy, RuleError, key_pattern::Pattern};
 
-/// What `LOG_REDACT` says: `on`, `off`, or keys to hide and to show:
+/// The parsed value of `LOG_REDACT`: `on`, `off`, or keys to hide and to show:
 /// `+employee_no,-session,+items[*].card`.
 ///
 /// ```
 /// use spanwise_redact::{PolicyOverrides, Policy};
 /// use spanwise_core::{KeyVerdict, Redact};
 ///
-/// let changes: PolicyOverrides = "+employee_no,-session".parse()?;
-/// let policy = changes.apply(Policy::secrets()).unwrap();
+/// let overrides: PolicyOverrides = "+employee_no,-session".parse()?;
+/// let policy = overrides.apply(Policy::secrets()).unwrap();
 /// assert_eq!(policy.key("employee_no"), KeyVerdict::Redact);
 /// assert_eq!(policy.key("session"), KeyVerdict::Pass);
 ///
-/// assert_eq!(changes.to_string(), "on,+employeeno,-session");
+/// assert_eq!(overrides.to_string(), "on,+employeeno,-session");
 ///
 /// assert!("off".parse::<PolicyOverrides>()?.apply(Policy::secrets()).is_none());
 /// assert_eq!(
@@ -26,13 +26,13 @@ use crate::{Policy, RuleError, key_pattern::Pattern};
 /// # Ok::<(), spanwise_redact::RuleError>(())
 /// ```
 ///
-/// The name of a built-in rule means all keys that it hides; any other name is one key:
+/// The name of a built-in rule applies to all keys that the rule hides. Any other name is one key:
 ///
 /// ```
 /// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
 /// # use spanwise_core::{KeyVerdict, Redact};
-/// let changes: PolicyOverrides = "-session,-user_token".parse()?;
-/// let policy = changes.apply(Policy::secrets()).unwrap();
+/// let overrides: PolicyOverrides = "-session,-user_token".parse()?;
+/// let policy = overrides.apply(Policy::secrets()).unwrap();
 /// assert_eq!(policy.key("tmux_session"), KeyVerdict::Pass);
 /// assert_eq!(policy.key("session_id"), KeyVerdict::Redact);
 /// assert_eq!(policy.key("user_token"), KeyVerdict::Pass);
@@ -40,14 +40,14 @@ use crate::{Policy, RuleError, key_pattern::Pattern};
 /// # Ok::<(), RuleError>(())
 /// ```
 ///
-/// The name of a [`Detector`](crate::Detector) means the key of that name and the detector; `pii`
-/// means all keys and detectors of what tells of a person:
+/// The name of a [`Detector`](crate::Detector) applies to the detector and to the key of that name.
+/// `pii` applies to all keys and detectors of PII:
 ///
 /// ```
 /// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
 /// # use spanwise_core::Redact;
-/// let shown = |changes: &str, policy: Policy| -> Result<String, RuleError> {
-///     let policy = changes.parse::<PolicyOverrides>()?.apply(policy).unwrap();
+/// let shown = |overrides: &str, policy: Policy| -> Result<String, RuleError> {
+///     let policy = overrides.parse::<PolicyOverrides>()?.apply(policy).unwrap();
 ///     Ok(policy.text("ada@example.org from 203.0.113.7 with 4111111111111111, zip=10115").into_owned())
 /// };
 ///
@@ -68,20 +68,20 @@ use crate::{Policy, RuleError, key_pattern::Pattern};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyOverrides {
     on: bool,
-    /// Whether what tells of a person is hidden, if it is said.
+    /// Whether PII is hidden, if the value has `+pii` or `-pii`.
     pii: Option<bool>,
     hide: Vec<Pattern>,
     show: Vec<Pattern>,
 }
 
 impl PolicyOverrides {
-    /// Whether they say `off`.
+    /// Returns whether the value is `off`.
     #[must_use]
     pub fn is_off(&self) -> bool {
         !self.on
     }
 
-    /// `policy` with the changes; nothing if redaction is off.
+    /// Returns `policy` with the overrides, or `None` if redaction is off.
     #[must_use]
     pub fn apply(&self, policy: Policy) -> Option<Policy> {
         if !self.on {
@@ -107,7 +107,7 @@ impl PolicyOverrides {
         Some(policy)
     }
 
-    /// What follows a `+` or a `-`.
+    /// Adds the part after a `+` or `-`.
     fn change(&mut self, word: &str, hides: bool, text: &str) -> Result<(), RuleError> {
         let key = word[1..].trim();
         let gap = key.find(|c: char| c == ';' || c.is_whitespace());
@@ -118,7 +118,7 @@ impl PolicyOverrides {
                 "a space"
             };
             return Err(RuleError::new(format!(
-                "`{word}` has {what} in it: separate keys by commas, as in `+employee_no,-session`"
+                "`{word}` contains {what}: separate keys with commas, as in `+employee_no,-session`"
             )));
         }
         if !hides && matches!(key, "*" | "**") {
@@ -135,7 +135,7 @@ impl PolicyOverrides {
         let is_pii = pattern == Pattern::Exact(PII.to_owned());
         if other.contains(&pattern) || is_pii && self.pii == Some(!hides) {
             return Err(RuleError::new(format!(
-                "`{text}` hides and shows `{key}`: write only one of both"
+                "`{text}` hides and shows `{key}`: write only one of them"
             )));
         }
         if is_pii {
@@ -147,10 +147,10 @@ impl PolicyOverrides {
     }
 }
 
-/// The name of all rules about what tells of a person.
+/// The name of all rules about PII.
 const PII: &str = "pii";
 
-/// As `LOG_REDACT` writes them.
+/// Writes the syntax of `LOG_REDACT`.
 impl fmt::Display for PolicyOverrides {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.on { "on" } else { "off" })?;
@@ -183,7 +183,7 @@ impl FromStr for PolicyOverrides {
                 (_, "off") if words.len() == 1 => changes.on = false,
                 (_, "off") => {
                     return wrong(&format!(
-                        "`{text}` says `off` and more: write only `off`, or leave it out"
+                        "`{text}` combines `off` with other words: write `off` alone, or remove it"
                     ));
                 }
                 (Some((sign @ ("+" | "-"), _)), _) => changes.change(word, sign == "+", text)?,

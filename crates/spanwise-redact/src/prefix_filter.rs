@@ -1,27 +1,28 @@
-//! Many literals looked for in one pass.
+//! Searches a text for many literals in one pass.
 
 use crate::byte_class::ByteClass;
 
-/// PrefixFilter of at least three bytes, found by their first three: a text without any costs a few
-/// instructions for two bytes.
+/// Literals of at least three bytes, found by their first three. A text without any costs a few
+/// instructions per two bytes.
 ///
-/// Case does not count here; whoever looks checks what was found.
+/// The filter ignores case. Callers compare the whole literal.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixFilter {
-    /// A bit for each hash of three bytes with which a literal begins, or that stand in it after
-    /// the first.
+    /// One bit for each hash of the first three bytes of a literal, and of the three after its
+    /// first.
     bits: Box<[u64; WORDS]>,
-    /// The first three bytes with the number of the literal, sorted.
+    /// The first three bytes of each literal with its number, sorted.
     known: Vec<(u32, u16)>,
-    /// Where those begin in `known` whose third byte is this one or a later one.
+    /// For each third byte, the index of the first entry of `known` with this third byte or a
+    /// greater one.
     begins: Box<[u16; 257]>,
 }
 
 const WORDS: usize = 512;
 
 impl PrefixFilter {
-    /// PrefixFilter of less than three bytes are not found, and those of three only before a byte of
-    /// their set, if they have one.
+    /// Creates a filter from literals. Literals of less than three bytes are not found. Those of
+    /// three bytes are found only before a byte of their class, if they have one.
     pub(crate) fn new<'l>(
         literals: impl IntoIterator<Item = (&'l str, Option<ByteClass>)>,
     ) -> Self {
@@ -56,14 +57,14 @@ impl PrefixFilter {
         }
     }
 
-    /// The next place, from `from` on, where a literal may begin, or one after it.
+    /// Returns the next position from `from` on where a literal may begin, there or one byte later.
     // Not inlined, so that nothing else competes for the registers of its loop.
     #[inline(never)]
     pub(crate) fn next_candidate(&self, text: &[u8], from: usize) -> Option<usize> {
         let bits = &*self.bits;
         let mut rest = text.get(from..)?;
         let here = |rest: &[u8]| text.len() - rest.len();
-        // Three bytes at every second place: a literal that begins there, or one place before.
+        // Test three bytes at every second position: a literal begins there, or one byte earlier.
         while let Some(eight) = rest.first_chunk::<8>() {
             let eight = u64::from_le_bytes(*eight) | u64::from_le_bytes([CASE_BIT; 8]);
             for skip in [0, 2, 4] {
@@ -83,7 +84,7 @@ impl PrefixFilter {
         is_set(bits, three(*a, *b, *c)).then_some(text.len() - 3)
     }
 
-    /// The literals that may stand at the beginning of `text`, by their number.
+    /// Returns the numbers of the literals that may start `text`.
     pub(crate) fn candidates_at(&self, text: &[u8]) -> impl Iterator<Item = usize> {
         let first = match text {
             [a, b, c, ..] => three(*a, *b, *c),
@@ -106,16 +107,16 @@ fn is_set(bits: &[u64; WORDS], three: u32) -> bool {
     bits[hash >> 6] >> (hash & 63) & 1 != 0
 }
 
-/// Three bytes as a number.
+/// Returns three bytes as a number.
 const fn three(a: u8, b: u8, c: u8) -> u32 {
     u32::from_le_bytes([a, b, c, 0]) | CASE
 }
 
-/// The case of a letter is one bit; of what is no letter that bit is the same in text and literal.
+/// The case bit of a letter. For other bytes it has the same value in text and literal.
 const CASE: u32 = 0x0020_2020;
 const CASE_BIT: u8 = 0x20;
 
-/// The hash of the lower three bytes.
+/// Hashes the lower three bytes.
 #[inline(always)]
 const fn hash(three: u32) -> usize {
     (three.wrapping_mul(0x79B9_9E00) >> 17) as usize

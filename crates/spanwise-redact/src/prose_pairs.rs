@@ -1,7 +1,7 @@
-//! Keys in running text, with their values after blanks, a verb or a participle.
+//! Finds keys with their values in prose: after blanks, a verb or a participle.
 //!
 //! ```text
-//! mention = key blanks value                     ; ENV PGPASSWORD Qz81kkw
+//! pair    = key blanks value                     ; ENV PGPASSWORD Qz81kkw
 //!         | key [ "for" word ] verb value        ; the new password is Xk9-42-Lp
 //!         | key participle ":" value             ; refresh_token rotated: 1//0gXyz
 //! key     = name | word " " name                 ; password, one-time code
@@ -9,18 +9,18 @@
 //! be      = "is" | "was" | "are"
 //! ```
 //!
-//! Nothing says that the word after a key is its value, so the value alone decides: it has a digit,
-//! and no word, name, path, count or time has its form. After a plain word and blanks only a long
-//! run of all kinds of letters is one.
+//! No syntax marks the value, so the value alone decides: it has a digit, and is not a word, name,
+//! path, count or time. After a plain word and blanks it must be a long run of small and capital
+//! letters and digits.
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, is_space, run_end},
     credential::{self, KeySubject},
-    word_lists, work,
+    scan_cost, word_lists,
 };
 
-/// What stands between a key and its value.
+/// The words between a key and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     Blanks,
@@ -30,19 +30,23 @@ enum Link {
 
 /// A word that may be the value of a key before it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mention<'t> {
+pub(crate) struct ProsePair<'t> {
     link: Link,
-    /// The name before it, with the word before that, and alone.
+    /// The name before it: with the preceding word, and alone.
     keys: [Option<&'t str>; 2],
     start: usize,
     end: usize,
 }
 
 /// The words before a word, the last first.
-pub(crate) type Before = [(usize, usize); 6];
+pub(crate) type PrecedingWords = [(usize, usize); 6];
 
-/// The next word with a digit that a name comes before, from `*at` on.
-pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Option<Mention<'t>> {
+/// Returns the next word that has a digit and follows a name, from `*at` on.
+pub(crate) fn next<'t>(
+    text: &'t str,
+    at: &mut usize,
+    before: &mut PrecedingWords,
+) -> Option<ProsePair<'t>> {
     let bytes = text.as_bytes();
     loop {
         let start = run_end(bytes, *at, is_space);
@@ -51,7 +55,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Op
         }
         let end = run_end(bytes, start, |byte| !is_space(byte));
         if find(&bytes[..start], b'\n', *at).is_some() {
-            *before = Before::default();
+            *before = PrecedingWords::default();
         }
         *at = end;
         let words = *before;
@@ -79,7 +83,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Op
                 .rev()
                 .take_while(|byte| b".:!?".contains(byte))
                 .count();
-        return Some(Mention {
+        return Some(ProsePair {
             link,
             keys,
             start,
@@ -88,8 +92,8 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Op
     }
 }
 
-/// What joins a word to the key before it, and which word the key is.
-fn link(text: &[u8], words: Before) -> Option<(Link, usize)> {
+/// Returns how a word is linked to the key before it, and the index of the key among `words`.
+fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
     let word = |index: usize| &text[words[index].0..words[index].1];
     // `password for ada is`
     let subject = |key: usize| match word(key + 1) {
@@ -117,7 +121,7 @@ fn link(text: &[u8], words: Before) -> Option<(Link, usize)> {
 
 const VERBS: &[&str] = &["is", "was", "are"];
 
-/// What is done when a secret gets a new value.
+/// Participles that announce the new value of a secret.
 const PARTICIPLES: &[&str] = &[
     "changed",
     "created",
@@ -133,7 +137,7 @@ const PARTICIPLES: &[&str] = &[
     "updated",
 ];
 
-/// The name that a word ends in, with the word before it and alone.
+/// Returns the name that a word ends in: with the preceding word, and alone.
 fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Option<&str>; 2] {
     let bytes = text.as_bytes();
     let begun = |(start, end): (usize, usize)| {
@@ -152,19 +156,19 @@ fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Op
     [first, text.get(name..word.1)]
 }
 
-/// Longer words are no keys.
+/// The maximum length of a key, in bytes.
 const MAX_KEY_LEN: usize = 64;
 
-impl<'t> Mention<'t> {
-    /// The keys that it may be the value of, the most likely first.
+impl<'t> ProsePair<'t> {
+    /// Returns the keys that may belong to the value, the most likely first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'t str> + use<'t> {
         self.keys.into_iter().flatten()
     }
 
-    /// Where the value stands, if it is one of this key.
+    /// Returns the value, if this key can have it.
     pub(crate) fn value(&self, text: &str, key: &str) -> Option<(usize, usize)> {
         let content = text.as_bytes().get(self.start..self.end)?;
-        work::step(content.len());
+        scan_cost::add(content.len());
         let about = KeySubject::key(key);
         if content.iter().all(u8::is_ascii_digit) {
             return self.digits(text.as_bytes(), about);
@@ -178,7 +182,8 @@ impl<'t> Mention<'t> {
         is_it.then_some((self.start, self.end))
     }
 
-    /// A code: four to eight digits after a verb, six to eight after blanks, perhaps in two groups.
+    /// Returns a code: four to eight digits after a verb, six to eight after blanks, perhaps in two
+    /// groups.
     fn digits(&self, text: &[u8], about: KeySubject) -> Option<(usize, usize)> {
         let length = self.end - self.start;
         let rest = &text[self.end..];
@@ -216,19 +221,20 @@ impl<'t> Mention<'t> {
     }
 }
 
-/// Whether it is no word of a sentence: `HEROKU_API_KEY`, `x-api-key`, `PGPASSWORD`.
+/// Returns whether it is an identifier, not a word of a sentence: `HEROKU_API_KEY`, `x-api-key`,
+/// `PGPASSWORD`.
 fn is_identifier(key: &str) -> bool {
     let is_upper = key.len() >= 6 && key.bytes().all(|byte| byte.is_ascii_uppercase());
     !key.contains(' ') && (key.contains(['_', '-']) || is_upper)
 }
 
-/// Letters and then digits: `row5512`.
+/// Returns whether it is letters and then digits: `row5512`.
 fn is_numbered(word: &[u8]) -> bool {
     let letters = run_end(word, 0, |byte| byte.is_ascii_alphabetic());
     word[letters..].iter().all(u8::is_ascii_digit)
 }
 
-/// A long run of small and capital letters and digits.
+/// Returns whether it is a long run of small and capital letters and digits.
 fn is_random(word: &[u8]) -> bool {
     let has = |of: fn(&u8) -> bool| word.iter().any(of);
     word.len() >= 16

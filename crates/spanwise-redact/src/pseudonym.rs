@@ -1,4 +1,4 @@
-//! Stand-ins that stay the same for the same value.
+//! Pseudonyms: equal replacements for equal values.
 
 use std::{fmt, io, path::Path, sync::Arc};
 
@@ -7,26 +7,26 @@ use sha2::Sha256;
 
 use crate::RuleError;
 
-/// The key that pseudonyms are made with: whoever has it can test a guess at a value.
+/// The key that pseudonyms are computed with. Its owners can test a guess at a value.
 ///
-/// The same key in every service makes the same pseudonym of the same value under the same name.
-/// `Debug` does not show it.
+/// Services with the same key compute the same pseudonym for the same name and value. `Debug` does
+/// not show the key.
 #[derive(Clone)]
 pub struct PseudonymKey(Arc<Hmac<Sha256>>);
 
-/// A shorter key could be found by trying.
+/// Shorter keys could be guessed by brute force.
 const MIN_KEY_LEN: usize = 16;
 const MAX_FILE_LEN: u64 = 4096;
 
 impl PseudonymKey {
-    /// A key of these bytes.
+    /// Creates a key from bytes.
     ///
     /// # Errors
-    /// If they are less than 16.
+    /// If there are less than 16.
     pub fn new(bytes: &[u8]) -> Result<Self, RuleError> {
         let too_short = || {
             RuleError::new(format!(
-                "the key of pseudonyms has {} bytes: it needs {MIN_KEY_LEN} at least; make one with `openssl rand -hex 32`",
+                "the pseudonym key has {} bytes: it needs at least {MIN_KEY_LEN}; create one with `openssl rand -hex 32`",
                 bytes.len()
             ))
         };
@@ -37,7 +37,7 @@ impl PseudonymKey {
         Ok(Self(Arc::new(mac)))
     }
 
-    /// The key in a file, without the white space around it.
+    /// Reads the key from a file and trims white space.
     ///
     /// # Errors
     /// If the file cannot be read, or has less than 16 bytes or more than 4,096.
@@ -45,7 +45,7 @@ impl PseudonymKey {
         let path = path.as_ref();
         let cannot = |why: &dyn fmt::Display| {
             RuleError::new(format!(
-                "cannot read the key of pseudonyms from {path:?}: {why}"
+                "cannot read the pseudonym key from {path:?}: {why}"
             ))
         };
         let mut bytes = Vec::new();
@@ -62,7 +62,7 @@ impl PseudonymKey {
 
     pub(crate) fn pseudonym(&self, name: &[u8], value: &str) -> String {
         let mut mac = (*self.0).clone();
-        // No name has a zero in it, so that no two pairs of name and value are one text.
+        // Names contain no zero byte, so that no two pairs of name and value give one text.
         mac.update(name);
         mac.update(b"\0");
         mac.update(value.as_bytes());
@@ -83,7 +83,7 @@ impl PseudonymKey {
     }
 }
 
-/// Says how the rest was made, should it ever be made differently.
+/// Identifies the algorithm.
 const PSEUDONYM_PREFIX: &str = "k1:";
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -1,4 +1,4 @@
-//! What is secret of a text, found in one pass that a clean text does not leave.
+//! Scans a text for secrets in one pass, which is all that a clean text costs.
 
 use std::sync::LazyLock;
 
@@ -8,43 +8,44 @@ use crate::{
     byte_search::{after_escape, ends_escape, find, matches_at},
     numbers,
     prefix_filter::PrefixFilter,
+    scan_cost,
     tokens::{RunCache, TOKENS, TokenTail},
-    urls, work,
+    urls,
 };
 
-/// A part of a text that must not be shown.
+/// A part of a text that must be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Match {
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) rule: Rule,
-    /// The backslashes before the quotes that its replacement needs around it.
+    /// The number of backslashes before the quotes that the replacement needs, if it needs quotes.
     pub(crate) needs_quotes: Option<usize>,
 }
 
-/// What found it.
+/// The rule that found a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     Detector(Detector),
-    /// A rule about keys, with where the key stands.
+    /// A key rule, and the start and the end of the key.
     Key {
         rule: usize,
         at: (usize, usize),
     },
 }
 
-/// What a first look at a text says may be in it.
+/// Counts of characters, and hints at what the text may contain.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CharStats {
     seen: u64,
     digits: u64,
     dots: u64,
-    /// A command or an option is in it.
+    /// It contains a command or an option.
     command_line: bool,
-    /// A part of a key is in it.
-    mention: bool,
-    /// A statement of SQL with values is in it.
-    insert: bool,
+    /// It contains part of a key.
+    prose_key: bool,
+    /// It contains an SQL statement with values.
+    sql_insert: bool,
 }
 
 impl CharStats {
@@ -54,7 +55,7 @@ impl CharStats {
         for part in text.chunks(MAX_PART_LEN) {
             let mut sum = 0;
             let mut add = |byte: &u8| sum += CHAR_COUNTS[usize::from(*byte)];
-            // Eight at once, or the compiler counts them one by one.
+            // In blocks of eight, or the compiler counts byte by byte.
             let (blocks, rest) = part.as_chunks::<8>();
             blocks
                 .iter()
@@ -67,18 +68,18 @@ impl CharStats {
         stats
     }
 
-    /// Returns whether only the beginnings of tokens have to be looked for.
+    /// Returns whether only tokens with known prefixes can be in the text.
     fn has_tokens_only(self) -> bool {
         self.seen & (AT | COLON) == 0 && self.dots < 2 && !self.may_have_numbers()
     }
 
-    /// Returns whether keys with their values have to be looked for.
+    /// Returns whether keys with values may be in the text.
     #[inline]
     pub(crate) fn may_have_keys(self) -> bool {
         self.seen & (COLON | EQUALS | PERCENT | LESS) != 0
             || self.command_line
-            || self.mention
-            || self.insert
+            || self.prose_key
+            || self.sql_insert
     }
 
     pub(crate) fn may_have_pairs(self) -> bool {
@@ -89,7 +90,7 @@ impl CharStats {
         self.seen & PERCENT != 0
     }
 
-    pub(crate) fn may_have_elements(self) -> bool {
+    pub(crate) fn may_have_xml_elements(self) -> bool {
         self.seen & LESS != 0
     }
 
@@ -97,13 +98,13 @@ impl CharStats {
         self.command_line
     }
 
-    /// A value in running text has a digit.
-    pub(crate) fn may_have_mentions(self) -> bool {
-        self.mention && self.digits > 0
+    /// Values in prose contain a digit.
+    pub(crate) fn may_have_prose_pairs(self) -> bool {
+        self.prose_key && self.digits > 0
     }
 
-    pub(crate) fn may_have_inserts(self) -> bool {
-        self.insert
+    pub(crate) fn may_have_sql_inserts(self) -> bool {
+        self.sql_insert
     }
 
     fn may_have_numbers(self) -> bool {
@@ -115,22 +116,22 @@ impl CharStats {
     }
 }
 
-/// True if nothing secret is in it, which is known of most texts after a short look.
+/// Returns whether the text contains no secret. A short look shows that for most texts.
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     has_no_mark(text)
         && token_starts(text, MIN_TOKEN_LEN).is_none_or(|starts| {
             TOKEN_FILTERS
-                .without_mentions
+                .without_prose_keys
                 .next_candidate(starts, 0)
                 .is_none_or(|first| !has_literal(text, starts, first))
         })
 }
 
-/// Returns whether a whole literal is in `text`, from the place on where one may begin.
+/// Returns whether a whole literal is in `text`, from the first candidate on.
 #[cold]
 fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
-    let literals = &TOKEN_FILTERS.without_mentions;
+    let literals = &TOKEN_FILTERS.without_prose_keys;
     let is_at = |at: usize| {
         let mut known = literals.candidates_at(text.get(at..).unwrap_or_default());
         known.any(|index| TOKENS[index].is_at(text, at))
@@ -145,17 +146,16 @@ fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
     false
 }
 
-/// The part of a text in which a token may begin.
+/// Returns the part of a text in which a token may begin.
 #[inline]
 fn token_starts(text: &[u8], shortest: usize) -> Option<&[u8]> {
     Some(&text[..text.len().checked_sub(shortest)? + PREFIX_LEN])
 }
 
-/// True if there is no digit in it, no `@`, no `:` and no `=`, which all stand side by side in
-/// ASCII.
+/// Returns whether the text has no digit, `@`, `:` or `=`, which are adjacent in ASCII.
 #[inline]
 fn has_no_mark(text: &[u8]) -> bool {
-    // A text is no multiple of a block: the last one begins before the one before it ends.
+    // The last block overlaps the one before it, as texts are rarely a multiple of a block long.
     if let Some(last) = text.last_chunk::<16>() {
         !has_mark(last) && !text.as_chunks::<16>().0.iter().any(has_mark)
     } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
@@ -165,16 +165,16 @@ fn has_no_mark(text: &[u8]) -> bool {
     }
 }
 
-/// A block at once, for which the compiler has instructions.
+/// Tests a whole block, which the compiler vectorizes.
 #[inline]
 fn has_mark<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
     block.map(|byte| byte.wrapping_sub(b'0') <= b'@' - b'0') != [false; SIZE]
 }
 
-/// Appends what the detectors of `wanted` find, in no order; one bit a detector.
+/// Appends the matches of the `wanted` detectors, unsorted. `wanted` has one bit per detector.
 pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> CharStats {
     let mut stats = CharStats::from_text(text);
-    work::step(text.len());
+    scan_cost::add(text.len());
     tokens(text, &mut stats, wanted, matches);
     if !stats.has_tokens_only() {
         detect_marks(text, stats, wanted, matches);
@@ -182,7 +182,7 @@ pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> Char
     stats
 }
 
-/// Appends what is found by the characters in it.
+/// Appends the matches that certain characters announce.
 // Not inlined, as most texts need none of it.
 #[inline(never)]
 fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Vec<Match>) {
@@ -211,7 +211,7 @@ fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Vec<Ma
     }
 }
 
-/// Appends what stands around an `@`.
+/// Appends the matches around an `@`.
 fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
     let is_userinfo = |found: &&Match| found.rule == Rule::Detector(Detector::UrlUserinfo);
     let mut hosts: Vec<usize> = matches
@@ -230,9 +230,9 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
         }
     }
     if wanted & detector_bit(Detector::Email) != 0 {
-        // What stands before a host is hidden, and the host is shown.
+        // The part before a URL's host is hidden already, and its host is shown.
         let is_mail = |at: &usize| hosts.binary_search(at).is_err();
-        work::step(text.len());
+        scan_cost::add(text.len());
         for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
             let place = addresses::email(text, at);
             let rule = Rule::Detector(Detector::Email);
@@ -241,7 +241,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
     }
 }
 
-/// Appends what is found by how it begins, and notes what has to be read on its own.
+/// Appends the tokens with known prefixes, and records hints for the searches for pairs.
 fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Match>) {
     let min_len = if stats.seen & COLON == 0 {
         MIN_TOKEN_LEN
@@ -254,10 +254,10 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
         let last = text.last_chunk::<4>().copied().unwrap_or_default();
         last.map(|byte| byte.is_ascii_digit()) != [false; 4]
     };
-    // No letter before it tells that a code follows: `PIN is 4821`.
+    // No literal covers a text that begins with the key: `PIN is 4821`.
     let begins_with_pin = || matches_at(text, 0, b"pin is");
-    stats.mention =
-        stats.digits > 0 && (begins_with_pin() || ends_with_digit() && ends_with_mention(text));
+    stats.prose_key =
+        stats.digits > 0 && (begins_with_pin() || ends_with_digit() && ends_with_prose_key(text));
     let Some(starts) = token_starts(text, min_len) else {
         return;
     };
@@ -265,7 +265,7 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
     let literals = if stats.digits > 0 {
         &literals.all
     } else {
-        &literals.without_mentions
+        &literals.without_prose_keys
     };
     let mut found = TokenScan {
         wanted,
@@ -274,13 +274,13 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
     };
     let mut at = 0;
     while let Some(start) = literals.next_candidate(starts, at) {
-        work::step(start + 2 - at);
+        scan_cost::add(start + 2 - at);
         at = start + 2;
         let found = found
             .token(literals, text, start)
             .or_else(|| found.token(literals, text, start + 1));
         if let Some(found) = found {
-            // After `bearer` a token may begin that goes on for longer than what `bearer` tells of.
+            // A token after `bearer` may extend further than the match of `bearer`.
             if found.start <= start + 1 {
                 at = at.max(found.end);
             }
@@ -289,29 +289,28 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
     }
 }
 
-/// Returns whether an option is in the last bytes of a text, in which no token begins:
-/// ` --pin 4217`.
+/// Returns whether the end of a text, where no token can begin, contains an option: ` --pin 4217`.
 fn ends_with_option(text: &[u8]) -> bool {
     let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + PREFIX_LEN)..];
-    work::step(near.len());
+    scan_cost::add(near.len());
     let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
     near.windows(PREFIX_LEN).any(is_option)
 }
 
-/// Returns whether a key is in the last bytes of a text, in which no token begins, with a value
-/// after it: `your PIN is 4821`.
+/// Returns whether the end of a text, where no token can begin, contains a key with a value: `your
+/// PIN is 4821`.
 #[cold]
-fn ends_with_mention(text: &[u8]) -> bool {
+fn ends_with_prose_key(text: &[u8]) -> bool {
     let literals = &TOKEN_FILTERS.all;
     let is_key = |at: usize| {
         let mut known = literals.candidates_at(text.get(at..).unwrap_or_default());
         known.any(|index| {
             let token = &TOKENS[index];
-            matches!(token.tail, TokenTail::Mention) && token.is_at(text, at)
+            matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)
         })
     };
     let mut at = text.len().saturating_sub(MIN_TOKEN_LEN);
-    work::step(text.len() - at);
+    scan_cost::add(text.len() - at);
     while let Some(start) = literals.next_candidate(text, at) {
         if is_key(start) || is_key(start + 1) {
             return true;
@@ -321,9 +320,9 @@ fn ends_with_mention(text: &[u8]) -> bool {
     false
 }
 
-/// What the search for tokens keeps from one to the next.
+/// The state of the search for tokens.
 struct TokenScan<'s> {
-    /// One bit a detector.
+    /// One bit for each detector.
     wanted: u32,
     runs: RunCache,
     stats: &'s mut CharStats,
@@ -334,7 +333,7 @@ impl TokenScan<'_> {
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
         literals.candidates_at(&text[at..]).find_map(|index| {
             let token = &TOKENS[index];
-            work::step(token.literal.len());
+            scan_cost::add(token.literal.len());
             if !token.is_at(text, at) {
                 return None;
             }
@@ -343,12 +342,12 @@ impl TokenScan<'_> {
                     self.stats.command_line = true;
                     return None;
                 }
-                TokenTail::Mention => {
-                    self.stats.mention = true;
+                TokenTail::ProseKey => {
+                    self.stats.prose_key = true;
                     return None;
                 }
-                TokenTail::Insert => {
-                    self.stats.insert = true;
+                TokenTail::SqlInsert => {
+                    self.stats.sql_insert = true;
                     return None;
                 }
                 _ => {}
@@ -357,14 +356,14 @@ impl TokenScan<'_> {
                 return None;
             }
             let (start, end) = token.secret(text, at, &mut self.runs)?;
-            // The letter of a character that is written out, such as `\\r`, stays.
+            // Keep the letter of an escape such as `\\r`.
             let start = after_escape(text, start).min(end);
             Some(Match::new(start, end, Rule::Detector(token.detector)))
         })
     }
 }
 
-/// Appends tokens of bots: three parts, of which the second has six characters.
+/// Appends Discord bot tokens: three parts, of which the second has six characters.
 fn discord_tokens(text: &[u8], matches: &mut Vec<Match>) {
     const MIN_LEN: usize = 23 + 1 + 6 + 1 + 27;
     let mut at = 23;
@@ -403,7 +402,7 @@ fn each_number(
 ) {
     let to = |start: usize, end: Option<usize>| end.map(|end| (start, end));
     let mut in_word = false;
-    work::step(text.len());
+    scan_cost::add(text.len());
     for (at, byte) in text.iter().enumerate() {
         let goes_on = in_word;
         in_word = ByteClass::WORD.has(*byte);
@@ -443,41 +442,41 @@ pub(crate) const fn detector_bit(detector: Detector) -> u32 {
     1 << detector as u32
 }
 
-/// What [`each_number`] looks for.
+/// The detectors of [`each_number`].
 const NUMBERS: u32 = detector_bit(Detector::Card)
     | detector_bit(Detector::Ssn)
     | detector_bit(Detector::Ipv4)
     | detector_bit(Detector::Iban);
 
-/// The literals of [`TOKENS`], by their place there.
+/// Filters for the literals of [`TOKENS`], by their index.
 struct TokenFilters {
     all: PrefixFilter,
-    /// For texts without a digit, which mention no value.
-    without_mentions: PrefixFilter,
+    /// For texts without a digit, in which prose contains no value.
+    without_prose_keys: PrefixFilter,
 }
 
 static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
     let all = TOKENS.iter().map(|token| (token.literal, token.next()));
-    let unless_mention = TOKENS.iter().map(|token| match token.tail {
-        TokenTail::Mention => ("", None),
+    let unless_prose_key = TOKENS.iter().map(|token| match token.tail {
+        TokenTail::ProseKey => ("", None),
         _ => (token.literal, token.next()),
     });
     TokenFilters {
         all: PrefixFilter::new(all),
-        without_mentions: PrefixFilter::new(unless_mention),
+        without_prose_keys: PrefixFilter::new(unless_prose_key),
     }
 });
 
-/// No text that is found by how it begins is shorter.
+/// The minimum length of a token with a known prefix.
 const MIN_TOKEN_LEN: usize = 13;
 
-/// As much of a literal must be there for it to be found.
+/// A literal is found by this many bytes.
 const PREFIX_LEN: usize = 3;
 
-/// But for the password in a URL, from the `://`.
+/// The minimum length of a URL with a password, from its `://`.
 const MIN_URL_LEN: usize = 6;
 
-/// Characters are counted in seven bits of a sum each: each constant has those of one.
+/// Fields of seven bits in which a sum counts characters.
 const DIGIT: u64 = 0x7F;
 const DOT: u64 = DIGIT << 7;
 const AT: u64 = DIGIT << 14;
@@ -489,10 +488,10 @@ const LESS: u64 = DIGIT << 49;
 /// Characters before an option.
 const BLANK: u64 = DIGIT << 56;
 
-/// The bytes that are counted in one sum.
+/// The number of bytes that one sum counts.
 const MAX_PART_LEN: usize = 120;
 
-/// What a byte adds to the sum.
+/// The addend of each byte.
 static CHAR_COUNTS: [u64; 256] = {
     let mut stats = [0; 256];
     let marks = b"0123456789.@:=-%< \"'";

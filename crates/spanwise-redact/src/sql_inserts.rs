@@ -1,19 +1,19 @@
-//! Values of SQL: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
+//! Values in SQL statements: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{find, find2, is_space, run_end, run_start, skip_space},
-    value_end, work,
+    scan_cost, value_end,
 };
 
-/// Of a statement with more columns only so many are read.
+/// Statements with more columns are skipped.
 const MAX_COLUMNS: usize = 64;
 
-/// No name of a column or of a table is longer, with the quotes around it.
+/// The maximum length of a column or table name with its quotes, in bytes.
 const MAX_NAME_LEN: usize = 128;
 
-/// Calls `found` with each literal in `text` that stands at the place of a column that a rule is
-/// about: with the rule, and from where to where it stands.
+/// Calls `found` with the rule, the start and the end of each literal in a column that a rule
+/// hides.
 pub(crate) fn literals<'t, R>(
     text: &'t str,
     rule: impl Fn(&'t str) -> Option<R>,
@@ -53,15 +53,16 @@ pub(crate) fn literals<'t, R>(
             } else if let Some(rule) = rules.iter().flatten().next()
                 && find2(&bytes[..end], *b"\"'", row).is_some()
             {
-                // A backslash before a quote or a bracket was not meant as it was read.
+                // The row does not fit the columns: SQL dialects read a backslash before a quote
+                // differently.
                 found(rule, row, end);
             }
         }
     }
 }
 
-/// The values of a row that begins at `start`: what to hide of each, from where to where, and where
-/// the row ends.
+/// Returns the start and the end of each value of a row that begins at `start`, and the end of the
+/// row.
 fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
     let mut values = Vec::new();
     let mut at = start;
@@ -75,7 +76,7 @@ fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
     }
 }
 
-/// Whether `INTO table` stands before the bracket at `open`.
+/// Returns whether `INTO table` precedes the bracket at `open`.
 fn follows_into(text: &[u8], open: usize) -> bool {
     let end = run_start(text, open, MAX_NAME_LEN, is_space);
     let name = run_start(text, end, MAX_NAME_LEN, |byte| {
@@ -87,7 +88,7 @@ fn follows_into(text: &[u8], open: usize) -> bool {
     name < end && word < name && into.is_some_and(|into| into.eq_ignore_ascii_case(b"into"))
 }
 
-/// Calls `name` with each column of a list that begins at `start`. Returns where it ends.
+/// Calls `name` with each column of the list at `start`. Returns the end of the list.
 fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = start;
@@ -106,13 +107,13 @@ fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Op
     None
 }
 
-/// Where the first value of the next row is.
+/// Returns the start of the next row's first value.
 fn row_at(text: &[u8], at: usize) -> Option<usize> {
     let open = run_end(text, at, |byte| is_space(byte) || byte == b',');
     (text.get(open) == Some(&b'(')).then_some(open + 1)
 }
 
-/// A value: what to hide of it, from where to where, and where the `,` or `)` after it is.
+/// Returns the start and the end of a value, and the position of the `,` or `)` after it.
 fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
     let start = skip_space(text, at);
     // `N'…'`, `E'…'`
@@ -131,7 +132,7 @@ fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
     (start, if is_number { after } else { start }, after)
 }
 
-/// Where a literal ends, in which a quote twice is one.
+/// Returns the end of a literal. A doubled quote is part of it.
 fn end_of_literal(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
     let mut from = start;
     loop {
@@ -143,7 +144,7 @@ fn end_of_literal(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize 
     }
 }
 
-/// The next `,` or `)` that is in no brackets of its own and in no quotes, or the end.
+/// Returns the next `,` or `)` outside of brackets and quotes, or the end.
 fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
@@ -155,7 +156,7 @@ fn end_of_value(text: &[u8], start: usize) -> usize {
             b'"' | b'\'' => at = value_end::closing_quote(text, at + 1, *byte, 0),
             _ => {}
         }
-        work::step(1);
+        scan_cost::add(1);
         at += 1;
     }
     text.len()

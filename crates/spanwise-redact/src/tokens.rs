@@ -1,4 +1,4 @@
-//! Secrets that are known by how they begin, or by the host that they are sent to.
+//! Secrets with a known prefix or a known host.
 
 mod token_table;
 
@@ -9,12 +9,12 @@ use crate::{
         after_escape, backslashes_before, find, find_text, is_boundary, is_space, line_from,
         matches_at, run_end, run_start, skip_space,
     },
-    credential, urls, work,
+    credential, scan_cost, urls,
 };
 
 pub(crate) use token_table::TOKENS;
 
-/// A text that may begin a secret, and what must follow for it to be one.
+/// A literal that may begin a secret, and the requirement on the text after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) detector: Detector,
@@ -22,30 +22,30 @@ pub(crate) struct Token {
     pub(crate) tail: TokenTail,
 }
 
-/// What follows the literal.
+/// The requirement on the text after a literal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum TokenTail {
-    /// Characters of the set, at least so many.
+    /// At least `n` characters of the class.
     Run(ByteClass, usize),
-    /// As [`Run`](Self::Run), with a letter and a digit among them.
+    /// Like [`Run`](Self::Run), with a letter and a digit among them.
     Mixed(ByteClass, usize),
-    /// Exactly so many characters of the set, the last of a word. Nothing stands before it but
-    /// what no name has.
+    /// Exactly `n` characters of the class at the end of a word. No character of a name precedes
+    /// the literal.
     Exact(ByteClass, usize),
-    /// So many characters of the set stand before the literal, and so many follow it.
+    /// Exactly `n` characters of a class before the literal, and at least `n` after it.
     Between((ByteClass, usize), (ByteClass, usize)),
-    /// Exactly so many characters, the last of a word.
+    /// Exactly `n` characters at the end of a word.
     AwsKey(usize),
-    /// The rest of a path after so many of its parts, at least so many bytes.
+    /// The rest of a path after `n` segments, at least so long.
     Path(usize, usize),
     Uuid,
     Jwt,
     Pem,
-    /// The private part of a key of PuTTY.
+    /// The private part of a PuTTY key.
     Putty,
     /// Base64 over several lines.
     Lines,
-    /// `xox` with what kind of token it is.
+    /// `xox` with the letter of the token type.
     Slack,
     OpenAi,
     Telegram,
@@ -63,18 +63,18 @@ pub(crate) enum TokenTail {
     IdentifiedBy,
     /// `IDENTIFIED WITH plugin BY` before a password in SQL.
     IdentifiedWith,
-    /// `PASSWORD` before one in quotes, or in a line of `.netrc`.
+    /// `PASSWORD` before a quoted password, or in a line of `.netrc`.
     Password,
-    /// A command, or the ` --` of an option: the words after it are read on their own.
+    /// A command, or the ` --` of an option. Arguments are searched separately.
     CommandLine,
-    /// A part of a key: the words after it are read on their own.
-    Mention,
-    /// `INSERT INTO`: the values of its columns are read on their own.
-    Insert,
+    /// A part of a key. Prose is searched separately.
+    ProseKey,
+    /// `INSERT INTO`. The values are searched separately.
+    SqlInsert,
 }
 
 impl Token {
-    /// Returns whether the literal stands at `at`.
+    /// Returns whether the literal is at `at`.
     pub(crate) fn is_at(&self, text: &[u8], at: usize) -> bool {
         let literal = self.literal.as_bytes();
         match text.get(at..at + literal.len()) {
@@ -84,7 +84,7 @@ impl Token {
         }
     }
 
-    /// What is secret of a literal found at `at`: from where to where.
+    /// Returns the start and the end of the secret whose literal is at `at`.
     pub(crate) fn secret(
         &self,
         text: &[u8],
@@ -166,22 +166,21 @@ impl Token {
             }
             TokenTail::Password if follows(b"pa") => password(text, at - 2, after),
             TokenTail::IdentifiedBy | TokenTail::IdentifiedWith | TokenTail::Password => None,
-            TokenTail::CommandLine | TokenTail::Mention | TokenTail::Insert => None,
+            TokenTail::CommandLine | TokenTail::ProseKey | TokenTail::SqlInsert => None,
         }
     }
 }
 
-/// The runs of characters that were looked at last. A run is walked once, however many literals
-/// are in it: two runs of each set are known, as the parts of a token are compared one by one.
+/// The last two runs of each class, so that a run is read once however many literals it contains.
 #[derive(Debug)]
 pub(crate) struct RunCache {
-    /// Where the password of the last line of `.pgpass` ends.
+    /// The end of the password in the last `.pgpass` line.
     password_end: usize,
-    /// Made when the first run is looked at: most texts have none.
+    /// Allocated on the stack at the first run: most texts have none.
     known: Option<[CachedRuns; 32]>,
 }
 
-/// A set, and where its last two runs begin and end.
+/// A class with the start and the end of its last two runs.
 type CachedRuns = (ByteClass, [(u32, u32); 2]);
 
 impl RunCache {
@@ -212,13 +211,13 @@ impl RunCache {
     }
 }
 
-/// Returns whether there are letters and digits among the characters.
+/// Returns whether the characters include letters and digits.
 fn is_mixed(text: &[u8]) -> bool {
-    work::step(text.len());
+    scan_cost::add(text.len());
     text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// The rest of a path after `parts` of its parts, without the query.
+/// Returns the rest of a path after `parts` segments, without the query.
 fn path(text: &[u8], after: usize, parts: usize, least: usize) -> Option<(usize, usize)> {
     let mut start = after;
     for _ in 0..parts {
@@ -232,7 +231,7 @@ fn path(text: &[u8], after: usize, parts: usize, least: usize) -> Option<(usize,
     (end - start >= least).then_some((start, end))
 }
 
-/// Two to four parts after the header, any of which may be empty.
+/// Returns the end of two to four parts after the header, any of which may be empty.
 fn jwt(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
     let mut end = runs.end(ByteClass::BASE64URL, text, after);
     if end - after < 8 {
@@ -246,7 +245,7 @@ fn jwt(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
     (parts >= 2).then_some(end)
 }
 
-/// A private key, to its end; without an end, everything.
+/// Returns the end of a private key. Without an end marker it is the end of the text.
 fn pem(text: &[u8], after: usize) -> Option<usize> {
     let mut at = end_of_label(text, after)?;
     while let Some(dashes) = find_text(text, b"----", at) {
@@ -260,11 +259,11 @@ fn pem(text: &[u8], after: usize) -> Option<usize> {
     Some(text.len())
 }
 
-/// The place after `… PRIVATE KEY-----`, in any case.
+/// Returns the end of `… PRIVATE KEY-----`, ignoring case.
 fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
     const MAX_LABEL_LEN: usize = 100 + "PRIVATE KEY BLOCK-----".len();
     let label = &text[start..text.len().min(start + MAX_LABEL_LEN)];
-    work::step(label.len());
+    scan_cost::add(label.len());
     let word = b"PRIVATE KEY";
     let key = label
         .windows(word.len())
@@ -282,7 +281,7 @@ fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
     (dashes - end >= 4).then_some(start + dashes)
 }
 
-/// To the line `Private-MAC: …`, or to the end.
+/// Returns the end of the line `Private-MAC: …`, or of the text.
 fn putty(text: &[u8], after: usize) -> usize {
     match find_text(text, b"Private-MAC:", after) {
         Some(mac) => mac + line_from(text, mac, 128).len(),
@@ -290,7 +289,7 @@ fn putty(text: &[u8], after: usize) -> usize {
     }
 }
 
-/// The base64 that goes on over line breaks, written out or not.
+/// Returns the end of base64 that continues over line breaks, escaped or not.
 fn lines(text: &[u8], after: usize) -> usize {
     let mut end = ByteClass::BASE64_PADDED.run_end(text, after);
     loop {
@@ -323,7 +322,7 @@ fn slack(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
     (end - at > 10).then_some(end)
 }
 
-/// `704518823:AA…`: the number of a bot before its token.
+/// Returns the bot's number and its token: `704518823:AA…`.
 fn telegram(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = ByteClass::DIGIT.run_start(text, at, 12);
     let end = runs.end(ByteClass::BASE64URL, text, after);
@@ -331,7 +330,7 @@ fn telegram(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option
     is_it.then_some((start, end))
 }
 
-/// `Bearer` or `token`, and what looks more like a credential than like a word.
+/// Returns the credential after `Bearer` or `token`, if it does not look like a word.
 fn bearer(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = skip_space(text, after);
     if start == after {
@@ -342,7 +341,7 @@ fn bearer(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(
         return None;
     }
     let value = &text[start..run];
-    work::step(value.len());
+    scan_cost::add(value.len());
     let any = |of: fn(&u8) -> bool| value.iter().any(of);
     let digits = any(u8::is_ascii_digit);
     let mixed = any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase);
@@ -353,7 +352,7 @@ fn bearer(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(
     (looks_so && !is_path).then_some((start, run + padding))
 }
 
-/// `Basic` and base64 of `user:password`.
+/// Returns the base64 of `user:password` after `Basic`.
 fn basic(text: &[u8], after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = skip_space(text, after);
     if start == after {
@@ -374,7 +373,7 @@ fn is_user_and_password(base64: &[u8]) -> bool {
     let mut bits = 0_u32;
     let mut colon = false;
     for (index, byte) in base64.iter().enumerate() {
-        work::step(1);
+        scan_cost::add(1);
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'a'..=b'z' => byte - b'a' + 26,
@@ -397,9 +396,9 @@ fn is_user_and_password(base64: &[u8]) -> bool {
     colon
 }
 
-/// `host:5432:database:user:password`, alone on a line.
+/// Returns the password of `host:5432:database:user:password`, alone on a line.
 fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
-    // It is hidden with the password that it stands in.
+    // It is part of a password that is hidden already.
     if at < runs.password_end {
         return None;
     }
@@ -425,7 +424,7 @@ fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(
     (end > start).then_some((start, end))
 }
 
-/// The password in quotes after `IDENTIFIED BY`, or a word after a statement about a user.
+/// Returns the quoted password after `IDENTIFIED BY`, or a word in a statement about a user.
 fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     let mut start = skip_space(text, after);
     if start == after {
@@ -440,7 +439,7 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
         return Some(value);
     }
     let before = &text[at.saturating_sub(96)..at];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let is_statement = |word: &&[u8]| {
         let mut parts = before.windows(word.len());
         parts.any(|part| part.eq_ignore_ascii_case(word))
@@ -458,7 +457,7 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
     (!shown).then_some((start, end))
 }
 
-/// `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
+/// Returns the password of `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
 fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     let start = run_end(text, after, |byte| is_space(byte) || byte == b'(');
     if start == after {
@@ -476,7 +475,7 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     }
     // A line of `.netrc`: `machine db login ada password x`.
     let before = &text[at.saturating_sub(96)..at];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let mut words = before
         .rsplit(|byte| is_space(*byte))
         .filter(|word| !word.is_empty());
@@ -488,7 +487,7 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     (end > start).then_some((start, end))
 }
 
-/// What is in quotes at `at`, but for what is no password: an empty text, a parameter.
+/// Returns the quoted text at `at`, unless it is empty or a parameter.
 fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let slashes = run_end(text, at, |byte| byte == b'\\') - at;
     let mark = *text
@@ -496,7 +495,7 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
         .filter(|mark| matches!(mark, b'\'' | b'"'))?;
     let start = at + slashes + 1;
     let mut from = start;
-    // In quotes that are in quotes, two of them end both.
+    // Inside other quotes, two quotes end both.
     let mut first = None;
     let end = loop {
         let Some(quote) = find(text, mark, from) else {
@@ -517,11 +516,11 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
     (!shown).then_some((start, end))
 }
 
-/// The text in quotes that follows one of these words, not far from `after`.
+/// Returns the quoted text after one of these words, close to `after`.
 fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
     const MAX_DISTANCE: usize = 96;
     let near = &text[..text.len().min(after + MAX_DISTANCE)];
-    work::step(near.len() - after);
+    scan_cost::add(near.len() - after);
     let starts = after..near.len();
     let mut starts = starts.filter(|at| words.iter().any(|word| matches_at(near, *at, word)));
     starts.find_map(|at| {
@@ -532,8 +531,8 @@ fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, us
 }
 
 impl Token {
-    /// Whether the literal is only the rest of a name: its beginning is in too many other words to
-    /// be looked for.
+    /// Returns whether the literal is the rest of a name: too many words share the beginning of the
+    /// name.
     const fn is_rest(&self) -> bool {
         matches!(
             self.tail,
@@ -548,7 +547,7 @@ impl Token {
         )
     }
 
-    /// The characters of which one must follow the literal, if any but these are none.
+    /// Returns the class of which a character must follow the literal, if there is one.
     pub(crate) fn next(&self) -> Option<ByteClass> {
         match self.tail {
             TokenTail::Run(set, 1..)
@@ -562,7 +561,7 @@ impl Token {
         }
     }
 
-    /// True if the case of the literal does not count.
+    /// Returns whether the literal ignores case.
     pub(crate) const fn any_case(&self) -> bool {
         matches!(
             self.tail,
@@ -572,8 +571,8 @@ impl Token {
                 | TokenTail::IdentifiedBy
                 | TokenTail::IdentifiedWith
                 | TokenTail::Password
-                | TokenTail::Mention
-                | TokenTail::Insert
+                | TokenTail::ProseKey
+                | TokenTail::SqlInsert
         )
     }
 }

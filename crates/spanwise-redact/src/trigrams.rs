@@ -1,8 +1,8 @@
-//! Sets of three consecutive letters, which rule out most keys without a look at their words.
+//! Sets of three consecutive letters, which rule out most keys before their words are read.
 
 use crate::builtin_keys;
 
-/// A set of three letters that follow one another; what is no letter is passed over.
+/// A set of three consecutive letters. Other characters are skipped.
 #[derive(Debug)]
 pub(crate) struct Trigrams(Box<[u64; 512]>);
 
@@ -13,8 +13,8 @@ impl Default for Trigrams {
 }
 
 impl Trigrams {
-    /// Sees to it that what has `words` in it has one of the set in it: the letters that are
-    /// seldom in other keys.
+    /// Ensures that every key with `words` in it contains a trigram of the set. Adds the trigram
+    /// that is rarest in other keys.
     pub(crate) fn add_phrase(&mut self, words: &str, common: &TrigramCounts) {
         let joined = words.replace(' ', "");
         if self.are_in(joined.as_bytes()) {
@@ -37,8 +37,8 @@ impl Trigrams {
         }
     }
 
-    /// True if one of them is in a key as it is written, or if something is that may stand for a
-    /// letter.
+    /// Returns whether a key as written contains a trigram of the set, or a character that may
+    /// represent a letter.
     #[inline]
     pub(crate) fn may_be_in(&self, key: &[u8]) -> bool {
         let mut last = 0;
@@ -64,7 +64,7 @@ impl Trigrams {
     }
 }
 
-/// How often three letters follow one another in the words that keys have.
+/// How often each trigram occurs in the words of common keys.
 pub(crate) struct TrigramCounts(Vec<u16>);
 
 impl TrigramCounts {
@@ -92,7 +92,7 @@ impl TrigramCounts {
     }
 }
 
-/// The last three letters as a number.
+/// Returns the last three letters as a number.
 #[inline]
 pub(crate) fn code(before: usize, letter: u8) -> usize {
     (before << 5 | usize::from(letter & 31)) & 0x7FFF

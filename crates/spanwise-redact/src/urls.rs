@@ -1,20 +1,19 @@
-//! Passwords in URLs and in data source names.
+//! Passwords in URLs and data source names.
 //!
-//! A password may have any character, also those that end it for a strict reader: people paste
-//! them unencoded. What follows `scheme://user:` is a port if it is one, and a password else. The
-//! password then goes on to the last `@` with a host after it, before white space.
+//! Users paste passwords unencoded, so a password may contain any character. The part after
+//! `scheme://user:` is a port if it can be one, and a password otherwise. A password extends to the
+//! last `@` that precedes a host, up to white space.
 
 use spanwise_core::REDACTED;
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, find_text, is_space, matches_at, rfind, run_end, run_start},
-    credential,
+    credential, scan_cost,
     value_boundary::Boundary,
-    work,
 };
 
-/// The password in `scheme://user:password@host`, or the token in `https://token@host`.
+/// Returns the password in `scheme://user:password@host`, or the token in `https://token@host`.
 pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     let scheme = after_escape(text, ByteClass::KEY.run_start(text, at, 31));
     if scheme >= at || after >= text.len() {
@@ -47,7 +46,7 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
     (!shown).then_some((start, end))
 }
 
-/// Returns whether a text ends with the scheme of a URL of the web.
+/// Returns whether a text ends with the scheme of a web URL.
 pub(crate) fn ends_with_web_scheme(text: &[u8]) -> bool {
     let ends = |scheme: &[u8]| {
         let from = text.len().checked_sub(scheme.len());
@@ -58,7 +57,8 @@ pub(crate) fn ends_with_web_scheme(text: &[u8]) -> bool {
         .any(|scheme| ends(scheme))
 }
 
-/// `token@host`, or a user who is called by an address: `smtp://ada@example.org:password@host`.
+/// Returns the token in `token@host`, or the password after a user that is an e-mail address:
+/// `smtp://ada@example.org:password@host`.
 fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> {
     let end = run_end(text, after, |byte| {
         !is_space(byte) && !b"/?#\"'<>\\".contains(&byte)
@@ -75,7 +75,7 @@ fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> 
     (is_token && (is_web || is_mixed())).then_some((after, after + at_sign))
 }
 
-/// Returns whether what follows `host:` is a port. One digit before a slash is none of a database.
+/// Returns whether a port follows `host:`. A database port has more than one digit.
 fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
     let end = ByteClass::DIGIT.run_end(&text[..text.len().min(start + 6)], start);
     match (end - start, text.get(end)) {
@@ -89,10 +89,10 @@ fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
     }
 }
 
-/// Where the next URL begins after `start`, or the end.
+/// Returns the start of the next URL after `start`, or the end of the text.
 fn next_url(text: &[u8], start: usize) -> usize {
     let mut at = start;
-    // No scheme has one letter, and few marks begin what follows it. A password has few of them.
+    // A scheme has more than one letter, and few marks may follow it.
     for is_last in [false, false, true] {
         let Some(next) = find_text(text, b"://", at) else {
             return text.len();
@@ -108,7 +108,7 @@ fn next_url(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
-/// Where a run of characters without white space ends that something may close.
+/// Returns the end of a run without white space, which a quote or bracket may close.
 pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     let mut at = start;
     if text
@@ -136,11 +136,10 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     at
 }
 
-/// The `@` that ends a password which begins at `start`.
+/// Returns the `@` that ends the password starting at `start`.
 ///
-/// Of several, the last one is taken that stands before the name of a host. A quote that closes
-/// the text around the URL ends the search, unless what follows is a host with its port or path:
-/// a password may have such quotes in it, and spaces.
+/// It is the last `@` before a host. A quote that closes the text around the URL ends the search,
+/// unless a host with its port or path follows. A password may contain such quotes, and spaces.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const MAX_DISTANCE: usize = 64;
     let next = next_url(text, start);
@@ -172,7 +171,7 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     }
 }
 
-/// The `@` before a host with more, before a name, and before anything, up to the end of `text`.
+/// Returns the `@` before a host with a port or path, before a name, and before anything.
 fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
     let (mut full, mut name, mut any) = (None, None, None);
     let mut at = start;
@@ -189,10 +188,10 @@ fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
     [full, name, any]
 }
 
-/// What follows an `@`.
+/// The text after an `@`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Host {
-    /// A name with a port or a path after it.
+    /// A name with a port or a path.
     Full,
     /// A name.
     Name,
@@ -222,14 +221,14 @@ fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     }
 }
 
-/// Returns whether a name may be that of a host of the web: labels in one case or with a capital
-/// each, the last one of letters, or an address. One letter alone is none.
+/// Returns whether a name may be a web host: labels in one case or with a capital each, of which
+/// the last consists of letters, or an address. A single letter is not a host.
 fn is_host(name: &[u8]) -> bool {
     let is_label = |label: &[u8]| {
         let has = |part: &[u8], is: fn(&u8) -> bool| part.iter().any(is);
         let rest = label.get(1..).unwrap_or_default();
         let is_mixed = has(label, u8::is_ascii_lowercase) && has(rest, u8::is_ascii_uppercase);
-        // Only a name of a container has such a mark.
+        // Only container names contain an underscore.
         let is_marked = label.len() < name.len() && label.contains(&b'_');
         let is_dashed = label.starts_with(b"-") || label.ends_with(b"-");
         !label.is_empty() && !is_dashed && !is_mixed && !is_marked
@@ -244,12 +243,11 @@ fn is_host(name: &[u8]) -> bool {
     (is_name || is_address) && labels.all(is_label)
 }
 
-/// Returns whether a host of the web and its path stand between two `@`, as a path may have an `@`
-/// in it. A name without a dot, with a domain after the second `@`, is more likely a part of the
-/// password.
+/// Returns whether a web host and its path are between two `@`, as a path may contain an `@`. A
+/// name without a dot is more likely part of the password if a domain follows the second `@`.
 fn is_path(text: &[u8], first: usize, second: usize) -> bool {
     let between = &text[first + 1..second];
-    work::step(between.len());
+    scan_cost::add(between.len());
     let is_url = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
     let Some(end) = between.iter().position(|byte| b"/?#".contains(byte)) else {
         return false;
@@ -262,7 +260,7 @@ fn is_path(text: &[u8], first: usize, second: usize) -> bool {
     between.iter().all(is_url) && (is_scope || !is_name || !is_domain(next))
 }
 
-/// The password in `user:password@tcp(host:3306)/db`; the `@` is at `at`.
+/// Returns the password in `user:password@tcp(host:3306)/db`, whose `@` is at `at`.
 pub(crate) fn go_dsn(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = run_start(text, at, 96, |byte| !is_space(byte));
     let named = |colon: &usize| *colon > start && ByteClass::KEY.has(text[*colon - 1]);
@@ -273,7 +271,7 @@ pub(crate) fn go_dsn(text: &[u8], at: usize) -> Option<(usize, usize)> {
     (!shown).then_some((colon + 1, at))
 }
 
-/// The password in `user/password@host`, which begins at `start`.
+/// Returns the password in `user/password@host`, which begins at `start`.
 pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let user = run_end(text, start, |byte| {
         ByteClass::KEY.has(byte) || b"$#[]\"".contains(&byte)
@@ -292,7 +290,7 @@ pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
     (!shown).then_some((user + 1, end))
 }
 
-/// The password in `user/password@//host`; the `@` is at `at`.
+/// Returns the password in `user/password@//host`, whose `@` is at `at`.
 pub(crate) fn easy_connect(text: &[u8], at: usize) -> Option<(usize, usize)> {
     if !text[at..].starts_with(b"@//") {
         return None;

@@ -5,19 +5,19 @@ use spanwise_core::REDACTED;
 use crate::{
     byte_class::ByteClass,
     byte_search::{is_space, run_end},
-    work,
+    scan_cost,
 };
 
-/// Whether a value ends at a mark that may end one.
+/// The role of a mark in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Boundary {
     End,
-    /// It goes on, and the next mark may be from there on.
+    /// The value continues. The next mark may be at this position.
     Continue(usize),
 }
 
 impl Boundary {
-    /// Decides by what follows the mark at `at`.
+    /// Decides by the text after the mark at `at`.
     pub(crate) fn after_mark(text: &[u8], at: usize) -> Self {
         let end_if = |ends: bool, next: usize| {
             if ends {
@@ -28,7 +28,7 @@ impl Boundary {
         };
         match text[at] {
             b'"' | b'\'' => {
-                // It begins the value of another key.
+                // The quote begins the value of another key.
                 let opens = at > 0 && matches!(text[at - 1], b'=' | b':' | b'>');
                 if opens {
                     Self::End
@@ -37,7 +37,7 @@ impl Boundary {
                 }
             }
             b'<' => end_if(is_end_tag(text, at), at + 1),
-            // What was hidden before is no bracket.
+            // The bracket belongs to a redacted value.
             b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::Continue(at + 1),
             b')' | b']' | b'}' | b'>' | b'`' => {
                 let after = run_end(text, at, |byte| b")]}>`".contains(&byte));
@@ -46,7 +46,7 @@ impl Boundary {
             b'\\' => {
                 let after = run_end(text, at, |byte| byte == b'\\');
                 match text.get(after) {
-                    // A quote of a string in a string, or one in a value.
+                    // The quote of a nested string, or a quote inside the value.
                     Some(b'"' | b'\'') => match Self::after_mark(text, after) {
                         Self::End => Self::End,
                         Self::Continue(next) => Self::Continue(next),
@@ -61,7 +61,7 @@ impl Boundary {
 }
 
 impl Boundary {
-    /// Decides by what follows a quote, which ends nothing if a word does.
+    /// Decides by the text after a quote. If a word follows, the value continues.
     pub(crate) fn after_quote(text: &[u8], at: usize) -> Self {
         if goes_on(text, at + 1) {
             Self::Continue(at + 1)
@@ -70,10 +70,10 @@ impl Boundary {
         }
     }
 
-    /// Decides by what follows brackets: a word after more marks is a part of the value, and so
-    /// are marks that end no sentence.
+    /// Decides by the text after brackets. The value continues if a word follows further marks, or
+    /// if the marks do not end a sentence.
     fn after_bracket(text: &[u8], after: usize) -> Self {
-        // What is one of these decides for itself.
+        // These marks decide for themselves.
         let is_own = |byte: u8| b",;&<\\\"'".contains(&byte);
         let marks = run_end(text, after, |byte| {
             byte.is_ascii_punctuation() && byte != b'_' && !is_own(byte)
@@ -92,8 +92,8 @@ impl Boundary {
     }
 }
 
-/// Returns whether marks after a bracket are those of a sentence, each alone or a few of one kind,
-/// with brackets between them: `.`, `...`, `?)`.
+/// Returns whether marks after a bracket end a sentence: one or a few of one kind, with brackets
+/// between them: `.`, `...`, `?)`.
 fn ends_sentence(marks: &[u8]) -> bool {
     const MAX_MARKS: usize = 3;
     let marks = marks.iter().filter(|byte| !b")]}>`".contains(byte));
@@ -103,15 +103,15 @@ fn ends_sentence(marks: &[u8]) -> bool {
         && marks.count() <= MAX_MARKS
 }
 
-/// Returns whether a word, or a mark that begins no other part of a text, stands at `at`.
+/// Returns whether a word is at `at`, or a mark that begins nothing else.
 fn goes_on(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| {
         ByteClass::WORD.has(*byte) || !byte.is_ascii() || b"@$%!#*+~^=".contains(byte)
     })
 }
 
-/// Returns whether `</name>` stands at `at`, and `<name` not far before it: a password may have
-/// the former alone.
+/// Returns whether `</name>` is at `at` and `<name` shortly before it. A password may contain only
+/// the former.
 fn is_end_tag(text: &[u8], at: usize) -> bool {
     const MAX_NAME_LEN: usize = 64;
     const MAX_ELEMENT_LEN: usize = 512;
@@ -124,15 +124,15 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
     });
     let name = &near[at + 2..end];
     let before = &text[at.saturating_sub(MAX_ELEMENT_LEN)..at];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let is_start = |tag: usize| before[..tag].ends_with(b"<");
     near.get(end) == Some(&b'>')
         && !name.is_empty()
         && memchr::memmem::find_iter(before, name).any(is_start)
 }
 
-/// Returns whether what follows backslashes is a quote, or a line break that is written out and
-/// ends a line: nothing, a space, another one or a key follows it.
+/// Returns whether backslashes precede a quote, or an escaped line break that ends a line. Nothing,
+/// a space, another escape or a key follows the latter.
 fn is_escape(text: &[u8], at: usize) -> bool {
     match text.get(at) {
         None => true,
@@ -150,13 +150,13 @@ fn is_escape(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// Returns whether the `,`, `;` or `&` at `at` separates the value before it from another part.
+/// Returns whether the `,`, `;` or `&` at `at` separates the value from another part.
 fn is_separator(text: &[u8], at: usize) -> bool {
     let spaced = text[at] == b';';
     let escaped = run_end(text, at + 1, |byte| byte == b'\\');
     match text.get(escaped) {
         None => true,
-        // It closes the text around the pair, or opens the next key.
+        // The quote closes the text around the pair, or opens the next key.
         Some(quote @ (b'"' | b'\'')) => {
             let name = run_end(&text[..text.len().min(escaped + 65)], escaped + 1, |byte| {
                 ByteClass::KEY.has(byte) || byte == b' '
@@ -178,7 +178,8 @@ fn is_separator(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// Returns whether a key with its separator stands at `at`. One of a connection string has spaces.
+/// Returns whether a key with its separator is at `at`. In a connection string it may contain
+/// spaces.
 pub(crate) fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
     const MAX_KEY_LEN: usize = 64;
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];

@@ -1,46 +1,46 @@
-//! Where the value of a key begins and ends.
+//! Finds where the value of a key ends.
 //!
-//! See the grammar in [`pairs`](crate::pairs). A value ends where its writer ended it: at the quote
-//! that closes it, at the bracket, at the separator in use. A mark within an unbroken run of
-//! characters ends it only if something after the mark says so ([`Boundary`]): passwords have all marks
-//! in them.
+//! [`pair_lexer`](crate::pair_lexer) has the grammar. A value ends where its writer ended it: at
+//! its closing quote, at its bracket, or at the separator in use. Passwords contain all kinds of
+//! marks. A mark inside an unbroken run therefore ends the value only if the text after it allows
+//! that ([`Boundary`]).
 
 use spanwise_core::REDACTED;
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{backslashes_before, find, find2, is_space, run_end},
+    scan_cost,
     value_boundary::{Boundary, key_follows},
-    work,
 };
 
-/// A value as it stands in a text: what to replace, and how.
+/// The position of a value in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ValueSpan {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// The quotes its replacement needs, so that JSON stays JSON: a backslash count, if any.
+    /// The number of backslashes before the quotes that the replacement needs to keep JSON valid.
     pub(crate) needs_quotes: Option<usize>,
 }
 
-/// A quote, and how many backslashes stand before it.
+/// A quote, and the number of backslashes before it.
 pub(crate) type Quote = (u8, usize);
 
-/// What a bare value is part of, which says where it ends.
+/// The notation that a bare value is part of, which decides where it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueContext {
-    /// The query of a URL; of one of the web, a fragment may follow.
+    /// The query of a URL. A fragment may follow in a web URL.
     Query { is_web: bool },
-    /// A member of a connection string, after a `;`: spaces may be in it.
+    /// A member of a connection string, after a `;`. It may contain spaces.
     ConnectionString,
     /// A member of a form, after a `&`.
     Form,
-    /// Anything else.
+    /// Any other text.
     Plain,
 }
 
 impl ValueSpan {
-    /// Where the next key may be: a value may end in one, whose own value comes after it.
+    /// Returns where the next key may be. A value may end with a key, whose own value follows.
     pub(crate) fn next(&self, text: &[u8]) -> usize {
         let hidden = text[self.start..self.end].trim_ascii_end();
         let hidden = hidden.strip_suffix(b">").unwrap_or(hidden);
@@ -54,14 +54,14 @@ impl ValueSpan {
     }
 }
 
-/// Where the text in quotes ends: at the closing one, or at the end of everything.
+/// Returns the position of the closing quote, or the end of the text.
 pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
     let mut at = start;
     while let Some(quote) = find(text, mark, at) {
         let run = backslashes_before(&text[start..], quote - start);
-        // In a string in a string each quote has one backslash more, and each backslash is two: the
-        // quote that closes has as many as the one that opened, beside pairs. One with less closes
-        // a string around this one.
+        // Each level of nesting adds a backslash to the quotes and doubles the backslashes. The
+        // closing quote has as many as the opening one, beside pairs. A quote with less closes an
+        // outer string.
         if run < slashes || run % (2 * (slashes + 1)) == slashes {
             return quote - run.min(slashes);
         }
@@ -70,8 +70,8 @@ pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize)
     text.len()
 }
 
-/// Where a value is that follows the quote before `start`. A quote twice is one (`'it''s'`), three
-/// are around a text of several lines, and a quote with a word right after it ends nothing.
+/// Returns the value after the quote that ends at `start`. A doubled quote is part of the value
+/// (`'it''s'`), three quotes enclose several lines, and a quote before a word ends nothing.
 pub(crate) fn quoted(
     text: &[u8],
     start: usize,
@@ -108,7 +108,7 @@ fn end_of_quoted(
     slashes: usize,
     open: Option<Quote>,
 ) -> usize {
-    // In a string each backslash is written twice, once more for each string around it.
+    // Each enclosing string doubles the backslashes.
     let level = match open {
         Some((b'"', around)) if mark == b'\'' && slashes == 0 => around + 1,
         _ => 0,
@@ -118,7 +118,7 @@ fn end_of_quoted(
         let end = closing_quote(text, from, mark, slashes);
         if level > 0 && end < text.len() {
             let escapes = backslashes_before(&text[start..], end - start);
-            // An odd quote may have been taken for a string, in which there were more of them.
+            // An unpaired quote may look like an enclosing string.
             let level = level.min(escapes.trailing_zeros() as usize);
             if escapes >> level & 1 == 1 {
                 from = end + 1;
@@ -144,15 +144,15 @@ fn end_of_quoted(
     }
 }
 
-/// The place after the quote that closes the string whose quote is at `at`.
+/// Returns the end of the string whose opening quote is at `at`.
 fn after_string(text: &[u8], at: usize) -> usize {
     let slashes = backslashes_before(text, at);
     let end = closing_quote(text, at + 1, text[at], slashes);
     (end + slashes + 1).min(text.len())
 }
 
-/// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`,
-/// `Secret { … }`, `[…]`.
+/// Returns the end of a bare value. A value in brackets ends with them: `Some("…")`, `Secret { …
+/// }`, `[…]`.
 pub(crate) fn end_of_bare(
     text: &[u8],
     start: usize,
@@ -176,7 +176,7 @@ pub(crate) fn end_of_bare(
         word = false;
     }
     while let Some(byte) = text.get(at) {
-        work::step(1);
+        scan_cost::add(1);
         match byte {
             b'(' | b'[' | b'{' if word => {
                 word = false;
@@ -200,7 +200,7 @@ pub(crate) fn end_of_bare(
                 };
                 continue;
             }
-            // `Secret { … }`, and `Array […]` as `serde_json` has it.
+            // `Secret { … }`, and `Array […]` as `serde_json` writes it.
             b' ' if word
                 && matches!(text.get(at + 1), Some(b'{' | b'['))
                 && text[start].is_ascii_uppercase() =>
@@ -217,7 +217,7 @@ pub(crate) fn end_of_bare(
             }
             b' ' if matches!(place, ValueContext::ConnectionString | ValueContext::Plain) => {
                 match end_of_member(text, at) {
-                    // A first member is one because another follows it.
+                    // The first member is one because another follows it.
                     Some(end)
                         if place == ValueContext::ConnectionString
                             || key_follows(text, end + 1, true) =>
@@ -243,7 +243,7 @@ pub(crate) fn end_of_bare(
                 if matches!(place, ValueContext::Query { .. }) && url_goes_on(text, at) => {}
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Boundary::after_mark(text, at) {
-                    // Only its separator ends a member that another one follows.
+                    // If another member follows, only the separator ends this one.
                     Boundary::End
                         if place == ValueContext::ConnectionString && b")]}<`".contains(byte) =>
                     {
@@ -270,7 +270,7 @@ pub(crate) fn end_of_bare(
     at
 }
 
-/// Returns whether more of a URL follows the marks at `at`.
+/// Returns whether the URL continues after the marks at `at`.
 fn url_goes_on(text: &[u8], at: usize) -> bool {
     let is_end = |byte: u8| is_space(byte) || b"\"'\\<".contains(&byte);
     let marks = run_end(text, at, |byte| {
@@ -279,14 +279,14 @@ fn url_goes_on(text: &[u8], at: usize) -> bool {
     text.get(marks).is_some_and(|byte| !is_end(*byte))
 }
 
-/// Returns whether a line break is written out at `at`, as it is in the string that is open.
+/// Returns whether an escaped line break is at `at`, at the nesting of the open string.
 pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
     let after = run_end(text, at, |byte| byte == b'\\');
     let is_one = matches!(open, Some((b'"', slashes)) if after - at == slashes + 1);
     is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
 }
 
-/// The place after a tab that is written out at `at`, as it is in the string that is open.
+/// Returns the end of an escaped tab at `at`, at the nesting of the open string.
 pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
     let after = run_end(text, at, |byte| byte == b'\\');
     let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
@@ -310,7 +310,7 @@ const SCHEMES: [&str; 8] = [
     "hmac",
 ];
 
-/// The place after the `}` that closes a value of ODBC: one of two is a character of the value.
+/// Returns the end of the `}` that closes an ODBC value. A doubled brace is part of the value.
 fn end_of_braces(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(brace) = find(text, b'}', at) {
@@ -328,8 +328,8 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
-/// Returns whether a member of a connection string begins with a backtick at `at` that is no quote:
-/// it is not closed before the next `;`, or the value goes on after that.
+/// Returns whether the backtick at `at` is part of a connection string's member: it is not closed
+/// before the next `;`, or the value continues after the closing one.
 pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: ValueContext) -> bool {
     if place != ValueContext::ConnectionString || text.get(at) != Some(&b'`') {
         return false;
@@ -348,7 +348,7 @@ pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: ValueContext) -> 
     }
 }
 
-/// The place after a member of a connection string with a space at `at`, if it ends with a `;`.
+/// Returns the end of a connection string's member that has a space at `at`, if a `;` ends it.
 fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     const MAX_LEN: usize = 160;
     let near = &text[..text.len().min(at + MAX_LEN)];
@@ -370,8 +370,8 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Returns whether the `#` at `at` begins the fragment of a URL: small letters and no more, or a
-/// pair. No parameter follows one.
+/// Returns whether the `#` at `at` begins a URL fragment: small letters only, or a pair. No
+/// parameter follows a fragment.
 fn is_fragment(text: &[u8], at: usize) -> bool {
     let end = run_end(text, at + 1, |byte| {
         byte.is_ascii_alphabetic() || b"-_./".contains(&byte)
@@ -384,8 +384,8 @@ fn is_fragment(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// The place after what `Debug` puts into the brackets that open at `at`. A password in a
-/// connection string may have such a bracket, too: there a separator follows the last one.
+/// Returns the end of `Debug` output in the brackets that open at `at`. A password in a connection
+/// string may contain such a bracket: there a separator must follow the last one.
 fn end_of_debug(text: &[u8], at: usize, place: ValueContext) -> Option<usize> {
     let end = closing_bracket(text, at);
     let is_closed = b")]}".contains(&text[end - 1]);
@@ -394,12 +394,12 @@ fn end_of_debug(text: &[u8], at: usize, place: ValueContext) -> Option<usize> {
     (place != ValueContext::ConnectionString || is_whole).then_some(end)
 }
 
-/// The place after the bracket that closes the one at `at`; the end, if none does.
+/// Returns the end of the bracket that closes the one at `at`, or the end of the text.
 fn closing_bracket(text: &[u8], at: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = at;
     while let Some(byte) = text.get(at) {
-        work::step(1);
+        scan_cost::add(1);
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => {
@@ -419,7 +419,8 @@ fn closing_bracket(text: &[u8], at: usize) -> usize {
     text.len()
 }
 
-/// At the end of the line, written out or not, and of the string that the header is in.
+/// Returns the end of a header: the end of the line, escaped or not, or of the string that contains
+/// it.
 pub(crate) fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> usize {
     let line = find2(text, *b"\r\n", start).unwrap_or(text.len());
     let Some((mark, slashes)) = quote else {
@@ -427,15 +428,15 @@ pub(crate) fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> 
     };
     let end = closing_quote(&text[..line], start, mark, slashes);
     let is_line_break = |two: &[u8]| matches!(two, [b'\\', b'n' | b'r']);
-    work::step(end - start);
+    scan_cost::add(end - start);
     let written = text[start..end].windows(2).position(is_line_break);
-    // Each backslash before it is part of it.
+    // The backslashes before the letter belong to the escape.
     written.map_or(end, |at| {
         start + at - backslashes_before(&text[start..], at)
     })
 }
 
-/// The indented lines of a YAML block after `key: |`, if the text at `start` begins one.
+/// Returns the indented lines of a YAML block after `key: |`, if one begins at `start`.
 pub(crate) fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let style = run_end(text, start + 1, |byte| b"+-0123456789".contains(&byte));
     let is_block = matches!(text.get(start), Some(b'|' | b'>')) && style <= start + 3;
@@ -452,8 +453,8 @@ pub(crate) fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
     (length > 0).then_some((from, from + length))
 }
 
-/// The items of a YAML list on the lines after `key:`, if the text at `start` begins one, each with
-/// its dash. `indent` is how far the key is indented.
+/// Returns the items of a YAML list on the lines after `key:`, each with its dash, if a list begins
+/// at `start`. `indent` is the indentation of the key.
 pub(crate) fn list(text: &[u8], start: usize, indent: usize) -> Option<(usize, usize)> {
     let is_space = |byte: u8| byte == b' ';
     let first = start + usize::from(text.get(start) == Some(&b'\r'));

@@ -9,14 +9,13 @@ pub(crate) struct Word(pub(crate) u16);
 /// A word without a meaning.
 pub(crate) const OTHER: Word = Word(0);
 
-/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer
-/// word.
+/// Flags of a word: its meaning at the end of a key, at its start, and inside a longer word.
 pub(crate) const DESCRIPTIVE: u8 = 1;
 pub(crate) const IGNORED: u8 = 1 << 1;
 pub(crate) const QUESTION: u8 = 1 << 2;
 pub(crate) const COUNT: u8 = 1 << 3;
 pub(crate) const SUFFIX: u8 = 1 << 4;
-/// It is never written together with others.
+/// The word is never joined with others.
 pub(crate) const NEVER_JOINED: u8 = 1 << 5;
 
 /// The words of a key.
@@ -24,12 +23,12 @@ pub(crate) const NEVER_JOINED: u8 = 1 << 5;
 pub(crate) struct WordSequence {
     pub(crate) words: [Word; MAX_WORDS],
     pub(crate) len: usize,
-    /// Where the part after the last dot begins.
+    /// The index of the first word after the last dot.
     pub(crate) last_part: Option<usize>,
     pub(crate) has_numbers: bool,
 }
 
-/// Of a key with more words only so many are looked at, the last ones.
+/// The maximum number of words. A longer key keeps the last ones.
 const MAX_WORDS: usize = 24;
 
 impl WordSequence {
@@ -48,25 +47,25 @@ impl WordSequence {
     }
 }
 
-/// Words by their spelling: a hash table with open addresses.
+/// Words by their spelling: a hash table with open addressing.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
-    /// The place of a spelling, plus one.
+    /// The index of a spelling, plus one.
     table: Box<[u16; TABLE_LEN]>,
     pub(crate) spellings: Vec<(u128, Word)>,
-    /// Of each word, by its number.
+    /// The flags of each word, by its number.
     pub(crate) flags: Vec<u8>,
-    /// The lengths of the words that begin with two letters, a bit each.
+    /// For each pair of first letters, one bit for each length of the words that begin with them.
     lengths: Box<[u32; 32 * 32]>,
 }
 
-/// A power of two, of which less than half is taken.
+/// A power of two. Less than half of the table is used.
 pub(crate) const TABLE_LEN: usize = 2048;
 
-/// No word is longer.
+/// The maximum length of a word, in bytes.
 const MAX_WORD_LEN: usize = 16;
 
-/// No word that is split is longer.
+/// The maximum length of joined words, in bytes.
 const MAX_JOINED_LEN: usize = 40;
 
 impl Default for Vocabulary {
@@ -85,7 +84,7 @@ impl Vocabulary {
         self.flags[usize::from(word.0)] & flag != 0
     }
 
-    /// The word of that spelling, which is new if it was not there.
+    /// Adds the word with this spelling, or returns the existing one.
     pub(crate) fn add(&mut self, spelling: &str) -> Word {
         if let Some(known) = self.find(spelling.as_bytes()) {
             return known;
@@ -97,7 +96,7 @@ impl Vocabulary {
     }
 
     pub(crate) fn insert(&mut self, spelling: &str, word: Word) {
-        // A test reads the lists: each word has one to sixteen letters.
+        // A test verifies that each listed word has one to sixteen letters.
         let Some(packed) = pack(spelling.as_bytes()) else {
             return;
         };
@@ -126,13 +125,15 @@ impl Vocabulary {
         }
     }
 
-    /// Appends the fewest words that `joined` is made of; false if it is not made of known ones.
+    /// Appends the fewest words that `joined` consists of. Returns `false` if it contains unknown
+    /// ones.
     pub(crate) fn split(&self, joined: &[u8], sequence: &mut WordSequence) -> bool {
         let len = joined.len();
         if len > MAX_JOINED_LEN {
             return false;
         }
-        // For each place: how many words end there at least, and where the last of them begins.
+        // For each position: the least number of words that end there, and the start of the last of
+        // them.
         let mut best = [(u8::MAX, 0_u8, OTHER); MAX_JOINED_LEN + 1];
         best[0].0 = 0;
         for from in 0..len {
@@ -144,7 +145,7 @@ impl Vocabulary {
                 [first, second, ..] => self.lengths[code(code(0, first), second)],
                 _ => 0,
             };
-            // One letter is a word only as the `x` of `xapikey`.
+            // `x` is a word only at the start, as in `xapikey`.
             if from == 0 && joined[0] == b'x' {
                 lengths |= 1 << 1;
             }

@@ -1,31 +1,31 @@
-//! The words by which prose about a secret is told from a secret.
+//! Words that distinguish prose about a secret from a secret.
 //!
-//! Every word here is shown after `key: `, so none of them may be one that people choose as a
-//! password: no names, no animals, no `admin`, `secret`, `test` or `welcome`.
+//! These words are shown after `key: `, so a list must not contain common passwords: no names, no
+//! animals, no `admin`, `secret`, `test` or `welcome`.
 
-/// Returns whether a list has `word`, in any case.
+/// Returns whether a list contains `word`, ignoring case.
 pub(crate) fn contains_word(list: &[&str], word: &[u8]) -> bool {
     list.iter()
         .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
 
-/// Values that keep no secret.
+/// Booleans.
 pub(crate) const BOOLEANS: &[&str] = &["true", "false", "yes", "no", "on", "off"];
 
-/// What others write instead of a secret.
+/// Masks that other software writes instead of a secret.
 #[rustfmt::skip]
 pub(crate) const MASKS: &[&str] = &[
     "redacted", "hidden", "filtered", "masked", "removed", "omitted", "censored", "scrubbed",
     "sanitized", "protected", "unset", "not set", "none", "null", "empty", "missing", "n/a",
 ];
 
-/// Those of them that need no brackets.
+/// Masks that need no brackets.
 #[rustfmt::skip]
 pub(crate) const MASK_WORDS: &[&str] = &[
     "redacted", "filtered", "masked", "censored", "scrubbed", "sanitized", "unset", "n/a",
 ];
 
-/// States, which may stand alone: `session: expired`.
+/// States, which may be alone: `session: expired`.
 #[rustfmt::skip]
 pub(crate) const STATES: &[&str] = &[
     "idle", "resumed", "refreshing", "generated", "renewing", "rotated", "loading", "opening",
@@ -50,7 +50,7 @@ pub(crate) const STATES: &[&str] = &[
     "socketaddr", "identifier", "whitespace", "newline", "eoi", "n/a", "todo", "tbd",
 ];
 
-/// Words that begin a sentence and say nothing alone: hardly a password is one of them.
+/// Words that begin a sentence and mean nothing alone. They are hardly used as passwords.
 #[rustfmt::skip]
 pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "a", "about", "after", "all", "already", "also", "an", "and", "another", "any", "are", "as",
@@ -75,8 +75,8 @@ pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "writing", "you", "your", "zero",
 ];
 
-/// Things that a sentence may begin with: after them more words follow. After the key of a
-/// password the next one must be a verb.
+/// Nouns that begin a sentence: more words must follow. After the key of a password a verb must
+/// follow.
 #[rustfmt::skip]
 pub(crate) const SENTENCE_STARTS: &[&str] = &[
     "access", "account", "agent", "algorithm", "api", "argon2", "argument", "array", "artifact",
@@ -130,7 +130,7 @@ pub(crate) const SENTENCE_STARTS: &[&str] = &[
     "zone",
 ];
 
-/// Those of them that people choose as passwords.
+/// Nouns among them that are used as passwords.
 #[rustfmt::skip]
 pub(crate) const PASSWORD_LIKE: &[&str] = &[
     "access", "agent", "backup", "data", "database", "default", "key", "login", "machine",
@@ -138,7 +138,7 @@ pub(crate) const PASSWORD_LIKE: &[&str] = &[
     "secure", "server", "service", "session", "shell", "system", "token", "vault", "web",
 ];
 
-/// Verbs that no password is followed by in a log: `password is in the list`.
+/// Verbs that follow no password in a log: `password is in the list`.
 #[rustfmt::skip]
 pub(crate) const AUXILIARIES: &[&str] = &[
     "cannot", "can't", "could", "did", "didn't", "does", "doesn't", "had", "has", "hasn't", "is",
@@ -159,7 +159,7 @@ pub(crate) const VERBS: &[&str] = &[
     "wasn't", "were", "will", "would",
 ];
 
-/// Words that are in no list of words for phrases, and in most sentences.
+/// Words that occur in most sentences but not in the word lists of passphrases.
 #[rustfmt::skip]
 pub(crate) const FUNCTION_WORDS: &[&str] = &[
     "checksum", "denied", "entropy", "expected", "expired", "failed", "got", "incorrect", "invalid",
@@ -168,7 +168,7 @@ pub(crate) const FUNCTION_WORDS: &[&str] = &[
     "not", "of", "or", "required", "should", "the", "to", "too", "was", "were", "with", "without",
 ];
 
-/// Parts of the names of errors, beside the states.
+/// Parts of error names, in addition to the states.
 #[rustfmt::skip]
 pub(crate) const ERRORS: &[&str] = &[
     "access", "algorithm", "audience", "auth", "authentication", "authorization", "base64", "claim",
@@ -180,14 +180,14 @@ pub(crate) const ERRORS: &[&str] = &[
     "too", "unable", "unexpected", "utf8", "verification", "weak", "string", "option", "addr",
 ];
 
-/// What the names of errors begin with, and hardly a password does.
+/// Beginnings of error names that are hardly used as passwords.
 #[rustfmt::skip]
 pub(crate) const ERROR_PREFIXES: &[&str] = &[
     "bad", "expired", "incorrect", "insufficient", "invalid", "malformed", "missing",
     "unauthorized", "unexpected", "unsupported",
 ];
 
-/// What such a beginning is said of, beside [`ERRORS`].
+/// Nouns after such a beginning, in addition to [`ERRORS`].
 #[rustfmt::skip]
 pub(crate) const ERROR_SUBJECTS: &[&str] = &[
     "character", "characters", "code", "credential", "credentials", "data", "encoding", "field",
@@ -195,7 +195,7 @@ pub(crate) const ERROR_SUBJECTS: &[&str] = &[
     "user", "username", "value", "version",
 ];
 
-/// What the names of errors end in, and hardly a password does.
+/// Endings of error names that are hardly used as passwords.
 #[rustfmt::skip]
 pub(crate) const ERROR_SUFFIXES: &[&str] = &[
     "err", "error", "errors", "exception", "fault", "failed", "failure", "invalid", "expired",
@@ -203,7 +203,7 @@ pub(crate) const ERROR_SUFFIXES: &[&str] = &[
     "incorrect", "forbidden", "unavailable", "unauthorized", "unauthenticated", "unsupported",
 ];
 
-/// What is counted.
+/// Nouns of counts.
 #[rustfmt::skip]
 pub(crate) const UNITS: &[&str] = &[
     "attempt", "attempts", "bit", "bits", "byte", "bytes", "char", "character", "characters",
@@ -216,7 +216,7 @@ pub(crate) const UNITS: &[&str] = &[
     "open",
 ];
 
-/// What the length of a code or of a password is measured in, or how long it holds.
+/// Units of the length or the lifetime of a code or password.
 #[rustfmt::skip]
 pub(crate) const MEASURES: &[&str] = &[
     "attempt", "attempts", "bit", "bits", "byte", "bytes", "char", "character", "characters",
@@ -224,13 +224,13 @@ pub(crate) const MEASURES: &[&str] = &[
     "minutes", "ms", "retries", "seconds", "secs", "tries", "words",
 ];
 
-/// Those of them that are in no list of words for phrases.
+/// Units that are not in the word lists of passphrases.
 #[rustfmt::skip]
 pub(crate) const PHRASE_UNITS: &[&str] = &[
     "attempts", "bits", "bytes", "characters", "chars", "letters", "words",
 ];
 
-/// Names with digits in them that are no credentials.
+/// Names with digits that are not credentials.
 #[rustfmt::skip]
 pub(crate) const NAMES: &[&str] = &[
     "argon2", "argon2id", "base32", "base58", "base64", "base64url", "bcrypt2", "ed25519",
@@ -239,7 +239,7 @@ pub(crate) const NAMES: &[&str] = &[
     "x509",
 ];
 
-/// Folders at the root of a system.
+/// Directories at the root of a system.
 #[rustfmt::skip]
 pub(crate) const FOLDERS: &[&str] = &[
     "app", "config", "data", "dev", "etc", "home", "mnt", "opt", "private", "proc", "root", "run",
@@ -253,7 +253,7 @@ pub(crate) const OPTIONS: &[&str] = &[
     "switch", "syntax", "usage",
 ];
 
-/// Types of code.
+/// Types in source code.
 #[rustfmt::skip]
 pub(crate) const TYPES: &[&str] = &[
     "[u8]", "'a", "'static", "arc", "array", "array[byte]", "box", "btreemap",

@@ -1,11 +1,11 @@
-//! Elements of XML: `<password>…</password>`.
+//! XML elements: `<password>…</password>`.
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{find, find_text, matches_at, run_end, skip_space},
 };
 
-/// A name of an element that holds a text, and the text.
+/// The name of an element with its text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Element<'t> {
     pub(crate) name: &'t str,
@@ -13,14 +13,14 @@ pub(crate) struct Element<'t> {
     pub(crate) end: usize,
 }
 
-/// The next element with a text in it, from `*at` on.
+/// Returns the next element with a text, from `*at` on.
 pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
     const MAX_TAG_LEN: usize = 256;
     let bytes = text.as_bytes();
     loop {
         let tag = find(bytes, b'<', *at)?;
         *at = tag + 1;
-        // A prefix of a namespace is no part of the name.
+        // A namespace prefix does not belong to the name.
         let mut start = tag + 1;
         let mut end = ByteClass::KEY.run_end(bytes, start);
         if bytes.get(end) == Some(&b':') {
@@ -38,7 +38,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
         let (from, to) = if bytes[from..].starts_with(data) {
             let from = from + data.len();
             let to = find_text(bytes, b"]]>", from)?;
-            // What stands in it is no element.
+            // The text contains no element.
             *at = to;
             (from, to)
         } else {

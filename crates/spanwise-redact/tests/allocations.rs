@@ -1,4 +1,4 @@
-//! Reading a text that is clean costs no allocation, nor does a line of JSON with it, nor one with keys that are hidden.
+//! Clean texts do not allocate. Neither do JSON lines with them, or with keys that are hidden.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -11,7 +11,7 @@ use spanwise_redact::Policy;
 struct Counting;
 
 thread_local! {
-    /// Those of this thread: others belong to who runs the test.
+    /// Allocations of this thread only, not of the test runner's threads.
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -19,7 +19,7 @@ thread_local! {
 static ALLOCATOR: Counting = Counting;
 
 #[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
-// SAFETY: every call is passed on to the system's allocator as it is.
+// SAFETY: every call is forwarded to the system allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
@@ -50,7 +50,7 @@ fn clean_texts_are_borrowed_without_allocation() {
         "the token is empty, basic auth is off, no bearer",
         long.as_str(),
     ];
-    // The tables of the detectors are made when they are first needed.
+    // The tables of the detectors are built on first use.
     assert_ne!(policy.text("password=hunter2"), "password=hunter2");
     for text in texts {
         let before = COUNT.get();

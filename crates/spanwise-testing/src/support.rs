@@ -21,15 +21,15 @@ use spanwise_core::Clock;
 /// The longest that a test waits: nothing takes as long, not even on a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits until `condition` returns `true`.
+/// Waits until `condition` returns `true`. A failure shows `what` it waited for.
 ///
 /// # Panics
 /// If it does not within [`TIMEOUT`].
 #[track_caller]
-pub fn wait_until(mut condition: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "the condition was never met");
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(1));
     }
 }

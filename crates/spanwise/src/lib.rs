@@ -90,7 +90,7 @@
 //!
 //! # In code
 //!
-//! Everything the environment can say, [`Builder`] can; code beats environment beats preset.
+//! [`Builder`] sets in code what the environment sets. Code beats environment beats preset.
 //!
 //! ```
 //! use spanwise::{Builder, Format, Preset};
@@ -114,7 +114,7 @@
 //!
 //! ```
 //! let directory = tempfile::tempdir()?;
-//! let telemetry = spanwise::Builder::prod()
+//! let telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
 //!     .output(spanwise::Output::None)
 //!     .file(directory.path().join("shop.log"))
 //!     .file_rotation("hourly,100MiB,local")
@@ -146,7 +146,7 @@
 //! # }
 //! # let lines = Lines::default();
 //! # let writer = lines.clone();
-//! let _telemetry = spanwise::Builder::prod()
+//! let _telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
 //! #   .with_writer(move || writer.clone())
 //!     .redact_with(|policy| policy.hide_with("iban", Action::KeepLast(4)))
 //!     .init()?;
@@ -168,11 +168,11 @@
 //! the error.
 //!
 //! ```
-//! use spanwise::{Builder, Recorder};
+//! use spanwise::{Builder, Preset, Recorder};
 //!
-//! let builder = Builder::prod()
+//! let builder = Builder::new(Preset::Prod)
 //!     .recorder(Recorder::default())
-//!     .sample("cache=first:10/100");
+//!     .sampler("cache=first:10/100");
 //! assert!(builder.explain().to_string().contains("LOG_RECORDER = debug (code)"));
 //! ```
 //!
@@ -225,17 +225,25 @@
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
 
 mod builder;
+mod choices;
 mod color_choice;
 mod conceal;
+mod config;
 mod console;
+mod environment;
 mod error;
 mod explain;
 mod file_options;
 mod file_paths;
-mod from_env;
 mod global_subscriber;
+#[cfg(feature = "http")]
 mod http_options;
+mod level_options;
+mod named;
+#[cfg(not(all(feature = "http", feature = "sentry")))]
+mod not_built;
 mod output;
+mod output_options;
 mod outputs;
 mod own_crate;
 mod panic_backtrace;
@@ -244,10 +252,12 @@ mod parse;
 mod preset;
 mod program_name;
 mod redaction;
-mod resolve;
 mod run;
+mod service;
 mod settings;
 mod sinks;
+mod stack;
+mod start;
 mod static_fields;
 pub mod task;
 mod tee;
@@ -285,6 +295,7 @@ pub use spanwise_sample as sample;
 pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
+pub use stack::{LineWriter, Stack, StackLine};
 pub use telemetry::{Handle, Report, Telemetry};
 pub use time_zone::TimeZone;
 

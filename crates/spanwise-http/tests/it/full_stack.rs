@@ -7,7 +7,7 @@ use crate::support::{alone, eventually, get, send, serve};
 use axum::{Router, body::Body, routing::get as on_get};
 use http::{Request, StatusCode, Version};
 use serde_json::Value;
-use spanwise::{Builder, Recorder};
+use spanwise::{Builder, Preset, Recorder};
 use spanwise_http::server;
 use spanwise_testing::support::Lines;
 use tokio::sync::mpsc;
@@ -35,7 +35,7 @@ async fn request_is_one_event_with_its_context() {
         return;
     }
     let lines = Lines::default();
-    let _telemetry = Builder::prod()
+    let _telemetry = Builder::new(Preset::Prod)
         .with_writer(lines.clone())
         .recorder(Recorder::default())
         .init()

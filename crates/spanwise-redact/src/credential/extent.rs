@@ -1,10 +1,10 @@
-//! Where a value ends that has several words: a phrase, a code, a name.
+//! Ends of values with several words: phrases, codes, names.
 
 use super::{trim, words_of};
 use crate::{byte_class::ByteClass, byte_search::line_from, word_lists};
 
-/// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
-/// before the next key. They may be numbered, and have commas between them.
+/// Returns the end of the phrase at the start of `text`: at the end of the line, at a punctuation
+/// mark, or before the next key. The words may be numbered, and may have commas between them.
 pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
     let line = line_from(text, 0, 512);
     let ends_in_comma = |(_, word): (usize, &[u8])| word.len() > 1 && word.ends_with(b",");
@@ -13,7 +13,7 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         .filter(|word| ends_in_comma(*word))
         .count()
         == 3;
-    // Where the last word ends, and the last word or number.
+    // The end of the last word, and the end of the last word or number.
     let (mut end, mut read) = (0, 0);
     for (at, word) in words_of(line).take(64) {
         if at > read + 1 && read > 0 {
@@ -55,8 +55,8 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
     end
 }
 
-/// Where four groups of four small letters end, as Google writes the password of an app: unless
-/// one of them is a word of a sentence. Nowhere if there are none.
+/// Returns the end of four groups of four small letters, the format of Google's app passwords, or
+/// 0. Groups with a word of a sentence among them do not count.
 pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     const LENGTH: usize = 4 * 4 + 3;
     let Some(groups) = text.get(..LENGTH) else {
@@ -83,7 +83,8 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     if is_it { LENGTH } else { 0 }
 }
 
-/// Where the groups of digits end that go on after a code, which ends at `first`: `123 456`.
+/// Returns the end of a code with its further groups of digits: `123 456`. The first group ends at
+/// `first`.
 pub(crate) fn end_of_code(text: &[u8], first: usize) -> usize {
     let line = line_from(text, 0, 64);
     let is_group = |word: &[u8]| word.len() <= 6 && word.iter().all(u8::is_ascii_digit);
@@ -104,7 +105,8 @@ pub(crate) fn end_of_code(text: &[u8], first: usize) -> usize {
     end
 }
 
-/// Where personal data of several words ends that begins `text`: `Ada Lovelace`, `12 Baker Street`.
+/// Returns the end of PII of several words at the start of `text`: `Ada Lovelace`, `12 Baker
+/// Street`.
 pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
     let line = line_from(text, 0, 160);
     let mut end = first;

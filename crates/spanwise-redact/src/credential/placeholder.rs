@@ -1,10 +1,10 @@
-//! Values that keep no secret: absent ones, masks, and names that a value replaces later.
+//! Values that reveal nothing: absent values, masks and placeholders.
 
 use spanwise_core::REDACTED;
 
-use crate::{value_end, word_lists, work};
+use crate::{scan_cost, value_end, word_lists};
 
-/// Returns whether a value says that there is none: empty, null, a boolean, or hidden before.
+/// Returns whether a value is empty, null, a boolean, or already redacted.
 pub(crate) fn is_nothing(value: &[u8]) -> bool {
     if value.len() > 24 {
         return is_mask(value);
@@ -13,7 +13,7 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
     is_absent(value) || word_lists::contains_word(word_lists::BOOLEANS, value)
 }
 
-/// [`is_nothing`] of a rule of the user, who wants booleans hidden too.
+/// [`is_nothing`] for user rules, which hide booleans too.
 pub(crate) fn is_absent(value: &[u8]) -> bool {
     let words = ["null", "none", "nil", "undefined", "Some("];
     is_mask(value)
@@ -25,18 +25,18 @@ pub(crate) fn is_absent(value: &[u8]) -> bool {
 
 fn is_mask(value: &[u8]) -> bool {
     let stars = value.iter().take_while(|byte| **byte == b'*').count();
-    work::step(stars + 1);
+    scan_cost::add(stars + 1);
     let dots = std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
     stars == value.len() || value.len() <= 96 && dots
 }
 
-/// Returns whether a value stands for one that is put in later, or was taken out before:
-/// `?`, `$1`, `:password`, `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
+/// Returns whether a value is replaced later, or was removed before: `?`, `$1`, `:password`, `%s`,
+/// `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > 64 {
         return false;
     }
-    work::step(value.len());
+    scan_cost::add(value.len());
     let value = value.trim_ascii();
     if is_absent(value) {
         return true;
@@ -100,8 +100,8 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     }
 }
 
-/// Returns whether it is a word of the name of a variable, or several with a capital each: `TOKEN`,
-/// `apiKey`, and not `rxXO`.
+/// Returns whether a word can be part of a variable name, or is several words with a capital each:
+/// `TOKEN`, `apiKey`, but not `rxXO`.
 fn is_word_of_name(word: &[u8]) -> bool {
     let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);
     let is_begun = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());
@@ -109,8 +109,8 @@ fn is_word_of_name(word: &[u8]) -> bool {
         && (word.iter().all(u8::is_ascii_uppercase) || !(0..word.len()).any(is_begun))
 }
 
-/// Returns whether a whole word of the name of a variable is about a secret: `db_password`,
-/// `apiKey`, and not `monkey`.
+/// Returns whether a whole word of a variable name is about a secret: `db_password`, `apiKey`, but
+/// not `monkey`.
 fn is_name_of_secret(name: &[u8]) -> bool {
     let words = [
         "pass",

@@ -1,13 +1,15 @@
-//! What the words of a sentence look like: counts, names, paths, types, errors.
+//! Shapes of words in sentences: counts, names, paths, types, errors.
 
 use super::{KeySubject, trim, words_of};
 use crate::{byte_class::ByteClass, word_lists};
 
-/// `16 bytes`, `8 to 64 characters`, `401`, `403 Forbidden`.
+/// Returns whether it is a count or a status: `16 bytes`, `8 to 64 characters`, `401`, `403
+/// Forbidden`.
 pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
     let mut words = words_of(rest).map(|(_, word)| trim(word));
     let second = words.next();
-    // Digits and words are secrets too: only what is measured is counted then, and little of it.
+    // Digits and words may be the secret here: only small numbers with a unit of measure are
+    // counts.
     let (units, most, most_of_any) = match about {
         KeySubject::Thing | KeySubject::Person => (word_lists::UNITS, 7, 3),
         KeySubject::Code | KeySubject::Password => (word_lists::MEASURES, 3, 0),
@@ -44,7 +46,7 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
     about == KeySubject::Thing && is_status && second.is_none_or(is_plain)
 }
 
-/// A number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
+/// Returns whether it is a number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
 pub(super) fn is_duration(word: &[u8]) -> bool {
     let digits = word
         .iter()
@@ -55,7 +57,7 @@ pub(super) fn is_duration(word: &[u8]) -> bool {
         && (is_unit || word_lists::contains_word(word_lists::UNITS, unit))
 }
 
-/// The type of a field or of a parameter in code: `&str`, `Option<String>`, `*const`.
+/// Returns whether it is a type in source code: `&str`, `Option<String>`, `*const`.
 pub(super) fn is_type(word: &[u8]) -> bool {
     let word = word.strip_suffix(b",").unwrap_or(word);
     let word = word.strip_suffix(b")").unwrap_or(word);
@@ -77,7 +79,8 @@ pub(super) fn is_type(word: &[u8]) -> bool {
         && word.iter().all(is_part)
 }
 
-/// The place of a variable in a text: `{what}`. A word after it is a secret: `{noop}tulip`.
+/// Returns whether it is a format placeholder: `{what}`. A word after it is a secret:
+/// `{noop}tulip`.
 pub(super) fn is_variable(word: &[u8]) -> bool {
     let parts = word.strip_prefix(b"{").and_then(|word| {
         let end = word.iter().position(|byte| *byte == b'}')?;
@@ -89,7 +92,7 @@ pub(super) fn is_variable(word: &[u8]) -> bool {
     })
 }
 
-/// The path of a module in code: `shop_session::Store::open`.
+/// Returns whether it is a module path: `shop_session::Store::open`.
 pub(super) fn is_module(word: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     let is_part = |part: &[u8]| {
@@ -99,7 +102,7 @@ pub(super) fn is_module(word: &[u8]) -> bool {
     word.windows(2).any(|two| two == b"::") && word.split(|byte| *byte == b':').all(is_part)
 }
 
-/// A word of a sentence: letters, perhaps with an apostrophe or a hyphen.
+/// Returns whether it is a word of a sentence: letters, perhaps with an apostrophe or a hyphen.
 pub(super) fn is_plain(word: &[u8]) -> bool {
     let parts = || word.split(|byte| matches!(byte, b'\'' | b'-'));
     let is_part = |part: &[u8]| {
@@ -113,7 +116,8 @@ pub(super) fn is_plain(word: &[u8]) -> bool {
     (1..=24).contains(&word.len()) && parts().all(is_part)
 }
 
-/// The name of a thing in an error chain: `stock-db`, `db_credentials`, `default/stock.v2`.
+/// Returns whether it is a name in an error chain: `stock-db`, `db_credentials`,
+/// `default/stock.v2`.
 pub(super) fn is_name(word: &[u8]) -> bool {
     let digits = |part: &[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
     let is_mixed = |part: &[u8]| (1..part.len()).contains(&digits(part));
@@ -131,7 +135,7 @@ pub(super) fn is_name(word: &[u8]) -> bool {
         && parts.all(is_part)
 }
 
-/// A path below a folder that every system has, or a URL without a query.
+/// Returns whether it is a path below a well-known directory, or a URL without a query.
 pub(super) fn is_path(word: &[u8]) -> bool {
     if let Some(at) = word.windows(3).position(|part| part == b"://") {
         let is_name = |byte: &u8| ByteClass::PATH_PART.has(*byte) || b"/:".contains(byte);
@@ -156,12 +160,13 @@ pub(super) fn is_path(word: &[u8]) -> bool {
         && (rest.len() < word.len() - 1 || word_lists::contains_word(word_lists::FOLDERS, folder))
 }
 
-/// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
+/// Returns whether it is the name of an error in CamelCase: `InvalidSignature`, `TokenExpired`,
+/// `jsonwebtoken::Error`.
 ///
-/// People choose such words as passwords too: after the key of one, the name must begin or end as
-/// that of an error, and has no digit.
+/// Such words are used as passwords too. After the key of a password, the name must begin or end as
+/// that of an error, and must have no digit.
 pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
-    // Brackets that open are of the name: those of its fields.
+    // Opening brackets belong to the name: they contain its fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
     let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
     let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];
@@ -193,12 +198,13 @@ pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
                     || word.get(at + 1).is_some_and(u8::is_ascii_lowercase));
         if ends {
             let part = &word[start..at];
-            // One letter is no word: `MOkVZssz` is none of errors. `ENotFound` has it in front.
+            // A single letter is not a word: `MOkVZssz` is not an error. `ENotFound` starts with
+            // one.
             if part.len() == 1 && (start > 0 || part != b"E") {
                 return false;
             }
             parts += 1;
-            // Two letters such as `Io` may be there by chance.
+            // Two letters such as `Io` may occur by chance.
             known |= (part.len() > 2 || part.len() == word.len())
                 && [word_lists::STATES, word_lists::ERRORS]
                     .iter()

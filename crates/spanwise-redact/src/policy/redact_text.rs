@@ -1,5 +1,4 @@
-//! A text with what is secret in it replaced: what the scanner and the keys find, as the policy
-//! shows it.
+//! Redacts texts: finds matches of detectors and key rules, and replaces them.
 
 use std::{borrow::Cow, sync::atomic::Ordering};
 
@@ -16,26 +15,26 @@ use crate::{
     context_tracker::ContextTracker,
     credential,
     json_strings::JsonStrings,
-    keys::{KeyDecision, Origin},
+    key_rules::{KeyDecision, Origin},
     normalized_key::NormalizedKey,
     pair_lexer::{self, Pair},
     pair_value::RuleTraits,
     percent_encoded, prose_pairs,
     scan::{self, CharStats, Match, Rule},
-    sql_inserts, work, xml_elements,
+    scan_cost, sql_inserts, xml_elements,
 };
 
 /// A rule that hides the value of a key.
-struct KeyRule {
+struct HidingRule {
     rule: Rule,
-    /// It is of this crate, and leaves alone what is no credential.
+    /// It is a built-in rule, which shows values that are not credentials.
     built_in: bool,
-    /// It leaves alone addresses of networks.
+    /// It shows network addresses.
     unless_address: bool,
 }
 
-impl KeyRule {
-    /// The hit of a value, unless it tells nothing.
+impl HidingRule {
+    /// Returns the match for a value, unless the value reveals nothing.
     fn match_in(&self, text: &str, start: usize, end: usize) -> Option<Match> {
         let value = text.get(start..end)?;
         let content = value.as_bytes();
@@ -51,7 +50,7 @@ impl KeyRule {
 }
 
 impl Policy {
-    /// `text`, found under `key`, with what is secret in it replaced.
+    /// Returns `text`, the value of `key`, with all matches replaced.
     #[inline]
     pub(super) fn redact<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         if scan::is_plain(text.as_bytes()) && !self.has_paths_into(text) {
@@ -60,7 +59,8 @@ impl Policy {
         self.scan(key, text)
     }
 
-    /// True if a rule about paths may lead into it: a list needs neither a `:` nor a digit.
+    /// Returns whether a rule about paths may match inside. A JSON array needs neither `:` nor a
+    /// digit.
     #[inline]
     fn has_paths_into(&self, text: &str) -> bool {
         self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
@@ -80,7 +80,7 @@ impl Policy {
         Cow::Owned(self.render(text, &matches))
     }
 
-    /// Adds what the keys hide to what the detectors found. In the order of the text.
+    /// Adds the matches of key rules and sorts all matches.
     #[inline(never)]
     fn matches(
         &self,
@@ -89,7 +89,7 @@ impl Policy {
         stats: CharStats,
         mut matches: Vec<Match>,
     ) -> Vec<Match> {
-        // Looked for if there is something to hide, and once.
+        // Parsed once, and only if there is something to hide.
         let mut strings = None;
         if stats.may_have_pairs() {
             self.pairs(text, &mut strings, &mut matches);
@@ -101,7 +101,7 @@ impl Policy {
         if matches.is_empty() {
             return matches;
         }
-        // Of two that found the same, the key says what is done with it.
+        // If a key rule and a detector match the same value, the key rule decides.
         let order = |found: &Match| {
             let by_form = matches!(found.rule, Rule::Detector(_));
             (found.start, std::cmp::Reverse(found.end), by_form)
@@ -118,9 +118,9 @@ impl Policy {
         self.rules.enabled_detectors & scan::detector_bit(detector) != 0
     }
 
-    /// The rule about a key that stands in `text`.
-    fn rule(&self, text: &str, key: &str) -> Option<KeyRule> {
-        work::step(key.len());
+    /// Returns the rule that hides a key inside `text`.
+    fn rule(&self, text: &str, key: &str) -> Option<HidingRule> {
+        scan_cost::add(key.len());
         let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
             KeyDecision::Hide { rule, origin } => (rule, origin, false),
             KeyDecision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
@@ -128,15 +128,15 @@ impl Policy {
         };
         let from = key.as_ptr() as usize - text.as_ptr() as usize;
         let at = (from, from + key.len());
-        Some(KeyRule {
+        Some(HidingRule {
             rule: Rule::Key { rule, at },
             built_in: origin == Origin::BuiltIn,
             unless_address,
         })
     }
 
-    /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
-    fn rule_of_reading(&self, text: &str, key: &str) -> Option<KeyRule> {
+    /// [`rule`](Self::rule) for a key that may have two words: `API key`, but not `password wrong`.
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<HidingRule> {
         if let Some((first, last)) = key.split_once(' ') {
             let is_noun = pair_lexer::NOUNS
                 .iter()
@@ -148,9 +148,9 @@ impl Policy {
         self.rule(text, key)
     }
 
-    /// The detector that a name is for, of which the value decides.
+    /// Returns the detector for a key whose value decides.
     fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
-        // Only keys named so are looked at once more.
+        // Reject other keys without a look at their words.
         let end = pair.key.as_bytes();
         let end = &end[end.len().saturating_sub(3)..];
         if !pair.may_be_parameter && !end.eq_ignore_ascii_case(b"key") {
@@ -182,19 +182,18 @@ impl Policy {
         let bytes = text.as_bytes();
         let mut context = ContextTracker::default();
         let mut at = 0;
-        // Where what was hidden so far ends.
+        // The end of the last hidden value.
         let (mut until, mut is_until_header) = (0, false);
-        // What the last pair says that the next value is called.
+        // The name that the last pair gives to the next value.
         let mut named = None;
         while let Some(mut pair) = pair_lexer::next(text, &mut at) {
-            // The value of a header goes on to the end of the line. One inside another is not
-            // followed there again.
+            // Headers extend to the end of the line. One inside another is not followed again.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
             if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
             }
             let name = std::mem::replace(&mut named, pair.gives_name(text));
-            // A rule of the user's for the key of the value itself stands.
+            // A user rule for the key of the value takes precedence.
             let is_ruled = || self.rule(text, pair.key).is_some_and(|own| !own.built_in);
             let name = name.filter(|(_, end)| pair.is_value_after(bytes, *end) && !is_ruled());
             let of_name = name.and_then(|(name, _)| {
@@ -212,7 +211,7 @@ impl Policy {
             let found = of_name.or_else(|| pair.readings(text).find_map(by_key));
             let found = found.or_else(|| {
                 let detector = self.detector(&pair)?;
-                Some(KeyRule {
+                Some(HidingRule {
                     rule: Rule::Detector(detector),
                     built_in: true,
                     unless_address: false,
@@ -229,13 +228,13 @@ impl Policy {
                 None => text.len(),
             };
             let end = match rule {
-                // One that goes on is none: it is not followed to its end, which may be that of the
-                // text, from each such key again.
+                // Longer values do not count: they are not followed to the end of the text from
+                // each key.
                 Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET_LEN),
                 _ => end,
             };
-            // What is shown is read again from each key in it: an address is looked for within a
-            // bound, and what goes on is none.
+            // A value that is shown is scanned again from each key inside it. Addresses are looked
+            // for within a bound.
             let near = if found.unless_address {
                 end.min(pair.after() + MAX_ADDRESS_LEN)
             } else {
@@ -273,14 +272,14 @@ impl Policy {
                 rule,
                 needs_quotes: value.needs_quotes,
             });
-            // Keys in it are looked for once more, but not in what was hidden before: no byte is
-            // read for more than two of them.
+            // Keys inside a hidden value are tried once more, but not inside the value before it:
+            // each byte is read for at most two keys.
             at = at.max(until);
             (until, is_until_header) = (value.end, traits.header);
         }
     }
 
-    /// Pairs that have another form: encoded, as elements, as arguments.
+    /// Finds pairs in other notations: encoded, as XML elements, as arguments.
     fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Vec<Match>) {
         if stats.may_have_encoded_pairs() {
             let mut at = 0;
@@ -292,7 +291,7 @@ impl Policy {
                 }
             }
         }
-        if stats.may_have_elements() {
+        if stats.may_have_xml_elements() {
             let mut at = 0;
             while let Some(element) = xml_elements::next(text, &mut at) {
                 if let Some(found) = self.rule(text, element.name) {
@@ -300,14 +299,14 @@ impl Policy {
                 }
             }
         }
-        if stats.may_have_inserts() {
+        if stats.may_have_sql_inserts() {
             let rule = |name| self.rule(text, name);
             sql_inserts::literals(text, rule, |found, start, end| {
                 matches.extend(found.match_in(text, start, end));
             });
         }
-        if stats.may_have_mentions() {
-            self.mentions(text, matches);
+        if stats.may_have_prose_pairs() {
+            self.prose_pairs(text, matches);
         }
         if !stats.may_have_command_line() {
             return;
@@ -325,20 +324,18 @@ impl Policy {
         });
     }
 
-    /// Secrets in running text: `the new password is …`.
-    fn mentions(&self, text: &str, matches: &mut Vec<Match>) {
-        let (mut at, mut before) = (0, prose_pairs::Before::default());
-        while let Some(mention) = prose_pairs::next(text, &mut at, &mut before) {
-            matches.extend(mention.keys().find_map(|key| {
+    /// Finds secrets in prose: `the new password is …`.
+    fn prose_pairs(&self, text: &str, matches: &mut Vec<Match>) {
+        let (mut at, mut before) = (0, prose_pairs::PrecedingWords::default());
+        while let Some(pair) = prose_pairs::next(text, &mut at, &mut before) {
+            matches.extend(pair.keys().find_map(|key| {
                 let found = self.rule_of_reading(text, key)?;
                 let Rule::Key { rule, .. } = found.rule else {
                     return None;
                 };
-                // Only what is secret has the form of one.
+                // Only secrets have a recognizable form.
                 let tier = RULES.named().get(rule).map(|(_, tier)| *tier);
-                let (start, end) = mention
-                    .value(text, key)
-                    .filter(|_| tier != Some(Tier::Pii))?;
+                let (start, end) = pair.value(text, key).filter(|_| tier != Some(Tier::Pii))?;
                 found.match_in(text, start, end)
             }));
         }
@@ -349,7 +346,7 @@ impl Policy {
         let mut at = 0;
         let mut matches = matches.iter().peekable();
         while let Some(found) = matches.next() {
-            // Hits that overlap are one.
+            // Overlapping matches become one.
             let mut end = found.end;
             let mut alone = true;
             while let Some(next) = matches.next_if(|next| next.start < end) {
@@ -369,8 +366,7 @@ impl Policy {
                 .needs_quotes
                 .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
-            // The end of a value with escapes in it may be the end of an escape, and no list is a
-            // string.
+            // An escape may end the value, and a list is not a string.
             let is_string =
                 quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
             if alone && is_string && find(value.as_bytes(), b'\\', 0).is_none() {
@@ -393,7 +389,7 @@ impl Policy {
     }
 }
 
-/// Returns whether the value of a key is a number that people write in groups.
+/// Returns whether the value of a key is a number that is written in groups.
 fn is_phone(key: &str) -> bool {
     let ends = ["phone", "mobile", "tel", "fax", "number", "no"];
     ends.iter().any(|end| {
@@ -405,7 +401,7 @@ fn is_phone(key: &str) -> bool {
     })
 }
 
-/// Returns where a number ends of which the first group ends at `end`: `+49 171 5550123`.
+/// Returns the end of a phone number whose first group ends at `end`: `+49 171 5550123`.
 fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
     const MAX_GROUPS: usize = 8;
     let is_part = |byte: &u8| byte.is_ascii_digit() || b"+()-./".contains(byte);
@@ -423,7 +419,7 @@ fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
             .take_while(|byte| is_part(byte))
             .count();
         let digits = group[..length].iter().filter(|byte| byte.is_ascii_digit());
-        // A group ends as a value does: `2 of 3`, `42ms` are none.
+        // A group ends as a value does, so `2 of 3` and `42ms` have none.
         let ends = group
             .get(length)
             .is_none_or(|byte| is_space(*byte) || b",;&\"')}]".contains(byte));
@@ -455,18 +451,17 @@ fn is_header(key: &str) -> bool {
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
 }
 
-/// Returns whether the value of a parameter is a credential whose name is a word elsewhere: not
-/// `?code=404`, `?code=NOT_FOUND`. A signature is one whatever it says.
+/// Returns whether the value of an ambiguous parameter is a credential: not `?code=404` or
+/// `?code=NOT_FOUND`. Signatures always are.
 fn is_credential_of(key: &str, value: &[u8]) -> bool {
     let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
     value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))
 }
 
-/// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter:
-/// `?code=404`.
+/// Shorter values of ambiguous parameters are not credentials: `?code=404`.
 const MIN_PARAMETER_LEN: usize = 8;
 
-/// No address of a network that is shown is longer, with the gap and the quote before it.
+/// The maximum length of a network address that is shown, with a space and a quote before it.
 const MAX_ADDRESS_LEN: usize = 256;
 
 /// The length of a secret access key.

@@ -1,13 +1,13 @@
-//! The literals that secrets begin with.
+//! The table of literals that announce a secret.
 
 use super::{Token, TokenTail};
 use crate::{Detector, byte_class::ByteClass};
 
-/// Everything that is found by how it begins.
+/// All literals.
 ///
-/// A text is searched for the first three letters of each literal, and for those after its first.
-/// A literal that begins as many words do costs each of them: such a literal is cut to its rarer
-/// rest, and three letters alone are only those of rare literals.
+/// The filter looks for the first three bytes of each literal, and for the three after its first. A
+/// literal that starts like many words makes each of those words slower. Such a literal is cut to
+/// its rarer rest, and literals of three bytes must be rare.
 #[rustfmt::skip] // a row each
 pub(crate) static TOKENS: &[Token] = &[
     token(Detector::Pem, "----BEGIN", TokenTail::Pem),
@@ -221,21 +221,21 @@ pub(crate) static TOKENS: &[Token] = &[
     token(Detector::ConnectionPassword, "tified by", TokenTail::IdentifiedBy),
     token(Detector::ConnectionPassword, "tified with", TokenTail::IdentifiedWith),
     token(Detector::ConnectionPassword, "ssword", TokenTail::Password),
-    mention("ssword"),
-    mention("secret"),
-    mention("token"),
-    mention("api key"),
-    mention("_key"),
-    mention("-key"),
-    mention("_pass"),
-    mention("_pwd"),
-    mention("otp "),
-    mention(" pin is"),
-    mention("\"pin is"),
-    mention("'pin is"),
-    mention("\npin is"),
-    mention("code "),
-    token(Detector::CommandLine, "ert into", TokenTail::Insert),
+    prose_key("ssword"),
+    prose_key("secret"),
+    prose_key("token"),
+    prose_key("api key"),
+    prose_key("_key"),
+    prose_key("-key"),
+    prose_key("_pass"),
+    prose_key("_pwd"),
+    prose_key("otp "),
+    prose_key(" pin is"),
+    prose_key("\"pin is"),
+    prose_key("'pin is"),
+    prose_key("\npin is"),
+    prose_key("code "),
+    token(Detector::CommandLine, "ert into", TokenTail::SqlInsert),
     command(" --"),
     command("\"--"),
     command("'--"),
@@ -296,7 +296,7 @@ const fn command(literal: &'static str) -> Token {
     token(Detector::CommandLine, literal, TokenTail::CommandLine)
 }
 
-const fn mention(literal: &'static str) -> Token {
-    // No detector is asked, as the key decides.
-    token(Detector::CommandLine, literal, TokenTail::Mention)
+const fn prose_key(literal: &'static str) -> Token {
+    // The key decides, so no detector is consulted.
+    token(Detector::CommandLine, literal, TokenTail::ProseKey)
 }

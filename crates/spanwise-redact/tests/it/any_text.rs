@@ -1,4 +1,4 @@
-//! Whatever a text is, a planted secret does not survive, and what is clean is handed back.
+//! Planted secrets are hidden in any text, and clean texts are borrowed.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
@@ -8,13 +8,13 @@ use spanwise_redact::Policy;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(Policy::secrets_and_pii);
 
-/// What stands around a secret: any text, but nothing that would be part of it.
+/// Text around a secret that cannot be part of it.
 fn around() -> impl Strategy<Value = (String, String)> {
     ("\\PC{0,60}", "\\PC{0,60}")
         .prop_map(|(before, after)| (format!("{before} "), format!(" {after}")))
 }
 
-/// A secret, with where it is planted.
+/// A secret, and the pair that contains it.
 fn planted() -> impl Strategy<Value = (String, String)> {
     let token = prop_oneof![
         "ghp_[A-Za-z0-9]{36}",
@@ -27,7 +27,7 @@ fn planted() -> impl Strategy<Value = (String, String)> {
     ];
     let free = token.prop_map(|token| (token.clone(), token));
     let value = "[A-Za-z0-9_!%*+-]{4,30}".prop_filter("says nothing", |value| {
-        // `%NAME%` and `xxxx` are put in later.
+        // `%NAME%` and `xxxx` are placeholders.
         value
             .chars()
             .any(|c| c.is_ascii_digit() || c.is_ascii_lowercase() && c != 'x')
@@ -67,7 +67,7 @@ proptest! {
         let text = format!("{before}{planted}{after}");
         let shown = POLICY.text(&text);
         prop_assume!(!before.contains(&secret) && !after.contains(&secret));
-        // A short secret may be part of a key, or of the word that hides it.
+        // A short secret may be part of a key, or of the replacement.
         let rest = shown.replace("[REDACTED]", "").replace(&planted.replace(&secret, ""), "");
         let in_form = planted.matches(&secret).count() > 1;
         prop_assert!(in_form || !rest.contains(&secret), "{text}\n{shown}");
@@ -97,12 +97,12 @@ proptest! {
     }
 }
 
-/// Texts made from the published patterns: what a pattern describes, the detectors find.
+/// Texts generated from the published patterns are detected.
 #[test]
 fn published_token_patterns_are_detected() {
     let patterns: BTreeMap<String, BTreeMap<String, String>> =
         serde_json::from_str(include_str!("../data/patterns.json")).unwrap();
-    // What needs a check digit, a key or an address that parses has tests of its own.
+    // Secrets with a check digit, with a key, or that must parse have tests of their own.
     let checked = [
         "card",
         "iban",

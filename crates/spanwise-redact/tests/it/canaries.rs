@@ -1,14 +1,14 @@
-//! A canary with each printable character in it, in every prefix, pair and form of a value.
+//! Canaries with each printable character, in every prefix, pair and notation of a value.
 
 use proptest::prelude::*;
 use spanwise_core::Redact;
 use spanwise_redact::Policy;
 
-/// This many characters of a canary in a row are a leak.
+/// A leak is this many consecutive characters of a canary.
 const LEAK_LEN: usize = 5;
 
-/// A form of a value, and the characters that end it for its writer too: one of these in it would
-/// have been escaped.
+/// A notation of a value, and the characters that end the value for its writer too. The writer
+/// would escape them.
 struct Form {
     text: &'static str,
     ends: &'static str,
@@ -80,7 +80,7 @@ const KEYS: &[&str] = &[
     "DB_PASS",
 ];
 
-/// What may stand before and after a pair.
+/// Texts before and after a pair.
 const AROUND: &[(&str, &str)] = &[
     ("", ""),
     ("could not connect: ", " (attempt 3)"),
@@ -90,7 +90,7 @@ const AROUND: &[(&str, &str)] = &[
     ("line one\n", "\nline two"),
 ];
 
-/// The pieces of the canary that a text shows.
+/// Returns the pieces of the canary that a text shows.
 fn leaks(shown: &str, canary: &str) -> Vec<String> {
     let chars: Vec<char> = canary.chars().collect();
     let pieces = chars.windows(LEAK_LEN).map(String::from_iter);
@@ -157,7 +157,7 @@ proptest! {
         for (mark, at) in marks.into_iter().filter(|(mark, _)| !form.ends.contains(mark.as_str())) {
             canary.insert_str(at + 1, &mark);
         }
-        // Small letters after a `#` are a fragment, and shown.
+        // Small letters after a `#` are a fragment, which is shown.
         let is_small = |rest: &str| rest.chars().all(|c| c.is_ascii_lowercase() || "-_./".contains(c));
         prop_assume!(canary.split_once('#').is_none_or(|(_, rest)| !is_small(rest)));
         let failure = check(&Policy::secrets(), form, KEYS[key], AROUND[around], &canary);

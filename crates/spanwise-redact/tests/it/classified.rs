@@ -1,4 +1,4 @@
-//! Secrets by their type: hidden as a field, in `Debug` and in what is serialized.
+//! Secrets hidden by their type: as a field, in `Debug` and when serialized.
 
 use serde::Serialize;
 use spanwise_json::{JsonLayer, as_json};
@@ -21,7 +21,7 @@ fn classified_values_are_redacted_everywhere() {
     );
 }
 
-/// A secret that can neither be shown nor serialized.
+/// A secret that can neither be formatted nor serialized.
 struct Opaque;
 
 #[derive(Serialize)]
@@ -74,7 +74,7 @@ fn secret_strings_are_redacted_and_can_be_exposed() {
     assert!(line.contains(expected), "{line}");
 }
 
-/// What a layer without a policy writes.
+/// Returns the output of a layer without a policy.
 fn logged(log: impl FnOnce()) -> String {
     let lines = Lines::default();
     let layer = JsonLayer::new().with_writer(lines.clone());

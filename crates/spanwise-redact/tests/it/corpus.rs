@@ -1,4 +1,4 @@
-//! Two corpora of real texts: the secrets of the first are hidden, the second comes through.
+//! Two corpora of real texts: secrets that must be hidden, and harmless texts that must not change.
 
 use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _, ops::Range, sync::Arc};
 
@@ -10,10 +10,10 @@ use spanwise_testing::support::Lines;
 use tracing::subscriber::with_default;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// This many characters of a secret in a row are a leak.
+/// A leak is this many consecutive characters of a secret.
 const LEAK_LEN: usize = 5;
 
-/// The first word of a line.
+/// The tier that a line is about, its first word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tier {
     Secret,
@@ -26,13 +26,13 @@ struct Sample {
     /// The heading above it.
     kind: &'static str,
     tier: Tier,
-    /// Decoded, without the marks.
+    /// The decoded text, without the marks.
     text: String,
     /// The marked parts of `text`.
     secrets: Vec<Range<usize>>,
 }
 
-/// A failure: the place in which the text was read, the sample, the fault and the output.
+/// A failure: how the text was logged, the sample, the fault and the output.
 struct Failure<'s>(&'static str, &'s Sample, String, String);
 
 fn samples(corpus: &'static str) -> Vec<Sample> {
@@ -61,7 +61,7 @@ fn samples(corpus: &'static str) -> Vec<Sample> {
     samples
 }
 
-/// The text without its marks and escapes, and the marked parts.
+/// Returns the text without marks and escapes, and the marked parts.
 fn decoded(line: &str) -> (String, Vec<Range<usize>>) {
     let mut text = String::new();
     let mut secrets = Vec::new();
@@ -94,7 +94,7 @@ fn decoded(line: &str) -> (String, Vec<Range<usize>>) {
 }
 
 impl Sample {
-    /// The text without its secrets.
+    /// Returns the text without its secrets.
     fn surroundings(&self) -> String {
         let mut rest = self.text.clone();
         for secret in self.secrets.iter().rev() {
@@ -103,7 +103,7 @@ impl Sample {
         rest
     }
 
-    /// Pieces of the secrets that must not be shown.
+    /// Returns pieces of the secrets that must not be shown.
     fn pieces(&self) -> BTreeSet<String> {
         let mut pieces = BTreeSet::new();
         for secret in &self.secrets {
@@ -114,7 +114,7 @@ impl Sample {
         pieces
     }
 
-    /// What a reader of the log needs: the first word of the text, and the host after a password.
+    /// Returns what must stay readable: the first word of the text, and the host after a password.
     fn needed(&self) -> Vec<&str> {
         let before = &self.text[..self.secrets[0].start];
         // The armour of a private key may be hidden with it.
@@ -123,7 +123,7 @@ impl Sample {
         let first = before.split(|c: char| !c.is_alphanumeric());
         needed.extend(first.filter(|word| !word.is_empty()).take(1));
         for secret in &self.secrets {
-            // Under a key such as `dsn` all of a URL may be hidden.
+            // Under a key such as `dsn` the whole URL may be hidden.
             let run = self.text[..secret.start].rsplit(char::is_whitespace).next();
             let is_url = run.is_some_and(|run| run.contains("://") && !run.contains('='));
             let host = self.text[secret.end..].strip_prefix('@');
@@ -135,7 +135,7 @@ impl Sample {
         needed
     }
 
-    /// The pieces of the secrets that are left in `shown`, as they are or escaped.
+    /// Returns the pieces of the secrets that `shown` contains, escaped or not.
     fn leaks(&self, shown: &str) -> Vec<String> {
         let mut pieces = self.pieces().into_iter();
         let mut leaks = Vec::new();
@@ -152,7 +152,7 @@ impl Sample {
         leaks
     }
 
-    /// Whether the policy of this tier alone answers for the sample.
+    /// Returns whether the sample applies to the policy of this tier.
     fn is_for(&self, tier: Tier) -> bool {
         match self.tier {
             Tier::Secret | Tier::Both => true,
@@ -172,7 +172,7 @@ fn policies() -> [(Tier, Policy); 2] {
     ]
 }
 
-/// The lines that a `JsonLayer` with this policy writes for texts as the values of one field.
+/// Returns the lines that a `JsonLayer` with this policy writes for the texts as values of a field.
 fn logged(policy: &Policy, samples: &[Sample]) -> Vec<String> {
     let lines = Lines::default();
     let layer = JsonLayer::new()
@@ -191,7 +191,7 @@ fn note(line: &str) -> String {
     line["note"].as_str().unwrap().to_owned()
 }
 
-/// Fails with all failures at once, each with all that is needed to judge it.
+/// Reports all failures at once, each with its details.
 #[track_caller]
 fn report(failures: &[Failure<'_>], total: usize) {
     let mut table = String::new();
@@ -261,7 +261,7 @@ fn secrets_are_hidden_wherever_they_stand() {
                 ),
             ];
             let read = places.map(|(place, text)| (place, policy.text(&text).into_owned()));
-            // A piece may be in the time of the line by chance.
+            // A piece may occur in the timestamp by chance.
             let field = serde_json::from_str::<Value>(line).unwrap()["note"].to_string();
             for (place, shown) in read.iter().chain([&("logged", field)]) {
                 let leaks = sample.leaks(shown);

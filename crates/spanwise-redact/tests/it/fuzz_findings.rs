@@ -1,4 +1,4 @@
-//! Texts of which the scanner once showed too much, or made no JSON any more.
+//! Texts from the fuzzers that once showed a secret or produced invalid JSON.
 
 use spanwise_core::Redact;
 use spanwise_redact::{Action, Policy};
@@ -83,7 +83,7 @@ fn json_escapes_are_hidden_whole() {
         r#"{"note":"CREATE USER a IDENTIFIED BY x7\"}"}"#,
         r#"{"note":"CREATE USER a IDENTIFIED BY [REDACTED]\"}"}"#,
     );
-    // The value of an option does not stand after the string that the option is in.
+    // The value of an option is not after the string that contains the option.
     check_json(
         r#"{"note":"a --b -bearer \\"}"#,
         r#"{"note":"a --b -bearer \\"}"#,
@@ -114,7 +114,7 @@ fn headers_after_an_apostrophe_end_with_their_string() {
 fn keys_inside_hidden_values_hide_their_own_values() {
     check(r#"{"note":"password: '«abc","private_key":"it's\ndef»"} end"#);
     check("{'note':'cookie: «a»', \"pin\":\"«1'2»\", 'n':1}");
-    // It ends with the value, or stands in one that is closed.
+    // The inner key ends with the value, or is inside a closed one.
     check(r#"{"password":"«x pin: 'y»","n":1}"#);
     let policy = Policy::secrets();
     assert_eq!(

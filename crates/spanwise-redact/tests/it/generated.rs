@@ -1,8 +1,7 @@
-//! Random texts: none shows the secret that is planted in it, harmless ones come through, and noise
-//! is read.
+//! Random texts: planted secrets are hidden, harmless texts do not change, and noise is accepted.
 //!
-//! A run reads [`LINES`] texts, or as many as `SPANWISE_GENERATED_LINES` says. The texts are the
-//! same in each run, unless `SPANWISE_GENERATED_SEED` is another number than 1.
+//! A run checks [`LINES`] texts, or the number in `SPANWISE_GENERATED_LINES`. Each run has the same
+//! texts, unless `SPANWISE_GENERATED_SEED` is a number other than 1.
 
 use std::{
     borrow::Cow,
@@ -20,25 +19,25 @@ mod harmless;
 mod noise;
 mod planted;
 
-/// The texts of one run of `cargo test`.
+/// The number of texts in one run of `cargo test`.
 const LINES: u64 = 3_000;
 /// A run reports this many failures of a form in full, and counts the others.
 const MAX_REPORTED: u64 = 3;
 
-/// A text of a generator.
+/// A generated text.
 struct Line {
     /// The name of its form.
     form: &'static str,
     text: String,
-    /// The characters of the secret, each as it is written in `text`; empty in a harmless text.
+    /// The characters of the secret, each as written in `text`. Empty in a harmless text.
     secret: Vec<String>,
-    /// Whether only the policy for personal data hides it.
+    /// Whether only the policy for PII hides it.
     is_pii: bool,
     /// The text around the secret.
     surroundings: String,
 }
 
-/// The generator `SplitMix64`: the same numbers for the same seed, everywhere.
+/// The generator `SplitMix64`, which returns the same numbers for the same seed on all machines.
 struct Random(u64);
 
 impl Random {
@@ -61,7 +60,7 @@ impl Random {
         items[usize::try_from(self.within(0..items.len() as u64)).unwrap()]
     }
 
-    /// So many characters of the alphabet.
+    /// Returns `length` characters of the alphabet.
     fn text(&mut self, alphabet: &str, length: u64) -> String {
         let bytes = alphabet.as_bytes();
         (0..length).map(|_| char::from(self.pick(bytes))).collect()
@@ -77,7 +76,7 @@ fn setting(name: &str, default: u64) -> u64 {
     value.map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// Checks the lines of a generator, and fails with all failures at once.
+/// Checks the lines of a generator, and reports all failures at once.
 #[track_caller]
 fn run(generate: fn(&mut Random) -> Line, check: impl Fn(&Line) -> Option<(String, String)>) {
     let seed = setting("SPANWISE_GENERATED_SEED", 1);
@@ -152,7 +151,7 @@ fn noise_is_accepted_and_json_stays_valid() {
     });
 }
 
-/// The text as it is written inside of a string of JSON.
+/// Returns the text as written inside a JSON string.
 fn json_escaped(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()

@@ -1,4 +1,4 @@
-//! Random numbers, times, ids and versions come through, but for what is a whole card number.
+//! Random numbers, times, ids and versions do not change, unless they contain a whole card number.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -7,7 +7,7 @@ use spanwise_redact::Policy;
 
 use crate::support::input::{DIGITS, HEX, Letters};
 
-/// Returns whether the digits that are hidden are a card number: all of a word, of 13 to 19.
+/// Returns whether the hidden digits are a card number: a whole word of 13 to 19 digits.
 fn is_card(text: &str, shown: &str) -> bool {
     let before = shown.split("[REDACTED]").next().unwrap_or_default();
     let after = shown.rsplit("[REDACTED]").next().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! Keys of real software, each with the verdict of the tiers.
+//! Keys of real software with the verdict of each tier.
 
 use spanwise_core::{KeyVerdict, Redact};
 use spanwise_redact::Policy;
 
-/// The verdict of each tier, and how its list calls it.
+/// The verdict of each tier, by the name of its list.
 const VERDICTS: [(&str, KeyVerdict, KeyVerdict); 5] = [
     ("secret", KeyVerdict::Redact, KeyVerdict::Redact),
     ("pii", KeyVerdict::Pass, KeyVerdict::Redact),
@@ -12,7 +12,7 @@ const VERDICTS: [(&str, KeyVerdict, KeyVerdict); 5] = [
     ("shown", KeyVerdict::Pass, KeyVerdict::Pass),
 ];
 
-/// The keys, each with the name of its list.
+/// Returns the keys with the names of their lists.
 fn corpus() -> Vec<(&'static str, &'static str)> {
     let lines = include_str!("../data/keys.txt").lines();
     let (mut keys, mut list) = (Vec::new(), "");

@@ -1,5 +1,4 @@
-//! The words of secrets and of personal data in every spelling, in every place where a key can
-//! stand.
+//! Words of secrets and PII in every spelling and at every place of a key.
 
 use spanwise_core::{KeyVerdict, Redact};
 use spanwise_redact::Policy;
@@ -19,7 +18,7 @@ const PII: &str = "email | email address | phone | phone number | mobile | mobil
     | billing address | street | postcode | postal code | zip code | passport | passport number | national id | tax id | iban \
     | bank account | account number | client ip | remote addr | drivers license | real ip";
 
-/// Ends after which a key is about a secret.
+/// Endings of keys that describe a secret.
 const ABOUT: &str = "length | len | count | type | name | version | changed at | expires at | ttl | policy | required | enabled | id";
 
 fn list(words: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
@@ -32,7 +31,7 @@ fn capital(word: &str) -> String {
     word[..1].to_uppercase() + &word[1..]
 }
 
-/// The spellings of some words, with other words before them and without.
+/// Returns the spellings of some words, with and without other words before them.
 fn spellings(words: &[&str]) -> Vec<String> {
     let mut keys = Vec::new();
     for before in [&[][..], &["db"], &["my", "app"], &["x"]] {
@@ -66,7 +65,7 @@ fn spellings(words: &[&str]) -> Vec<String> {
     keys
 }
 
-/// What stands in a text for a key with a secret in it.
+/// Returns texts that contain a key with a secret.
 fn texts(key: &str) -> Vec<String> {
     const SECRET: &str = "Mo0nRi55tulip";
     let mut texts = vec![
@@ -145,7 +144,7 @@ fn keys_about_secrets_pass_in_every_spelling() {
                 continue;
             }
             for key in spellings(&words) {
-                // Without a separator only what follows a strong word is known.
+                // Without a separator only the words after a strong word are recognized.
                 let is_joined = !key.contains(['_', '-', '.', ' '])
                     && !key.bytes().skip(1).any(|b| b.is_ascii_uppercase());
                 let is_shouted = key.bytes().all(|byte| byte.is_ascii_uppercase());

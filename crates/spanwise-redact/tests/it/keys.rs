@@ -1,4 +1,4 @@
-//! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
+//! Secret keys, and the effect of `LOG_REDACT` and user rules on them.
 
 use spanwise_core::{KeyVerdict, Redact};
 use spanwise_redact::{Action, Detector, Policy, PolicyOverrides};
@@ -167,7 +167,7 @@ fn lookalike_letters_are_normalized() {
     check(&rule, KeyVerdict::Redact, "größe GRÖßE x.groß_e");
 }
 
-/// The name of a built-in rule means all keys that it hides.
+/// The name of a built-in rule applies to all keys that the rule hides.
 #[test]
 fn built_in_rule_names_switch_the_rule() {
     let shown = Policy::secrets().show("session").unwrap();
@@ -184,7 +184,7 @@ fn built_in_rule_names_switch_the_rule() {
     let again = shown.hide("session").unwrap();
     check(&again, KeyVerdict::Redact, "session user_session");
 
-    // What is no name of a rule is one key.
+    // Any other name is one key.
     let one = Policy::secrets().show("user_session").unwrap();
     check(
         &one,
@@ -208,7 +208,7 @@ fn built_in_rule_names_switch_the_rule() {
     check(&last, KeyVerdict::Redact, "email");
 }
 
-/// A name that is shown by default does not beat a rule of the user.
+/// A user rule takes precedence over names that are shown by default.
 #[test]
 fn user_rules_for_value_apply_beside_a_name() {
     let policy = Policy::secrets_and_pii().hide("value").unwrap();
@@ -367,7 +367,7 @@ fn allow_only_accepts_further_rules() {
     check(&again, KeyVerdict::Pass, "email payer_iban");
     check(&again, KeyVerdict::Replace, "iban");
     check(&again.hide("email").unwrap(), KeyVerdict::Redact, "email");
-    // What is allowed is what was hidden before.
+    // A key that was hidden before can be allowed.
     let email = Policy::allow_only(["email"]).unwrap();
     check(&email, KeyVerdict::Pass, "email");
     assert_eq!(
@@ -409,9 +409,9 @@ fn keys_take_precedence_over_detectors() {
             r#"{"iban":"DE02120300000000202051"}"#,
             r#"{"iban":"***2051"}"#,
         ),
-        // The detector found a part of it.
+        // The detector matches a part of the value.
         ("mail='to ada@example.org'", "mail='***org'"),
-        // They overlap.
+        // The matches overlap.
         ("iban=DE02 1203 0000 0000 2020 51", "iban=[REDACTED]"),
     ] {
         assert_eq!(policy.text(text), expected);
@@ -429,16 +429,16 @@ fn invalid_rules_are_reported() {
     for (text, part) in [
         ("", "empty part"),
         ("maybe", "neither `on` nor `off`"),
-        ("off,+a", "`off` and more"),
+        ("off,+a", "combines `off`"),
         ("+", "it is empty"),
-        ("+***", "no name has"),
-        ("+ab*", "how a name begins"),
+        ("+***", "names cannot have"),
+        ("+ab*", "the beginning of a name"),
         ("+*ab*", "at least three letters"),
         ("+a.b*c.*x", "whole name"),
         ("+*.*", "whole name"),
         ("+a,-A", "hides and shows `A`"),
         ("+a,,", "empty part"),
-        ("+pass=word", "no name has"),
+        ("+pass=word", "names cannot have"),
     ] {
         let error = text.parse::<PolicyOverrides>().unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
@@ -458,16 +458,17 @@ fn invalid_rules_are_reported() {
 #[test]
 fn mistakes_are_reported_with_suggestions() {
     const KEY: &str = "; write a name, `*end`, `*part*`, or a path such as `user.*.token`";
-    let key = |text: &str, why: &str| format!("`{text}` names no key: {why}{KEY}");
+    let key = |text: &str, why: &str| format!("`{text}` is not a valid key: {why}{KEY}");
     let commas = |text: &str, what: &str| {
-        format!("`{text}` has {what} in it: separate keys by commas, as in `+employee_no,-session`")
+        format!(
+            "`{text}` contains {what}: separate keys with commas, as in `+employee_no,-session`"
+        )
     };
     let other = |text: &str, meant: &str| {
         format!("`{text}` is neither `on` nor `off`: did you mean `{meant}`?")
     };
-    let list = "an element of a list is `[*]`, whichever it is";
-    let everything =
-        "it would hide everything; `Policy::allow_only` does, but for the keys it is given";
+    let list = "an array element is written `[*]`, without an index";
+    let everything = "it would hide everything; use `Policy::allow_only` to show only some keys";
     let mut cases = vec![
         (
             "+employee_no -session",
@@ -503,7 +504,7 @@ fn mistakes_are_reported_with_suggestions() {
         ),
         (
             "+pii,-PII",
-            "`+pii,-PII` hides and shows `PII`: write only one of both".to_owned(),
+            "`+pii,-PII` hides and shows `PII`: write only one of them".to_owned(),
         ),
     ];
     cases.extend(["false", "no", "None", "0"].map(|word| (word, other(word, "off"))));

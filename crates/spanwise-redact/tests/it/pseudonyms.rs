@@ -1,4 +1,4 @@
-//! Equal values have equal stand-ins, and nobody without the key can tell whose.
+//! Equal values have equal pseudonyms, which reveal nothing without the key.
 
 use spanwise_core::{Fault, KeyVerdict, Redact, SelfReport};
 use spanwise_redact::{Action, Policy, PseudonymKey};
@@ -18,7 +18,7 @@ fn pseudonyms_are_equal_for_equal_names_and_values() {
     let one = policy(b"0123456789abcdef");
     assert_eq!(one.key("user_id"), KeyVerdict::Replace);
     let shown = one.replace("user_id", "ada");
-    // HMAC-SHA-256 over `userid`, a zero and `ada`: the first 16 bytes.
+    // HMAC-SHA-256 over `userid`, a zero byte and `ada`: the first 16 bytes.
     assert_eq!(shown.len(), "k1:".len() + 22);
     assert!(shown.starts_with("k1:") && !shown.contains("ada"));
     assert_eq!(shown, one.clone().replace("user.userId", "ada"));

@@ -1,4 +1,5 @@
-//! A second corpus of what is harmless: the documents and sources of this repository, and what its tests and examples print.
+//! A corpus of harmless texts: the documents and sources of this repository, and the output of its
+//! tests and examples.
 
 use std::{
     fs,
@@ -8,11 +9,12 @@ use std::{
 use spanwise_core::Redact;
 use spanwise_redact::Policy;
 
-/// Lines that show a secret on purpose, or what reads like one: the end of a file's path, and a part of the line.
+/// Lines that show a secret on purpose, or that look like it: the end of a file's path, and a part
+/// of the line.
 ///
-/// Each of them must still be there and still be hidden.
+/// Each of them must still exist and still be hidden.
 const ALLOWED: &[(&str, &str)] = &[
-    // Examples of what is hidden.
+    // Examples of secrets.
     ("docs/redaction.md", "hunter2"),
     ("docs/redaction.md", "user:password@"),
     ("docs/redaction.md", "block of YAML"),
@@ -31,13 +33,13 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise/src/lib.rs", "DE02120300000000202051"),
     ("spanwise/src/lib.rs", "***2051"),
     ("spanwise-core/src/layer_ext.rs", "password = 1234"),
-    // The place of a message in memory.
+    // The address of a message in memory.
     ("internal/logged_panic.rs", "address"),
     ("spanwise-testing/src/lib.rs", "token = \"tok_4242424242\""),
     ("spanwise-testing/src/lib.rs", "token=\"[tok_…]\""),
     ("spanwise-testing/src/lib.rs", "4111111111111111"),
     ("spanwise-testing/src/assert.rs", "4111111111111111"),
-    // A variable that is called so, and a sentence.
+    // A variable with that name, and a sentence.
     ("spanwise-testing/src/assert.rs", "Secret::new(secret)"),
     ("shop/main.rs", "let address = listener"),
     ("shop/warehouse.rs", "let address = first"),
@@ -48,7 +50,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise/tests/it/late_context.rs", "let dsn"),
     ("spanwise-sentry/src/lib.rs", "let dsn"),
     ("examples/sentry.rs", "4111 1111"),
-    // A name of a setting, and of a parameter.
+    // The name of a setting, and of a parameter.
     ("docs/sentry.md", "SENTRY_DSN="),
     ("docs/redaction.md", "after an empty value"),
     ("examples/sentry.rs", "SENTRY_DSN"),
@@ -113,7 +115,7 @@ fn documents_pass_unchanged() {
 fn sources_pass_unchanged() {
     let mut sources = files("crates", "rs");
     sources.extend(files("examples", "rs"));
-    // This crate speaks of nothing else, and so do the tests of what it is for.
+    // This crate and the tests of redaction contain examples of secrets.
     sources.retain(|path| {
         let name = path.to_string_lossy();
         let is_test = name.contains("/tests/") || name.ends_with("tests.rs");
@@ -132,7 +134,8 @@ fn printed_output_passes_unchanged() {
     check(&[printed], |path| path.ends_with("printed.txt"));
 }
 
-/// All lines come through, but for those that are allowed not to; `ours` says for which files this test answers.
+/// Checks that all lines pass unchanged, except the allowed ones. `ours` selects the files that
+/// this test covers.
 #[track_caller]
 fn check(files: &[PathBuf], ours: impl Fn(&str) -> bool) {
     let mut changes = Vec::new();
@@ -154,7 +157,7 @@ fn check(files: &[PathBuf], ours: impl Fn(&str) -> bool) {
     }
 }
 
-/// The lines that do not come through, each with what it became.
+/// Returns the lines that change, each with its replacement.
 fn changed(path: &Path, text: &str) -> Vec<(PathBuf, String)> {
     let policy = Policy::secrets_and_pii();
     let mut changed = Vec::new();
@@ -168,7 +171,7 @@ fn changed(path: &Path, text: &str) -> Vec<(PathBuf, String)> {
     changed
 }
 
-/// Words that the tests of redaction have in them, and others have not.
+/// Words that only tests of redaction contain.
 fn plants_secrets(path: &Path) -> bool {
     let text = fs::read_to_string(path).unwrap().to_lowercase();
     ["redact", "hunter2", "4111", "never_logged", "planting"]

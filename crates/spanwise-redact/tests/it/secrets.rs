@@ -1,4 +1,4 @@
-//! What is found in a text, what is not, and what is left of the rest.
+//! Secrets and harmless values in texts, and the text around them.
 
 use spanwise_core::Redact;
 use spanwise_redact::{Detector, Policy};
@@ -189,7 +189,7 @@ fn texts_are_hidden_beyond_the_scan_limit() {
     let shown = policy.redact_text(&long);
     assert!(shown.ends_with("[REDACTED]") && !shown.contains("hunter2"));
     assert!(shown.len() < 65 * 1024, "{}", shown.len());
-    // A token that begins before the end of what is read.
+    // A token that begins before the scan limit.
     for shift in 0..60 {
         let token = format!(
             "{}ghp_{}",

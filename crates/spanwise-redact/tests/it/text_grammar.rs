@@ -1,6 +1,6 @@
 //! The grammar of pairs, the model of credentials and the detectors, case by case.
 //!
-//! `«…»` marks what must be hidden under the tier of secrets, and nothing else may be.
+//! `«…»` marks what the tier of secrets must hide. Nothing else may be hidden.
 
 use spanwise_core::Redact;
 use spanwise_redact::Policy;
@@ -96,7 +96,7 @@ fn marks_belong_to_the_value_around_them() {
         "pass=«5~7c*-7Sl</dUtGsb>w)<»",
         "X-Api-Key: «-hmsS_f5t</VZS>»",
         "<log level=\"info\">token=«Mo0nRi55»</log>",
-        // A member of a connection string goes on to its separator.
+        // A member of a connection string extends to its separator.
         "Server=db;Password=«+ [3Ac8BZk91]1gv?#5p0h»;Encrypt=True",
         "Server=db;Password=«k8L{ L6p6>!u/<=vmU}»;Encrypt=True",
         "Server=db;Password=«`HY`<8tr[*R»;Encrypt=True",
@@ -104,24 +104,24 @@ fn marks_belong_to_the_value_around_them() {
         "Server=db;Password=`«Mo0nRi55»`;Encrypt=True",
         "Server=db;Password=«`+$M=T-7`]0%snX2E/u*_»;Encrypt=True",
         "Server=db;Password=«UDSBo [}di=.Z^MnI=V8K»;Encrypt=True",
-        // A parameter of a URL goes on to its separator.
+        // A URL parameter extends to its separator.
         "https://h.example/p?ssn=«Q@+D1),EnD=]EvXSux»&b=2",
         "https://h.example/p?pin=«dqmb%)),1=so,$Ao]%Cdc»&b=2",
         "https://h.example/p?auth_header=«ArWN,]:,9w:sX0PrR6F»&b=2",
         "X-Api-Key: «H%4-z|1SoQ:A://ZIEJ»",
         "https://h.example/p?session_id=«pHk[-o,]p/hj,(p1!7»&b=2",
         "(https://h.example/p?token=«Mo0nRi55»), retry",
-        // Text that only begins as a placeholder does.
+        // Text that only starts like a placeholder.
         "export TOKEN=\"«${hEs0z»\"",
         "csrf = \"«<oituY>»\"",
         "csrf = \"<yourToken>\"",
-        // Keys of two words after an escape, a quote or a path.
+        // Two-word keys after an escape, a quote or a path.
         "{\"note\":\"line one\\nsession id: «mc0hHbP#e]v15»\",\"n\":1}",
         "Note { text: \"secret key: «R4[J#+#x)9»\" }",
         "C:\\app\\recovery codes: «R^Y5p[SLsCZ»",
         "auth header: «m]=T8jzJ?»",
         "social security: «!974+S» (attempt 3)",
-        // A string in which an odd quote stands.
+        // A string that contains an odd quote.
         "note=\"an odd \\\" quote, pwd='«Q\\\\')qb8X4&»' ok\"",
     ]);
 }
@@ -202,7 +202,7 @@ fn values() {
         "Login { user: \"ada\", password: «Ok(\"Mo0n Ri55\")», n: 1 }",
         "Login { password: «Password(\"Mo0n Ri55\")» }",
         "Login { token: \"«tulip»\" }",
-        // As `{:#?}` writes them.
+        // The output of `{:#?}`.
         "P {\n    passwords: «[\n        \"Mo0nRi55\",\n        \"a\",\n    ]»,\n    n: 1,\n}",
         "P {\n    api_keys: «(\n        \"Mo0nRi55\",\n    )»,\n}",
         "P {\n    secret: «{\n        \"prod\": \"Mo0nRi55\",\n    }»,\n    n: 1,\n}",
@@ -401,7 +401,7 @@ fn passphrases_are_hidden_with_any_words() {
         "mnemonic: 12 words expected",
         "mnemonic: wrong checksum",
     ]);
-    // Words of the usual list that also stand in sentences.
+    // Words of the usual list that also occur in sentences.
     let words = "must wrong that this then there they what when where will you all any have can \
                  more other such under until use used valid unknown illegal absent error empty \
                  broken idle ready success match present found okay need require reject expire \
@@ -613,7 +613,7 @@ fn tokens() {
     check(&cases.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
-/// A token that goes on over the end of what is read is not shown in part.
+/// A token across the scan limit is not shown in part.
 #[test]
 fn tokens_at_the_scan_limit_are_hidden() {
     let policy = Policy::secrets();

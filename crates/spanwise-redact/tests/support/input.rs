@@ -1,8 +1,9 @@
-//! Bytes as a source of choices. Without the crate `arbitrary`, so that seeds can be written by hand.
+//! Bytes as a source of choices. It replaces the crate `arbitrary`, so that seeds can be written by
+//! hand.
 
 use std::borrow::Cow;
 
-/// What is left of the bytes. At their end, every choice is the first one.
+/// The remaining bytes. At their end, every choice is the first one.
 #[derive(Debug)]
 pub struct Input<'a>(&'a [u8]);
 
@@ -19,7 +20,7 @@ impl<'a> Input<'a> {
         self.bytes(1).first().copied().unwrap_or(0)
     }
 
-    /// As many as there are.
+    /// Returns up to `count` bytes.
     pub fn bytes(&mut self, count: usize) -> &'a [u8] {
         let (bytes, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
@@ -31,7 +32,7 @@ impl<'a> Input<'a> {
         bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
-    /// A short text.
+    /// Returns a short text.
     pub fn text(&mut self) -> Cow<'a, str> {
         let length = self.byte();
         String::from_utf8_lossy(self.bytes(length.into()))
@@ -42,7 +43,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Characters that look random, of a number.
+/// Characters that look random, derived from a number.
 #[derive(Debug)]
 pub struct Letters(u64);
 

@@ -1,4 +1,4 @@
-//! JSON with its order and its doubled names, and what may become of it.
+//! JSON with its order and its duplicate names, and the changes that redaction may make to it.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
     Text(String),
-    /// A number, a boolean or nothing, as it is written.
+    /// A number, a boolean or null, as written.
     Other(String),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
@@ -19,7 +19,7 @@ impl Json {
         serde_json::from_str(text).ok()
     }
 
-    /// Panics if `shown` differs from this in anything but what is hidden.
+    /// Panics if `shown` differs from this in anything that is not hidden.
     pub fn check(&self, shown: &Self, policy: &dyn Redact, under_hidden_key: bool) {
         let is_hidden = matches!(shown, Self::Text(text) if text.contains(REDACTED));
         match (self, shown) {
@@ -28,7 +28,7 @@ impl Json {
                 assert!(is_hidden, "{self:?} became {shown:?}");
             }
             (Self::Text(_), Self::Text(_)) => assert!(is_hidden, "{self:?} became {shown:?}"),
-            // A number may be that of a card.
+            // The number may be a card number.
             (Self::Other(number), Self::Text(_)) => {
                 assert!(is_hidden && number.len() > 8, "{self:?} became {shown:?}");
             }
@@ -45,12 +45,12 @@ impl Json {
                         name == shown_name || shown_name.contains(REDACTED),
                         "{name} became {shown_name}"
                     );
-                    // `Text` hides a number, which cannot say what it is.
+                    // Numbers under a `Text` key are hidden, as they have no text to decide by.
                     let hidden = matches!(
                         policy.key(name),
                         KeyVerdict::Redact | KeyVerdict::Replace | KeyVerdict::Text
                     );
-                    // Of a name with quotes in it or a long one, the end is read.
+                    // Only the end of a long name or of a name with quotes counts.
                     let odd = name.contains(|c: char| matches!(c, '"' | '\\') || c.is_control())
                         || name.len() > 64;
                     let hidden = under_hidden_key || hidden || odd || name.contains("badge");

@@ -1,9 +1,9 @@
-//! What fuzzers and tests check alike: each function takes any bytes and panics where something is wrong.
+//! Checks shared by fuzzers and tests. Each accepts any bytes and panics if a check fails.
 
 #![allow(
     unreachable_pub,
     dead_code,
-    reason = "no one of those who include it calls all of it"
+    reason = "fuzz targets and tests each use a part"
 )]
 
 pub mod input;

@@ -1,14 +1,14 @@
-//! Secrets, and the places they are planted in.
+//! Secrets, and the texts that they are planted in.
 
 use super::input::{ALNUM, ALPHA, BASE64URL, DIGITS, HEX, Input, Letters, UPPER};
 
-/// A text with a secret in it.
+/// A text that contains a secret.
 #[derive(Debug)]
 pub struct Plant {
     pub text: String,
     /// None of these may be shown.
     pub secrets: Vec<String>,
-    /// Only a policy that hides what tells of a person hides it.
+    /// Only a policy that hides PII hides it.
     pub pii: bool,
 }
 
@@ -24,7 +24,7 @@ impl Plant {
         }
     }
 
-    /// One that is known by its form, with something around it that is no part of it.
+    /// Returns a secret with a recognizable form, and text around it that is not part of it.
     fn by_form(kind: u8, around: u8, letters: &mut Letters) -> Self {
         let (mut text, mut pii) = (String::new(), false);
         let secret = match usize::from(kind) % (TOKENS.len() + CHECKED) {
@@ -136,7 +136,8 @@ impl Plant {
         }
     }
 
-    /// A value that nothing but its key makes a secret: two words with some other characters between them.
+    /// Returns a value that only its key makes a secret: two words with other characters between
+    /// them.
     fn by_key(form: u8, key: u8, around: u8, specials: &[u8], letters: &mut Letters) -> Self {
         let key = KEYS[usize::from(key) % KEYS.len()];
         let (from, to) = (letters.take(ALNUM, 9), letters.take(ALNUM, 9));
@@ -195,7 +196,7 @@ impl Plant {
     }
 }
 
-/// A number that an issuer could have given out.
+/// Returns a number that an issuer could have assigned.
 fn digits_of_card(letters: &mut Letters) -> String {
     let prefix = ["4", "51", "2221", "6011", "65"][letters.below(5)];
     let number = format!("{prefix}{}", letters.take(DIGITS, 15 - prefix.len()));
@@ -209,10 +210,10 @@ fn digits_of_card(letters: &mut Letters) -> String {
     format!("{number}{}", (10 - sum % 10) % 10)
 }
 
-/// How many kinds are made in a way of their own.
+/// The number of kinds that have their own generator.
 const CHECKED: usize = 16;
 
-/// How the others begin, what they are made of, and how long they are at least.
+/// The beginnings of the other kinds, their characters and their minimum lengths.
 const TOKENS: &[(&str, &str, usize)] = &[
     ("ghp_", ALNUM, 36),
     ("ghs_", ALNUM, 36),
@@ -252,7 +253,7 @@ const TOKENS: &[(&str, &str, usize)] = &[
     ("tskey-auth-", ALNUM, 24),
 ];
 
-/// What no secret goes on over. The first two are for texts with a form of their own.
+/// Text that ends a secret. The first two entries are for texts with a form of their own.
 const AROUND: &[(&str, &str)] = &[
     (" ", " "),
     ("\n", "\n"),
@@ -286,7 +287,7 @@ const KEYS: &[&str] = &[
     "session_id",
 ];
 
-/// Characters that a password may have.
+/// Characters that a password may contain.
 const SPECIALS: &[char] = &[
     '!',
     '@',

@@ -1,4 +1,4 @@
-//! `LOG_REDACT`: whatever it says, it is understood or refused, and what is understood can be done.
+//! `LOG_REDACT`: any value is either accepted and works, or is rejected.
 
 use spanwise_core::{KeyVerdict, Redact};
 use spanwise_redact::{Policy, PolicyOverrides};
@@ -22,8 +22,7 @@ pub fn check(bytes: &[u8]) {
         let key = word.strip_prefix(['+', '-']).unwrap_or(word).trim();
         let verdict = policy.key(key);
         let _ = policy.text(&format!("{{\"{key}\":\"{key}={key}\"}}"));
-        // What another word shows is shown.
-        // All that tells of a person is no key.
+        // A key shown by another word stays shown. The tier of PII is not a key.
         let is_name = !key.contains(['*', '.', '[', ']']) && !is_pii(key);
         if is_name && !shows && word.starts_with('+') {
             assert_eq!(verdict, KeyVerdict::Redact, "{key} of {text}");

@@ -1,4 +1,5 @@
-//! `Redacted`: what the layer inside sees is what a simple reading of the rules says of what a layer beside it sees.
+//! `Redacted`: the inner layer sees the values of an unredacted layer, changed as a simple reading
+//! of the rules predicts.
 
 use std::{
     cell::RefCell,
@@ -27,7 +28,7 @@ use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*, registry::
 
 use super::input::Input;
 
-/// Reads the bytes as a program of spans, events and records.
+/// Interprets the bytes as a program of spans, events and records.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let which = usize::from(input.byte());
@@ -44,7 +45,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 thread_local! {
-    // As in a program, one stack sees everything: what it keeps from one event to the next is there.
+    // One stack sees everything, as in a service, so that its state is kept between events.
     static STACKS: RefCell<[Stack; 4]> = RefCell::new([
         Stack::new(Arc::new(policy())),
         Stack::new(Arc::new(NamesOnly(policy()))),
@@ -60,7 +61,7 @@ fn policy() -> Policy {
     policy.expect("names")
 }
 
-/// A policy that reads no text.
+/// A policy that does not scan texts.
 #[derive(Debug)]
 struct NamesOnly(Policy);
 
@@ -178,7 +179,8 @@ impl Stack {
     }
 }
 
-/// A callsite of some of these names: one for each choice, as the layers keep what they know of it for good.
+/// Returns a callsite with some of these names. Layers never free their data about callsites, so
+/// there is one for each choice.
 fn callsite(input: &mut Input<'_>, kind: &Kind) -> &'static Metadata<'static> {
     const NAMES: [&str; 13] = [
         "message",
@@ -213,7 +215,7 @@ fn callsite(input: &mut Input<'_>, kind: &Kind) -> &'static Metadata<'static> {
             .enumerate()
             .filter(|(index, _)| chosen >> index & 1 == 1);
         let mut names: Vec<&'static str> = names.map(|(_, name)| *name).collect();
-        // More of them than fit without an allocation.
+        // More fields than fit without an allocation.
         if chosen & 0x8000 != 0 {
             names.extend((0..30).map(|index| &*Box::leak(format!("n{index}").into_boxed_str())));
         }
@@ -245,7 +247,7 @@ impl Error for Failed {
     }
 }
 
-/// Its `Debug` is what it says, or fails.
+/// Its `Debug` writes this text, or fails.
 struct Written(String, bool);
 
 impl fmt::Debug for Written {
@@ -255,7 +257,7 @@ impl fmt::Debug for Written {
     }
 }
 
-/// As a value of `spanwise_json::as_json` writes itself.
+/// Formats itself like a value of `spanwise_json::as_json`.
 struct Nested(String);
 
 impl fmt::Debug for Nested {
@@ -303,7 +305,8 @@ fn value(input: &mut Input<'_>) -> Option<Box<dyn Value>> {
         16 => {
             let depth = input.byte();
             let text = input.text();
-            // Now and then a chain longer than what is shown of one: each link's `Debug` says all that is below it.
+            // Some chains are longer than what is shown: the `Debug` of each link includes the
+            // links below.
             let depth = if depth > 250 { 33 } else { depth % 3 };
             let text: String = text
                 .chars()
@@ -327,7 +330,7 @@ struct Recorder(Arc<Mutex<Vec<Call>>>);
 struct Call {
     what: String,
     is_event: bool,
-    /// A question before an event.
+    /// A call of `event_enabled`.
     is_asked: bool,
     values: Vec<(&'static str, Seen)>,
 }
@@ -346,7 +349,7 @@ enum Seen {
     Debug(String),
     /// Nested JSON.
     Json(String),
-    /// `Display` and `Debug`, of it and of what caused it.
+    /// `Display` and `Debug` of an error and of its sources.
     Error(Vec<(String, String)>),
 }
 
@@ -428,7 +431,7 @@ fn parent_of<S: Subscriber + for<'a> LookupSpan<'a>>(
     )
 }
 
-/// What a value writes, or that it failed.
+/// Returns what a value writes, or that it failed.
 fn written(value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
     panic_safe::format_into(&mut text, value, usize::MAX);
@@ -479,7 +482,7 @@ impl Visit for Call {
     }
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let chain = std::iter::successors(Some(value), |error| (*error).source());
-        // Of a chain that is longer the rest may be left out.
+        // The rest of a longer chain may be dropped.
         let chain = chain.take(32);
         let chain = chain.map(|error| {
             (
@@ -501,7 +504,7 @@ impl Visit for Call {
 }
 
 impl Call {
-    /// What must be shown of this; `shown` is what was.
+    /// Returns the expected value; `shown` is the actual one.
     fn redacted(&self, policy: &dyn Redact, shown: &Self) -> Self {
         let mut expected = self.clone();
         expected.values.clear();
@@ -535,7 +538,7 @@ impl Seen {
         )
     }
 
-    /// As much of it as is shown. An error may be a text to who asks before an event.
+    /// Returns the part that may be shown. In `event_enabled` an error may be a text.
     fn read(&self, policy: impl Fn(&str) -> String, as_text: bool) -> Self {
         match self {
             Self::Str(text) => Self::Str(policy(text)),

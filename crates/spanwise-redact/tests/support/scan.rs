@@ -1,4 +1,4 @@
-//! The scanner: whatever a text is, it is read, what is clean is handed back, and what is planted in it is not shown.
+//! The scanner: it accepts any text, borrows clean ones, and hides planted secrets.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -7,11 +7,11 @@ use spanwise_redact::{Action, Policy};
 
 use super::{input::Input, json::Json, plant::Plant};
 
-/// A policy, and what is true of it.
+/// A policy and its properties.
 struct Kind {
     policy: Policy,
     pii: bool,
-    /// What it shows of a value shows itself as something else again.
+    /// The visible part of a value is hidden again when it is scanned once more.
     keeps_last: bool,
 }
 
@@ -37,7 +37,7 @@ static KINDS: LazyLock<[Kind; 4]> = LazyLock::new(|| {
     ]
 });
 
-/// Reads the bytes as choices and a text: the choices first, see `fuzz/seeds/scan`.
+/// Interprets the bytes as choices and a text. The choices come first, see `fuzz/seeds/scan`.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = &KINDS[usize::from(input.byte()) % KINDS.len()];
@@ -64,14 +64,14 @@ fn read<'t>(kind: &Kind, text: &'t str) -> Cow<'t, str> {
     }
     if !kind.keeps_last {
         assert!(is_left_of(&shown, text), "{text:?} became {shown:?}");
-        // Not the same: of a hidden part a name may be left that hides what is under it.
+        // The result may differ: the name left from a hidden part may hide the value after it.
         let again = kind.policy.text(&shown);
         assert!(
             is_left_of(&again, &shown),
             "{shown:?}, of {text:?}, became {again:?}"
         );
     }
-    // A number alone is a text like any other.
+    // A number alone is a plain text.
     if let Some(json) = Json::parse(text).filter(|json| !matches!(json, Json::Other(_))) {
         let shown =
             Json::parse(&shown).unwrap_or_else(|| panic!("{text} is no JSON any more: {shown}"));
@@ -82,7 +82,7 @@ fn read<'t>(kind: &Kind, text: &'t str) -> Cow<'t, str> {
     shown
 }
 
-/// Whether all that is shown, but for quotes, was there, in that order.
+/// Returns whether all that is shown, apart from quotes, was in the text in that order.
 fn is_left_of(shown: &str, text: &str) -> bool {
     let plain = |text: &str| text.replace(['"', '\\'], "");
     let (shown, text) = (plain(shown), plain(text));
@@ -108,7 +108,7 @@ fn planted(kind: &Kind, text: &str, place: usize, plant: &Plant) {
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(0);
     let (before, after) = text.split_at(place);
-    // A value in quotes or brackets that is hidden and not closed may end anywhere in what comes next.
+    // A hidden value without its closing quote or bracket may extend into the text after it.
     let open = format!("{before};x");
     let open = KINDS[0].policy.text(&open);
     if open.trim_end_matches(['"', '\\']).ends_with(REDACTED) {

@@ -13,8 +13,8 @@ fn buffered_lines_come_before_the_error() {
     let telemetry = Builder::from_vars(vars)
         .unwrap()
         .with_writer(output.clone())
-        .with(JsonLayer::new().with_writer(added.clone()))
-        .with_unredacted(JsonLayer::new().with_writer(raw.clone()))
+        .layer(JsonLayer::new().with_writer(added.clone()))
+        .layer_unredacted(JsonLayer::new().with_writer(raw.clone()))
         .init()
         .unwrap();
 

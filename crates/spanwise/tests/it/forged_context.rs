@@ -12,7 +12,8 @@ use crate::support::Lines;
 use axum::{Router, body::Body, extract::State, http::Request, routing::get};
 use serde_json::Value;
 use spanwise::{
-    Builder, Context, ContextLayer, Format, JsonLayer, Recorder, Sampler, Telemetry, context,
+    Builder, Context, ContextLayer, Format, JsonLayer, Preset, Recorder, Sampler, Telemetry,
+    context,
     sample::{Limit, SampleExt, When, rate, ratio},
     unit_span,
 };
@@ -138,7 +139,7 @@ async fn decide_by_http(telemetry: &Telemetry) -> Decided {
 
 fn builder() -> (Lines, Builder) {
     let output = Lines::default();
-    let builder = Builder::prod()
+    let builder = Builder::new(Preset::Prod)
         .with_writer(output.clone())
         .recorder(Recorder::default())
         .context_key("order_id");

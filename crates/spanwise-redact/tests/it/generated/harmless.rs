@@ -1,4 +1,4 @@
-//! Texts without a secret: numbers, times, ids and sentences that use the words of secret keys.
+//! Texts without a secret: numbers, times, ids and sentences with words of secret keys.
 
 use super::{Line, Random};
 
@@ -6,7 +6,7 @@ const HEX: &str = "0123456789abcdef";
 const CROCKFORD: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Words of secret keys, as a sentence uses them.
+/// Words of secret keys in sentences.
 const THINGS: &[&str] = &[
     "token",
     "password",
@@ -83,7 +83,7 @@ const ERRORS: &[&str] = &[
     "AccessDeniedException",
 ];
 
-/// Words of state.
+/// States.
 const STATES: &[&str] = &[
     "expired",
     "missing",
@@ -154,7 +154,7 @@ fn float(random: &mut Random) -> String {
     }
 }
 
-/// A number that is not a whole card number.
+/// Returns a number that is not a whole card number.
 fn integer(random: &mut Random) -> String {
     loop {
         let number = random.next() >> random.within(0..60);
@@ -279,14 +279,14 @@ fn address(random: &mut Random) -> String {
     }
 }
 
-/// A name with a word of a secret in it that is about the secret, with a value that is none.
+/// Returns a key that describes a secret, with a harmless value.
 fn field(random: &mut Random) -> String {
     let name = random.pick(FIELDS);
     let number = random.within(0..5000);
     match random.within(0..12) {
         0 => format!("has_{name}=true"),
         1 => format!("{name}_count={number}"),
-        // The ids of a session and of a secret are secrets.
+        // Session ids and secret ids are secrets.
         2 if name != "session" && name != "secret" => format!("{name}_id={number}"),
         2 => format!("{name}_version={number}"),
         3 => format!("{name}_len={number}"),

@@ -1,4 +1,4 @@
-//! Texts of the pieces that a scanner looks for, in any order: they mean nothing.
+//! Random texts from pieces that the scanner searches for.
 
 use super::{Line, Random};
 

@@ -78,7 +78,7 @@ const WORDS: &[&[&str]] = &[
     &["proxy", "auth"],
 ];
 
-/// Words that may stand before them.
+/// Words that may precede them.
 const OWNERS: &[&str] = &[
     "db", "smtp", "user", "admin", "redis", "app", "my", "new", "old", "x", "stripe", "http",
     "client", "server", "backup", "legacy",
@@ -112,7 +112,7 @@ const PREFIXES: &[&str] = &[
     "the password of ada is wrong: ",
 ];
 
-/// Texts after it.
+/// Texts after a pair.
 const SUFFIXES: &[&str] = &[
     "",
     " (attempt 3 of 5)",
@@ -162,7 +162,7 @@ pub(super) fn line(random: &mut Random) -> Line {
     }
 }
 
-/// A secret key in one of its spellings.
+/// Returns a secret key in one of its spellings.
 fn key(random: &mut Random) -> String {
     let mut words: Vec<&str> = random.pick(WORDS).to_vec();
     if !random.is_one_of(3) {
@@ -191,7 +191,7 @@ fn key(random: &mut Random) -> String {
     key
 }
 
-/// A secret that the form can carry.
+/// Returns a secret that the form can carry.
 fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
     match form.carries {
         Made(make) => make(random),
@@ -200,12 +200,12 @@ fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
             random.text(alphabet, length)
         }
         AllBut(none) => loop {
-            // A few are longer than what a scanner may look ahead.
+            // A few are longer than the scanner may look ahead.
             let length = match random.within(0..32) {
                 0 => random.within(60..140),
                 _ => random.within(6..24),
             };
-            // Between quotes a word is a secret, too.
+            // Between quotes a word is a secret too.
             let alphabet: &[u8] = match form.writing {
                 AsIs | Percent => &PRINTABLE,
                 _ if random.is_one_of(6) => &ALNUM.as_bytes()[26..52],
@@ -220,7 +220,7 @@ fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
     }
 }
 
-/// All printable characters of ASCII.
+/// All printable ASCII characters.
 const PRINTABLE: [u8; 95] = {
     let mut all = [b' '; 95];
     let mut index = 0;
@@ -231,7 +231,7 @@ const PRINTABLE: [u8; 95] = {
     all
 };
 
-/// Whether a text of this form has no other reading than the one with this secret.
+/// Returns whether the secret is the only reading of a text in this form.
 fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
     let has = |is: fn(char) -> bool| value.chars().any(is);
     let is_random = has(|c| c.is_ascii_alphabetic())
@@ -240,27 +240,27 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
         .chars()
         .next()
         .is_some_and(|first| match form.writing {
-            // Without quotes these are a part of the form: a list, an operator, a path, a reference.
+            // Without quotes these belong to the form: a list, an operator, a path, a reference.
             AsIs => !"([{<=:~>/|$*#".contains(first),
-            // Three quotes in a row open a string of another kind.
+            // Three quotes in a row open another kind of string.
             Doubled => first != '\'',
             _ => true,
         });
-    // After an odd quote the one before the value may close a string.
+    // After an odd quote, the quote before the value may close a string.
     let is_open = prefix.matches('"').count().is_multiple_of(2)
         || value.starts_with(|first: char| first.is_ascii_alphanumeric());
     let is_url = form.name.starts_with("url");
     let is_web = form.before.contains("https://");
     let is_clear = is_open && !(is_url && is_other_url(value)) && !(is_web && has_host(value));
     let is_placeholder = !matches!(form.writing, AsIs) && is_placeholder(value);
-    // A password with a space ends near.
+    // A password with a space must end nearby.
     let is_near = form.name != "url, space" || value.len() < 40;
     let is_one = is_random && starts && is_clear && !is_placeholder && is_near;
     value.len() >= 6 && value.trim() == value && is_one
 }
 
-/// Whether a value stands for one that is put in later, for every reader: `<token>`, `$TOKEN`,
-/// `%TOKEN%`, `xxxxxx`.
+/// Returns whether every reader takes the value for a placeholder: `<token>`, `$TOKEN`, `%TOKEN%`,
+/// `xxxxxx`.
 fn is_placeholder(value: &str) -> bool {
     let is_name = |name: &str, is: fn(char) -> bool| !name.is_empty() && name.chars().all(is);
     let between = |open: char, close: char| {
@@ -279,8 +279,8 @@ fn is_placeholder(value: &str) -> bool {
         || is_name(value, |c| c == 'x' || c == 'X')
 }
 
-/// Whether a URL could end before the end of this password: it begins like a port or a string, a
-/// quote in it is followed by what follows a string, or an `@` has a quote after it.
+/// Returns whether a URL could end inside this password: it begins like a port or a string, a quote
+/// in it precedes what may follow a string, or an `@` precedes a quote.
 fn is_other_url(value: &str) -> bool {
     let host = value.split_once('@').map_or("", |(_, host)| host);
     let closes = |pair: &[u8]| b"\"'".contains(&pair[0]) && b",;:)]}>".contains(&pair[1]);
@@ -290,8 +290,8 @@ fn is_other_url(value: &str) -> bool {
         || value.as_bytes().windows(2).any(closes)
 }
 
-/// Whether the host of a URL of the web could end in this password: a reader that goes by the
-/// specification ends it at the first slash.
+/// Returns whether the host of a web URL could end inside this password. By the specification it
+/// ends at the first slash.
 fn has_host(value: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
     value.split('@').skip(1).any(|host| {
@@ -300,7 +300,7 @@ fn has_host(value: &str) -> bool {
     })
 }
 
-/// The characters of the secret as the form writes them.
+/// Returns the characters of the secret as the form writes them.
 fn written(form: &Form, value: &str) -> Vec<String> {
     let write = |c: char| match form.writing {
         AsIs => c.to_string(),

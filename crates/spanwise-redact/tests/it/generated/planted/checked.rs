@@ -1,17 +1,17 @@
-//! Secrets of a fixed form, with their check digits.
+//! Secrets in a fixed format, with their check digits.
 
 use super::{ALNUM, Random};
 
 const DIGITS: &str = "0123456789";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/// The user `ada` and a password.
+/// Returns the user `ada` and a password.
 pub(super) fn basic(random: &mut Random) -> String {
     let length = random.within(8..30);
     base64(&format!("ada:{}", random.text(ALNUM, length)))
 }
 
-/// A token of a bot of Telegram.
+/// Returns a Telegram bot token.
 pub(super) fn bot(random: &mut Random) -> String {
     let bot = random.within(100_000_000..9_999_999_999);
     format!("{bot}:AA{}", random.text(ALNUM, 33))
@@ -47,7 +47,7 @@ pub(super) fn card(random: &mut Random) -> String {
     parts.join(separator)
 }
 
-/// A digit of a card number and its place before the check digit, counted from the right.
+/// Returns the summand of a card digit, counted from the right, without the check digit.
 fn luhn((place, digit): (usize, u8)) -> u32 {
     match (place % 2, u32::from(digit - b'0')) {
         (0, digit @ 5..) => digit * 2 - 9,
@@ -116,14 +116,14 @@ pub(super) fn mail(random: &mut Random) -> String {
     format!("{name}{number}@{host}")
 }
 
-/// An address of the internet.
+/// Returns a public IPv4 address.
 pub(super) fn ipv4(random: &mut Random) -> String {
     let first = random.pick(&[8, 23, 52, 81, 104, 185, 203]);
     let mut byte = || random.within(1..255);
     format!("{first}.{}.{}.{}", byte(), byte(), byte())
 }
 
-/// An address of the internet, version 6.
+/// Returns a public IPv6 address.
 pub(super) fn ipv6(random: &mut Random) -> String {
     let start = random.pick(&["2001:db8", "2a01:4f8", "2600:1f18"]);
     let mut group = || random.within(0x10..0x1_0000);

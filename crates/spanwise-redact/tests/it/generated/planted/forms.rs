@@ -1,4 +1,5 @@
-//! Forms of pairs and credentials: the text around a secret and the characters that it can have.
+//! Forms of pairs and credentials: the text around a secret, and the characters that it can
+//! contain.
 
 use super::{ALNUM, HEX, Random, checked};
 
@@ -9,11 +10,11 @@ use Writing::{AsIs, Doubled, Json, Percent, Quoted};
 #[derive(Clone, Copy)]
 pub(super) enum Writing {
     AsIs,
-    /// With the escapes of JSON, this many times over.
+    /// With JSON escapes, nested this many times.
     Json(u8),
     /// Between single quotes, with a backslash before a quote.
     Quoted,
-    /// Between single quotes, with each quote twice.
+    /// Between single quotes, with each quote doubled.
     Doubled,
     Percent,
 }
@@ -21,15 +22,16 @@ pub(super) enum Writing {
 /// The characters of a secret.
 #[derive(Clone, Copy)]
 pub(super) enum Carries {
-    /// All printable characters of ASCII but these; no space at an end.
+    /// All printable ASCII characters except these. No space is at an end.
     AllBut(&'static str),
-    /// Only these, and from `min` to `max` of them.
+    /// Only these, from `min` to `max` of them.
     Only(&'static str, u64, u64),
-    /// What this makes.
+    /// The result of this function.
     Made(fn(&mut Random) -> String),
 }
 
-/// A form of a pair or of a credential: the text before the secret, `{k}` for its key, and after.
+/// A form of a pair or of a credential: the text before the secret, with `{k}` for its key, and
+/// after.
 pub(super) struct Form {
     pub(super) name: &'static str,
     pub(super) before: &'static str,
@@ -54,7 +56,7 @@ const fn form(
     }
 }
 
-/// A value without quotes ends at these; a backslash would be read as an escape.
+/// A bare value ends at these. A backslash would be read as an escape.
 const BARE: Carries = AllBut(" \"'`,;&}\\");
 const ALL: Carries = AllBut("");
 /// Strings without escapes.

@@ -1,4 +1,4 @@
-//! Which keys are secret.
+//! Decides which keys are secret.
 
 use crate::{
     builtin_rules::{KeyMeaning, RULES, Tier, is_address},
@@ -7,23 +7,22 @@ use crate::{
     prefix_filter::PrefixFilter,
 };
 
-/// Rules about keys: the built-in ones, which are about words, and those of the user, which are
-/// about whole names.
+/// The rules about keys. Built-in rules match words of a key, user rules match whole names.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys {
-    /// Which of the built-in rules are on, by their number.
+pub(crate) struct KeyRules {
+    /// Whether each built-in rule is on, by its number.
     on: Vec<bool>,
-    /// Whether one of the tier of personal data is on, and the one about addresses.
+    /// Whether any rule about PII is on, and whether the rule about addresses is.
     pii: bool,
     addresses: bool,
-    /// The rules of the user. Their numbers come after the built-in ones.
+    /// The user rules. Their numbers follow the built-in ones.
     rules: Vec<Pattern>,
-    /// Keys that the user shows.
+    /// Patterns of keys that the user shows.
     shown: Vec<Pattern>,
     index: PatternIndex,
 }
 
-/// The rules of the user as they are looked up; each with its number.
+/// The user rules arranged for lookup, each with its number.
 #[derive(Debug, Clone)]
 struct PatternIndex {
     exact: ExactNames,
@@ -33,31 +32,31 @@ struct PatternIndex {
     paths: Vec<(Vec<Segment>, usize)>,
 }
 
-/// What the rules say of a key.
+/// The decision about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyDecision {
-    /// By this rule.
+    /// This rule hides the value.
     Hide { rule: usize, origin: Origin },
-    /// By this built-in rule, unless the value is an address of a network, see
-    /// [`is_network_address`].
+    /// This built-in rule hides the value, unless
+    /// [`is_network_address`](crate::addresses::is_network_address).
     HideUnlessAddress { rule: usize },
-    /// The value is an id of a fixed form. Its text need not be read.
+    /// The value is an id in a fixed format. Its text need not be scanned.
     Trust,
-    /// No rule hides it. Its text is read.
+    /// No rule hides the value. Its text is scanned.
     Pass,
 }
 
-/// Who made the rule that hides a key.
+/// The origin of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// This crate: values that cannot be the secret, such as booleans, are shown.
+    /// A built-in rule. It shows values that cannot be the secret, such as booleans.
     BuiltIn,
-    /// The user: every value is hidden.
+    /// A user rule. It hides every value.
     User,
 }
 
-impl Keys {
-    /// The built-in rules about secrets.
+impl KeyRules {
+    /// Creates the built-in rules of the tier of secrets.
     pub(crate) fn secrets() -> Self {
         let named = RULES.named();
         let mut keys = Self {
@@ -87,9 +86,9 @@ impl Keys {
         self.addresses = on().any(|((name, _), _)| is_address(name));
     }
 
-    /// The number of the rule, which is new if it was not there.
+    /// Adds a user rule and returns its number. A rule with the same pattern keeps its number.
     ///
-    /// The name of a built-in rule switches that rule on, too.
+    /// A pattern that is the name of a built-in rule also switches that rule on.
     pub(crate) fn hide(&mut self, pattern: Pattern) -> usize {
         self.shown.retain(|shown| *shown != pattern);
         if let Some(rule) = pattern.built_in() {
@@ -103,10 +102,10 @@ impl Keys {
         self.on.len() + self.rules.len() - 1
     }
 
-    /// The rule of that pattern is gone, and no other hides such a key. The name of a built-in rule
-    /// switches it off.
+    /// Removes the user rule with this pattern and shows the keys that it matches. A pattern that
+    /// is the name of a built-in rule switches that rule off.
     pub(crate) fn show(&mut self, pattern: Pattern) {
-        // Numbers stay: a rule without a name matches no key.
+        // Numbers do not change: a rule without a name matches no key.
         for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
             *rule = Pattern::Exact(String::new());
         }
@@ -145,8 +144,7 @@ impl Keys {
         }
     }
 
-    /// Whether the values of a key may have to be looked at to decide, which is seen from its last
-    /// letters. Costs next to nothing.
+    /// Returns whether the decision may depend on the value. Looks at the last letters only.
     #[inline]
     pub(crate) fn may_need_value(&self, key: &str) -> bool {
         self.addresses
@@ -170,12 +168,12 @@ impl Keys {
         shown.any(|pattern| pattern.matches(key, written))
     }
 
-    /// Whether the user shows it.
+    /// Returns whether the user shows this key.
     pub(crate) fn shows(&self, key: &str) -> bool {
         self.is_shown(&NormalizedKey::new(key), key)
     }
 
-    /// How many rules hide, and how many show.
+    /// Returns how many rules hide, and how many patterns show.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let gone = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
         let on = self.on.iter().filter(|on| **on).count();
@@ -187,7 +185,7 @@ impl Keys {
         !self.index.paths.is_empty()
     }
 
-    /// The rules about paths of keys, each with its number.
+    /// Returns the rules about paths, each with its number.
     pub(crate) fn paths(&self) -> &[(Vec<Segment>, usize)] {
         &self.index.paths
     }
@@ -213,8 +211,8 @@ impl PatternIndex {
         }
     }
 
-    /// The rule that hides a key: one about its whole name before one about a path, a part or an
-    /// end of it.
+    /// Returns the user rule that hides a key: a whole name takes precedence over a path, a part or
+    /// an end.
     fn find(&self, key: &NormalizedKey, written: &str) -> Option<usize> {
         let (whole, last) = (key.whole(), key.last());
         let ends = || {
@@ -266,11 +264,11 @@ impl PatternIndex {
     }
 }
 
-/// Whole names with a number each.
+/// Whole names, each with its number.
 #[derive(Debug, Clone)]
 struct ExactNames {
     sorted: Vec<(String, usize)>,
-    /// A bit for each hash of a name: most keys are none of them, and are told so here.
+    /// One bit for each hash of a name. It rules out most keys.
     hashes: [u64; 16],
 }
 

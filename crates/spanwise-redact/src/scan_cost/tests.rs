@@ -12,10 +12,10 @@ pub(super) fn count(count: usize) {
     WORK.set(WORK.get() + count as u64);
 }
 
-/// No text may cost more than this many bytes looked at for each of its bytes.
+/// The maximum number of bytes read for each byte of a text.
 ///
-/// The dearest are short literals with a look back of some hundred bytes each. A loop that is
-/// quadratic costs more at 8 KiB already.
+/// Short literals with a look back of some hundred bytes each cost most. A quadratic loop exceeds
+/// the limit at 8 KiB already.
 const MAX_WORK: u64 = 128;
 
 const MIN_LEN: usize = 4 * 1024;
@@ -29,7 +29,7 @@ fn work(policy: &Policy, before: &str, part: &str, length: usize) -> u64 {
     WORK.get() - start
 }
 
-/// The dearest text so far.
+/// The most expensive text so far.
 #[derive(Default)]
 struct Dearest {
     work: u64,
@@ -81,7 +81,7 @@ fn literals_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
     for (index, token) in TOKENS.iter().enumerate() {
-        // Four separators for each: all of them for the literals of a kind.
+        // Four separators for each literal, so that each kind of literal gets all of them.
         for turn in 0..4 {
             let separator = SEPARATORS[(index + turn * 5) % SEPARATORS.len()];
             dearest.check(&policy, "", &format!("{}{separator}", token.literal));
@@ -139,7 +139,7 @@ fn keys_cost_linear_work() {
     dearest.print();
 }
 
-/// Every form of a pair and of a value, and what stands around them.
+/// All notations of pairs and values, and what encloses them.
 const FORMS: &[&str] = &[
     "password:\n  a{\n",
     "password:\n  ${\n",
@@ -293,7 +293,7 @@ fn forms_and_nestings_cost_linear_work() {
     dearest.print();
 }
 
-/// Values that are shown, or that begin again in each other.
+/// Values that are shown, or that begin inside each other.
 #[test]
 fn values_in_values_cost_linear_work() {
     let policy = policy();
