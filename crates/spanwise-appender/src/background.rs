@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, SinkStats};
+use spanwise_core::{Fault, Flush, SelfReport, ShutdownReport, SinkStats};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -77,16 +77,6 @@ pub struct FlushGuard {
     background: Background,
 }
 
-/// Totals of the lines of a [`Background`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Lines that the writer took.
-    pub delivered: u64,
-    /// Lines that it refused, that were shed, or that it had not taken by the deadline.
-    pub lost: u64,
-}
-
 /// Sets up a [`Background`].
 #[must_use = "no thread is started until `build` is called"]
 pub struct BackgroundBuilder {
@@ -149,14 +139,14 @@ impl Background {
     /// Waits until all lines accepted so far are written, for at most `timeout`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if lines are still held after `timeout`. The writer's error if it
-    /// refuses lines.
+    /// [`io::ErrorKind::TimedOut`] if lines are still held after `timeout`. The writer's error if
+    /// it refuses lines.
     pub fn flush(&self, timeout: Duration) -> io::Result<()> {
         self.queue().flush(deadline_after(timeout))
     }
 
-    /// Flushes like [`flush`](Self::flush), for a panic hook. After one wait for `timeout` in vain,
-    /// further panics do not wait until the writer takes something.
+    /// Flushes like [`flush`](Self::flush), for a panic hook. After one wait for `timeout` without
+    /// success, further panics do not wait until the writer takes something.
     ///
     /// # Errors
     /// The same as [`flush`](Self::flush).
@@ -309,11 +299,11 @@ impl FlushGuard {
         clippy::must_use_candidate,
         reason = "most programs end here and do not need the totals"
     )]
-    pub fn shutdown(self, timeout: Duration) -> Report {
+    pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
         self.end(timeout)
     }
 
-    fn end(&self, timeout: Duration) -> Report {
+    fn end(&self, timeout: Duration) -> ShutdownReport {
         self.background.queue().shutdown(deadline_after(timeout))
     }
 }

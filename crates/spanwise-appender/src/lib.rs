@@ -40,34 +40,35 @@
 //!
 //! * It does not sync. A loss of power may take what the kernel has not written to the disk.
 //! * It does not send files anywhere.
-//! * It does not write to one file from several processes. The second process gets an error, or with
-//!   [`RollingFileBuilder::per_process`] a file of its own.
+//! * It does not write to one file from several processes. The second process gets an error, or
+//!   with [`RollingFileBuilder::per_process`] a file of its own.
 //!
 //! # Behaviour and limits
 //!
 //! * **Order:** the lines of a thread stay in order, and each line stays whole.
-//! * **Memory:** the buffer, 8 MiB by default, plus one line that may exceed it, plus eight bytes per
-//!   line. A line costs no allocation.
+//! * **Memory:** the buffer, 8 MiB by default, plus one line that may exceed it, plus eight bytes
+//!   per line. A line costs no allocation.
 //! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
-//! * **A failing output:** lines are held and tried again, until the buffer is full. If the reader is
-//!   gone for good, its lines are lost at once.
+//! * **A failing output:** lines are held and tried again, until the buffer is full. If the reader
+//!   is gone for good, its lines are lost at once.
 //! * **Shutdown:** the guard writes the held lines, for at most five seconds, and so does
 //!   `std::process::exit`. An unhandled signal, `exec`, `_exit` or a loss of power loses the held
 //!   lines: about a millisecond of them, unless the output is slow.
 //! * **After the shutdown:** the threads that log write. A line waits for a stalled reader for at
 //!   most 100 ms.
-//! * **Accounting:** each line is in exactly one counter of [`SinkStats`](spanwise_core::SinkStats).
-//!   An event at WARN with the target `spanwise` reports lines that are missing from the log, and so
-//!   does stderr.
+//! * **Accounting:** each line is in exactly one counter of
+//!   [`SinkStats`](spanwise_core::SinkStats). An event at WARN with the target `spanwise` reports
+//!   lines that are missing from the log, and so does stderr.
 //!
 //! `docs/operations.md` in the repository has the details, also for logrotate, containers and
-//! signals. Outside of Unix the crate does not know free space, moved files or forks, and is untested.
+//! signals. Outside of Unix the crate does not know free space, moved files or forks, and is
+//! untested.
 //!
 //! # Settings
 //!
 //! [`Rotation`], [`Retention`], [`Compression`] and [`ByteSize`] have text forms with `FromStr` and
-//! `Display`, for configuration files and variables. The facade `spanwise` reads them from `LOG_FILE`
-//! and its siblings.
+//! `Display`, for configuration files and variables. The facade `spanwise` reads them from
+//! `LOG_FILE` and its siblings.
 //!
 //! # Features
 //!
@@ -81,8 +82,8 @@
 //! # Troubleshooting
 //!
 //! * **`cannot log to …`**: the error has the cause, and what to do.
-//! * **Threads that log wait for a slow output**: the guard was dropped early. Bind it in `main`, with
-//!   `let _guard = …`.
+//! * **Threads that log wait for a slow output**: the guard was dropped early. Bind it in `main`,
+//!   with `let _guard = …`.
 //! * **Lines are missing**: search the log for `lines were dropped`, or read [`Background::stats`].
 
 mod background;
@@ -94,9 +95,7 @@ mod rolling;
 mod stdio_sink;
 mod writer_sink;
 
-pub use background::{
-    Background, BackgroundBuilder, BackgroundWriter, FlushGuard, Report, WhenFull,
-};
+pub use background::{Background, BackgroundBuilder, BackgroundWriter, FlushGuard, WhenFull};
 pub use byte_size::ByteSize;
 pub use process_hooks::{BeforeExit, before_exit};
 pub use record_sink::{RecordSink, Records, StopFlag, WriteOutcome};

@@ -36,7 +36,7 @@ use std::{
 use spanwise_core::{
     Clock, Fault, SelfReport,
     internal::{
-        forks::{Inherited, PerProcess},
+        forks::{Inheritance, PerProcess},
         sync::{Mutex, MutexGuard},
     },
 };
@@ -152,10 +152,10 @@ impl Inner {
     fn lock(&self) -> io::Result<MutexGuard<'_, FileWriter>> {
         let writer = self.writer.try_here(|parent| {
             if parent.try_lock().is_some() {
-                return Ok(Inherited::Adopt);
+                return Ok(Inheritance::Adopt);
             }
             let writer = FileWriter::for_child(&self.settings)?;
-            Ok::<_, io::Error>(Inherited::Replace(Mutex::new(writer)))
+            Ok::<_, io::Error>(Inheritance::Replace(Mutex::new(writer)))
         })?;
         Ok(writer.lock())
     }
@@ -215,7 +215,7 @@ impl RollingFile {
     }
 
     /// Writes as many of the records as the file takes, with one call for each run of them. With
-    /// [`Retry::Now`], a file that failed is tried again even if that was a moment ago.
+    /// [`Retry::Now`], a file that failed is tried again even if that was just now.
     pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         match self.0.lock() {
             Ok(mut writer) => writer.write(records, retry),

@@ -172,8 +172,8 @@ impl LineQueue {
         }
     }
 
-    /// Waits until the writer thread can have a record. Returns `None` if there is no such thread and
-    /// the record was accepted here, or if it was shed.
+    /// Waits until the writer thread can have a record. Returns `None` if the record was shed, or
+    /// if there is no such thread and the record was accepted here.
     #[cold]
     fn wait_for_admission<'a>(
         &'a self,

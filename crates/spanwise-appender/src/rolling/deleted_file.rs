@@ -165,7 +165,7 @@ mod tests {
             max_held <= MAX_PIECE_LEN + READ_LEN as usize,
             "{max_held} bytes are held"
         );
-        // Once in vain, and once more in a piece with an end of a line.
+        // Once without success, and once more in a piece with an end of a line.
         assert!(tail.work <= 2 * LENGTH, "{} bytes were searched", tail.work);
         assert_eq!(pieces.iter().sum::<usize>(), 5);
     }

@@ -64,7 +64,7 @@ impl PathLock {
             Some(RolledId { date, number }) => (date.to_string(), number),
             None => ("-".to_owned(), 0),
         };
-        // Of constant length, so that it replaces an earlier line.
+        // The length is constant, so that it replaces an earlier line.
         let line = format!("{pid:>10} {date:>10} {number:>20}\n");
         let _ = fs::write_at(&self.file, line.as_bytes(), 0);
     }

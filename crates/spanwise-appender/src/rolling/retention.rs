@@ -20,7 +20,7 @@ use crate::ByteSize;
 ///
 /// Its text form is a list of limits, separated by commas: a number of files (`14 files`), an age
 /// (`30d`; the units are s, m, h, d and w), the bytes of all of them (`10GiB`), and the bytes that
-/// stay free on the disk (`free=5GiB`). The word `all` stands alone.
+/// stay free on the disk (`free=5GiB`). The word `all` is the only one in its text.
 ///
 /// Only regular files are deleted, and only if their name is exactly one that a roll of this file
 /// gives. Limits are checked when the file is opened, when it rolls, and when the disk is full.
@@ -235,7 +235,7 @@ fn unknown(word: &str) -> ParseError {
     let key = word.split('=').next().unwrap_or(word);
     let meant = match closest(key, ["all", "free"]) {
         Some("free") => "did you mean `free=5GiB`? ",
-        Some("all") => "`all` stands alone; ",
+        Some("all") => "write `all` alone; ",
         _ => "",
     };
     let hint = format!(
@@ -308,7 +308,7 @@ mod tests {
             ("0d", "keeps no file"),
             ("0B", "keeps no file"),
             ("14,15", "two limits of one kind"),
-            ("14,all", "`all` stands alone"),
+            ("14,all", "write `all` alone"),
             ("fre=1GiB", "did you mean `free=5GiB`?"),
             ("free=1", "has no unit"),
             ("30M", "did you mean `30MiB`?"),

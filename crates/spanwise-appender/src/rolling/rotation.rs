@@ -14,7 +14,7 @@ use crate::ByteSize;
 ///
 /// Its text form is a list of words, separated by commas, in any order: a size; one of `minutely`,
 /// `hourly`, `daily` and `weekly` (from Monday); `start`; `local`, to take intervals and dates from
-/// the local time zone instead of UTC. The word `never` stands alone, or with `local`.
+/// the local time zone instead of UTC. The word `never` excludes all others but `local`.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Interval, Rotation};

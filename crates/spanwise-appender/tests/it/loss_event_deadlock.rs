@@ -49,7 +49,7 @@ fn loss_event_waiting_for_a_lock_blocks_no_caller() {
 
             let logs = || (0..100).for_each(|_| tracing::info!("{}", "x".repeat(5000)));
             let threads = [thread::spawn(logs), thread::spawn(logs)];
-            // A thread that waited in vain would need this long.
+            // A thread that waited without success would need this long.
             wait_until("all is logged", || {
                 threads.iter().all(|thread| thread.is_finished())
             });

@@ -52,8 +52,8 @@ impl LineQueue {
         }
     }
 
-    /// How long a line may wait for the output. After one wait in vain, others do not wait until
-    /// the output takes something.
+    /// How long a line may wait for the output. After one wait without success, others do not wait
+    /// until the output takes something.
     fn max_direct_wait(&self, state: &State) -> Duration {
         if is_writing_thread() || state.is_stalled() {
             Duration::ZERO

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, internal::sync::MutexGuard};
+use spanwise_core::{Fault, ShutdownReport, internal::sync::MutexGuard};
 
 use super::{
     LineQueue, ProcessQueue, State, deadline_after,
     sink_call::is_writing_thread,
     state::{Phase, Worker},
 };
-use crate::{background::Report, process_hooks::ProcessHooks, record_sink::Retry};
+use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 
 /// How long before its deadline a shutdown stops the sink, so that the sink can return. Less if
 /// there is little time.
@@ -60,8 +60,8 @@ impl LineQueue {
     }
 
     /// Flushes before a panic continues. In a program that survives its panics, each of them would
-    /// wait for an output that is stalled. So after one wait in vain, others do not wait until the
-    /// output takes something.
+    /// wait for an output that is stalled. So after one wait without success, others do not wait
+    /// until the output takes something.
     pub(crate) fn flush_in_panic(&self, timeout: Duration) -> io::Result<()> {
         let state = self.state.lock();
         let settled = state.counts.settled;
@@ -99,16 +99,12 @@ impl LineQueue {
 
     /// Writes the held records, and ends the writer thread. Records that are left at the deadline
     /// are lost, which is reported.
-    pub(crate) fn shutdown(&self, deadline: Instant) -> Report {
+    pub(crate) fn shutdown(&self, deadline: Instant) -> ShutdownReport {
         if !is_writing_thread() {
             self.end_by(deadline);
             self.report_losses();
         }
-        let stats = self.counters.stats();
-        Report {
-            delivered: stats.delivered,
-            lost: stats.lost(),
-        }
+        ShutdownReport::from_stats(&[self.counters.stats()])
     }
 
     fn end_by(&self, deadline: Instant) {

@@ -39,7 +39,7 @@ pub(crate) struct Attempt {
     /// Records that are still in the chunk.
     pub(crate) left: usize,
     pub(crate) error: Option<SinkError>,
-    /// The reader did not take all records in time. This is no error.
+    /// The reader did not take all records in time. This is not an error.
     pub(crate) timed_out: bool,
 }
 
@@ -110,8 +110,8 @@ impl LineQueue {
         CURRENT_SINK.get() == ptr::from_ref(self) as usize
     }
 
-    /// Has the sink write the records of a chunk, and removes those that now have a fate. The caller
-    /// has the turn.
+    /// Has the sink write the records of a chunk, and removes those that now have a fate. The
+    /// caller has the turn.
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
         // After a panic the records may be written, or not: a second write could repeat them.

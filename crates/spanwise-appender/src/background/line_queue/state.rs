@@ -51,7 +51,8 @@ pub(super) struct Health {
     /// Since the output refused records, until it takes some.
     pub(super) failing: Option<Failing>,
     pub(super) last_error: Option<io::ErrorKind>,
-    /// `Counts::settled` at the end of a wait for room in vain. While it is the same, nobody waits.
+    /// `Counts::settled` at the end of a wait for room without success. While it is the same,
+    /// nobody waits.
     pub(super) last_failed_wait: Option<u64>,
     /// The same for a flush during a panic.
     pub(super) last_failed_panic_flush: Option<u64>,
@@ -221,8 +222,8 @@ impl State {
         }
     }
 
-    /// Whether there will be no room soon: the output fails, or somebody waited in vain and it has
-    /// taken nothing since.
+    /// Whether there will be no room soon: the output fails, or a caller waited without success and
+    /// it has taken nothing since.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
         self.health.failing.is_some() || self.health.last_failed_wait == Some(self.counts.settled)

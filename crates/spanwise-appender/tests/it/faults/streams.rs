@@ -251,7 +251,7 @@ fn stalled_reader_does_not_delay_the_shutdown() {
     ended.assert_it_says_so(&verdict);
 }
 
-/// Opens both ends of a terminal: the user's, and the program's.
+/// Opens both ends of a terminal: one for the user, and one for the victim.
 #[expect(unsafe_code, reason = "nothing safe opens one")]
 fn terminal() -> (OwnedFd, OwnedFd) {
     let (mut person, mut program) = (-1, -1);

@@ -147,12 +147,12 @@ fn similar_names_are_never_touched() {
 }
 
 /// More names than a thread that logs reads.
-const MANY: usize = 6_000;
+const FILE_COUNT: usize = 6_000;
 
 #[test]
 fn many_old_files_are_numbered_on_and_deleted() {
     let dir = dir_in_memory();
-    for n in 1..=MANY {
+    for n in 1..=FILE_COUNT {
         let name = match n % 2 {
             1 => format!("foreign-{n}"),
             _ => format!("app.2026-11-20.{n}.log"),
@@ -170,7 +170,9 @@ fn many_old_files_are_numbered_on_and_deleted() {
         .unwrap();
     // Until the numbers are known, the file stays in use.
     let mut lines = 0;
-    let next = dir.path().join(format!("app.2026-11-20.{}.log", MANY + 1));
+    let next = dir
+        .path()
+        .join(format!("app.2026-11-20.{}.log", FILE_COUNT + 1));
     wait_until("it rolls", || {
         log(&file, "a");
         lines += 1;
@@ -180,7 +182,7 @@ fn many_old_files_are_numbered_on_and_deleted() {
     assert_eq!(rolled, lines * "a\n".len());
     let left = || fs::read_dir(dir.path()).unwrap().count();
     // Ten rolled files, the active one and its lock.
-    wait_until("ten are left", || left() == MANY / 2 + 10 + 2);
+    wait_until("ten are left", || left() == FILE_COUNT / 2 + 10 + 2);
     assert_eq!(report.stats().faults, []);
 }
 
