@@ -11,13 +11,6 @@ use std::{
 use spanwise_core::internal::{forks, forks::generation, panic_safe, sync::Mutex};
 
 /// Actions of an output when the process forks or ends.
-#[cfg_attr(
-    not(unix),
-    allow(
-        dead_code,
-        reason = "elsewhere no process forks, and only the guard shuts outputs down"
-    )
-)]
 pub(crate) trait ProcessHooks: Send + Sync {
     /// Brings work in progress to a point from which a child can continue, by `deadline`.
     fn before_fork(&self, _deadline: Instant) {}
@@ -105,45 +98,46 @@ fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
     }
 }
 
+fn install() {
+    forks::on_fork(before_fork, after_fork);
+    #[cfg(unix)]
+    install_exit_hook();
+}
+
+fn before_fork() {
+    let deadline = Instant::now() + FORK_TIMEOUT;
+    for_each_hook(|hooks| hooks.before_fork(deadline));
+}
+
+fn after_fork() {
+    for_each_hook(|hooks| hooks.after_fork());
+}
+
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "elsewhere only the guard shuts outputs down")
+)]
+fn before_end() {
+    let now = Instant::now();
+    run_exit_callbacks(now + CALLBACK_TIMEOUT);
+    let deadline = now + SHUTDOWN_TIMEOUT;
+    for_each_hook(|hooks| hooks.begin_shutdown());
+    for_each_hook(|hooks| hooks.shutdown(deadline));
+}
+
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "nothing safe wraps this function of libc")]
-fn install() {
-    fn before_fork() {
-        let deadline = Instant::now() + FORK_TIMEOUT;
-        for_each_hook(|hooks| hooks.before_fork(deadline));
-    }
-
-    fn after_fork() {
-        for_each_hook(|hooks| hooks.after_fork());
-    }
-
+fn install_exit_hook() {
     extern "C" fn at_exit() {
-        let now = Instant::now();
-        run_exit_callbacks(now + CALLBACK_TIMEOUT);
-        let deadline = now + SHUTDOWN_TIMEOUT;
-        for_each_hook(|hooks| hooks.begin_shutdown());
-        for_each_hook(|hooks| hooks.shutdown(deadline));
+        before_end();
     }
 
-    forks::on_fork(before_fork, after_fork);
     // SAFETY: The function lives as long as the program, as this code is never unloaded: a Rust
     // library that is loaded at run time and has thread-locals, as std does, cannot be unloaded. It
     // does not unwind, since it catches panics. It uses statics and heap memory only, and nothing
-    // that `exit` has torn down before. An error means that there is no memory for the
-    // registration; then the hooks do not run.
+    // that `exit` has torn down before. An error means that there is no memory for the registration;
+    // then the hooks do not run.
     unsafe {
         libc::atexit(at_exit);
     }
-}
-
-/// Elsewhere no process forks, and only the guard shuts outputs down.
-#[cfg(not(unix))]
-fn install() {
-    let _ = (
-        FORK_TIMEOUT,
-        SHUTDOWN_TIMEOUT,
-        CALLBACK_TIMEOUT,
-        for_each_hook as fn(fn(&dyn ProcessHooks)),
-        run_exit_callbacks as fn(Instant),
-    );
 }
