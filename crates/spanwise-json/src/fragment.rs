@@ -202,7 +202,7 @@ impl Fragment {
                 Cow::Owned(own)
             }
             Layout::Nested => {
-                // Of `{"a":1,"b":2,"name":"s"}` it is `{"a":1,"b":2`, or nothing.
+                // For `{"a":1,"b":2,"name":"s"}` this is `{"a":1,"b":2`; it may be empty.
                 let object = self.object();
                 let end = object.len() - NAME_KEY.len() - self.span_plan.name.len() - 1;
                 Cow::Borrowed(&object[..end - 1])
@@ -389,8 +389,8 @@ impl Fragment {
         }
     }
 
-    /// Builds the members if some are long, if a key of the parent is one of ours too, or if not
-    /// all of the parent's fit.
+    /// Builds the members if some are long, if the parent has one of our keys, or if not all of the
+    /// parent's members fit.
     #[cold]
     fn build_shared(
         &mut self,

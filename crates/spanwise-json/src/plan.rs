@@ -60,7 +60,7 @@ pub(crate) struct Key {
     pub(crate) max_len: usize,
 }
 
-/// The treatment of a field. One bit each, so that one test tells whether a field is written.
+/// The treatment of a field. One bit each, so that one test decides whether a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Role {

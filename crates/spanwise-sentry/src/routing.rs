@@ -2,7 +2,7 @@
 
 use spanwise_core::{
     TargetLevels,
-    internal::{CallsitePlans, log_record, log_record::LogRecord},
+    internal::{CallsitePlans, DispatchedSummary, log_record, log_record::LogRecord},
 };
 use tracing_core::{LevelFilter, Metadata};
 
@@ -27,6 +27,12 @@ enum CallsiteRouting {
 }
 
 impl Routing {
+    const NONE: Self = Self {
+        event: false,
+        breadcrumb: false,
+        log: false,
+    };
+
     fn for_target(callsite: &Metadata<'_>, target: &str, options: &Options) -> Self {
         let level = *callsite.level();
         let is_enabled = |levels: &TargetLevels, default: LevelFilter| {
@@ -51,6 +57,9 @@ impl Routings {
         *self.0.get(callsite, |callsite| {
             if log_record::is_log_record(callsite) {
                 CallsiteRouting::ByRecord
+            } else if callsite.target() == DispatchedSummary::TARGET {
+                // Sentry is not sampled: it has the events that a summary counts.
+                CallsiteRouting::Known(Routing::NONE)
             } else {
                 let target = callsite.target();
                 CallsiteRouting::Known(Routing::for_target(callsite, target, options))

@@ -12,8 +12,9 @@ use spanwise_appender::{
 };
 use spanwise_core::{Levels, Redact, SettingValue, TargetLevels};
 use spanwise_json::Format;
+use spanwise_recorder::Recorder;
 use spanwise_redact::{Policy, RuleError};
-use spanwise_sample::{Recorder, Sampler};
+use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry,

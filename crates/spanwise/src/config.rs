@@ -1,7 +1,8 @@
 //! Every choice, made before anything is opened.
 
 use spanwise_core::CONTEXT_KEYS;
-use spanwise_sample::{Recorder, Sampler};
+use spanwise_recorder::Recorder;
+use spanwise_sample::Sampler;
 
 #[cfg(feature = "http")]
 use crate::http_options::HttpOptions;

@@ -252,6 +252,7 @@ mod parse;
 mod preset;
 mod program_name;
 mod redaction;
+mod rule_fields;
 mod run;
 mod service;
 mod settings;
@@ -287,12 +288,14 @@ pub use spanwise_core::{
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
 pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, as_json};
+pub use spanwise_recorder as record;
+pub use spanwise_recorder::{CancellationGuard, Recorder, detect_cancellation, dump_current_unit};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
 pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError, serialize_redacted};
 pub use spanwise_sample as sample;
-pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
+pub use spanwise_sample::Sampler;
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
 pub use stack::{LineWriter, Stack, StackLine};

@@ -12,7 +12,8 @@ use spanwise_core::{
     words,
 };
 use spanwise_json::Format;
-use spanwise_sample::{Recorder, Sampler};
+use spanwise_recorder::Recorder;
+use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{Preset, TimeZone, named::Named};
@@ -120,7 +121,7 @@ pub(crate) fn recorder(setting: &Setting, text: &str) -> Result<Option<Recorder>
     if text.parse::<ByteSize>().is_ok() {
         let hint = format!(
             "set how much is buffered in code, with \
-             `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts {accepts}"
+             `Recorder::builder().max_unit_bytes(…).max_process_bytes(…)`; accepts {accepts}"
         );
         return Err(ParseError::word(text, "is a size", hint));
     }

@@ -10,8 +10,9 @@ use spanwise_core::{Levels, ParseError, Sensitivity, Setting, TargetLevels};
 #[cfg(feature = "http")]
 use spanwise_http::{ClientAddress, Trust};
 use spanwise_json::Format;
+use spanwise_recorder::Recorder;
 use spanwise_redact::PolicyOverrides;
-use spanwise_sample::{Recorder, Sampler};
+use spanwise_sample::Sampler;
 #[cfg(feature = "sentry")]
 use spanwise_sentry::Dsn;
 use tracing::level_filters::LevelFilter;

@@ -11,7 +11,8 @@ use spanwise_core::{
     TargetLevels,
 };
 use spanwise_json::JsonLayer;
-use spanwise_sample::{Recorder, RecorderLine, RecorderWriter, SampleExt as _, Sampler};
+use spanwise_recorder::{Recorder, RecorderLine, RecorderWriter};
+use spanwise_sample::{SampleExt as _, Sampler};
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,

@@ -19,8 +19,8 @@ use crate::{
     config::Config,
     global_subscriber,
     outputs::Outputs,
-    panic_hook,
-    settings::LOG_RECORDER,
+    panic_hook, rule_fields,
+    settings::{LOG_RECORDER, LOG_SAMPLE},
     sinks::{self, StackContext, StartedSink},
     telemetry::Running,
 };
@@ -131,7 +131,7 @@ fn install(
 /// configuration.
 fn report_start(config: &Config, report: &SelfReport) {
     if let Some(recorder) = &config.recorder
-        && !recorder.keeps_more_than(&config.levels.events)
+        && !recorder.captures_beyond(&config.levels.events)
     {
         let (variable, levels) = (config.name_of(&LOG_RECORDER.def), &config.levels.events);
         let why = format_args!(
@@ -139,6 +139,10 @@ fn report_start(config: &Config, report: &SelfReport) {
              buffer more, such as {variable}=debug, or leave it out"
         );
         report.fault(Fault::Setup, &why);
+    }
+    if let Some(sampler) = &config.sampler {
+        let variable = config.name_of(&LOG_SAMPLE.def);
+        rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
     }
     for warning in config.explanation.warnings() {
         report.fault_unthrottled(Fault::Setup, warning);

@@ -11,7 +11,8 @@ use std::{
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
 use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats};
 
-use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
+use spanwise_recorder::{Recorder, RecorderStats};
+use spanwise_sample::{Sampler, SamplerStats};
 
 #[cfg(feature = "http")]
 use crate::http_options::HttpOptions;
@@ -255,7 +256,7 @@ impl Handle {
         let flushed = self.flush_lines(end);
         let sinks = self.sinks.iter();
         sinks.fold(flushed, |flushed, sink| {
-            flushed & self.settle(&sink.flush(end))
+            flushed & self.settle(&sink.flush_by(end))
         })
     }
 
@@ -314,7 +315,7 @@ impl Handle {
         };
         let (done, told) = mpsc::channel();
         let tell = move || {
-            sampler.flush();
+            sampler.emit_summaries();
             let _ = done.send(());
         };
         let is_told = thread::Builder::new()

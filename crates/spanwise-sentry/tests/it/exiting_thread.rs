@@ -35,7 +35,7 @@ impl Drop for Kept {
         error!("at the end again");
         self.sentry.bind();
         let _ = self.sentry.stats();
-        let _ = spanwise_core::Flush::flush(&self.sentry, std::time::Instant::now());
+        let _ = spanwise_core::Flush::flush_by(&self.sentry, std::time::Instant::now());
         // Closing it makes a transaction.
         self.span = Span::none();
         if let Some(guard) = self.guard.take() {

@@ -38,7 +38,7 @@ fn buffered_lines_come_before_the_error() {
         messages(&output),
         [
             "done",
-            "what was kept of a unit of work follows",
+            "flight recorder: buffered events of this request follow",
             "first",
             "card [REDACTED]",
             "failed",

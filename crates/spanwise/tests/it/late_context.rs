@@ -95,7 +95,7 @@ async fn json_and_recorder_header_have_late_context() {
         ("told the warehouse", ada(), order(), None),
         ("a field of an event", ada(), order(), acme()),
         (
-            "what was kept of a unit of work follows",
+            "flight recorder: buffered events of this request follow",
             ada(),
             order(),
             acme(),

@@ -386,7 +386,9 @@ fn redaction_is_on_in_every_preset() {
     );
     let wrong = Builder::new(Preset::Prod).redact_with(|policy| policy.hide("a b*c"));
     match wrong.init() {
-        Err(InitError::Settings(problems)) => assert!(problems[0].contains("`a b*c` is not a valid key")),
+        Err(InitError::Settings(problems)) => {
+            assert!(problems[0].contains("`a b*c` is not a valid key"))
+        }
         other => panic!("{other:?}"),
     }
     let off = Builder::new(Preset::Prod)
@@ -511,7 +513,7 @@ fn wrong_sampling_and_recorder_stop_the_start() {
     let all = problems([("LOG_RECORDER", "debug,slow=1,tail=1%,tail=0.1,shop=inof")]).join("\n");
     for part in [
         "`slow=1`: `1` is not a time",
-        "`tail=1%`: `1%` is not a share",
+        "`tail=1%`: `1%` is not a ratio",
         "`tail=0.1`: `tail` is there twice",
         "`shop=inof`",
         "; accepts off, or a level",
@@ -566,7 +568,7 @@ fn http_settings_are_explained() {
             ("LOG_HTTP_CLIENT_ADDRESS", "half"),
         ]),
         [
-            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
+            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is not a network: its prefix is not a number from 0 to 32; write one such as `10.0.0.0/8`",
             "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts full, network, none",
         ]
     );

@@ -320,7 +320,10 @@ fn recorder_buffers_below_event_levels() {
     };
     let lines: Vec<_> = lines.iter().map(line).collect();
     let expected = [
-        ("what was kept of a unit of work follows", "r-1"),
+        (
+            "flight recorder: buffered events of this request follow",
+            "r-1",
+        ),
         ("a step", "r-1"),
         ("another step", "r-1"),
         ("failed", "r-1"),

@@ -293,7 +293,8 @@ fn wrong_tag_of_a_change_names_its_setter() {
     let builder = Builder::new(Preset::Prod).sentry_dsn("http://key@localhost:9/42");
     let problems = problems(builder.sentry(|sentry| sentry.static_tag("release", "1")));
     assert_eq!(problems.len(), 1, "{problems:?}");
-    let expected = "sentry::SentryBuilder::static_tag: `release` is not a tag that Sentry accepts: ";
+    let expected =
+        "sentry::SentryBuilder::static_tag: `release` is not a tag that Sentry accepts: ";
     assert!(problems[0].starts_with(expected), "{problems:?}");
 }
 

@@ -182,7 +182,7 @@ fn recording(recorder: &str) -> Builder {
     Builder::new(Preset::Prod).recorder(recorder)
 }
 
-const HEADER: &str = "what was kept of a unit of work follows";
+const HEADER: &str = "flight recorder: buffered events of this request follow";
 
 #[tokio::test]
 async fn event_of_the_request_does_not_wait_for_a_task() {

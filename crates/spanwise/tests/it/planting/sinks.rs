@@ -46,10 +46,10 @@ pub const SINKS: &[(&str, Sink)] = &[
     }),
     ("json behind a flight recorder", |lines, policy| {
         let recorder = Recorder::builder().capture(LevelFilter::TRACE);
-        let recorder = recorder.unit_bytes(1 << 28).unit_records(1 << 20);
+        let recorder = recorder.max_unit_bytes(1 << 28).max_unit_records(1 << 20);
         let recorder = recorder
-            .process_bytes(1 << 29)
-            .record_bytes(1 << 20)
+            .max_process_bytes(1 << 29)
+            .max_record_bytes(1 << 20)
             .build();
         let json = |writer| JsonLayer::new().redact(policy).with_writer(writer);
         recorder.sink(lines, LevelFilter::ERROR, json).boxed()
