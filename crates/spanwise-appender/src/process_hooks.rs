@@ -135,8 +135,8 @@ fn install_exit_hook() {
     // SAFETY: The function lives as long as the program, as this code is never unloaded: a Rust
     // library that is loaded at run time and has thread-locals, as std does, cannot be unloaded. It
     // does not unwind, since it catches panics. It uses statics and heap memory only, and nothing
-    // that `exit` has torn down before. An error means that there is no memory for the registration;
-    // then the hooks do not run.
+    // that `exit` has torn down before. An error means that there is no memory for the
+    // registration; then the hooks do not run.
     unsafe {
         libc::atexit(at_exit);
     }
