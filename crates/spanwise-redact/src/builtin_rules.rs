@@ -226,8 +226,8 @@ impl Rules {
 
     /// Returns the rule with that normalized name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        let is_it = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
-        self.named.iter().position(|(known, _)| is_it(known))
+        let is_match = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
+        self.named.iter().position(|(known, _)| is_match(known))
     }
 
     /// Returns `false` if no rule can match `key`. Rules about PII count if `pii` is set.
