@@ -15,12 +15,12 @@
 
 use std::{error::Error, fs, time::Duration};
 
-use spanwise::{Builder, Compression, Output};
+use spanwise::{Builder, Compression, Output, Preset};
 use tracing::{error, info, info_span};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::temp_dir().join(format!("spanwise-files-{}", std::process::id()));
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .service("shop", env!("CARGO_PKG_VERSION"))
         .output(Output::None) // only to keep this example's own output readable
         .file(directory.join("shop.log"))

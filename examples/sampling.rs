@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = Builder::from_env()?.default_preset(Preset::Prod);
     if builder.explain().to_string().contains("LOG_SAMPLE = none") {
         // Per callsite in `cache` the first three, then every hundredth; 10 % of requests at INFO.
-        builder = builder.sample("cache=first:3/100,info=0.1");
+        builder = builder.sampler("cache=first:3/100,info=0.1");
     }
     let telemetry = builder.init()?;
 

@@ -24,7 +24,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, routing::get};
-use spanwise::Builder;
+use spanwise::{Builder, Preset};
 use tokio::{net::TcpListener, runtime::Runtime, task::spawn_blocking};
 use tower::ServiceBuilder;
 use tower_http::{
@@ -218,7 +218,7 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
         Contender::Spanwise | Contender::Sentry => {
             // Connections stay in its backlog.
             let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
-            let mut builder = Builder::prod();
+            let mut builder = Builder::new(Preset::Prod);
             if contender == Contender::Sentry {
                 builder = builder.sentry_dsn(format!("http://key@{}/1", silent.local_addr()?));
             }

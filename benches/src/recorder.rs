@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, error::Error, io, io::Write as _, process::Comm
 
 use spanwise_core::{LevelLayer, Levels};
 use spanwise_json::JsonLayer;
-use spanwise_sample::Recorder;
+use spanwise_recorder::Recorder;
 use tracing::{
     Dispatch, debug, dispatcher, error, info, info_span, level_filters::LevelFilter, trace,
 };

@@ -19,7 +19,7 @@ use std::{
 
 use spanwise_core::ContextLayer;
 use spanwise_json::JsonLayer;
-use spanwise_sample::{Limit, SampleExt, Sampler, When, first, rate, ratio};
+use spanwise_sample::{EventMatcher, First, Limit, Rate, SampleExt, Sampler};
 use tracing::{Dispatch, dispatcher};
 use tracing_subscriber::{Layer, Registry, layer::Layered, prelude::*};
 
@@ -78,14 +78,15 @@ impl Contender {
         let limit: Result<Limit, _> = match self {
             Self::Nothing => return None,
             Self::Exempt => return Some("debug=0.5,sqlx=5/s".parse().map_err(Into::into)),
-            Self::RatioKept => ratio(1.0 - few),
-            Self::RatioLeftOut => ratio(few),
-            Self::RateKept => Ok(rate(u32::MAX).into()),
-            Self::RateHeldBack => Ok(rate(0).into()),
-            Self::FirstKept => Ok(first(u32::MAX).into()),
-            Self::ValueKept => Ok(rate(u32::MAX).per("customer").into()),
+            Self::RatioKept => Limit::ratio(1.0 - few),
+            Self::RatioLeftOut => Limit::ratio(few),
+            Self::RateKept => Ok(Rate::per_second(u32::MAX).into()),
+            Self::RateHeldBack => Ok(Rate::per_second(0).into()),
+            Self::FirstKept => Ok(First::new(u32::MAX).into()),
+            Self::ValueKept => Ok(Rate::per_second(u32::MAX).per_value_of("customer").into()),
         };
-        let sampler = limit.map(|limit| Sampler::builder().rule(When::any(), limit).build());
+        let sampler =
+            limit.map(|limit| Sampler::builder().rule(EventMatcher::any(), limit).build());
         Some(sampler.map_err(Into::into))
     }
 }

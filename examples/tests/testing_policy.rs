@@ -9,9 +9,9 @@ use spanwise_testing::{Capture, CaptureLayer, capture};
 use tracing::info;
 
 static TELEMETRY: LazyLock<spanwise::Telemetry> = LazyLock::new(|| {
-    spanwise::Builder::test()
+    spanwise::Builder::new(spanwise::Preset::Test)
         .redact_with(|policy| policy.hide("employee_no"))
-        .with(CaptureLayer::default())
+        .layer(CaptureLayer::default())
         .init()
         .unwrap()
 });

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, Format, appender::Background};
+use spanwise::{Builder, Format, Preset, appender::Background};
 use tracing::{Dispatch, dispatcher::with_default, error, info, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _};
 use writers::{Disk, Lines, Pipe};
@@ -216,7 +216,7 @@ fn forged_line() -> Outcome {
     assert_eq!(lines.count(), 2);
 
     let lines = Lines::default();
-    let telemetry = Builder::dev()
+    let telemetry = Builder::new(Preset::Dev)
         .format(Format::Compact)
         .with_writer(lines.clone())
         .init()?;

@@ -44,7 +44,7 @@ impl io::Write for Lines {
 fn start() -> (Telemetry, Lines) {
     let lines = Lines::default();
     let output = lines.clone();
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(spanwise::Preset::Prod)
         .levels("info")
         .with_writer(move || output.clone())
         .init()

@@ -151,7 +151,7 @@ impl Background {
 }
 
 impl Flush for Background {
-    fn flush(&self, deadline: Instant) -> io::Result<()> {
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
         self.queue.here().flush(deadline)
     }
 }

@@ -1,282 +1,30 @@
-//! Who a line belongs to: `request_id`, `tenant_id` and the like, inherited down the span tree.
+//! The layer that collects the [`Context`](crate::Context) of each span.
 
 use std::{cell::Cell, fmt, iter, ops::Range, sync::Arc};
 
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::{Dispatch, Subscriber};
 use tracing_core::{
     Field, Interest, Metadata,
     field::Visit,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{
-    Layer, Registry,
-    layer::Context as LayerContext,
-    registry::{LookupSpan, SpanRef},
-};
+use tracing_subscriber::{Layer, layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     KeyVerdict, NoRedaction, REDACTED, Redact,
-    context_set::{self, pins_context, recorded_callsite},
-    internal::{CallsitePlans, FilterInterop, Inherit, KeyVerdicts, LayerId, SpanData, panic_safe},
+    context_callsites::{begins_unit, pins_context, recorded_callsite},
+    internal::{CallsitePlans, FilterInterop, KeyVerdicts, LayerId, SpanData, panic_safe},
     redact,
+    span_context::{CONTEXT_KEYS, Entry, Inherited, MAX_CONTEXT_VALUE_LEN},
 };
 
-/// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
-pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
-
-/// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.
-pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
-
-/// The context of a span: what it and the spans above it said under the declared keys.
+/// Collects the [`Context`](crate::Context) of each span from its fields, at creation and from late
+/// `record` calls.
 ///
-/// The nearest span wins. A value that [`set`] or the HTTP layer decided is replaced by another
-/// such value alone.
-///
-/// Cheap to clone. Empty outside any span, and where no [`ContextLayer`] is installed.
-///
-/// ```
-/// use spanwise_core::{Context, ContextLayer};
-/// use tracing_subscriber::prelude::*;
-///
-/// let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
-/// let _default = stack.set_default();
-///
-/// let request = tracing::info_span!("request", request_id = "r-1", order_id = tracing::field::Empty);
-/// let _entered = request.enter();
-/// let _inner = tracing::info_span!("load").entered();
-/// request.record("order_id", 42);
-///
-/// let context = Context::current();
-/// assert_eq!(context.get("request_id"), Some("r-1"));
-/// assert_eq!(context.iter().collect::<Vec<_>>(), [("request_id", "r-1"), ("order_id", "42")]);
-/// ```
-#[derive(Clone, Default)]
-pub struct Context {
-    entries: Option<Arc<Entries>>,
-}
-
-/// Keys with their values, which stand one after the other in one text. Open spans hold them: they
-/// take no more than they need.
-#[derive(Debug)]
-struct Entries {
-    keys: Box<[Key]>,
-    text: Box<str>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Key {
-    name: &'static str,
-    is_pinned: bool,
-    /// Where its value ends in the text.
-    end: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry<'a> {
-    key: &'static str,
-    value: &'a str,
-    /// No other span of the program replaces it.
-    is_pinned: bool,
-}
-
-impl Context {
-    /// The context of the current span: for a response header, an outgoing call, a metric label.
-    ///
-    /// No user code runs and nothing is formatted. Works under any subscriber built on [`Registry`].
-    #[must_use]
-    pub fn current() -> Self {
-        tracing::dispatcher::get_default(|dispatch| {
-            let registry = dispatch.downcast_ref::<Registry>()?;
-            let current = registry.current_span();
-            Some(Self::from_span(&registry.span(current.id()?)?))
-        })
-        .unwrap_or_default()
-    }
-
-    /// The context of `span`: one look-up, however deep the span.
-    #[must_use]
-    pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
-        SpanData::<Inherited>::find(None, span)
-            .map(|node| node.read(|inherited| inherited.all.clone()))
-            .unwrap_or_default()
-    }
-
-    /// The context an event belongs to: that of its explicit parent, else of the current span.
-    #[must_use]
-    pub fn from_event<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Self
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        ctx.event_span(event)
-            .map(|span| Self::from_span(&span))
-            .unwrap_or_default()
-    }
-
-    /// The value of `key`.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value)
-    }
-
-    /// The value of `key`, if [`set`] or the HTTP layer decided it: no field of a span or an event
-    /// has it instead.
-    #[must_use]
-    pub fn pinned(&self, key: &str) -> Option<&str> {
-        let mut entries = self.entries.iter().flat_map(|entries| entries.iter());
-        let entry = entries.find(|entry| entry.key == key)?;
-        entry.is_pinned.then_some(entry.value)
-    }
-
-    /// Keys with their values: those of the outermost span first, each span's in the order of its fields.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let entries = self.entries.iter().flat_map(|entries| entries.iter());
-        entries.map(|entry| (entry.key, entry.value))
-    }
-
-    /// True where there is no context at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_none()
-    }
-}
-
-impl Entries {
-    fn new<'a>(entries: impl Iterator<Item = Entry<'a>> + Clone) -> Self {
-        let lens = entries.clone().map(|entry| entry.value.len());
-        let (count, len) = lens.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
-        let (mut keys, mut text) = (Vec::with_capacity(count), String::with_capacity(len));
-        for entry in entries {
-            text.push_str(entry.value);
-            keys.push(Key {
-                name: entry.key,
-                is_pinned: entry.is_pinned,
-                end: text.len() as u32,
-            });
-        }
-        Self {
-            keys: keys.into(),
-            text: text.into(),
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
-        let mut start = 0;
-        self.keys.iter().map(move |key| {
-            let value = &self.text[start..key.end as usize];
-            start = key.end as usize;
-            Entry {
-                key: key.name,
-                value,
-                is_pinned: key.is_pinned,
-            }
-        })
-    }
-}
-
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-struct Inherited {
-    /// How many of the entries, from the last, are the span's own.
-    own_len: u32,
-    all: Context,
-}
-
-impl Inherited {
-    /// The inherited entries first, without those that are own ones too.
-    fn new<'a>(own: impl Iterator<Item = Entry<'a>> + Clone, parent: Option<&'a Self>) -> Self {
-        let outer = parent.and_then(|parent| parent.all.entries.as_ref());
-        let Some(outer) = outer else {
-            let count = own.clone().count() as u32;
-            return Self {
-                own_len: count,
-                all: Context {
-                    entries: (count > 0).then(|| Arc::new(Entries::new(own))),
-                },
-            };
-        };
-        // What was decided above stands, unless it is decided again.
-        let own = own.filter(|own| {
-            own.is_pinned
-                || !outer
-                    .iter()
-                    .any(|outer| outer.key == own.key && outer.is_pinned)
-        });
-        let count = own.clone().count() as u32;
-        let entries = if count > 0 {
-            let is_own = |key: &str| own.clone().any(|own| own.key == key);
-            let inherited = outer.iter().filter(|outer| !is_own(outer.key));
-            Arc::new(Entries::new(inherited.chain(own.clone())))
-        } else {
-            Arc::clone(outer)
-        };
-        Self {
-            own_len: count,
-            all: Context {
-                entries: Some(entries),
-            },
-        }
-    }
-
-    fn own(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
-        let own = self.own_len as usize;
-        self.all.entries.iter().flat_map(move |entries| {
-            let inherited = entries.keys.len() - own;
-            entries.iter().skip(inherited)
-        })
-    }
-}
-
-impl Inherit for Inherited {
-    fn rebuild(&self, parent: Option<&Self>) -> Self {
-        Self::new(self.own(), parent)
-    }
-}
-
-/// The entries of a span while its values are formatted: memory that each thread keeps.
-#[derive(Debug, Default)]
-struct Draft {
-    keys: Vec<(&'static str, Range<usize>)>,
-    text: String,
-}
-
-thread_local! {
-    static DRAFT: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
-}
-
-impl Draft {
-    /// The thread's. A span that is opened by a value of another finds it taken.
-    fn take() -> Box<Self> {
-        let kept = DRAFT.try_with(Cell::take).ok().flatten();
-        kept.unwrap_or_default()
-    }
-
-    fn put_back(mut self: Box<Self>) {
-        self.keys.clear();
-        self.text.clear();
-        // A thread that is ending keeps nothing.
-        let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
-    }
-
-    fn iter(&self, is_pinned: bool) -> impl Iterator<Item = Entry<'_>> + Clone {
-        self.keys.iter().map(move |(key, range)| Entry {
-            key,
-            value: &self.text[range.clone()],
-            is_pinned,
-        })
-    }
-}
-
-/// Collects the [`Context`] of each span from its fields, at creation and by late `record`.
-///
-/// It writes nothing and filters nothing. Default keys: [`CONTEXT_KEYS`]; add yours with [`ContextLayer::key`]. Values are kept
-/// as text, at most 1,024 bytes of it. [`set`] adds what becomes known later, in spans that do not
-/// declare it.
+/// It writes nothing and filters nothing. It knows [`CONTEXT_KEYS`] and the keys that
+/// [`key`](Self::key) adds. Values are stored as text and cut at 1,024 bytes.
+/// [`context::set`](crate::context::set) adds values that become known later, even if no span
+/// declares the field.
 #[derive(Debug)]
 pub struct ContextLayer {
     id: LayerId,
@@ -286,7 +34,7 @@ pub struct ContextLayer {
     filter_interop: FilterInterop,
 }
 
-/// What of a callsite is context.
+/// The context fields of a callsite.
 #[derive(Debug)]
 struct Plan {
     keys: Vec<KeyField>,
@@ -294,7 +42,7 @@ struct Plan {
     begins_unit: bool,
 }
 
-/// A field of a span's callsite that is a context key.
+/// A field that is a context key.
 #[derive(Debug)]
 struct KeyField {
     index: usize,
@@ -303,14 +51,14 @@ struct KeyField {
 }
 
 impl ContextLayer {
-    /// Declares one more context key. Declaring a key twice changes nothing.
+    /// Declares a context key. Declaring a key twice has no effect.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.more_keys.push(key.into());
         self
     }
 
-    /// Hides context values as `policy` says. Default: [`NoRedaction`].
+    /// Sets the policy that redacts context values. Defaults to [`NoRedaction`].
     #[must_use]
     pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
         self.redact = policy;
@@ -333,12 +81,12 @@ impl ContextLayer {
             Plan {
                 keys: keys.collect(),
                 is_pinned: pins_context(callsite),
-                begins_unit: context_set::begins_unit(callsite),
+                begins_unit: begins_unit(callsite),
             }
         })
     }
 
-    /// Formats values: nothing of the span may be locked.
+    /// Collects values. It formats them, so the caller must hold no lock of the span.
     fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Box<Draft> {
         let mut collector = Collector {
             keys,
@@ -382,22 +130,22 @@ where
         let parent = span
             .parent()
             .and_then(|parent| SpanData::<Inherited>::find(Some(self.id), &parent));
-        let node = match (own, parent) {
-            // A span that adds nothing shares its parent's node.
+        let data = match (own, parent) {
+            // A span that adds nothing shares the data of its parent.
             (None, Some(parent)) if !plan.begins_unit => parent,
-            // But a unit has room of its own for what becomes known later.
+            // A unit of work has its own, for `context::set`.
             (None, parent) => SpanData::new(parent.as_ref(), |parent| {
                 Inherited::new(iter::empty(), parent)
             }),
             (Some(own), parent) => {
-                let node = SpanData::new(parent.as_ref(), |parent| {
+                let data = SpanData::new(parent.as_ref(), |parent| {
                     Inherited::new(own.iter(plan.is_pinned), parent)
                 });
                 own.put_back();
-                node
+                data
             }
         };
-        node.attach(self.id, &span);
+        data.attach(self.id, &span);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
@@ -409,12 +157,12 @@ where
             return;
         }
         let recorded = self.collect(&plan.keys, |visitor| values.record(visitor));
-        let node = (!recorded.keys.is_empty())
+        let data = (!recorded.keys.is_empty())
             .then(|| ctx.span(id))
             .flatten()
             .and_then(|span| SpanData::<Inherited>::find(Some(self.id), &span));
-        if let Some(node) = node {
-            node.update(|inherited, parent| {
+        if let Some(data) = data {
+            data.update(|inherited, parent| {
                 let recorded = recorded.iter(plan.is_pinned);
                 let is_new = |key: &str| recorded.clone().any(|new| new.key == key);
                 let kept = inherited.own().filter(|own| !is_new(own.key));
@@ -422,6 +170,40 @@ where
             });
         }
         recorded.put_back();
+    }
+}
+
+/// The entries of a span while its values are formatted. Each thread reuses the memory.
+#[derive(Debug, Default)]
+struct Draft {
+    keys: Vec<(&'static str, Range<usize>)>,
+    text: String,
+}
+
+thread_local! {
+    static DRAFT: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
+}
+
+impl Draft {
+    /// Takes the draft of the thread. A span that a value opens while it is formatted gets a new one.
+    fn take() -> Box<Self> {
+        let kept = DRAFT.try_with(Cell::take).ok().flatten();
+        kept.unwrap_or_default()
+    }
+
+    fn put_back(mut self: Box<Self>) {
+        self.keys.clear();
+        self.text.clear();
+        // An ending thread has no place for it.
+        let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
+    }
+
+    fn iter(&self, is_pinned: bool) -> impl Iterator<Item = Entry<'_>> + Clone {
+        self.keys.iter().map(move |(key, range)| Entry {
+            key,
+            value: &self.text[range.clone()],
+            is_pinned,
+        })
     }
 }
 
@@ -436,41 +218,34 @@ impl<'a> Collector<'a> {
         self.keys.iter().find(|key| key.index == field.index())
     }
 
-    fn add(&mut self, key: &KeyField, value: fmt::Arguments<'_>) {
-        self.add_as(key.verdicts.text, key, value);
-    }
-
-    fn add_as(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
+    fn add(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
         let text = &mut self.draft.text;
         let start = text.len();
+        let mut push = |shown: &str| {
+            text.push_str(panic_safe::truncate_at(shown, MAX_CONTEXT_VALUE_LEN));
+        };
         match verdict {
             KeyVerdict::Remove => return,
-            KeyVerdict::Redact => text.push_str(REDACTED),
+            KeyVerdict::Redact => push(REDACTED),
             KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
-                text.push_str(panic_safe::truncate_at(
-                    &redact::redacted_display(self.redact, key.key, value),
-                    MAX_CONTEXT_VALUE_LEN,
-                ));
+                push(&redact::redacted_display(self.redact, key.key, value));
             }
-            KeyVerdict::Replace => {
-                let shown = self.redact.replace_display(key.key, value);
-                text.push_str(panic_safe::truncate_at(&shown, MAX_CONTEXT_VALUE_LEN));
-            }
+            KeyVerdict::Replace => push(&self.redact.replace_display(key.key, value)),
             KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => {
                 panic_safe::format_into(text, value, MAX_CONTEXT_VALUE_LEN);
             }
         }
-        self.added(key, start);
+        self.finish(key, start);
     }
 
     fn add_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if let Some(key) = self.key(field) {
-            self.add_as(key.verdicts.number, key, value);
+            self.add(key.verdicts.number, key, value);
         }
     }
 
-    /// The value of `key` is what stands in the text from `start` on. Of a field given twice the last value stands.
-    fn added(&mut self, key: &KeyField, start: usize) {
+    /// Ends the value of `key`, which begins at `start` of the text. The last value of a field wins.
+    fn finish(&mut self, key: &KeyField, start: usize) {
         let draft = &mut *self.draft;
         draft.keys.retain(|(known, _)| *known != key.key);
         draft.keys.push((key.key, start..draft.text.len()));
@@ -480,7 +255,7 @@ impl<'a> Collector<'a> {
 impl Visit for Collector<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if let Some(key) = self.key(field) {
-            self.add(key, format_args!("{value:?}"));
+            self.add(key.verdicts.text, key, format_args!("{value:?}"));
         }
     }
 
@@ -506,7 +281,7 @@ impl Visit for Collector<'_> {
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         if let Some(key) = self.key(field) {
-            self.add_as(key.verdicts.boolean, key, format_args!("{value}"));
+            self.add(key.verdicts.boolean, key, format_args!("{value}"));
         }
     }
 
@@ -517,12 +292,13 @@ impl Visit for Collector<'_> {
             KeyVerdict::Text | KeyVerdict::Pass => !self.redact.reads_text(),
             KeyVerdict::Remove | KeyVerdict::Redact | KeyVerdict::Replace => false,
         };
+        // Avoids the cost of formatting.
         if is_unchanged && value.len() <= MAX_CONTEXT_VALUE_LEN {
             let start = self.draft.text.len();
             self.draft.text.push_str(value);
-            self.added(key, start);
+            self.finish(key, start);
         } else {
-            self.add(key, format_args!("{value}"));
+            self.add(key.verdicts.text, key, format_args!("{value}"));
         }
     }
 }

@@ -4,11 +4,25 @@
 //! `eyre::Report` and `Box<dyn Error>` do not implement `Error`, so [`err`] views each of them as
 //! one. The view keeps what `&dyn Error` loses: the name of the type, and the backtrace that only
 //! the `Debug` of an `anyhow::Error` shows. `internal::errors` reads both.
+//!
+//! Formatting a backtrace costs milliseconds, and the first one of a process more than 100. So
+//! nothing here formats the `Debug` of an error without need.
 
-use std::{cell::Cell, error::Error, fmt, io, marker::PhantomData, ops::DerefMut, ptr};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    cell::RefCell,
+    error::Error,
+    fmt, io,
+    marker::PhantomData,
+    ops::DerefMut,
+    ptr,
+    sync::{Arc, OnceLock},
+};
 
 use crate::internal::{
-    errors::{ErrorCopy, forget_backtrace},
+    PerSecond, backtrace, error_name,
+    error_query::{ErrorQuery, ErrorReply, answer},
+    errors::ErrorCopy,
     panic_safe,
 };
 
@@ -83,7 +97,7 @@ where
             return (**self).as_error();
         }
         // The remembered backtrace may be of another error at this address.
-        forget_backtrace();
+        let _ = LAST_BACKTRACE.try_with(RefCell::take);
         View::<T, Pointer>::new(self)
     }
 }
@@ -105,10 +119,7 @@ dynamic!(
     dyn Error + Send + Sync
 );
 
-/// The longest `Debug` of an error, in bytes, in which a backtrace is looked for.
-const MAX_DEBUG_LEN: usize = 1024 * 1024;
-
-/// An error that answers [`query_view`].
+/// An error that answers an [`ErrorQuery`].
 #[repr(transparent)]
 struct View<T, Kind> {
     error: T,
@@ -118,44 +129,12 @@ struct View<T, Kind> {
 /// The error in a [`View`].
 trait Viewed<Kind>: fmt::Debug {
     fn inner(&self) -> &(dyn Error + 'static);
-    fn reply(&self) -> ViewReply;
-}
 
-/// What to ask a [`View`] for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum ViewQuery {
-    Type,
-    /// The type, and the `Debug` of the viewed value.
-    Debug,
-}
+    fn type_name(&self) -> Option<&'static str>;
 
-/// The reply of a [`View`].
-#[derive(Debug)]
-pub(crate) struct ViewReply {
-    pub(crate) type_name: Option<&'static str>,
-    pub(crate) is_io: bool,
-    pub(crate) may_have_backtrace: bool,
-    pub(crate) debug: Option<String>,
-}
+    fn is_io(&self) -> bool;
 
-thread_local! {
-    static QUERY: Cell<ViewQuery> = const { Cell::new(ViewQuery::Type) };
-    static REPLY: Cell<Option<ViewReply>> = const { Cell::new(None) };
-}
-
-/// Queries `error`. Returns `None` if it is not a [`View`].
-///
-/// The type behind a `dyn Error` cannot be recovered, so the query goes through `description`, a
-/// method of `Error` that is deprecated and that no other code calls.
-pub(crate) fn query_view(error: &(dyn Error + 'static), query: ViewQuery) -> Option<ViewReply> {
-    QUERY.set(query);
-    // On an ending thread there is no place for a reply.
-    REPLY.try_with(Cell::take).ok()?;
-    #[expect(deprecated, reason = "so no other code calls it")]
-    panic_safe::catch_panic(|| {
-        error.description();
-    });
-    REPLY.try_with(Cell::take).ok()?
+    fn backtrace(&self) -> Option<Arc<str>>;
 }
 
 impl<T, Kind> View<T, Kind> {
@@ -177,21 +156,28 @@ impl<T: Error + 'static> Viewed<Concrete> for T {
         self
     }
 
-    fn reply(&self) -> ViewReply {
-        let name = std::any::type_name::<T>();
-        // A `Box` or an `Arc` is named after the error inside.
-        let pointer = name.strip_prefix("alloc::boxed::Box<");
-        let pointer = pointer.or_else(|| name.strip_prefix("alloc::sync::Arc<"));
-        let name = pointer
-            .and_then(|name| name.strip_suffix('>'))
-            .unwrap_or(name);
-        ViewReply {
-            type_name: (!name.starts_with("dyn ")).then_some(name),
-            is_io: name == std::any::type_name::<io::Error>(),
-            may_have_backtrace: false,
-            debug: None,
-        }
+    fn type_name(&self) -> Option<&'static str> {
+        let name = pointee_name::<T>();
+        (!name.starts_with("dyn ")).then_some(name)
     }
+
+    fn is_io(&self) -> bool {
+        pointee_name::<T>() == std::any::type_name::<io::Error>()
+    }
+
+    fn backtrace(&self) -> Option<Arc<str>> {
+        None
+    }
+}
+
+/// Returns the name of `T`. A `Box` or an `Arc` is named after the error inside.
+fn pointee_name<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let pointer = name.strip_prefix("alloc::boxed::Box<");
+    let pointer = pointer.or_else(|| name.strip_prefix("alloc::sync::Arc<"));
+    pointer
+        .and_then(|name| name.strip_suffix('>'))
+        .unwrap_or(name)
 }
 
 impl<T> Viewed<Pointer> for T
@@ -202,13 +188,33 @@ where
         (**self).as_error()
     }
 
-    fn reply(&self) -> ViewReply {
-        ViewReply {
-            type_name: None,
-            is_io: self.inner().is::<io::Error>(),
-            may_have_backtrace: true,
-            debug: None,
+    fn type_name(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn is_io(&self) -> bool {
+        self.inner().is::<io::Error>()
+    }
+
+    fn backtrace(&self) -> Option<Arc<str>> {
+        if !are_backtraces_captured() {
+            return None;
         }
+        let address = ptr::from_ref(self).cast();
+        let last = LAST_BACKTRACE
+            .try_with(|last| last.borrow().clone())
+            .ok()
+            .flatten();
+        if let Some(last) = last.filter(|last| last.address == address) {
+            return last.backtrace;
+        }
+        let backtrace = format_backtrace(self);
+        let formatted = CachedBacktrace {
+            address,
+            backtrace: backtrace.clone(),
+        };
+        let _ = LAST_BACKTRACE.try_with(|last| last.replace(Some(formatted)));
+        backtrace
     }
 }
 
@@ -218,14 +224,17 @@ impl<T: Viewed<Kind>, Kind> Error for View<T, Kind> {
     }
 
     fn description(&self) -> &str {
-        let mut reply = self.error.reply();
-        if let ViewQuery::Debug = QUERY.get() {
-            let mut text = String::new();
-            panic_safe::format_into(&mut text, format_args!("{:?}", self.error), MAX_DEBUG_LEN);
-            reply.debug = Some(text);
-        }
-        let _ = REPLY.try_with(|slot| slot.set(Some(reply)));
-        "an error"
+        answer(|query| match query {
+            ErrorQuery::TypeName => ErrorReply::TypeName(self.error.type_name()),
+            ErrorQuery::ShortName if self.error.is_io() => {
+                ErrorReply::ShortName(Some(error_name::IO_ERROR.to_owned()))
+            }
+            ErrorQuery::ShortName => ErrorReply::ShortName(match self.error.type_name() {
+                Some(name) => Some(error_name::shorten(name)),
+                None => error_name::from_debug(self.error.inner()),
+            }),
+            ErrorQuery::Backtrace => ErrorReply::Backtrace(self.error.backtrace()),
+        })
     }
 }
 
@@ -240,4 +249,44 @@ impl<T: Viewed<Kind>, Kind> fmt::Debug for View<T, Kind> {
         // The `Debug` of an `anyhow::Error` begins with its message and formats a backtrace.
         fmt::Debug::fmt(self.error.inner(), f)
     }
+}
+
+/// The longest `Debug` of an error, in bytes, in which a backtrace is looked for.
+const MAX_DEBUG_LEN: usize = 1024 * 1024;
+
+/// The longest backtrace, in bytes.
+const MAX_BACKTRACE_LEN: usize = 64 * 1024;
+
+/// The number of error backtraces that are formatted per second.
+const MAX_BACKTRACES_PER_SECOND: u32 = 10;
+
+/// The backtrace of the event's error. Several sinks ask for it, one after the other.
+#[derive(Clone)]
+struct CachedBacktrace {
+    /// The address of the error. [`err`] clears the cache when it views an error.
+    address: *const (),
+    backtrace: Option<Arc<str>>,
+}
+
+thread_local! {
+    static LAST_BACKTRACE: RefCell<Option<CachedBacktrace>> = const { RefCell::new(None) };
+}
+
+#[cold]
+fn format_backtrace(error: &impl fmt::Debug) -> Option<Arc<str>> {
+    static LIMIT: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
+    if !LIMIT.allows() {
+        return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND).into());
+    }
+    let mut text = String::new();
+    panic_safe::format_into(&mut text, format_args!("{error:?}"), MAX_DEBUG_LEN);
+    // anyhow and eyre write it at the end.
+    let (_, backtrace) = text.rsplit_once("\nStack backtrace:\n")?;
+    Some(panic_safe::truncate_at(backtrace, MAX_BACKTRACE_LEN).into())
+}
+
+/// Returns whether `Backtrace::capture` captures anything. std reads `RUST_BACKTRACE` once.
+fn are_backtraces_captured() -> bool {
+    static CAPTURED: OnceLock<bool> = OnceLock::new();
+    *CAPTURED.get_or_init(|| Backtrace::capture().status() == BacktraceStatus::Captured)
 }

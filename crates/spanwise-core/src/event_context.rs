@@ -1,202 +1,714 @@
-//! What a wrapper says of the event that it hands on: a sink that knows how shows it on the line.
+//! Facts about an event that a layer passes to the layers inside it.
+//!
+//! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards, and a sink
+//! takes it before it formats the event. A recorder also decides what becomes of the line that the
+//! sink writes: a [`LineDisposition`], which the sink's writer takes. These are two types because
+//! values are formatted between the two, and a value may log.
+//!
+//! Both are in one thread-local. A byte of flags says what is set, so an event without a context
+//! costs one load. *Invariants:* a nested event never sees the context or the disposition of the
+//! event around it, a writer leaves the disposition of another sink alone, and guards restore the
+//! outer state when a layer panics. The thread-local has no destructor, so it works until the
+//! thread has ended.
 
-use std::cell::Cell;
+use std::{any::Any, cell::Cell, fmt, mem::ManuallyDrop, ptr, sync::Arc};
 
-/// Of one event, by the wrappers that stand before a sink. The default says nothing.
+use tracing_core::Metadata;
+
+use crate::internal::LayerId;
+
+/// What the wrappers around a sink know about one event. The default is an event without wrappers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EventContext {
-    /// The share of events such as this one that are handed on: above 0 and below 1. This one stands for the others too. A wrapper adds
-    /// its own by [`share`](Self::share) or [`share_of_traces`](Self::share_of_traces).
+    /// The ratio of such events that are forwarded, between 0 and 1. This event represents the
+    /// dropped ones too. Wrappers combine their ratios with
+    /// [`multiply_sample_rate`](Self::multiply_sample_rate) and
+    /// [`limit_trace_rate`](Self::limit_trace_rate).
     pub sample_rate: Option<f64>,
-    /// The part of it that follows the id of the trace or of the request.
+    /// The part of `sample_rate` that follows the id of the trace or of the request.
     trace_rate: Option<f64>,
-    /// The line is kept, and written later or never.
+    /// The line is buffered, and written later or never.
     pub buffered: bool,
-    /// It tells of other events that were shown or would have been: it is shown whatever the levels say of it.
-    pub tells: bool,
-    /// All events such as this one are handed on: no wrapper further in leaves it out.
-    pub whole: bool,
+    /// The event reports on other events (a summary or a header), so sink levels do not hide it.
+    pub force_emit: bool,
+    /// No sampler further in may drop the event.
+    pub exempt_from_sampling: bool,
+    /// A sampler further in that drops the event still forwards it, to be buffered. See
+    /// [`forward_sampled_out`](Self::forward_sampled_out).
+    pub keep_if_sampled_out: bool,
 }
+
+/// The ratio of events or traces that are kept, for an event that is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleRate {
+    /// The ratio, between 0 and 1.
+    pub ratio: f64,
+    /// Whether whole traces or requests are kept, by their id. Otherwise events are, one by one.
+    pub by_trace: bool,
+}
+
+/// What becomes of the next line that a sink writes on this thread. The default is to write it.
+///
+/// The recorder sets it, and its writer takes it. The content is opaque to this crate.
+pub enum LineDisposition {
+    /// The line goes to the buffer of a unit.
+    Buffer {
+        /// The recorder's unit.
+        unit: Arc<dyn Any + Send + Sync>,
+        /// The recorder's number for the record.
+        tag: u32,
+    },
+    /// The line is a header, and buffered lines follow it.
+    Header(Box<dyn Any>),
+}
+
+/// A line that goes to the unit of an entered span. Finding the unit by the position of the span
+/// avoids a clone of its `Arc`, which would double the cost of a buffered line.
+#[derive(Debug, Clone, Copy)]
+pub struct EnteredLine {
+    /// The recorder's sink.
+    pub sink: LayerId,
+    /// The position of the span in the recorder's `EnteredSpans`.
+    pub index: u32,
+    /// The recorder's number for the record.
+    pub tag: u32,
+    /// Finds the unit by the sink and the position. Called only if the fast path does not work.
+    pub unit_at: fn(LayerId, u32) -> Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Marks a layer that must see all events: [`Layer::downcast_raw`] answers for this type.
+/// A sampler around such a layer does not sample.
+///
+/// [`Layer::downcast_raw`]: tracing_subscriber::Layer::downcast_raw
+#[derive(Debug)]
+pub struct MustSeeAllEvents;
 
 thread_local! {
     static CURRENT: Current = const {
         Current {
-            said: Cell::new(NOTHING),
+            flags: Cell::new(0),
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
+            entered_line: Cell::new(None),
+            other_line: Cell::new(None),
+            summary: Cell::new(None),
         }
     };
 }
 
 struct Current {
-    /// A bit for each thing that is said, in one number: most events have to know no more than that nothing is.
-    said: Cell<u8>,
-    /// As far as its bit says so.
+    flags: Cell<u16>,
+    /// Valid if its flag is set, as the fields below.
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
+    entered_line: Cell<Option<EnteredLine>>,
+    /// In `ManuallyDrop`, so that the thread-local has no destructor. Guards take it out.
+    other_line: Cell<Option<ManuallyDrop<SinkLine>>>,
+    /// The summary that is being dispatched.
+    summary: Cell<Option<DispatchedSummary>>,
 }
 
-const NOTHING: u8 = 0;
-const SAMPLE_RATE: u8 = 1;
-const TRACE_RATE: u8 = 1 << 1;
-const BUFFERED: u8 = 1 << 2;
-const TELLS: u8 = 1 << 3;
-const WHOLE: u8 = 1 << 4;
+/// The disposition of the next line of one sink.
+struct SinkLine {
+    sink: LayerId,
+    line: LineDisposition,
+    is_sampled_out: bool,
+}
+
+const SAMPLE_RATE: u16 = 1;
+const TRACE_RATE: u16 = 1 << 1;
+const BUFFERED: u16 = 1 << 2;
+const FORCE_EMIT: u16 = 1 << 3;
+const EXEMPT_FROM_SAMPLING: u16 = 1 << 4;
+const KEEP_IF_SAMPLED_OUT: u16 = 1 << 5;
+/// The flags of an [`EventContext`].
+const CONTEXT: u16 = (1 << 6) - 1;
+/// The disposition is in `entered_line`.
+const ENTERED_LINE: u16 = 1 << 6;
+/// The disposition is in `other_line`.
+const OTHER_LINE: u16 = 1 << 7;
+/// A sampler dropped the event of the line.
+const SAMPLED_OUT: u16 = 1 << 8;
+/// The flags of a [`LineDisposition`].
+const LINE: u16 = ENTERED_LINE | OTHER_LINE | SAMPLED_OUT;
+/// A summary is being dispatched.
+const SUMMARY: u16 = 1 << 9;
+
+#[inline(always)] // `LocalKey::with` alone is not inlined: a call costs 1 % of a buffered line.
+fn current<R>(f: impl FnOnce(&Current) -> R) -> R {
+    CURRENT.with(f)
+}
 
 impl EventContext {
-    /// Calls `hand_on`, during which the first sink that asks gets what `change` makes of what was said by wrappers further out.
+    /// Forwards an event with a changed context: `change` gets the context that wrappers further
+    /// out have set. The first sink that calls [`take`](Self::take) gets the result.
     #[inline]
-    pub fn scope<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
+    pub fn scope<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
         if Self::is_set() {
-            return Self::with_more(change, hand_on);
+            return Self::scope_inside(change, forward);
         }
-        let mut said = Self::default();
-        change(&mut said);
-        said.set();
-        let _restored = Silent;
-        hand_on()
+        let mut context = Self::default();
+        change(&mut context);
+        current(|current| current.set(context));
+        let _cleared = ClearContext;
+        forward()
     }
 
-    /// Something is said already.
     #[inline(never)]
-    fn with_more<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
-        let outer = CURRENT.with(|current| current.read(current.said.get()));
+    fn scope_inside<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
+        let outer = current(|current| current.context(current.flags.get()));
         let mut inner = outer;
         change(&mut inner);
-        inner.set();
-        let _restored = Restored(outer);
-        hand_on()
+        current(|current| current.set(inner));
+        let _restored = RestoreContext(outer);
+        forward()
     }
 
-    /// What is said of the event that a sink was just handed. A sink takes it before it looks at the values: an event that is
-    /// logged by one of them is another one.
+    /// Forwards an event of the caller's own with this context. The context and the line
+    /// disposition of the event at hand are hidden, and restored afterwards.
+    pub fn fresh<R>(self, forward: impl FnOnce() -> R) -> R {
+        let _restored = Restore(Saved::take());
+        current(|current| current.set(self));
+        forward()
+    }
+
+    /// Returns the context of the event that a layer was just given, and clears it. Call it before
+    /// formatting values: a value that logs does so in an event of its own.
     #[inline]
     #[must_use]
     pub fn take() -> Self {
-        CURRENT.with(|current| current.read(current.said.replace(NOTHING)))
+        current(|current| {
+            let flags = current.flags.get();
+            if flags & CONTEXT == 0 {
+                return Self::default();
+            }
+            current.flags.set(flags & !CONTEXT);
+            current.context(flags)
+        })
     }
 
-    /// Of events such as this one a `share` is handed on, chosen without regard to any other share.
+    /// Multiplies the sample rate by a ratio that is independent of all other ratios.
     #[inline]
-    pub fn share(&mut self, share: f64) {
-        self.sample_rate = Some(self.sample_rate.unwrap_or(1.0) * share);
+    pub fn multiply_sample_rate(&mut self, ratio: f64) {
+        self.sample_rate = Some(self.sample_rate.unwrap_or(1.0) * ratio);
     }
 
-    /// Of events such as this one those are handed on whose trace, or request, is among a `share` of them. Who is in a share is in every larger
-    /// one too: of two such shares the smaller one counts, not their product.
+    /// Limits the sample rate to a ratio of the traces or requests. Traces that are kept at a small
+    /// ratio are also kept at a larger one, so the smallest ratio counts, not the product.
     #[inline]
-    pub fn share_of_traces(&mut self, share: f64) {
+    pub fn limit_trace_rate(&mut self, ratio: f64) {
         let known = self.trace_rate.unwrap_or(1.0);
-        if share >= known {
+        if ratio >= known {
             return;
         }
-        self.trace_rate = Some(share);
+        self.trace_rate = Some(ratio);
         self.sample_rate = match self.sample_rate {
-            // Nothing but shares of traces was said: no rounding.
-            Some(rate) if rate != known => Some(rate / known * share),
-            _ => Some(share),
+            // If it is the trace rate alone, avoid rounding.
+            Some(rate) if rate != known => Some(rate / known * ratio),
+            _ => Some(ratio),
         };
     }
 
-    /// Whether anything is said of the event at hand; it is not taken by it.
+    /// Forwards an event that a sampler drops, if it is buffered anyway or a recorder further out
+    /// buffers it instead. Returns whether it was forwarded.
+    pub fn forward_sampled_out(self, forward: impl FnOnce()) -> bool {
+        if !self.buffered && !self.keep_if_sampled_out {
+            return false;
+        }
+        let mark = |flags: fn(u16) -> u16| current(|c| c.flags.set(flags(c.flags.get())));
+        mark(|flags| match flags & OTHER_LINE {
+            0 => flags,
+            _ => flags | SAMPLED_OUT,
+        });
+        // If its request fails, the line is written without a rate: it was counted as dropped.
+        let buffered = |context: &mut Self| {
+            *context = Self {
+                buffered: true,
+                ..Self::default()
+            }
+        };
+        Self::scope(buffered, forward);
+        mark(|flags| flags & !SAMPLED_OUT);
+        true
+    }
+
+    /// Returns whether the event at hand has a context. Does not take it.
     #[inline]
     #[must_use]
     pub fn is_set() -> bool {
-        CURRENT.with(|current| current.said.get()) != NOTHING
+        current(|current| current.flags.get()) & CONTEXT != 0
     }
 
-    /// Whether [`tells`](Self::tells) is said of the event at hand, which is not taken by it.
+    /// Returns whether sink levels do not hide the event at hand: with
+    /// [`force_emit`](Self::force_emit), or because it is a dispatched summary.
     #[inline]
-    pub(crate) fn tells() -> bool {
-        CURRENT.with(|current| current.said.get()) & TELLS != 0
+    pub(crate) fn forces_emit(callsite: &Metadata<'_>) -> bool {
+        current(|current| {
+            let flags = current.flags.get();
+            flags & FORCE_EMIT != 0
+                || flags & SUMMARY != 0
+                    && (current.summary.get())
+                        .is_some_and(|summary| ptr::eq(summary.callsite, callsite))
+        })
     }
 
     #[inline]
-    fn set(self) {
-        CURRENT.with(|current| {
-            let mut said = NOTHING;
-            if let Some(rate) = self.sample_rate {
-                current.sample_rate.set(rate);
-                said |= SAMPLE_RATE;
-            }
-            if let Some(rate) = self.trace_rate {
-                current.trace_rate.set(rate);
-                said |= TRACE_RATE;
-            }
-            let flags = [
-                (self.buffered, BUFFERED),
-                (self.tells, TELLS),
-                (self.whole, WHOLE),
-            ];
-            for (flag, bit) in flags {
-                said |= if flag { bit } else { NOTHING };
-            }
-            current.said.set(said);
+    fn flags(self) -> u16 {
+        let bits = [
+            (self.sample_rate.is_some(), SAMPLE_RATE),
+            (self.trace_rate.is_some(), TRACE_RATE),
+            (self.buffered, BUFFERED),
+            (self.force_emit, FORCE_EMIT),
+            (self.exempt_from_sampling, EXEMPT_FROM_SAMPLING),
+            (self.keep_if_sampled_out, KEEP_IF_SAMPLED_OUT),
+        ];
+        bits.iter()
+            .map(|(is_set, bit)| u16::from(*is_set) * bit)
+            .sum()
+    }
+}
+
+impl SampleRate {
+    /// Adds this rate to the context of a kept event.
+    #[inline]
+    pub fn apply(self, context: &mut EventContext) {
+        if self.by_trace {
+            context.limit_trace_rate(self.ratio);
+        } else {
+            context.multiply_sample_rate(self.ratio);
+        }
+    }
+}
+
+impl LineDisposition {
+    /// Forwards an event with a changed context, so that the next line of `sink` has this
+    /// disposition. Dropped if no line is written.
+    #[inline(never)]
+    pub fn scope<R>(
+        self,
+        sink: LayerId,
+        change: impl FnOnce(&mut EventContext),
+        forward: impl FnOnce() -> R,
+    ) -> R {
+        let outer = Saved::take();
+        let mut context = outer.context;
+        let _restored = Restore(outer);
+        change(&mut context);
+        current(|current| {
+            current.set(context);
+            current.put_line(SinkLine::new(sink, self));
         });
+        forward()
+    }
+
+    /// Forwards an event without the disposition of a line that is being written further out. Keeps
+    /// the context of the event.
+    #[inline]
+    pub fn hide<R>(forward: impl FnOnce() -> R) -> R {
+        if current(|current| current.flags.get()) & LINE == 0 {
+            // Code inside that sets one also restores it.
+            return forward();
+        }
+        Self::hide_line(forward)
+    }
+
+    #[cold]
+    fn hide_line<R>(forward: impl FnOnce() -> R) -> R {
+        let _restored = RestoreLine(current(Current::take_line));
+        forward()
+    }
+
+    /// Takes the disposition of the line that `sink` writes, and whether a sampler dropped its
+    /// event. `None`: write it.
+    #[inline]
+    #[must_use]
+    pub fn take(sink: LayerId) -> Option<(Self, bool)> {
+        if current(|current| current.flags.get()) & LINE == 0 {
+            return None;
+        }
+        Self::take_of_sink(sink)
+    }
+
+    #[inline(never)]
+    fn take_of_sink(sink: LayerId) -> Option<(Self, bool)> {
+        current(|current| {
+            let line = current.take_line()?;
+            if line.sink == sink {
+                return Some((line.line, line.is_sampled_out));
+            }
+            current.put_line(line);
+            None
+        })
+    }
+}
+
+impl EnteredLine {
+    /// Forwards an event with a changed context, so that the next line of the sink goes to the unit
+    /// of the entered span.
+    #[inline(always)] // The path of nearly all buffered lines.
+    pub fn scope<R>(
+        self,
+        change: impl FnOnce(&mut EventContext),
+        forward: impl FnOnce() -> R,
+    ) -> R {
+        if current(|current| current.flags.get()) != 0 {
+            return self.scope_inside(change, forward);
+        }
+        let mut context = EventContext::default();
+        change(&mut context);
+        self.set(context);
+        let _cleared = ClearAll;
+        forward()
+    }
+
+    #[cold]
+    fn scope_inside<R>(
+        self,
+        change: impl FnOnce(&mut EventContext),
+        forward: impl FnOnce() -> R,
+    ) -> R {
+        let outer = Saved::take();
+        let mut context = outer.context;
+        let _restored = Restore(outer);
+        change(&mut context);
+        self.set(context);
+        forward()
+    }
+
+    #[inline(always)]
+    fn set(self, context: EventContext) {
+        current(|current| {
+            current.entered_line.set(Some(self));
+            current.store_rates(context);
+            current.flags.set(context.flags() | ENTERED_LINE);
+        });
+    }
+
+    /// Returns the line that `sink` writes now if it goes to the unit of an entered span.
+    #[inline(always)] // Called twice for each buffered line.
+    #[must_use]
+    pub fn current(sink: LayerId) -> Option<Self> {
+        current(|current| {
+            if current.flags.get() & ENTERED_LINE == 0 {
+                return None;
+            }
+            current.entered_line.get().filter(|line| line.sink == sink)
+        })
+    }
+
+    /// Notes that the line that [`current`](Self::current) returned is buffered.
+    #[inline]
+    pub fn finish() {
+        current(|current| current.flags.set(current.flags.get() & !LINE));
+    }
+
+    /// Notes that the thread leaves the span at `index` of those that `sink` knows. A value may do
+    /// so while its line is formatted. `unit` is the unit of the span.
+    #[inline]
+    pub fn leave_span(
+        sink: LayerId,
+        index: u32,
+        unit: impl FnOnce() -> Option<Arc<dyn Any + Send + Sync>>,
+    ) {
+        let Some(line) = Self::current(sink) else {
+            return;
+        };
+        current(|current| match line.index.checked_sub(index) {
+            Some(0) => {
+                if let Some(unit) = unit() {
+                    let tag = line.tag;
+                    let line = LineDisposition::Buffer { unit, tag };
+                    current.put_line(SinkLine::new(sink, line));
+                }
+            }
+            Some(_) => current.entered_line.set(Some(Self {
+                index: line.index - 1,
+                ..line
+            })),
+            None => {}
+        });
+    }
+}
+
+/// A summary that a sampler sends through the dispatcher. It reaches all layers, and is for one
+/// sink.
+#[derive(Debug, Clone, Copy)]
+pub struct DispatchedSummary {
+    sink: LayerId,
+    callsite: &'static Metadata<'static>,
+    has_arrived: bool,
+}
+
+impl DispatchedSummary {
+    /// The target of all summaries.
+    pub const TARGET: &str = "spanwise::sampler";
+
+    /// Dispatches a summary for `sink`, an event of `callsite`. Returns whether the sink
+    /// [took](Self::take) it.
+    pub fn scope(
+        sink: LayerId,
+        callsite: &'static Metadata<'static>,
+        dispatch: impl FnOnce(),
+    ) -> bool {
+        let summary = Self {
+            sink,
+            callsite,
+            has_arrived: false,
+        };
+        EventContext::default().fresh(|| {
+            current(|current| current.put_summary(summary));
+            dispatch();
+            Self::current().is_some_and(|summary| summary.has_arrived)
+        })
+    }
+
+    /// Returns whether the summary at hand was dispatched.
+    #[must_use]
+    pub fn is_current() -> bool {
+        Self::current().is_some()
+    }
+
+    /// Returns whether the summary at hand was dispatched for `sink`.
+    #[must_use]
+    pub fn take(sink: LayerId) -> bool {
+        let Some(summary) = Self::current().filter(|summary| summary.sink == sink) else {
+            return false;
+        };
+        let has_arrived = true;
+        current(|current| {
+            current.put_summary(Self {
+                has_arrived,
+                ..summary
+            });
+        });
+        true
+    }
+
+    fn current() -> Option<Self> {
+        current(|current| match current.flags.get() & SUMMARY {
+            0 => None,
+            _ => current.summary.get(),
+        })
     }
 }
 
 impl Current {
     #[inline]
-    fn read(&self, said: u8) -> EventContext {
-        if said == NOTHING {
-            return EventContext::default();
-        }
-        let is = |bit| said & bit != 0;
+    fn context(&self, flags: u16) -> EventContext {
+        let is = |bit| flags & bit != 0;
         EventContext {
             sample_rate: is(SAMPLE_RATE).then(|| self.sample_rate.get()),
             trace_rate: is(TRACE_RATE).then(|| self.trace_rate.get()),
             buffered: is(BUFFERED),
-            tells: is(TELLS),
-            whole: is(WHOLE),
+            force_emit: is(FORCE_EMIT),
+            exempt_from_sampling: is(EXEMPT_FROM_SAMPLING),
+            keep_if_sampled_out: is(KEEP_IF_SAMPLED_OUT),
+        }
+    }
+
+    #[inline]
+    fn set(&self, context: EventContext) {
+        self.store_rates(context);
+        self.flags
+            .set(self.flags.get() & !CONTEXT | context.flags());
+    }
+
+    #[inline]
+    fn store_rates(&self, context: EventContext) {
+        if let Some(rate) = context.sample_rate {
+            self.sample_rate.set(rate);
+        }
+        if let Some(rate) = context.trace_rate {
+            self.trace_rate.set(rate);
+        }
+    }
+
+    fn put_line(&self, line: SinkLine) {
+        let sampled_out = u16::from(line.is_sampled_out) * SAMPLED_OUT;
+        self.other_line.set(Some(ManuallyDrop::new(line)));
+        let flags = self.flags.get() & !LINE;
+        self.flags.set(flags | OTHER_LINE | sampled_out);
+    }
+
+    fn put_summary(&self, summary: DispatchedSummary) {
+        self.summary.set(Some(summary));
+        self.flags.set(self.flags.get() | SUMMARY);
+    }
+
+    /// Takes the disposition, whichever sink it is for. The unit of an entered span is looked up.
+    fn take_line(&self) -> Option<SinkLine> {
+        let flags = self.flags.get();
+        self.flags.set(flags & !LINE);
+        if flags & OTHER_LINE != 0 {
+            let line = ManuallyDrop::into_inner(self.other_line.take()?);
+            let is_sampled_out = flags & SAMPLED_OUT != 0;
+            return Some(SinkLine {
+                is_sampled_out,
+                ..line
+            });
+        }
+        if flags & ENTERED_LINE == 0 {
+            return None;
+        }
+        let EnteredLine {
+            sink,
+            index,
+            tag,
+            unit_at,
+        } = self.entered_line.get()?;
+        // A thread that is ending has no entered spans: the line is written.
+        let unit = unit_at(sink, index)?;
+        Some(SinkLine::new(sink, LineDisposition::Buffer { unit, tag }))
+    }
+}
+
+impl SinkLine {
+    fn new(sink: LayerId, line: LineDisposition) -> Self {
+        Self {
+            sink,
+            line,
+            is_sampled_out: false,
         }
     }
 }
 
-struct Restored(EventContext);
+/// The state of the event around the one that is forwarded.
+struct Saved {
+    context: EventContext,
+    line: Option<SinkLine>,
+    summary: Option<DispatchedSummary>,
+}
 
-impl Drop for Restored {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.set();
+impl Saved {
+    fn take() -> Self {
+        let saved = Self {
+            context: EventContext::take(),
+            line: current(Current::take_line),
+            summary: DispatchedSummary::current(),
+        };
+        current(|current| current.flags.set(0));
+        saved
     }
 }
 
-/// Nothing was said before.
-struct Silent;
+struct Restore(Saved);
 
-impl Drop for Silent {
+impl Drop for Restore {
+    fn drop(&mut self) {
+        // First drop what was set and not taken.
+        drop(ClearAll);
+        current(|current| {
+            current.set(self.0.context);
+            if let Some(line) = self.0.line.take() {
+                current.put_line(line);
+            }
+            if let Some(summary) = self.0.summary {
+                current.put_summary(summary);
+            }
+        });
+    }
+}
+
+struct RestoreLine(Option<SinkLine>);
+
+impl Drop for RestoreLine {
+    fn drop(&mut self) {
+        // First drop what was set and not taken.
+        drop(current(Current::take_line));
+        if let Some(line) = self.0.take() {
+            current(|current| current.put_line(line));
+        }
+    }
+}
+
+struct RestoreContext(EventContext);
+
+impl Drop for RestoreContext {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.with(|current| current.said.set(NOTHING));
+        current(|current| current.set(self.0));
+    }
+}
+
+/// Clears the context: the event around this one has none.
+struct ClearContext;
+
+impl Drop for ClearContext {
+    #[inline]
+    fn drop(&mut self) {
+        current(|current| current.flags.set(current.flags.get() & !CONTEXT));
+    }
+}
+
+/// Clears the context and the line disposition: the event around this one has none.
+struct ClearAll;
+
+impl Drop for ClearAll {
+    #[inline(always)] // Nearly always there is nothing to clear.
+    fn drop(&mut self) {
+        let flags = current(|current| current.flags.replace(0));
+        if flags & OTHER_LINE != 0 {
+            drop_line();
+        }
+    }
+}
+
+#[cold]
+fn drop_line() {
+    // Not inside `with`: a destructor may come here.
+    let line = current(|current| current.other_line.take());
+    drop(line.map(ManuallyDrop::into_inner));
+}
+
+impl fmt::Debug for LineDisposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Buffer { .. } => "Buffer",
+            Self::Header(_) => "Header",
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::internal::panic_safe::catch_panic;
+
+    fn rate(rate: f64) -> impl FnOnce(&mut EventContext) {
+        move |context| context.sample_rate = Some(rate)
+    }
+
+    fn buffer(tag: u32) -> LineDisposition {
+        let unit = Arc::new(());
+        LineDisposition::Buffer { unit, tag }
+    }
+
+    fn take_tag(sink: LayerId) -> Option<(u32, bool)> {
+        match LineDisposition::take(sink)? {
+            (LineDisposition::Buffer { tag, .. }, is_sampled_out) => Some((tag, is_sampled_out)),
+            (LineDisposition::Header(_), _) => None,
+        }
+    }
 
     #[test]
-    fn of_shares_of_traces_the_smallest_counts_and_others_are_multiplied() {
-        let mut said = EventContext::default();
-        said.share_of_traces(0.1);
-        said.share_of_traces(0.5);
-        assert_eq!(said.sample_rate, Some(0.1));
-        said.share(0.5);
-        assert_eq!(said.sample_rate, Some(0.05));
-        said.share_of_traces(0.02);
-        let rate = said.sample_rate.unwrap();
+    fn smallest_trace_rate_counts_and_others_multiply() {
+        let mut context = EventContext::default();
+        context.limit_trace_rate(0.1);
+        context.limit_trace_rate(0.5);
+        assert_eq!(context.sample_rate, Some(0.1));
+        context.multiply_sample_rate(0.5);
+        assert_eq!(context.sample_rate, Some(0.05));
+        context.limit_trace_rate(0.02);
+        let rate = context.sample_rate.unwrap();
         assert!((rate - 0.01).abs() < 1e-12, "{rate}");
     }
 
     #[test]
-    fn what_is_said_is_taken_once_and_ends_with_the_event() {
-        let rate =
-            |rate| move |annotations: &mut EventContext| annotations.sample_rate = Some(rate);
+    fn context_is_taken_once_and_ends_with_the_event() {
         EventContext::scope(rate(0.5), || {
             EventContext::scope(
-                |annotations| annotations.buffered = true,
+                |context| context.buffered = true,
                 || {
                     let taken = EventContext::take();
                     assert_eq!((taken.sample_rate, taken.buffered), (Some(0.5), true));
@@ -206,7 +718,75 @@ mod tests {
             assert_eq!(EventContext::take().sample_rate, Some(0.5));
         });
         let panicking = || EventContext::scope(rate(0.1), || panic!("a sink"));
-        assert!(crate::internal::panic_safe::catch_panic(panicking).is_none());
-        assert_eq!(EventContext::take(), EventContext::default());
+        assert!(catch_panic(panicking).is_none());
+        assert!(!EventContext::is_set());
+    }
+
+    #[test]
+    fn nested_event_sees_neither_context_nor_line() {
+        let (sink, other) = (LayerId::unique(), LayerId::unique());
+        buffer(1).scope(sink, rate(0.5), || {
+            EventContext::default().fresh(|| {
+                assert!(!EventContext::is_set());
+                assert_eq!(take_tag(sink), None);
+                buffer(2).scope(sink, |_| {}, || {});
+            });
+            let keep = |context: &mut EventContext| context.keep_if_sampled_out = true;
+            let panicking = || buffer(3).scope(other, keep, || panic!("a value"));
+            assert!(catch_panic(panicking).is_none());
+            LineDisposition::hide(|| assert_eq!(take_tag(sink), None));
+            assert_eq!(EventContext::take().sample_rate, Some(0.5));
+            assert_eq!(take_tag(other), None, "another sink's line");
+            assert_eq!(take_tag(sink), Some((1, false)));
+            assert_eq!(take_tag(sink), None);
+        });
+        assert_eq!(current(|current| current.flags.get()), 0);
+    }
+
+    #[test]
+    fn sampled_out_event_is_forwarded_only_to_be_buffered() {
+        let sink = LayerId::unique();
+        assert!(!EventContext::default().forward_sampled_out(|| panic!("forwarded")));
+        let keep = |context: &mut EventContext| {
+            context.keep_if_sampled_out = true;
+            context.multiply_sample_rate(0.5);
+        };
+        buffer(7).scope(sink, keep, || {
+            let context = EventContext::take();
+            let forwarded = context.forward_sampled_out(|| {
+                let inner = EventContext::take();
+                assert_eq!((inner.buffered, inner.sample_rate), (true, None));
+                assert_eq!(take_tag(sink), Some((7, true)));
+            });
+            assert!(forwarded);
+        });
+    }
+
+    #[test]
+    fn entered_line_is_pinned_when_its_span_is_left() {
+        let sink = LayerId::unique();
+        let line = |index| EnteredLine {
+            sink,
+            index,
+            tag: 9,
+            unit_at: |_, _| Some(Arc::new(())),
+        };
+        line(2).scope(
+            |_| {},
+            || {
+                EnteredLine::leave_span(sink, 0, || None);
+                assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
+                EnteredLine::leave_span(sink, 1, || Some(Arc::new(())));
+                assert!(EnteredLine::current(sink).is_none());
+                assert_eq!(take_tag(sink), Some((9, false)));
+            },
+        );
+        line(0).scope(
+            |_| {},
+            || {
+                line(1).scope(|_| {}, EnteredLine::finish);
+                assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
+            },
+        );
     }
 }

@@ -10,8 +10,8 @@
 //!   requests. Then it sends the same item again, until that is too old.
 //! * **Flush and shutdown** end by their deadline. They do not wait for the back-off, nor for a
 //!   server that fails once more.
-//! * **Accounting:** each event that was pushed is in exactly one of the [`SinkCounters`]: delivered,
-//!   write failed (refused, or too old), shed, or lost at shutdown.
+//! * **Accounting:** each event that was pushed is in exactly one of the [`SinkCounters`]:
+//!   delivered, write failed (refused, or too old), shed, or lost at shutdown.
 //! * **Forks:** a child starts with an empty queue and a thread of its own. Items that wait in the
 //!   parent are the parent's to send.
 //!
@@ -69,8 +69,7 @@ pub use self::{
     queue::ExportQueue,
     sender::{is_delivering, is_sender_thread},
 };
-#[cfg(doc)]
-use crate::internal::SinkCounters;
+pub use crate::internal::SinkCounters;
 
 /// What an exporter sends at once, such as an encoded event or a batch of logs.
 pub trait ExportItem: Send + 'static {

@@ -5,11 +5,16 @@ mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
+mod duration;
 mod entered_spans;
 pub(crate) mod error_chain;
+pub(crate) mod error_name;
+pub(crate) mod error_query;
 pub mod errors;
 pub mod forks;
 mod layer_id;
+mod limiter_clock;
+mod linked_slots;
 #[cfg(feature = "log")]
 pub mod log_bridge;
 pub mod log_record;
@@ -28,27 +33,35 @@ mod span_table;
 pub mod stdio;
 pub mod suggest;
 pub mod sync;
+mod token_bucket;
 
 pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
+    duration::{DurationUnits, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
     error_chain::error_chain,
     layer_id::LayerId,
+    limiter_clock::{LimiterClock, Precision},
+    linked_slots::{LinkedSlots, SlotId, SlotList},
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
     random_bits::random_bits,
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},
     span_table::SpanTable,
+    token_bucket::TokenBucket,
 };
 pub use crate::{
-    context_layer::MAX_CONTEXT_VALUE_LEN,
-    context_set::{has_set_custom_key, pins_context, recorded_callsite},
+    context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
+    event_context::{
+        DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate,
+    },
     levels::parse_level,
     redact::KeyVerdicts,
     self_report::SinkCounters,
     setting_value::Grammar,
+    span_context::MAX_CONTEXT_VALUE_LEN,
     visibility::{Visibility, VisibilityCache},
 };

@@ -1,11 +1,8 @@
-//! What every spanwise layer shares.
-//!
-//! A service uses the [`spanwise`] facade and meets this crate only through its re-exports. Depend on it to write a layer of
-//! your own that decides once per callsite, inherits span data in O(1), or wraps somebody else's layer.
+//! Levels, context, redaction and counters: the parts that every spanwise layer shares.
 //!
 //! ```
 //! use spanwise_core::{Context, ContextLayer, LayerExt, LevelLayer, Levels};
-//! use tracing_subscriber::prelude::*;
+//! use tracing_subscriber::{fmt, prelude::*};
 //!
 //! let levels: Levels = "info,sqlx=warn".parse()?;
 //! let layer = LevelLayer::new(levels);
@@ -13,7 +10,7 @@
 //!
 //! let stack = tracing_subscriber::registry()
 //!     .with(ContextLayer::default())
-//!     .with(tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_levels("warn".parse()?))
+//!     .with(fmt::layer().with_writer(std::io::sink).with_levels("warn".parse()?))
 //!     .with(layer);
 //!
 //! tracing::subscriber::with_default(stack, || {
@@ -25,38 +22,53 @@
 //! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
+//! # When to use it
+//!
+//! Services use the [`spanwise`] facade, which re-exports what they need. Depend on this crate to
+//! build a stack without the facade, to write a redaction policy, or to write a sink.
+//!
 //! # Parts
 //!
 //! | for | item |
 //! | --- | --- |
-//! | one plan per callsite and layer, lock-free to read | [`CallsitePlans`] |
-//! | data of a span that its children inherit, late records included | [`SpanData`], [`Inherit`] |
-//! | what a layer keeps for each open span | [`SpanTable`] |
-//! | the spans that a thread is in, without asking the registry | [`EnteredSpans`] |
-//! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
-//! | context that becomes known late, such as who is logged in | [`context::set`] |
-//! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
-//! | levels of spans, which carry context | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
-//! | levels of one sink | [`LayerExt::with_levels`] |
-//! | what is shown, where more than that is let through | [`LevelLayer::capture`], [`LayerExt::without_captured`], [`SinkFilter`] |
+//! | `request_id`, `tenant_id` and the like on every line | [`ContextLayer`], [`Context`] |
+//! | context that is known late, such as the user | [`context::set`] |
+//! | levels of the application, which can change at run time | [`LevelLayer`], [`LevelHandle`] |
+//! | levels of spans | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
+//! | levels of one sink | [`LayerExt::with_levels`], [`TargetLevels`] |
+//! | events that only a recorder sees | [`LevelLayer::capture`], [`LayerExt::without_captured`], [`SinkFilter`] |
+//! | patterns for targets | [`TargetPattern`] |
 //! | a list of layers whose length is known at run time | [`Layers`] |
-//! | what must not be logged | [`Redact`] |
-//! | what one sink must not show | [`LayerExt::redacted`] |
-//! | counters and complaints about logging itself | [`SelfReport`] |
-//! | an output that can be flushed | [`Flush`] |
-//! | an output that is shut down with the process | [`SinkControl`] |
-//! | a sink that sends to a server over the network | [`export`] |
-//! | time that tests can set | [`Clock`] |
-//! | which traces are kept, where not all are | [`chance`] |
-//! | ids that no other thread or process has | [`random_bits`] |
-//! | forks of the process | [`forks`] |
-//! | a value formatted without trusting it | [`guarded`] |
-//! | events whose origin is known only at run time | [`runtime_callsite`] |
-//! | records of the `log` crate, with the feature `log` | `log_bridge` |
+//! | redaction policies | [`Redact`], [`KeyVerdict`] |
+//! | redaction for any layer | [`LayerExt::redacted`], [`PrivateFields`] |
+//! | errors of any type as fields | [`err`] |
+//! | counters and faults of logging itself | [`SelfReport`], [`Stats`] |
+//! | outputs that can be flushed | [`Flush`] |
+//! | exporters with a queue and a thread | [`export`] |
+//! | texts of settings | [`Setting`], [`SettingValue`], [`ParseError`], [`words`] |
+//! | a clock that tests can set | [`Clock`] |
+//!
+//! # Behaviour and limits
+//!
+//! * A wrapper of [`LayerExt`] affects only its own layer, never the layers beside it.
+//! * Work that depends only on a callsite is done once per callsite and cached without a lock.
+//! * A value that panics or logs while it is formatted loses only its own text.
+//! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text; the rest is hidden.
+//! * Layers that filter for themselves (`with_filter`) work in any position of the stack.
+//!
+//! # Features
+//!
+//! `log` turns records of the `log` crate into events, with their key-values as fields. The facade
+//! enables it.
+//!
+//! # Troubleshooting
+//!
+//! Faults of logging itself appear on stderr as `spanwise: …`, and are counted in [`Stats`].
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
 mod clock;
+mod context_callsites;
 mod context_layer;
 mod context_set;
 mod error_view;
@@ -77,13 +89,14 @@ mod redacted;
 mod self_report;
 mod setting;
 mod setting_value;
+mod span_context;
 mod target_pattern;
 mod visibility;
 mod without_captured;
 pub mod words;
 
 pub use clock::Clock;
-pub use context_layer::{CONTEXT_KEYS, Context, ContextLayer};
+pub use context_layer::ContextLayer;
 pub use error_view::{AsError, err};
 pub use event_context::EventContext;
 pub use flush::{Flush, SinkControl};
@@ -98,11 +111,12 @@ pub use redacted::{PrivateFields, Redacted};
 pub use self_report::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
 pub use setting::{Sensitivity, Setting};
 pub use setting_value::SettingValue;
+pub use span_context::{CONTEXT_KEYS, Context};
 pub use target_pattern::TargetPattern;
 pub use visibility::SinkFilter;
 pub use without_captured::WithoutCaptured;
 
-/// Context values that are set while a unit of work runs.
+/// Context values that become known while a unit of work runs.
 pub mod context {
     pub use crate::context_set::set;
 }

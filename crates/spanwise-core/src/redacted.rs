@@ -1,4 +1,4 @@
-//! A layer that never sees a secret.
+//! A wrapper that redacts everything its inner layer sees.
 
 mod fmt_conflict;
 mod plan;
@@ -29,7 +29,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use self::{
     fmt_conflict::{HasFormatter, QueryReply},
     plan::FieldPlan,
-    values::Formatting,
+    rebuild::{Formatting, with_redacted},
 };
 use crate::{
     EventContext, Fault, Redact, SelfReport, forward_downcast,
@@ -37,28 +37,29 @@ use crate::{
 };
 
 pub use private_fields::PrivateFields;
-pub(crate) use redacted_error::RedactedError;
 
-/// A layer in front of which a policy stands. Made by [`LayerExt::redacted`](crate::LayerExt::redacted).
+/// A layer behind a redaction policy. Created by [`LayerExt::redacted`](crate::LayerExt::redacted).
 ///
-/// The layer inside sees each event and span with what the policy hides replaced: fields, message, fields recorded later, what
-/// `Display` and `Debug` write, errors with their chain. It never gets hold of the values themselves.
+/// The inner layer sees every event and span with the hidden values replaced: fields, the message,
+/// fields recorded later, the output of `Display` and `Debug`, and errors with their causes. It
+/// never gets the original values.
 ///
-/// What it sees keeps its type: numbers, booleans, strings, bytes and errors stay what they are. Only these differ:
+/// A shown value keeps its type: numbers, booleans, strings, bytes and errors stay what they are.
+/// The exceptions are:
 ///
-/// * Of what `Debug` and `Display` write it gets the text that was read, in the form of `{:?}`, even if it asks for `{:#?}`.
-/// * An error cannot be downcast; its `Display`, its `Debug` and its sources, up to 32, are there as text.
-/// * Of a hidden value it gets the text `[REDACTED]`, whatever type it had; a removed field has no value.
+/// * Formatted values arrive as text in the form of `{:?}`, even if the layer uses `{:#?}`.
+/// * An error cannot be downcast. Its `Display`, its `Debug` and up to 32 causes are texts.
+/// * A hidden value becomes the text `[REDACTED]`, whatever its type. A removed field has no value.
 ///
-/// Numbers and booleans are hidden by their key only; of a boolean the policy is asked apart, [`Redact::key_of_bool`]. Names are not values: those of spans, targets and fields are shown, and so
-/// are the fields by which a record of the `log` crate says where it comes from.
+/// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. Names of spans,
+/// targets and fields are shown, and so are the fields that locate a record of the `log` crate.
 #[derive(Debug)]
 pub struct Redacted<L> {
     inner: L,
     policy: Arc<dyn Redact>,
     plans: CallsitePlans<FieldPlan>,
     report: SelfReport,
-    /// Its formatted fields are another layer's too, so it is not told anything.
+    /// Another layer formats the span fields that the inner layer would print: it gets nothing.
     shares_fields: AtomicBool,
     wants_every_event: bool,
 }
@@ -75,24 +76,26 @@ impl<L> Redacted<L> {
         }
     }
 
-    /// Sets where it is told that the layer had to be switched off. Default: the report of the process.
+    /// Sets where the layer reports that it had to be disabled. Defaults to the report of the
+    /// process.
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
         self
     }
 
-    /// Does not ask the layer inside, before each event, whether it wants it. Default: it is asked, [`Layer::event_enabled`].
+    /// Skips [`Layer::event_enabled`] of the inner layer. By default the wrapper calls it before each
+    /// event.
     ///
-    /// To be asked it has to be shown the values, which are then read twice. Layers that write events never say no, such as those of
-    /// `fmt`, of sentry and of OpenTelemetry.
+    /// The call needs redacted values, so values are read twice. Layers that write events always
+    /// return true: those of `fmt`, Sentry and OpenTelemetry do.
     #[must_use]
     pub fn wants_every_event(mut self) -> Self {
         self.wants_every_event = true;
         self
     }
 
-    /// Calls `forward` with the values the layer inside may see, or with none if it may see the original ones.
+    /// Calls `forward` with the redacted values, or with `None` if the original ones may be shown.
     #[inline]
     fn with_shown_values<R>(
         &self,
@@ -107,7 +110,7 @@ impl<L> Redacted<L> {
         if plan.shows_all() {
             return forward(None);
         }
-        values::with_redacted(plan, &*self.policy, formatting, record, forward)
+        with_redacted(plan, &*self.policy, formatting, record, forward)
     }
 
     /// [`with_shown_values`](Self::with_shown_values) for events.
@@ -128,11 +131,16 @@ impl<L> Redacted<L> {
             let shown = if event.is_contextual() {
                 Event::new(callsite, &values)
             } else {
-                // Without a parent it is a root.
+                // An event without a parent is a root.
                 Event::new_child_of(event.parent().cloned(), callsite, &values)
             };
             forward(&shown)
         })
+    }
+
+    /// Returns what [`fmt_conflict`] tells layers apart by.
+    fn address(&self) -> *const () {
+        ptr::from_ref(self).cast()
     }
 
     #[inline]
@@ -142,7 +150,7 @@ impl<L> Redacted<L> {
 }
 
 thread_local! {
-    /// How often a redacted layer was asked whether it wants something.
+    /// Counts the calls of `enabled` on redacted layers.
     static ENABLED_CALLS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -153,7 +161,7 @@ where
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
-        if self.shares_fields_with_others(dispatch) {
+        if fmt_conflict::shares_fields(self.address(), &self.policy, dispatch) {
             self.shares_fields.store(true, Ordering::Relaxed);
             self.report.fault(Fault::Setup, &fmt_conflict::ADVICE);
         }
@@ -204,7 +212,7 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        // Of a span that nobody knows, the fields are not known either.
+        // Without the span, its fields are not known.
         let Some(callsite) = ctx.metadata(id).filter(|_| self.is_active()) else {
             return;
         };
@@ -229,19 +237,20 @@ where
         if !self.is_active() {
             return;
         }
-        // What is said of this event must not go to one that its values log.
-        let said = EventContext::take();
+        // An event that a value logs while it is formatted must not get the context of this one.
+        let context = EventContext::take();
         let calls_before = ENABLED_CALLS.get();
         self.with_shown_event(event, Formatting::Eager, |event| {
             if ENABLED_CALLS.get() != calls_before {
-                // A value has logged, or asked whether it would be: a filter inside remembers what it said of that.
+                // A value logged, and a filter inside remembers its decision about that event.
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());
             }
-            if said == EventContext::default() {
+            if context == EventContext::default() {
                 self.inner.on_event(event, ctx);
             } else {
-                EventContext::scope(|inner| *inner = said, || self.inner.on_event(event, ctx));
+                let forward = || self.inner.on_event(event, ctx);
+                EventContext::scope(|inner| *inner = context, forward);
             }
         });
     }
@@ -268,7 +277,7 @@ where
         self.inner.on_id_change(old, new, ctx);
     }
 
-    forward_downcast!(this, id => match this.reply(id) {
+    forward_downcast!(this, id => match fmt_conflict::reply(this.address(), &this.policy, id) {
         QueryReply::Inner => this.inner.downcast_raw(id),
         QueryReply::Hidden => None,
         QueryReply::HasFormatter(formatter) => this

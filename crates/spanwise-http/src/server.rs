@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server layer.
 
 mod access_event;
 mod body;
@@ -11,6 +11,7 @@ mod recorded_fields;
 mod request;
 mod request_guard;
 mod request_span;
+mod response_head;
 mod service;
 mod statuses;
 mod value;

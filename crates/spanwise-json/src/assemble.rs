@@ -277,9 +277,9 @@ where
             bits,
         } = &draft.encoded;
         let line = &mut draft.scratch.line;
-        let of_spans = spans.map(Fragment::altered_members).unwrap_or_default();
-        let of_event = *redacted_bits != 0 || altered.is_some();
-        match (of_event, of_spans.is_empty()) {
+        let span_lists = spans.map(Fragment::altered_members).unwrap_or_default();
+        let event_has_lists = *redacted_bits != 0 || altered.is_some();
+        match (event_has_lists, span_lists.is_empty()) {
             (false, true) => {}
             (true, true) if altered.is_none() && *redacted_bits == draft.plan.redacted_bits => {
                 line.push(&draft.plan.redacted_member);
@@ -287,7 +287,7 @@ where
             (false, false) if spans.is_some_and(|spans| bits & spans.bits() == 0) => {
                 draft.offsets.truncated =
                     spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
-                line.push(of_spans);
+                line.push(span_lists);
             }
             (true, _) | (false, false) => self.push_merged_altered_fields(draft, spans),
         }
@@ -401,15 +401,15 @@ where
 #[cold]
 fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    if let Some(renamed_on_conflict) = fragment.rename_pinned(&event) {
+    if let Some(renamed) = fragment.rename_pinned(&event) {
         line.truncate(offsets.fields_start);
-        line.push(&renamed_on_conflict);
+        line.push(&renamed);
         offsets.fields_end = line.len();
-        event = renamed_on_conflict;
+        event = renamed;
     }
     let keys = KeySet::new(&event);
-    let of_spans = fragment.member_parts().flat_map(members);
-    for member in of_spans.filter(|member| !keys.contains(member.quoted_key())) {
+    let span_members = fragment.member_parts().flat_map(members);
+    for member in span_members.filter(|member| !keys.contains(member.quoted_key())) {
         line.push(member.bytes);
     }
 }

@@ -2,15 +2,21 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spanwise_core::internal::{Inherit, SpanData};
+use spanwise_core::{
+    CONTEXT_KEYS,
+    internal::{Inherit, SpanData},
+};
 use tracing_core::Metadata;
 
 use crate::{
     altered_fields::{AlteredFields, UNALTERED},
+    builder::Options,
     escape,
     format::{FIELDS_PREFIX, KeyNames, Layout, SPANS_OMITTED},
     json_lexer::{KeySet, members},
     line_buffer::LineBuffer,
+    line_template::LineTemplate,
+    name_limits::limit_name,
 };
 
 /// A span's fragment in the tree of spans.
@@ -196,7 +202,7 @@ impl Fragment {
                 Cow::Owned(own)
             }
             Layout::Nested => {
-                // Of `{"a":1,"b":2,"name":"s"}` it is `{"a":1,"b":2`, or nothing.
+                // For `{"a":1,"b":2,"name":"s"}` this is `{"a":1,"b":2`; it may be empty.
                 let object = self.object();
                 let end = object.len() - NAME_KEY.len() - self.span_plan.name.len() - 1;
                 Cow::Borrowed(&object[..end - 1])
@@ -383,8 +389,8 @@ impl Fragment {
         }
     }
 
-    /// Builds the members if some are long, if a key of the parent is one of ours too, or if not
-    /// all of the parent's fit.
+    /// Builds the members if some are long, if the parent has one of our keys, or if not all of the
+    /// parent's members fit.
     #[cold]
     fn build_shared(
         &mut self,
@@ -499,6 +505,24 @@ impl Fragment {
 }
 
 impl SpanPlan {
+    pub(crate) fn new(
+        callsite: &'static Metadata<'static>,
+        options: &Options,
+        template: &LineTemplate,
+    ) -> Self {
+        let more = options.context_keys.iter().map(String::as_str);
+        let context = CONTEXT_KEYS.into_iter().chain(more);
+        let key = |name| template.key(options, name, false).name().to_vec();
+        Self {
+            callsite,
+            key_names: template.key_names,
+            name: escape::quoted(&limit_name(callsite.name())).into(),
+            list: options.span_list,
+            max_len: options.max_line,
+            context: context.map(key).collect(),
+        }
+    }
+
     /// Renames those of `members` whose keys are `pinned`. Returns `None` if there are none.
     fn without(&self, pinned: ContextBits, members_of: &[u8]) -> Option<Vec<u8>> {
         if pinned == 0 {
@@ -509,21 +533,21 @@ impl SpanPlan {
             place.is_some_and(|place| pinned & context_bit(place) != 0)
         };
         let keys = members(members_of).map(|member| member.quoted_key());
-        let renamed_on_conflict: Vec<(&[u8], Vec<u8>)> = keys
+        let renamed: Vec<(&[u8], Vec<u8>)> = keys
             .filter(|key| is_pinned(key))
             .map(|key| (key, [b"\"", FIELDS_PREFIX.as_bytes(), &key[1..]].concat()))
             .collect();
-        if renamed_on_conflict.is_empty() {
+        if renamed.is_empty() {
             return None;
         }
         let mut all = Vec::with_capacity(members_of.len() + 16);
         for member in members(members_of) {
             let key = member.quoted_key();
             // The newer value replaces one that was renamed before.
-            if renamed_on_conflict.iter().any(|(_, new)| new == key) {
+            if renamed.iter().any(|(_, new)| new == key) {
                 continue;
             }
-            match renamed_on_conflict.iter().find(|(old, _)| *old == key) {
+            match renamed.iter().find(|(old, _)| *old == key) {
                 Some((_, new)) => {
                     all.push(b',');
                     all.extend_from_slice(new);

@@ -62,7 +62,7 @@ where
         })
     }
 
-    pub(crate) fn encoding<'a>(&'a self, plan: &'a Plan, of_event: bool) -> Encoding<'a> {
+    pub(crate) fn encoding<'a>(&'a self, plan: &'a Plan, is_event: bool) -> Encoding<'a> {
         let template = &self.template;
         Encoding {
             clean_message: &plan.clean_message,
@@ -70,7 +70,7 @@ where
             policy: text_policy(template, &self.options),
             replacer: &self.options.redact,
             lists_redacted: self.options.redacted_list,
-            of_event,
+            is_event,
         }
     }
 

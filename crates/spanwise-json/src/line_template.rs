@@ -125,11 +125,11 @@ impl LineTemplate {
     }
 
     /// Decides under which key a field is shown, and whether it is.
-    pub(crate) fn key(&self, options: &Options, name: &str, of_event: bool) -> Key {
+    pub(crate) fn key(&self, options: &Options, name: &str, is_event: bool) -> Key {
         let name = plain_name(name);
         let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
         let key = renamed.map_or(name, |(_, to)| to.as_str());
-        let is_message = of_event && name == "message";
+        let is_message = is_event && name == "message";
         let listed = |names: &[String]| names.iter().any(|listed| listed == name);
         let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
         let verdicts = options.redact.verdicts(name);
@@ -153,7 +153,7 @@ impl LineTemplate {
             }
             // Event fields have an object of their own; span fields share theirs with the span's
             // name.
-            Layout::Nested => !of_event && (key == "name" || key.starts_with(FIELDS_PREFIX)),
+            Layout::Nested => !is_event && (key == "name" || key.starts_with(FIELDS_PREFIX)),
         };
         let renamed_on_conflict = format!("{FIELDS_PREFIX}{key}");
         let key = match () {
@@ -162,7 +162,7 @@ impl LineTemplate {
             () => key,
         };
         let key = &*limit_name(key);
-        let is_context = !of_event
+        let is_context = !is_event
             && (CONTEXT_KEYS.contains(&name) || options.context_keys.iter().any(|key| key == name));
         let mut member = Vec::new();
         push_member(&mut member, key, b"");

@@ -5,21 +5,16 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{
-    CONTEXT_KEYS,
-    internal::{log_record, pins_context},
-};
-use tracing_core::Metadata;
+use spanwise_core::internal::{log_record, pins_context};
+use tracing_core::{Field, Metadata};
 
 use crate::{
     altered_fields::AlteredFields,
     builder::Options,
-    escape,
     format::Layout,
     fragment::{self, ContextBits, SpanPlan},
     line_buffer::PaddedBytes,
     line_template::LineTemplate,
-    name_limits::limit_name,
     visit::redacted_bit,
 };
 
@@ -65,7 +60,7 @@ pub(crate) struct Key {
     pub(crate) max_len: usize,
 }
 
-/// The treatment of a field. One bit each, so that one test tells whether a field is written.
+/// The treatment of a field. One bit each, so that one test decides whether a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Role {
@@ -89,27 +84,12 @@ impl Plan {
         template: &LineTemplate,
     ) -> Self {
         let is_log = log_record::is_log_record(callsite);
-        let keys: Box<[Key]> = callsite
-            .fields()
-            .iter()
-            .map(|field| {
-                let mut key = template.key(options, field.name(), callsite.is_event());
-                if log_record::is_origin_field(callsite, field.name())
-                    || (callsite.is_span() && field.index() >= MAX_SPAN_FIELDS)
-                {
-                    key.role = Role::Omitted;
-                    key.role_of_bool = Role::Omitted;
-                }
-                key
-            })
-            .collect();
-        let shown = || {
-            keys.iter()
-                .filter(|key| key.role != Role::Omitted || key.role_of_bool != Role::Omitted)
-        };
-        let message = keys.iter().position(|key| key.role == Role::Message);
+        let keys = keys(callsite, options, template);
+        let is_shown = |key: &&Key| key.role != Role::Omitted || key.role_of_bool != Role::Omitted;
         let mut seen = HashSet::new();
-        let has_repeated_keys = !shown().all(|key| seen.insert(key.member.as_bytes()));
+        let mut shown = keys.iter().filter(is_shown);
+        let has_repeated_keys = !shown.all(|key| seen.insert(key.member.as_bytes()));
+        let message = keys.iter().position(|key| key.role == Role::Message);
 
         let (mut redacted_bits, mut altered) = (0, AlteredFields::default());
         for (index, key) in keys.iter().enumerate() {
@@ -118,18 +98,20 @@ impl Plan {
                 altered.redacted.push(key.name());
             }
         }
+        if !options.redacted_list {
+            altered = AlteredFields::default();
+        }
         let (mut after_fields, mut location) = (Vec::new(), Vec::new());
         if !is_log {
             let line = callsite.line().map(u64::from);
-            match template.key_names.layout {
-                Layout::Flat => {
-                    template.push_location(&mut location, options, callsite.file(), line)
-                }
+            let to = match template.key_names.layout {
+                Layout::Flat => &mut location,
                 Layout::Nested => {
                     template.push_target(&mut after_fields, options, callsite.target());
-                    template.push_location(&mut after_fields, options, callsite.file(), line);
+                    &mut after_fields
                 }
-            }
+            };
+            template.push_location(to, options, callsite.file(), line);
         }
         // The source location comes before the thread. Without a thread, it is part of the end.
         let mut close = Vec::new();
@@ -137,19 +119,13 @@ impl Plan {
             close.append(&mut location);
         }
         close.extend(&template.close);
-        let context: Box<[Vec<u8>]> = if callsite.is_span() {
-            let more = options.context_keys.iter().map(String::as_str);
-            let names = CONTEXT_KEYS.into_iter().chain(more);
-            let key = |name| template.key(options, name, false).name().to_vec();
-            names.map(key).collect()
-        } else {
-            Box::default()
+        let span_plan = callsite
+            .is_span()
+            .then(|| SpanPlan::new(callsite, options, template));
+        let pins = match &span_plan {
+            Some(plan) if pins_context(callsite) => pins(&keys, &plan.context),
+            _ => Box::default(),
         };
-        let pins = keys.iter().filter_map(|key| {
-            let place = context.iter().position(|name| name == key.name())?;
-            pins_context(callsite).then(|| (key.bit, fragment::context_bit(place)))
-        });
-        let pins = pins.collect();
         Self {
             head: PaddedBytes::new(template.head(options, callsite, is_log)),
             message_not_first: template.key_names.layout == Layout::Flat
@@ -157,25 +133,12 @@ impl Plan {
             has_repeated_keys,
             is_log,
             redacted_bits,
-            redacted_member: if options.redacted_list {
-                altered.to_members()
-            } else {
-                Vec::new()
-            },
+            redacted_member: altered.to_members(),
             clean_message: OnceLock::new(),
             after_fields,
             location,
             close: PaddedBytes::new(close),
-            span_plan: callsite.is_span().then(|| {
-                Arc::new(SpanPlan {
-                    callsite,
-                    key_names: template.key_names,
-                    name: escape::quoted(&limit_name(callsite.name())).into(),
-                    list: options.span_list,
-                    max_len: options.max_line,
-                    context,
-                })
-            }),
+            span_plan: span_plan.map(Arc::new),
             keys,
             pins,
         }
@@ -187,6 +150,32 @@ impl Plan {
         let has_value = self.pins.iter().filter(|(bit, _)| bits & bit != 0);
         has_value.fold(0, |context_bit, (_, place)| context_bit | place)
     }
+}
+
+fn keys(
+    callsite: &'static Metadata<'static>,
+    options: &Options,
+    template: &LineTemplate,
+) -> Box<[Key]> {
+    let key = |field: Field| {
+        let mut key = template.key(options, field.name(), callsite.is_event());
+        if log_record::is_origin_field(callsite, field.name())
+            || (callsite.is_span() && field.index() >= MAX_SPAN_FIELDS)
+        {
+            key.role = Role::Omitted;
+            key.role_of_bool = Role::Omitted;
+        }
+        key
+    };
+    callsite.fields().iter().map(key).collect()
+}
+
+fn pins(keys: &[Key], context: &[Vec<u8>]) -> Box<[(u128, ContextBits)]> {
+    let pin = |key: &Key| {
+        let place = context.iter().position(|name| name == key.name())?;
+        Some((key.bit, fragment::context_bit(place)))
+    };
+    keys.iter().filter_map(pin).collect()
 }
 
 impl Key {

@@ -47,7 +47,7 @@ impl BitOrAssign for Alteration {
 impl TextPolicy<'_> {
     /// Returns the policy's replacement for `text`, if there is one.
     #[inline]
-    pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
+    pub(crate) fn replacement_for(&self, text: &str) -> Option<String> {
         self.policy.replacement_for(self.key, text)
     }
 
@@ -104,14 +104,14 @@ pub(crate) fn push_str(
     limit: usize,
     text_policy: Option<TextPolicy<'_>>,
 ) -> Alteration {
-    let instead = text_policy.and_then(|text_policy| text_policy.instead_of(text));
-    if instead.is_none() && text.len() <= limit {
+    let replacement = text_policy.and_then(|text_policy| text_policy.replacement_for(text));
+    if replacement.is_none() && text.len() <= limit {
         escape::push_quoted(line, text);
         return Alteration::default();
     }
     Alteration {
-        truncated: push_cut(line, instead.as_deref().unwrap_or(text), limit),
-        redacted: instead.is_some(),
+        truncated: push_cut(line, replacement.as_deref().unwrap_or(text), limit),
+        redacted: replacement.is_some(),
     }
 }
 
@@ -173,16 +173,16 @@ fn push_checked(
         return Alteration::default();
     }
     // Only text was written.
-    let instead = match str::from_utf8(text) {
-        Ok(text) => text_policy.instead_of(text),
+    let replacement = match str::from_utf8(text) {
+        Ok(text) => text_policy.replacement_for(text),
         Err(_) => Some(REDACTED.to_owned()),
     };
-    if as_it_is && instead.is_none() {
+    if as_it_is && replacement.is_none() {
         text_policy.remember_clean(text);
         line.push_byte(b'"');
         return Alteration::default();
     }
-    push_rewritten(line, start, instead, json, limit)
+    push_rewritten(line, start, replacement, json, limit)
 }
 
 /// Writes the collected text again: it was replaced, needs escapes, or is nested JSON.
@@ -190,12 +190,12 @@ fn push_checked(
 fn push_rewritten(
     line: &mut LineBuffer,
     start: usize,
-    instead: Option<String>,
+    replacement: Option<String>,
     json: MarkTracker,
     limit: usize,
 ) -> Alteration {
-    let redacted = instead.is_some();
-    let text = instead.unwrap_or_else(|| line.copy_text(start + 1));
+    let redacted = replacement.is_some();
+    let text = replacement.unwrap_or_else(|| line.copy_text(start + 1));
     line.truncate(start);
     let mut truncated = false;
     // Nested JSON stays nested if the policy left it valid.

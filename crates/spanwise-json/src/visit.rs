@@ -36,7 +36,7 @@ pub(crate) struct Encoding<'a> {
     pub(crate) replacer: &'a Arc<dyn Redact>,
     /// Whether the line lists redacted fields.
     pub(crate) lists_redacted: bool,
-    pub(crate) of_event: bool,
+    pub(crate) is_event: bool,
     /// See [`Plan::clean_message`](crate::plan::Plan::clean_message).
     pub(crate) clean_message: &'a OnceLock<Box<str>>,
 }
@@ -237,12 +237,12 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn end(&mut self, alteration: Alteration) {
         if alteration.truncated || alteration.redacted {
-            self.note(alteration);
+            self.list_alteration(alteration);
         }
     }
 
     #[cold]
-    fn note(&mut self, alteration: Alteration) {
+    fn list_alteration(&mut self, alteration: Alteration) {
         let Some(key) = self.keys.get(self.at) else {
             return;
         };
@@ -377,11 +377,11 @@ impl Visit for Encoder<'_> {
             return self.skip(field, format_args!("{}", String::from_utf8_lossy(value)));
         };
         // The policy scans the text of the bytes, not their digits.
-        let instead = self
+        let replacement = self
             .text_policy(key, field)
-            .and_then(|text_policy| text_policy.instead_of(&String::from_utf8_lossy(value)));
+            .and_then(|text_policy| text_policy.replacement_for(&String::from_utf8_lossy(value)));
         let limit = key.max_len;
-        let alteration = match (instead, self.encoding.layout, self.encoding.of_event) {
+        let alteration = match (replacement, self.encoding.layout, self.encoding.is_event) {
             (Some(shown), _, _) => Alteration {
                 redacted: true,
                 ..text_value::push_str(self.line, &shown, limit, None)
@@ -475,9 +475,9 @@ fn push_error_text(
             format_args!("{link}"),
             <dyn Redact>::MAX_COLLECT_LEN,
         );
-        let instead = text_policy.instead_of(&text);
-        redacted |= instead.is_some();
-        shown.push_str(instead.as_deref().unwrap_or(&text));
+        let replacement = text_policy.replacement_for(&text);
+        redacted |= replacement.is_some();
+        shown.push_str(replacement.as_deref().unwrap_or(&text));
     }
     let alteration = text_value::push_str(line, &shown, max_len, None);
     Alteration {

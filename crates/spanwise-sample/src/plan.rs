@@ -1,4 +1,4 @@
-//! What follows from a callsite: which rules may be about its events, and what each has counted there.
+//! The plan of a callsite: the rules that may match its events, and their state there.
 
 use std::{
     cell::OnceCell,
@@ -8,86 +8,79 @@ use std::{
 
 use spanwise_core::{
     CONTEXT_KEYS, Context,
-    internal::{has_set_custom_key, log_record},
+    internal::{
+        LimiterClock, SampleRate,
+        consistent_sampling::{SampleRng, Threshold, randomness_from_context},
+        has_set_custom_key, log_record,
+    },
 };
 use tracing::{Event, Subscriber};
 use tracing_core::{Field, Metadata};
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
-    Limit, When,
-    consistent_sampling::{self, SampleRng, Threshold},
-    keyed::Keyed,
-    keys::Watched,
+    EventMatcher, Limit, field_text,
     limit::Kind,
-    meter::{Bucket, Meter, Verdict},
-    owner::{self, OwnValue, Owner},
-    seat::{self, Seat},
-    share::Share,
+    limiter::{Decision, Limiter, RateLimiter},
+    lru_buckets::LruBuckets,
     summary,
-    time::Time,
-    unit, value,
+    suppression::{self, SinkState},
+    trace_cache,
 };
 
 /// One rule of a sampler.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    pub(crate) when: When,
+    pub(crate) matcher: EventMatcher,
     pub(crate) limit: Limit,
-    /// The buckets, if the limit has one a value.
-    pub(crate) keyed: Keyed,
-    /// Whether each of the [fields](When::fields) is found, and the one of the limit.
-    watched: Box<[Watched]>,
+    /// The buckets of a limit for each value of a field.
+    buckets: LruBuckets,
 }
 
 impl Rule {
-    pub(crate) fn new(when: When, limit: Limit) -> Self {
-        let keys = when.fields.len() + 1;
+    pub(crate) fn new(matcher: EventMatcher, limit: Limit) -> Self {
         Self {
-            when,
+            matcher,
             limit,
-            keyed: Keyed::default(),
-            watched: (0..keys).map(|_| Watched::default()).collect(),
+            buckets: LruBuckets::default(),
         }
-    }
-
-    fn watched_key(&self) -> &Watched {
-        &self.watched[self.when.fields.len()]
     }
 }
 
-/// What is to be done about events of a callsite.
+/// What happens to the events of a callsite.
 #[derive(Debug)]
 pub(crate) enum Plan {
     /// All are kept.
     Keep,
-    /// They are what a sampler tells a sink.
+    /// They are summaries of a sampler.
     Summary,
-    /// All that counts is the request.
+    /// Only the trace or request of an event counts.
     Ratio(Threshold),
-    /// All that counts is how many they are.
-    Limit(Meter),
+    /// Only the number of events counts.
+    Limit(Limiter),
     Rules(Rules),
 }
 
-/// The rules that may be about events of a callsite, in order. The last one is, if no condition is left.
+/// The rules that may match events of a callsite, in order. A rule without conditions is the last.
 #[derive(Debug)]
 pub(crate) struct Rules(Box<[Candidate]>);
 
 #[derive(Debug)]
 struct Candidate {
+    /// The position of the rule.
     rule: usize,
     conditions: Box<[Condition]>,
-    amount: Amount,
+    limit: CompiledLimit,
 }
 
-/// What has to be seen of each event.
+/// A condition that depends on the event.
 #[derive(Debug)]
 enum Condition {
-    /// Of a record of the `log` crate, whose callsite is the bridge's.
+    /// The target of a record of the `log` crate: its callsite is that of the bridge.
     LogTarget,
     Message(Field),
-    /// By its place in [`When::fields`]; the context is asked where the callsite has no such field.
+    /// A field, by its position in [`EventMatcher::fields`]. The context counts if the callsite has
+    /// no such field.
     Field(usize, Option<OwnField>),
 }
 
@@ -95,72 +88,69 @@ enum Condition {
 #[derive(Debug)]
 struct OwnField {
     field: Field,
-    /// Whether each stack has a context key of its name.
     is_context_key: bool,
 }
 
 impl OwnField {
-    fn of(callsite: &'static Metadata<'static>, name: &str) -> Option<Self> {
+    fn new(callsite: &'static Metadata<'static>, name: &str) -> Option<Self> {
         Some(Self {
             field: callsite.fields().field(name)?,
             is_context_key: CONTEXT_KEYS.contains(&name),
         })
     }
 
-    /// Whether the context may have a decided value of its name.
+    /// Returns whether the context may have a decided value of this name, which counts instead.
     #[inline]
-    fn may_be_decided(&self) -> bool {
+    fn may_be_pinned(&self) -> bool {
         self.is_context_key || has_set_custom_key()
     }
 }
 
-/// How much of them is kept.
+/// A limit at one callsite.
 #[derive(Debug)]
-enum Amount {
-    All,
+enum CompiledLimit {
+    KeepAll,
+    /// No kept event represents the dropped ones.
+    KeepNone,
     Ratio(Threshold),
-    Metered(Meter),
-    /// None is kept that would stand for the others.
-    Nothing,
-    /// A bucket for each value of the field, or of the context.
-    Buckets(Bucket, Option<OwnField>),
+    Limiter(Limiter),
+    /// A bucket for each value of a field, or of the context.
+    Buckets(RateLimiter, Option<OwnField>),
 }
 
 impl Plan {
-    pub(crate) fn of(callsite: &'static Metadata<'static>, rules: &[Rule]) -> Self {
+    pub(crate) fn new(callsite: &'static Metadata<'static>, rules: &[Rule]) -> Self {
         if summary::is_summary(callsite) {
             return Self::Summary;
         }
         let mut candidates = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            if let Some(conditions) = conditions(&rule.when, callsite) {
+            if let Some(conditions) = conditions(&rule.matcher, callsite) {
                 let decides = conditions.is_empty();
                 candidates.push(Candidate {
                     rule: index,
                     conditions,
-                    amount: Amount::new(&rule.limit, callsite),
+                    limit: CompiledLimit::new(&rule.limit, callsite),
                 });
                 if decides {
                     break;
                 }
             }
         }
-        if candidates
-            .iter()
-            .all(|candidate| matches!(candidate.amount, Amount::All))
-        {
+        let keeps_all = |candidate: &Candidate| matches!(candidate.limit, CompiledLimit::KeepAll);
+        if candidates.iter().all(keeps_all) {
             return Self::Keep;
         }
         let is_alone = matches!(candidates.as_slice(), [only] if only.conditions.is_empty());
         match candidates.pop() {
             Some(Candidate {
-                amount: Amount::Ratio(threshold),
+                limit: CompiledLimit::Ratio(threshold),
                 ..
             }) if is_alone => Self::Ratio(threshold),
             Some(Candidate {
-                amount: Amount::Metered(meter),
+                limit: CompiledLimit::Limiter(limiter),
                 ..
-            }) if is_alone => Self::Limit(meter),
+            }) if is_alone => Self::Limit(limiter),
             last => {
                 candidates.extend(last);
                 Self::Rules(Rules(candidates.into()))
@@ -170,14 +160,14 @@ impl Plan {
 }
 
 impl Rules {
-    /// What the first rule says that is about this event.
-    pub(crate) fn verdict<S>(
+    /// Returns the decision of the first rule that matches the event.
+    pub(crate) fn decide<S>(
         &self,
         rules: &[Rule],
-        asked: &Asked<'_, '_, S>,
+        evaluation: &Evaluation<'_, '_, S>,
         random: &SampleRng,
-        time: &Time,
-    ) -> Verdict
+        clock: &LimiterClock,
+    ) -> Decision
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -186,165 +176,135 @@ impl Rules {
             if candidate
                 .conditions
                 .iter()
-                .all(|condition| asked.meets(condition, rule))
+                .all(|condition| evaluation.meets(condition, &rule.matcher))
             {
-                return candidate.amount.verdict(rule, asked, random, time);
+                return candidate.limit.decide(rule, evaluation, random, clock);
             }
         }
-        Verdict::Keep
+        Decision::Keep
     }
 }
 
-impl Rules {
-    /// Whose an event is that was held back by a bucket of a value.
-    #[cold]
-    pub(crate) fn owner<S>(&self, rules: &[Rule], asked: &Asked<'_, '_, S>) -> Option<Owner>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        let decided = self.0.iter().find(|candidate| {
-            let mut conditions = candidate.conditions.iter();
-            conditions.all(|condition| asked.meets(condition, &rules[candidate.rule]))
-        })?;
-        let (Amount::Buckets(_, field), Kind::Rate(rate)) =
-            (&decided.amount, &rules[decided.rule].limit.0)
-        else {
-            return None;
-        };
-        let key = owner::name_for_ever(rate.per.as_ref()?);
-        let own = asked.own(field.as_ref(), key);
-        let own = own.and_then(|field| value::own(asked.event, field, owner::MAX_VALUE_LEN));
-        let value = match own {
-            Some(whole) => whole?,
-            None => {
-                let value = asked.context().get(key)?;
-                let is_told = value.len() <= owner::MAX_VALUE_LEN;
-                is_told.then(|| OwnValue::Text(value.to_owned()))?
-            }
-        };
-        Some(Owner { key, value })
-    }
-}
-
-/// What is left to be seen of each event; nothing if the rule is about none of the callsite.
-fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[Condition]>> {
+/// Returns the conditions that depend on the event, or `None` if no event of the callsite matches.
+fn conditions(
+    matcher: &EventMatcher,
+    callsite: &'static Metadata<'static>,
+) -> Option<Box<[Condition]>> {
     let mut conditions = Vec::new();
-    if !when.means_level(*callsite.level()) {
-        return None;
-    }
-    if when
-        .name
-        .as_ref()
-        .is_some_and(|name| name != callsite.name())
+    let name = matcher.name.as_ref();
+    if !matcher.matches_level(*callsite.level()) || name.is_some_and(|name| name != callsite.name())
     {
         return None;
     }
-    if when.target.is_some() && log_record::is_log_record(callsite) {
+    if matcher.target.is_some() && log_record::is_log_record(callsite) {
         conditions.push(Condition::LogTarget);
-    } else if !when.means_target(callsite.target()) {
+    } else if !matcher.matches_target(callsite.target()) {
         return None;
     }
-    if when.message.is_some() {
+    if matcher.message.is_some() {
         conditions.push(Condition::Message(callsite.fields().field("message")?));
     }
-    for (index, (key, _)) in when.fields.iter().enumerate() {
-        conditions.push(Condition::Field(index, OwnField::of(callsite, key)));
+    for (index, (key, _)) in matcher.fields.iter().enumerate() {
+        conditions.push(Condition::Field(index, OwnField::new(callsite, key)));
     }
     Some(conditions.into())
 }
 
-impl Amount {
+impl CompiledLimit {
     fn new(limit: &Limit, callsite: &'static Metadata<'static>) -> Self {
         match &limit.0 {
-            Kind::Keep => Self::All,
-            Kind::Ratio(threshold) if threshold.keeps_all() => Self::All,
-            Kind::Ratio(threshold) if threshold.keeps_none() => Self::Nothing,
+            Kind::Keep => Self::KeepAll,
+            Kind::Ratio(threshold) if threshold.keeps_all() => Self::KeepAll,
+            Kind::Ratio(threshold) if threshold.keeps_none() => Self::KeepNone,
             Kind::Ratio(threshold) => Self::Ratio(*threshold),
-            Kind::Rate(rate) => match &rate.per {
-                None => Self::Metered(Meter::bucket(rate)),
-                Some(key) => Self::Buckets(Bucket::new(rate), OwnField::of(callsite, key)),
+            Kind::Rate(rate) => match &rate.key {
+                None => Self::Limiter(Limiter::for_rate(rate)),
+                Some(key) => Self::Buckets(RateLimiter::new(rate), OwnField::new(callsite, key)),
             },
-            Kind::First(first) => Self::Metered(Meter::count(*first)),
+            Kind::First(first) => Self::Limiter(Limiter::for_first(*first)),
         }
     }
 
-    fn verdict<S>(
+    fn decide<S>(
         &self,
         rule: &Rule,
-        asked: &Asked<'_, '_, S>,
+        evaluation: &Evaluation<'_, '_, S>,
         random: &SampleRng,
-        time: &Time,
-    ) -> Verdict
+        clock: &LimiterClock,
+    ) -> Decision
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         match self {
-            Self::All => Verdict::Keep,
-            Self::Ratio(threshold) => {
-                let chosen = choose(asked.event, asked.ctx, asked.seat, *threshold, random);
-                chosen.map_or(Verdict::SampledOut, Verdict::Share)
-            }
-            Self::Metered(meter) => meter.verdict(time),
-            Self::Nothing => Verdict::HeldBack {
-                now: time.coarse(),
-                until: seat::AT_THE_END,
-                key: 0,
+            Self::KeepAll => Decision::Keep,
+            Self::KeepNone => Decision::Suppress {
+                now: clock.coarse(),
+                until: suppression::ON_FLUSH,
             },
-            Self::Buckets(bucket, field) => {
-                // The value is read before anything is locked, and the clock after.
-                let key = asked.key(rule, field.as_ref());
-                let now = bucket.time(time);
-                match rule.keyed.take(key, *bucket, now) {
-                    Verdict::HeldBack { now, until, .. } => Verdict::HeldBack { now, until, key },
-                    kept => kept,
-                }
+            Self::Ratio(threshold) => {
+                let Evaluation {
+                    event, ctx, sink, ..
+                } = evaluation;
+                let rate = sample_by_trace(event, ctx, sink, *threshold, random);
+                rate.map_or(Decision::SampledOut, Decision::KeepWithRatio)
+            }
+            Self::Limiter(limiter) => limiter.decide(clock),
+            Self::Buckets(limiter, field) => {
+                // Read the value before anything is locked, and the clock after.
+                let key = evaluation.bucket_key(rule, field.as_ref());
+                rule.buckets.take(key, *limiter, limiter.now(clock))
             }
         }
     }
 }
 
-/// What an event is one of, if the request that it is part of is among the chosen; of an event outside, if it is itself.
+/// Samples the trace or request that the event is part of, or else the event itself. Returns the
+/// rate if it is kept.
 #[inline]
-pub(crate) fn choose<S>(
+pub(crate) fn sample_by_trace<S>(
     event: &Event<'_>,
     ctx: &LayerContext<'_, S>,
-    seat: &Seat,
+    sink: &SinkState,
     threshold: Threshold,
     random: &SampleRng,
-) -> Option<Share>
+) -> Option<SampleRate>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    let look_up = || consistent_sampling::randomness_from_context(&Context::from_event(event, ctx));
-    let number = if event.is_contextual() {
-        unit::number(seat, look_up)
+    let look_up = || randomness_from_context(&Context::from_event(event, ctx));
+    let randomness = if event.is_contextual() {
+        trace_cache::randomness(sink, look_up)
     } else {
         look_up()
     };
-    let keeps = threshold.keeps(number.unwrap_or_else(|| random.next()));
-    keeps.then_some(Share {
-        share: threshold.ratio(),
-        of_traces: number.is_some(),
+    let keeps = threshold.keeps(randomness.unwrap_or_else(|| random.next()));
+    keeps.then_some(SampleRate {
+        ratio: threshold.ratio(),
+        by_trace: randomness.is_some(),
     })
 }
 
-/// An event, and its context once somebody wants it.
-pub(crate) struct Asked<'a, 'e, S> {
+/// The evaluation of rules for one event. Its context is looked up on demand.
+pub(crate) struct Evaluation<'a, 'e, S> {
     event: &'a Event<'e>,
     ctx: &'a LayerContext<'a, S>,
-    seat: &'a Seat,
+    sink: &'a SinkState,
     context: OnceCell<Context>,
 }
 
-impl<'a, 'e, S> Asked<'a, 'e, S>
+impl<'a, 'e, S> Evaluation<'a, 'e, S>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    pub(crate) fn new(event: &'a Event<'e>, ctx: &'a LayerContext<'a, S>, seat: &'a Seat) -> Self {
+    pub(crate) fn new(
+        event: &'a Event<'e>,
+        ctx: &'a LayerContext<'a, S>,
+        sink: &'a SinkState,
+    ) -> Self {
         Self {
             event,
             ctx,
-            seat,
+            sink,
             context: OnceCell::new(),
         }
     }
@@ -354,86 +314,57 @@ where
             .get_or_init(|| Context::from_event(self.event, self.ctx))
     }
 
-    fn meets(&self, condition: &Condition, rule: &Rule) -> bool {
-        let when = &rule.when;
+    fn meets(&self, condition: &Condition, matcher: &EventMatcher) -> bool {
         match condition {
             Condition::LogTarget => {
                 let target = log_record::LogRecord::from_event(self.event).target;
-                target.is_some_and(|target| when.means_target(&target))
+                target.is_some_and(|target| matcher.matches_target(&target))
             }
             Condition::Message(field) => {
-                let start = when.message.as_deref().unwrap_or_default();
-                value::equals(self.event, field, start, true).unwrap_or(false)
+                let start = matcher.message.as_deref().unwrap_or_default();
+                field_text::starts_with(self.event, field, start).unwrap_or(false)
             }
             Condition::Field(index, field) => {
-                let (key, wanted) = &when.fields[*index];
-                let own = self.own(field.as_ref(), key);
-                let own = own.and_then(|field| value::equals(self.event, field, wanted, false));
-                let watched = &rule.watched[*index];
-                match own.or_else(|| Some(self.context().get(key)? == wanted)) {
-                    Some(met) => {
-                        watched.found();
-                        met
-                    }
-                    // It is right, and has no value here.
-                    None if field.is_some() => false,
-                    None => {
-                        watched.missed(key, false, || self.keys());
-                        false
-                    }
-                }
+                let (name, wanted) = &matcher.fields[*index];
+                let own = self.own_field(field.as_ref(), name);
+                let own = own.and_then(|field| field_text::equals(self.event, field, wanted));
+                own.unwrap_or_else(|| self.context().get(name) == Some(wanted))
             }
         }
     }
 
-    /// The event's own field, unless the context has a decided value of that name: an event does
-    /// not say whose it is.
+    /// Returns the event's own field, unless the context has a pinned value of that name.
     #[inline]
-    fn own<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
+    fn own_field<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
         let field = field?;
-        let is_decided = field.may_be_decided() && self.context().pinned(name).is_some();
-        (!is_decided).then_some(&field.field)
+        let is_pinned = field.may_be_pinned() && self.context().pinned(name).is_some();
+        (!is_pinned).then_some(&field.field)
     }
 
-    /// For the value by which `rule` tells buckets apart, at this callsite.
-    fn key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
-        let mut hasher = rule.keyed.hasher();
+    /// Returns the key of the bucket for this callsite and the value of the rule's field.
+    fn bucket_key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
+        let mut hasher = rule.buckets.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
-        let own = field.filter(|field| !field.may_be_decided());
-        if own.is_some_and(|own| value::hash(self.event, &own.field, &mut hasher)) {
-            rule.watched_key().found();
-        } else {
+        let own = field.filter(|field| !field.may_be_pinned());
+        if !own.is_some_and(|own| field_text::hash(self.event, &own.field, &mut hasher)) {
             self.hash_with_context(rule, field, &mut hasher);
         }
         hasher.finish()
     }
 
-    /// Hashes the value where the event alone does not say what it is.
-    #[inline(never)]
+    /// Hashes the value if the event alone does not have it.
+    #[inline(never)] // Keeps `bucket_key` small.
     fn hash_with_context(&self, rule: &Rule, field: Option<&OwnField>, hasher: &mut DefaultHasher) {
         let Kind::Rate(rate) = &rule.limit.0 else {
             return;
         };
-        let Some(name) = &rate.per else { return };
-        let own = self.own(field, name);
-        if own.is_some_and(|field| value::hash(self.event, field, hasher)) {
-            return rule.watched_key().found();
+        let Some(name) = &rate.key else { return };
+        let own = self.own_field(field, name);
+        if own.is_some_and(|field| field_text::hash(self.event, field, hasher)) {
+            return;
         }
-        match self.context().get(name) {
-            Some(value) => {
-                rule.watched_key().found();
-                value::hash_text(value, hasher);
-            }
-            // It is right, and has no value here.
-            None if field.is_some() => {}
-            None => rule.watched_key().missed(name, true, || self.keys()),
+        if let Some(value) = self.context().get(name) {
+            field_text::hash_text(value, hasher);
         }
-    }
-
-    /// What the event has values of.
-    fn keys(&self) -> impl Iterator<Item = &str> {
-        let own = self.event.metadata().fields().iter();
-        own.map(|field| field.name())
-            .chain(self.context().iter().map(|(key, _)| key))
     }
 }

@@ -1,9 +1,10 @@
-//! A layer that gets fewer events.
+//! The wrapper that forwards only the events that a sampler keeps.
 
-use std::{any::TypeId, sync::Arc};
+use std::{any::TypeId, ptr, sync::Arc};
 
 use spanwise_core::{
-    EventContext, Fault, SelfReport, forward, forward_downcast, internal::FilterInterop,
+    EventContext, Fault, SelfReport, forward, forward_downcast,
+    internal::{DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleRate},
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
@@ -11,64 +12,71 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     Sampler,
-    meter::Verdict,
+    limiter::Decision,
     plan::Plan,
-    recorder,
-    seat::{SamplerStats, Seat},
-    share::Share,
-    summary, unit,
+    suppression::{SamplerStats, SinkState},
+    trace_cache,
 };
 
-/// A layer that sees only the events that its [`Sampler`] keeps. Made by [`SampleExt::sampled`](crate::SampleExt::sampled).
+/// A layer that sees only the events that its [`Sampler`] keeps. Made by
+/// [`SampleExt::sampled`](crate::SampleExt::sampled).
 ///
-/// Spans all pass, since they carry the context of the events that do. What is told besides:
+/// All spans pass, since they carry the context of the kept events. In addition:
 ///
-/// * A kept event that stands for others says so: `sample_rate` 0.01 is one of a hundred. Layers that know
-///   [`EventContext`] show it, as ours do.
-/// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, or a [`ratio`](crate::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
-///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times), and of a
-///   rate for each value of a field that field: of the first eight values at a callsite each has a summary of its own, the others have one together,
-///   as have values of more than 1,000 bytes. It has the level and the target of the
-///   events it is about. It is told once a period (a tick of `first`; of `rate` the time it is for, at least a second) per callsite: with the next
-///   event that reaches the layer after it, or by [`Sampler::flush`]; of a ratio of 0 by that alone.
+/// * A kept event that represents dropped ones has a `sample_rate`: 0.01 is one of a hundred.
+///   Layers that know [`EventContext`] show it, as those of spanwise do.
+/// * A summary event, `events suppressed`, reports the events that a [`Rate`](crate::Rate), a
+///   [`First`](crate::First) or a ratio of 0 dropped and that no `sample_rate` represents. Its
+///   target is `spanwise::sampler`, its level is that of the events, and its fields are
+///   `suppressed` (how many), `suppressed_target`, `callsite` (file and line), `first` and `last`
+///   (times).
 ///
-/// So the events that reached the layer can be counted by what it shows: each shown one for 1 / `sample_rate`, and those that are `suppressed`.
+/// There is one summary per callsite and period: the period of `First`, or of `Rate`, which is at
+/// least a second. It comes before the next event that reaches the layer after the period, or from
+/// [`Sampler::emit_summaries`]. With a ratio of 0 it comes from the latter only.
+///
+/// So the events that reached the layer can be counted by its output: each event counts
+/// 1 / `sample_rate`, and each summary `suppressed`.
 ///
 /// # Order
 ///
-/// With a filter of tracing-subscriber's, this comes first: `layer.sampled(…).with_filter(…)`. A filter inside decides about an event before it comes
-/// here, and what it decided would hold for the next event if this one did not arrive. So a layer with a filter inside is not sampled, and a
-/// [`Fault::Setup`] says so.
-///
-/// With [`redacted`](spanwise_core::LayerExt::redacted), this comes last: `layer.redacted(…).sampled(…)`. So nothing is read that is left out anyway.
-///
-/// With a [`Recorder`](crate::Recorder), this is inside of it: `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`.
-/// What the recorder keeps is whole then, and an error is a reason to write it though the sampler leaves it out. Around a recorder nothing is
-/// sampled, and a [`Fault::Setup`] says so. The same holds for [`emitted`](spanwise_core::LayerExt::without_captured) and
-/// [`leveled`](spanwise_core::LayerExt::with_levels), inside of which it counts only what is shown.
+/// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. A filter inside would
+///   apply its decision to the next event, if the sampler dropped this one. So a layer with a
+///   filter inside is not sampled, and a [`Fault::Setup`] reports it.
+/// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. So the
+///   values of dropped events are not redacted.
+/// * With a recorder, inside of it: `|writer| layer.with_writer(writer).sampled(…)` is the last
+///   argument of `Recorder::sink`. So buffered events are complete, and a dropped error is still a
+///   trigger. A layer with a recorder inside is not sampled, and a [`Fault::Setup`] reports it.
+/// * With [`without_captured`](spanwise_core::LayerExt::without_captured) and
+///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. So
+///   the sampler counts only events that are shown.
 #[derive(Debug)]
 pub struct Sampled<L> {
     inner: L,
     sampler: Sampler,
-    seat: Arc<Seat>,
+    sink: Arc<SinkState>,
     report: SelfReport,
-    /// Why the sampler is one that keeps everything: what is inside must see all events.
-    off: Option<&'static str>,
+    /// There is a sampler inside.
+    has_inner_sampler: bool,
+    /// Why the layer is not sampled: the layer inside must see all events.
+    not_sampled: Option<&'static str>,
 }
 
-/// `layer.sampled(…)`: the wrapper as a method of any [`Layer`], ours or not.
+/// `layer.sampled(…)`: the wrapper as a method of any [`Layer`].
 ///
-/// It knows nothing of the subscriber the layer is for, so that the subscriber's type need not be spelled out; what is made of something that is no
-/// layer is no layer either.
+/// The trait does not mention the subscriber, so its type need not be written. The result is a
+/// layer if the wrapped type is one.
 pub trait SampleExt: Sized {
-    /// Hands this layer only the events that `sampler` keeps. See [`Sampled`].
+    /// Forwards only the events that `sampler` keeps. See [`Sampled`].
     fn sampled(self, sampler: Sampler) -> Sampled<Self> {
         Sampled {
             inner: self,
-            seat: sampler.seat(),
+            sink: sampler.add_sink(),
             sampler,
             report: SelfReport::default(),
-            off: None,
+            has_inner_sampler: false,
+            not_sampled: None,
         }
     }
 }
@@ -76,182 +84,173 @@ pub trait SampleExt: Sized {
 impl<L> SampleExt for L {}
 
 impl<L> Sampled<L> {
-    /// Sets where it is told that the layer is not sampled, or was not told what it did not get. Default: the report of the process.
+    /// Sets where faults are reported: the layer is not sampled, or suppressed events were not
+    /// reported. Defaults to the report of the process.
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
         self
     }
 
-    /// What became of the events that reached this layer.
+    /// Returns the counts of the events that reached this layer.
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
-        self.seat.stats()
+        self.sink.stats()
     }
 
-    /// Does what was said of an event.
+    /// Forwards or drops an event, as decided.
     #[inline]
-    fn follow<S>(&self, verdict: Verdict, event: &Event<'_>, ctx: Context<'_, S>)
+    fn apply<S>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        self.tell_due(verdict.time(), &ctx);
-        match verdict {
-            Verdict::Keep => {
-                self.seat.kept();
+        self.emit_due_summaries(decision.time(), &ctx);
+        match decision {
+            Decision::Keep => {
+                self.sink.count_kept();
                 self.inner.on_event(event, ctx);
             }
-            Verdict::Share(share) => {
-                self.seat.kept();
-                self.hand_on(event, ctx, share);
+            Decision::KeepWithRatio(rate) => {
+                self.sink.count_kept();
+                self.forward_with_rate(event, ctx, rate);
             }
-            Verdict::StandsFor { others, .. } => {
-                self.seat.kept();
-                match self.seat.stands_for(event.metadata(), others) {
+            Decision::KeepFor { others, .. } => {
+                self.sink.count_kept();
+                match self.sink.represent(event.metadata(), others) {
                     0 => self.inner.on_event(event, ctx),
-                    others => self.hand_on(event, ctx, one_of(others + 1)),
+                    others => self.forward_with_rate(event, ctx, one_of(others + 1)),
                 }
             }
-            Verdict::SampledOut => self.seat.sampled_out(),
-            Verdict::HeldBack { now, until, key } => self.hold_back(event, &ctx, now, until, key),
+            Decision::SampledOut => self.sink.count_sampled_out(),
+            Decision::Suppress { now, until } => self.sink.suppress(event.metadata(), now, until),
         }
     }
 
-    /// Counts an event that a limit holds back.
-    #[inline]
-    fn hold_back<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, now: u64, until: u64, key: u64)
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        if key == 0 {
-            self.seat.held_back(event.metadata(), now, until);
-        } else {
-            self.hold_back_of(event, ctx, now, until, key);
-        }
-    }
-
-    #[inline(never)]
-    fn hold_back_of<S>(
-        &self,
-        event: &Event<'_>,
-        ctx: &Context<'_, S>,
-        now: u64,
-        until: u64,
-        key: u64,
-    ) where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        let owner = || self.sampler.owner(event, ctx, &self.seat);
-        let callsite = event.metadata();
-        self.seat.held_back_of(callsite, now, until, key, owner);
-    }
-
-    /// An event of which a wrapper further out says something.
-    #[inline(never)]
-    fn decide_of_said<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    /// Handles an event with a context from a wrapper further out.
+    #[inline(never)] // Keeps `on_event` small.
+    fn on_event_in_context<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        // A value that is read to decide may log: it is not said of that event.
-        let said = EventContext::take();
-        let hand_on = |share: Option<Share>| {
-            let change = |again: &mut EventContext| {
-                *again = said;
-                if let Some(share) = share {
-                    share.say(again);
+        let plan = self.sampler.plan(event.metadata());
+        if let Plan::Summary = plan {
+            return self.on_summary(event, ctx.clone());
+        }
+        // Before a value is read to decide: it may log.
+        let context = EventContext::take();
+        let forward = |rate: Option<SampleRate>| {
+            let change = |inner: &mut EventContext| {
+                *inner = context;
+                if let Some(rate) = rate {
+                    rate.apply(inner);
                 }
             };
             EventContext::scope(change, || self.inner.on_event(event, ctx.clone()));
         };
-        if said.whole || said.tells {
-            return hand_on(None);
+        if context.exempt_from_sampling || context.force_emit {
+            return forward(None);
         }
-        let verdict = match self.sampler.plan(event.metadata()) {
-            Plan::Keep | Plan::Summary => Verdict::Keep,
-            Plan::Ratio(threshold) => {
-                let share = self.sampler.share(*threshold, event, ctx, &self.seat);
-                share.map_or(Verdict::SampledOut, Verdict::Share)
-            }
-            Plan::Limit(meter) => self.sampler.limit(meter, event, &self.seat),
-            Plan::Rules(rules) => self.sampler.verdict(rules, event, ctx, &self.seat),
-        };
-        self.tell_due(verdict.time(), ctx);
-        let share = match verdict {
-            Verdict::Keep => None,
-            Verdict::Share(share) => Some(share),
-            Verdict::StandsFor { others, .. } => {
-                let others = self.seat.stands_for(event.metadata(), others);
+        let decision = self.decide(plan, event, ctx);
+        self.emit_due_summaries(decision.time(), ctx);
+        let rate = match decision {
+            Decision::Keep => None,
+            Decision::KeepWithRatio(rate) => Some(rate),
+            Decision::KeepFor { others, .. } => {
+                let others = self.sink.represent(event.metadata(), others);
                 (others > 0).then(|| one_of(others + 1))
             }
-            Verdict::SampledOut | Verdict::HeldBack { .. } => {
-                if let Verdict::HeldBack { now, until, key } = verdict {
-                    self.hold_back(event, ctx, now, until, key);
+            Decision::SampledOut | Decision::Suppress { .. } => {
+                if let Decision::Suppress { now, until } = decision {
+                    self.sink.suppress(event.metadata(), now, until);
                 } else {
-                    self.seat.sampled_out();
+                    self.sink.count_sampled_out();
                 }
-                if said.buffered || recorder::keep_instead() {
-                    // It is counted as left out. Should its request fail it is shown, and counts for nothing.
-                    let change = |again: &mut EventContext| {
-                        *again = EventContext::default();
-                        again.buffered = true;
-                    };
-                    EventContext::scope(change, || self.inner.on_event(event, ctx.clone()));
-                }
+                context.forward_sampled_out(|| self.inner.on_event(event, ctx.clone()));
                 return;
             }
         };
-        self.seat.kept();
-        hand_on(share.filter(|_| !said.buffered));
+        self.sink.count_kept();
+        forward(rate.filter(|_| !context.buffered));
     }
 
-    /// Tells what is to be told by `now`. As long as there is nothing to tell, the clock is not read.
-    #[inline]
-    fn tell_due<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
+    fn decide<S>(&self, plan: &Plan, event: &Event<'_>, ctx: &Context<'_, S>) -> Decision
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        match plan {
+            Plan::Keep | Plan::Summary => Decision::Keep,
+            Plan::Ratio(threshold) => {
+                let rate = self.sampler.sample_rate(*threshold, event, ctx, &self.sink);
+                rate.map_or(Decision::SampledOut, Decision::KeepWithRatio)
+            }
+            Plan::Limit(limiter) => self.sampler.decide_by_limit(limiter, event, &self.sink),
+            Plan::Rules(rules) => self.sampler.decide_by_rules(rules, event, ctx, &self.sink),
+        }
+    }
+
+    /// Handles the summary of a sampler: a dispatched one, which reaches all sinks, or one from a
+    /// sampler around this one.
+    fn on_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber,
         L: Layer<S>,
     {
-        if self.seat.is_owed()
-            && let Some(now) = self.seat.due_time(now)
+        if DispatchedSummary::take(self.sink.id()) {
+            self.emit_summary(summary, ctx);
+        } else if !DispatchedSummary::is_current() || self.has_inner_sampler {
+            self.inner.on_event(summary, ctx);
+        }
+    }
+
+    /// Forwards a summary, hiding the context of the event at hand.
+    fn emit_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        let mut context = EventContext::default();
+        context.force_emit = true;
+        context.fresh(|| self.inner.on_event(summary, ctx));
+    }
+
+    /// Emits the summaries that are due. The clock is read only if one is pending.
+    ///
+    /// They go to the inner layer directly. A nested dispatch would overwrite what the filters of
+    /// other layers decided about the event at hand.
+    #[inline]
+    fn emit_due_summaries<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        if self.sink.has_pending_summary()
+            && let Some(now) = self.sink.due_time(now)
         {
-            while let Some(summary) = self.seat.next_until(now) {
-                summary.with_event(|event| self.tell(event, ctx.clone()));
+            while let Some(summary) = self.sink.next_summary(now) {
+                summary.with_event(|event| self.emit_summary(event, ctx.clone()));
             }
         }
     }
 
-    /// Hands on an event that stands for others too.
-    fn hand_on<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, share: Share)
+    /// Forwards an event that represents dropped ones.
+    #[inline]
+    fn forward_with_rate<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, rate: SampleRate)
     where
         S: Subscriber,
         L: Layer<S>,
     {
-        let hand_on = || self.inner.on_event(event, ctx);
-        EventContext::scope(|said| share.say(said), hand_on);
-    }
-
-    /// Hands on a summary. What is said of the event that is at hand, and what becomes of its line, is not said of it.
-    fn tell<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
-    where
-        S: Subscriber,
-        L: Layer<S>,
-    {
-        let change = |said: &mut EventContext| {
-            *said = EventContext::default();
-            said.tells = true;
-        };
-        let hand_on = || self.inner.on_event(summary, ctx);
-        recorder::plainly(|| EventContext::scope(change, hand_on));
+        let forward = || self.inner.on_event(event, ctx);
+        EventContext::scope(|context| rate.apply(context), forward);
     }
 }
 
-/// The share of an event that stands for so many, itself included.
-fn one_of(events: u64) -> Share {
-    Share {
-        share: 1.0 / events as f64,
-        of_traces: false,
+/// Returns the rate of an event that represents this many events, itself included.
+fn one_of(events: u64) -> SampleRate {
+    SampleRate {
+        ratio: 1.0 / events as f64,
+        by_trace: false,
     }
 }
 
@@ -262,13 +261,22 @@ where
 {
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
     forward!(inner: on_follows_from, on_id_change);
-    forward_downcast!(this, id => this.inner.downcast_raw(id));
+    forward_downcast!(this, id => {
+        if id == TypeId::of::<SinkState>() {
+            // For a sampler around this one.
+            Some(ptr::from_ref(&*this.sink).cast())
+        } else {
+            this.inner.downcast_raw(id)
+        }
+    });
 
     fn on_layer(&mut self, subscriber: &mut S) {
         self.inner.on_layer(subscriber);
-        self.off = if FilterInterop::has_filter(&self.inner) {
+        let contains = |id| FilterInterop::contains_type(&self.inner, id);
+        self.has_inner_sampler = contains(TypeId::of::<SinkState>());
+        self.not_sampled = if FilterInterop::has_filter(&self.inner) {
             Some(AROUND_FILTER)
-        } else if FilterInterop::contains_type(&self.inner, TypeId::of::<recorder::Shared>()) {
+        } else if contains(TypeId::of::<MustSeeAllEvents>()) {
             Some(AROUND_RECORDER)
         } else {
             return;
@@ -278,91 +286,84 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
-        self.seat.reached_by(dispatch);
-        if let Some(advice) = self.off {
+        self.sink.set_dispatch(dispatch);
+        if let Some(advice) = self.not_sampled {
             self.report.fault(Fault::Setup, &advice);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.seat.changed();
+        self.sink.invalidate_traces();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        unit::moved(&self.seat);
+        trace_cache::invalidate(&self.sink);
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        unit::moved(&self.seat);
+        trace_cache::invalidate(&self.sink);
         self.inner.on_exit(id, ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.inner.on_close(id, ctx);
-        // After what the inner layer logs, which finds the span as long as it is not removed.
-        self.seat.changed();
+        // After the events of the inner layer, which still find the span.
+        self.sink.invalidate_traces();
     }
 
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        if summary::arrives_at(&self.seat, event) {
-            self.tell(event, ctx);
-            // It is for nobody else.
-            return false;
-        }
-        self.sampler.begin(event);
+        self.sampler.begin_event(event);
         self.inner.event_enabled(event, ctx)
     }
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if EventContext::is_set() {
-            return self.decide_of_said(event, &ctx);
+            return self.on_event_in_context(event, &ctx);
         }
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
-                self.tell_due(None, &ctx);
-                self.seat.kept();
+                self.emit_due_summaries(None, &ctx);
+                self.sink.count_kept();
                 self.inner.on_event(event, ctx);
             }
             Plan::Ratio(threshold) => {
-                self.tell_due(None, &ctx);
-                match self.sampler.share(*threshold, event, &ctx, &self.seat) {
-                    Some(share) => {
-                        self.seat.kept();
-                        self.hand_on(event, ctx, share);
+                self.emit_due_summaries(None, &ctx);
+                match self
+                    .sampler
+                    .sample_rate(*threshold, event, &ctx, &self.sink)
+                {
+                    Some(rate) => {
+                        self.sink.count_kept();
+                        self.forward_with_rate(event, ctx, rate);
                     }
-                    None => self.seat.sampled_out(),
+                    None => self.sink.count_sampled_out(),
                 }
             }
-            Plan::Limit(meter) => {
-                let verdict = self.sampler.limit(meter, event, &self.seat);
-                self.follow(verdict, event, ctx);
+            Plan::Limit(limiter) => {
+                let decision = self.sampler.decide_by_limit(limiter, event, &self.sink);
+                self.apply(decision, event, ctx);
             }
             Plan::Rules(rules) => {
-                let verdict = self.sampler.verdict(rules, event, &ctx, &self.seat);
-                self.follow(verdict, event, ctx);
+                let decision = self.sampler.decide_by_rules(rules, event, &ctx, &self.sink);
+                self.apply(decision, event, ctx);
             }
-            // It was sent here, and a layer further out did not pass on the question, so that now all get it.
-            Plan::Summary if summary::arrives_at(&self.seat, event) => {
-                self.tell(event, ctx);
-            }
-            // It is another sampler's.
-            Plan::Summary => {
-                self.seat.kept();
-                self.inner.on_event(event, ctx);
-            }
+            Plan::Summary => self.on_summary(event, ctx),
         }
     }
 }
 
 impl<L> Drop for Sampled<L> {
     fn drop(&mut self) {
-        self.seat.close(&self.report);
+        self.sink.close(&self.report);
     }
 }
 
-const AROUND_FILTER: &str = "a layer is not sampled, for it has a filter inside: write `layer.sampled(…).with_filter(…)`, the filter last";
-const AROUND_RECORDER: &str = "a layer is not sampled, for it has a recorder inside: write `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`, the sampler inside";
+const AROUND_FILTER: &str = "a layer is not sampled, as it has a filter inside: write \
+     `layer.sampled(…).with_filter(…)`, the filter last";
+const AROUND_RECORDER: &str = "a layer is not sampled, as it has a recorder inside: write \
+     `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`, the sampler \
+     inside";

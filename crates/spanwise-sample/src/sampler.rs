@@ -1,4 +1,4 @@
-//! What is kept: rules, and what they have counted so far.
+//! The sampler: rules, and the state that its sinks share.
 
 use std::{
     fmt,
@@ -7,39 +7,44 @@ use std::{
 
 use spanwise_core::{
     Clock,
-    internal::{CallsitePlans, panic_safe},
+    internal::{
+        CallsitePlans, LimiterClock, SampleRate,
+        consistent_sampling::{SampleRng, Threshold},
+        panic_safe,
+    },
 };
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
-    Limit, When,
-    consistent_sampling::{SampleRng, Threshold},
-    memo,
-    meter::{Meter, Verdict},
-    owner::Owner,
-    plan::{self, Asked, Plan, Rule, Rules},
-    seat::{SamplerStats, Seat},
-    share::Share,
-    sinks::Sinks,
-    time::Time,
+    EventMatcher, Limit, decision_cache,
+    limit::Kind,
+    limiter::{Decision, Limiter},
+    plan::{self, Evaluation, Plan, Rule, Rules},
+    sink_registry::SinkRegistry,
+    suppression::{SamplerStats, SinkState},
 };
 
-/// Rules that say which events are kept, for one sink or for several. Cheap to clone; clones are the same sampler.
+/// Rules that decide which events are kept, for one sink or several. Cheap to clone: clones share
+/// their state.
 ///
-/// The first rule that is about an event decides; an event that no rule is about is kept. Sinks that share a sampler keep and leave out the same
-/// events: it decides once for an event, whoever asks, and an event counts once against a limit.
+/// The first rule that matches an event decides. Events that no rule matches are kept. Sinks that
+/// share a sampler keep and drop the same events: it decides once per event, and an event counts
+/// once against a limit.
 ///
 /// ```
-/// use spanwise_sample::{Sampler, When, first, keep, rate, ratio};
+/// use spanwise_sample::{EventMatcher, First, Limit, Rate, Sampler};
 /// use tracing::Level;
 ///
 /// let sampler = Sampler::builder()
-///     .rule(When::field("tenant_id", "acme"), keep())
-///     .rule(When::target("sqlx"), rate(5).burst(20).per("tenant_id"))
-///     .rule(When::message("cache miss"), first(10).then_every(100))
-///     .rule(When::level(Level::INFO), ratio(0.1)?)
+///     .rule(EventMatcher::field("tenant_id", "acme"), Limit::keep())
+///     .rule(
+///         EventMatcher::target("sqlx"),
+///         Rate::per_second(5).burst(20).per_value_of("tenant_id"),
+///     )
+///     .rule(EventMatcher::message("cache miss"), First::new(10).then_every(100))
+///     .rule(EventMatcher::level(Level::INFO), Limit::ratio(0.1)?)
 ///     .build();
 /// assert_eq!(
 ///     sampler.to_string(),
@@ -48,42 +53,43 @@ use crate::{
 ///
 /// let from_a_setting: Sampler = "info=0.1,shop::cache=0.01,sqlx=5/s".parse()?;
 /// # let _ = from_a_setting;
-/// # Ok::<(), spanwise_sample::SampleError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 ///
-/// # As text
+/// # Syntax of `LOG_SAMPLE`
 ///
-/// What `LOG_SAMPLE` takes: words such as `info=0.1`, joined by commas.
+/// Words such as `info=0.1`, joined by commas.
 ///
-/// | before the `=` | |
+/// | before the `=` | matches |
 /// | --- | --- |
 /// | `error`, `warn`, `info`, `debug`, `trace` | events at exactly this level |
 /// | `warning`, `fatal`, `critical` | the same as `warn`, `error`, `error` |
-/// | `shop::cache` | events of this target and of those inside it, but for ERROR and WARN |
-/// | `trade::` | the same, for a target that looks like a level spelled wrong |
+/// | `shop::cache` | events of this target and of those inside it, except ERROR and WARN |
+/// | `trade::` | the same, for a target that looks like a misspelled level |
 ///
-/// | after the `=` | |
+/// | after the `=` | keeps |
 /// | --- | --- |
-/// | `0.1` | [`ratio`](crate::ratio)`(0.1)` |
-/// | `5/s`, `100/m`, `5/10s` | [`rate`](crate::rate): so many within that time, of each callsite |
-/// | `5/s/20` | with bursts of 20 |
-/// | `5/s@tenant_id` | for each value of `tenant_id` |
-/// | `first:10` | [`first`](crate::first)`(10)`: the first 10 in each second, of each callsite |
-/// | `first:10/100` | and then every 100th |
-/// | `first:10/100/m`, `first:10/m` | in each minute |
+/// | `0.1` | a [ratio](crate::Limit::ratio) of 0.1 |
+/// | `5/s`, `100/m`, `5/10s` | a [rate](crate::Rate): 5 per second at each callsite |
+/// | `5/s/20` | the same, with bursts of 20 |
+/// | `5/s@tenant_id` | the same, for each value of `tenant_id` |
+/// | `first:10` | the [first](crate::First) 10 in each second at each callsite |
+/// | `first:10/100` | the same, and then every 100th |
+/// | `first:10/100/m`, `first:10/m` | the same, in each minute |
 ///
-/// As with `RUST_LOG`, the most specific word wins: a target before a level, a longer target before a shorter one.
+/// As with `RUST_LOG`, the most specific word wins: a target before a level, a longer target before
+/// a shorter one.
 #[derive(Clone)]
 pub struct Sampler(Arc<Inner>);
 
-/// For its sinks.
+/// The sampler of a sink.
 pub(crate) struct WeakSampler(Weak<Inner>);
 
 impl WeakSampler {
-    /// A sink is about to be dropped.
-    pub(crate) fn remove(&self, seat: &Seat) {
+    /// Removes a sink that is being dropped.
+    pub(crate) fn remove(&self, sink: &SinkState) {
         if let Some(inner) = self.0.upgrade() {
-            inner.sinks.remove(seat);
+            inner.sinks.remove(sink);
         }
     }
 }
@@ -98,38 +104,52 @@ struct Inner {
     rules: Vec<Rule>,
     plans: CallsitePlans<Plan>,
     random: SampleRng,
-    time: Time,
-    sinks: Sinks,
+    clock: LimiterClock,
+    sinks: SinkRegistry,
 }
 
 impl Sampler {
-    /// A sampler without rules: it keeps everything.
+    /// Creates a builder of a sampler without rules, which keeps all events.
     pub fn builder() -> SamplerBuilder {
         SamplerBuilder::default()
     }
 
-    /// Tells the sinks, now, what was held back from them and not told: before the outputs are flushed at the end of a program.
+    /// Emits all pending summaries now. Call it at the end of the program, before the outputs are
+    /// flushed.
     ///
-    /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process. It goes through the
-    /// dispatcher that the sink is part of, from any thread, and takes as long as the sinks take. A sink that panics costs its own summaries.
-    pub fn flush(&self) {
-        // Not under a lock: a sink may be anybody's.
-        for seat in self.0.sinks.live() {
-            // This may be the end of a program that panics already.
-            let _ = panic_safe::catch_panic(|| seat.flush());
+    /// Otherwise a summary is emitted when its period is over and the next event arrives. A summary
+    /// from here goes through the dispatcher, from any thread: layers that are not sampled see it
+    /// too. A sink that panics loses its own summaries.
+    pub fn emit_summaries(&self) {
+        // Not under a lock: a sink may run any code.
+        for sink in self.0.sinks.live() {
+            // The program may be panicking already.
+            let _ = panic_safe::catch_panic(|| sink.emit_summaries());
         }
     }
 
-    /// What became of the events that reached the sinks, also those that are gone: an event that
-    /// reached two of them counts twice.
+    /// Returns the counts of the events that reached the sinks, dropped sinks included. An event
+    /// that reached two sinks counts twice.
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
         self.0.sinks.stats()
     }
 
-    pub(crate) fn seat(&self) -> Arc<Seat> {
+    /// Returns the names of the fields that rules look at, to check their spelling.
+    pub fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.0.rules.iter().flat_map(|rule| {
+            let key = match &rule.limit.0 {
+                Kind::Rate(rate) => rate.key.as_deref(),
+                Kind::Keep | Kind::Ratio(_) | Kind::First(_) => None,
+            };
+            let fields = rule.matcher.fields.iter();
+            fields.map(|(name, _)| name.as_str()).chain(key)
+        })
+    }
+
+    pub(crate) fn add_sink(&self) -> Arc<SinkState> {
         let sampler = WeakSampler(Arc::downgrade(&self.0));
-        self.0.sinks.add(self.0.time.clone(), sampler)
+        self.0.sinks.add(self.0.clock.clone(), sampler)
     }
 
     #[inline]
@@ -137,106 +157,99 @@ impl Sampler {
         let inner = &*self.0;
         inner
             .plans
-            .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
+            .get(callsite, |callsite| Plan::new(callsite, &inner.rules))
     }
 
-    /// What an event is kept as one of that only a ratio is about.
+    /// Returns the rate of an event that only a ratio applies to, if the event is kept.
     #[inline]
-    pub(crate) fn share<S>(
+    pub(crate) fn sample_rate<S>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
-        seat: &Seat,
-    ) -> Option<Share>
+        sink: &SinkState,
+    ) -> Option<SampleRate>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let inner = &*self.0;
-        let decide = || plan::choose(event, ctx, seat, threshold, &inner.random);
-        if !inner.sinks.are_several() {
+        let decide = || plan::sample_by_trace(event, ctx, sink, threshold, &inner.random);
+        if !inner.sinks.has_several() {
             return decide();
         }
-        let verdict = memo::recall(self.id(), event.metadata(), seat, || {
-            decide().map_or(Verdict::SampledOut, Verdict::Share)
+        let decision = self.shared_decision(event, sink, || {
+            decide().map_or(Decision::SampledOut, Decision::KeepWithRatio)
         });
-        match verdict {
-            Verdict::Share(share) => Some(share),
+        match decision {
+            Decision::KeepWithRatio(rate) => Some(rate),
             _ => None,
         }
     }
 
-    /// What holds for an event that only a limit of its callsite is about.
+    /// Decides about an event that only a limit of its callsite applies to.
     #[inline]
-    pub(crate) fn limit(&self, meter: &Meter, event: &Event<'_>, seat: &Seat) -> Verdict {
-        let inner = &*self.0;
-        let decide = || meter.verdict(&inner.time);
-        if inner.sinks.are_several() {
-            memo::recall(self.id(), event.metadata(), seat, decide)
-        } else {
-            decide()
-        }
+    pub(crate) fn decide_by_limit(
+        &self,
+        limiter: &Limiter,
+        event: &Event<'_>,
+        sink: &SinkState,
+    ) -> Decision {
+        self.shared_decision(event, sink, || limiter.decide(&self.0.clock))
     }
 
-    /// What holds for an event with such rules, said once for all who ask.
-    pub(crate) fn verdict<S>(
+    /// Decides about an event that rules with conditions may match.
+    pub(crate) fn decide_by_rules<S>(
         &self,
         rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
-        seat: &Seat,
-    ) -> Verdict
+        sink: &SinkState,
+    ) -> Decision
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let inner = &*self.0;
-        let decide = || {
-            let asked = Asked::new(event, ctx, seat);
-            rules.verdict(&inner.rules, &asked, &inner.random, &inner.time)
-        };
-        if inner.sinks.are_several() {
-            memo::recall(self.id(), event.metadata(), seat, decide)
+        self.shared_decision(event, sink, || {
+            let evaluation = Evaluation::new(event, ctx, sink);
+            rules.decide(&inner.rules, &evaluation, &inner.random, &inner.clock)
+        })
+    }
+
+    /// Decides once per event for all sinks.
+    #[inline]
+    fn shared_decision(
+        &self,
+        event: &Event<'_>,
+        sink: &SinkState,
+        decide: impl FnOnce() -> Decision,
+    ) -> Decision {
+        if self.0.sinks.has_several() {
+            decision_cache::get_or_decide(self.address(), event.metadata(), sink, decide)
         } else {
             decide()
         }
     }
 
-    /// Whose an event is that was held back by a bucket of a value.
-    #[cold]
-    pub(crate) fn owner<S>(
-        &self,
-        event: &Event<'_>,
-        ctx: &LayerContext<'_, S>,
-        seat: &Seat,
-    ) -> Option<Owner>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        match self.plan(event.metadata()) {
-            Plan::Rules(rules) => rules.owner(&self.0.rules, &Asked::new(event, ctx, seat)),
-            _ => None,
-        }
-    }
-
-    /// An event begins: what was said of the last one of its callsite is over.
+    /// Clears the decision about the last event of the callsite.
     #[inline]
-    pub(crate) fn begin(&self, event: &Event<'_>) {
-        if self.0.sinks.are_several() {
-            memo::forget(self.id(), event.metadata());
+    pub(crate) fn begin_event(&self, event: &Event<'_>) {
+        if self.0.sinks.has_several() {
+            decision_cache::clear(self.address(), event.metadata());
         }
     }
 
-    fn id(&self) -> usize {
+    fn address(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
 }
 
-/// The rules, as they are asked, in the words of `LOG_SAMPLE`; what that has no words for stands in brackets.
+/// Writes the rules in the order in which they apply, in the syntax of `LOG_SAMPLE`. Conditions
+/// that it has no syntax for are in brackets.
 impl fmt::Display for Sampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";
         for rule in &self.0.rules {
-            write!(f, "{comma}{}={}", rule.when, rule.limit)?;
+            write!(f, "{comma}{}={}", rule.matcher, rule.limit)?;
             comma = ",";
         }
         Ok(())
@@ -249,9 +262,9 @@ impl fmt::Debug for Sampler {
     }
 }
 
-/// Builds a [`Sampler`], from code or from the text of a setting.
+/// Builds a [`Sampler`].
 #[derive(Debug, Default)]
-#[must_use = "nothing is sampled until the sampler is built and a layer is given it"]
+#[must_use = "nothing is sampled until the sampler is built and given to a layer"]
 pub struct SamplerBuilder {
     rules: Vec<Rule>,
     clock: Clock,
@@ -259,33 +272,33 @@ pub struct SamplerBuilder {
 }
 
 impl SamplerBuilder {
-    /// Adds a rule. Those before it are asked first.
-    pub fn rule(mut self, when: When, limit: impl Into<Limit>) -> Self {
-        self.rules.push(Rule::new(when, limit.into()));
+    /// Adds a rule behind those added before.
+    pub fn rule(mut self, matcher: EventMatcher, limit: impl Into<Limit>) -> Self {
+        self.rules.push(Rule::new(matcher, limit.into()));
         self
     }
 
-    /// Sets where the time comes from. Default: the system.
+    /// Sets the clock. Defaults to [`Clock::system`].
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes what is random outside of traces the same in each run: for tests.
+    /// Sets the seed of random decisions, for tests. Defaults to a random one.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The sampler.
+    /// Builds the sampler.
     #[must_use]
     pub fn build(self) -> Sampler {
         Sampler(Arc::new(Inner {
             rules: self.rules,
             plans: CallsitePlans::default(),
             random: self.seed.map(SampleRng::seeded).unwrap_or_default(),
-            time: Time::of(self.clock),
-            sinks: Sinks::default(),
+            clock: LimiterClock::new(self.clock),
+            sinks: SinkRegistry::default(),
         }))
     }
 }

@@ -1,167 +1,91 @@
-//! What a sink is told about events that it did not get.
+//! Summaries: the events that report suppressed events to a sink.
 
-use std::{
-    cell::Cell,
-    fmt, ptr,
-    sync::{LazyLock, OnceLock},
-    time::SystemTime,
-};
+use std::{fmt, time::SystemTime};
 
-use spanwise_core::{
-    EventContext,
-    internal::{CallsitePlans, rfc3339::Utc, sync::Mutex},
-};
-use tracing::{Dispatch, Event, dispatcher};
+use spanwise_core::internal::{DispatchedSummary, rfc3339::Utc};
+use tracing::Event;
 use tracing_core::{
-    Callsite, Interest, Kind, Metadata,
-    callsite::Identifier,
+    Kind, Level, Metadata,
+    callsite::{DefaultCallsite, Identifier},
     field::{FieldSet, Value, display},
     span::Id,
 };
 
-use crate::{owner::Owner, seat::Seat};
-
-/// Events of one callsite that were held back.
+/// The suppressed events of one callsite.
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
     pub(crate) callsite: &'static Metadata<'static>,
     pub(crate) suppressed: u64,
     pub(crate) first: SystemTime,
     pub(crate) last: SystemTime,
-    /// Whose they are, if they are of one.
-    pub(crate) owner: Option<Owner>,
 }
 
-/// A static: each use of a constant may be at another address, and its address is what a summary is known by.
-static MESSAGE: &str = "events suppressed";
-const FIELDS: [&str; 5] = ["message", "suppressed", "callsite", "first", "last"];
+const MESSAGE: &str = "events suppressed";
+const TARGET: &str = DispatchedSummary::TARGET;
+const FIELDS: &[&str] = &[
+    "message",
+    "suppressed",
+    "suppressed_target",
+    "callsite",
+    "first",
+    "last",
+];
 
 impl Summary {
-    /// Calls `hand_on` with the event that says it. It belongs to no span: those that are open when it is told have nothing to do with it.
-    pub(crate) fn with_event<R>(&self, hand_on: impl FnOnce(&Event<'_>) -> R) -> R {
-        // A field of a name that is taken would be there twice.
-        let owner = self
-            .owner
-            .as_ref()
-            .filter(|owner| !FIELDS.contains(&owner.key));
-        let metadata = Told::about(self.callsite, owner.map(|owner| owner.key));
+    /// Calls `forward` with the event. It is in no span: the current one has nothing to do with it.
+    pub(crate) fn with_event<R>(&self, forward: impl FnOnce(&Event<'_>) -> R) -> R {
+        let metadata = summary_metadata(*self.callsite.level());
         let (place, first, last) = (
             display(Place(self.callsite)),
             display(Utc(self.first)),
             display(Utc(self.last)),
         );
-        let value = owner.map(|owner| owner.value.as_value());
-        let values: [Option<&dyn Value>; 6] = [
+        let values: [Option<&dyn Value>; FIELDS.len()] = [
             Some(&MESSAGE),
             Some(&self.suppressed),
+            Some(&self.callsite.target()),
             Some(&place),
             Some(&first),
             Some(&last),
-            value,
         ];
-        let values = metadata
-            .fields()
-            .value_set_all(&values[..metadata.fields().len()]);
-        hand_on(&Event::new_child_of(None::<Id>, metadata, &values))
+        let values = metadata.fields().value_set_all(&values);
+        forward(&Event::new_child_of(None::<Id>, metadata, &values))
     }
 }
 
-/// Whether it is the callsite of a summary.
+/// Returns whether it is the callsite of a summary.
 pub(crate) fn is_summary(callsite: &Metadata<'_>) -> bool {
-    ptr::eq(callsite.name(), MESSAGE)
+    callsite.name() == MESSAGE && callsite.target() == TARGET
 }
 
-/// The callsite of the summaries about another callsite. It has that one's level, target, file and line: what lets those events through, lets their
-/// summary through. One for each callsite that ever had a summary, and each key of a rate there, for ever, as callsites are.
-struct Told {
-    metadata: OnceLock<Metadata<'static>>,
-}
-
-/// About one callsite: by the name of the field that says whose events they are.
-type About = Mutex<Vec<(Option<&'static str>, &'static Metadata<'static>)>>;
-
-impl Told {
-    fn about(
-        callsite: &'static Metadata<'static>,
-        key: Option<&'static str>,
-    ) -> &'static Metadata<'static> {
-        static ALL: LazyLock<CallsitePlans<About>> = LazyLock::new(CallsitePlans::default);
-        let about = ALL.get(callsite, |_| About::default());
-        let mut about = about.lock();
-        if let Some((_, known)) = about.iter().find(|(known, _)| *known == key) {
-            return known;
-        }
-        let told: &'static Self = Box::leak(Box::new(Self {
-            metadata: OnceLock::new(),
-        }));
-        let fields: &'static [&'static str] = match key {
-            None => &FIELDS,
-            Some(key) => Box::leak(FIELDS.into_iter().chain([key]).collect()),
-        };
-        let metadata = told.metadata.get_or_init(|| {
-            Metadata::new(
+/// Returns the callsite for summaries of events at `level`.
+fn summary_metadata(level: Level) -> &'static Metadata<'static> {
+    macro_rules! metadata {
+        ($level:expr) => {{
+            static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+            static METADATA: Metadata<'static> = Metadata::new(
                 MESSAGE,
-                callsite.target(),
-                *callsite.level(),
-                callsite.file(),
-                callsite.line(),
-                callsite.module_path(),
-                FieldSet::new(fields, Identifier(told)),
+                TARGET,
+                $level,
+                None,
+                None,
+                None,
+                FieldSet::new(FIELDS, Identifier(&CALLSITE)),
                 Kind::EVENT,
-            )
-        });
-        about.push((key, metadata));
-        metadata
+            );
+            &METADATA
+        }};
+    }
+    match level {
+        Level::ERROR => metadata!(Level::ERROR),
+        Level::WARN => metadata!(Level::WARN),
+        Level::INFO => metadata!(Level::INFO),
+        Level::DEBUG => metadata!(Level::DEBUG),
+        Level::TRACE => metadata!(Level::TRACE),
     }
 }
 
-impl Callsite for Told {
-    /// It is never registered: nobody caches an interest in it.
-    fn set_interest(&self, _: Interest) {}
-
-    fn metadata(&self) -> &Metadata<'_> {
-        #[expect(
-            clippy::expect_used,
-            reason = "set before the field set that leads here is given out"
-        )]
-        self.metadata.get().expect("set when it was made")
-    }
-}
-
-thread_local! {
-    /// The seat that a summary is on its way to, if one is.
-    static ADDRESSEE: Cell<*const Seat> = const { Cell::new(ptr::null()) };
-}
-
-/// Sends a summary to the sink at `seat`, and to no other, through the dispatcher. False if it did not arrive.
-///
-/// The levels may have changed since: what stands before the sink is to let it through all the same.
-///
-/// Only a dispatcher can give a layer the context that it wants with an event. So the summary is dispatched as an event, and before any layer would get
-/// it all are asked whether it is enabled: the one it is for takes it then, and says that it is not.
-pub(crate) fn send(seat: &Seat, dispatch: Option<&Dispatch>, summary: &Summary) -> bool {
-    ADDRESSEE.set(seat);
-    let dispatch = |event: &Event<'_>| match dispatch {
-        Some(dispatch) => dispatch.event(event),
-        None => dispatcher::get_default(|dispatch| dispatch.event(event)),
-    };
-    summary.with_event(|event| {
-        EventContext::scope(|said| said.tells = true, || dispatch(event));
-    });
-    ADDRESSEE.replace(ptr::null()).is_null()
-}
-
-/// Whether this is the summary that was sent to `seat`; it arrives once.
-#[inline]
-pub(crate) fn arrives_at(seat: &Seat, event: &Event<'_>) -> bool {
-    let arrives = ptr::eq(ADDRESSEE.get(), seat) && is_summary(event.metadata());
-    if arrives {
-        ADDRESSEE.set(ptr::null());
-    }
-    arrives
-}
-
-/// Where a callsite is: its file and line, else its name.
+/// Displays where a callsite is: its file and line, else its name.
 pub(crate) struct Place<'a>(pub(crate) &'a Metadata<'a>);
 
 impl fmt::Display for Place<'_> {

@@ -1,17 +1,23 @@
-//! What Sentry costs, beside sentry-tracing's own layers: instructions, counted by callgrind.
+//! The cost of Sentry beside sentry-tracing's own layers, in instructions counted by callgrind.
 //!
 //! ```text
 //! cargo bench -p spanwise-sentry        # needs valgrind
 //! ```
 //!
-//! A request is a root span of five fields, a child span of two, a late record, and four events at INFO of two to four fields; then both are closed. An
-//! event is one at INFO with four fields inside of it; an error one at ERROR that was not there before, with a cause and no breadcrumbs but errors; and then
-//! one that is. Nobody listens where they would be sent to.
+//! The workloads:
+//!
+//! * A request is a root span with five fields, a child span with two, a late record, and four
+//!   events at INFO with two to four fields. Both spans are closed.
+//! * An event is at INFO, with four fields, inside a request.
+//! * An error is new and at ERROR, with a cause. All breadcrumbs are errors.
+//! * A repeated error was logged before.
+//!
+//! No server listens at the address of the DSN.
 
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a program for the person who runs it"
+    reason = "it prints a table"
 )]
 
 use std::{process::Command, sync::Arc};
@@ -31,9 +37,9 @@ const CONTENDERS: [&str; 6] = [
     "sentry-tracing, all layers",
 ];
 
-/// The difference of two runs leaves out how a process starts and warms up.
-const FEW: u64 = 500;
-const MANY: u64 = 2_500;
+/// The difference of two runs excludes the start and the warm-up of a process.
+const SHORT_RUN: u64 = 500;
+const LONG_RUN: u64 = 2_500;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,7 +48,7 @@ fn main() {
             dispatcher::set_global_default(stack(contender)).unwrap();
             repeat(workload, count.parse().unwrap());
         }
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` runs benches too, to check that they start.
         [argument] if argument == "--bench" => table(),
         _ => {}
     }
@@ -54,7 +60,8 @@ fn table() {
     );
     for contender in CONTENDERS {
         let per_unit = |workload| {
-            (total(contender, workload, MANY) - total(contender, workload, FEW)) / (MANY - FEW)
+            (total(contender, workload, LONG_RUN) - total(contender, workload, SHORT_RUN))
+                / (LONG_RUN - SHORT_RUN)
         };
         let costs =
             ["event", "request", "error", "again"].map(|workload| per_unit(workload).to_string());
@@ -78,10 +85,10 @@ fn total(contender: &str, workload: &str, count: u64) -> u64 {
 
 fn stack(contender: &str) -> Dispatch {
     let ours = |change: fn(SentryBuilder) -> SentryBuilder| {
-        // Nothing is ever sent there.
+        // No server listens there.
         let builder = Sentry::builder("http://key@127.0.0.1:9/1".parse().unwrap());
         let (layer, guard) = change(builder).build().unwrap();
-        // For as long as the process.
+        // It lives as long as the process.
         Box::leak(Box::new(guard));
         layer
     };
@@ -90,9 +97,9 @@ fn stack(contender: &str) -> Dispatch {
         "floor" => base.with(Floor).into(),
         "spanwise-sentry" => base.with(ours(|builder| builder)).into(),
         "spanwise-sentry, policy" => {
-            let policed =
+            let redacting =
                 |builder: SentryBuilder| builder.redact(Arc::new(Policy::secrets_and_pii()));
-            base.with(ours(policed)).into()
+            base.with(ours(redacting)).into()
         }
         "spanwise-sentry, traces 1 %" => base
             .with(ours(|builder| builder.traces_sample_rate(0.01)))
@@ -107,7 +114,7 @@ fn stack(contender: &str) -> Dispatch {
                 .with(sentry_tracing::ErrorLayer::new().with_filter(LevelFilter::ERROR));
             match contender {
                 "sentry-tracing, errors" => base.into(),
-                // Only with its spans are their fields on errors.
+                // Only this layer adds the fields of spans to errors.
                 _ => base
                     .with(sentry_tracing::SpanLayer::new().with_filter(LevelFilter::INFO))
                     .into(),

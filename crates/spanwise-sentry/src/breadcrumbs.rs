@@ -1,4 +1,4 @@
-//! What was logged before: the breadcrumbs of one unit of work.
+//! The breadcrumbs of a unit of work: the events that were logged before an error.
 
 use std::{
     collections::VecDeque,
@@ -21,7 +21,7 @@ use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{event_builder::level_of, fields::causes};
 
-/// Breadcrumbs in a ring: the newest of them. Texts of those that leave are written over by those that come.
+/// The newest breadcrumbs of a unit. A new one reuses the memory of the one that leaves.
 #[derive(Debug)]
 pub(crate) struct BreadcrumbRing {
     breadcrumbs: Mutex<Ring>,
@@ -34,31 +34,31 @@ struct Ring {
     bytes: usize,
 }
 
-/// Memory for the breadcrumbs of all units, in bytes.
+/// The memory for the breadcrumbs of all units, in bytes.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
-    taken: AtomicUsize,
-    most: usize,
-    /// That of the process that it came to be in: see [`forks`].
+    used: AtomicUsize,
+    max: usize,
+    /// The generation of the process that created it: see [`forks`].
     generation: u32,
 }
 
-/// One event, as it was logged: made into what Sentry wants only if an error is sent.
+/// An event as it was logged. It is converted to a [`Breadcrumb`] only if an error is sent.
 #[derive(Debug)]
 pub(crate) struct StoredBreadcrumb {
     at: SystemTime,
     callsite: &'static Metadata<'static>,
-    /// Of a record of the `log` crate, whose callsite does not say.
+    /// The target of a record of the `log` crate.
     target: Option<String>,
-    /// The texts of the fields, one after the other.
+    /// The texts of all fields.
     texts: String,
     message: Range<usize>,
     fields: Vec<(&'static str, StoredValue)>,
-    /// Of a record of the `log` crate some fields say where it comes from.
+    /// Whether it is a record of the `log` crate, some of whose fields are its origin.
     is_log_record: bool,
 }
 
-/// The value of a field.
+/// The value of a field. A text is a range of [`StoredBreadcrumb::texts`].
 #[derive(Debug, Clone)]
 enum StoredValue {
     Bool(bool),
@@ -68,9 +68,10 @@ enum StoredValue {
     Text(Range<usize>),
 }
 
-/// How many of a unit are kept, and sent.
+/// The most breadcrumbs that a unit stores, and that an event has.
 pub(crate) const MAX_BREADCRUMBS: usize = 100;
 
+/// The most bytes of a text, and of all texts except the message.
 const MAX_TEXT_LEN: usize = 1024;
 const MAX_TEXTS_LEN: usize = 4 * 1024;
 const MAX_FIELDS: usize = 64;
@@ -78,7 +79,7 @@ const MAX_FIELDS: usize = 64;
 /// What a breadcrumb takes besides its texts.
 const BREADCRUMB_LEN: usize = size_of::<StoredBreadcrumb>();
 
-/// What takes more is not kept to be written over.
+/// Buffers beyond these capacities are not reused.
 const MAX_REUSED_TEXT_LEN: usize = 1024;
 const MAX_REUSED_FIELDS: usize = 16;
 
@@ -90,7 +91,8 @@ impl BreadcrumbRing {
         }
     }
 
-    /// Adds a breadcrumb; the oldest leave if there are too many, or if memory for all units is short. Returns what can be written over.
+    /// Adds a breadcrumb. The oldest leave if there are too many, or if the memory for all units is
+    /// used up. Returns one whose memory can be reused.
     pub(crate) fn push(&self, breadcrumb: StoredBreadcrumb) -> Option<StoredBreadcrumb> {
         let Some(mut ring) = self.lock() else {
             return Some(breadcrumb);
@@ -111,14 +113,14 @@ impl BreadcrumbRing {
         left
     }
 
-    /// As Sentry wants them, the oldest first.
+    /// Converts them for Sentry, the oldest first.
     pub(crate) fn breadcrumbs(&self) -> Vec<Breadcrumb> {
         let ring = self.lock();
         let breadcrumbs = ring.iter().flat_map(|ring| &ring.breadcrumbs);
         breadcrumbs.map(StoredBreadcrumb::breadcrumb).collect()
     }
 
-    /// `None` in a child process whose parent had it locked at the fork: then it stays locked.
+    /// Returns `None` in a child process if a thread of the parent held the lock at the fork.
     fn lock(&self) -> Option<MutexGuard<'_, Ring>> {
         forks::lock(&self.breadcrumbs, self.memory.generation)
     }
@@ -142,17 +144,17 @@ impl Ring {
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
-            taken: AtomicUsize::new(0),
-            most,
+            used: AtomicUsize::new(0),
+            max,
             generation: forks::generation(),
         })
     }
 
     fn take(&self, bytes: usize) -> bool {
-        let taken = self.taken.fetch_add(bytes, Ordering::Relaxed);
-        if taken + bytes > self.most {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed);
+        if used + bytes > self.max {
             self.give_back(bytes);
             return false;
         }
@@ -160,12 +162,12 @@ impl MemoryBudget {
     }
 
     fn give_back(&self, bytes: usize) {
-        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl StoredBreadcrumb {
-    /// One of `callsite`, written over `old`.
+    /// Creates a breadcrumb of `callsite` without fields, in the memory of `old`.
     pub(crate) fn reusing(
         old: Option<Self>,
         callsite: &'static Metadata<'static>,
@@ -234,7 +236,7 @@ impl StoredBreadcrumb {
         }
     }
 
-    /// Adds what `write` appends to the texts.
+    /// Adds a field whose text `write` appends.
     fn add_text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
         let start = self.texts.len();
         let is_message = field.name() == "message";

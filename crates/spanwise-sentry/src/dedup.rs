@@ -1,4 +1,4 @@
-//! The same error again: sent once, and counted.
+//! Deduplication of errors: an error that repeats within a window is counted, not sent.
 
 use std::{
     collections::HashMap,
@@ -11,60 +11,63 @@ use spanwise_core::internal::sync::{Mutex, MutexGuard};
 
 use sentry_core::protocol::Event;
 
-/// Of more errors than this at once, those that come on top are sent each time.
+/// The most errors that are remembered at once. All repetitions of further ones are sent.
 const MAX_ERRORS: usize = 256;
 
-/// The events that wait to tell of others take this many bytes. Beyond, the oldest is told before
-/// its window is over.
+/// The most bytes of all samples. Beyond, the oldest is sent before its window is over.
 const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
 
-/// Which errors were sent lately, and how often each of them came again.
+/// The errors of the last window, with the number of their repetitions.
 #[derive(Debug)]
 pub(crate) struct Deduplicator {
-    /// For how long an error that comes again is only counted.
+    /// How long repetitions of an error are only counted.
     pub(crate) window: Duration,
     seen: Mutex<Entries>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_key: HashMap<u64, Seen>,
-    /// Of all samples.
+    by_key: HashMap<u64, Entry>,
+    /// The bytes of all samples.
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct Entry {
+    /// The end of its window.
     until: Instant,
-    again: u64,
+    repetitions: u64,
     sample: Option<Sample>,
 }
 
-/// The first event that came again: it is what tells of the others. Kept as it is sent, which takes
-/// a fraction of what it takes as an event, and whose bytes can be counted.
+/// The first repetition of an error, which will report on the others. It is serialized: that takes
+/// a fraction of the memory of an event, and its bytes can be counted.
 #[derive(Debug)]
 struct Sample(Box<[u8]>);
 
-/// What is to be done with an error.
+/// How an error relates to those before.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Repetition {
-    /// It is new: it is sent.
+    /// It does not repeat one: send it.
     New,
-    /// It came again, and is to be kept for the time when the others are told.
+    /// It is the first repetition: [store](Deduplicator::store) it.
     First,
     /// It is counted.
     Again,
 }
 
-/// The same for events of one callsite that say the same and have the same errors.
+/// An event that reports on all repetitions of an error in its window.
+pub(crate) struct RepeatReport {
+    pub(crate) event: Event<'static>,
+    pub(crate) count: u64,
+}
+
+/// Returns the key of an error, made of everything that distinguishes it from others.
 pub(crate) fn key(parts: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);
     hasher.finish()
 }
-
-/// An event that came again, and how often.
-pub(crate) type RepeatReport = (Event<'static>, u64);
 
 impl Deduplicator {
     pub(crate) fn new(window: Duration) -> Self {
@@ -74,7 +77,8 @@ impl Deduplicator {
         }
     }
 
-    /// Whether an error came before, within the window. If its window is over, what is to be told of it comes with it.
+    /// Remembers an error. Returns how it relates to those before, and a report on a window of the
+    /// same error that is over.
     pub(crate) fn check(&self, key: u64, now: Instant) -> (Repetition, Option<RepeatReport>) {
         if self.window.is_zero() {
             return (Repetition::New, None);
@@ -82,80 +86,76 @@ impl Deduplicator {
         let until = now + self.window;
         let mut seen = self.lock();
         let seen = &mut *seen;
-        let over = match seen.by_key.get_mut(&key) {
+        let expired = match seen.by_key.get_mut(&key) {
             Some(entry) if now < entry.until => {
-                entry.again += 1;
-                let again = if entry.again == 1 {
-                    Repetition::First
-                } else {
-                    Repetition::Again
+                entry.repetitions += 1;
+                let repetition = match entry.repetitions {
+                    1 => Repetition::First,
+                    _ => Repetition::Again,
                 };
-                return (again, None);
+                return (repetition, None);
             }
-            Some(entry) => Some(mem::replace(entry, Seen::new(until))),
+            Some(entry) => Some(mem::replace(entry, Entry::new(until))),
             None => {
                 if seen.by_key.len() == MAX_ERRORS {
-                    // What did not come again has nothing to tell.
-                    seen.by_key
-                        .retain(|_, entry| entry.again > 0 || now < entry.until);
+                    let is_needed = |entry: &Entry| entry.repetitions > 0 || now < entry.until;
+                    seen.by_key.retain(|_, entry| is_needed(entry));
                 }
                 if seen.by_key.len() < MAX_ERRORS {
-                    seen.by_key.insert(key, Seen::new(until));
+                    seen.by_key.insert(key, Entry::new(until));
                 }
                 None
             }
         };
-        (Repetition::New, over.and_then(|over| seen.tell(over)))
+        let report = expired.and_then(|entry| seen.report(entry));
+        (Repetition::New, report)
     }
 
-    /// Keeps what is to tell of an error that came again. Returns what is to be told now, since
-    /// there is no room for it.
-    pub(crate) fn keep(&self, key: u64, sample: &Event<'static>) -> Vec<RepeatReport> {
-        // An event is made of texts, numbers and maps, all of which can be written.
-        let bytes = serde_json::to_vec(sample).unwrap_or_default();
+    /// Stores the first repetition of an error. Returns the reports for which there is no room any
+    /// more.
+    pub(crate) fn store(&self, key: u64, event: &Event<'static>) -> Vec<RepeatReport> {
+        // An event consists of texts, numbers and maps, which always serialize.
+        let bytes = serde_json::to_vec(event).unwrap_or_default();
         let mut seen = self.lock();
         let seen = &mut *seen;
         if let Some(entry) = seen.by_key.get_mut(&key) {
             seen.bytes += bytes.len();
-            let before = entry.sample.replace(Sample(bytes.into()));
-            seen.bytes -= before.map_or(0, |sample| sample.0.len());
+            let replaced = entry.sample.replace(Sample(bytes.into()));
+            seen.bytes -= replaced.map_or(0, |sample| sample.0.len());
         }
-        let mut told = Vec::new();
+        let mut reports = Vec::new();
         while seen.bytes > MAX_SAMPLE_BYTES {
-            let kept = seen
-                .by_key
-                .iter()
-                .filter(|(_, entry)| entry.sample.is_some());
-            let oldest = kept.min_by_key(|(_, entry)| entry.until);
+            let stored = seen.by_key.iter();
+            let stored = stored.filter(|(_, entry)| entry.sample.is_some());
+            let oldest = stored.min_by_key(|(_, entry)| entry.until);
             let Some(oldest) = oldest.map(|(key, _)| *key) else {
                 break;
             };
             let oldest = seen.by_key.remove(&oldest);
-            told.extend(oldest.and_then(|oldest| seen.tell(oldest)));
+            reports.extend(oldest.and_then(|entry| seen.report(entry)));
         }
-        told
+        reports
     }
 
-    /// What came again in windows that are over at `now`, or in all of them.
+    /// Returns the reports of windows that are over at `now`, or of all if there is no time.
     pub(crate) fn expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
         let mut seen = self.lock();
         let over = seen.by_key.extract_if(|_, entry| {
-            // What came again is about to be kept, and is told then.
-            let is_settled = entry.again == 0 || entry.sample.is_some();
-            now.is_none_or(|now| is_settled && now >= entry.until)
+            // Another thread is about to store the sample of an entry without one.
+            let is_complete = entry.repetitions == 0 || entry.sample.is_some();
+            now.is_none_or(|now| is_complete && now >= entry.until)
         });
         let over: Vec<_> = over.map(|(_, entry)| entry).collect();
-        over.into_iter()
-            .filter_map(|entry| seen.tell(entry))
-            .collect()
+        let reports = over.into_iter().filter_map(|entry| seen.report(entry));
+        reports.collect()
     }
 
-    /// When the next window is over.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    /// Returns when the next window with repetitions is over.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
         let seen = self.lock();
-        let waiting = seen.by_key.values();
-        let waiting = waiting.filter(|entry| entry.sample.is_some());
-        waiting.map(|entry| entry.until).min()
+        let stored = seen.by_key.values();
+        let stored = stored.filter(|entry| entry.sample.is_some());
+        stored.map(|entry| entry.until).min()
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -164,20 +164,21 @@ impl Deduplicator {
 }
 
 impl Entries {
-    /// What there is to tell of an entry that was taken out.
-    fn tell(&mut self, entry: Seen) -> Option<RepeatReport> {
+    /// Returns the report of an entry that was removed, if there were repetitions.
+    fn report(&mut self, entry: Entry) -> Option<RepeatReport> {
         let Sample(bytes) = entry.sample?;
         self.bytes -= bytes.len();
         let event = serde_json::from_slice(&bytes).ok()?;
-        Some((event, entry.again))
+        let count = entry.repetitions;
+        Some(RepeatReport { event, count })
     }
 }
 
-impl Seen {
+impl Entry {
     fn new(until: Instant) -> Self {
         Self {
             until,
-            again: 0,
+            repetitions: 0,
             sample: None,
         }
     }

@@ -1,12 +1,13 @@
-//! Where events go.
+//! The DSN, which is the address of a project in Sentry.
 
 use std::{fmt, str::FromStr};
 
+use sentry_core::types;
 use spanwise_core::internal::Grammar;
 
-use sentry_core::types;
-
-/// The address of a project, as its settings in Sentry show it. A credential, which is never shown, not by `Debug` either.
+/// The address of a project, as its settings in Sentry show it.
+///
+/// It contains a credential. Neither `Debug` nor an error shows it.
 ///
 /// ```
 /// use spanwise_sentry::Dsn;
@@ -15,25 +16,26 @@ use sentry_core::types;
 /// assert_eq!(format!("{dsn:?}"), "Dsn(o1.ingest.sentry.io, project 42)");
 /// assert_eq!(
 ///     "https://o1.ingest.sentry.io/42".parse::<Dsn>().unwrap_err().to_string(),
-///     "(hidden, 30 bytes) has no key: a DSN looks like `https://<key>@<host>/<number>`; copy it from the project's settings"
+///     "(hidden, 30 bytes) has no key: a DSN looks like `https://<key>@<host>/<number>`; \
+///      copy it from the project's settings"
 /// );
 /// # Ok::<(), spanwise_sentry::DsnError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dsn(pub(crate) types::Dsn);
 
-/// What is wrong with a [`Dsn`], without the DSN.
+/// A text is not a valid [`Dsn`]. It does not show the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DsnError {
     length: usize,
-    why: String,
+    reason: &'static str,
 }
 
 impl Dsn {
-    /// How long it is, in bytes: what may be shown of it.
+    /// Returns the length of its text in bytes, which may be shown.
     #[must_use]
     pub fn length(&self) -> usize {
-        // Written with a colon after the key, which is left out where no secret key follows.
+        // `Display` of the inner type adds a colon after a key without a secret key.
         self.0.to_string().len() - usize::from(self.0.secret_key().is_none())
     }
 }
@@ -45,20 +47,20 @@ impl FromStr for Dsn {
 
     fn from_str(text: &str) -> Result<Self, DsnError> {
         let text = text.trim();
-        let error = |why: &str| DsnError {
+        let error = |reason| DsnError {
             length: text.len(),
-            why: why.to_owned(),
+            reason,
         };
         let dsn: types::Dsn = text.parse().map_err(|problem| {
             error(match problem {
                 types::ParseDsnError::InvalidScheme => "begins with neither http nor https",
                 types::ParseDsnError::NoUsername => "has no key",
-                types::ParseDsnError::NoProjectId => "has no project",
-                types::ParseDsnError::InvalidProjectId(_) => "ends in no project",
-                types::ParseDsnError::InvalidUrl => "is no address",
+                types::ParseDsnError::NoProjectId => "has no project id",
+                types::ParseDsnError::InvalidProjectId(_) => "does not end in a project id",
+                types::ParseDsnError::InvalidUrl => "is not a URL",
             })
         })?;
-        // A host that no address can be made of is seen only when an event is sent.
+        // The inner type accepts it, and fails only when an event is sent.
         if dsn.host().is_empty() {
             return Err(error("has no host"));
         }
@@ -75,10 +77,11 @@ impl fmt::Debug for Dsn {
 
 impl fmt::Display for DsnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { length, why } = self;
+        let Self { length, reason } = self;
         write!(
             f,
-            "(hidden, {length} bytes) {why}: a DSN looks like `https://<key>@<host>/<number>`; copy it from the project's settings"
+            "(hidden, {length} bytes) {reason}: a DSN looks like \
+             `https://<key>@<host>/<number>`; copy it from the project's settings"
         )
     }
 }

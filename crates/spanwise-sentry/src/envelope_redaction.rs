@@ -1,51 +1,52 @@
-//! What is in an envelope, as far as it may be sent.
+//! Redaction of serialized envelopes.
 //!
-//! What our layer sends was read on its way in. What others put in, a hook of the program's, an integration, who talks to
-//! sentry past the log, is read here.
+//! The layer has redacted what it passes to Sentry's client. Hooks, integrations and direct calls
+//! of the client may add to it: that is redacted here.
 
 use std::borrow::Cow;
 
 use sentry_core::protocol::Value;
 use spanwise_core::{KeyVerdict, Redact, Redaction};
 
-/// The envelope's bytes with everything hidden that `policy` hides. What is also in `read`, at the same place, was read before.
+/// Redacts an envelope. Values that are also in `redacted`, at the same place of the event, were
+/// redacted before.
 ///
-/// Nothing if it cannot be understood: what cannot be read is not sent.
+/// Returns `None` if the envelope cannot be parsed: it must not be sent then.
 pub(crate) fn redact_envelope(
     bytes: &[u8],
-    read: Option<&Value>,
+    redacted: Option<&Value>,
     policy: &dyn Redact,
 ) -> Option<Vec<u8>> {
-    let (header, mut rest) = line(bytes)?;
+    let (header, mut rest) = split_line(bytes)?;
     let mut out = Vec::with_capacity(bytes.len());
     out.extend_from_slice(header);
     out.push(b'\n');
     while !rest.is_empty() {
-        let (header, after) = line(rest)?;
+        let (header, after) = split_line(rest)?;
         let mut header: Value = serde_json::from_slice(header).ok()?;
         let (payload, after) = match header.get("length").and_then(Value::as_u64) {
             Some(length) => {
                 let length = usize::try_from(length).ok()?;
                 (after.get(..length)?, after.get(length..)?)
             }
-            None => line(after)?,
+            None => split_line(after)?,
         };
         rest = after.strip_prefix(b"\n").unwrap_or(after);
         let is_event = header.get("type").and_then(Value::as_str) == Some("event");
         let payload = match header.get("type").and_then(Value::as_str)? {
             "attachment" => {
                 let text = String::from_utf8_lossy(payload);
-                // What is no text stays as it is where nothing in it is hidden.
+                // Without a secret in it, it stays as it is, also if it is not text.
                 match policy.redact_text(&text) {
                     shown if shown == text => payload.to_vec(),
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // Numbers about sessions and losses.
+            // They contain only numbers about sessions and losses.
             "session" | "sessions" | "client_report" => payload.to_vec(),
             _ => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
-                hide(&mut value, read.filter(|_| is_event), policy);
+                redact_value(&mut value, redacted.filter(|_| is_event), policy);
                 serde_json::to_vec(&value).ok()?
             }
         };
@@ -60,7 +61,8 @@ pub(crate) fn redact_envelope(
     Some(out)
 }
 
-fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Splits off a line.
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.is_empty() {
         return None;
     }
@@ -69,51 +71,60 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], bytes.get(end + 1..).unwrap_or_default()))
 }
 
-fn hide(value: &mut Value, read: Option<&Value>, policy: &dyn Redact) {
-    if Some(&*value) == read {
+/// Redacts a value, except for the parts that are also in `redacted`.
+fn redact_value(value: &mut Value, redacted: Option<&Value>, policy: &dyn Redact) {
+    if Some(&*value) == redacted {
         return;
     }
     match value {
         Value::String(text) => {
-            if let Some(shown) = policy.replacement_for(None, text) {
-                *text = shown;
+            if let Some(replacement) = policy.replacement_for(None, text) {
+                *text = replacement;
             }
         }
         Value::Array(values) => {
             for (index, value) in values.iter_mut().enumerate() {
-                hide(value, read.and_then(|read| read.get(index)), policy);
+                redact_value(value, redacted.and_then(|all| all.get(index)), policy);
             }
         }
-        Value::Object(members) => {
-            members.retain(|key, value| {
-                let read = read.and_then(|read| read.get(key));
-                if Some(&*value) == read || value.is_null() {
-                    return true;
-                }
-                let verdicts = policy.verdicts(key);
-                let verdict = match value {
-                    Value::Bool(_) => verdicts.boolean,
-                    Value::Number(_) => verdicts.number,
-                    _ => verdicts.text,
-                };
-                if matches!(verdict, KeyVerdict::Pass | KeyVerdict::Text) && !value.is_string() {
-                    hide(value, read, policy);
-                    return true;
-                }
-                let text = || match &*value {
-                    Value::String(text) => Cow::Borrowed(&**text),
-                    other => Cow::Owned(other.to_string()),
-                };
-                match policy.apply(verdict, key, text) {
-                    Redaction::Keep => true,
-                    Redaction::Replace(text) => {
-                        *value = text.into();
-                        true
-                    }
-                    Redaction::Remove => false,
-                }
-            });
-        }
+        Value::Object(members) => members.retain(|key, value| {
+            let redacted = redacted.and_then(|all| all.get(key));
+            keep_member(key, value, redacted, policy)
+        }),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Redacts the value of a key. Returns `false` if the policy removes it.
+fn keep_member(
+    key: &str,
+    value: &mut Value,
+    redacted: Option<&Value>,
+    policy: &dyn Redact,
+) -> bool {
+    if Some(&*value) == redacted || value.is_null() {
+        return true;
+    }
+    let verdicts = policy.verdicts(key);
+    let verdict = match value {
+        Value::Bool(_) => verdicts.boolean,
+        Value::Number(_) => verdicts.number,
+        _ => verdicts.text,
+    };
+    if matches!(verdict, KeyVerdict::Pass | KeyVerdict::Text) && !value.is_string() {
+        redact_value(value, redacted, policy);
+        return true;
+    }
+    let text = || match &*value {
+        Value::String(text) => Cow::Borrowed(&**text),
+        other => Cow::Owned(other.to_string()),
+    };
+    match policy.apply(verdict, key, text) {
+        Redaction::Keep => true,
+        Redaction::Replace(text) => {
+            *value = text.into();
+            true
+        }
+        Redaction::Remove => false,
     }
 }

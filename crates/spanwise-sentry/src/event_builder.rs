@@ -1,6 +1,6 @@
-//! An error as Sentry wants it.
+//! Sentry's event of an error.
 
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, mem, time::Duration, time::SystemTime};
 
 use sentry_core::{
     Level,
@@ -12,13 +12,16 @@ use spanwise_core::internal::log_record::LogRecord;
 use tracing_core::{Level as TracingLevel, Metadata};
 
 use crate::{
+    capture::ACCESS_TARGET,
     event_scope::EventScope,
     fields::{Cause, Fields},
-    grouping::{self, Grouping},
+    grouping::{self, Fingerprint, Grouping},
     ids,
-    layer::ACCESS_TARGET,
-    stacktrace,
+    stacktrace::parse_stacktrace,
 };
+
+/// The fingerprint that requests Sentry's own grouping.
+const DEFAULT_FINGERPRINT: &[Cow<'static, str>] = &[Cow::Borrowed("{{ default }}")];
 
 pub(crate) fn level_of(level: TracingLevel) -> Level {
     match level {
@@ -29,11 +32,11 @@ pub(crate) fn level_of(level: TracingLevel) -> Level {
     }
 }
 
-/// Where an event was logged.
+/// The place where an event was logged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventOrigin<'a> {
     pub(crate) callsite: &'static Metadata<'static>,
-    /// Of a record of the `log` crate, whose callsite does not say.
+    /// A record of the `log` crate has its own place.
     pub(crate) record: Option<&'a LogRecord>,
 }
 
@@ -58,7 +61,7 @@ impl<'a> EventOrigin<'a> {
     }
 }
 
-/// Makes an event of what was logged at `origin`, inside of `scope`.
+/// Builds the event of an error that was logged at `origin`.
 pub(crate) fn build_event(
     origin: EventOrigin<'_>,
     mut fields: Fields,
@@ -70,41 +73,66 @@ pub(crate) fn build_event(
     let is_panic = fields.text("panic.location").is_some();
     let own_fingerprint = grouping::take_own(&mut fields);
     let mut message = fields.take_message();
+    let exceptions: Vec<Exception>;
+    let fingerprint: Option<Fingerprint>;
     let mut level = level_of(*origin.callsite.level());
-    let by_text = match grouping {
-        Grouping::ByText if origin.target() == ACCESS_TARGET && fields.errors.is_empty() => {
-            let (transaction, outcome) = (scope.transaction.as_deref(), fields.text("outcome"));
-            Some(grouping::fingerprint_of_request(
-                ACCESS_TARGET,
-                transaction,
-                outcome,
-            ))
-        }
-        Grouping::ByText => {
-            grouping::fingerprint(origin.target(), message.as_deref(), &fields.errors)
-        }
-        Grouping::BySentry => None,
-    };
-    let mut by_text = own_fingerprint.clone().or(by_text);
-    let mut exceptions: Vec<Exception> = fields.errors.drain(..).flat_map(exceptions).collect();
     if is_panic {
         level = Level::Fatal;
-        let panic = panic(&mut fields, message.take());
-        if own_fingerprint.is_none() && grouping == Grouping::ByText {
-            by_text = Some(grouping::fingerprint_of_panic(&panic, origin.file()));
+        let panic = panic_exception(&mut fields, message.take());
+        let by_text = || grouping::panic_fingerprint(&panic, origin.file());
+        fingerprint = own_fingerprint.or_else(|| grouping.is_by_text().then(by_text));
+        let causes = exceptions_of(mem::take(&mut fields.errors));
+        exceptions = causes.chain([panic]).collect();
+    } else {
+        let by_text = || text_fingerprint(origin, &fields, message.as_deref(), &scope);
+        fingerprint = own_fingerprint.or_else(|| grouping.is_by_text().then(by_text).flatten());
+        let mut causes: Vec<_> = exceptions_of(mem::take(&mut fields.errors)).collect();
+        if let Some(error) = causes.last_mut() {
+            error.mechanism = Some(mechanism("tracing", true));
         }
-        exceptions.push(panic);
-    } else if let Some(last) = exceptions.last_mut() {
-        last.mechanism = Some(Mechanism {
-            ty: "tracing".to_owned(),
-            handled: Some(true),
-            ..Mechanism::default()
-        });
+        exceptions = causes;
     }
+    let empty = empty_event(at);
+    Event {
+        level,
+        fingerprint: fingerprint.unwrap_or(Cow::Borrowed(DEFAULT_FINGERPRINT)),
+        message,
+        culprit: Some(culprit(origin)),
+        contexts: contexts(origin, fields, &scope),
+        transaction: scope.transaction,
+        logger: Some(origin.target().to_owned()),
+        user: scope.user_id.map(|id| User {
+            id: Some(id),
+            ..User::default()
+        }),
+        breadcrumbs: breadcrumbs.into(),
+        exception: exceptions.into(),
+        tags: scope.tags.into_map(),
+        ..empty
+    }
+}
 
-    let tags = scope.tags;
-    // What Sentry does not take for a tag is a field.
-    let is_tag = |name: &str| name.strip_prefix("tags.").is_some_and(|tag| tags.has(tag));
+fn text_fingerprint(
+    origin: EventOrigin<'_>,
+    fields: &Fields,
+    message: Option<&str>,
+    scope: &EventScope,
+) -> Option<Fingerprint> {
+    if origin.target() == ACCESS_TARGET && fields.errors.is_empty() {
+        let (transaction, outcome) = (scope.transaction.as_deref(), fields.text("outcome"));
+        let target = ACCESS_TARGET;
+        return Some(grouping::request_fingerprint(target, transaction, outcome));
+    }
+    grouping::fingerprint(origin.target(), message, &fields.errors)
+}
+
+/// Returns the fields, the spans, the place and the trace of an event.
+fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<String, Context> {
+    // A tag that Sentry would refuse is a field.
+    let is_tag = |name: &str| {
+        let tag = name.strip_prefix("tags.");
+        tag.is_some_and(|tag| scope.tags.has(tag))
+    };
     let own = fields.values.into_iter();
     let own: Map<String, Value> = own
         .filter(|(name, _)| !is_tag(name))
@@ -115,7 +143,7 @@ pub(crate) fn build_event(
         contexts.insert("fields".to_owned(), Context::Other(own));
     }
     if !scope.spans.is_empty() {
-        contexts.insert("spans".to_owned(), Context::Other(scope.spans));
+        contexts.insert("spans".to_owned(), Context::Other(scope.spans.clone()));
     }
     contexts.insert("code".to_owned(), Context::Other(code(origin)));
     let trace = TraceContext {
@@ -129,29 +157,11 @@ pub(crate) fn build_event(
         data: Map::new(),
     };
     contexts.insert("trace".to_owned(), trace.into());
-
-    let empty = empty_event(at);
-    Event {
-        level,
-        fingerprint: by_text.unwrap_or(Cow::Borrowed(DEFAULT_FINGERPRINT)),
-        message,
-        culprit: Some(culprit(origin)),
-        transaction: scope.transaction,
-        logger: Some(origin.target().to_owned()),
-        user: scope.user_id.map(|id| User {
-            id: Some(id),
-            ..User::default()
-        }),
-        contexts,
-        breadcrumbs: breadcrumbs.into(),
-        exception: exceptions.into(),
-        tags: tags.into_map(),
-        ..empty
-    }
+    contexts
 }
 
-/// An event that says nothing. That of Sentry's own draws an id from a generator that a thread
-/// loses when it ends.
+/// Returns an event without content. `Event::default` draws its id from a generator that an exiting
+/// thread has lost.
 fn empty_event(at: SystemTime) -> Event<'static> {
     Event {
         event_id: ids::new_event_id(),
@@ -184,53 +194,48 @@ fn empty_event(at: SystemTime) -> Event<'static> {
     }
 }
 
-/// Sentry's own grouping.
-const DEFAULT_FINGERPRINT: &[Cow<'static, str>] = &[Cow::Borrowed("{{ default }}")];
-
-/// What came again is told by the first that did, with a count.
-pub(crate) fn add_repeat_count(
-    event: &mut Event<'static>,
-    again: u64,
-    within: std::time::Duration,
-) {
-    let told = [
-        ("count".to_owned(), Value::from(again)),
-        ("within_seconds".to_owned(), Value::from(within.as_secs())),
+/// Adds the number of repetitions to the event that reports on them.
+pub(crate) fn add_repeat_count(event: &mut Event<'static>, count: u64, window: Duration) {
+    let repeats = [
+        ("count".to_owned(), Value::from(count)),
+        ("within_seconds".to_owned(), Value::from(window.as_secs())),
     ];
-    event
-        .contexts
-        .insert("repeats".to_owned(), Context::Other(told.into()));
-    event.tags.insert("repeats".to_owned(), again.to_string());
+    let repeats = Context::Other(repeats.into());
+    event.contexts.insert("repeats".to_owned(), repeats);
+    event.tags.insert("repeats".to_owned(), count.to_string());
 }
 
-/// Sentry wants the cause first and the error itself last.
-fn exceptions(chain: Vec<Cause>) -> impl Iterator<Item = Exception> {
-    chain.into_iter().rev().map(|cause| Exception {
+/// Converts errors with their causes. Sentry expects the innermost cause first.
+fn exceptions_of(errors: Vec<Vec<Cause>>) -> impl Iterator<Item = Exception> {
+    let causes = errors.into_iter().flat_map(|chain| chain.into_iter().rev());
+    causes.map(|cause| Exception {
         ty: cause.ty,
         module: cause.module,
         value: Some(cause.text),
-        stacktrace: cause.backtrace.as_deref().and_then(stacktrace::stacktrace),
+        stacktrace: cause.backtrace.as_deref().and_then(parse_stacktrace),
         ..Exception::default()
     })
 }
 
-fn panic(fields: &mut Fields, message: Option<String>) -> Exception {
-    let at = fields
-        .values
-        .iter()
-        .position(|(name, _)| *name == "panic.backtrace");
+fn panic_exception(fields: &mut Fields, message: Option<String>) -> Exception {
+    let mut values = fields.values.iter();
+    let at = values.position(|(name, _)| *name == "panic.backtrace");
     let backtrace = at.map(|at| fields.values.remove(at).1);
-    let stacktrace = backtrace.as_ref().and_then(Value::as_str);
+    let backtrace = backtrace.as_ref().and_then(Value::as_str);
     Exception {
         ty: "panic".to_owned(),
         value: message,
-        stacktrace: stacktrace.and_then(stacktrace::stacktrace),
-        mechanism: Some(Mechanism {
-            ty: "panic".to_owned(),
-            handled: Some(false),
-            ..Mechanism::default()
-        }),
+        stacktrace: backtrace.and_then(parse_stacktrace),
+        mechanism: Some(mechanism("panic", false)),
         ..Exception::default()
+    }
+}
+
+fn mechanism(ty: &str, is_handled: bool) -> Mechanism {
+    Mechanism {
+        ty: ty.to_owned(),
+        handled: Some(is_handled),
+        ..Mechanism::default()
     }
 }
 
@@ -243,14 +248,13 @@ fn culprit(origin: EventOrigin<'_>) -> String {
 }
 
 fn code(origin: EventOrigin<'_>) -> Map<String, Value> {
-    let mut code = Map::new();
-    let mut add = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            code.insert(name.to_owned(), value);
-        }
-    };
-    add("target", Some(origin.target().into()));
-    add("file", origin.file().map(Value::from));
-    add("line", origin.line().map(Value::from));
-    code
+    let entries = [
+        ("target", Some(origin.target().into())),
+        ("file", origin.file().map(Value::from)),
+        ("line", origin.line().map(Value::from)),
+    ];
+    let entries = entries.into_iter();
+    entries
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }

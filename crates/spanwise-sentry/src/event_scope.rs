@@ -1,4 +1,4 @@
-//! What the spans scope an event say of it.
+//! The tags, user, trace and fields that an event inherits from the spans around it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     tags::Tags,
 };
 
-/// The tags, the user, the trace and the fields that an event has from its spans.
+/// What an event inherits from the spans around it.
 #[derive(Debug)]
 pub(crate) struct EventScope {
     pub(crate) tags: Tags,
@@ -22,24 +22,24 @@ pub(crate) struct EventScope {
     pub(crate) transaction: Option<String>,
 }
 
-/// Which fields are tags.
+/// The fields that are tags.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TagKeys {
-    more: Vec<String>,
-    /// Those of every event.
+    added: Vec<String>,
+    /// The tags of every event.
     constant: Tags,
 }
 
-/// Of so many spans, the nearest, the fields are shown.
+/// The most spans whose fields are sent, the nearest first.
 const MAX_SPANS: usize = 32;
 
 impl TagKeys {
     pub(crate) fn add(&mut self, key: String) {
-        self.more.push(key);
+        self.added.push(key);
     }
 
-    /// Adds a tag that every event has, or returns `false` if Sentry would not take it. A value that
-    /// may not be shown is none.
+    /// Adds a tag of every event, unless its value is redacted. Returns `false` if Sentry would
+    /// refuse it.
     pub(crate) fn add_static(&mut self, tag: &str, value: &Value) -> bool {
         let refused = self.constant.refused;
         self.constant.insert(tag, value);
@@ -47,132 +47,148 @@ impl TagKeys {
     }
 
     fn is_tag(&self, name: &str) -> bool {
-        let is_own = matches!(name, "user_id" | "trace_id" | "span_id");
-        !is_own && CONTEXT_KEYS.contains(&name) || self.more.iter().any(|key| key == name)
+        // They have a place of their own in an event.
+        let is_other = matches!(name, "user_id" | "trace_id" | "span_id");
+        CONTEXT_KEYS.contains(&name) && !is_other || self.is_added(name)
     }
 
     fn is_context(&self, name: &str) -> bool {
-        CONTEXT_KEYS.contains(&name) || self.more.iter().any(|key| key == name)
+        CONTEXT_KEYS.contains(&name) || self.is_added(name)
     }
 
-    /// What `spans`, the innermost first, and the event itself say: the nearest wins, but over
-    /// context that was decided.
-    pub(crate) fn scope(
+    fn is_added(&self, name: &str) -> bool {
+        self.added.iter().any(|key| key == name)
+    }
+
+    /// Collects the scope of an event from `spans`, the innermost first, and its own fields. The
+    /// nearest value counts, unless a span around it pins the key.
+    pub(crate) fn event_scope(
         &self,
         spans: &[Arc<OpenSpan>],
         unit: &Unit,
         event: &[(&'static str, Value)],
     ) -> EventScope {
-        let mut tags = Tags::default();
-        let mut user_id = None;
-        let (mut trace_id, mut span_id) = (None, None);
-        let mut take = |name: &str, value: &Value| match name {
-            "user_id" => user_id = text(value),
-            "trace_id" => trace_id = text(value).and_then(|id| valid_trace(&id)).or(trace_id),
-            "span_id" => span_id = text(value).and_then(|id| id.parse().ok()).or(span_id),
-            _ => {
-                let tag = name.strip_prefix("tags.");
-                if let Some(tag) = tag.or(self.is_tag(name).then_some(name)) {
-                    tags.insert(tag, value);
-                }
-            }
-        };
-        let mut decided: Vec<&'static str> = Vec::new();
+        let mut values = ScopeValues::default();
+        let mut pinned: Vec<&'static str> = Vec::new();
         for span in spans.iter().rev() {
             span.with_fields(|fields| {
                 for (name, value) in fields {
-                    let is_decided = self.is_context(name) && span.decides(name);
-                    if is_decided {
-                        decided.push(name);
-                    } else if decided.contains(&context_key(name)) {
+                    if self.is_context(name) && span.pins(name) {
+                        pinned.push(name);
+                    } else if pinned.contains(&context_key(name)) {
                         continue;
                     }
-                    take(name, value);
+                    values.set(self, name, value);
                 }
             });
         }
-        let of_event = event
-            .iter()
-            .filter(|(name, _)| !decided.contains(&context_key(name)));
-        of_event.for_each(|(name, value)| take(name, value));
-        tags.extend(&self.constant);
-        let timed = spans.first().and_then(|span| span.timing.as_ref());
-        let mut scope = EventScope {
-            tags,
-            user_id,
-            trace_id: trace_id.unwrap_or_else(|| unit.trace_id()),
-            span_id: match (timed, span_id) {
-                (Some(timing), _) => timing.span_id,
-                (None, Some(id)) => id,
-                (None, None) => ids::new_span_id(),
-            },
-            spans: Map::new(),
-            transaction: None,
-        };
-        for span in spans.iter().take(MAX_SPANS).rev() {
-            let fields = span.fields();
-            if !fields.is_empty() {
-                let fields = fields
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value));
-                scope
-                    .spans
-                    .insert(span.callsite.name().to_owned(), fields.collect());
+        for (name, value) in event {
+            if !pinned.contains(&context_key(name)) {
+                values.set(self, name, value);
             }
         }
-        let begin = spans.iter().find(|span| span.begins_unit);
-        scope.transaction = begin.map(|span| transaction_name(span));
-        scope
+        values.tags.extend(&self.constant);
+        let timing = spans.first().and_then(|span| span.timing.as_ref());
+        let span_id = timing.map(|timing| timing.span_id).or(values.span_id);
+        let root = spans.iter().find(|span| span.begins_unit);
+        EventScope {
+            tags: values.tags,
+            user_id: values.user_id,
+            trace_id: values.trace_id.unwrap_or_else(|| unit.trace_id()),
+            span_id: span_id.unwrap_or_else(ids::new_span_id),
+            spans: spans_with_fields(spans),
+            transaction: root.map(|span| transaction_name(span)),
+        }
     }
 }
 
-/// The trace that the nearest of `spans` decided or else names, else that of the unit.
-pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
-    let named = context_value(spans, "trace_id", |value| {
-        text(value).and_then(|id| valid_trace(&id))
-    });
-    named.unwrap_or_else(|| unit.trace_id())
+/// The values of fields that have a place of their own in an event.
+#[derive(Default)]
+struct ScopeValues {
+    tags: Tags,
+    user_id: Option<String>,
+    trace_id: Option<TraceId>,
+    span_id: Option<SpanId>,
 }
 
-/// What the nearest of `spans` decided under a key of the context, else what the nearest says.
+impl ScopeValues {
+    fn set(&mut self, keys: &TagKeys, name: &str, value: &Value) {
+        match name {
+            "user_id" => self.user_id = shown_text(value),
+            "trace_id" => self.trace_id = trace_id(value).or(self.trace_id),
+            "span_id" => {
+                let span_id = shown_text(value).and_then(|id| id.parse().ok());
+                self.span_id = span_id.or(self.span_id);
+            }
+            _ => {
+                let tag = name.strip_prefix("tags.");
+                if let Some(tag) = tag.or(keys.is_tag(name).then_some(name)) {
+                    self.tags.insert(tag, value);
+                }
+            }
+        }
+    }
+}
+
+/// Returns the fields of the nearest spans by the names of the spans. Of two spans with one name,
+/// the inner one counts.
+fn spans_with_fields(spans: &[Arc<OpenSpan>]) -> Map<String, Value> {
+    let mut all = Map::new();
+    for span in spans.iter().take(MAX_SPANS).rev() {
+        let fields = span.fields().into_iter();
+        let fields = fields.map(|(name, value)| (name.to_owned(), value));
+        let fields: serde_json::Map<String, Value> = fields.collect();
+        if !fields.is_empty() {
+            all.insert(span.callsite.name().to_owned(), fields.into());
+        }
+    }
+    all
+}
+
+/// Returns the trace of the nearest span that pins or else names one, or that of the unit.
+pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
+    context_value(spans, "trace_id", trace_id).unwrap_or_else(|| unit.trace_id())
+}
+
+/// Returns the value of a context key in the nearest span that pins it, or else has it.
 pub(crate) fn context_value<T>(
     spans: &[Arc<OpenSpan>],
     key: &str,
     read: impl Fn(&Value) -> Option<T>,
 ) -> Option<T> {
-    let of_span = |span: &Arc<OpenSpan>| {
+    let value = |span: &Arc<OpenSpan>| {
         span.with_fields(|fields| {
             let (_, value) = fields.iter().find(|(name, _)| *name == key)?;
             read(value)
         })
     };
-    let decided = spans.iter().filter(|span| span.decides(key));
-    decided.chain(spans).find_map(of_span)
+    let pinned = spans.iter().filter(|span| span.pins(key));
+    pinned.chain(spans).find_map(value)
 }
 
-/// `tags.request_id` is the tag that `request_id` is.
+/// Returns the context key of a field: `tags.request_id` sets the same tag as `request_id`.
 fn context_key(name: &'static str) -> &'static str {
     name.strip_prefix("tags.").unwrap_or(name)
 }
 
-/// `POST /orders/{id}/pay` if the span is of a request and says its route, else the name of the span.
+/// Returns `POST /orders/{id}/pay` for a span of a request with a route, else the name of the span.
 pub(crate) fn transaction_name(span: &OpenSpan) -> String {
-    span.with_fields(|fields| {
+    let name = span.with_fields(|fields| {
         let find = |wanted: &str| {
             let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;
-            text(value)
+            shown_text(value)
         };
         find("otel.name").or_else(|| {
             let method = find("http.request.method")?;
             let route = find("http.route")?;
             Some(format!("{method} {route}"))
         })
-    })
-    .unwrap_or_else(|| span.callsite.name().to_owned())
+    });
+    name.unwrap_or_else(|| span.callsite.name().to_owned())
 }
 
-/// A value that says something.
-pub(crate) fn text(value: &Value) -> Option<String> {
+/// Returns the text of a value that is neither empty nor redacted.
+pub(crate) fn shown_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if text.is_empty() || text == REDACTED => None,
         Value::String(text) => Some(text.clone()),
@@ -181,10 +197,10 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The id of a trace, but for the W3C's id of no trace.
-fn valid_trace(id: &str) -> Option<TraceId> {
+/// Parses a trace id, also with the hyphens of a UUID. The id of zeros is the W3C's id of no trace.
+fn trace_id(value: &Value) -> Option<TraceId> {
+    let id = shown_text(value)?;
     let is_none = id.bytes().all(|byte| byte == b'0');
-    // With the hyphens of a UUID, too.
     let id = id.replace('-', "");
     (!is_none).then(|| id.parse().ok()).flatten()
 }

@@ -1,25 +1,24 @@
-//! What threads log while they end, for the thread that sends.
+//! Items of exiting threads, which the sender thread passes to the client.
 //!
-//! Sentry's client needs thread-locals, and a thread that ends has lost them. So it hands over its
-//! events, and waits for nobody.
+//! Sentry's client needs thread-locals, which an exiting thread has lost. So the thread leaves its
+//! events here, and waits for nobody.
 
-use std::{collections::VecDeque, mem, time::Instant};
-
-use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
+use std::{collections::VecDeque, fmt, mem, time::Instant};
 
 use sentry_core::{Envelope, protocol::Event};
+use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
-use crate::pipeline::contents;
+use crate::envelope::contents;
 
-/// Something that was not given to sentry's client yet.
+/// An item that the client does not have yet.
 pub(crate) enum DeferredItem {
     Event(Box<Event<'static>>),
     Envelope(Box<Envelope>),
 }
 
 impl DeferredItem {
-    /// As how many events it counts.
-    pub(crate) fn count(&self) -> u64 {
+    /// Returns the number of events in the item.
+    pub(crate) fn events(&self) -> u64 {
         match self {
             Self::Event(_) => 1,
             Self::Envelope(envelope) => contents(envelope).1,
@@ -27,27 +26,27 @@ impl DeferredItem {
     }
 }
 
-/// Items that wait for the thread that sends, [`MAX_ITEMS`] at most.
+/// Up to [`MAX_ITEMS`] items that wait for the sender thread.
 #[derive(Default)]
 pub(crate) struct DeferredItems {
     state: Mutex<State>,
-    /// Somebody took all of them, and is done with them.
+    /// Signalled when a thread has sent the items that it took.
     done: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<DeferredItem>,
-    /// How many threads have taken some, and are not done.
+    /// The number of threads that are sending items.
     busy: u32,
     has_ended: bool,
 }
 
-/// More are lost, and counted.
+/// Items beyond this are dropped and counted.
 const MAX_ITEMS: usize = 256;
 
-/// What became of an item.
-pub(crate) enum Pushed {
+/// The result of deferring an item.
+pub(crate) enum Deferral {
     Accepted,
     Full,
     /// Nothing is sent any more.
@@ -55,16 +54,16 @@ pub(crate) enum Pushed {
 }
 
 impl DeferredItems {
-    pub(crate) fn push(&self, item: DeferredItem) -> Pushed {
+    pub(crate) fn push(&self, item: DeferredItem) -> Deferral {
         let mut state = self.lock();
         if state.has_ended {
-            return Pushed::Ended;
+            return Deferral::Ended;
         }
         if state.waiting.len() >= MAX_ITEMS {
-            return Pushed::Full;
+            return Deferral::Full;
         }
         state.waiting.push_back(item);
-        Pushed::Accepted
+        Deferral::Accepted
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -73,7 +72,7 @@ impl DeferredItems {
 
     /// Calls `send` with each item that waits.
     pub(crate) fn send_all(&self, send: impl FnMut(DeferredItem)) {
-        /// Also where `send` panics.
+        /// Signals `done`, also if `send` panics.
         struct Done<'a>(&'a DeferredItems);
         impl Drop for Done<'_> {
             fn drop(&mut self) {
@@ -93,7 +92,7 @@ impl DeferredItems {
         items.into_iter().for_each(send);
     }
 
-    /// Waits until nothing waits any more, until `deadline`.
+    /// Waits until all items are sent, or until `deadline`.
     pub(crate) fn wait(&self, deadline: Instant) {
         let mut state = self.lock();
         while !(state.has_ended || state.waiting.is_empty() && state.busy == 0) {
@@ -101,12 +100,11 @@ impl DeferredItems {
             if rest.is_zero() {
                 return;
             }
-            let waited = self.done.wait_timeout(state, rest);
-            (state, _) = waited;
+            (state, _) = self.done.wait_timeout(state, rest);
         }
     }
 
-    /// Takes no more items. Returns those that still wait.
+    /// Stops accepting items, and returns those that wait.
     pub(crate) fn end(&self) -> VecDeque<DeferredItem> {
         let mut state = self.lock();
         state.has_ended = true;
@@ -115,5 +113,11 @@ impl DeferredItems {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+}
+
+impl fmt::Debug for DeferredItems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeferredItems").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The fields of an event or a span, copied as far as they are sent.
+//! The fields of an event or a span, copied up to the lengths that are sent.
 
 use std::{error::Error, fmt, iter, sync::Arc};
 
@@ -6,51 +6,51 @@ use sentry_core::protocol::Value;
 use spanwise_core::internal::{error_chain, errors, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// Sentry cuts values itself; what is longer than this is not sent at all.
-pub(crate) const MAX_VALUE_LEN: usize = 4 * 1024;
-pub(crate) const MAX_MESSAGE_LEN: usize = 8 * 1024;
+/// The most bytes of a value. Sentry truncates longer ones.
+const MAX_VALUE_LEN: usize = 4 * 1024;
+const MAX_MESSAGE_LEN: usize = 8 * 1024;
 
-/// A panic's backtrace is read, and never sent as text.
+/// The most bytes of a backtrace, which is parsed and never sent as text.
 const MAX_BACKTRACE_LEN: usize = 64 * 1024;
 
-/// Errors of a chain, at most.
+/// The most errors of a chain.
 const MAX_CHAIN_LEN: usize = 32;
 
-/// What an event or a span says.
+/// The fields of an event or a span.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) message: Option<String>,
     pub(crate) values: Vec<(&'static str, Value)>,
-    /// The errors among the fields, each with what caused it, the outermost first.
+    /// The fields that are errors, each with its causes, the outermost error first.
     pub(crate) errors: Vec<Vec<Cause>>,
-    /// Of a record of the `log` crate some fields say where it comes from.
+    /// Whether they are those of a record of the `log` crate, some of which are its origin.
     is_log_record: bool,
     detail: ErrorDetail,
 }
 
-/// How much of the errors is read.
+/// How much of an error is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ErrorDetail {
-    /// Their texts.
+    /// The texts of its chain.
     #[default]
     Texts,
-    /// Also the names of their types, and the backtrace.
+    /// The texts, the names of the types, and the backtrace.
     Exceptions,
 }
 
 /// An error of a chain.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
-    /// `Declined`.
+    /// The name of the type, such as `Declined`.
     pub(crate) ty: String,
-    /// `shop::pay`, if it is known.
+    /// The module of the type, such as `shop::pay`.
     pub(crate) module: Option<String>,
     pub(crate) text: String,
     pub(crate) backtrace: Option<Arc<str>>,
 }
 
 impl Fields {
-    /// The fields of an event or a span of `callsite`, which `record` gives to a visitor.
+    /// Collects the fields that `record` gives to a visitor.
     pub(crate) fn record(
         callsite: &Metadata<'_>,
         detail: ErrorDetail,
@@ -65,24 +65,21 @@ impl Fields {
         fields
     }
 
-    /// What the event says in words: its message, or, as of `#[instrument(err)]`, its error.
+    /// Takes the message or, as of `#[instrument(err)]`, the text of an error.
     pub(crate) fn take_message(&mut self) -> Option<String> {
-        let error_text = || {
-            let at = self
-                .values
-                .iter()
-                .position(|(name, value)| is_error_field(name) && value.is_string())?;
+        self.message.take().or_else(|| {
+            let is_error =
+                |(name, value): &(&str, Value)| is_error_field(name) && value.is_string();
+            let at = self.values.iter().position(is_error)?;
             match self.values.remove(at) {
                 (_, Value::String(text)) => Some(text),
                 _ => None,
             }
-        };
-        self.message.take().or_else(error_text)
+        })
     }
 
-    /// The message, else what an error says.
+    /// Returns the message or else the text of an error.
     pub(crate) fn text_or_error(&self) -> Option<&str> {
-        let message = self.message.as_deref();
         let text = || self.error_texts().first().copied();
         let cause = || {
             self.errors
@@ -91,34 +88,43 @@ impl Fields {
                 .next()
                 .map(|cause| &*cause.text)
         };
-        message.or_else(text).or_else(cause)
+        self.message.as_deref().or_else(text).or_else(cause)
     }
 
-    /// What the errors among the fields say that came as texts.
+    /// Returns the errors that were logged as texts.
     pub(crate) fn error_texts(&self) -> Vec<&str> {
         let texts = self.values.iter();
-        texts
-            .filter(|(name, _)| is_error_field(name))
-            .filter_map(|(_, value)| value.as_str())
-            .collect()
+        let texts = texts.filter(|(name, _)| is_error_field(name));
+        texts.filter_map(|(_, value)| value.as_str()).collect()
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.values
-            .iter()
-            .find(|(other, _)| *other == name)
-            .and_then(|(_, value)| value.as_str())
+        let mut values = self.values.iter();
+        let (_, value) = values.find(|(other, _)| *other == name)?;
+        value.as_str()
     }
 
+    /// Converts them to the fields of a span, where an error is a text.
+    pub(crate) fn into_span_fields(self) -> Vec<(&'static str, Value)> {
+        let mut fields = self.values;
+        if let Some(message) = self.message {
+            fields.push(("message", message.into()));
+        }
+        let errors = self.errors.into_iter();
+        let errors = errors.filter_map(|chain| chain.into_iter().next());
+        fields.extend(errors.map(|error| ("error", error.text.into())));
+        fields
+    }
+
+    /// Adds a value. Of a field that is given twice, the last value counts.
     fn add(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name();
         if self.is_log_record && log_record::is_log_field(name) {
             return;
         }
         let value = value.into();
-        // Of a field given twice the last value stands.
         match self.values.iter_mut().find(|(other, _)| *other == name) {
-            Some(slot) => slot.1 = value,
+            Some(known) => known.1 = value,
             None => self.values.push((name, value)),
         }
     }
@@ -138,12 +144,13 @@ impl Fields {
     }
 }
 
-/// The names that errors are logged by: `error!(%err)`, `error!(?e)`, `#[instrument(err)]`.
+/// Returns whether errors are logged under this name: `error!(%err)`, `error!(?e)`,
+/// `#[instrument(err)]`.
 fn is_error_field(name: &str) -> bool {
     matches!(name, "error" | "err" | "e" | "exception.message")
 }
 
-pub(crate) fn truncated_text(value: fmt::Arguments<'_>, max_len: usize) -> String {
+fn truncated_text(value: fmt::Arguments<'_>, max_len: usize) -> String {
     let mut text = String::new();
     if panic_safe::format_into(&mut text, value, max_len) {
         text.push('…');
@@ -177,8 +184,7 @@ impl Visit for Fields {
         self.add_text(field, format_args!("{value}"));
     }
 
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let _ = field;
+    fn record_error(&mut self, _: &Field, value: &(dyn Error + 'static)) {
         let chain = causes(value).map(|error| Cause::from_error(error, self.detail));
         self.errors.push(chain.collect());
     }
@@ -188,7 +194,7 @@ impl Visit for Fields {
     }
 }
 
-/// An error and what caused it, the outermost first.
+/// Returns an error and its causes, the outermost first.
 pub(crate) fn causes<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {

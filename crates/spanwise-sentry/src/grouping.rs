@@ -1,8 +1,8 @@
-//! Fingerprints by which Sentry groups events into issues.
+//! Fingerprints, which group events into issues.
 //!
-//! Sentry takes two messages that differ in a number for two issues. So the fingerprint has the
-//! message, and the texts of errors, with blanks for what changes from event to event: numbers,
-//! hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
+//! Sentry groups two messages that differ in a number into two issues. So the fingerprint consists
+//! of the message and the texts of errors, with placeholders for what varies between events:
+//! numbers, hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
 
 use std::borrow::Cow;
 
@@ -11,30 +11,42 @@ use spanwise_core::internal::panic_safe;
 
 use crate::fields::{Cause, Fields};
 
-/// What decides which events are one issue, unless an event has a fingerprint of its own.
+/// The rule that groups events without a fingerprint of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Grouping {
-    /// A fingerprint of its texts.
+    /// A fingerprint of their texts.
     #[default]
     ByText,
     /// Sentry's own rules.
     BySentry,
 }
 
-/// As much of a text is compared.
+/// The most bytes of a text that are compared.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// As many errors of a chain are compared.
+/// The most errors of a chain that are compared.
 const MAX_CAUSES: usize = 8;
 
-/// The field with which an event decides about its own group.
-const FIELD: &str = "fingerprint";
+/// The field that sets the fingerprint of an event.
+const FINGERPRINT_FIELD: &str = "fingerprint";
 
-type Fingerprint = Cow<'static, [Cow<'static, str>]>;
+pub(crate) type Fingerprint = Cow<'static, [Cow<'static, str>]>;
 
-/// Takes the field that overrides the fingerprint out of the fields.
+impl Grouping {
+    pub(crate) fn is_by_text(self) -> bool {
+        match self {
+            Self::ByText => true,
+            Self::BySentry => false,
+        }
+    }
+}
+
+/// Removes the field that sets the fingerprint, and returns it.
 pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
-    let at = fields.values.iter().position(|(name, _)| *name == FIELD)?;
+    let at = fields
+        .values
+        .iter()
+        .position(|(name, _)| *name == FINGERPRINT_FIELD)?;
     let text = match fields.values.remove(at).1 {
         sentry_core::protocol::Value::String(text) => text,
         other => other.to_string(),
@@ -42,9 +54,9 @@ pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
-/// Returns the fingerprint of the event of a failed request without an error: its route, and how it
-/// ended. Its message is the same for all of them.
-pub(crate) fn fingerprint_of_request(
+/// Returns the fingerprint of the access event of a failed request without an error: its route and
+/// its outcome. All of them have the same message.
+pub(crate) fn request_fingerprint(
     target: &str,
     transaction: Option<&str>,
     outcome: Option<&str>,
@@ -53,16 +65,15 @@ pub(crate) fn fingerprint_of_request(
     parts.map(|part| Cow::Owned(part.to_owned())).collect()
 }
 
-/// Returns the fingerprint of an event that says `message` and has `errors`; none if it says
-/// nothing.
+/// Returns the fingerprint of an event with a message or errors, or `None` if it has neither.
 pub(crate) fn fingerprint(
     target: &str,
     message: Option<&str>,
     errors: &[Vec<Cause>],
 ) -> Option<Fingerprint> {
     let causes = errors.iter().flatten().take(MAX_CAUSES);
-    let causes = causes.map(|cause| format!("{}: {}", cause.ty, blank(&cause.text)));
-    let texts: Vec<String> = message.map(blank).into_iter().chain(causes).collect();
+    let causes = causes.map(|cause| format!("{}: {}", cause.ty, normalize(&cause.text)));
+    let texts: Vec<String> = message.map(normalize).into_iter().chain(causes).collect();
     if texts.is_empty() {
         return None;
     }
@@ -70,20 +81,20 @@ pub(crate) fn fingerprint(
     Some(parts.map(Cow::Owned).collect())
 }
 
-/// Returns the fingerprint of a panic: the function that panicked, else the file, and the message.
-/// Its line changes with each release.
-pub(crate) fn fingerprint_of_panic(exception: &Exception, file: Option<&str>) -> Fingerprint {
+/// Returns the fingerprint of a panic: the function that panicked or else the file, and the
+/// message. The line is left out, since it changes with each release.
+pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fingerprint {
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
     let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));
     let function = own.next().and_then(|frame| frame.function.as_deref());
     let place = function.or(file).unwrap_or_default();
-    let message = blank(exception.value.as_deref().unwrap_or_default());
+    let message = normalize(exception.value.as_deref().unwrap_or_default());
     let parts = ["panic".to_owned(), place.to_owned(), message];
     parts.into_iter().map(Cow::Owned).collect()
 }
 
-/// Returns `text` with blanks for what changes from event to event.
-pub(crate) fn blank(text: &str) -> String {
+/// Returns `text` with placeholders for what varies between events.
+fn normalize(text: &str) -> String {
     let text = panic_safe::truncate_at(text, MAX_TEXT_LEN);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
@@ -93,13 +104,13 @@ pub(crate) fn blank(text: &str) -> String {
         if let Some((host, len)) = url(rest, before) {
             let start = rest[..host].find("://").map_or(0, |at| at + 3);
             out.push_str(&rest[..start]);
-            out.push_str(&blank(&rest[start..host]));
+            out.push_str(&normalize(&rest[start..host]));
             if len > host {
                 out.push_str(PATH);
             }
             at += len;
-        } else if let Some((len, blank)) = variable(rest, before) {
-            push_blank(&mut out, blank);
+        } else if let Some((len, placeholder)) = variable(rest, before) {
+            push_placeholder(&mut out, placeholder);
             at += len;
         } else {
             out.push(c);
@@ -109,13 +120,13 @@ pub(crate) fn blank(text: &str) -> String {
     out
 }
 
-/// Appends a blank; of a list of them, one.
-fn push_blank(out: &mut String, blank: &str) {
+/// Appends a placeholder. A list of the same placeholder becomes a single one.
+fn push_placeholder(out: &mut String, placeholder: &str) {
     let without = out.trim_end_matches([' ', ',', ';']);
-    if without.len() < out.len() && without.ends_with(blank) {
+    if without.len() < out.len() && without.ends_with(placeholder) {
         out.truncate(without.len());
     } else {
-        out.push_str(blank);
+        out.push_str(placeholder);
     }
 }
 
@@ -123,9 +134,9 @@ const NUMBER: &str = "<number>";
 const ID: &str = "<id>";
 const PATH: &str = "<path>";
 
-/// Returns the length of what `text` begins with, and its blank, if it changes from event to event.
+/// Returns the length of a variable part at the start of `text`, and its placeholder.
 fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
-    // Inside a word nothing begins but a long number: `user10042`, not `sha256`.
+    // Inside a word, only a long number varies: `user10042`, not `sha256`.
     if before.is_some_and(char::is_alphanumeric) {
         let digits = digits_len(text);
         let ends_word = !text[digits..].starts_with(char::is_alphanumeric);
@@ -141,7 +152,7 @@ fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
     number(text, before).map(|len| (len, NUMBER))
 }
 
-/// Returns where the host of a URL ends, and where its path and its query do.
+/// Returns the end of the host of a URL, and the end of its path and query.
 fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = !scheme.is_empty()
@@ -160,9 +171,10 @@ fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     Some((start + host, start + rest.len()))
 }
 
-/// An absolute path, one below `.`, `..` or `~`, or one that ends with the name of a file.
+/// Returns the length of a path: an absolute one, one below `.`, `..` or `~`, or one that ends with
+/// a file name.
 fn path(text: &str, before: Option<char>) -> Option<usize> {
-    let is_of_path = |c: char| {
+    let is_path_char = |c: char| {
         c.is_alphanumeric()
             || matches!(
                 c,
@@ -173,7 +185,7 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
         text.get(1..3) == Some(":\\") && text.starts_with(|c: char| c.is_ascii_alphabetic());
     let begin = if is_drive { 2 } else { 0 };
     let len = text[begin..]
-        .find(|c| !is_of_path(c))
+        .find(|c| !is_path_char(c))
         .map_or(text.len(), |len| begin + len);
     let path = text[..len].trim_end_matches(['.', '-', '{', '}']);
     let (_, name) = path.rsplit_once(['/', '\\'])?;
@@ -187,15 +199,15 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
             && extension.contains(|c: char| c.is_ascii_alphabetic());
         is_extension && !stem.is_empty()
     });
-    // That of a URL comes after its host.
-    let is_of_url = before == Some('/') || path.starts_with("//");
+    // The path of a URL comes after its host.
+    let is_in_url = before == Some('/') || path.starts_with("//");
     let has_names = path.contains(char::is_alphanumeric);
     let is_deep = path.matches('/').count() >= 2;
-    let is_path = has_names && (is_drive || begins_as_path && !is_of_url || is_file || is_deep);
+    let is_path = has_names && (is_drive || begins_as_path && !is_in_url || is_file || is_deep);
     if !is_begin || !is_path {
         return None;
     }
-    // With a line and a column, or a query.
+    // A query, or a line and a column, may follow.
     let rest = &text[path.len()..];
     let query = rest.strip_prefix('?').map_or(0, |query| {
         1 + query
@@ -217,7 +229,8 @@ fn digits_len(text: &str) -> usize {
     text.find(is_end).unwrap_or(text.len())
 }
 
-/// A UUID, hexadecimal digits, an IPv6 or MAC address, or a word of letters and digits mixed.
+/// Returns the length of an id: a UUID, hexadecimal digits, an IPv6 or MAC address, or a word that
+/// mixes letters and digits.
 fn id(text: &str) -> Option<usize> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         let is_end = |c: char| !c.is_ascii_hexdigit();
@@ -238,7 +251,7 @@ fn id(text: &str) -> Option<usize> {
     let address = groups(':');
     let colons = address.matches(':').count();
     let has_digit = address.contains(|c: char| c.is_ascii_digit());
-    // Times have two colons, and no letters.
+    // A time has two colons and no letters.
     let is_address = has_digit && (colons >= 5 || address.contains("::")) || colons == 5;
     if is_address && ends_word(address.len()) {
         return Some(address.len());
@@ -249,7 +262,7 @@ fn id(text: &str) -> Option<usize> {
     is_id(word).then_some(word.len())
 }
 
-/// Whether a word is an id: hexadecimal, long, or with letters and digits in turns.
+/// Returns whether a word is an id: it is hexadecimal, or long, or letters and digits alternate.
 fn is_id(word: &str) -> bool {
     let is_digit = |c: char| c.is_ascii_digit();
     if !word.is_ascii() || !word.contains(is_digit) || word.chars().all(is_digit) {
@@ -266,8 +279,8 @@ fn is_id(word: &str) -> bool {
     is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && turns >= 3
 }
 
-/// A number: with its sign and its unit, and with what joins it to others, as in a date, a time, a
-/// version or an address.
+/// Returns the length of a number, with its sign and unit, and with further numbers joined to it as
+/// in a date, a time, a version or an address.
 fn number(text: &str, before: Option<char>) -> Option<usize> {
     let signed = text.strip_prefix(['-', '+', '−']);
     let may_have_sign =
@@ -313,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_replace_what_changes() {
+    fn placeholders_replace_variable_parts() {
         for (text, expected) in [
             ("order 42 failed", "order <number> failed"),
             ("order #42: took 1.5s", "order #<number>: took <number>"),
@@ -341,7 +354,7 @@ mod tests {
                 "GET https://api.example.com:8443/v1/orders/42?x=1 failed",
                 "GET https://api.example.com:<number><path> failed",
             ),
-            // What is a part of a name stays.
+            // Parts of names stay.
             ("invalid utf8, not utf16", "invalid utf8, not utf16"),
             ("sha256 of x86 by h2", "sha256 of x86 by h2"),
             ("text/html and/or I/O", "text/html and/or I/O"),
@@ -350,12 +363,12 @@ mod tests {
             ("", ""),
             ("größe 5 µ", "größe <number> µ"),
         ] {
-            assert_eq!(blank(text), expected, "{text}");
+            assert_eq!(normalize(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn any_text_has_a_blank_form_that_stays() {
+    fn any_text_can_be_normalized() {
         let pieces = [
             "1", "a", "/", "-", ":", ".", "µs", "ä", "0x", "<", "\\", "[", " ", "~", "%",
         ];
@@ -368,8 +381,8 @@ mod tests {
                     .wrapping_add(1);
                 text.push_str(pieces[(state >> 33) % pieces.len()]);
             }
-            let once = blank(&text);
-            assert!(once.len() <= text.len() * 8, "{text}");
+            let normal = normalize(&text);
+            assert!(normal.len() <= text.len() * 8, "{text}");
         }
     }
 }

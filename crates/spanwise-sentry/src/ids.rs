@@ -1,7 +1,7 @@
-//! Ids of events, traces and spans.
+//! Random ids of events, traces and spans.
 //!
-//! Sentry's own types draw them from a generator that a thread loses when it ends, and that a child
-//! process shares with its parent.
+//! Sentry's own types draw them from a generator that an exiting thread has lost, and that a forked
+//! child shares with its parent.
 
 use sentry_core::{
     protocol::{SpanId, TraceId},
@@ -18,7 +18,7 @@ pub(crate) fn new_event_id() -> Uuid {
 pub(crate) fn new_trace_id() -> TraceId {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&random_bits().to_be_bytes());
-    // Not all of it is zero.
+    // The id of zeros is no id.
     id[8..].copy_from_slice(&random_bits().max(1).to_be_bytes());
     id.into()
 }

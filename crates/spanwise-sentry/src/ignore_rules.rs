@@ -1,10 +1,10 @@
-//! What is not sent.
+//! Rules that drop errors.
 
 use spanwise_core::TargetPattern;
 
 use crate::fields::Cause;
 
-/// Errors that are nobody's business: by where they come from, what they say, or what they are.
+/// Drops errors by their target, a part of their text, or the type of an error in their chain.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IgnoreRules {
     targets: Vec<TargetPattern>,
@@ -25,18 +25,19 @@ impl IgnoreRules {
         self.errors.push(ty);
     }
 
-    /// A target and all below it.
+    /// Returns whether a rule names the target or one above it.
     pub(crate) fn ignores_target(&self, target: &str) -> bool {
         self.targets.iter().any(|ignored| ignored.matches(target))
     }
 
-    pub(crate) fn has(&self, message: Option<&str>, errors: &[Vec<Cause>]) -> bool {
+    /// Returns whether a rule names a part of the text, or the type of an error.
+    pub(crate) fn ignores(&self, message: Option<&str>, errors: &[Vec<Cause>]) -> bool {
         let causes = || errors.iter().flatten();
-        let says = |part: &String| {
+        let contains = |part: &String| {
             message.is_some_and(|message| message.contains(&**part))
                 || causes().any(|cause| cause.text.contains(&**part))
         };
-        self.messages.iter().any(says)
+        self.messages.iter().any(contains)
             || causes().any(|cause| {
                 let name = cause.ty.rsplit("::").next().unwrap_or(&cause.ty);
                 self.errors.iter().any(|ty| ty == name || *ty == cause.ty)

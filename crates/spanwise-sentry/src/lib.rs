@@ -1,6 +1,9 @@
-//! Errors of a `tracing` service in Sentry: each with its request, and without its secrets.
+//! Errors of `tracing` services in Sentry: with the tags and breadcrumbs of their request, and
+//! without secrets.
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use spanwise_sentry::Sentry;
 //! use tracing_subscriber::prelude::*;
 //!
@@ -8,77 +11,97 @@
 //! # let dsn = format!("http://public@{}/1", server.local_addr()?);
 //! # drop(server);
 //! let (layer, guard) = Sentry::builder(dsn.parse()?).release("shop@1.4.0").build()?;
-//! # let subscriber =
-//! tracing_subscriber::registry().with(layer);
+//! let subscriber = tracing_subscriber::registry().with(layer);
 //! # tracing::subscriber::with_default(subscriber, || {
 //!
-//! let request = tracing::info_span!("POST /pay", request_id = "r-1", tenant_id = "acme", user_id = "ann");
+//! let request = tracing::info_span!(
+//!     "POST /pay",
+//!     request_id = "r-1",
+//!     tenant_id = "acme",
+//!     user_id = "ann"
+//! );
 //! request.in_scope(|| {
 //!     tracing::info!("asking the gateway");
-//!     tracing::error!("payment failed"); // an event: tags request_id and tenant_id, user ann, one breadcrumb
+//!     // One event: tags request_id and tenant_id, user ann, one breadcrumb.
+//!     tracing::error!("payment failed");
 //! });
 //! # });
 //!
-//! // In `main`, at the end: nobody listens at this address, so the event is lost, and counted.
-//! let stats = guard.shutdown(std::time::Duration::from_secs(2));
+//! // At the end of `main`. No server listens at this address, so the event is lost and counted.
+//! let stats = guard.shutdown(Duration::from_secs(2));
 //! assert_eq!((stats.sent.delivered, stats.sent.lost()), (0, 1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A service uses it through the `spanwise` facade: its feature `sentry`, and `SENTRY_DSN`.
+//! # When to use it
 //!
-//! # What arrives
+//! Most services use it through the `spanwise` facade: enable its feature `sentry` and set
+//! `SENTRY_DSN`. Use this crate for a `tracing` stack of your own.
 //!
-//! Events at ERROR, with the chain of their errors, the fields of their spans, `request_id` and `tenant_id` as tags, `user_id` as the
-//! user, `trace_id` as the trace, and up to 100 events of the same request as breadcrumbs. Panics with their stack, if a hook logs them as
-//! spanwise does. Transactions and logs, where asked for.
+//! It builds on the client and the protocol of [`sentry_core`] 0.49, and replaces `sentry-tracing`.
+//! [`Sentry::bind`] binds the client to a hub, so that `sentry::capture_message` and the like send
+//! the same way. Integrations go into [`SentryBuilder::options`].
 //!
-//! What belongs to a request hangs on its spans, not on a thread: requests do not mix.
+//! # Behaviour
 //!
-//! # What does not
+//! * **Errors:** events at ERROR, with the chain of their errors and the fields of their spans.
+//!   `request_id` and `tenant_id` are tags, `user_id` is the user, and `trace_id` is the trace.
+//! * **Breadcrumbs:** up to 100 events of the same request. They belong to its spans, not to a
+//!   thread, so concurrent requests do not mix.
+//! * **Panics** have their stack, if a hook logs them as the facade's hook does.
+//! * **Transactions and logs** are off by default.
+//! * **Repetitions** of an error within a minute are counted. One event reports their number.
+//! * **Redaction:** the policy of [`SentryBuilder::redact`] sees everything that is sent, also what
+//!   hooks and integrations add.
 //!
-//! What the policy of [`SentryBuilder::redact`] hides, whoever puts it in. The same error again within a minute, which one event tells of with
-//! a count. What the server refuses, or what waits for it beyond the [queue](SentryBuilder::queue): [`Sentry::stats`] counts it, and stderr
-//! tells it.
+//! # Limits
 //!
-//! Nobody waits for Sentry. One thread sends, with a timeout for everything; at the deadline of the shutdown it is left behind.
-//!
-//! # Beside sentry's own crates
-//!
-//! It is built on the client and the protocol of [`sentry_core`] 0.49, with a transport of its own. [`Sentry::bind`] binds that client to a hub,
-//! so that `sentry::capture_message` and the like go the same way; integrations go into [`SentryBuilder::options`]. The layers of `sentry-tracing`
-//! are not used, and not needed beside it.
+//! A thread of its own sends, with a timeout for each request. No other thread waits for the
+//! network. [`Sentry::stats`] counts what the server refuses, what exceeds the
+//! [queue](SentryBuilder::queue), and what the shutdown loses; stderr has a line about it. See
+//! [`spanwise_core::export`] for retries and the order of items.
 //!
 //! # Troubleshooting
 //!
-//! `docs/sentry.md` of the repository has a page of it.
+//! See `docs/sentry.md` in the repository.
 
 mod breadcrumbs;
 mod builder;
+mod capture;
+mod capture_scope;
+mod connection;
 mod dedup;
 mod dsn;
+mod envelope;
 mod envelope_redaction;
+mod error;
 mod event_builder;
 mod event_scope;
 mod exiting_threads;
 mod fields;
 mod grouping;
+mod handle;
+mod http_transport;
 mod ids;
 mod ignore_rules;
 mod layer;
 mod log_batch;
 mod open_spans;
-mod outbox;
 mod pipeline;
 mod process_state;
 mod rate_limits;
-mod sender;
+mod routing;
 mod stacktrace;
 mod tags;
 mod transactions;
 
-pub use builder::{InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats};
+pub use builder::SentryBuilder;
 pub use dsn::{Dsn, DsnError};
+pub use error::{InvalidLevels, SentryError};
+pub use handle::{Sentry, SentryGuard, SentryStats};
 pub use layer::SentryLayer;
 pub use sentry_core;
 pub use tags::is_valid_tag_name;
+
+/// The name of the sink, in counters and in the name of its thread.
+const NAME: &str = "sentry";

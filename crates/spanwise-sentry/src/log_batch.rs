@@ -1,72 +1,71 @@
-//! Logs for Sentry, which come in bundles.
+//! Logs, which are sent in batches.
 
 use std::{
     mem,
     time::{Duration, Instant, SystemTime},
 };
 
-use spanwise_core::internal::sync::Mutex;
-
 use sentry_core::protocol::{Log, LogAttribute, LogLevel, Map};
+use spanwise_core::internal::sync::Mutex;
 use tracing_core::Level;
 
 use crate::{event_builder::EventOrigin, event_scope::EventScope, fields::Fields};
 
+/// The most logs in a batch. Sentry takes no more in one item.
+const MAX_BATCH_LEN: usize = 100;
+
+/// A batch that is not full is sent after this time.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Logs that wait for others.
 #[derive(Debug, Default)]
-pub(crate) struct LogBatch {
-    waiting: Mutex<(Vec<Log>, Option<Instant>)>,
+pub(crate) struct LogBatch(Mutex<Batch>);
+
+#[derive(Debug, Default)]
+struct Batch {
+    logs: Vec<Log>,
+    due: Option<Instant>,
 }
 
-/// What became of the bundle that a log was added to.
+/// The batch after a log was added to it.
 pub(crate) enum BatchState {
-    /// It waits for others from now on.
+    /// The log is its first, and waits for others.
     Started,
     Waiting,
     /// It is to be sent.
     Full(Vec<Log>),
 }
 
-/// Sentry takes no more in one bundle.
-const MAX_BATCH_LEN: usize = 100;
-const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
-
 impl LogBatch {
     pub(crate) fn push(&self, log: Log, now: Instant) -> BatchState {
-        let mut waiting = self.waiting.lock();
-        let (logs, until) = &mut *waiting;
-        logs.push(log);
-        if logs.len() >= MAX_BATCH_LEN {
-            *until = None;
-            return BatchState::Full(mem::take(logs));
+        let mut batch = self.0.lock();
+        batch.logs.push(log);
+        if batch.logs.len() >= MAX_BATCH_LEN {
+            batch.due = None;
+            return BatchState::Full(mem::take(&mut batch.logs));
         }
-        match until {
-            Some(_) => BatchState::Waiting,
-            None => {
-                *until = Some(now + BATCH_TIMEOUT);
-                BatchState::Started
-            }
+        if batch.due.is_some() {
+            return BatchState::Waiting;
         }
+        batch.due = Some(now + BATCH_TIMEOUT);
+        BatchState::Started
     }
 
-    /// The bundle, if it has waited long enough at `now`; in any case without a time.
-    pub(crate) fn due(&self, now: Option<Instant>) -> Option<Vec<Log>> {
-        let mut waiting = self.waiting.lock();
-        let (logs, until) = &mut *waiting;
-        let is_due = until.is_some_and(|until| now.is_none_or(|now| now >= until));
-        is_due.then(|| {
-            *until = None;
-            mem::take(logs)
-        })
+    /// Takes the batch if it is due at `now`, or if there is no time.
+    pub(crate) fn take_due(&self, now: Option<Instant>) -> Option<Vec<Log>> {
+        let mut batch = self.0.lock();
+        let is_due = |due: &mut Instant| now.is_none_or(|now| now >= *due);
+        batch.due.take_if(is_due)?;
+        Some(mem::take(&mut batch.logs))
     }
 
-    pub(crate) fn next(&self) -> Option<Instant> {
-        let waiting = self.waiting.lock();
-        waiting.1
+    pub(crate) fn due_at(&self) -> Option<Instant> {
+        self.0.lock().due
     }
 }
 
-pub(crate) fn log(
+/// Builds a log of an event.
+pub(crate) fn build_log(
     origin: EventOrigin<'_>,
     fields: &Fields,
     scope: &EventScope,
@@ -74,11 +73,10 @@ pub(crate) fn log(
 ) -> Log {
     let mut attributes: Map<String, LogAttribute> = Map::new();
     for (name, value) in &fields.values {
-        // For the event, as its stack.
-        if *name == "panic.backtrace" {
-            continue;
+        // The error event has it, as a stack trace.
+        if *name != "panic.backtrace" {
+            attributes.insert((*name).to_owned(), LogAttribute(value.clone()));
         }
-        attributes.insert((*name).to_owned(), LogAttribute(value.clone()));
     }
     for (index, cause) in fields.errors.iter().flatten().enumerate() {
         let name = if index == 0 {

@@ -1,6 +1,10 @@
-//! What belongs together: a request, a job, a message, with all the spans under it.
+//! Open spans and the units of work that they belong to.
 
-use std::sync::{Arc, OnceLock, atomic::AtomicBool};
+use std::{
+    iter,
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    time::SystemTime,
+};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
 use spanwise_core::internal::{
@@ -17,77 +21,25 @@ use crate::{
     transactions::CollectedSpans,
 };
 
-/// A unit of work: the breadcrumbs, the trace and the finished spans of a root span and all under it.
+/// A unit of work: a root span and its descendants, with their breadcrumbs, trace and finished
+/// spans.
 ///
-/// A span that names another request than the ones around it begins a unit inside theirs: so requests that are handled inside one
-/// span of the program, such as that of a listener, do not mix.
+/// A span with another request id than the spans around it begins a unit inside theirs. So requests
+/// that run inside one span of the application, such as that of a listener, do not mix.
 #[derive(Debug)]
 pub(crate) struct Unit {
     outer: Option<Arc<Self>>,
     depth: u32,
     pub(crate) breadcrumbs: BreadcrumbRing,
-    /// Its trace, where no field names one.
+    /// The trace id if no field names one.
     trace_id: OnceLock<TraceId>,
     pub(crate) collected: Mutex<CollectedSpans>,
-    /// An error was logged in it.
+    /// Whether an error was logged in it.
     pub(crate) has_failed: AtomicBool,
-    reported: Mutex<Reported>,
+    reported: Mutex<ReportedErrors>,
 }
 
-/// What the error events of a unit said, of the first few.
-#[derive(Debug, Default)]
-struct Reported {
-    /// The keys of their errors, each with all of its causes.
-    errors: Vec<u64>,
-    /// Their messages, and their errors that came as texts.
-    texts: Vec<String>,
-}
-
-/// Errors, and texts, that a unit keeps, and the bytes of each text.
-const MAX_REPORTED: usize = 16;
-const MAX_REPORTED_LEN: usize = 512;
-
-impl Reported {
-    fn add(&mut self, fields: &Fields) {
-        let errors = fields.errors.iter().map(|chain| chain_key(chain));
-        let memory = MAX_REPORTED - self.errors.len();
-        self.errors.extend(errors.take(memory));
-        let texts = fields.message.as_deref().into_iter();
-        let texts = texts.chain(fields.error_texts());
-        let memory = MAX_REPORTED - self.texts.len();
-        let cut = |text| panic_safe::truncate_at(text, MAX_REPORTED_LEN).to_owned();
-        self.texts.extend(texts.map(cut).take(memory));
-    }
-
-    /// Whether they said an error with its causes, or one of its causes with all of that one's own.
-    /// Two errors may have one cause in common: alone, a cause counts only if its text is specific.
-    fn has(&self, chain: &[Cause]) -> bool {
-        let Some(error) = chain.iter().find(|cause| !cause.text.trim().is_empty()) else {
-            return false;
-        };
-        let is_known = |at: usize| {
-            (at == 0 || is_specific(&chain[at].text))
-                && self.errors.contains(&chain_key(&chain[at..]))
-        };
-        let text = panic_safe::truncate_at(&error.text, MAX_REPORTED_LEN);
-        let is_said = |said: &String| *said == *text || is_specific(text) && said.contains(text);
-        (0..chain.len()).any(is_known) || self.texts.iter().any(is_said)
-    }
-}
-
-fn chain_key(chain: &[Cause]) -> u64 {
-    let texts = chain.iter().map(|cause| &cause.text);
-    dedup::key(texts.collect::<Vec<_>>())
-}
-
-/// Whether a text tells its error from others: it is no word such as `timeout`, and none of the
-/// operating system's, which say nothing about the file or the peer.
-fn is_specific(text: &str) -> bool {
-    const MIN_LEN: usize = 16;
-    text.len() >= MIN_LEN && !text.contains("(os error ")
-}
-
-/// Units inside units: deeper than this they share one.
+/// Units nested deeper than this share one.
 const MAX_UNIT_DEPTH: u32 = 8;
 
 impl Unit {
@@ -103,22 +55,22 @@ impl Unit {
         })
     }
 
+    /// Returns whether a unit may begin inside this one.
     pub(crate) fn can_nest(&self) -> bool {
         self.depth < MAX_UNIT_DEPTH
     }
 
-    /// This unit, and those it is in.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |unit| unit.outer.as_deref())
+    /// Returns this unit and the units around it.
+    pub(crate) fn with_outer(&self) -> impl Iterator<Item = &Self> {
+        iter::successors(Some(self), |unit| unit.outer.as_deref())
     }
 
-    /// Keeps what an error event of the unit says.
+    /// Remembers the texts of an error event of the unit.
     pub(crate) fn report(&self, fields: &Fields) {
-        let mut reported = self.reported.lock();
-        reported.add(fields);
+        self.reported.lock().add(fields);
     }
 
-    /// Whether an event of the unit has reported an error of `fields`.
+    /// Returns whether an event of the unit has reported an error of `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
         let reported = self.reported.lock();
         fields.errors.iter().any(|chain| reported.has(chain))
@@ -129,16 +81,73 @@ impl Unit {
     }
 }
 
+/// The first few errors that the events of a unit reported.
+#[derive(Debug, Default)]
+struct ReportedErrors {
+    /// The keys of the errors, each with all of its causes.
+    errors: Vec<u64>,
+    /// Messages, and errors that were logged as texts.
+    texts: Vec<String>,
+}
+
+/// The most errors, and the most texts, that a unit remembers.
+const MAX_REPORTED: usize = 16;
+
+/// The most bytes of each text that are compared.
+const MAX_REPORTED_LEN: usize = 512;
+
+impl ReportedErrors {
+    fn add(&mut self, fields: &Fields) {
+        let errors = fields.errors.iter().map(|chain| chain_key(chain));
+        let room = MAX_REPORTED - self.errors.len();
+        self.errors.extend(errors.take(room));
+        let texts = fields.message.as_deref().into_iter();
+        let texts = texts.chain(fields.error_texts());
+        let room = MAX_REPORTED - self.texts.len();
+        let truncate = |text| panic_safe::truncate_at(text, MAX_REPORTED_LEN).to_owned();
+        self.texts.extend(texts.map(truncate).take(room));
+    }
+
+    /// Returns whether one of them is the error of `chain`, or one of its causes.
+    ///
+    /// Two errors may share a cause. A cause alone counts only if its text is specific.
+    fn has(&self, chain: &[Cause]) -> bool {
+        let Some(error) = chain.iter().find(|cause| !cause.text.trim().is_empty()) else {
+            return false;
+        };
+        let is_known = |at: usize| {
+            let is_error = at == 0 || is_specific(&chain[at].text);
+            is_error && self.errors.contains(&chain_key(&chain[at..]))
+        };
+        let text = panic_safe::truncate_at(&error.text, MAX_REPORTED_LEN);
+        let names_it =
+            |known: &String| *known == *text || is_specific(text) && known.contains(text);
+        (0..chain.len()).any(is_known) || self.texts.iter().any(names_it)
+    }
+}
+
+fn chain_key(chain: &[Cause]) -> u64 {
+    let texts = chain.iter().map(|cause| &cause.text);
+    dedup::key(texts.collect::<Vec<_>>())
+}
+
+/// Returns whether a text distinguishes its error from others. A word such as `timeout` does not,
+/// nor does a text of the operating system, which names neither the file nor the peer.
+fn is_specific(text: &str) -> bool {
+    const MIN_LEN: usize = 16;
+    text.len() >= MIN_LEN && !text.contains("(os error ")
+}
+
 /// An open span.
 #[derive(Debug)]
 pub(crate) struct OpenSpan {
     pub(crate) callsite: &'static Metadata<'static>,
     fields: RwLock<Vec<(&'static str, Value)>>,
-    /// The context keys that were set late: see [`OpenSpan::decides`].
-    decided: RwLock<Vec<&'static str>>,
+    /// The context keys that were pinned later: see [`pins`](Self::pins).
+    pinned: RwLock<Vec<&'static str>>,
     pub(crate) unit: Arc<Unit>,
     pub(crate) begins_unit: bool,
-    /// Where traces are asked for.
+    /// Present if traces are sent.
     pub(crate) timing: Option<Timing>,
 }
 
@@ -146,7 +155,7 @@ pub(crate) struct OpenSpan {
 pub(crate) struct Timing {
     pub(crate) span_id: SpanId,
     pub(crate) parent: Option<SpanId>,
-    pub(crate) started: std::time::SystemTime,
+    pub(crate) started: SystemTime,
 }
 
 impl OpenSpan {
@@ -160,32 +169,34 @@ impl OpenSpan {
         Arc::new(Self {
             callsite,
             fields: RwLock::new(fields),
-            decided: RwLock::default(),
+            pinned: RwLock::default(),
             unit,
             begins_unit,
             timing,
         })
     }
 
-    /// Whether no span inside, and no event, replaces the value of a context key.
-    pub(crate) fn decides(&self, key: &str) -> bool {
-        let decided = self.decided.read();
-        pins_context(self.callsite) || decided.contains(&key)
+    /// Returns whether the value of a context key is pinned: no span inside and no event replaces
+    /// it.
+    pub(crate) fn pins(&self, key: &str) -> bool {
+        let pinned = self.pinned.read();
+        pins_context(self.callsite) || pinned.contains(&key)
     }
 
-    pub(crate) fn record(&self, values: Vec<(&'static str, Value)>, is_decided: bool) {
-        if is_decided && !pins_context(self.callsite) {
-            let mut decided = self.decided.write();
+    /// Adds or replaces fields, and pins them if `is_pinned`.
+    pub(crate) fn record(&self, values: Vec<(&'static str, Value)>, is_pinned: bool) {
+        if is_pinned && !pins_context(self.callsite) {
+            let mut pinned = self.pinned.write();
             for (name, _) in &values {
-                if !decided.contains(name) {
-                    decided.push(name);
+                if !pinned.contains(name) {
+                    pinned.push(name);
                 }
             }
         }
         let mut fields = self.fields.write();
         for (name, value) in values {
             match fields.iter_mut().find(|(other, _)| *other == name) {
-                Some(slot) => slot.1 = value,
+                Some(field) => field.1 = value,
                 None => fields.push((name, value)),
             }
         }

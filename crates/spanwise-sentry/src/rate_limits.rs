@@ -1,8 +1,8 @@
-//! What a server says about how much it takes.
+//! Rate limits of the server, by category.
 
 use std::time::{Duration, Instant};
 
-/// What a [`Parcel`](crate::outbox::Parcel) is mostly made of, as Sentry counts it.
+/// The kind of data in an envelope, as Sentry counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Category {
     Error,
@@ -11,17 +11,17 @@ pub(crate) enum Category {
     Other,
 }
 
-/// Until when nothing of a category is taken.
+/// The end of the rate limit of each category.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],
 }
 
-/// What makes no sense is made to: a server that says never, or now, is asked again all the same.
+/// Waits outside of these limits, such as zero or for ever, are adjusted.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// Where a server says no more than that it is too much.
+/// The wait after the status 429 without a time.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
 impl RateLimits {
@@ -29,7 +29,8 @@ impl RateLimits {
         self.until[category as usize].is_none_or(|until| now >= until)
     }
 
-    /// Takes over what a response says: `X-Sentry-Rate-Limits`, else, with the status 429, `Retry-After`.
+    /// Adopts the limits of a response: `X-Sentry-Rate-Limits` or else, for the status 429,
+    /// `Retry-After`.
     pub(crate) fn update(
         &mut self,
         status: u16,
@@ -40,16 +41,16 @@ impl RateLimits {
         if let Some(groups) = rate_limits {
             groups.split(',').for_each(|group| self.group(group, now));
         } else if status == 429 {
-            let wait =
-                retry_after.map_or(DEFAULT_WAIT, |text| seconds(text).unwrap_or(DEFAULT_WAIT));
+            let wait = retry_after.and_then(parse_wait).unwrap_or(DEFAULT_WAIT);
             self.until = [Some(now + wait); 4];
         }
     }
 
-    /// `60:error;transaction:organization:quota_exceeded`; no category is all of them.
+    /// Adopts a group, such as `60:error;transaction:organization:quota_exceeded`. Without
+    /// categories, it is about all of them.
     fn group(&mut self, group: &str, now: Instant) {
         let mut parts = group.trim().split(':');
-        let Some(wait) = parts.next().and_then(seconds) else {
+        let Some(wait) = parts.next().and_then(parse_wait) else {
             return;
         };
         let until = Some(now + wait);
@@ -66,11 +67,11 @@ impl RateLimits {
     }
 }
 
-/// A date is another form of it, which few servers use: it is not understood, and the default holds.
-fn seconds(text: &str) -> Option<Duration> {
+/// Parses a number of seconds. A date, which few servers send, is not parsed.
+fn parse_wait(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     let wait = Duration::try_from_secs_f64(seconds.ceil()).ok();
-    // Below zero and beyond all measure.
+    // It fails for negative numbers and for those beyond any duration.
     let wait = wait.unwrap_or(if seconds > 0.0 { MAX_WAIT } else { MIN_WAIT });
     (!seconds.is_nan()).then(|| wait.clamp(MIN_WAIT, MAX_WAIT))
 }
@@ -81,7 +82,11 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Option<u64>) {
-        assert_eq!(seconds(text), expected.map(Duration::from_secs), "{text}");
+        assert_eq!(
+            parse_wait(text),
+            expected.map(Duration::from_secs),
+            "{text}"
+        );
     }
 
     #[test]
@@ -98,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_holds_for_its_categories() {
+    fn limits_apply_to_their_categories() {
         let now = Instant::now();
         let mut limits = RateLimits::default();
         let header = "60:transaction;log_item:organization, 2:error:key:quota, nonsense";

@@ -1,16 +1,16 @@
-//! The backtrace of a panic or an error, which comes as text, as the frames that Sentry shows.
+//! Stack traces, parsed from the text of a backtrace.
 
 use sentry_core::protocol::{Frame, Stacktrace};
 use spanwise_core::internal::backtrace;
 
-/// A stack is longer only if it recurses.
+/// The most frames of a stack. Only recursion makes a longer one.
 const MAX_FRAMES: usize = 100;
 
-/// Reads what std writes of a backtrace, shortened or not.
+/// Parses a backtrace as std prints it, short or full.
 ///
-/// The frames go from the panic to the program's outermost function. Those of the program are
+/// The frames go from the panic to the outermost function of the application, whose own frames are
 /// marked.
-pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
+pub(crate) fn parse_stacktrace(text: &str) -> Option<Stacktrace> {
     let mut frames = backtrace::frames(text);
     if let Some(outermost) = frames.iter().rposition(backtrace::Frame::is_in_app) {
         frames.truncate(outermost + 1);
@@ -34,9 +34,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_ends_at_the_program_and_is_no_longer_than_it_may_be() {
+    fn stack_ends_at_the_application_and_is_bounded() {
         let shown = |text: &str| -> Vec<Frame> {
-            let stack = stacktrace(text);
+            let stack = parse_stacktrace(text);
             stack.map(|stack| stack.frames).unwrap_or_default()
         };
         let text = "0: shop::price\n at /build/shop/src/price.rs:12:9\n1: tokio::poll\n\
@@ -46,7 +46,7 @@ mod tests {
             .iter()
             .map(|frame| (frame.function.as_deref(), frame.in_app))
             .collect();
-        // Sentry wants the outermost first.
+        // Sentry expects the outermost first.
         assert_eq!(
             names,
             [

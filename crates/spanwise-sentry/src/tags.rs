@@ -1,15 +1,15 @@
-//! Tags, as far as Sentry takes them.
+//! Tags that Sentry accepts.
 
 use std::borrow::Cow;
 
 use sentry_core::protocol::{Map, Value};
 use spanwise_core::REDACTED;
 
-/// The tags of an event. Sentry marks an event with an error if it has another tag.
+/// The valid tags of an event. Sentry reports a processing error for an event with another tag.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tags {
     tags: Map<String, String>,
-    /// How many were refused.
+    /// The number of invalid tags.
     pub(crate) refused: u64,
 }
 
@@ -17,13 +17,13 @@ const MAX_KEY_LEN: usize = 32;
 const MAX_VALUE_CHARS: usize = 200;
 
 impl Tags {
-    /// Adds a tag, or returns `false` if Sentry would not take it. Of a value that is too long the
-    /// beginning is the tag's.
+    /// Adds a tag, unless its value is redacted or Sentry would refuse it. Returns whether it was
+    /// added. A value that is too long is truncated.
     pub(crate) fn insert(&mut self, key: &str, value: &Value) -> bool {
-        if is_nothing(value) {
+        if has_no_value(value) {
             return false;
         }
-        let value = value_text(value);
+        let value = single_line(value);
         let is_valid = is_valid_tag_name(key) && !value.is_empty();
         if is_valid {
             self.tags.insert(key.to_owned(), value);
@@ -33,7 +33,7 @@ impl Tags {
         is_valid
     }
 
-    /// Adds `others`, which were checked; they win.
+    /// Adds tags that were checked. They replace others.
     pub(crate) fn extend(&mut self, others: &Self) {
         let others = others.tags.iter();
         self.tags
@@ -53,16 +53,16 @@ impl Tags {
     }
 }
 
-/// Whether there is no value, or none that may be shown.
-fn is_nothing(value: &Value) -> bool {
+/// Returns whether there is no value, or only a redacted one.
+fn has_no_value(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some(REDACTED)
 }
 
-/// Returns whether Sentry takes a tag of this name: at most 32 ASCII letters, digits, `_`, `.`, `:`
-/// and `-`, and none of the names that Sentry has for itself.
+/// Returns whether Sentry accepts a tag of this name: 1 to 32 ASCII letters, digits, `_`, `.`, `:`
+/// and `-`, except for the names that Sentry reserves.
 #[must_use]
 pub fn is_valid_tag_name(key: &str) -> bool {
-    // Sentry keeps these for itself, and drops tags of these names without a word.
+    // Sentry silently drops tags of these names.
     const RESERVED: [&str; 5] = ["release", "dist", "user", "filename", "function"];
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     (1..=MAX_KEY_LEN).contains(&key.len())
@@ -71,8 +71,8 @@ pub fn is_valid_tag_name(key: &str) -> bool {
         && !key.starts_with("sentry:")
 }
 
-/// One line, without white space around it.
-fn value_text(value: &Value) -> String {
+/// Returns the value as one line, without white space around it.
+fn single_line(value: &Value) -> String {
     let text = match value {
         Value::String(text) => Cow::Borrowed(&**text),
         other => Cow::Owned(other.to_string()),

@@ -1,7 +1,8 @@
-//! Spans as Sentry's transactions.
+//! Transactions, made of the spans of a unit of work.
 
 use std::{
     borrow::Cow,
+    mem,
     sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
@@ -12,46 +13,49 @@ use sentry_core::protocol::{
 use spanwise_core::internal::consistent_sampling::{self, Threshold};
 
 use crate::{
-    event_scope::{EventScope, context_value, current_trace_id, text, transaction_name},
+    event_scope::{EventScope, context_value, current_trace_id, shown_text, transaction_name},
     ids,
     open_spans::{OpenSpan, Timing, Unit},
 };
 
-/// Sentry takes no more spans in a transaction.
+/// The most spans that Sentry takes in a transaction.
 const MAX_SPANS: usize = 1000;
 
-/// What is known of a unit's trace so far.
+/// The sampling decision and the finished spans of a unit.
 #[derive(Debug, Default)]
 pub(crate) struct CollectedSpans {
     is_sampled: Option<bool>,
     spans: Vec<Span>,
 }
 
-/// Whether the trace that a unit is part of is kept: decided once, by its trace id, else by its request id, as logs are sampled.
-fn is_sampled(share: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
-    let lock = || unit.collected.lock();
-    let decided = lock().is_sampled;
+/// Returns whether the trace of a unit is sampled.
+///
+/// It is decided once, by the trace id or else the request id, as the event sampler decides.
+fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
+    let decided = unit.collected.lock().is_sampled;
     decided.unwrap_or_else(|| {
-        let kept = randomness(unit, spans).is_some_and(|number| share.keeps(number));
-        *lock().is_sampled.get_or_insert(kept)
+        let randomness = randomness(unit, spans);
+        let keeps = randomness.is_some_and(|randomness| threshold.keeps(randomness));
+        *unit.collected.lock().is_sampled.get_or_insert(keeps)
     })
 }
 
-/// The number of the trace or the request that the nearest span names, else that of the trace the unit is given.
+/// Returns the randomness of the trace or request that the nearest span names, or else of the trace
+/// of the unit.
 fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
-    let named = ["trace_id", "request_id"].map(|name| (name, context_value(spans, name, text)));
-    let entries = named
-        .iter()
-        .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    let keys = ["trace_id", "request_id"];
+    let named = keys.map(|key| (key, context_value(spans, key, shown_text)));
+    let entries = named.iter();
+    let entries = entries.filter_map(|(key, value)| Some((*key, value.as_deref()?)));
     consistent_sampling::randomness_from_entries(entries).or_else(|| {
         let own = unit.trace_id().to_string();
         consistent_sampling::randomness_from_entries([("trace_id", &*own)].into_iter())
     })
 }
 
-/// A span is over. If it began its unit, that is a transaction.
+/// Collects a span that was closed. Returns the transaction if the span began its unit.
 pub(crate) fn finish_span(
-    share: Threshold,
+    threshold: Threshold,
     span: &OpenSpan,
     spans: &[Arc<OpenSpan>],
     scope: impl FnOnce() -> EventScope,
@@ -59,29 +63,28 @@ pub(crate) fn finish_span(
 ) -> Option<Transaction<'static>> {
     let timing = span.timing.as_ref()?;
     let unit: &Unit = &span.unit;
-    if !is_sampled(share, unit, spans) {
+    if !is_sampled(threshold, unit, spans) {
         return None;
     }
-    let collected = || unit.collected.lock();
     if !span.begins_unit {
         let trace_id = current_trace_id(spans, unit);
-        let mut collected = collected();
+        let mut collected = unit.collected.lock();
         if collected.spans.len() < MAX_SPANS {
             collected.spans.push(child(span, timing, trace_id, at));
         }
         return None;
     }
-    let children = std::mem::take(&mut collected().spans);
+    let children = mem::take(&mut unit.collected.lock().spans);
     if is_health_check(span) {
         return None;
     }
-    let has_failed = unit.has_failed.load(Ordering::Relaxed);
-    Some(transaction(span, timing, scope(), children, has_failed, at))
+    Some(transaction(span, timing, scope(), children, at))
 }
 
+// These structs are written out, since `Default` of Sentry's types draws ids from a generator that
+// an exiting thread has lost.
+
 fn child(span: &OpenSpan, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Span {
-    // Written out: what is left of Sentry's own empty ones draws ids from a generator that a thread
-    // loses when it ends.
     Span {
         span_id: timing.span_id,
         trace_id,
@@ -102,9 +105,9 @@ fn transaction(
     timing: &Timing,
     scope: EventScope,
     spans: Vec<Span>,
-    has_failed: bool,
     at: SystemTime,
 ) -> Transaction<'static> {
+    let has_failed = span.unit.has_failed.load(Ordering::Relaxed);
     let trace = TraceContext {
         trace_id: scope.trace_id,
         span_id: timing.span_id,
@@ -139,9 +142,8 @@ fn transaction(
 
 fn op(span: &OpenSpan) -> String {
     let is_request = span.with_fields(|fields| {
-        fields
-            .iter()
-            .any(|(name, _)| *name == "http.request.method")
+        let mut names = fields.iter().map(|(name, _)| *name);
+        names.any(|name| name == "http.request.method")
     });
     match (is_request, span.begins_unit) {
         (true, true) => "http.server".to_owned(),
@@ -152,9 +154,8 @@ fn op(span: &OpenSpan) -> String {
 
 fn status(span: &OpenSpan, has_failed: bool) -> Option<SpanStatus> {
     let code = span.with_fields(|fields| {
-        let (_, value) = fields
-            .iter()
-            .find(|(name, _)| *name == "http.response.status_code")?;
+        let mut fields = fields.iter();
+        let (_, value) = fields.find(|(name, _)| *name == "http.response.status_code")?;
         value.as_u64()
     });
     match code {
@@ -180,7 +181,7 @@ fn data(span: &OpenSpan) -> Map<String, Value> {
         .collect()
 }
 
-/// The probes of an orchestrator are no traffic.
+/// Returns whether the span is a probe of an orchestrator.
 fn is_health_check(span: &OpenSpan) -> bool {
     const PATHS: [&str; 9] = [
         "/health", "/healthz", "/livez", "/readyz", "/live", "/ready", "/ping", "/metrics",

@@ -1,55 +1,40 @@
-//! From choices to a running stack.
+//! [`Builder`]: the values that code sets, and the start.
 
 use std::{
     ffi::OsString,
     fmt,
     path::PathBuf,
-    sync::Arc,
-    thread::{self, ThreadId},
+    sync::{Arc, OnceLock},
 };
 
-use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
-use spanwise_core::{
-    ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels,
-    internal::{
-        log_bridge,
-        sync::{Condvar, Mutex},
-    },
+use spanwise_appender::{
+    Background, BackgroundBuilder, Compression, RecordSink, Retention, Rotation, WhenFull,
 };
+use spanwise_core::{Levels, Redact, SettingValue, TargetLevels};
 use spanwise_json::Format;
+use spanwise_recorder::Recorder;
 use spanwise_redact::{Policy, RuleError};
-use spanwise_sample::{Recorder, Sampler};
-use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
+use spanwise_sample::Sampler;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry,
     fmt::{MakeWriter, writer::BoxMakeWriter},
-    layer::SubscriberExt as _,
 };
 
+#[cfg(feature = "sentry")]
+use crate::sinks::sentry::SentryChange;
 use crate::{
-    Color, Explanation, InitError, Output, PanicBacktrace, Preset, Telemetry, TimeZone, conceal,
-    file_options::FileOptions,
-    from_env::FromEnv,
-    global_subscriber,
-    outputs::Outputs,
+    Color, Explanation, InitError, Output, PanicBacktrace, Preset, Stack, Telemetry, TimeZone,
+    choices::{CodeValues, Source},
+    conceal,
+    config::Config,
+    environment::Environment,
     own_crate::OwnCrate,
-    panic_hook,
-    parse::{self, Mistake},
-    redaction::InCode,
-    resolve::Resolved,
-    settings::{
-        self, LOG_COLOR, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE,
-        LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
-        LOG_SAMPLE, LOG_SPANS, LOG_TIME, RUST_LOG,
-    },
-    sinks,
+    parse,
+    redaction::{PseudonymKeyFile, RedactionOverride},
+    settings::*,
+    start,
     static_fields::StaticFields,
-};
-#[cfg(feature = "http")]
-use crate::{
-    http_options::HttpOptions,
-    settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
@@ -58,12 +43,12 @@ use crate::{
 /// [`init`](Self::init) reports what is wrong with all texts at once.
 ///
 /// ```
-/// use spanwise::{Builder, InitError, Rotation};
+/// use spanwise::{Builder, Preset, InitError, Rotation};
 ///
-/// let builder = Builder::prod()
+/// let builder = Builder::new(Preset::Prod)
 ///     .levels("info,sqlx=warn")
 ///     .file_rotation(Rotation::default())
-///     .sample("cache=first:10/100")
+///     .sampler("cache=first:10/100")
 ///     .recorder("debug,slow=1x");
 /// let Err(InitError::Settings(problems)) = builder.init() else { panic!("it started") };
 /// assert!(problems[0].starts_with("Builder::recorder(\"debug,slow=1x\"): "), "{problems:?}");
@@ -77,63 +62,29 @@ use crate::{
 /// ```
 #[must_use = "nothing is logged until `init` is called"]
 pub struct Builder {
-    pub(crate) env: FromEnv,
-    pub(crate) preset: Option<Preset>,
+    pub(crate) sources: Vec<Box<dyn Source>>,
+    /// The prefix of the variables.
+    pub(crate) prefix: String,
+    pub(crate) code: CodeValues,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) default_levels: Option<Levels>,
-    pub(crate) levels: Option<Levels>,
     pub(crate) verbosity: i8,
-    pub(crate) span_levels: Option<TargetLevels>,
-    pub(crate) format: Option<Format>,
-    pub(crate) output: Option<Output>,
-    pub(crate) output_level: Option<LevelFilter>,
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
-    pub(crate) files: FileOptions,
-    pub(crate) redaction: Option<InCode>,
-    /// Nothing if it is said to be off.
-    pub(crate) sampler: Option<Option<Sampler>>,
-    /// Nothing if it is said to be off.
-    pub(crate) recorder: Option<Option<Recorder>>,
-    #[cfg(feature = "http")]
-    pub(crate) http_server: HttpOptions,
+    pub(crate) redaction: Option<RedactionOverride>,
+    /// The key that `LOG_REDACT_KEY_FILE` names, once it is read.
+    pub(crate) pseudonym_key: OnceLock<PseudonymKeyFile>,
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
-    pub(crate) service: Option<(String, String)>,
     pub(crate) own_crate: Option<OwnCrate>,
-    pub(crate) own_targets: Vec<String>,
-    pub(crate) color: Option<Color>,
-    pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
-    pub(crate) panic_backtrace: Option<PanicBacktrace>,
-    pub(crate) sentry: sinks::InCode,
-    pub(crate) is_strict: bool,
-    /// About texts that setters were given.
-    pub(crate) mistakes: Vec<String>,
-    layers: Vec<UserLayer>,
+    #[cfg(feature = "sentry")]
+    pub(crate) sentry: SentryChange,
+    pub(crate) record_sinks: Vec<(String, BackgroundBuilder)>,
+    pub(crate) layers: Vec<AddLayer>,
 }
 
-/// Adds a layer of the user's to the stack, behind what stands in guards of it.
-type UserLayer = Box<dyn FnOnce(&mut Layers<Registry>, &LayerGuards<'_>) + Send + Sync>;
-
-/// What stands in guards of the layers of a user's.
-struct LayerGuards<'a> {
-    policy: Option<&'a Arc<dyn Redact>>,
-    /// Where a recorder has more let through than they are to see.
-    sink_filter: Option<SinkFilter>,
-}
-
-impl LayerGuards<'_> {
-    fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
-    where
-        L: Layer<Registry> + Send + Sync,
-    {
-        match &self.sink_filter {
-            Some(sink_filter) => layers.push(layer.without_captured(sink_filter.clone())),
-            None => layers.push(layer),
-        }
-    }
-}
+type AddLayer = Box<dyn FnOnce(Stack) -> Stack + Send + Sync>;
 
 impl Builder {
     /// What the environment says; see [`SETTINGS`](crate::SETTINGS).
@@ -141,7 +92,7 @@ impl Builder {
     /// # Errors
     /// [`InitError::Settings`] with every setting that is wrong.
     pub fn from_env() -> Result<Self, InitError> {
-        Self::from_env_with_prefix(settings::PREFIX)
+        Self::from_env_with_prefix(PREFIX)
     }
 
     /// What the environment says, with `SHOP_LOG_FORMAT` for `LOG_FORMAT` if `prefix` is
@@ -165,117 +116,66 @@ impl Builder {
         let vars = vars
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()));
-        Self::read(settings::PREFIX, vars)
+        Self::read(PREFIX, vars)
     }
 
-    /// [`Preset::Dev`], reading no variable at all. For this preset under the environment:
-    /// `Builder::from_env()?.preset(Preset::Dev)`.
-    pub fn dev() -> Self {
-        Self::new(FromEnv::default()).preset(Preset::Dev)
-    }
-
-    /// [`Preset::Prod`], reading no variable at all.
-    pub fn prod() -> Self {
-        Self::new(FromEnv::default()).preset(Preset::Prod)
-    }
-
-    /// [`Preset::Test`], reading no variable at all.
-    pub fn test() -> Self {
-        Self::new(FromEnv::default()).preset(Preset::Test)
-    }
-
-    /// [`Preset::Cli`], reading no variable at all.
-    pub fn cli() -> Self {
-        Self::new(FromEnv::default()).preset(Preset::Cli)
+    /// Creates a builder with the defaults of `preset`. Reads no variable.
+    ///
+    /// For a preset under the environment: `Builder::from_env()?.preset(Preset::Dev)`.
+    pub fn new(preset: Preset) -> Self {
+        Self::with_sources(PREFIX, Vec::new()).preset(preset)
     }
 
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, InitError> {
-        let (env, mut problems) = FromEnv::parse(prefix, vars);
-        let is_wrong = !problems.is_empty() || env.is_strict && !env.warnings.is_empty();
-        let builder = Self::new(env);
-        if !is_wrong {
+        let environment = Environment::new(prefix, vars);
+        let builder = Self::with_sources(prefix, vec![Box::new(environment)]);
+        let config = Config::choose(&builder);
+        if config.is_readable() {
             return Ok(builder);
         }
-        // With one mistake to mend, all are told: also what is wrong only beside another setting.
-        let others = builder.resolve().problems(&builder);
-        problems.extend(others);
-        Err(InitError::Settings(problems))
+        // With one mistake to correct, all are reported: also what is wrong only beside another
+        // setting.
+        Err(InitError::Settings(config.problems()))
     }
 
-    fn new(env: FromEnv) -> Self {
+    fn with_sources(prefix: &str, sources: Vec<Box<dyn Source>>) -> Self {
         Self {
-            env,
-            preset: None,
+            sources,
+            prefix: prefix.to_owned(),
+            code: CodeValues::default(),
             default_preset: None,
             default_levels: None,
-            levels: None,
             verbosity: 0,
-            span_levels: None,
-            format: None,
-            output: None,
-            output_level: None,
             writer: None,
             when_full: WhenFull::default(),
-            files: FileOptions::default(),
             redaction: None,
-            sampler: None,
-            recorder: None,
-            #[cfg(feature = "http")]
-            http_server: HttpOptions::default(),
+            pseudonym_key: OnceLock::new(),
             context: Vec::new(),
             static_fields: StaticFields::default(),
-            service: None,
             own_crate: None,
-            own_targets: Vec::new(),
-            color: None,
-            time: None,
             panic_hook: None,
-            panic_backtrace: None,
-            sentry: sinks::InCode::default(),
-            is_strict: false,
-            mistakes: Vec::new(),
+            #[cfg(feature = "sentry")]
+            sentry: SentryChange::default(),
+            record_sinks: Vec::new(),
             layers: Vec::new(),
-        }
-    }
-
-    /// Returns what a setter is given, as `read` reads it; nothing if it is empty, or wrong.
-    fn given<T, U: From<T>>(
-        &mut self,
-        setter: &str,
-        setting: &Setting,
-        value: SettingValue<T>,
-        read: impl FnOnce(&str) -> Result<U, Mistake>,
-    ) -> Option<U> {
-        match value.read(read) {
-            Ok(value) => value,
-            Err((text, mistake)) => {
-                // The errors of secret settings do not quote them.
-                let shown = match setting.sensitivity {
-                    Sensitivity::Public => format!("Builder::{setter}({})", conceal::shown(&text)),
-                    Sensitivity::Secret => format!("Builder::{setter}"),
-                };
-                self.mistakes.push(mistake.problem(&shown, &text));
-                None
-            }
         }
     }
 
     /// Sets the preset.
     pub fn preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
-        let read = |text: &str| parse::named(&LOG_PRESET, &Preset::NAMED, text);
-        let preset = self.given("preset", &LOG_PRESET, preset.into(), read);
-        self.preset = preset.or(self.preset);
+        self.code.set("preset", &LOG_PRESET, preset.into());
         self
     }
 
     /// Sets the preset that holds where neither code nor environment says, instead of asking
     /// whether stderr is a terminal.
     pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
-        let read = |text: &str| parse::named(&LOG_PRESET, &Preset::NAMED, text);
-        let preset = self.given("default_preset", &LOG_PRESET, preset.into(), read);
+        let preset = self
+            .code
+            .parse("default_preset", &LOG_PRESET, preset.into());
         self.default_preset = preset.or(self.default_preset);
         self
     }
@@ -284,55 +184,48 @@ impl Builder {
     /// preset's. Without a bare level the preset's remains for the rest. With a bare `warn`, add
     /// `spanwise_http=info` to see the requests that are served.
     pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
-        let levels = self.given("default_levels", &RUST_LOG, levels.into(), parse::levels);
+        let levels = self.code.parse("default_levels", &RUST_LOG, levels.into());
         self.default_levels = levels.or(self.default_levels);
         self
     }
 
     /// Sets the levels of events; without a bare level the preset's remains for the rest.
     pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
-        let levels = self.given("levels", &RUST_LOG, levels.into(), parse::levels);
-        self.levels = levels.or(self.levels);
+        self.code.set("levels", &RUST_LOG, levels.into());
         self
     }
 
     /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
     /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`].
     pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.given("span_levels", &LOG_SPANS, levels.into(), parse::span_levels);
-        self.span_levels = levels.or(self.span_levels);
+        self.code.set("span_levels", &LOG_SPANS, levels.into());
         self
     }
 
     /// Sets what a line looks like.
     pub fn format(mut self, format: impl Into<SettingValue<Format>>) -> Self {
-        let format = self.given("format", &LOG_FORMAT, format.into(), parse::format);
-        self.format = format.or(self.format);
+        self.code.set("format", &LOG_FORMAT, format.into());
         self
     }
 
     /// Sets the time zone of the times in lines. Defaults to UTC; under [`Preset::Dev`] and
     /// [`Preset::Cli`] `pretty`, `compact` and `short` have local times.
     pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
-        let zone = self.given("time", &LOG_TIME, zone.into(), parse::time_zone);
-        self.time = zone.or(self.time);
+        self.code.set("time", &LOG_TIME, zone.into());
         self
     }
 
     /// Sets where lines go.
     pub fn output(mut self, output: impl Into<SettingValue<Output>>) -> Self {
-        let read = |text: &str| parse::named(&LOG_OUTPUT, &Output::NAMED, text);
-        let output = self.given("output", &LOG_OUTPUT, output.into(), read);
-        self.output = output.or(self.output);
+        self.code.set("output", &LOG_OUTPUT, output.into());
         self
     }
 
     /// Sets the least severe level that [`output`](Self::output), or
     /// [`with_writer`](Self::with_writer), gets. Defaults to whatever is logged.
     pub fn output_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        let read = |text: &str| parse::level(&LOG_OUTPUT_LEVEL, text);
-        let level = self.given("output_level", &LOG_OUTPUT_LEVEL, level.into(), read);
-        self.output_level = level.or(self.output_level);
+        self.code
+            .set("output_level", &LOG_OUTPUT_LEVEL, level.into());
         self
     }
 
@@ -356,77 +249,60 @@ impl Builder {
     /// Writes lines to the file at `path` as well, in the background and in the same format without
     /// colours.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.file = Some(path.into());
+        self.code.put(&LOG_FILE, path.into());
         self
     }
 
     /// Sets the least severe level that [`file`](Self::file) gets. Default: whatever is logged.
     pub fn file_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        let read = |text: &str| parse::level(&LOG_FILE_LEVEL, text);
-        let level = self.given("file_level", &LOG_FILE_LEVEL, level.into(), read);
-        self.files.level = level.or(self.files.level);
+        self.code.set("file_level", &LOG_FILE_LEVEL, level.into());
         self
     }
 
     /// Writes lines at ERROR to the file at `path` as well.
     pub fn error_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.error_file = Some(path.into());
+        self.code.put(&LOG_ERROR_FILE, path.into());
         self
     }
 
     /// Sets when a new file starts. Default: daily, and at 100 MiB.
     pub fn file_rotation(mut self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
-        let rotation = self.given(
-            "file_rotation",
-            &LOG_FILE_ROTATE,
-            rotation.into(),
-            parse::parsed,
-        );
-        self.files.rotation = rotation.or(self.files.rotation);
+        self.code
+            .set("file_rotation", &LOG_FILE_ROTATE, rotation.into());
         self
     }
 
     /// Sets which rolled files are kept. Default: the newest 14 of each file.
     pub fn file_retention(mut self, retention: impl Into<SettingValue<Retention>>) -> Self {
-        let retention = self.given(
-            "file_retention",
-            &LOG_FILE_KEEP,
-            retention.into(),
-            parse::parsed,
-        );
-        self.files.retention = retention.or(self.files.retention);
+        self.code
+            .set("file_retention", &LOG_FILE_KEEP, retention.into());
         self
     }
 
     /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without
     /// the feature `gzip`.
     pub fn file_compression(mut self, compression: impl Into<SettingValue<Compression>>) -> Self {
-        let compression = self.given(
-            "file_compression",
-            &LOG_FILE_COMPRESS,
-            compression.into(),
-            parse::parsed,
-        );
-        self.files.compression = compression.or(self.files.compression);
+        self.code
+            .set("file_compression", &LOG_FILE_COMPRESS, compression.into());
         self
     }
 
     /// Gives each further process that logs to the same path files of its own, with a number in
     /// their names: `shop.2.log`. Defaults to one file, which one process can have open.
     pub fn file_per_process(mut self) -> Self {
-        self.files.per_process = Some(true);
+        self.code.put(&LOG_FILE_PER_PROCESS, true);
         self
     }
 
-    /// Adds rules to what is hidden, in every output and in what [`with`](Self::with) adds, or
+    /// Adds rules to what is hidden, in every output and in what [`layer`](Self::layer) adds, or
     /// takes some away: `change` is given [`Policy::secrets`] under [`Preset::Dev`], else
     /// [`Policy::secrets_and_pii`], with what `LOG_REDACT` and `LOG_REDACT_KEY_FILE` say. A rule
     /// that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
     ///
     /// ```
-    /// use spanwise::{Action, Builder, Detector};
+    /// use spanwise::{Action, Builder, Preset, Detector};
     ///
-    /// let builder = Builder::prod().redact_with(|policy| {
+    /// let builder = Builder::new(Preset::Prod).redact_with(|policy| {
     ///     Ok(policy
     ///         .hide("employee_no")?
     ///         .hide_with("iban", Action::KeepLast(4))?
@@ -441,35 +317,33 @@ impl Builder {
     where
         F: Fn(Policy) -> Result<Policy, RuleError> + Send + Sync + 'static,
     {
-        self.redaction = Some(InCode::Changed(Box::new(change)));
+        self.redaction = Some(RedactionOverride::Changed(Box::new(change)));
         self
     }
 
     /// Hides what `policy` says and nothing else, whatever preset and environment say.
     pub fn redact(mut self, policy: impl Redact) -> Self {
-        self.redaction = Some(InCode::Policy(Arc::new(policy)));
+        self.redaction = Some(RedactionOverride::Policy(Arc::new(policy)));
         self
     }
 
     /// Hides nothing: passwords are logged as they are.
     pub fn without_redaction(mut self) -> Self {
-        self.redaction = Some(InCode::Off);
+        self.redaction = Some(RedactionOverride::Off);
         self
     }
 
     /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are
-    /// [added](Self::with) see every event. Default: none.
-    pub fn sample(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
-        let sampler = self.given("sample", &LOG_SAMPLE, sampler.into(), parse::sampler);
-        self.sampler = sampler.or(self.sampler);
+    /// [added](Self::layer) see every event. Default: none.
+    pub fn sampler(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
+        self.code.set("sampler", &LOG_SAMPLE, sampler.into());
         self
     }
 
     /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request
-    /// fails. Layers that are [added](Self::with) see no more than without it. Default: none.
+    /// fails. Layers that are [added](Self::layer) see no more than without it. Default: none.
     pub fn recorder(mut self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
-        let recorder = self.given("recorder", &LOG_RECORDER, recorder.into(), parse::recorder);
-        self.recorder = recorder.or(self.recorder);
+        self.code.set("recorder", &LOG_RECORDER, recorder.into());
         self
     }
 
@@ -477,8 +351,7 @@ impl Builder {
     /// whose `X-Forwarded-For` it believes. Defaults to nobody's.
     #[cfg(feature = "http")]
     pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
-        let trust = self.given("http_trust", &LOG_HTTP_TRUST, trust.into(), parse::parsed);
-        self.http_server.trust = trust.or(self.http_server.trust);
+        self.code.set("http_trust", &LOG_HTTP_TRUST, trust.into());
         self
     }
 
@@ -489,27 +362,34 @@ impl Builder {
         mut self,
         address: impl Into<SettingValue<spanwise_http::ClientAddress>>,
     ) -> Self {
-        let address = self.given(
+        self.code.set(
             "http_client_address",
             &LOG_HTTP_CLIENT_ADDRESS,
             address.into(),
-            parse::parsed,
         );
-        self.http_server.client_address = address.or(self.http_server.client_address);
         self
     }
 
     /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no
     /// place for them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
-        self.service = Some((name.into(), version.into()));
+        self.code.put(&SERVICE_NAME, name.into());
+        self.code.put(&SERVICE_VERSION, version.into());
         self
     }
 
     /// Declares one more span field that belongs to the context, besides those that always do:
     /// [`Context`](crate::Context) then has it. JSON lines show every span field in any case.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
-        self.context.push(key.into());
+        let key = key.into();
+        if !parse::is_field_name(&key) {
+            self.code.problem(format!(
+                "Builder::context_key({}) is not a field name: write letters, digits, `_`, `.` \
+                 and `-`",
+                conceal::shown(&key)
+            ));
+        }
+        self.context.push(key);
         self
     }
 
@@ -522,7 +402,7 @@ impl Builder {
     /// with the feature `sentry`, those that are no tags, such as `release`.
     ///
     /// ```
-    /// let builder = spanwise::Builder::prod().field("region", "eu").field("shard", 7);
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).field("region", "eu").field("shard", 7);
     /// assert!(builder.explain().to_string().contains("LOG_STATIC_FIELDS = region=eu,shard=7 (code)"));
     /// ```
     pub fn field(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
@@ -533,9 +413,7 @@ impl Builder {
     /// Sets whether `pretty`, `compact` and `short` have colours in the output. Defaults to
     /// [`Color::Auto`].
     pub fn color(mut self, color: impl Into<SettingValue<Color>>) -> Self {
-        let read = |text: &str| parse::named(&LOG_COLOR, &Color::NAMED, text);
-        let color = self.given("color", &LOG_COLOR, color.into(), read);
-        self.color = color.or(self.color);
+        self.code.set("color", &LOG_COLOR, color.into());
         self
     }
 
@@ -543,7 +421,7 @@ impl Builder {
     /// setting, those that begin as settings do, and those of parts that are not compiled in.
     /// Defaults to a warning each.
     pub fn strict(mut self) -> Self {
-        self.is_strict = true;
+        self.code.put(&LOG_STRICT, true);
         self
     }
 
@@ -556,14 +434,8 @@ impl Builder {
     /// Sets how much of its backtrace the event of a panic has. Defaults to
     /// [`PanicBacktrace::Short`].
     pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
-        let read = |text: &str| parse::named(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED, text);
-        let backtrace = self.given(
-            "panic_backtrace",
-            &LOG_PANIC_BACKTRACE,
-            backtrace.into(),
-            read,
-        );
-        self.panic_backtrace = backtrace.or(self.panic_backtrace);
+        self.code
+            .set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace.into());
         self
     }
 
@@ -571,15 +443,14 @@ impl Builder {
     /// preset.
     ///
     /// ```
-    /// let builder = spanwise::Builder::prod()
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
     ///     .sentry_dsn("https://0123456789@sentry.example.com/42")
     ///     .sentry(|sentry| sentry.ignore_target("shop::probe").ignore_error("ClientGone"));
     /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
     /// ```
     #[cfg(feature = "sentry")]
     pub fn sentry_dsn(mut self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
-        let dsn = self.given("sentry_dsn", &sinks::SENTRY_DSN, dsn.into(), parse::parsed);
-        self.sentry.dsn = dsn.or(self.sentry.dsn);
+        self.code.set("sentry_dsn", &SENTRY_DSN, dsn.into());
         self
     }
 
@@ -593,27 +464,30 @@ impl Builder {
             + Sync
             + 'static,
     {
-        self.sentry.change = Some(Box::new(change));
+        self.sentry = SentryChange::new(change);
         self
     }
 
-    /// Adds a layer of any kind: it sees every event that the levels let through, with what is
-    /// secret hidden (see [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter
-    /// of their own are welcome.
-    pub fn with(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
-        self.layers
-            .push(Box::new(move |layers, guards| match guards.policy {
-                Some(policy) => guards.push(layers, layer.redacted(Arc::clone(policy))),
-                None => guards.push(layers, layer),
-            }));
+    /// Adds an output that writes whole records, such as a message queue. It gets the lines that a
+    /// file would get. `name` names it in [`Stats`](crate::Stats) and in reports.
+    pub fn record_sink(mut self, name: impl Into<String>, sink: impl RecordSink + 'static) -> Self {
+        self.record_sinks
+            .push((name.into(), Background::for_sink(sink)));
         self
     }
 
-    /// Adds a layer that sees what is logged as it is, secrets included: one that needs the values
-    /// themselves, such as the types of errors, and shows them to nobody.
-    pub fn with_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+    /// Adds a layer of any kind. It sees every event that the levels enable, with secrets hidden;
+    /// see [`LayerExt::redacted`](crate::LayerExt::redacted). It may have a filter of its own.
+    pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        self.layers.push(Box::new(|stack| stack.layer(layer)));
+        self
+    }
+
+    /// Adds a layer that sees secrets: one that needs the values themselves, such as the types of
+    /// errors, and shows them to nobody.
+    pub fn layer_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
-            .push(Box::new(move |layers, guards| guards.push(layers, layer)));
+            .push(Box::new(|stack| stack.layer_unredacted(layer)));
         self
     }
 
@@ -624,167 +498,24 @@ impl Builder {
     /// it cannot open.
     ///
     /// ```
-    /// let explanation = spanwise::Builder::prod().levels("inof").explain();
+    /// let explanation = spanwise::Builder::new(spanwise::Preset::Prod).levels("inof").explain();
     /// let text = explanation.to_string();
     /// assert!(text.contains("wrong: Builder::levels(\"inof\")"), "{text}");
     /// ```
     pub fn explain(&self) -> Explanation {
-        let resolved = self.resolve();
-        let problems = resolved.problems(self);
-        let is_strict = self.is_strict || self.env.is_strict;
-        resolved.explanation.with_problems(problems, is_strict)
+        Config::choose(self).into_explanation()
     }
 
     /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the
     /// panic hook.
     ///
-    /// If the `log` crate has a logger already it keeps it, and stderr says so.
+    /// If the `log` crate has a logger already, it keeps that logger, with a warning on stderr.
     ///
     /// # Errors
-    /// [`InitError::Settings`] with everything that is wrong, and
-    /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is
-    /// changed.
+    /// - [`InitError::Settings`] with everything that is wrong.
+    /// - [`InitError::AlreadyInitialized`] if there is a global subscriber. Nothing is changed.
     pub fn init(self) -> Result<Telemetry, InitError> {
-        // Starts that race are told apart before any of them opens a file.
-        let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
-        if global_subscriber::is_set() {
-            return Err(InitError::AlreadyInitialized);
-        }
-        self.start()
-    }
-
-    fn start(mut self) -> Result<Telemetry, InitError> {
-        let resolved = self.resolve();
-        let report = SelfReport::default();
-        let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
-        let problems = resolved.problems(&self);
-        let sentry = sinks::start(&resolved, std::mem::take(&mut self.sentry), &report);
-        let outputs = Outputs::open(&resolved, problems, sentry.is_err(), &report);
-        let (outputs, sentry) = match (outputs, sentry) {
-            (Ok(outputs), Ok(sentry)) => (outputs, sentry),
-            (outputs, sentry) => {
-                let mut problems = outputs.err().unwrap_or_default();
-                problems.extend(sentry.err().unwrap_or_default());
-                return Err(InitError::Settings(problems));
-            }
-        };
-        let (dispatch, telemetry) = self.build(&resolved, outputs, sentry, &report);
-        dispatcher::set_global_default(dispatch).map_err(|_| InitError::AlreadyInitialized)?;
-        telemetry.bind_sentry();
-
-        if let Err(error) = log_bridge::install() {
-            let why = format_args!("records of the `log` crate go elsewhere: {error}");
-            report.fault(Fault::Setup, &why);
-        }
-        if let Some(recorder) = &resolved.recorder
-            && !recorder.keeps_more_than(&resolved.levels)
-        {
-            let (variable, levels) = (resolved.name_of(&LOG_RECORDER), &resolved.levels);
-            let why = format_args!(
-                "the recorder keeps nothing: all of `{recorder}` is shown under the levels `{levels}`; have it keep more, such as {variable}=debug, or leave it out"
-            );
-            report.fault(Fault::Setup, &why);
-        }
-        let policy = resolved.redaction.policy.clone();
-        if let Some(policy) = &policy {
-            report.redact(Arc::clone(policy));
-        }
-        if panic_hook {
-            let options = panic_hook::Options {
-                policy,
-                backtrace: resolved.panic_backtrace,
-                leaves_std_out: matches!(resolved.preset, Preset::Prod | Preset::Cli),
-            };
-            panic_hook::install(telemetry.handle(), options);
-        }
-        for warning in &resolved.warnings {
-            report.fault_unthrottled(Fault::Setup, warning);
-            tracing::warn!(target: "spanwise", "{warning}");
-        }
-        if resolved.preset == Preset::Prod && resolved.redaction.policy.is_none() {
-            tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
-        }
-        if resolved.preset == Preset::Prod {
-            tracing::debug!(target: "spanwise", settings = %spanwise_json::as_json(&resolved.explanation), "configuration");
-        }
-        Ok(telemetry)
-    }
-
-    fn build(
-        self,
-        resolved: &Resolved,
-        mut outputs: Outputs,
-        sentry: sinks::Started,
-        report: &SelfReport,
-    ) -> (Dispatch, Telemetry) {
-        let mut context = ContextLayer::default();
-        for key in &resolved.context {
-            context = context.key(key);
-        }
-        let mut levels = LevelLayer::new(resolved.levels.clone());
-        levels = levels.span_levels(resolved.span_levels.clone());
-        if let Some(recorder) = &resolved.recorder {
-            levels = levels.capture(recorder.levels());
-        }
-        let handle = levels.handle();
-        let sink_filter = || SinkFilter::from(handle.clone());
-        let guards = LayerGuards {
-            policy: resolved.redaction.policy.as_ref(),
-            sink_filter: resolved.recorder.as_ref().map(|_| sink_filter()),
-        };
-        if let Some(policy) = guards.policy {
-            context = context.redact(Arc::clone(policy));
-        }
-        let mut layers = Layers::<Registry>::default();
-        layers.push(context);
-        let sink_filter = guards.sink_filter.as_ref();
-        outputs.push_layers(
-            &mut layers,
-            resolved,
-            self.writer,
-            &handle,
-            sink_filter,
-            report,
-        );
-        let sentry = sentry.push_layer(|layer| guards.push(&mut layers, layer));
-        for push in self.layers {
-            push(&mut layers, &guards);
-        }
-        let stack = Registry::default().with(layers).with(levels);
-        (
-            Dispatch::new(stack),
-            Telemetry::new(handle, report.clone(), outputs, sentry, resolved),
-        )
-    }
-}
-
-/// The right to start, which one thread has at a time.
-struct Claim;
-
-static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
-static STARTED: Condvar = Condvar::new();
-
-impl Claim {
-    /// Waits until no other thread starts; nothing if this one does already, in something that a
-    /// start calls.
-    fn wait() -> Option<Self> {
-        let this = thread::current().id();
-        let mut starting = STARTING.lock();
-        while let Some(thread) = *starting {
-            if thread == this {
-                return None;
-            }
-            starting = STARTED.wait(starting);
-        }
-        *starting = Some(this);
-        Some(Self)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        *STARTING.lock() = None;
-        STARTED.notify_one();
+        start::start(self)
     }
 }
 

@@ -1,9 +1,5 @@
 //! Whether lines for people have colours.
 
-use std::fmt;
-
-use spanwise_core::internal::Grammar;
-
 /// Whether `pretty`, `compact` and `short` have colours in the output; files have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -19,12 +15,6 @@ pub enum Color {
 }
 
 impl Color {
-    pub(crate) const NAMED: [(&str, Self); 3] = [
-        (Self::Auto.name(), Self::Auto),
-        (Self::Always.name(), Self::Always),
-        (Self::Never.name(), Self::Never),
-    ];
-
     const fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -42,10 +32,4 @@ impl Color {
     }
 }
 
-impl Grammar for Color {}
-
-impl fmt::Display for Color {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+crate::named::named!(Color: Auto, Always, Never);

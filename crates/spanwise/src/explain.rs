@@ -52,16 +52,19 @@ pub(crate) enum Origin {
 }
 
 impl Explanation {
-    pub(crate) fn new(warnings: Vec<Warning>) -> Self {
-        Self {
-            entries: Vec::new(),
-            warnings,
-            problems: Vec::new(),
+    /// Adds a warning, once.
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
         }
     }
 
-    pub(crate) fn warn(&mut self, warning: Warning) {
-        self.warnings.push(warning);
+    pub(crate) fn has_warnings(&self) -> bool {
+        !self.warnings.is_empty()
+    }
+
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Adds what stops the start. Under a strict start that is all that the warnings say, too.

@@ -1,61 +1,31 @@
-//! What the environment says of requests: whose ids are taken over, and what is told of a client's
-//! address.
+//! The options of the server layer: whose ids it adopts, and how much of an address it logs.
 
-#[cfg(feature = "http")]
-use spanwise_http::{ClientAddress, Trust};
+use spanwise_http::{ClientAddress, ServerLayer, Trust};
 
-#[cfg(feature = "http")]
-use crate::Preset;
 use crate::{
-    from_env::Vars,
+    choices::Choices,
     settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
-/// What is said, or nothing.
+/// The options of `Telemetry::http_server`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HttpOptions {
-    #[cfg(feature = "http")]
-    pub(crate) trust: Option<Trust>,
-    #[cfg(feature = "http")]
-    pub(crate) client_address: Option<ClientAddress>,
-    /// The keys of the context that the program declares.
-    #[cfg(feature = "http")]
-    pub(crate) context_keys: Vec<String>,
+    trust: Option<Trust>,
+    client_address: Option<ClientAddress>,
 }
 
-#[cfg(feature = "http")]
 impl HttpOptions {
-    pub(crate) fn read(vars: &mut Vars) -> Self {
+    pub(crate) fn choose(choices: &mut Choices<'_>) -> Self {
         Self {
-            trust: vars.parsed(&LOG_HTTP_TRUST),
-            client_address: vars.parsed(&LOG_HTTP_CLIENT_ADDRESS),
-            context_keys: Vec::new(),
+            trust: choices.choose(&LOG_HTTP_TRUST).map(|trust| trust.value),
+            client_address: choices
+                .choose(&LOG_HTTP_CLIENT_ADDRESS)
+                .map(|address| address.value),
         }
     }
 
-    /// This, and where it says nothing the other.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            trust: self.trust.or(other.trust),
-            client_address: self.client_address.or(other.client_address),
-            ..self
-        }
-    }
-
-    /// With what the preset says of what is not said.
-    pub(crate) fn or_of(self, preset: Preset) -> Self {
-        let client_address = match preset {
-            Preset::Dev => ClientAddress::Full,
-            Preset::Prod | Preset::Test | Preset::Cli => ClientAddress::Network,
-        };
-        Self {
-            trust: Some(self.trust.unwrap_or_default()),
-            client_address: Some(self.client_address.unwrap_or(client_address)),
-            ..self
-        }
-    }
-
-    pub(crate) fn layer(&self) -> spanwise_http::ServerLayer {
+    /// Returns the layer for servers; `context_keys` are those that the program declares.
+    pub(crate) fn layer(&self, context_keys: &[String]) -> ServerLayer {
         let mut layer = spanwise_http::server();
         if let Some(trust) = &self.trust {
             layer = layer.trust(trust.clone());
@@ -63,24 +33,7 @@ impl HttpOptions {
         if let Some(client_address) = self.client_address {
             layer = layer.client_address(client_address);
         }
-        let keys = self.context_keys.iter();
+        let keys = context_keys.iter();
         keys.fold(layer, |layer, key| layer.context_key(key))
-    }
-}
-
-#[cfg(not(feature = "http"))]
-impl HttpOptions {
-    /// Of a part that is not there nothing is read.
-    pub(crate) fn read(vars: &mut Vars) -> Self {
-        for setting in [&LOG_HTTP_TRUST, &LOG_HTTP_CLIENT_ADDRESS] {
-            if vars.is_set(setting) {
-                let name = vars.name(setting);
-                vars.warn(format!(
-                    "{name} does not count: this program is built without HTTP; add the feature `http` of `spanwise`, or leave the \
-                     variable out"
-                ));
-            }
-        }
-        Self {}
     }
 }

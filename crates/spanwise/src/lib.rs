@@ -90,7 +90,7 @@
 //!
 //! # In code
 //!
-//! Everything the environment can say, [`Builder`] can; code beats environment beats preset.
+//! [`Builder`] sets in code what the environment sets. Code beats environment beats preset.
 //!
 //! ```
 //! use spanwise::{Builder, Format, Preset};
@@ -114,7 +114,7 @@
 //!
 //! ```
 //! let directory = tempfile::tempdir()?;
-//! let telemetry = spanwise::Builder::prod()
+//! let telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
 //!     .output(spanwise::Output::None)
 //!     .file(directory.path().join("shop.log"))
 //!     .file_rotation("hourly,100MiB,local")
@@ -146,7 +146,7 @@
 //! # }
 //! # let lines = Lines::default();
 //! # let writer = lines.clone();
-//! let _telemetry = spanwise::Builder::prod()
+//! let _telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
 //! #   .with_writer(move || writer.clone())
 //!     .redact_with(|policy| policy.hide_with("iban", Action::KeepLast(4)))
 //!     .init()?;
@@ -168,11 +168,11 @@
 //! the error.
 //!
 //! ```
-//! use spanwise::{Builder, Recorder};
+//! use spanwise::{Builder, Preset, Recorder};
 //!
-//! let builder = Builder::prod()
+//! let builder = Builder::new(Preset::Prod)
 //!     .recorder(Recorder::default())
-//!     .sample("cache=first:10/100");
+//!     .sampler("cache=first:10/100");
 //! assert!(builder.explain().to_string().contains("LOG_RECORDER = debug (code)"));
 //! ```
 //!
@@ -225,17 +225,25 @@
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
 
 mod builder;
+mod choices;
 mod color_choice;
 mod conceal;
+mod config;
 mod console;
+mod environment;
 mod error;
 mod explain;
 mod file_options;
 mod file_paths;
-mod from_env;
 mod global_subscriber;
+#[cfg(feature = "http")]
 mod http_options;
+mod level_options;
+mod named;
+#[cfg(not(all(feature = "http", feature = "sentry")))]
+mod not_built;
 mod output;
+mod output_options;
 mod outputs;
 mod own_crate;
 mod panic_backtrace;
@@ -244,10 +252,13 @@ mod parse;
 mod preset;
 mod program_name;
 mod redaction;
-mod resolve;
+mod rule_fields;
 mod run;
+mod service;
 mod settings;
 mod sinks;
+mod stack;
+mod start;
 mod static_fields;
 pub mod task;
 mod tee;
@@ -277,14 +288,17 @@ pub use spanwise_core::{
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
 pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, as_json};
+pub use spanwise_recorder as record;
+pub use spanwise_recorder::{CancellationGuard, Recorder, detect_cancellation, dump_current_unit};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
 pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError, serialize_redacted};
 pub use spanwise_sample as sample;
-pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
+pub use spanwise_sample::Sampler;
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
+pub use stack::{LineWriter, Stack, StackLine};
 pub use telemetry::{Handle, Report, Telemetry};
 pub use time_zone::TimeZone;
 

@@ -1,11 +1,6 @@
 //! Where lines go, and what they look like.
 
-use std::{
-    fmt,
-    io::{self, IsTerminal as _},
-};
-
-use spanwise_core::internal::Grammar;
+use std::io::{self, IsTerminal as _};
 
 /// Where lines go.
 ///
@@ -23,20 +18,13 @@ pub enum Output {
     Stdout,
     /// Standard error.
     Stderr,
-    /// Nowhere: only the layers added by [`Builder::with`](crate::Builder::with) see events.
+    /// Nowhere: only the layers added by [`Builder::layer`](crate::Builder::layer) see events.
     None,
     /// What `cargo test` captures, and shows for a test that fails.
     TestHarness,
 }
 
 impl Output {
-    /// What a variable can name.
-    pub(crate) const NAMED: [(&str, Self); 3] = [
-        (Self::Stdout.name(), Self::Stdout),
-        (Self::Stderr.name(), Self::Stderr),
-        (Self::None.name(), Self::None),
-    ];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
@@ -55,10 +43,4 @@ impl Output {
     }
 }
 
-impl Grammar for Output {}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+crate::named::named!(Output: Stdout, Stderr, None);

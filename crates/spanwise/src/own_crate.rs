@@ -3,10 +3,15 @@
 //! A function knows the name of the program's file at most. A macro is expanded in the program's
 //! crate, and knows what cargo calls that.
 
-use spanwise_core::{TargetLevels, internal::parse_level};
+use spanwise_core::{ParseError, Problem, Setting, TargetLevels, internal::parse_level, words};
 
 use crate::{
-    Builder, InitError, conceal, explain::Origin, parse::Mistake, program_name::ProgramName,
+    Builder, InitError,
+    choices::{Choices, Chosen},
+    conceal,
+    explain::Origin,
+    parse,
+    program_name::ProgramName,
     settings::LOG_OWN,
 };
 
@@ -60,7 +65,7 @@ macro_rules! init_from_env {
 /// ```
 ///
 /// With a prefix it reads the environment as [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix)
-/// does. [`Builder::prod`](crate::Builder::prod) and the others that read no variable do not know
+/// does. [`Builder::prod`](crate::Builder::new) and the others that read no variable do not know
 /// the crate: they are told by [`service`](crate::Builder::service) and
 /// [`own_targets`](crate::Builder::own_targets).
 ///
@@ -122,58 +127,56 @@ impl Builder {
     /// else to the name of the program's file.
     ///
     /// ```
-    /// let builder = spanwise::Builder::dev().own_targets(["shop", "warehouse::stock"]);
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Dev).own_targets(["shop", "warehouse::stock"]);
     /// let levels = "RUST_LOG = info,shop=debug,warehouse::stock=debug (preset dev)";
     /// assert!(builder.explain().to_string().contains(levels));
     /// ```
     pub fn own_targets<T: Into<String>>(mut self, targets: impl IntoIterator<Item = T>) -> Self {
-        self.own_targets = targets.into_iter().map(Into::into).collect();
+        let targets: Vec<String> = targets.into_iter().map(Into::into).collect();
+        for target in &targets {
+            if let Err(problem) = check(target) {
+                let shown = format!("Builder::own_targets({})", conceal::shown(target));
+                self.code.refuse(&shown, target, &ParseError::new(problem));
+            }
+        }
+        self.code.put(&LOG_OWN, targets);
         self
-    }
-
-    /// The own targets, and who named them.
-    pub(crate) fn resolve_own_targets(
-        &self,
-        program: &ProgramName,
-        variable: impl FnOnce() -> Origin,
-    ) -> (Vec<String>, Origin) {
-        if !self.own_targets.is_empty() {
-            return (self.own_targets.clone(), Origin::Code);
-        }
-        if !self.env.own_targets.is_empty() {
-            return (self.env.own_targets.clone(), variable());
-        }
-        match self.own_crate {
-            Some(own) => (own.targets(), Origin::Crate),
-            None => (program.own_target().into_iter().collect(), Origin::Program),
-        }
-    }
-
-    /// What is wrong with the targets that the code names.
-    pub(crate) fn own_target_problems(&self) -> impl Iterator<Item = String> {
-        self.own_targets.iter().filter_map(|own| {
-            let mistake = Mistake::error(check(own).err()?);
-            let shown = format!("Builder::own_targets({})", conceal::shown(own));
-            Some(mistake.problem(&shown, own))
-        })
     }
 }
 
-/// The targets in a value of LOG_OWN.
-pub(crate) fn targets(text: &str) -> Result<Vec<String>, Mistake> {
-    let targets = text.split(',').map(str::trim);
-    let targets: Vec<&str> = targets.filter(|target| !target.is_empty()).collect();
-    let errors: Vec<_> = targets
-        .iter()
-        .filter_map(|target| check(target).err())
-        .collect();
-    if errors.is_empty() {
-        Ok(targets.into_iter().map(str::to_owned).collect())
-    } else {
-        let accepts = LOG_OWN.accepts;
-        let errors = errors.join("; ");
-        Err(Mistake::error(format_args!("{errors}; accepts {accepts}")))
-    }
+/// Chooses the own targets.
+pub(crate) fn choose(
+    own: Option<OwnCrate>,
+    choices: &mut Choices<'_>,
+    program: &ProgramName,
+) -> Vec<String> {
+    let set = choices.set(&LOG_OWN).filter(|own| !own.value.is_empty());
+    let own = set.unwrap_or_else(|| match own {
+        Some(own) => Chosen {
+            value: own.targets(),
+            origin: Origin::Crate,
+        },
+        None => Chosen {
+            value: program.own_target().into_iter().collect(),
+            origin: Origin::Program,
+        },
+    });
+    let shown = match own.value.join(", ") {
+        none if none.is_empty() => "none".to_owned(),
+        targets => targets,
+    };
+    choices.explain(&LOG_OWN.def, &shown, own.origin);
+    own.value
+}
+
+/// Parses the targets in `LOG_OWN`.
+pub(crate) fn parse_targets(setting: &Setting, text: &str) -> Result<Vec<String>, ParseError> {
+    let parsed = words::parse_each(text, |target| {
+        check(target)
+            .map(|()| target.to_owned())
+            .map_err(Problem::new)
+    });
+    parsed.map_err(|error| parse::with_accepts(error, setting))
 }
 
 /// A target as events have it, and no directive.

@@ -1,11 +1,6 @@
 //! How much of its backtrace the event of a panic has.
 
-use std::{
-    backtrace::{Backtrace, BacktraceStatus},
-    fmt,
-};
-
-use spanwise_core::internal::Grammar;
+use std::backtrace::{Backtrace, BacktraceStatus};
 
 /// How much of its backtrace the event of a panic has: `LOG_PANIC_BACKTRACE`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,12 +17,6 @@ pub enum PanicBacktrace {
 }
 
 impl PanicBacktrace {
-    pub(crate) const NAMED: [(&str, Self); 3] = [
-        (Self::Short.name(), Self::Short),
-        (Self::Full.name(), Self::Full),
-        (Self::Off.name(), Self::Off),
-    ];
-
     /// The default of a tool, whose user asks for more by `RUST_BACKTRACE` as of any other.
     pub(crate) fn for_command_line() -> Self {
         match Backtrace::capture().status() {
@@ -45,10 +34,4 @@ impl PanicBacktrace {
     }
 }
 
-impl Grammar for PanicBacktrace {}
-
-impl fmt::Display for PanicBacktrace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+crate::named::named!(PanicBacktrace: Short, Full, Off);

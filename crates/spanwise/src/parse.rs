@@ -1,89 +1,63 @@
-//! Parsers for the texts of settings, from variables and from code.
+//! Parsers of the rows in [`settings`](crate::settings): of texts from variables and from setters.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use spanwise_appender::ByteSize;
 use spanwise_core::{
-    Levels, Setting, TargetLevels,
-    internal::{parse_level, suggest::closest},
+    Levels, ParseError, Setting, TargetLevels,
+    internal::{
+        parse_level,
+        suggest::{closest, closest_level},
+    },
+    words,
 };
 use spanwise_json::Format;
-use spanwise_sample::{Recorder, SampleError, Sampler};
+use spanwise_recorder::Recorder;
+use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
-use crate::{
-    Preset, TimeZone, conceal,
-    settings::{LOG_FORMAT, LOG_RECORDER, LOG_SPANS, LOG_TIME, RUST_LOG},
-};
+use crate::{Preset, TimeZone, named::Named};
 
-/// A mistake in a text.
-pub(crate) enum Mistake {
-    /// An error, which may quote the text: it comes after a colon.
-    Error(String),
-    /// The rest of a sentence that begins with the text.
-    Predicate(String),
+/// Returns the error for a word that is not one of the names that `setting` accepts.
+fn unknown(setting: &Setting, text: &str, meant: Option<&str>) -> ParseError {
+    let accepts = setting.accepts;
+    let hint = match meant {
+        Some(meant) => format!("did you mean {meant}? accepts {accepts}"),
+        None => format!("accepts {accepts}"),
+    };
+    ParseError::word(text, "is unknown", hint)
 }
 
-impl Mistake {
-    pub(crate) fn error(error: impl fmt::Display) -> Self {
-        Self::Error(error.to_string())
-    }
-
-    fn unknown(meant: Option<&str>, accepts: &str) -> Self {
-        let meant = match meant {
-            Some(meant) => format!("did you mean {meant}? "),
-            None => String::new(),
-        };
-        Self::Predicate(format!("is unknown: {meant}accepts {accepts}"))
-    }
-
-    /// The whole sentence, about `text`, which is `shown` so.
-    pub(crate) fn problem(&self, shown: &str, text: &str) -> String {
-        match self {
-            Self::Error(error) => format!("{shown}: {}", conceal::message(error, text)),
-            Self::Predicate(predicate) => format!("{shown} {predicate}"),
-        }
-    }
-}
-
-/// One of the names of a setting.
-pub(crate) fn named<T: Copy>(
-    setting: &Setting,
-    named: &[(&'static str, T)],
-    text: &str,
-) -> Result<T, Mistake> {
-    let found = named
+/// Parses one of the names of a type.
+pub(crate) fn named<T: Named>(setting: &Setting, text: &str) -> Result<T, ParseError> {
+    let found = T::NAMED
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(text));
     if let Some((_, one)) = found {
         return Ok(*one);
     }
-    let names = || named.iter().map(|(name, _)| *name);
-    let alias = Preset::of_environment(text).map(Preset::name);
+    let names = || T::NAMED.iter().map(|(name, _)| *name);
+    let alias = Preset::for_environment(text).map(Preset::name);
     let alias = alias.filter(|alias| names().any(|name| name == *alias));
-    let meant = closest(text, names()).or(alias);
-    Err(Mistake::unknown(meant, setting.accepts))
+    Err(unknown(setting, text, closest(text, names()).or(alias)))
 }
 
-/// [`TimeZone`]; a zone by its name is for the system.
-pub(crate) fn time_zone(text: &str) -> Result<TimeZone, Mistake> {
-    named(&LOG_TIME, &TimeZone::NAMED, text).map_err(|mistake| match mistake {
-        Mistake::Predicate(unknown) => Mistake::Predicate(format!(
-            "{unknown}; for another zone, write local and set TZ, such as TZ=Europe/Berlin"
-        )),
-        error @ Mistake::Error(_) => error,
+/// Parses a [`TimeZone`]. The system knows the zones by name.
+pub(crate) fn time_zone(setting: &Setting, text: &str) -> Result<TimeZone, ParseError> {
+    named(setting, text).map_err(|error| {
+        let reason = "for another zone, write local and set TZ, such as TZ=Europe/Berlin";
+        error.with_hint(reason)
     })
 }
 
-pub(crate) fn format(text: &str) -> Result<Format, Mistake> {
+pub(crate) fn format(setting: &Setting, text: &str) -> Result<Format, ParseError> {
     let meant = || closest(text, Format::NAMES.iter().copied());
-    text.parse()
-        .map_err(|_| Mistake::unknown(meant(), LOG_FORMAT.accepts))
+    text.parse().map_err(|_| unknown(setting, text, meant()))
 }
 
-/// What is on or off.
-pub(crate) fn switch(setting: &Setting, text: &str) -> Result<bool, Mistake> {
-    is_on(text).ok_or_else(|| Mistake::unknown(None, setting.accepts))
+/// Parses `on`, `off` and the words that mean the same.
+pub(crate) fn switch(setting: &Setting, text: &str) -> Result<bool, ParseError> {
+    is_on(text).ok_or_else(|| unknown(setting, text, None))
 }
 
 pub(crate) fn is_on(text: &str) -> Option<bool> {
@@ -95,71 +69,105 @@ pub(crate) fn is_on(text: &str) -> Option<bool> {
     }
 }
 
-/// The level of one output.
-pub(crate) fn level(setting: &Setting, text: &str) -> Result<LevelFilter, Mistake> {
+/// Parses the level of one output.
+pub(crate) fn level(setting: &Setting, text: &str) -> Result<LevelFilter, ParseError> {
     let level = parse_level(text).filter(|level| *level != LevelFilter::OFF);
     level.ok_or_else(|| {
-        let meant =
-            spanwise_core::internal::suggest::closest_level(text).filter(|level| *level != "off");
-        Mistake::unknown(meant, setting.accepts)
+        let meant = closest_level(text).filter(|level| *level != "off");
+        unknown(setting, text, meant)
     })
 }
 
-pub(crate) fn levels(text: &str) -> Result<Levels, Mistake> {
-    let accepts = RUST_LOG.accepts;
-    text.parse()
-        .map_err(|error| Mistake::error(format_args!("{error}; accepts {accepts}")))
+pub(crate) fn levels(setting: &Setting, text: &str) -> Result<Levels, ParseError> {
+    from_str(setting, text).map_err(|error| with_accepts(error, setting))
 }
 
-/// A word alone is refused, unless it is a level: `LOG_SPANS=close` is of another program.
-pub(crate) fn span_levels(text: &str) -> Result<TargetLevels, Mistake> {
-    let accepts = LOG_SPANS.accepts;
-    let words = text.split(',').map(str::trim);
-    let word = words
+/// Parses the levels of spans. Refuses a word alone unless it is a level: `LOG_SPANS=close` is for
+/// another program.
+pub(crate) fn span_levels(setting: &Setting, text: &str) -> Result<TargetLevels, ParseError> {
+    let word = text
+        .split(',')
+        .map(str::trim)
         .filter(|word| !word.is_empty() && !word.contains('='))
         .find(|word| parse_level(word).is_none());
-    match (text.parse::<TargetLevels>(), word) {
-        (Ok(levels), None) => Ok(levels),
-        (Ok(_), Some(word)) => Err(Mistake::error(format_args!(
-            "`{word}` is not a level; for a target of that name write `{word}=trace`; accepts {accepts}"
+    let levels = match (text.parse::<TargetLevels>(), word) {
+        (Ok(_), Some(word)) => Err(ParseError::new(format!(
+            "`{word}` is not a level; for a target of that name write `{word}=trace`"
         ))),
-        (Err(error), _) => Err(Mistake::error(format_args!("{error}; accepts {accepts}"))),
-    }
+        (levels, _) => levels,
+    };
+    levels.map_err(|error| with_accepts(error, setting))
 }
 
-/// Nothing if it is said to be off.
-pub(crate) fn sampler(text: &str) -> Result<Option<Sampler>, Mistake> {
+/// Parses a sampler, or `off`.
+pub(crate) fn sampler(setting: &Setting, text: &str) -> Result<Option<Sampler>, ParseError> {
     if is_off(text) {
         return Ok(None);
     }
-    parsed(text).map(Some)
+    from_str(setting, text).map(Some)
 }
 
-/// Nothing if it is said to be off.
-pub(crate) fn recorder(text: &str) -> Result<Option<Recorder>, Mistake> {
+/// Parses a recorder, or `off`.
+pub(crate) fn recorder(setting: &Setting, text: &str) -> Result<Option<Recorder>, ParseError> {
     if is_off(text) {
         return Ok(None);
     }
-    let accepts = LOG_RECORDER.accepts;
-    // Words that look like a switch, and would be taken for a target or a level.
+    let accepts = setting.accepts;
+    // These words look like a switch, and would be taken for a target or a level.
     if is_on(text) == Some(true) {
-        return Err(Mistake::Predicate(format!(
-            "is no level: did you mean debug? accepts {accepts}"
-        )));
+        let hint = format!("did you mean debug? accepts {accepts}");
+        return Err(ParseError::word(text, "is not a level", hint));
     }
     if text.parse::<ByteSize>().is_ok() {
-        return Err(Mistake::Predicate(format!(
-            "is a size: how much is kept is said in code, by `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts {accepts}"
-        )));
+        let hint = format!(
+            "set how much is buffered in code, with \
+             `Recorder::builder().max_unit_bytes(…).max_process_bytes(…)`; accepts {accepts}"
+        );
+        return Err(ParseError::word(text, "is a size", hint));
     }
-    text.parse()
-        .map(Some)
-        .map_err(|error: SampleError| Mistake::error(format_args!("{error}; accepts {accepts}")))
+    let recorder = from_str(setting, text).map_err(|error| with_accepts(error, setting));
+    recorder.map(Some)
 }
 
-/// What a type's own grammar says.
-pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, Mistake> {
-    text.parse().map_err(Mistake::error)
+/// Parses the grammar of the type.
+pub(crate) fn from_str<T>(_: &Setting, text: &str) -> Result<T, ParseError>
+where
+    T: FromStr<Err: std::fmt::Display>,
+{
+    text.parse()
+        .map_err(|error: T::Err| ParseError::new(error.to_string()))
+}
+
+/// Accepts every text.
+#[expect(clippy::unnecessary_wraps, reason = "it is the parser of a row")]
+pub(crate) fn any<T: for<'t> From<&'t str>>(_: &Setting, text: &str) -> Result<T, ParseError> {
+    Ok(text.into())
+}
+
+/// Parses a ratio of events.
+pub(crate) fn ratio(setting: &Setting, text: &str) -> Result<f64, ParseError> {
+    let ratio = text.parse().ok();
+    ratio
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| {
+            let hint = format!("accepts {}", setting.accepts);
+            ParseError::word(text, "is out of range", hint)
+        })
+}
+
+/// Parses a list of field names.
+pub(crate) fn field_names(setting: &Setting, text: &str) -> Result<Vec<String>, ParseError> {
+    let names = words::split(text).filter(|word| !word.text.is_empty());
+    let names: Vec<&str> = names.map(|word| word.text).collect();
+    match names.iter().find(|name| !is_field_name(name)) {
+        Some(wrong) => {
+            let hint = format!("accepts {}", setting.accepts);
+            Err(ParseError::new(format!(
+                "`{wrong}` is not a field name: {hint}"
+            )))
+        }
+        None => Ok(names.into_iter().map(str::to_owned).collect()),
+    }
 }
 
 /// Whether `text` is the name of a field as a setting can write it.
@@ -170,7 +178,65 @@ pub(crate) fn is_field_name(text: &str) -> bool {
             .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
-/// Said of what is not wanted.
+/// Parses a release as Sentry accepts it; others it discards silently.
+pub(crate) fn sentry_release(_: &Setting, release: &str) -> Result<String, ParseError> {
+    check_release(release)
+        .map(|()| release.to_owned())
+        .map_err(ParseError::new)
+}
+
+/// Parses an environment as Sentry accepts it; others it discards silently.
+pub(crate) fn sentry_environment(_: &Setting, environment: &str) -> Result<String, ParseError> {
+    check_environment(environment)
+        .map(|()| environment.to_owned())
+        .map_err(ParseError::new)
+}
+
+const MAX_RELEASE_LEN: usize = 200;
+const MAX_ENVIRONMENT_LEN: usize = 64;
+
+/// <https://docs.sentry.io/cli/releases/#creating-releases>
+pub(crate) fn check_release(release: &str) -> Result<(), String> {
+    if release.chars().count() > MAX_RELEASE_LEN {
+        return Err(format!(
+            "Sentry discards a release of more than {MAX_RELEASE_LEN} characters: write a shorter \
+             one"
+        ));
+    }
+    if release.contains(['/', '\\', '\n', '\t']) || [".", ".."].contains(&release) {
+        return Err(
+            "Sentry discards a release with a slash or a backslash, or of dots alone: write one \
+             such as `shop@1.4.2`"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// <https://docs.sentry.io/concepts/key-terms/environments/>
+pub(crate) fn check_environment(environment: &str) -> Result<(), String> {
+    if environment.chars().count() > MAX_ENVIRONMENT_LEN {
+        return Err(format!(
+            "Sentry discards an environment of more than {MAX_ENVIRONMENT_LEN} characters: write \
+             a shorter one"
+        ));
+    }
+    if environment.contains(|c: char| c == '/' || c.is_whitespace()) || environment == "None" {
+        return Err(
+            "Sentry discards an environment with a slash or a blank, and `None`: write one such \
+             as `production`"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Appends what the setting accepts.
+pub(crate) fn with_accepts(error: ParseError, setting: &Setting) -> ParseError {
+    error.with_hint(format_args!("accepts {}", setting.accepts))
+}
+
+/// Whether `text` switches off what is off by default.
 fn is_off(text: &str) -> bool {
     ["off", "none"]
         .iter()

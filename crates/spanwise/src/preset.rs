@@ -1,8 +1,8 @@
 //! What a whole kind of program wants.
 
-use std::{fmt, io::IsTerminal as _};
+use std::io::IsTerminal as _;
 
-use spanwise_core::{Levels, internal::Grammar};
+use spanwise_core::Levels;
 use spanwise_json::Format;
 use tracing::level_filters::LevelFilter;
 
@@ -33,16 +33,6 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// What a variable can name, some of them twice.
-    pub(crate) const NAMED: [(&str, Self); 6] = [
-        ("dev", Self::Dev),
-        ("prod", Self::Prod),
-        ("test", Self::Test),
-        ("cli", Self::Cli),
-        ("development", Self::Dev),
-        ("production", Self::Prod),
-    ];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Dev => "dev",
@@ -57,7 +47,7 @@ impl Preset {
     ///
     /// `test` is a stage, where a service runs as it does in production. Tests of the code choose
     /// their preset in code, or by `LOG_PRESET`.
-    pub(crate) fn of_environment(value: &str) -> Option<Self> {
+    pub(crate) fn for_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
             "production" | "prod" | "staging" | "test" => Some(Self::Prod),
             "development" | "dev" | "local" => Some(Self::Dev),
@@ -66,7 +56,7 @@ impl Preset {
     }
 
     /// Where nothing else says: a person is there, or nobody is.
-    pub(crate) fn of_terminal() -> Self {
+    pub(crate) fn from_terminal() -> Self {
         if std::io::stderr().is_terminal() {
             Self::Dev
         } else {
@@ -109,6 +99,20 @@ impl Preset {
         }
     }
 
+    /// How much of a client's address is logged.
+    #[cfg(feature = "http")]
+    pub(crate) fn client_address(self) -> spanwise_http::ClientAddress {
+        match self {
+            Self::Dev => spanwise_http::ClientAddress::Full,
+            Self::Prod | Self::Test | Self::Cli => spanwise_http::ClientAddress::Network,
+        }
+    }
+
+    #[cfg(not(feature = "http"))]
+    pub(crate) fn client_address(self) -> crate::not_built::NotBuilt {
+        crate::not_built::NotBuilt
+    }
+
     pub(crate) const fn output(self) -> Output {
         match self {
             Self::Dev | Self::Cli => Output::Stderr,
@@ -118,10 +122,4 @@ impl Preset {
     }
 }
 
-impl Grammar for Preset {}
-
-impl fmt::Display for Preset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+crate::named::named!(Preset: Dev, Prod, Test, Cli; "development" = Dev, "production" = Prod);

@@ -1,85 +1,118 @@
-//! Which policy the stack has.
+//! The policy that hides values in every output.
 
 use std::{fmt, sync::Arc};
 
-use spanwise_core::Redact;
+use spanwise_core::{ParseError, Redact, Setting};
 #[cfg(feature = "pseudonyms")]
 use spanwise_redact::PseudonymKey;
 use spanwise_redact::{Policy, PolicyOverrides, RuleError};
 
-use crate::Preset;
+use crate::{
+    Builder, Preset,
+    choices::{Choices, Chosen},
+    conceal,
+    explain::Origin,
+    file_paths,
+    settings::{LOG_REDACT, LOG_REDACT_KEY_FILE},
+};
 
-/// What the environment says about redaction.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct FromEnv {
-    pub(crate) changes: Option<PolicyOverrides>,
-    pub(crate) key: Option<Key>,
+/// What code sets about redaction.
+pub(crate) enum RedactionOverride {
+    Policy(Arc<dyn Redact>),
+    /// The policy of the preset and the environment, changed.
+    Changed(PolicyChange),
+    Off,
 }
 
-/// The key of pseudonyms, with where it is from.
+pub(crate) type PolicyChange = Box<dyn Fn(Policy) -> Result<Policy, RuleError> + Send + Sync>;
+
+/// The key of pseudonyms, with its path.
 #[derive(Debug, Clone)]
-pub(crate) struct Key {
+pub(crate) struct PseudonymKeyFile {
     pub(crate) path: String,
     #[cfg(feature = "pseudonyms")]
     key: PseudonymKey,
 }
 
-/// What the code says about redaction.
-pub(crate) enum InCode {
-    Policy(Arc<dyn Redact>),
-    /// The policy of the preset and the environment, changed.
-    Changed(Change),
-    Off,
-}
-
-pub(crate) type Change = Box<dyn Fn(Policy) -> Result<Policy, RuleError> + Send + Sync>;
-
-/// The policy of the stack, and what it is in a word.
+/// The policy of the stack, and its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Redaction {
     pub(crate) policy: Option<Arc<dyn Redact>>,
     name: String,
-    /// What is wrong with the code's rules.
-    pub(crate) problem: Option<String>,
 }
 
 impl Redaction {
-    pub(crate) fn resolve(code: Option<&InCode>, env: &FromEnv, preset: Preset) -> Self {
-        match code {
-            Some(InCode::Policy(policy)) => Self {
-                policy: Some(Arc::clone(policy)),
-                name: "a policy of the program's".to_owned(),
-                problem: None,
-            },
-            Some(InCode::Changed(change)) => Self::of_env(env, preset, Some(change)),
-            Some(InCode::Off) => Self::off(),
-            None => Self::of_env(env, preset, None),
+    pub(crate) fn choose(builder: &Builder, choices: &mut Choices<'_>) -> Self {
+        let rules = choices.set(&LOG_REDACT);
+        let key = choose_key(builder, choices, rules.as_ref());
+        let preset = choices.preset;
+        let (redaction, is_by_code) = match &builder.redaction {
+            Some(RedactionOverride::Policy(policy)) => {
+                let name = "a policy of the program's";
+                (Self::new(Some(Arc::clone(policy)), name), true)
+            }
+            Some(RedactionOverride::Off) => (Self::off(), true),
+            Some(RedactionOverride::Changed(change)) => {
+                let (redaction, problem) =
+                    Self::from_rules(rules.as_ref(), key.as_ref(), preset, Some(change));
+                problem
+                    .into_iter()
+                    .for_each(|problem| choices.problem(problem));
+                (redaction, true)
+            }
+            None => {
+                let (redaction, _) = Self::from_rules(rules.as_ref(), key.as_ref(), preset, None);
+                (redaction, false)
+            }
+        };
+        let origin = match (is_by_code, &rules) {
+            (true, _) => Origin::Code,
+            (false, Some(rules)) => rules.origin.clone(),
+            (false, None) => Origin::Preset(preset.name()),
+        };
+        choices.explain(&LOG_REDACT.def, &redaction, origin);
+        let reads_key = matches!(
+            builder.redaction,
+            None | Some(RedactionOverride::Changed(_))
+        );
+        if let Some(key) = key.filter(|_| reads_key) {
+            let origin = Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
+            choices.explain(&LOG_REDACT_KEY_FILE.def, &key.path, origin);
+        }
+        redaction
+    }
+
+    fn new(policy: Option<Arc<dyn Redact>>, name: impl Into<String>) -> Self {
+        Self {
+            policy,
+            name: name.into(),
         }
     }
 
     fn off() -> Self {
-        Self {
-            policy: None,
-            name: "off".to_owned(),
-            problem: None,
-        }
+        Self::new(None, "off")
     }
 
-    fn of_env(FromEnv { changes, key }: &FromEnv, preset: Preset, change: Option<&Change>) -> Self {
-        let (policy, mut name) = match (key, preset) {
+    /// Returns the policy of the rules, and what is wrong with the change.
+    fn from_rules(
+        rules: Option<&Chosen<PolicyOverrides>>,
+        key: Option<&PseudonymKeyFile>,
+        preset: Preset,
+        change: Option<&PolicyChange>,
+    ) -> (Self, Option<String>) {
+        let (mut policy, mut name) = match (key, preset) {
             (Some(key), _) => (key.policy(), "secrets, pseudonyms for pii".to_owned()),
             (None, Preset::Dev | Preset::Cli) => (Policy::secrets(), "secrets".to_owned()),
             (None, Preset::Prod | Preset::Test) => {
                 (Policy::secrets_and_pii(), "secrets and pii".to_owned())
             }
         };
-        let mut policy = policy;
-        if let Some(changes) = changes {
-            let Some(changed) = changes.apply(policy) else {
-                return Self::off();
+        if let Some(rules) = rules {
+            let Some(changed) = rules.value.apply(policy) else {
+                return (Self::off(), None);
             };
             policy = changed;
-            name = changes.to_string().replacen("on", &name, 1);
+            name = rules.value.to_string().replacen("on", &name, 1);
         }
         let mut problem = None;
         if let Some(change) = change {
@@ -89,13 +122,35 @@ impl Redaction {
             }
             name += ", and rules of the program's";
         }
-        Self {
-            policy: Some(Arc::new(policy)),
-            name,
-            problem,
-        }
+        (Self::new(Some(Arc::new(policy)), name), problem)
     }
 }
+
+/// Reads the key file once: it may be a pipe.
+fn choose_key(
+    builder: &Builder,
+    choices: &mut Choices<'_>,
+    rules: Option<&Chosen<PolicyOverrides>>,
+) -> Option<PseudonymKeyFile> {
+    let is_off = rules
+        .is_some_and(|rules| matches!(rules.origin, Origin::Variable(_)) && rules.value.is_off());
+    if is_off && PSEUDONYMS_ARE_BUILT && choices.is_set(&LOG_REDACT_KEY_FILE) {
+        let redact = choices.name_of(&LOG_REDACT.def);
+        let key_file = choices.name_of(&LOG_REDACT_KEY_FILE.def);
+        choices.wrong(format!(
+            "{redact}=off and {key_file} contradict each other: leave one of them out"
+        ));
+    }
+    let read = &builder.pseudonym_key;
+    if read.get().is_none()
+        && let Some(key) = choices.from_source(&LOG_REDACT_KEY_FILE)
+    {
+        let _ = read.set(key.value);
+    }
+    read.get().cloned()
+}
+
+const PSEUDONYMS_ARE_BUILT: bool = cfg!(feature = "pseudonyms");
 
 impl fmt::Display for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,10 +158,32 @@ impl fmt::Display for Redaction {
     }
 }
 
+impl PseudonymKeyFile {
+    /// Reads the file at `path`. An error shows no more of the path than is certainly no key.
+    pub(crate) fn parse(_: &Setting, path: &str) -> Result<Self, ParseError> {
+        let error = match Self::read(path) {
+            Ok(key) => return Ok(key),
+            Err(error) => error,
+        };
+        let hidden = conceal::hidden(path.len());
+        let is_path = conceal::is_path(path) && path.contains(['/', '\\']);
+        Err(ParseError::new(match is_path {
+            true if file_paths::is_to_be_expanded(path) => {
+                format!("{hidden}{}", file_paths::NOT_EXPANDED)
+            }
+            true => format!("{path:?}: {error}"),
+            false => format!(
+                "{hidden} names no file that can be read; if it is the key itself, write it into \
+                 a file, and that file's path here"
+            ),
+        }))
+    }
+}
+
 #[cfg(feature = "pseudonyms")]
-impl Key {
-    pub(crate) fn read(path: &str) -> Result<Self, String> {
-        let key = PseudonymKey::from_file(path).map_err(|error| error.to_string())?;
+impl PseudonymKeyFile {
+    fn read(path: &str) -> Result<Self, RuleError> {
+        let key = PseudonymKey::from_file(path)?;
         Ok(Self {
             path: path.to_owned(),
             key,
@@ -118,10 +195,13 @@ impl Key {
     }
 }
 
+/// Never read: see [`Entry::feature`](crate::settings::Entry::feature).
 #[cfg(not(feature = "pseudonyms"))]
-impl Key {
-    pub(crate) fn read(_: &str) -> Result<Self, String> {
-        Err("this program is built without pseudonyms: add the feature `pseudonyms` of `spanwise`, or leave the variable out".to_owned())
+impl PseudonymKeyFile {
+    fn read(path: &str) -> Result<Self, RuleError> {
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     fn policy(&self) -> Policy {

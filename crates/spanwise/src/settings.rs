@@ -1,315 +1,548 @@
-//! The variables of the environment: each is defined here, once.
+//! The settings: one row each.
+//!
+//! A row has the definition that the documentation shows, the parser, and the default. Its
+//! consumer asks for the effective value with [`Choices::choose`](crate::choices::Choices::choose).
 
-use spanwise_core::{Sensitivity, Setting};
+use std::path::PathBuf;
+
+use spanwise_appender::{Compression, Retention, Rotation};
+use spanwise_core::{Levels, ParseError, Sensitivity, Setting, TargetLevels};
+#[cfg(feature = "http")]
+use spanwise_http::{ClientAddress, Trust};
 use spanwise_json::Format;
+use spanwise_recorder::Recorder;
+use spanwise_redact::PolicyOverrides;
+use spanwise_sample::Sampler;
+#[cfg(feature = "sentry")]
+use spanwise_sentry::Dsn;
+use tracing::level_filters::LevelFilter;
 
-use crate::sinks;
+#[cfg(not(all(feature = "http", feature = "sentry")))]
+use crate::not_built::NotBuilt;
+use crate::{
+    Color, Output, PanicBacktrace, Preset, TimeZone, file_options, own_crate, parse,
+    redaction::PseudonymKeyFile, static_fields::StaticFields,
+};
 
-pub(crate) const fn setting(
-    name: &'static str,
-    default: &'static str,
-    accepts: &'static str,
-    help: &'static str,
-) -> Setting {
-    Setting {
-        name,
-        key: None,
-        default,
-        accepts,
-        sensitivity: Sensitivity::Public,
-        help,
+/// A setting whose value is a `T`.
+pub(crate) struct Entry<T> {
+    pub(crate) def: Setting,
+    /// Variables that are read where `def` is not set, the first first.
+    pub(crate) aliases: &'static [Setting],
+    pub(crate) parse: fn(&Setting, &str) -> Result<T, ParseError>,
+    /// The value as `explain()` shows it.
+    pub(crate) show: fn(&T) -> String,
+    pub(crate) default: DefaultValue<T>,
+    pub(crate) in_tests: InTests,
+    pub(crate) errors: ErrorStyle,
+    /// Other programs use the variable as a switch: `true` and the like have no effect.
+    pub(crate) is_shared: bool,
+    /// The part of the program that has the consumer, if it is optional.
+    pub(crate) feature: Option<Feature>,
+}
+
+/// What is in effect where neither code nor a source sets a value.
+pub(crate) enum DefaultValue<T> {
+    /// None; `explain()` omits the setting.
+    Omitted,
+    /// None; `explain()` shows this text as "not set".
+    Unset(&'static str),
+    /// None; `explain()` shows this text as the default.
+    Text(&'static str),
+    Value(fn() -> T),
+    Preset(fn(Preset) -> T),
+}
+
+/// What the preset test does with a value from the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InTests {
+    Used,
+    /// Tests that run where a service is configured neither write its files nor lose lines.
+    Ignored,
+}
+
+/// How an error names a wrong value from the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorStyle {
+    /// With the value, if that cannot be a secret.
+    QuotesValue,
+    /// As the parser does, which knows what may be shown.
+    ParserQuotes,
+    /// Without the value, and a line for each mistake.
+    NamesSetting,
+}
+
+/// A part of `spanwise` that a program can be built without.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Feature {
+    pub(crate) name: &'static str,
+    /// The part as a warning names it.
+    pub(crate) part: &'static str,
+    pub(crate) is_built: bool,
+}
+
+const HTTP: Feature = Feature {
+    name: "http",
+    part: "HTTP",
+    is_built: cfg!(feature = "http"),
+};
+const PSEUDONYMS: Feature = Feature {
+    name: "pseudonyms",
+    part: "pseudonyms",
+    is_built: cfg!(feature = "pseudonyms"),
+};
+const SENTRY: Feature = Feature {
+    name: "sentry",
+    part: "Sentry",
+    is_built: cfg!(feature = "sentry"),
+};
+
+#[cfg(not(feature = "http"))]
+type Trust = NotBuilt;
+#[cfg(not(feature = "http"))]
+type ClientAddress = NotBuilt;
+#[cfg(not(feature = "sentry"))]
+type Dsn = NotBuilt;
+
+impl<T> Entry<T> {
+    const fn or_by_preset(mut self, default: fn(Preset) -> T) -> Self {
+        self.default = DefaultValue::Preset(default);
+        self
+    }
+
+    const fn or_value(mut self, default: fn() -> T) -> Self {
+        self.default = DefaultValue::Value(default);
+        self
+    }
+
+    const fn or_text(mut self, text: &'static str) -> Self {
+        self.default = DefaultValue::Text(text);
+        self
+    }
+
+    const fn or_unset(mut self, text: &'static str) -> Self {
+        self.default = DefaultValue::Unset(text);
+        self
+    }
+
+    const fn ignored_in_tests(mut self) -> Self {
+        self.in_tests = InTests::Ignored;
+        self
+    }
+
+    const fn aliases(mut self, aliases: &'static [Setting]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
+    }
+
+    /// Makes it a secret, whose parser decides what an error shows.
+    const fn secret(mut self) -> Self {
+        self.def.sensitivity = Sensitivity::Secret;
+        self.errors = ErrorStyle::ParserQuotes;
+        self
+    }
+
+    const fn without_value_in_errors(mut self) -> Self {
+        self.errors = ErrorStyle::NamesSetting;
+        self
+    }
+
+    const fn needs(mut self, feature: Feature) -> Self {
+        self.feature = Some(feature);
+        self
     }
 }
 
-/// What a level of one output is.
+/// Defines a row for each setting, and the lists of all.
+macro_rules! settings {
+    ($($name:ident: $type:ty = {
+        $(key: $key:literal,)?
+        default: $default:expr,
+        accepts: $accepts:expr,
+        help: $help:expr,
+        parse: $parse:expr,
+        $(show: $show:expr,)?
+    } $(.$method:ident($($argument:expr),*))*;)*) => {
+        $(pub(crate) const $name: Entry<$type> = Entry::<$type> {
+            def: Setting {
+                name: stringify!($name),
+                key: settings!(@optional $($key)?),
+                default: $default,
+                accepts: $accepts,
+                sensitivity: Sensitivity::Public,
+                help: $help,
+            },
+            aliases: &[],
+            parse: $parse,
+            show: settings!(@show $($show)?),
+            default: DefaultValue::Omitted,
+            in_tests: InTests::Used,
+            errors: ErrorStyle::QuotesValue,
+            is_shared: false,
+            feature: None,
+        }$(.$method($($argument),*))*;)*
+
+        /// Every variable that is read, in the order of the documentation.
+        pub const SETTINGS: &[Setting] = &[$($name.def),*];
+
+        /// The settings of parts that a program can be built without.
+        pub(crate) const OPTIONAL: &[(Setting, Option<Feature>)] = &[$(($name.def, $name.feature)),*];
+    };
+    (@optional) => { None };
+    (@optional $value:expr) => { Some($value) };
+    (@show) => { |value| value.to_string() };
+    (@show $show:expr) => { $show };
+}
+
+/// The levels that one output accepts.
 const LEVEL: &str = "error, warn, info, debug, trace";
 
-/// What a setting is that is on or off.
-pub(crate) const SWITCH: &str = "1, true, yes, on, or 0, false, no, off";
+/// The words for on and off.
+const SWITCH: &str = "1, true, yes, on, or 0, false, no, off";
 
-/// Levels, by the name that all of Rust uses.
-pub(crate) const RUST_LOG: Setting = setting(
-    "RUST_LOG",
-    "of the preset",
-    "a level (off, error, warn, info, debug, trace, in any case; warning, fatal, critical), or directives such as `info,sqlx=warn,shop::db=trace` or `[request{tenant_id=acme}]=debug`",
-    "Which events are logged; without a bare level the preset's remains for the rest.",
-);
-pub(crate) const LOG_LEVEL: Setting = setting(
-    "LOG_LEVEL",
-    "of the preset",
-    RUST_LOG.accepts,
-    "The same as RUST_LOG, where that name is taken; if the two differ RUST_LOG counts, with a warning.",
-);
-pub(crate) const LOG_SPANS: Setting = setting(
-    "LOG_SPANS",
-    "info; for a target of which RUST_LOG shows more, that level",
-    "a level (off, error, warn, info, debug, trace), or directives such as `info,hyper=off`",
-    "Which spans are enabled: their fields, such as `request_id`, are on every line inside them. RUST_LOG decides about events, \
-     and disables the spans of a target only if it switches that target `off`.",
-);
-pub(crate) const LOG_OWN: Setting = setting(
-    "LOG_OWN",
-    "the crate of `spanwise::init_from_env!()`, else the name of the program's file",
-    "names of crates or modules joined by commas, such as `shop,shop_db,warehouse::stock`",
-    "Your own targets: under the preset dev they are logged from DEBUG on, the rest from INFO on.",
-);
-pub(crate) const LOG_PRESET: Setting = setting(
-    "LOG_PRESET",
-    "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev if stderr is a terminal, else prod",
-    "dev, prod, test, cli; development and production",
-    "The defaults of everything else.",
-);
-pub(crate) const LOG_FORMAT: Setting = setting(
-    "LOG_FORMAT",
-    "of the preset",
-    Format::ACCEPTS,
-    "What a line looks like.",
-);
-pub(crate) const LOG_OUTPUT: Setting = setting(
-    "LOG_OUTPUT",
-    "of the preset",
-    "stdout, stderr, none",
-    "Where lines go; not to stdout under the preset cli.",
-);
-pub(crate) const LOG_OUTPUT_LEVEL: Setting = setting(
-    "LOG_OUTPUT_LEVEL",
-    "whatever is logged",
-    LEVEL,
-    "The least severe level that LOG_OUTPUT gets; what is logged at all is said by RUST_LOG. Not under the preset test.",
-);
-pub(crate) const LOG_COLOR: Setting = setting(
-    "LOG_COLOR",
-    "auto: if the output is a terminal, and NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM do not say otherwise",
-    "auto, always, never",
-    "Whether `pretty`, `compact` and `short` have colours in LOG_OUTPUT.",
-);
-pub(crate) const LOG_TIME: Setting = setting(
-    "LOG_TIME",
-    "utc; under the presets dev and cli local in lines for people",
-    "local, utc",
-    "The time zone of the times in lines; in JSON, local times have their offset.",
-);
-pub(crate) const LOG_PANIC_BACKTRACE: Setting = setting(
-    "LOG_PANIC_BACKTRACE",
-    "short; under the preset cli off, unless RUST_BACKTRACE is set",
-    "short, full, off",
-    "How much of its backtrace the event of a panic has: with `short`, frames of std, tokio, hyper, axum and tower are counted instead.",
-);
-pub(crate) const LOG_FILE: Setting = setting(
-    "LOG_FILE",
-    "none",
-    "a path as it is, such as `/var/log/shop/shop.log`: nothing in it is expanded",
-    "A file that lines go to as well, in the same format without colours; not under the preset test.",
-);
-pub(crate) const LOG_FILE_LEVEL: Setting = setting(
-    "LOG_FILE_LEVEL",
-    "whatever is logged",
-    LEVEL,
-    "The least severe level that LOG_FILE gets; what is logged at all is said by RUST_LOG.",
-);
-pub(crate) const LOG_ERROR_FILE: Setting = setting(
-    "LOG_ERROR_FILE",
-    "none",
-    "a path as it is, such as `/var/log/shop/shop.error.log`",
-    "A file that lines at ERROR go to as well; not under the preset test.",
-);
-pub(crate) const LOG_FILE_ROTATE: Setting = setting(
-    "LOG_FILE_ROTATE",
-    "daily,100MiB",
-    "a size such as `100MiB`, one of `minutely`, `hourly`, `daily`, `weekly`, `start`, and `local` for local time, joined by commas; or `never`",
-    "When a new file starts: at the first of these.",
-);
-pub(crate) const LOG_FILE_KEEP: Setting = setting(
-    "LOG_FILE_KEEP",
-    "14 files",
-    "a number such as `14 files`, an age such as `30d`, a size in all such as `10GiB`, and the least free space of the disk such as `free=5GiB`, joined by commas; or `all`",
-    "Which rolled files are kept: those that all of these allow.",
-);
-pub(crate) const LOG_FILE_COMPRESS: Setting = setting(
-    "LOG_FILE_COMPRESS",
-    "gzip, or none in a program built without the feature `gzip`",
-    "none, gzip, zstd: the last two in programs built with the feature of that name",
-    "How rolled files are compressed.",
-);
-pub(crate) const LOG_FILE_PER_PROCESS: Setting = setting(
-    "LOG_FILE_PER_PROCESS",
-    "0",
-    SWITCH,
-    "Whether a further process that logs to the same path has files of its own, with a number in their names: `shop.2.log`.",
-);
-pub(crate) const LOG_REDACT: Setting = setting(
-    "LOG_REDACT",
-    "on: secrets, and but for the preset dev what tells of a person",
-    "on, off, or keys and kinds of secret to hide and to show, such as `+employee_no,-session,+items[*].card,-ipv4`",
-    "What is hidden in every output.",
-);
-pub(crate) const LOG_REDACT_KEY_FILE: Setting = Setting {
-    // A key is put here by mistake.
-    sensitivity: Sensitivity::Secret,
-    ..setting(
-        "LOG_REDACT_KEY_FILE",
-        "none",
-        "the path of a file with 16 bytes at least, such as `openssl rand -hex 32` makes; in programs built with the feature `pseudonyms`",
-        "The key of pseudonyms: what tells of a person is shown as `k1:…`, equal values alike, under every preset.",
-    )
-};
-pub(crate) const LOG_SAMPLE: Setting = setting(
-    "LOG_SAMPLE",
-    "none",
-    "what is kept of a level or a target, joined by commas: a share, a rate, or the first of each while, such as `info=0.1,sqlx=5/s,shop::cache=first:10/100`",
-    "What is left out of the outputs, with a count of it; WARN and ERROR only if they are named. Not under the preset test.",
-);
-pub(crate) const LOG_RECORDER: Setting = setting(
-    "LOG_RECORDER",
-    "off",
-    "off, or a level or directives such as `debug` or `debug,hyper=info`, and with them `slow=1s`, `tail=0.01` and `lines=10000/s`",
-    "The flight recorder: lines of these levels are kept for each request, and written if it fails, with `slow` also if it takes as long; with `tail` lines at INFO are kept too, and shown of that share of the other requests. Not under the preset test.",
-);
-pub(crate) const LOG_HTTP_TRUST: Setting = setting(
-    "LOG_HTTP_TRUST",
-    "never",
-    "never, always, or addresses and networks joined by commas, such as `10.0.0.0/8,127.0.0.1`; in programs built with the feature `http`",
-    "Whose ids of requests, traces and tenants are taken over, and whose `X-Forwarded-For` is believed.",
-);
-pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
-    "LOG_HTTP_CLIENT_ADDRESS",
-    "network; under the preset dev full",
-    "full, network, none; in programs built with the feature `http`",
-    "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing. Where personal data is hidden, the whole address is too.",
-);
-pub(crate) const LOG_CONTEXT: Setting = setting(
-    "LOG_CONTEXT",
-    "request_id, tenant_id, user_id, trace_id, span_id",
-    "field names joined by commas, such as `order_id,job_id`",
-    "More span fields that `Context` has, and that `context::set` may set; JSON lines show every span field in any case.",
-);
-pub(crate) const LOG_STATIC_FIELDS: Setting = setting(
-    "LOG_STATIC_FIELDS",
-    "none",
-    "names and values joined by commas, such as `region=eu,cluster=blue`",
-    "Constant fields of every line of JSON, and tags of every event in Sentry; what the policy hides is hidden in them, too.",
-);
-pub(crate) const LOG_STRICT: Setting = setting(
-    "LOG_STRICT",
-    "0",
-    SWITCH,
-    "Whether a warning about the name of a variable stops the start, as a wrong value does.",
-);
-pub(crate) const SERVICE_NAME: Setting = setting(
-    "SERVICE_NAME",
-    "OTEL_SERVICE_NAME, else the package of `spanwise::init_from_env!()`, else the name of the program's file",
-    "text",
-    "The name of the service, in each line of `json`.",
-);
-pub(crate) const SERVICE_VERSION: Setting = setting(
-    "SERVICE_VERSION",
-    "that of the package of `spanwise::init_from_env!()`, else none",
-    "text",
-    "The version of the service, in each line of `json`.",
-);
-pub(crate) const OTEL_SERVICE_NAME: Setting = setting(
-    "OTEL_SERVICE_NAME",
-    "none",
-    "text",
-    "The name of the service, where SERVICE_NAME is not set.",
-);
-pub(crate) const APP_ENV: Setting = setting(
-    "APP_ENV",
-    "none",
-    "production, prod, staging, test (preset prod); development, dev, local (preset dev); any other value chooses no preset",
-    "The environment of the service, in each line of `json` if it is set; chooses the preset where LOG_PRESET does not.",
-);
-pub(crate) const RUST_ENV: Setting = setting(
-    "RUST_ENV",
-    "none",
-    APP_ENV.accepts,
-    "The same as APP_ENV, which comes first.",
-);
-pub(crate) const ENVIRONMENT: Setting = setting(
-    "ENVIRONMENT",
-    "none",
-    APP_ENV.accepts,
-    "The same as APP_ENV and RUST_ENV, which come first.",
-);
-pub(crate) const NO_COLOR: Setting = setting(
-    "NO_COLOR",
-    "none",
-    "any text",
-    "If set, no colours, unless LOG_COLOR says otherwise.",
-);
-pub(crate) const FORCE_COLOR: Setting = setting(
-    "FORCE_COLOR",
-    "none",
-    "any text",
-    "If set, to something else than 0 or false, colours also where there is no terminal, unless LOG_COLOR or NO_COLOR says otherwise.",
-);
-pub(crate) const CLICOLOR_FORCE: Setting = setting(
-    "CLICOLOR_FORCE",
-    "none",
-    "any text",
-    "The same as FORCE_COLOR.",
-);
-pub(crate) const TERM: Setting = setting(
-    "TERM",
-    "none",
-    "any text",
-    "If it is `dumb`, no colours, unless one of those before says otherwise.",
-);
+const ENVIRONMENTS: &str = "production, prod, staging, test (preset prod); development, dev, local \
+                            (preset dev); any other value chooses no preset";
 
-/// Every variable that is read, in the order of the documentation.
-pub const SETTINGS: &[Setting] = &[
-    RUST_LOG,
-    LOG_LEVEL,
-    LOG_SPANS,
-    LOG_OWN,
-    LOG_PRESET,
-    LOG_FORMAT,
-    LOG_OUTPUT,
-    LOG_OUTPUT_LEVEL,
-    LOG_COLOR,
-    LOG_TIME,
-    LOG_PANIC_BACKTRACE,
-    LOG_FILE,
-    LOG_FILE_LEVEL,
-    LOG_ERROR_FILE,
-    LOG_FILE_ROTATE,
-    LOG_FILE_KEEP,
-    LOG_FILE_COMPRESS,
-    LOG_FILE_PER_PROCESS,
-    LOG_REDACT,
-    LOG_REDACT_KEY_FILE,
-    LOG_SAMPLE,
-    LOG_RECORDER,
-    LOG_HTTP_TRUST,
-    LOG_HTTP_CLIENT_ADDRESS,
-    LOG_CONTEXT,
-    LOG_STATIC_FIELDS,
-    LOG_STRICT,
-    SERVICE_NAME,
-    SERVICE_VERSION,
-    OTEL_SERVICE_NAME,
-    APP_ENV,
-    RUST_ENV,
-    ENVIRONMENT,
-    NO_COLOR,
-    FORCE_COLOR,
-    CLICOLOR_FORCE,
-    TERM,
-    sinks::SENTRY_DSN,
-    sinks::SENTRY_ENVIRONMENT,
-    sinks::SENTRY_RELEASE,
-    sinks::SENTRY_EVENT_LEVEL,
-    sinks::SENTRY_BREADCRUMB_LEVEL,
-    sinks::SENTRY_SAMPLE_RATE,
-    sinks::SENTRY_TRACES_SAMPLE_RATE,
-    sinks::SENTRY_GROUPING,
-    sinks::SENTRY_ENABLE_LOGS,
-];
+const EVENT_LEVELS: &str = "a level (off, error, warn, info, debug, trace, in any case; warning, \
+                            fatal, critical), or directives such as \
+                            `info,sqlx=warn,shop::db=trace` or `[request{tenant_id=acme}]=debug`";
 
-/// The prefix of the variables that are ours alone.
+settings! {
+    RUST_LOG: Levels = {
+        key: "levels",
+        default: "of the preset",
+        accepts: EVENT_LEVELS,
+        help: "The levels of events. Without a bare level, the preset's level applies to the rest.",
+        parse: parse::levels,
+    };
+    LOG_LEVEL: Levels = {
+        default: "of the preset",
+        accepts: EVENT_LEVELS,
+        help: "The same as RUST_LOG, for platforms that use that name. If the two differ, RUST_LOG wins, with a warning.",
+        parse: parse::levels,
+    };
+    LOG_SPANS: TargetLevels = {
+        key: "spans",
+        default: "info; for a target of which RUST_LOG shows more, that level",
+        accepts: "a level (off, error, warn, info, debug, trace), or directives such as `info,hyper=off`",
+        help: "The levels of spans: the fields of an enabled span, such as `request_id`, are on every line inside it. RUST_LOG decides about events, and disables the spans of a target only if it switches that target `off`.",
+        parse: parse::span_levels,
+    }.or_text("info at least");
+    LOG_OWN: Vec<String> = {
+        key: "own",
+        default: "the crate of `spanwise::init_from_env!()`, else the name of the executable",
+        accepts: "names of crates or modules joined by commas, such as `shop,shop_db,warehouse::stock`",
+        help: "Your own targets: the preset dev logs DEBUG for them, and INFO for the rest.",
+        parse: own_crate::parse_targets,
+        show: |targets| targets.join(", "),
+    };
+    LOG_PRESET: Preset = {
+        key: "preset",
+        default: "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev if stderr is a terminal, else prod",
+        accepts: "dev, prod, test, cli; development and production",
+        help: "The defaults of all other settings.",
+        parse: parse::named,
+    };
+    LOG_FORMAT: Format = {
+        key: "format",
+        default: "of the preset",
+        accepts: Format::ACCEPTS,
+        help: "The format of lines.",
+        parse: parse::format,
+    }.or_by_preset(Preset::format);
+    LOG_OUTPUT: Output = {
+        key: "output",
+        default: "of the preset",
+        accepts: "stdout, stderr, none",
+        help: "Where lines go. The preset cli ignores stdout.",
+        parse: parse::named,
+    };
+    LOG_OUTPUT_LEVEL: LevelFilter = {
+        key: "output_level",
+        default: "all that RUST_LOG enables",
+        accepts: LEVEL,
+        help: "The least severe level that LOG_OUTPUT gets. RUST_LOG decides what is logged at all. The preset test ignores it.",
+        parse: parse::level,
+    }.ignored_in_tests();
+    LOG_COLOR: Color = {
+        key: "color",
+        default: "auto: if the output is a terminal, unless NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE or TERM decides",
+        accepts: "auto, always, never",
+        help: "Whether `pretty`, `compact` and `short` have colours in LOG_OUTPUT.",
+        parse: parse::named,
+    }.shared();
+    LOG_TIME: TimeZone = {
+        key: "time",
+        default: "utc; under the presets dev and cli local in `pretty`, `compact` and `short`",
+        accepts: "local, utc",
+        help: "The time zone of timestamps. Local times in JSON have their offset.",
+        parse: parse::time_zone,
+    }.shared();
+    LOG_PANIC_BACKTRACE: PanicBacktrace = {
+        key: "panic_backtrace",
+        default: "short; under the preset cli off, unless RUST_BACKTRACE is set",
+        accepts: "short, full, off",
+        help: "How much of the backtrace the event of a panic has. `short` counts the frames of std, tokio, hyper, axum and tower instead.",
+        parse: parse::named,
+    };
+    LOG_FILE: PathBuf = {
+        key: "file.path",
+        default: "none",
+        accepts: "a path, such as `/var/log/shop/shop.log`; nothing in it is expanded",
+        help: "A file that also gets the lines, in the same format without colours. The preset test ignores it.",
+        parse: parse::any,
+        show: |path| path.display().to_string(),
+    }.or_unset("none").ignored_in_tests();
+    LOG_FILE_LEVEL: LevelFilter = {
+        key: "file.level",
+        default: "all that RUST_LOG enables",
+        accepts: LEVEL,
+        help: "The least severe level that LOG_FILE gets. RUST_LOG decides what is logged at all.",
+        parse: parse::level,
+    }.ignored_in_tests();
+    LOG_ERROR_FILE: PathBuf = {
+        key: "file.error_path",
+        default: "none",
+        accepts: "a path, such as `/var/log/shop/shop.error.log`",
+        help: "A file that also gets the lines at ERROR. The preset test ignores it.",
+        parse: parse::any,
+        show: |path| path.display().to_string(),
+    }.or_unset("none").ignored_in_tests();
+    LOG_FILE_ROTATE: Rotation = {
+        key: "file.rotate",
+        default: "daily,100MiB",
+        accepts: "a size such as `100MiB`, one of `minutely`, `hourly`, `daily`, `weekly`, `start`, and `local` for local time, joined by commas; or `never`",
+        help: "When a new file starts: at the first of these.",
+        parse: parse::from_str,
+    }.or_value(Rotation::default).ignored_in_tests();
+    LOG_FILE_KEEP: Retention = {
+        key: "file.keep",
+        default: "14 files",
+        accepts: "a number such as `14 files`, an age such as `30d`, a total size such as `10GiB`, and the least free space of the disk such as `free=5GiB`, joined by commas; or `all`",
+        help: "Which rolled files are kept: those that meet all of these limits.",
+        parse: parse::from_str,
+    }.or_value(Retention::default).ignored_in_tests();
+    LOG_FILE_COMPRESS: Compression = {
+        key: "file.compress",
+        default: "gzip, or none in a program built without the feature `gzip`",
+        accepts: "none, gzip, zstd: the last two in programs built with the feature of that name",
+        help: "How rolled files are compressed.",
+        parse: parse::from_str,
+    }.or_value(file_options::default_compression).ignored_in_tests();
+    LOG_FILE_PER_PROCESS: bool = {
+        key: "file.per_process",
+        default: "0",
+        accepts: SWITCH,
+        help: "Whether each further process that logs to the same path gets files of its own, with a number in their names: `shop.2.log`.",
+        parse: parse::switch,
+        show: |is_on| if *is_on { "1" } else { "0" }.to_owned(),
+    }.ignored_in_tests();
+    LOG_REDACT: PolicyOverrides = {
+        key: "redact.rules",
+        default: "on: secrets, and under the presets prod and test PII",
+        accepts: "on, off, or keys and kinds of secret to hide and to show, such as `+employee_no,-session,+items[*].card,-ipv4`",
+        help: "What every output hides.",
+        parse: parse::from_str,
+    };
+    LOG_REDACT_KEY_FILE: PseudonymKeyFile = {
+        key: "redact.key_file",
+        default: "none",
+        accepts: "the path of a file with at least 16 bytes, such as `openssl rand -hex 32` makes; in programs built with the feature `pseudonyms`",
+        help: "The key of pseudonyms: under every preset PII is shown as `k1:…`, the same for equal values.",
+        parse: PseudonymKeyFile::parse,
+        show: |key| key.path.clone(),
+    }.secret().needs(PSEUDONYMS);
+    LOG_SAMPLE: Option<Sampler> = {
+        key: "sample",
+        default: "none",
+        accepts: "how much of a level or a target is kept, joined by commas: a ratio, a rate, or the first of each period, such as `info=0.1,sqlx=5/s,shop::cache=first:10/100`",
+        help: "Drops events before the outputs, and counts them; WARN and ERROR only if they are named. The preset test ignores it.",
+        parse: parse::sampler,
+        show: |sampler| sampler.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
+    }.or_unset("none").ignored_in_tests();
+    LOG_RECORDER: Option<Recorder> = {
+        key: "recorder",
+        default: "off",
+        accepts: "off, or a level or directives such as `debug` or `debug,hyper=info`, and with them `slow=1s`, `tail=0.01` and `lines=10000/s`",
+        help: "The flight recorder: buffers events of these levels per request and writes them if the request fails, or is slower than `slow`. With `tail`, INFO is buffered too and written for that ratio of other requests. The preset test ignores it.",
+        parse: parse::recorder,
+        show: |recorder| recorder.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string),
+    }.or_unset("off").ignored_in_tests();
+    LOG_HTTP_TRUST: Trust = {
+        key: "http.trust",
+        default: "never",
+        accepts: "never, always, or addresses and networks joined by commas, such as `10.0.0.0/8,127.0.0.1`; in programs built with the feature `http`",
+        help: "The callers whose ids of requests, traces and tenants are adopted, and whose `X-Forwarded-For` is believed.",
+        parse: parse::from_str,
+    }.or_value(Trust::default).needs(HTTP);
+    LOG_HTTP_CLIENT_ADDRESS: ClientAddress = {
+        key: "http.client_address",
+        default: "network; under the preset dev full",
+        accepts: "full, network, none; in programs built with the feature `http`",
+        help: "How much of a client's address is logged: all of it, its /24 or /48, or nothing. Where PII is hidden, the full address is hidden too.",
+        parse: parse::from_str,
+    }.or_by_preset(Preset::client_address).needs(HTTP);
+    LOG_CONTEXT: Vec<String> = {
+        key: "context",
+        default: "request_id, tenant_id, user_id, trace_id, span_id",
+        accepts: "field names joined by commas, such as `order_id,job_id`",
+        help: "More span fields that `Context` has and `context::set` may set. JSON lines show every span field in any case.",
+        parse: parse::field_names,
+        show: |keys| keys.join(", "),
+    };
+    LOG_STATIC_FIELDS: StaticFields = {
+        key: "static_fields",
+        default: "none",
+        accepts: "names and values joined by commas, such as `region=eu,cluster=blue`",
+        help: "Constant fields of every JSON line, and tags of every event in Sentry. The policy redacts them too.",
+        parse: StaticFields::parse,
+    }.without_value_in_errors();
+    LOG_STRICT: bool = {
+        key: "strict",
+        default: "0",
+        accepts: SWITCH,
+        help: "Whether a warning about the name of a variable stops the start, as a wrong value does.",
+        parse: parse::switch,
+    };
+    SERVICE_NAME: String = {
+        key: "service.name",
+        default: "OTEL_SERVICE_NAME, else the package of `spanwise::init_from_env!()`, else the name of the executable",
+        accepts: "text",
+        help: "The name of the service, on each line of `json`.",
+        parse: parse::any,
+    }.aliases(&[OTEL_SERVICE_NAME.def]);
+    SERVICE_VERSION: String = {
+        key: "service.version",
+        default: "that of the package of `spanwise::init_from_env!()`, else none",
+        accepts: "text",
+        help: "The version of the service, on each line of `json`.",
+        parse: parse::any,
+    };
+    OTEL_SERVICE_NAME: String = {
+        default: "none",
+        accepts: "text",
+        help: "The name of the service, if SERVICE_NAME is not set.",
+        parse: parse::any,
+    };
+    APP_ENV: String = {
+        key: "service.environment",
+        default: "none",
+        accepts: ENVIRONMENTS,
+        help: "The environment of the service, on each line of `json` if it is set; chooses the preset if LOG_PRESET does not.",
+        parse: parse::any,
+    }.aliases(&[RUST_ENV.def, ENVIRONMENT.def]).or_unset("none");
+    RUST_ENV: String = {
+        default: "none",
+        accepts: ENVIRONMENTS,
+        help: "The same as APP_ENV, which comes first.",
+        parse: parse::any,
+    };
+    ENVIRONMENT: String = {
+        default: "none",
+        accepts: ENVIRONMENTS,
+        help: "The same as APP_ENV and RUST_ENV, which come first.",
+        parse: parse::any,
+    };
+    NO_COLOR: String = {
+        default: "none",
+        accepts: "any text",
+        help: "If set, no colours, unless LOG_COLOR decides.",
+        parse: parse::any,
+    };
+    FORCE_COLOR: String = {
+        default: "none",
+        accepts: "any text",
+        help: "If set, and not to 0 or false, colours also without a terminal, unless LOG_COLOR or NO_COLOR decides.",
+        parse: parse::any,
+    };
+    CLICOLOR_FORCE: String = {
+        default: "none",
+        accepts: "any text",
+        help: "The same as FORCE_COLOR.",
+        parse: parse::any,
+    };
+    TERM: String = {
+        default: "none",
+        accepts: "any text",
+        help: "If it is `dumb`, no colours, unless one of the variables above decides.",
+        parse: parse::any,
+    };
+    SENTRY_DSN: Dsn = {
+        key: "sentry.dsn",
+        default: "none",
+        accepts: "the DSN of a project, `https://<key>@<host>/<number>`; in programs built with the feature `sentry`",
+        help: "The project in Sentry that gets errors. The preset test ignores it.",
+        parse: parse::from_str,
+        show: |dsn| format!("{dsn:?}"),
+    }.secret().ignored_in_tests().needs(SENTRY);
+    SENTRY_ENVIRONMENT: String = {
+        key: "sentry.environment",
+        default: "that of the service, APP_ENV, else none, which Sentry takes for `production`",
+        accepts: "text",
+        help: "The environment that Sentry shows.",
+        parse: parse::sentry_environment,
+    };
+    SENTRY_RELEASE: String = {
+        key: "sentry.release",
+        default: "SERVICE_NAME@SERVICE_VERSION, none without a version",
+        accepts: "text",
+        help: "The release that Sentry shows.",
+        parse: parse::sentry_release,
+    };
+    SENTRY_EVENT_LEVEL: TargetLevels = {
+        key: "sentry.event_level",
+        default: "error",
+        accepts: "a level, or directives such as `error,shop::probe=off`",
+        help: "The events that Sentry gets as errors. RUST_LOG decides what is logged at all.",
+        parse: parse::from_str,
+    }.or_text("error");
+    SENTRY_BREADCRUMB_LEVEL: TargetLevels = {
+        key: "sentry.breadcrumb_level",
+        default: "info",
+        accepts: "a level, or directives such as `info,sqlx=off`",
+        help: "The events of a request that go with its errors as breadcrumbs.",
+        parse: parse::from_str,
+    }.or_text("info");
+    SENTRY_SAMPLE_RATE: f64 = {
+        key: "sentry.sample_rate",
+        default: "1",
+        accepts: "a number from 0 to 1",
+        help: "The ratio of errors that are sent.",
+        parse: parse::ratio,
+    }.or_text("1");
+    SENTRY_TRACES_SAMPLE_RATE: f64 = {
+        key: "sentry.traces_sample_rate",
+        default: "0",
+        accepts: "a number from 0 to 1",
+        help: "The ratio of requests that are sent as transactions; decided by trace, as LOG_SAMPLE does.",
+        parse: parse::ratio,
+    }.or_text("0");
+    SENTRY_GROUPING: bool = {
+        key: "sentry.grouping",
+        default: "on",
+        accepts: SWITCH,
+        help: "Whether errors form one issue if they differ only in numbers, ids, addresses and paths. If off, Sentry's own rules group them.",
+        parse: parse::switch,
+        show: |is_on| if *is_on { "on" } else { "off" }.to_owned(),
+    }.or_text("on");
+    SENTRY_ENABLE_LOGS: bool = {
+        key: "sentry.enable_logs",
+        default: "false",
+        accepts: SWITCH,
+        help: "Whether events from INFO on are sent as logs, too.",
+        parse: parse::switch,
+    }.or_text("false");
+}
+
+/// The prefix of the variables that only `spanwise` reads.
 pub const PREFIX: &str = "LOG";
 
-/// The name of `setting` under `prefix`.
+/// Returns the name of `setting` under `prefix`.
 pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     match setting.name.strip_prefix(PREFIX) {
         Some(rest) => format!("{prefix}{rest}"),

@@ -1,78 +1,144 @@
-//! Errors in Sentry: what the environment says about them, and the part that sends them where it is
-//! compiled in.
+//! Sinks that a program can be built without, such as exporters.
+//!
+//! A sink is a module here, which implements [`OptionalSink`], and a line in [`REGISTRY`]. Its
+//! settings are rows in [`settings`](crate::settings) that name the feature: without it, a variable
+//! that is set gives a warning.
 
-use spanwise_core::{Sensitivity, Setting};
+use std::{any::Any, sync::Arc};
 
-use crate::settings::{SWITCH, setting};
+use spanwise_core::{Redact, SelfReport, SinkControl};
+use tracing_subscriber::{Layer, Registry};
 
-#[cfg(not(feature = "sentry"))]
-mod off;
+use crate::{Builder, Stack, choices::Choices, service::Service, static_fields::StaticFields};
+
 #[cfg(feature = "sentry")]
-mod sentry;
+pub(crate) mod sentry;
 
-#[cfg(not(feature = "sentry"))]
-pub(crate) use off::{
-    FromEnv, InCode, Resolved, Running, Started, check_tag, problems, resolve, start,
-};
-#[cfg(feature = "sentry")]
-pub(crate) use sentry::{
-    FromEnv, InCode, Resolved, Running, Started, check_tag, problems, resolve, start,
-};
+/// The sinks in the order of their layers.
+const REGISTRY: &[Registration] = &[
+    #[cfg(feature = "sentry")]
+    Registration::new::<sentry::SentrySink>(),
+];
 
-pub(crate) const SENTRY_DSN: Setting = Setting {
-    sensitivity: Sensitivity::Secret,
-    ..setting(
-        "SENTRY_DSN",
-        "none",
-        "the DSN of a project, `https://<key>@<host>/<number>`; in programs built with the feature `sentry`",
-        "Errors go to this project of Sentry's as well; not under the preset test.",
-    )
-};
-pub(crate) const SENTRY_ENVIRONMENT: Setting = setting(
-    "SENTRY_ENVIRONMENT",
-    "that of the service, APP_ENV, else none, which Sentry takes for `production`",
-    "text",
-    "The environment that Sentry shows.",
-);
-pub(crate) const SENTRY_RELEASE: Setting = setting(
-    "SENTRY_RELEASE",
-    "SERVICE_NAME@SERVICE_VERSION, none without a version",
-    "text",
-    "The release that Sentry shows.",
-);
-pub(crate) const SENTRY_EVENT_LEVEL: Setting = setting(
-    "SENTRY_EVENT_LEVEL",
-    "error",
-    "a level, or directives such as `error,shop::probe=off`",
-    "Which events Sentry gets as errors; what is logged at all is said by RUST_LOG.",
-);
-pub(crate) const SENTRY_BREADCRUMB_LEVEL: Setting = setting(
-    "SENTRY_BREADCRUMB_LEVEL",
-    "info",
-    "a level, or directives such as `info,sqlx=off`",
-    "Which events go with an error of the same request as breadcrumbs.",
-);
-pub(crate) const SENTRY_SAMPLE_RATE: Setting = setting(
-    "SENTRY_SAMPLE_RATE",
-    "1",
-    "a number from 0 to 1",
-    "The share of errors that is sent.",
-);
-pub(crate) const SENTRY_TRACES_SAMPLE_RATE: Setting = setting(
-    "SENTRY_TRACES_SAMPLE_RATE",
-    "0",
-    "a number from 0 to 1",
-    "The share of requests that is sent as transactions; by their trace, as LOG_SAMPLE decides.",
-);
-pub(crate) const SENTRY_GROUPING: Setting = setting(
-    "SENTRY_GROUPING",
-    "on",
-    SWITCH,
-    "Whether errors are one issue that say the same, but for numbers, ids, addresses and paths; otherwise Sentry's own rules decide.",
-);
-pub(crate) const SENTRY_ENABLE_LOGS: Setting = setting(
-    "SENTRY_ENABLE_LOGS",
-    "false",
-    SWITCH,
-    "Whether events from INFO on are sent as logs, too.",
-);
+/// A sink that the settings request, before it starts.
+pub(crate) trait OptionalSink {
+    /// Returns the sink if code or a variable requests it. Reads all of its settings in any case,
+    /// so that every wrong value is reported.
+    fn choose(
+        builder: &Builder,
+        choices: &mut Choices<'_>,
+        service: &Service,
+    ) -> Option<Box<dyn OptionalSink>>
+    where
+        Self: Sized;
+
+    /// Checks whether the sink accepts a static field of this name.
+    fn check_static_field(_name: &str) -> Result<(), String>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
+
+    /// Starts the sink. Fails with everything that is wrong.
+    fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>>;
+}
+
+/// The choices that concern every sink.
+#[cfg_attr(
+    not(feature = "sentry"),
+    expect(dead_code, reason = "there may be no sink")
+)]
+pub(crate) struct StackContext<'a> {
+    pub(crate) report: &'a SelfReport,
+    pub(crate) policy: Option<&'a Arc<dyn Redact>>,
+    /// The keys of the context that the program declares.
+    pub(crate) context_keys: &'a [String],
+    pub(crate) static_fields: &'a StaticFields,
+}
+
+struct Registration {
+    choose: fn(&Builder, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>,
+    check_static_field: fn(&str) -> Result<(), String>,
+}
+
+impl Registration {
+    #[cfg_attr(
+        not(feature = "sentry"),
+        expect(dead_code, reason = "there may be no sink")
+    )]
+    const fn new<S: OptionalSink>() -> Self {
+        Self {
+            choose: S::choose,
+            check_static_field: S::check_static_field,
+        }
+    }
+}
+
+/// Returns the sinks that are requested.
+pub(crate) fn choose(
+    builder: &Builder,
+    choices: &mut Choices<'_>,
+    service: &Service,
+) -> Vec<Box<dyn OptionalSink>> {
+    REGISTRY
+        .iter()
+        .filter_map(|sink| (sink.choose)(builder, choices, service))
+        .collect()
+}
+
+/// Checks whether every sink that is built in accepts a static field of this name.
+pub(crate) fn check_static_field(name: &str) -> Result<(), String> {
+    REGISTRY
+        .iter()
+        .try_for_each(|sink| (sink.check_static_field)(name))
+}
+
+/// A sink that runs until the shutdown.
+pub(crate) trait RunningSink: SinkControl + Any {
+    /// Is called once, after the global subscriber is set.
+    fn on_installed(&self) {}
+}
+
+/// A running sink, with the layer that feeds it.
+pub(crate) struct StartedSink {
+    pub(crate) add_layer: Box<dyn FnOnce(Stack) -> Stack>,
+    pub(crate) running: Arc<dyn RunningSink>,
+}
+
+impl StartedSink {
+    /// Creates a started sink. `layer` redacts by itself.
+    #[cfg_attr(
+        not(feature = "sentry"),
+        expect(dead_code, reason = "there may be no sink")
+    )]
+    pub(crate) fn new(
+        layer: impl Layer<Registry> + Send + Sync,
+        running: impl RunningSink,
+    ) -> Self {
+        Self {
+            add_layer: Box::new(move |stack| stack.layer_unredacted(layer)),
+            running: Arc::new(running),
+        }
+    }
+}
+
+/// Starts all sinks, and fails with everything that is wrong.
+pub(crate) fn start(
+    sinks: Vec<Box<dyn OptionalSink>>,
+    context: &StackContext<'_>,
+) -> Result<Vec<StartedSink>, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut started = Vec::new();
+    for sink in sinks {
+        match sink.start(context) {
+            Ok(sink) => started.push(sink),
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    if problems.is_empty() {
+        Ok(started)
+    } else {
+        Err(problems)
+    }
+}

@@ -5,10 +5,12 @@
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
-use spanwise_core::{CONTEXT_KEYS, Redact, Redaction};
+use spanwise_core::{CONTEXT_KEYS, ParseError, Redact, Redaction, Setting};
 use spanwise_json::Format;
 
-use crate::{conceal, from_env::Vars, parse, settings::LOG_STATIC_FIELDS, sinks};
+use crate::{
+    choices::Choices, conceal, explain::Origin, parse, settings::LOG_STATIC_FIELDS, sinks,
+};
 
 /// Names and values, in the order of the line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,13 +24,10 @@ const MAX_NAME_LEN: usize = 64;
 const MAX_VALUE_LEN: usize = 1024;
 
 impl StaticFields {
-    /// Reads the variable. A problem shows no value, since it may be a secret.
-    pub(crate) fn read(vars: &mut Vars) -> Self {
-        let Some(text) = vars.get(&LOG_STATIC_FIELDS) else {
-            return Self::default();
-        };
+    /// Parses a list of `name=value`. An error shows no value, since it may be a secret.
+    pub(crate) fn parse(setting: &Setting, text: &str) -> Result<Self, ParseError> {
         let mut fields = Self::default();
-        let mut problems = Vec::new();
+        let mut problems: Vec<String> = Vec::new();
         let mut seen = HashSet::new();
         for (index, part) in text.split(',').map(str::trim).enumerate() {
             let Some((name, value)) = part.split_once('=') else {
@@ -36,7 +35,7 @@ impl StaticFields {
                     let number = index + 1;
                     problems.push(format!(
                         "part {number} has no `=`: accepts {}; a value cannot have a comma",
-                        LOG_STATIC_FIELDS.accepts
+                        setting.accepts
                     ));
                 }
                 continue;
@@ -50,9 +49,32 @@ impl StaticFields {
                 fields.set(name, value);
             }
         }
-        let variable = vars.name(&LOG_STATIC_FIELDS);
-        for problem in problems {
-            vars.problem(format!("{variable}: {problem}"));
+        ParseError::check(problems).map(|()| fields)
+    }
+
+    /// Chooses the fields of the variable and of `code`, as the policy lets them be shown.
+    pub(crate) fn choose(
+        code: &Self,
+        choices: &mut Choices<'_>,
+        context: &[String],
+        policy: Option<&Arc<dyn Redact>>,
+    ) -> Self {
+        code.problems_in_code()
+            .for_each(|problem| choices.problem(problem));
+        let variable = choices.from_source(&LOG_STATIC_FIELDS);
+        let fields = variable.map(|fields| fields.value).unwrap_or_default();
+        let fields = fields.changed_by(code);
+        let name = choices.name_of(&LOG_STATIC_FIELDS.def);
+        for problem in fields.problems(code, context, &name) {
+            choices.problem(problem);
+        }
+        let fields = fields.redacted(policy);
+        if !fields.is_empty() {
+            let origin = match code.is_empty() {
+                true => Origin::Variable(name),
+                false => Origin::Code,
+            };
+            choices.explain(&LOG_STATIC_FIELDS.def, &fields, origin);
         }
         fields
     }
@@ -69,12 +91,12 @@ impl StaticFields {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// These, and those of `code` in their place.
-    pub(crate) fn changed_by(&self, code: &Self) -> Self {
+    fn changed_by(&self, code: &Self) -> Self {
         let mut fields = self.clone();
         for (name, value) in &code.0 {
             fields.set(name, value);
@@ -83,7 +105,7 @@ impl StaticFields {
     }
 
     /// Returns the mistakes in the fields that the code sets.
-    pub(crate) fn problems_in_code(&self) -> impl Iterator<Item = String> {
+    fn problems_in_code(&self) -> impl Iterator<Item = String> {
         self.0.iter().filter_map(|(name, value)| {
             let problem = check(name, value).err()?;
             Some(format!("{}: {problem}", setter(name)))
@@ -92,7 +114,7 @@ impl StaticFields {
 
     /// Returns the mistakes in all of them, which depend on what else is in a line. The fields of
     /// `code` are among them, the others are from `variable`.
-    pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
+    fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
         let Self(fields) = self;
         let is_context = |name: &&String| context.contains(name);
         let names = fields.iter().map(|(name, _)| name);
@@ -132,7 +154,7 @@ impl StaticFields {
     }
 
     /// As `policy` lets them be shown.
-    pub(crate) fn redacted(&self, policy: Option<&Arc<dyn Redact>>) -> Self {
+    fn redacted(&self, policy: Option<&Arc<dyn Redact>>) -> Self {
         let Some(policy) = policy else {
             return self.clone();
         };
@@ -179,7 +201,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
             "`{name}` is a key of the context, whose values change: choose another name"
         ));
     }
-    sinks::check_tag(name)?;
+    sinks::check_static_field(name)?;
     if value.is_empty() {
         return Err(format!("{shown} has no value: write one, or leave it out"));
     }

@@ -1,6 +1,7 @@
 //! Logging while it runs, and its end.
 
 use std::{
+    any::Any,
     fmt, io,
     sync::{Arc, mpsc},
     thread,
@@ -10,11 +11,12 @@ use std::{
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
 use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, SinkStats, Stats};
 
-use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
+use spanwise_recorder::{Recorder, RecorderStats};
+use spanwise_sample::{Sampler, SamplerStats};
 
 #[cfg(feature = "http")]
 use crate::http_options::HttpOptions;
-use crate::{outputs::Outputs, resolve::Resolved, sinks::Running};
+use crate::{config::Config, outputs::Outputs, sinks::RunningSink};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at
 /// most five seconds. A program that ends by `std::process::exit` while it is held shuts down as
@@ -28,7 +30,9 @@ pub struct Telemetry {
     guards: Vec<FlushGuard>,
     at_exit: Option<AtExit>,
     #[cfg(feature = "http")]
-    http_server: HttpOptions,
+    http: HttpOptions,
+    #[cfg(feature = "http")]
+    context_keys: Vec<String>,
 }
 
 /// Tells what a sampler held back, if the program exits before the shutdown.
@@ -59,7 +63,15 @@ pub struct Handle {
     outputs: Arc<OpenOutputs>,
     sampler: Option<Sampler>,
     recorder: Option<Recorder>,
-    sentry: Running,
+    sinks: Arc<[Arc<dyn RunningSink>]>,
+}
+
+/// What a start hands over.
+pub(crate) struct Running {
+    pub(crate) levels: LevelHandle,
+    pub(crate) report: SelfReport,
+    pub(crate) outputs: Outputs,
+    pub(crate) sinks: Vec<Arc<dyn RunningSink>>,
 }
 
 struct OpenOutputs {
@@ -82,38 +94,30 @@ pub struct Report {
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
-    pub(crate) fn new(
-        levels: LevelHandle,
-        report: SelfReport,
-        outputs: Outputs,
-        sentry: Running,
-        resolved: &Resolved,
-    ) -> Self {
+    pub(crate) fn new(running: Running, config: &Config) -> Self {
         let Outputs {
             backgrounds,
             guards,
             files,
             ..
-        } = outputs;
-        let outputs = Arc::new(OpenOutputs { backgrounds, files });
+        } = running.outputs;
         let handle = Handle {
-            levels,
-            report,
-            outputs,
-            sampler: resolved.sampler.clone(),
-            recorder: resolved.recorder.clone(),
-            sentry,
+            levels: running.levels,
+            report: running.report,
+            outputs: Arc::new(OpenOutputs { backgrounds, files }),
+            sampler: config.sampler.clone(),
+            recorder: config.recorder.clone(),
+            sinks: running.sinks.into(),
         };
         let at_exit = handle.sampler.is_some().then(|| AtExit::new(&handle));
         Self {
             handle,
             guards,
-            #[cfg(feature = "http")]
-            http_server: HttpOptions {
-                context_keys: resolved.context.clone(),
-                ..resolved.http_server.clone()
-            },
             at_exit,
+            #[cfg(feature = "http")]
+            http: config.http.clone(),
+            #[cfg(feature = "http")]
+            context_keys: config.context.clone(),
         }
     }
 
@@ -123,21 +127,21 @@ impl Telemetry {
     ///
     /// ```
     /// # fn routes() -> axum::Router { axum::Router::new() }
-    /// let telemetry = spanwise::Builder::prod().output(spanwise::Output::None).init()?;
+    /// let telemetry = spanwise::Builder::new(spanwise::Preset::Prod).output(spanwise::Output::None).init()?;
     /// let app = routes().layer(telemetry.http_server());
     /// # let _: axum::Router = app;
     /// # Ok::<(), spanwise::InitError>(())
     /// ```
     #[cfg(feature = "http")]
     pub fn http_server(&self) -> spanwise_http::ServerLayer {
-        self.http_server.layer()
+        self.http.layer(&self.context_keys)
     }
 
     /// The layer for clients, which sends the ids of the request on: for `tower`, and with the
     /// feature `reqwest` for `reqwest`.
     ///
     /// ```
-    /// let telemetry = spanwise::Builder::prod().output(spanwise::Output::None).init()?;
+    /// let telemetry = spanwise::Builder::new(spanwise::Preset::Prod).output(spanwise::Output::None).init()?;
     /// let propagation = telemetry.http_client().baggage(["tenant_id"]);
     /// # let _ = propagation;
     /// # Ok::<(), spanwise::InitError>(())
@@ -147,8 +151,11 @@ impl Telemetry {
         spanwise_http::client()
     }
 
-    pub(crate) fn bind_sentry(&self) {
-        self.handle.sentry.bind();
+    pub(crate) fn on_installed(&self) {
+        self.handle
+            .sinks
+            .iter()
+            .for_each(|sink| sink.on_installed());
     }
 
     /// The handle by which logging is read and changed while the program runs.
@@ -176,7 +183,10 @@ impl Telemetry {
         }
         // It sends all the while; what it has not sent when the lines are out it has time for until
         // the end.
-        self.handle.sentry.end(end);
+        self.handle
+            .sinks
+            .iter()
+            .for_each(|sink| sink.shutdown_by(end));
         let sinks = self.handle.stats().sinks;
         Report {
             delivered: sinks.iter().map(|sink| sink.delivered).sum(),
@@ -241,11 +251,16 @@ impl Handle {
         recorder.map(Recorder::stats).unwrap_or_default()
     }
 
-    /// What became of the errors for Sentry. All zero without it.
-    #[cfg(feature = "sentry")]
-    #[must_use]
-    pub fn sentry_stats(&self) -> spanwise_sentry::SentryStats {
-        self.sentry.stats()
+    /// Returns the running sink of this type.
+    #[cfg_attr(
+        not(feature = "sentry"),
+        expect(dead_code, reason = "there may be no sink")
+    )]
+    pub(crate) fn sink<S: RunningSink>(&self) -> Option<&S> {
+        self.sinks.iter().find_map(|sink| {
+            let sink: &dyn Any = &**sink;
+            sink.downcast_ref()
+        })
     }
 
     /// Hands on all that is held, waiting at most `deadline` for it; false if something could not
@@ -254,7 +269,10 @@ impl Handle {
     pub fn flush(&self, deadline: Duration) -> bool {
         let end = deadline_after(deadline);
         let flushed = self.flush_lines(end);
-        flushed & self.sentry.flush(|sentry| self.settle(&sentry.flush(end)))
+        let sinks = self.sinks.iter();
+        sinks.fold(flushed, |flushed, sink| {
+            flushed & self.settle(&sink.flush_by(end))
+        })
     }
 
     /// [`flush`](Self::flush), but for what goes over a network.
@@ -312,7 +330,7 @@ impl Handle {
         };
         let (done, told) = mpsc::channel();
         let tell = move || {
-            sampler.flush();
+            sampler.emit_summaries();
             let _ = done.send(());
         };
         let is_told = thread::Builder::new()

@@ -1,9 +1,5 @@
 //! The time zone of the lines.
 
-use std::fmt;
-
-use spanwise_core::internal::Grammar;
-
 use spanwise_json::Timestamp;
 
 /// The time zone of the times in lines.
@@ -18,11 +14,6 @@ pub enum TimeZone {
 }
 
 impl TimeZone {
-    pub(crate) const NAMED: [(&str, Self); 2] = [
-        (Self::Local.name(), Self::Local),
-        (Self::Utc.name(), Self::Utc),
-    ];
-
     const fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -39,10 +30,4 @@ impl TimeZone {
     }
 }
 
-impl Grammar for TimeZone {}
-
-impl fmt::Display for TimeZone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+crate::named::named!(TimeZone: Local, Utc);

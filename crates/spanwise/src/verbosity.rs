@@ -1,8 +1,6 @@
 //! `-v` and `-q` of a command line.
 
-use spanwise_core::Levels;
-
-use crate::{Builder, explain::Origin};
+use crate::Builder;
 
 impl Builder {
     /// Sets how much more is logged than by default: the number of `-v` less the number of `-q`.
@@ -34,27 +32,5 @@ impl Builder {
     pub fn verbosity(mut self, steps: i8) -> Self {
         self.verbosity = steps;
         self
-    }
-
-    /// The levels of events, and who chose them; `defaults` are those of
-    /// [`Self::default_levels`] or of the preset, as `default_origin` says.
-    pub(crate) fn resolve_levels(
-        &self,
-        defaults: Levels,
-        default_origin: Origin,
-    ) -> (Levels, Origin) {
-        let steps = self.verbosity;
-        match (&self.levels, &self.env.levels) {
-            (Some(levels), _) => (levels.clone().or(&defaults).shifted(steps), Origin::Code),
-            (None, Some((levels, name))) if steps == 0 => {
-                (levels.clone().or(&defaults), Origin::Variable(name.clone()))
-            }
-            (None, Some((levels, _))) => {
-                let levels = defaults.shifted(steps).with_directives_from(levels);
-                (levels, Origin::Verbosity)
-            }
-            (None, None) if steps == 0 => (defaults, default_origin),
-            (None, None) => (defaults.shifted(steps), Origin::Verbosity),
-        }
     }
 }

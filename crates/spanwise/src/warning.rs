@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A sentence that begins with a name. As `Display` it is for a program that starts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Warning {
     pub(crate) about: String,
     /// How the sentence ends for a program that starts.

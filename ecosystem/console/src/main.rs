@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let console = console_subscriber::ConsoleLayer::builder()
         .with_default_env() // TOKIO_CONSOLE_BIND
         .spawn();
-    let _telemetry = spanwise::builder!()?.with(console).init()?;
+    let _telemetry = spanwise::builder!()?.layer(console).init()?;
 
     let request = info_span!("http.request", request_id = "r-1");
     tokio::task::Builder::new()

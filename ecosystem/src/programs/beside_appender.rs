@@ -10,7 +10,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (ours, _guard) = tracing_appender::non_blocking(ours);
     let _telemetry = spanwise::builder!()?
         .with_writer(appender)
-        .with(JsonLayer::new().with_writer(ours))
+        .layer(JsonLayer::new().with_writer(ours))
         .init()?;
 
     info!(order_id = 42, password = "hunter2", "order created");

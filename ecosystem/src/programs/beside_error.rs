@@ -19,7 +19,7 @@ impl fmt::Display for Unpaid {
 impl Error for Unpaid {}
 
 pub(crate) fn main() -> Result<(), spanwise::InitError> {
-    let _telemetry = spanwise::builder!()?.with(ErrorLayer::default()).init()?;
+    let _telemetry = spanwise::builder!()?.layer(ErrorLayer::default()).init()?;
 
     if let Err(unpaid) = pay(42, "hunter2") {
         error!(error = spanwise::err(&unpaid), span_trace = %unpaid.spans, "payment failed");

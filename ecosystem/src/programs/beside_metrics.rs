@@ -6,7 +6,7 @@ use metrics_util::{debugging::DebuggingRecorder, layers::Layer as _};
 use tracing::{info, info_span};
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let _telemetry = spanwise::builder!()?.with(MetricsLayer::new()).init()?;
+    let _telemetry = spanwise::builder!()?.layer(MetricsLayer::new()).init()?;
     let recorder = DebuggingRecorder::new(); // in a service: the exporter
     let snapshotter = recorder.snapshotter();
     // Without a list each request is a time series of its own, by its id.

@@ -21,7 +21,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_simple_exporter(exporter.clone())
         .build();
     let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("shop"));
-    let telemetry = spanwise::builder!()?.with(traces).init()?;
+    let telemetry = spanwise::builder!()?.layer(traces).init()?;
     let app = Router::new()
         .route("/orders/{id}", get(order))
         .layer(middleware::from_fn(take_over_trace))

@@ -15,8 +15,8 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
         .before_send(|event| Some(with_context(event)));
     let _sentry = sentry::init(options);
     let _telemetry = spanwise::builder!()?
-        .with(BreadcrumbLayer::new().with_levels("info".parse()?))
-        .with(ErrorLayer::new().with_levels("error".parse()?))
+        .layer(BreadcrumbLayer::new().with_levels("info".parse()?))
+        .layer(ErrorLayer::new().with_levels("error".parse()?))
         .init()?;
 
     let request = info_span!("http.request", request_id = "r-1", tenant_id = "acme");

@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Does, Steered, alone, wait_for};
+use crate::support::{Does, Steered, alone};
 use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, WhenFull};
 use spanwise_core::{Fault, SelfReport};
+use spanwise_testing::support::wait_until;
 use tracing::Level;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -192,7 +193,7 @@ fn lost_partial_line_is_ended_before_the_next() {
     background.write_all(b"hello\n").unwrap();
     writer.wait_until_failed();
     writer.set(Does::Close);
-    wait_for("it is lost", || background.stats().write_failed == 1);
+    wait_until("it is lost", || background.stats().write_failed == 1);
     writer.set(Does::Take);
     background.write_all(b"world\n").unwrap();
     assert_eq!(guard.shutdown(SOON).lost, 1);
@@ -215,7 +216,7 @@ fn lines_for_a_closed_pipe_are_counted_at_once() {
     for _ in 0..10 {
         background.write_all(b"x\n").unwrap();
     }
-    wait_for("all are counted", || background.stats().write_failed == 10);
+    wait_until("all are counted", || background.stats().write_failed == 10);
     let report = guard.shutdown(SOON);
     assert_eq!((report.delivered, report.lost), (0, 10));
 }
@@ -403,7 +404,7 @@ fn only_one_line_waits_for_a_stalled_writer() {
         (0..100).for_each(|_| write(&logging, Level::ERROR, "there is no room"));
     });
     // Each of them would wait longer than this does, all together.
-    wait_for("all are logged", || logs.is_finished());
+    wait_until("all are logged", || logs.is_finished());
     assert_eq!(background.stats().shed.error, 100);
     writer.set(Does::Take);
     guard.shutdown(SOON);
@@ -457,7 +458,7 @@ fn dropping_the_last_handle_writes_held_lines() {
     background.write_all(b"held again\n").unwrap();
     writer.set(Does::Take);
     drop(background);
-    wait_for("it is written", || writer.lines() == ["held again"]);
+    wait_until("it is written", || writer.lines() == ["held again"]);
 }
 
 /// A writer that keeps its thread past the shutdown, and lines of callers behind it.
@@ -483,7 +484,7 @@ const HELD: [&str; 3] = ["line 1", "line 2", "line 3"];
 fn writer_recovered_after_shutdown_gets_held_lines() {
     let (writer, background) = stalled_past_the_shutdown(&SelfReport::silent());
     writer.set(Does::TakeAtMost(3));
-    wait_for("all is written", || background.stats().delivered == 3);
+    wait_until("all is written", || background.stats().delivered == 3);
     assert_eq!(writer.lines()[1..], HELD);
     assert_eq!(background.stats().lost(), 1);
 }
@@ -495,7 +496,7 @@ fn refusal_after_shutdown_is_reported_and_held() {
     // The line that was given up is taken, the next are not.
     writer.set(Does::TakeThenFail(4));
     writer.wait_until_failed();
-    wait_for("it is reported", || {
+    wait_until("it is reported", || {
         count_of(&report, Fault::WriteFailed) > 0
     });
     assert_eq!(background.stats().lost(), 1);
@@ -517,7 +518,7 @@ fn only_one_line_waits_behind_a_stuck_writer() {
         (0..1000).for_each(|_| write(&logging, Level::WARN, "held"));
     });
     // Each of them would wait longer than this does, all together.
-    wait_for("all are logged", || logs.is_finished());
+    wait_until("all are logged", || logs.is_finished());
     writer.set(Does::Take);
     background.flush(SOON).unwrap();
     assert_eq!(background.stats().delivered, 1000);
@@ -550,7 +551,7 @@ fn assert_is_flushed(writer: &Steered, background: &Background, panics: impl Fn(
         write(background, Level::INFO, &"x".repeat(500));
         let is_flushed = panics();
         let stats = || background.stats();
-        wait_for("it is written", || stats().delivered == before + n);
+        wait_until("it is written", || stats().delivered == before + n);
         is_flushed
     };
     assert!((1..6).any(is_flushed));
@@ -565,7 +566,7 @@ fn panic_flush_waits_again_after_recovery() {
         write(&background, Level::INFO, "held");
         assert!(!panics());
         writer.set(Does::Take);
-        wait_for("it recovers", || background.stats().delivered == 1);
+        wait_until("it recovers", || background.stats().delivered == 1);
         assert_is_flushed(&writer, &background, panics);
     });
 }
@@ -577,7 +578,7 @@ fn panicking_writer_does_not_disable_panic_flush() {
         let writer = Steered::new(Does::Panic);
         let (background, _guard, panics) = flushed_on_panic(&writer);
         write(&background, Level::INFO, "lost");
-        wait_for("it panics", || background.stats().write_failed == 1);
+        wait_until("it panics", || background.stats().write_failed == 1);
         writer.set(Does::Take);
         assert_is_flushed(&writer, &background, panics);
     });
@@ -592,7 +593,7 @@ fn only_one_panic_waits_for_a_stalled_writer() {
         write(&background, Level::INFO, "held");
         let panicking = thread::spawn(move || (0..300).for_each(|_| assert!(!panics())));
         // Each of them would wait longer than this does, all together.
-        wait_for("all have panicked", || panicking.is_finished());
+        wait_until("all have panicked", || panicking.is_finished());
         panicking.join().unwrap();
         writer.set(Does::Take);
     });

@@ -17,10 +17,11 @@ use std::{
 
 use spanwise_appender::{Background, FlushGuard, WhenFull};
 use spanwise_core::SelfReport;
+use spanwise_testing::support::wait_until;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{alone, wait_for};
+use crate::support::alone;
 
 const GUARD: Duration = Duration::from_secs(60);
 
@@ -190,7 +191,7 @@ impl Write for Line {
 #[track_caller]
 fn ends(what: &str, act: impl FnOnce() + Send + 'static) {
     let thread = thread::spawn(act);
-    wait_for(what, || thread.is_finished());
+    wait_until(what, || thread.is_finished());
     thread.join().unwrap();
 }
 
@@ -258,7 +259,7 @@ fn try_one(act: Act, place: Place, state: State) {
             arm();
             // The caller writes: it may wait for the writer as long as that takes, but nobody else may.
             let caller = thread::spawn(log_ten);
-            wait_for(&what, || {
+            wait_until(&what, || {
                 caller.is_finished() || script.acted.load(Ordering::SeqCst) > 0
             });
             ends(&what, log_ten);
@@ -286,23 +287,23 @@ fn try_one(act: Act, place: Place, state: State) {
     if let_go_first {
         background.flush(GUARD).unwrap();
     }
-    wait_for(&what, || WRITING.load(Ordering::SeqCst) == 0);
+    wait_until(&what, || WRITING.load(Ordering::SeqCst) == 0);
     let stats = background.stats();
     let counted = stats.delivered + stats.lost();
     assert_eq!(counted, GIVEN.load(Ordering::SeqCst), "{what}: {stats:?}");
     let last = thread::spawn(move || drop(background));
     if act == Act::Block && place == Place::DropWriter {
         // It is the writer's, and nobody waits for it with a lock of ours.
-        wait_for(&what, || {
+        wait_until(&what, || {
             script.acted.load(Ordering::SeqCst) > 0 || last.is_finished()
         });
         ends(&what, log_ten);
     }
     if place != Place::ErrorDebug {
-        wait_for(&what, || script.acted.load(Ordering::SeqCst) > 0);
+        wait_until(&what, || script.acted.load(Ordering::SeqCst) > 0);
     }
     script.let_go();
-    wait_for(&what, || last.is_finished());
+    wait_until(&what, || last.is_finished());
     last.join().unwrap();
 }
 

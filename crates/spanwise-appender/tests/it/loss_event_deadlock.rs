@@ -9,8 +9,9 @@ use std::{
 
 use spanwise_appender::{Background, WhenFull};
 use spanwise_core::SelfReport;
+use spanwise_testing::support::wait_until;
 
-use crate::support::{alone, wait_for};
+use crate::support::alone;
 
 /// Refuses every other write.
 struct EveryOther(bool);
@@ -48,7 +49,7 @@ fn loss_event_waiting_for_a_lock_blocks_no_caller() {
             let logs = || (0..100).for_each(|_| tracing::info!("{}", "x".repeat(5000)));
             let threads = [thread::spawn(logs), thread::spawn(logs)];
             // If one of them waited in vain, it would wait as long as this.
-            wait_for("all is logged", || {
+            wait_until("all is logged", || {
                 threads.iter().all(|thread| thread.is_finished())
             });
             guard.shutdown(Duration::from_secs(20));

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::{Does, Steered, alone, wait_for};
+use crate::support::{Does, Steered, alone};
 use spanwise_appender::{Background, WhenFull};
 use spanwise_core::SelfReport;
+use spanwise_testing::support::wait_until;
 
 #[cfg(unix)]
 #[test]
@@ -39,13 +40,13 @@ fn shed_lines_and_recovered_faults_are_logged() {
                 r#"the output was behind: lines were left out output="the disk" shed.error=0 shed.warn=0 shed.info=0 shed.debug={} shed.trace=0 duration_ms="#,
                 shed.debug
             );
-            wait_for("the log tells", || writer.text().contains(&told));
+            wait_until("the log tells", || writer.text().contains(&told));
 
             writer.set(Does::TakeThenFail(0));
             tracing::error!("held, and tried again");
             writer.wait_until_failed();
             writer.set(Does::Take);
-            wait_for("the log tells", || {
+            wait_until("the log tells", || {
                 writer.text().contains(
             r#"the output takes lines again output="the disk" lost=0 error="no storage space" duration_ms="#,
         )

@@ -8,8 +8,9 @@ use std::{
 };
 
 use spanwise_appender::Background;
+use spanwise_testing::support::wait_until;
 
-use crate::support::{part, start, wait_for};
+use crate::support::{part, start};
 
 struct Stalls;
 
@@ -38,6 +39,6 @@ fn stalled_outputs_share_one_deadline() {
     }
     let mut command = start(module_path!(), "stalled_outputs_share_one_deadline");
     let mut process = command.stderr(Stdio::null()).spawn().unwrap();
-    wait_for("the process ends", || process.try_wait().unwrap().is_some());
+    wait_until("the process ends", || process.try_wait().unwrap().is_some());
     assert!(process.wait().unwrap().success());
 }

@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Condvar, Mutex},
-    thread,
-    time::{Duration, Instant},
 };
+
+use spanwise_testing::support::wait_until;
 
 /// What the writer does with the next write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +70,12 @@ impl Steered {
 
     /// Until somebody is inside, waiting.
     pub fn wait_until_stalled(&self) {
-        wait_for("the writer stalls", || self.0.0.lock().unwrap().stalled);
+        wait_until("the writer stalls", || self.0.0.lock().unwrap().stalled);
     }
 
     /// Until a write was refused.
     pub fn wait_until_failed(&self) {
-        wait_for("a write fails", || self.0.0.lock().unwrap().failed);
+        wait_until("a write fails", || self.0.0.lock().unwrap().failed);
     }
 }
 
@@ -122,16 +122,6 @@ impl Write for Steered {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Waits until `condition` holds, and fails if it does not within a minute.
-#[track_caller]
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -143,8 +143,8 @@ impl<T: ExportItem, S> Exporter<T, S> {
         }
     }
 
-    /// Shuts down the queue of this process by `deadline`: see [`ExportQueue::shutdown_by`]. Children
-    /// that are forked later send nothing.
+    /// Shuts down the queue of this process by `deadline`: see [`ExportQueue::shutdown_by`].
+    /// Children that are forked later send nothing.
     pub fn shutdown_by(&self, deadline: Instant) {
         self.has_ended.store(true, Ordering::Relaxed);
         if let Some(process) = self.existing() {

@@ -141,8 +141,8 @@ impl<T: ExportItem> ExportQueue<T> {
     /// The server is asked again at once, even if it failed before.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if the deadline comes first, if the server fails, or if the queue
-    /// is shut down with losses.
+    /// [`io::ErrorKind::TimedOut`] if the deadline comes first, if the server fails, or if the
+    /// queue is shut down with losses.
     pub fn flush(&self, deadline: Instant) -> io::Result<()> {
         let mut state = self.lock();
         state.flushing += 1;
@@ -158,8 +158,7 @@ impl<T: ExportItem> ExportQueue<T> {
             if rest.is_zero() || state.failed_flush >= own_flush || state.has_ended {
                 break false;
             }
-            let waited = self.settled.wait_timeout(state, rest);
-            (state, _) = waited;
+            (state, _) = self.settled.wait_timeout(state, rest);
         };
         state.flushing -= 1;
         drop(state);

@@ -478,8 +478,8 @@ impl PeriodicTasks for Tasks {
     }
 
     fn run(&self, now: Instant) {
-        assert_eq!(is_sender_thread(), true, "its events are about sending");
-        assert_eq!(is_delivering(), false, "the application's code runs");
+        assert!(is_sender_thread(), "its events are about sending");
+        assert!(!is_delivering(), "the application's code runs");
         let due = self.next.lock().unwrap().take();
         assert!(due.is_some_and(|due| due <= now));
         self.runs.fetch_add(1, Ordering::Relaxed);

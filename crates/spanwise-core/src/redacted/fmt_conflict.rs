@@ -1,37 +1,34 @@
-//! Whether a `fmt` layer would print what another one was shown.
+//! Detects `fmt` layers that would print span fields that another layer formatted.
 //!
-//! The one that comes first formats the fields of a span for all that have the same type of field formatter, and fields recorded
-//! later are added by each of them: whoever of them is redacted shows what the others were shown.
+//! The first `fmt` layer formats the fields of a span for all layers whose field formatter has the
+//! same type; each of them appends the fields that are recorded later. So a redacted layer may print
+//! what an unredacted one was shown.
 //!
-//! A `fmt` layer is found by the type of its field formatter. So two questions are asked of the whole stack, each of them by a
-//! look-up that the layers behind one policy answer in their own way, see [`answer`].
+//! A `fmt` layer can be found by the type of its field formatter. Two such queries go to the whole
+//! stack, and the layers behind a policy answer them as [`reply`] says.
 
-use std::{
-    any::{Any, TypeId},
-    cell::Cell,
-    ptr,
-    sync::Arc,
-};
+use std::{any::TypeId, cell::Cell, sync::Arc};
 
 use tracing::Dispatch;
 use tracing_subscriber::fmt::format::DefaultFields;
 
-use super::{PrivateFields, Redacted};
+use super::private_fields::PrivateFields;
 use crate::Redact;
 
-pub(super) const ADVICE: &str = "a redacted `fmt` layer is switched off: it would print the span fields that another `fmt` layer \
-                                 formats, with their secrets; give it fields of its own, `.map_fmt_fields(PrivateFields::new)`";
+pub(super) const ADVICE: &str = "a redacted `fmt` layer is switched off: it would print the span \
+                                 fields that another `fmt` layer formats, with their secrets; give \
+                                 it fields of its own, `.map_fmt_fields(PrivateFields::new)`";
 
-/// Found in a stack in which the layer that asks has the field formatter it asks for.
+/// A stack contains this type if the querying layer has the field formatter in question.
 pub(super) struct HasFormatter;
 
-/// How a look-up is answered by a redacted layer.
+/// How a redacted layer answers a query by type.
 pub(super) enum QueryReply {
-    /// By the layer inside.
+    /// Ask the inner layer.
     Inner,
-    /// By nobody behind this policy.
+    /// Find nothing.
     Hidden,
-    /// By [`HasFormatter`], if the layer inside has this type.
+    /// Find [`HasFormatter`] if the inner layer contains this type.
     HasFormatter(TypeId),
 }
 
@@ -46,40 +43,39 @@ thread_local! {
     static QUERY: Cell<Option<FormatterQuery>> = const { Cell::new(None) };
 }
 
-impl<L> Redacted<L> {
-    /// Whether the layer inside has a field formatter of the same type as a layer of the stack that is not behind the same policy.
-    ///
-    /// It looks for the types that can be named here; the formatters of `json` and `pretty` are behind features of
-    /// tracing-subscriber.
-    pub(super) fn shares_fields_with_others(&self, stack: &Dispatch) -> bool {
-        self.shares::<DefaultFields>(stack) || self.shares::<PrivateFields>(stack)
-    }
-
-    fn shares<N: Any>(&self, stack: &Dispatch) -> bool {
+/// Returns whether the inner layer of `layer` has a field formatter of the same type as another
+/// layer of the stack that is not behind `policy`.
+///
+/// Only types that can be named here are found. The formatters of `json` and `pretty` are behind
+/// features of tracing-subscriber.
+pub(super) fn shares_fields(layer: *const (), policy: &Arc<dyn Redact>, stack: &Dispatch) -> bool {
+    let shares = |formatter: TypeId, has_formatter: &dyn Fn() -> bool| {
         let before = QUERY.replace(Some(FormatterQuery {
-            layer: ptr::from_ref(self).cast(),
-            policy: address(&self.policy),
-            formatter: TypeId::of::<N>(),
+            layer,
+            policy: address(policy),
+            formatter,
         }));
-        let shares = stack.is::<HasFormatter>() && stack.is::<N>();
+        let shares = stack.is::<HasFormatter>() && has_formatter();
         QUERY.set(before);
         shares
-    }
+    };
+    shares(TypeId::of::<DefaultFields>(), &|| {
+        stack.is::<DefaultFields>()
+    }) || shares(TypeId::of::<PrivateFields>(), &|| {
+        stack.is::<PrivateFields>()
+    })
+}
 
-    /// How this layer answers when it is asked for the type `id`.
-    pub(super) fn reply(&self, id: TypeId) -> QueryReply {
-        match QUERY.get() {
-            Some(query) if id == query.formatter && query.policy == address(&self.policy) => {
-                QueryReply::Hidden
-            }
-            Some(query)
-                if id == TypeId::of::<HasFormatter>()
-                    && query.layer == ptr::from_ref(self).cast() =>
-            {
-                QueryReply::HasFormatter(query.formatter)
-            }
-            _ => QueryReply::Inner,
+/// Returns how `layer`, which is behind `policy`, answers a query for the type `id`.
+pub(super) fn reply(layer: *const (), policy: &Arc<dyn Redact>, id: TypeId) -> QueryReply {
+    match QUERY.get() {
+        Some(query) if id == query.formatter && query.policy == address(policy) => {
+            QueryReply::Hidden
         }
+        Some(query) if id == TypeId::of::<HasFormatter>() && query.layer == layer => {
+            QueryReply::HasFormatter(query.formatter)
+        }
+        _ => QueryReply::Inner,
     }
 }
 

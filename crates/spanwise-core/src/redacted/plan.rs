@@ -1,10 +1,10 @@
-//! What a policy says about the fields of a callsite.
+//! The policy's verdicts on the fields of a callsite.
 
 use tracing_core::{Field, Metadata, callsite::Identifier};
 
 use crate::{KeyVerdict, Redact, internal::log_record};
 
-/// What is done with each field of a callsite, by its index.
+/// How to handle each field of a callsite, by its index.
 #[derive(Debug)]
 pub(super) struct FieldPlan {
     callsite: Identifier,
@@ -13,22 +13,22 @@ pub(super) struct FieldPlan {
     always_redacts: bool,
 }
 
-/// What is done with the values of a field.
+/// How to handle the values of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handling {
-    /// AsValue as they are.
+    /// Show them as they are.
     Show,
-    /// AsValue as far as the policy lets their text pass.
+    /// Show their text after the policy has scanned it.
     Scan,
-    /// Replaced, without a look at them.
+    /// Hide them without reading them.
     Redact,
-    /// Left out, without a look at them.
+    /// Omit them without reading them.
     Remove,
-    /// AsValue as the policy's stand-in for them.
+    /// Show the policy's replacement.
     Replace,
 }
 
-/// What is done with the values of a field, by their type.
+/// How to handle the values of a field, by their type.
 #[derive(Debug, Clone, Copy)]
 struct HandlingByType {
     text: Handling,
@@ -48,13 +48,13 @@ impl HandlingByType {
 
 impl FieldPlan {
     pub(super) fn new(callsite: &Metadata<'static>, policy: &dyn Redact) -> Self {
-        let read = if policy.reads_text() {
+        let scan = if policy.reads_text() {
             Handling::Scan
         } else {
             Handling::Show
         };
         let handling = |verdict: KeyVerdict| match verdict {
-            KeyVerdict::Pass | KeyVerdict::Text => read,
+            KeyVerdict::Pass | KeyVerdict::Text => scan,
             KeyVerdict::Remove => Handling::Remove,
             KeyVerdict::Redact => Handling::Redact,
             KeyVerdict::Trust => Handling::Show,
@@ -64,7 +64,7 @@ impl FieldPlan {
             let name = field.name();
             if callsite.is_event() && name == "message" {
                 return HandlingByType {
-                    text: read,
+                    text: scan,
                     ..HandlingByType::all(Handling::Show)
                 };
             }
@@ -86,49 +86,49 @@ impl FieldPlan {
         });
         let may_show =
             |field: &HandlingByType| matches!(field.text, Handling::Show | Handling::Scan);
-        // A message is hardly ever a string: what it writes has to be read.
-        let reads_message = callsite.is_event()
-            && read == Handling::Scan
+        // A message is hardly ever a `&str`, so it has to be formatted.
+        let scans_message = callsite.is_event()
+            && scan == Handling::Scan
             && callsite.fields().field("message").is_some();
         Self {
             callsite: callsite.callsite(),
             shows_all,
-            always_redacts: reads_message || !fields.iter().all(may_show),
+            always_redacts: scans_message || !fields.iter().all(may_show),
             fields,
         }
     }
 
-    /// Whether no value of the callsite needs a look.
+    /// Returns whether all values of the callsite are shown as they are.
     #[inline]
     pub(super) fn shows_all(&self) -> bool {
         self.shows_all
     }
 
-    /// Whether it is known without a look that some value will be shown differently.
+    /// Returns whether a value of every event differs, whatever the values are.
     #[inline]
     pub(super) fn always_redacts(&self) -> bool {
         self.always_redacts
     }
 
-    /// How many fields the callsite has.
+    /// Returns the number of fields.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// What is done with a text in `field`; nothing is known of a field of another callsite.
+    /// Returns how to handle a text in `field`, or `None` for a field of another callsite.
     #[inline]
     pub(super) fn text_handling(&self, field: &Field) -> Option<Handling> {
         self.by_type(field).map(|field| field.text)
     }
 
-    /// [`text_handling`](Self::text_handling) of a number.
+    /// Returns how to handle a number in `field`.
     #[inline]
     pub(super) fn number_handling(&self, field: &Field) -> Option<Handling> {
         self.by_type(field).map(|field| field.number)
     }
 
-    /// [`text_handling`](Self::text_handling) of a boolean.
+    /// Returns how to handle a boolean in `field`.
     #[inline]
     pub(super) fn bool_handling(&self, field: &Field) -> Option<Handling> {
         self.by_type(field).map(|field| field.boolean)

@@ -1,4 +1,4 @@
-//! A first look at values: whether they may be handed on as they are.
+//! A cheap first pass: decides whether the original values may be forwarded.
 
 use std::{error::Error, fmt, ptr};
 
@@ -7,7 +7,7 @@ use tracing_core::{Field, field::Visit};
 use super::plan::{FieldPlan, Handling};
 use crate::Redact;
 
-/// Whether some value must not be handed on as it is. Costs less than to read and to keep them.
+/// Returns whether some value must be redacted. Costs less than rebuilding the values.
 pub(super) fn needs_redaction(
     plan: &FieldPlan,
     policy: &dyn Redact,
@@ -29,13 +29,13 @@ struct Precheck<'a> {
 }
 
 impl Precheck<'_> {
-    /// Notes a value of which `shows_all` tells whether the policy shows all of it.
+    /// Visits a value; `shows_all` returns whether the policy shows all of it.
     #[inline]
     fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
         self.visit_as(self.plan.text_handling(field), field, shows_all);
     }
 
-    /// Notes a value without a text.
+    /// Visits a value without a text.
     #[inline]
     fn visit_plain(&mut self, handling: Option<Handling>, field: &Field) {
         self.visit_as(handling, field, |_, _| true);
@@ -102,6 +102,6 @@ impl Visit for Precheck<'_> {
 }
 
 fn shows_all(policy: &dyn Redact, key: &str, text: &str) -> bool {
-    // Borrowed is not enough: it may be borrowed from elsewhere.
+    // A policy may return a borrowed text that is not `text`.
     ptr::eq(&*policy.redact_value(key, text), text)
 }

@@ -1,4 +1,4 @@
-//! A slot of their own for the formatted fields of a `fmt` layer.
+//! A field formatter that shares its output with no other `fmt` layer.
 
 use std::mem;
 
@@ -11,10 +11,11 @@ use tracing_subscriber::{
     },
 };
 
-/// Field formatting as `N` does it, kept where no other `fmt` layer looks.
+/// Formats fields as `N` does, and stores them where no other `fmt` layer looks.
 ///
-/// `fmt` layers keep the formatted fields of a span by the *type* of their field formatter, and of two layers with the same type
-/// only the first one formats them: the second one prints what the first one was shown. Give the redacted one a type of its own:
+/// `fmt` layers store the formatted fields of a span by the *type* of their field formatter. If two
+/// layers use the same type, only the first one formats them, and the second one prints what the
+/// first one was shown. Give the redacted layer a type of its own:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -28,13 +29,14 @@ use tracing_subscriber::{
 /// # drop(stack);
 /// ```
 ///
-/// The same goes for `fmt::layer().json()` and `.pretty()`, which set the formatter anew: `map_fmt_fields` comes after them. Where two redacted layers have different policies, wrap the fields of the second one
-/// twice. Fields that are recorded later have no colours.
+/// Call `map_fmt_fields` after `json()` and `pretty()`, which set the formatter. If two redacted
+/// layers have different policies, wrap the fields of the second one twice. Fields that are recorded
+/// later have no colours.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PrivateFields<N = DefaultFields>(N);
 
 impl<N> PrivateFields<N> {
-    /// Formats fields as `fields` does.
+    /// Creates a formatter that formats as `fields` does.
     #[must_use]
     pub fn new(fields: N) -> Self {
         Self(fields)

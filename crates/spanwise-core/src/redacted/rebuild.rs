@@ -1,18 +1,114 @@
-//! Each value read, and as much of it kept as may be shown.
+//! Rebuilds the values of an event, a span or a record from what may be shown of them.
 
-use std::{error::Error, fmt, ptr};
+use std::{array, error::Error, fmt, ptr};
 
-use tracing_core::{Field, field::Visit};
+use tracing_core::{
+    Field,
+    field::{Value, Visit},
+};
 
 use super::{
     plan::{FieldPlan, Handling},
-    redacted_error::{Original, RedactedError, next_number},
+    precheck::needs_redaction,
+    redacted_error::{Original, Originals, RedactedError, next_number, with_originals},
     text_arena::TextArena,
-    values::{Formatting, RedactedValue},
+    values::{AsValue, RedactedValue},
 };
 use crate::{NoRedaction, REDACTED, Redact};
 
-/// A value as it comes.
+/// When to call `Debug` and `Display` of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Formatting {
+    /// Once, before the values are forwarded: the scanned text is the text shown.
+    Eager,
+    /// Each time the inner layer formats the value, which it seldom does.
+    Lazy,
+}
+
+/// Calls `forward` with the redacted values, or with `None` if the original ones may be shown.
+pub(super) fn with_redacted<R>(
+    plan: &FieldPlan,
+    policy: &dyn Redact,
+    formatting: Formatting,
+    record: &dyn Fn(&mut dyn Visit),
+    forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
+) -> R {
+    if !plan.always_redacts() && !needs_redaction(plan, policy, record) {
+        return forward(None);
+    }
+    with_stack_slice(plan.len(), |slots: &mut [RedactedValue]| {
+        let mut rebuilder = Rebuilder {
+            plan,
+            policy,
+            formatting,
+            slots,
+            arena: TextArena::take(),
+            differs: false,
+            originals_number: None,
+        };
+        record(&mut rebuilder);
+        let Rebuilder {
+            arena,
+            differs,
+            originals_number,
+            ..
+        } = rebuilder;
+        let result = if differs {
+            let originals = Originals { policy, record };
+            match originals_number {
+                Some(number) => with_originals(number, &originals, || {
+                    forward_slots(slots, &arena, &originals, forward)
+                }),
+                None => forward_slots(slots, &arena, &originals, forward),
+            }
+        } else {
+            forward(None)
+        };
+        arena.put_back();
+        result
+    })
+}
+
+fn forward_slots<R>(
+    slots: &[RedactedValue],
+    arena: &TextArena,
+    originals: &Originals<'_>,
+    forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
+) -> R {
+    with_stack_slice(slots.len(), |shown: &mut [AsValue<'_>]| {
+        for (index, (slot, shown)) in slots.iter().zip(&mut *shown).enumerate() {
+            *shown = slot.as_value(index, arena, originals);
+        }
+        with_stack_slice(slots.len(), |values: &mut [Option<&dyn Value>]| {
+            for (value, shown) in values.iter_mut().zip(&*shown) {
+                *value = shown.value();
+            }
+            forward(Some(values))
+        })
+    })
+}
+
+/// Callsites with more fields than this need an allocation.
+const MAX_STACK_FIELDS: usize = 32;
+
+/// Callsites with at most this many fields initialize a smaller array.
+const SMALL_STACK_FIELDS: usize = 8;
+
+#[inline]
+fn with_stack_slice<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
+    if len <= SMALL_STACK_FIELDS {
+        let mut slice: [T; SMALL_STACK_FIELDS] = array::from_fn(|_| T::default());
+        f(&mut slice[..len])
+    } else if len <= MAX_STACK_FIELDS {
+        let mut slice: [T; MAX_STACK_FIELDS] = array::from_fn(|_| T::default());
+        f(&mut slice[..len])
+    } else {
+        let mut slice: Vec<T> = (0..len).map(|_| T::default()).collect();
+        f(&mut slice)
+    }
+}
+
+/// An original value.
 #[derive(Clone, Copy)]
 enum FieldValue<'a> {
     Plain(RedactedValue),
@@ -23,94 +119,71 @@ enum FieldValue<'a> {
 }
 
 impl FieldValue<'_> {
-    /// What the policy shows instead of it. Nobody but who is told of it has it formatted.
+    /// Returns the policy's replacement. Formats the value only for eager formatting.
     #[cold]
     fn replacement(self, key: &str, policy: &dyn Redact, formatting: Formatting) -> String {
-        let of = |value: fmt::Arguments<'_>| policy.replace_display(key, value);
+        let replace = |value: fmt::Arguments<'_>| policy.replace_display(key, value);
         match self {
-            Self::Plain(RedactedValue::Bool(value)) => of(format_args!("{value}")),
-            Self::Plain(RedactedValue::I64(value)) => of(format_args!("{value}")),
-            Self::Plain(RedactedValue::U64(value)) => of(format_args!("{value}")),
-            Self::Plain(RedactedValue::I128(value)) => of(format_args!("{value}")),
-            Self::Plain(RedactedValue::U128(value)) => of(format_args!("{value}")),
-            Self::Plain(RedactedValue::F64(value)) => of(format_args!("{value}")),
+            Self::Plain(RedactedValue::Bool(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::I64(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::U64(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::I128(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::U128(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::F64(value)) => replace(format_args!("{value}")),
             Self::Plain(_) => REDACTED.to_owned(),
-            Self::Str(text) => of(format_args!("{text}")),
-            Self::Bytes(bytes) => of(format_args!("{}", String::from_utf8_lossy(bytes))),
+            Self::Str(text) => replace(format_args!("{text}")),
+            Self::Bytes(bytes) => replace(format_args!("{}", String::from_utf8_lossy(bytes))),
             Self::Debug(_) | Self::Error(_) if formatting == Formatting::Lazy => {
                 REDACTED.to_owned()
             }
-            Self::Debug(value) => of(format_args!("{value:?}")),
-            Self::Error(error) => of(format_args!("{error}")),
+            Self::Debug(value) => replace(format_args!("{value:?}")),
+            Self::Error(error) => replace(format_args!("{error}")),
         }
     }
 }
 
-/// Reads each value, and keeps what may be shown of it.
-pub(super) struct Rebuilder<'a> {
+/// Reads each value and stores its redacted form.
+struct Rebuilder<'a> {
     plan: &'a FieldPlan,
     policy: &'a dyn Redact,
     formatting: Formatting,
     slots: &'a mut [RedactedValue],
     arena: Box<TextArena>,
-    /// Whether what may be shown is not what came.
+    /// Whether a redacted value differs from its original.
     differs: bool,
-    /// Of the values, if an error is among them.
-    number: Option<u64>,
+    /// The number of the original values, if an error is among them.
+    originals_number: Option<u64>,
 }
 
-impl<'a> Rebuilder<'a> {
-    pub(super) fn new(
-        plan: &'a FieldPlan,
-        policy: &'a dyn Redact,
-        formatting: Formatting,
-        slots: &'a mut [RedactedValue],
-    ) -> Self {
-        Self {
-            plan,
-            policy,
-            formatting,
-            slots,
-            arena: TextArena::take(),
-            differs: false,
-            number: None,
-        }
-    }
-
-    /// The arena of the slots, whether what may be shown is not what came, and the number of the values if they have errors.
-    pub(super) fn finish(self) -> (Box<TextArena>, bool, Option<u64>) {
-        (self.arena, self.differs, self.number)
-    }
-
-    /// A number or a boolean: nothing but its key may hide it.
+impl Rebuilder<'_> {
+    /// Stores a number or a boolean, which only its key can hide.
     #[inline]
     fn plain(&mut self, handling: Option<Handling>, field: &Field, slot: RedactedValue) {
         match handling {
             Some(Handling::Show | Handling::Scan) => self.slots[field.index()] = slot,
-            handling => self.by_key(field, FieldValue::Plain(slot), handling),
+            handling => self.hide(field, FieldValue::Plain(slot), handling),
         }
     }
 
     #[inline]
-    fn visit(&mut self, field: &Field, value_given: FieldValue<'_>) {
+    fn visit(&mut self, field: &Field, value: FieldValue<'_>) {
         let slot = match self.plan.text_handling(field) {
-            Some(Handling::Scan) => self.read(field, value_given),
-            Some(Handling::Show) => self.copy(field, value_given),
-            handling => return self.by_key(field, value_given, handling),
+            Some(Handling::Scan) => self.scan(field, value),
+            Some(Handling::Show) => self.copy(field, value),
+            handling => return self.hide(field, value, handling),
         };
         self.slots[field.index()] = slot;
     }
 
-    /// A value that is hidden because of its key.
-    fn by_key(&mut self, field: &Field, value_given: FieldValue<'_>, handling: Option<Handling>) {
+    /// Stores a value that its key hides.
+    fn hide(&mut self, field: &Field, value: FieldValue<'_>, handling: Option<Handling>) {
         self.differs = true;
         let slot = match handling {
             Some(Handling::Replace) => {
-                let replacement =
-                    value_given.replacement(field.name(), self.policy, self.formatting);
+                let replacement = value.replacement(field.name(), self.policy, self.formatting);
                 RedactedValue::Str(self.arena.push(&replacement))
             }
-            Some(Handling::Remove) => RedactedValue::Nothing,
+            Some(Handling::Remove) => RedactedValue::Absent,
             Some(Handling::Redact | Handling::Scan | Handling::Show) => RedactedValue::Hidden,
             None => return,
         };
@@ -123,75 +196,86 @@ impl<'a> Rebuilder<'a> {
         slot
     }
 
-    /// The value as it is. Others may have to be shown differently, so it is kept.
-    fn copy(&mut self, field: &Field, value_given: FieldValue<'_>) -> RedactedValue {
-        let key = field.name();
-        match value_given {
+    /// Copies a value that is shown as it is, because another value of the event may differ.
+    fn copy(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
+        match value {
             FieldValue::Plain(slot) => slot,
             FieldValue::Str(text) => RedactedValue::Str(self.arena.push(text)),
             FieldValue::Bytes(bytes) => RedactedValue::Bytes(self.arena.push_bytes(bytes)),
             FieldValue::Debug(_) | FieldValue::Error(_) if self.formatting == Formatting::Lazy => {
                 RedactedValue::Lazy(false)
             }
-            FieldValue::Debug(value) => self.arena.format(key, value, &NoRedaction),
-            FieldValue::Error(error) => self.keep_error(field, error, false),
+            FieldValue::Debug(value) => self.format(field, value, &NoRedaction),
+            FieldValue::Error(error) => self.push_error(field, error, false),
         }
     }
 
-    fn keep_error(
+    fn format(
+        &mut self,
+        field: &Field,
+        value: &dyn fmt::Debug,
+        policy: &dyn Redact,
+    ) -> RedactedValue {
+        match self.arena.format(field.name(), value, policy) {
+            (range, true) => RedactedValue::Json(range),
+            (range, false) => RedactedValue::Debug(range),
+        }
+    }
+
+    fn push_error(
         &mut self,
         field: &Field,
         error: &(dyn Error + 'static),
-        reads: bool,
+        scans: bool,
     ) -> RedactedValue {
-        let policy = if reads { self.policy } else { &NoRedaction };
-        let number = *self.number.get_or_insert_with(next_number);
-        let original = Original::new(number, field, reads);
-        let shown = RedactedError::new(error, field.name(), policy, original);
-        self.arena.push_error(shown)
+        let policy = if scans { self.policy } else { &NoRedaction };
+        let number = *self.originals_number.get_or_insert_with(next_number);
+        let original = Original::new(number, field, scans);
+        let redacted = RedactedError::new(error, field.name(), policy, original);
+        RedactedValue::Error(self.arena.push_error(redacted))
     }
 
-    /// As much of the value as the policy shows.
+    /// Redacts the text of a value.
     #[inline]
-    fn read(&mut self, field: &Field, value_given: FieldValue<'_>) -> RedactedValue {
+    fn scan(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
         let key = field.name();
-        match value_given {
+        match value {
             FieldValue::Plain(slot) => slot,
             FieldValue::Str(text) => {
-                self.read_str(key, text, |arena| RedactedValue::Str(arena.push(text)))
+                self.scan_str(key, text, |arena| RedactedValue::Str(arena.push(text)))
             }
             FieldValue::Bytes(bytes) => {
-                self.read_str(key, &String::from_utf8_lossy(bytes), |arena| {
+                self.scan_str(key, &String::from_utf8_lossy(bytes), |arena| {
                     RedactedValue::Bytes(arena.push_bytes(bytes))
                 })
             }
             FieldValue::Debug(_) | FieldValue::Error(_) if self.formatting == Formatting::Lazy => {
                 self.differ(RedactedValue::Lazy(true))
             }
-            // It may write something else the next time: who looks next gets the text that was read.
+            // The next call might write another text: forward the scanned one.
             FieldValue::Debug(value) => {
-                let slot = self.arena.format(key, value, self.policy);
+                let slot = self.format(field, value, self.policy);
                 self.differ(slot)
             }
             FieldValue::Error(error) => {
-                let slot = self.keep_error(field, error, true);
+                let slot = self.push_error(field, error, true);
                 self.differ(slot)
             }
         }
     }
 
-    /// `keep`, if the policy shows all of `text`.
+    /// Calls `copy` if the policy shows all of `text`.
     #[inline]
-    fn read_str(
+    fn scan_str(
         &mut self,
         key: &str,
         text: &str,
-        keep: impl FnOnce(&mut TextArena) -> RedactedValue,
+        copy: impl FnOnce(&mut TextArena) -> RedactedValue,
     ) -> RedactedValue {
         let shown = self.policy.redact_value(key, text);
-        // What is hidden may look as it did: `***et`, of which a policy shows the end.
+        // A redacted text may equal the original, as in `***et` with its end shown.
         if ptr::eq(&*shown, text) || *shown == *text {
-            keep(&mut self.arena)
+            copy(&mut self.arena)
         } else {
             let slot = RedactedValue::Str(self.arena.push(&shown));
             self.differ(slot)
@@ -201,51 +285,33 @@ impl<'a> Rebuilder<'a> {
 
 impl Visit for Rebuilder<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.plain(
-            self.plan.number_handling(field),
-            field,
-            RedactedValue::F64(value),
-        );
+        let handling = self.plan.number_handling(field);
+        self.plain(handling, field, RedactedValue::F64(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(
-            self.plan.number_handling(field),
-            field,
-            RedactedValue::I64(value),
-        );
+        let handling = self.plan.number_handling(field);
+        self.plain(handling, field, RedactedValue::I64(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(
-            self.plan.number_handling(field),
-            field,
-            RedactedValue::U64(value),
-        );
+        let handling = self.plan.number_handling(field);
+        self.plain(handling, field, RedactedValue::U64(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.plain(
-            self.plan.number_handling(field),
-            field,
-            RedactedValue::I128(value),
-        );
+        let handling = self.plan.number_handling(field);
+        self.plain(handling, field, RedactedValue::I128(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.plain(
-            self.plan.number_handling(field),
-            field,
-            RedactedValue::U128(value),
-        );
+        let handling = self.plan.number_handling(field);
+        self.plain(handling, field, RedactedValue::U128(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(
-            self.plan.bool_handling(field),
-            field,
-            RedactedValue::Bool(value),
-        );
+        let handling = self.plan.bool_handling(field);
+        self.plain(handling, field, RedactedValue::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -1,31 +1,31 @@
-//! Errors, as far as they may be shown.
+//! Redacted errors.
 
 use std::{
     cell::{Cell, OnceCell},
     error::Error,
     fmt, iter, ptr,
+    sync::Arc,
 };
 
 use tracing_core::{Field, field::Visit};
 
-use super::values::Source;
 use crate::{
     NoRedaction, Redact,
     internal::{
         error_chain::{MAX_CAUSES, error_chain},
+        error_query::{ErrorQuery, ErrorReply, answer},
         errors,
     },
     redact::redacted_display,
 };
 
-/// What may be shown of an error and of what caused it: all of it text, none of it the error
-/// itself.
+/// The redacted texts of an error and of its causes.
 ///
-/// Its `Debug` begins with the name of the error's type, which is where Sentry finds it. Few layers
-/// look at it, and that of an error with a backtrace costs milliseconds: it is formatted when it is
-/// asked for. An error has to be `'static`, so this one cannot hold the original; it asks for it
-/// again, in [`with_originals`].
-pub(crate) struct RedactedError {
+/// Its `Debug` begins with the name of the error's type, where Sentry finds it. The `Debug` of an
+/// error with a backtrace costs milliseconds and few layers use it, so it is formatted on demand. An
+/// error has to be `'static` and cannot borrow the original, so it finds the original again through
+/// [`with_originals`].
+pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,
     debug: OnceCell<String>,
@@ -33,17 +33,23 @@ pub(crate) struct RedactedError {
     source: Option<Box<Self>>,
 }
 
-/// Where the error was that is shown.
+/// Where to find the original of a redacted error.
 #[derive(Clone, Copy)]
 pub(super) struct Original {
-    /// The values, as numbered by [`next_number`].
-    pub(super) values: u64,
-    /// The number of the field.
-    pub(super) field: usize,
-    /// Whether the policy reads it.
-    pub(super) reads: bool,
-    /// How many causes deep in the field's value.
+    /// The number of the event's values, from [`next_number`].
+    number: u64,
+    /// The index of the field.
+    field: usize,
+    /// Whether the policy scans the field.
+    scans: bool,
+    /// The number of causes between the field's value and the error.
     depth: usize,
+}
+
+/// The original values of an event, a span or a record, and the policy that redacts them.
+pub(super) struct Originals<'a> {
+    pub(super) policy: &'a dyn Redact,
+    pub(super) record: &'a dyn Fn(&mut dyn Visit),
 }
 
 impl RedactedError {
@@ -53,7 +59,7 @@ impl RedactedError {
         policy: &dyn Redact,
         original: Original,
     ) -> Box<Self> {
-        let shown: Vec<_> = iter::once(error)
+        let texts: Vec<_> = iter::once(error)
             .chain(error_chain(error, MAX_CAUSES))
             .map(|error| {
                 let display = redacted_display(policy, key, format_args!("{error}"));
@@ -69,16 +75,12 @@ impl RedactedError {
                 source,
             }))
         };
-        let outermost = shown.into_iter().enumerate().rev().fold(None, link);
+        let outermost = texts.into_iter().enumerate().rev().fold(None, link);
         outermost.unwrap_or_else(|| unreachable!("there is the error itself"))
     }
 
-    pub(crate) fn type_name(&self) -> Option<&'static str> {
-        self.type_name
-    }
-
-    /// What `read` reads of the original, as far as it may be shown.
-    pub(crate) fn original_text(
+    /// Returns the redacted text that `read` reads from the original.
+    fn original_text(
         &self,
         read: impl Fn(&(dyn Error + 'static)) -> Option<String>,
     ) -> Option<String> {
@@ -93,16 +95,16 @@ impl RedactedError {
 }
 
 impl Original {
-    pub(super) fn new(values: u64, field: &Field, reads: bool) -> Self {
+    pub(super) fn new(number: u64, field: &Field, scans: bool) -> Self {
         Self {
-            values,
+            number,
             field: field.index(),
-            reads,
+            scans,
             depth: 0,
         }
     }
 
-    /// What `read` makes of the original. It is value_given the policy that reads it, and its key.
+    /// Calls `read` with the policy, the key and the original.
     fn text(
         self,
         read: impl Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
@@ -129,18 +131,18 @@ impl Original {
                 }
             }
         }
-        with_source(self.values, |source| {
+        with_current(self.number, |originals| {
             let mut find = Find {
                 original: self,
-                policy: if self.reads {
-                    source.policy
+                policy: if self.scans {
+                    originals.policy
                 } else {
                     &NoRedaction
                 },
                 read,
                 found: None,
             };
-            (source.record)(&mut find);
+            (originals.record)(&mut find);
             find.found
         })
         .flatten()
@@ -148,46 +150,46 @@ impl Original {
 }
 
 thread_local! {
-    /// The values that a layer is shown right now, and their number.
-    static SHOWN_VALUES: Cell<(*const (), u64)> = const { Cell::new((ptr::null(), 0)) };
-    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    /// The originals of the values that a layer is being shown, and their number.
+    static CURRENT: Cell<(*const (), u64)> = const { Cell::new((ptr::null(), 0)) };
+    static LAST_NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A number for values that have errors, unlike that of any others of this thread.
+/// Returns a number that no other values of this thread have.
 pub(super) fn next_number() -> u64 {
-    let number = NUMBER.get().wrapping_add(1).max(1);
-    NUMBER.set(number);
+    let number = LAST_NUMBER.get().wrapping_add(1).max(1);
+    LAST_NUMBER.set(number);
     number
 }
 
-/// Calls `forward`; errors that are shown meanwhile find what they were made of in `source`.
+/// Calls `forward`. Meanwhile, redacted errors with this number find their originals.
 pub(super) fn with_originals<R>(
     number: u64,
-    source: &Source<'_>,
+    originals: &Originals<'_>,
     forward: impl FnOnce() -> R,
 ) -> R {
     struct Restore((*const (), u64));
     impl Drop for Restore {
         fn drop(&mut self) {
-            SHOWN_VALUES.set(self.0);
+            CURRENT.set(self.0);
         }
     }
-    let before = SHOWN_VALUES.replace((ptr::from_ref(source).cast(), number));
+    let before = CURRENT.replace((ptr::from_ref(originals).cast(), number));
     let _restore = Restore(before);
     forward()
 }
 
-fn with_source<R>(number: u64, read: impl FnOnce(&Source<'_>) -> R) -> Option<R> {
-    let (source, shown) = SHOWN_VALUES.get();
-    if source.is_null() || shown != number {
+fn with_current<R>(number: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
+    let (originals, current) = CURRENT.get();
+    if originals.is_null() || current != number {
         return None;
     }
     #[expect(unsafe_code, reason = "a thread-local cannot hold a borrowed value")]
-    // SAFETY: only `with_originals` sets the pointer, from a reference to a `Source` that it
-    // borrows until it has set it back, also when it unwinds. So the `Source` lives, on this
-    // thread, and nobody has it mutably: it is only ever shared.
-    let source = unsafe { &*source.cast::<Source<'_>>() };
-    Some(read(source))
+    // SAFETY: only `with_originals` sets the pointer, from a reference to `Originals` that it
+    // borrows until it has restored the former one, also when it unwinds. So the `Originals` live,
+    // on this thread, and no code has them mutably: they are only ever shared.
+    let originals = unsafe { &*originals.cast::<Originals<'_>>() };
+    Some(read(originals))
 }
 
 impl fmt::Display for RedactedError {
@@ -198,8 +200,9 @@ impl fmt::Display for RedactedError {
 
 impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not `get_or_init`: the original's `Debug` may log its own event, which comes back here.
         if self.debug.get().is_none() {
-            // Layers get the error by reference, and cannot have it any longer than its original.
+            // A layer gets the error by reference and cannot keep it longer than its original.
             let text = self.original.text(|policy, key, error| {
                 Some(redacted_display(policy, key, format_args!("{error:?}")))
             });
@@ -214,5 +217,16 @@ impl Error for RedactedError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
+    }
+
+    fn description(&self) -> &str {
+        answer(|query| match query {
+            ErrorQuery::TypeName => ErrorReply::TypeName(self.type_name),
+            ErrorQuery::ShortName => ErrorReply::ShortName(self.original_text(errors::short_name)),
+            ErrorQuery::Backtrace => {
+                let text = self.original_text(|error| Some(errors::backtrace(error)?.to_string()));
+                ErrorReply::Backtrace(text.map(Arc::from))
+            }
+        })
     }
 }

@@ -1,13 +1,12 @@
-//! Memory for the arena of values.
+//! Reusable memory for the texts, bytes and errors of one event's values.
 
 use std::{cell::Cell, error::Error, fmt, ops::Range};
 
 use tracing_core::field::Value;
 
-use super::values::RedactedValue;
 use crate::{Redact, internal::panic_safe};
 
-/// The arena, bytes and errors of one event's values, in memory that the next event of this thread uses again.
+/// The texts, bytes and errors of one event's values. The next event of the thread reuses the memory.
 #[derive(Default)]
 pub(super) struct TextArena {
     text: String,
@@ -15,7 +14,7 @@ pub(super) struct TextArena {
     errors: Vec<Box<dyn Error>>,
 }
 
-/// Where a text or bytes are among the others.
+/// The range of a text, or of bytes, in a [`TextArena`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ByteRange {
     start: usize,
@@ -26,11 +25,12 @@ thread_local! {
     static ARENA: Cell<Option<Box<TextArena>>> = const { Cell::new(None) };
 }
 
-/// A thread keeps no more memory than this, twice.
+/// A thread keeps at most this many bytes of texts, and as many of bytes.
 const MAX_KEPT_LEN: usize = 16 * 1024;
 
 impl TextArena {
-    /// The thread's, or empty ones the first time, while it is inside of another event, and when it ends.
+    /// Takes the arena of the thread. The first call, a call inside of another event and a call on an
+    /// ending thread return a new one.
     pub(super) fn take() -> Box<Self> {
         let kept = ARENA.try_with(Cell::take).ok().flatten();
         kept.unwrap_or_default()
@@ -41,7 +41,7 @@ impl TextArena {
             self.text.clear();
             self.bytes.clear();
             self.errors.clear();
-            // At the end of the thread there is nowhere to put them.
+            // An ending thread has no place for it.
             let _ = ARENA.try_with(|arena| arena.set(Some(self)));
         }
     }
@@ -72,42 +72,36 @@ impl TextArena {
         ByteRange { start, end }
     }
 
-    pub(super) fn push_error(&mut self, error: Box<dyn Error>) -> RedactedValue {
+    /// Returns the index of the error.
+    pub(super) fn push_error(&mut self, error: Box<dyn Error>) -> usize {
         self.errors.push(error);
-        RedactedValue::Error(self.errors.len() - 1)
+        self.errors.len() - 1
     }
 
-    /// As much of what `value` writes as `policy` shows.
+    /// Formats and redacts `value`. Returns also whether it is nested JSON.
     pub(super) fn format(
         &mut self,
         key: &str,
         value: &dyn fmt::Debug,
         policy: &dyn Redact,
-    ) -> RedactedValue {
+    ) -> (ByteRange, bool) {
         let start = self.text.len();
-        let value = format_args!("{value:?}");
-        let limit = if policy.reads_text() {
+        let reads = policy.reads_text();
+        let limit = if reads {
             <dyn Redact>::MAX_COLLECT_LEN
         } else {
             usize::MAX
         };
-        let appended = panic_safe::format_value_into(&mut self.text, value, limit);
+        let value = format_args!("{value:?}");
+        let formatted = panic_safe::format_value_into(&mut self.text, value, limit);
         let text = &self.text[start..];
-        let reads = policy.reads_text();
-        if let Some(shown) = reads
-            .then(|| policy.replacement_for(Some(key), text))
-            .flatten()
-        {
+        let replacement = reads.then(|| policy.replacement_for(Some(key), text));
+        if let Some(replacement) = replacement.flatten() {
             self.text.truncate(start);
-            self.text.push_str(&shown);
+            self.text.push_str(&replacement);
         }
         let end = self.text.len();
-        let range = ByteRange { start, end };
-        if appended.is_json {
-            RedactedValue::Json(range)
-        } else {
-            RedactedValue::Debug(range)
-        }
+        (ByteRange { start, end }, formatted.is_json)
     }
 }
 

@@ -1,10 +1,11 @@
-//! What a field of a request's event can hold.
+//! The values of recorded fields.
 
 use std::borrow::Cow;
 
 /// The value of a field that [`record`](crate::record) adds.
 ///
-/// Made from integers, floats, truth values and texts by `into()`. Of anything else give its text: `record("order.id", id.to_string())`.
+/// Integers, floats, booleans and strings convert into it. Format other values:
+/// `record("order.id", id.to_string())`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value(Kind);
 
@@ -30,7 +31,7 @@ impl Value {
     }
 }
 
-macro_rules! made_from {
+macro_rules! from_types {
     ($($kind:ident: $($from:ty),+;)+) => {
         $($(
             impl From<$from> for Value {
@@ -42,7 +43,7 @@ macro_rules! made_from {
     };
 }
 
-made_from! {
+from_types! {
     Signed: i8, i16, i32, i64;
     Unsigned: u8, u16, u32, u64;
     Float: f32, f64;

@@ -21,4 +21,5 @@ mod memory;
 mod nested_like_fmt;
 mod redacted_keys;
 mod redacted_values;
+mod timestamps;
 mod values;

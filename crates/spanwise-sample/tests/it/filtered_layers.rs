@@ -1,4 +1,5 @@
-//! A user's `with_filter` layer around a sampled one and beside it: what is left out of one must not cost another an event.
+//! A `with_filter` layer around a sampled layer and beside it: dropped events cost no other layer
+//! an event.
 
 use crate::support::Count;
 use spanwise_core::{ContextLayer, LevelLayer, SelfReport};
@@ -10,7 +11,7 @@ use tracing_subscriber::{
     prelude::*,
 };
 
-/// Three errors, among events that a sampler leaves out and filters do not want.
+/// Logs three errors among events that samplers drop and filters disable.
 fn log() {
     for _ in 0..3 {
         assert!(enabled!(Level::DEBUG));
@@ -20,7 +21,7 @@ fn log() {
     }
 }
 
-/// Decides about each event anew.
+/// A filter that decides about each event anew.
 #[derive(Clone)]
 struct ErrorsAndInfos;
 
@@ -35,9 +36,9 @@ fn sampler() -> Sampler {
 }
 
 #[test]
-fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
+fn errors_arrive_wherever_filtered_layer_is() {
     let levels = || LevelLayer::new("trace".parse().unwrap());
-    // The type of a filtered layer depends on what it stands on: expressions, not closures.
+    // The type of a filtered layer depends on the layers below: expressions, not closures.
     macro_rules! check {
         ($sampled:ident, $filtered:ident: $ours:expr, $theirs:expr, $expected:expr) => {{
             let ($sampled, $filtered) = (Count::default(), Count::default());
@@ -82,7 +83,7 @@ fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
         filtered.clone().sampled(sampler()).with_filter(ErrorsAndInfos),
         (3, 3)
     );
-    // The filter inside: nothing is sampled there.
+    // With the filter inside, the layer is not sampled.
     check!(
         sampled, filtered:
         sampled.clone().with_filter(ErrorsAndInfos).sampled(sampler()).report(SelfReport::silent()),

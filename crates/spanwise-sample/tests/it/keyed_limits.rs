@@ -1,4 +1,4 @@
-//! A limit for each value of a field holds whatever the values: many at once, and new ones all the
+//! A limit per value of a field holds for any values: many at once, and new ones all the
 //! time.
 
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
 use tracing::{error, info_span, subscriber::DefaultGuard};
 use tracing_subscriber::prelude::*;
 
-/// A sink of ERROR with five events a second for each tenant.
+/// Installs a sink with a limit of five errors per second and tenant.
 fn start() -> (DefaultGuard, Count, Sampler, Clock) {
     let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
     let rules: SamplerBuilder = "error=5/s@tenant".parse().unwrap();
@@ -25,7 +25,7 @@ fn log(tenant: u64) {
     error!(tenant, "failed");
 }
 
-/// The events that pass while `log` logs.
+/// Returns the number of events that pass while `log` runs.
 fn passed(count: &Count, log: impl FnOnce()) -> u64 {
     let before = count.events();
     log();
@@ -33,28 +33,28 @@ fn passed(count: &Count, log: impl FnOnce()) -> u64 {
 }
 
 #[test]
-fn a_hundred_thousand_tenants_do_not_pass_a_hundred_thousand_events() {
+fn flood_of_tenants_passes_bounded_events() {
     let (_default, count, sampler, clock) = start();
-    // A bucket for each of 10,000, and one for the others.
+    // A bucket for each of 10,000 values, and one for the others.
     assert_eq!(passed(&count, || (0..100_000).for_each(log)), 10_005);
     clock.advance(Duration::from_secs(1));
     let more = passed(&count, || (100_000..200_000).for_each(log));
     assert_eq!(more, 5, "the others get the rate of one");
     let stats = sampler.stats();
     assert_eq!((stats.kept, stats.suppressed), (10_010, 189_990));
-    sampler.flush();
-    assert_eq!(count.stand_for(), 200_000);
+    sampler.emit_summaries();
+    assert_eq!(count.represented(), 200_000);
 }
 
 #[test]
-fn the_same_holds_for_a_key_of_the_context() {
+fn flood_of_context_values_passes_bounded_events() {
     let (_default, count, _sampler, _clock) = start();
     let log = |tenant: u64| info_span!("request", tenant).in_scope(|| error!("failed"));
     assert_eq!(passed(&count, || (0..20_000).for_each(log)), 10_005);
 }
 
 #[test]
-fn new_values_in_every_event_pass_at_the_rate_of_one() {
+fn new_values_pass_at_the_rate_of_one() {
     let (_default, count, _sampler, clock) = start();
     (0..20_000).for_each(log);
     let flood = passed(&count, || {
@@ -71,14 +71,14 @@ fn busy_tenants_keep_their_rate_beside_a_flood() {
     let (_default, count, _sampler, clock) = start();
     const EARLY: u64 = 1;
     const LATE: u64 = 2;
-    // From before the flood: known as one that occurs often.
+    // It occurred before the flood, so it is a frequent value.
     (0..10).for_each(|_| log(EARLY));
     (1_000_000..1_020_000).for_each(log);
     let (mut early, mut late, mut flood) = (0, 0, 0);
     let mut new = 2_000_000;
     for _ in 0..1000 {
         clock.advance(Duration::from_millis(10));
-        // 5,000 a second, and a hundred of each of the two.
+        // 5,000 per second of the flood, and a hundred of each of the two.
         flood += passed(&count, || {
             (0..50).for_each(|_| {
                 new += 1;
@@ -88,7 +88,7 @@ fn busy_tenants_keep_their_rate_beside_a_flood() {
         early += passed(&count, || log(EARLY));
         late += passed(&count, || log(LATE));
     }
-    // Five a second, for ten seconds.
+    // Five per second, for ten seconds.
     assert!(
         (49..=55).contains(&early),
         "{early} of a tenant from before"
@@ -100,8 +100,8 @@ fn busy_tenants_keep_their_rate_beside_a_flood() {
 #[test]
 fn more_quiet_tenants_than_buckets_lose_nothing() {
     let (_default, count, sampler, clock) = start();
-    // Each comes again after two minutes; by then its bucket was free for others, who began with a
-    // full one.
+    // Each comes again after two minutes. By then its bucket was free for others, which started
+    // with a full one.
     let events = 3 * 15_000;
     for event in 0..events {
         clock.advance(Duration::from_millis(8));

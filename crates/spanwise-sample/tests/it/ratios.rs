@@ -1,4 +1,4 @@
-//! The share that is kept, and of whom.
+//! Ratios: how many events are kept, and of which requests.
 
 use crate::support::{Count, Lines};
 use spanwise_core::ContextLayer;
@@ -7,7 +7,7 @@ use tracing::{info, info_span};
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn the_share_is_kept_within_three_sigma_over_a_million_events() {
+fn ratio_is_within_three_sigma_over_many_events() {
     const EVENTS: f64 = 1e6;
     for (rules, share) in [("info=0.1", 0.1), ("info=0.01", 0.01)] {
         let count = Count::default();
@@ -28,14 +28,14 @@ fn the_share_is_kept_within_three_sigma_over_a_million_events() {
     }
 }
 
-/// For each request the number of its lines.
+/// Returns the number of lines per request.
 fn process(sampler: &str, id: &str, requests: u32) -> Vec<usize> {
     let lines = Lines::default();
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .with(lines.layer().sampled(sampler.parse().unwrap()));
     let _default = stack.set_default();
-    // Of a good generator the low bits, as those of a trace id are to be.
+    // The low bits of a good generator, as those of a trace id should be.
     let mut state = 1_u64;
     (0..requests)
         .map(|number| {
@@ -58,24 +58,24 @@ fn process(sampler: &str, id: &str, requests: u32) -> Vec<usize> {
 }
 
 #[test]
-fn two_processes_keep_the_same_requests_whole() {
+fn two_processes_keep_the_same_whole_requests() {
     for id in ["trace", "request"] {
         let (one, other) = (process("info=0.3", id, 2000), process("info=0.3", id, 2000));
         assert_eq!(one, other);
         assert!(one.iter().all(|lines| [0, 3].contains(lines)), "{id}");
         let kept = one.iter().filter(|lines| **lines == 3).count();
         assert!((500..700).contains(&kept), "{id}: {kept}");
-        // What is kept at a smaller share is kept at a larger one.
+        // Requests kept at a smaller ratio are kept at a larger one.
         let fewer = process("info=0.1", id, 2000);
         assert!(fewer.iter().zip(&one).all(|(few, many)| few <= many));
     }
-    // Without an id each event is for itself.
+    // Without an id, each event is decided on its own.
     let torn = process("info=0.3", "none", 200);
     assert!(torn.iter().any(|lines| [1, 2].contains(lines)));
 }
 
 #[test]
-fn an_id_that_is_recorded_late_counts_from_then_on() {
+fn late_id_counts_from_then_on() {
     let lines = Lines::default();
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
@@ -90,7 +90,7 @@ fn an_id_that_is_recorded_late_counts_from_then_on() {
 }
 
 #[test]
-fn an_id_that_says_nothing_is_none() {
+fn empty_or_redacted_id_is_no_id() {
     let lines = Lines::default();
     let sampler = "info=0.5".parse::<SamplerBuilder>().unwrap().seed(5);
     let stack = tracing_subscriber::registry()
@@ -106,7 +106,7 @@ fn an_id_that_says_nothing_is_none() {
 }
 
 #[test]
-fn what_stands_for_others_says_so_and_nothing_else_does() {
+fn only_representing_events_have_a_sample_rate() {
     let lines = Lines::default();
     let sampler = "info=0.5,debug=1"
         .parse::<SamplerBuilder>()
@@ -128,7 +128,7 @@ fn what_stands_for_others_says_so_and_nothing_else_does() {
 }
 
 #[test]
-fn one_sampler_behind_another_takes_a_share_of_a_share() {
+fn nested_samplers_multiply_random_ratios() {
     let lines = Lines::default();
     let sampler = |rules: &str| rules.parse::<SamplerBuilder>().unwrap().seed(1).build();
     let inner = lines.layer().sampled(sampler("info=0.5"));
@@ -142,7 +142,7 @@ fn one_sampler_behind_another_takes_a_share_of_a_share() {
 
 /// A forgotten guard leaves the thread in a span that may be closed, also by another thread.
 #[test]
-fn closed_span_that_was_never_left_decides_nothing() {
+fn closed_span_that_was_never_left_has_no_effect() {
     const EVENTS: u64 = 1000;
     for closes_elsewhere in [false, true] {
         let count = Count::default();

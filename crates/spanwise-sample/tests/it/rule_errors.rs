@@ -1,6 +1,6 @@
-//! What is said of rules that are none.
+//! Error texts for invalid rules.
 
-use spanwise_sample::{Sampler, When, first, keep, rate, ratio};
+use spanwise_sample::{EventMatcher, First, Limit, Rate, Sampler};
 use tracing::Level;
 
 fn problem(text: &str) -> String {
@@ -11,23 +11,26 @@ fn problem(text: &str) -> String {
 }
 
 #[test]
-fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
-    for (text, said) in [
+fn each_mistake_has_word_problem_and_accepted_form() {
+    for (text, expected) in [
         (
             "info=1.5",
-            "`info=1.5`: `1.5` is out of range: a ratio lies between 0 and 1; use 1 to keep every event",
+            "`info=1.5`: `1.5` is out of range: a ratio lies between 0 and 1; use 1 to keep \
+             every event",
         ),
         (
             "info=-1",
-            "`info=-1`: `-1` is out of range: a ratio lies between 0 and 1; use 1 to keep every event",
+            "`info=-1`: `-1` is out of range: a ratio lies between 0 and 1; use 1 to keep every \
+             event",
         ),
         (
             "shop=5/x",
-            "`shop=5/x`: `x` is not a time: write s, m, h or ms, or so many of them, such as 10s",
+            "`shop=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s",
         ),
         (
             "shop=5/0s",
-            "`shop=5/0s`: `0s` is not a time: write s, m, h or ms, or so many of them, such as 10s",
+            "`shop=5/0s`: `0s` is not a time: write s, m, h or ms, or a number of them, such as \
+             10s",
         ),
         (
             "shop=x/s",
@@ -51,7 +54,8 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
         ),
         (
             "shop=first:1/2/m/3",
-            "`shop=first:1/2/m/3`: `/3` is too much: write first:10, first:10/100 (and then every 100th), or first:10/100/m (in each minute)",
+            "`shop=first:1/2/m/3`: `/3` is too much: write first:10, first:10/100 (and then \
+             every 100th), or first:10/100/m (in each minute)",
         ),
         (
             "=0.1",
@@ -59,20 +63,19 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
         ),
         (
             "0.1",
-            "`0.1` does not say of what: write a level or a target before it, such as `info=0.1`",
+            "`0.1` has no level or target: write one before it, such as `info=0.1`",
         ),
         (
             "info",
-            "`info` does not say how much is kept: write `info=0` for nothing, `info=0.1` for a tenth, `info=5/s` for five a second",
+            "`info` has no limit: write `info=0` to keep nothing, `info=0.1` for a tenth, \
+             `info=5/s` for five per second",
         ),
         (
             "info=",
-            "`info=`: nothing after the `=`: write a ratio such as 0.1, a rate such as 5/s, or first:10/100",
+            "`info=`: nothing after the `=`: write a ratio such as 0.1, a rate such as 5/s, or \
+             first:10/100",
         ),
-        (
-            "info=10%",
-            "`info=10%`: `10%` is a share of a hundred: write 0.1",
-        ),
+        ("info=10%", "`info=10%`: `10%` is a percentage: write 0.1"),
         (
             "info=nan",
             "`info=nan`: `nan` is not a ratio such as 0.1, a rate such as 5/s, or first:10/100",
@@ -83,11 +86,13 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
         ),
         (
             "inof=0.1",
-            "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written `inof::`)",
+            "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is \
+             written `inof::`)",
         ),
         (
             "off=0.1",
-            "`off=0.1`: `off` is not a level of events: write 0 to keep none, such as `info=0` (a target of that name is written `off::`)",
+            "`off=0.1`: `off` is not a level of events: write 0 to keep none, such as `info=0` \
+             (a target of that name is written `off::`)",
         ),
         (
             "info=0.1,INFO=5/s",
@@ -99,39 +104,47 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
         ),
         (
             "info=0.1,",
-            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas",
+            "an empty word: write a level or a target and what is kept of it, such as \
+             `info=0.1`, joined by commas",
         ),
         (
             "",
-            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas",
+            "an empty word: write a level or a target and what is kept of it, such as \
+             `info=0.1`, joined by commas",
         ),
         (
             "info=0.1,,",
-            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas",
+            "an empty word: write a level or a target and what is kept of it, such as \
+             `info=0.1`, joined by commas",
         ),
         (
             "sqlx=5",
-            "`sqlx=5`: `5` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for 5 a second of each place in the code write 5/s",
+            "`sqlx=5`: `5` is out of range: a ratio lies between 0 and 1, 1 keeps every event; \
+             for 5 per second at each callsite write 5/s",
         ),
         (
             "sqlx=5@tenant_id",
-            "`sqlx=5@tenant_id`: `5@tenant_id` does not say in which time: write 5/s@tenant_id, or another time",
+            "`sqlx=5@tenant_id`: `5@tenant_id` has no period: write 5/s@tenant_id, or another \
+             period",
         ),
         (
             "sqlx=first:10@tenant",
-            "`sqlx=first:10@tenant`: `@tenant` belongs to a rate, such as 5/s@tenant: first counts the events of each place in the code, whatever their values",
+            "`sqlx=first:10@tenant`: `@tenant` belongs to a rate, such as 5/s@tenant: first \
+             counts the events of each callsite, whatever their values",
         ),
         (
             "first:10@tenant",
-            "`first:10@tenant` does not say of what: write a level or a target before it, such as `info=first:10@tenant`",
+            "`first:10@tenant` has no level or target: write one before it, such as \
+             `info=first:10@tenant`",
         ),
         (
             "all=0.1",
-            "`all=0.1`: there is no word for all: write each level, such as `info=0.1,debug=0.1` (a target of that name is written `all::`)",
+            "`all=0.1`: there is no word for all levels: write each, such as \
+             `info=0.1,debug=0.1` (a target of that name is written `all::`)",
         ),
         (
             "*=0.1",
-            "`*=0.1`: there is no word for all: write each level, such as `info=0.1,debug=0.1`",
+            "`*=0.1`: there is no word for all levels: write each, such as `info=0.1,debug=0.1`",
         ),
         (
             "a=0.1;b=0.2",
@@ -139,44 +152,48 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
         ),
         (
             "info=0,1",
-            "`info=0,1`: a share is written with a point: write `info=0.1`",
+            "`info=0,1`: a ratio is written with a point: write `info=0.1`",
         ),
         (
             "info=1/10",
-            "`info=1/10`: `1/10` does not say in which time: write 1/10s for 1 in 10 seconds, or 0.1 for that share",
+            "`info=1/10`: `1/10` has no period: write 1/10s for 1 in 10 seconds, or 0.1 for that \
+             ratio",
         ),
         (
             "sqlx=off",
-            "`sqlx=off`: `off` is not a ratio such as 0.1, a rate such as 5/s, or first:10/100; write 0 to keep none",
+            "`sqlx=off`: `off` is not a ratio such as 0.1, a rate such as 5/s, or first:10/100; \
+             write 0 to keep none",
         ),
         (
             "sqlx=5/s/0",
-            "`sqlx=5/s/0`: `/0` is too little: a burst is of one event at least; write 0 to keep none",
+            "`sqlx=5/s/0`: `/0` is too little: a burst is at least one event; write 0 to keep none",
         ),
         (
             "5/s/0",
-            "`5/s/0` does not say of what: write a level or a target before it, such as `info=5/s/0`",
+            "`5/s/0` has no level or target: write one before it, such as `info=5/s/0`",
         ),
         (
             "on",
-            "`on` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`",
+            "`on` is not a rule: write a level or a target, and what is kept of it, such as \
+             `info=0.1`",
         ),
         (
             "hyper",
-            "`hyper` does not say how much is kept: write `hyper=0` for nothing, `hyper=0.1` for a tenth, `hyper=5/s` for five a second",
+            "`hyper` has no limit: write `hyper=0` to keep nothing, `hyper=0.1` for a tenth, \
+             `hyper=5/s` for five per second",
         ),
         (
             "info=2,shop=5/x",
-            "`info=2`: `2` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for 2 a second of each place in the code write 2/s; \
-             `shop=5/x`: `x` is not a time: write s, m, h or ms, or so many of them, such as 10s",
+            "`info=2`: `2` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for 2 per second at each callsite write 2/s; \
+             `shop=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s",
         ),
     ] {
-        assert_eq!(problem(text), said);
+        assert_eq!(problem(text), expected);
     }
 }
 
 #[test]
-fn what_is_written_back_reads_the_same() {
+fn displayed_rules_parse_to_the_same() {
     for text in [
         "info=0.1",
         "shop::cache=0.01,sqlx=5/s,info=0.1",
@@ -192,23 +209,29 @@ fn what_is_written_back_reads_the_same() {
 }
 
 #[test]
-fn rules_that_a_setting_cannot_say_are_shown_too() {
+fn rules_without_syntax_are_displayed() {
     let sampler = Sampler::builder()
-        .rule(When::target("shop").and_level(Level::WARN), rate(5))
-        .rule(When::name("miss").and_field("tenant_id", "a\"b"), keep())
-        .rule(When::any(), first(1))
+        .rule(
+            EventMatcher::target("shop").and_level(Level::WARN),
+            Rate::per_second(5),
+        )
+        .rule(
+            EventMatcher::name("miss").and_field("tenant_id", "a\"b"),
+            Limit::keep(),
+        )
+        .rule(EventMatcher::any(), First::new(1))
         .build();
     assert_eq!(
         sampler.to_string(),
         r#"shop[level="warn"]=5/s,[name="miss" tenant_id="a\"b"]=1,[]=first:1"#
     );
     assert_eq!(format!("{:?}", Sampler::builder().build()), "Sampler()");
-    assert!(ratio(f64::INFINITY).is_err());
+    assert!(Limit::ratio(f64::INFINITY).is_err());
 }
 
-/// As in every setting of levels.
+/// The same names as in every setting of levels.
 #[test]
-fn other_names_of_levels_are_understood() {
+fn other_level_names_are_accepted() {
     for (text, rule) in [
         ("warning=0.1", "warn=0.1"),
         ("WARNING=0.1", "warn=0.1"),

@@ -1,12 +1,12 @@
-//! Which rule is about an event.
+//! Which rule applies to an event.
 
 use crate::support::Lines;
 use spanwise_core::{ContextLayer, SelfReport};
-use spanwise_sample::{SampleExt, Sampler, SamplerBuilder, When, keep, rate, ratio};
+use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuilder};
 use tracing::{Level, debug, error, info, info_span, trace, warn};
 use tracing_subscriber::prelude::*;
 
-/// The messages that are kept.
+/// Returns the messages of the kept events.
 fn kept(sampler: SamplerBuilder, log: impl FnOnce()) -> Vec<String> {
     let lines = Lines::default();
     let stack = tracing_subscriber::registry()
@@ -37,10 +37,10 @@ fn every_level() {
 }
 
 #[test]
-fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
-    let nothing = || ratio(0.0).unwrap();
-    let by_target = When::target("it::rules");
-    for rule in [When::any(), by_target, When::message("")] {
+fn errors_and_warnings_are_exempt_unless_named() {
+    let nothing = || Limit::ratio(0.0).unwrap();
+    let by_target = EventMatcher::target("it::rules");
+    for rule in [EventMatcher::any(), by_target, EventMatcher::message("")] {
         assert_eq!(
             kept(Sampler::builder().rule(rule, nothing()), every_level),
             ["error", "warn"]
@@ -58,7 +58,7 @@ fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
         kept(parsed("warn=0,info=0"), every_level),
         ["error", "debug", "trace"]
     );
-    let named = When::target("it::rules").and_level(Level::WARN);
+    let named = EventMatcher::target("it::rules").and_level(Level::WARN);
     assert_eq!(
         kept(Sampler::builder().rule(named, nothing()), every_level),
         ["error", "info", "debug", "trace"]
@@ -66,12 +66,12 @@ fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
 }
 
 #[test]
-fn the_first_rule_wins() {
+fn first_matching_rule_decides() {
     let rules = || {
         Sampler::builder()
-            .rule(When::message("keep"), keep())
-            .rule(When::any(), rate(0))
-            .rule(When::message("late"), keep())
+            .rule(EventMatcher::message("keep"), Limit::keep())
+            .rule(EventMatcher::any(), Rate::per_second(0))
+            .rule(EventMatcher::message("late"), Limit::keep())
     };
     let log = || {
         info!("keep this");
@@ -83,7 +83,7 @@ fn the_first_rule_wins() {
 }
 
 #[test]
-fn of_a_setting_the_most_specific_word_wins() {
+fn most_specific_word_of_setting_wins() {
     let rules = "info=0,shop=1,shop::db=0";
     let log = || {
         info!(target: "shop", "shop");
@@ -97,12 +97,15 @@ fn of_a_setting_the_most_specific_word_wins() {
 }
 
 #[test]
-fn a_field_counts_before_the_context() {
+fn field_counts_before_context() {
     let rules = || {
         Sampler::builder()
-            .rule(When::field("tenant_id", "acme"), keep())
-            .rule(When::field("attempt", "2").and_message("try"), keep())
-            .rule(When::any(), rate(0))
+            .rule(EventMatcher::field("tenant_id", "acme"), Limit::keep())
+            .rule(
+                EventMatcher::field("attempt", "2").and_message("try"),
+                Limit::keep(),
+            )
+            .rule(EventMatcher::any(), Rate::per_second(0))
     };
     let log = || {
         info!(tenant_id = "acme", "own");
@@ -126,8 +129,8 @@ fn a_field_counts_before_the_context() {
 }
 
 #[test]
-fn a_name_is_known_of_the_callsite() {
-    let rules = Sampler::builder().rule(When::name("cache_miss"), rate(0));
+fn callsite_name_matches() {
+    let rules = Sampler::builder().rule(EventMatcher::name("cache_miss"), Rate::per_second(0));
     let log = || {
         info!(name: "cache_miss", "miss");
         info!("hit");
@@ -136,7 +139,7 @@ fn a_name_is_known_of_the_callsite() {
 }
 
 #[test]
-fn a_record_of_the_log_crate_has_a_target_of_its_own() {
+fn log_record_matches_by_its_own_target() {
     let log = || {
         for target in ["sqlx::query", "hyper"] {
             let record = log::Record::builder()

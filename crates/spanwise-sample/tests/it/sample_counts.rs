@@ -1,4 +1,4 @@
-//! From what a sink shows, what was logged can be counted.
+//! The output of a sink counts all events that were logged.
 
 use std::{
     borrow::Cow,
@@ -13,7 +13,7 @@ use std::{
 use crate::support::{Count, Lines};
 use proptest::prelude::*;
 use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
-use spanwise_sample::{SampleExt, Sampler, SamplerBuilder, When, rate, ratio};
+use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuilder};
 use tracing::{debug, info, warn};
 use tracing_subscriber::{Layer, filter, prelude::*};
 
@@ -28,7 +28,7 @@ fn clock() -> Clock {
 }
 
 #[test]
-fn a_summary_says_how_many_of_which_callsite_from_when_to_when() {
+fn summary_has_count_callsite_and_times() {
     let (lines, clock) = (Lines::default(), clock());
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
@@ -51,8 +51,9 @@ fn a_summary_says_how_many_of_which_callsite_from_when_to_when() {
     for (key, value) in [
         ("message", "events suppressed".into()),
         ("level", "INFO".into()),
-        ("target", "shop::db".into()),
+        ("target", "spanwise::sampler".into()),
         ("suppressed", 7.into()),
+        ("suppressed_target", "shop::db".into()),
         ("callsite", format!("{}:{line}", file!()).into()),
         ("first", "2026-11-21T09:00:00.100000Z".into()),
         ("last", "2026-11-21T09:00:00.400000Z".into()),
@@ -67,94 +68,36 @@ fn a_summary_says_how_many_of_which_callsite_from_when_to_when() {
 }
 
 #[test]
-fn a_summary_says_whose_the_events_are_of_a_few_values() {
+fn values_of_a_callsite_share_one_summary() {
     let (lines, clock) = (Lines::default(), clock());
-    let sampler = sampler("shop=1/s@tenant_id,free=1/s@user,odd=1/s@first", &clock);
-    let layer = lines.layer().redacted(Arc::new(NoUsers));
+    let sampler = sampler("shop=1/s@tenant_id", &clock);
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
-        .with(layer.sampled(sampler.clone()));
+        .with(lines.layer().sampled(sampler));
     let _default = stack.set_default();
-    let request = |tenant: u32, events: u32| {
+    for tenant in 1..=10 {
         let _request = tracing::info_span!("request", tenant_id = tenant).entered();
-        (0..events).for_each(|_| info!(target: "shop::db", "query"));
-    };
-    (1..=10).for_each(|tenant| request(tenant, 1 + tenant));
-    request(1, 100);
+        (0..=tenant).for_each(|_| info!(target: "shop::db", "query"));
+    }
     lines.take();
     clock.advance(Duration::from_secs(1));
     warn!("another");
-    let told: Vec<_> = lines
-        .take()
-        .into_iter()
-        .filter(|line| line.get("suppressed").is_some())
-        .collect();
-    let told: Vec<_> = told
-        .iter()
-        .map(|line| {
-            (
-                line["tenant_id"].as_str(),
-                line["suppressed"].as_u64().unwrap(),
-            )
-        })
-        .collect();
-    let first = [
-        (Some("1"), 101),
-        (Some("2"), 2),
-        (Some("3"), 3),
-        (Some("4"), 4),
-    ];
-    let then = [
-        (Some("5"), 5),
-        (Some("6"), 6),
-        (Some("7"), 7),
-        (Some("8"), 8),
-    ];
-    // What nine and ten held back is told together.
-    assert_eq!(told, [&first[..], &then, &[(None, 19)]].concat());
-
-    // The value is hidden as it is on a line, and a name that the summary has is not there twice.
-    for _ in 0..3 {
-        info!(target: "free", user = "ann", "a");
-        info!(target: "odd", first = 1, "b");
-        info!(target: "shop", "of no tenant");
-    }
-    lines.take();
-    sampler.flush();
-    let told = lines.take();
-    assert_eq!(told.len(), 3);
-    assert_eq!(told[0]["user"], "[REDACTED]");
-    assert!(
-        told[1]["first"].as_str().unwrap().starts_with("2026"),
-        "{told:?}"
+    let suppressed = lines.take_each("suppressed");
+    assert_eq!(
+        suppressed,
+        [serde_json::Value::from(55), serde_json::Value::Null]
     );
-    assert_eq!(told[2]["suppressed"], 2);
-}
-
-/// Hides the field `user`.
-#[derive(Debug)]
-struct NoUsers;
-
-impl Redact for NoUsers {
-    fn key(&self, key: &str) -> KeyVerdict {
-        if key == "user" {
-            KeyVerdict::Redact
-        } else {
-            KeyVerdict::Pass
-        }
-    }
-
-    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        text.into()
-    }
 }
 
 #[test]
-fn of_a_share_of_nothing_all_is_told_at_the_end_and_not_before() {
+fn ratio_of_zero_is_reported_by_emit_summaries_only() {
     let (lines, clock) = (Lines::default(), clock());
     let sampler = Sampler::builder()
-        .rule(When::field("user", "robot"), ratio(0.0).unwrap())
-        .rule(When::target("shop"), rate(1))
+        .rule(
+            EventMatcher::field("user", "robot"),
+            Limit::ratio(0.0).unwrap(),
+        )
+        .rule(EventMatcher::target("shop"), Rate::per_second(1))
         .clock(clock.clone())
         .build();
     let stack = tracing_subscriber::registry().with(lines.layer().sampled(sampler.clone()));
@@ -165,7 +108,8 @@ fn of_a_share_of_nothing_all_is_told_at_the_end_and_not_before() {
     warn!("another");
     assert_eq!(lines.take_each("message"), ["another"]);
 
-    // What another rule holds back at the same place is told when it is due, with all that is owed there.
+    // An event that another rule suppresses at the same callsite has a summary at its time, which
+    // reports all of the callsite.
     (0..3).for_each(|_| log("ann"));
     clock.advance(Duration::from_secs(1));
     warn!("another");
@@ -176,16 +120,16 @@ fn of_a_share_of_nothing_all_is_told_at_the_end_and_not_before() {
     clock.advance(Duration::from_secs(100));
     warn!("another");
     assert_eq!(lines.take_each("message"), ["another"]);
-    sampler.flush();
+    sampler.emit_summaries();
     assert_eq!(lines.take_each("suppressed"), [4]);
-    sampler.flush();
+    sampler.emit_summaries();
     assert!(lines.take().is_empty());
     let stats = sampler.stats().to_string();
     assert_eq!(stats, "4 kept, 0 sampled out, 11 suppressed");
 }
 
 #[test]
-fn one_after_so_many_stands_for_those_before_it_and_the_rest_is_told() {
+fn every_nth_event_represents_those_before_it() {
     let (lines, clock) = (Lines::default(), clock());
     let stack = tracing_subscriber::registry()
         .with(lines.layer().sampled(sampler("info=first:2/10", &clock)));
@@ -226,7 +170,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
     let (before, between) = (Count::default(), Count::default());
     let clock = clock();
     let sampler = sampler("info=5/s,debug=0.5,trace=first:1/3", &clock);
-    // A filter that looks at values: its sink gets some of the events of a callsite.
+    // A dynamic filter: its sink gets some of the events of a callsite.
     static OPEN: AtomicBool = AtomicBool::new(false);
     let open = filter::dynamic_filter_fn(|_, _| OPEN.load(Ordering::Relaxed));
     let stack = tracing_subscriber::registry()
@@ -235,7 +179,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         .with(filtered.layer().sampled(sampler.clone()).with_filter(open))
         .with(one.layer().sampled(sampler.clone()))
         .with(between.clone())
-        // It is shown events that are made anew.
+        // It gets rebuilt events.
         .with(
             other
                 .layer()
@@ -263,7 +207,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         };
         let of_one = fields(&one);
         assert_eq!(of_one, fields(&other));
-        // What is let through to the third one is a part of it; what its events stand for, and its summaries, are its own.
+        // The filtered sink shows a part of it, with rates and summaries of its own.
         let of_filtered = fields(&filtered);
         let events = of_filtered.iter().filter(|line| line[3].is_null());
         let is_shown = |line: &[_; 5]| of_one.iter().any(|other| other[..2] == line[..2]);
@@ -271,13 +215,13 @@ fn sinks_that_share_a_sampler_show_the_same() {
         assert_eq!(OPEN.load(Ordering::Relaxed), !of_filtered.is_empty());
         shown += of_one.len();
     }
-    sampler.flush();
-    // 5 a second for half a minute: each counted once, though three sinks asked.
+    sampler.emit_summaries();
+    // 5 per second for half a minute: three sinks count an event once.
     assert!(shown > 150);
     assert_eq!(before.events(), between.events());
 }
 
-/// What happens at one of three callsites.
+/// An action at one of three callsites.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Log(usize, u16),
@@ -305,7 +249,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_event_is_shown_stood_for_or_told(
+    fn every_event_is_kept_represented_or_reported(
         rules in proptest::sample::select(vec![
             "info=5/s,debug=3/s@tenant_id,warn=first:1",
             "info=first:3/7,debug=first:0/2/m,warn=2/m/5",
@@ -329,13 +273,13 @@ proptest! {
                         warned += if callsite == 2 { u64::from(events) } else { 0 };
                     }
                     Step::Wait(ms) => clock.advance(Duration::from_millis(ms.into())),
-                    Step::Flush => sampler.flush(),
+                    Step::Flush => sampler.emit_summaries(),
                 }
             }
-            sampler.flush();
+            sampler.emit_summaries();
         });
-        prop_assert_eq!(count.stand_for(), logged);
-        prop_assert_eq!(warnings.stand_for(), warned);
+        prop_assert_eq!(count.represented(), logged);
+        prop_assert_eq!(warnings.represented(), warned);
         let stats = sampler.stats();
         prop_assert_eq!(stats.kept, count.events() + warnings.events());
         prop_assert_eq!(stats.kept + stats.sampled_out + stats.suppressed, logged + warned);
@@ -365,8 +309,8 @@ fn threads_lose_no_event_between_them() {
                 });
             }
         });
-        sampler.flush();
-        assert_eq!(count.stand_for(), THREADS * EVENTS, "{rules}");
+        sampler.emit_summaries();
+        assert_eq!(count.represented(), THREADS * EVENTS, "{rules}");
         assert!(count.events() < THREADS * EVENTS);
         let stats = sampler.stats();
         assert_eq!(stats.kept, count.events());

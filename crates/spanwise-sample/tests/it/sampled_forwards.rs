@@ -1,4 +1,4 @@
-//! The wrapper passes on every call, and `downcast_raw` finds what is inside.
+//! A sampled layer forwards every call, and `downcast_raw` finds the layer inside.
 
 use crate::call_recorder::CallRecorder;
 use spanwise_sample::{SampleExt, Sampled, Sampler};
@@ -32,7 +32,7 @@ const ALL_BUT_EVENTS: [&str; 12] = [
 ];
 
 #[test]
-fn a_sampled_layer_is_told_everything_but_the_events_that_are_left_out() {
+fn sampled_layer_forwards_all_but_dropped_events() {
     for (rules, gets_events) in [("info=1", true), ("info=0", false)] {
         let noted = CallRecorder::default();
         let sampled: Sampled<CallRecorder> = noted.clone().sampled(rules.parse().unwrap());
@@ -51,7 +51,7 @@ fn a_sampled_layer_is_told_everything_but_the_events_that_are_left_out() {
 }
 
 #[test]
-fn an_id_change_is_passed_on() {
+fn id_change_is_forwarded() {
     // `Registry` never changes an id: call the method.
     struct Caller(Sampled<CallRecorder>);
     impl Layer<Registry> for Caller {

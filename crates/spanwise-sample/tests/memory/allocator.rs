@@ -46,17 +46,17 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How often this thread has allocated.
+/// Returns how often this thread has allocated.
 pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.get()
 }
 
-/// The bytes that the process holds.
+/// Returns the bytes that the process holds.
 pub(crate) fn held() -> isize {
     HELD.load(Relaxed)
 }
 
-/// The bytes that `work` held at its worst, besides those there were.
+/// Returns the most bytes that `work` held, besides those held before.
 pub(crate) fn most_held(work: impl FnOnce()) -> isize {
     let before = held();
     MOST.store(before, Relaxed);
@@ -64,8 +64,8 @@ pub(crate) fn most_held(work: impl FnOnce()) -> isize {
     MOST.load(Relaxed) - before
 }
 
-/// More work holds no more bytes, but for what the threads of the test's harness allocate
-/// meanwhile.
+/// Checks that more work holds no more bytes, except for allocations of the test harness's
+/// threads.
 pub(crate) fn assert_plateau(before: isize, after: isize) {
     let more = after - before;
     assert!(more < 4096, "{more} bytes more than {before}");

@@ -1,4 +1,4 @@
-//! What sampling allocates: nothing an event, and a bounded amount for a field of any number of values.
+//! Sampling allocates nothing per event, and a bounded amount for any number of values.
 
 use crate::{
     allocator::{allocations, alone, assert_plateau, held},
@@ -10,13 +10,13 @@ use tracing::{debug, info, info_span, trace};
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn nothing_is_allocated_an_event_and_little_for_any_number_of_values() {
+fn events_allocate_nothing_and_values_little() {
     let _alone = alone();
-    an_event_allocates_nothing();
-    a_hundred_thousand_tenants_take_less_than_a_megabyte();
+    check_event_allocates_nothing();
+    check_many_tenants_take_bounded_memory();
 }
 
-fn an_event_allocates_nothing() {
+fn check_event_allocates_nothing() {
     let sampler: Sampler = "info=0.5,debug=100/s@tenant_id,trace=first:10/100"
         .parse()
         .unwrap();
@@ -49,10 +49,10 @@ fn an_event_allocates_nothing() {
     assert_eq!(inside, 0);
     assert!(all < 20, "{all}");
     assert_eq!(one.events(), other.events());
-    sampler.flush();
+    sampler.emit_summaries();
 }
 
-fn a_hundred_thousand_tenants_take_less_than_a_megabyte() {
+fn check_many_tenants_take_bounded_memory() {
     let sampler: Sampler = "info=5/s@tenant_id".parse().unwrap();
     let count = Count::default();
     let stack = tracing_subscriber::registry().with(count.clone().sampled(sampler.clone()));
@@ -66,15 +66,15 @@ fn a_hundred_thousand_tenants_take_less_than_a_megabyte() {
     };
     let bytes = log(0);
     assert!(bytes < 1 << 20, "{bytes} bytes");
-    // Those that find room, and what one more bucket lets through.
+    // The values with a bucket, and the events that the shared bucket passes.
     let kept = count.events();
     assert!((10_000..11_000).contains(&kept), "{kept}");
     assert_plateau(bytes, log(100_000));
-    sampler.flush();
+    sampler.emit_summaries();
 }
 
 #[test]
-fn a_sink_that_is_gone_leaves_nothing_behind() {
+fn dropped_sink_leaves_no_memory() {
     let _alone = alone();
     let sampler: Sampler = "info=1/s,debug=0.5".parse().unwrap();
     let use_and_drop = |sinks: u64| {
@@ -87,7 +87,7 @@ fn a_sink_that_is_gone_leaves_nothing_behind() {
                     info!("limited");
                     debug!("sampled");
                 }
-                sampler.flush();
+                sampler.emit_summaries();
             });
         }
         held()
@@ -95,14 +95,14 @@ fn a_sink_that_is_gone_leaves_nothing_behind() {
     let few = use_and_drop(100);
     let many = use_and_drop(1000);
     assert_plateau(few, many);
-    // What they counted is not gone.
+    // Their counts remain.
     let stats = sampler.stats();
     let all = stats.kept + stats.sampled_out + stats.suppressed;
     assert_eq!(all, 1100 * 2 * 6);
 }
 
 #[test]
-fn a_sink_keeps_the_same_memory_under_ten_times_the_load() {
+fn memory_does_not_grow_with_the_load() {
     let _alone = alone();
     let sampler: Sampler = "info=1/h@tenant_id,debug=1/h,trace=first:1/100/h"
         .parse()
@@ -121,5 +121,5 @@ fn a_sink_keeps_the_same_memory_under_ten_times_the_load() {
     };
     let once = log(20_000);
     assert_plateau(once, log(200_000));
-    sampler.flush();
+    sampler.emit_summaries();
 }

@@ -1,4 +1,4 @@
-//! Sinks that show what they got.
+//! Sinks that collect or count their events.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
@@ -23,7 +23,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, Registry},
 };
 
-/// Waits for what other threads do, and not for ever.
+/// Waits for other threads, at most a minute.
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
@@ -32,7 +32,7 @@ pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
-/// Lines of a [`JsonLayer`].
+/// Collects the lines of a [`JsonLayer`].
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -59,7 +59,7 @@ impl Lines {
             .collect()
     }
 
-    /// Of each line the value of `key`.
+    /// Takes the lines, and returns the value of `key` on each.
     pub(crate) fn take_each(&self, key: &str) -> Vec<Value> {
         let lines = self.take().into_iter();
         lines.map(|line| line[key].clone()).collect()
@@ -76,26 +76,27 @@ impl io::Write for Lines {
     }
 }
 
-/// Counts what it gets, and what that stands for: an event 1 / `sample_rate`, a summary what is `suppressed`.
+/// Counts its events, and the events they represent: an event 1 / `sample_rate`, a summary
+/// `suppressed`.
 #[derive(Clone, Default)]
 pub(crate) struct Count(Arc<Counts>);
 
 #[derive(Default)]
 struct Counts {
     events: AtomicU64,
-    stand_for: AtomicU64,
+    represented: AtomicU64,
     summaries: AtomicU64,
 }
 
 impl Count {
-    /// Without summaries.
+    /// Returns the number of events, without summaries.
     pub(crate) fn events(&self) -> u64 {
         self.0.events.load(Ordering::Relaxed)
     }
 
-    /// What was logged.
-    pub(crate) fn stand_for(&self) -> u64 {
-        self.0.stand_for.load(Ordering::Relaxed)
+    /// Returns the number of events that were logged.
+    pub(crate) fn represented(&self) -> u64 {
+        self.0.represented.load(Ordering::Relaxed)
     }
 
     pub(crate) fn summaries(&self) -> u64 {
@@ -108,7 +109,7 @@ impl<S: Subscriber> Layer<S> for Count {
         let rate = EventContext::take().sample_rate;
         let Counts {
             events,
-            stand_for,
+            represented,
             summaries,
         } = &*self.0;
         if event.metadata().fields().field("suppressed").is_some() {
@@ -116,11 +117,11 @@ impl<S: Subscriber> Layer<S> for Count {
             summaries.fetch_add(1, Ordering::Relaxed);
             let mut suppressed = Suppressed(0);
             event.record(&mut suppressed);
-            stand_for.fetch_add(suppressed.0, Ordering::Relaxed);
+            represented.fetch_add(suppressed.0, Ordering::Relaxed);
         } else {
             events.fetch_add(1, Ordering::Relaxed);
             let others = rate.map_or(1, |rate| (1.0 / rate).round() as u64);
-            stand_for.fetch_add(others, Ordering::Relaxed);
+            represented.fetch_add(others, Ordering::Relaxed);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A thousand equal errors are a few events with a count; what is to be ignored is not sent.
+//! Deduplication: repeated errors are counted, and one event reports their number.
 
 use std::{
     error::Error,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::{Receiver, builder, payment_failed, plain, sent};
 use spanwise_core::{Clock, Flush as _};
-use tracing::{error, info, info_span, warn};
+use tracing::{error, info_span, warn};
 use tracing_subscriber::prelude::*;
 
 #[test]
@@ -16,18 +16,18 @@ fn thousand_repeats_are_two_events() {
         for _ in 0..1000 {
             error!(error = &payment_failed() as &dyn Error, "payment failed");
         }
-        // Another place, another error.
+        // Another callsite is another error.
         error!(error = &payment_failed() as &dyn Error, "payment failed");
     });
     let events = receiver.events();
     assert_eq!(events.len(), 3, "{events:#?}");
-    let told: Vec<_> = events
+    let reports: Vec<_> = events
         .iter()
         .filter(|event| event["tags"]["repeats"] == "999")
         .collect();
-    assert_eq!(told.len(), 1, "{events:#?}");
-    assert_eq!(told[0]["contexts"]["repeats"]["count"], 999);
-    assert_eq!(told[0]["message"], "payment failed");
+    assert_eq!(reports.len(), 1, "{events:#?}");
+    assert_eq!(reports[0]["contexts"]["repeats"]["count"], 999);
+    assert_eq!(reports[0]["message"], "payment failed");
     assert_eq!((stats.repeated, stats.sent.delivered), (999, 3));
 }
 
@@ -63,7 +63,7 @@ fn many_different_errors_do_not_hide_repeats() {
     }
     clock.advance(Duration::from_secs(60));
     for _ in 0..10 {
-        error!("failed as often as not");
+        error!("failed again and again");
     }
     let stats = guard.shutdown(Duration::from_secs(60));
     assert_eq!((stats.repeated, stats.sent.delivered), (9, 1002));
@@ -164,7 +164,7 @@ fn request_event_does_not_repeat_its_error() {
     }
 }
 
-/// An error with a cause, or none.
+/// An error with or without a cause.
 #[derive(Debug)]
 struct Chain(&'static str, Option<Box<Self>>);
 
@@ -192,7 +192,7 @@ fn chain(texts: &[&'static str]) -> Chain {
 fn request_event_with_a_new_error_is_sent() {
     const REFUSED: &str = "Connection refused (os error 111)";
     const DECLINED: &str = "the payment was declined";
-    // The error before, or a message alone; the error of the request; whether it is news.
+    // The error before, its message, the error of the request, and whether that is news.
     let cases: [(&[&'static str], &str, &[&'static str], bool); 13] = [
         (&[], "redis timeout, using the default", &["timeout"], true),
         (&[], "timeout", &["timeout"], false),
@@ -276,87 +276,6 @@ fn different_messages_are_all_sent() {
 }
 
 #[test]
-fn ignore_rules_match_target_message_and_type() {
-    let rules = |builder: spanwise_sentry::SentryBuilder| {
-        builder
-            .ignore_target("shop::probe")
-            .ignore_message("connection reset")
-            .ignore_error("GatewayTimedOut")
-    };
-    let (receiver, stats) = sent(rules, || {
-        error!(target: "shop::probe", "one");
-        error!(target: "shop::probe::deep", "two");
-        error!(target: "shop::prober", "it is another target");
-        error!("the connection reset by peer");
-        let reset = std::io::Error::other("connection reset, again");
-        error!(error = &reset as &dyn Error, "a cause says so");
-        error!(error = &payment_failed() as &dyn Error, "a cause is one");
-        let log = log::Record::builder()
-            .level(log::Level::Error)
-            .target("shop::probe")
-            .args(format_args!("by its target"))
-            .build();
-        tracing_log::format_trace(&log).unwrap();
-    });
-    assert_eq!(
-        crate::support::one(&receiver)["message"],
-        "it is another target"
-    );
-    assert_eq!((stats.ignored, stats.sent.delivered), (6, 1));
-}
-
-#[test]
-fn levels_select_events_and_breadcrumbs() {
-    let levels = |builder: spanwise_sentry::SentryBuilder| {
-        builder
-            .event_levels(
-                "warn,noisy=off"
-                    .parse::<spanwise_core::TargetLevels>()
-                    .unwrap(),
-            )
-            .breadcrumb_levels(
-                "debug,noisy=warn"
-                    .parse::<spanwise_core::TargetLevels>()
-                    .unwrap(),
-            )
-    };
-    let (receiver, _) = sent(levels, || {
-        let _request = tracing::info_span!("request").entered();
-        error!(target: "noisy", "a crumb only");
-        info!(target: "noisy", "nothing");
-        tracing::debug!("a crumb");
-        warn!("an event");
-    });
-    let event = crate::support::one(&receiver);
-    assert_eq!(
-        (event["level"].as_str(), event["message"].as_str()),
-        (Some("warning"), Some("an event"))
-    );
-    assert_eq!(
-        crate::support::breadcrumbs(&event),
-        ["a crumb only", "a crumb"]
-    );
-}
-
-#[test]
-fn sample_rate_discards_and_counts_errors() {
-    let none = |builder: spanwise_sentry::SentryBuilder| builder.sample_rate(0.0);
-    let (receiver, stats) = sent(none, || error!("failed"));
-    assert!(receiver.events().is_empty());
-    assert_eq!((stats.discarded, stats.sent.delivered), (1, 0));
-    for wrong in [-0.1, 1.5, f64::NAN] {
-        let receiver = Receiver::start();
-        assert!(builder(&receiver).sample_rate(wrong).build().is_err());
-        assert!(
-            builder(&receiver)
-                .traces_sample_rate(wrong)
-                .build()
-                .is_err()
-        );
-    }
-}
-
-#[test]
 fn flush_sends_pending_repeat_reports() {
     let receiver = Receiver::start();
     let (layer, guard) = builder(&receiver).build().unwrap();
@@ -366,7 +285,7 @@ fn flush_sends_pending_repeat_reports() {
     }
     guard
         .sentry()
-        .flush(std::time::Instant::now() + Duration::from_secs(60))
+        .flush_by(std::time::Instant::now() + Duration::from_secs(60))
         .unwrap();
     assert_eq!(receiver.events().len(), 2);
 }
@@ -381,14 +300,14 @@ fn repeats_are_reported_when_the_window_ends() {
     let _default = tracing_subscriber::registry().with(layer).set_default();
     let fail = || error!("failed");
     fail();
-    // From then on the thread that sends has nothing to do.
+    // From then on, the sender thread has nothing to do.
     while guard.sentry().stats().sent.delivered == 0 {
         std::thread::yield_now();
     }
     fail();
     receiver.wait_for(2);
-    let told = receiver.events().pop().unwrap();
-    assert_eq!(told["tags"]["repeats"], "1");
+    let report = receiver.events().pop().unwrap();
+    assert_eq!(report["tags"]["repeats"], "1");
 }
 
 #[test]
@@ -430,10 +349,10 @@ fn warning_does_not_explain_a_failed_request() {
 
 #[test]
 fn largest_window_and_timeout_are_valid() {
-    let for_ever = |builder: spanwise_sentry::SentryBuilder| {
+    let unlimited = |builder: spanwise_sentry::SentryBuilder| {
         builder.dedup_window(Duration::MAX).timeout(Duration::MAX)
     };
-    let (receiver, stats) = sent(for_ever, || {
+    let (receiver, stats) = sent(unlimited, || {
         for _ in 0..3 {
             error!("failed");
         }

@@ -1,4 +1,4 @@
-//! What an error brings along: its chain, its request, and what was logged in it before.
+//! The content of an error event: its chain, its request and its breadcrumbs.
 
 use std::error::Error;
 
@@ -105,7 +105,7 @@ fn breadcrumbs_are_those_of_the_request() {
                 "begun"
             );
             info_span!("inner").in_scope(|| warn!("slow"));
-            tracing::debug!("nobody's business");
+            tracing::debug!("below the level");
             error!("failed");
             error!("failed again");
         });
@@ -172,7 +172,7 @@ fn log_record_has_its_own_target_file_and_line() {
     assert_eq!(event["contexts"]["fields"], serde_json::Value::Null);
 }
 
-/// Only the bridge of the `log` crate says by `log.…` where a record comes from.
+/// Only in records of the `log` crate are the fields `log.…` the origin.
 #[test]
 fn own_fields_named_like_log_fields_are_sent() {
     let logs = |builder: SentryBuilder| builder.logs("info".parse::<TargetLevels>().unwrap());
@@ -185,7 +185,7 @@ fn own_fields_named_like_log_fields_are_sent() {
         );
         let _entered = span.enter();
         span.record("log.late", 7);
-        info!(log.file = "a crumb's", log.line = 1, "a crumb");
+        info!(log.file = "a file", log.line = 1, "a breadcrumb");
         error!(target: "log", { log.target = "shop", log.offset = 34, log.file = "x" }, "failed");
     });
     let event = one(&receiver);
@@ -199,15 +199,15 @@ fn own_fields_named_like_log_fields_are_sent() {
     assert_eq!(span["log.target"], "of the span");
     assert_eq!(span["log.late"], 7);
     let crumb = &event["breadcrumbs"]["values"][0]["data"];
-    assert_eq!(crumb["log.file"], "a crumb's");
+    assert_eq!(crumb["log.file"], "a file");
     assert_eq!(crumb["log.line"], 1);
     let logs = &receiver.items("log")[0]["items"];
-    assert_eq!(logs[0]["attributes"]["log.file"]["value"], "a crumb's");
+    assert_eq!(logs[0]["attributes"]["log.file"]["value"], "a file");
     assert_eq!(logs[1]["attributes"]["log.offset"]["value"], 34);
 }
 
-/// Name and value of a tag, and the value that Sentry gets. Each other one would mark the event
-/// with an error.
+/// Name and value of a tag, and the value that is sent. Sentry reports a processing error for any
+/// other tag.
 const TAGS: [(&str, &str, Option<&str>); 17] = [
     ("tags.plain", "value", Some("value")),
     ("tags.a.b:c-d_E9", "value", Some("value")),
@@ -254,7 +254,7 @@ fn only_valid_tags_are_sent_as_tags() {
                 u64::from(is_refused),
                 "{name} {on_span}"
             );
-            // What is no tag is a field.
+            // An invalid tag is a field.
             if tag.is_none() || on_span {
                 let context = if on_span {
                     &event["contexts"]["spans"]["tagged"]
@@ -272,7 +272,7 @@ fn only_valid_tags_are_sent_as_tags() {
     assert_eq!(event["tags"]["tenant_id"], serde_json::Value::Null);
 }
 
-/// Logs an error with the field, on itself or on its span. Names of fields are part of the source.
+/// Logs an error with the field, on itself or on its span. Field names are literals.
 fn tagged(name: &str, value: &str, on_span: bool) {
     macro_rules! with {
         ($($name:literal)*) => {

@@ -1,5 +1,5 @@
-//! A thread that ends may log from the destructors of its thread-locals, when those of everybody
-//! else are gone.
+//! Events that an exiting thread logs from the destructors of its thread-locals, after those of the
+//! client were dropped.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::support::{Receiver, alone, builder};
 
-/// What a thread keeps, and lets go of at its end.
+/// The value of a thread-local, which logs when it is dropped.
 struct Kept {
     span: Span,
     sentry: Sentry,
@@ -24,7 +24,7 @@ struct Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        info!("a crumb of the end");
+        info!("a breadcrumb at the end");
         self.span.record("late", "of the end");
         error!(
             password = "hunter2hunter2",
@@ -35,8 +35,8 @@ impl Drop for Kept {
         error!("at the end again");
         self.sentry.bind();
         let _ = self.sentry.stats();
-        let _ = spanwise_core::Flush::flush(&self.sentry, std::time::Instant::now());
-        // Its end is a transaction.
+        let _ = spanwise_core::Flush::flush_by(&self.sentry, std::time::Instant::now());
+        // Closing it makes a transaction.
         self.span = Span::none();
         if let Some(guard) = self.guard.take() {
             guard.shutdown(Duration::from_secs(60));
@@ -67,7 +67,7 @@ fn events_of_destructors_are_sent() {
     tracing_subscriber::registry().with(layer).init();
     let sentry = guard.sentry();
     let thread = std::thread::spawn(move || {
-        // Known to the thread before anything else, and so let go of after everything else.
+        // The first thread-local of the thread is dropped last.
         KEPT.set(None);
         let span = info_span!("job", late = tracing::field::Empty);
         KEPT.set(Some(Kept {
@@ -76,8 +76,8 @@ fn events_of_destructors_are_sent() {
             guard: Some(guard),
         }));
         let _entered = span.enter();
-        // All that a thread may keep for us is there.
-        info!("a crumb");
+        // From here on, all thread-locals of the layer and the client exist.
+        info!("a breadcrumb");
         error!("before the end");
         let _ = Hub::current();
     });
@@ -106,7 +106,7 @@ fn events_of_destructors_are_sent() {
     }
 }
 
-/// Where only a share of the errors is sent, which is drawn, one is sent or counted.
+/// The sample rate draws for each error: it is sent or counted.
 #[test]
 fn sample_rate_applies_and_is_counted() {
     if alone("exiting_thread::sample_rate_applies_and_is_counted") {
@@ -141,7 +141,7 @@ fn sample_rate_applies_and_is_counted() {
     );
 }
 
-/// A hook that does not return holds up the sending, and no thread that ends.
+/// A hook that blocks delays the sender thread, but not the exiting thread.
 #[test]
 fn hook_that_blocks_does_not_delay_it() {
     if alone("exiting_thread::hook_that_blocks_does_not_delay_it") {
@@ -163,7 +163,7 @@ fn hook_that_blocks_does_not_delay_it() {
     let (layer, guard) = builder(&receiver)
         .before_send(move |event| {
             if event.message.as_deref() == Some("at the end") {
-                // Until the sender is dropped.
+                // Blocks until the test drops the other end.
                 let _ = released.lock().unwrap().recv();
             }
             Some(event)
@@ -188,7 +188,6 @@ fn hook_that_blocks_does_not_delay_it() {
     );
 }
 
-/// What comes after the end of the sending is lost, and counted.
 #[test]
 fn events_after_shutdown_are_counted() {
     if alone("exiting_thread::events_after_shutdown_are_counted") {

@@ -1,4 +1,4 @@
-//! A server that is down, slow, or says no: nobody waits for it, what is lost is counted, and the end comes in time.
+//! Servers that are down or slow, or refuse: events are counted, and the shutdown ends in time.
 
 use std::{
     net::TcpListener,
@@ -11,10 +11,10 @@ use spanwise_sentry::{Sentry, SentryStats};
 use tracing::error;
 use tracing_subscriber::prelude::*;
 
-/// Far more than a deadline, far less than for ever.
+/// Far beyond any deadline, for a machine under load.
 const IN_TIME: Duration = Duration::from_secs(60);
 
-/// Logs so many errors for a server, and ends.
+/// Logs errors for a server, and shuts down. Returns how long the shutdown took.
 fn log_for(receiver: &Receiver, errors: u64, deadline: Duration) -> (SentryStats, Duration) {
     let builder = builder(receiver).timeout(Duration::from_secs(60));
     let (layer, guard) = builder.build().unwrap();
@@ -59,7 +59,7 @@ fn unreachable_server_does_not_delay_shutdown() {
     let receiver = Receiver::behaving(Behaviour::Close);
     for dsn in [
         receiver.dsn(),
-        // Nobody listens there any more.
+        // No server listens there any more.
         format!("http://key@{}/42", {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap()
@@ -81,7 +81,7 @@ fn unreachable_server_does_not_delay_shutdown() {
 
 #[test]
 fn untrusted_server_gets_nothing() {
-    // What answers is no TLS at all.
+    // The answer is not TLS.
     let receiver = Receiver::behaving(Behaviour::Garbage);
     let dsn = receiver.dsn().replace("http:", "https:");
     let builder = Sentry::builder(dsn.parse().unwrap()).report(SelfReport::silent());
@@ -101,10 +101,10 @@ fn recovered_server_gets_the_queued_events() {
     error!("while it was away");
     receiver.wait_for(1);
     let sentry = guard.sentry();
-    assert!(sentry.flush(Instant::now() + IN_TIME).is_err());
+    assert!(sentry.flush_by(Instant::now() + IN_TIME).is_err());
     receiver.behave(crate::support::ACCEPT);
     error!("when it was back");
-    assert!(sentry.flush(Instant::now() + IN_TIME).is_ok());
+    assert!(sentry.flush_by(Instant::now() + IN_TIME).is_ok());
     let stats = guard.shutdown(IN_TIME);
     assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
 }
@@ -119,17 +119,17 @@ fn rate_limit_of_the_server_is_respected() {
     for number in 0..50 {
         error!("failed {number}");
     }
-    assert!(guard.sentry().flush(Instant::now() + IN_TIME).is_ok());
+    assert!(guard.sentry().flush_by(Instant::now() + IN_TIME).is_ok());
     assert_eq!(receiver.bodies().len(), 1);
-    // A wait of nothing at all is a second.
+    // A wait of zero is extended to a second.
     receiver.behave(crate::support::ACCEPT);
     let until = Instant::now() + IN_TIME;
     while guard.sentry().stats().sent.delivered == 0 {
         assert!(Instant::now() < until, "nothing is sent any more");
-        // Between two looks.
+        // A pause between two polls.
         std::thread::sleep(Duration::from_millis(20));
         error!(at = ?Instant::now(), "after {:?}", until - Instant::now());
-        assert!(guard.sentry().flush(until).is_ok());
+        assert!(guard.sentry().flush_by(until).is_ok());
     }
     let stats = guard.shutdown(IN_TIME);
     assert!(stats.sent.write_failed >= 51, "{stats:?}");

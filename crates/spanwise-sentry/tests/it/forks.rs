@@ -1,4 +1,4 @@
-//! A process that forks: each sends its own, and waits for nobody else's.
+//! Forked processes: each sends its own events, and waits for no other process.
 
 #![cfg(unix)]
 
@@ -29,7 +29,7 @@ fn child_sends_its_own_events() {
     let (layer, guard) = builder(&receiver).logs(logs).build().unwrap();
     tracing_subscriber::registry().with(layer).init();
     let sentry = guard.sentry();
-    // An event that waits for the server, one that came again, and logs that wait for others.
+    // An event that waits for the server, a repetition, and logs that wait in their batch.
     fail("in the parent");
     fail("in the parent");
     receiver.wait_for(1);
@@ -40,17 +40,17 @@ fn child_sends_its_own_events() {
         let stats = sentry.stats();
         let sent = stats.sent.delivered + stats.sent.lost();
         assert_eq!((stats.repeated, sent), (0, 0), "{stats:?}");
-        // There is nothing of its own to wait for.
-        sentry.flush(Instant::now() + IN_TIME).unwrap();
+        // The child has nothing to wait for.
+        sentry.flush_by(Instant::now() + IN_TIME).unwrap();
         fail("in the child");
         fail("in the child");
-        sentry.flush(Instant::now() + IN_TIME).unwrap();
+        sentry.flush_by(Instant::now() + IN_TIME).unwrap();
         in_child(|| {
             fail("in the grandchild");
-            sentry.flush(Instant::now() + IN_TIME).unwrap();
+            sentry.flush_by(Instant::now() + IN_TIME).unwrap();
             assert_eq!(sentry.stats().sent.delivered, 1 + 1);
         });
-        // The event, what tells of the second, and a bundle of two logs.
+        // The event, the report on the second, and a batch of two logs.
         let stats = sentry.stats();
         assert_eq!(
             (stats.sent.delivered, stats.sent.lost()),
@@ -73,8 +73,7 @@ fn child_sends_its_own_events() {
         .iter()
         .map(|event| event["event_id"].to_string())
         .collect();
-    // Of the parent and of the child the event and what tells of the second, of the grandchild its
-    // event.
+    // The event and the report of the parent and of the child, and the event of the grandchild.
     assert_eq!(ids.len(), 2 + 2 + 1);
     for what in ["in the parent", "in the child", "in the grandchild"] {
         let message = format!("failed {what}");
@@ -103,7 +102,7 @@ fn child_after_shutdown_sends_nothing() {
     assert!(receiver.bodies().is_empty());
 }
 
-/// Forks while another thread logs, so that a lock may be held.
+/// Another thread may hold a lock at the fork.
 #[test]
 fn fork_while_another_thread_logs_does_not_hang() {
     if alone("forks::fork_while_another_thread_logs_does_not_hang") {
@@ -124,7 +123,7 @@ fn fork_while_another_thread_logs_does_not_hang() {
         for _ in 0..20 {
             in_child(|| {
                 for number in 0..50 {
-                    tracing::info!(number, "a crumb");
+                    tracing::info!(number, "a breadcrumb");
                 }
             });
         }
@@ -135,8 +134,8 @@ fn fork_while_another_thread_logs_does_not_hang() {
 
 #[expect(unsafe_code, reason = "nothing safe forks")]
 fn in_child(work: impl FnOnce()) {
-    // SAFETY: the child runs `work` and ends. What it calls is made for a child of a program with
-    // threads.
+    // SAFETY: the child runs `work` and exits. The code under test supports forked children of
+    // processes with threads.
     unsafe {
         match libc::fork() {
             -1 => panic!("cannot fork"),

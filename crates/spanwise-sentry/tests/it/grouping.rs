@@ -1,4 +1,4 @@
-//! Which errors are one issue: those with one fingerprint.
+//! Grouping of errors into issues by their fingerprint.
 
 use std::{error::Error, fmt};
 
@@ -8,7 +8,7 @@ use tracing::error;
 
 use crate::support::{one, payment_failed, plain, sent};
 
-/// Texts that are one issue.
+/// Each list is one issue.
 const SAME_ISSUE: &[&[&str]] = &[
     &[
         "order 42 failed",
@@ -104,7 +104,7 @@ const SAME_ISSUE: &[&[&str]] = &[
     ],
 ];
 
-/// Texts that are different issues.
+/// Each pair is two issues.
 const DIFFERENT_ISSUES: &[(&str, &str)] = &[
     ("order 42 failed", "payment 42 failed"),
     ("order 42 failed", "order 42 timed out"),
@@ -211,7 +211,7 @@ fn target_and_error_type_separate_issues() {
     let one = fingerprint(|| error!(error = err(&Failed("x")), "failed"));
     let other = fingerprint(|| error!(error = err(&fmt::Error), "failed"));
     assert_ne!(one, other);
-    // And the line does not.
+    // The line does not separate them.
     assert_eq!(here, fingerprint(|| error!("failed")));
     assert_eq!(
         fingerprint(|| error!(
@@ -240,7 +240,7 @@ fn fingerprint_field_overrides_grouping() {
     assert_eq!(one(&receiver)["fingerprint"], json!(["payments"]));
     let number = fingerprint(|| error!(fingerprint = 7, "failed"));
     assert_eq!(number, json!(["7"]));
-    // An empty one says nothing.
+    // An empty fingerprint is ignored.
     let empty = fingerprint(|| error!(fingerprint = "", "failed"));
     assert_eq!(empty, message_fingerprint("failed"));
 }
@@ -251,7 +251,7 @@ fn without_grouping_sends_no_fingerprint() {
         |builder| builder.without_grouping(),
         || error!("order 42 failed"),
     );
-    // The default is not sent at all.
+    // The default is not serialized.
     let print = &one(&receiver)["fingerprint"];
     assert!(
         print.is_null() || *print == json!(["{{ default }}"]),

@@ -1,7 +1,7 @@
-//! A hook of the program's that logs, and opens spans, is not asked about what it logs: or it would
-//! have no end.
+//! Hooks of the application that log and open spans. The hook is not called for these events, which
+//! would have no end.
 //!
-//! With a global subscriber, since what is logged inside of one that is scoped reaches nobody.
+//! The subscriber is global, since a scoped one does not see events inside of events.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ fn logging_hook_does_not_recurse() {
     let asked = Arc::new(AtomicU32::new(0));
     let counts = Arc::clone(&asked);
     let hook = move |event| {
-        // Ends in any case.
+        // A recursion ends here.
         if counts.fetch_add(1, Ordering::Relaxed) < 10 {
             error!("before the span");
             info_span!("inside of the hook").in_scope(|| {});
@@ -50,7 +50,7 @@ fn logging_hook_does_not_recurse() {
 
 static SENTRY: OnceLock<Sentry> = OnceLock::new();
 
-/// Whatever a hook asks for.
+/// Uses everything that a hook can reach.
 fn use_sentry() {
     let sentry = SENTRY.get().unwrap();
     let _ = (sentry.stats(), sentry.client().is_enabled());
@@ -58,7 +58,7 @@ fn use_sentry() {
     let span = info_span!("hook", late = tracing::field::Empty);
     span.record("late", 1);
     span.in_scope(|| error!("inside"));
-    let _ = sentry.flush(Instant::now());
+    let _ = sentry.flush_by(Instant::now());
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn hook_may_use_the_sentry_handle() {
         error!("failed");
     }
     let stats = guard.shutdown(Duration::from_secs(60));
-    // After a flush, an error that comes again is a new one.
+    // A flush ends the window, so the repetitions are new errors.
     assert_eq!(
         (stats.sent.delivered, stats.sent.lost()),
         (3, 0),

@@ -1,4 +1,4 @@
-//! Hooks of the program's: one that panics costs its event, one that says no is obeyed.
+//! Hooks of the application that panic, or discard an event.
 
 use crate::support::sent;
 use spanwise_sentry::SentryBuilder;

@@ -1,4 +1,4 @@
-//! Many requests on several threads, with awaits and spawned tasks in between.
+//! Concurrent requests on several threads, with awaits and spawned tasks.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ fn concurrent_requests_do_not_mix() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        // All of them are at the same place at the same time.
+        // All requests reach the same place at the same time.
         let barrier = Arc::new(Barrier::new(REQUESTS));
         let requests = (0..REQUESTS).map(|number| {
             let span = info_span!(
@@ -65,7 +65,7 @@ fn concurrent_requests_do_not_mix() {
             breadcrumbs.iter().all(|crumb| crumb.starts_with(&own)),
             "{number}: {breadcrumbs:?}"
         );
-        // Both errors of a request are of one trace.
+        // Both errors of a request have the same trace.
         let trace = &event["contexts"]["trace"]["trace_id"];
         assert_eq!(traces.entry(number).or_insert_with(|| trace.clone()), trace);
     }

@@ -1,4 +1,4 @@
-//! Context that becomes known inside a request, and that no field of the program replaces.
+//! Context that is set inside a request. Fields do not replace it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const FORGED_TRACE: &str = "11111111111111111111111111111111";
 const SPAN: &str = "b7ad6b7169203331";
 const FORGED_SPAN: &str = "1111111111111111";
 
-/// Sends what `log` logs, with a context that has the further key `order_id`.
+/// Returns the event that `log` logs. `order_id` is a further context key.
 fn sent_event(log: impl FnOnce()) -> Value {
     let receiver = Receiver::start();
     let (layer, guard) = builder(&receiver).tag("order_id").build().unwrap();
@@ -43,7 +43,7 @@ fn context_set_inside_is_on_later_events() {
     assert_eq!(event["contexts"]["trace"]["trace_id"], TRACE);
 }
 
-/// What an event says of a key.
+/// Returns the value of a context key in an event.
 fn context_value(event: &Value, key: &str) -> Value {
     match key {
         "user_id" => event["user"]["id"].clone(),

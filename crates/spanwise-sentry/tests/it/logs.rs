@@ -1,4 +1,4 @@
-//! Logs: off by default, in bundles, with the trace and the tags of their request.
+//! Logs: off by default, sent in batches, with the trace and the tags of their request.
 
 use crate::support::{plain, sent};
 use spanwise_core::TargetLevels;
@@ -28,13 +28,13 @@ fn logs_come_in_batches_with_request_data() {
             .release("shop@1")
     };
     let (receiver, stats) = sent(logged, log);
-    let bundles = receiver.items("log");
-    let sizes: Vec<_> = bundles
+    let batches = receiver.items("log");
+    let sizes: Vec<_> = batches
         .iter()
-        .map(|bundle| bundle["items"].as_array().unwrap().len())
+        .map(|batch| batch["items"].as_array().unwrap().len())
         .collect();
     assert_eq!(sizes, [100, 50]);
-    let first = &bundles[0]["items"][0];
+    let first = &batches[0]["items"][0];
     assert_eq!(
         (first["body"].as_str(), first["level"].as_str()),
         (Some("step 0"), Some("info"))
@@ -42,7 +42,7 @@ fn logs_come_in_batches_with_request_data() {
     assert_eq!(first["attributes"]["request_id"]["value"], "r-1");
     assert_eq!(first["attributes"]["step"]["value"], 0);
     assert_eq!(first["attributes"]["sentry.release"]["value"], "shop@1");
-    assert_eq!(first["trace_id"], bundles[1]["items"][49]["trace_id"]);
+    assert_eq!(first["trace_id"], batches[1]["items"][49]["trace_id"]);
     assert_eq!(stats.sent.delivered, 150);
 }
 

@@ -1,4 +1,4 @@
-//! Memory is bounded in bytes, whatever is logged.
+//! Bounds of the memory, in bytes.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -11,7 +11,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::support::{Behaviour, Receiver, alone, breadcrumbs, builder, plain, sent};
 
-/// Counts the bytes that are allocated.
+/// Counts the allocated bytes.
 struct Counting;
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
@@ -19,8 +19,8 @@ static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
-// SAFETY: every call is passed on to the system's allocator as it is.
+#[expect(unsafe_code, reason = "only an allocator can count allocations")]
+// SAFETY: it forwards every call unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
@@ -39,7 +39,7 @@ fn allocated() -> usize {
     ALLOCATED.load(Ordering::Relaxed)
 }
 
-/// Requests that stay open take 32 MiB together, and each keeps its newest breadcrumbs.
+/// The breadcrumbs of open requests take up to 32 MiB. Each request keeps its newest ones.
 #[test]
 fn breadcrumbs_of_open_requests_are_bounded() {
     if alone("memory::breadcrumbs_of_open_requests_are_bounded") {
@@ -64,8 +64,8 @@ fn breadcrumbs_of_open_requests_are_bounded() {
     assert_eq!(breadcrumbs.last(), Some(&"step 99"));
 }
 
-/// Errors that come again keep a sample each, of half a megabyte here, and 8 MiB together. None is
-/// lost: what leaves is told.
+/// Repeated errors store a sample each, of half a megabyte here, and up to 8 MiB together. A sample
+/// that leaves is sent.
 #[test]
 fn samples_of_repeated_errors_are_bounded() {
     const ERRORS: u64 = 60;
@@ -80,7 +80,7 @@ fn samples_of_repeated_errors_are_bounded() {
         let until = Instant::now() + Duration::from_secs(60);
         while guard.sentry().stats().sent.delivered < delivered {
             assert!(Instant::now() < until, "{:?}", guard.sentry().stats());
-            // Between two looks.
+            // A pause between two polls.
             std::thread::sleep(Duration::from_millis(1));
         }
     };

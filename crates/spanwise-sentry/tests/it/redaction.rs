@@ -1,4 +1,4 @@
-//! What the policy hides is in no envelope, whoever put it there.
+//! Redaction of everything that is sent, also of what hooks and direct calls add.
 
 use std::{error::Error, fmt, sync::Arc};
 

@@ -1,5 +1,4 @@
-//! No feedback: the HTTP client logs through the `log` crate while it sends, and fails; none of
-//! that is sent.
+//! Events of the HTTP client on the sender thread, which must not be sent themselves.
 
 use std::time::{Duration, Instant};
 
@@ -32,20 +31,20 @@ fn http_client_logs_do_not_feed_back() {
     let sentry = guard.sentry();
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(60))
+            .flush_by(Instant::now() + Duration::from_secs(60))
             .is_err()
     );
     receiver.behave(crate::support::ACCEPT);
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(60))
+            .flush_by(Instant::now() + Duration::from_secs(60))
             .is_ok()
     );
     let stats = guard.shutdown(Duration::from_secs(60));
-    // The event, and the same as a log.
+    // One event and one log.
     assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
-    // What another layer sees of the HTTP client is what others do with it.
-    log::info!(target: "ureq", "not of the thread that sends");
+    // Another layer sees events of the HTTP client only from other threads.
+    log::info!(target: "ureq", "on the thread of the test");
     let seen = seen.lock().unwrap();
     let of_ureq: Vec<_> = seen.iter().filter(|(root, _)| root == "ureq").collect();
     let own = std::thread::current();
@@ -55,7 +54,7 @@ fn http_client_logs_do_not_feed_back() {
     );
 }
 
-/// What the program's own hook logs is the program's.
+/// A hook is code of the application, so other layers see its events.
 #[test]
 fn hook_events_on_the_sender_thread_are_seen() {
     if alone("self_logging::hook_events_on_the_sender_thread_are_seen") {
@@ -78,7 +77,7 @@ fn hook_events_on_the_sender_thread_are_seen() {
         .init();
     let sender = ("hook".to_owned(), Some("spanwise-sentry".to_owned()));
     let until = Instant::now() + Duration::from_secs(60);
-    // Until one comes again within the millisecond, and the thread tells of it.
+    // Until an error repeats within the window, which the sender thread reports.
     while !seen.lock().unwrap().contains(&sender) {
         assert!(Instant::now() < until, "{seen:?}");
         (0..2).for_each(|_| error!("failed"));
@@ -87,8 +86,8 @@ fn hook_events_on_the_sender_thread_are_seen() {
     guard.shutdown(Duration::from_secs(60));
 }
 
-/// Whatever is asked of the HTTP client to say, and whatever a server answers, nobody is told the
-/// key.
+/// Neither the logs of the HTTP client nor the answer of the server make the key of the DSN
+/// visible.
 #[test]
 fn dsn_key_is_never_logged() {
     if let Some(output) = output_alone("self_logging::dsn_key_is_never_logged") {
@@ -97,7 +96,7 @@ fn dsn_key_is_never_logged() {
         assert!(stderr.contains("[REDACTED]"), "{stderr}");
         assert!(!stderr.contains(KEY), "{stderr}");
         assert!(!stdout.contains(KEY), "{stdout}");
-        // The rows of what was sent, 16 bytes each.
+        // Part of a hex dump with 16 bytes a row.
         assert!(!stdout.contains("entry_key="), "{stdout}");
         assert!(!stdout.contains("X-Sentry-Auth"), "{stdout}");
         return;
@@ -113,7 +112,7 @@ fn dsn_key_is_never_logged() {
     let _ = tracing_log::LogTracer::init();
     error!("failed");
     receiver.wait_for(1);
-    // When this one comes, the refusal of the first was told.
+    // Once this one is received, the refusal of the first was reported.
     error!("failed again");
     receiver.wait_for(2);
     let stats = guard.shutdown(Duration::from_secs(60));
@@ -122,10 +121,10 @@ fn dsn_key_is_never_logged() {
 
 const KEY: &str = "0123456789abcdef";
 
-/// The first part of a target, and the name of the thread.
+/// The first part of the target and the name of the thread, for each event.
 type Targets = std::sync::Arc<std::sync::Mutex<Vec<(String, Option<String>)>>>;
 
-/// What another layer sees.
+/// Another layer, which stores what it sees.
 struct Seen(Targets);
 
 impl Seen {

@@ -1,22 +1,22 @@
-//! A way to Sentry that was perhaps not meant is told once, at the start.
+//! Warnings at the start about a server without TLS and about the wrong proxy.
 
 use spanwise_core::{Fault, SelfReport};
 use spanwise_sentry::Sentry;
 
 use crate::support::{alone_child, output_alone_with};
 
-/// How many doubts there are about `dsn`.
+/// Checks the number of warnings about `dsn`.
 #[track_caller]
-fn check(dsn: &str, doubts: u64) {
+fn check(dsn: &str, warnings: u64) {
     let report = SelfReport::silent();
     let (_layer, guard) = Sentry::builder(dsn.parse().unwrap())
         .report(report.clone())
         .build()
         .unwrap();
-    let expected = if doubts == 0 {
+    let expected = if warnings == 0 {
         vec![]
     } else {
-        vec![(Fault::Setup, doubts)]
+        vec![(Fault::Setup, warnings)]
     };
     assert_eq!(report.stats().faults, expected, "{dsn}");
     drop(guard);
@@ -33,8 +33,9 @@ const PROXIES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// Runs the test again with these variables, and no others about proxies.
-fn with(test: &str, variables: &[(&str, &str)]) -> Option<String> {
+/// Runs the test again with these variables, and without other variables about proxies. Returns
+/// what it wrote to stderr.
+fn stderr_with(test: &str, variables: &[(&str, &str)]) -> Option<String> {
     let output = output_alone_with(test, |command| {
         PROXIES.iter().for_each(|name| {
             command.env_remove(name);
@@ -46,7 +47,7 @@ fn with(test: &str, variables: &[(&str, &str)]) -> Option<String> {
 
 #[test]
 fn plain_http_to_another_host_warns() {
-    if with("setup_warnings::plain_http_to_another_host_warns", &[]).is_some() {
+    if stderr_with("setup_warnings::plain_http_to_another_host_warns", &[]).is_some() {
         return;
     }
     for host in [
@@ -72,7 +73,7 @@ fn plain_http_to_another_host_warns() {
 fn http_proxy_used_for_https_warns() {
     const TEST: &str = "setup_warnings::http_proxy_used_for_https_warns";
     let proxy = "http://user:hunter2@proxy.example.com:3128";
-    let told = |variables: &[(&str, &str)]| with(TEST, variables).unwrap();
+    let stderr = |variables: &[(&str, &str)]| stderr_with(TEST, variables).unwrap();
     if alone_child() {
         let (_layer, _guard) =
             Sentry::builder("https://0123456789abcdef@o1.example.com/1".parse().unwrap())
@@ -80,9 +81,9 @@ fn http_proxy_used_for_https_warns() {
                 .unwrap();
         return;
     }
-    let text = told(&[("HTTP_PROXY", proxy)]);
+    let text = stderr(&[("HTTP_PROXY", proxy)]);
     assert!(
-        text.contains("by the proxy proxy.example.com:3128 of HTTP_PROXY"),
+        text.contains("through the proxy proxy.example.com:3128 of HTTP_PROXY"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1, "{text}");
@@ -97,6 +98,6 @@ fn http_proxy_used_for_https_warns() {
         &[("HTTP_PROXY", proxy), ("ALL_PROXY", proxy)],
         &[("HTTP_PROXY", proxy), ("NO_PROXY", "o1.example.com")],
     ] {
-        assert_eq!(told(fine), "", "{fine:?}");
+        assert_eq!(stderr(fine), "", "{fine:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Traces: off by default, decided by the trace id, as the sampler of lines decides.
+//! Transactions: off by default, sampled by the trace id as the event sampler does.
 
 use crate::support::{plain, sent};
 use spanwise_core::internal::consistent_sampling::Threshold;
@@ -67,13 +67,13 @@ fn error_has_the_trace_of_its_transaction() {
     });
     let transaction = receiver.items("transaction").remove(0);
     let event = crate::support::one(&receiver);
-    let (of_event, of_transaction) = (
+    let (event_trace, transaction_trace) = (
         &event["contexts"]["trace"],
         &transaction["contexts"]["trace"],
     );
-    assert_eq!(of_event["trace_id"], of_transaction["trace_id"]);
-    assert_eq!(of_event["span_id"], of_transaction["span_id"]);
-    assert_eq!(of_transaction["status"], "internal_error");
+    assert_eq!(event_trace["trace_id"], transaction_trace["trace_id"]);
+    assert_eq!(event_trace["span_id"], transaction_trace["span_id"]);
+    assert_eq!(transaction_trace["status"], "internal_error");
 }
 
 #[test]

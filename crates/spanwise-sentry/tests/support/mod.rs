@@ -1,11 +1,11 @@
-//! What the tests share.
+//! Helpers of the tests.
 
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each binary uses some of it")]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test ends where something is wrong"
+    reason = "a test may panic"
 )]
 
 pub mod receiver;
@@ -22,14 +22,14 @@ use serde_json::Value;
 use spanwise_core::SelfReport;
 use spanwise_sentry::{Sentry, SentryBuilder, SentryGuard, SentryLayer, SentryStats};
 
-#[allow(unused_imports, reason = "each test takes what it needs")]
+#[allow(unused_imports, reason = "each binary uses some of it")]
 pub use receiver::{ACCEPT, Behaviour, Receiver};
 
 pub fn builder(receiver: &Receiver) -> SentryBuilder {
     Sentry::builder(receiver.dsn().parse().unwrap()).report(SelfReport::silent())
 }
 
-/// Sends to a receiver what `log` logs, with a layer that `change` changes, in a plain stack; and returns what came.
+/// Sends what `log` logs to a receiver, with a builder that `change` changes.
 pub fn sent(
     change: impl FnOnce(SentryBuilder) -> SentryBuilder,
     log: impl FnOnce(),
@@ -46,7 +46,7 @@ pub fn plain(builder: SentryBuilder) -> SentryBuilder {
     builder
 }
 
-/// The one event that came.
+/// Returns the only event that was received.
 #[track_caller]
 pub fn one(receiver: &Receiver) -> Value {
     let events = receiver.events();
@@ -54,7 +54,7 @@ pub fn one(receiver: &Receiver) -> Value {
     events.into_iter().next().unwrap()
 }
 
-/// What the breadcrumbs of an event say.
+/// Returns the messages of the breadcrumbs of an event.
 pub fn breadcrumbs(event: &Value) -> Vec<&str> {
     let values = event["breadcrumbs"]["values"].as_array();
     let values = values.into_iter().flatten();
@@ -63,7 +63,7 @@ pub fn breadcrumbs(event: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// An error with what caused it.
+/// An error with a cause.
 #[derive(Debug)]
 pub struct PaymentFailed(pub GatewayTimedOut);
 
@@ -96,7 +96,7 @@ pub fn payment_failed() -> PaymentFailed {
     PaymentFailed(GatewayTimedOut { gateway: "cards" })
 }
 
-/// So that a type need not be spelled out.
+/// The result of `SentryBuilder::build`.
 pub type Built = (SentryLayer, SentryGuard);
 
 /// Set in a process that runs a single test.
@@ -109,18 +109,18 @@ pub fn alone(test: &str) -> bool {
     output_alone(test).is_some()
 }
 
-/// As [`alone`], with what the process wrote.
+/// As [`alone`], with the output of the process.
 #[track_caller]
 pub fn output_alone(test: &str) -> Option<Output> {
     output_alone_with(test, |_| {})
 }
 
-/// Whether this is a process that runs a single test.
+/// Returns whether this process runs a single test.
 pub fn alone_child() -> bool {
     env::var_os(ALONE).is_some()
 }
 
-/// As [`output_alone`], with a process that `change` changes.
+/// As [`output_alone`], with a command that `change` changes.
 #[track_caller]
 pub fn output_alone_with(test: &str, change: impl FnOnce(&mut Command)) -> Option<Output> {
     if alone_child() {

@@ -1,7 +1,7 @@
-//! A server on loopback that takes envelopes over HTTP, or misbehaves.
+//! A server on loopback that receives envelopes over HTTP, or misbehaves.
 
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
-#![allow(clippy::expect_used, reason = "a test ends where something is wrong")]
+#![allow(dead_code, unreachable_pub, reason = "each binary uses some of it")]
+#![allow(clippy::expect_used, reason = "a test may panic")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -13,24 +13,24 @@ use std::{
 
 use serde_json::Value;
 
-/// What the server does with a request.
+/// How the server treats a request.
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     /// Answers with a status and headers.
     Answer(u16, &'static [(&'static str, &'static str)]),
     /// Reads the request and never answers.
     Hang,
-    /// Never reads.
+    /// Accepts the connection and never reads.
     Deaf,
-    /// Answers a byte at a time, without end.
+    /// Sends an endless answer, one byte at a time.
     Drip,
-    /// Answers what is no HTTP.
+    /// Answers something other than HTTP.
     Garbage,
     /// Closes the connection.
     Close,
-    /// Takes all, and keeps nothing of it.
+    /// Accepts everything and stores nothing.
     Forget,
-    /// Refuses, and says whose key came.
+    /// Refuses, and repeats the key.
     Echo,
 }
 
@@ -44,7 +44,7 @@ pub struct Receiver {
 
 struct Shared {
     bodies: Mutex<Vec<Vec<u8>>>,
-    came: Condvar,
+    received: Condvar,
     behaviour: Mutex<Behaviour>,
 }
 
@@ -57,7 +57,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let shared = Arc::new(Shared {
             bodies: Mutex::default(),
-            came: Condvar::new(),
+            received: Condvar::new(),
             behaviour: Mutex::new(behaviour),
         });
         let receiver = Self {
@@ -82,29 +82,29 @@ impl Receiver {
         format!("http://0123456789abcdef@{}/42", self.address)
     }
 
-    /// All that came, as it came.
+    /// Returns the bodies of all requests.
     pub fn bodies(&self) -> Vec<Vec<u8>> {
         self.shared.bodies.lock().expect("the bodies").clone()
     }
 
-    /// Waits until so many requests came.
+    /// Waits until `count` requests were received.
     #[track_caller]
     pub fn wait_for(&self, count: usize) {
         let until = Instant::now() + Duration::from_secs(60);
         let mut bodies = self.shared.bodies.lock().expect("the bodies");
         while bodies.len() < count {
             let rest = until.saturating_duration_since(Instant::now());
-            assert!(!rest.is_zero(), "{} of {count} came", bodies.len());
+            assert!(!rest.is_zero(), "{} of {count} received", bodies.len());
             bodies = self
                 .shared
-                .came
+                .received
                 .wait_timeout(bodies, rest)
                 .expect("the bodies")
                 .0;
         }
     }
 
-    /// The items of this type in all envelopes.
+    /// Returns the items of this type in all envelopes.
     pub fn items(&self, ty: &str) -> Vec<Value> {
         let bodies = self.bodies();
         let items = bodies.iter().flat_map(|body| items_of(body));
@@ -119,7 +119,7 @@ impl Receiver {
     }
 }
 
-/// The items of an envelope, each with its header.
+/// Returns the items of an envelope, each with its header.
 pub fn items_of(body: &[u8]) -> Vec<(Value, Value)> {
     let mut lines = body
         .split(|byte| *byte == b'\n')
@@ -144,7 +144,7 @@ impl Shared {
         loop {
             let behaviour = || self.behaviour.lock().expect("a behaviour").clone();
             if matches!(behaviour(), Behaviour::Deaf) {
-                return wait_for_ever(stream);
+                return wait_for_close(stream);
             }
             let Some(body) = request(&mut reader) else {
                 return;
@@ -153,7 +153,7 @@ impl Shared {
             if !matches!(behaviour, Behaviour::Forget) {
                 self.bodies.lock().expect("the bodies").push(body);
             }
-            self.came.notify_all();
+            self.received.notify_all();
             let sent = match behaviour {
                 Behaviour::Answer(status, headers) => {
                     let headers: String = headers
@@ -171,7 +171,7 @@ impl Shared {
                 Behaviour::Echo => stream.write_all(
                     b"HTTP/1.1 400 Bad\r\ncontent-length: 40\r\n\r\nno such key: sentry_key=0123456789abcdef",
                 ),
-                Behaviour::Hang | Behaviour::Deaf => return wait_for_ever(stream),
+                Behaviour::Hang | Behaviour::Deaf => return wait_for_close(stream),
                 Behaviour::Drip => {
                     let bytes = b"HTTP/1.1 200 OK\r\nx-drip: "
                         .iter()
@@ -194,8 +194,8 @@ impl Shared {
     }
 }
 
-/// Until the other side goes.
-fn wait_for_ever(mut stream: TcpStream) {
+/// Waits until the client closes the connection.
+fn wait_for_close(mut stream: TcpStream) {
     let mut byte = [0];
     stream.set_read_timeout(None).ok();
     if stream.read(&mut byte).is_ok_and(|read| read > 0) {

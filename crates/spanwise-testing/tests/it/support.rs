@@ -36,7 +36,7 @@ fn bounded_returns_the_result_or_the_panic() {
 #[test]
 fn wait_until_polls_its_condition() {
     let mut polls = 0;
-    wait_until(|| {
+    wait_until("the third poll", || {
         polls += 1;
         polls == 3
     });

@@ -7,8 +7,8 @@ use spanwise_testing::{CaptureLayer, capture};
 fn captured_events_are_redacted() {
     alone!();
     let policy = spanwise::Policy::secrets().hide("badge").unwrap();
-    let builder = spanwise::Builder::test().redact(policy);
-    let _telemetry = builder.with(CaptureLayer::default()).init().unwrap();
+    let builder = spanwise::Builder::new(spanwise::Preset::Test).redact(policy);
+    let _telemetry = builder.layer(CaptureLayer::default()).init().unwrap();
 
     let logs = capture();
     tracing::info!(

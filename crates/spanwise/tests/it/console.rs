@@ -8,7 +8,7 @@ use tracing::{error, info, info_span};
 fn short_line_has_level_message_and_fields() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::cli()
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Cli)
         .with_writer(lines.clone())
         .init()
         .unwrap();
@@ -27,7 +27,7 @@ fn short_line_has_level_message_and_fields() {
 fn compact_line_shows_context_once_and_short() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::test()
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
         .with_writer(lines.clone())
         .context_key("order_id")
         .init()

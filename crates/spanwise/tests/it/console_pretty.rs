@@ -7,7 +7,7 @@ use tracing::{info, info_span};
 fn pretty_writes_event_and_place_on_two_lines() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::dev()
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Dev)
         .with_writer(lines.clone())
         .init()
         .unwrap();

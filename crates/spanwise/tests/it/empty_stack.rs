@@ -6,9 +6,9 @@ use crate::support::Lines;
 fn added_layer_sees_enabled_events() {
     alone!();
     let theirs = Lines::default();
-    let telemetry = spanwise::Builder::prod()
+    let telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
         .output(spanwise::Output::None)
-        .with(tracing_subscriber::fmt::layer().with_writer(theirs.clone()))
+        .layer(tracing_subscriber::fmt::layer().with_writer(theirs.clone()))
         .init()
         .unwrap();
     tracing::info!("seen");

@@ -3,7 +3,7 @@
 use std::{cell::Cell, error::Error, fmt};
 
 use serde_json::json;
-use spanwise::{Builder, Format, JsonLayer, Recorder, err};
+use spanwise::{Builder, Format, JsonLayer, Preset, Recorder, err};
 use tracing::{debug, error, info_span};
 
 use crate::support::Lines;
@@ -76,10 +76,10 @@ fn check_json(lines: &Lines) {
 fn every_sink_shows_every_type_without_its_debug() {
     alone!();
     let (json, added) = (Lines::default(), Lines::default());
-    let _telemetry = Builder::prod()
+    let _telemetry = Builder::new(Preset::Prod)
         .recorder(Recorder::default())
         .with_writer(json.clone())
-        .with(JsonLayer::new().with_writer(added.clone()))
+        .layer(JsonLayer::new().with_writer(added.clone()))
         .init()
         .unwrap();
     info_span!("request", request_id = "r-1").in_scope(|| {
@@ -100,7 +100,7 @@ fn every_sink_shows_every_type_without_its_debug() {
 fn console_shows_the_chain() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = Builder::prod()
+    let _telemetry = Builder::new(Preset::Prod)
         .format(Format::Compact)
         .with_writer(lines.clone())
         .init()

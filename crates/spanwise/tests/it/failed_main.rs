@@ -3,7 +3,7 @@
 use std::{fs, io, process::ExitCode};
 
 use serde_json::Value;
-use spanwise::{Builder, Output};
+use spanwise::{Builder, Output, Preset};
 
 use crate::receiver::Receiver;
 
@@ -13,7 +13,7 @@ fn error_of_main_is_sent_before_the_end() {
     let receiver = Receiver::start();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("shop.log");
-    let started = Builder::prod()
+    let started = Builder::new(Preset::Prod)
         .service("shop", "1.4.0")
         .sentry_dsn(receiver.dsn())
         .output(Output::None)

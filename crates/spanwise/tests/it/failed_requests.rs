@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use spanwise::{Builder, Telemetry, http::fail};
+use spanwise::{Builder, Preset, Telemetry, http::fail};
 use tower::ServiceExt as _;
 use tracing::{Span, instrument};
 
@@ -57,7 +57,10 @@ async fn serve(telemetry: &Telemetry) {
 async fn one_line_has_the_error_and_no_secret() {
     alone!();
     let output = Lines::default();
-    let telemetry = Builder::prod().with_writer(output.clone()).init().unwrap();
+    let telemetry = Builder::new(Preset::Prod)
+        .with_writer(output.clone())
+        .init()
+        .unwrap();
     serve(&telemetry).await;
     let lines = output.objects();
     assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -79,7 +82,10 @@ async fn one_line_has_the_error_and_no_secret() {
 async fn line_for_people_has_the_error() {
     alone!();
     let output = Lines::default();
-    let telemetry = Builder::dev().with_writer(output.clone()).init().unwrap();
+    let telemetry = Builder::new(Preset::Dev)
+        .with_writer(output.clone())
+        .init()
+        .unwrap();
     serve(&telemetry).await;
     let text = output.text();
     assert_eq!(

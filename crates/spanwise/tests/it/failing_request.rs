@@ -13,8 +13,8 @@ fn buffered_lines_come_before_the_error() {
     let telemetry = Builder::from_vars(vars)
         .unwrap()
         .with_writer(output.clone())
-        .with(JsonLayer::new().with_writer(added.clone()))
-        .with_unredacted(JsonLayer::new().with_writer(raw.clone()))
+        .layer(JsonLayer::new().with_writer(added.clone()))
+        .layer_unredacted(JsonLayer::new().with_writer(raw.clone()))
         .init()
         .unwrap();
 
@@ -38,7 +38,7 @@ fn buffered_lines_come_before_the_error() {
         messages(&output),
         [
             "done",
-            "what was kept of a unit of work follows",
+            "flight recorder: buffered events of this request follow",
             "first",
             "card [REDACTED]",
             "failed",

@@ -11,10 +11,10 @@ fn filtered_layer_loses_no_error() {
     let filtered = tracing_subscriber::fmt::layer()
         .with_writer(theirs.clone())
         .with_filter(LevelFilter::ERROR);
-    let _telemetry = spanwise::Builder::prod()
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
         .levels("debug")
         .with_writer(ours.clone())
-        .with(filtered)
+        .layer(filtered)
         .init()
         .unwrap();
     for _ in 0..3 {

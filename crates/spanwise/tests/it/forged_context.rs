@@ -12,8 +12,9 @@ use crate::support::Lines;
 use axum::{Router, body::Body, extract::State, http::Request, routing::get};
 use serde_json::Value;
 use spanwise::{
-    Builder, Context, ContextLayer, Format, JsonLayer, Recorder, Sampler, Telemetry, context,
-    sample::{Limit, SampleExt, When, rate, ratio},
+    Builder, Context, ContextLayer, Format, JsonLayer, Preset, Recorder, Sampler, Telemetry,
+    context,
+    sample::{EventMatcher, Limit, Rate, SampleExt},
     unit_span,
 };
 use tower::ServiceExt as _;
@@ -138,7 +139,7 @@ async fn decide_by_http(telemetry: &Telemetry) -> Decided {
 
 fn builder() -> (Lines, Builder) {
     let output = Lines::default();
-    let builder = Builder::prod()
+    let builder = Builder::new(Preset::Prod)
         .with_writer(output.clone())
         .recorder(Recorder::default())
         .context_key("order_id");
@@ -162,7 +163,7 @@ async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
         let of_line = match unit {
             Some((_, decided)) => decided,
             None if line.contains("request served") => &decided["http"],
-            None if line.contains("what was kept of a unit") => {
+            None if line.contains("flight recorder: buffered") => {
                 headers += 1;
                 // That of the line after it.
                 let (_, after) = lines.last().unwrap();
@@ -291,7 +292,7 @@ fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
 
 #[test]
 fn sampler_conditions_use_the_decided_context() {
-    let none = || ratio(0.0).unwrap();
+    let none = || Limit::ratio(0.0).unwrap();
     for (key, value) in DECIDED {
         let forged = if key == "span_id" {
             FORGED_SPAN
@@ -299,7 +300,7 @@ fn sampler_conditions_use_the_decided_context() {
             FORGED
         };
         let shown = |wanted: &str| {
-            let rule = || When::field(key, wanted);
+            let rule = || EventMatcher::field(key, wanted);
             let sampler = Sampler::builder()
                 .rule(rule(), none())
                 .rule(rule().and_level(Level::ERROR), none())
@@ -322,8 +323,10 @@ fn sampler_conditions_use_the_decided_context() {
 #[test]
 fn limits_by_value_use_the_decided_context() {
     for (key, value) in DECIDED {
-        let limit: Limit = rate(1).within(Duration::from_secs(86_400)).per(key).into();
-        let sampler = Sampler::builder().rule(When::any(), limit).build();
+        let limit: Limit = Rate::new(1, Duration::from_secs(86_400))
+            .per_value_of(key)
+            .into();
+        let sampler = Sampler::builder().rule(EventMatcher::any(), limit).build();
         let (default, output) = sampled(&sampler);
         let unit = unit_span!("decided").entered();
         context::set(key, value);
@@ -340,7 +343,7 @@ fn limits_by_value_use_the_decided_context() {
         }
         drop(unit);
         assert_eq!(output.objects().len(), 1, "{key}: {}", output.text());
-        sampler.flush();
+        sampler.emit_summaries();
         let lines = output.objects();
         assert_eq!(lines[1]["suppressed"], 19, "{}", output.text());
         assert_eq!(lines[1][key], value, "{}", output.text());
@@ -357,7 +360,7 @@ fn ratios_use_the_decided_trace_id() {
     let chosen = |forges: bool, by_tail: bool| -> Vec<String> {
         let output = Lines::default();
         let sampler = Sampler::builder()
-            .rule(When::any(), ratio(0.5).unwrap())
+            .rule(EventMatcher::any(), Limit::ratio(0.5).unwrap())
             .build();
         let recorder: Recorder = "debug,tail=0.5".parse().unwrap();
         let levels = spanwise::LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());

@@ -10,7 +10,7 @@ use std::{
 
 use proptest::prelude::*;
 use serde_json::Value;
-use spanwise::{Builder, Format, JsonLayer, Output};
+use spanwise::{Builder, Format, JsonLayer, Output, Preset};
 use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
 use tracing::{Level, info_span};
 use tracing_core::{
@@ -424,17 +424,17 @@ fn install(format: Format) -> (Stack, spanwise::Telemetry) {
         json: Lines::default(),
         nested: Lines::default(),
     };
-    let telemetry = Builder::test()
+    let telemetry = Builder::new(Preset::Test)
         .without_redaction()
         .output(Output::None)
         .format(format)
         .with_writer(stack.console.clone())
-        .with(
+        .layer(
             JsonLayer::new()
                 .with_source_location()
                 .with_writer(stack.json.clone()),
         )
-        .with(
+        .layer(
             JsonLayer::new()
                 .format(Format::JsonNested)
                 .with_source_location()

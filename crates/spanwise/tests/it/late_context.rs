@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use serde_json::Value;
-use spanwise::{Builder, Telemetry, context};
+use spanwise::{Builder, Preset, Telemetry, context};
 use tower::ServiceExt as _;
 use tracing::{Instrument, debug, error, info, instrument};
 
@@ -95,7 +95,7 @@ async fn json_and_recorder_header_have_late_context() {
         ("told the warehouse", ada(), order(), None),
         ("a field of an event", ada(), order(), acme()),
         (
-            "what was kept of a unit of work follows",
+            "flight recorder: buffered events of this request follow",
             ada(),
             order(),
             acme(),
@@ -119,7 +119,7 @@ async fn json_and_recorder_header_have_late_context() {
 async fn console_lines_have_late_context() {
     alone!();
     let output = Lines::default();
-    let telemetry = Builder::test()
+    let telemetry = Builder::new(Preset::Test)
         .with_writer(output.clone())
         .context_key("order_id")
         .init()
@@ -165,7 +165,7 @@ async fn sentry_has_the_user_and_the_tags() {
 fn console_field_does_not_replace_context() {
     alone!();
     let output = Lines::default();
-    let _telemetry = Builder::test()
+    let _telemetry = Builder::new(Preset::Test)
         .with_writer(output.clone())
         .context_key("order_id")
         .init()

@@ -19,9 +19,9 @@ impl<S: Subscriber> Layer<S> for Panics {
 fn line_is_written_beside_a_panicking_layer() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::prod()
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
         .with_writer(lines.clone())
-        .with(Panics)
+        .layer(Panics)
         .init()
         .unwrap();
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! Times on the clock of the wall. A test's own process is in a zone that is far from UTC.
 
 use serde_json::Value;
-use spanwise::{Builder, JsonLayer};
+use spanwise::{Builder, JsonLayer, Preset};
 use tracing::info;
 
 use crate::support::{LOCAL_OFFSET, Lines};
@@ -37,7 +37,7 @@ fn lines(vars: &[(&str, &str)]) -> (String, Value) {
     let _telemetry = Builder::from_vars(vars.iter().copied())
         .unwrap()
         .with_writer(lines.clone())
-        .with(JsonLayer::new().with_writer(utc.clone()))
+        .layer(JsonLayer::new().with_writer(utc.clone()))
         .init()
         .unwrap();
     info!("now");
@@ -98,14 +98,17 @@ fn zone_from_code_beats_variable_beats_preset() {
             .find_map(|line| line.strip_prefix("LOG_TIME = "));
         line.unwrap().to_owned()
     };
-    assert_eq!(explained(Builder::dev()), "local (preset dev)");
-    assert_eq!(explained(Builder::dev().format("json")), "utc (default)");
-    assert_eq!(explained(Builder::prod()), "utc (default)");
+    assert_eq!(explained(Builder::new(Preset::Dev)), "local (preset dev)");
     assert_eq!(
-        explained(Builder::prod().format("pretty")),
+        explained(Builder::new(Preset::Dev).format("json")),
+        "utc (default)"
+    );
+    assert_eq!(explained(Builder::new(Preset::Prod)), "utc (default)");
+    assert_eq!(
+        explained(Builder::new(Preset::Prod).format("pretty")),
         "utc (preset prod)"
     );
-    assert_eq!(explained(Builder::test()), "utc (preset test)");
+    assert_eq!(explained(Builder::new(Preset::Test)), "utc (preset test)");
     let env = || Builder::from_vars([("LOG_TIME", "local"), ("LOG_PRESET", "prod")]).unwrap();
     assert_eq!(explained(env()), "local (LOG_TIME)");
     assert_eq!(explained(env().time("utc")), "utc (code)");

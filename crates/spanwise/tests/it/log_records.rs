@@ -8,7 +8,7 @@ use log::{
     log_enabled,
 };
 use serde_json::json;
-use spanwise::{Builder, JsonLayer, LayerExt};
+use spanwise::{Builder, JsonLayer, LayerExt, Preset};
 use tracing_subscriber::Layer;
 
 use crate::support::Lines;
@@ -17,16 +17,16 @@ use crate::support::Lines;
 fn origin_is_the_record_s_own() {
     alone!();
     let (lines, nested, warnings) = (Lines::default(), Lines::default(), Lines::default());
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .levels("info,noisy=warn")
         .with_writer(lines.clone())
-        .with(
+        .layer(
             JsonLayer::new()
                 .with_source_location()
                 .format(spanwise_json::Format::JsonNested)
                 .with_writer(nested.clone()),
         )
-        .with(LayerExt::with_levels(
+        .layer(LayerExt::with_levels(
             JsonLayer::new().with_writer(warnings.clone()),
             "off,hyper=warn".parse().unwrap(),
         ))
@@ -70,9 +70,9 @@ fn fmt_shows_log_records_as_events() {
         .with_ansi(false)
         .without_time()
         .with_writer(lines.clone());
-    let _telemetry = Builder::prod()
+    let _telemetry = Builder::new(Preset::Prod)
         .output(spanwise::Output::None)
-        .with(
+        .layer(
             fmt.with_filter(
                 "off,shop::pay=info"
                     .parse::<tracing_subscriber::filter::Targets>()
@@ -90,9 +90,9 @@ fn fmt_shows_log_records_as_events() {
 fn key_values_are_fields_of_their_type() {
     alone!();
     let (lines, console) = (Lines::default(), Lines::default());
-    let _telemetry = Builder::prod()
+    let _telemetry = Builder::new(Preset::Prod)
         .with_writer(lines.clone())
-        .with(JsonLayer::new().with_writer(console.clone()))
+        .layer(JsonLayer::new().with_writer(console.clone()))
         .init()
         .unwrap();
     let cause = io::Error::other("reset by peer");
@@ -148,7 +148,10 @@ fn key_values_are_fields_of_their_type() {
 fn keys_that_mean_something_else_are_kept() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     // Without a place, it looks as what `tracing-log` makes.
     let kvs = [
         ("message", "other"),
@@ -183,7 +186,10 @@ fn keys_that_mean_something_else_are_kept() {
 fn many_key_values_and_origins_are_all_shown() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let names: Vec<String> = (0..40).map(|n| format!("key_{n}")).collect();
     let kvs: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(0..).collect();
     let mut record = log::Record::builder();
@@ -234,7 +240,7 @@ impl Source for Breaks {
 fn source_that_panics_costs_its_pairs() {
     alone!();
     let lines = Lines::default();
-    let telemetry = Builder::test()
+    let telemetry = Builder::new(Preset::Test)
         .with_writer(lines.clone())
         .format(spanwise::Format::Json)
         .init();
@@ -262,7 +268,10 @@ impl std::fmt::Display for Fails {
 fn value_that_fails_to_format_costs_its_text() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     // Too long for a callsite of its own: the pairs stand in the message.
     let long = "x".repeat(2 * spanwise::core::internal::runtime_callsite::MAX_TEXT_LEN);
     let kvs = [("broken", kv::Value::from_display(&Fails)), ("n", 7.into())];
@@ -285,7 +294,10 @@ fn value_that_fails_to_format_costs_its_text() {
 fn last_of_many_equal_keys_counts() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let names: Vec<String> = (0..60).map(|n| format!("k{}", n % 20)).collect();
     let kvs: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(0..).collect();
     let mut record = log::Record::builder();
@@ -316,7 +328,7 @@ impl std::fmt::Display for Counted<'_> {
 fn max_level_follows_the_levels() {
     alone!();
     let lines = Lines::default();
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .levels("info")
         .with_writer(lines.clone())
         .init()
@@ -381,7 +393,10 @@ fn logger_of_the_program_stays() {
     log::set_logger(&Other).unwrap();
     log::set_max_level(log::LevelFilter::Debug);
     let lines = Lines::default();
-    let telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     assert_eq!(telemetry.handle().stats().faults.len(), 1);
     telemetry.handle().set_levels("warn").unwrap();
     assert_eq!(log::max_level(), log::LevelFilter::Debug);

@@ -66,6 +66,7 @@ mod recorder_without_effect;
 mod redacted_layers;
 #[cfg(feature = "axum")]
 mod requests;
+mod sampled_fields;
 mod sampler_and_recorder;
 mod sampler_and_tail;
 mod second_init;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use spanwise::{Builder, Format, InitError};
+use spanwise::{Builder, Format, InitError, Preset};
 use tracing::{debug, error, info, level_filters::LevelFilter, warn};
 
 use crate::support::Lines;
@@ -33,7 +33,7 @@ fn output_has_a_level_of_its_own() {
     let telemetry = Builder::from_vars(vars)
         .unwrap()
         .with_writer(output.clone())
-        .with(spanwise::JsonLayer::new().with_writer(added.clone()))
+        .layer(spanwise::JsonLayer::new().with_writer(added.clone()))
         .init()
         .unwrap();
     log();
@@ -262,7 +262,7 @@ fn each_process_has_files_of_its_own() {
     let own = fs::read_to_string(directory.path().join("shop.2.log")).unwrap();
     assert!(own.contains("in a file of its own"), "{own}");
     drop(held);
-    let code = Builder::prod()
+    let code = Builder::new(Preset::Prod)
         .file(&path)
         .file_per_process()
         .explain()

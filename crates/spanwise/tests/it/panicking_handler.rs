@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};
 use serde_json::Value;
-use spanwise::{Builder, Telemetry};
+use spanwise::{Builder, Preset, Telemetry};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -55,7 +55,10 @@ fn with_target<'a>(lines: &'a [Value], target: &str) -> Vec<&'a Value> {
 async fn panic_is_one_event_with_a_short_backtrace() {
     alone!();
     let lines = Lines::default();
-    let telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     ask(serve(&telemetry).await).await;
 
     let all = lines.objects();

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use spanwise::{Builder, Format, JsonLayer, Output};
+use spanwise::{Builder, Format, JsonLayer, Output, Preset};
 
 use crate::support::{Lines, allocated_bytes};
 
@@ -18,7 +18,10 @@ fn message_place_and_request_are_shown() {
     panic::set_hook(Box::new(|_| PREVIOUS.store(true, Ordering::Relaxed)));
 
     let lines = Lines::default();
-    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let worker = thread::Builder::new().name("worker".into());
     let panicking = worker.spawn(|| {
         let _request = tracing::info_span!("request", request_id = "r-1").entered();
@@ -54,15 +57,15 @@ fn every_sink_names_the_place() {
         .with_ansi(false)
         .with_file(true)
         .with_line_number(true);
-    let _telemetry = Builder::dev()
+    let _telemetry = Builder::new(Preset::Dev)
         .with_writer(pretty.clone())
-        .with(located().with_writer(json.clone()))
-        .with(
+        .layer(located().with_writer(json.clone()))
+        .layer(
             located()
                 .format(Format::JsonNested)
                 .with_writer(nested.clone()),
         )
-        .with(layer.with_writer(fmt.clone()))
+        .layer(layer.with_writer(fmt.clone()))
         .init()
         .unwrap();
     assert!(catch_unwind(|| panic!("here")).is_err());
@@ -102,7 +105,10 @@ fn panic_that_is_not_logged_costs_nothing() {
         panics()
     };
     let without = cost();
-    let telemetry = Builder::prod().with_writer(std::io::sink).init().unwrap();
+    let telemetry = Builder::new(Preset::Prod)
+        .with_writer(std::io::sink)
+        .init()
+        .unwrap();
     telemetry.handle().set_levels("off").unwrap();
     assert_eq!(cost(), without);
     telemetry.handle().set_levels("error").unwrap();
@@ -114,7 +120,10 @@ fn backtraces_are_few_in_a_storm() {
     alone!();
     panic::set_hook(Box::new(|_| {}));
     let lines = Lines::default();
-    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     // A slow machine needs more of them until there are too many in a second.
     let mut count = 0;
     while !lines.text().contains("(none: more than 10 in a second)") {
@@ -135,7 +144,7 @@ fn no_line_is_forged_by_a_panic() {
     alone!();
     panic::set_hook(Box::new(|_| {}));
     let lines = Lines::default();
-    let _telemetry = Builder::dev()
+    let _telemetry = Builder::new(Preset::Dev)
         .format(Format::Compact)
         .output(Output::None)
         .with_writer(lines.clone())

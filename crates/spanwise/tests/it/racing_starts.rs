@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use spanwise::{Builder, InitError, Output};
+use spanwise::{Builder, InitError, Output, Preset};
 
 #[test]
 fn one_of_many_racing_starts_wins() {
@@ -17,7 +17,7 @@ fn one_of_many_racing_starts_wins() {
         .map(|_| {
             let (path, barrier) = (path.clone(), Arc::clone(&barrier));
             thread::spawn(move || {
-                let builder = Builder::prod().output(Output::None).file(path);
+                let builder = Builder::new(Preset::Prod).output(Output::None).file(path);
                 barrier.wait();
                 builder.init()
             })
@@ -38,10 +38,13 @@ fn one_of_many_racing_starts_wins() {
 #[test]
 fn wrong_start_is_followed_by_a_right_one() {
     alone!();
-    let wrong = Builder::prod().file("/dev/null/shop.log").init();
+    let wrong = Builder::new(Preset::Prod).file("/dev/null/shop.log").init();
     assert!(matches!(wrong, Err(InitError::Settings(_))), "{wrong:?}");
     let lines = crate::support::Lines::default();
-    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     tracing::info!("started");
     lines.with_message("started");
 }
@@ -54,9 +57,9 @@ fn start_inside_a_start_is_an_error() {
     struct Starts;
     impl tracing_subscriber::Layer<tracing_subscriber::Registry> for Starts {
         fn on_register_dispatch(&self, _: &tracing::Dispatch) {
-            let inner = Builder::test().init();
+            let inner = Builder::new(Preset::Test).init();
             assert_eq!(inner.err(), Some(InitError::AlreadyInitialized));
         }
     }
-    let _telemetry = Builder::test().with(Starts).init().unwrap();
+    let _telemetry = Builder::new(Preset::Test).layer(Starts).init().unwrap();
 }

@@ -30,7 +30,7 @@ fn added_layers_see_no_captured_event() {
     let _telemetry = Builder::from_vars(vars)
         .unwrap()
         .with_writer(output.clone())
-        .with(json.with_filter(LevelFilter::INFO))
+        .layer(json.with_filter(LevelFilter::INFO))
         .init()
         .unwrap();
     for n in 0..3 {

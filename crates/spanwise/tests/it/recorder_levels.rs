@@ -1,4 +1,4 @@
-//! Of what was kept an error file gets nothing, and no header either.
+//! An error file gets no buffered line, and no header either.
 
 use std::{fs, time::Duration};
 
@@ -33,7 +33,7 @@ fn buffered_lines_go_to_the_file_only() {
         };
         text.lines().map(message).collect::<Vec<_>>()
     };
-    let header = "what was kept of a unit of work follows";
+    let header = "flight recorder: buffered events of this request follow";
     assert_eq!(messages("all.log"), ["shown", header, "a step", "failed"]);
     assert_eq!(messages("errors.log"), ["failed"]);
 }

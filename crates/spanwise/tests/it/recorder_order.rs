@@ -12,7 +12,7 @@ use spanwise::Builder;
 use tracing::{debug, error, info_span};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Says when it is at the header of what was kept, and waits there.
+/// Signals when it is at the header of a dump, and waits there.
 #[derive(Clone)]
 struct Slow {
     lines: Lines,

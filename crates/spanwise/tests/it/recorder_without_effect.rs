@@ -10,7 +10,7 @@ fn recorder_without_effect_is_reported() {
     alone!();
     let keeps = |levels: &str, recorder: &str| {
         let recorder: spanwise::Recorder = recorder.parse().unwrap();
-        recorder.keeps_more_than(&levels.parse().unwrap())
+        recorder.captures_beyond(&levels.parse().unwrap())
     };
     assert!(keeps("info", "debug") && keeps("info,shop=debug", "debug"));
     assert!(keeps("info", "shop=debug") && keeps("info", "info,tail=0.1"));

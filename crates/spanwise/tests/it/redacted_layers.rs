@@ -22,11 +22,11 @@ impl std::error::Error for Declined {}
 fn only_unredacted_layer_sees_secrets() {
     alone!();
     let [output, added, unredacted] = [(); 3].map(|()| Lines::default());
-    let telemetry = spanwise::Builder::prod()
+    let telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
         .with_writer(output.clone())
         .redact(Policy::secrets().hide("badge").unwrap())
-        .with(JsonLayer::new().with_writer(added.clone()))
-        .with_unredacted(JsonLayer::new().with_writer(unredacted.clone()))
+        .layer(JsonLayer::new().with_writer(added.clone()))
+        .layer_unredacted(JsonLayer::new().with_writer(unredacted.clone()))
         .init()
         .unwrap();
     let span = info_span!(

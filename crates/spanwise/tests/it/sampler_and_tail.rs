@@ -41,7 +41,7 @@ fn sample_rates_add_up_to_what_was_logged() {
     // Each request that failed shows its lines, though the sampler leaves each error out, and
     // nineteen of twenty lines at INFO.
     let failed = REQUESTS / 100;
-    let headers = of("what was kept of a unit of work follows").count();
+    let headers = of("flight recorder: buffered events of this request follow").count();
     assert_eq!(headers, of("goes on").count());
     assert_eq!(of("goes on").count(), failed);
     assert_eq!(of("failed").count(), 0);

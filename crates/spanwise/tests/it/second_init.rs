@@ -1,14 +1,19 @@
 //! The first logging stays as it is.
 
 use crate::support::Lines;
-use spanwise::{Builder, InitError};
+use spanwise::{Builder, InitError, Preset};
 
 #[test]
 fn second_init_is_an_error() {
     alone!();
     let (first, second) = (Lines::default(), Lines::default());
-    let telemetry = Builder::prod().with_writer(first.clone()).init().unwrap();
-    let again = Builder::prod().with_writer(second.clone()).init();
+    let telemetry = Builder::new(Preset::Prod)
+        .with_writer(first.clone())
+        .init()
+        .unwrap();
+    let again = Builder::new(Preset::Prod)
+        .with_writer(second.clone())
+        .init();
     let error = again.err().unwrap();
     assert_eq!(error, InitError::AlreadyInitialized);
     // A capture of a test has one, too.
@@ -30,7 +35,10 @@ fn scoped_subscribers_do_not_stop_the_start() {
     let _outer = scoped();
 
     let lines = Lines::default();
-    let telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let telemetry = Builder::new(Preset::Prod)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let logged = std::thread::spawn(|| tracing::info!("from a thread without one"));
     logged.join().unwrap();
     drop(telemetry);

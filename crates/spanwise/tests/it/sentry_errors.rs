@@ -31,7 +31,7 @@ fn sentry_errors_have_their_request() {
         .service("shop", "1.4.0")
         .context_key("order_id")
         .recorder(Recorder::default())
-        .with(filtered)
+        .layer(filtered)
         .sentry(|sentry| sentry.ignore_message("nobody's business"))
         .init()
         .unwrap();

@@ -165,7 +165,7 @@ fn own_target_without_match_is_refused() {
         );
     }
     let all = wrong.map(|(target, _)| target);
-    match Builder::dev().own_targets(all).init() {
+    match Builder::new(Preset::Dev).own_targets(all).init() {
         Err(InitError::Settings(problems)) => {
             assert_eq!(problems.len(), wrong.len(), "{problems:?}");
             assert!(
@@ -268,7 +268,10 @@ fn file_settings_are_explained() {
         "explaining opens nothing"
     );
 
-    let code = Builder::prod().error_file(path).explain().to_string();
+    let code = Builder::new(Preset::Prod)
+        .error_file(path)
+        .explain()
+        .to_string();
     assert_line(&code, &format!("LOG_ERROR_FILE = {path} (code)"));
     assert_line(&code, "LOG_FILE_ROTATE = daily,100MiB (default)");
 
@@ -381,12 +384,17 @@ fn redaction_is_on_in_every_preset() {
         &more.explain().to_string(),
         "LOG_REDACT = secrets and pii,-session, and rules of the program's (code)",
     );
-    let wrong = Builder::prod().redact_with(|policy| policy.hide("a b*c"));
+    let wrong = Builder::new(Preset::Prod).redact_with(|policy| policy.hide("a b*c"));
     match wrong.init() {
-        Err(InitError::Settings(problems)) => assert!(problems[0].contains("`a b*c` is not a valid key")),
+        Err(InitError::Settings(problems)) => {
+            assert!(problems[0].contains("`a b*c` is not a valid key"))
+        }
         other => panic!("{other:?}"),
     }
-    let off = Builder::prod().without_redaction().explain().to_string();
+    let off = Builder::new(Preset::Prod)
+        .without_redaction()
+        .explain()
+        .to_string();
     assert_line(&off, "LOG_REDACT = off (code)");
     assert!(problems([("LOG_REDACT", "password")])[0].starts_with(
         "LOG_REDACT=\"password\": `password` is neither `on` nor `off`: write `+password`"
@@ -455,13 +463,13 @@ fn file_setting_without_a_file_is_refused() {
     );
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.log");
-    let twice = Builder::prod().file(&path).error_file(&path);
+    let twice = Builder::new(Preset::Prod).file(&path).error_file(&path);
     assert_eq!(
         start(twice),
         ["LOG_FILE and LOG_ERROR_FILE are the same file: give each its own"]
     );
     assert!(!path.exists());
-    let two = Builder::prod()
+    let two = Builder::new(Preset::Prod)
         .file(directory.path())
         .error_file("/dev/null");
     let all = start(two).join("\n");
@@ -505,7 +513,7 @@ fn wrong_sampling_and_recorder_stop_the_start() {
     let all = problems([("LOG_RECORDER", "debug,slow=1,tail=1%,tail=0.1,shop=inof")]).join("\n");
     for part in [
         "`slow=1`: `1` is not a time",
-        "`tail=1%`: `1%` is not a share",
+        "`tail=1%`: `1%` is not a ratio",
         "`tail=0.1`: `tail` is there twice",
         "`shop=inof`",
         "; accepts off, or a level",
@@ -560,7 +568,7 @@ fn http_settings_are_explained() {
             ("LOG_HTTP_CLIENT_ADDRESS", "half"),
         ]),
         [
-            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
+            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is not a network: its prefix is not a number from 0 to 32; write one such as `10.0.0.0/8`",
             "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts full, network, none",
         ]
     );
@@ -601,7 +609,7 @@ fn sentry_settings_are_explained_without_the_dsn() {
         &explain([DSN, ("LOG_PRESET", "test")]),
         "SENTRY_DSN = none (preset test)",
     );
-    let code = Builder::test().sentry_dsn("http://key@localhost:9000/1");
+    let code = Builder::new(Preset::Test).sentry_dsn("http://key@localhost:9000/1");
     let code = code.sentry(|sentry| sentry.ignore_target("shop::probe"));
     assert_line(
         &code.explain().to_string(),
@@ -634,7 +642,7 @@ fn wrong_sentry_settings_are_reported_at_once() {
     ] {
         assert!(text.contains(part), "{part:?} in:\n{text}");
     }
-    let wrong = Builder::prod()
+    let wrong = Builder::new(Preset::Prod)
         .sentry_dsn("http://key@localhost:9000/1")
         .sentry(|sentry| sentry.sample_rate(7.0).root_certificates("no certificate"))
         .file("/dev/null/shop.log");
@@ -662,6 +670,8 @@ fn default_levels_replace_the_preset_s() {
         let builder = builder.default_levels("sqlx=warn");
         assert_line(&builder.explain().to_string(), line);
     }
-    let levels = Builder::prod().default_levels("warn").levels("error");
+    let levels = Builder::new(Preset::Prod)
+        .default_levels("warn")
+        .levels("error");
     assert_line(&levels.explain().to_string(), "RUST_LOG = error (code)");
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, Format, Recorder};
+use spanwise::{Builder, Format, Preset, Recorder};
 use spanwise_testing::{CaptureLayer, capture};
 use tracing::{Level, Span, debug, error, info, info_span, level_filters::LevelFilter, warn};
 
@@ -84,8 +84,8 @@ fn every_sink_has_the_ids(format: &Format) {
         .unwrap()
         .format(format.clone())
         .with_writer(output.clone())
-        .with(layer)
-        .with(CaptureLayer::default())
+        .layer(layer)
+        .layer(CaptureLayer::default())
         .init()
         .unwrap();
     let (handle, logs) = (telemetry.handle(), capture());
@@ -143,10 +143,10 @@ fn ids_stay_while_the_levels_change() {
     const REQUESTS: usize = 200;
     let (json, fmt) = (Lines::default(), Lines::default());
     let layer = tracing_subscriber::fmt::layer().with_ansi(false);
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .levels("warn")
         .with_writer(json.clone())
-        .with(layer.with_writer(fmt.clone()))
+        .layer(layer.with_writer(fmt.clone()))
         .init()
         .unwrap();
     let handle = telemetry.handle();
@@ -296,11 +296,11 @@ fn recorder_buffers_below_event_levels() {
     alone!();
     let (output, fmt) = (Lines::default(), Lines::default());
     let layer = tracing_subscriber::fmt::layer().with_writer(fmt.clone());
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .levels("warn")
         .recorder(Recorder::default())
         .with_writer(output.clone())
-        .with(layer.with_ansi(false))
+        .layer(layer.with_ansi(false))
         .init()
         .unwrap();
     info_span!("http.request", request_id = "r-1").in_scope(|| {
@@ -320,7 +320,10 @@ fn recorder_buffers_below_event_levels() {
     };
     let lines: Vec<_> = lines.iter().map(line).collect();
     let expected = [
-        ("what was kept of a unit of work follows", "r-1"),
+        (
+            "flight recorder: buffered events of this request follow",
+            "r-1",
+        ),
         ("a step", "r-1"),
         ("another step", "r-1"),
         ("failed", "r-1"),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use spanwise::{Builder, Format, InitError, Output};
+use spanwise::{Builder, Format, InitError, Output, Preset};
 use tracing::{error, info, info_span};
 
 use crate::support::Lines;
@@ -69,7 +69,7 @@ fn every_json_line_has_static_fields() {
 fn nested_json_has_static_fields_at_the_top() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = Builder::prod()
+    let _telemetry = Builder::new(Preset::Prod)
         .format(Format::JsonNested)
         .field("region", "eu")
         .with_writer(lines.clone())
@@ -89,7 +89,7 @@ fn nested_json_has_static_fields_at_the_top() {
 fn console_lines_omit_static_fields() {
     alone!();
     let lines = Lines::default();
-    let _telemetry = Builder::test()
+    let _telemetry = Builder::new(Preset::Test)
         .field("region", "eu-central-1")
         .with_writer(lines.clone())
         .init()
@@ -132,7 +132,7 @@ fn reserved_and_context_names_are_refused() {
         "span_id",
     ];
     for name in reserved {
-        let code = problems(Builder::prod().field(name, "mossy7"));
+        let code = problems(Builder::new(Preset::Prod).field(name, "mossy7"));
         let expected = format!("Builder::field({name:?}, …): `{name}` is a key of the ");
         assert!(
             code.len() == 1 && code[0].starts_with(&expected),
@@ -148,7 +148,9 @@ fn reserved_and_context_names_are_refused() {
         assert!(!format!("{code:?}{env:?}").contains("mossy7"));
     }
     let declared = "`order_id` is a key of the context, whose values change: choose another name";
-    let by_code = Builder::prod().field("order_id", 1).context_key("order_id");
+    let by_code = Builder::new(Preset::Prod)
+        .field("order_id", 1)
+        .context_key("order_id");
     assert_eq!(
         problems(by_code),
         [format!("Builder::field(\"order_id\", …): {declared}")]
@@ -171,7 +173,7 @@ fn reserved_and_context_names_are_refused() {
         ("region", &"x".repeat(1025), "has 1025 bytes"),
         (&"x".repeat(65), "eu", "is not a field name"),
     ] {
-        let problems = problems(Builder::prod().field(name, value));
+        let problems = problems(Builder::new(Preset::Prod).field(name, value));
         assert!(
             problems.len() == 1 && problems[0].contains(part),
             "{problems:?}"
@@ -186,7 +188,7 @@ fn reserved_and_context_names_are_refused() {
         Builder::from_vars([("LOG_STATIC_FIELDS", fields.join(","))]).unwrap()
     };
     for (builder, settings) in [
-        (in_code(Builder::prod(), 0..65), "Builder::field"),
+        (in_code(Builder::new(Preset::Prod), 0..65), "Builder::field"),
         (in_env(0..65), "LOG_STATIC_FIELDS"),
         (
             in_code(in_env(0..40), 30..65),
@@ -202,7 +204,7 @@ fn reserved_and_context_names_are_refused() {
 fn policy_hides_a_secret_from_the_start() {
     alone!();
     let lines = Lines::default();
-    let builder = Builder::prod()
+    let builder = Builder::new(Preset::Prod)
         .field("password", "mossy7")
         .field("note", "token ghp_abcdefghijklmnopqrstuvwxyz0123456789")
         .field("employee_no", "E-4711")
@@ -226,7 +228,7 @@ fn policy_hides_a_secret_from_the_start() {
 fn sentry_events_have_static_fields_as_tags() {
     alone!();
     let receiver = crate::receiver::Receiver::start();
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .output(Output::None)
         .field("region", "eu")
         .field("password", "mossy7")
@@ -258,7 +260,7 @@ fn tag_that_sentry_refuses_stops_every_start() {
                 Err(InitError::Settings(problems)) => problems,
                 other => panic!("{other:?}"),
             };
-            let mut code = Builder::prod().field(name, "1");
+            let mut code = Builder::new(Preset::Prod).field(name, "1");
             if let Some(dsn) = dsn {
                 code = code.sentry_dsn(dsn);
             }
@@ -279,7 +281,7 @@ fn tag_that_sentry_refuses_stops_every_start() {
 fn key_in_place_of_a_name_is_not_shown() {
     alone!();
     let key = "9f86d081884c7d659a2feaa0c55ad0159f86d081";
-    let problems = problems(Builder::prod().field(key, "1"));
+    let problems = problems(Builder::new(Preset::Prod).field(key, "1"));
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(!problems[0].contains("9f86d"), "{problems:?}");
 }
@@ -288,10 +290,11 @@ fn key_in_place_of_a_name_is_not_shown() {
 #[test]
 fn wrong_tag_of_a_change_names_its_setter() {
     alone!();
-    let builder = Builder::prod().sentry_dsn("http://key@localhost:9/42");
+    let builder = Builder::new(Preset::Prod).sentry_dsn("http://key@localhost:9/42");
     let problems = problems(builder.sentry(|sentry| sentry.static_tag("release", "1")));
     assert_eq!(problems.len(), 1, "{problems:?}");
-    let expected = "sentry::SentryBuilder::static_tag: `release` is no tag that Sentry takes: ";
+    let expected =
+        "sentry::SentryBuilder::static_tag: `release` is not a tag that Sentry accepts: ";
     assert!(problems[0].starts_with(expected), "{problems:?}");
 }
 
@@ -299,14 +302,14 @@ fn wrong_tag_of_a_change_names_its_setter() {
 fn blanks_around_a_value_are_not_part_of_it() {
     alone!();
     for blank in ["", " ", "\u{a0}\t", "\n"] {
-        let problems = problems(Builder::prod().field("region", blank));
+        let problems = problems(Builder::new(Preset::Prod).field("region", blank));
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(
             problems[0].contains("\"region\" has no value"),
             "{problems:?}"
         );
     }
-    let builder = Builder::prod().field("region", " eu west\n");
+    let builder = Builder::new(Preset::Prod).field("region", " eu west\n");
     let explained = builder.explain().to_string();
     assert!(
         explained.contains("LOG_STATIC_FIELDS = region=eu west (code)"),

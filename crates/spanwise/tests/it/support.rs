@@ -65,10 +65,10 @@ pub fn is_run_alone<F: Fn()>(_here: F) -> bool {
 pub fn install() -> (Lines, Lines, spanwise::Telemetry) {
     let (json, console) = (Lines::default(), Lines::default());
     let beside = spanwise::JsonLayer::new().with_writer(json.clone());
-    let telemetry = spanwise::Builder::test()
+    let telemetry = spanwise::Builder::new(spanwise::Preset::Test)
         .levels("trace")
         .with_writer(console.clone())
-        .with(beside)
+        .layer(beside)
         .init()
         .unwrap();
     (json, console, telemetry)

@@ -18,7 +18,7 @@ fn suppressed_counts_are_written_at_shutdown() {
     let telemetry = Builder::from_vars(vars)
         .unwrap()
         .with_writer(output.clone())
-        .with(JsonLayer::new().with_writer(added.clone()))
+        .layer(JsonLayer::new().with_writer(added.clone()))
         .init()
         .unwrap();
     for n in 0..100 {

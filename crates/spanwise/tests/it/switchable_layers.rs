@@ -1,7 +1,7 @@
 //! Ways of tracing-subscriber to have a layer or not, in front of which the outputs keep their
 //! lines.
 
-use spanwise::Builder;
+use spanwise::{Builder, Preset};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
@@ -10,9 +10,9 @@ use crate::support::Lines;
 /// What the output has of three events, beside `layer`.
 fn lines_beside(layer: impl Layer<Registry> + Send + Sync) -> usize {
     let lines = Lines::default();
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .with_writer(lines.clone())
-        .with(layer)
+        .layer(layer)
         .init()
         .unwrap();
     assert!(!tracing::enabled!(tracing::Level::DEBUG));

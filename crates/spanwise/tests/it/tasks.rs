@@ -11,7 +11,7 @@ use crate::support::Lines;
 use axum::{Router, extract::State, routing::get};
 use serde_json::Value;
 use spanwise::{
-    Builder, Context, Recorder, Telemetry, context,
+    Builder, Context, Preset, Recorder, Telemetry, context,
     core::Clock,
     task::{self, JoinSet},
 };
@@ -103,7 +103,7 @@ async fn spawned_work_has_what_is_set_after_the_spawn() {
     alone!();
     let (user, _) = watch::channel(false);
     let app = Router::new().route("/", get(handler)).with_state(user);
-    let (output, _telemetry, address) = start(Builder::prod(), app).await;
+    let (output, _telemetry, address) = start(Builder::new(Preset::Prod), app).await;
     request(address).await;
     let mut lines = output.objects();
     // All but the last two are logged at the same time.
@@ -179,15 +179,15 @@ async fn serve_detaching(
 }
 
 fn recording(recorder: &str) -> Builder {
-    Builder::prod().recorder(recorder)
+    Builder::new(Preset::Prod).recorder(recorder)
 }
 
-const HEADER: &str = "what was kept of a unit of work follows";
+const HEADER: &str = "flight recorder: buffered events of this request follow";
 
 #[tokio::test]
 async fn event_of_the_request_does_not_wait_for_a_task() {
     alone!();
-    let [before, after] = serve_detaching(Builder::prod(), || (), false).await;
+    let [before, after] = serve_detaching(Builder::new(Preset::Prod), || (), false).await;
     assert_eq!(before, ["order read", "request served"]);
     assert_eq!(after, ["order read", "request served", "the mail was sent"]);
 }
@@ -218,7 +218,7 @@ async fn request_is_as_slow_as_its_task() {
     let recorder = Recorder::builder()
         .slow(Duration::from_secs(1))
         .clock(clock.clone());
-    let builder = Builder::prod().recorder(recorder.build());
+    let builder = Builder::new(Preset::Prod).recorder(recorder.build());
     let task_takes_long = || clock.advance(Duration::from_secs(1));
     let [before, after] = serve_detaching(builder, task_takes_long, false).await;
     assert_eq!(before, ["order read", "request served"]);
@@ -287,7 +287,10 @@ impl std::fmt::Debug for Logs {
 fn global_subscriber_is_not_set_by_scope() {
     alone!();
     let output = Lines::default();
-    let _telemetry = Builder::prod().with_writer(output.clone()).init().unwrap();
+    let _telemetry = Builder::new(Preset::Prod)
+        .with_writer(output.clone())
+        .init()
+        .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .build()

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::receiver::{Behaviour, Receiver};
 use crate::support::Lines;
-use spanwise::Builder;
+use spanwise::{Builder, Preset};
 
 #[test]
 fn unreachable_sentry_does_not_delay_lines() {
     alone!();
     let receiver = Receiver::behaving(Behaviour::Hang);
     let lines = Lines::default();
-    let telemetry = Builder::prod()
+    let telemetry = Builder::new(Preset::Prod)
         .with_writer(lines.clone())
         .sentry_dsn(receiver.dsn())
         .sentry(|sentry| sentry.timeout(Duration::from_secs(3600)))

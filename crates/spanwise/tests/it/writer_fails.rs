@@ -45,7 +45,7 @@ fn failing_writer_loses_only_its_lines() {
     crate::support::bounded(|| {
         let hostile = Hostile::default();
         let writer = hostile.clone();
-        let telemetry = spanwise::Builder::prod()
+        let telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
             .with_writer(move || writer.clone())
             .init()
             .unwrap();

@@ -27,10 +27,10 @@ fn each_line_is_written_or_counted() {
     alone!();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.log");
-    let telemetry = spanwise::Builder::prod()
+    let telemetry = spanwise::Builder::new(spanwise::Preset::Prod)
         .output(spanwise::Output::None)
         .file(&path)
-        .with(spanwise_json::JsonLayer::new().with_writer(|| Logs))
+        .layer(spanwise_json::JsonLayer::new().with_writer(|| Logs))
         .init()
         .unwrap();
     tracing::warn!("outside");

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, InitError};
+use spanwise::{Builder, InitError, Preset};
 
 use crate::{Test, victim};
 
@@ -17,7 +17,7 @@ pub(crate) const TEST: Test = Test {
 
 /// Logs until the pipe says that nobody reads.
 fn serve() -> Result<(), InitError> {
-    let telemetry = Builder::prod().init()?;
+    let telemetry = Builder::new(Preset::Prod).init()?;
     for n in 0.. {
         tracing::info!(n, "a line");
         if telemetry.handle().stats().sinks[0].write_failed >= 100 {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use spanwise::{Builder, Output, Telemetry};
+use spanwise::{Builder, Output, Preset, Telemetry};
 
 use crate::{Test, victim};
 
@@ -48,7 +48,7 @@ pub(crate) const PROGRAMS: [Program; 16] = [
     }),
     ("async", || spanwise::run(spanwise::init_from_env!(), serve)),
     ("no-output", || {
-        let builder = Builder::prod().output(Output::None);
+        let builder = Builder::new(Preset::Prod).output(Output::None);
         spanwise::run(builder.init(), |_| Err::<(), _>(CannotStart::new()))
     }),
     ("busy", || {

@@ -7,7 +7,7 @@ use std::{
     process::Output,
 };
 
-use spanwise::{Builder, InitError};
+use spanwise::{Builder, InitError, Preset};
 
 use crate::{Test, victim};
 
@@ -32,12 +32,12 @@ pub(crate) const TEST: Test = Test {
 const TOKEN: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 
 fn panics() -> Result<(), InitError> {
-    panics_under(Builder::prod())
+    panics_under(Builder::new(Preset::Prod))
 }
 
 /// std prints what no output took.
 fn panics_without_output() -> Result<(), InitError> {
-    panics_under(Builder::prod().output(spanwise::Output::None))
+    panics_under(Builder::new(Preset::Prod).output(spanwise::Output::None))
 }
 
 fn panics_under(builder: Builder) -> Result<(), InitError> {
@@ -70,13 +70,15 @@ fn writer_fails() -> Result<(), InitError> {
             Ok(())
         }
     }
-    let _telemetry = Builder::prod().with_writer(|| Broken).init()?;
+    let _telemetry = Builder::new(Preset::Prod).with_writer(|| Broken).init()?;
     tracing::info!("lost");
     Ok(())
 }
 
 fn hostile_panics() -> Result<(), InitError> {
-    let _telemetry = Builder::dev().output(spanwise::Output::None).init()?;
+    let _telemetry = Builder::new(Preset::Dev)
+        .output(spanwise::Output::None)
+        .init()?;
     for text in [
         "a\n12:00:00.000 ERROR forged",
         "\u{1b}[2Jcleared",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use spanwise::{Builder, InitError};
+use spanwise::{Builder, InitError, Preset};
 
 use crate::{Test, victim};
 
@@ -40,7 +40,7 @@ fn panic_on_a_thread() -> Result<(), InitError> {
 }
 
 fn panic_in_main() -> Result<(), InitError> {
-    let _telemetry = Builder::prod().init()?;
+    let _telemetry = Builder::new(Preset::Prod).init()?;
     take_stock();
     Ok(())
 }

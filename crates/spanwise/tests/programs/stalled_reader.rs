@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, InitError, WhenFull};
+use spanwise::{Builder, InitError, Preset, WhenFull};
 use spanwise_core::Fault;
 
 use crate::{Test, victim};
@@ -26,7 +26,9 @@ const LINES: u64 = 20_000;
 
 /// Logs more than a pipe and the buffer hold.
 fn serve() -> Result<(), InitError> {
-    let telemetry = Builder::prod().when_full(WhenFull::Shed).init()?;
+    let telemetry = Builder::new(Preset::Prod)
+        .when_full(WhenFull::Shed)
+        .init()?;
     for n in 0..LINES {
         tracing::info!(n, padding = "x".repeat(1000), "a line");
     }
@@ -37,7 +39,7 @@ fn serve() -> Result<(), InitError> {
 
 /// Panics while nobody reads, and then while somebody does.
 fn panic_twice() -> Result<(), InitError> {
-    let telemetry = Builder::prod().init()?;
+    let telemetry = Builder::new(Preset::Prod).init()?;
     let handle = telemetry.handle();
     let panic = || assert!(catch_unwind(|| panic!("out of stock")).is_err());
     let in_vain = || {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, InitError, Output};
+use spanwise::{Builder, InitError, Output, Preset};
 
 use crate::{Test, victim};
 
@@ -31,10 +31,10 @@ fn run() {
 }
 
 fn serve() -> Result<(), InitError> {
-    let telemetry = Builder::dev()
+    let telemetry = Builder::new(Preset::Dev)
         .output(Output::Stdout)
         // There is something left to tell at the end.
-        .sample("owed=first:1")
+        .sampler("owed=first:1")
         .init()?;
     for n in 0..3 {
         tracing::info!(target: "owed", n, "left out but for the first");

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::support::{clock, eventually, log, names, noon, read};
+use super::support::{clock, log, names, noon, read};
 use spanwise_appender::{ByteSize, Compression, Retention, RollingFile, Rotation};
 use spanwise_core::{Fault, SelfReport};
+use spanwise_testing::support::wait_until;
 use tempfile::tempdir;
 
 fn packing(dir: &Path, compression: Compression, report: &SelfReport) -> RollingFile {
@@ -54,7 +55,7 @@ fn compressed_file_keeps_mode_and_time() {
             .unwrap();
         log(&file, &line);
         let packed = dir.path().join(format!("app.2026-11-20.1.log.{suffix}"));
-        eventually("it is packed", || {
+        wait_until("it is packed", || {
             names(dir.path()).len() == 2 && packed.exists()
         });
         assert_eq!(unpack(&packed), format!("{line}\n"));
@@ -86,7 +87,7 @@ fn interrupted_compression_is_finished() {
         "app.2026-11-19.2.log.gz",
         "app.log",
     ];
-    eventually("it is finished", || names(dir.path()) == expected);
+    wait_until("it is finished", || names(dir.path()) == expected);
     assert_eq!(unpack(&at(expected[0])), "first\n");
     assert_eq!(unpack(&at(expected[1])), "second\n");
     assert_eq!(report.stats().faults, []);
@@ -101,7 +102,7 @@ fn different_compressed_file_replaces_nothing() {
     fs::write(at("app.2026-11-19.2.log"), "records\n").unwrap();
     fs::write(at("app.2026-11-19.2.log.gz"), "broken").unwrap();
     let _file = packing(dir.path(), Compression::Gzip, &report);
-    eventually("it is told", || {
+    wait_until("it is told", || {
         report.stats().faults == [(Fault::Setup, 2)]
     });
     assert_eq!(read(at("app.2026-11-19.1.log")), "records\n");
@@ -118,7 +119,7 @@ fn file_being_compressed_elsewhere_is_left_alone() {
     let theirs = fs::File::create(at("app.2026-11-19.1.log.gz.tmp")).unwrap();
     theirs.lock().unwrap();
     let _file = packing(dir.path(), Compression::Gzip, &report);
-    eventually("the other is packed", || {
+    wait_until("the other is packed", || {
         !at("app.2026-11-19.2.log").exists()
     });
     assert!(at("app.2026-11-19.1.log").exists());
@@ -138,7 +139,7 @@ fn housekeeping_finishes_after_the_last_handle() {
             .filter(|name| name.ends_with(".log.zst"))
             .count()
     };
-    eventually("all are packed", || {
+    wait_until("all are packed", || {
         packed() == 19 && names(dir.path()).len() == 20
     });
 }

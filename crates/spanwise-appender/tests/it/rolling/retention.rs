@@ -9,9 +9,10 @@ use std::{
 
 use crate::support::dir_in_memory;
 
-use super::support::{DAY, HOUR, clock, eventually, log, names, noon};
+use super::support::{DAY, HOUR, clock, log, names, noon};
 use spanwise_appender::{ByteSize, Retention, RollingFile, Rotation};
 use spanwise_core::{Fault, SelfReport};
+use spanwise_testing::support::wait_until;
 use tempfile::tempdir;
 
 fn keeping(dir: &Path, retention: Retention) -> RollingFile {
@@ -74,7 +75,7 @@ fn every_limit_applies_from_the_start() {
             expected.sort_unstable();
             names == expected
         };
-        eventually(
+        wait_until(
             &format!("{retention}: {expected:?}, not {:?}", names(dir.path())),
             same,
         );
@@ -87,7 +88,7 @@ fn dry_run_lists_the_files_to_delete() {
     // The last that is done at the start.
     let old = rolled(dir.path(), "app.2026-11-01.1.log", 1000, DAY);
     let file = keeping(dir.path(), "250B".parse().unwrap());
-    eventually("the start is over", || !old.exists());
+    wait_until("the start is over", || !old.exists());
     five(dir.path());
     rolled(dir.path(), "app.2026-11-18.9.log.gz", 10, DAY);
     let mut going = file.retention_dry_run().unwrap();
@@ -115,7 +116,7 @@ fn roll_deletes_old_files() {
         "app.2026-11-20.9.log",
         "app.log",
     ];
-    eventually("three are left", || names(dir.path()) == expected);
+    wait_until("three are left", || names(dir.path()) == expected);
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn similar_names_are_never_touched() {
     std::os::unix::fs::symlink(&target, dir.path().join("app.2026-11-01.2.log")).unwrap();
     let ours = rolled(dir.path(), "app.2026-11-01.4.log", 1, 90 * DAY);
     let _file = keeping(dir.path(), "1d,1B".parse().unwrap());
-    eventually("ours goes", || !ours.exists());
+    wait_until("ours goes", || !ours.exists());
     assert_eq!(names(dir.path()).len(), foreign.len() + 3);
     assert!(target.exists());
 }
@@ -170,7 +171,7 @@ fn many_old_files_are_numbered_on_and_deleted() {
     // Until the numbers are known, the file is written on.
     let mut lines = 0;
     let next = dir.path().join(format!("app.2026-11-20.{}.log", MANY + 1));
-    eventually("it rolls", || {
+    wait_until("it rolls", || {
         log(&file, "a");
         lines += 1;
         next.exists()
@@ -179,7 +180,7 @@ fn many_old_files_are_numbered_on_and_deleted() {
     assert_eq!(rolled, lines * "a\n".len());
     let left = || fs::read_dir(dir.path()).unwrap().count();
     // Ten, the current one and its lock.
-    eventually("ten are left", || left() == MANY / 2 + 10 + 2);
+    wait_until("ten are left", || left() == MANY / 2 + 10 + 2);
     assert_eq!(report.stats().faults, []);
 }
 
@@ -203,7 +204,7 @@ fn numbers_stop_at_the_maximum() {
     fs::rename(&last, dir.path().join("elsewhere")).unwrap();
     clock.advance(DAY);
     // It rolls once a thread has scanned the directory. A scan from before the rename is used once.
-    eventually("a file of the next day", || {
+    wait_until("a file of the next day", || {
         clock.advance(Duration::from_secs(1));
         log(&file, "c");
         !fs::read(file.path()).unwrap().starts_with(b"a")

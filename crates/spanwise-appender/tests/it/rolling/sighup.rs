@@ -2,8 +2,9 @@
 
 use std::{fs, process::Command};
 
-use super::support::{clock, eventually, log, read};
+use super::support::{clock, log, read};
 use spanwise_appender::{RollingFile, Rotation};
+use spanwise_testing::support::wait_until;
 use tempfile::tempdir;
 
 #[test]
@@ -19,7 +20,7 @@ fn sighup_reopens_the_path() {
         .args(["-HUP", &std::process::id().to_string()])
         .status();
     assert!(kill.unwrap().success());
-    eventually("the signal is here", || {
+    wait_until("the signal is here", || {
         log(&file, "b");
         file.path().exists()
     });

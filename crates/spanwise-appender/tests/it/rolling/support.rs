@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     path::Path,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use spanwise_appender::RollingFile;
@@ -56,16 +56,4 @@ pub(crate) fn all_lines(dir: &Path) -> Vec<String> {
     });
     let text: String = names.iter().map(|name| read(dir.join(name))).collect();
     text.lines().map(str::to_owned).collect()
-}
-
-/// Waits for the thread that looks after rolled files.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !holds() {
-        assert!(
-            since.elapsed() < Duration::from_secs(60),
-            "not within a minute: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

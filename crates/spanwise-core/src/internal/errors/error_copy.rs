@@ -5,6 +5,7 @@ use std::{error::Error, fmt, sync::Arc};
 use super::{backtrace, short_name, type_name};
 use crate::internal::{
     error_chain::{MAX_CAUSES, error_chain},
+    error_query::{ErrorQuery, ErrorReply, answer},
     panic_safe,
 };
 
@@ -12,9 +13,9 @@ use crate::internal::{
 ///
 /// Its `Debug` is the short type name of the original.
 pub struct ErrorCopy {
-    pub(super) type_name: Option<&'static str>,
-    pub(super) short_name: Option<String>,
-    pub(super) backtrace: Option<Arc<str>>,
+    type_name: Option<&'static str>,
+    short_name: Option<String>,
+    backtrace: Option<Arc<str>>,
     message: String,
     source: Option<Box<Self>>,
 }
@@ -61,5 +62,13 @@ impl fmt::Debug for ErrorCopy {
 impl Error for ErrorCopy {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+
+    fn description(&self) -> &str {
+        answer(|query| match query {
+            ErrorQuery::TypeName => ErrorReply::TypeName(self.type_name),
+            ErrorQuery::ShortName => ErrorReply::ShortName(self.short_name.clone()),
+            ErrorQuery::Backtrace => ErrorReply::Backtrace(self.backtrace.clone()),
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{any::Any, error::Error, fmt, io, path::Path, sync::Arc};
 
-use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, Recorder, SpanEvents};
+use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, Preset, Recorder, SpanEvents};
 use spanwise_core::{PrivateFields, Redact};
 use spanwise_redact::Policy;
 use tracing::{
@@ -46,10 +46,10 @@ pub const SINKS: &[(&str, Sink)] = &[
     }),
     ("json behind a flight recorder", |lines, policy| {
         let recorder = Recorder::builder().capture(LevelFilter::TRACE);
-        let recorder = recorder.unit_bytes(1 << 28).unit_records(1 << 20);
+        let recorder = recorder.max_unit_bytes(1 << 28).max_unit_records(1 << 20);
         let recorder = recorder
-            .process_bytes(1 << 29)
-            .record_bytes(1 << 20)
+            .max_process_bytes(1 << 29)
+            .max_record_bytes(1 << 20)
             .build();
         let json = |writer| JsonLayer::new().redact(policy).with_writer(writer);
         recorder.sink(lines, LevelFilter::ERROR, json).boxed()
@@ -139,31 +139,31 @@ pub const PROGRAMS: &[Program] = &[
         start: |_, directory| {
             // What std prints about a panic goes through the policy too.
             drop(std::panic::take_hook());
-            let builder = Builder::prod().file(directory.join("app.log"));
+            let builder = Builder::new(Preset::Prod).file(directory.join("app.log"));
             facade(builder.error_file(directory.join("error.log")))
         },
         logs_panics: true,
     },
     Program {
         name: "the facade: json-nested",
-        start: |_, _| facade(Builder::prod().format(Format::JsonNested)),
+        start: |_, _| facade(Builder::new(Preset::Prod).format(Format::JsonNested)),
         logs_panics: false,
     },
     Program {
         name: "the facade: pretty",
-        start: |policy, _| facade(Builder::dev().redact(Policy::clone(&policy))),
+        start: |policy, _| facade(Builder::new(Preset::Dev).redact(Policy::clone(&policy))),
         logs_panics: false,
     },
     Program {
         name: "the facade: compact, in colour",
-        start: |_, _| facade(Builder::prod().format(Format::Compact)),
+        start: |_, _| facade(Builder::new(Preset::Prod).format(Format::Compact)),
         logs_panics: false,
     },
     Program {
         name: "the facade: a layer that was added",
         start: |_, _| {
             let fmt = text::layer().with_writer(io::stderr);
-            facade(Builder::prod().output(Output::None).with(fmt))
+            facade(Builder::new(Preset::Prod).output(Output::None).layer(fmt))
         },
         logs_panics: false,
     },
@@ -172,7 +172,7 @@ pub const PROGRAMS: &[Program] = &[
         name: "the facade: Sentry",
         start: |_, directory| {
             let file = std::fs::File::create(directory.join("envelopes")).expect("a file");
-            super::envelopes::facade(file, Builder::prod().output(Output::None))
+            super::envelopes::facade(file, Builder::new(Preset::Prod).output(Output::None))
         },
         logs_panics: true,
     },

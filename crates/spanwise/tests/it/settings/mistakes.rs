@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use spanwise::{Builder, InitError, Output};
+use spanwise::{Builder, InitError, Output, Preset};
 
 fn problems_of(start: Result<spanwise::Telemetry, InitError>) -> Vec<String> {
     match start {
@@ -193,7 +193,7 @@ fn only_the_last_directory_of_a_path_is_made() {
         for problems in [
             start(&[("LOG_FILE", &file)]),
             start(&[("LOG_ERROR_FILE", &file)]),
-            problems_of(Builder::prod().file(&file).init()),
+            problems_of(Builder::new(Preset::Prod).file(&file).init()),
         ] {
             assert_eq!(problems.len(), 1, "{problems:?}");
             assert!(problems[0].contains("cannot log to"), "{problems:?}");
@@ -213,7 +213,10 @@ fn only_the_last_directory_of_a_path_is_made() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 
-    let telemetry = Builder::prod().output(Output::None).file(&file).init();
+    let telemetry = Builder::new(Preset::Prod)
+        .output(Output::None)
+        .file(&file)
+        .init();
     drop(telemetry.unwrap());
     assert!(Path::new(&file).exists());
 }
@@ -262,7 +265,7 @@ fn same_file_in_another_spelling_is_the_same() {
     symlink("a.log", root.join("logs/b.log")).unwrap();
     is_same("logs/a.log", "logs/b.log");
 
-    let other = Builder::prod().output(Output::None);
+    let other = Builder::new(Preset::Prod).output(Output::None);
     let other = other.file("logs/c.log").error_file("logs/deep/c.log");
     drop(other.init().unwrap());
 }

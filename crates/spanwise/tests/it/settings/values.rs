@@ -432,7 +432,12 @@ fn quotes_blanks_and_case_are_ignored_or_refused() {
             }
         }
     }
-    let covered = |name: &str| WORDS.iter().chain(TEXTS).any(|(other, _)| *other == name);
+}
+
+/// A setting that is in no table accepts the examples of its definition.
+#[test]
+fn examples_of_a_setting_are_accepted() {
+    let tried = |name: &str| WORDS.iter().chain(TEXTS).any(|(other, _)| *other == name);
     let owned_by_others = [
         "NO_COLOR",
         "FORCE_COLOR",
@@ -443,11 +448,20 @@ fn quotes_blanks_and_case_are_ignored_or_refused() {
     for setting in SETTINGS {
         let is_off = setting.name.contains("SENTRY") && !cfg!(feature = "sentry")
             || setting.name.contains("HTTP") && !cfg!(feature = "http");
-        assert!(
-            covered(setting.name) || owned_by_others.contains(&setting.name) || is_off,
-            "{} is not tried",
-            setting.name
-        );
+        if tried(setting.name) || owned_by_others.contains(&setting.name) || is_off {
+            continue;
+        }
+        let quoted: Vec<&str> = setting.accepts.split('`').skip(1).step_by(2).collect();
+        let first = setting.accepts.split(',').next().unwrap_or_default();
+        let examples = if quoted.is_empty() {
+            vec![first]
+        } else {
+            quoted
+        };
+        for example in examples {
+            let outcome = outcome(setting.name, example);
+            assert!(outcome.is_ok(), "{}={example}: {outcome:?}", setting.name);
+        }
     }
 }
 

@@ -1,0 +1,49 @@
+//! Durations as settings write them: a unit with an optional factor, such as `s`, `10s` or `m`.
+
+use std::{fmt, time::Duration};
+
+const UNITS: [(&str, Duration); 4] = [
+    ("h", Duration::from_secs(3600)),
+    ("m", Duration::from_secs(60)),
+    ("s", Duration::from_secs(1)),
+    ("ms", Duration::from_millis(1)),
+];
+
+/// Parses a unit with an optional factor.
+///
+/// # Errors
+/// The sentence that says what is wrong, and what is accepted.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (count, name) = text.split_at(digits);
+    let unit = UNITS.iter().find(|(unit, _)| *unit == name);
+    let count = if count.is_empty() {
+        Ok(1)
+    } else {
+        count.parse::<u32>()
+    };
+    match (unit, count) {
+        (Some((_, unit)), Ok(count)) if count > 0 => Ok(*unit * count),
+        _ => Err(format!(
+            "`{text}` is not a time: write s, m, h or ms, or a number of them, such as 10s"
+        )),
+    }
+}
+
+/// Displays a duration in the largest unit that leaves a whole number, without the factor 1.
+#[derive(Debug)]
+pub struct DurationUnits(pub Duration);
+
+impl fmt::Display for DurationUnits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let fits = UNITS
+            .iter()
+            .find(|(_, unit)| millis > 0 && millis.is_multiple_of(unit.as_millis()));
+        match fits {
+            Some((name, unit)) if *unit == self.0 => f.write_str(name),
+            Some((name, unit)) => write!(f, "{}{name}", millis / unit.as_millis()),
+            None => write!(f, "{:?}", self.0),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Short names of error types.
+
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+    io,
+};
+
+use crate::internal::panic_safe;
+
+/// The name of [`io::Error`], whose `Debug` begins with the name of a private type.
+pub(crate) const IO_ERROR: &str = "io::Error";
+
+/// The longest type name that is read from a `Debug`, in bytes.
+const MAX_NAME_LEN: usize = 64;
+
+/// Returns `Declined` for `shop::pay::Declined<shop::Card>`, and `reqwest::Error` for
+/// `reqwest::error::Error`.
+pub(crate) fn shorten(name: &str) -> String {
+    let path = name.split('<').next().unwrap_or(name);
+    let (krate, _) = path.split_once("::").unwrap_or((path, ""));
+    match path.rsplit("::").next() {
+        Some("Error") if krate != "Error" => format!("{krate}::Error"),
+        last => last.unwrap_or(path).to_owned(),
+    }
+}
+
+/// Returns the name at the start of the `Debug` of `error`, unless that is its message. Nothing
+/// after the name is formatted.
+pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
+    if error.is::<io::Error>() {
+        return Some(IO_ERROR.to_owned());
+    }
+    let mut prefix = DebugPrefix(String::new());
+    let is_whole = panic_safe::catch_panic(|| write!(prefix, "{error:?}"))?.is_ok();
+    let DebugPrefix(debug) = prefix;
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    let (name, rest) = debug.split_at(debug.find(|c| !is_of_name(c)).unwrap_or(debug.len()));
+    // `Declined`, `Declined(` or `Declined { `.
+    let is_name = name.starts_with(char::is_alphabetic)
+        && match rest {
+            "" => is_whole,
+            rest => rest.starts_with('(') || rest.starts_with(" {"),
+        };
+    if !is_name {
+        return None;
+    }
+    // The errors of `anyhow::msg` and the like write their message as `Debug`.
+    let mut text = String::new();
+    panic_safe::format_into(&mut text, format_args!("{error}"), debug.len() + 1);
+    let is_text = if is_whole {
+        text == debug
+    } else {
+        text.starts_with(&debug)
+    };
+    (!is_text).then(|| name.to_owned())
+}
+
+/// Collects a `Debug` up to the piece with which its fields begin.
+struct DebugPrefix(String);
+
+impl fmt::Write for DebugPrefix {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        self.0
+            .push_str(panic_safe::truncate_at(piece, MAX_NAME_LEN));
+        if self.0.contains(['(', '{', ' ', '"', '\n']) || self.0.len() > MAX_NAME_LEN {
+            return Err(fmt::Error);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Doubly linked lists in one vector.
+
+use std::{
+    mem,
+    ops::{Index, IndexMut},
+};
+
+/// Values in slots that are linked into lists by index. A value moves between lists, or to the end
+/// of one, without a search and without an allocation.
+///
+/// The lists are [`SlotList`]s of the caller. Each slot is in exactly one, and the caller passes
+/// the one that it is in.
+#[derive(Debug)]
+pub struct LinkedSlots<T> {
+    slots: Vec<Slot<T>>,
+    /// The first vacant slot; their `next` links the others.
+    vacant: SlotId,
+}
+
+/// The place of a value, until it is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotId(u32);
+
+/// The ends of one list. The front is the slot that was linked first.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotList {
+    front: SlotId,
+    back: SlotId,
+    len: u32,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    value: T,
+    previous: SlotId,
+    next: SlotId,
+}
+
+const NONE: SlotId = SlotId(u32::MAX);
+
+impl SlotId {
+    #[inline]
+    fn some(self) -> Option<Self> {
+        (self != NONE).then_some(self)
+    }
+}
+
+impl SlotList {
+    /// Returns the slot that was linked first.
+    #[inline]
+    #[must_use]
+    pub fn front(&self) -> Option<SlotId> {
+        self.front.some()
+    }
+
+    /// Returns the slot that was linked last.
+    #[inline]
+    #[must_use]
+    pub fn back(&self) -> Option<SlotId> {
+        self.back.some()
+    }
+
+    /// Returns the number of slots in the list.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Returns whether the list has no slot.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Default for SlotList {
+    fn default() -> Self {
+        Self {
+            front: NONE,
+            back: NONE,
+            len: 0,
+        }
+    }
+}
+
+impl<T> LinkedSlots<T> {
+    /// Reserves memory for exactly this many more values.
+    pub fn reserve_exact(&mut self, additional: usize) {
+        self.slots.reserve_exact(additional);
+    }
+
+    /// Returns the number of slots, vacant ones included.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Returns how many slots fit into the memory reserved.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// Adds a value at the back of a list.
+    pub fn push_back(&mut self, list: &mut SlotList, value: T) -> SlotId {
+        let slot = Slot {
+            value,
+            previous: NONE,
+            next: NONE,
+        };
+        let id = match self.vacant.some() {
+            Some(id) => {
+                self.vacant = self.slot(id).next;
+                *self.slot(id) = slot;
+                id
+            }
+            None => {
+                self.slots.push(slot);
+                SlotId((self.slots.len() - 1) as u32)
+            }
+        };
+        self.link_back(list, id);
+        id
+    }
+
+    /// Removes a value from its list and from the slots.
+    pub fn remove(&mut self, list: &mut SlotList, id: SlotId) -> T
+    where
+        T: Default,
+    {
+        self.unlink(list, id);
+        let vacant = mem::replace(&mut self.vacant, id);
+        let slot = self.slot(id);
+        slot.next = vacant;
+        mem::take(&mut slot.value)
+    }
+
+    /// Moves a value to the back of its list.
+    #[inline]
+    pub fn move_to_back(&mut self, list: &mut SlotList, id: SlotId) {
+        if list.back != id {
+            self.unlink(list, id);
+            self.link_back(list, id);
+        }
+    }
+
+    /// Moves a value to the back of another list.
+    pub fn move_to(&mut self, from: &mut SlotList, to: &mut SlotList, id: SlotId) {
+        self.unlink(from, id);
+        self.link_back(to, id);
+    }
+
+    #[inline]
+    fn unlink(&mut self, list: &mut SlotList, id: SlotId) {
+        let Slot { previous, next, .. } = *self.slot(id);
+        match previous.some() {
+            Some(previous) => self.slot(previous).next = next,
+            None => list.front = next,
+        }
+        match next.some() {
+            Some(next) => self.slot(next).previous = previous,
+            None => list.back = previous,
+        }
+        list.len -= 1;
+    }
+
+    #[inline]
+    fn link_back(&mut self, list: &mut SlotList, id: SlotId) {
+        let previous = mem::replace(&mut list.back, id);
+        list.len += 1;
+        match previous.some() {
+            Some(previous) => self.slot(previous).next = id,
+            None => list.front = id,
+        }
+        let slot = self.slot(id);
+        (slot.previous, slot.next) = (previous, NONE);
+    }
+
+    #[inline]
+    fn slot(&mut self, id: SlotId) -> &mut Slot<T> {
+        &mut self.slots[id.0 as usize]
+    }
+}
+
+impl<T> Default for LinkedSlots<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            vacant: NONE,
+        }
+    }
+}
+
+impl<T> Index<SlotId> for LinkedSlots<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, id: SlotId) -> &T {
+        &self.slots[id.0 as usize].value
+    }
+}
+
+impl<T> IndexMut<SlotId> for LinkedSlots<T> {
+    #[inline]
+    fn index_mut(&mut self, id: SlotId) -> &mut T {
+        &mut self.slot(id).value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push(usize),
+        ToBack(usize, usize),
+        ToOther(usize, usize),
+        Remove(usize, usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let (list, at) = (0_usize..2, 0_usize..50);
+        prop_oneof![
+            list.clone().prop_map(Step::Push),
+            (list.clone(), at.clone()).prop_map(|(list, at)| Step::ToBack(list, at)),
+            (list.clone(), at.clone()).prop_map(|(list, at)| Step::ToOther(list, at)),
+            (list, at).prop_map(|(list, at)| Step::Remove(list, at)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn lists_agree_with_deques(steps in prop::collection::vec(step(), 0..200)) {
+            let mut slots = LinkedSlots::default();
+            let mut lists = [SlotList::default(), SlotList::default()];
+            let mut expected = [VecDeque::new(), VecDeque::new()];
+            for (number, step) in steps.into_iter().enumerate() {
+                let [one, other] = &mut lists;
+                let take = |expected: &mut [VecDeque<(SlotId, usize)>; 2], list: usize, at: usize| {
+                    let len = expected[list].len();
+                    expected[list].remove(at % len.max(1))
+                };
+                match step {
+                    Step::Push(list) => {
+                        let id = slots.push_back(&mut lists[list], number);
+                        expected[list].push_back((id, number));
+                    }
+                    Step::ToBack(list, at) => if let Some(value) = take(&mut expected, list, at) {
+                        slots.move_to_back(&mut lists[list], value.0);
+                        expected[list].push_back(value);
+                    },
+                    Step::ToOther(list, at) => if let Some(value) = take(&mut expected, list, at) {
+                        let (from, to) = if list == 0 { (one, other) } else { (other, one) };
+                        slots.move_to(from, to, value.0);
+                        expected[1 - list].push_back(value);
+                    },
+                    Step::Remove(list, at) => if let Some((id, value)) = take(&mut expected, list, at) {
+                        prop_assert_eq!(slots.remove(&mut lists[list], id), value);
+                    },
+                }
+                for (list, expected) in lists.iter().zip(&expected) {
+                    prop_assert_eq!(list.len(), expected.len());
+                    prop_assert_eq!(list.front(), expected.front().map(|(id, _)| *id));
+                    prop_assert_eq!(list.back(), expected.back().map(|(id, _)| *id));
+                    for (id, value) in expected {
+                        prop_assert_eq!(slots[*id], *value);
+                    }
+                }
+            }
+            prop_assert!(slots.slots() <= 200);
+        }
+    }
+}

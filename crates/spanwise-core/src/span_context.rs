@@ -1,0 +1,237 @@
+//! The context of a span: the values under context keys that lines of the span carry.
+
+use std::{fmt, sync::Arc};
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    Registry,
+    layer::Context as LayerContext,
+    registry::{LookupSpan, SpanRef},
+};
+
+use crate::internal::{Inherit, SpanData};
+
+/// The context keys that every [`ContextLayer`](crate::ContextLayer) knows. A span field with such a
+/// name enters the context.
+pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
+
+/// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.
+pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
+
+/// The values that a span and its ancestors recorded under the declared context keys.
+///
+/// The value of the nearest span wins. A value is *pinned* if
+/// [`context::set`](crate::context::set) or `spanwise-http` recorded it: only another pinned value
+/// replaces it.
+///
+/// Cheap to clone. Empty outside of spans, and without a [`ContextLayer`](crate::ContextLayer).
+///
+/// ```
+/// use spanwise_core::{Context, ContextLayer};
+/// use tracing::field::Empty;
+/// use tracing_subscriber::prelude::*;
+///
+/// let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+/// let _default = stack.set_default();
+///
+/// let request = tracing::info_span!("request", request_id = "r-1", order_id = Empty);
+/// let _entered = request.enter();
+/// let _inner = tracing::info_span!("load").entered();
+/// request.record("order_id", 42);
+///
+/// let context = Context::current();
+/// assert_eq!(context.get("request_id"), Some("r-1"));
+/// assert_eq!(context.iter().collect::<Vec<_>>(), [("request_id", "r-1"), ("order_id", "42")]);
+/// ```
+#[derive(Clone, Default)]
+pub struct Context {
+    entries: Option<Arc<Entries>>,
+}
+
+/// Keys and values, with all values in one text. Open spans hold them, so they have no spare
+/// capacity.
+#[derive(Debug)]
+struct Entries {
+    keys: Box<[Key]>,
+    text: Box<str>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    name: &'static str,
+    is_pinned: bool,
+    /// The end of the value in the text.
+    end: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) key: &'static str,
+    pub(crate) value: &'a str,
+    /// Span fields do not replace it.
+    pub(crate) is_pinned: bool,
+}
+
+impl Context {
+    /// Returns the context of the current span, for a response header, an outgoing call or a metric
+    /// label.
+    ///
+    /// It runs no user code and formats nothing. It works under any subscriber built on
+    /// [`Registry`].
+    #[must_use]
+    pub fn current() -> Self {
+        tracing::dispatcher::get_default(|dispatch| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let current = registry.current_span();
+            Some(Self::from_span(&registry.span(current.id()?)?))
+        })
+        .unwrap_or_default()
+    }
+
+    /// Returns the context of `span` with one look-up, however deep the span is.
+    #[must_use]
+    pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
+        SpanData::<Inherited>::find(None, span)
+            .map(|data| data.read(|inherited| inherited.all.clone()))
+            .unwrap_or_default()
+    }
+
+    /// Returns the context of an event: that of its explicit parent, or else of the current span.
+    #[must_use]
+    pub fn from_event<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Self
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        ctx.event_span(event)
+            .map(|span| Self::from_span(&span))
+            .unwrap_or_default()
+    }
+
+    /// Returns the value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Returns the value of `key` if it is pinned: fields of spans and events do not override it.
+    #[must_use]
+    pub fn pinned(&self, key: &str) -> Option<&str> {
+        let mut entries = self.entries.iter().flat_map(|entries| entries.iter());
+        let entry = entries.find(|entry| entry.key == key)?;
+        entry.is_pinned.then_some(entry.value)
+    }
+
+    /// Returns keys with their values: those of the outermost span first, each span's in the order
+    /// of its fields.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let entries = self.entries.iter().flat_map(|entries| entries.iter());
+        entries.map(|entry| (entry.key, entry.value))
+    }
+
+    /// Returns whether the context has no values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_none()
+    }
+}
+
+impl Entries {
+    fn new<'a>(entries: impl Iterator<Item = Entry<'a>> + Clone) -> Self {
+        let lens = entries.clone().map(|entry| entry.value.len());
+        let (count, len) = lens.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
+        let (mut keys, mut text) = (Vec::with_capacity(count), String::with_capacity(len));
+        for entry in entries {
+            text.push_str(entry.value);
+            keys.push(Key {
+                name: entry.key,
+                is_pinned: entry.is_pinned,
+                end: text.len() as u32,
+            });
+        }
+        Self {
+            keys: keys.into(),
+            text: text.into(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
+        let mut start = 0;
+        self.keys.iter().map(move |key| {
+            let value = &self.text[start..key.end as usize];
+            start = key.end as usize;
+            Entry {
+                key: key.name,
+                value,
+                is_pinned: key.is_pinned,
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// The context of a span as its child spans inherit it.
+pub(crate) struct Inherited {
+    /// The number of entries, from the last, that are the span's own.
+    own_len: u32,
+    all: Context,
+}
+
+impl Inherited {
+    /// Joins the inherited entries with the span's own, which replace them.
+    pub(crate) fn new<'a>(
+        own: impl Iterator<Item = Entry<'a>> + Clone,
+        parent: Option<&'a Self>,
+    ) -> Self {
+        let outer = parent.and_then(|parent| parent.all.entries.as_ref());
+        let Some(outer) = outer else {
+            let count = own.clone().count() as u32;
+            return Self {
+                own_len: count,
+                all: Context {
+                    entries: (count > 0).then(|| Arc::new(Entries::new(own))),
+                },
+            };
+        };
+        let own = own.filter(|own| {
+            own.is_pinned
+                || !outer
+                    .iter()
+                    .any(|outer| outer.key == own.key && outer.is_pinned)
+        });
+        let count = own.clone().count() as u32;
+        let entries = if count > 0 {
+            let is_own = |key: &str| own.clone().any(|own| own.key == key);
+            let inherited = outer.iter().filter(|outer| !is_own(outer.key));
+            Arc::new(Entries::new(inherited.chain(own.clone())))
+        } else {
+            Arc::clone(outer)
+        };
+        Self {
+            own_len: count,
+            all: Context {
+                entries: Some(entries),
+            },
+        }
+    }
+
+    pub(crate) fn own(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
+        let own = self.own_len as usize;
+        self.all.entries.iter().flat_map(move |entries| {
+            let inherited = entries.keys.len() - own;
+            entries.iter().skip(inherited)
+        })
+    }
+}
+
+impl Inherit for Inherited {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
+        Self::new(self.own(), parent)
+    }
+}

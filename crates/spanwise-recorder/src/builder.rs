@@ -1,0 +1,138 @@
+//! The builder of a recorder.
+
+use std::{sync::Arc, time::Duration};
+
+use spanwise_core::{
+    Clock, ParseError, SelfReport, TargetLevels, internal::consistent_sampling::Threshold,
+};
+
+use crate::{
+    Recorder,
+    record_ring::CHUNK_LEN,
+    recorder_state::{Options, RecorderState},
+};
+
+/// Builds a [`Recorder`]. Made by [`Recorder::builder`].
+#[derive(Debug, Clone, Default)]
+#[must_use = "nothing is buffered until `build` is called"]
+pub struct RecorderBuilder {
+    pub(crate) options: Options,
+    report: SelfReport,
+}
+
+impl RecorderBuilder {
+    /// Sets the levels of the events that are buffered if the sink does not show them. Targets that
+    /// no directive names are not buffered. Defaults to `debug`.
+    pub fn capture(mut self, levels: impl Into<TargetLevels>) -> Self {
+        self.options.capture = levels.into();
+        self
+    }
+
+    /// Sets the duration from which on a unit is slow, and is dumped: before its next event, or
+    /// when it ends. The clock is then read at each event of a unit. Defaults to never.
+    pub fn slow(mut self, duration: Duration) -> Self {
+        self.options.slow = Some(duration);
+        self
+    }
+
+    /// Sets the ratio of units that show their events at INFO and below although no trigger fires,
+    /// from 0 (none) to 1 (all). The events of other units are buffered. Defaults to 1. See
+    /// [tail sampling](crate#tail-sampling).
+    ///
+    /// ```
+    /// use spanwise_recorder::Recorder;
+    ///
+    /// let recorder = Recorder::builder().tail(0.01)?.build();
+    /// assert_eq!(
+    ///     Recorder::builder().tail(1.5).unwrap_err().to_string(),
+    ///     "`1.5` is out of range: a ratio of units lies between 0 and 1; use 1 to show every unit"
+    /// );
+    /// # Ok::<(), spanwise_core::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `ratio` is not between 0 and 1.
+    pub fn tail(mut self, ratio: f64) -> Result<Self, ParseError> {
+        let Some(threshold) = Threshold::from_ratio(ratio) else {
+            return Err(ParseError::new(format!(
+                "`{ratio}` is out of range: a ratio of units lies between 0 and 1; use 1 to show \
+                 every unit"
+            )));
+        };
+        self.options.tail = (!threshold.keeps_all()).then_some(threshold);
+        Ok(self)
+    }
+
+    /// Sets how many bytes of lines are buffered per unit: the newest. Defaults to 64 KiB.
+    pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
+        self.options.limits.max_unit_bytes = bytes;
+        self
+    }
+
+    /// Sets how many lines are buffered per unit: the newest. Defaults to 1,000.
+    pub fn max_unit_records(mut self, records: usize) -> Self {
+        self.options.limits.max_unit_records = records;
+        self
+    }
+
+    /// Sets how many bytes are buffered for all units together. Above it, the unit that holds most
+    /// loses its lines. A unit with a line takes at least 4 KiB. Defaults to 64 MiB.
+    pub fn max_process_bytes(mut self, bytes: usize) -> Self {
+        self.options.limits.max_process_bytes = bytes;
+        self
+    }
+
+    /// Sets the length in bytes of the longest line that is buffered. Defaults to 16 KiB.
+    pub fn max_record_bytes(mut self, bytes: usize) -> Self {
+        self.options.limits.max_record_bytes = bytes;
+        self
+    }
+
+    /// Sets how many buffered lines each sink may write per second, and how many at once. A unit
+    /// counts as at least 20 lines, and is written whole or not at all. Units that were cancelled,
+    /// slow or expired use at most half of the lines that may be written at once. With 0 no unit is
+    /// ever written. Defaults to 10,000.
+    ///
+    /// ```
+    /// use spanwise_recorder::Recorder;
+    ///
+    /// let recorder = Recorder::builder().max_lines_per_second(2000).build();
+    /// assert_eq!(recorder.to_string(), "debug,lines=2000/s");
+    /// ```
+    pub fn max_lines_per_second(mut self, lines: u32) -> Self {
+        self.options.limits.max_lines_per_second = lines;
+        self
+    }
+
+    /// Sets the clock. Defaults to [`Clock::system`].
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.options.clock = clock;
+        self
+    }
+
+    /// Sets where faults are reported. Defaults to the report of the process.
+    pub fn report(mut self, report: SelfReport) -> Self {
+        self.report = report;
+        self
+    }
+
+    /// Builds the recorder.
+    #[must_use]
+    pub fn build(self) -> Recorder {
+        let Self {
+            mut options,
+            report,
+        } = self;
+        let limits = &mut options.limits;
+        // Do not try lines that never fit.
+        let max = limits
+            .max_unit_bytes
+            .min(limits.max_process_bytes.max(CHUNK_LEN));
+        limits.max_record_bytes = limits
+            .max_record_bytes
+            .min(max.saturating_sub(CHUNK_LEN / 2));
+        Recorder {
+            state: Arc::new(RecorderState::new(options, report)),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Requests for a dump from code: by a call, or because a future is dropped.
+
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+    thread,
+};
+
+use tracing::dispatcher;
+
+use crate::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
+
+/// Requests a dump of the current unit of work, although nothing failed. The buffer is written
+/// before the next event of the unit, or when the unit ends, and later events pass through.
+///
+/// Returns false if the thread is in no unit, or if there is no recorder.
+///
+/// ```
+/// # #[allow(dead_code)]
+/// # mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/mod.rs")); }
+/// # let (_default, lines) = support::start();
+/// let _job = tracing::info_span!("job", id = 7).entered();
+/// tracing::debug!("the odd way");
+/// assert!(spanwise_recorder::dump_current_unit());
+/// // Writes a header with `"reason":"requested"`, "the odd way", and "done".
+/// tracing::info!("done");
+/// # assert_eq!(lines.messages()[1..], ["the odd way", "done"]);
+/// ```
+#[expect(
+    clippy::must_use_candidate,
+    reason = "outside of a unit there is nothing to write"
+)]
+pub fn dump_current_unit() -> bool {
+    let mut found = false;
+    for_each_current_unit(|unit| {
+        unit.request(Trigger::Requested);
+        found = true;
+    });
+    found
+}
+
+/// Reports the current unit of work as cancelled when it is dropped, unless
+/// [`complete`](Self::complete) was called.
+///
+/// A layer cannot see that a future is dropped before it completes: its span is closed as usual.
+/// Hold this guard in the future from its first poll. If it is dropped, the buffer of the unit is
+/// written with `"reason":"cancelled"`, before the next event of the unit or when the unit ends.
+/// [`detect_cancellation`] does this for a future. Outside of a unit the guard does nothing.
+///
+/// ```
+/// # #[allow(dead_code)]
+/// # mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/mod.rs")); }
+/// # let (_default, lines) = support::start();
+/// let job = tracing::info_span!("job", id = 7).entered();
+/// let guard = spanwise_recorder::CancellationGuard::new();
+/// tracing::debug!("a step");
+/// drop(guard); // without `guard.complete()`
+/// drop(job);
+/// # assert_eq!(lines.messages()[1..], ["a step"]);
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it reports the unit as cancelled"]
+pub struct CancellationGuard {
+    /// One per sink.
+    units: Vec<Weak<Unit>>,
+}
+
+impl CancellationGuard {
+    /// Creates a guard for the unit that the thread is in.
+    pub fn new() -> Self {
+        let mut units = Vec::new();
+        for_each_current_unit(|unit| units.push(Arc::downgrade(&unit)));
+        Self { units }
+    }
+
+    /// Reports that the future completed, successfully or not.
+    pub fn complete(mut self) {
+        self.units.clear();
+    }
+}
+
+impl Default for CancellationGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for CancellationGuard {
+    fn drop(&mut self) {
+        let trigger = if thread::panicking() {
+            Trigger::Panic
+        } else {
+            Trigger::Cancelled
+        };
+        for unit in self.units.iter().filter_map(Weak::upgrade) {
+            unit.request(trigger);
+        }
+    }
+}
+
+/// Reports the current unit of work as cancelled if `future` is dropped before it completes. Use it
+/// inside the span: `detect_cancellation(future).instrument(span)`.
+///
+/// ```
+/// # #[allow(dead_code)]
+/// # mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/mod.rs")); }
+/// # let (_default, lines) = support::start();
+/// use spanwise_recorder::detect_cancellation;
+/// use tracing::Instrument as _;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let handler = async {
+///     tracing::debug!("waiting for the client");
+///     std::future::pending::<()>().await;
+/// };
+/// let request = detect_cancellation(handler).instrument(tracing::info_span!("request"));
+/// let task = tokio::spawn(request);
+/// tokio::task::yield_now().await;
+/// task.abort();
+/// assert!(task.await.unwrap_err().is_cancelled());
+/// # });
+/// # assert_eq!(lines.messages()[1..], ["waiting for the client"]);
+/// ```
+pub async fn detect_cancellation<F: Future>(future: F) -> F::Output {
+    let guard = CancellationGuard::new();
+    let output = future.await;
+    guard.complete();
+    output
+}
+
+fn for_each_current_unit(mut f: impl FnMut(Arc<Unit>)) {
+    dispatcher::get_default(|dispatch| {
+        let recorder = dispatch.downcast_ref::<RecorderState>()?;
+        let current = dispatch.current_span();
+        recorder.for_each_unit_of(current.id()?, &mut f);
+        Some(())
+    });
+}

@@ -1,0 +1,77 @@
+//! The units of the spans that this thread is in, found without asking the registry.
+
+use std::{any::Any, cell::RefCell, sync::Arc};
+
+use spanwise_core::internal::{CurrentSpan, EnteredLine, EnteredSpans, LayerId, SpanTable};
+use tracing_core::span::Id;
+
+use crate::unit::Unit;
+
+thread_local! {
+    static ENTERED: RefCell<EnteredSpans<Arc<Unit>>> = const { RefCell::new(EnteredSpans::new()) };
+}
+
+pub(crate) fn enter(sink: LayerId, id: &Id) {
+    with(|entered| entered.enter(sink, id));
+}
+
+pub(crate) fn exit(sink: LayerId, id: &Id) {
+    if let Some((index, unit)) = with(|entered| entered.exit(sink, id)).flatten() {
+        EnteredLine::leave_span(sink, index, || unit.map(|unit| unit as _));
+    }
+}
+
+/// Returns the unit of the current span. `look_up` finds the unit of a span that the table does not
+/// have: it is older than the layer, or closed.
+#[inline]
+pub(crate) fn current(
+    sink: LayerId,
+    units: &SpanTable<Arc<Unit>>,
+    look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
+) -> Option<Arc<Unit>> {
+    let found = with(|entered| match entered.current(sink, units) {
+        CurrentSpan::Known { value, .. } => Some(Ok(Arc::clone(value))),
+        CurrentSpan::Unknown(id) => Some(Err(id.clone())),
+        CurrentSpan::None => None,
+    });
+    match found.flatten()? {
+        Ok(unit) => Some(unit),
+        Err(id) => look_up(&id),
+    }
+}
+
+/// Returns the position of the current span, for [`with_unit`], if its unit is known and buffers
+/// lines.
+#[inline]
+pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
+    with(|entered| match entered.current(sink, units) {
+        CurrentSpan::Known { number, value, .. } => (!value.passes_through()).then_some(number),
+        CurrentSpan::Unknown(_) | CurrentSpan::None => None,
+    })
+    .flatten()
+}
+
+/// Calls `f` with the unit at a position that [`buffering_index`] returned. `f` must not call code
+/// that may log.
+#[inline]
+pub(crate) fn with_unit<R>(
+    sink: LayerId,
+    index: u32,
+    f: impl FnOnce(&Arc<Unit>) -> R,
+) -> Option<R> {
+    with(|entered| entered.at(sink, index).map(f)).flatten()
+}
+
+/// Returns the unit at a position, for an [`EnteredLine`].
+pub(crate) fn unit_at(sink: LayerId, index: u32) -> Option<Arc<dyn Any + Send + Sync>> {
+    with_unit(sink, index, |unit| Arc::clone(unit) as _)
+}
+
+/// Returns `None` if the thread is ending.
+#[inline]
+fn with<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
+    // `f` does not come here again, so this is never borrowed already.
+    ENTERED
+        .try_with(|entered| f(&mut entered.borrow_mut()))
+        .ok()
+}

@@ -1,0 +1,401 @@
+//! The layer that decides for each event whether it is shown or buffered, and when a unit is
+//! dumped.
+
+use std::{
+    any::TypeId,
+    fmt, ptr,
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
+
+use spanwise_core::{
+    Context as SpanContext, EventContext, SinkFilter, forward, forward_downcast,
+    internal::{
+        CallsitePlans, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, Visibility,
+        VisibilityCache,
+        consistent_sampling::{Threshold, randomness_from_context},
+        recorded_callsite,
+    },
+};
+use tracing::{Event, Subscriber};
+use tracing_core::{
+    Level, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+use crate::{
+    entered_units,
+    header::with_header,
+    recorder_state::{RecorderState, SinkState},
+    trigger::{SpanPlan, Trigger},
+    unit::{RecordTag, TailChoice, TailDecision, Unit},
+};
+
+/// A layer that writes lines, inside a [`Recorder`](crate::Recorder). Made by
+/// [`Recorder::sink`](crate::Recorder::sink).
+pub struct Recorded<L> {
+    inner: L,
+    sink: Arc<SinkState>,
+    sink_filter: SinkFilter,
+    capture: SinkFilter,
+    plans: CallsitePlans<Plan>,
+    /// What the layer answers for the marker.
+    must_see_all: MustSeeAllEvents,
+}
+
+/// The decisions for a callsite.
+#[derive(Debug)]
+struct Plan {
+    /// The number of the callsite in records.
+    number: u32,
+    sink_filter: VisibilityCache,
+    capture: VisibilityCache,
+    span: SpanPlan,
+}
+
+impl<L> Recorded<L> {
+    pub(crate) fn new(inner: L, sink: Arc<SinkState>, sink_filter: SinkFilter) -> Self {
+        Self {
+            inner,
+            sink_filter,
+            capture: sink.recorder.options.capture.clone().into(),
+            sink,
+            plans: CallsitePlans::default(),
+            must_see_all: MustSeeAllEvents,
+        }
+    }
+
+    #[inline]
+    fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
+        self.plans.get(callsite, |callsite| Plan {
+            number: self.sink.add_callsite(callsite),
+            sink_filter: VisibilityCache::default(),
+            capture: VisibilityCache::default(),
+            span: SpanPlan::new(callsite),
+        })
+    }
+
+    /// Returns whether an event below ERROR can fire a trigger.
+    #[inline]
+    fn has_other_triggers(&self) -> bool {
+        let recorder = &self.sink.recorder;
+        recorder.is_timed || recorder.requests.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns the unit of a span, or of the nearest span above it that has one. A span that is
+    /// older than the layer has none.
+    fn unit_at<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let above = || {
+            ctx.span_scope(id)?
+                .find_map(|span| self.sink.units.get(&span.id()))
+        };
+        self.sink.units.get(id).or_else(above)
+    }
+
+    #[inline]
+    fn unit_of<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        match event.parent() {
+            Some(parent) => self.unit_at(parent, ctx),
+            None if event.is_contextual() => self.current_unit(ctx),
+            None => None,
+        }
+    }
+
+    #[inline]
+    fn current_unit<S>(&self, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        entered_units::current(self.sink.id, &self.sink.units, |id| self.unit_at(id, ctx))
+    }
+}
+
+impl<L> Recorded<L> {
+    /// Handles an event that may fire a trigger, or that is buffered in another unit than the one
+    /// of the current span.
+    #[inline(never)]
+    fn on_other_event<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: Context<'_, S>,
+        plan: &Plan,
+        is_shown: bool,
+        may_trigger: bool,
+    ) where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        let unit = self.unit_of(event, &ctx);
+        if may_trigger {
+            self.fire_trigger(unit.as_ref(), *event.metadata().level(), &ctx);
+        }
+        let (unit, tag) = if is_shown {
+            match self.show_or_hold(plan.number, unit, event, &ctx) {
+                Some(unit) => (unit, RecordTag::held(plan.number)),
+                None => return,
+            }
+        } else {
+            let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside));
+            (unit, RecordTag::captured(plan.number))
+        };
+        if unit.passes_through() {
+            self.sink.dumps.charge();
+            return self.show_exempt(event, ctx);
+        }
+        let tag = tag.number();
+        let buffered = |context: &mut EventContext| {
+            context.buffered = true;
+            // A held event would be shown without tail sampling: samplers count it.
+            context.exempt_from_sampling |= !is_shown;
+        };
+        LineDisposition::Buffer { unit, tag }.scope(self.sink.id, buffered, || {
+            self.inner.on_event(event, ctx);
+        });
+    }
+
+    /// Shows an event, unless tail sampling holds it: then returns the unit.
+    fn show_or_hold<S>(
+        &self,
+        callsite: u32,
+        unit: Option<Arc<Unit>>,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        let show = || self.inner.on_event(event, ctx.clone());
+        let threshold = self.sink.recorder.options.tail;
+        let is_held = *event.metadata().level() >= Level::INFO;
+        let (Some(unit), Some(threshold), true) = (unit, threshold, is_held) else {
+            LineDisposition::hide(show);
+            return None;
+        };
+        match unit.tail_decision(|| self.choose(threshold, event, ctx)) {
+            TailDecision::Show if unit.passes_through() => self.show_exempt(event, ctx.clone()),
+            TailDecision::Show => LineDisposition::hide(show),
+            TailDecision::ShowSampled { by_trace } => {
+                let ratio = threshold.ratio();
+                let sampled = |context: &mut EventContext| {
+                    SampleRate { ratio, by_trace }.apply(context);
+                    context.keep_if_sampled_out = true;
+                };
+                let tag = RecordTag::shown(callsite).number();
+                LineDisposition::Buffer { unit, tag }.scope(self.sink.id, sampled, show);
+            }
+            TailDecision::Hold => return Some(unit),
+        }
+        None
+    }
+
+    fn choose<S>(&self, threshold: Threshold, event: &Event<'_>, ctx: &Context<'_, S>) -> TailChoice
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let randomness = randomness_from_context(&SpanContext::from_event(event, ctx));
+        let by_trace = randomness.is_some();
+        let random = &self.sink.recorder.random;
+        if !threshold.keeps(randomness.unwrap_or_else(|| random.next())) {
+            TailChoice::Held
+        } else if by_trace {
+            TailChoice::SampledByTrace
+        } else {
+            TailChoice::SampledAtRandom
+        }
+    }
+
+    /// Shows an event of a unit that failed: no sampler further in drops it.
+    fn show_exempt<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        let exempt = |context: &mut EventContext| context.exempt_from_sampling = true;
+        EventContext::scope(exempt, || {
+            LineDisposition::hide(|| self.inner.on_event(event, ctx));
+        });
+    }
+
+    /// Dumps the unit before an event that fires a trigger, or if one fired already.
+    fn fire_trigger<S>(&self, unit: Option<&Arc<Unit>>, level: Level, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        if let Some(unit) = unit
+            && let Some(trigger) = unit.trigger(Some(level))
+        {
+            self.dump(unit, trigger, ctx);
+        }
+        if level == Level::ERROR && thread::panicking() {
+            self.dump(&self.sink.outside, Trigger::Panic, ctx);
+        }
+    }
+
+    /// Writes the header and the buffer of a unit, unless another thread does.
+    #[cold]
+    fn dump<S>(&self, unit: &Arc<Unit>, trigger: Trigger, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        let Some(dump) = unit.begin_dump(trigger, &self.sink.dumps) else {
+            return;
+        };
+        let (records, evicted) = (dump.records, dump.evicted);
+        let span = unit.span().cloned();
+        with_header(span, trigger, records, evicted, |header| {
+            let forced = |context: &mut EventContext| {
+                *context = EventContext::default();
+                context.force_emit = true;
+            };
+            LineDisposition::Header(dump).scope(self.sink.id, forced, || {
+                self.inner.on_event(header, ctx.clone());
+            });
+        });
+    }
+
+    /// Dumps a unit that a panic unwinds through, also if no panic hook logs.
+    fn detect_panic<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        if thread::panicking()
+            && let Some(unit) = self.unit_at(id, ctx)
+        {
+            self.dump(&unit, Trigger::Panic, ctx);
+        }
+    }
+}
+
+impl<S, L> Layer<S> for Recorded<L>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    L: Layer<S>,
+{
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let plan = self.plan(event.metadata());
+        let is_shown = match self.sink_filter.visibility(&plan.sink_filter, event, &ctx) {
+            Visibility::Visible => true,
+            Visibility::BelowLevel
+                if self.capture.visibility(&plan.capture, event, &ctx) == Visibility::Visible =>
+            {
+                false
+            }
+            Visibility::BelowLevel | Visibility::Off => return,
+        };
+        let may_trigger = *event.metadata().level() == Level::ERROR || self.has_other_triggers();
+        if is_shown && !may_trigger {
+            return LineDisposition::hide(|| self.inner.on_event(event, ctx));
+        }
+        // The path of nearly all buffered events.
+        let sink = self.sink.id;
+        if !may_trigger
+            && event.is_contextual()
+            && let Some(index) = entered_units::buffering_index(sink, &self.sink.units)
+        {
+            let line = EnteredLine {
+                sink,
+                index,
+                tag: RecordTag::captured(plan.number).number(),
+                unit_at: entered_units::unit_at,
+            };
+            let buffered = |context: &mut EventContext| {
+                context.buffered = true;
+                context.exempt_from_sampling = true;
+            };
+            return line.scope(buffered, || self.inner.on_event(event, ctx));
+        }
+        self.on_other_event(event, ctx, plan, is_shown, may_trigger);
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        LineDisposition::hide(|| self.inner.on_new_span(attrs, id, ctx.clone()));
+        let plan = &self.plan(attrs.metadata()).span;
+        let outer = match attrs.parent() {
+            _ if plan.is_unit => None,
+            Some(parent) => self.unit_at(parent, &ctx),
+            None if attrs.is_contextual() => self.current_unit(&ctx),
+            None => None,
+        };
+        let unit = outer.unwrap_or_else(|| Unit::new(&self.sink.recorder, Some(id.clone())));
+        self.sink.units.insert(id, Arc::clone(&unit));
+        if let Some(trigger) = plan.trigger(|visitor| attrs.record(visitor)) {
+            self.dump(&unit, trigger, &ctx);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        LineDisposition::hide(|| self.inner.on_record(id, values, ctx.clone()));
+        let Some(callsite) = ctx.metadata(id) else {
+            return;
+        };
+        let plan = &self.plan(recorded_callsite(values, callsite)).span;
+        if let Some(trigger) = plan.trigger(|visitor| values.record(visitor))
+            && let Some(unit) = self.unit_at(id, &ctx)
+        {
+            self.dump(&unit, trigger, &ctx);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        entered_units::enter(self.sink.id, id);
+        LineDisposition::hide(|| self.inner.on_enter(id, ctx));
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        self.detect_panic(id, &ctx);
+        entered_units::exit(self.sink.id, id);
+        LineDisposition::hide(|| self.inner.on_exit(id, ctx));
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        let unit = self.sink.units.get(&id);
+        // The spans inside are closed already.
+        let ending = unit.filter(|unit| unit.span() == Some(&id));
+        if let Some(unit) = &ending {
+            if let Some(trigger) = unit.trigger(None)
+                && unit.has_records()
+            {
+                self.dump(unit, trigger, &ctx);
+            }
+            self.detect_panic(&id, &ctx);
+        }
+        LineDisposition::hide(|| self.inner.on_close(id.clone(), ctx));
+        self.sink.units.close(&id);
+        if let Some(unit) = ending {
+            unit.end();
+        }
+    }
+
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
+    forward!(inner: event_enabled, on_follows_from, on_id_change);
+    forward_downcast!(this, id => {
+        if id == TypeId::of::<RecorderState>() {
+            // For `dump_current_unit` and `CancellationGuard`.
+            Some(ptr::from_ref(&*this.sink.recorder).cast())
+        } else if id == TypeId::of::<MustSeeAllEvents>() {
+            Some(ptr::from_ref(&this.must_see_all).cast())
+        } else {
+            this.inner.downcast_raw(id)
+        }
+    });
+}
+
+impl<L: fmt::Debug> fmt::Debug for Recorded<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorded")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! The recorder, and the statistics of its records.
+
+use std::{fmt, sync::Arc};
+
+use spanwise_core::{Levels, SinkFilter, TargetLevels};
+
+use crate::{
+    Recorded, RecorderBuilder, RecorderWriter,
+    recorder_state::{RecorderState, SinkState},
+};
+
+/// Buffers the events below the level of its sinks, per unit of work. Cheap to clone: clones share
+/// their state. See the [crate docs](crate).
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    pub(crate) state: Arc<RecorderState>,
+}
+
+impl Recorder {
+    /// Creates a builder with the defaults.
+    pub fn builder() -> RecorderBuilder {
+        RecorderBuilder::default()
+    }
+
+    /// Returns the levels of the buffered events, for
+    /// [`LevelLayer::capture`](spanwise_core::LevelLayer::capture).
+    #[must_use]
+    pub fn levels(&self) -> TargetLevels {
+        self.state.options.capture.clone()
+    }
+
+    /// Returns whether the recorder buffers any event, if sinks show `levels`: events below those
+    /// levels, or any event with [tail sampling](crate#tail-sampling).
+    #[must_use]
+    pub fn captures_beyond(&self, levels: &Levels) -> bool {
+        self.state.options.tail.is_some() || self.state.options.capture.exceed(levels)
+    }
+
+    /// Creates a sink: `layer` makes a layer that writes lines to the given writer, and the
+    /// recorder wraps it. The sink shows the events that `sink_filter` selects, usually the
+    /// [`LevelHandle`](spanwise_core::LevelHandle) of the stack. Lines go to the output of
+    /// `make_writer`, the buffered ones if their unit is dumped.
+    ///
+    /// Each sink has buffers of its own, and dumps them when it sees the trigger. The limits are
+    /// those of all sinks together.
+    ///
+    /// `layer` must write to the given writer only, or buffered lines are shown. It may wrap the
+    /// layer, as in `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not
+    /// in a filter: levels of the sink belong into the [`SinkFilter`], and other filters around the
+    /// returned layer.
+    pub fn sink<W, L>(
+        &self,
+        make_writer: W,
+        sink_filter: impl Into<SinkFilter>,
+        layer: impl FnOnce(RecorderWriter<W>) -> L,
+    ) -> Recorded<L> {
+        let sink = SinkState::new(&self.state);
+        let inner = layer(RecorderWriter::new(Arc::clone(&sink), make_writer));
+        Recorded::new(inner, sink, sink_filter.into())
+    }
+
+    /// Returns the counts of the records so far.
+    #[must_use]
+    pub fn stats(&self) -> RecorderStats {
+        self.state.counters.stats(&self.state.pool)
+    }
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::builder().build()
+    }
+}
+
+/// Counts of the records of a recorder. Each captured record is still [held](Self::held), or was
+/// written, forgotten, evicted, oversize, suppressed or failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecorderStats {
+    /// Events that were encoded to be buffered.
+    pub captured: u64,
+    /// Written with a dump of their unit.
+    pub written: u64,
+    /// Dropped when their unit ended without a trigger.
+    pub forgotten: u64,
+    /// Dropped for newer records, of their unit or of others.
+    pub evicted: u64,
+    /// Too long to be buffered.
+    pub oversize: u64,
+    /// Dropped because dumps exceeded
+    /// [`max_lines_per_second`](RecorderBuilder::max_lines_per_second).
+    pub suppressed: u64,
+    /// Refused by the output.
+    pub failed: u64,
+    /// Bytes of memory that units hold.
+    pub memory: usize,
+}
+
+impl RecorderStats {
+    /// Returns the number of records in buffers.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        let settled = self.written
+            + self.forgotten
+            + self.evicted
+            + self.oversize
+            + self.suppressed
+            + self.failed;
+        self.captured.saturating_sub(settled)
+    }
+}
+
+/// Writes `648 buffered, 12 written, 630 forgotten, 6 evicted, 0 too long, 0 suppressed, 0 failed,
+/// 0 held in 0 bytes`.
+impl fmt::Display for RecorderStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            captured,
+            written,
+            forgotten,
+            evicted,
+            oversize,
+            suppressed,
+            failed,
+            memory,
+        } = self;
+        write!(
+            f,
+            "{captured} buffered, {written} written, {forgotten} forgotten, {evicted} evicted, \
+             {oversize} too long, {suppressed} suppressed, {failed} failed, {} held in {memory} \
+             bytes",
+            self.held()
+        )
+    }
+}

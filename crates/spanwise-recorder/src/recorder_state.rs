@@ -1,0 +1,194 @@
+//! The state that the sinks of a recorder share, and the state of one sink.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use spanwise_core::{
+    Clock, SelfReport, TargetLevels,
+    internal::{
+        LayerId, ShardedCounter, SpanTable,
+        consistent_sampling::{SampleRng, Threshold},
+        sync::{Mutex, RwLock},
+    },
+};
+use tracing_core::{LevelFilter, Metadata, span::Id};
+
+use crate::{RecorderStats, chunk_pool::ChunkPool, dump_limit::DumpLimit, unit::Unit};
+
+/// The state of one recorder.
+#[derive(Debug)]
+pub(crate) struct RecorderState {
+    pub(crate) options: Options,
+    pub(crate) pool: ChunkPool,
+    pub(crate) counters: Counters,
+    pub(crate) report: SelfReport,
+    /// Units with a pending request: see [`Unit::request`].
+    pub(crate) requests: AtomicUsize,
+    /// The age of a unit can be a trigger.
+    pub(crate) is_timed: bool,
+    /// Samples units that are in no trace.
+    pub(crate) random: SampleRng,
+    sinks: Mutex<Vec<Weak<SinkState>>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) capture: TargetLevels,
+    pub(crate) slow: Option<Duration>,
+    /// The ratio of units that show their events at INFO and below although no trigger fired.
+    /// `None` without tail sampling.
+    pub(crate) tail: Option<Threshold>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) max_unit_bytes: usize,
+    pub(crate) max_unit_records: usize,
+    pub(crate) max_process_bytes: usize,
+    pub(crate) max_record_bytes: usize,
+    pub(crate) max_lines_per_second: u32,
+}
+
+/// Ten units of the largest size, or 500 small ones: more examples than anybody reads.
+pub(crate) const DEFAULT_LINES_PER_SECOND: u32 = 10_000;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            capture: LevelFilter::DEBUG.into(),
+            slow: None,
+            tail: None,
+            limits: Limits {
+                max_unit_bytes: 64 * 1024,
+                max_unit_records: 1000,
+                max_process_bytes: 64 * 1024 * 1024,
+                max_record_bytes: 16 * 1024,
+                max_lines_per_second: DEFAULT_LINES_PER_SECOND,
+            },
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl RecorderState {
+    pub(crate) fn new(options: Options, report: SelfReport) -> Self {
+        Self {
+            pool: ChunkPool::new(options.limits.max_process_bytes),
+            is_timed: options.slow.is_some() || options.tail.is_some(),
+            options,
+            counters: Counters::default(),
+            report,
+            requests: AtomicUsize::new(0),
+            random: SampleRng::default(),
+            sinks: Mutex::default(),
+        }
+    }
+
+    /// Calls `f` with the unit that `span` is in, in each sink that knows one.
+    pub(crate) fn for_each_unit_of(&self, span: &Id, mut f: impl FnMut(Arc<Unit>)) {
+        let sinks = self.sinks.lock();
+        let sinks: Vec<_> = sinks.iter().filter_map(Weak::upgrade).collect();
+        for unit in sinks.iter().filter_map(|sink| sink.units.get(span)) {
+            f(unit);
+        }
+    }
+}
+
+/// The state of one sink.
+#[derive(Debug)]
+pub(crate) struct SinkState {
+    pub(crate) recorder: Arc<RecorderState>,
+    pub(crate) id: LayerId,
+    /// The unit of each open span.
+    pub(crate) units: SpanTable<Arc<Unit>>,
+    /// The unit of events in no span.
+    pub(crate) outside: Arc<Unit>,
+    pub(crate) dumps: Arc<DumpLimit>,
+    /// The number of a callsite, in records, is its position here.
+    callsites: RwLock<Vec<&'static Metadata<'static>>>,
+}
+
+impl SinkState {
+    pub(crate) fn new(recorder: &Arc<RecorderState>) -> Arc<Self> {
+        let options = &recorder.options;
+        let sink = Arc::new(Self {
+            recorder: Arc::clone(recorder),
+            id: LayerId::unique(),
+            units: SpanTable::default(),
+            outside: Unit::new(recorder, None),
+            dumps: Arc::new(DumpLimit::new(
+                options.limits.max_lines_per_second,
+                &options.clock,
+            )),
+            callsites: RwLock::default(),
+        });
+        let mut sinks = recorder.sinks.lock();
+        sinks.retain(|sink| sink.strong_count() > 0);
+        sinks.push(Arc::downgrade(&sink));
+        drop(sinks);
+        sink
+    }
+
+    pub(crate) fn add_callsite(&self, callsite: &'static Metadata<'static>) -> u32 {
+        let mut callsites = self.callsites.write();
+        callsites.push(callsite);
+        // A program with a billion callsites does not compile.
+        (callsites.len() - 1) as u32
+    }
+
+    pub(crate) fn callsite(&self, number: u32) -> Option<&'static Metadata<'static>> {
+        let callsites = self.callsites.read();
+        callsites.get(number as usize).copied()
+    }
+}
+
+/// Counts of captured records. Each one ends in exactly one of the others.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) captured: ShardedCounter,
+    pub(crate) written: Counter,
+    pub(crate) forgotten: Counter,
+    pub(crate) evicted: Counter,
+    pub(crate) oversize: Counter,
+    pub(crate) suppressed: Counter,
+    pub(crate) failed: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn stats(&self, pool: &ChunkPool) -> RecorderStats {
+        let mut stats = RecorderStats {
+            written: self.written.now(),
+            forgotten: self.forgotten.now(),
+            evicted: self.evicted.now(),
+            oversize: self.oversize.now(),
+            suppressed: self.suppressed.now(),
+            failed: self.failed.now(),
+            memory: pool.used_bytes(),
+            ..RecorderStats::default()
+        };
+        // Last: a record is counted here before it is anywhere else.
+        stats.captured = self.captured.total();
+        stats
+    }
+}

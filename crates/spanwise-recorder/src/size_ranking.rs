@@ -1,0 +1,130 @@
+//! Holders of memory, ranked by how much they hold. Finding the largest one takes no search.
+
+use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
+
+/// Lists of holders, one for each size.
+#[derive(Debug)]
+pub(crate) struct SizeRanking<T> {
+    holders: LinkedSlots<Holder<T>>,
+    /// By size. The front of a list reached that size first.
+    lists: Vec<SlotList>,
+    /// No list behind this one has a holder.
+    largest: usize,
+}
+
+#[derive(Debug, Default)]
+struct Holder<T> {
+    value: T,
+    size: usize,
+}
+
+/// The place of a holder, until it is removed.
+#[derive(Debug)]
+pub(crate) struct Place(SlotId);
+
+impl<T: Default> SizeRanking<T> {
+    /// Adds a holder of size 1.
+    pub(crate) fn push(&mut self, value: T) -> Place {
+        self.reserve(1);
+        let holder = Holder { value, size: 1 };
+        Place(self.holders.push_back(&mut self.lists[1], holder))
+    }
+
+    /// Makes a holder one larger.
+    pub(crate) fn grow(&mut self, place: &Place) {
+        let holder = &mut self.holders[place.0];
+        let size = holder.size;
+        holder.size += 1;
+        self.reserve(size + 1);
+        let (smaller, larger) = self.lists.split_at_mut(size + 1);
+        self.holders
+            .move_to(&mut smaller[size], &mut larger[0], place.0);
+    }
+
+    /// Returns the largest holder; of several, the one that has had this size for the longest time.
+    pub(crate) fn largest(&mut self) -> Option<&T> {
+        loop {
+            match self.lists.get(self.largest)?.front() {
+                Some(front) => return Some(&self.holders[front].value),
+                None => self.largest = self.largest.checked_sub(1)?,
+            }
+        }
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a place is good for one removal"
+    )]
+    pub(crate) fn remove(&mut self, place: Place) {
+        let size = self.holders[place.0].size;
+        self.holders.remove(&mut self.lists[size], place.0);
+    }
+
+    fn reserve(&mut self, size: usize) {
+        if self.lists.len() <= size {
+            self.lists.resize(size + 1, SlotList::default());
+        }
+        self.largest = self.largest.max(size);
+    }
+}
+
+impl<T> Default for SizeRanking<T> {
+    fn default() -> Self {
+        Self {
+            holders: LinkedSlots::default(),
+            lists: Vec::new(),
+            largest: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push,
+        Grow(usize),
+        Remove(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            Just(Step::Push),
+            any::<usize>().prop_map(Step::Grow),
+            any::<usize>().prop_map(Step::Remove),
+        ]
+    }
+
+    proptest! {
+        /// Against a list that is searched.
+        #[test]
+        fn largest_holder_is_found(steps in prop::collection::vec(step(), 0..200)) {
+            let mut ranking = SizeRanking::default();
+            // In the order in which they reached their size.
+            let mut expected: Vec<(usize, usize, Option<Place>)> = Vec::new();
+            for (id, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Push => expected.push((id, 1, Some(ranking.push(id)))),
+                    Step::Grow(index) if !expected.is_empty() => {
+                        let (id, size, place) = expected.remove(index % expected.len());
+                        place.iter().for_each(|place| ranking.grow(place));
+                        expected.push((id, size + 1, place));
+                    }
+                    Step::Remove(index) if !expected.is_empty() => {
+                        let (.., place) = expected.remove(index % expected.len());
+                        place.into_iter().for_each(|place| ranking.remove(place));
+                    }
+                    Step::Grow(_) | Step::Remove(_) => {}
+                }
+                let most = expected.iter().map(|(_, size, _)| *size).max();
+                let largest = expected.iter().find(|(_, size, _)| Some(*size) == most);
+                prop_assert_eq!(ranking.largest(), largest.map(|(id, ..)| id));
+                prop_assert!(ranking.holders.slots() <= 200);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The triggers that make a unit write its buffer, and the span fields that can be one.
+
+use std::fmt;
+
+use spanwise_core::internal::panic_safe;
+use tracing_core::{Field, Metadata, field::Visit};
+
+/// Why a unit writes its buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Trigger {
+    Error = 1,
+    Status,
+    Slow,
+    Panic,
+    Cancelled,
+    /// Code called [`dump_current_unit`](crate::dump_current_unit).
+    Requested,
+    /// Tail sampling buffers a unit only for a limited time.
+    Expired,
+}
+
+impl Trigger {
+    /// Returns the `reason` in the header.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Status => "status",
+            Self::Slow => "slow",
+            Self::Panic => "panic",
+            Self::Cancelled => "cancelled",
+            Self::Requested => "requested",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Returns what happened to the unit, after "a unit of work that".
+    pub(crate) fn predicate(self) -> &'static str {
+        match self {
+            Self::Error | Self::Status | Self::Panic => "failed",
+            Self::Slow => "was slow",
+            Self::Cancelled => "was cancelled",
+            Self::Requested => "was requested",
+            Self::Expired => "expired",
+        }
+    }
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        let all = [
+            Self::Error,
+            Self::Status,
+            Self::Slow,
+            Self::Panic,
+            Self::Cancelled,
+            Self::Requested,
+            Self::Expired,
+        ];
+        all.into_iter().find(|trigger| *trigger as u8 == number)
+    }
+}
+
+/// A span whose callsite has this field starts a unit of its own, also inside another unit. Its
+/// value is not read.
+const UNIT_FIELD: &str = "spanwise.unit";
+
+/// How the value of a span field can be a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StatusField {
+    /// An HTTP status from 500 to 599.
+    Http,
+    /// The OpenTelemetry status `ERROR`.
+    Otel,
+    /// `true`: the future was dropped before it completed.
+    Cancelled,
+}
+
+const STATUS_FIELDS: [(&str, StatusField); 6] = [
+    ("http.response.status_code", StatusField::Http),
+    ("http.status_code", StatusField::Http),
+    ("status", StatusField::Http),
+    ("status_code", StatusField::Http),
+    ("otel.status_code", StatusField::Otel),
+    ("spanwise.cancelled", StatusField::Cancelled),
+];
+
+/// The longest status that is read.
+const MAX_STATUS_LEN: usize = 64;
+
+/// The fields of a span's callsite that matter to the recorder.
+#[derive(Debug)]
+pub(crate) struct SpanPlan {
+    pub(crate) is_unit: bool,
+    /// By field index.
+    fields: Vec<(usize, StatusField)>,
+}
+
+impl SpanPlan {
+    pub(crate) fn new(callsite: &Metadata<'_>) -> Self {
+        let status_field = |field: Field| {
+            let mut known = STATUS_FIELDS.iter();
+            let known = known.find(|(name, _)| *name == field.name());
+            known.map(|(_, status)| (field.index(), *status))
+        };
+        Self {
+            is_unit: callsite.fields().field(UNIT_FIELD).is_some(),
+            fields: callsite.fields().iter().filter_map(status_field).collect(),
+        }
+    }
+
+    /// Returns the trigger among the recorded values.
+    #[inline]
+    pub(crate) fn trigger(&self, record: impl FnOnce(&mut dyn Visit)) -> Option<Trigger> {
+        if self.fields.is_empty() {
+            return None;
+        }
+        let mut visitor = TriggerVisitor {
+            fields: &self.fields,
+            trigger: None,
+        };
+        record(&mut visitor);
+        visitor.trigger
+    }
+}
+
+struct TriggerVisitor<'a> {
+    fields: &'a [(usize, StatusField)],
+    trigger: Option<Trigger>,
+}
+
+impl TriggerVisitor<'_> {
+    fn status_field(&self, field: &Field) -> Option<StatusField> {
+        let mut fields = self.fields.iter();
+        let known = fields.find(|(index, _)| *index == field.index());
+        known.map(|(_, status)| *status)
+    }
+
+    fn number(&mut self, field: &Field, value: u64) {
+        if self.status_field(field) == Some(StatusField::Http) && (500..600).contains(&value) {
+            self.trigger = Some(Trigger::Status);
+        }
+    }
+
+    fn text(&mut self, field: &Field, text: &str) {
+        let text = text.trim();
+        match self.status_field(field) {
+            // `500`, and `500 Internal Server Error` as the `http` crate displays it.
+            Some(StatusField::Http) => {
+                let digits = text.split(|c: char| !c.is_ascii_digit()).next();
+                if let Some(Ok(number)) = digits.map(str::parse) {
+                    self.number(field, number);
+                }
+            }
+            // Also the `Debug` of a variant that has a description.
+            Some(StatusField::Otel)
+                if text
+                    .get(..5)
+                    .is_some_and(|start| start.eq_ignore_ascii_case("error")) =>
+            {
+                self.trigger = Some(Trigger::Status);
+            }
+            Some(StatusField::Cancelled) if text == "true" => {
+                self.trigger = Some(Trigger::Cancelled);
+            }
+            Some(StatusField::Otel | StatusField::Cancelled) | None => {}
+        }
+    }
+}
+
+impl Visit for TriggerVisitor<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field, value.try_into().unwrap_or(0));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if value && self.status_field(field) == Some(StatusField::Cancelled) {
+            self.trigger = Some(Trigger::Cancelled);
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.status_field(field).is_some() {
+            let mut text = String::new();
+            panic_safe::format_into(&mut text, format_args!("{value:?}"), MAX_STATUS_LEN);
+            self.text(field, &text);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The writer of a recorded layer: a line goes to the output, into a unit, or in front of a dump.
+
+use std::{fmt, io, sync::Arc};
+
+use spanwise_core::internal::{EnteredLine, LineDisposition};
+use tracing_core::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{
+    entered_units,
+    recorder_state::{Counters, SinkState},
+    unit::{BufferOutcome, Dump, RecordTag, Unit},
+};
+
+/// The writer of a recorded layer. [`Recorder::sink`](crate::Recorder::sink) passes it to the
+/// function that makes the layer.
+///
+/// The layer must write each line with one call of `write` or `write_all`, as `JsonLayer` and `fmt`
+/// do.
+#[derive(Debug)]
+pub struct RecorderWriter<W> {
+    sink: Arc<SinkState>,
+    make_writer: W,
+}
+
+/// Takes one line. Made by a [`RecorderWriter`].
+pub struct RecorderLine<'a, W: MakeWriter<'a>> {
+    sink: &'a SinkState,
+    make_writer: &'a W,
+    destination: Destination<W::Writer>,
+}
+
+enum Destination<W> {
+    Output(W),
+    /// The unit of a span that the thread is in: see [`EnteredLine`].
+    EnteredUnit,
+    Unit(Arc<Unit>, RecordTag),
+    /// `None` once it is written.
+    Header(Option<(W, Box<Dump>)>),
+}
+
+impl<W> Destination<W> {
+    /// Takes the disposition of the line that is written now.
+    #[inline]
+    fn take<'a, M>(sink: &SinkState, make_writer: &'a M, writer: impl FnOnce(&'a M) -> W) -> Self
+    where
+        M: MakeWriter<'a, Writer = W>,
+    {
+        match LineDisposition::take(sink.id) {
+            None => Self::Output(writer(make_writer)),
+            Some((line, is_sampled_out)) => {
+                Self::new(sink, make_writer, writer, line, is_sampled_out)
+            }
+        }
+    }
+
+    fn new<'a, M>(
+        sink: &SinkState,
+        make_writer: &'a M,
+        writer: impl FnOnce(&'a M) -> W,
+        line: LineDisposition,
+        is_sampled_out: bool,
+    ) -> Self
+    where
+        M: MakeWriter<'a, Writer = W>,
+    {
+        match line {
+            LineDisposition::Buffer { unit, tag } => {
+                let tag = RecordTag::from_number(tag);
+                match unit.downcast::<Unit>() {
+                    Ok(unit) if !tag.is_shown() || is_sampled_out => Self::Unit(unit, tag),
+                    _ => Self::Output(writer(make_writer)),
+                }
+            }
+            LineDisposition::Header(dump) => {
+                let Ok(dump) = dump.downcast::<Dump>() else {
+                    return Self::Output(writer(make_writer));
+                };
+                // The header goes where the most severe of the lines goes, so an output that gets
+                // none of the lines gets no header.
+                let callsites = dump.callsites.iter();
+                let callsites = callsites.filter_map(|number| sink.callsite(*number));
+                let writer = match callsites.min_by_key(|callsite| *callsite.level()) {
+                    Some(severest) => make_writer.make_writer_for(severest),
+                    None => writer(make_writer),
+                };
+                Self::Header(Some((writer, dump)))
+            }
+        }
+    }
+}
+
+impl<W> RecorderWriter<W> {
+    pub(crate) fn new(sink: Arc<SinkState>, make_writer: W) -> Self {
+        Self { sink, make_writer }
+    }
+
+    #[inline]
+    fn line<'a>(&'a self, writer: impl FnOnce(&'a W) -> W::Writer) -> RecorderLine<'a, W>
+    where
+        W: MakeWriter<'a>,
+    {
+        let Self { sink, make_writer } = self;
+        RecorderLine {
+            sink,
+            make_writer,
+            destination: if EnteredLine::current(sink.id).is_some() {
+                Destination::EnteredUnit
+            } else {
+                Destination::take(sink, make_writer, writer)
+            },
+        }
+    }
+}
+
+impl<'a, W> MakeWriter<'a> for RecorderWriter<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    type Writer = RecorderLine<'a, W>;
+
+    #[inline]
+    fn make_writer(&'a self) -> Self::Writer {
+        self.line(|make_writer| make_writer.make_writer())
+    }
+
+    #[inline]
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        self.line(|make_writer| make_writer.make_writer_for(metadata))
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
+    /// Buffers the line in the unit of an entered span. Returns whether it did.
+    #[inline]
+    fn buffer_entered(&self, line: &[u8]) -> bool {
+        let Some(EnteredLine { index, tag, .. }) = EnteredLine::current(self.sink.id) else {
+            return false;
+        };
+        let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(RecordTag::from_number(tag), line);
+        let is_buffered = entered_units::with_unit(self.sink.id, index, buffer) == Some(true);
+        if is_buffered {
+            EnteredLine::finish();
+        }
+        is_buffered
+    }
+
+    #[inline(never)] // Keeps the fast path of `write_all` small.
+    fn write_slow(&mut self, line: &[u8]) -> io::Result<()> {
+        use io::Write as _;
+        match &mut self.destination {
+            Destination::Output(writer) => writer.write_all(line),
+            Destination::EnteredUnit => Ok(()),
+            Destination::Unit(unit, tag) => match unit.buffer(*tag, line) {
+                BufferOutcome::Taken => Ok(()),
+                BufferOutcome::PassThrough => {
+                    let callsite = tag.callsite();
+                    self.write_buffered(callsite, line)
+                }
+            },
+            Destination::Header(_) => self.write_dump(line),
+        }
+    }
+
+    /// Writes the header, and then all lines of the dump. A refused line does not stop the others.
+    fn write_dump(&mut self, header: &[u8]) -> io::Result<()> {
+        let Destination::Header(pending) = &mut self.destination else {
+            return Ok(());
+        };
+        let Some((mut writer, mut dump)) = pending.take() else {
+            return Ok(());
+        };
+        let mut result = io::Write::write_all(&mut writer, header);
+        // It may hold a lock that the next writer takes.
+        drop(writer);
+        let mut line = Vec::new();
+        while let Some(record) = dump.next(&mut line) {
+            // If the writer panics, this line failed, and so did those left in the dump.
+            let mut outcome = CountOutcome {
+                counters: &self.sink.recorder.counters,
+                is_written: false,
+            };
+            let written = self.write_buffered(record.callsite, &line);
+            outcome.is_written = written.is_ok();
+            result = result.and(written);
+        }
+        result
+    }
+
+    /// Writes a line that was buffered, or was going to be.
+    fn write_buffered(&self, callsite: u32, line: &[u8]) -> io::Result<()> {
+        let mut writer = match self.sink.callsite(callsite) {
+            Some(metadata) => self.make_writer.make_writer_for(metadata),
+            None => self.make_writer.make_writer(),
+        };
+        io::Write::write_all(&mut writer, line)
+    }
+}
+
+/// Counts a record when it is dropped.
+struct CountOutcome<'a> {
+    counters: &'a Counters,
+    is_written: bool,
+}
+
+impl Drop for CountOutcome<'_> {
+    fn drop(&mut self) {
+        let Counters {
+            written, failed, ..
+        } = self.counters;
+        if self.is_written { written } else { failed }.add(1);
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Destination::Output(writer) = &mut self.destination {
+            return writer.write(line);
+        }
+        self.write_all(line).map(|()| line.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        if let Destination::EnteredUnit = self.destination {
+            if self.buffer_entered(line) {
+                return Ok(());
+            }
+            // The chunk is full, the unit is being dumped, or a value of the line left the span.
+            self.destination = Destination::take(self.sink, self.make_writer, W::make_writer);
+        }
+        self.write_slow(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.destination {
+            Destination::Output(writer) => writer.flush(),
+            // Each writer has finished its line.
+            Destination::EnteredUnit | Destination::Unit(..) | Destination::Header(_) => Ok(()),
+        }
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> fmt::Debug for RecorderLine<'a, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderLine").finish_non_exhaustive()
+    }
+}

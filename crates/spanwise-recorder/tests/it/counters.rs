@@ -1,0 +1,134 @@
+//! Each captured record is counted exactly once, for any sequence of actions of units.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::stack;
+use proptest::prelude::*;
+use spanwise_core::SelfReport;
+use spanwise_recorder::{Recorder, dump_current_unit};
+use tracing::{Span, debug, dispatcher, error, field::Empty, info, info_span};
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "it never was");
+        thread::yield_now();
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open { marked: bool, inside: bool },
+    Debug { unit: usize, len: usize },
+    Info(usize),
+    Error(usize),
+    Status(usize),
+    Ask(usize),
+    Close(usize),
+    Outside,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let unit = 0_usize..8;
+    prop_oneof![
+        2 => (any::<bool>(), any::<bool>()).prop_map(|(marked, inside)| Step::Open { marked, inside }),
+        12 => (unit.clone(), 0_usize..3000).prop_map(|(unit, len)| Step::Debug { unit, len }),
+        2 => unit.clone().prop_map(Step::Info),
+        1 => unit.clone().prop_map(Step::Error),
+        1 => unit.clone().prop_map(Step::Status),
+        1 => unit.clone().prop_map(Step::Ask),
+        2 => unit.prop_map(Step::Close),
+        1 => Just(Step::Outside),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn each_captured_record_is_counted_once(steps in prop::collection::vec(step(), 1..150)) {
+        let builder = Recorder::builder()
+            .max_unit_bytes(8 * 1024)
+            .max_unit_records(10)
+            .max_process_bytes(20 * 1024)
+            .max_record_bytes(2500)
+            .report(SelfReport::silent());
+        let (dispatch, lines, recorder, _) = stack(builder);
+        let mut debugs = 0;
+        let mut outside = 0;
+        dispatcher::with_default(&dispatch, || {
+            let mut open: Vec<Span> = Vec::new();
+            for step in steps {
+                let at = |unit: usize, open: &[Span]| open.get(unit % open.len().max(1)).cloned();
+                match step {
+                    Step::Open { marked, inside } => {
+                        let _outer = inside.then(|| at(0, &open)).flatten().map(Span::entered);
+                        open.push(if marked {
+                            info_span!("marked", status = Empty, spanwise.unit = Empty)
+                        } else {
+                            info_span!("unit", status = Empty)
+                        });
+                    }
+                    Step::Debug { unit, len } => {
+                        if let Some(span) = at(unit, &open) {
+                            debugs += 1;
+                            span.in_scope(|| debug!(text = "x".repeat(len), "debug"));
+                        }
+                    }
+                    Step::Info(unit) => {
+                        if let Some(span) = at(unit, &open) {
+                            span.in_scope(|| info!("info"));
+                        }
+                    }
+                    Step::Error(unit) => {
+                        if let Some(span) = at(unit, &open) {
+                            span.in_scope(|| error!("error"));
+                        }
+                    }
+                    Step::Status(unit) => {
+                        if let Some(span) = at(unit, &open) {
+                            span.record("status", 500);
+                        }
+                    }
+                    Step::Ask(unit) => {
+                        if let Some(span) = at(unit, &open) {
+                            span.in_scope(|| assert!(dump_current_unit()));
+                        }
+                    }
+                    Step::Close(unit) => {
+                        if !open.is_empty() {
+                            let last = unit % open.len();
+                            open.swap_remove(last);
+                        }
+                    }
+                    Step::Outside => {
+                        outside += 1;
+                        debug!("outside");
+                    }
+                }
+                let stats = recorder.stats();
+                let settled = stats.written + stats.forgotten + stats.evicted + stats.oversize + stats.suppressed + stats.failed;
+                assert!(settled <= stats.captured, "{stats:?}");
+                assert!(stats.memory <= 20 * 1024, "{stats:?}");
+            }
+        });
+        let shown = lines.objects();
+        let count = |buffered: bool| {
+            let debug = shown.iter().filter(|line| line["level"] == "DEBUG");
+            debug.filter(|line| (line["buffered"] == true) == buffered).count() as u64
+        };
+        let stats = recorder.stats();
+        prop_assert_eq!(stats.captured + count(false), debugs + outside);
+        prop_assert_eq!(stats.written, count(true));
+        prop_assert!(stats.held() <= outside.min(10), "{:?}", stats);
+        let of_headers: u64 = shown.iter().filter_map(|line| line["records"].as_u64()).sum();
+        prop_assert_eq!(of_headers, stats.written);
+        drop(dispatch);
+        // Another test may hold the dispatcher for a moment, while it registers a callsite.
+        wait_until(|| recorder.stats().memory == 0);
+        prop_assert_eq!(recorder.stats().held(), 0);
+    }
+}

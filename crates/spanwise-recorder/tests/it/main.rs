@@ -1,0 +1,22 @@
+//! Tests that need no process of their own: one module per topic.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
+#[path = "../../../spanwise-core/tests/support/call_recorder.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is shared with other crates")]
+mod call_recorder;
+#[path = "../support/mod.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it is shared with examples of the documentation"
+)]
+mod support;
+
+mod counters;
+mod dump_limit;
+mod entered_spans;
+mod recorded_forwards;
+mod sampler_inside;
+mod tail_sampling;
+mod triggers;

@@ -1,0 +1,168 @@
+//! Matchers: the conditions of a rule.
+
+use std::fmt;
+
+use spanwise_core::{TargetPattern, internal::suggest};
+use tracing::Level;
+
+use crate::parse;
+
+/// Selects the events that a rule applies to: all conditions must hold. The default matches every
+/// event except those at ERROR and WARN.
+///
+/// Events at ERROR and WARN match only if the level is a condition.
+///
+/// ```
+/// use spanwise_sample::EventMatcher;
+/// use tracing::Level;
+///
+/// let noisy = EventMatcher::target("shop::cache").and_level(Level::INFO);
+/// let miss = EventMatcher::message("cache miss");
+/// let acme = EventMatcher::field("tenant_id", "acme");
+/// # let _ = (noisy, miss, acme);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventMatcher {
+    pub(crate) target: Option<TargetPattern>,
+    pub(crate) level: Option<Level>,
+    pub(crate) name: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl EventMatcher {
+    /// Matches every event except those at ERROR and WARN.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// Matches events of this target, or of a target inside it: `shop` matches `shop::db`, and not
+    /// `shopping`. A hyphen also matches an underscore.
+    #[must_use]
+    pub fn target(target: impl Into<String>) -> Self {
+        Self::any().and_target(target)
+    }
+
+    /// Matches events at exactly this level.
+    #[must_use]
+    pub fn level(level: Level) -> Self {
+        Self::any().and_level(level)
+    }
+
+    /// Matches events whose callsite has this name: `info!(name: "cache_miss", …)`.
+    #[must_use]
+    pub fn name(name: impl Into<String>) -> Self {
+        Self::any().and_name(name)
+    }
+
+    /// Matches events whose message starts with this text. The message of each event is formatted
+    /// for it: a name is cheaper.
+    #[must_use]
+    pub fn message(start: impl Into<String>) -> Self {
+        Self::any().and_message(start)
+    }
+
+    /// Matches events whose field `key` has this value, as text. If the event has no such field,
+    /// the value of the [`Context`](spanwise_core::Context) counts.
+    ///
+    /// A `Debug` or `Display` is called once more for it. A value that panics equals nothing.
+    #[must_use]
+    pub fn field(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::any().and_field(key, value)
+    }
+
+    /// Adds a condition, see [`target`](Self::target).
+    #[must_use]
+    pub fn and_target(mut self, target: impl Into<String>) -> Self {
+        self.target = Some(TargetPattern::module(target));
+        self
+    }
+
+    /// Adds a condition, see [`level`](Self::level).
+    #[must_use]
+    pub fn and_level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Adds a condition, see [`name`](Self::name).
+    #[must_use]
+    pub fn and_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Adds a condition, see [`message`](Self::message).
+    #[must_use]
+    pub fn and_message(mut self, start: impl Into<String>) -> Self {
+        self.message = Some(start.into());
+        self
+    }
+
+    /// Adds a condition, see [`field`](Self::field).
+    #[must_use]
+    pub fn and_field(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.fields.push((key.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn matches_level(&self, level: Level) -> bool {
+        match self.level {
+            Some(named) => named == level,
+            None => level > Level::WARN,
+        }
+    }
+
+    pub(crate) fn matches_target(&self, target: &str) -> bool {
+        let pattern = self.target.as_ref();
+        pattern.is_none_or(|pattern| pattern.matches(target))
+    }
+}
+
+fn looks_like_a_level(target: &str) -> bool {
+    parse::level(target).is_some() || suggest::closest_level(target).is_some()
+}
+
+/// Writes the syntax of `LOG_SAMPLE`. Conditions that it has no syntax for are in brackets.
+impl fmt::Display for EventMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            target,
+            level,
+            name,
+            message,
+            fields,
+        } = self;
+        let level = level.map(|level| level.as_str().to_ascii_lowercase());
+        let has_more = name.is_some() || message.is_some() || !fields.is_empty();
+        match (target.as_ref().map(TargetPattern::as_str), &level) {
+            (Some(target), None) if looks_like_a_level(target) => {
+                write!(f, "{target}::")?;
+            }
+            (Some(target), _) => f.write_str(target)?,
+            (None, Some(level)) if !has_more => return f.write_str(level),
+            (None, _) => {}
+        }
+        if target.is_some() && !has_more && level.is_none() {
+            return Ok(());
+        }
+        f.write_str("[")?;
+        let mut space = "";
+        let mut condition = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| -> fmt::Result {
+            write!(f, "{space}{key}={value:?}")?;
+            space = " ";
+            Ok(())
+        };
+        let named = [("level", &level), ("name", name), ("message", message)];
+        for (key, value) in named {
+            if let Some(value) = value {
+                condition(f, key, value)?;
+            }
+        }
+        for (key, value) in fields {
+            condition(f, key, value)?;
+        }
+        f.write_str("]")
+    }
+}

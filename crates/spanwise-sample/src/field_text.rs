@@ -1,0 +1,128 @@
+//! Reads the value of a field as text, without copying it and without trusting its formatter.
+
+use std::{
+    fmt::{self, Write},
+    hash::Hasher,
+};
+
+use spanwise_core::internal::panic_safe;
+use tracing::Event;
+use tracing_core::{Field, field::Visit};
+
+/// How much of a value is hashed.
+const MAX_HASHED_LEN: usize = 1024;
+
+/// Returns whether the field is `text`, or `None` if the event does not have it.
+pub(crate) fn equals(event: &Event<'_>, field: &Field, text: &str) -> Option<bool> {
+    compare(event, field, text, false)
+}
+
+/// Returns whether the field starts with `text`, or `None` if the event does not have it.
+pub(crate) fn starts_with(event: &Event<'_>, field: &Field, text: &str) -> Option<bool> {
+    compare(event, field, text, true)
+}
+
+fn compare(event: &Event<'_>, field: &Field, text: &str, allows_more: bool) -> Option<bool> {
+    let mut comparer = Comparer {
+        rest: text,
+        allows_more,
+        outcome: None,
+    };
+    let is_complete = read(event, field, &mut comparer)?;
+    let outcome = comparer.outcome;
+    Some(outcome.unwrap_or(comparer.rest.is_empty() && is_complete))
+}
+
+/// Adds the text of the field to `hasher`. Returns false if the event does not have the field.
+pub(crate) fn hash(event: &Event<'_>, field: &Field, hasher: &mut dyn Hasher) -> bool {
+    read(event, field, &mut HashWriter::new(hasher)).is_some()
+}
+
+/// Adds a text to `hasher`, as [`hash`] does.
+pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
+    // Fails at the limit.
+    let _ = HashWriter::new(hasher).write_str(text);
+}
+
+/// Writes the text of the field, in pieces. Returns `None` if the event does not have the field,
+/// and false if the text is incomplete.
+fn read(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
+    let mut reader = Reader {
+        index: field.index(),
+        out,
+        is_complete: None,
+    };
+    event.record(&mut reader);
+    reader.is_complete
+}
+
+struct Reader<'a> {
+    index: usize,
+    out: &'a mut dyn Write,
+    is_complete: Option<bool>,
+}
+
+impl Visit for Reader<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.index() == self.index {
+            let written = panic_safe::catch_panic(|| write!(self.out, "{value:?}"));
+            self.is_complete = Some(matches!(written, Some(Ok(()))));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.index() == self.index {
+            self.is_complete = Some(self.out.write_str(value).is_ok());
+        }
+    }
+}
+
+struct Comparer<'a> {
+    rest: &'a str,
+    /// Whether the field may go on behind the text.
+    allows_more: bool,
+    /// Set once it is known before the end.
+    outcome: Option<bool>,
+}
+
+impl Write for Comparer<'_> {
+    /// Fails once the outcome is known, which stops a well-behaved formatter.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.outcome.is_some() {
+            return Err(fmt::Error);
+        }
+        if let Some(rest) = self.rest.strip_prefix(text) {
+            self.rest = rest;
+            return Ok(());
+        }
+        self.outcome = Some(self.allows_more && text.starts_with(self.rest));
+        Err(fmt::Error)
+    }
+}
+
+struct HashWriter<'a> {
+    hasher: &'a mut dyn Hasher,
+    left: usize,
+}
+
+impl<'a> HashWriter<'a> {
+    fn new(hasher: &'a mut dyn Hasher) -> Self {
+        Self {
+            hasher,
+            left: MAX_HASHED_LEN,
+        }
+    }
+}
+
+impl Write for HashWriter<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let read = &text.as_bytes()[..text.len().min(self.left)];
+        self.hasher.write(read);
+        self.left -= read.len();
+        if self.left == 0 {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
+    }
+}

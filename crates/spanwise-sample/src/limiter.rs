@@ -1,0 +1,232 @@
+//! Limiters: the state of a limit at one callsite, in one number that is changed without a lock.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use spanwise_core::internal::{LimiterClock, Precision, SampleRate, TokenBucket};
+
+use crate::limit::{First, Rate};
+
+/// What a limit decides about one event. Times are nanoseconds of the [`LimiterClock`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Decision {
+    Keep,
+    /// Kept, and represents the events that this ratio drops.
+    KeepWithRatio(SampleRate),
+    /// Dropped. Kept events represent it through their ratio.
+    SampledOut,
+    /// Kept, and represents up to this many suppressed events before it.
+    KeepFor {
+        others: u32,
+        now: u64,
+    },
+    /// Dropped and counted. A summary is due at `until`, unless a later event represents it.
+    Suppress {
+        now: u64,
+        until: u64,
+    },
+}
+
+impl Decision {
+    /// Returns the time, if the limit read it.
+    #[inline]
+    pub(crate) fn time(self) -> Option<u64> {
+        match self {
+            Self::KeepFor { now, .. } | Self::Suppress { now, .. } => Some(now),
+            Self::Keep | Self::KeepWithRatio(_) | Self::SampledOut => None,
+        }
+    }
+}
+
+/// A limit and its state at one callsite.
+#[derive(Debug)]
+pub(crate) enum Limiter {
+    Rate(RateLimiter, AtomicU64),
+    First(WindowCounter, AtomicU64),
+}
+
+impl Limiter {
+    pub(crate) fn for_rate(rate: &Rate) -> Self {
+        Self::Rate(RateLimiter::new(rate), AtomicU64::new(0))
+    }
+
+    pub(crate) fn for_first(first: First) -> Self {
+        Self::First(WindowCounter::new(first), AtomicU64::new(0))
+    }
+
+    #[inline]
+    pub(crate) fn decide(&self, clock: &LimiterClock) -> Decision {
+        match self {
+            Self::Rate(rate, level) => rate.take_shared(level, rate.now(clock)),
+            Self::First(counter, state) => counter.next(state, clock.now(counter.precision)),
+        }
+    }
+}
+
+/// A token bucket, and the period of its summaries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RateLimiter {
+    bucket: TokenBucket,
+    period: u64,
+}
+
+impl RateLimiter {
+    pub(crate) fn new(rate: &Rate) -> Self {
+        let burst = rate.burst.unwrap_or(rate.events);
+        Self {
+            bucket: TokenBucket::new(rate.events, rate.period, burst),
+            period: nanos(rate.period.max(Duration::from_secs(1))),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self, clock: &LimiterClock) -> u64 {
+        self.bucket.now(clock)
+    }
+
+    /// Takes a token from a bucket that one thread changes at a time.
+    #[inline]
+    pub(crate) fn take(self, level: &mut u64, now: u64) -> Decision {
+        self.decision(self.bucket.take(level, now), now)
+    }
+
+    /// Takes a token from a bucket that threads share.
+    #[inline]
+    pub(crate) fn take_shared(self, level: &AtomicU64, now: u64) -> Decision {
+        self.decision(self.bucket.take_shared(level, now), now)
+    }
+
+    /// Returns the level of a bucket that gets its first token after an interval.
+    pub(crate) fn empty_at(self, now: u64) -> u64 {
+        self.bucket.empty_at(now)
+    }
+
+    #[inline]
+    fn decision(self, is_taken: bool, now: u64) -> Decision {
+        if is_taken {
+            Decision::Keep
+        } else {
+            Decision::Suppress {
+                now,
+                until: now.saturating_add(self.period),
+            }
+        }
+    }
+}
+
+/// Counts events per window. The state has the window in the upper half, the count in the lower
+/// one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WindowCounter {
+    first: u32,
+    every: u32,
+    window_len: u64,
+    /// 2^64 / `window_len`. Multiplying by it takes a fraction of the time of a division.
+    inverse: u64,
+    precision: Precision,
+}
+
+impl WindowCounter {
+    fn new(limit: First) -> Self {
+        let window_len = nanos(limit.period).max(1);
+        Self {
+            first: limit.events,
+            every: limit.every,
+            window_len,
+            inverse: u64::MAX / window_len,
+            precision: Precision::for_period(window_len),
+        }
+    }
+
+    #[inline]
+    fn next(self, state: &AtomicU64, now: u64) -> Decision {
+        let window = self.window(now);
+        let mut known = state.load(Ordering::Relaxed);
+        let count = loop {
+            // A thread that read the clock a little earlier does not bring the last window back.
+            let is_new = ((known >> 32) as u32).wrapping_sub(window as u32) > 1;
+            let next = match known as u32 {
+                _ if is_new => (window << 32) | 1,
+                u32::MAX => known,
+                _ => known + 1,
+            };
+            match state.compare_exchange_weak(known, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break next as u32,
+                Err(changed) => known = changed,
+            }
+        };
+        let over = count.saturating_sub(self.first);
+        if over == 0 {
+            Decision::Keep
+        } else if self.every > 0 && over.is_multiple_of(self.every) && count < u32::MAX {
+            Decision::KeepFor {
+                others: self.every - 1,
+                now,
+            }
+        } else {
+            Decision::Suppress {
+                now,
+                until: window.saturating_add(1).saturating_mul(self.window_len),
+            }
+        }
+    }
+
+    /// Returns `now / window_len`.
+    #[inline]
+    fn window(self, now: u64) -> u64 {
+        // At most one too small, as the inverse is.
+        let window = ((u128::from(now) * u128::from(self.inverse)) >> 64) as u64;
+        window + u64::from(now - window * self.window_len >= self.window_len)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn counting_starts_again_with_each_window() {
+        let limit = First::new(2)
+            .then_every(3)
+            .within(Duration::from_millis(10));
+        let limit = WindowCounter::new(limit);
+        let state = AtomicU64::new(0);
+        let kept = |window: u64, events: u32| {
+            (1..=events)
+                .filter(|_| {
+                    let decision = limit.next(&state, window * 10 * MS);
+                    !matches!(decision, Decision::Suppress { .. })
+                })
+                .count()
+        };
+        // 1, 2, 5, 8
+        assert_eq!(kept(0, 10), 4);
+        assert_eq!(kept(1, 10), 4);
+        assert_eq!(kept(0, 10), 4, "a late thread counts with the others");
+        assert_eq!(kept((1 << 33) + 5, 10), 4);
+        let now = ((1 << 33) + 5) * 10 * MS;
+        let last = limit.next(&state, now);
+        assert_eq!(last, Decision::KeepFor { others: 2, now });
+    }
+
+    proptest! {
+        #[test]
+        fn window_is_the_quotient(now: u64, len in 1_u64.., factor: u64) {
+            let multiple = factor.wrapping_mul(len);
+            for now in [now, multiple, multiple.wrapping_sub(1)] {
+                let counter = WindowCounter::new(First::new(1).within(Duration::from_nanos(len)));
+                prop_assert_eq!(counter.window(now), now / counter.window_len);
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The grammar of `LOG_SAMPLE`.
+
+use std::{cmp::Reverse, num::ParseIntError, str::FromStr};
+
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, parse_duration, parse_level, suggest},
+};
+use tracing::Level;
+
+use crate::{EventMatcher, First, Limit, Rate, Sampler, SamplerBuilder};
+
+/// Parses rules in the syntax of [`Sampler`]. The most specific word comes first.
+///
+/// ```
+/// use spanwise_sample::Sampler;
+///
+/// let sampler: Sampler = "info=0.1, sqlx=5/s, shop::cache=first:10/100".parse()?;
+/// assert_eq!(sampler.to_string(), "shop::cache=first:10/100,sqlx=5/s,info=0.1");
+///
+/// assert_eq!(
+///     "inof=0.1,sqlx=5/x".parse::<Sampler>().unwrap_err().to_string(),
+///     "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written \
+///      `inof::`); `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s"
+/// );
+/// # Ok::<(), spanwise_core::ParseError>(())
+/// ```
+impl FromStr for SamplerBuilder {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut rules: Vec<(EventMatcher, Limit)> = Vec::new();
+        let mut problems: Vec<String> = Vec::new();
+        let mut before = "";
+        for word in text.split(',').map(str::trim) {
+            match parse(word, before) {
+                Ok((matcher, _)) if rules.iter().any(|(other, _)| *other == matcher) => {
+                    problems.push(format!(
+                        "`{word}`: `{matcher}` is there twice: write it once"
+                    ));
+                }
+                Ok(rule) => rules.push(rule),
+                Err(problem) if problems.contains(&problem) => {}
+                Err(problem) => problems.push(problem),
+            }
+            before = word;
+        }
+        ParseError::check(problems)?;
+        // A level has no target, and comes last.
+        rules.sort_by_key(|(matcher, _)| {
+            let target = matcher.target.as_ref();
+            Reverse(target.map(|target| target.as_str().len()))
+        });
+        let builder = Self::default();
+        Ok(rules
+            .into_iter()
+            .fold(builder, |builder, (matcher, limit)| {
+                builder.rule(matcher, limit)
+            }))
+    }
+}
+
+impl Grammar for Sampler {}
+
+impl FromStr for Sampler {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse().map(SamplerBuilder::build)
+    }
+}
+
+/// Parses a rule. `before` is the word before it, which a decimal comma may have split.
+fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
+    if word.is_empty() {
+        return Err(
+            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, \
+             joined by commas"
+                .to_owned(),
+        );
+    }
+    if let Some((first, _)) = word.split_once(';') {
+        return Err(format!(
+            "`{word}`: words are joined by commas: write `{first},…`"
+        ));
+    }
+    let Some((matcher, limit)) = word.split_once('=') else {
+        return Err(missing_limit(word, before));
+    };
+    let named = parse_matcher(matcher.trim()).map_err(|problem| format!("`{word}`: {problem}"));
+    let limit = parse_limit(limit.trim()).map_err(|problem| format!("`{word}`: {problem}"));
+    Ok((named?, limit?))
+}
+
+/// Words that are meant for the whole setting, and are not targets.
+const SWITCHES: [&str; 6] = ["on", "true", "yes", "off", "false", "no"];
+
+/// Returns what is wrong with a word without `=`.
+fn missing_limit(word: &str, before: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let ratio = before
+        .rsplit_once('=')
+        .filter(|(_, ratio)| is_number(ratio));
+    if ratio.is_some() && is_number(word) {
+        format!("`{before},{word}`: a ratio is written with a point: write `{before}.{word}`")
+    } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("`{word}` has no level or target: write one before it, such as `info={word}`")
+    } else if parse_matcher(word).is_ok()
+        && !SWITCHES.iter().any(|on| word.eq_ignore_ascii_case(on))
+    {
+        format!(
+            "`{word}` has no limit: write `{word}=0` to keep nothing, `{word}=0.1` for a tenth, \
+             `{word}=5/s` for five per second"
+        )
+    } else {
+        format!(
+            "`{word}` is not a rule: write a level or a target, and what is kept of it, such as \
+             `info=0.1`"
+        )
+    }
+}
+
+/// Parses the name of a level of events. A number is a target.
+pub(crate) fn level(name: &str) -> Option<Level> {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    parse_level(name)?.into_level()
+}
+
+fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
+    if let Some(level) = level(name) {
+        return Ok(EventMatcher::level(level));
+    }
+    let target = name.strip_suffix("::").unwrap_or(name);
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
+    if target.is_empty() {
+        return Err("nothing before the `=`: write a level or a target".to_owned());
+    }
+    if name == "*" {
+        return Err(
+            "there is no word for all levels: write each, such as `info=0.1,debug=0.1`".to_owned(),
+        );
+    }
+    if !target.chars().all(allowed) {
+        return Err(format!("`{name}` is neither a level nor a target"));
+    }
+    match suggest::closest_level(name) {
+        _ if name.eq_ignore_ascii_case("all") => Err(format!(
+            "there is no word for all levels: write each, such as `info=0.1,debug=0.1` (a target \
+             of that name is written `{name}::`)"
+        )),
+        Some("off") => Err(format!(
+            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target \
+             of that name is written `{name}::`)"
+        )),
+        Some(level) => Err(format!(
+            "`{name}` is not a level: did you mean `{level}`? (a target of that name is written \
+             `{name}::`)"
+        )),
+        None => Ok(EventMatcher::target(target)),
+    }
+}
+
+const ACCEPTED_LIMITS: &str = "a ratio such as 0.1, a rate such as 5/s, or first:10/100";
+
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    if text.is_empty() {
+        return Err(format!("nothing after the `=`: write {ACCEPTED_LIMITS}"));
+    }
+    if let Some(first) = text.strip_prefix("first:") {
+        return parse_first(first);
+    }
+    if text.contains('/') {
+        return parse_rate(text);
+    }
+    if let Some((count, key)) = text.split_once('@') {
+        return Err(format!(
+            "`{text}` has no period: write {count}/s@{key}, or another period"
+        ));
+    }
+    match text.parse::<f64>() {
+        Ok(1.0) => Ok(Limit::keep()),
+        Ok(count) if count > 1.0 && count.fract() == 0.0 => Err(format!(
+            "`{text}` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for \
+             {text} per second at each callsite write {text}/s"
+        )),
+        Ok(ratio) if ratio.is_finite() => Limit::ratio(ratio).map_err(|error| error.to_string()),
+        _ if ["off", "none", "no", "false"]
+            .iter()
+            .any(|off| text.eq_ignore_ascii_case(off)) =>
+        {
+            Err(format!(
+                "`{text}` is not {ACCEPTED_LIMITS}; write 0 to keep none"
+            ))
+        }
+        _ if ["on", "all", "yes", "true"]
+            .iter()
+            .any(|on| text.eq_ignore_ascii_case(on)) =>
+        {
+            Err(format!(
+                "`{text}` is not {ACCEPTED_LIMITS}; write 1 to keep all"
+            ))
+        }
+        _ => Err(match parse_percentage(text) {
+            Some(ratio) => format!("`{text}` is a percentage: write {ratio}"),
+            None => format!("`{text}` is not {ACCEPTED_LIMITS}"),
+        }),
+    }
+}
+
+/// Parses `10%` as a ratio.
+fn parse_percentage(text: &str) -> Option<f64> {
+    let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+    (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
+}
+
+/// Parses `5/s`, `5/s/20`, `5/s/20@tenant_id`.
+fn parse_rate(text: &str) -> Result<Limit, String> {
+    let (text, key) = match text.split_once('@') {
+        Some((_, "")) => {
+            return Err("no field after the `@`: write one, such as 5/s@tenant_id".to_owned());
+        }
+        Some((text, key)) => (text, Some(key)),
+        None => (text, None),
+    };
+    let mut parts = text.split('/');
+    let events = parse_count(parts.next().unwrap_or_default())?;
+    let time = parts.next().unwrap_or_default();
+    if let (None, Ok(of @ 1..)) = (parts.clone().next(), time.parse::<u32>()) {
+        let ratio = f64::from(events) / f64::from(of);
+        let ratio = if ratio <= 1.0 {
+            format!(", or {ratio} for that ratio")
+        } else {
+            String::new()
+        };
+        return Err(format!(
+            "`{text}` has no period: write {events}/{of}s for {events} in {of} seconds{ratio}"
+        ));
+    }
+    let mut limit = Rate::new(events, parse_duration(time)?);
+    if let Some(burst) = parts.next() {
+        limit = match parse_count(burst)? {
+            0 => {
+                return Err(format!(
+                    "`/{burst}` is too little: a burst is at least one event; write 0 to keep none"
+                ));
+            }
+            burst => limit.burst(burst),
+        };
+    }
+    if let Some(more) = parts.next() {
+        return Err(format!(
+            "`/{more}` is too much: a rate is 5/s, or 5/s/20 with bursts of 20"
+        ));
+    }
+    if let Some(key) = key {
+        limit = limit.per_value_of(key);
+    }
+    Ok(limit.into())
+}
+
+/// Parses `10`, `10/100`, `10/m`, `10/100/m`.
+fn parse_first(text: &str) -> Result<Limit, String> {
+    if let Some((_, key)) = text.split_once('@') {
+        return Err(format!(
+            "`@{key}` belongs to a rate, such as 5/s@{key}: first counts the events of each \
+             callsite, whatever their values"
+        ));
+    }
+    let mut parts = text.split('/');
+    let mut limit = First::new(parse_count(parts.next().unwrap_or_default())?);
+    let mut part = parts.next();
+    if let Some(every) = part.filter(|part| part.bytes().all(|byte| byte.is_ascii_digit())) {
+        limit = limit.then_every(parse_count(every)?);
+        part = parts.next();
+    }
+    if let Some(tick) = part {
+        limit = limit.within(parse_duration(tick)?);
+    }
+    match parts.next() {
+        None => Ok(limit.into()),
+        Some(more) => Err(format!(
+            "`/{more}` is too much: write first:10, first:10/100 (and then every 100th), or \
+             first:10/100/m (in each minute)"
+        )),
+    }
+}
+
+fn parse_count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|error: ParseIntError| match error.kind() {
+            std::num::IntErrorKind::PosOverflow => {
+                format!("`{text}` is too large: at most {}", u32::MAX)
+            }
+            _ => format!("`{text}` is not a number of events: write a whole number, such as 5"),
+        })
+}

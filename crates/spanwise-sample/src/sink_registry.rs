@@ -1,0 +1,80 @@
+//! The sinks of a sampler.
+//!
+//! A sampler outlives its sinks if it is kept for its statistics, or if tests and reloads make
+//! layers anew. So the registry holds only the totals of a dropped sink.
+
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering},
+};
+
+use spanwise_core::internal::{
+    LimiterClock,
+    sync::{Mutex, MutexGuard},
+};
+
+use crate::{
+    sampler::WeakSampler,
+    suppression::{SamplerStats, SinkState},
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct SinkRegistry {
+    state: Mutex<State>,
+    has_several: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// With their indices.
+    live: Vec<(usize, Weak<SinkState>)>,
+    /// The totals of dropped sinks.
+    dropped: SamplerStats,
+}
+
+impl SinkRegistry {
+    pub(crate) fn add(&self, clock: LimiterClock, sampler: WeakSampler) -> Arc<SinkState> {
+        let mut state = self.state();
+        let is_taken = |index: &usize| state.live.iter().any(|(taken, _)| taken == index);
+        let index = (0..).find(|index| !is_taken(index)).unwrap_or_default();
+        let sink = Arc::new(SinkState::new(index, clock, sampler));
+        state.live.push((index, Arc::downgrade(&sink)));
+        self.update(&state);
+        sink
+    }
+
+    /// Removes a sink that is being dropped.
+    pub(crate) fn remove(&self, sink: &SinkState) {
+        let mut state = self.state();
+        state.live.retain(|(index, _)| *index != sink.index());
+        state.dropped = [state.dropped, sink.stats()].into_iter().sum();
+        self.update(&state);
+    }
+
+    pub(crate) fn live(&self) -> Vec<Arc<SinkState>> {
+        let state = self.state();
+        let live = state.live.iter();
+        live.filter_map(|(_, sink)| sink.upgrade()).collect()
+    }
+
+    pub(crate) fn stats(&self) -> SamplerStats {
+        let state = self.state();
+        let live = state.live.iter().filter_map(|(_, sink)| sink.upgrade());
+        live.map(|sink| sink.stats()).chain([state.dropped]).sum()
+    }
+
+    /// Returns whether several sinks share the sampler.
+    #[inline]
+    pub(crate) fn has_several(&self) -> bool {
+        self.has_several.load(Ordering::Relaxed)
+    }
+
+    fn update(&self, state: &State) {
+        let has_several = state.live.len() > 1;
+        self.has_several.store(has_several, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}

@@ -1,0 +1,399 @@
+//! The state of a sampled sink: what it kept, and the suppressed events that no summary has
+//! reported yet.
+
+use std::{
+    fmt,
+    iter::Sum,
+    ptr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use spanwise_core::{
+    Fault, SelfReport,
+    internal::{
+        CallsitePlans, DispatchedSummary, LayerId, LimiterClock, Precision, ShardedCounter,
+        sync::{Mutex, MutexGuard},
+    },
+};
+use tracing::{Dispatch, Event, dispatcher, dispatcher::WeakDispatch};
+use tracing_core::Metadata;
+
+use crate::{
+    sampler::WeakSampler,
+    summary::{self, Summary},
+};
+
+/// The state of one sink of a sampler.
+#[derive(Debug)]
+pub(crate) struct SinkState {
+    id: LayerId,
+    /// Among the sinks of the sampler.
+    index: usize,
+    sampler: WeakSampler,
+    /// How often the trace or request of an entered span may have changed.
+    trace_changes: AtomicU64,
+    /// A thread has cached a trace or request for this sink.
+    is_trace_cached: AtomicBool,
+    clock: LimiterClock,
+    dispatch: OnceLock<WeakDispatch>,
+    kept: ShardedCounter,
+    sampled_out: ShardedCounter,
+    /// Suppressed events that a later kept event represents, through its `sample_rate`.
+    represented: AtomicU64,
+    callsites: CallsitePlans<CallsiteSuppression>,
+    /// Callsites with a pending summary, and when it is due.
+    pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
+    /// When the next pending summary is due.
+    next_due: AtomicU64,
+}
+
+/// Counts of the suppressed events of one callsite. Only the first of a period takes the lock.
+#[derive(Debug, Default)]
+struct CallsiteSuppression {
+    /// All that were ever suppressed.
+    suppressed: AtomicU64,
+    /// The time of the last one.
+    last: AtomicU64,
+    /// A [`SummaryDue`].
+    due: AtomicU8,
+    unreported: Mutex<Unreported>,
+}
+
+#[derive(Debug, Default)]
+struct Unreported {
+    /// Suppressed events that are reported or represented. The others are unreported.
+    settled: u64,
+    /// The time of the first unreported one.
+    first: u64,
+    /// When the pending summary is due.
+    pending: Option<u64>,
+}
+
+/// Whether a summary is pending.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum SummaryDue {
+    None,
+    /// Only [`Sampler::emit_summaries`](crate::Sampler::emit_summaries) emits it.
+    OnFlush,
+    AtTime,
+}
+
+const NEVER: u64 = u64::MAX;
+
+/// The due time of a summary that only `emit_summaries` emits, as no event is kept.
+pub(crate) const ON_FLUSH: u64 = NEVER;
+
+impl SinkState {
+    pub(crate) fn new(index: usize, clock: LimiterClock, sampler: WeakSampler) -> Self {
+        Self {
+            id: LayerId::unique(),
+            index,
+            sampler,
+            trace_changes: AtomicU64::new(0),
+            is_trace_cached: AtomicBool::new(false),
+            clock,
+            dispatch: OnceLock::new(),
+            kept: ShardedCounter::default(),
+            sampled_out: ShardedCounter::default(),
+            represented: AtomicU64::new(0),
+            callsites: CallsitePlans::default(),
+            pending: Mutex::default(),
+            next_due: AtomicU64::new(NEVER),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> LayerId {
+        self.id
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Returns the bit of this sink. From 64 sinks on, two that share a bit do not share decisions.
+    pub(crate) fn bit(&self) -> u64 {
+        1 << (self.index % 64)
+    }
+
+    pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
+        // A layer has one dispatcher.
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    #[inline]
+    pub(crate) fn trace_changes(&self) -> u64 {
+        self.trace_changes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a thread caches a trace or request for this sink.
+    pub(crate) fn set_trace_cached(&self) {
+        // Mostly it is set already: a store would take the cache line from other threads.
+        if !self.is_trace_cached.load(Ordering::Relaxed) {
+            self.is_trace_cached.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Invalidates the cached trace or request of all threads: something was recorded into a span,
+    /// or a span was closed.
+    #[inline]
+    pub(crate) fn invalidate_traces(&self) {
+        if self.is_trace_cached.load(Ordering::Relaxed) {
+            self.trace_changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn count_kept(&self) {
+        self.kept.count();
+    }
+
+    #[inline]
+    pub(crate) fn count_sampled_out(&self) {
+        self.sampled_out.count();
+    }
+
+    /// Counts a suppressed event, whose summary is due at `until`.
+    #[inline]
+    pub(crate) fn suppress(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
+        let counts = self.callsite(callsite);
+        counts.last.store(now, Ordering::Relaxed);
+        counts.suppressed.fetch_add(1, Ordering::AcqRel);
+        // `settle` resets this before it reads the count: an event that it misses is seen here.
+        if counts.due.load(Ordering::Acquire) < SummaryDue::at(until) as u8 {
+            self.schedule_summary(callsite, counts, now, until);
+        }
+    }
+
+    /// Schedules a summary for the first event that was suppressed since the last one, or an
+    /// earlier summary.
+    #[cold]
+    fn schedule_summary(
+        &self,
+        callsite: &'static Metadata<'static>,
+        counts: &CallsiteSuppression,
+        now: u64,
+        until: u64,
+    ) {
+        let mut unreported = counts.unreported();
+        let due = counts.due.load(Ordering::Acquire);
+        let suppressed = counts.suppressed.load(Ordering::Acquire);
+        if due >= SummaryDue::at(until) as u8 || suppressed == unreported.settled {
+            // Another thread scheduled it, or settled the event.
+            return;
+        }
+        if due == SummaryDue::None as u8 {
+            unreported.first = now;
+        }
+        match unreported.pending {
+            None => self.pending().push((callsite, until)),
+            // One rule waits for the flush, another one does not.
+            Some(ON_FLUSH) if until < ON_FLUSH => {
+                let mut pending = self.pending();
+                let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
+                same.for_each(|(_, due)| *due = until);
+            }
+            Some(pending) => return counts.set_due(SummaryDue::at(pending)),
+        }
+        unreported.pending = Some(until);
+        counts.set_due(SummaryDue::at(until));
+        self.next_due.fetch_min(until, Ordering::Relaxed);
+    }
+
+    /// Settles up to `others` suppressed events, which the event at hand represents. Returns how
+    /// many: a summary may have reported some, another thread may not have counted the last one
+    /// yet, and a filter may have kept some from this sink.
+    pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
+        let counts = self.callsite(callsite);
+        let others = counts.settle(&mut counts.unreported(), others.into());
+        self.represented.fetch_add(others, Ordering::Relaxed);
+        others
+    }
+
+    #[inline]
+    pub(crate) fn has_pending_summary(&self) -> bool {
+        self.next_due.load(Ordering::Relaxed) != NEVER
+    }
+
+    /// Returns the time if a summary is due.
+    #[cold]
+    pub(crate) fn due_time(&self, now: Option<u64>) -> Option<u64> {
+        let now = now.unwrap_or_else(|| self.clock.coarse());
+        (self.next_due.load(Ordering::Relaxed) <= now).then_some(now)
+    }
+
+    /// Takes a summary that is due by `until`. No lock is held while it is emitted.
+    #[cold]
+    pub(crate) fn next_summary(&self, until: u64) -> Option<Summary> {
+        loop {
+            let callsite = {
+                let mut pending = self.pending();
+                let due = pending.iter().position(|(_, due)| *due <= until);
+                let due = due.map(|index| pending.remove(index));
+                let next = pending.iter().map(|(_, due)| *due).min();
+                let next = next.unwrap_or(NEVER);
+                self.next_due.store(next, Ordering::Relaxed);
+                due?.0
+            };
+            let counts = self.callsite(callsite);
+            let (suppressed, first) = {
+                let mut unreported = counts.unreported();
+                unreported.pending = None;
+                let suppressed = counts.settle(&mut unreported, u64::MAX);
+                (suppressed, unreported.first)
+            };
+            if suppressed == 0 {
+                continue;
+            }
+            // The first may have been read from a clock that is ahead of the last one's.
+            let last = counts.last.load(Ordering::Relaxed).max(first);
+            let now = self.clock.now(Precision::Exact);
+            let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
+            let time = self.clock.clock().now();
+            return Some(Summary {
+                callsite,
+                suppressed,
+                first: time.checked_sub(ago(first)).unwrap_or(time),
+                last: time.checked_sub(ago(last)).unwrap_or(time),
+            });
+        }
+    }
+
+    /// Dispatches all pending summaries. Only a dispatcher can give a layer the context of an
+    /// event, so other layers see them too.
+    pub(crate) fn emit_summaries(&self) {
+        while let Some(summary) = self.next_summary(NEVER) {
+            let dispatch =
+                |event: &Event<'_>| match self.dispatch.get().and_then(WeakDispatch::upgrade) {
+                    Some(dispatch) => dispatch.event(event),
+                    None => dispatcher::get_default(|dispatch| dispatch.event(event)),
+                };
+            let has_arrived = summary.with_event(|event| {
+                DispatchedSummary::scope(self.id, event.metadata(), || dispatch(event))
+            });
+            if !has_arrived {
+                report_lost(&SelfReport::default(), &summary);
+            }
+        }
+    }
+
+    /// Reports what no summary reported: the sink is dropped.
+    pub(crate) fn close(&self, report: &SelfReport) {
+        while let Some(summary) = self.next_summary(NEVER) {
+            report_lost(report, &summary);
+        }
+        self.sampler.remove(self);
+    }
+
+    pub(crate) fn stats(&self) -> SamplerStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = self.callsites.iter();
+        let suppressed = counts.map(|counts| load(&counts.suppressed)).sum();
+        let represented = load(&self.represented).min(suppressed);
+        SamplerStats {
+            kept: self.kept.total(),
+            sampled_out: self.sampled_out.total() + represented,
+            suppressed: suppressed - represented,
+        }
+    }
+
+    #[inline]
+    fn callsite(&self, callsite: &'static Metadata<'static>) -> &CallsiteSuppression {
+        self.callsites
+            .get(callsite, |_| CallsiteSuppression::default())
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
+        self.pending.lock()
+    }
+}
+
+impl CallsiteSuppression {
+    fn unreported(&self) -> MutexGuard<'_, Unreported> {
+        self.unreported.lock()
+    }
+
+    fn set_due(&self, due: SummaryDue) {
+        self.due.store(due as u8, Ordering::Release);
+    }
+
+    /// Settles up to `max` unreported events. Returns how many.
+    fn settle(&self, unreported: &mut Unreported, max: u64) -> u64 {
+        self.set_due(SummaryDue::None);
+        // A change by 0, so that it is ordered among the others.
+        let suppressed = self.suppressed.fetch_add(0, Ordering::AcqRel);
+        let settled = (suppressed - unreported.settled).min(max);
+        unreported.settled += settled;
+        if unreported.settled != suppressed
+            && let Some(pending) = unreported.pending
+        {
+            self.set_due(SummaryDue::at(pending));
+        }
+        settled
+    }
+}
+
+impl SummaryDue {
+    #[inline]
+    fn at(until: u64) -> Self {
+        if until == ON_FLUSH {
+            Self::OnFlush
+        } else {
+            Self::AtTime
+        }
+    }
+}
+
+fn report_lost(report: &SelfReport, summary: &Summary) {
+    report.fault_unthrottled(
+        Fault::Lost,
+        &format_args!(
+            "{} events of {} were suppressed by a sampler, and no summary reports them: call \
+             `Sampler::emit_summaries` before the end",
+            summary.suppressed,
+            summary::Place(summary.callsite)
+        ),
+    );
+}
+
+/// Counts of the events that reached sampled sinks: kept + sampled out + suppressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SamplerStats {
+    /// Forwarded. Summaries are not counted.
+    pub kept: u64,
+    /// Dropped. Kept events represent them through their `sample_rate`.
+    pub sampled_out: u64,
+    /// Dropped. Summaries report them, or will.
+    pub suppressed: u64,
+}
+
+/// Writes `648 kept, 5832 sampled out, 17 suppressed`.
+impl fmt::Display for SamplerStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kept,
+            sampled_out,
+            suppressed,
+        } = self;
+        write!(
+            f,
+            "{kept} kept, {sampled_out} sampled out, {suppressed} suppressed"
+        )
+    }
+}
+
+impl Sum for SamplerStats {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            kept: sum.kept + one.kept,
+            sampled_out: sum.sampled_out + one.sampled_out,
+            suppressed: sum.suppressed + one.suppressed,
+        })
+    }
+}

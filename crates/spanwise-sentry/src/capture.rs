@@ -1,0 +1,349 @@
+//! The layer behind the redaction: tracks spans, stores breadcrumbs, builds events.
+
+use std::{
+    cell::Cell,
+    ptr,
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
+
+use sentry_core::protocol::{Breadcrumb, SpanId, Value};
+use spanwise_core::internal::{
+    CallsitePlans, FilterInterop, SpanTable, log_record, log_record::LogRecord, pins_context,
+    recorded_callsite,
+};
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::{
+    Interest, Level, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+use crate::{
+    breadcrumbs::{MAX_BREADCRUMBS, StoredBreadcrumb},
+    dedup,
+    event_builder::{self, EventOrigin},
+    event_scope::EventScope,
+    fields::{ErrorDetail, Fields},
+    ids,
+    layer::is_own_event,
+    log_batch,
+    open_spans::{OpenSpan, Timing, Unit},
+    pipeline::Pipeline,
+    routing::{Routing, Routings},
+    transactions,
+};
+
+/// Sees what may be sent: spans, records and events after their redaction.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    pipeline: Arc<Pipeline>,
+    routings: Routings,
+    /// Whether a span of the callsite can begin a unit inside another one.
+    may_begin_unit: CallsitePlans<bool>,
+    spans: SpanTable<Arc<OpenSpan>>,
+    /// The unit of events outside any span.
+    no_unit: Arc<Unit>,
+    filter_interop: FilterInterop,
+}
+
+/// The target of the event that spanwise-http logs when a request ends.
+pub(crate) const ACCESS_TARGET: &str = "spanwise_http::server";
+
+/// A span with this field begins a unit.
+const UNIT_FIELD: &str = "spanwise.unit";
+
+/// A span with another value of this field than the spans around it begins a unit.
+const REQUEST_ID: &str = "request_id";
+
+impl Capture {
+    pub(crate) fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            routings: Routings::default(),
+            may_begin_unit: CallsitePlans::default(),
+            spans: SpanTable::default(),
+            no_unit: Unit::new(None, &pipeline.breadcrumb_memory),
+            filter_interop: FilterInterop::default(),
+            pipeline,
+        }
+    }
+
+    /// Returns the open spans around an event or a span, the innermost first.
+    fn scope_spans<S>(&self, id: Option<&Id>, ctx: &Context<'_, S>) -> Vec<Arc<OpenSpan>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let scope = id.and_then(|id| ctx.span_scope(id));
+        let spans = scope.into_iter().flatten();
+        spans
+            .filter_map(|span| self.spans.get(&span.id()))
+            .collect()
+    }
+
+    /// Stores a breadcrumb, in the memory of one that leaves the ring.
+    fn add_breadcrumb(&self, event: &Event<'_>, unit: &Unit, record: Option<LogRecord>) {
+        let target = record.and_then(|record| record.target);
+        let now = self.pipeline.clock.now();
+        let old = take_spare();
+        let mut breadcrumb = StoredBreadcrumb::reusing(old, event.metadata(), now, target);
+        event.record(&mut breadcrumb);
+        if let Some(old) = unit.breadcrumbs.push(breadcrumb) {
+            keep_spare(old);
+        }
+    }
+
+    /// Sends an event as a log, as an error, or both.
+    fn send<S>(
+        &self,
+        event: &Event<'_>,
+        routing: Routing,
+        origin: EventOrigin<'_>,
+        id: Option<&Id>,
+        unit: &Unit,
+        ctx: &Context<'_, S>,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let detail = match routing.event {
+            true => ErrorDetail::Exceptions,
+            false => ErrorDetail::Texts,
+        };
+        let fields = Fields::record(origin.callsite, detail, |visitor| event.record(visitor));
+        let scope = |fields: &Fields| {
+            let spans = self.scope_spans(id, ctx);
+            let keys = &self.pipeline.options.keys;
+            keys.event_scope(&spans, unit, &fields.values)
+        };
+        let now = self.pipeline.clock.now();
+        if routing.log {
+            let log = log_batch::build_log(origin, &fields, &scope(&fields), now);
+            self.pipeline.push_log(log);
+        }
+        if routing.event && self.is_reportable(origin, &fields, unit) {
+            let scope = scope(&fields);
+            self.send_error(origin, fields, scope, unit, now);
+        }
+    }
+
+    /// Returns whether an error is to be sent. Counts it if not, and remembers it in its unit.
+    fn is_reportable(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
+        let ignore = &self.pipeline.options.ignore;
+        let counts = &self.pipeline.exporter.current().state.counts;
+        // A warning does not explain why a request failed, nor does an error of no known request.
+        let explains_failure =
+            *origin.callsite.level() == Level::ERROR && !ptr::eq(unit, &raw const *self.no_unit);
+        let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
+        let message = fields.message.as_deref();
+        if ignore.ignores_target(origin.target()) || ignore.ignores(message, &fields.errors) {
+            counts.ignored.add(1);
+            return false;
+        }
+        // The access event is news if no error came before, or if it has another one.
+        let is_news = !has_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
+        if origin.target() == ACCESS_TARGET && !is_news {
+            counts.repeated.add(1);
+            return false;
+        }
+        if explains_failure {
+            unit.report(fields);
+        }
+        true
+    }
+
+    fn send_error(
+        &self,
+        origin: EventOrigin<'_>,
+        fields: Fields,
+        scope: EventScope,
+        unit: &Unit,
+        now: SystemTime,
+    ) {
+        let causes = fields.errors.iter().flatten();
+        let key = dedup::key((
+            &scope.transaction,
+            ptr::from_ref(origin.callsite) as usize,
+            origin
+                .record
+                .map(|record| (&record.target, &record.file, record.line)),
+            &fields.message,
+            fields.error_texts(),
+            fields.text("panic.location"),
+            causes
+                .map(|cause| (&cause.ty, &cause.text))
+                .collect::<Vec<_>>(),
+        ));
+        self.pipeline.send_deduplicated(key, || {
+            let counts = &self.pipeline.exporter.current().state.counts;
+            counts.refused_tags.add(scope.tags.refused);
+            let grouping = self.pipeline.options.grouping;
+            event_builder::build_event(origin, fields, grouping, scope, breadcrumbs(unit), now)
+        });
+    }
+
+    /// Returns whether a span begins a unit inside the unit of the spans around it.
+    fn begins_unit<S>(
+        &self,
+        callsite: &'static Metadata<'static>,
+        fields: &[(&'static str, Value)],
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) -> bool
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let has = |name| callsite.fields().field(name).is_some();
+        let plan = |_: &Metadata<'_>| has(REQUEST_ID) || has(UNIT_FIELD);
+        if !self.may_begin_unit.get(callsite, plan) {
+            return false;
+        }
+        if has(UNIT_FIELD) {
+            return true;
+        }
+        let Some((_, own)) = fields.iter().find(|(name, _)| *name == REQUEST_ID) else {
+            return false;
+        };
+        let value = |span: &Arc<OpenSpan>| {
+            span.with_fields(|fields| {
+                let (_, value) = fields.iter().find(|(name, _)| *name == REQUEST_ID)?;
+                Some(value.clone())
+            })
+        };
+        // The span itself is not in the table yet.
+        let outer = self.scope_spans(Some(id), ctx);
+        let pinned = outer.iter().filter(|span| span.pins(REQUEST_ID));
+        if !pins_context(callsite) && pinned.filter_map(value).next().is_some() {
+            return false;
+        }
+        outer.iter().find_map(value).as_ref() != Some(own)
+    }
+}
+
+/// Returns the newest breadcrumbs of the unit and the units around it, in the order of time.
+fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
+    let units = unit.with_outer();
+    let mut all: Vec<Breadcrumb> = units
+        .flat_map(|unit| unit.breadcrumbs.breadcrumbs())
+        .collect();
+    all.sort_by_key(|breadcrumb| breadcrumb.timestamp);
+    let first = all.len().saturating_sub(MAX_BREADCRUMBS);
+    all.split_off(first)
+}
+
+impl<S> Layer<S> for Capture
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.filter_interop.detect(dispatch);
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        self.filter_interop.interest()
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let callsite = attrs.metadata();
+        // This formats values, so nothing is locked yet.
+        let fields = Fields::record(callsite, ErrorDetail::Texts, |visitor| {
+            attrs.record(visitor)
+        });
+        let fields = fields.into_span_fields();
+        let parent = ctx
+            .span(id)
+            .and_then(|span| span.parent())
+            .and_then(|parent| self.spans.get(&parent.id()));
+        let memory = &self.pipeline.breadcrumb_memory;
+        let (unit, begins_unit) = match &parent {
+            None => (Unit::new(None, memory), true),
+            Some(parent)
+                if parent.unit.can_nest() && self.begins_unit(callsite, &fields, id, &ctx) =>
+            {
+                (Unit::new(Some(&parent.unit), memory), true)
+            }
+            Some(parent) => (Arc::clone(&parent.unit), false),
+        };
+        let timing = self.pipeline.options.traces.map(|_| {
+            let parent = parent.as_ref().and_then(|parent| parent.timing.as_ref());
+            Timing {
+                span_id: own_span_id(&fields).unwrap_or_else(ids::new_span_id),
+                parent: parent.map(|timing| timing.span_id),
+                started: self.pipeline.clock.now(),
+            }
+        });
+        let span = OpenSpan::new(callsite, fields, unit, begins_unit, timing);
+        self.spans.insert(id, span);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        if let Some(span) = self.spans.get(id) {
+            let callsite = recorded_callsite(values, span.callsite);
+            let record = |visitor: &mut dyn tracing_core::field::Visit| values.record(visitor);
+            let fields = Fields::record(callsite, ErrorDetail::Texts, record);
+            span.record(fields.into_span_fields(), pins_context(callsite));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let callsite = event.metadata();
+        let is_record = log_record::is_log_record(callsite);
+        let record = is_record.then(|| LogRecord::from_event(event));
+        let options = &self.pipeline.options;
+        let routing = self.routings.routing(callsite, record.as_ref(), options);
+        if !routing.any() {
+            return;
+        }
+        let id = ctx.event_span(event).map(|span| span.id());
+        let span = id.as_ref().and_then(|id| self.spans.get(id));
+        let unit = span.as_ref().map_or(&self.no_unit, |span| &span.unit);
+        if routing.event || routing.log {
+            let origin = EventOrigin {
+                callsite,
+                record: record.as_ref(),
+            };
+            self.send(event, routing, origin, id.as_ref(), unit, &ctx);
+        }
+        if routing.breadcrumb {
+            self.add_breadcrumb(event, unit, record);
+        }
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        let Some(threshold) = self.pipeline.options.traces else {
+            self.spans.remove(&id);
+            return;
+        };
+        let spans = self.scope_spans(Some(&id), &ctx);
+        let Some(span) = self.spans.remove(&id) else {
+            return;
+        };
+        if is_own_event() {
+            return;
+        }
+        let keys = &self.pipeline.options.keys;
+        let scope = || keys.event_scope(&spans, &span.unit, &[]);
+        let now = self.pipeline.clock.now();
+        if let Some(transaction) = transactions::finish_span(threshold, &span, &spans, scope, now) {
+            self.pipeline.send_transaction(transaction);
+        }
+    }
+}
+
+fn own_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
+    let (_, value) = fields.iter().find(|(name, _)| *name == "span_id")?;
+    value.as_str()?.parse().ok()
+}
+
+thread_local! {
+    /// A breadcrumb that left its ring. The next one of this thread reuses its memory.
+    static SPARE: Cell<Option<Box<StoredBreadcrumb>>> = const { Cell::new(None) };
+}
+
+fn take_spare() -> Option<StoredBreadcrumb> {
+    let spare = SPARE.try_with(Cell::take).ok().flatten();
+    spare.map(|breadcrumb| *breadcrumb)
+}
+
+fn keep_spare(breadcrumb: StoredBreadcrumb) {
+    // An exiting thread has no place for it.
+    let _ = SPARE.try_with(|spare| spare.set(Some(Box::new(breadcrumb))));
+}

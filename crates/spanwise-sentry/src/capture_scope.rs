@@ -1,0 +1,87 @@
+//! What the current thread passes to Sentry's client, and to the transport behind it.
+
+use std::{
+    cell::{Cell, RefCell},
+    mem,
+};
+
+use sentry_core::{
+    Hub,
+    protocol::{Event, SpanId},
+};
+use spanwise_core::internal::panic_safe;
+
+thread_local! {
+    /// Whether the client runs, and hooks of the application with it. Events that they log are not
+    /// sent, which would have no end.
+    static IS_CAPTURING: Cell<bool> = const { Cell::new(false) };
+    static ALREADY_REDACTED: RefCell<AlreadyRedacted> = const {
+        RefCell::new(AlreadyRedacted::Nothing)
+    };
+}
+
+/// The part of an envelope that the policy has seen before the client got it.
+#[derive(Default)]
+pub(crate) enum AlreadyRedacted {
+    #[default]
+    Nothing,
+    Everything,
+    /// The event as it was then.
+    Event(Box<Event<'static>>),
+}
+
+/// Marks the thread while the client runs. A hook may start another capture, so the marks nest.
+pub(crate) struct CaptureScope {
+    was_capturing: bool,
+    outer: AlreadyRedacted,
+}
+
+impl CaptureScope {
+    pub(crate) fn enter(redacted: AlreadyRedacted) -> Self {
+        Self {
+            was_capturing: IS_CAPTURING
+                .try_with(|capturing| capturing.replace(true))
+                .unwrap_or(true),
+            // An exiting thread has no place for it: then everything is redacted again.
+            outer: ALREADY_REDACTED
+                .try_with(|current| current.replace(redacted))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Drop for CaptureScope {
+    fn drop(&mut self) {
+        let _ = IS_CAPTURING.try_with(|capturing| capturing.set(self.was_capturing));
+        let _ = ALREADY_REDACTED.try_with(|current| current.replace(mem::take(&mut self.outer)));
+    }
+}
+
+/// Takes what is known of the envelope that the client passes on now.
+pub(crate) fn take_already_redacted() -> AlreadyRedacted {
+    let taken = ALREADY_REDACTED.try_with(RefCell::take);
+    taken.unwrap_or_default()
+}
+
+/// Returns whether the client runs on this thread. `true` if the thread has lost its mark: events
+/// of a hook could not be distinguished from others.
+pub(crate) fn is_capturing() -> bool {
+    IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
+}
+
+/// Returns whether this thread is exiting, and has dropped thread-locals that the client needs.
+pub(crate) fn is_thread_exiting() -> bool {
+    /// Dropped before the thread-locals that exist when it is made.
+    struct Canary;
+    impl Drop for Canary {
+        fn drop(&mut self) {}
+    }
+    thread_local! {
+        static CANARY: Canary = {
+            let _ = (Hub::current(), SpanId::default());
+            Canary
+        };
+    }
+    // On an exiting thread that never had them, making them panics.
+    panic_safe::catch_panic(|| CANARY.try_with(|_| ())).is_none_or(|lives| lives.is_err())
+}

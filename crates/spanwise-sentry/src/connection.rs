@@ -1,0 +1,111 @@
+//! The connection to the server: its proxy, its certificates, and what is doubtful about it.
+
+use std::{net::IpAddr, time::Duration};
+
+use sentry_core::{
+    ClientOptions,
+    types::{self, Scheme},
+};
+use ureq::{
+    Proxy,
+    tls::{Certificate, PemItem},
+};
+
+use crate::{Dsn, SentryError};
+
+/// How the sender thread talks to the server.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) dsn: types::Dsn,
+    pub(crate) user_agent: String,
+    pub(crate) timeout: Duration,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) root_certificates: Vec<Certificate<'static>>,
+}
+
+/// Reads certificates in PEM. An empty text has none.
+pub(crate) fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, SentryError> {
+    if pem.is_empty() {
+        return Ok(Vec::new());
+    }
+    let items: Result<Vec<PemItem<'static>>, _> = ureq::tls::parse_pem(pem).collect();
+    let items = items.map_err(|_| SentryError::Certificates)?.into_iter();
+    let certificates: Vec<_> = items
+        .filter_map(|item| match item {
+            PemItem::Certificate(certificate) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(SentryError::Certificates);
+    }
+    Ok(certificates)
+}
+
+/// Returns the proxy that the options name for the scheme of the DSN.
+pub(crate) fn proxy_for(dsn: &Dsn, options: &ClientOptions) -> Result<Option<Proxy>, SentryError> {
+    let proxy = match dsn.0.scheme() {
+        Scheme::Http => &options.http_proxy,
+        Scheme::Https => &options.https_proxy,
+    };
+    let proxy = proxy.as_ref().map(|proxy| Proxy::new(proxy));
+    proxy.transpose().map_err(|_| SentryError::Proxy)
+}
+
+/// Returns what the user perhaps did not mean: a server without TLS, and `HTTP_PROXY` used for
+/// https.
+pub(crate) fn warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
+    let host = dsn.0.host();
+    let mut warnings = Vec::new();
+    let is_https = match dsn.0.scheme() {
+        Scheme::Http => false,
+        Scheme::Https => true,
+    };
+    if !is_https && !is_local(host) {
+        warnings.push(format!(
+            "events and the key of the DSN go to {host} without encryption: the DSN begins with \
+             http; use https"
+        ));
+    }
+    if is_https
+        && proxy.is_none()
+        && let Some(proxy) = http_proxy_from_env()
+        && !is_exempt(dsn, &proxy)
+    {
+        let (name, port) = (proxy.host(), proxy.port());
+        warnings.push(format!(
+            "events go to {host} through the proxy {name}:{port} of HTTP_PROXY, although over \
+             https: set HTTPS_PROXY if that is intended, or NO_PROXY={host}"
+        ));
+    }
+    warnings
+}
+
+/// Returns whether `host` is this machine.
+fn is_local(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(is_loopback)
+}
+
+/// Returns the proxy that the HTTP client uses because of `HTTP_PROXY` alone.
+fn http_proxy_from_env() -> Option<Proxy> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the HTTP client reads them, and they are not settings of spanwise"
+    )]
+    let value = |name: &&str| std::env::var(name).ok();
+    let others = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
+    let mut others = others.iter().filter_map(value);
+    // The client skips a value that is not the address of a proxy.
+    let is_other = others.any(|value| Proxy::new(&value).is_ok());
+    Proxy::try_from_env().filter(|_| !is_other)
+}
+
+/// Returns whether `NO_PROXY` names the server.
+fn is_exempt(dsn: &Dsn, proxy: &Proxy) -> bool {
+    let url = dsn.0.envelope_api_url();
+    url.as_str()
+        .parse()
+        .is_ok_and(|url| proxy.is_no_proxy(&url))
+}

@@ -1,0 +1,91 @@
+//! Errors of the set-up.
+
+use std::{error::Error, fmt, io};
+
+use spanwise_core::ParseError;
+
+/// Why [`SentryBuilder::build`](crate::SentryBuilder::build) failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SentryError {
+    /// A sample rate is not between 0 and 1: its name, and the rate.
+    SampleRate(&'static str, f64),
+    /// Texts are not valid levels.
+    Levels(Vec<InvalidLevels>),
+    /// Sentry does not accept a static tag of this name, or its value is empty.
+    Tag(String),
+    /// The certificates are not in PEM.
+    Certificates,
+    /// The proxy is not an address. It is not shown, since it may contain a password.
+    Proxy,
+    /// The sender thread could not be started.
+    Thread(io::Error),
+}
+
+/// A text that is not valid levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidLevels {
+    /// The setter of [`SentryBuilder`](crate::SentryBuilder) that got the text.
+    pub setter: &'static str,
+    /// The text.
+    pub text: String,
+    /// The reason.
+    pub error: ParseError,
+}
+
+impl fmt::Display for SentryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SampleRate(name, rate) => write!(
+                f,
+                "the {name} {rate} is out of range: it lies between 0 and 1; use 1 to send \
+                 everything"
+            ),
+            Self::Levels(invalid) => {
+                let texts = invalid.iter().map(ToString::to_string);
+                f.write_str(&texts.collect::<Vec<_>>().join("; "))
+            }
+            Self::Tag(tag) => write!(
+                f,
+                "`{tag}` is not a tag that Sentry accepts: write 1 to 32 ASCII letters, digits, \
+                 `_`, `.`, `:` and `-`, but not release, dist, user, filename or function"
+            ),
+            Self::Certificates => f.write_str(
+                "the root certificates cannot be read: write them in PEM, with `-----BEGIN \
+                 CERTIFICATE-----`",
+            ),
+            Self::Proxy => {
+                f.write_str("the proxy is not an address: write one such as `http://<host>:<port>`")
+            }
+            Self::Thread(error) => write!(
+                f,
+                "the thread that sends to Sentry cannot be started: {error}; raise the limit of \
+                 threads"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for InvalidLevels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            setter,
+            text,
+            error,
+        } = self;
+        write!(f, "{setter}({text:?}): {error}")
+    }
+}
+
+impl Error for SentryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Thread(error) => Some(error),
+            Self::SampleRate(..)
+            | Self::Levels(_)
+            | Self::Tag(_)
+            | Self::Certificates
+            | Self::Proxy => None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The handle of a running exporter, and its guard.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sentry_core::{Client, Hub};
+use spanwise_core::{Flush, SinkControl, SinkStats};
+
+use crate::{
+    builder::MAX_TIMEOUT, capture_scope::is_thread_exiting, pipeline::Pipeline,
+    process_state::Counts,
+};
+
+/// The handle of a project in Sentry to which events are sent. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sentry {
+    pub(crate) pipeline: Arc<Pipeline>,
+}
+
+/// Shuts down the exporter when it is dropped, within two seconds. Keep it in `main`.
+#[derive(Debug)]
+#[must_use = "dropping it shuts down the exporter: bind it with `let _guard = …`, not `let _ = …`"]
+pub struct SentryGuard {
+    sentry: Sentry,
+    has_ended: bool,
+}
+
+/// Counts of events since the start of this process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SentryStats {
+    /// Events, transactions and logs that were sent, and those that were lost.
+    pub sent: SinkStats,
+    /// Errors that repeated another one within the window. One event reports their number.
+    pub repeated: u64,
+    /// Errors that an ignore rule dropped.
+    pub ignored: u64,
+    /// Errors that the sample rate or a hook of the application discarded.
+    pub discarded: u64,
+    /// Tags that Sentry would refuse, by their name or because they are empty. They are fields of
+    /// the event instead.
+    pub refused_tags: u64,
+}
+
+/// How long a guard waits when it is dropped.
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Sentry {
+    /// Returns the counts of this process so far.
+    #[must_use]
+    pub fn stats(&self) -> SentryStats {
+        let Some(process) = self.pipeline.exporter.existing() else {
+            return SentryStats::default();
+        };
+        let Counts {
+            ignored,
+            repeated,
+            discarded,
+            refused_tags,
+        } = &process.state.counts;
+        SentryStats {
+            sent: process.queue.counters().stats(),
+            repeated: repeated.get(),
+            ignored: ignored.get(),
+            discarded: discarded.get(),
+            refused_tags: refused_tags.get(),
+        }
+    }
+
+    /// Returns Sentry's client. Bound to a [`Hub`], it sends what `sentry::capture_message` and the
+    /// like capture the same way: redacted, queued and counted.
+    #[must_use]
+    pub fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.pipeline.client)
+    }
+
+    /// Binds the client to the main hub and to the hub of this thread.
+    pub fn bind(&self) {
+        Hub::main().bind_client(Some(self.client()));
+        if !is_thread_exiting() {
+            Hub::current().bind_client(Some(self.client()));
+        }
+    }
+}
+
+impl Flush for Sentry {
+    /// Waits until everything is sent. It does not wait for a server that cannot be reached.
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
+        self.pipeline.drain(deadline);
+        match self.pipeline.exporter.existing() {
+            Some(process) => process.queue.flush(deadline),
+            None => Ok(()),
+        }
+    }
+}
+
+impl SinkControl for Sentry {
+    fn name(&self) -> &'static str {
+        crate::NAME
+    }
+
+    fn shutdown_by(&self, deadline: Instant) {
+        self.pipeline.drain(deadline);
+        self.pipeline.end_deferred();
+        self.pipeline.exporter.shutdown_by(deadline);
+    }
+}
+
+impl SentryGuard {
+    pub(crate) fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            sentry: Sentry { pipeline },
+            has_ended: false,
+        }
+    }
+
+    /// Sends what waits, for up to `timeout`, and counts the rest as lost.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most programs end here and do not need the counts"
+    )]
+    pub fn shutdown(mut self, timeout: Duration) -> SentryStats {
+        self.has_ended = true;
+        self.sentry.shutdown_by(after(timeout));
+        self.sentry.stats()
+    }
+
+    /// Returns the handle, to flush or to read the counts.
+    #[must_use]
+    pub fn sentry(&self) -> Sentry {
+        self.sentry.clone()
+    }
+}
+
+impl Drop for SentryGuard {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.sentry.shutdown_by(after(DROP_TIMEOUT));
+        }
+    }
+}
+
+fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(MAX_TIMEOUT)
+}

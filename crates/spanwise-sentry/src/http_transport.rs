@@ -1,0 +1,131 @@
+//! The HTTP requests that carry envelopes to Sentry.
+
+use sentry_core::types;
+use spanwise_core::{
+    Clock, REDACTED,
+    export::{Deliver, Delivery},
+};
+use ureq::{
+    Agent,
+    tls::{RootCerts, TlsConfig},
+};
+
+use crate::{connection::Connection, envelope::QueuedEnvelope, rate_limits::RateLimits};
+
+/// The most bytes that are read of an answer.
+const MAX_ANSWER_LEN: u64 = 16 * 1024;
+
+/// The most characters of an answer that are reported.
+const MAX_REPORTED_CHARS: usize = 200;
+
+const RATE_LIMITED: &str = "Sentry takes no more for now: a rate limit";
+
+/// Sends envelopes to the project of a DSN.
+pub(crate) struct HttpTransport {
+    agent: Agent,
+    url: String,
+    auth: String,
+    /// The keys of the DSN, which are never reported.
+    keys: Vec<String>,
+    limits: RateLimits,
+    clock: Clock,
+}
+
+impl HttpTransport {
+    pub(crate) fn new(connection: &Connection, clock: Clock) -> Self {
+        let Connection {
+            dsn,
+            user_agent,
+            timeout,
+            proxy,
+            root_certificates,
+        } = connection;
+        let mut config = Agent::config_builder()
+            .timeout_global(Some(*timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections(1)
+            .user_agent(user_agent.as_str());
+        if let Some(proxy) = proxy {
+            config = config.proxy(Some(proxy.clone()));
+        }
+        if !root_certificates.is_empty() {
+            let roots = RootCerts::new_with_certs(root_certificates);
+            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        Self {
+            agent: config.build().into(),
+            url: dsn.envelope_api_url().to_string(),
+            auth: dsn.to_auth(Some(user_agent)).to_string(),
+            keys: keys(dsn),
+            limits: RateLimits::default(),
+            clock,
+        }
+    }
+
+    fn without_keys(&self, text: &str) -> String {
+        let keys = self.keys.iter();
+        keys.fold(text.to_owned(), |text, key| text.replace(key, REDACTED))
+    }
+
+    fn failed(reason: String) -> Delivery {
+        Delivery::Failed {
+            reason,
+            // Sentry says in its rate limits when to come back.
+            retry_after: None,
+        }
+    }
+}
+
+impl Deliver<QueuedEnvelope> for HttpTransport {
+    fn deliver(&mut self, envelope: &QueuedEnvelope) -> Delivery {
+        if !self.limits.allow(envelope.category, self.clock.instant()) {
+            return Delivery::RateLimited(RATE_LIMITED.to_owned());
+        }
+        let request = self
+            .agent
+            .post(&self.url)
+            .header("Content-Type", "application/x-sentry-envelope")
+            .header("X-Sentry-Auth", &self.auth);
+        let mut response = match request.send(&envelope.bytes[..]) {
+            Ok(response) => response,
+            Err(error) => return Self::failed(self.without_keys(&error.to_string())),
+        };
+        let status = response.status().as_u16();
+        let header = |name| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let (retry_after, limits) = (header("retry-after"), header("x-sentry-rate-limits"));
+        self.limits.update(
+            status,
+            retry_after.as_deref(),
+            limits.as_deref(),
+            self.clock.instant(),
+        );
+        // Reading the answer to its end lets the agent reuse the connection.
+        let body = response.body_mut().with_config().limit(MAX_ANSWER_LEN);
+        let answer = body.read_to_string().unwrap_or_default();
+        let reason = || {
+            let answer: String = answer.chars().take(MAX_REPORTED_CHARS).collect();
+            // A proxy may repeat the request.
+            let answer = self.without_keys(answer.trim());
+            format!("Sentry answers {status}: {answer}")
+        };
+        match status {
+            200..300 => Delivery::Delivered,
+            429 => Delivery::Refused(RATE_LIMITED.to_owned()),
+            500.. => Self::failed(reason()),
+            _ => Delivery::Refused(reason()),
+        }
+    }
+}
+
+fn keys(dsn: &types::Dsn) -> Vec<String> {
+    let keys = [Some(dsn.public_key()), dsn.secret_key()];
+    let keys = keys.into_iter().flatten();
+    keys.filter(|key| !key.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

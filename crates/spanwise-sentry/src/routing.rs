@@ -1,0 +1,94 @@
+//! What becomes of the events of a callsite: an error event, a breadcrumb, a log.
+
+use spanwise_core::{
+    TargetLevels,
+    internal::{CallsitePlans, DispatchedSummary, log_record, log_record::LogRecord},
+};
+use tracing_core::{LevelFilter, Metadata};
+
+use crate::builder::Options;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Routing {
+    pub(crate) event: bool,
+    pub(crate) breadcrumb: bool,
+    pub(crate) log: bool,
+}
+
+/// The routing of each callsite.
+#[derive(Debug, Default)]
+pub(crate) struct Routings(CallsitePlans<CallsiteRouting>);
+
+#[derive(Debug, Clone, Copy)]
+enum CallsiteRouting {
+    Known(Routing),
+    /// Records of the `log` crate share a callsite per level. Their target is a field of the event.
+    ByRecord,
+}
+
+impl Routing {
+    const NONE: Self = Self {
+        event: false,
+        breadcrumb: false,
+        log: false,
+    };
+
+    fn for_target(callsite: &Metadata<'_>, target: &str, options: &Options) -> Self {
+        let level = *callsite.level();
+        let is_enabled = |levels: &TargetLevels, default: LevelFilter| {
+            level <= levels.level(target).unwrap_or(default)
+        };
+        let logs = options.logs.as_ref();
+        Self {
+            event: is_enabled(&options.events, LevelFilter::ERROR),
+            breadcrumb: is_enabled(&options.breadcrumbs, LevelFilter::INFO),
+            log: logs.is_some_and(|levels| is_enabled(levels, LevelFilter::INFO)),
+        }
+    }
+
+    pub(crate) fn any(self) -> bool {
+        self.event || self.breadcrumb || self.log
+    }
+}
+
+impl Routings {
+    #[inline]
+    fn get(&self, callsite: &'static Metadata<'static>, options: &Options) -> CallsiteRouting {
+        *self.0.get(callsite, |callsite| {
+            if log_record::is_log_record(callsite) {
+                CallsiteRouting::ByRecord
+            } else if callsite.target() == DispatchedSummary::TARGET {
+                // Sentry is not sampled: it has the events that a summary counts.
+                CallsiteRouting::Known(Routing::NONE)
+            } else {
+                let target = callsite.target();
+                CallsiteRouting::Known(Routing::for_target(callsite, target, options))
+            }
+        })
+    }
+
+    /// Returns whether an event of `callsite` may be of use, without a look at its fields.
+    #[inline]
+    pub(crate) fn may_use(&self, callsite: &'static Metadata<'static>, options: &Options) -> bool {
+        match self.get(callsite, options) {
+            CallsiteRouting::Known(routing) => routing.any(),
+            CallsiteRouting::ByRecord => true,
+        }
+    }
+
+    /// Returns the routing of an event, which is a `record` of the `log` crate or none.
+    pub(crate) fn routing(
+        &self,
+        callsite: &'static Metadata<'static>,
+        record: Option<&LogRecord>,
+        options: &Options,
+    ) -> Routing {
+        match self.get(callsite, options) {
+            CallsiteRouting::Known(routing) => routing,
+            CallsiteRouting::ByRecord => {
+                let target = record.and_then(|record| record.target.as_deref());
+                Routing::for_target(callsite, target.unwrap_or(callsite.target()), options)
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Selection of events: ignore rules, levels, sample rates.
+
+use std::error::Error;
+
+use spanwise_core::TargetLevels;
+use spanwise_sentry::SentryBuilder;
+use tracing::{debug, error, info, info_span, warn};
+
+use crate::support::{Receiver, breadcrumbs, builder, one, payment_failed, sent};
+
+#[test]
+fn ignore_rules_match_target_message_and_type() {
+    let rules = |builder: SentryBuilder| {
+        builder
+            .ignore_target("shop::probe")
+            .ignore_message("connection reset")
+            .ignore_error("GatewayTimedOut")
+    };
+    let (receiver, stats) = sent(rules, || {
+        error!(target: "shop::probe", "one");
+        error!(target: "shop::probe::deep", "two");
+        error!(target: "shop::prober", "it is another target");
+        error!("the connection reset by peer");
+        let reset = std::io::Error::other("connection reset, again");
+        error!(error = &reset as &dyn Error, "a cause says so");
+        error!(error = &payment_failed() as &dyn Error, "a cause is one");
+        let log = log::Record::builder()
+            .level(log::Level::Error)
+            .target("shop::probe")
+            .args(format_args!("by its target"))
+            .build();
+        tracing_log::format_trace(&log).unwrap();
+    });
+    assert_eq!(one(&receiver)["message"], "it is another target");
+    assert_eq!((stats.ignored, stats.sent.delivered), (6, 1));
+}
+
+#[test]
+fn levels_select_events_and_breadcrumbs() {
+    let levels = |builder: SentryBuilder| {
+        builder
+            .event_levels("warn,noisy=off".parse::<TargetLevels>().unwrap())
+            .breadcrumb_levels("debug,noisy=warn".parse::<TargetLevels>().unwrap())
+    };
+    let (receiver, _) = sent(levels, || {
+        let _request = info_span!("request").entered();
+        error!(target: "noisy", "only a breadcrumb");
+        info!(target: "noisy", "nothing");
+        debug!("a breadcrumb");
+        warn!("an event");
+    });
+    let event = one(&receiver);
+    assert_eq!(
+        (event["level"].as_str(), event["message"].as_str()),
+        (Some("warning"), Some("an event"))
+    );
+    assert_eq!(breadcrumbs(&event), ["only a breadcrumb", "a breadcrumb"]);
+}
+
+#[test]
+fn sample_rate_discards_and_counts_errors() {
+    let none = |builder: SentryBuilder| builder.sample_rate(0.0);
+    let (receiver, stats) = sent(none, || error!("failed"));
+    assert!(receiver.events().is_empty());
+    assert_eq!((stats.discarded, stats.sent.delivered), (1, 0));
+    for wrong in [-0.1, 1.5, f64::NAN] {
+        let receiver = Receiver::start();
+        assert!(builder(&receiver).sample_rate(wrong).build().is_err());
+        assert!(
+            builder(&receiver)
+                .traces_sample_rate(wrong)
+                .build()
+                .is_err()
+        );
+    }
+}

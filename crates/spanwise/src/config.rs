@@ -1,0 +1,190 @@
+//! Every choice, made before anything is opened.
+
+use spanwise_core::CONTEXT_KEYS;
+use spanwise_recorder::Recorder;
+use spanwise_sample::Sampler;
+
+#[cfg(feature = "http")]
+use crate::http_options::HttpOptions;
+use crate::{
+    Builder, Explanation, PanicBacktrace, Preset,
+    choices::{Choices, Chosen},
+    explain::Origin,
+    file_options::FileOptions,
+    level_options::LevelOptions,
+    output_options::{self, OutputOptions},
+    program_name::ProgramName,
+    redaction::Redaction,
+    service::Service,
+    settings::{
+        self, APP_ENV, LOG_CONTEXT, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER, LOG_SAMPLE,
+        LOG_STRICT,
+    },
+    sinks::{self, OptionalSink},
+    static_fields::StaticFields,
+    warning::Warning,
+};
+
+/// The effective value of every setting.
+pub(crate) struct Config {
+    pub(crate) preset: Preset,
+    pub(crate) levels: LevelOptions,
+    pub(crate) lines: OutputOptions,
+    pub(crate) panic_backtrace: PanicBacktrace,
+    pub(crate) files: FileOptions,
+    pub(crate) redaction: Redaction,
+    pub(crate) sampler: Option<Sampler>,
+    pub(crate) recorder: Option<Recorder>,
+    #[cfg(feature = "http")]
+    pub(crate) http: HttpOptions,
+    /// The keys that the program declares.
+    pub(crate) context: Vec<String>,
+    /// As the policy lets them be shown.
+    pub(crate) static_fields: StaticFields,
+    pub(crate) service: Service,
+    pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
+    pub(crate) explanation: Explanation,
+    /// The prefix of the variables.
+    pub(crate) prefix: String,
+    is_strict: bool,
+    /// Values that are wrong by themselves.
+    wrong: Vec<String>,
+    /// Values that are wrong beside others.
+    problems: Vec<String>,
+}
+
+impl Config {
+    /// Makes the choices in the order in which `explain()` shows them.
+    pub(crate) fn choose(builder: &Builder) -> Self {
+        let mut choices = Choices::new(&builder.code, &builder.sources, &builder.prefix);
+        choose_preset(builder, &mut choices);
+        let program = ProgramName::current();
+        let levels = LevelOptions::choose(builder, &mut choices, &program);
+        let (format, time) = output_options::choose_format(&mut choices);
+        let panic_backtrace = choose_panic_backtrace(&mut choices);
+        let (output, level) = output_options::choose_output(builder, &mut choices);
+        let files = FileOptions::choose(&mut choices);
+        let redaction = Redaction::choose(builder, &mut choices);
+        let sampler = choices.choose(&LOG_SAMPLE).and_then(|chosen| chosen.value);
+        let recorder = choices
+            .choose(&LOG_RECORDER)
+            .and_then(|chosen| chosen.value);
+        #[cfg(feature = "http")]
+        let http = HttpOptions::choose(&mut choices);
+        let context = choose_context(builder, &mut choices);
+        let policy = redaction.policy.as_ref();
+        let static_fields =
+            StaticFields::choose(&builder.static_fields, &mut choices, &context, policy);
+        let service = Service::choose(builder.own_crate, &mut choices, &program);
+        let sinks = sinks::choose(builder, &mut choices, &service);
+        let color = output_options::choose_color(&mut choices);
+        let is_strict = choices.set(&LOG_STRICT).is_some_and(|strict| strict.value);
+        let preset = choices.preset;
+        let outcome = choices.finish();
+        Self {
+            preset,
+            levels,
+            lines: OutputOptions {
+                format,
+                time,
+                output,
+                level,
+                has_writer: builder.writer.is_some(),
+                color,
+                when_full: builder.when_full,
+            },
+            panic_backtrace,
+            files,
+            redaction,
+            sampler,
+            recorder,
+            #[cfg(feature = "http")]
+            http,
+            context,
+            static_fields,
+            service,
+            sinks,
+            explanation: outcome.explanation,
+            prefix: builder.prefix.clone(),
+            is_strict,
+            wrong: outcome.wrong,
+            problems: outcome.problems,
+        }
+    }
+
+    /// Returns whether every value that a source sets is valid by itself.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.wrong.is_empty() && !(self.is_strict && self.explanation.has_warnings())
+    }
+
+    /// Returns what stops the start, as far as that is known before anything is opened.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = [self.wrong.as_slice(), self.problems.as_slice()].concat();
+        if self.is_strict {
+            problems.extend(self.explanation.warnings().iter().map(Warning::problem));
+        }
+        problems
+    }
+
+    /// Returns the explanation with what stops the start.
+    pub(crate) fn into_explanation(self) -> Explanation {
+        let problems = self.problems();
+        self.explanation.with_problems(problems, self.is_strict)
+    }
+
+    /// Returns the name of the variable for a setting.
+    pub(crate) fn name_of(&self, def: &spanwise_core::Setting) -> String {
+        settings::name_of(def, &self.prefix)
+    }
+}
+
+/// Chooses the preset: by code, by its variable, by the environment of the service, by the
+/// terminal.
+fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
+    let set = choices.set(&LOG_PRESET);
+    let by_environment = choices.from_source(&APP_ENV).and_then(|environment| {
+        Some(Chosen {
+            value: Preset::for_environment(&environment.value)?,
+            origin: environment.origin,
+        })
+    });
+    let default = match builder.default_preset {
+        Some(preset) => (preset, Origin::Code),
+        None => (Preset::from_terminal(), Origin::Terminal),
+    };
+    let preset = set.or(by_environment).unwrap_or(Chosen {
+        value: default.0,
+        origin: default.1,
+    });
+    choices.explain(&LOG_PRESET.def, preset.value, preset.origin);
+    choices.preset = preset.value;
+}
+
+fn choose_panic_backtrace(choices: &mut Choices<'_>) -> PanicBacktrace {
+    let preset = choices.preset;
+    choices.choose_or(&LOG_PANIC_BACKTRACE, || match preset {
+        Preset::Cli => (
+            PanicBacktrace::for_command_line(),
+            Origin::Preset(preset.name()),
+        ),
+        _ => (PanicBacktrace::default(), Origin::Default),
+    })
+}
+
+/// Chooses the keys of the context: those of the variable, and those that code adds.
+fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
+    let variable = choices.from_source(&LOG_CONTEXT);
+    let origin = match (&builder.context[..], &variable) {
+        ([], Some(variable)) => variable.origin.clone(),
+        ([], None) => Origin::Default,
+        _ => Origin::Code,
+    };
+    let keys = variable.map(|keys| keys.value).unwrap_or_default();
+    let is_new = |key: &String| !CONTEXT_KEYS.contains(&key.as_str());
+    let mut keys: Vec<String> = keys.into_iter().filter(is_new).collect();
+    keys.extend(builder.context.iter().cloned());
+    let shown = CONTEXT_KEYS.iter().copied();
+    let shown: Vec<&str> = shown.chain(keys.iter().map(String::as_str)).collect();
+    choices.explain(&LOG_CONTEXT.def, shown.join(", "), origin);
+    keys
+}

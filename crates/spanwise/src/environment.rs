@@ -1,0 +1,159 @@
+//! The environment as a source of settings, and its variables that are no settings.
+
+use std::{ffi::OsString, fmt};
+
+use spanwise_core::{Setting, internal::suggest::closest_name};
+
+use crate::{
+    choices::{Raw, Source},
+    settings::name_of,
+    warning::Warning,
+};
+
+/// Environment variables. Their names begin with `prefix` instead of `LOG`.
+pub(crate) struct Environment {
+    prefix: String,
+    vars: Vec<(String, OsString)>,
+}
+
+impl Environment {
+    pub(crate) fn new(prefix: &str, vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        // A name that is not UTF-8 is not a setting.
+        let vars = vars
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        Self {
+            prefix: prefix.to_owned(),
+            vars: vars.collect(),
+        }
+    }
+
+    /// Returns the warning about names that begin as settings do and resemble none.
+    fn foreign(others: &[&String]) -> Option<Warning> {
+        let (about, warning) = match others {
+            [] => return None,
+            [only] => (
+                format!("{only} is not a setting here"),
+                ", and is left alone",
+            ),
+            _ => {
+                let shown: Vec<&str> = others
+                    .iter()
+                    .take(MAX_NAMES)
+                    .map(|name| name.as_str())
+                    .collect();
+                let more = match others.len().saturating_sub(MAX_NAMES) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                (
+                    format!("{}{more} are no settings here", shown.join(", ")),
+                    ", and are left alone",
+                )
+            }
+        };
+        Some(Warning {
+            about,
+            warning,
+            problem: LEAVE_OUT,
+        })
+    }
+}
+
+impl Source for Environment {
+    fn raw(&self, def: &Setting) -> Option<Raw> {
+        let name = name_of(def, &self.prefix);
+        let (name, text) = self.vars.iter().find(|(other, _)| *other == name)?;
+        Some(Raw {
+            text: text.clone(),
+            name: name.clone(),
+        })
+    }
+
+    /// Names that are nearly settings, or begin as settings do. The values are not read.
+    fn unknown(&self, known: &[Setting]) -> Vec<Warning> {
+        let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
+        let prefix = format!("{}_", self.prefix);
+        // A typo in another name is as likely a variable of another program.
+        let ours = |name: &&String| {
+            name.starts_with(&prefix)
+                || ["RUST_LOG", "SERVICE_", "SENTRY_"]
+                    .iter()
+                    .any(|begin| name.starts_with(begin))
+        };
+        let ours: Vec<&str> = known.iter().filter(ours).map(String::as_str).collect();
+        let mut warnings = Vec::new();
+        let mut others = Vec::new();
+        for (name, value) in &self.vars {
+            if value.is_empty() || known.contains(name) {
+                continue;
+            }
+            let has_prefix = name.starts_with(&prefix);
+            if is_service_link(name) {
+                // Kubernetes derives these from the names of services.
+                others.extend(has_prefix.then_some(name));
+            } else if let Some(meant) = closest_name(name, ours.iter().copied()) {
+                let warning = format!("{name} is not a setting: did you mean {meant}?");
+                warnings.push(warning.into());
+            } else if has_prefix {
+                let stem = &name[self.prefix.len()..];
+                match GROUPS.iter().find(|(start, _)| stem.starts_with(start)) {
+                    Some((_, group)) => {
+                        let group = format!("{}{group}", self.prefix);
+                        let alike = ours.iter().filter(|known| known.starts_with(&group));
+                        let alike: Vec<&str> = alike.copied().collect();
+                        let are = if alike.len() == 1 { "is" } else { "are" };
+                        let alike = alike.join(", ");
+                        let warning = format!("{name} is not a setting: there {are} {alike}");
+                        warnings.push(warning.into());
+                    }
+                    None => others.push(name),
+                }
+            }
+        }
+        warnings.extend(Self::foreign(&others));
+        warnings
+    }
+}
+
+/// Shows no value, since it may be a secret.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The advice about names that resemble no setting.
+const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their \
+                         own, with `init_from_env!(\"SHOP_LOG\")`";
+
+/// The number of variables that a warning names.
+const MAX_NAMES: usize = 12;
+
+/// How names begin, after the prefix, that are most likely meant for a group of settings, and how
+/// the names of that group begin.
+const GROUPS: [(&str, &str); 7] = [
+    ("_FILE", "_FILE"),
+    ("_ERROR_FILE", "_ERROR_FILE"),
+    ("_REDACT", "_REDACT"),
+    ("_SAMPL", "_SAMPLE"),
+    ("_RECORD", "_RECORDER"),
+    ("_FLIGHT", "_RECORDER"),
+    ("_HTTP", "_HTTP"),
+];
+
+/// `LOG_STORE_SERVICE_HOST`, `LOG_STORE_PORT_9200_TCP_ADDR`: what Kubernetes sets for a service
+/// `log-store`.
+fn is_service_link(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.ends_with("_PORT")
+    {
+        return true;
+    }
+    let Some((_, port)) = name.rsplit_once("_PORT_") else {
+        return false;
+    };
+    port.split('_').next().is_some_and(is_number)
+}

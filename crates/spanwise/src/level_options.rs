@@ -1,0 +1,94 @@
+//! The levels of events and spans, and the targets that are the program's own.
+
+use spanwise_core::{Levels, TargetLevels};
+
+use crate::{
+    Builder,
+    choices::{Choices, Chosen},
+    conceal,
+    explain::Origin,
+    own_crate,
+    program_name::ProgramName,
+    settings::{LOG_LEVEL, LOG_SPANS, RUST_LOG},
+};
+
+/// Which events and spans are enabled.
+pub(crate) struct LevelOptions {
+    pub(crate) events: Levels,
+    pub(crate) spans: TargetLevels,
+}
+
+impl LevelOptions {
+    pub(crate) fn choose(
+        builder: &Builder,
+        choices: &mut Choices<'_>,
+        program: &ProgramName,
+    ) -> Self {
+        let own_targets = own_crate::choose(builder.own_crate, choices, program);
+        let by_preset = choices.preset.levels(&own_targets);
+        let defaults = match &builder.default_levels {
+            Some(levels) => Chosen {
+                value: levels.clone().or(&by_preset),
+                origin: Origin::Code,
+            },
+            None => Chosen {
+                value: by_preset,
+                origin: Origin::Preset(choices.preset.name()),
+            },
+        };
+        let events = choose_events(choices, defaults, builder.verbosity);
+        if let Err(error) = events.check_spans() {
+            for problem in error.problems() {
+                choices.problem(problem.to_string());
+            }
+        }
+        let spans = choices.choose(&LOG_SPANS);
+        Self {
+            events,
+            spans: spans.map(|spans| spans.value).unwrap_or_default(),
+        }
+    }
+}
+
+/// Chooses the levels of events. `verbosity` moves those that code or the defaults set, and
+/// replaces the bare level of a variable.
+fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity: i8) -> Levels {
+    let rust_log = choices.from_source(&RUST_LOG);
+    let log_level = choices.from_source(&LOG_LEVEL);
+    if let (Some(rust_log), Some(log_level)) = (&rust_log, &log_level)
+        && rust_log.value != log_level.value
+    {
+        let warning = format!(
+            "{}={} does not count: {}={} is set too; leave one of them out",
+            choices.name_of(&LOG_LEVEL.def),
+            conceal::bare(&log_level.value.to_string()),
+            choices.name_of(&RUST_LOG.def),
+            conceal::bare(&rust_log.value.to_string()),
+        );
+        choices.warn(warning);
+    }
+    let is_log_level = rust_log.is_none();
+    let set = choices.set(&RUST_LOG).or(log_level);
+    let (levels, origin) = match set {
+        Some(Chosen {
+            value,
+            origin: Origin::Code,
+        }) => (value.or(&defaults.value).shifted(verbosity), Origin::Code),
+        Some(Chosen { value, origin }) if verbosity == 0 => (value.or(&defaults.value), origin),
+        Some(Chosen { value, .. }) => (
+            defaults
+                .value
+                .shifted(verbosity)
+                .with_directives_from(&value),
+            Origin::Verbosity,
+        ),
+        None if verbosity == 0 => (defaults.value, defaults.origin),
+        None => (defaults.value.shifted(verbosity), Origin::Verbosity),
+    };
+    let def = match &origin {
+        Origin::Variable(_) if is_log_level => &LOG_LEVEL.def,
+        _ => &RUST_LOG.def,
+    };
+    choices.explain(def, &levels, origin);
+    levels
+}

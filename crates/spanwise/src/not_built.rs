@@ -1,0 +1,23 @@
+//! The value of a setting whose part is not built in.
+
+use std::{fmt, str::FromStr};
+
+use spanwise_core::ParseError;
+
+/// Stands for a type of the missing part. No value is ever read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NotBuilt;
+
+impl FromStr for NotBuilt {
+    type Err = ParseError;
+
+    fn from_str(_: &str) -> Result<Self, ParseError> {
+        Ok(Self)
+    }
+}
+
+impl fmt::Display for NotBuilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not built")
+    }
+}

@@ -1,0 +1,116 @@
+//! Where lines go, and their format, time zone and colours.
+
+use spanwise_appender::WhenFull;
+use spanwise_json::Format;
+use tracing::level_filters::LevelFilter;
+
+use crate::{
+    Builder, Color, Output, Preset, TimeZone,
+    choices::{Choices, Chosen},
+    explain::Origin,
+    settings::{
+        CLICOLOR_FORCE, FORCE_COLOR, LOG_COLOR, LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_TIME,
+        NO_COLOR, TERM,
+    },
+};
+
+/// The choices about the lines of all outputs.
+pub(crate) struct OutputOptions {
+    pub(crate) format: Format,
+    pub(crate) time: TimeZone,
+    pub(crate) output: Output,
+    pub(crate) level: Option<LevelFilter>,
+    /// Lines go to a writer that code sets instead of the output.
+    pub(crate) has_writer: bool,
+    pub(crate) color: Color,
+    pub(crate) when_full: WhenFull,
+}
+
+/// Chooses the format of lines and the time zone of their timestamps.
+pub(crate) fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
+    let format = choices.choose(&LOG_FORMAT);
+    let format = format.map(|format| format.value).unwrap_or_default();
+    let preset = choices.preset;
+    let time = choices.choose_or(&LOG_TIME, || match format.is_human_readable() {
+        true => (preset.time(), Origin::Preset(preset.name())),
+        false => (TimeZone::Utc, Origin::Default),
+    });
+    (format, time)
+}
+
+/// Chooses the output and its level.
+pub(crate) fn choose_output(
+    builder: &Builder,
+    choices: &mut Choices<'_>,
+) -> (Output, Option<LevelFilter>) {
+    let preset = choices.preset;
+    let set = choices.set(&LOG_OUTPUT);
+    // A pod that sets it for a service sets it for a tool that somebody runs there, too.
+    let is_misled = |set: &Chosen<Output>| {
+        preset == Preset::Cli
+            && set.value == Output::Stdout
+            && matches!(set.origin, Origin::Variable(_))
+    };
+    if set.as_ref().is_some_and(is_misled) && builder.writer.is_none() {
+        let name = choices.name_of(&LOG_OUTPUT.def);
+        choices.warn(format!(
+            "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for \
+             the output of the program; leave it out"
+        ));
+    }
+    let by_preset = Chosen {
+        value: preset.output(),
+        origin: Origin::Preset(preset.name()),
+    };
+    let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
+    match builder.writer {
+        Some(_) => choices.explain(&LOG_OUTPUT.def, "a writer of the program's", Origin::Code),
+        None => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
+    }
+    let level = choices.choose(&LOG_OUTPUT_LEVEL).map(|level| level.value);
+    if output.value == Output::None && builder.writer.is_none() && level.is_some() {
+        let level = choices.name_of(&LOG_OUTPUT_LEVEL.def);
+        let output = choices.name_of(&LOG_OUTPUT.def);
+        choices.problem(format!(
+            "{level} is set, and {output} is none: set another output, or leave the level out"
+        ));
+    }
+    (output.value, level)
+}
+
+/// Chooses when lines have colours. Where that is `auto`, the variables that many programs share
+/// decide.
+pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
+    let set = choices.set(&LOG_COLOR);
+    let color = set.unwrap_or(Chosen {
+        value: Color::Auto,
+        origin: Origin::Default,
+    });
+    let shared = shared_color(choices).filter(|_| color.value == Color::Auto);
+    let color = shared.unwrap_or(color);
+    choices.explain(&LOG_COLOR.def, color.value, color.origin);
+    color.value
+}
+
+fn shared_color(choices: &Choices<'_>) -> Option<Chosen<Color>> {
+    let is_off = |value: &str| value == "0" || value.eq_ignore_ascii_case("false");
+    [
+        (&NO_COLOR, Color::Never),
+        (&FORCE_COLOR, Color::Always),
+        (&CLICOLOR_FORCE, Color::Always),
+        (&TERM, Color::Never),
+    ]
+    .into_iter()
+    .find_map(|(entry, color)| {
+        let text = choices.foreign_text(&entry.def)?;
+        let decides = match entry.def.name {
+            "TERM" => text == "dumb",
+            "NO_COLOR" => true,
+            _ => !is_off(&text),
+        };
+        decides.then(|| Chosen {
+            value: color,
+            origin: Origin::Variable(entry.def.name.to_owned()),
+        })
+    })
+}

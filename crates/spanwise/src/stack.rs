@@ -1,0 +1,373 @@
+//! The stack of layers, each inside the wrappers that it needs, in the one order that works.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::Arc,
+};
+
+use spanwise_core::{
+    ContextLayer, LayerExt as _, Layers, LevelHandle, LevelLayer, Levels, Redact, SinkFilter,
+    TargetLevels,
+};
+use spanwise_json::JsonLayer;
+use spanwise_recorder::{Recorder, RecorderLine, RecorderWriter};
+use spanwise_sample::{SampleExt as _, Sampler};
+use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,
+};
+
+/// Builds a subscriber from layers, and wraps each of them as its kind needs.
+///
+/// Use it where [`Builder`](crate::Builder) does not fit: for a subscriber of your own, or
+/// without the settings of the environment. The order of the calls does not matter, but for that
+/// of the layers.
+///
+/// | | redacted | sampled | fed by the recorder |
+/// | --- | --- | --- | --- |
+/// | [`json`](Self::json), [`lines`](Self::lines) | yes | yes | yes |
+/// | [`layer`](Self::layer) | yes | no | no |
+/// | [`layer_unredacted`](Self::layer_unredacted) | no | no | no |
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use spanwise::{JsonLayer, Policy, Recorder, Stack};
+/// use tracing_subscriber::util::SubscriberInitExt;
+///
+/// let stack = Stack::new("info".parse::<spanwise::Levels>()?)
+///     .redact(Arc::new(Policy::secrets()))
+///     .recorder(Recorder::default())
+///     .json(std::io::stderr, JsonLayer::new())
+///     .lines(std::io::sink, |writer| tracing_subscriber::fmt::layer().with_writer(writer));
+/// let levels = stack.handle();
+/// let _default = stack.build().set_default();
+/// tracing::info!(password = "hunter2", "logged in"); // "password":"[REDACTED]"
+/// levels.set_levels("debug")?;
+/// # Ok::<(), spanwise::ParseError>(())
+/// ```
+#[must_use = "it is not a subscriber until `build` is called"]
+pub struct Stack {
+    levels: LevelLayer,
+    context: ContextLayer,
+    policy: Option<Arc<dyn Redact>>,
+    sampler: Option<Sampler>,
+    recorder: Option<Recorder>,
+    layers: Vec<AddLayer>,
+}
+
+type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
+
+/// The wrappers of the layers.
+struct Wrappers {
+    policy: Option<Arc<dyn Redact>>,
+    sampler: Option<Sampler>,
+    /// With the events that are shown; more are enabled for the recorder.
+    recorder: Option<(Recorder, SinkFilter)>,
+}
+
+impl Stack {
+    /// Creates a stack without layers that enables events of these levels.
+    pub fn new(levels: impl Into<Levels>) -> Self {
+        Self {
+            levels: LevelLayer::new(levels.into()),
+            context: ContextLayer::default(),
+            policy: None,
+            sampler: None,
+            recorder: None,
+            layers: Vec::new(),
+        }
+    }
+
+    /// Sets the levels of spans. Defaults to INFO, or to the level of events where that is more
+    /// verbose. The first call counts.
+    pub fn span_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
+        self.levels = self.levels.span_levels(levels);
+        self
+    }
+
+    /// Adds a span field that belongs to the [`Context`](crate::Context).
+    pub fn context_key(mut self, key: impl Into<String>) -> Self {
+        self.context = self.context.key(key);
+        self
+    }
+
+    /// Sets the policy that redacts the context and every layer. Defaults to none.
+    pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Sets the sampler of the lines. Defaults to none.
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// Sets the flight recorder of the lines. Defaults to none.
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Adds an output of JSON lines.
+    pub fn json<W, W2>(self, writer: W, layer: JsonLayer<W2>) -> Self
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        W2: Send + Sync + 'static,
+    {
+        self.json_at(LevelFilter::TRACE, writer, layer)
+    }
+
+    /// Adds an output of lines: `layer` makes the layer with the writer that it gets.
+    ///
+    /// The layer must write the line of each event to that writer, and must not drop events.
+    pub fn lines<W, L>(
+        self,
+        writer: W,
+        layer: impl FnOnce(LineWriter<W>) -> L + Send + Sync + 'static,
+    ) -> Self
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        L: Layer<Registry> + Send + Sync,
+    {
+        self.lines_at(LevelFilter::TRACE, writer, layer)
+    }
+
+    /// Adds a layer of any kind.
+    pub fn layer(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        self.add(|layers, wrappers| match &wrappers.policy {
+            Some(policy) => wrappers.push(layers, layer.redacted(Arc::clone(policy))),
+            None => wrappers.push(layers, layer),
+        })
+    }
+
+    /// Adds a layer that sees secrets: one that redacts by itself, or shows no values.
+    pub fn layer_unredacted(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        self.add(|layers, wrappers| wrappers.push(layers, layer))
+    }
+
+    /// Returns the handle that changes the levels.
+    #[must_use]
+    pub fn handle(&self) -> LevelHandle {
+        self.levels.handle()
+    }
+
+    /// Builds the subscriber.
+    #[must_use = "it logs nothing until it is set as the default"]
+    pub fn build(self) -> impl Subscriber + for<'s> LookupSpan<'s> + Send + Sync {
+        let handle = self.handle();
+        let levels = match &self.recorder {
+            Some(recorder) => self.levels.capture(recorder.levels()),
+            None => self.levels,
+        };
+        let context = match &self.policy {
+            Some(policy) => self.context.redact(Arc::clone(policy)),
+            None => self.context,
+        };
+        let wrappers = Wrappers {
+            policy: self.policy,
+            sampler: self.sampler,
+            recorder: self
+                .recorder
+                .map(|recorder| (recorder, SinkFilter::from(handle))),
+        };
+        let mut layers = Layers::<Registry>::default();
+        layers.push(context);
+        for add in self.layers {
+            add(&mut layers, &wrappers);
+        }
+        Registry::default().with(layers).with(levels)
+    }
+
+    /// Adds an output of JSON lines, of events up to this level.
+    pub(crate) fn json_at<W, W2>(self, level: LevelFilter, writer: W, layer: JsonLayer<W2>) -> Self
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        W2: Send + Sync + 'static,
+    {
+        self.add(move |layers, wrappers| {
+            let layer = match &wrappers.policy {
+                Some(policy) => layer.redact(Arc::clone(policy)),
+                None => layer,
+            };
+            wrappers.push_lines(layers, level, writer, |writer| layer.with_writer(writer));
+        })
+    }
+
+    /// Adds an output of lines, of events up to this level.
+    pub(crate) fn lines_at<W, L>(
+        self,
+        level: LevelFilter,
+        writer: W,
+        layer: impl FnOnce(LineWriter<W>) -> L + Send + Sync + 'static,
+    ) -> Self
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        L: Layer<Registry> + Send + Sync,
+    {
+        self.add(move |layers, wrappers| match &wrappers.policy {
+            Some(policy) => wrappers.push_lines(layers, level, writer, |writer| {
+                let layer = layer(writer).redacted(Arc::clone(policy));
+                layer.wants_every_event()
+            }),
+            None => wrappers.push_lines(layers, level, writer, layer),
+        })
+    }
+
+    fn add(
+        mut self,
+        add: impl FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync + 'static,
+    ) -> Self {
+        self.layers.push(Box::new(add));
+        self
+    }
+}
+
+impl Wrappers {
+    /// Adds a layer that sees no event that is enabled only for the recorder.
+    fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
+    where
+        L: Layer<Registry> + Send + Sync,
+    {
+        match &self.recorder {
+            Some((_, shown)) => layers.push(layer.without_captured(shown.clone())),
+            None => layers.push(layer),
+        }
+    }
+
+    /// Adds a layer of lines: redacted already, then sampled, then behind the recorder. So the
+    /// sampler neither drops what the recorder buffers nor counts what is not shown.
+    fn push_lines<W, L>(
+        &self,
+        layers: &mut Layers<Registry>,
+        level: LevelFilter,
+        writer: W,
+        layer: impl FnOnce(LineWriter<W>) -> L,
+    ) where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        L: Layer<Registry> + Send + Sync,
+    {
+        match &self.sampler {
+            Some(sampler) => self.push_recorded(layers, level, writer, |writer| {
+                layer(writer).sampled(sampler.clone())
+            }),
+            None => self.push_recorded(layers, level, writer, layer),
+        }
+    }
+
+    fn push_recorded<W, L>(
+        &self,
+        layers: &mut Layers<Registry>,
+        level: LevelFilter,
+        writer: W,
+        layer: impl FnOnce(LineWriter<W>) -> L,
+    ) where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        L: Layer<Registry> + Send + Sync,
+    {
+        let is_limited = level < LevelFilter::TRACE;
+        match &self.recorder {
+            // Lines below INFO are not for an output without them.
+            Some((recorder, shown)) if level >= LevelFilter::DEBUG => {
+                let shown = match is_limited {
+                    true => shown.clone().with_levels(level.into()),
+                    false => shown.clone(),
+                };
+                layers.push(recorder.sink(writer, shown, |writer| {
+                    layer(LineWriter(WriterKind::Recorded(writer)))
+                }));
+            }
+            _ if is_limited => {
+                let layer = layer(LineWriter(WriterKind::Plain(writer)));
+                self.push(layers, layer.with_levels(level.into()));
+            }
+            _ => self.push(layers, layer(LineWriter(WriterKind::Plain(writer)))),
+        }
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack")
+            .field("layers", &self.layers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The writer of a layer in [`Stack::lines`]: the output, or the flight recorder in front of it.
+#[derive(Debug)]
+pub struct LineWriter<W>(WriterKind<W>);
+
+#[derive(Debug)]
+enum WriterKind<W> {
+    Plain(W),
+    Recorded(RecorderWriter<W>),
+}
+
+/// The writer of one line.
+#[derive(Debug)]
+pub struct StackLine<'a, W: MakeWriter<'a>>(LineKind<'a, W>);
+
+enum LineKind<'a, W: MakeWriter<'a>> {
+    Plain(W::Writer),
+    Recorded(RecorderLine<'a, W>),
+}
+
+impl<'a, W> MakeWriter<'a> for LineWriter<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    type Writer = StackLine<'a, W>;
+
+    #[inline]
+    fn make_writer(&'a self) -> Self::Writer {
+        StackLine(match &self.0 {
+            WriterKind::Plain(writer) => LineKind::Plain(writer.make_writer()),
+            WriterKind::Recorded(writer) => LineKind::Recorded(writer.make_writer()),
+        })
+    }
+
+    #[inline]
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        StackLine(match &self.0 {
+            WriterKind::Plain(writer) => LineKind::Plain(writer.make_writer_for(metadata)),
+            WriterKind::Recorded(writer) => LineKind::Recorded(writer.make_writer_for(metadata)),
+        })
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> Write for StackLine<'a, W> {
+    #[inline]
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            LineKind::Plain(writer) => writer.write(line),
+            LineKind::Recorded(writer) => writer.write(line),
+        }
+    }
+
+    #[inline]
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        match &mut self.0 {
+            LineKind::Plain(writer) => writer.write_all(line),
+            LineKind::Recorded(writer) => writer.write_all(line),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            LineKind::Plain(writer) => writer.flush(),
+            LineKind::Recorded(writer) => writer.flush(),
+        }
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> fmt::Debug for LineKind<'a, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Recorded(_) => "Recorded",
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! The start: from choices to a running stack.
+
+use std::{
+    sync::Arc,
+    thread::{self, ThreadId},
+};
+
+use spanwise_core::{
+    Fault, SelfReport,
+    internal::{
+        log_bridge,
+        sync::{Condvar, Mutex},
+    },
+};
+use tracing::dispatcher;
+
+use crate::{
+    Builder, InitError, Preset, Stack, Telemetry,
+    config::Config,
+    global_subscriber,
+    outputs::Outputs,
+    panic_hook, rule_fields,
+    settings::{LOG_RECORDER, LOG_SAMPLE},
+    sinks::{self, StackContext, StartedSink},
+    telemetry::Running,
+};
+
+/// Starts logging as `builder` chooses.
+pub(crate) fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
+    // Only one of the starts that race may open files.
+    let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
+    if global_subscriber::is_set() {
+        return Err(InitError::AlreadyInitialized);
+    }
+    let mut config = Config::choose(&builder);
+    let report = SelfReport::default();
+    let (outputs, sinks) = open(&mut builder, &mut config, &report)?;
+    let telemetry = install(builder, &config, outputs, sinks, &report)?;
+    if let Err(error) = log_bridge::install() {
+        let why = format_args!("records of the `log` crate go elsewhere: {error}");
+        report.fault(Fault::Setup, &why);
+    }
+    report_start(&config, &report);
+    Ok(telemetry)
+}
+
+/// Opens the outputs and starts the sinks; fails with everything that is wrong.
+fn open(
+    builder: &mut Builder,
+    config: &mut Config,
+    report: &SelfReport,
+) -> Result<(Outputs, Vec<StartedSink>), InitError> {
+    let problems = config.problems();
+    let sinks = std::mem::take(&mut config.sinks);
+    let context = StackContext {
+        report,
+        policy: config.redaction.policy.as_ref(),
+        context_keys: &config.context,
+        static_fields: &config.static_fields,
+    };
+    let sinks = sinks::start(sinks, &context);
+    let record_sinks = std::mem::take(&mut builder.record_sinks);
+    let outputs = Outputs::open(config, record_sinks, problems, sinks.is_err(), report);
+    match (outputs, sinks) {
+        (Ok(outputs), Ok(sinks)) => Ok((outputs, sinks)),
+        (outputs, sinks) => {
+            let mut problems = outputs.err().unwrap_or_default();
+            problems.extend(sinks.err().unwrap_or_default());
+            Err(InitError::Settings(problems))
+        }
+    }
+}
+
+/// Builds the stack and makes it the global subscriber.
+fn install(
+    builder: Builder,
+    config: &Config,
+    mut outputs: Outputs,
+    sinks: Vec<StartedSink>,
+    report: &SelfReport,
+) -> Result<Telemetry, InitError> {
+    let has_panic_hook = builder.panic_hook.unwrap_or(config.preset != Preset::Test);
+    let mut stack =
+        Stack::new(config.levels.events.clone()).span_levels(config.levels.spans.clone());
+    for key in &config.context {
+        stack = stack.context_key(key);
+    }
+    if let Some(policy) = &config.redaction.policy {
+        stack = stack.redact(Arc::clone(policy));
+    }
+    if let Some(sampler) = &config.sampler {
+        stack = stack.sampler(sampler.clone());
+    }
+    if let Some(recorder) = &config.recorder {
+        stack = stack.recorder(recorder.clone());
+    }
+    stack = outputs.add_layers(stack, config, builder.writer, report);
+    let mut running = Vec::new();
+    for sink in sinks {
+        stack = (sink.add_layer)(stack);
+        running.push(sink.running);
+    }
+    for add in builder.layers {
+        stack = add(stack);
+    }
+    let running = Running {
+        levels: stack.handle(),
+        report: report.clone(),
+        outputs,
+        sinks: running,
+    };
+    let telemetry = Telemetry::new(running, config);
+    dispatcher::set_global_default(stack.build().into())
+        .map_err(|_| InitError::AlreadyInitialized)?;
+    telemetry.on_installed();
+    if let Some(policy) = &config.redaction.policy {
+        report.redact(Arc::clone(policy));
+    }
+    if has_panic_hook {
+        let options = panic_hook::Options {
+            policy: config.redaction.policy.clone(),
+            backtrace: config.panic_backtrace,
+            leaves_std_out: matches!(config.preset, Preset::Prod | Preset::Cli),
+        };
+        panic_hook::install(telemetry.handle(), options);
+    }
+    Ok(telemetry)
+}
+
+/// Reports what deserves attention: warnings, redaction that is off, and in production the whole
+/// configuration.
+fn report_start(config: &Config, report: &SelfReport) {
+    if let Some(recorder) = &config.recorder
+        && !recorder.captures_beyond(&config.levels.events)
+    {
+        let (variable, levels) = (config.name_of(&LOG_RECORDER.def), &config.levels.events);
+        let why = format_args!(
+            "the recorder buffers nothing: the levels `{levels}` show all of `{recorder}`; let it \
+             buffer more, such as {variable}=debug, or leave it out"
+        );
+        report.fault(Fault::Setup, &why);
+    }
+    if let Some(sampler) = &config.sampler {
+        let variable = config.name_of(&LOG_SAMPLE.def);
+        rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
+    }
+    for warning in config.explanation.warnings() {
+        report.fault_unthrottled(Fault::Setup, warning);
+        tracing::warn!(target: "spanwise", "{warning}");
+    }
+    if config.preset == Preset::Prod && config.redaction.policy.is_none() {
+        tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
+    }
+    if config.preset == Preset::Prod {
+        let settings = spanwise_json::as_json(&config.explanation);
+        tracing::debug!(target: "spanwise", settings = %settings, "configuration");
+    }
+}
+
+/// The right to start, which one thread has at a time.
+struct Claim;
+
+static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
+static STARTED: Condvar = Condvar::new();
+
+impl Claim {
+    /// Waits until no other thread starts. Returns `None` if this thread starts already, in code
+    /// that a start calls.
+    fn wait() -> Option<Self> {
+        let this = thread::current().id();
+        let mut starting = STARTING.lock();
+        while let Some(thread) = *starting {
+            if thread == this {
+                return None;
+            }
+            starting = STARTED.wait(starting);
+        }
+        *starting = Some(this);
+        Some(Self)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        *STARTING.lock() = None;
+        STARTED.notify_one();
+    }
+}
