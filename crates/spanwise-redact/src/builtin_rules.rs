@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The built-in rules.
-pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(Rules::new);
+pub(crate) static RULES: LazyLock<BuiltinRules> = LazyLock::new(BuiltinRules::new);
 
 /// The meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) enum Tier {
 
 /// The built-in rules with their vocabulary.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct BuiltinRules {
     named: Vec<(&'static str, Tier)>,
     vocabulary: Vocabulary,
     /// Sorted by their last words; the longest come first.
@@ -80,7 +80,7 @@ enum Effect {
     Trust,
 }
 
-impl Rules {
+impl BuiltinRules {
     fn new() -> Self {
         let mut rules = Self {
             named: Vec::new(),
@@ -230,7 +230,7 @@ impl Rules {
         self.named.iter().position(|(known, _)| is_match(known))
     }
 
-    /// Returns `false` if no rule can match `key`. Rules about PII count if `pii` is set.
+    /// Returns `false` if no rule can match `key`. BuiltinRules about PII count if `pii` is set.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let trigrams = if pii {

@@ -85,7 +85,7 @@ impl PrefixFilter {
     }
 
     /// Calls `check` with the number and the position of each literal that may be in `text`, until
-    /// it returns something. The literals begin in `starts`, the beginning of `text`, from `from` on.
+    /// it returns something. The literals begin in `starts`, a prefix of `text`, from `from` on.
     pub(crate) fn find_map<T>(
         &self,
         text: &[u8],
@@ -124,7 +124,7 @@ impl PrefixFilter {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn is_set(bits: &[u64; WORDS], three: u32) -> bool {
     let hash = hash(three);
     bits[hash >> 6] >> (hash & 63) & 1 != 0
@@ -140,7 +140,7 @@ const CASE: u32 = 0x0020_2020;
 const CASE_BIT: u8 = 0x20;
 
 /// Hashes the lower three bytes.
-#[inline(always)]
+#[inline]
 const fn hash(three: u32) -> usize {
     (three.wrapping_mul(0x79B9_9E00) >> 17) as usize
 }
