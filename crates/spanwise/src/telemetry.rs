@@ -9,9 +9,7 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{
-    Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, SinkStats, Stats,
-};
+use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats};
 
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
@@ -175,11 +173,7 @@ impl Telemetry {
             .sinks
             .iter()
             .for_each(|sink| sink.shutdown_by(end));
-        let sinks = self.handle.stats().sinks;
-        ShutdownReport::new(
-            sinks.iter().map(|sink| sink.delivered).sum(),
-            sinks.iter().map(SinkStats::lost).sum(),
-        )
+        ShutdownReport::from_stats(&self.handle.stats().sinks)
     }
 }
 
