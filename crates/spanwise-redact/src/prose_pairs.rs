@@ -17,7 +17,8 @@ use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, is_space, run_end},
     credential::{self, KeySubject},
-    scan_cost, word_lists,
+    scan_cost,
+    word_lists::{UNITS, contains_word},
 };
 
 /// The words between a key and its value.
@@ -101,19 +102,17 @@ fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
         _ => key,
     };
     let first = word(0);
-    if word_lists::contains_word(VERBS, first) {
+    if contains_word(VERBS, first) {
         return Some((Link::Verb, subject(1)));
     }
     if first.eq_ignore_ascii_case(b"to") {
-        let is_change = word_lists::contains_word(&["set", "changed", "reset", "updated"], word(1));
-        let is_passive = word_lists::contains_word(VERBS, word(2));
+        let is_change = contains_word(&["set", "changed", "reset", "updated"], word(1));
+        let is_passive = contains_word(VERBS, word(2));
         let key = subject(2 + usize::from(is_passive));
         return is_change.then_some((Link::Verb, key));
     }
     match first.strip_suffix(b":") {
-        Some(participle) if word_lists::contains_word(PARTICIPLES, participle) => {
-            Some((Link::Participle, 1))
-        }
+        Some(participle) if contains_word(PARTICIPLES, participle) => Some((Link::Participle, 1)),
         Some(_) => None,
         None => Some((Link::Blanks, 0)),
     }
@@ -214,9 +213,8 @@ impl<'t> ProsePair<'t> {
         let unit = &after[..run_end(&after[..after.len().min(16)], 0, |byte| {
             byte.is_ascii_alphabetic()
         })];
-        let is_it = is_end
-            && (is_pair || (least..=8).contains(&length))
-            && !word_lists::contains_word(word_lists::UNITS, unit);
+        let is_it =
+            is_end && (is_pair || (least..=8).contains(&length)) && !contains_word(UNITS, unit);
         is_it.then_some((self.start, end))
     }
 }
