@@ -362,6 +362,27 @@ impl SinkStats {
     }
 }
 
+/// Totals of the lines of one or more sinks, at their shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Lines that the outputs took.
+    pub delivered: u64,
+    /// Lines that an output refused, that were shed, or that were still held at the deadline.
+    pub lost: u64,
+}
+
+impl ShutdownReport {
+    /// Creates the report of these sinks.
+    #[must_use]
+    pub fn from_stats(sinks: &[SinkStats]) -> Self {
+        Self {
+            delivered: sinks.iter().map(|sink| sink.delivered).sum(),
+            lost: sinks.iter().map(SinkStats::lost).sum(),
+        }
+    }
+}
+
 impl fmt::Display for SinkStats {
     /// `stdout: 648 lines written, 19352 lost: 17025 shed (error 0, warn 3794, …), …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

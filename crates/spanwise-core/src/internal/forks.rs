@@ -14,7 +14,7 @@ use std::sync::{
 
 mod per_process;
 
-pub use per_process::{Inherited, PerProcess, lock};
+pub use per_process::{Inheritance, PerProcess, lock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
