@@ -282,8 +282,8 @@ impl Line {
     /// Returns where the value begins in a word that contains an option and its value.
     fn joined(word: &[u8], letters: &[u8]) -> Option<usize> {
         if letters.len() > 2 {
-            let is_it = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
-            return is_it.then_some(letters.len() + 1);
+            let is_match = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
+            return is_match.then_some(letters.len() + 1);
         }
         let is_several = word.len() <= 5
             && word.get(1).is_some_and(|byte| *byte != b'-')

@@ -172,13 +172,13 @@ impl<'t> ProsePair<'t> {
         if content.iter().all(u8::is_ascii_digit) {
             return self.digits(text.as_bytes(), about);
         }
-        let is_it = credential::is_value(content)
+        let is_match = credential::is_value(content)
             && match self.link {
                 Link::Verb | Link::Participle => true,
                 Link::Blanks if is_identifier(key) => !is_numbered(content),
                 Link::Blanks => is_random(content),
             };
-        is_it.then_some((self.start, self.end))
+        is_match.then_some((self.start, self.end))
     }
 
     /// Returns a code: four to eight digits after a verb, six to eight after blanks, perhaps in two
@@ -213,9 +213,9 @@ impl<'t> ProsePair<'t> {
         let unit = &after[..run_end(&after[..after.len().min(16)], 0, |byte| {
             byte.is_ascii_alphabetic()
         })];
-        let is_it =
+        let is_match =
             is_end && (is_pair || (least..=8).contains(&length)) && !contains_word(UNITS, unit);
-        is_it.then_some((self.start, end))
+        is_match.then_some((self.start, end))
     }
 }
 

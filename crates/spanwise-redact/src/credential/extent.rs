@@ -79,8 +79,8 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     let ends = text
         .get(LENGTH)
         .is_none_or(|byte| !ByteClass::KEY.has(*byte) && *byte != b'=');
-    let is_it = ends && groups.split(|byte| *byte == b' ').all(is_group);
-    if is_it { LENGTH } else { 0 }
+    let is_match = ends && groups.split(|byte| *byte == b' ').all(is_group);
+    if is_match { LENGTH } else { 0 }
 }
 
 /// Returns the end of a code with its further groups of digits: `123 456`. The first group ends at

@@ -226,8 +226,8 @@ impl<'l> Prose<'l> {
         self.is_thing() && (contains_word(VERBS, next) || is_sentence())
     }
 
-    /// Returns whether the first word is the subject of the verb `next`. In `password: root from …`,
-    /// `root` is a password.
+    /// Returns whether the first word is the subject of the verb `next`. In `password: root from
+    /// …`, `root` is a password.
     fn is_subject_of(&self, next: &[u8]) -> bool {
         let is_verb = |word: &[u8]| any_contains(&[VERBS, STATES], word);
         // `signature verification failed`

@@ -115,6 +115,7 @@ impl Policy {
         self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
     }
 
+    // Not inlined, so that a plain text saves no registers.
     #[inline(never)]
     fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         let mut matches = Vec::new();
@@ -130,6 +131,7 @@ impl Policy {
     }
 
     /// Adds the matches of key rules and sorts all matches.
+    // Not inlined, so that a clean text saves no registers.
     #[inline(never)]
     fn matches(
         &self,
