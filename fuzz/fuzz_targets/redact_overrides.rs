@@ -1,4 +1,4 @@
-//! What `LOG_REDACT` says is understood or refused.
+//! `LOG_REDACT`: any value is either accepted and works, or is rejected.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

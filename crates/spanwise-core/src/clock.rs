@@ -1,13 +1,13 @@
-//! Time that tests can set.
+//! A clock that tests can set.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::internal::sync::{Mutex, MutexGuard};
+use crate::internal::sync::Mutex;
 
-/// Where a layer takes its time from: the system's clock by default, or one that a test moves by hand.
+/// The clock of a layer: the system's clock by default, or a manual clock for tests.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -37,13 +37,13 @@ struct Manual {
 }
 
 impl Clock {
-    /// The system's clock.
+    /// Returns the system's clock.
     #[must_use]
     pub const fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that stands at `now` until it is moved; its clones move with it.
+    /// Creates a clock that shows `now` until it is moved. Its clones move with it.
     #[must_use]
     pub fn manual(now: SystemTime) -> Self {
         let made = Instant::now();
@@ -54,24 +54,24 @@ impl Clock {
         }))))
     }
 
-    /// Moves a manual clock forward. The system's clock stays as it is.
+    /// Moves a manual clock forward. Has no effect on the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(manual) = &self.0 {
-            let mut manual = locked(manual);
+            let mut manual = manual.lock();
             manual.now += by;
             manual.instant += by;
         }
     }
 
-    /// Sets the time of day of a manual clock, also back. [`instant`](Self::instant) does not move. The system's clock stays as it
-    /// is.
+    /// Sets the time of day of a manual clock, forward or back. [`instant`](Self::instant) does not
+    /// move. Has no effect on the system's clock.
     pub fn set(&self, now: SystemTime) {
         if let Source::Manual(manual) = &self.0 {
-            locked(manual).now = now;
+            manual.lock().now = now;
         }
     }
 
-    /// The time of day, which may jump.
+    /// Returns the time of day, which may jump.
     #[inline]
     #[must_use]
     pub fn now(&self) -> SystemTime {
@@ -81,38 +81,40 @@ impl Clock {
                 reason = "this is the one place that asks the system"
             )]
             Source::System => SystemTime::now(),
-            Source::Manual(manual) => locked(manual).now,
+            Source::Manual(manual) => manual.lock().now,
         }
     }
 
-    /// A point on a clock that only goes forward, to measure how long something took.
+    /// Returns the time on a clock that only goes forward, to measure durations.
     #[inline]
     #[must_use]
     pub fn instant(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::now(),
-            Source::Manual(manual) => locked(manual).instant,
+            Source::Manual(manual) => manual.lock().instant,
         }
     }
 
-    /// How far that clock has gone, since some moment before the first reading.
+    /// Returns the time since an arbitrary time before the first call, on a clock that only goes
+    /// forward.
     #[inline]
     #[must_use]
     pub fn monotonic(&self) -> Duration {
         match &self.0 {
             Source::System => system::monotonic(),
-            Source::Manual(manual) => locked(manual).monotonic(),
+            Source::Manual(manual) => manual.lock().monotonic(),
         }
     }
 
-    /// [`monotonic`](Self::monotonic) as of the system's last tick, where that can be read at a fraction of the cost: on Linux, some milliseconds ago, more
-    /// if the machine is late. It never goes back, and is never ahead. Elsewhere, and of a manual clock, the same.
+    /// Returns [`monotonic`](Self::monotonic) at the last tick of the system, which costs a
+    /// fraction on Linux. It is some milliseconds behind, never ahead, and never goes back. On
+    /// other systems, and for a manual clock, it is the same as `monotonic`.
     #[inline]
     #[must_use]
     pub fn monotonic_coarse(&self) -> Duration {
         match &self.0 {
             Source::System => system::monotonic_coarse(),
-            Source::Manual(manual) => locked(manual).monotonic(),
+            Source::Manual(manual) => manual.lock().monotonic(),
         }
     }
 }
@@ -121,10 +123,6 @@ impl Manual {
     fn monotonic(&self) -> Duration {
         self.instant - self.made
     }
-}
-
-fn locked(manual: &Mutex<Manual>) -> MutexGuard<'_, Manual> {
-    manual.lock()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -146,7 +144,7 @@ mod system {
     #[inline]
     fn read(clock: ClockId) -> Duration {
         let time = clock_gettime(clock);
-        // Since the machine started: not negative, and less than a second.
+        // The time since the machine started is not negative, and the nanoseconds fit.
         Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
     }
 }

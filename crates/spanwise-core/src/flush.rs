@@ -1,28 +1,29 @@
-//! What an output promises when asked to finish.
+//! Outputs that can be flushed and shut down by a deadline.
 
 use std::{io, time::Instant};
 
-/// An output that may hold lines back, and can be told to hand them on.
+/// An output with a buffer that can be flushed.
 ///
-/// The contract, for whoever implements it:
+/// Implementations must follow this contract:
 ///
-/// * When `flush` returns `Ok`, every line accepted before the call is where the output puts lines: in the kernel, on the wire.
-/// * It returns by `deadline`, late by no more than one system call; what could not be handed on by then is
-///   [`io::ErrorKind::TimedOut`], and stays accepted.
+/// * When `flush_by` returns `Ok`, every line accepted before the call has left the buffer: to the
+///   kernel, or to the network.
+/// * It returns by `deadline`, or at most one system call later. If lines are left then, it returns
+///   [`io::ErrorKind::TimedOut`] and they stay in the buffer.
 /// * It may be called from any thread, from the panic hook, and more than once.
 pub trait Flush: Send + Sync + 'static {
-    /// Hands on every line accepted so far.
+    /// Flushes every line accepted so far.
     ///
     /// # Errors
-    /// What the output said, or [`io::ErrorKind::TimedOut`].
-    fn flush(&self, deadline: Instant) -> io::Result<()>;
+    /// The error of the output, or [`io::ErrorKind::TimedOut`].
+    fn flush_by(&self, deadline: Instant) -> io::Result<()>;
 }
 
 impl<F> Flush for F
 where
     F: Fn(Instant) -> io::Result<()> + Send + Sync + 'static,
 {
-    fn flush(&self, deadline: Instant) -> io::Result<()> {
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
         self(deadline)
     }
 }

@@ -1,12 +1,10 @@
-//! Forwarding what a wrapper must not swallow.
+//! Macros that forward `Layer` methods from a wrapper to its inner layer.
 //!
-//! `Layer::downcast_raw` is an unsafe method because its caller
-//! dereferences what it returns; tracing-opentelemetry, tracing-error and the filters of tracing-subscriber look layers up by
-//! it, so a wrapper that does not forward it breaks them in silence.
+//! tracing-opentelemetry, tracing-error and the filters of tracing-subscriber find layers through
+//! `Layer::downcast_raw`, so a wrapper that does not forward it breaks them silently. The method is
+//! unsafe because its caller dereferences the result.
 
-/// The [`Layer`](tracing_subscriber::Layer) methods a wrapper of one inner layer passes on unchanged, `downcast_raw` included.
-///
-/// What is left to the wrapper is what it is for: `on_event`.
+/// Forwards all [`Layer`](tracing_subscriber::Layer) methods except `on_event`.
 macro_rules! forward_all_but_events {
     ($inner:ident) => {
         $crate::forward!($inner: on_register_dispatch, event_enabled);
@@ -16,8 +14,9 @@ macro_rules! forward_all_but_events {
     };
 }
 
-/// The [`Layer`](tracing_subscriber::Layer) methods of these names, passed on unchanged to the field `$inner`. To stand in an `impl<S, …> Layer<S>`, in a
-/// crate that depends on `tracing`, `tracing-core` and `tracing-subscriber`.
+/// Forwards the named [`Layer`](tracing_subscriber::Layer) methods to the field `$inner`. For an
+/// `impl<S, …> Layer<S>` in a crate that depends on `tracing`, `tracing-core` and
+/// `tracing-subscriber`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! forward {
@@ -131,7 +130,8 @@ macro_rules! forward {
     };
 }
 
-/// `downcast_raw`: the wrapper itself if its own type is asked for, else what `$look_up` finds in the layers it holds.
+/// Implements `downcast_raw`: returns the wrapper for its own type, or else the result of
+/// `$look_up` in the inner layers.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! forward_downcast {
@@ -145,9 +145,10 @@ macro_rules! forward_downcast {
             if $id == std::any::TypeId::of::<Self>() {
                 return Some(std::ptr::from_ref($this).cast());
             }
-            // SAFETY: the contract asks for a pointer that is valid as the type `$id` for as long as `self` is borrowed. `self`
-            // is one when its own type was asked for. Else the pointer comes from an inner layer that is asked under the same
-            // contract; `self` owns that layer and never moves it or gives it out mutably while `self` is borrowed.
+            // SAFETY: the contract requires a pointer that is valid as the type `$id` for as long
+            // as `self` is borrowed. `self` is valid as its own type. Any other pointer comes from
+            // an inner layer under the same contract; `self` owns that layer and never moves it or
+            // lends it mutably while `self` is borrowed.
             unsafe { $look_up }
         }
     };

@@ -1,21 +1,20 @@
-//! `layer.with_levels(…)`: wrappers as methods.
+//! Wrappers as methods of a layer: `layer.with_levels(…)`.
 
 use std::sync::Arc;
 
 use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCaptured};
 
-/// Wraps any [`Layer`](tracing_subscriber::Layer), ours or not: the wrapper stands in front of it and decides what it gets to see.
+/// Wraps any [`Layer`](tracing_subscriber::Layer). A wrapper decides what its inner layer sees, and
+/// never affects the layers beside it.
 ///
-/// A wrapper never decides for the layers beside it: it switches nothing off for anybody else.
-///
-/// It knows nothing of the subscriber the layer is for, so that the subscriber's type need not be spelled out; what is made of
-/// something that is no layer is no layer either.
+/// The trait is implemented for every type, so that the type of the subscriber can be inferred. The
+/// wrapper of a type that is not a layer is not a layer either.
 pub trait LayerExt: Sized {
-    /// Lets only events of these levels through to this layer; spans all pass, since they carry the context. So do events of a
-    /// target that no directive names, as far as the program's levels let them.
+    /// Forwards only events of these levels. All spans pass, because they carry the context. Events
+    /// of a target that `levels` does not cover pass if the levels of the application enable them.
     ///
-    /// With a filter of tracing-subscriber's, this comes first: `layer.with_levels(…).with_filter(…)`. Around a layer that has one, it keeps
-    /// events from it that the filter counts on seeing.
+    /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside would
+    /// miss events that it expects to see.
     ///
     /// ```
     /// use spanwise_core::LayerExt;
@@ -30,16 +29,18 @@ pub trait LayerExt: Sized {
         LevelFiltered::new(self, levels)
     }
 
-    /// Keeps events from this layer that are let through only to be kept, by [`LevelLayer::capture`](crate::LevelLayer::capture): it
-    /// sees what it would see without the capture. Give it the [`LevelHandle`](crate::LevelHandle).
+    /// Hides captured-only events from this layer, as if
+    /// [`LevelLayer::capture`](crate::LevelLayer::capture) were not in use. Pass the
+    /// [`LevelHandle`](crate::LevelHandle).
     ///
-    /// With a filter of tracing-subscriber's, this comes first, as [`leveled`](Self::with_levels) does.
+    /// Call it before `with_filter`, as [`with_levels`](Self::with_levels).
     fn without_captured(self, sink_filter: impl Into<SinkFilter>) -> WithoutCaptured<Self> {
         WithoutCaptured::new(self, sink_filter.into())
     }
 
-    /// Shows this layer nothing that `policy` hides, wherever it stands: in the fields of events and spans, in the message, in fields
-    /// recorded later, in what `Display` and `Debug` write, in errors and their chain. See [`Redacted`] for what the layer sees.
+    /// Redacts everything that this layer sees: fields of events and spans, the message, fields
+    /// recorded later, the output of `Display` and `Debug`, errors and their causes. [`Redacted`]
+    /// lists what the layer sees instead.
     ///
     /// ```
     /// use std::{borrow::Cow, sync::Arc};
@@ -83,22 +84,25 @@ pub trait LayerExt: Sized {
     ///
     /// # Beside another `fmt` layer
     ///
-    /// Two `fmt` layers whose field formatters have the same type share the formatted fields of spans, so that the redacted one would
-    /// print what the other one was shown. Where that is seen when the stack is complete, the redacted one is switched off and a
-    /// [`Fault::Setup`](crate::Fault::Setup) says so. It is not seen of `json()`, `pretty()` and formatters of your own. Give the redacted one
-    /// [`PrivateFields`](crate::PrivateFields), `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`, and nothing is shared.
+    /// Two `fmt` layers whose field formatters have the same type share the formatted fields of
+    /// spans, so the redacted layer would print what the other one was shown. If this is detected
+    /// when the stack is complete, the redacted layer is disabled and a
+    /// [`Fault::Setup`](crate::Fault::Setup) is reported. It is not detected for `json()`,
+    /// `pretty()` and formatters of your own. Give the redacted layer
+    /// [`PrivateFields`](crate::PrivateFields), as in
+    /// `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`: then nothing is shared.
     ///
     /// # Order
     ///
-    /// With a filter of tracing-subscriber's, on either side: `layer.redacted(…).with_filter(…)` or `layer.with_filter(…).redacted(…)`;
-    /// in the second case the filter sees redacted values, too.
+    /// `with_filter` may come after or before: `layer.redacted(…).with_filter(…)` or
+    /// `layer.with_filter(…).redacted(…)`. In the second case the filter sees redacted values too.
     ///
     /// # Cost
     ///
-    /// What the policy says of a key is worked out once per callsite. An event of numbers, booleans and clean strings is handed on as
-    /// it is. Of others, and each message is one, a copy is made in memory that is used again: `Debug` and `Display` are called
-    /// once, here, and the layer inside gets the text that was read. Only hidden texts, errors and callsites of more than 32
-    /// fields allocate.
+    /// The verdicts on keys are cached per callsite. An event with only numbers, booleans and clean
+    /// strings is forwarded as it is. Other events, including each event with a message, are copied
+    /// into reused memory: `Debug` and `Display` run once, and the inner layer gets the scanned
+    /// text. Only hidden texts, errors and callsites with more than 32 fields allocate.
     fn redacted(self, policy: Arc<dyn Redact>) -> Redacted<Self> {
         Redacted::new(self, policy)
     }

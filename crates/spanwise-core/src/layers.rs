@@ -14,10 +14,11 @@ use crate::{
     internal::{per_layer_filters::is_filter_marker, reentrancy::InLayers},
 };
 
-/// Layers in a row, each of which sees every event and span.
+/// A list of layers, each of which sees every event and span.
 ///
-/// Use it instead of `Vec<Box<dyn Layer>>`, which in tracing-subscriber 0.3.23 switches the whole program off when it is empty,
-/// and does not tell its members about the dispatcher. An empty list here changes nothing.
+/// Use it instead of `Vec<Box<dyn Layer>>`. An empty `Vec` disables everything in
+/// tracing-subscriber 0.3.23, and its members do not get the dispatcher. An empty `Layers` has no
+/// effect.
 ///
 /// ```
 /// use spanwise_core::Layers;
@@ -35,7 +36,7 @@ pub struct Layers<S> {
 }
 
 impl<S: Subscriber> Layers<S> {
-    /// Adds a layer at the end: it sees each event after those before it.
+    /// Adds a layer at the end. It sees each event after the layers before it.
     pub fn push(&mut self, layer: impl Layer<S> + Send + Sync) {
         self.layers.push(Box::new(layer));
     }
@@ -57,12 +58,12 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// *Never* as soon as a member says so: those behind it are not asked, as in a tree of
-    /// `Layered`, and as in [`enabled`](Layer::enabled). Else *sometimes* if a member says so, else
-    /// *always*.
+    /// Returns *never* for the first layer that does, without asking the layers behind it, as a
+    /// tree of `Layered` and [`enabled`](Layer::enabled) do. Otherwise *sometimes* if a layer
+    /// returns it, or else *always*.
     ///
-    /// A member that wants no level at all decides in [`enabled`](Layer::enabled). An empty `Vec`
-    /// of layers is one: it says *never* of everything, and still enables it.
+    /// A layer whose hint is OFF decides in [`enabled`](Layer::enabled). An empty `Vec` of layers
+    /// is one: it returns *never* for everything and still enables it.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         let _inside = InLayers::enter();
         let mut combined = Interest::always();
@@ -84,7 +85,8 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
             .all(|layer| layer.enabled(metadata, ctx.clone()))
     }
 
-    /// The most verbose of the hints; none as soon as one member gives none, since that one wants everything.
+    /// Returns the most verbose hint, or none if a layer has none, since that layer wants
+    /// everything.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let hints: Option<Vec<LevelFilter>> = self
             .layers
@@ -135,7 +137,7 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
     forward_downcast!(this, id => {
         let mut found = this.layers.iter().map(|layer| layer.downcast_raw(id));
         if is_filter_marker(id) {
-            // The list filters for itself only if every member does, as in a tree of `Layered`.
+            // The list has a per-layer filter only if every layer does, as in a tree of `Layered`.
             let all: Option<Vec<*const ()>> = found.collect();
             all.and_then(|all| all.first().copied())
         } else {

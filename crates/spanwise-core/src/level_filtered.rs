@@ -10,9 +10,10 @@ use crate::{
     internal::{CallsitePlans, log_record},
 };
 
-/// A layer that sees only the events its levels let through. Made by [`LayerExt::with_levels`](crate::LayerExt::with_levels).
+/// A layer that sees only events of certain levels. Created by
+/// [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
-/// Decided once per callsite. Spans all pass, since they carry the context of the events that do.
+/// The decision is cached per callsite. All spans pass, because they carry the context of events.
 #[derive(Debug)]
 pub struct LevelFiltered<L> {
     inner: L,
@@ -24,7 +25,7 @@ pub struct LevelFiltered<L> {
 enum Decision {
     Pass,
     Drop,
-    /// All records that `tracing-log` hands on share one callsite per level; their target is a value of the event.
+    /// All records of `tracing-log` share one callsite per level; their target is a field.
     PerRecord,
 }
 
@@ -60,7 +61,7 @@ impl<L> LevelFiltered<L> {
     }
 
     fn level(&self, target: &str) -> LevelFilter {
-        // The program's levels decide about a target that this sink's levels do not name.
+        // The levels of the application decide about targets that are not named here.
         self.levels.level(target).unwrap_or(LevelFilter::TRACE)
     }
 }

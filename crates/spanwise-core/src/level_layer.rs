@@ -1,4 +1,4 @@
-//! The levels of the whole program, changeable while it runs.
+//! The layer that enables events and spans by level, with levels that can change at run time.
 
 use std::{
     sync::{
@@ -27,22 +27,21 @@ use crate::{
     levels,
 };
 
-/// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
+/// Enables events and spans by level, for all layers of the stack.
 ///
-/// The levels decide about events. Spans up to INFO stay enabled at every level of events, so that
-/// the ids they carry are on every line that is written; see [`span_levels`](Self::span_levels).
+/// The levels apply to events. Spans up to INFO stay enabled at every level of events, so that the
+/// ids they carry are on every line; see [`span_levels`](Self::span_levels).
 ///
-/// Without span directives each callsite is decided once: a disabled one costs what it costs in
-/// bare `tracing`, an enabled one is not asked again. Where no directive speaks of a target, the
-/// default [`Levels`] given to [`LevelLayer::new`] do, and `info` if those have no bare level
-/// either.
+/// Without span directives, the decision on a callsite is cached: a disabled callsite costs what it
+/// costs in bare `tracing`. A target that no directive names uses the bare level of the [`Levels`]
+/// given to [`LevelLayer::new`], or else `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). A change loses no event that both the old
-/// and the new levels let through. A span directive that was not there before applies to the spans
-/// that are opened from then on. It adds to what the targets let through, and takes nothing away.
+/// and the new levels enable. A new span directive applies to spans that are opened afterwards. It
+/// only adds to the events that the targets enable.
 ///
-/// Span directives are matched by tracing-subscriber's `EnvFilter`, which formats a recorded value
-/// under a lock of its own: with a directive on a field's *value*, a `Debug` of that field must not
+/// Span directives use tracing-subscriber's `EnvFilter`, which formats a recorded value while it
+/// holds a lock. With a directive on the *value* of a field, the `Debug` of that field must not
 /// open a span of the same name.
 ///
 /// ```
@@ -73,13 +72,12 @@ pub struct LevelHandle {
 
 #[derive(Debug)]
 struct LevelState {
-    /// Held only to copy or swap the pointer, never while a layer is called.
+    /// Locked only to copy or swap the pointer, never while a layer is called.
     active: RwLock<Arc<Active>>,
     has_span_directives: AtomicBool,
-    /// Moves on with each change of `active`, after it: who keeps what followed from the levels
-    /// asks again.
+    /// Incremented after each change of `active`, which invalidates cached decisions.
     version: AtomicU64,
-    /// Events that are let through for who keeps them, and nobody else.
+    /// Levels of events that are enabled only for a recorder.
     captured: OnceLock<TargetLevels>,
     /// [`SpanRule::default`] until it is set.
     span_rule: OnceLock<SpanRule>,
@@ -90,17 +88,17 @@ struct LevelState {
 
 #[derive(Debug)]
 struct Control {
-    /// What a temporary setting falls back to.
+    /// The levels that are restored after a temporary change.
     permanent: Levels,
-    /// Counts the version, so that a temporary setting knows whether it still stands.
+    /// Counts the changes, so that a temporary change can tell whether it is still in force.
     generation: u64,
 }
 
-/// Which spans are enabled in any case; span directives add to them.
+/// The spans that are enabled without span directives.
 #[derive(Debug)]
 enum SpanRule {
     Levels(TargetLevels),
-    /// A span is enabled where an event of its level and target is.
+    /// A span is enabled if an event of its level and target is.
     FollowsEvents,
 }
 
@@ -110,8 +108,8 @@ struct Active {
     spans: Vec<SpanLevels>,
 }
 
-/// A span directive at work: the filter knows which spans it means, the level is kept apart from
-/// it, so that a change of the level keeps what the filter knows of the spans that are open.
+/// An active span directive. The filter tracks the open spans that match. The level is separate, so
+/// that a change of the level keeps the tracked spans.
 #[derive(Debug, Clone)]
 struct SpanLevels {
     matcher: String,
@@ -120,7 +118,7 @@ struct SpanLevels {
 }
 
 impl LevelLayer {
-    /// A layer that lets these levels through; they stay the default under the levels that are set
+    /// Creates a layer that enables these levels. They stay the defaults of levels that are set
     /// later.
     #[must_use]
     pub fn new(levels: Levels) -> Self {
@@ -145,12 +143,12 @@ impl LevelLayer {
         }
     }
 
-    /// Lets events of these levels through as well, for a layer that keeps them and may never show
-    /// them. Spans stay as they are, and so do the events of a target that is `off`.
+    /// Sets the levels of events that are enabled in addition, for a recorder that buffers them.
+    /// Defaults to none. Spans and targets that are `off` are not affected. The first call wins.
     ///
-    /// Each sink has to be told not to show them: with
-    /// [`LayerExt::without_captured`](crate::LayerExt::without_captured), or by being behind a recorder. The first
-    /// call counts. Default: none.
+    /// A sink that must not show them needs
+    /// [`LayerExt::without_captured`](crate::LayerExt::without_captured), or the recorder around
+    /// it.
     ///
     /// ```
     /// use spanwise_core::{LayerExt, LevelLayer};
@@ -167,23 +165,22 @@ impl LevelLayer {
     /// ```
     #[must_use]
     pub fn capture(self, levels: impl Into<TargetLevels>) -> Self {
-        // Said twice, the first stands.
         let _ = self.state.captured.set(levels.into());
         self
     }
 
-    /// Sets the levels of spans. Defaults to INFO, or to the level of events where that is more
+    /// Sets the levels of spans. Defaults to INFO, or to the level of events if that is more
     /// verbose.
     ///
     /// Spans carry context, such as the id of a request, so the levels of events do not disable
-    /// them. Two settings of events still count, where no directive given here names the target:
+    /// them. There are two exceptions for targets that no directive of `levels` names:
     ///
-    /// * A directive that switches a target `off` disables the spans of that target, too.
-    /// * Levels that disable every event disable every span, unless a bare level is given here.
+    /// * A target that is `off` for events has no spans either.
+    /// * If every event is disabled, every span is too, unless `levels` has a bare level.
     ///
-    /// Without a bare level, the default remains for the targets that are not named. Span
-    /// directives add to these levels. The first call of this or
-    /// [`spans_follow_events`](Self::spans_follow_events) counts.
+    /// Without a bare level, targets that are not named keep the default. Span directives add to
+    /// these levels. The first call of this or
+    /// [`spans_follow_events`](Self::spans_follow_events) wins.
     ///
     /// ```
     /// use spanwise_core::LevelLayer;
@@ -206,20 +203,19 @@ impl LevelLayer {
         self.with_span_rule(SpanRule::Levels(levels.into()))
     }
 
-    /// Enables a span where an event of its level and target is enabled, and no other: at `warn`
-    /// no span at INFO is, and the lines inside it lose its fields.
+    /// Enables a span only if an event of its level and target is enabled. At `warn`, spans at INFO
+    /// are disabled, and the lines inside them lose their fields.
     #[must_use]
     pub fn spans_follow_events(self) -> Self {
         self.with_span_rule(SpanRule::FollowsEvents)
     }
 
     fn with_span_rule(self, rule: SpanRule) -> Self {
-        // Said twice, the first stands.
         let _ = self.state.span_rule.set(rule);
         self
     }
 
-    /// The handle by which the levels are read and changed while the program runs.
+    /// Returns a handle that reads and changes the levels at run time.
     #[must_use]
     pub fn handle(&self) -> LevelHandle {
         LevelHandle {
@@ -231,7 +227,7 @@ impl LevelLayer {
         if self.state.has_span_directives.load(Ordering::Acquire) {
             let active = self.state.active();
             for span in &active.spans {
-                // A filter on a field's value formats the value, which may panic: then this span
+                // A filter on a field's value formats the value, which may panic. Then the span
                 // does not match.
                 let _ = panic_safe::catch_panic(|| call(&span.filter));
             }
@@ -240,16 +236,16 @@ impl LevelLayer {
 }
 
 impl LevelHandle {
-    /// The levels in force.
+    /// Returns the current levels.
     #[must_use]
     pub fn levels(&self) -> Levels {
         self.state.active().levels.clone()
     }
 
-    /// Sets the levels, and ends a temporary setting. Without a bare level the default's remains.
+    /// Sets the levels and ends a temporary change. Without a bare level, the default's applies.
     ///
     /// # Errors
-    /// Every directive that is malformed or changes nothing; then nothing is changed.
+    /// Every directive that is malformed or has no effect. Then the levels stay as they are.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut control = self.state.control();
@@ -258,13 +254,14 @@ impl LevelHandle {
         Ok(())
     }
 
-    /// Sets the levels for a while; then those last set for good come back by themselves.
+    /// Sets the levels for a time. Then the levels of the last [`set_levels`](Self::set_levels) are
+    /// restored.
     ///
-    /// Setting levels again, for a while or for good, ends this setting.
+    /// Setting levels again ends this change.
     ///
     /// # Errors
-    /// Every directive that is malformed, or that no thread could be started to put the levels
-    /// back; nothing is changed then.
+    /// Every directive that is malformed or has no effect, or that no thread could be started to
+    /// restore the levels. Then the levels stay as they are.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut control = self.state.control();
@@ -282,24 +279,24 @@ impl LevelHandle {
         Ok(())
     }
 
-    /// The most verbose level that any event may have now.
+    /// Returns the most verbose level that any event may have now.
     #[must_use]
     pub fn most_verbose_event(&self) -> LevelFilter {
         self.state.active().levels.most_verbose_event()
     }
 
-    /// Counts the changes of the levels.
+    /// Returns the number of changes of the levels.
     #[inline]
     pub(crate) fn version(&self) -> u64 {
         self.state.version.load(Ordering::Acquire)
     }
 
-    /// What the levels say of an event that is in no span.
+    /// Returns the visibility of an event outside of spans.
     pub(crate) fn visibility(&self, target: &str, level: Level) -> Visibility {
         Visibility::from_level(level, self.state.active().levels.targets.level(target))
     }
 
-    /// Whether there is a span in which an event of this level would be let through.
+    /// Returns whether a span directive enables events of this level.
     pub(crate) fn depends_on_span(&self, level: Level) -> bool {
         self.state
             .active()
@@ -308,7 +305,7 @@ impl LevelHandle {
             .any(|span| level <= span.level)
     }
 
-    /// Whether this thread is in a span in which such an event is let through.
+    /// Returns whether the thread is in a span that enables such an event.
     pub(crate) fn enabled_by_span<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
@@ -330,14 +327,14 @@ impl LevelState {
             return false;
         };
         let target = metadata.target();
-        // Also what is only asked about, as `enabled!` does, since it is asked before an event.
+        // Not `is_event`: `enabled!` asks with metadata of no event, before an event is sent.
         !metadata.is_span()
             && Visibility::from_level(*metadata.level(), captured.level(target))
                 == Visibility::Visible
             && active.levels.targets.level(target) != Some(LevelFilter::OFF)
     }
 
-    /// Whether it is enabled by its target, whatever span it is in.
+    /// Returns whether its target enables it, in any span.
     fn enables_everywhere(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         let max = if metadata.is_span() {
@@ -381,7 +378,7 @@ impl LevelState {
             return;
         };
         let mut control = self.control();
-        // The caller applies the setting under the same lock, so its generation is there by now.
+        // The caller applies the change under the same lock, so the generation is up to date.
         while control.generation == generation {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -395,7 +392,7 @@ impl LevelState {
 }
 
 impl SpanRule {
-    /// The level of the spans of `target`, where these are the levels of events.
+    /// Returns the level of the spans of `target`, for these levels of events.
     fn level(&self, events: &Levels, target: &str) -> LevelFilter {
         let event_level = events.targets.level(target).unwrap_or(LevelFilter::OFF);
         let levels = match self {
@@ -415,10 +412,10 @@ impl SpanRule {
         }
     }
 
-    /// The most verbose level that any span may have.
+    /// Returns the most verbose level that any span may have.
     fn most_verbose(&self, events: &Levels) -> LevelFilter {
         if !events.spans.is_empty() {
-            // A span that a directive names must be seen whatever its own level.
+            // A filter must see a span that a directive names, whatever its level.
             return LevelFilter::TRACE;
         }
         let event_level = events.targets.most_verbose();
@@ -455,7 +452,7 @@ impl Active {
                 filter,
             })
         };
-        // `filter_map` drops nothing: a directive was parsed by the same function before.
+        // `filter_map` drops nothing: the parser has called the same function.
         let variants = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
             variants.map(|matcher| (directive.level, matcher))
@@ -466,7 +463,7 @@ impl Active {
         Self { levels, spans }
     }
 
-    /// By the spans that this thread is in.
+    /// Returns whether the spans that the thread is in enable it.
     fn enables_here<S: Subscriber>(&self, metadata: &Metadata<'_>, ctx: &Context<'_, S>) -> bool {
         self.spans.iter().any(|span| {
             (metadata.is_span() || *metadata.level() <= span.level)
@@ -488,7 +485,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         let active = self.state.active();
         let mut depends_on_span = false;
         for span in &active.spans {
-            // Each filter must hear of each callsite: this is where it learns which spans it means.
+            // Every filter must see every callsite: this is where it learns which spans match.
             let interest = Layer::<S>::register_callsite(&*span.filter, callsite);
             let named = callsite.is_span() && interest.is_always();
             depends_on_span |= named || (!interest.is_never() && *callsite.level() <= span.level);
@@ -504,7 +501,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        // Not cached by callsite: what asks `log_enabled!` comes with metadata of its own here.
+        // Not cached by callsite: `log_enabled!` asks with metadata that has none.
         let state = &self.state;
         let active = state.active();
         state.enables_everywhere(&active, metadata)

@@ -1,4 +1,4 @@
-//! What logging says about itself: counters, and a line on stderr when something is wrong.
+//! Counters of logging itself, and reports of its faults on stderr.
 
 use std::{
     borrow::Cow,
@@ -21,11 +21,13 @@ use crate::{
     },
 };
 
-/// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
+/// Collects what became of the events of a sink, and what went wrong. Cheap to clone; clones share
+/// their counters.
 ///
-/// The default is one for the whole process. A fault is counted always, and told on stderr at most once in ten seconds per kind
-/// of fault, in a line of at most about a kilobyte; a stderr that is closed is ignored, and a pipe that is full is not waited for:
-/// the fault is told when one of its kind comes next. Nothing is ever written to stdout.
+/// The default report is one for the whole process. Every fault is counted. stderr shows a line of
+/// at most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is
+/// ignored. A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever
+/// written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -49,9 +51,10 @@ struct LastPrinted {
     count: u64,
 }
 
+/// A fault of the same kind is printed again after this time.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A detail is cut at this many bytes.
+/// A longer detail is cut, in bytes.
 const MAX_DETAIL_LEN: usize = 512;
 
 /// A kind of failure of logging itself.
@@ -60,17 +63,17 @@ const MAX_DETAIL_LEN: usize = 512;
 pub enum Fault {
     /// An output refused a line.
     WriteFailed,
-    /// An output could not hand on what it held.
+    /// An output could not flush its buffer.
     FlushFailed,
-    /// Something that should be in place is not; logging goes on without it.
+    /// Something is missing or set up wrongly; logging goes on without it.
     Setup,
-    /// An output is behind, and lines are left out by their level.
+    /// An output is behind and sheds lines by their level.
     Shed,
-    /// Logging was shut down, and not all lines were delivered.
+    /// Not all lines were delivered before the shutdown ended.
     Lost,
-    /// The memory for lines that are kept is full, and some of them left.
+    /// The memory for buffered lines is full, and some were evicted.
     Evicted,
-    /// More units of work failed than a recorder writes in a second, and lines of some were
+    /// More units of work failed in a second than a recorder writes, and the lines of some were
     /// dropped.
     Suppressed,
 }
@@ -93,20 +96,20 @@ impl Fault {
             Self::Setup => "setup",
             Self::Shed => "shed",
             Self::Lost => "lines lost",
-            Self::Evicted => "kept lines evicted",
-            Self::Suppressed => "kept lines suppressed",
+            Self::Evicted => "buffered lines evicted",
+            Self::Suppressed => "buffered lines suppressed",
         }
     }
 }
 
 impl SelfReport {
-    /// A report of its own, with counters from zero, that tells faults on stderr.
+    /// Creates a report with counters of its own, which prints faults on stderr.
     #[must_use]
     pub fn new() -> Self {
         Self::with_stderr(true)
     }
 
-    /// A report of its own that only counts.
+    /// Creates a report that only counts.
     #[must_use]
     pub fn silent() -> Self {
         Self::with_stderr(false)
@@ -121,14 +124,14 @@ impl SelfReport {
         }))
     }
 
-    /// Hides in what is told from now on what `policy` says: an error may show what it is about. Its counters are part of
-    /// [`stats`](Self::stats). The first policy stays. Default: nothing is hidden.
+    /// Sets the policy for printed details, because the text of an error may contain secrets. Its
+    /// counts are part of [`stats`](Self::stats). The first call wins. Defaults to no policy.
     pub fn redact(&self, policy: Arc<dyn Redact>) {
-        // Another one is not wanted.
         let _ = self.0.redact.set(policy);
     }
 
-    /// Counters for one sink, part of [`stats`](Self::stats) for as long as the sink keeps them.
+    /// Creates counters for a sink. They are part of [`stats`](Self::stats) until the sink drops
+    /// them.
     #[must_use]
     pub fn sink(&self, name: impl Into<String>) -> Arc<SinkCounters> {
         let counters = Arc::new(SinkCounters {
@@ -142,13 +145,13 @@ impl SelfReport {
         counters
     }
 
-    /// Counts a fault, and tells it on stderr unless one of its kind was told in the last ten seconds.
+    /// Counts a fault, and prints it unless one of its kind was printed in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
         self.count_and_print(fault, detail, REPEAT_INTERVAL);
     }
 
-    /// Counts a fault, and tells it on stderr whatever was told before: there is no later time to tell it.
+    /// Counts a fault and prints it at once: for faults that no later fault would report.
     #[cold]
     pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
         self.count_and_print(fault, detail, Duration::ZERO);
@@ -160,7 +163,7 @@ impl SelfReport {
         if !self.0.stderr {
             return;
         }
-        // Before the lock: the detail may be anybody's `Display`.
+        // Format before locking: the detail may run user code.
         let mut text = String::new();
         panic_safe::format_into(
             &mut text,
@@ -173,7 +176,7 @@ impl SelfReport {
         };
         let text = panic_safe::truncate_at(&text, MAX_DETAIL_LEN);
         let now = Instant::now();
-        // Whoever tells this kind of fault right now tells it for us.
+        // A thread that is printing a fault of this kind prints for this one too.
         let Some(mut last_printed) = counter.last_printed.try_lock() else {
             return;
         };
@@ -185,17 +188,17 @@ impl SelfReport {
         let text = text.escape_debug();
         let since = match since {
             1 => String::new(),
-            since => format!(" ({since} since last told)"),
+            since => format!(" ({since} since the last report)"),
         };
         let line = format!("spanwise: {}: {text}{since}\n", fault.name());
-        // Nothing is left to tell if stderr itself fails. If it is only behind, the next fault of this kind tries again.
+        // If stderr fails there is nothing left to do. If it is full, the next fault tries again.
         let written = stdio::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             *last_printed = Some(LastPrinted { at: now, count });
         }
     }
 
-    /// All counters as they are now.
+    /// Returns the current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let sinks = self.0.sinks();
@@ -223,7 +226,8 @@ impl SelfReport {
 }
 
 impl Inner {
-    /// The sinks; none in the child of a fork at which a thread had them that is not in the child.
+    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the
+    /// lock.
     fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
         for _ in 0..1000 {
             match self.sinks.try_lock() {
@@ -236,25 +240,25 @@ impl Inner {
 }
 
 impl Default for SelfReport {
-    /// The report of the process.
+    /// Returns the report of the process.
     fn default() -> Self {
         static PROCESS: LazyLock<SelfReport> = LazyLock::new(SelfReport::new);
         PROCESS.clone()
     }
 }
 
-/// What became of the events that reached a sink: each is counted in exactly one place.
+/// What became of the events that reached a sink. Each is counted exactly once.
 #[derive(Debug, Default)]
 pub struct SinkCounters {
     name: String,
     delivered: AtomicU64,
     write_failed: AtomicU64,
     lost_at_shutdown: AtomicU64,
-    /// By [`severity`].
+    /// Indexed by [`severity`].
     shed: [AtomicU64; 5],
 }
 
-/// From 0, the most severe.
+/// Returns 0 for the most severe level.
 fn severity(level: Level) -> usize {
     match level {
         Level::ERROR => 0,
@@ -266,40 +270,40 @@ fn severity(level: Level) -> usize {
 }
 
 impl SinkCounters {
-    /// The output took the line.
+    /// Counts a line that the output took.
     #[inline]
     pub fn delivered(&self) {
         self.add_delivered(1);
     }
 
-    /// The output took this many lines.
+    /// Counts lines that the output took.
     #[inline]
     pub fn add_delivered(&self, lines: u64) {
         self.delivered.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// The output refused the line.
+    /// Counts a line that the output refused.
     #[inline]
     pub fn write_failed(&self) {
         self.add_write_failed(1);
     }
 
-    /// The output refused this many lines.
+    /// Counts lines that the output refused.
     pub fn add_write_failed(&self, lines: u64) {
         self.write_failed.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// The output is behind, and the line was left out.
+    /// Counts a line that was shed because the output is behind.
     pub fn shed(&self, level: Level) {
         self.shed[severity(level)].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// This many lines were still held when the deadline of the shutdown came.
+    /// Counts lines that were not delivered by the deadline of the shutdown.
     pub fn add_lost_at_shutdown(&self, lines: u64) {
         self.lost_at_shutdown.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// All of it, as it is now.
+    /// Returns the current counts.
     #[must_use]
     pub fn stats(&self) -> SinkStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -320,44 +324,67 @@ impl SinkCounters {
     }
 }
 
-/// Counters of a [`SelfReport`], at one moment.
+/// Counters of a [`SelfReport`] at one time.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// One entry a sink, in the order in which they were made.
+    /// One entry per sink, in the order of their creation.
     pub sinks: Vec<SinkStats>,
-    /// The kinds of fault there were, with how often.
+    /// The kinds of fault that occurred, with their counts.
     pub faults: Vec<(Fault, u64)>,
-    /// What [`Redact::counts`] of the policy given to [`SelfReport::redact`] says: rules, with how often each hid something.
+    /// How often each rule of the policy of [`SelfReport::redact`] hid something.
     pub redacted: Vec<(String, u64)>,
 }
 
-/// Counters of one sink, at one moment. Events that reached it = the sum of all counts and those still on their way.
+/// Counters of one sink at one time.
+///
+/// Their sum, and the lines still in the buffer, are the events that reached the sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {
     /// The sink's name, such as `json`.
     pub name: String,
-    /// Lines the output took.
+    /// Lines that the output took.
     pub delivered: u64,
-    /// Lines the output refused.
+    /// Lines that the output refused.
     pub write_failed: u64,
-    /// Lines left out because the output was behind.
+    /// Lines that were shed because the output was behind.
     pub shed: ShedCounts,
-    /// Lines still held when logging was shut down.
+    /// Lines that were not delivered by the deadline of the shutdown.
     pub lost_at_shutdown: u64,
 }
 
 impl SinkStats {
-    /// Lines that were not delivered, for whatever reason.
+    /// Returns the lines that were not delivered, for any reason.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.write_failed + self.shed.total() + self.lost_at_shutdown
     }
 }
 
+/// Totals of the lines of one or more sinks, at their shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Lines that the outputs took.
+    pub delivered: u64,
+    /// Lines that an output refused, that were shed, or that were still held at the deadline.
+    pub lost: u64,
+}
+
+impl ShutdownReport {
+    /// Creates the report of these sinks.
+    #[must_use]
+    pub fn from_stats(sinks: &[SinkStats]) -> Self {
+        Self {
+            delivered: sinks.iter().map(|sink| sink.delivered).sum(),
+            lost: sinks.iter().map(SinkStats::lost).sum(),
+        }
+    }
+}
+
 impl fmt::Display for SinkStats {
-    /// `stdout: 648 lines written, 19352 lost: 17025 left out (error 0, warn 3794, info 8644, debug 4587, trace 0), …`
+    /// `stdout: 648 lines written, 19352 lost: 17025 shed (error 0, warn 3794, …), …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             name,
@@ -375,17 +402,18 @@ impl fmt::Display for SinkStats {
         } = shed;
         write!(
             f,
-            "{name}: {delivered} lines written, {} lost: {} left out (error {error}, warn {warn}, info {info}, debug {debug}, trace {trace}), \
-             {write_failed} refused, {lost_at_shutdown} at the end",
+            "{name}: {delivered} lines written, {} lost: {} shed (error {error}, warn {warn}, \
+             info {info}, debug {debug}, trace {trace}), {write_failed} refused, \
+             {lost_at_shutdown} at shutdown",
             self.lost(),
             shed.total(),
         )
     }
 }
 
-/// How many lines were left out, by their level.
+/// The number of shed lines by level.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "a field a level")]
+#[expect(missing_docs, reason = "one field per level")]
 pub struct ShedCounts {
     pub error: u64,
     pub warn: u64,
@@ -395,7 +423,7 @@ pub struct ShedCounts {
 }
 
 impl ShedCounts {
-    /// Of all levels.
+    /// Returns the sum of all levels.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.error + self.warn + self.info + self.debug + self.trace

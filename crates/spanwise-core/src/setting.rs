@@ -1,28 +1,28 @@
 //! The definition of an environment variable.
 
-/// One environment variable. Nothing else in the workspace spells its name: parser, error text, documentation and `explain()` read
-/// this.
+/// One environment variable. The parser, error texts, the documentation and `explain()` read this
+/// definition; nothing else in the workspace spells the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
-    /// As it stands in the environment: `LOG_FORMAT`.
+    /// The name of the variable: `LOG_FORMAT`.
     pub name: &'static str,
     /// Its path in a configuration file, if it has one: `format`, `file.rotate`.
     pub key: Option<&'static str>,
-    /// What holds when it is unset, written as a user would.
+    /// The default, as a user would write it.
     pub default: &'static str,
-    /// What it accepts, written as a user would.
+    /// The accepted values, as a user would write them.
     pub accepts: &'static str,
     /// Whether its value may be shown.
     pub sensitivity: Sensitivity,
-    /// One sentence.
+    /// One sentence that says what it sets.
     pub help: &'static str,
 }
 
 /// Whether the value of a [`Setting`] may appear in errors and in `explain()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sensitivity {
-    /// It may.
+    /// The value may be shown.
     Public,
-    /// It is a secret: only its length is shown.
+    /// The value is a secret: only its length is shown.
     Secret,
 }

@@ -1,14 +1,13 @@
-//! What a setter is given: a value, or a text that stands for it.
+//! Arguments of setters: a value, or its text in the grammar of the setting.
 
 use tracing_core::{Level, LevelFilter};
 
 use crate::{Levels, TargetLevels};
 
-/// The value of a setting, as a setter is given it: a `T`, or a text in the grammar of `T`.
+/// The argument of a setter: a `T`, or a text in the grammar of `T`.
 ///
-/// It is made by `From`. Nothing is read until the builder is done: what is wrong with a text is
-/// then reported with everything else that is. A text is trimmed, and an empty one leaves the setting
-/// as it is.
+/// Convert it with `From`. A text is parsed when the builder is done, so that all mistakes are
+/// reported together. A text is trimmed, and an empty text leaves the setting as it is.
 ///
 /// ```
 /// use spanwise_core::{Levels, ParseError, SettingValue};
@@ -32,7 +31,8 @@ enum Input<T> {
 
 /// A type with a grammar, so that a setter takes it as a [`SettingValue`].
 ///
-/// Every part implements it for its own types: that keeps the conversions of a `SettingValue` apart.
+/// Every crate implements it for its own types, which keeps the conversions of a [`SettingValue`]
+/// apart.
 pub trait Grammar {}
 
 impl Grammar for LevelFilter {}
@@ -40,10 +40,10 @@ impl Grammar for Levels {}
 impl Grammar for TargetLevels {}
 
 impl<T> SettingValue<T> {
-    /// Returns the value, or what `read` makes of the text; nothing of an empty one.
+    /// Returns the value, or the result of `read` for the text; `None` for an empty text.
     ///
     /// # Errors
-    /// The text and what `read` says of it.
+    /// The text and the error of `read`.
     pub fn read<U: From<T>, E>(
         self,
         read: impl FnOnce(&str) -> Result<U, E>,

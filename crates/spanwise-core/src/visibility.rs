@@ -1,4 +1,4 @@
-//! Whether a sink shows an event, where more is let through than is shown.
+//! Decides whether a sink shows an event when `LevelLayer::capture` enables more than is shown.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,40 +8,45 @@ use tracing_subscriber::layer::Context;
 
 use crate::{EventContext, LevelHandle, TargetLevels, internal::log_record};
 
-/// The events that a sink shows: those that the program's levels let through, those of levels of its own, or both.
+/// The events that a sink shows: those that the levels of the application enable, those of levels
+/// of its own, or both.
 ///
-/// A [`LevelHandle`] makes one that follows the levels when they are changed; [`TargetLevels`] and [`LevelFilter`] make one that stays.
+/// Convert it from a [`LevelHandle`] to follow changes of the levels, or from [`TargetLevels`] or a
+/// [`LevelFilter`] for fixed levels.
 #[derive(Debug, Clone, Default)]
 pub struct SinkFilter {
     program: Option<LevelHandle>,
     sink: Option<TargetLevels>,
 }
 
-/// What an [`SinkFilter`] says of an event.
+/// The decision of a [`SinkFilter`] on an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
-    /// It is shown.
+    /// The sink shows it.
     Visible,
-    /// It is below what is shown.
+    /// Its level is below the levels that the sink shows.
     BelowLevel,
-    /// Nothing of its target is shown.
+    /// Its target is off.
     Off,
 }
 
-/// What an [`SinkFilter`] said of a callsite. It belongs into the [plan](crate::internal::CallsitePlans) of the callsite.
+/// The cached decision of a [`SinkFilter`] on a callsite. Store it in the
+/// [plan](crate::internal::CallsitePlans) of the callsite.
 #[derive(Debug, Default)]
 pub struct VisibilityCache(AtomicU64);
 
 impl SinkFilter {
-    /// Shows of these events only those that are of these levels, too; of a target that they do not name, all.
+    /// Restricts the filter to these levels. Targets that they do not cover are not restricted.
     #[must_use]
     pub fn with_levels(mut self, levels: TargetLevels) -> Self {
         self.sink = Some(levels);
         self
     }
 
-    /// What holds of an event: of the callsite worked out once for each change of the levels, and per event only for span directives
-    /// and for records of the `log` crate. `cache` is the callsite's.
+    /// Returns the visibility of an event. `cache` is that of its callsite.
+    ///
+    /// The decision is cached until the levels change. It is made for each event if span directives
+    /// or records of the `log` crate are involved.
     #[inline]
     pub fn visibility<S: Subscriber>(
         &self,
@@ -64,7 +69,7 @@ impl SinkFilter {
         visibility
     }
 
-    /// Whether an event of `metadata` may be shown, as far as can be told before there is one.
+    /// Returns whether an event of `metadata` may be visible, before there is an event.
     pub(crate) fn may_show<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
@@ -101,7 +106,7 @@ impl SinkFilter {
         }
         let sink = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
             Some(max) => Visibility::from_level(level, Some(max)),
-            // The program's levels decide about a target that this sink's levels do not name.
+            // The levels of the application decide about targets that are not named here.
             None => Visibility::Visible,
         };
         let Some(program) = &self.program else {
@@ -112,7 +117,7 @@ impl SinkFilter {
         };
         let mut visibility = program.visibility(target, level);
         if visibility != Visibility::Visible && program.depends_on_span(level) {
-            // It is in the target of a directive as well that nothing else is let through of.
+            // Also if the target is off: a span directive may name it.
             if program.enabled_by_span(callsite, ctx) {
                 visibility = Visibility::Visible;
             }
@@ -149,7 +154,7 @@ impl VisibilityCache {
         let code = match visibility {
             Visibility::Visible => VISIBLE,
             Visibility::BelowLevel => BELOW_LEVEL,
-            // Asked about seldom: nothing enables it but another layer.
+            // Not cached because it is rare: only another layer can enable it.
             Visibility::Off => return,
         };
         self.0.store(stamp(version, code), Ordering::Relaxed);
@@ -159,7 +164,7 @@ impl VisibilityCache {
 const VISIBLE: u64 = 1;
 const BELOW_LEVEL: u64 = 2;
 
-/// Never 0, which is what nobody has asked about yet.
+/// Never 0, which means that nothing is cached.
 fn stamp(version: u64, code: u64) -> u64 {
     version << 2 | code
 }

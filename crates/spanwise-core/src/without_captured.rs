@@ -1,4 +1,4 @@
-//! A layer beside one that keeps events for later.
+//! A wrapper that hides events which are enabled only for a recorder.
 
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
@@ -9,7 +9,8 @@ use crate::{
     internal::{CallsitePlans, Visibility, VisibilityCache},
 };
 
-/// A layer that sees no event which is let through only to be kept. Made by [`LayerExt::without_captured`](crate::LayerExt::without_captured).
+/// A layer that does not see events which are enabled only for a recorder. Created by
+/// [`LayerExt::without_captured`](crate::LayerExt::without_captured).
 #[derive(Debug)]
 pub struct WithoutCaptured<L> {
     inner: L,
@@ -43,7 +44,8 @@ where
     forward!(inner: on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 
-    /// A filter inside remembers what it says of an event until it is handed it: of one that it will not be handed it is not asked.
+    /// A filter inside remembers its decision until it gets the event. So it is not asked about an
+    /// event that it will not get.
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         metadata.is_event() && !self.sink_filter.may_show(metadata, &ctx)
             || self.inner.enabled(metadata, ctx)

@@ -1,12 +1,12 @@
-//! A service for the test harness of W3C Trace Context: it sends on what it is told to.
+//! A service for the test harness of W3C Trace Context, which sends what the harness requests.
 //!
 //! ```text
 //! scripts/w3c-trace-context <a checkout of github.com/w3c/trace-context>
 //! ```
 //!
 //! The harness posts a list of `{"url": …, "arguments": …}`. For each, the service posts the
-//! arguments to the URL. Both ways go through the layers of this crate, and the harness looks at
-//! the headers.
+//! arguments to the URL. Both directions pass the layers of this crate, and the harness checks the
+//! headers.
 
 #![allow(
     clippy::print_stdout,

@@ -1,4 +1,4 @@
-//! [W3C Baggage]: what a caller wants known further down, as keys and values.
+//! [W3C Baggage]: keys and values that a caller propagates to all services of a request.
 //!
 //! [W3C Baggage]: https://www.w3.org/TR/baggage/
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// The members that came with a request; of a key that came twice, the last.
+/// The members of the `baggage` of a request. The last member of a repeated key counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Baggage {
     members: Vec<Member>,
@@ -17,20 +17,21 @@ pub(crate) struct Member {
     key: String,
     /// Decoded: it may be any text.
     pub(crate) value: String,
-    /// As they came, without white space around them; empty where there are none.
+    /// Its properties as received, without surrounding white space. Often empty.
     pub(crate) properties: String,
 }
 
 impl Baggage {
-    /// What the sender gave. A member that is malformed is left out, and so is what follows after 64 members or 8,192 bytes.
+    /// Parses the headers of a trusted sender. Malformed members are dropped, and everything after
+    /// 64 members or 8,192 bytes.
     ///
-    /// Who is not trusted must not be asked. A value may be any text: who takes one for an id checks that it looks like one.
+    /// A value may be any text. Validate it before you use it as an id.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         let mut baggage = Self::default();
         let mut room = MAX_BAGGAGE_LEN;
         for line in headers.get_all(BAGGAGE) {
             for member in line.as_bytes().split(|byte| *byte == b',') {
-                // Each but the first stands behind a comma.
+                // All members but the first have a comma before them.
                 let takes = member.len() + usize::from(room < MAX_BAGGAGE_LEN);
                 if takes > room || baggage.members.len() == MAX_MEMBERS {
                     return baggage;
@@ -45,17 +46,17 @@ impl Baggage {
         baggage
     }
 
-    /// The member of `key`.
+    /// Returns the member of `key`.
     pub(crate) fn get(&self, key: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.key == key)
     }
 
-    /// Drops the members of other keys than `keeps` says.
+    /// Drops the members of keys for which `keeps` returns `false`.
     pub(crate) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
         self.members.retain(|member| keeps(&member.key));
     }
 
-    /// Each member, with its key.
+    /// Returns each member with its key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Member)> {
         self.members
             .iter()
@@ -92,7 +93,7 @@ fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
     Some((token(&text[..equals])?, str::from_utf8(value).ok()?))
 }
 
-/// A key: a `token` of HTTP.
+/// Parses a key, which is a `token` of HTTP.
 fn token(text: &[u8]) -> Option<&str> {
     let text = text.trim_ascii();
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
@@ -100,12 +101,13 @@ fn token(text: &[u8]) -> Option<&str> {
     is_one.then(|| str::from_utf8(text).ok()).flatten()
 }
 
-/// A `baggage-octet`: ASCII that can be seen, except `"`, `,`, `;` and `\`.
+/// Returns whether a value may contain the byte unescaped: visible ASCII except `"`, `,`, `;` and
+/// `\`.
 fn is_baggage_octet(byte: &u8) -> bool {
     byte.is_ascii_graphic() && !b"\",;\\".contains(byte)
 }
 
-/// Without percent-encoding. What is no UTF-8 becomes U+FFFD, as the specification asks.
+/// Decodes percent-encoding. Invalid UTF-8 becomes U+FFFD, as the specification requires.
 fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -127,7 +129,7 @@ fn byte([high, low]: [u8; 2]) -> Option<u8> {
     u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
-/// A `baggage` header in the making.
+/// Builds a `baggage` header.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     text: String,
@@ -135,7 +137,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Adds a member. One whose key no header can hold, and one for which there is no room, is left out.
+    /// Adds a member, unless its key is not a `token` of HTTP or there is no room.
     pub(crate) fn push(&mut self, key: &str, value: &str, properties: &str) {
         let before = self.text.len();
         if token(key.as_bytes()).is_none_or(|token| token.len() != key.len()) {
@@ -163,7 +165,7 @@ impl Outgoing {
         }
     }
 
-    /// `None` where there is nothing to tell.
+    /// Returns the header, or `None` if there are no members.
     pub(crate) fn header(self) -> Option<HeaderValue> {
         (self.members > 0)
             .then(|| HeaderValue::try_from(self.text).ok())
@@ -171,7 +173,7 @@ impl Outgoing {
     }
 }
 
-/// What the specification asks of everybody is what is taken, and sent: no more than this many bytes and members.
+/// The most bytes and members that are parsed and sent. The specification requires as many.
 const MAX_BAGGAGE_LEN: usize = 8192;
 const MAX_MEMBERS: usize = 64;
 

@@ -1,31 +1,31 @@
-//! Text that a client chose, as far as it is logged.
+//! Truncation of text that a client chose.
 //!
-//! Each line of a request has its path, and each span inside copies it. A client pays nothing for a
-//! long one.
+//! Each line of a request has its path, and each span inside copies it. Without a limit, a long
+//! path would cost much and the client nothing.
 
 use std::borrow::Cow;
 
 use spanwise_core::internal::panic_safe;
 
-/// The longest path, and the longest logged header, in bytes.
+/// The most bytes of a path, and of a logged header.
 pub(crate) const MAX_LEN: usize = 2048;
 
-const CUT: &str = "…";
+const ELLIPSIS: &str = "…";
 
-/// Returns `text` with at most [`MAX_LEN`] bytes, the last of which say that it was cut.
+/// Returns `text` with at most [`MAX_LEN`] bytes. A truncated text ends in `…`.
 ///
-/// The word that the limit falls into is dropped as a whole: a policy does not know half a token
-/// for a secret.
+/// The word at the limit is dropped as a whole, since a policy does not recognize a part of a
+/// token as a secret.
 pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_LEN {
         return Cow::Borrowed(text);
     }
-    let kept = panic_safe::truncate_at(text, MAX_LEN - CUT.len());
+    let kept = panic_safe::truncate_at(text, MAX_LEN - ELLIPSIS.len());
     let words = kept.rfind(ends_word).map_or("", |at| &kept[..=at]);
-    Cow::Owned([words, CUT].concat())
+    Cow::Owned([words, ELLIPSIS].concat())
 }
 
-/// Whether no token goes on after `c`. All of these take a single byte.
+/// Returns whether `c` ends a token. All of these characters have one byte.
 fn ends_word(c: char) -> bool {
     matches!(c, '/' | ' ' | '\t' | ',' | ';' | '&' | '?' | '(' | ')')
 }

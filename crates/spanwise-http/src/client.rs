@@ -1,4 +1,4 @@
-//! Layers for clients: a span a call, and the headers by which the other side knows whose call it is.
+//! The client layer: a span per call, and headers that propagate ids, trace and baggage.
 
 mod call;
 mod hosts;
@@ -16,46 +16,55 @@ pub use self::{
 #[cfg(feature = "reqwest-middleware")]
 pub use self::reqwest::ReqwestBuilder;
 
-/// A layer for an HTTP client: [`ClientLayer`] with its defaults.
+/// Creates a [`ClientLayer`] with its defaults.
 pub fn client() -> ClientLayer {
     ClientLayer::default()
 }
 
-/// Opens a span for each call, and sends with it what the other side needs to tell whose call it is.
+/// Opens a span for each call, and propagates the request id, the trace and baggage.
 ///
-/// A `tower::Layer` over any service that takes `http::Request`s, such as the client of `hyper-util`, a channel of `tonic`, or
-/// what `axum` tests call; for `reqwest` see `ClientLayer::reqwest`, with the feature `reqwest-middleware`.
+/// It is a `tower::Layer` for any service that takes `http::Request`s, such as the client of
+/// `hyper-util`, a channel of `tonic`, or a `Router` in tests of `axum`. For `reqwest`, see
+/// `ClientLayer::reqwest`, with the feature `reqwest-middleware`.
 ///
 /// # The span
 ///
-/// `http.client.request`, target `spanwise_http::client`, level INFO, child of the current span. Its fields: `otel.kind`
-/// (`client`), `http.request.method`, `server.address`, `server.port`, `url.path` (never the query), `trace_id`, `span_id`; when
-/// the head of the response is there `http.response.status_code`; `error` if the call fails or is dropped; and `otel.status_code`
-/// = `ERROR` if it fails or is answered 5xx. It ends with the head of the response: the body is not in it.
+/// The span is `http.client.request` with the target `spanwise_http::client` and the level INFO, a
+/// child of the current span. It ends with the head of the response, not of the body.
 ///
-/// There is no event: who calls knows whether a failure is one.
+/// | field | value |
+/// | --- | --- |
+/// | `otel.kind` | `client` |
+/// | `http.request.method` | a method of RFC 9110 or 5789, or `_OTHER` |
+/// | `server.address`, `server.port` | the host and port of the URI |
+/// | `url.path` | the path without the query |
+/// | `trace_id`, `span_id` | the ids that are sent |
+/// | `http.response.status_code` | the status |
+/// | `error` | the text of the error, or that the call was dropped |
+/// | `otel.status_code` | `ERROR` if the call fails or is answered with 5xx |
+///
+/// There is no event: only the caller knows whether a failure matters.
 ///
 /// # What is sent
 ///
 /// | header | value | to |
 /// | --- | --- | --- |
-/// | `x-request-id` | `request_id` of the current [`Context`](spanwise_core::Context), if there is one; where spans are off, that of the request that is being served | every host, or those of [`ids_to`](Self::ids_to) |
-/// | `traceparent` | the trace of the request that is being served, with the span id of the call | the same |
-/// | `tracestate` | as it came with that request | the same |
-/// | `baggage` | the keys of [`baggage`](Self::baggage) | the hosts of [`baggage_to`](Self::baggage_to), no other |
+/// | `x-request-id` | `request_id` of the current [`Context`](spanwise_core::Context); if spans are disabled, of the served request | every host, or those of [`ids_to`](Self::ids_to) |
+/// | `traceparent` | the trace of the served request, with the span id of the call | the same |
+/// | `tracestate` | as received with the served request | the same |
+/// | `baggage` | the keys of [`baggage`](Self::baggage) | only the hosts of [`baggage_to`](Self::baggage_to) |
 ///
-/// A header that the caller has set is kept, and not sent twice. Outside a request that is served, the trace is that of the
-/// `trace_id` of the context, else its number is that of a `request_id` that is a UUID, else it is new.
+/// A header that the caller has set is kept. Outside a served request, the trace id is `trace_id`
+/// of the context, or else `request_id` if that is a UUID, or else new.
 ///
-/// Where the span is off, by its level or because there is no subscriber, the headers are sent all the same; the `traceparent`
-/// then names the span of the request that is being served, for there is none of the call.
+/// If the span is disabled, by its level or without a subscriber, the headers are sent
+/// nevertheless. The `traceparent` then names the span of the served request.
 ///
 /// # Retries and redirects
 ///
-/// Each call through the layer is a span, so what repeats calls, or follows redirects, belongs in front of it: then each
-/// attempt has a span id of its own, and ids and baggage are decided anew for each host. What
-/// follows redirects behind the layer carries the headers of the first request to wherever it is
-/// sent.
+/// Put layers that retry calls or follow redirects around this one. Then each attempt has a span of
+/// its own, and ids and baggage depend on its host. A client inside that follows redirects sends
+/// the headers of the first request to every host.
 ///
 /// # Examples
 ///
@@ -64,7 +73,7 @@ pub fn client() -> ClientLayer {
 /// use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // In place of the network.
+/// // In place of the network:
 /// let network = service_fn(async |request: Request<()>| Ok::<_, std::io::Error>(Response::new(request)));
 /// let client = ServiceBuilder::new()
 ///     .layer(
@@ -86,25 +95,27 @@ pub struct ClientLayer {
     options: Arc<Options>,
 }
 
-/// Shared by all clones of a service.
+/// The options, shared by all clones of a service.
 #[derive(Debug, Clone, Default)]
 struct Options {
-    /// `None` is every host.
+    /// `None` allows every host.
     ids_to: Option<Hosts>,
     baggage: Vec<String>,
-    /// `None` is no host.
+    /// `None` allows no host.
     baggage_to: Option<Hosts>,
 }
 
 impl ClientLayer {
-    /// Declares context keys that are sent as [W3C Baggage], to the hosts of [`baggage_to`](Self::baggage_to) alone. Default: none.
+    /// Adds context keys that are sent as [W3C Baggage], only to the hosts of
+    /// [`baggage_to`](Self::baggage_to). Defaults to none.
     ///
-    /// The value is that of the current [`Context`](spanwise_core::Context), else the one that came with the request that is being
-    /// served. Under `request_id`, `tenant_id`, `user_id`, `trace_id` and `span_id` nothing goes on
-    /// that the server has not taken over: see
-    /// [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage). A value that a policy
-    /// has hidden is not sent, nor is a key that no header can hold, which is one that is no
-    /// `token` of HTTP. The most is 64 keys and 8,192 bytes; what is beyond them is not sent.
+    /// The value is that of the current [`Context`](spanwise_core::Context), or else the one
+    /// received with the served request. For `request_id`, `tenant_id`, `user_id`, `trace_id` and
+    /// `span_id`, a received value counts only if the server adopted it: see
+    /// [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage).
+    ///
+    /// Redacted values are not sent, nor keys that are not a `token` of HTTP, nor anything beyond
+    /// 64 keys and 8,192 bytes.
     ///
     /// [W3C Baggage]: https://www.w3.org/TR/baggage/
     pub fn baggage<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
@@ -113,16 +124,20 @@ impl ClientLayer {
         self
     }
 
-    /// Sets to which hosts baggage goes. Default: to none.
+    /// Sets the hosts to which baggage is sent. Defaults to none.
     ///
-    /// The host is that of the request's URI. A request without one, as a service in front of `tonic`'s channel sees it, gets no baggage.
+    /// The host is that of the URI. A request without a host in its URI, as in front of a channel
+    /// of `tonic`, gets no baggage.
     pub fn baggage_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).baggage_to = Some(hosts);
         self
     }
 
-    /// Sets to which hosts `x-request-id`, `traceparent` and `tracestate` go. Default: to every host; they are random numbers and
-    /// tell nobody anything, but some who receive them take them up in a trace of their own.
+    /// Sets the hosts to which `x-request-id`, `traceparent` and `tracestate` are sent. Defaults to
+    /// every host.
+    ///
+    /// The ids are random numbers and reveal nothing. But a receiver may continue your trace in its
+    /// own tracing system.
     pub fn ids_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).ids_to = Some(hosts);
         self

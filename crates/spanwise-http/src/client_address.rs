@@ -1,4 +1,4 @@
-//! Who sent a request: as the connection says, and as proxies that are trusted say.
+//! The address of the client: of the connection, or as trusted proxies forward it.
 
 use std::{
     error::Error,
@@ -13,7 +13,8 @@ use http::{Extensions, HeaderMap, HeaderName};
 
 use crate::trust::{Network, Trust};
 
-/// The address of the peer of a connection: a request extension for servers that have no `ConnectInfo` of axum.
+/// The address of the peer of a connection: a request extension for servers without axum's
+/// `ConnectInfo`.
 ///
 /// ```
 /// use spanwise_http::Peer;
@@ -27,12 +28,14 @@ use crate::trust::{Network, Trust};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// How much of a client's address is logged, as `client.address`. As a text `full`, `network` or `none`.
+/// How much of a client's address is logged as `client.address`. As a text: `full`, `network` or
+/// `none`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientAddress {
-    /// All of it: personal data, in the European Union and elsewhere.
+    /// The full address, which is personal data in the European Union and elsewhere.
     Full,
-    /// Its network: the first 24 bits of an IPv4 address, 48 of an IPv6 one, such as `192.0.2.0/24`.
+    /// Its network, such as `192.0.2.0/24`: the first 24 bits of an IPv4 address, 48 bits of an
+    /// IPv6 address.
     #[default]
     Network,
     /// Nothing.
@@ -40,7 +43,7 @@ pub enum ClientAddress {
 }
 
 impl ClientAddress {
-    /// What is shown of `host`.
+    /// Returns the part of `host` that is logged.
     pub(crate) fn shown(self, host: IpAddr) -> Option<ShownAddress> {
         match self {
             Self::Full => Some(ShownAddress::Full(host)),
@@ -76,7 +79,7 @@ impl FromStr for ClientAddress {
     }
 }
 
-/// A text is no [`ClientAddress`].
+/// A text is not a valid [`ClientAddress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddressError;
 
@@ -103,7 +106,7 @@ impl fmt::Display for ShownAddress {
     }
 }
 
-/// Who is at the other end of the connection. An IPv4 address that came mapped to IPv6 is an IPv4 address.
+/// Returns the peer of the connection. An IPv4 address mapped to IPv6 becomes an IPv4 address.
 pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let peer = extensions.get().map(|Peer(address)| *address);
     #[cfg(feature = "axum")]
@@ -114,12 +117,14 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     peer.map(|address| address.ip().to_canonical())
 }
 
-/// Who sent the request, as far as it is known: the peer, or who a trusted one says that it forwards for, and so on.
+/// Returns the client as far as it is known: the peer, or the sender that a trusted peer names, and
+/// so on.
 ///
-/// `X-Forwarded-For` is read from its end, where the nearest proxy has written, and no further than a hop that is no address or is not
-/// trusted, before which anybody may have written.
+/// `X-Forwarded-For` is read from its end, which the nearest proxy has written. A hop that is not
+/// an address or not trusted ends the walk: anybody may have written what is before it.
 ///
-/// Where every sender is trusted, only the sender is. It says whom it saw, and what that one said is hearsay.
+/// With [`Trust::Always`], only the last hop is read: the trusted peer has written it, and others
+/// may have written the rest.
 pub(crate) fn resolve_client(
     peer: Option<IpAddr>,
     trust: &Trust,
@@ -127,14 +132,14 @@ pub(crate) fn resolve_client(
 ) -> Option<IpAddr> {
     let mut client = peer;
     if !trust.trusts(client) {
-        return client; // most often; no need to look for the header
+        return client; // the common case, without a look at the header
     }
-    for line in headers.get_all(HOPS).iter().rev() {
+    for line in headers.get_all(X_FORWARDED_FOR).iter().rev() {
         for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
             if !trust.trusts(client) {
                 return client;
             }
-            match address(hop) {
+            match parse_hop(hop) {
                 Some(address) => client = Some(address),
                 None => return client,
             }
@@ -146,10 +151,10 @@ pub(crate) fn resolve_client(
     client
 }
 
-const HOPS: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// An address, perhaps with a port.
-fn address(hop: &[u8]) -> Option<IpAddr> {
+/// Parses an address with or without a port.
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
     let host = match bare {

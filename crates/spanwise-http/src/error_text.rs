@@ -1,4 +1,4 @@
-//! What errors and panics say, which may be anything.
+//! Texts of errors and panics, bounded and safe to format.
 
 use std::{
     any::Any,
@@ -10,26 +10,26 @@ use std::{
 
 use spanwise_core::internal::{logged_panic, panic_safe};
 
-/// What is told of an error or a panic is cut at this many bytes.
+/// The most bytes of the text of an error or a panic.
 const MAX_LEN: usize = 4096;
 
-/// What an error says, whatever its `Display` does.
-pub(crate) fn text(error: &dyn Display) -> String {
+/// Formats an error, also if its `Display` panics.
+pub(crate) fn error_text(error: &dyn Display) -> String {
     panic_safe::format_words(format_args!("{error}"), MAX_LEN)
 }
 
-/// Runs `work`, and catches its panic for [`message`].
+/// Runs `work`, and catches a panic for [`panic_text`].
 #[inline]
 pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
-    // The thread may have logged a panic that others caught.
+    // The thread may have logged a panic that someone else caught.
     logged_panic::forget();
     catch_unwind(AssertUnwindSafe(work))
 }
 
-/// What a panic says, or where the event is that says it.
-pub(crate) fn message(panic: &(dyn Any + Send)) -> Cow<'_, str> {
+/// Returns the message of a panic or, if an event was logged for it, the location in that event.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> Cow<'_, str> {
     match logged_panic::location(panic) {
-        // It has an event of its own, with its message.
+        // The event of the panic has the message.
         Some(location) => format!("panicked at {location}").into(),
         None => panic_safe::format_words(format_args!("{}", logged_panic::message(panic)), MAX_LEN)
             .into(),

@@ -1,4 +1,4 @@
-//! Ids that came from outside, and ids of our own.
+//! Validation of received ids, and generation of new ones.
 
 use std::time::UNIX_EPOCH;
 
@@ -6,14 +6,13 @@ use http::HeaderValue;
 use spanwise_core::{Clock, internal::random_bits};
 use uuid::Uuid;
 
-/// The longest request id that is taken over, in bytes.
+/// The most bytes of a request id that is adopted.
 const MAX_REQUEST_ID_LEN: usize = 200;
 
-/// The longest id of a tenant, in bytes.
+/// The most bytes of a tenant id.
 const MAX_TENANT_ID_LEN: usize = 128;
 
-/// Returns the request id in `header` if it is a valid one, which is
-/// `^[A-Za-z0-9_.=#:/+@-]{1,200}$`.
+/// Returns the request id in `header` if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$`.
 pub(crate) fn request_id(header: &HeaderValue) -> Option<&str> {
     let text = str::from_utf8(header.as_bytes()).ok()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.=#:/+@-".contains(&byte);
@@ -21,26 +20,27 @@ pub(crate) fn request_id(header: &HeaderValue) -> Option<&str> {
     is_valid.then_some(text)
 }
 
-/// Returns the tenant id in `header` if it is a valid one: see [`tenant_id_text`].
+/// Returns the tenant id in `header` if it is valid: see [`tenant_id_text`].
 pub(crate) fn tenant_id(header: &HeaderValue) -> Option<&str> {
     tenant_id_text(str::from_utf8(header.as_bytes()).ok()?)
 }
 
-/// Returns `text` if it is a valid tenant id, which is `^[A-Za-z0-9_-]{1,128}$`.
+/// Returns `text` if it matches `^[A-Za-z0-9_-]{1,128}$`.
 pub(crate) fn tenant_id_text(text: &str) -> Option<&str> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_valid = (1..=MAX_TENANT_ID_LEN).contains(&text.len()) && text.bytes().all(is_allowed);
     is_valid.then_some(text)
 }
 
-/// Returns whether `text`, which the program has found, may stand in every line as the tenant's id.
+/// Returns whether `text`, which the application has determined, is fit to be the tenant id in
+/// every line.
 pub(crate) fn is_presentable(text: &str) -> bool {
     (1..=MAX_TENANT_ID_LEN).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Draws a UUID of version 7. It orders by time, to a quarter of a microsecond, and its low 62 bits
-/// are random.
-pub(crate) fn fresh() -> Uuid {
+/// Generates a UUID of version 7. UUIDs sort by time, to a quarter of a microsecond, and their low
+/// 62 bits are random.
+pub(crate) fn new_uuid() -> Uuid {
     let now = Clock::system().now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default();
     let millis = now.as_secs() * 1000 + u64::from(now.subsec_millis());
@@ -49,8 +49,8 @@ pub(crate) fn fresh() -> Uuid {
     Uuid::from_u64_pair(millis << 16 | 7 << 12 | fraction, 0b10 << 62 | random)
 }
 
-/// Draws a span id of W3C Trace Context.
-pub(crate) fn fresh_span_id() -> [u8; 8] {
-    // All zeros is the specification's id of no span.
+/// Generates a span id of W3C Trace Context.
+pub(crate) fn new_span_id() -> [u8; 8] {
+    // An id of zeros is invalid in the specification.
     random_bits().max(1).to_be_bytes()
 }

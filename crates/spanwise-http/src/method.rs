@@ -1,8 +1,9 @@
-//! Methods, as a field shows them.
+//! Names of methods for fields.
 
 use http::Method;
 
-/// The name of a method of RFC 9110 or 5789; anybody can make up others, as many as they like.
+/// Returns the name of a method of RFC 9110 or 5789, or `_OTHER`. Clients can invent any number of
+/// further methods.
 pub(crate) fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

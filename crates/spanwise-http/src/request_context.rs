@@ -1,4 +1,6 @@
-//! What a request's span carries beside its fields, for everything that runs inside: found by going up the span tree.
+//! The context of a request beside the fields of its span: trace, baggage, recorded fields.
+//!
+//! Code inside finds it by walking up the span tree.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -8,29 +10,29 @@ use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use crate::{baggage::Baggage, server::RecordedFields, trace_context::TraceContext};
 
-/// Kept in the extensions of a span that stands for a request, received or sent.
+/// Stored in the extensions of the span of a request, received or sent.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
-    /// The trace, with the span's own id in it.
+    /// The trace, with the id of this span.
     pub(crate) trace: TraceContext,
-    /// As it came with the request, without the keys that the server decides; empty where it came
-    /// from nobody who is trusted.
+    /// The baggage of a trusted sender, without the keys that the server decides.
     pub(crate) baggage: Baggage,
-    /// Where the span is disabled, so that no context has it.
+    /// The request id if the span is disabled. Otherwise `Context` has it.
     pub(crate) request_id: Option<HeaderValue>,
-    /// The same of the tenant.
+    /// The tenant id if the span is disabled.
     pub(crate) tenant_id: Option<String>,
-    /// What is noted of a request that is received.
+    /// What the handler records. Present for received requests.
     pub(crate) recorded: Option<RecordedFields>,
 }
 
 thread_local! {
-    /// That of the request whose code runs, where its span is disabled and carries nothing.
+    /// The context of the request that runs on this thread, if its span cannot store it.
     static WITHOUT_SPAN: RefCell<Option<Arc<RequestContext>>> = const { RefCell::new(None) };
 }
 
 impl RequestContext {
-    /// Hangs it on `span`. `false` where the span is disabled, or the subscriber is not built on [`Registry`].
+    /// Stores it in `span`. Returns `false` if the span is disabled, or if the subscriber is not
+    /// built on [`Registry`].
     pub(crate) fn attach(self: Arc<Self>, span: &Span) -> bool {
         let attached = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
@@ -40,18 +42,18 @@ impl RequestContext {
         attached.flatten().is_some()
     }
 
-    /// That of the nearest span, from the current one up.
+    /// Returns the context of the nearest span, from the current one up.
     pub(crate) fn current() -> Option<Arc<Self>> {
         Self::nearest(|_| true)
     }
 
-    /// That of the nearest span of a request that is received.
+    /// Returns the context of the nearest span of a received request.
     pub(crate) fn received() -> Option<Arc<Self>> {
         Self::nearest(|request_context| request_context.recorded.is_some())
     }
 
     fn nearest(wanted: impl Fn(&Self) -> bool) -> Option<Arc<Self>> {
-        let of_a_span = tracing::dispatcher::get_default(|dispatch| {
+        let in_span = tracing::dispatcher::get_default(|dispatch| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let current = registry.current_span();
             let span = registry.span(current.id()?)?;
@@ -63,13 +65,13 @@ impl RequestContext {
                     .cloned()
             })
         });
-        // A thread that ends, and lets go of what it kept, has none any more.
+        // An exiting thread may have dropped it.
         let without_span =
             || WITHOUT_SPAN.try_with(|request_context| request_context.borrow().clone());
-        of_a_span.or_else(|| without_span().ok().flatten())
+        in_span.or_else(|| without_span().ok().flatten())
     }
 
-    /// Lets code find it that runs on this thread, until what is returned is dropped: for spans that cannot carry it.
+    /// Makes it current on this thread until the guard is dropped, for spans that cannot store it.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
         let request_context = Some(Arc::clone(self));
         Entered(
@@ -81,14 +83,14 @@ impl RequestContext {
     }
 }
 
-/// Puts back what was there before.
+/// Restores the previous context when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Entered(Option<Arc<RequestContext>>);
 
 impl Drop for Entered {
     fn drop(&mut self) {
         let before = self.0.take();
-        // What was there is let go of outside; a thread that ends needs nothing back.
+        // The replaced context is dropped outside of `try_with`. An exiting thread needs none.
         let _ = WITHOUT_SPAN.try_with(|current| current.replace(before));
     }
 }

@@ -1,4 +1,4 @@
-//! The id of the request that is being served.
+//! The request id, as an extension of requests.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use http::HeaderValue;
 
 use crate::id;
 
-/// The id of a request, in the extensions of the request that a [`ServerLayer`](crate::ServerLayer)
-/// hands to the service.
+/// The id of a request, which a [`ServerLayer`](crate::ServerLayer) adds to the extensions of the
+/// request.
 ///
-/// It is what the lines say and what the response has. The header `x-request-id` of the request has
-/// it too, in place of one that was not believed.
+/// Log lines and the response have the same id. The header `x-request-id` of the request has it,
+/// too, in place of an id that was not trusted.
 ///
 /// ```
 /// use spanwise_http::RequestId;
@@ -25,7 +25,7 @@ use crate::id;
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Takes over the id in `header`, if it is a valid one.
+    /// Adopts the id in `header` if it is valid.
     pub(crate) fn from_header(header: &HeaderValue) -> Option<Self> {
         id::request_id(header).map(|_| Self(header.clone()))
     }
@@ -33,12 +33,12 @@ impl RequestId {
     pub(crate) fn from_uuid(uuid: uuid::Uuid) -> Self {
         let mut digits = [0; 36];
         uuid.hyphenated().encode_lower(&mut digits);
-        // Unlike those of a `Vec`, these share their memory from the start: there are copies in the
-        // request, its extensions and the response.
+        // Shared memory for the copies in the request, its extensions and the response. A `Vec`
+        // would be copied for the first of them.
         let shared = Bytes::from_owner(digits);
         Self(HeaderValue::from_maybe_shared(shared).unwrap_or_else(|_| {
-            // Hexadecimal digits and dashes are what a header may hold.
-            unreachable!("hexadecimal digits are no header value")
+            // A header value may contain hexadecimal digits and hyphens.
+            unreachable!("the digits of a UUID are a valid header value")
         }))
     }
 

@@ -1,4 +1,4 @@
-//! What of a caller's headers goes on to others: by which the parsers are checked, and fuzzed, from outside.
+//! Parses and re-serializes propagation headers. For tests and fuzzing only.
 
 use http::{HeaderMap, HeaderName};
 
@@ -8,7 +8,7 @@ use crate::{
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
-/// The headers that came from a trusted sender, read and written again as they would be if all of them went on unchanged.
+/// Returns the headers of a trusted sender as they are sent on, if all of them are.
 #[must_use]
 pub fn reserialize_headers(received: &HeaderMap) -> HeaderMap {
     let mut sent = HeaderMap::new();

@@ -11,21 +11,21 @@ use crate::id;
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The trace a span is part of, and the span itself.
+/// The trace of a span, and the span itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TraceContext {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
-    /// Of those that came, the [`KNOWN_FLAGS`].
+    /// The [`KNOWN_FLAGS`] among the received ones.
     pub(crate) flags: u8,
-    /// As it came, of all its header lines; empty where there is none.
+    /// The `tracestate` as received, from all its header lines. Empty if there is none.
     pub(crate) state: String,
 }
 
-/// The caller may have recorded trace data.
+/// The flag that the caller may have recorded trace data.
 pub(crate) const SAMPLED: u8 = 0b0000_0001;
 
-/// [`SAMPLED`], and that the trace id was drawn at random, which is passed on (Level 2). Others are sent as zero.
+/// [`SAMPLED`], and the flag of Level 2 that the trace id is random. Other flags are sent as zero.
 const KNOWN_FLAGS: u8 = SAMPLED | 0b0000_0010;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub(crate) struct TraceId(pub(crate) [u8; 16]);
 pub(crate) struct SpanId(pub(crate) [u8; 8]);
 
 impl TraceContext {
-    /// What the caller sent. `None` where there is no `traceparent`, more than one, or one that is malformed: then `tracestate` means nothing.
+    /// Parses the headers of a caller. Returns `None` without exactly one valid `traceparent`;
+    /// `tracestate` is ignored then.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -46,12 +47,13 @@ impl TraceContext {
         Some(context)
     }
 
-    /// Version 00 to the letter; of a later version what version 00 knows, as the specification asks.
+    /// Parses version 00 strictly, and the same part of a later version, as the specification
+    /// requires.
     fn parse(text: &[u8]) -> Option<Self> {
-        // HTTP/1 has no white space around a value, and other versions should not.
+        // HTTP/1 trims values, and other versions should.
         let text = text.trim_ascii();
         let (head, rest) = text.split_at_checked(55)?;
-        let version = byte(&head[0..2])?;
+        let version = parse_byte(&head[0..2])?;
         let separated = [2, 35, 52].iter().all(|at| head[*at] == b'-');
         let ends = match version {
             0xFF => false,
@@ -62,9 +64,9 @@ impl TraceContext {
             return None;
         }
         let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
-        bytes(&head[3..35], &mut trace_id)?;
-        bytes(&head[36..52], &mut span_id)?;
-        let flags = byte(&head[53..55])? & KNOWN_FLAGS;
+        parse_bytes(&head[3..35], &mut trace_id)?;
+        parse_bytes(&head[36..52], &mut span_id)?;
+        let flags = parse_byte(&head[53..55])? & KNOWN_FLAGS;
         (trace_id != [0; 16] && span_id != [0; 8]).then(|| Self {
             trace_id: TraceId(trace_id),
             span_id: SpanId(span_id),
@@ -73,25 +75,25 @@ impl TraceContext {
         })
     }
 
-    /// A trace that begins here.
+    /// Starts a trace.
     pub(crate) fn new_trace(trace_id: TraceId) -> Self {
         Self {
             trace_id,
-            span_id: SpanId(id::fresh_span_id()),
+            span_id: SpanId(id::new_span_id()),
             flags: SAMPLED,
             state: String::new(),
         }
     }
 
-    /// A span of its own in this trace.
+    /// Starts a span in this trace.
     pub(crate) fn child(&self) -> Self {
         Self {
-            span_id: SpanId(id::fresh_span_id()),
+            span_id: SpanId(id::new_span_id()),
             ..self.clone()
         }
     }
 
-    /// The header that tells another service of this span.
+    /// Returns the header that makes this span the parent in another service.
     pub(crate) fn traceparent(&self) -> HeaderValue {
         let mut text = String::with_capacity(55);
         let (trace_id, span_id) = (self.trace_id.digits(), self.span_id.digits());
@@ -105,12 +107,12 @@ impl TraceContext {
             flags.as_str(),
         ]);
         HeaderValue::try_from(text).unwrap_or_else(|_| {
-            // Hexadecimal digits and dashes are what a header may hold.
-            unreachable!("hexadecimal digits are no header value")
+            // A header value may contain hexadecimal digits and hyphens.
+            unreachable!("a traceparent is a valid header value")
         })
     }
 
-    /// `None` where there is nothing to tell.
+    /// Returns the header, or `None` if there is no state.
     pub(crate) fn tracestate(&self) -> Option<HeaderValue> {
         (!self.state.is_empty())
             .then(|| HeaderValue::try_from(self.state.as_str()).ok())
@@ -118,10 +120,10 @@ impl TraceContext {
     }
 }
 
-/// The list of `tracestate`, all its lines joined. `None` if a member is malformed, or if there are
-/// more than 32: it is dropped whole then.
+/// Parses `tracestate`, with all its lines joined. Returns `None` if a member is malformed, or if
+/// there are more than 32.
 ///
-/// A member whose key came before is dropped alone: the first one is the newest.
+/// A member with the key of an earlier one is dropped: the first one is the newest.
 fn parse_tracestate(headers: &HeaderMap) -> Option<String> {
     let mut joined = String::new();
     let mut keys = Vec::new();
@@ -130,7 +132,7 @@ fn parse_tracestate(headers: &HeaderMap) -> Option<String> {
         for member in line.to_str().ok()?.split(',') {
             let member = member.trim_matches([' ', '\t']);
             if member.is_empty() {
-                continue; // allowed, and says nothing
+                continue; // allowed without a meaning
             }
             let key = member_key(member)?;
             members += 1;
@@ -150,18 +152,18 @@ fn parse_tracestate(headers: &HeaderMap) -> Option<String> {
     Some(joined)
 }
 
-/// The key of a member that is well formed.
+/// Returns the key of a valid member.
 fn member_key(member: &str) -> Option<&str> {
     let (key, value) = member.split_once('=')?;
-    let of_a_value = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
-    let fits = (1..=256).contains(&value.len())
-        && value.bytes().all(of_a_value)
+    let is_value_byte = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
+    let is_valid = (1..=256).contains(&value.len())
+        && value.bytes().all(is_value_byte)
         && !value.ends_with(' ')
         && is_key(key);
-    fits.then_some(key)
+    is_valid.then_some(key)
 }
 
-/// Whether `key` is one of Level 2: `( lcalpha / DIGIT ) 0*255 keychar`.
+/// Returns whether `key` is valid in Level 2: `( lcalpha / DIGIT ) 0*255 keychar`.
 fn is_key(key: &str) -> bool {
     let is_first = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_keychar = |byte: u8| is_first(&byte) || b"_-*/@".contains(&byte);
@@ -169,24 +171,24 @@ fn is_key(key: &str) -> bool {
 }
 
 impl TraceId {
-    /// 32 lower-case hexadecimal digits that are not all zero.
+    /// Parses 32 lower-case hexadecimal digits that are not all zero.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut id = [0; 16];
         (text.len() == 32).then_some(())?;
-        bytes(text.as_bytes(), &mut id)?;
+        parse_bytes(text.as_bytes(), &mut id)?;
         (id != [0; 16]).then_some(Self(id))
     }
 }
 
-/// Lower-case hexadecimal digits: upper-case ones are malformed.
-fn bytes(digits: &[u8], into: &mut [u8]) -> Option<()> {
+/// Parses lower-case hexadecimal digits. Upper-case digits are invalid.
+fn parse_bytes(digits: &[u8], into: &mut [u8]) -> Option<()> {
     for (into, digits) in into.iter_mut().zip(digits.chunks_exact(2)) {
-        *into = byte(digits)?;
+        *into = parse_byte(digits)?;
     }
     Some(())
 }
 
-fn byte(digits: &[u8]) -> Option<u8> {
+fn parse_byte(digits: &[u8]) -> Option<u8> {
     let digit = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
@@ -198,10 +200,11 @@ fn byte(digits: &[u8]) -> Option<u8> {
     }
 }
 
-/// Lower-case hexadecimal digits: the text of an id, which is asked for by each sink and costs a `Display` much.
+/// The lower-case hexadecimal digits of an id. Formatting the id with `Display`, as each sink
+/// would, costs more.
 pub(crate) struct HexDigits<const COUNT: usize>([u8; COUNT]);
 
-/// The digits of eight bytes at once: each half of a byte gets a byte of its own.
+/// Returns the digits of eight bytes at once. Each half of a byte is spread to a byte of its own.
 #[inline]
 fn digits_of_eight(bytes: u64) -> [u8; 16] {
     const ONES: u128 = u128::MAX / 0xff;
@@ -214,7 +217,7 @@ fn digits_of_eight(bytes: u64) -> [u8; 16] {
     ] {
         halves = (halves | halves << shift) & mask;
     }
-    // One in each byte that is more than nine.
+    // 1 in each byte that is more than nine.
     let letters = (halves + ONES * 6) >> 4 & ONES;
     let to_letter = u128::from(b'a' - b'0' - 10);
     (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()

@@ -1,4 +1,4 @@
-//! Whose headers are believed.
+//! Trust in the headers of senders.
 
 use std::{
     fmt,
@@ -8,10 +8,11 @@ use std::{
 
 use spanwise_core::internal::Grammar;
 
-/// Whose word is taken for who a request belongs to, and where it comes from.
+/// The senders whose ids, tenant, trace and `X-Forwarded-For` are trusted. Defaults to
+/// [`Trust::Never`].
 ///
-/// Ids, the tenant, the trace and `X-Forwarded-For` of any other sender are not looked at: whoever may choose an id can make the lines of
-/// two requests look like those of one. Default: [`Trust::Never`].
+/// These headers of other senders are ignored. A sender that chooses an id could make the lines of
+/// two requests look like one.
 ///
 /// ```
 /// use spanwise_http::Trust;
@@ -20,30 +21,33 @@ use spanwise_core::internal::Grammar;
 /// assert_eq!(trust.to_string(), "10.0.0.0/8,127.0.0.1/32");
 ///
 /// let error = "127.0.0.1/8".parse::<Trust>().unwrap_err();
-/// assert_eq!(error.to_string(), "`127.0.0.1/8` is no network: its address has bits beyond the prefix; write `127.0.0.0/8`");
+/// assert_eq!(error.to_string(), "`127.0.0.1/8` is not a network: its address has bits beyond the prefix; write `127.0.0.0/8`");
 /// # Ok::<(), spanwise_http::TrustError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// Nobody's.
+    /// No sender is trusted.
     #[default]
     Never,
-    /// Everybody's: where nobody but a gateway of yours can reach the service. Of `X-Forwarded-For` the last entry is believed, which the
-    /// gateway wrote; behind several proxies name their networks.
+    /// Every sender is trusted. Use it if only a gateway of yours can reach the service.
+    ///
+    /// Only the last entry of `X-Forwarded-For` is read, which the gateway has written. Behind
+    /// several proxies, name their networks instead.
     Always,
-    /// That of senders whose address is in one of the networks. One whose address is not known is not trusted, which is told once by
-    /// [`SelfReport`](spanwise_core::SelfReport).
+    /// Senders in one of the networks are trusted. A sender without a known address is not, which
+    /// is reported once to [`SelfReport`](spanwise_core::SelfReport).
     Networks(Vec<Network>),
 }
 
-/// The addresses that begin alike, such as `10.0.0.0/8`. An IPv6 network of mapped IPv4 addresses is that of the IPv4 addresses.
+/// An IP network, such as `10.0.0.0/8`. A network of IPv4 addresses mapped to IPv6 becomes the IPv4
+/// network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
     base: IpAddr,
     prefix: u8,
 }
 
-/// What is wrong with the text of a [`Trust`] or a [`Network`].
+/// A text is not a valid [`Trust`] or [`Network`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustError {
     text: String,
@@ -53,8 +57,8 @@ pub struct TrustError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
     Address,
-    Prefix { longest: u8 },
-    HostBits { instead: Network },
+    Prefix { max: u8 },
+    HostBits { network: Network },
 }
 
 impl Trust {
@@ -74,7 +78,7 @@ impl Grammar for Trust {}
 impl FromStr for Trust {
     type Err = TrustError;
 
-    /// `never`, `always`, or networks and addresses with commas between them.
+    /// Parses `never`, `always`, or networks and addresses separated by commas.
     fn from_str(text: &str) -> Result<Self, TrustError> {
         match text.trim() {
             never if never.eq_ignore_ascii_case("never") => Ok(Self::Never),
@@ -104,7 +108,7 @@ impl fmt::Display for Trust {
 }
 
 impl Network {
-    /// The network of `host` whose addresses have the first `prefix` bits in common with it.
+    /// Returns the network that shares the first `prefix` bits with `host`.
     pub(crate) fn around(host: IpAddr, prefix: u8) -> Self {
         let base = match host {
             IpAddr::V4(host) => {
@@ -128,7 +132,7 @@ impl Network {
 impl FromStr for Network {
     type Err = TrustError;
 
-    /// An address with the length of its prefix; one without is a network of its own.
+    /// Parses an address with a prefix length. An address without one is a network of one address.
     fn from_str(text: &str) -> Result<Self, TrustError> {
         let text = text.trim();
         let wrong = |problem| TrustError {
@@ -140,15 +144,15 @@ impl FromStr for Network {
             None => (text, None),
         };
         let written: IpAddr = address.parse().map_err(|_| wrong(Problem::Address))?;
-        let longest = if written.is_ipv4() { 32 } else { 128 };
+        let max = if written.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             Some(digits) => {
-                let prefix = digits.parse().ok().filter(|prefix| *prefix <= longest);
-                prefix.ok_or_else(|| wrong(Problem::Prefix { longest }))?
+                let prefix = digits.parse().ok().filter(|prefix| *prefix <= max);
+                prefix.ok_or_else(|| wrong(Problem::Prefix { max }))?
             }
-            None => longest,
+            None => max,
         };
-        // Mapped IPv4 addresses are IPv4 addresses, also in what is written of a network.
+        // A mapped IPv4 address is an IPv4 address, also in a network.
         let (host, network) = match (written, written.to_canonical()) {
             (IpAddr::V6(_), mapped @ IpAddr::V4(_)) if prefix >= 96 => {
                 (mapped, Self::around(mapped, prefix - 96))
@@ -158,7 +162,7 @@ impl FromStr for Network {
         if network.base == host {
             Ok(network)
         } else {
-            Err(wrong(Problem::HostBits { instead: network }))
+            Err(wrong(Problem::HostBits { network }))
         }
     }
 }
@@ -171,16 +175,16 @@ impl fmt::Display for Network {
 
 impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no network: ", self.text)?;
+        write!(f, "`{}` is not a network: ", self.text)?;
         match &self.problem {
             Problem::Address => f.write_str(
                 "it does not begin with an address; write `never`, `always`, or networks such as `10.0.0.0/8,127.0.0.1`",
             ),
-            Problem::Prefix { longest } => {
-                write!(f, "its prefix is no number from 0 to {longest}; write one such as `10.0.0.0/8`")
+            Problem::Prefix { max } => {
+                write!(f, "its prefix is not a number from 0 to {max}; write one such as `10.0.0.0/8`")
             }
-            Problem::HostBits { instead } => {
-                write!(f, "its address has bits beyond the prefix; write `{instead}`")
+            Problem::HostBits { network } => {
+                write!(f, "its address has bits beyond the prefix; write `{network}`")
             }
         }
     }

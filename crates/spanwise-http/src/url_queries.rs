@@ -1,16 +1,16 @@
-//! Texts of errors, without the queries of the URLs in them.
+//! Removal of queries from URLs in texts.
 
 use std::borrow::Cow;
 
-/// Returns `text` without what follows `?` or `#` in each URL. A query holds what a path does not:
-/// tokens, names, addresses.
+/// Returns `text` without the query and the fragment of each URL. They often contain tokens, names
+/// and addresses.
 pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(starts_path) {
         let (before, url) = rest.split_at(at);
         let url = &url[..url.find(ends_url).unwrap_or(url.len())];
-        // Of the text around it; a query may have them inside.
+        // Punctuation at the end belongs to the text around the URL.
         let url = url.trim_end_matches([')', ']', '}', '`', '\'', ',', ':', '.']);
         let kept = url.find(['?', '#']).filter(|at| at + 1 < url.len());
         let kept = kept.unwrap_or(url.len());
@@ -25,12 +25,12 @@ pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// What stands before it, a scheme and a host, may be left out.
+/// Returns whether `c` may start the path or the query of a URL. Scheme and host are optional.
 fn starts_path(c: char) -> bool {
     matches!(c, '/' | '?')
 }
 
-/// No URL has one of these: they are percent-encoded.
+/// Returns whether `c` cannot be in a URL. It would be percent-encoded.
 fn ends_url(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>')
 }

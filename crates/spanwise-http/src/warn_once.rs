@@ -1,10 +1,10 @@
-//! Mistakes in how a program is put together.
+//! Warnings about the set-up, reported once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spanwise_core::{Fault, SelfReport};
 
-/// One of them, told by [`SelfReport`] once, however many requests come.
+/// A warning that is reported to [`SelfReport`] for the first request only.
 #[derive(Debug)]
 pub(crate) struct WarnOnce {
     has_warned: AtomicBool,
@@ -17,17 +17,17 @@ impl WarnOnce {
     }
 
     #[inline]
-    pub(crate) fn warn(&self, what: impl FnOnce() -> String) {
+    pub(crate) fn warn(&self, text: impl FnOnce() -> String) {
         if !self.has_warned.load(Ordering::Relaxed) {
-            self.warn_if_first(what);
+            self.warn_if_first(text);
         }
     }
 
     #[cold]
-    fn warn_if_first(&self, what: impl FnOnce() -> String) {
+    fn warn_if_first(&self, text: impl FnOnce() -> String) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            // The last of it in any case: also where another one was told a moment ago.
-            SelfReport::default().fault_unthrottled(Fault::Setup, &what());
+            // Unthrottled: another warning may have been reported just before.
+            SelfReport::default().fault_unthrottled(Fault::Setup, &text());
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) const BLOCK: usize = BLOCK_LEN;
 const PIECE_LEN: usize = 1024;
 
 /// The longest result of a piece: six bytes (`\u001b`) for each byte, and a block written ahead.
-const ROOM_LEN: usize = 6 * (PIECE_LEN + BLOCK) + BLOCK;
+const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + BLOCK) + BLOCK;
 
 /// Appends a text of at most two blocks, which may overlap, if it needs no escape. Returns whether
 /// it was appended.
@@ -112,7 +112,7 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
 fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {
-        let (read, written) = push_piece::<ALL>(line.room::<ROOM_LEN>(), rest);
+        let (read, written) = push_piece::<ALL>(line.room::<PIECE_CAPACITY>(), rest);
         line.advance(written);
         rest = &rest[read..];
     }
@@ -120,7 +120,7 @@ fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
 
 /// Escapes one piece of `text` into `room`. Returns how many bytes were read and written.
 #[inline]
-fn push_piece<const ALL: bool>(room: &mut [u8; ROOM_LEN], text: &[u8]) -> (usize, usize) {
+fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> (usize, usize) {
     let (mut rest, mut written) = (text, 0);
     let end = text.len().saturating_sub(PIECE_LEN);
     // One comparison for both conditions: the piece has not ended, and a block is left.
@@ -152,7 +152,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; ROOM_LEN], text: &[u8]) -> (usize
 /// Writes the first character of `text`, escaped if it needs to be.
 #[inline]
 fn push_escaped<'t>(
-    room: &mut [u8; ROOM_LEN],
+    room: &mut [u8; PIECE_CAPACITY],
     text: &'t [u8],
     written: usize,
 ) -> (&'t [u8], usize) {
@@ -165,10 +165,10 @@ fn push_escaped<'t>(
     (&text[1..], written + len)
 }
 
-/// The first byte of a character of two or three bytes is not enough to tell.
+/// The first byte of a character of two or three bytes does not decide it.
 #[cold]
 fn push_multibyte<'t>(
-    room: &mut [u8; ROOM_LEN],
+    room: &mut [u8; PIECE_CAPACITY],
     text: &'t [u8],
     written: usize,
 ) -> (&'t [u8], usize) {

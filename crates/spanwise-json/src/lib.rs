@@ -37,10 +37,14 @@
 //!
 //! # The line
 //!
-//! Every line has the same order: `timestamp`, `level`, `target`, `message`, the fields of the
-//! event as written, the fields of the spans from the innermost outwards, `span` (the name of the
-//! innermost), `spans` if enabled, the source location, the thread, and the
-//! [static fields](JsonLayer::add).
+//! Every line has this order:
+//!
+//! * `timestamp`, `level`, `target`, `message`;
+//! * the fields of the event as written, then those of the spans from the innermost outwards;
+//! * `span`, the name of the innermost span, and `spans` if enabled;
+//! * the source location and the thread if enabled, then the [static fields](JsonLayer::add).
+//!
+//! These rules apply:
 //!
 //! * **No key is repeated.** If a name occurs in several places, the nearest value is shown: that
 //!   of the event, then that of the innermost span.
@@ -108,7 +112,7 @@
 //!
 //! As there, NaN and the infinities are `null`, and without timestamps a closed span has no times.
 //!
-//! Two kinds of values differ. An error is one text, as in `fmt`, but its causes follow its message:
+//! Two kinds of values differ. An error is one text, as in `fmt`, but with its causes:
 //! `charge failed: no connection: connection refused`. [`as_json()`] is nested, while `fmt` prints
 //! text.
 //!
@@ -125,7 +129,7 @@
 //! | a field is called `fields.<name>` | its name is a key of the line, or of context that is set |
 //! | a field is missing | `truncated` lists it, [`include`](JsonLayer::include) or [`exclude`](JsonLayer::exclude) omits it, or the policy removes it |
 //! | lines without the fields of a span | the span was opened before the layer was added, or is disabled |
-//! | lines are lost, and stderr says `write failed` | the writer returned an error, such as a full disk |
+//! | lines are lost, and stderr shows `write failed` | the writer returned an error, such as a full disk |
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
@@ -145,6 +149,7 @@ mod name_limits;
 mod plan;
 mod scratch;
 mod span_events;
+mod span_plan;
 mod text_value;
 mod timestamp;
 mod truncate;

@@ -12,9 +12,9 @@ use crate::{
     altered_fields::AlteredFields,
     builder::Options,
     format::Layout,
-    fragment::{self, ContextBits, SpanPlan},
     line_buffer::PaddedBytes,
     line_template::LineTemplate,
+    span_plan::{ContextBits, SpanPlan, context_bit},
     visit::redacted_bit,
 };
 
@@ -60,7 +60,7 @@ pub(crate) struct Key {
     pub(crate) max_len: usize,
 }
 
-/// The treatment of a field. One bit each, so that one test tells whether a field is written.
+/// The treatment of a field. One bit each, so that one test decides whether a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Role {
@@ -148,7 +148,7 @@ impl Plan {
     #[inline]
     pub(crate) fn pinned(&self, bits: u128) -> ContextBits {
         let has_value = self.pins.iter().filter(|(bit, _)| bits & bit != 0);
-        has_value.fold(0, |context_bit, (_, place)| context_bit | place)
+        has_value.fold(0, |bits, (_, bit)| bits | bit)
     }
 }
 
@@ -173,7 +173,7 @@ fn keys(
 fn pins(keys: &[Key], context: &[Vec<u8>]) -> Box<[(u128, ContextBits)]> {
     let pin = |key: &Key| {
         let place = context.iter().position(|name| name == key.name())?;
-        Some((key.bit, fragment::context_bit(place)))
+        Some((key.bit, context_bit(place)))
     };
     keys.iter().filter_map(pin).collect()
 }

@@ -134,7 +134,7 @@ mod tests {
                 max_line: 4 * 1024,
                 ..*base
             }),
-            ("fields that are left out", |base, by| Load {
+            ("dropped fields", |base, by| Load {
                 of_event: base.of_event * by * 8,
                 max_line: 1024,
                 ..*base

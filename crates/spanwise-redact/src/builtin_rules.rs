@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The built-in rules.
-pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(Rules::new);
+pub(crate) static RULES: LazyLock<BuiltinRules> = LazyLock::new(BuiltinRules::new);
 
 /// The meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) enum Tier {
 
 /// The built-in rules with their vocabulary.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct BuiltinRules {
     named: Vec<(&'static str, Tier)>,
     vocabulary: Vocabulary,
     /// Sorted by their last words; the longest come first.
@@ -80,7 +80,7 @@ enum Effect {
     Trust,
 }
 
-impl Rules {
+impl BuiltinRules {
     fn new() -> Self {
         let mut rules = Self {
             named: Vec::new(),
@@ -226,11 +226,11 @@ impl Rules {
 
     /// Returns the rule with that normalized name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        let is_it = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
-        self.named.iter().position(|(known, _)| is_it(known))
+        let is_match = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
+        self.named.iter().position(|(known, _)| is_match(known))
     }
 
-    /// Returns `false` if no rule can match `key`. Rules about PII count if `pii` is set.
+    /// Returns `false` if no rule can match `key`. BuiltinRules about PII count if `pii` is set.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let trigrams = if pii {

@@ -7,7 +7,8 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, is_space, matches_at, run_end},
-    credential, urls, value_end, word_lists,
+    credential, urls, value_end,
+    word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
 
 /// A secret argument.
@@ -281,8 +282,8 @@ impl Line {
     /// Returns where the value begins in a word that contains an option and its value.
     fn joined(word: &[u8], letters: &[u8]) -> Option<usize> {
         if letters.len() > 2 {
-            let is_it = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
-            return is_it.then_some(letters.len() + 1);
+            let is_match = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
+            return is_match.then_some(letters.len() + 1);
         }
         let is_several = word.len() <= 5
             && word.get(1).is_some_and(|byte| *byte != b'-')
@@ -408,12 +409,7 @@ fn push<'t>(
 /// Returns whether the word after an option continues a sentence or is a placeholder: `pass --token
 /// to log in`, `--password PASSWORD`.
 fn is_prose(content: &[u8], name: &[u8]) -> bool {
-    let lists = [
-        word_lists::STATES,
-        word_lists::SENTENCE_STARTS,
-        word_lists::FUNCTION_WORDS,
-        word_lists::OPTIONS,
-    ];
+    let lists = [STATES, SENTENCE_STARTS, FUNCTION_WORDS, OPTIONS];
     let plain = content
         .strip_suffix(b",")
         .or_else(|| content.strip_suffix(b"."))
@@ -423,10 +419,7 @@ fn is_prose(content: &[u8], name: &[u8]) -> bool {
         .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
     credential::is_placeholder(content)
         || matches!(content, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
-        || content.len() <= 24
-            && lists
-                .iter()
-                .any(|list| word_lists::contains_word(list, plain))
+        || content.len() <= 24 && any_contains(&lists, plain)
         || content.len() <= 64 && is_upper && is_end_of(plain, name)
 }
 

@@ -4,28 +4,28 @@
 //! value are written:
 //!
 //! - **Strict**, after `=`, in quotes, and after a quoted key: a machine wrote the value.
-//!   Everything is
-//! a credential except [nothing](is_nothing) and a [placeholder](is_placeholder).
+//!   Everything is a credential except [nothing](is_nothing) and a [placeholder](is_placeholder).
 //! - **Loose**, after `key: `: a sentence is as likely as a value. [`read_after_colon`] shows
-//!   states,
-//! sentences, names of errors, counts and statuses.
+//!   states, sentences, names of errors, counts and statuses.
 //! - **Phrases**, after keys of secrets that consist of words: all words are the value.
 //!
 //! User rules hide every value, so they use none of this.
 
 mod extent;
 mod placeholder;
+mod prose;
 mod word_shapes;
 
 use crate::{
     byte_class::ByteClass,
     byte_search::{is_space, line_from},
-    scan_cost, value_end, word_lists,
+    scan_cost,
+    word_lists::{
+        NAMES, SENTENCE_OPENERS, SENTENCE_STARTS, STATES, VERBS, any_contains, contains_word,
+    },
 };
-use word_shapes::{
-    is_count, is_duration, is_error_name, is_module, is_name, is_path, is_plain, is_type,
-    is_variable,
-};
+use prose::is_prose;
+use word_shapes::{is_duration, is_error_name, is_name, is_path};
 
 pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
@@ -101,36 +101,24 @@ pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
         let (at, word) = words.find(|(_, word)| is_credential(word))?;
         Some(ValueReading::Through(at + word.len()))
     };
-    if is_prose(line, about, 0) {
-        let found = if about == KeySubject::Password {
-            credential(16)
-        } else {
-            None
-        };
+    if is_prose(line, about) {
+        let is_password = about == KeySubject::Password;
+        let found = is_password.then(|| credential(16)).flatten();
         return found.unwrap_or(ValueReading::Prose);
     }
-    let first = words_of(line)
+    let mut words = words_of(line).map(|(_, word)| word);
+    let first = words.next().map_or(&line[..0], trim);
+    let is_struct = words
         .next()
-        .map_or(&line[..0], |(_, word)| trim(word));
-    let is_struct = words_of(line)
-        .nth(1)
-        .is_some_and(|(_, second)| b"({[".contains(&second[0]));
-    let lists = [
-        word_lists::SENTENCE_OPENERS,
-        word_lists::SENTENCE_STARTS,
-        word_lists::STATES,
-    ];
-    let is_word = !is_struct
-        && lists
-            .iter()
-            .any(|list| word_lists::contains_word(list, first));
+        .is_some_and(|second| b"({[".contains(&second[0]));
+    let is_word = !is_struct && any_contains(&[SENTENCE_OPENERS, SENTENCE_STARTS, STATES], first);
     let found = if is_word { credential(4) } else { None };
     found.unwrap_or(ValueReading::Value)
 }
 
 /// Returns whether a quoted text is a sentence: several words, of which the first is known.
 pub(crate) fn is_sentence(text: &[u8]) -> bool {
-    text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password, 0)
+    text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password)
 }
 
 /// Returns the words of a line with their positions.
@@ -165,10 +153,7 @@ fn is_credential(word: &[u8]) -> bool {
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic())
         .count();
-    word.len() >= 6
-        && digits >= 1
-        && letters >= 1
-        && !word_lists::contains_word(word_lists::NAMES, word)
+    word.len() >= 6 && digits >= 1 && letters >= 1 && !contains_word(NAMES, word)
 }
 
 /// Returns whether a word alone is a credential: it mixes letters and digits, and is not a name, a
@@ -195,7 +180,7 @@ pub(crate) fn is_value(word: &[u8]) -> bool {
         && !is_path(word)
         && !is_duration(word)
         && !is_placeholder(word)
-        && !parts.any(|part| word_lists::contains_word(word_lists::NAMES, part))
+        && !parts.any(|part| contains_word(NAMES, part))
 }
 
 fn trim(word: &[u8]) -> &[u8] {
@@ -209,178 +194,6 @@ fn trim(word: &[u8]) -> &[u8] {
         .rposition(|byte| !marks(byte))
         .map_or(start, |at| at + 1);
     &word[start..end]
-}
-
-fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
-    let mut words = words_of(line);
-    let Some((at, first)) = words.next() else {
-        return false;
-    };
-    let rest = &line[at + first.len()..];
-    let second = words.next().map(|(_, word)| word);
-    let word = trim(first);
-    if word.is_empty() {
-        // The token that a parser did not expect: `}`.
-        return first.len() <= 5 || second.is_some_and(|second| is_plain(trim(second)));
-    }
-    if word.iter().all(u8::is_ascii_digit) {
-        return is_count(word, rest, about);
-    }
-    // A YAML tag: `!vault |`.
-    if first[0] == b'!' && second == Some(b"|") && is_plain(word) {
-        return true;
-    }
-    let is_thing = matches!(about, KeySubject::Thing | KeySubject::Code);
-    if is_type(first) || is_thing && is_module(word) || is_variable(first) {
-        return true;
-    }
-    if is_duration(word) {
-        return about == KeySubject::Thing;
-    }
-    // A punctuation mark before the first word opens something, or the value is not a word.
-    if first
-        .iter()
-        .take_while(|byte| **byte != word[0])
-        .any(|byte| b"!?|;:)]}>".contains(byte))
-    {
-        return false;
-    }
-    // The `Debug` of a struct is prose only if the struct is an error.
-    let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
-        || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
-    if is_error_name(first, about) {
-        return !has_credential_in_brackets(line, is_struct);
-    }
-    if is_struct {
-        return false;
-    }
-    let is_state = word_lists::contains_word(word_lists::STATES, word);
-    let is_opener = word_lists::contains_word(word_lists::SENTENCE_OPENERS, word);
-    let is_lead = is_opener || word_lists::contains_word(word_lists::SENTENCE_STARTS, word);
-    if about == KeySubject::Phrase {
-        let sentence = is_plain(word)
-            && words_of(line)
-                .take(4)
-                .any(|(_, word)| word_lists::contains_word(word_lists::FUNCTION_WORDS, trim(word)));
-        return sentence || second.is_none() && is_state;
-    }
-    if first.last() == Some(&b':') && second.is_some() && depth < 3 {
-        // An error chain: `stock-db: permission denied`.
-        let is_named = is_thing && (is_plain(word) || is_name(word));
-        let is_thing_named = is_lead && !word_lists::contains_word(word_lists::PASSWORD_LIKE, word);
-        let is_lead = is_opener || is_lead && about != KeySubject::Password;
-        let is_lead = is_lead || is_thing_named && is_prose(rest, about, depth + 1);
-        return is_state || is_lead || is_named && is_prose(rest, about, depth + 1);
-    }
-    let ends = first.last().is_some_and(|last| b",;.:!?)".contains(last));
-    if is_path(word) && second.is_none_or(|_| ends) {
-        return is_thing || second.is_some();
-    }
-    if !is_plain(word) && !is_state {
-        // `SameSite must be …`
-        let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
-        let is_verb = |second: &[u8]| word_lists::contains_word(word_lists::VERBS, trim(second));
-        return is_thing && is_camel && second.is_some_and(is_verb);
-    }
-    let is_participle = is_thing
-        && word.len() > 5
-        && [&b"ed"[..], b"ing", b"able", b"ible"]
-            .iter()
-            .any(|end| word.ends_with(end));
-    if is_state || is_participle {
-        return true;
-    }
-    let Some(second) = second.filter(|_| !ends || first.last() == Some(&b',')) else {
-        return false;
-    };
-    let next = trim(second);
-    // After the scheme in `Authorization: token …` a credential follows, unless a sentence
-    // continues.
-    if value_end::is_scheme(word) && about != KeySubject::Password {
-        let lists = [
-            word_lists::STATES,
-            word_lists::VERBS,
-            word_lists::FUNCTION_WORDS,
-        ];
-        return lists
-            .iter()
-            .any(|list| word_lists::contains_word(list, next));
-    }
-    let goes_on = next.is_empty()
-        || is_plain(next)
-        || next
-            .strip_suffix(b"+")
-            .unwrap_or(next)
-            .iter()
-            .all(u8::is_ascii_digit)
-        || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
-        || is_name(next)
-        || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
-        || is_error_name(next, about);
-    let is_known = |word: &[u8]| {
-        let lists = [
-            word_lists::STATES,
-            word_lists::SENTENCE_OPENERS,
-            word_lists::SENTENCE_STARTS,
-            word_lists::VERBS,
-            word_lists::FUNCTION_WORDS,
-        ];
-        lists
-            .iter()
-            .any(|list| word_lists::contains_word(list, word))
-    };
-    let is_pair = second.contains(&b'=')
-        || second.last() == Some(&b':') && !is_known(next) && !next.iter().all(u8::is_ascii_digit);
-    if is_pair {
-        return false;
-    }
-    if is_lead && !is_opener && about == KeySubject::Password {
-        // In `password: root from …`, `root` is the subject of a sentence only if a verb follows.
-        let is_verb = word_lists::contains_word(word_lists::VERBS, next)
-            || word_lists::contains_word(word_lists::STATES, next);
-        let is_auxiliary = word_lists::contains_word(word_lists::AUXILIARIES, next);
-        // `signature verification failed`
-        let third = words_of(line).nth(2).map(|(_, word)| trim(word));
-        let is_later = || {
-            let lists = [word_lists::VERBS, word_lists::STATES];
-            let is_noun = word_lists::contains_word(word_lists::SENTENCE_STARTS, next);
-            is_noun
-                && third.is_some_and(|third| {
-                    lists
-                        .iter()
-                        .any(|list| word_lists::contains_word(list, third))
-                })
-        };
-        return is_auxiliary
-            || (is_verb || is_later())
-                && !word_lists::contains_word(word_lists::PASSWORD_LIKE, word);
-    }
-    if is_lead {
-        return goes_on;
-    }
-    if !is_thing {
-        return false;
-    }
-    // `provider answered`: a subject and a verb.
-    let sentence = || {
-        words_of(line)
-            .map(|(_, word)| word)
-            .take_while(|word| !word.contains(&b'=') && is_plain(trim(word)))
-            .map(trim)
-            .take(3)
-    };
-    word_lists::contains_word(word_lists::VERBS, next)
-        || match sentence().count() {
-            3 => true,
-            2 => sentence().any(is_known),
-            _ => false,
-        }
-}
-
-/// Returns whether the brackets of an error contain a credential: `InvalidToken("a1b2c3d4")`.
-fn has_credential_in_brackets(line: &[u8], is_struct: bool) -> bool {
-    let marks = |byte: &u8| is_space(*byte) || b"(){}[]\"',".contains(byte);
-    is_struct && line.split(marks).skip(1).take(24).any(is_credential)
 }
 
 /// Returns whether the value of a parameter such as `code` is words: `NOT_FOUND`, `user.created`.
@@ -402,8 +215,8 @@ pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
     let line = line_from(rest, 0, MAX_LINE_LEN);
     // ` not found`, ` has expired`: not a bracket or the next field.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
-    let is_verb = word_lists::contains_word(word_lists::VERBS, trim(first));
-    is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password, 0)
+    let is_verb = contains_word(VERBS, trim(first));
+    is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password)
 }
 
 /// Units of the size of a salt or a token.
@@ -424,8 +237,7 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_size = (1..=3).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
     if is_size && KeySubject::key(key) == KeySubject::Thing {
         let unit = words_of(line_from(rest, 0, 16)).next();
-        return unit
-            .is_some_and(|(at, unit)| at == 1 && word_lists::contains_word(SIZES, trim(unit)));
+        return unit.is_some_and(|(at, unit)| at == 1 && contains_word(SIZES, trim(unit)));
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
     let near = || line_from(rest, 0, 48);

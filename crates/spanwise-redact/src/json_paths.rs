@@ -5,7 +5,7 @@
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
-    key_pattern::{Segment, parts},
+    key_pattern::{Segment, advance, parts, start},
     key_rules::KeyRules,
     normalized_key::NormalizedKey,
     scan::{Match, Rule},
@@ -68,9 +68,7 @@ impl<'k> States<'k> {
     fn enter(&mut self) {
         let mut from = self.sets.len() - self.width;
         for (path, _) in self.rules {
-            let set = &mut self.sets[from..from + path.len() + 1];
-            set[0] = true;
-            open(path, set);
+            start(path, &mut self.sets[from..from + path.len() + 1]);
             from += path.len() + 1;
         }
     }
@@ -83,17 +81,7 @@ impl<'k> States<'k> {
         self.sets.resize(self.sets.len() + self.width, false);
         for (path, _) in self.rules {
             let (before, next) = self.sets[from..].split_at_mut(self.width);
-            for (at, segment) in path.iter().enumerate().filter(|(at, _)| before[*at]) {
-                match segment {
-                    Segment::AnyDepth => next[at] = true,
-                    Segment::Any => next[at + 1] = true,
-                    Segment::Name(wanted) => {
-                        let is_it = |name: &NormalizedKey| name.whole() == wanted.as_bytes();
-                        next[at + 1] |= name.as_ref().is_some_and(is_it);
-                    }
-                }
-            }
-            open(path, &mut next[..path.len() + 1]);
+            advance(path, before, &mut next[..path.len() + 1], name.as_ref());
             from += path.len() + 1;
         }
     }
@@ -109,15 +97,6 @@ impl<'k> States<'k> {
             from += path.len() + 1;
             self.sets[from - 1].then_some(*rule)
         })
-    }
-}
-
-/// `**` matches no part, too.
-fn open(path: &[Segment], set: &mut [bool]) {
-    for (at, segment) in path.iter().enumerate() {
-        if *segment == Segment::AnyDepth && set[at] {
-            set[at + 1] = true;
-        }
     }
 }
 

@@ -28,32 +28,54 @@ pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|part| !part.is_empty())
 }
 
-pub(crate) fn is_on_path(path: &[Segment], parts: &[NormalizedKey]) -> bool {
-    // The prefixes of the path that the parts so far match. They are a set, so that `**.**.**`
-    // costs no more than its length.
+/// Returns whether a path matches all the parts.
+pub(crate) fn is_on_path<'t>(path: &[Segment], parts: impl Iterator<Item = &'t str>) -> bool {
     let mut reached = vec![false; path.len() + 1];
-    reached[0] = true;
-    let open = |reached: &mut Vec<bool>| {
-        for (at, segment) in path.iter().enumerate() {
-            if *segment == Segment::AnyDepth && reached[at] {
-                reached[at + 1] = true;
-            }
-        }
-    };
-    open(&mut reached);
+    start(path, &mut reached);
     for part in parts {
         let mut next = vec![false; path.len() + 1];
-        for (at, segment) in path.iter().enumerate().filter(|(at, _)| reached[*at]) {
-            match segment {
-                Segment::AnyDepth => next[at] = true,
-                Segment::Any => next[at + 1] = true,
-                Segment::Name(name) => next[at + 1] |= part.whole() == name.as_bytes(),
-            }
-        }
-        open(&mut next);
+        advance(path, &reached, &mut next, Some(&NormalizedKey::new(part)));
         reached = next;
     }
     reached.last() == Some(&true)
+}
+
+/// Adds the empty prefix of `path` to a set of matched prefixes. They are a set, so that `**.**.**`
+/// costs no more than its length.
+pub(crate) fn start(path: &[Segment], set: &mut [bool]) {
+    set[0] = true;
+    skip_any_depth(path, set);
+}
+
+/// Adds to `next` the prefixes of `path` that match after one more part: the member `name`, or an
+/// element of an array.
+pub(crate) fn advance(
+    path: &[Segment],
+    reached: &[bool],
+    next: &mut [bool],
+    name: Option<&NormalizedKey>,
+) {
+    for (at, segment) in path.iter().enumerate().filter(|(at, _)| reached[*at]) {
+        match segment {
+            Segment::AnyDepth => next[at] = true,
+            Segment::Any => next[at + 1] = true,
+            Segment::Name(wanted) => {
+                next[at + 1] |= name.is_some_and(|name| name.whole() == wanted.as_bytes());
+            }
+        }
+    }
+    skip_any_depth(path, next);
+}
+
+/// `**` matches no part, too.
+fn skip_any_depth(path: &[Segment], set: &mut [bool]) {
+    for (at, _) in path
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| **one == Segment::AnyDepth)
+    {
+        set[at + 1] |= set[at];
+    }
 }
 
 impl Pattern {
@@ -62,10 +84,7 @@ impl Pattern {
             Self::Exact(name) => key.last() == name.as_bytes() || key.whole() == name.as_bytes(),
             Self::EndsWith(name) => key.whole().ends_with(name.as_bytes()),
             Self::Contains(name) => memchr::memmem::find(key.whole(), name.as_bytes()).is_some(),
-            Self::Path(path) => is_on_path(
-                path,
-                &parts(written).map(NormalizedKey::new).collect::<Vec<_>>(),
-            ),
+            Self::Path(path) => is_on_path(path, parts(written)),
         }
     }
 

@@ -232,34 +232,15 @@ impl PatternIndex {
         if self.contains.is_empty() {
             return None;
         }
-        let part_at = |at: usize| {
-            let rest = name.get(at..)?;
-            let mut parts = self
-                .literals
-                .candidates_at(rest)
-                .map(|part| &self.contains[part]);
-            parts.find(|(part, _)| rest.starts_with(part.as_bytes()))
-        };
-        let mut at = 0;
-        while let Some(start) = self.literals.next_candidate(name, at) {
-            if let Some((_, rule)) = part_at(start).or_else(|| part_at(start + 1)) {
-                return Some(*rule);
-            }
-            at = start + 2;
-        }
-        None
+        self.literals.find_map(name, name, 0, |part, at| {
+            let (part, rule) = &self.contains[part];
+            name[at..].starts_with(part.as_bytes()).then_some(*rule)
+        })
     }
 
     fn path(&self, key: &str) -> Option<usize> {
-        if self.paths.is_empty() {
-            return None;
-        }
-        self.path_of(&parts(key).collect::<Vec<_>>())
-    }
-
-    fn path_of(&self, parts: &[&str]) -> Option<usize> {
-        let parts: Vec<NormalizedKey> = parts.iter().map(|part| NormalizedKey::new(part)).collect();
-        let found = self.paths.iter().find(|(path, _)| is_on_path(path, &parts));
+        let mut paths = self.paths.iter();
+        let found = paths.find(|(path, _)| is_on_path(path, parts(key)));
         found.map(|(_, rule)| *rule)
     }
 }

@@ -31,6 +31,7 @@ impl NormalizedKey {
         Self::from_ascii(key)
     }
 
+    // Not inlined, so that ASCII keys have no buffer of 1 KiB on the stack.
     #[cold]
     #[inline(never)]
     fn folded(key: &str) -> Self {

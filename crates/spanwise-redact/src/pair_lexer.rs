@@ -302,11 +302,12 @@ impl<'t> Pair<'t> {
     /// Returns the name that a pair such as `name: API_TOKEN` gives to the next value, and the end
     /// of it.
     pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
-        let is_it = ["name", "key"]
+        let is_match = ["name", "key"]
             .iter()
             .any(|key| self.key.eq_ignore_ascii_case(key));
         let near = &text.as_bytes()[..text.len().min(self.after + MAX_KEY_LEN)];
-        let start = is_it.then(|| run_end(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
+        let start =
+            is_match.then(|| run_end(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
         let end = ByteClass::KEY.run_end(near, start);
         let name = text.get(start..end).filter(|name| name.len() > 1)?;
         Some((name, end))

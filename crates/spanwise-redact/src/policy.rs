@@ -1,4 +1,4 @@
-//! Rules of redaction and the actions on their matches.
+//! PolicyRules of redaction and the actions on their matches.
 
 mod redact_text;
 
@@ -52,7 +52,7 @@ use crate::{PseudonymKey, normalized_key::NormalizedKey};
 /// ```
 #[derive(Clone)]
 pub struct Policy {
-    rules: Arc<Rules>,
+    rules: Arc<PolicyRules>,
     #[cfg(feature = "pseudonyms")]
     report: SelfReport,
     #[cfg(feature = "pseudonyms")]
@@ -60,7 +60,7 @@ pub struct Policy {
 }
 
 #[derive(Debug, Clone)]
-struct Rules {
+struct PolicyRules {
     keys: KeyRules,
     /// The state of each rule about keys.
     rule_states: Vec<RuleState>,
@@ -79,7 +79,7 @@ struct Rules {
 #[derive(Debug, Clone)]
 struct AllowList {
     keys: Vec<Pattern>,
-    /// Rules added later, which hide allowed keys, each with its number.
+    /// PolicyRules added later, which hide allowed keys, each with its number.
     hidden: Vec<(Pattern, usize)>,
 }
 
@@ -114,7 +114,7 @@ impl Policy {
     #[must_use]
     pub fn secrets() -> Self {
         let mut policy = Self {
-            rules: Arc::new(Rules {
+            rules: Arc::new(PolicyRules {
                 keys: KeyRules::secrets(),
                 rule_states: RULES
                     .named()
@@ -320,7 +320,7 @@ impl Policy {
         rule
     }
 
-    fn rules_mut(&mut self) -> &mut Rules {
+    fn rules_mut(&mut self) -> &mut PolicyRules {
         Arc::make_mut(&mut self.rules)
     }
 
@@ -444,7 +444,7 @@ impl fmt::Debug for Policy {
     }
 }
 
-impl Rules {
+impl PolicyRules {
     /// Returns the verdict on a key, or the rule that hides it.
     fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
         match (self.decide(key), &self.allowed) {

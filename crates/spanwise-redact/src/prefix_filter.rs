@@ -84,6 +84,29 @@ impl PrefixFilter {
         is_set(bits, three(*a, *b, *c)).then_some(text.len() - 3)
     }
 
+    /// Calls `check` with the number and the position of each literal that may be in `text`, until
+    /// it returns something. The literals begin in `starts`, a prefix of `text`, from `from` on.
+    pub(crate) fn find_map<T>(
+        &self,
+        text: &[u8],
+        starts: &[u8],
+        from: usize,
+        check: impl Fn(usize, usize) -> Option<T>,
+    ) -> Option<T> {
+        let mut next = self.next_candidate(starts, from);
+        while let Some(start) = next {
+            let found = [start, start + 1].into_iter().find_map(|at| {
+                let mut literals = self.candidates_at(text.get(at..)?);
+                literals.find_map(|literal| check(literal, at))
+            });
+            if found.is_some() {
+                return found;
+            }
+            next = self.next_candidate(starts, start + 2);
+        }
+        None
+    }
+
     /// Returns the numbers of the literals that may start `text`.
     pub(crate) fn candidates_at(&self, text: &[u8]) -> impl Iterator<Item = usize> {
         let first = match text {
@@ -101,7 +124,7 @@ impl PrefixFilter {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn is_set(bits: &[u64; WORDS], three: u32) -> bool {
     let hash = hash(three);
     bits[hash >> 6] >> (hash & 63) & 1 != 0
@@ -117,7 +140,7 @@ const CASE: u32 = 0x0020_2020;
 const CASE_BIT: u8 = 0x20;
 
 /// Hashes the lower three bytes.
-#[inline(always)]
+#[inline]
 const fn hash(three: u32) -> usize {
     (three.wrapping_mul(0x79B9_9E00) >> 17) as usize
 }

@@ -17,7 +17,8 @@ use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, is_space, run_end},
     credential::{self, KeySubject},
-    scan_cost, word_lists,
+    scan_cost,
+    word_lists::{UNITS, contains_word},
 };
 
 /// The words between a key and its value.
@@ -101,19 +102,17 @@ fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
         _ => key,
     };
     let first = word(0);
-    if word_lists::contains_word(VERBS, first) {
+    if contains_word(VERBS, first) {
         return Some((Link::Verb, subject(1)));
     }
     if first.eq_ignore_ascii_case(b"to") {
-        let is_change = word_lists::contains_word(&["set", "changed", "reset", "updated"], word(1));
-        let is_passive = word_lists::contains_word(VERBS, word(2));
+        let is_change = contains_word(&["set", "changed", "reset", "updated"], word(1));
+        let is_passive = contains_word(VERBS, word(2));
         let key = subject(2 + usize::from(is_passive));
         return is_change.then_some((Link::Verb, key));
     }
     match first.strip_suffix(b":") {
-        Some(participle) if word_lists::contains_word(PARTICIPLES, participle) => {
-            Some((Link::Participle, 1))
-        }
+        Some(participle) if contains_word(PARTICIPLES, participle) => Some((Link::Participle, 1)),
         Some(_) => None,
         None => Some((Link::Blanks, 0)),
     }
@@ -173,13 +172,13 @@ impl<'t> ProsePair<'t> {
         if content.iter().all(u8::is_ascii_digit) {
             return self.digits(text.as_bytes(), about);
         }
-        let is_it = credential::is_value(content)
+        let is_match = credential::is_value(content)
             && match self.link {
                 Link::Verb | Link::Participle => true,
                 Link::Blanks if is_identifier(key) => !is_numbered(content),
                 Link::Blanks => is_random(content),
             };
-        is_it.then_some((self.start, self.end))
+        is_match.then_some((self.start, self.end))
     }
 
     /// Returns a code: four to eight digits after a verb, six to eight after blanks, perhaps in two
@@ -214,10 +213,9 @@ impl<'t> ProsePair<'t> {
         let unit = &after[..run_end(&after[..after.len().min(16)], 0, |byte| {
             byte.is_ascii_alphabetic()
         })];
-        let is_it = is_end
-            && (is_pair || (least..=8).contains(&length))
-            && !word_lists::contains_word(word_lists::UNITS, unit);
-        is_it.then_some((self.start, end))
+        let is_match =
+            is_end && (is_pair || (least..=8).contains(&length)) && !contains_word(UNITS, unit);
+        is_match.then_some((self.start, end))
     }
 }
 

@@ -131,19 +131,9 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 /// Returns whether a whole literal is in `text`, from the first candidate on.
 #[cold]
 fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
+    let is_at = |token: usize, at| TOKENS[token].is_at(text, at).then_some(());
     let literals = &TOKEN_FILTERS.without_prose_keys;
-    let is_at = |at: usize| {
-        let mut known = literals.candidates_at(text.get(at..).unwrap_or_default());
-        known.any(|index| TOKENS[index].is_at(text, at))
-    };
-    let mut next = Some(first);
-    while let Some(start) = next {
-        if is_at(start) || is_at(start + 1) {
-            return true;
-        }
-        next = literals.next_candidate(starts, start + 2);
-    }
-    false
+    literals.find_map(text, starts, first, is_at).is_some()
 }
 
 /// Returns the part of a text in which a token may begin.
@@ -301,23 +291,14 @@ fn ends_with_option(text: &[u8]) -> bool {
 /// PIN is 4821`.
 #[cold]
 fn ends_with_prose_key(text: &[u8]) -> bool {
-    let literals = &TOKEN_FILTERS.all;
-    let is_key = |at: usize| {
-        let mut known = literals.candidates_at(text.get(at..).unwrap_or_default());
-        known.any(|index| {
-            let token = &TOKENS[index];
-            matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)
-        })
+    let from = text.len().saturating_sub(MIN_TOKEN_LEN);
+    scan_cost::add(text.len() - from);
+    let is_key = |token: usize, at| {
+        let token = &TOKENS[token];
+        (matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)).then_some(())
     };
-    let mut at = text.len().saturating_sub(MIN_TOKEN_LEN);
-    scan_cost::add(text.len() - at);
-    while let Some(start) = literals.next_candidate(text, at) {
-        if is_key(start) || is_key(start + 1) {
-            return true;
-        }
-        at = start + 2;
-    }
-    false
+    let literals = &TOKEN_FILTERS.all;
+    literals.find_map(text, text, from, is_key).is_some()
 }
 
 /// The state of the search for tokens.

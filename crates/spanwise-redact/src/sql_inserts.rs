@@ -33,8 +33,8 @@ pub(crate) fn literals<'t, R>(
         at = close;
         let word = skip_space(bytes, close);
         let values = word + "values".len();
-        let is_it = bytes.get(word..values);
-        if !is_it.is_some_and(|word| word.eq_ignore_ascii_case(b"values")) {
+        let is_match = bytes.get(word..values);
+        if !is_match.is_some_and(|word| word.eq_ignore_ascii_case(b"values")) {
             continue;
         }
         at = values;

@@ -115,8 +115,8 @@ impl Token {
                 let end = set.run_end(&text[..text.len().min(after + length + 1)], after);
                 let is_free = at == 0 || !ByteClass::KEY.has(text[at - 1]) || !is_glued;
                 let is_named = at > 0 && matches!(text[at - 1], b'-' | b'.' | b'_');
-                let is_it = end - after == length && is_boundary(text, end);
-                (is_it && is_free && !is_named).then_some((at, end))
+                let is_match = end - after == length && is_boundary(text, end);
+                (is_match && is_free && !is_named).then_some((at, end))
             }
             TokenTail::Between((before, many), (set, least)) => {
                 let start = before.run_start(text, at, many);
@@ -326,8 +326,8 @@ fn slack(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
 fn telegram(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = ByteClass::DIGIT.run_start(text, at, 12);
     let end = runs.end(ByteClass::BASE64URL, text, after);
-    let is_it = (6..=11).contains(&(at - start)) && end - after >= 30;
-    is_it.then_some((start, end))
+    let is_match = (6..=11).contains(&(at - start)) && end - after >= 30;
+    is_match.then_some((start, end))
 }
 
 /// Returns the credential after `Bearer` or `token`, if it does not look like a word.

@@ -301,6 +301,6 @@ pub(crate) fn easy_connect(text: &[u8], at: usize) -> Option<(usize, usize)> {
         .rposition(|byte| b"\"'`([=:".contains(byte));
     let user = begun.map_or(start, |mark| start + mark + 1);
     let slash = ByteClass::KEY.run_end(&text[..at], user);
-    let is_it = slash > user && text.get(slash) == Some(&b'/') && slash + 1 < at;
-    (is_it && !credential::is_placeholder(&text[slash + 1..at])).then_some((slash + 1, at))
+    let is_match = slash > user && text.get(slash) == Some(&b'/') && slash + 1 < at;
+    (is_match && !credential::is_placeholder(&text[slash + 1..at])).then_some((slash + 1, at))
 }

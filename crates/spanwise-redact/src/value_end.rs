@@ -159,12 +159,17 @@ pub(crate) fn end_of_bare(
     place: ValueContext,
     open: Option<Quote>,
 ) -> usize {
-    let mut at = start;
-    let mut word = true;
-    let mut opened = false;
+    let mut value = BareValue {
+        text,
+        start,
+        place,
+        open,
+        at: start,
+        is_word: true,
+        has_bracket: false,
+    };
     if text[start..].starts_with(REDACTED.as_bytes()) {
-        at += REDACTED.len();
-        word = false;
+        value.skip_to(start + REDACTED.len());
     }
     if place == ValueContext::ConnectionString && text.get(start) == Some(&b'{') {
         return end_of_braces(text, start);
@@ -172,102 +177,139 @@ pub(crate) fn end_of_bare(
     // `${{ secrets.TOKEN }}`, `$(cat token)`
     let is_template = matches!(text.get(start), Some(b'$' | b'#' | b'%'));
     if is_template && matches!(text.get(start + 1), Some(b'{' | b'(')) {
-        at = closing_bracket(text, start + 1);
-        word = false;
+        value.skip_to(closing_bracket(text, start + 1));
     }
-    while let Some(byte) = text.get(at) {
+    while let Some(byte) = text.get(value.at) {
         scan_cost::add(1);
-        match byte {
-            b'(' | b'[' | b'{' if word => {
-                word = false;
-                match end_of_debug(text, at, place) {
-                    Some(end) => at = end,
-                    None => {
-                        opened = true;
-                        at += 1;
-                    }
-                }
-                continue;
+        match value.step(*byte) {
+            Step::Next => {
+                value.is_word &= ByteClass::WORD.has(*byte);
+                value.at += 1;
             }
-            b'"' | b'\'' if word && at > start && open.is_none() => {
+            Step::Moved => {}
+            Step::End => break,
+        }
+    }
+    value.at
+}
+
+/// A bare value whose end is searched.
+struct BareValue<'t> {
+    text: &'t [u8],
+    start: usize,
+    place: ValueContext,
+    open: Option<Quote>,
+    /// The position that is read next.
+    at: usize,
+    /// Whether the value is a single word so far.
+    is_word: bool,
+    /// Whether an opening bracket is part of the value.
+    has_bracket: bool,
+}
+
+enum Step {
+    /// The byte is part of the value.
+    Next,
+    /// The position has moved.
+    Moved,
+    /// The value ends at the position.
+    End,
+}
+
+impl BareValue<'_> {
+    /// Moves past text that is not a word.
+    fn skip_to(&mut self, at: usize) -> Step {
+        self.at = at;
+        self.is_word = false;
+        Step::Moved
+    }
+
+    fn step(&mut self, byte: u8) -> Step {
+        use ValueContext::{ConnectionString, Form, Query};
+        let (text, at, place) = (self.text, self.at, self.place);
+        match byte {
+            b'(' | b'[' | b'{' => self.bracket(),
+            b'"' | b'\'' if self.is_word && at > self.start && self.open.is_none() => {
                 let end = after_string(text, at);
                 let inside = &text[at + 1..end];
-                word = false;
-                at = if inside.last() == Some(byte) && find2(inside, *b"\r\n", 0).is_none() {
-                    end
-                } else {
-                    at + 1
-                };
-                continue;
+                let is_closed = inside.last() == Some(&byte);
+                let is_string = is_closed && find2(inside, *b"\r\n", 0).is_none();
+                self.skip_to(if is_string { end } else { at + 1 })
             }
-            // `Secret { … }`, and `Array […]` as `serde_json` writes it.
-            b' ' if word
-                && matches!(text.get(at + 1), Some(b'{' | b'['))
-                && text[start].is_ascii_uppercase() =>
-            {
-                word = false;
-                match end_of_debug(text, at + 1, place) {
-                    Some(end) => return end,
-                    None => continue,
-                }
+            b' ' => self.space(),
+            byte if is_space(byte) => Step::End,
+            b'#' if place == (Query { is_web: true }) && is_fragment(text, at) => Step::End,
+            b',' if matches!(place, Query { .. } | ConnectionString | Form) => Step::Next,
+            b'&' if place == ConnectionString => Step::Next,
+            b';' if place == Form => Step::Next,
+            b')' | b']' if self.has_bracket => Step::Next,
+            b'\\' if is_line_break(text, at, self.open) => Step::End,
+            b')' | b']' | b'}' if matches!(place, Query { .. }) && url_goes_on(text, at) => {
+                Step::Next
             }
-            // A scheme, and the credential after it.
-            b' ' if is_scheme(&text[start..at]) => {
-                return end_of_bare(text, at + 1, place, open);
-            }
-            b' ' if matches!(place, ValueContext::ConnectionString | ValueContext::Plain) => {
-                match end_of_member(text, at) {
-                    // The first member is one because another follows it.
-                    Some(end)
-                        if place == ValueContext::ConnectionString
-                            || key_follows(text, end + 1, true) =>
-                    {
-                        at = end - 1
-                    }
-                    _ => break,
-                }
-            }
-            byte if is_space(*byte) => break,
-            b'#' if place == (ValueContext::Query { is_web: true }) && is_fragment(text, at) => {
-                break;
-            }
-            b',' if matches!(
-                place,
-                ValueContext::Query { .. } | ValueContext::ConnectionString | ValueContext::Form
-            ) => {}
-            b'&' if place == ValueContext::ConnectionString => {}
-            b';' if place == ValueContext::Form => {}
-            b')' | b']' if opened => {}
-            b'\\' if is_line_break(text, at, open) => break,
-            b')' | b']' | b'}'
-                if matches!(place, ValueContext::Query { .. }) && url_goes_on(text, at) => {}
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Boundary::after_mark(text, at) {
                     // If another member follows, only the separator ends this one.
-                    Boundary::End
-                        if place == ValueContext::ConnectionString && b")]}<`".contains(byte) =>
-                    {
-                        match end_of_member(text, at) {
-                            Some(end) if end > at => at = end,
-                            _ => break,
+                    Boundary::End if place == ConnectionString && b")]}<`".contains(&byte) => {
+                        match end_of_member(text, at).filter(|end| *end > at) {
+                            Some(end) => {
+                                self.at = end;
+                                Step::Moved
+                            }
+                            None => Step::End,
                         }
-                        continue;
                     }
-                    Boundary::End => break,
-                    Boundary::Continue(next) => {
-                        word = false;
-                        at = next;
-                        continue;
-                    }
+                    Boundary::End => Step::End,
+                    Boundary::Continue(next) => self.skip_to(next),
                 }
             }
-            b'(' | b'[' | b'{' => opened = true,
-            _ => {}
+            _ => Step::Next,
         }
-        word &= ByteClass::WORD.has(*byte);
-        at += 1;
     }
-    at
+
+    fn bracket(&mut self) -> Step {
+        let debug = if self.is_word {
+            end_of_debug(self.text, self.at, self.place)
+        } else {
+            None
+        };
+        match debug {
+            Some(end) => self.skip_to(end),
+            None => {
+                self.has_bracket = true;
+                self.skip_to(self.at + 1)
+            }
+        }
+    }
+
+    fn space(&mut self) -> Step {
+        let (text, at, place) = (self.text, self.at, self.place);
+        // `Secret { … }`, and `Array […]` as `serde_json` writes it.
+        let is_struct = self.is_word
+            && matches!(text.get(at + 1), Some(b'{' | b'['))
+            && text[self.start].is_ascii_uppercase();
+        if is_struct {
+            self.is_word = false;
+            if let Some(end) = end_of_debug(text, at + 1, place) {
+                self.at = end;
+                return Step::End;
+            }
+        }
+        // A scheme, and the credential after it.
+        if is_scheme(&text[self.start..at]) {
+            self.at = end_of_bare(text, at + 1, place, self.open);
+            return Step::End;
+        }
+        let member = match place {
+            ValueContext::ConnectionString => end_of_member(text, at),
+            // The first member is one because another follows it.
+            ValueContext::Plain => {
+                end_of_member(text, at).filter(|end| key_follows(text, end + 1, true))
+            }
+            ValueContext::Query { .. } | ValueContext::Form => None,
+        };
+        member.map_or(Step::End, |end| self.skip_to(end))
+    }
 }
 
 /// Returns whether the URL continues after the marks at `at`.

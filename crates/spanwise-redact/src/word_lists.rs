@@ -9,6 +9,11 @@ pub(crate) fn contains_word(list: &[&str], word: &[u8]) -> bool {
         .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
 
+/// Returns whether any of the lists contains `word`, ignoring case.
+pub(crate) fn any_contains(lists: &[&[&str]], word: &[u8]) -> bool {
+    lists.iter().any(|list| contains_word(list, word))
+}
+
 /// Booleans.
 pub(crate) const BOOLEANS: &[&str] = &["true", "false", "yes", "no", "on", "off"];
 

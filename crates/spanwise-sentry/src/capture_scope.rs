@@ -1,4 +1,4 @@
-//! What the current thread passes to Sentry's client, and to the transport behind it.
+//! Marks of a thread that runs Sentry's client, for the layer and for the transport.
 
 use std::{
     cell::{Cell, RefCell},
@@ -64,7 +64,7 @@ pub(crate) fn take_already_redacted() -> AlreadyRedacted {
 }
 
 /// Returns whether the client runs on this thread. `true` if the thread has lost its mark: events
-/// of a hook could not be told from others.
+/// of a hook could not be distinguished from others.
 pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }

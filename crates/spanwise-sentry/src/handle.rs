@@ -88,7 +88,7 @@ impl Sentry {
 
 impl Flush for Sentry {
     /// Waits until everything is sent. It does not wait for a server that cannot be reached.
-    fn flush(&self, deadline: Instant) -> io::Result<()> {
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
         self.pipeline.drain(deadline);
         match self.pipeline.exporter.existing() {
             Some(process) => process.queue.flush(deadline),

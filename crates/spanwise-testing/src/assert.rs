@@ -175,8 +175,8 @@ impl Capture {
     ///
     /// It searches for the text itself, for its escaped forms in JSON and `Debug`, and for its
     /// bytes as `Vec<u8>` prints them. It does not find a secret that is split, encoded (base64) or
-    /// in another case. Of an error recorded as `&dyn Error` it searches the messages of the chain,
-    /// not the `Debug` output.
+    /// in another case. For an error recorded as `&dyn Error` it searches the messages of the
+    /// chain, not the `Debug` output.
     ///
     /// # Panics
     /// If `secret` was logged. The message names each place and shows at most four

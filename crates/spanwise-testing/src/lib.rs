@@ -62,13 +62,13 @@
 //!    be an explicit parent. A span belongs to the capture of its parent, or else of the current
 //!    span, or else of the thread.
 //! 2. Otherwise the event belongs to the capture of its thread. That is the thread that called
-//!    [`capture`] or [`Handle::enter`]. Of several captures, the latest live one gets it.
+//!    [`capture`] or [`Handle::enter`]. If there are several, the latest live one gets it.
 //! 3. Otherwise, if there is only one live capture, that one gets it. In a test that runs alone, a
 //!    plain `std::thread::spawn` works.
-//! 4. Otherwise the event is *unrouted*. So are events of a capture that has ended, such as those of
-//!    a task that outlives its test. [`Capture::assert_never_logged`] of every live capture searches
-//!    unrouted events, so that no secret escapes. [`Capture::one`] and [`Capture::wait_for`] mention
-//!    them if nothing else matches.
+//! 4. Otherwise the event is *unrouted*. So are events of a capture that has ended, such as those
+//!    of a task that outlives its test. [`Capture::assert_never_logged`] of every live capture
+//!    searches unrouted events, so that no secret escapes. [`Capture::one`] and
+//!    [`Capture::wait_for`] mention them if nothing else matches.
 //!
 //! In async code, use a span to carry the capture. A future does not stay on one thread, so
 //! [`capture`] and [`Handle::enter`] inside a spawned task also adopt other tasks of its worker
@@ -96,6 +96,7 @@ mod assert;
 mod capture;
 mod encoded_line;
 mod event;
+mod field_value;
 mod fields;
 mod layer;
 mod pattern;
@@ -105,13 +106,12 @@ mod secret;
 mod span;
 #[doc(hidden)]
 pub mod support;
-mod value;
 mod wait_for;
 
 pub use capture::{Capture, Entered, Handle, capture};
 pub use event::Event;
+pub use field_value::Value;
 pub use layer::CaptureLayer;
 pub use pattern::{Pattern, matching, when};
 pub use span::Span;
-pub use value::Value;
 pub use wait_for::WaitFor;

@@ -22,7 +22,7 @@ use crate::{Event, render, secret::Secret, span::SpanRecord};
 pub(crate) struct CaptureStore {
     captured: Mutex<Captured>,
     arrived: Condvar,
-    /// Whether the capture has ended. The strong references do not tell: a thread that adds an
+    /// Whether the capture has ended. Strong references do not show it: a thread that adds an
     /// event has one too.
     ended: AtomicBool,
 }

@@ -29,7 +29,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "it never happened: {what}");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -57,7 +57,7 @@ pub fn bounded<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'static) -> 
     }
 }
 
-/// Creates a clock that stands at 2026-11-20T09:08:07.123456Z until the test moves it.
+/// Creates a clock that shows 2026-11-20T09:08:07.123456Z until the test moves it.
 #[must_use]
 pub fn fixed_clock() -> Clock {
     Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_nanos(1_795_165_687_123_456_000))

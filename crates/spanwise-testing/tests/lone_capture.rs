@@ -31,7 +31,7 @@ fn lone_capture_takes_unclaimed_events() {
         .unwrap();
     logs.none("from the past");
 
-    // No longer alone: the span stays ours, a plain thread belongs to nobody.
+    // No longer alone: the span stays ours, a plain thread belongs to no capture.
     let other = thread::spawn(capture).join().unwrap();
     thread::spawn(move || {
         span.in_scope(|| info!("still ours"));

@@ -1,4 +1,4 @@
-//! One plan per callsite: what follows from a callsite alone is worked out when it is first seen, and kept.
+//! A lock-free cache of one plan per callsite.
 
 use std::{fmt, iter, ptr, sync::OnceLock};
 
@@ -6,12 +6,13 @@ use tracing_core::Metadata;
 
 /// A cache from callsite to `P`, lock-free to read, filled once per callsite.
 ///
-/// A `tracing` callsite is static, and so is its [`Metadata`]: its address is the key. Each layer owns one cache, since what it
-/// plans depends on its own options. Nothing is ever removed: a program has as many callsites as its source.
+/// A plan is what a layer derives from a callsite alone. The key is the address of the callsite's
+/// static [`Metadata`]. Each layer has its own cache, because its plans depend on its options.
+/// Nothing is ever removed, because the source code limits the number of callsites.
 ///
-/// Reading costs a multiplication and a comparison, and one comparison more each time that the
-/// number of callsites grows to the fourfold of some thousand: the table grows as a tree, since what
-/// is read without a lock cannot be moved.
+/// Reading costs a multiplication and a comparison, and one comparison more for each fourfold of a
+/// thousand callsites. The table grows as a tree, because entries that are read without a lock
+/// cannot move.
 ///
 /// ```
 /// use spanwise_core::internal::CallsitePlans;
@@ -35,22 +36,23 @@ type Bucket<P> = OnceLock<Box<Planned<P>>>;
 struct Planned<P> {
     callsite: &'static Metadata<'static>,
     plan: P,
-    /// Callsites that share the bucket, by further bits of their hash.
+    /// Callsites in the same bucket, by further bits of their hash.
     next: [Bucket<P>; BRANCHES],
 }
 
-/// 4 KiB a layer. A service of 1,000 callsites compares two addresses on average.
+/// 4 KiB per layer. A service with 1,000 callsites compares two addresses on average.
 const BUCKETS: usize = 1 << FIRST_BITS;
 const FIRST_BITS: u32 = 8;
 
-/// 64 bytes a plan.
+/// 64 bytes per plan.
 const BRANCHES: usize = 1 << BRANCH_BITS;
 const BRANCH_BITS: u32 = 2;
 
 impl<P> CallsitePlans<P> {
-    /// The plan of `callsite`, made by `build` if this is the first time it is asked for.
+    /// Returns the plan of `callsite`, which `build` creates on the first call.
     ///
-    /// Two threads that ask for a new callsite at once may both call `build`; one result is kept and both see it.
+    /// Two threads may both call `build` for a new callsite. Both get the same one of the two
+    /// plans.
     #[inline]
     pub fn get(
         &self,
@@ -68,7 +70,7 @@ impl<P> CallsitePlans<P> {
         insert(bucket, hash, callsite, build(callsite))
     }
 
-    /// All plans there are, in no order.
+    /// Returns all plans, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &P> {
         let mut open: Vec<&Bucket<P>> = self.buckets.iter().collect();
         iter::from_fn(move || {
@@ -84,11 +86,11 @@ impl<P> CallsitePlans<P> {
 
 #[inline]
 fn hash(callsite: &'static Metadata<'static>) -> u64 {
-    // Fibonacci hashing: the low bits of an address are all alike. No two addresses have one hash.
+    // Fibonacci hashing, because the low bits of addresses are alike. Two addresses never collide.
     (ptr::from_ref(callsite) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// Takes the highest bits that are left.
+/// Takes the highest remaining bits.
 #[inline]
 fn take_bits(hash: &mut u64, count: u32) -> usize {
     let bits = *hash >> (u64::BITS - count);
@@ -109,7 +111,7 @@ fn insert<'a, P>(
         next: [const { OnceLock::new() }; BRANCHES],
     });
     loop {
-        // Another thread may have filled this bucket meanwhile, with this callsite or with another one.
+        // Another thread may have filled the bucket, with this callsite or with another one.
         let ours = bucket.set(planned).err();
         let there = bucket.get_or_init(|| unreachable!("set above, by us or by another thread"));
         match ours {
@@ -161,7 +163,7 @@ mod tests {
         all.leak()
     }
 
-    /// How many callsites are compared until this one is found.
+    /// Returns the number of comparisons until the callsite is found.
     fn comparisons<P>(plans: &CallsitePlans<P>, callsite: &'static Metadata<'static>) -> usize {
         let mut hash = hash(callsite);
         let mut bucket = &plans.buckets[take_bits(&mut hash, FIRST_BITS)];

@@ -1,6 +1,6 @@
-//! Who is among the chosen: a number of 56 bits, held against a threshold.
+//! Consistent probability sampling: compares a 56-bit randomness value with a threshold.
 //!
-//! Every part that keeps some of the traces decides by this, so that they keep the same ones.
+//! All parts that sample traces use it, so that they keep the same traces.
 
 use std::{
     cell::Cell,
@@ -10,8 +10,9 @@ use std::{
 
 use crate::{Context, REDACTED};
 
-/// A ratio, as OpenTelemetry's [consistent probability sampling] holds it against a trace id: what is less is left out. So the traces that are kept at
-/// a small ratio are among those kept at a larger one.
+/// The threshold of a sampling ratio, as in OpenTelemetry's [consistent probability sampling].
+/// Traces with less randomness are dropped, so the traces of a small ratio are a subset of a larger
+/// one's.
 ///
 /// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,35 +25,35 @@ const BITS: u32 = 56;
 const ALL: u64 = 1 << BITS;
 
 impl Threshold {
-    /// For a ratio between 0 and 1; none for any other number.
+    /// Creates the threshold of a ratio from 0 to 1. Returns `None` for other numbers.
     #[must_use]
     pub fn from_ratio(ratio: f64) -> Option<Self> {
-        // Not a number is in no range.
+        // NaN is in no range.
         (0.0..=1.0).contains(&ratio).then(|| Self {
             ratio,
             min_randomness: ((1.0 - ratio) * ALL as f64).round() as u64,
         })
     }
 
-    /// The ratio.
+    /// Returns the ratio.
     #[must_use]
     pub fn ratio(self) -> f64 {
         self.ratio
     }
 
-    /// True if nothing is left out.
+    /// Returns whether nothing is dropped.
     #[must_use]
     pub fn keeps_all(self) -> bool {
         self.min_randomness == 0
     }
 
-    /// Whether nothing at all is kept.
+    /// Returns whether everything is dropped.
     #[must_use]
     pub fn keeps_none(self) -> bool {
         self.min_randomness == ALL
     }
 
-    /// Whether what has this number is kept.
+    /// Returns whether a trace with this randomness is kept.
     #[inline]
     #[must_use]
     pub fn keeps(self, randomness: u64) -> bool {
@@ -60,13 +61,13 @@ impl Threshold {
     }
 }
 
-/// The number of the trace, or of the request, that an event with this context is part of.
+/// Returns the randomness of the trace, or else of the request, in `context`.
 #[must_use]
 pub fn randomness_from_context(context: &Context) -> Option<u64> {
     randomness_from_entries(context.iter())
 }
 
-/// [`randomness_from_context`], of keys with their values: of a key given twice the last counts.
+/// Returns [`randomness_from_context`] for keys with their values. The last value of a key wins.
 #[must_use]
 pub fn randomness_from_entries<'k, 'v>(
     entries: impl Iterator<Item = (&'k str, &'v str)>,
@@ -75,7 +76,7 @@ pub fn randomness_from_entries<'k, 'v>(
     for (key, value) in entries {
         match key {
             _ if value.is_empty() || value == REDACTED => {}
-            // The W3C's id of no trace.
+            // The invalid trace id of W3C Trace Context.
             "trace_id" if value.bytes().all(|byte| byte == b'0') => {}
             "trace_id" => trace = Some(value),
             "request_id" => request = Some(value),
@@ -87,7 +88,8 @@ pub fn randomness_from_entries<'k, 'v>(
         .or_else(|| request.map(text_randomness))
 }
 
-/// The low 56 bits, which the W3C wants to be random. An id of another form is taken for any text.
+/// Returns the low 56 bits, which W3C Trace Context requires to be random. Hashes other ids as
+/// text.
 fn trace_randomness(id: &str) -> u64 {
     let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let low = hex.then(|| u64::from_str_radix(&id[18..], 16));
@@ -97,21 +99,21 @@ fn trace_randomness(id: &str) -> u64 {
     }
 }
 
-/// The same in each process and each version: FNV-1a, mixed.
+/// Returns a hash that is the same in each process and version: FNV-1a, mixed.
 fn text_randomness(text: &str) -> u64 {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
     low_bits(mix(text.bytes().fold(0xCBF2_9CE4_8422_2325, fnv)))
 }
 
-/// A number for an event that is part of nothing.
+/// A generator of randomness for events without a trace or a request.
 #[derive(Debug, Default)]
 pub struct SampleRng {
-    /// For tests: one row of numbers for all threads.
+    /// The state of a seeded generator, which all threads share.
     seeded: Option<AtomicU64>,
 }
 
 impl SampleRng {
-    /// Begins at `seed`.
+    /// Creates a generator for tests.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self {
@@ -119,12 +121,12 @@ impl SampleRng {
         }
     }
 
-    /// The next one.
+    /// Returns the next value.
     #[inline]
     #[must_use]
     pub fn next(&self) -> u64 {
         thread_local! {
-            /// 0 before the first number.
+            /// 0 before the first value.
             static STATE: Cell<u64> = const { Cell::new(0) };
         }
         let state = match &self.seeded {
@@ -153,7 +155,7 @@ fn low_bits(hash: u64) -> u64 {
 
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The end of SplitMix64.
+/// The finalizer of SplitMix64.
 fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

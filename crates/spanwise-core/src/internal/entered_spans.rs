@@ -1,4 +1,4 @@
-//! The spans that a thread is in, as the registry counts them, without asking the registry.
+//! The spans that a thread has entered, without a look-up in the registry.
 
 use std::{
     fmt,
@@ -12,15 +12,15 @@ use tracing_core::span::Id;
 
 use crate::internal::{LayerId, SpanTable};
 
-/// A value that a layer keeps for one or more spans, and that counts how many of them are closed.
+/// A value that a layer stores for one or more spans, with a count of the closed ones.
 ///
-/// [`SpanTable::close`] counts. By the count an [`EnteredSpans`] notices that what it remembers
+/// [`SpanTable::close`] increments the count. A changed count shows [`EnteredSpans`] that its value
 /// may belong to a closed span.
 pub trait SpanValue {
-    /// What a thread that is in the span keeps beside the value, for itself.
+    /// A cache that each thread in the span has for itself.
     type Cache: Default;
 
-    /// Returns the count of closed spans. Starts at 0, and nobody but the table changes it.
+    /// Returns the count of closed spans. It starts at 0, and only the table changes it.
     fn closed_spans(&self) -> &AtomicU32;
 }
 
@@ -33,14 +33,14 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
     }
 }
 
-/// The spans that one thread is in, with the value that each layer keeps for them.
+/// The spans that a thread has entered, with the value that each layer stores for them.
 ///
-/// A layer crate holds one in a thread-local. Entering a span looks nothing up: the first event
-/// inside finds the value in the layer's [`SpanTable`], and those after it cost one comparison.
+/// A layer crate has one in a thread-local. Entering a span looks nothing up: the first event
+/// inside finds the value in the layer's [`SpanTable`], and later events cost one comparison.
 ///
-/// The current span is the one that `Registry` has. Guards may be dropped in any order, on another
-/// thread, or never: a span that is closed is not current any more, also if this thread never left
-/// it. An id that the registry gives to a new span stands for the new span.
+/// The current span is that of `Registry`. Guards may be dropped in any order, on another thread,
+/// or never: a closed span is not current, even if this thread never left it. If the registry
+/// reuses an id, it means the new span.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::AtomicU32};
@@ -77,29 +77,29 @@ struct LayerSpans<T: SpanValue> {
 
 struct Entered<T: SpanValue> {
     id: Id,
-    /// It was entered before, and not left since.
+    /// Whether the span was entered before and not left since.
     is_reentry: bool,
-    /// Looked up when the first event needs it.
+    /// The value, looked up for the first event.
     found: Option<Found<T>>,
 }
 
 struct Found<T: SpanValue> {
     value: T,
-    /// How many spans of the value were closed when the table gave it.
+    /// The count of closed spans when the table returned the value.
     closed: u32,
     cache: T::Cache,
 }
 
-/// The span that a thread is in, as [`EnteredSpans::current`] finds it.
+/// The current span of a thread, from [`EnteredSpans::current`].
 #[derive(Debug)]
 pub enum CurrentSpan<'a, T: SpanValue> {
     /// The table has a value for it.
     Known {
-        /// For [`EnteredSpans::at`].
+        /// The number for [`EnteredSpans::at`].
         number: u32,
-        /// What the table has.
+        /// The value in the table.
         value: &'a T,
-        /// The thread's own, empty at first.
+        /// The cache of the thread, empty at first.
         cache: &'a mut T::Cache,
     },
     /// The table has no value: the span is closed, or older than the layer.
@@ -109,13 +109,13 @@ pub enum CurrentSpan<'a, T: SpanValue> {
 }
 
 impl<T: SpanValue> EnteredSpans<T> {
-    /// Creates the spans of a thread that is in none.
+    /// Creates the list of a thread that has entered no span.
     #[must_use]
     pub const fn new() -> Self {
         Self { layers: Vec::new() }
     }
 
-    /// Notes that the thread enters a span.
+    /// Records that the thread enters a span.
     pub fn enter(&mut self, layer: LayerId, id: &Id) {
         let entered = &mut self.layer_spans(layer).entered;
         let is_reentry = entered.iter().any(|entered| entered.id == *id);
@@ -126,7 +126,7 @@ impl<T: SpanValue> EnteredSpans<T> {
         });
     }
 
-    /// Notes that the thread leaves a span. Returns its former number, and the value if one was
+    /// Records that the thread leaves a span. Returns the span's number, and its value if it was
     /// looked up: drop it where its destructor may run.
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
         let entered = &mut self.layer_spans(layer).entered;
@@ -135,7 +135,7 @@ impl<T: SpanValue> EnteredSpans<T> {
         Some((index as u32, left.found.map(|found| found.value)))
     }
 
-    /// Returns the value at a number that [`current`](Self::current) gave.
+    /// Returns the value at a number from [`current`](Self::current).
     #[inline]
     #[must_use]
     pub fn at(&self, layer: LayerId, number: u32) -> Option<&T> {
@@ -163,7 +163,7 @@ impl<T: SpanValue> EnteredSpans<T> {
         let layers = &mut self.layers;
         let known = layers.iter().position(|spans| spans.layer == layer);
         known.unwrap_or_else(|| {
-            // Layers come and go in tests: forget those that this thread is done with.
+            // Tests create many layers: forget those without entered spans.
             if layers.len() >= MAX_IDLE_LAYERS {
                 layers.retain(|spans| !spans.entered.is_empty());
             }
@@ -179,7 +179,7 @@ impl<T: SpanValue> EnteredSpans<T> {
 impl<T: Clone + SpanValue> EnteredSpans<T> {
     /// Returns the current span of the thread: the last one entered that was not entered already.
     ///
-    /// Drops the value of a span that is closed: the destructor of a `T` must not log.
+    /// Drops the value of a closed span, so the destructor of a `T` must not log.
     #[inline(always)] // Each event asks: a call costs 1 % of a line.
     pub fn current(&mut self, layer: LayerId, table: &SpanTable<T>) -> CurrentSpan<'_, T> {
         let entered = &mut self.layer_spans(layer).entered;
@@ -193,7 +193,7 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
         };
         let Entered { id, found, .. } = &mut entered[index];
         let is_open = found.as_ref().is_some_and(|found| {
-            // A close that this thread cannot know of yet is as good as one after the event.
+            // Relaxed: a close that is not visible yet counts as one after the event.
             found.value.closed_spans().load(Ordering::Relaxed) == found.closed
         });
         if !is_open {

@@ -4,13 +4,12 @@ use std::{error::Error, ptr};
 
 use crate::internal::panic_safe;
 
-/// Causes that a copy of an error has. No sink shows more of them.
+/// The number of causes that a copy of an error has. No sink shows more.
 pub(crate) const MAX_CAUSES: usize = 32;
 
-/// Returns the causes of `error`, outermost first: at most `max` of them, up to one that was there
-/// before.
+/// Returns the causes of `error`, outermost first, at most `max` of them.
 ///
-/// A `source` that panics ends the chain.
+/// A cycle and a `source` that panics end the chain.
 ///
 /// ```
 /// use std::{error::Error, fmt};
@@ -45,8 +44,8 @@ pub fn error_chain<'a>(
     })
 }
 
-/// Errors without fields share an address and differ by vtable. A cycle that is missed ends at the
-/// limit.
+/// Errors without fields share an address and differ by vtable. A cycle that is not recognized ends
+/// at the limit.
 fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
     ptr::eq(a, b)
 }

@@ -1,11 +1,11 @@
-//! Forks of the process: counted, and announced to those who hold locks.
+//! Detection of forks, and callbacks before and after them.
 //!
-//! A child has a copy of its parent's memory and one of its threads. What belongs to one process
-//! alone, such as a stream of random numbers or a thread in the background, remembers the
-//! [`generation`] that it was made in. To compare two numbers costs no system call.
+//! A child has a copy of its parent's memory and only one of its threads. State that belongs to one
+//! process, such as a random stream or a background thread, stores the [`generation`] in which it
+//! was created. Comparing two generations costs no system call.
 //!
-//! Nothing safe wraps `pthread_atfork`, so this module is the place of that `unsafe` call. A child
-//! that a raw system call makes, past the C library, is not noticed.
+//! No safe function wraps `pthread_atfork`, so this module makes that `unsafe` call. A child of a
+//! raw system call, without the C library, is not detected.
 
 use std::sync::{
     Once, OnceLock,
@@ -14,11 +14,11 @@ use std::sync::{
 
 mod per_process;
 
-pub use per_process::{Inherited, PerProcess, lock};
+pub use per_process::{Inheritance, PerProcess, lock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Returns how many forks lie between this process and the one that first asked.
+/// Returns the number of forks between the process that called this first and this process.
 #[inline]
 #[must_use]
 pub fn generation() -> u32 {
@@ -29,9 +29,10 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Has `before` called before each fork from now on, and `in_parent` after it, in the parent.
+/// Registers callbacks: `before` runs before each later fork, and `in_parent` after it, in the
+/// parent.
 ///
-/// Both must not wait for another thread without a bound.
+/// Neither may wait for another thread without a bound.
 pub fn on_fork(before: fn(), in_parent: fn()) {
     let _ = generation();
     let mut hooks = Box::new(Hooks {
@@ -47,7 +48,7 @@ pub fn on_fork(before: fn(), in_parent: fn()) {
     }
 }
 
-/// A list that is read without a lock, which a thread that a child does not have might hold.
+/// A list that is read without a lock, because a lock could stay locked in a child for ever.
 struct Hooks {
     before: fn(),
     in_parent: fn(),
@@ -59,7 +60,7 @@ static FIRST: OnceLock<Box<Hooks>> = OnceLock::new();
 fn for_each_hook(call: impl Fn(&Hooks)) {
     let mut slot = &FIRST;
     while let Some(hooks) = slot.get() {
-        // A panic must not leave through C.
+        // A panic must not unwind through C.
         let _ = crate::internal::panic_safe::catch_panic(|| call(hooks));
         slot = &hooks.next;
     }
@@ -90,7 +91,7 @@ fn install() {
     }
 }
 
-/// Nowhere else do processes fork.
+/// Processes fork only on Unix.
 #[cfg(not(unix))]
 fn install() {
     let _ = for_each_hook as fn(fn(&Hooks));

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Tells the instances of a layer type apart, where they keep data side by side in one span.
+/// Tells the instances of a layer type apart where they store data in the same span.
 ///
-/// Without it two layers of one type share a slot, and what one was asked to hide leaks through the other.
+/// Without an id, two layers of one type would share a slot, and a value that one hides would leak
+/// through the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerId(u64);
 
@@ -12,14 +13,14 @@ impl LayerId {
     /// The id of no layer.
     pub(crate) const NONE: Self = Self(0);
 
-    /// An id that no other layer of this process has.
+    /// Returns an id that no other layer of this process has.
     #[must_use]
     pub fn unique() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Its number: they are given out one after the other.
+    /// Returns the number of the id. Ids are numbered consecutively.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0

@@ -1,18 +1,17 @@
-//! Records of the `log` crate, as the `tracing-log` bridge hands them on.
+//! Recognizes events that the `tracing-log` bridge creates from records of the `log` crate.
 //!
-//! They all share one callsite per level, with target `log`; where they really come from is in
-//! fields named `log.*`. Our own bridge, `log_bridge`, gives each origin a callsite of its own, and
-//! makes such events only of origins beyond the number that it keeps apart.
+//! They share one callsite per level, with the target `log`. Fields named `log.*` contain their
+//! real origin. Our own bridge, `log_bridge`, creates a callsite for each origin; it creates such
+//! events only for origins beyond its limit.
 
 use std::fmt;
 
 use tracing::Event;
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// Returns whether `callsite` is one of a bridge's, not one that a macro of `tracing` made in its
-/// image.
+/// Returns whether `callsite` is one of the bridge, and not a macro's that imitates it.
 ///
-/// A macro gives its callsite a file, a line and a module. A bridge has none of its own.
+/// A macro gives its callsite a file, a line and a module. A callsite of the bridge has none.
 #[must_use]
 pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
     callsite.target() == "log"
@@ -22,29 +21,29 @@ pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
         && callsite.fields().field("log.target").is_some()
 }
 
-/// Returns whether the bridge says in the field `name` of `callsite` where a record comes from.
+/// Returns whether the field `name` of `callsite` is an origin field of the bridge.
 ///
-/// Only such a field is shown without a look at its value, and left out where its value is shown
-/// elsewhere. Every other field is the program's own, also if its name begins with `log.`.
+/// Only such fields are shown without redaction, and omitted if the origin is shown elsewhere. All
+/// other fields are the application's, even if their name begins with `log.`.
 #[must_use]
 pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
     ORIGIN_FIELDS.contains(&name) && is_log_record(callsite)
 }
 
-/// The fields in which the bridge says where a record comes from.
+/// The fields in which the bridge stores the origin of a record.
 const ORIGIN_FIELDS: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
 
-/// True for a field by which the bridge says where a record comes from. Callers that know the
-/// callsite ask [`is_origin_field`].
+/// Returns whether `name` is the name of an origin field. Callers that know the callsite use
+/// [`is_origin_field`].
 #[must_use]
 pub fn is_log_field(name: &str) -> bool {
     ORIGIN_FIELDS.contains(&name)
 }
 
-/// Where a record of the `log` crate comes from.
+/// The origin of a record of the `log` crate.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct LogRecord {
-    /// Its target, by default the module's path.
+    /// The target, by default the path of the module.
     pub target: Option<String>,
     /// The source file.
     pub file: Option<String>,
@@ -53,7 +52,7 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
-    /// What `event`, an event of one of the bridge's callsites, says about its origin.
+    /// Reads the origin from an event of a callsite of the bridge.
     #[must_use]
     pub fn from_event(event: &Event<'_>) -> Self {
         let mut record = Self::default();

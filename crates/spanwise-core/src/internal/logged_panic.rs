@@ -1,10 +1,10 @@
-//! The panic that a thread logged last, for events that refer to it.
+//! The last panic that a thread logged, for events that refer to it.
 
 use std::{any::Any, cell::RefCell};
 
 use crate::internal::panic_safe;
 
-/// A panic of which there is an event.
+/// A panic that was logged as an event.
 #[derive(Debug)]
 struct LoggedPanic {
     message: Box<str>,
@@ -17,20 +17,20 @@ thread_local! {
     static LAST: RefCell<Option<LoggedPanic>> = const { RefCell::new(None) };
 }
 
-/// Notes that this thread logs its panic at `location`. `message` is that of the payload. For a panic
-/// hook.
+/// Records that this thread logs its panic at `location`. `message` is that of the payload. For a
+/// panic hook.
 pub fn note(message: &str, location: &str) {
     let panic = LoggedPanic {
         message: compared(message).into(),
         address: message.as_ptr().addr(),
         location: location.into(),
     };
-    // A thread that ends has nobody who asks.
+    // An ending thread has no place for it.
     let _ = LAST.try_with(|last| last.replace(Some(panic)));
 }
 
-/// Forgets the panic of this thread, for a panic hook that logs no event. Code that catches panics
-/// calls it first too, so that a panic that others caught is not taken for its own.
+/// Forgets the panic of this thread. For a panic hook that logs no event, and for code that is
+/// about to catch panics: it must not mistake an earlier panic for its own.
 pub fn forget() {
     let _ = LAST.try_with(RefCell::take);
 }
@@ -38,11 +38,11 @@ pub fn forget() {
 /// Returns the location of the panic with this payload, if this thread logged it:
 /// `src/price.rs:12:9`.
 ///
-/// For code that catches the panic, and refers to its event instead of repeating its message.
+/// For code that catches the panic and refers to its event instead of repeating the message.
 #[must_use]
 pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
     let last = LAST.try_with(RefCell::take).ok()??;
-    // One that came from another thread, by `resume_unwind`, calls no hook.
+    // A panic that `resume_unwind` brings from another thread calls no hook.
     let message = message(payload);
     let is_it = last.address == message.as_ptr().addr() && *last.message == *compared(message);
     is_it.then(|| last.location.into())
@@ -53,7 +53,7 @@ fn compared(message: &str) -> &str {
     panic_safe::truncate_at(message, MAX_LEN)
 }
 
-/// Returns what a panic says, by its payload.
+/// Returns the message of a panic with this payload.
 #[must_use]
 pub fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();

@@ -1,43 +1,45 @@
-//! Nested JSON among the values.
+//! Marks around nested JSON in the output of a `Debug`.
 //!
-//! A value that is JSON writes an empty text before and one after it. They have addresses that only this module knows: they tell a
-//! sink that what stands between them is JSON and not text, and nobody else can see them. A writer that is not ours, or one that
-//! stands between, such as that of `{:#?}`, loses them; then the JSON is text, which is right.
+//! A value that is JSON writes an empty text before and after it. These two empty texts have
+//! addresses that only this module knows, so a sink can tell the JSON between them from text. Other
+//! readers see nothing. A foreign writer, or one in between such as that of `{:#?}`, loses the
+//! marks; then the JSON is shown as text, which is correct.
 
 use std::ptr;
 
-/// They point inside the static, not at its ends, so that no empty piece of a neighbouring text has their address.
+/// The marks point inside of this text, not at its ends, so no empty part of another text has their
+/// address.
 static MARKS: [u8; 4] = *b"{.}\n";
 
-/// What an empty text says.
+/// The meaning of an empty text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// JSON follows.
     Begin,
     /// JSON ended.
     End,
-    /// It is just empty.
+    /// No mark.
     None,
 }
 
-/// Written before the JSON.
+/// Returns the mark to write before the JSON.
 #[must_use]
 pub fn begin() -> &'static str {
     mark(1)
 }
 
-/// Written after the JSON.
+/// Returns the mark to write after the JSON.
 #[must_use]
 pub fn end() -> &'static str {
     mark(2)
 }
 
 fn mark(at: usize) -> &'static str {
-    // Empty, and so valid UTF-8.
+    // An empty text is valid UTF-8.
     std::str::from_utf8(&MARKS[at..at]).unwrap_or_default()
 }
 
-/// What `empty`, an empty text, says.
+/// Returns the mark that the empty text `empty` is.
 #[must_use]
 pub fn read_mark(empty: &str) -> Mark {
     if ptr::eq(empty.as_ptr(), begin().as_ptr()) {
@@ -49,7 +51,7 @@ pub fn read_mark(empty: &str) -> Mark {
     }
 }
 
-/// Watches what a value writes, and knows in the end whether all of it is nested JSON.
+/// Observes the output of a value and decides whether all of it is nested JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MarkTracker(State);
 
@@ -63,7 +65,7 @@ enum State {
 }
 
 impl MarkTracker {
-    /// Tells of the next piece.
+    /// Observes the next piece.
     #[inline]
     pub fn observe(&mut self, piece: &str) {
         match (piece.is_empty(), self.0) {
@@ -73,7 +75,7 @@ impl MarkTracker {
         }
     }
 
-    /// Whether all that was seen is nested JSON, as far as its marks tell: what stands between them may be a part of it.
+    /// Returns whether the whole output is between the marks. The JSON itself may be incomplete.
     #[must_use]
     pub fn is_json(self) -> bool {
         self.0 == State::Ended

@@ -1,6 +1,7 @@
-//! Formatting values that we did not write.
+//! Safe formatting of values of callers.
 //!
-//! A `Debug` may panic, return `Err`, log, or never stop writing. None of it may cost more than that value's own text.
+//! A `Debug` may panic, return `Err`, log, or never stop writing. Then only the text of that value
+//! may be lost.
 
 use std::{
     any::Any,
@@ -10,13 +11,13 @@ use std::{
 
 use crate::internal::nested_json::MarkTracker;
 
-/// Stands where the text of a value would, when formatting it panicked.
+/// The text of a value that panicked while it was formatted.
 pub const PANICKED: &str = "<panicked while formatting>";
 
-/// Stands where the text of a value would, when formatting it returned an error.
+/// The text of a value that returned an error while it was formatted.
 pub const FORMAT_ERROR: &str = "<format error>";
 
-/// What `f` returns, or nothing if it panics; what it panicked with is dropped, and may panic too.
+/// Returns the result of `f`, or `None` if it panics. Dropping the payload may panic too.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => Some(result),
@@ -32,15 +33,16 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         #[expect(
             clippy::mem_forget,
-            reason = "dropping it is what panics; a payload leaks rather than a program ends"
+            reason = "dropping the payload panics; a leak is better than an abort"
         )]
         std::mem::forget(again);
     }
 }
 
-/// Appends the text of `value` to `out`, at most `limit` bytes of it, cut at a character. True if it was truncated.
+/// Appends the text of `value` to `out`, at most `limit` bytes, cut at a character. Returns whether
+/// it was truncated.
 ///
-/// What a panicking or failing value wrote before is taken back and replaced by [`PANICKED`] or [`FORMAT_ERROR`].
+/// If the value panics or fails, its text is [`PANICKED`] or [`FORMAT_ERROR`].
 ///
 /// ```
 /// use spanwise_core::internal::panic_safe;
@@ -61,14 +63,14 @@ pub fn format_into(out: &mut String, value: fmt::Arguments<'_>, limit: usize) ->
     format_value_into(out, value, limit).truncated
 }
 
-/// What was appended.
+/// The result of [`format_value_into`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Appended {
     pub(crate) truncated: bool,
     pub(crate) is_json: bool,
 }
 
-/// [`append`], and whether it is nested JSON.
+/// [`format_into`], with whether the value is nested JSON.
 pub(crate) fn format_value_into(
     out: &mut String,
     value: fmt::Arguments<'_>,
@@ -94,10 +96,10 @@ pub(crate) fn format_value_into(
     Appended::default()
 }
 
-/// Returns the text of `value`. A longer one than `limit` bytes loses the word that the limit falls
-/// into, and ends with an ellipsis. One without blanks is cut at the limit.
+/// Returns the text of `value`. A text longer than `limit` bytes is cut before the word at the
+/// limit and ends with an ellipsis. A text without blanks is cut at the limit.
 ///
-/// A policy does not know half a secret for one, and would show it.
+/// Whole words, because a policy does not recognize half a secret.
 ///
 /// ```
 /// use spanwise_core::internal::panic_safe;
@@ -115,7 +117,7 @@ pub fn format_words(value: fmt::Arguments<'_>, limit: usize) -> String {
     text
 }
 
-/// The longest start of `text` that is at most `limit` bytes and ends at a character.
+/// Returns the longest start of `text` that has at most `limit` bytes and ends at a character.
 #[must_use]
 pub fn truncate_at(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
@@ -141,7 +143,7 @@ impl fmt::Write for LimitedWriter<'_> {
         if kept.len() == text.len() {
             return Ok(());
         }
-        // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
+        // The error stops a well-behaved `Debug`. Further output of others is dropped.
         self.limit = 0;
         self.truncated = true;
         Err(fmt::Error)

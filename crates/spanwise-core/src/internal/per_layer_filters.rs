@@ -1,4 +1,4 @@
-//! Living beside layers that filter for themselves.
+//! Interoperation with per-layer filters (`with_filter`).
 
 use std::{
     any::TypeId,
@@ -14,26 +14,27 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, Registry, layer::Identity, registry::LookupSpan as _};
 
-/// Knows whether the stack holds layers with a filter of their own (`with_filter`), and answers `register_callsite` so that
-/// they keep working.
+/// Detects layers with a per-layer filter (`with_filter`) in the stack, and chooses an interest
+/// with which they work.
 ///
-/// tracing-subscriber 0.3.23 keeps their decisions in a thread-local that `enabled!` leaves behind: the next event of a
-/// callsite that is *always* enabled then finds the decision of another one, and is lost. Where such layers live beside us we
-/// answer *sometimes*, and the decision is made anew for each event. Where none does, we answer *always*, which costs nothing.
+/// tracing-subscriber 0.3.23 stores their decisions in a thread-local, and `enabled!` leaves one
+/// behind. The next event of a callsite that is *always* enabled then uses that decision, and may
+/// be lost. So the interest is *sometimes* beside such layers: each event is decided anew. Without
+/// them it is *always*, which costs nothing.
 #[derive(Debug, Default)]
 pub struct FilterInterop {
     has_filters: AtomicBool,
 }
 
 impl FilterInterop {
-    /// Looks at the stack; call it in `on_register_dispatch`, when the stack is complete.
+    /// Inspects the stack. Call it in `on_register_dispatch`, when the stack is complete.
     pub fn detect(&self, dispatch: &Dispatch) {
-        // A stack that is not built on `Registry` cannot be looked into: assume the worst.
+        // A stack without a `Registry` cannot be inspected: assume that it has filters.
         let filter = dispatch.downcast_ref::<Registry>().is_none_or(has_filters);
         self.has_filters.store(filter, Ordering::Relaxed);
     }
 
-    /// What a layer that wants every callsite answers in `register_callsite`.
+    /// Returns the interest of a layer that wants every callsite, for `register_callsite`.
     #[must_use]
     pub fn interest(&self) -> Interest {
         if self.has_filters.load(Ordering::Relaxed) {
@@ -43,20 +44,21 @@ impl FilterInterop {
         }
     }
 
-    /// Whether `layer` has a filter of its own. A wrapper around such a layer must hand it every event: the filter has decided about
-    /// the event before, and what it decided holds for the next one if this one does not come.
+    /// Returns whether `layer` has a per-layer filter. A wrapper must forward every event to such a
+    /// layer: the filter's decision on an event that does not arrive would apply to the next one.
     pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
         let marker = *FILTER_MARKER.get_or_init(filter_marker);
         marker.is_some_and(|marker| Self::contains_type(layer, marker))
     }
 
-    /// Whether `layer`, or one inside it, is found by `id` in a look-up by type.
+    /// Returns whether `layer`, or a layer inside it, has the type `id`.
     pub fn contains_type<S: Subscriber>(layer: &impl Layer<S>, id: TypeId) -> bool {
         #[expect(
             unsafe_code,
-            reason = "the method is unsafe to call; what it returns is not followed"
+            reason = "the method is unsafe to call; the pointer is not dereferenced"
         )]
-        // SAFETY: whoever uses the pointer has to know its type; here it is only seen whether there is one.
+        // SAFETY: a caller that dereferences the pointer must know its type. Here it is only
+        // compared with null.
         let found = unsafe { layer.downcast_raw(id) };
         found.is_some()
     }
@@ -64,14 +66,14 @@ impl FilterInterop {
 
 static FILTER_MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
 
-/// Whether a layer filters for itself, as `with_filter` makes it; then tracing-subscriber must not take what it answers for
-/// the answer of the layers beside it.
+/// Returns whether `id` is the type by which tracing-subscriber asks a layer for a per-layer
+/// filter. The answers of a layer with a filter do not apply to the layers beside it.
 pub(crate) fn is_filter_marker(id: TypeId) -> bool {
     *FILTER_MARKER.get_or_init(filter_marker) == Some(id)
 }
 
-/// `Registry` says *always* for every callsite, unless filters are registered with it: then it says what they said since it was
-/// last probe. So let a filter say *never*, and ask.
+/// Without filters, `Registry` returns *always* for every callsite. With filters it returns what
+/// they returned since the last call. So let a filter return *never*, and ask the registry.
 fn has_filters(registry: &Registry) -> bool {
     static CALLSITE: DefaultCallsite = DefaultCallsite::new(&PROBE);
     static PROBE: Metadata<'static> = metadata! {
@@ -80,14 +82,15 @@ fn has_filters(registry: &Registry) -> bool {
     let filter = Identity::new().with_filter(LevelFilter::OFF);
     Layer::<Registry>::register_callsite(&filter, &PROBE);
     let answer = registry.register_callsite(&PROBE);
-    // If nobody took what our filter said, a registry that has a filter does, and is thrown away.
+    // A registry without filters leaves the *never* behind: a temporary one with a filter takes it.
     let mut taker = Registry::default();
     let _ = taker.register_filter();
     taker.register_callsite(&PROBE);
     answer.is_never()
 }
 
-/// The type by which tracing-subscriber asks a layer whether it filters for itself is private; so have it ask one of ours.
+/// Returns the type by which tracing-subscriber asks for a per-layer filter. It is private, so let
+/// it ask a layer of ours.
 fn filter_marker() -> Option<TypeId> {
     let probe = TypeIdProbe::default();
     let _ = Layer::<Registry>::and_then(probe.clone(), Identity::new());
@@ -100,7 +103,7 @@ struct TypeIdProbe(std::sync::Arc<OnceLock<TypeId>>);
 impl<S: Subscriber> Layer<S> for TypeIdProbe {
     #[expect(
         unsafe_code,
-        reason = "the method is unsafe to call; this one hands out no pointer"
+        reason = "the method is unsafe to call; this one returns no pointer"
     )]
     unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
         let _ = self.0.set(id);

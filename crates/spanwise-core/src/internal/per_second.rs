@@ -1,4 +1,4 @@
-//! A limit on work that costs milliseconds.
+//! A limit per second, for work that costs milliseconds.
 
 use std::{
     sync::{
@@ -8,17 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Allows a number of pieces of work in each second.
+/// Allows a number of calls in each second.
 #[derive(Debug)]
 pub struct PerSecond {
     limit: u32,
     start: OnceLock<Instant>,
-    /// The second in the upper half, and the pieces in it in the lower one.
+    /// The second in the upper half, and the number of calls in it in the lower half.
     window: AtomicU64,
 }
 
 impl PerSecond {
-    /// Creates a limit of `limit` pieces of work a second.
+    /// Creates a limit of `limit` calls per second.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl PerSecond {
         }
     }
 
-    /// Counts a piece of work. Returns whether it is within the limit.
+    /// Counts a call. Returns whether it is within the limit.
     pub fn allows(&self) -> bool {
         self.allows_at(self.start.get_or_init(Instant::now).elapsed())
     }
@@ -55,7 +55,7 @@ mod tests {
         let at = |millis| limit.allows_at(Duration::from_millis(millis));
         assert_eq!([0, 10, 999].map(at), [true, true, false]);
         assert_eq!([1000, 1999, 1999].map(at), [true, true, false]);
-        // A thread that comes late counts for the second that has begun.
+        // A late thread counts for the current second.
         assert_eq!([999, 5000, 5999].map(at), [false, true, true]);
     }
 }

@@ -1,7 +1,7 @@
 //! Random numbers for ids.
 //!
-//! No two threads draw the same, nor does a process draw what the one that it forked from draws.
-//! They can be drawn while a thread ends, when its thread-locals are gone.
+//! No two threads get the same numbers, nor do a process and its fork. They are available even
+//! while a thread ends and its thread-locals are destroyed.
 
 use std::{
     cell::RefCell,
@@ -14,12 +14,12 @@ use crate::{Clock, internal::forks};
 
 /// Returns 64 random bits.
 ///
-/// They are SipHash of a counter, with a key that the system gives each thread. Who sees some
-/// cannot tell the next.
+/// They are the SipHash of a counter, with a key that the system gives each thread. The next value
+/// cannot be predicted from earlier ones.
 #[must_use]
 pub fn random_bits() -> u64 {
     thread_local! {
-        // Without a destructor, so that it stays while the thread ends.
+        // Without a destructor, so it is available while the thread ends.
         static STREAM: RefCell<Option<Stream>> = const { RefCell::new(None) };
     }
     let drawn = STREAM.try_with(|stream| {
@@ -31,20 +31,20 @@ pub fn random_bits() -> u64 {
         };
         Some(stream.next())
     });
-    // Where thread-locals of every kind have an end.
+    // On platforms where every thread-local is destroyed.
     let drawn = drawn.ok().flatten();
     drawn.unwrap_or_else(|| Stream::new(forks::generation()).next())
 }
 
-/// The numbers of one thread in one process.
+/// The random stream of one thread in one process.
 struct Stream {
-    /// That of the process: see [`forks`].
+    /// The generation of the process: see [`forks`].
     generation: u32,
     key: RandomState,
     count: u64,
 }
 
-/// Odd, and near no multiple of a time.
+/// Odd and large, so that the counts of two processes are far apart.
 const PROCESS_STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
@@ -55,9 +55,9 @@ impl Stream {
         let began = began.as_nanos() as u64;
         Self {
             generation,
-            // In a child, the key is one that the parent may draw, too. So each process counts
-            // elsewhere: by its number, and one that has the number of another that ended by the
-            // time, of which no count uses up as much as passes.
+            // A child may get the same key as its parent, so each process starts at another count.
+            // It depends on the process id, and on the time in case that an id is reused: no
+            // process draws more than one number per nanosecond.
             key: RandomState::new(),
             count: began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())),
         }

@@ -1,23 +1,23 @@
-//! Layers and writers that come back to themselves: by a panic whose hook logs, or by a writer that logs.
+//! Protection against recursion: a panic hook that logs inside of a layer, or a writer that logs.
 
 use std::{cell::Cell, io};
 
 use crate::internal::{LayerId, panic_safe};
 
 thread_local! {
-    /// A bit for each layer whose writer is called right now; layers share bits by their number.
+    /// A bit for each layer whose writer is running. Layers share bits by their number.
     static WRITING: Cell<u64> = const { Cell::new(0) };
     static IN_LAYERS: Cell<bool> = const { Cell::new(false) };
     static WRITTEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `write`, which hands a line of `layer` to somebody's writer.
+/// Calls `write`, which passes a line of `layer` to a writer.
 ///
-/// A writer that panics costs the line. One that logs would be called again by its own event, without end: that event's line is
-/// refused. Other layers take it.
+/// If the writer panics, the line is lost. If it logs, its own event would call it again without
+/// end, so this layer refuses the line of that event. Other layers take it.
 ///
 /// # Errors
-/// What the writer said, that it panicked, or that this is a line of the writer's own.
+/// The error of the writer, or an error if it panicked or logged this line itself.
 #[inline]
 pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let before = WRITING.get();
@@ -38,20 +38,20 @@ pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> 
 
 /// Returns whether a writer took a line of this thread since this was last called.
 ///
-/// One that writes in the background may lose the line later.
+/// A background writer may lose the line later.
 #[must_use]
 pub fn take_written() -> bool {
     WRITTEN.take()
 }
 
-/// Whether this thread is inside a layer of a [`Layers`](crate::Layers) or a sink's write: a panic hook must not log then, since a
-/// panic inside the hook ends the program.
+/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers) or a write. A panic
+/// hook must not log then, because a panic inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
     WRITING.get() != 0 || IN_LAYERS.get()
 }
 
-/// Marks the thread as inside of layers until it is dropped.
+/// Marks the thread as inside of layers until dropped.
 #[derive(Debug)]
 pub(crate) struct InLayers {
     before: bool,

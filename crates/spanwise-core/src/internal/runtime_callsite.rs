@@ -1,12 +1,12 @@
-//! Callsites made while the program runs, for events that come from elsewhere than a macro of
-//! `tracing`, and for spans whose fields a set-up decides.
+//! Callsites created at run time, for events that do not come from a macro of `tracing`, and for
+//! spans whose fields depend on settings.
 //!
-//! A record of the `log` crate and a panic have a target, a file and a line of their own. Here each
-//! origin gets a callsite when it is first seen. Every layer then sees the real origin, decides
+//! A record of the `log` crate and a panic have a target, a file and a line of their own. Each such
+//! origin gets a callsite when it is first seen. Then every layer sees the real origin, decides
 //! once per callsite, and costs what it costs for a macro.
 //!
-//! A callsite is never freed, since `tracing` wants it static. There are at most [`MAX_CALLSITES`],
-//! of at most [`MAX_TEXT_LEN`] bytes of text each. Looking one up takes no lock.
+//! A callsite is never freed, because `tracing` needs it static. There are at most
+//! [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up takes no lock.
 
 use std::sync::{
     OnceLock,
@@ -19,18 +19,18 @@ use tracing_core::{
     field::FieldSet, identify_callsite, subscriber::Interest,
 };
 
-/// Further origins get no callsite.
+/// The maximum number of callsites. Further origins get none.
 pub const MAX_CALLSITES: usize = 4096;
 
-/// Names and paths of one origin may have this many bytes in all.
+/// The maximum length of all names and paths of one origin, in bytes.
 pub const MAX_TEXT_LEN: usize = 2048;
 
-/// Where an event or a span comes from, and which fields it has.
+/// The origin and the fields of an event or a span.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// Its level.
+    /// The level.
     pub level: Level,
-    /// Its target.
+    /// The target.
     pub target: &'a str,
     /// The path of the module.
     pub module_path: Option<&'a str>,
@@ -38,11 +38,11 @@ pub struct Origin<'a> {
     pub file: Option<&'a str>,
     /// The line in that file, from 1.
     pub line: Option<u32>,
-    /// The names of the fields, each different from the others.
+    /// The names of the fields, without duplicates.
     pub fields: &'a [&'a str],
 }
 
-/// A callsite for events of one [`Origin`], or for its spans.
+/// A callsite for the events, or the spans, of one [`Origin`].
 ///
 /// ```
 /// use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
@@ -65,7 +65,7 @@ pub struct Origin<'a> {
 #[derive(Debug)]
 pub struct RuntimeCallsite {
     metadata: &'static Metadata<'static>,
-    /// Registers itself when it is first asked, and keeps what the subscribers said.
+    /// Registers itself on the first query, and caches the interest of the subscribers.
     interest: DefaultCallsite,
     hash: u64,
     next: Slot,
@@ -80,8 +80,8 @@ static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl RuntimeCallsite {
-    /// Returns the callsite of `origin`, made if it is the first time; none if there are too many,
-    /// or if its texts are too long.
+    /// Returns the callsite of `origin`, creating it on the first call. Returns `None` if there are
+    /// too many callsites, or if the texts are too long.
     #[inline]
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
@@ -96,17 +96,17 @@ impl RuntimeCallsite {
         insert(slot, origin, hash)
     }
 
-    /// Makes a callsite for spans called `name`.
+    /// Creates a callsite for spans called `name`.
     ///
-    /// It stays for good, and is not among those that [`get`](Self::get) counts: make one when the
-    /// program is set up, not for each span.
+    /// It is never freed and does not count for the limit of [`get`](Self::get): create it at
+    /// start-up, not for each span.
     #[must_use]
     pub fn new_span(name: &'static str, origin: &Origin<'_>) -> &'static Self {
         make(name, Kind::SPAN, origin, origin.hash())
     }
 
-    /// Opens a span that has no parent, with one value for each field of the origin. Whether a
-    /// subscriber wants it says [`is_enabled`](Self::is_enabled).
+    /// Opens a span without a parent, with one value for each field of the origin. Call
+    /// [`is_enabled`](Self::is_enabled) first.
     ///
     /// # Panics
     /// With debug assertions, if there are more or fewer values than fields.
@@ -116,13 +116,13 @@ impl RuntimeCallsite {
         Span::new_root(self.metadata, &self.metadata.fields().value_set_all(values))
     }
 
-    /// Returns what layers see of the callsite.
+    /// Returns the metadata that layers see.
     #[must_use]
     pub fn metadata(&self) -> &'static Metadata<'static> {
         self.metadata
     }
 
-    /// Returns whether some subscriber wants an event, or a span, of this callsite now.
+    /// Returns whether a subscriber wants events, or spans, of this callsite now.
     #[inline]
     #[must_use]
     pub fn is_enabled(&'static self) -> bool {
@@ -138,8 +138,8 @@ impl RuntimeCallsite {
     /// Emits an event with these values, one for each field of the origin.
     ///
     /// # Panics
-    /// With debug assertions, if there are more or fewer values than fields. Without them, there is
-    /// no event then.
+    /// With debug assertions, if there are more or fewer values than fields. Without them, no event
+    /// is emitted then.
     #[inline]
     #[track_caller]
     pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {
@@ -152,15 +152,15 @@ impl RuntimeCallsite {
 }
 
 impl Origin<'_> {
-    /// Over the level, the line and all bytes of the target, the file and the names: targets and
-    /// keys that a program makes up may differ anywhere.
+    /// Hashes the level, the line and all bytes of the target, the file and the names, because
+    /// generated targets and keys may differ anywhere.
     #[inline]
     fn hash(&self) -> u64 {
         let place = u64::from(self.line.unwrap_or_default()) << 8;
         let mut hash = mix(SEED, place | u64::from(level_number(self.level)));
         hash = mix_text(hash, self.target);
         hash = mix_text(hash, self.file.unwrap_or_default());
-        // Most records have a message alone.
+        // The first field of every record is the message.
         let names = self.fields.iter().skip(1);
         names.fold(hash, |hash, name| mix_text(hash, name))
     }
@@ -190,7 +190,7 @@ impl Origin<'_> {
 
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// A multiplication whose halves are both kept, as wyhash mixes words.
+/// Multiplies and combines both halves of the product, as wyhash does.
 #[inline]
 fn mix(hash: u64, word: u64) -> u64 {
     let product = u128::from(hash ^ word) * u128::from(SEED);
@@ -234,7 +234,7 @@ fn insert(
     COUNT.fetch_add(1, Ordering::Relaxed);
     let made = make("event", Kind::EVENT, origin, hash);
     loop {
-        // Another thread may have filled this slot meanwhile, with this origin or with another one.
+        // Another thread may have filled the slot, with this origin or with another one.
         let there = *slot.get_or_init(|| made);
         if there.hash == hash && origin.matches(there.metadata) {
             return Some(there);
@@ -274,21 +274,21 @@ fn make(
     }))
 }
 
-/// What metadata and fields are told apart by. Registered is the [`DefaultCallsite`], which takes
-/// no lock for it.
+/// The identity of the metadata and its fields. Only the [`DefaultCallsite`] is registered, which
+/// takes no lock.
 #[derive(Default)]
 struct Identity {
     metadata: OnceLock<Metadata<'static>>,
 }
 
 impl callsite::Callsite for Identity {
-    /// Kept by the [`DefaultCallsite`].
+    /// The [`DefaultCallsite`] caches the interest.
     fn set_interest(&self, _: Interest) {}
 
     fn metadata(&self) -> &Metadata<'_> {
         self.metadata
             .get()
-            .unwrap_or_else(|| unreachable!("set before anybody sees the identity"))
+            .unwrap_or_else(|| unreachable!("initialized before it is used"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Counting on many threads.
+//! A counter for events on many threads.
 
 use std::{
     cell::Cell,
@@ -6,8 +6,8 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-/// A counter for what happens at every event: each thread has a shard of its own to count in, so that threads neither wait for each other nor take a
-/// cache line from each other. It costs a fifth of an atomic addition, and 2 KiB.
+/// A counter for every event. Each thread counts in a shard of its own, so threads share no cache
+/// line. It costs a fifth of an atomic addition, and 2 KiB.
 ///
 /// ```
 /// use spanwise_core::internal::ShardedCounter;
@@ -22,7 +22,7 @@ use std::{
 /// ```
 pub struct ShardedCounter {
     shards: Box<[CounterShard; SHARDS]>,
-    /// Of the threads that have no shard: there are more of them than shards.
+    /// The count of threads without a shard, if there are more threads than shards.
     overflow: AtomicU64,
 }
 
@@ -33,11 +33,11 @@ struct CounterShard(AtomicU64);
 const SHARDS: usize = 32;
 
 impl ShardedCounter {
-    /// One more.
+    /// Adds 1.
     #[inline]
     pub fn count(&self) {
         match self.shards.get(SHARD.get()) {
-            // Nobody else writes to it.
+            // No other thread writes to the shard.
             Some(CounterShard(count)) => count.store(
                 count.load(Ordering::Relaxed).wrapping_add(1),
                 Ordering::Relaxed,
@@ -55,7 +55,7 @@ impl ShardedCounter {
         self.overflow.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many were counted.
+    /// Returns the count.
     #[must_use]
     pub fn total(&self) -> u64 {
         let shards = self.shards.iter().map(|CounterShard(count)| count);
@@ -83,18 +83,19 @@ impl fmt::Debug for ShardedCounter {
     }
 }
 
-/// Of a thread that has not counted yet.
+/// The shard number of a thread that has not counted yet.
 const UNASSIGNED: usize = usize::MAX;
-/// Of a thread that has none.
+/// The shard number of a thread without a shard.
 const NO_SHARD: usize = usize::MAX - 1;
 
 thread_local! {
-    /// The number of this thread's shard, in every counter.
+    /// The shard number of this thread, in every counter.
     static SHARD: Cell<usize> = const { Cell::new(UNASSIGNED) };
     static LEASE: ShardLease = const { ShardLease };
 }
 
-/// A bit for each shard that a thread has. By it, what a thread counted that is gone is seen by the one that has its shard next.
+/// A bit for each leased shard. Its ordering lets the next owner of a shard see the count of the
+/// last.
 static TAKEN: AtomicU32 = const {
     assert!(SHARDS == u32::BITS as usize);
     AtomicU32::new(0)
@@ -102,7 +103,7 @@ static TAKEN: AtomicU32 = const {
 
 #[cold]
 fn lease_shard() {
-    // Not on a thread that is ending: nobody would give the shard back.
+    // An ending thread could not return the shard.
     let is_alive = LEASE.try_with(|_| ()).is_ok();
     let take_one = || {
         let with_first_vacant = |taken: u32| (taken != u32::MAX).then(|| taken | (taken + 1));
@@ -113,7 +114,7 @@ fn lease_shard() {
     SHARD.set(shard.unwrap_or(NO_SHARD));
 }
 
-/// Gives the thread's shard to the next one.
+/// Returns the shard when the thread ends.
 struct ShardLease;
 
 impl Drop for ShardLease {
@@ -175,7 +176,7 @@ mod tests {
         for first in [true, false] {
             let before = COUNTER.total();
             let counting = thread::spawn(move || {
-                // What is used first ends last.
+                // The thread-local that is used first is destroyed last.
                 if first {
                     LAST.with(|_| ());
                 }

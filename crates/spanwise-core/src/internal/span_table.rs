@@ -1,4 +1,4 @@
-//! A table of what a layer keeps for each open span, found by the span's id alone.
+//! A table with a layer's value for each open span, by the id of the span.
 
 use std::{
     collections::HashMap,
@@ -16,10 +16,9 @@ use crate::internal::{
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
-/// It costs a third of a span's extensions: no look-up in the registry, no allocation per span.
-/// Only its owner can find a value. The owner removes a span in `on_close`, before the registry
-/// gives its id to another span. No value is dropped under a lock, but [`get`](Self::get) clones
-/// one under it: let `T` be an `Arc`.
+/// It costs a third of a span's extensions: it needs no look-up in the registry and no allocation
+/// per span. Its owner removes a span in `on_close`, before the registry reuses the id. No value is
+/// dropped under a lock, but [`get`](Self::get) clones a value under it: use an `Arc` for `T`.
 ///
 /// ```
 /// use spanwise_core::internal::SpanTable;
@@ -41,14 +40,14 @@ type Shard<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
 const SHARDS: usize = 32;
 
 impl<T> SpanTable<T> {
-    /// Keeps `value` for a span that was just opened.
+    /// Stores `value` for a new span.
     pub fn insert(&self, id: &Id, value: T) {
         let replaced = self.shard(id).insert(id.into_u64(), value);
-        // Not in the statement above, which holds the lock to its end.
+        // After the statement above, which holds the lock.
         drop(replaced);
     }
 
-    /// Forgets a span that is closed, and returns what was kept.
+    /// Removes a closed span and returns its value.
     pub fn remove(&self, id: &Id) -> Option<T> {
         self.shard(id).remove(&id.into_u64())
     }
@@ -60,7 +59,7 @@ impl<T> SpanTable<T> {
 }
 
 impl<T: Clone> SpanTable<T> {
-    /// Returns what is kept for an open span.
+    /// Returns the value of an open span.
     #[must_use]
     pub fn get(&self, id: &Id) -> Option<T> {
         self.shard(id).get(&id.into_u64()).cloned()
@@ -68,18 +67,19 @@ impl<T: Clone> SpanTable<T> {
 }
 
 impl<T: SpanValue> SpanTable<T> {
-    /// [`remove`](Self::remove), and counts the span in its value: an
-    /// [`EnteredSpans`](crate::internal::EnteredSpans) that remembers the value asks the table again.
+    /// [`remove`](Self::remove), and counts the closed span in the value, so that an
+    /// [`EnteredSpans`](crate::internal::EnteredSpans) that cached the value asks the table again.
     pub fn close(&self, id: &Id) -> Option<T> {
         let mut shard = self.shard(id);
         let value = shard.remove(&id.into_u64())?;
-        // Under the lock, as in `get_counted`: who finds the value finds a count without this span.
+        // Under the lock, as in `get_counted`: a thread that finds the value gets the count before
+        // this.
         value.closed_spans().fetch_add(1, Ordering::Relaxed);
         drop(shard);
         Some(value)
     }
 
-    /// [`get`](Self::get), and how many spans of the value were closed at that time.
+    /// [`get`](Self::get), with the count of closed spans of the value at that time.
     #[must_use]
     pub fn get_counted(&self, id: &Id) -> Option<(T, u32)>
     where
@@ -92,12 +92,12 @@ impl<T: SpanValue> SpanTable<T> {
     }
 }
 
-/// Ids are slots of a slab: small numbers, and alike.
+/// Spreads ids, which are small consecutive numbers, over all bits.
 fn spread(id: u64) -> u64 {
     id.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// For keys that are ids.
+/// A hasher for ids.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -109,7 +109,7 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // The highest bits chose the shard, the table takes its own from both ends.
+        // The highest bits chose the shard; the map uses bits from both ends.
         self.0 = spread(self.0 ^ id).rotate_right(7);
     }
 

@@ -1,14 +1,15 @@
-//! Standard output and standard error, for threads that must not wait for a reader.
+//! Writes to stdout and stderr that do not wait for a reader.
 
 use std::io;
 
 #[cfg(unix)]
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// Another way to write to the pipe or the terminal behind `stream`, by which no write waits: what is not taken at once is
-/// [`WouldBlock`](io::ErrorKind::WouldBlock). Others who have the stream open are not affected.
+/// Opens the pipe or terminal behind `stream` again, in non-blocking mode: a write that would wait
+/// returns [`WouldBlock`](io::ErrorKind::WouldBlock). Other users of the stream are not affected.
 ///
-/// None for what is neither, and where the system gives none: only Linux does, and not across users.
+/// Returns `None` for other kinds of files, and if the system does not support it: only Linux does,
+/// and not for streams of another user.
 #[cfg(unix)]
 #[must_use]
 pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
@@ -28,14 +29,15 @@ pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
     open(path, flags, Mode::empty()).ok()
 }
 
-/// Writes all of `bytes` to stderr, unless that would have to wait for a reader.
+/// Writes all of `bytes` to stderr, unless that would wait for a reader.
 ///
-/// Not buffered, and not behind the lock of `std::io::stderr`, whose holder may be waiting for the reader. Where
-/// [`reopen_nonblocking`] is of no help, it looks whether stderr takes more, and can wait only if others fill it at that moment.
+/// It is not buffered and does not take the lock of `std::io::stderr`, whose holder may be waiting
+/// for the reader. Without [`reopen_nonblocking`] it polls stderr before each write, and waits only
+/// if other writers fill the pipe in between.
 ///
 /// # Errors
-/// [`WouldBlock`](io::ErrorKind::WouldBlock) if a reader is behind; part of `bytes` may have been written. What the system says, if
-/// stderr is closed.
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) if the reader is behind; part of `bytes` may have been
+/// written. The system's error if stderr is closed.
 #[cfg(unix)]
 pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
     use std::os::fd::AsFd as _;
@@ -46,7 +48,8 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
         stdio::stderr,
     };
 
-    /// A pipe that is ready takes this much in one go: `PIPE_BUF`, which is 512 at the least and 4096 on Linux.
+    /// A pipe that is ready takes at least this many bytes: `PIPE_BUF`, at least 512, 4096 on
+    /// Linux.
     const MAX_WRITE_LEN: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
     let reopened = reopen_nonblocking(stderr());
@@ -71,7 +74,7 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
 /// Writes all of `bytes` to stderr.
 ///
 /// # Errors
-/// What the system says, if stderr is closed.
+/// The system's error if stderr is closed.
 #[cfg(not(unix))]
 pub fn write_to_stderr(bytes: &[u8]) -> io::Result<()> {
     io::Write::write_all(&mut io::stderr(), bytes)

@@ -1,7 +1,7 @@
-//! «Did you mean …?»
+//! Suggestions for misspelled words: "did you mean …?"
 
-/// The candidate within two edits of `word` (a letter more, less, changed, or two swapped), nearest
-/// first; case does not count.
+/// Returns the closest candidate within two edits of `word`, ignoring case. An edit adds, removes
+/// or changes a letter, or swaps two.
 ///
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
@@ -9,7 +9,7 @@
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
 /// ```
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two edits turn any word of two letters into any other: a short word may differ by less.
+    // Two edits turn any two-letter word into any other, so short words may differ by one.
     closest_within(
         if word.chars().count() <= 3 { 1 } else { 2 },
         word,
@@ -17,7 +17,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     )
 }
 
-/// The name of a variable that `name` is taken for: within one edit, or two if it has nine letters.
+/// Returns the closest name of a variable, within one edit, or two if `name` has nine letters.
 ///
 /// ```
 /// use spanwise_core::internal::suggest::closest_name;
@@ -50,7 +50,7 @@ fn closest_within<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// The level that `word` is taken for: spelled with a mistake, or named as other loggers do.
+/// Returns the level that `word` probably means: a misspelled level, or a name of another logger.
 ///
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("inof"), Some("info"));
@@ -69,7 +69,7 @@ pub fn closest_level(word: &str) -> Option<&'static str> {
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Names that other loggers give to levels, and that are not understood here.
+/// Names of levels in other loggers that are not accepted here.
 const FOREIGN_LEVELS: [(&str, &str); 16] = [
     ("warnings", "warn"),
     ("err", "error"),
@@ -89,8 +89,8 @@ const FOREIGN_LEVELS: [(&str, &str); 16] = [
     ("silent", "off"),
 ];
 
-/// Damerau-Levenshtein distance, each pair of letters swapped at most once (optimal string
-/// alignment).
+/// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
+/// (optimal string alignment).
 fn edits(a: &[char], b: &[char]) -> usize {
     let mut before = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();

@@ -1,8 +1,8 @@
-//! What the specification says, and the cases of the test suite that the W3C published for it.
+//! The rules of the specification, and the cases of the W3C's test suite.
 
 use super::*;
 
-/// `key=value;properties`, each with its decoded value, as they are understood.
+/// Returns the parsed members as `key=value;properties`, with decoded values.
 fn read(lines: &[&str]) -> Vec<String> {
     let baggage = Baggage::from_headers(&headers(lines));
     let shown = baggage.iter().map(|(key, member)| {
@@ -112,7 +112,7 @@ fn values_are_percent_encoded() {
         read(&[&format!("SomeKey \t = \t {encoded} \t ")]),
         [format!("SomeKey={value}")]
     );
-    // Only what needs it: the rest may stand for itself.
+    // Only characters that need it are encoded.
     assert_eq!(
         written(&[("SomeKey", value, "")]).unwrap(),
         "SomeKey=%09%20%22'%3B=asdf!@#$%25^&*()"
@@ -193,7 +193,7 @@ fn members_beyond_the_limits_are_dropped() {
     let keys: Vec<_> = (0..70).map(|at| format!("k{at}")).collect();
     let all: Vec<_> = keys.iter().map(|key| (key.as_str(), "v", "")).collect();
     assert_eq!(written(&all).unwrap().split(',').count(), 64);
-    // One that does not fit makes room for others.
+    // A member that does not fit leaves the room to others.
     assert_eq!(
         written(&[("a", &long, "p"), ("b", "2", "")]).unwrap(),
         "b=2"

@@ -1,4 +1,4 @@
-//! One call: its span, and the headers it is sent with. What the `tower` layer and the middleware of `reqwest` have in common.
+//! A call with its span and headers, for the `tower` layer and the middleware of `reqwest`.
 
 use std::{fmt, sync::Arc};
 
@@ -19,14 +19,14 @@ use crate::{
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A call on its way. Dropped before it ended, it was given up.
+/// A call in progress. If it is dropped before it ended, its span records that.
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,
     ended: bool,
 }
 
-/// Where a call goes.
+/// The destination of a call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) host: Option<&'a str>,
@@ -34,11 +34,11 @@ pub(super) struct Target<'a> {
     pub(super) path: &'a str,
 }
 
-/// The longest host that is shown: no name is longer.
+/// The most bytes of a host that are logged. No name is longer.
 const MAX_HOST_LEN: usize = 255;
 
 impl Call {
-    /// Opens the span, and writes the headers.
+    /// Opens the span and sets the headers.
     pub(super) fn begin(
         options: &Options,
         method: &Method,
@@ -74,25 +74,23 @@ impl Call {
         );
 
         if options.ids_go_to(target.host) {
-            set(headers, X_REQUEST_ID, || match context.get("request_id") {
-                Some(id) => value_of_an_id(id),
+            set_if_absent(headers, X_REQUEST_ID, || match context.get("request_id") {
+                Some(id) => id_header(id),
                 None => request_context.as_ref()?.request_id.clone(),
             });
             if !by_hand && let Some(trace) = &trace {
-                // A span that is off is nobody's parent.
-                let told = request_context.as_ref().filter(|_| span.is_disabled());
-                headers.insert(
-                    TRACEPARENT,
-                    told.map_or(trace, |told| &told.trace).traceparent(),
-                );
-                set(headers, TRACESTATE, || trace.tracestate());
+                // A disabled span cannot be a parent.
+                let served = request_context.as_ref().filter(|_| span.is_disabled());
+                let sent = served.map_or(trace, |served| &served.trace);
+                headers.insert(TRACEPARENT, sent.traceparent());
+                set_if_absent(headers, TRACESTATE, || trace.tracestate());
             }
         }
         if options.baggage_goes_to(target.host) {
             let received = request_context
                 .as_ref()
                 .map(|request_context| &request_context.baggage);
-            set(headers, BAGGAGE, || {
+            set_if_absent(headers, BAGGAGE, || {
                 let own_tenant = request_context
                     .as_ref()
                     .and_then(|request_context| request_context.tenant_id.as_deref());
@@ -122,8 +120,8 @@ impl Call {
         &self.span
     }
 
-    /// The head of the response is there.
-    pub(super) fn answered(&mut self, status: StatusCode) {
+    /// Records the status of the response.
+    pub(super) fn record_status(&mut self, status: StatusCode) {
         self.ended = true;
         if status.is_server_error() {
             self.span.record("otel.status_code", "ERROR");
@@ -132,13 +130,13 @@ impl Call {
             .record("http.response.status_code", status.as_u16());
     }
 
-    /// There will be no response.
-    pub(super) fn failed(&mut self, error: &dyn fmt::Display) {
+    /// Records the error of a call without a response.
+    pub(super) fn record_error(&mut self, error: &dyn fmt::Display) {
         self.ended = true;
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
-            // Here, and not in the layers, which may hold a lock of the span while they format.
-            let text = error_text::text(error);
+            // Formatted here, since layers may hold a lock of the span while they format.
+            let text = error_text::error_text(error);
             self.span.record("error", &*without_queries(&text));
         }
     }
@@ -153,8 +151,12 @@ impl Drop for Call {
     }
 }
 
-/// What a caller made of it stands.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option<HeaderValue>) {
+/// Sets a header, unless the caller has set it.
+fn set_if_absent(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    value: impl FnOnce() -> Option<HeaderValue>,
+) {
     if !headers.contains_key(&name)
         && let Some(value) = value()
     {
@@ -162,26 +164,26 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option
     }
 }
 
-fn value_of_an_id(id: &str) -> Option<HeaderValue> {
+fn id_header(id: &str) -> Option<HeaderValue> {
     (!id.contains(REDACTED))
         .then(|| HeaderValue::from_str(id).ok())
         .flatten()
 }
 
-/// Outside a request that is served: a job may have said what its trace is, or what its id is.
+/// Returns the trace id of a call outside a served request: that of the context, or a new one.
 fn trace_id_of(context: &Context) -> TraceId {
-    let said = context.get("trace_id").and_then(TraceId::parse);
-    said.unwrap_or_else(|| {
+    let trace_id = context.get("trace_id").and_then(TraceId::parse);
+    trace_id.unwrap_or_else(|| {
         let request_id = context.get("request_id");
         let uuid = request_id
             .and_then(|id| Uuid::try_parse(id).ok())
             .filter(|id| !id.is_nil());
-        TraceId(uuid.unwrap_or_else(id::fresh).into_bytes())
+        TraceId(uuid.unwrap_or_else(id::new_uuid).into_bytes())
     })
 }
 
-/// Of each key the value of the context, else the server's decision where its span is off, else
-/// what came with the request and the server does not decide.
+/// Builds the baggage. The value of a key is that of the context, or else the tenant of a server
+/// whose span is disabled, or else the received one.
 fn baggage(
     keys: &[String],
     context: &Context,
@@ -191,9 +193,9 @@ fn baggage(
     let mut outgoing = Outgoing::default();
     for key in keys {
         let received = received.and_then(|baggage| baggage.get(key));
-        let decided = || own_tenant.filter(|_| key == "tenant_id");
-        match (context.get(key).or_else(decided), received) {
-            (Some(hidden), _) if hidden.contains(REDACTED) => {}
+        let served = || own_tenant.filter(|_| key == "tenant_id");
+        match (context.get(key).or_else(served), received) {
+            (Some(value), _) if value.contains(REDACTED) => {}
             (Some(value), Some(received)) if received.value != value => {
                 outgoing.push(key, value, "");
             }

@@ -1,10 +1,11 @@
+//! Lists of hosts that may receive ids or baggage.
+
 use std::{borrow::Cow, error::Error, fmt, net::Ipv6Addr, str::FromStr};
 
-/// Names of hosts: an allow-list.
+/// An allow-list of hosts, parsed from names separated by commas.
 ///
-/// Parsed from names with commas between them. `warehouse` is that host, `*.internal` is every host whose name ends in
-/// `.internal`, and not `internal` itself. Addresses are compared as such: `127.0.0.1`, `::1`. Case does not matter, and neither does
-/// a port, which is never part of a name.
+/// `warehouse` matches that host. `*.internal` matches every host whose name ends in `.internal`,
+/// but not `internal` itself. IPv6 addresses compare by value. Case and ports are ignored.
 ///
 /// ```
 /// use spanwise_http::Hosts;
@@ -13,7 +14,7 @@ use std::{borrow::Cow, error::Error, fmt, net::Ipv6Addr, str::FromStr};
 /// let error = "https://warehouse/".parse::<Hosts>().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "`https://warehouse/` is no name of a host: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
+///     "`https://warehouse/` is not a host name: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
 /// );
 /// # let _ = hosts;
 /// # Ok::<(), spanwise_http::HostsError>(())
@@ -26,19 +27,19 @@ pub struct Hosts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
     Exact(String),
-    /// With the dot it begins with.
+    /// The suffix includes the dot at its start.
     Suffix(String),
 }
 
-/// Why a text is no list of [`Hosts`].
+/// A text is not a valid list of [`Hosts`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostsError {
-    /// `None` where there was nothing at all.
+    /// `None` if the list is empty.
     name: Option<String>,
 }
 
 impl Hosts {
-    /// Whether the list has `host`, in brackets or not.
+    /// Returns whether the list matches `host`, with or without brackets.
     pub(crate) fn contains(&self, host: &str) -> bool {
         let host = normalize(host);
         self.patterns.iter().any(|pattern| match pattern {
@@ -77,14 +78,14 @@ impl Pattern {
         if without_brackets(name).parse::<Ipv6Addr>().is_ok() {
             return Ok(Self::Exact(normalize(name).into_owned()));
         }
-        let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let is_name = |name: &str| {
             let name = name.strip_suffix('.').unwrap_or(name);
             name.split('.')
-                .all(|label| !label.is_empty() && label.bytes().all(of_a_name))
+                .all(|label| !label.is_empty() && label.bytes().all(is_name_byte))
         };
         match name.strip_prefix("*.") {
-            // What ends in a number is an address, whose end says nothing about who it belongs to.
+            // A name that ends in a number is an IPv4 address. Its suffix does not name an owner.
             Some(end) if is_name(end) && !ends_in_a_number(end) => {
                 Ok(Self::Suffix(format!(".{}", normalize(end))))
             }
@@ -101,7 +102,8 @@ fn ends_in_a_number(name: &str) -> bool {
         .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// One spelling of a host: an IPv6 address without brackets and as short as it goes, a name without the dot of the root.
+/// Returns the normal form of a host: an IPv6 address without brackets in its shortest form, a name
+/// without a dot at its end.
 fn normalize(host: &str) -> Cow<'_, str> {
     let host = without_brackets(host);
     if host.contains(':')
@@ -112,7 +114,7 @@ fn normalize(host: &str) -> Cow<'_, str> {
     Cow::Borrowed(host.strip_suffix('.').unwrap_or(host))
 }
 
-/// The address of `[::1]`, as URIs write it.
+/// Returns the address in brackets, as URIs have IPv6 addresses.
 pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -126,7 +128,7 @@ impl fmt::Display for HostsError {
         };
         write!(
             f,
-            "`{}` is no name of a host: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
+            "`{}` is not a host name: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
             name.escape_debug(),
         )
     }

@@ -1,3 +1,5 @@
+//! The middleware for `reqwest`.
+
 use std::{error::Error, fmt, sync::Arc};
 
 use http::Extensions;
@@ -14,12 +16,12 @@ use super::{
 };
 
 impl ClientLayer {
-    /// Makes a client of `reqwest` whose calls go through this layer, and **replaces the redirect
-    /// policy of `client`**: set yours by [`ReqwestBuilder::redirect`].
+    /// Creates a builder of a `reqwest` client whose calls go through this layer. It **replaces the
+    /// redirect policy of `client`**: set yours with [`ReqwestBuilder::redirect`].
     ///
-    /// `reqwest` does not show the policy of a `ClientBuilder`. So `Policy::none()` there has no
-    /// effect, and the client follows ten redirects, also to addresses inside of your network. All
-    /// other settings of `client` stay.
+    /// `reqwest` does not expose the policy of a `ClientBuilder`. So `Policy::none()` there has no
+    /// effect, and the client follows ten redirects, also to addresses inside your network. All
+    /// other settings of `client` are kept.
     ///
     /// ```
     /// use reqwest::{Client, redirect::Policy};
@@ -51,9 +53,9 @@ impl ClientLayer {
     }
 }
 
-/// A client of `reqwest` in the making, whose calls go through a [`ClientLayer`]: see
+/// Builds a `reqwest` client whose calls go through a [`ClientLayer`]. See
 /// [`ClientLayer::reqwest`].
-#[must_use = "it makes no client until it is built"]
+#[must_use = "there is no client until `build` is called"]
 pub struct ReqwestBuilder {
     options: Arc<Options>,
     client: reqwest::ClientBuilder,
@@ -62,8 +64,8 @@ pub struct ReqwestBuilder {
 }
 
 impl ReqwestBuilder {
-    /// Adds a middleware in front of the layer, behind those that are there: one that repeats calls
-    /// makes a span of each attempt so.
+    /// Adds a middleware around the layer, inside those that were added before. With one that
+    /// retries calls, each attempt has a span of its own.
     pub fn with(mut self, middleware: impl Middleware) -> Self {
         self.in_front.push(Arc::new(middleware));
         self
@@ -71,22 +73,21 @@ impl ReqwestBuilder {
 
     /// Sets the redirect policy. Defaults to that of `reqwest`, which follows ten redirects.
     ///
-    /// `reqwest` follows redirects behind its middleware, with the headers of the first request,
-    /// and has no way to take one away. So a call fails whose redirect would carry what a call to
-    /// that host would not: ids beyond [`ids_to`](ClientLayer::ids_to), baggage beyond
-    /// [`baggage_to`](ClientLayer::baggage_to). The policy decides about the others.
+    /// `reqwest` follows redirects inside its middleware, with all headers of the first request. So
+    /// a call fails if a redirect would send ids beyond [`ids_to`](ClientLayer::ids_to), or baggage
+    /// beyond [`baggage_to`](ClientLayer::baggage_to). The policy decides about other redirects.
     pub fn redirect(mut self, policy: Policy) -> Self {
         self.redirects = policy;
         self
     }
 
-    /// Makes the client.
+    /// Builds the client.
     ///
     /// # Errors
-    /// If `reqwest` cannot make it, as where there is no TLS to be had.
+    /// The error of `reqwest`, for example if TLS cannot be initialized.
     pub fn build(self) -> reqwest::Result<ClientWithMiddleware> {
         let (options, redirects) = (Arc::clone(&self.options), self.redirects);
-        let redirects = Policy::custom(move |attempt| match forbidden(&options, &attempt) {
+        let redirects = Policy::custom(move |attempt| match check_redirect(&options, &attempt) {
             None => redirects.redirect(attempt),
             Some(error) => attempt.error(error),
         });
@@ -109,23 +110,23 @@ impl fmt::Debug for ReqwestBuilder {
     }
 }
 
-/// Why a redirect must not be followed with the headers that were sent to the first host.
-fn forbidden(options: &Options, attempt: &Attempt<'_>) -> Option<RedirectsTo> {
+/// Returns an error if a redirect must not be followed with the headers of the first request.
+fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenRedirect> {
     let sent_to = attempt.previous().first()?.host_str();
     let next = attempt.url().host_str();
     let leaves = |goes_to: &dyn Fn(Option<&str>) -> bool| goes_to(sent_to) && !goes_to(next);
-    let carried = if !options.baggage.is_empty() && leaves(&|host| options.baggage_goes_to(host)) {
-        Carries::Baggage
+    let headers = if !options.baggage.is_empty() && leaves(&|host| options.baggage_goes_to(host)) {
+        ForbiddenHeaders::Baggage
     } else if leaves(&|host| options.ids_go_to(host)) {
-        Carries::Ids
+        ForbiddenHeaders::Ids
     } else {
         return None;
     };
     let host = next.unwrap_or_default().to_owned();
-    Some(RedirectsTo { host, carried })
+    Some(ForbiddenRedirect { host, headers })
 }
 
-/// [`ClientLayer`] as a middleware.
+/// A [`ClientLayer`] as a middleware.
 #[derive(Debug)]
 struct Propagation {
     options: Arc<Options>,
@@ -144,8 +145,8 @@ impl Middleware for Propagation {
         let sent = next.run(request, extensions);
         let result = sent.instrument(call.span().clone()).await;
         match &result {
-            Ok(response) => call.answered(response.status()),
-            Err(error) => call.failed(&WithoutUrl(error)),
+            Ok(response) => call.record_status(response.status()),
+            Err(error) => call.record_error(&WithoutUrl(error)),
         }
         result
     }
@@ -159,8 +160,8 @@ fn target(url: &Url) -> Target<'_> {
     }
 }
 
-/// The text of an error, and of those that caused it. That of `reqwest` has the URL in it, at
-/// whatever place of the chain.
+/// The texts of an error and its causes. Those of `reqwest`, which contain the URL, are replaced
+/// wherever they are in the chain.
 struct WithoutUrl<'a>(&'a reqwest_middleware::Error);
 
 impl fmt::Display for WithoutUrl<'_> {
@@ -175,7 +176,7 @@ impl fmt::Display for WithoutUrl<'_> {
             separator = ": ";
             match (error.downcast_ref(), error.downcast_ref()) {
                 (Some(error), _) | (_, Some(reqwest_middleware::Error::Reqwest(error))) => {
-                    f.write_str(what_failed(error))?;
+                    f.write_str(short_text(error))?;
                 }
                 _ => write!(f, "{error}")?,
             }
@@ -185,43 +186,42 @@ impl fmt::Display for WithoutUrl<'_> {
     }
 }
 
-fn what_failed(error: &reqwest::Error) -> &'static str {
+fn short_text(error: &reqwest::Error) -> &'static str {
     match () {
         () if error.is_timeout() => "timed out",
         () if error.is_connect() => "no connection",
-        () if error.is_redirect() => "redirected in vain",
+        () if error.is_redirect() => "redirect failed",
         () if error.is_body() || error.is_decode() => "body failed",
         () => "failed",
     }
 }
 
-/// Why a redirect was not followed.
+/// A redirect would send headers to a host that must not get them.
 #[derive(Debug)]
-struct RedirectsTo {
+struct ForbiddenRedirect {
     host: String,
-    carried: Carries,
+    headers: ForbiddenHeaders,
 }
 
-/// What the host must not get.
 #[derive(Debug)]
-enum Carries {
+enum ForbiddenHeaders {
     Baggage,
     Ids,
 }
 
-impl fmt::Display for RedirectsTo {
+impl fmt::Display for ForbiddenRedirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, setter, without) = match self.carried {
-            Carries::Baggage => ("the baggage", "baggage_to", "baggage"),
-            Carries::Ids => ("the ids", "ids_to", "ids"),
+        let (what, setter, without) = match self.headers {
+            ForbiddenHeaders::Baggage => ("the baggage", "baggage_to", "baggage"),
+            ForbiddenHeaders::Ids => ("the ids", "ids_to", "ids"),
         };
         write!(
             f,
-            "the redirect leads to `{}`, which must not get {what} of this call: allow the host with `{setter}`, or call with a \
-             client without {without}",
+            "the redirect leads to `{}`, which must not get {what} of this call: allow the host with \
+             `{setter}`, or use a client without {without}",
             self.host,
         )
     }
 }
 
-impl Error for RedirectsTo {}
+impl Error for ForbiddenRedirect {}

@@ -1,3 +1,5 @@
+//! The service of the client layer.
+
 use std::{
     fmt,
     pin::Pin,
@@ -26,7 +28,7 @@ impl<S> Layer<S> for ClientLayer {
     }
 }
 
-/// A client whose calls [`ClientLayer`] has given a span and headers.
+/// A client inside a [`ClientLayer`].
 #[derive(Debug, Clone)]
 pub struct ClientService<S> {
     inner: S,
@@ -63,24 +65,22 @@ where
 }
 
 fn target(uri: &Uri) -> Target<'_> {
-    // Not the `Host` header: that says what is asked for, and whoever it came from may have written it; the connection is made to the URI.
+    // The connection is made to the host of the URI. The `Host` header may name any other one.
     let authority = uri.authority();
-    let port_of_the_scheme = match uri.scheme_str() {
+    let default_port = match uri.scheme_str() {
         Some("http") => Some(80),
         Some("https") => Some(443),
         _ => None,
     };
     Target {
         host: authority.map(Authority::host),
-        port: authority
-            .and_then(Authority::port_u16)
-            .or(port_of_the_scheme),
+        port: authority.and_then(Authority::port_u16).or(default_port),
         path: uri.path(),
     }
 }
 
 pin_project! {
-    /// The call of a [`ClientService`].
+    /// The response future of a [`ClientService`].
     #[derive(Debug)]
     pub struct ClientFuture<F> {
         #[pin]
@@ -103,8 +103,8 @@ where
             ready!(this.inner.poll(cx))
         };
         match &result {
-            Ok(response) => this.call.answered(response.status()),
-            Err(error) => this.call.failed(error),
+            Ok(response) => this.call.record_status(response.status()),
+            Err(error) => this.call.record_error(error),
         }
         Poll::Ready(result)
     }

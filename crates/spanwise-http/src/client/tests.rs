@@ -1,4 +1,4 @@
-//! Calls made while a request is served, without the server.
+//! Calls during a served request, without a server.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -11,7 +11,7 @@ use tracing_subscriber::{filter::Targets, prelude::*};
 use super::*;
 use crate::{baggage::Baggage, request_context::RequestContext, trace_context::TraceContext};
 
-/// A request that came with these headers is served: the span of it.
+/// Returns the span of a request that was received with these headers.
 fn served(received: &[(&'static str, &'static str)]) -> Span {
     let mut headers = HeaderMap::new();
     for (name, value) in received {
@@ -39,7 +39,7 @@ const PARENT: (&str, &str) = (
     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 );
 
-/// What a call to `warehouse` sends, made in `span`.
+/// Returns the headers of a call to `warehouse` in `span`.
 async fn sent(layer: ClientLayer, span: Span) -> HeaderMap {
     let network = service_fn(async |request: Request<()>| {
         let inside =
@@ -53,7 +53,7 @@ async fn sent(layer: ClientLayer, span: Span) -> HeaderMap {
     call.await.unwrap().into_body()
 }
 
-/// What a further call in the call would be a child of.
+/// The header with the parent of a call inside the call.
 const INSIDE: http::HeaderName = http::HeaderName::from_static("inside");
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -121,7 +121,7 @@ async fn received_baggage_is_sent_for_declared_keys() {
         .baggage_to("warehouse".parse().unwrap());
 
     let headers = sent(layer.clone(), served(&received)).await;
-    // What the context says is what holds.
+    // The value of the context counts.
     assert_eq!(
         text(&headers, "baggage"),
         Some("tier=gold%20plus;from=crm,tenant_id=acme")

@@ -1,4 +1,7 @@
-//! The event of a request, whose callsite is made while the program runs: its fields are ours, and those the program adds.
+//! The access event of a request.
+//!
+//! Its callsites are created at run time: their fields are the built-in ones and those that the
+//! application adds.
 
 use std::sync::{
     OnceLock,
@@ -15,8 +18,8 @@ use tracing_core::{
 
 use super::{TARGET, field_names};
 
-/// The fields of every event, and their places in [`Own`].
-pub(crate) const OWN_FIELDS: [&str; OWN] = [
+/// The built-in fields, in the order of [`BuiltInValues`].
+pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "message",
     "http.response.status_code",
     "duration_ms",
@@ -28,7 +31,7 @@ pub(crate) const OWN_FIELDS: [&str; OWN] = [
     "error",
     "url.path",
     "http.response.header.x-request-id",
-    // The rest where no span says it.
+    // The span has the others, unless it is disabled.
     "http.request.method",
     "http.route",
     "request_id",
@@ -36,62 +39,62 @@ pub(crate) const OWN_FIELDS: [&str; OWN] = [
     "client.address",
     "trace_id",
 ];
-const OWN: usize = 17;
-/// How many of them an event has that is in the span of its request.
-const OWN_IN_SPAN: usize = 11;
+const BUILT_IN: usize = 17;
+/// The number of built-in fields of an event in a span.
+const BUILT_IN_IN_SPAN: usize = 11;
 
-/// Values by the places of [`OWN_FIELDS`].
-pub(crate) type Own<'a> = [Option<&'a dyn Value>; OWN];
+/// The values of [`BUILT_IN_FIELDS`].
+pub(crate) type BuiltInValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
 
-/// An event of a level, in the span of its request or where that is disabled.
+/// An access event of a level, with or without a span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccessEvent {
     callsite: &'static AccessCallsite,
 }
 
 impl AccessEvent {
-    /// That of `level`, with the names known by now; `None` if nobody wants it.
+    /// Returns the event of `level` with the field names known so far, or `None` if it is disabled.
     #[inline]
     pub(crate) fn enabled(level: Level, span: &Span) -> Option<Self> {
         if level > tracing::level_filters::STATIC_MAX_LEVEL || level > LevelFilter::current() {
             return None;
         }
         let callsite = AccessCallsite::get(level, !span.is_disabled());
-        let wanted = match callsite.interest.load(Ordering::Relaxed) {
+        let is_enabled = match callsite.interest.load(Ordering::Relaxed) {
             NEVER => false,
             ALWAYS => true,
             _ => with_dispatch(span, |dispatch| dispatch.enabled(callsite.metadata())),
         };
-        wanted.then_some(Self { callsite })
+        is_enabled.then_some(Self { callsite })
     }
 
-    /// Sends it, with our own values and `added` ones, whose indexes are those of [`names`] that were known when it was made.
+    /// Logs the event. The indexes of `added` are those of [`field_names`].
     pub(crate) fn send<'a>(
         self,
         span: &Span,
-        own: &Own<'a>,
+        built_in: &BuiltInValues<'a>,
         added: impl Iterator<Item = (u8, &'a dyn Value)>,
     ) {
         let metadata = self.callsite.metadata();
-        if metadata.fields().len() <= OWN {
-            self.send_in::<OWN>(span, metadata, own, added);
+        if metadata.fields().len() <= BUILT_IN {
+            self.send_in::<BUILT_IN>(span, metadata, built_in, added);
         } else {
-            self.send_in::<{ OWN + field_names::MAX_NAMES }>(span, metadata, own, added);
+            self.send_in::<{ BUILT_IN + field_names::MAX_NAMES }>(span, metadata, built_in, added);
         }
     }
 
-    fn send_in<'a, const ROOM: usize>(
+    fn send_in<'a, const CAPACITY: usize>(
         self,
         span: &Span,
         metadata: &'static Metadata<'static>,
-        own: &Own<'a>,
+        built_in: &BuiltInValues<'a>,
         added: impl Iterator<Item = (u8, &'a dyn Value)>,
     ) {
-        let mut values: [Option<&dyn Value>; ROOM] = [None; ROOM];
-        let owned = self.callsite.own;
-        values[..owned].copy_from_slice(&own[..owned]);
+        let mut values: [Option<&dyn Value>; CAPACITY] = [None; CAPACITY];
+        let count = self.callsite.built_in;
+        values[..count].copy_from_slice(&built_in[..count]);
         for (index, value) in added {
-            values[owned + usize::from(index)] = Some(value);
+            values[count + usize::from(index)] = Some(value);
         }
         let fields = metadata.fields();
         let values = fields.value_set_all(&values[..fields.len()]);
@@ -100,16 +103,17 @@ impl AccessEvent {
     }
 }
 
-/// The dispatcher of `span`, where it has one: the event goes where the span went.
-fn with_dispatch<T>(span: &Span, then: impl Fn(&Dispatch) -> T) -> T {
-    span.with_subscriber(|(_, dispatch)| then(dispatch))
-        .unwrap_or_else(|| tracing::dispatcher::get_default(&then))
+/// Calls `work` with the dispatcher of `span` or else the current one: the event goes where the
+/// span went.
+fn with_dispatch<T>(span: &Span, work: impl Fn(&Dispatch) -> T) -> T {
+    span.with_subscriber(|(_, dispatch)| work(dispatch))
+        .unwrap_or_else(|| tracing::dispatcher::get_default(&work))
 }
 
 #[derive(Debug)]
 struct AccessCallsite {
-    /// How many fields are ours; the rest is that of [`names`].
-    own: usize,
+    /// The number of built-in fields. Those of [`field_names`] follow.
+    built_in: usize,
     interest: AtomicU8,
     metadata: OnceLock<Metadata<'static>>,
 }
@@ -119,10 +123,12 @@ const SOMETIMES: u8 = 1;
 const ALWAYS: u8 = 2;
 
 impl AccessCallsite {
-    /// A field cannot be added to a callsite, so each new name makes a new one. They stay for good, as callsites do, and are as many as
-    /// there are names.
+    /// Returns the callsite with the field names known so far.
+    ///
+    /// A callsite has fixed fields, so each new name needs another one. Callsites are never freed,
+    /// and their number is bounded by that of the names.
     fn get(level: Level, in_span: bool) -> &'static Self {
-        static MADE: [[OnceLock<&'static AccessCallsite>; field_names::MAX_NAMES + 1]; 6] =
+        static CALLSITES: [[OnceLock<&'static AccessCallsite>; field_names::MAX_NAMES + 1]; 6] =
             [const { [const { OnceLock::new() }; field_names::MAX_NAMES + 1] }; 6];
         let kind = match level {
             Level::ERROR => 0,
@@ -130,16 +136,16 @@ impl AccessCallsite {
             _ => 2,
         } + if in_span { 0 } else { 3 };
         let names = field_names::count();
-        MADE[kind][names].get_or_init(|| Self::make(level, in_span, names))
+        CALLSITES[kind][names].get_or_init(|| Self::new(level, in_span, names))
     }
 
     #[cold]
-    fn make(level: Level, in_span: bool, names: usize) -> &'static Self {
-        let own = if in_span { OWN_IN_SPAN } else { OWN };
-        let fields = OWN_FIELDS[..own].iter().copied();
+    fn new(level: Level, in_span: bool, names: usize) -> &'static Self {
+        let built_in = if in_span { BUILT_IN_IN_SPAN } else { BUILT_IN };
+        let fields = BUILT_IN_FIELDS[..built_in].iter().copied();
         let fields: Vec<_> = fields.chain(field_names::all().take(names)).collect();
         let callsite: &'static Self = Box::leak(Box::new(Self {
-            own,
+            built_in,
             interest: AtomicU8::new(SOMETIMES),
             metadata: OnceLock::new(),
         }));
@@ -163,7 +169,7 @@ impl AccessCallsite {
 
     fn metadata(&'static self) -> &'static Metadata<'static> {
         self.metadata.get().unwrap_or_else(|| {
-            // `make` hands out no callsite without.
+            // `new` has set it.
             unreachable!("the callsite has no metadata")
         })
     }
@@ -181,7 +187,7 @@ impl Callsite for AccessCallsite {
 
     fn metadata(&self) -> &Metadata<'_> {
         self.metadata.get().unwrap_or_else(|| {
-            // It is registered when it has it.
+            // It is registered after that was set.
             unreachable!("the callsite has no metadata")
         })
     }

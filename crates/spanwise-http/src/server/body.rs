@@ -1,4 +1,4 @@
-//! The body of a response, which ends when the request does.
+//! The body of a response, whose end is the end of the request.
 
 use std::{
     fmt::Display,
@@ -12,18 +12,19 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::request_guard::{Completion, RequestGuard};
-use crate::error_text::{catch_panic, message, text};
+use crate::error_text::{catch_panic, error_text, panic_text};
 
 pin_project! {
-    /// The body of a response of a [`ServerService`](crate::ServerService): that of the service, read in the request's span.
+    /// The response body of a [`ServerService`](crate::ServerService): the body of the inner
+    /// service, polled in the span of the request.
     #[derive(Debug)]
     pub struct ResponseBody<R> {
-        // Let go of at its end, or with the rest.
+        // Dropped at its end, or with this body.
         #[pin]
         inner: Option<R>,
-        // Whether there is nothing more to read from it, as far as it says.
+        // Whether the inner body has reported its end.
         is_read: bool,
-        // Not there once the request's event was told.
+        // `None` after the event of the request was logged.
         guard: Option<RequestGuard>,
     }
 
@@ -52,7 +53,8 @@ impl<R: Body> ResponseBody<R> {
     }
 }
 
-/// An empty one of no request: layers around a service, such as a timeout or CORS, answer with it by themselves.
+/// An empty body without a request. Layers such as a timeout or CORS need it to answer by
+/// themselves.
 impl<R> Default for ResponseBody<R> {
     fn default() -> Self {
         Self {
@@ -82,7 +84,7 @@ where
                 let polled = body.as_mut().poll_frame(cx);
                 let is_read = body.is_end_stream();
                 if is_read || matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-                    // Let go of in the span.
+                    // Dropped in the span.
                     inner.set(None);
                 }
                 (polled, is_read)
@@ -96,7 +98,7 @@ where
         let (polled, is_read) = match polled {
             Ok(polled) => polled,
             Err(panic) => {
-                guard.end(Completion::Panic(&message(&*panic)));
+                guard.end(Completion::Panic(&panic_text(&*panic)));
                 *this.guard = None;
                 resume_unwind(panic);
             }
@@ -114,7 +116,7 @@ where
                 }
                 guard.end(Completion::BodyEnd);
             }
-            Poll::Ready(Some(Err(error))) => guard.end(Completion::BodyError(&text(error))),
+            Poll::Ready(Some(Err(error))) => guard.end(Completion::BodyError(&error_text(error))),
             Poll::Ready(None) => guard.end(Completion::BodyEnd),
         }
         *this.is_read = true;

@@ -1,4 +1,6 @@
-//! The names of fields that programs add to the events of requests: they are told to `tracing` when they are first seen.
+//! The names of fields that applications add to access events.
+//!
+//! `tracing` needs them before an event is logged, so they are registered on first use.
 
 use std::sync::{
     OnceLock,
@@ -7,41 +9,43 @@ use std::sync::{
 
 use spanwise_core::internal::sync::Mutex;
 
-use super::access_event::OWN_FIELDS;
+use super::access_event::BUILT_IN_FIELDS;
 use crate::warn_once::WarnOnce;
 
-/// Each new name costs a callsite a level, which stays for good: more than these are a mistake, such as a name with an id in it.
+/// The most names. Each new name costs a callsite per level, which is never freed. More names are a
+/// mistake, such as a name that contains an id.
 pub(crate) const MAX_NAMES: usize = 128;
 
 static NAMES: [OnceLock<&'static str>; MAX_NAMES] = [const { OnceLock::new() }; MAX_NAMES];
-/// How many of them there are. Each is set before it is counted.
+/// The number of names. Each is set before it is counted.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ADDING: Mutex<()> = Mutex::new(());
 
-/// To set one of the event's own fields, each of which is one.
-static OWN: [WarnOnce; OWN_FIELDS.len()] = [const { WarnOnce::new() }; OWN_FIELDS.len()];
+/// One warning for each built-in field.
+static BUILT_IN: [WarnOnce; BUILT_IN_FIELDS.len()] =
+    [const { WarnOnce::new() }; BUILT_IN_FIELDS.len()];
 static NO_NAME: WarnOnce = WarnOnce::new();
-static TOO_MANY: WarnOnce = WarnOnce::new();
+static NAMES_EXHAUSTED: WarnOnce = WarnOnce::new();
 
-/// The index of `name`, for good. `None`, and told once, where it cannot be a field.
+/// Returns the permanent index of `name`. Returns `None` and warns once if it cannot be a field.
 pub(crate) fn index(name: &'static str) -> Option<u8> {
     find(name).or_else(|| add(name, || name))
 }
 
-/// That of the field that holds the timing `mark`.
-pub(crate) fn timing(mark: &'static str) -> Option<u8> {
+/// Returns the index of the field of a timing.
+pub(crate) fn timing(timing: &'static str) -> Option<u8> {
     let is_it = |name: &str| {
         let name = name.strip_prefix("timing.");
-        name.and_then(|name| name.strip_suffix("_ms")) == Some(mark)
+        name.and_then(|name| name.strip_suffix("_ms")) == Some(timing)
     };
     let index = all().position(is_it).map(|index| index as u8);
     index.or_else(|| {
-        let name = format!("timing.{mark}_ms");
+        let name = format!("timing.{timing}_ms");
         find(&name).or_else(|| add(&name, || name.clone().leak()))
     })
 }
 
-/// That of the field that holds a header of the request.
+/// Returns the index of the field of a request header.
 pub(crate) fn header(header: &http::HeaderName) -> Option<u8> {
     let name = format!("http.request.header.{header}");
     find(&name).or_else(|| add(&name, || name.clone().leak()))
@@ -51,7 +55,7 @@ pub(crate) fn count() -> usize {
     COUNT.load(Ordering::Acquire)
 }
 
-/// All of them, by their index.
+/// Returns all names, by index.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map_while(OnceLock::get).copied()
 }
@@ -68,23 +72,23 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
         refuse(&NO_NAME, name, "it is empty");
         return None;
     }
-    if let Some(own) = OWN_FIELDS.iter().position(|own| *own == name) {
-        refuse(&OWN[own], name, "they have a field of that name");
+    if let Some(at) = BUILT_IN_FIELDS.iter().position(|field| *field == name) {
+        refuse(&BUILT_IN[at], name, "it is the name of a built-in field");
         return None;
     }
     let index = if count() < MAX_NAMES {
-        add_to_others(name, leaked)
+        add_new(name, leaked)
     } else {
         find(name) // another thread may have added it meanwhile
     };
     if index.is_none() {
-        // Of the first alone: where a name has an id in it, there is no end of them.
-        refuse(&TOO_MANY, name, "there are 128 others");
+        // Only for the first one: names that contain an id are endless.
+        refuse(&NAMES_EXHAUSTED, name, "there are 128 others");
     }
     index
 }
 
-fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
+fn add_new(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
     let _adding = ADDING.lock();
     let count = count();
     // Another thread may have added it meanwhile.
@@ -98,6 +102,6 @@ fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8
 }
 
 fn refuse(warning: &WarnOnce, name: &str, why: &str) {
-    // No quotes: they would be told with a backslash before them.
+    // No quotes: they would be escaped.
     warning.warn(|| format!("`{name}` is not added to the events of requests: {why}"));
 }

@@ -1,4 +1,4 @@
-//! A request that is being handled.
+//! The response future of the server layer.
 
 use std::{
     any::Any,
@@ -16,16 +16,16 @@ use super::{
     body::ResponseBody,
     request_guard::{Completion, RequestGuard},
 };
-use crate::error_text::{catch_panic, message, text};
+use crate::error_text::{catch_panic, error_text, panic_text};
 
 pub(crate) type Panic = Box<dyn Any + Send>;
 
 pin_project! {
-    /// The response of a [`ServerService`](crate::ServerService), when it comes.
+    /// The response future of a [`ServerService`](crate::ServerService).
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ServerFuture<F> {
-        // Not there if the service panicked before it had one, and when it is done.
+        // `None` if the service panicked before it returned a future, and after completion.
         #[pin]
         inner: Option<F>,
         panic: Option<Panic>,
@@ -70,7 +70,7 @@ where
         let mut this = self.project();
         let inner = &mut this.inner;
         let Some(guard) = this.guard.as_mut() else {
-            // As an async block has it.
+            // An async block panics, too.
             panic!("`ServerFuture` polled after completion");
         };
         let polled = match this.panic.take() {
@@ -78,11 +78,11 @@ where
             None => guard.in_span(|| {
                 catch_panic(|| {
                     let Some(running) = inner.as_mut().as_pin_mut() else {
-                        return Poll::Pending; // never: it is there until it is ready or has panicked
+                        return Poll::Pending; // unreachable: it exists until it is ready or panics
                     };
                     let polled = running.poll(cx);
                     if polled.is_ready() {
-                        // Let go of in the span.
+                        // Dropped in the span.
                         inner.set(None);
                     }
                     polled
@@ -97,7 +97,7 @@ where
                 Poll::Ready(Ok(response.map(|inner| ResponseBody::new(inner, guard))))
             }
             Ok(Poll::Ready(Err(error))) => {
-                guard.end(Completion::ServiceError(&text(&error)));
+                guard.end(Completion::ServiceError(&error_text(&error)));
                 *this.guard = None;
                 Poll::Ready(Err(error))
             }
@@ -109,7 +109,7 @@ where
                     guard.begin(&mut response);
                     response
                 });
-                guard.end(Completion::Panic(&message(&*panic)));
+                guard.end(Completion::Panic(&panic_text(&*panic)));
                 *this.guard = None;
                 match answer {
                     Some(answer) => Poll::Ready(Ok(answer)),

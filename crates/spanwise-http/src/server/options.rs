@@ -1,4 +1,4 @@
-//! What a server layer was told.
+//! The options of the server layer.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,26 +14,26 @@ pub(crate) struct Options {
     pub(crate) trust: Trust,
     pub(crate) request_id_headers: Vec<HeaderName>,
     pub(crate) tenant: Tenant,
-    /// Whether it may be what the baggage says.
+    /// Whether the tenant may come from the baggage.
     pub(crate) tenant_baggage: bool,
     pub(crate) client_address: ClientAddress,
     pub(crate) slow: Option<Duration>,
     pub(crate) quiet: Vec<QuietPath>,
-    /// The levels of statuses; of several rules for one status the last counts.
+    /// The levels of statuses. The last rule for a status counts.
     pub(crate) levels: Vec<(Statuses, Level)>,
-    /// Whether `url.path` is logged where the outcome is `ok`, too.
+    /// Whether `url.path` is logged if the outcome is `ok`.
     pub(crate) url_path: bool,
-    /// Those that are told, with the indexes of their fields.
+    /// The request headers that are logged, with the indexes of their fields.
     pub(crate) headers: Vec<(HeaderName, u8)>,
     pub(crate) server_timing: bool,
     pub(crate) answer_panics: bool,
     pub(crate) clock: Clock,
-    /// Keys of the context beside those that are always there.
+    /// The context keys beside the built-in ones.
     pub(crate) context_keys: Vec<String>,
     pub(crate) span: RequestSpan,
 }
 
-/// Where the tenant of a request comes from.
+/// The source of the tenant of a request.
 #[derive(Clone)]
 pub(crate) enum Tenant {
     None,
@@ -43,16 +43,16 @@ pub(crate) enum Tenant {
 
 pub(crate) type TenantFn = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
-/// A path whose requests are told only if they fail.
+/// A path whose requests are logged only if they fail or are slow.
 #[derive(Debug, Clone)]
 pub(crate) enum QuietPath {
     Path(String),
-    /// It, and all below.
+    /// The path and all paths below it.
     Below(String),
 }
 
 impl QuietPath {
-    /// `None` if no path is ever so.
+    /// Returns `None` if no request could match.
     pub(crate) fn new(path: &str) -> Option<Self> {
         let (root, quiet): (_, fn(String) -> Self) = match path.strip_suffix("/*") {
             Some(root) => (root, Self::Below),
@@ -63,7 +63,7 @@ impl QuietPath {
         is_path.then(|| quiet(root.to_owned()))
     }
 
-    /// Whether requests to `path`, which is [plain](plain_path::is_plain), are quiet.
+    /// Returns whether it matches `path`, which must be [plain](plain_path::is_plain).
     pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Path(quiet) => path == quiet,
@@ -75,12 +75,12 @@ impl QuietPath {
 }
 
 impl Options {
-    /// Whether requests to `path` are told only if they fail.
+    /// Returns whether requests to `path` are quiet.
     pub(crate) fn is_quiet(&self, path: &str) -> bool {
         self.quiet.iter().any(|quiet| quiet.matches(path)) && plain_path::is_plain(path)
     }
 
-    /// The level that a rule sets for responses of `status`.
+    /// Returns the level that a rule sets for `status`.
     pub(crate) fn status_level(&self, status: u16) -> Option<Level> {
         let mut rules = self.levels.iter().rev();
         let rule = rules.find(|(statuses, _)| statuses.contains(status));
@@ -98,7 +98,7 @@ impl Default for Options {
             client_address: ClientAddress::default(),
             slow: None,
             quiet: Vec::new(),
-            // The client, or this service, is too slow or too busy: somebody should know.
+            // The client or this service is too slow or too busy, which is worth a warning.
             levels: [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
                 .map(|status| (status.into(), Level::WARN))
                 .into(),

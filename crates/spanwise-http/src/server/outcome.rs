@@ -1,4 +1,4 @@
-//! How a request ended, and how that is logged: the one place that decides its level and message.
+//! The outcome of a request. It decides the level and the message of the event.
 
 use tracing::Level;
 
@@ -7,9 +7,9 @@ pub(crate) enum Outcome {
     Ok,
     ClientError,
     ServerError,
-    /// The client left, or the caller of the service waited no longer.
+    /// The client left, or the caller of the service dropped the request.
     Cancelled,
-    /// The client left a stream that has no other end, and that ran well until then.
+    /// The client left a healthy stream that has no other end.
     StreamLeft,
     Panicked,
     /// The body failed after its head was sent.
@@ -17,7 +17,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a response that was sent to its end.
+    /// Returns the outcome of a response that was sent to its end.
     pub(crate) fn from_status(status: u16) -> Self {
         match status {
             500.. => Self::ServerError,
@@ -26,9 +26,9 @@ impl Outcome {
         }
     }
 
-    /// This outcome, of a request of which the program says that it failed.
+    /// Returns the outcome of the same request if the application says that it failed.
     ///
-    /// An error of the client stays one: the program says what was wrong with the request.
+    /// A client error stays one: the application says what is wrong with the request.
     pub(crate) fn failed(self) -> Self {
         match self {
             Self::Ok | Self::ServerError | Self::Cancelled | Self::StreamLeft => Self::ServerError,
@@ -56,7 +56,7 @@ impl Outcome {
         }
     }
 
-    /// The level where no [rule](super::options::Options::status_level) names the status.
+    /// Returns the level if no [rule](super::options::Options::status_level) names the status.
     pub(crate) fn level(self) -> Level {
         match self {
             Self::Ok | Self::ClientError | Self::StreamLeft => Level::INFO,
@@ -66,9 +66,9 @@ impl Outcome {
     }
 }
 
-/// The status of HTTP that says what a status of gRPC says, as `google.rpc.Code` has it.
+/// Maps a gRPC status to an HTTP status as `google.rpc.Code` does.
 ///
-/// A code that nobody knows is `UNKNOWN`, as gRPC says.
+/// gRPC treats an unknown code as `UNKNOWN`.
 pub(crate) fn grpc_to_http_status(code: i32) -> u16 {
     match code {
         0 => 200,          // ok

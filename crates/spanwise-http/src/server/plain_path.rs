@@ -1,25 +1,25 @@
-//! Paths that every program reads alike.
+//! Paths that all programs interpret alike.
 //!
-//! A proxy, a router and a file system do not agree on `/internal/../admin`, nor on
-//! `/internal/%2e%2e/admin`. Such a path says nothing about where a request goes.
+//! A proxy, a router and a file system may interpret `/internal/../admin` and
+//! `/internal/%2e%2e/admin` differently. Such a path does not show where a request goes.
 
 use std::borrow::Cow;
 
-/// Returns whether no part of `path` may be read as another path: a dot segment, an encoded or a
-/// look-alike slash or dot, a backslash, a control character, or an escape of an escape.
+/// Returns whether `path` has one interpretation. It has several with a dot segment, an encoded or
+/// look-alike slash or dot, a backslash, a control character, or a double escape.
 pub(crate) fn is_plain(path: &str) -> bool {
     let Some(decoded) = decode(path) else {
         return false;
     };
-    let is_odd =
+    let is_ambiguous =
         |c: char| c.is_control() || matches!(c, '\\' | '．' | '․' | '／' | '＼' | '⁄' | '∕');
-    // Some servers cut parameters off a segment, as in `..;/`.
+    // Some servers remove parameters of a segment, as in `..;/`.
     let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-    !decoded.chars().any(is_odd) && !decoded.split('/').any(is_dots)
+    !decoded.chars().any(is_ambiguous) && !decoded.split('/').any(is_dots)
 }
 
-/// `path` without percent-encoding. `None` if an escape is malformed, or stands for a character
-/// that paths are made of.
+/// Decodes percent-encoding. Returns `None` if an escape is malformed, or encodes a character with
+/// a meaning in paths.
 fn decode(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));

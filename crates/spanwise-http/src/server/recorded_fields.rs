@@ -1,4 +1,4 @@
-//! What code that handles a request adds to the request's event: fields, and how long things took.
+//! Fields, timings and failures that the handler of a request adds to its event.
 
 use std::{error::Error, fmt::Write as _, time::Instant};
 
@@ -10,17 +10,19 @@ use spanwise_core::{
     },
 };
 
-use super::{field_names, value::Value};
+use super::{field_names, recorded_value::RecordedValue};
 use crate::request_context::RequestContext;
 
-/// Adds a field to the event of the current request, or changes it if there is one of that name.
+/// Sets a field of the event of the current request.
 ///
-/// Which request that is follows from the current span: tasks that run in a span of the request belong to it too, as by
-/// `tokio::spawn(work.in_current_span())`. Outside of any request, and after its event, nothing happens.
+/// The current span determines the request. So tasks that run in a span of the request belong to
+/// it, as with `tokio::spawn(work.in_current_span())`. Outside a request, and after its event,
+/// nothing happens.
 ///
-/// The name becomes part of the event's callsite when it is first seen, for good: so that every layer sees a field of its own. A program has
-/// at most 128 of them, timings and headers among them; what is beyond, an empty name, and the name of a field of the event's own is refused, and
-/// told once by [`SelfReport`](spanwise_core::SelfReport), each of the event's own fields by itself.
+/// The name is added to the callsite of the event when it is first used, and never removed. A
+/// process has at most 128 names, including timings and headers. Further names, an empty name and
+/// the names of built-in fields are refused, which [`SelfReport`](spanwise_core::SelfReport)
+/// reports once (once for each built-in field).
 ///
 /// ```
 /// # fn handler() {
@@ -28,7 +30,7 @@ use crate::request_context::RequestContext;
 /// spanwise_http::record("order.kind", "express");
 /// # }
 /// ```
-pub fn record(name: &'static str, value: impl Into<Value>) {
+pub fn record(name: &'static str, value: impl Into<RecordedValue>) {
     let request = RequestContext::received();
     let Some(recorded) = request
         .as_ref()
@@ -47,10 +49,12 @@ pub fn record(name: &'static str, value: impl Into<Value>) {
     }
 }
 
-/// Says that what took the time since the last mark, or since the request came, was `name`: the request's event gets `timing.name_ms`.
+/// Records the time since the last timing, or since the request began, as `timing.name_ms` in the
+/// event of the request.
 ///
-/// Marks of one name add up. Else all is as [`record`] says; with [`ServerLayer::server_timing`](crate::ServerLayer::server_timing) the
-/// client is told too, of what was marked by the time the response begins.
+/// Timings of the same name add up. The rules of [`record`] apply. With
+/// [`ServerLayer::server_timing`](crate::ServerLayer::server_timing), timings that were recorded
+/// before the response began are also sent to the client.
 ///
 /// ```
 /// # async fn load() {}
@@ -69,16 +73,16 @@ pub fn record_timing(name: &'static str) {
     }
 }
 
-/// Says that the current request failed, and why: its event has the error, with the causes.
+/// Marks the current request as failed. Its event has the error with its causes.
 ///
-/// The event is then the one line about it: `request failed` at ERROR, with `error`, whatever the
-/// response says. A response with a 4xx status stays a `client_error` of its level. Of two calls the
-/// last one counts. In Sentry, the request is one issue with that error.
+/// The event is then the only line about the failure: `request failed` at ERROR with `error`,
+/// whatever the response is. A response with a 4xx status stays a `client_error` with its level.
+/// The last call counts. In Sentry, the request is one issue with that error.
 ///
-/// It takes what [`err`](spanwise_core::err) takes: a reference to an error, a `dyn Error`, a `Box<dyn Error + Send +
-/// Sync>`, an `anyhow::Error` or an `eyre::Report`.
+/// `error` is what [`err`](spanwise_core::err) accepts: a reference to an error, a `dyn Error`, a
+/// `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`.
 ///
-/// It works at any depth, as [`record`] does. After the request's event, and outside of any request,
+/// It works at any depth, as [`record`] does. After the event of the request and outside a request,
 /// the error is an event of its own: `failed after the request`, `failed outside of a request`.
 ///
 /// ```
@@ -101,7 +105,7 @@ where
     let Some(recorded) = recorded.and_then(|request| request.recorded.as_ref()) else {
         return log_failure(error, "failed outside of a request");
     };
-    // Before the values are locked: the error's code may log, and add to them.
+    // Copied before the lock: the error's `Display` may log and record fields.
     let failure = Box::new(ErrorCopy::new(error));
     let mut values = recorded.values();
     if values.are_taken {
@@ -111,12 +115,12 @@ where
     values.failure = Some(failure);
 }
 
-/// Logs an error that the event of the request does not have.
+/// Logs an error that is not in the event of the request.
 pub(crate) fn log_failure(error: &(dyn Error + 'static), message: &str) {
     tracing::error!(target: "spanwise_http::fail", error, "{message}");
 }
 
-/// What a request's span carries for them.
+/// The recorded values of a request, stored in its context.
 #[derive(Debug)]
 pub(crate) struct RecordedFields {
     clock: Clock,
@@ -125,26 +129,26 @@ pub(crate) struct RecordedFields {
 
 #[derive(Debug)]
 pub(crate) struct RecordedValues {
-    /// By the index of their names.
-    pub(crate) fields: Vec<(u8, Value)>,
+    /// The values by the index of their names.
+    pub(crate) fields: Vec<(u8, RecordedValue)>,
     pub(crate) timings: Vec<Timing>,
     pub(crate) failure: Option<Box<ErrorCopy>>,
-    /// Whether the event of the request has them already.
+    /// Whether the event of the request has taken them.
     are_taken: bool,
-    /// When the last of them ended.
+    /// The time of the last timing.
     last_timing: Instant,
 }
 
 #[derive(Debug)]
 pub(crate) struct Timing {
     name: &'static str,
-    /// Of its field; `None` if it can have none.
+    /// The index of its field, unless the name was refused.
     pub(crate) index: Option<u8>,
     pub(crate) millis: f64,
 }
 
 impl RecordedFields {
-    /// Of a request that came at `start`.
+    /// Creates the values of a request that began at `start`.
     pub(crate) fn new(clock: Clock, start: Instant) -> Self {
         let values = Mutex::new(RecordedValues::new(start));
         Self { clock, values }
@@ -154,7 +158,7 @@ impl RecordedFields {
         self.values.lock()
     }
 
-    /// All that was noted; nothing is left.
+    /// Takes all values.
     pub(crate) fn take_values(&self) -> RecordedValues {
         let mut values = self.values();
         let mut empty = RecordedValues::new(values.last_timing);
@@ -190,14 +194,14 @@ impl RecordedValues {
         }
     }
 
-    /// The timings, as [`Server-Timing`] has it; names that are no tokens are left out.
+    /// Formats the timings as [`Server-Timing`], without names that are not tokens.
     ///
     /// [`Server-Timing`]: https://www.w3.org/TR/server-timing/
     pub(crate) fn server_timing(&self) -> Option<http::HeaderValue> {
         let mut header = String::new();
         for timing in self.timings.iter().filter(|timing| is_token(timing.name)) {
             let comma = if header.is_empty() { "" } else { ", " };
-            let _ = write!(header, "{comma}{};dur={:.3}", timing.name, timing.millis); // a String takes all
+            let _ = write!(header, "{comma}{};dur={:.3}", timing.name, timing.millis); // infallible
         }
         (!header.is_empty())
             .then(|| header.try_into().ok())
@@ -213,6 +217,6 @@ fn is_token(name: &str) -> bool {
 pub(crate) fn millis(from: Instant, to: Instant) -> f64 {
     let took = to.saturating_duration_since(from);
     let micros = took.as_secs() * 1_000_000 + u64::from(took.subsec_micros());
-    // Rounded once: a tenth is a tenth in what is printed.
+    // Rounded once, so that a tenth prints as a tenth.
     micros as f64 / 1e3
 }

@@ -1,4 +1,4 @@
-//! What is taken from a request when it comes: who it belongs to, and the span it runs in.
+//! The start of a request: its ids, its tenant, its client, and its span.
 
 use std::sync::Arc;
 
@@ -26,18 +26,17 @@ use crate::{
     warn_once::WarnOnce,
 };
 
-/// What the end of a request needs of its beginning.
+/// What the end of a request needs from its start.
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
     pub(crate) id: RequestId,
     pub(crate) is_quiet: bool,
     method_kind: MethodKind,
-    /// Those that are told, by the index of their field.
+    /// The headers that are logged, by the index of their field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
-    /// Where the span has a route in place of a path: the values in it, one of which may be what was wrong. A share of what the request has,
-    /// not a copy.
+    /// The path if the span has a route instead. It shares the memory of the request.
     pub(crate) routed_path: Option<PathAndQuery>,
-    /// What the span would say, where it is disabled.
+    /// The fields of the span if it is disabled.
     pub(crate) spanless: Option<Box<SpanlessFields>>,
 }
 
@@ -58,7 +57,7 @@ enum MethodKind {
 }
 
 impl RequestInfo {
-    /// Whether the response to such a request has no body, whatever it says.
+    /// Returns whether the response to the method never has a body.
     pub(crate) fn has_no_response_body(&self, status: StatusCode) -> bool {
         match self.method_kind {
             MethodKind::Head => true,
@@ -68,8 +67,8 @@ impl RequestInfo {
     }
 }
 
-/// Opens the span of `request`, for which code of the program's may have found out whose it is, and
-/// shows its id to what is inside.
+/// Opens the span of a request, and sets its id in the request. `tenant_id` is the tenant that the
+/// application has determined.
 pub(crate) fn begin_request<B>(
     options: &Arc<Options>,
     request: &mut Request<B>,
@@ -77,7 +76,7 @@ pub(crate) fn begin_request<B>(
 ) -> RequestGuard {
     let guard = read(options, request, tenant_id);
     let id = &guard.request.id;
-    // An id that was not believed is nobody's.
+    // This replaces an id that is not trusted.
     request
         .headers_mut()
         .insert(X_REQUEST_ID, id.header_value().clone());
@@ -93,22 +92,21 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     }
     let trusted = options.trust.trusts(peer).then_some(headers);
 
-    let sent_trace = trusted.and_then(TraceContext::from_headers);
-    let begin = |number: Uuid| TraceContext::new_trace(TraceId(number.into_bytes()));
-    let sent_id = trusted.and_then(|headers| sent_id(options, headers));
-    let (id, trace) = match (sent_id, &sent_trace) {
+    let received_trace = trusted.and_then(TraceContext::from_headers);
+    let new_trace = |number: Uuid| TraceContext::new_trace(TraceId(number.into_bytes()));
+    let received_id = trusted.and_then(|headers| received_id(options, headers));
+    let (id, trace) = match (received_id, &received_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
-        (Some(id), None) => (id, begin(id::fresh())),
-        // The specification of traces would have the trace's id first; then the id that a gateway
-        // gave, and wrote into its own lines, would be lost here.
+        (Some(id), None) => (id, new_trace(id::new_uuid())),
+        // The id of the gateway, which is in its own lines, comes before that of the trace.
         (None, Some(trace)) => {
             let number = Uuid::from_bytes(trace.trace_id.0);
             (RequestId::from_uuid(number), trace.child())
         }
-        // A request whose id is new is a trace of the same number.
+        // A new request id is also the id of a new trace.
         (None, None) => {
-            let number = id::fresh();
-            (RequestId::from_uuid(number), begin(number))
+            let number = id::new_uuid();
+            (RequestId::from_uuid(number), new_trace(number))
         }
     };
     let tenant_header = match &options.tenant {
@@ -166,8 +164,8 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let spanless = is_spanless.then(spanless);
     let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
     let uses_member = tenant_member.is_some() && tenant_id == tenant_member;
-    // A trusted sender passes on what others told it. Under the keys of the context, a service
-    // passes on what it took over alone.
+    // A trusted sender may forward baggage of others. For context keys, only adopted values are
+    // propagated.
     baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_member && key == "tenant_id");
     let start = options.clock.instant();
     let request_context = Arc::new(RequestContext {
@@ -202,23 +200,24 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     }
 }
 
-/// With networks to trust, nobody is as long as this is not mended.
+/// Without a known peer, no sender is in a trusted network.
 static NO_PEER: WarnOnce = WarnOnce::new();
 
 fn no_peer() -> String {
-    "networks are trusted, but where a request comes from is not known: serve with \
+    "networks are trusted, but the peer of a request is unknown: serve with \
      `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`"
         .into()
 }
 
-/// The first id in the headers that may hold one.
-fn sent_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
+/// Returns the first valid id in the configured headers.
+fn received_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
     let names = options.request_id_headers.iter();
-    let mut sent = names.filter_map(|name| single_header(headers, name));
-    sent.find_map(RequestId::from_header)
+    let mut values = names.filter_map(|name| single_header(headers, name));
+    values.find_map(RequestId::from_header)
 }
 
-/// The value of a header that was sent once: of two nobody knows which one another service believes.
+/// Returns the value of a header that was sent once. If it is repeated, another service may use
+/// another value.
 fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     let line = lines.next()?;
@@ -226,12 +225,12 @@ fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h He
 }
 
 fn logged_headers(options: &Options, headers: &HeaderMap) -> Vec<(u8, HeaderValue)> {
-    let mut told = Vec::new();
+    let mut logged = Vec::new();
     for (name, index) in &options.headers {
         let lines = headers.get_all(name).iter();
-        told.extend(lines.map(|line| (*index, line.clone())));
+        logged.extend(lines.map(|line| (*index, line.clone())));
     }
-    told
+    logged
 }
 
 #[cfg(feature = "axum")]
@@ -246,7 +245,8 @@ fn route(_: &Extensions) -> Option<&str> {
     None
 }
 
-/// As the client sent it: a nested router has taken off its part.
+/// Returns the URI that the client sent. A nested router removes its prefix from that of the
+/// request.
 #[cfg(feature = "axum")]
 fn uri<B>(request: &Request<B>) -> &Uri {
     let original = request.extensions().get();

@@ -1,11 +1,8 @@
-//! The one event of a request, when it truly ends.
+//! The guard of a request, which logs its event at its real end.
 
-use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Instant};
+use std::{borrow::Cow, error::Error, fmt, mem, sync::Arc, time::Instant};
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{self, Entry},
-};
+use http::{HeaderMap, HeaderName, Response, header::Entry};
 use http_body::Body;
 use spanwise_core::{
     REDACTED,
@@ -14,135 +11,84 @@ use spanwise_core::{
 use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
-    access_event::{AccessEvent, Own},
+    access_event::{AccessEvent, BuiltInValues},
     options::Options,
-    outcome::{Outcome, grpc_to_http_status},
+    outcome::Outcome,
     recorded_fields::{self, RecordedFields, RecordedValues},
     request::RequestInfo,
+    response_head::ResponseHead,
 };
 use crate::{
     bounded_text::{self, bounded},
     request_context::RequestContext,
 };
 
-/// Owned by whatever has the request now: the future, and then the response's body. Dropped, it tells that the request was cancelled.
+/// Moves with the request: from the response future to the response body. If it is dropped before
+/// the end, the request was cancelled.
 pub(crate) struct RequestGuard {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
     pub(crate) start: Instant,
     pub(crate) request_context: Arc<RequestContext>,
-    /// Whether the span carries it.
+    /// Whether the context is stored in the span.
     pub(crate) span_has_context: bool,
     pub(crate) request: RequestInfo,
     pub(crate) head: Option<ResponseHead>,
-    /// Of the body, so far.
+    /// The bytes of the body so far.
     pub(crate) bytes: u64,
     pub(crate) is_logged: bool,
 }
 
-/// What is known when the response begins.
-#[derive(Debug)]
-pub(crate) struct ResponseHead {
-    status: StatusCode,
-    ttfb: f64,
-    /// How long the body is going to be.
-    length: Option<u64>,
-    /// Whether HTTP sends no body with such a response, whatever there is.
-    has_no_body: bool,
-    is_grpc: bool,
-    grpc_status: Option<i32>,
-    /// Whether the response is a stream of events, or of a length that nobody knows: a client
-    /// leaves it when it has enough.
-    is_open_ended: bool,
-    /// The service's own `x-request-id`, where it is another one than ours.
-    own_id: Option<HeaderValue>,
-}
-
-impl ResponseHead {
-    /// The status that says how it went. gRPC has one of its own, where HTTP says 200.
-    fn result(&self) -> u16 {
-        let grpc_status = self.grpc_status.map(grpc_to_http_status);
-        grpc_status.unwrap_or(self.status.as_u16())
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::from_status(self.result())
-    }
-}
-
-/// Why it did not end well.
-#[derive(Debug)]
-enum FailureReason<'a> {
-    Text(Cow<'a, str>),
-    /// The program said so.
-    Failure(&'a ErrorCopy),
-}
-
-/// How it ended.
+/// How a request ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Completion<'a> {
     /// The body was read to its end.
     BodyEnd,
-    /// What had the request let go of it.
+    /// The owner of the request dropped it.
     Dropped,
-    /// The service had no response.
+    /// The service returned an error instead of a response.
     ServiceError(&'a str),
-    /// The body had no more.
+    /// The body failed.
     BodyError(&'a str),
     Panic(&'a str),
 }
 
+/// Why a request failed.
+#[derive(Debug)]
+enum FailureReason<'a> {
+    Text(Cow<'a, str>),
+    /// The error that the application passed to [`fail`](super::fail).
+    Failure(&'a ErrorCopy),
+}
+
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl RequestGuard {
-    /// Runs `work` in the request's span.
+    /// Runs `work` in the span of the request.
     #[inline]
     pub(crate) fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
         let _span = self.span.enter();
-        let _carried = (!self.span_has_context).then(|| self.request_context.enter());
+        let _context = (!self.span_has_context).then(|| self.request_context.enter());
         work()
     }
 
-    /// [`RequestGuard::inside`], for a destructor. A thread that ends may have no place for the spans
-    /// that it is in.
+    /// [`in_span`](Self::in_span), for destructors. An exiting thread may have no place for the
+    /// spans that it enters.
     pub(crate) fn in_span_on_drop(&self, work: impl FnOnce()) {
         let _span = panic_safe::catch_panic(|| self.span.enter());
-        let _carried = (!self.span_has_context).then(|| self.request_context.enter());
+        let _context = (!self.span_has_context).then(|| self.request_context.enter());
         work();
     }
 
-    /// The response has begun: reads its head, and adds ours to it.
+    /// Reads the head of the response, and adds headers to it.
     pub(crate) fn begin<R: Body>(&mut self, response: &mut Response<R>) {
-        let status = response.status();
-        let headers = response.headers();
-        let kind = headers.get(header::CONTENT_TYPE);
-        let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
-        let is_grpc = kind.starts_with(b"application/grpc");
-        let is_event_stream = {
-            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-            kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-        };
-        let declared = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        let length = declared.or_else(|| response.body().size_hint().exact());
-        self.head = Some(ResponseHead {
-            status,
-            ttfb: self.millis(),
-            length,
-            is_open_ended: is_event_stream || length.is_none(),
-            own_id: None,
-            has_no_body: self.request.has_no_response_body(status)
-                || status.is_informational()
-                || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
-            is_grpc,
-            // A response that is trailers only has them in its head.
-            grpc_status: is_grpc.then(|| grpc_status(headers)).flatten(),
-        });
+        let head = ResponseHead::read(&self.request, response, self.millis());
+        let status = head.status;
+        self.head = Some(head);
         if status.is_server_error() {
-            // A flight recorder writes the request's lines for it. The event says it too, so lines of other requests do without.
+            // It triggers a flight recorder. The event has the status of all requests, so the other
+            // lines of a successful request do without it.
             self.span
                 .record("http.response.status_code", status.as_u16());
         }
@@ -170,63 +116,62 @@ impl RequestGuard {
         }
     }
 
-    /// More of the body was handed on.
+    /// Counts bytes of the body.
     pub(crate) fn count(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 
     pub(crate) fn read_trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(head) = self.head.as_mut().filter(|head| head.is_grpc) {
-            head.grpc_status = grpc_status(trailers);
+        if let Some(head) = &mut self.head {
+            head.read_trailers(trailers);
         }
     }
 
-    /// Whether all there is to send was sent, also if the body was not asked for its end.
+    /// Returns whether everything was sent, even if the body was not polled to its end.
     fn is_complete(&self) -> bool {
         self.head.as_ref().is_some_and(|head| {
             head.has_no_body || head.length.is_some_and(|length| self.bytes >= length)
         })
     }
 
-    /// Whether the response has no end but the client's, and nothing has gone wrong with it so far.
+    /// Returns whether the response is a stream that the client ends, without an error so far.
     fn is_healthy_stream(&self) -> bool {
         let head = self.head.as_ref();
         head.is_some_and(|head| head.is_open_ended && head.outcome() == Outcome::Ok)
     }
 
-    /// Of a body that ended, where more of it was declared: the client sees it fail.
+    /// Returns an error if the body ended before its declared length: the client sees a failure.
     fn missing_body(&self) -> Option<String> {
         let length = self.head.as_ref()?.length?;
         let sent = self.bytes;
         (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
     }
 
-    /// Says so to the span, where letting go now means that the request is cancelled: before what is let go of logs its last.
+    /// Records a cancellation in the span, if dropping the request now is one. Called before that,
+    /// since destructors of the application may log.
     pub(crate) fn record_cancelled(&self) {
         if !self.is_logged && !self.is_complete() && !self.is_healthy_stream() {
             self.span.record("spanwise.cancelled", true);
         }
     }
 
-    /// Tells it. What comes later is not told.
-    pub(crate) fn end(&mut self, end: Completion<'_>) {
-        let is_logged = std::mem::replace(&mut self.is_logged, true);
+    /// Logs the event of the request on the first call.
+    pub(crate) fn end(&mut self, completion: Completion<'_>) {
+        let is_logged = mem::replace(&mut self.is_logged, true);
         if is_logged || LevelFilter::current() == LevelFilter::OFF {
             return;
         }
-        // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held
-        // while layers run, which may come back to us.
+        // Taken before the callsite is chosen, which has the field names known then: a task may add
+        // one at any time. Not locked while layers run, which may record fields.
         let recorded = self.request_context.recorded.as_ref();
         let values = recorded.map_or_else(
             || RecordedValues::new(self.start),
             RecordedFields::take_values,
         );
-        let (outcome, reason) = self.outcome(end, values.failure.as_deref());
+        let (outcome, reason) = self.outcome(completion, values.failure.as_deref());
         let duration = self.millis();
-        let is_slow = self
-            .options
-            .slow
-            .is_some_and(|slow| duration > slow.as_secs_f64() * 1e3);
+        let slow = self.options.slow;
+        let is_slow = slow.is_some_and(|slow| duration > slow.as_secs_f64() * 1e3);
         if outcome == Outcome::Ok && !is_slow && self.request.is_quiet {
             return;
         }
@@ -234,8 +179,9 @@ impl RequestGuard {
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
             self.send(event, outcome, duration, is_slow, reason.as_ref(), &values);
         }
-        if let (Completion::Panic(_), Some(failure)) = (end, values.failure.as_deref()) {
-            // The event has the panic. It came first, so Sentry takes both.
+        if let (Completion::Panic(_), Some(failure)) = (completion, values.failure.as_deref()) {
+            // The event has the panic, so the failure has an event of its own. It comes second, so
+            // that Sentry reports both.
             self.in_span_on_drop(|| {
                 recorded_fields::log_failure(failure, "failed before the panic")
             });
@@ -244,15 +190,15 @@ impl RequestGuard {
 
     fn outcome<'a>(
         &self,
-        end: Completion<'a>,
+        completion: Completion<'a>,
         failure: Option<&'a ErrorCopy>,
     ) -> (Outcome, Option<FailureReason<'a>>) {
         let by_status = || {
             let head = self.head.as_ref();
             head.map_or(Outcome::ServerError, ResponseHead::outcome)
         };
-        let (outcome, text) = match end {
-            // It ended what the program was about to do, whatever had failed before.
+        let (outcome, text) = match completion {
+            // A panic ends the work of the handler, also after a failure.
             Completion::Panic(message) => {
                 return (Outcome::Panicked, Some(FailureReason::Text(message.into())));
             }
@@ -273,7 +219,7 @@ impl RequestGuard {
     }
 
     fn level(&self, outcome: Outcome, is_slow: bool) -> Level {
-        // A rule is about a response that says by its status how the request ended.
+        // A rule applies if the status decides the outcome.
         let head = self.head.as_ref();
         let head = head.filter(|head| head.outcome() == outcome);
         let rule = head.and_then(|head| self.options.status_level(head.result()));
@@ -285,7 +231,7 @@ impl RequestGuard {
         }
     }
 
-    /// Since the request came.
+    /// Returns the milliseconds since the start of the request.
     fn millis(&self) -> f64 {
         recorded_fields::millis(self.start, self.options.clock.instant())
     }
@@ -325,7 +271,7 @@ impl RequestGuard {
             Some(FailureReason::Text(text)) => Some(&**text),
             Some(FailureReason::Failure(_)) | None => None,
         };
-        let own: Own<'_> = [
+        let built_in: BuiltInValues<'_> = [
             Some(&message),
             value(&status),
             Some(&duration),
@@ -353,10 +299,10 @@ impl RequestGuard {
             timings.filter_map(|timing| Some((timing.index?, &timing.millis as &dyn Value)));
         let fields = values.fields.iter();
         let fields = fields.map(|(index, value)| (*index, value.as_tracing()));
-        event.send(&self.span, &own, headers.chain(timings).chain(fields));
+        event.send(&self.span, &built_in, headers.chain(timings).chain(fields));
     }
 
-    /// The headers that are to be told; several lines of one name with commas between them.
+    /// Returns the headers that are logged. Several lines of a name are joined by commas.
     fn headers(&self) -> Vec<(u8, String)> {
         let mut headers: Vec<(u8, String)> = Vec::new();
         for (index, line) in &self.request.headers {
@@ -366,7 +312,7 @@ impl RequestGuard {
                 String::from_utf8_lossy(line.as_bytes())
             };
             match headers.last_mut() {
-                // What is beyond the limit is cut below.
+                // Text beyond the limit is truncated below.
                 Some((last, joined)) if last == index && joined.len() > bounded_text::MAX_LEN => {}
                 Some((last, joined)) if last == index => {
                     joined.push_str(", ");
@@ -376,8 +322,8 @@ impl RequestGuard {
             }
         }
         for (_, text) in &mut headers {
-            if let Cow::Owned(shown) = bounded(text) {
-                *text = shown;
+            if let Cow::Owned(truncated) = bounded(text) {
+                *text = truncated;
             }
         }
         headers
@@ -388,11 +334,7 @@ pub(super) fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
     value.as_ref().map(|value| value as &dyn Value)
 }
 
-fn grpc_status(headers: &HeaderMap) -> Option<i32> {
-    headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
-}
-
-/// Of what a program may print: with nothing in it that the client sent, which no policy has read.
+/// Applications may print it. It shows no data of the client, which no policy has redacted.
 impl fmt::Debug for RequestGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestGuard").finish_non_exhaustive()

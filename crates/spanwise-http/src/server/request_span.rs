@@ -1,5 +1,7 @@
-//! The span of a request, whose callsite is made when the program is set up: its fields are ours, and
-//! the keys of the context that the program adds.
+//! The span of a request.
+//!
+//! Its callsite is created at set-up: its fields are the built-in ones and the context keys that
+//! the application adds.
 
 use spanwise_core::internal::{
     runtime_callsite::{Origin, RuntimeCallsite},
@@ -10,9 +12,9 @@ use tracing::{Level, Span, Value, level_filters::STATIC_MAX_LEVEL};
 use super::TARGET;
 use crate::warn_once::WarnOnce;
 
-/// Our fields, and their places in [`Own`]. All keys of the context are among them, for
+/// The built-in fields, in the order of [`SpanValues`]. They include all context keys, for
 /// `Span::record`.
-const OWN_FIELDS: [&str; OWN] = [
+const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "http.request.method",
     "http.route",
     "url.path",
@@ -25,32 +27,32 @@ const OWN_FIELDS: [&str; OWN] = [
     "http.response.status_code",
     "spanwise.cancelled",
 ];
-const OWN: usize = 11;
+const BUILT_IN: usize = 11;
 
-/// Values by the places of [`OWN_FIELDS`].
-pub(crate) type Own<'a> = [Option<&'a dyn Value>; OWN];
+/// The values of [`BUILT_IN_FIELDS`].
+pub(crate) type SpanValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
 
-/// More keys than this are not declared. Room for them is made for each request.
-const MAX_MORE_KEYS: usize = 21;
+/// The most further keys. Each request has an array of this many values.
+const MAX_FURTHER_KEYS: usize = 21;
 
-/// What opens the spans of requests.
+/// Opens the spans of requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestSpan {
     callsite: &'static RuntimeCallsite,
 }
 
 impl RequestSpan {
-    /// With the keys of the context in `more`.
-    pub(crate) fn new(more: &[String]) -> Self {
-        static MADE: Mutex<Vec<&RuntimeCallsite>> = Mutex::new(Vec::new());
-        static TOO_MANY: WarnOnce = WarnOnce::new();
-        let mut fields = OWN_FIELDS.to_vec();
-        for key in more {
-            if fields.len() == OWN + MAX_MORE_KEYS {
-                TOO_MANY.warn(|| {
+    /// Declares the further context keys. Set-ups with the same keys share a callsite.
+    pub(crate) fn new(further_keys: &[String]) -> Self {
+        static CALLSITES: Mutex<Vec<&RuntimeCallsite>> = Mutex::new(Vec::new());
+        static KEYS_EXHAUSTED: WarnOnce = WarnOnce::new();
+        let mut fields = BUILT_IN_FIELDS.to_vec();
+        for key in further_keys {
+            if fields.len() == BUILT_IN + MAX_FURTHER_KEYS {
+                KEYS_EXHAUSTED.warn(|| {
                     format!(
-                        "`http.request` declares {MAX_MORE_KEYS} keys of the context, and not \
-                         `{key}`: use `context::set` for it"
+                        "`http.request` declares at most {MAX_FURTHER_KEYS} further context keys, \
+                         and not `{key}`: use `context::set` for it"
                     )
                 });
                 break;
@@ -59,13 +61,13 @@ impl RequestSpan {
                 fields.push(key);
             }
         }
-        let mut made = MADE.lock();
-        let has_them = |callsite: &&&RuntimeCallsite| {
+        let mut callsites = CALLSITES.lock();
+        let has_fields = |callsite: &&&RuntimeCallsite| {
             let declared = callsite.metadata().fields();
             let declared = declared.iter().map(|field| field.name());
             declared.eq(fields.iter().copied())
         };
-        if let Some(callsite) = made.iter().find(has_them) {
+        if let Some(callsite) = callsites.iter().find(has_fields) {
             return Self { callsite };
         }
         let origin = Origin {
@@ -77,26 +79,27 @@ impl RequestSpan {
             fields: &fields,
         };
         let callsite = RuntimeCallsite::new_span("http.request", &origin);
-        made.push(callsite);
+        callsites.push(callsite);
         Self { callsite }
     }
 
-    /// Returns whether some subscriber wants the span now.
+    /// Returns whether a subscriber enables the span now.
     #[inline]
     pub(crate) fn is_enabled(self) -> bool {
         Level::INFO <= STATIC_MAX_LEVEL && self.callsite.is_enabled()
     }
 
-    /// Opens one that [is enabled](Self::is_enabled), without a parent.
+    /// Opens a root span that [is enabled](Self::is_enabled).
     #[inline]
-    pub(crate) fn open(self, own: &Own<'_>) -> Span {
+    pub(crate) fn open(self, values: &SpanValues<'_>) -> Span {
         let declared = self.callsite.metadata().fields().len();
-        if declared == OWN {
-            return self.callsite.open_root(own);
+        if declared == BUILT_IN {
+            return self.callsite.open_root(values);
         }
-        let mut values: [Option<&dyn Value>; OWN + MAX_MORE_KEYS] = [None; OWN + MAX_MORE_KEYS];
-        values[..OWN].copy_from_slice(own);
-        self.callsite.open_root(&values[..declared])
+        let mut all: [Option<&dyn Value>; BUILT_IN + MAX_FURTHER_KEYS] =
+            [None; BUILT_IN + MAX_FURTHER_KEYS];
+        all[..BUILT_IN].copy_from_slice(values);
+        self.callsite.open_root(&all[..declared])
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer, and the service it makes.
+//! The server layer and its service.
 
 use std::{
     fmt::Display,
@@ -25,107 +25,114 @@ use super::{
 };
 use crate::{client_address::ClientAddress, error_text, id, trust::Trust};
 
-/// Gives each request a span, an id, and one event when it truly ends. See the [crate docs](crate).
+/// Creates a [`ServerLayer`] with its defaults. See the [crate docs](crate).
 ///
-/// The layer is to be the outermost one: what a layer around it answers by itself it does not see, and a body that such a layer throws away
-/// looks like a client that left.
+/// Make it the outermost layer. It does not see requests that a layer around it answers, and a body
+/// that such a layer drops looks like a client that left.
 pub fn server() -> ServerLayer {
     ServerLayer::default()
 }
 
-/// A [`tower` layer](Layer) for servers, made by [`server`].
+/// Gives each request a span, an id, and one event when it really ends. A [`tower` layer](Layer),
+/// created by [`server`].
 #[derive(Debug, Clone, Default)]
-#[must_use = "a layer does nothing until it is around a service"]
+#[must_use = "a layer does nothing until it wraps a service"]
 pub struct ServerLayer {
     options: Arc<Options>,
 }
 
 impl ServerLayer {
-    /// Whose headers are believed. Default: [`Trust::Never`], which gives every request a new id.
+    /// Sets the senders whose headers are trusted. Defaults to [`Trust::Never`], which gives every
+    /// request a new id.
     pub fn trust(self, trust: Trust) -> Self {
         self.set(|options| options.trust = trust)
     }
 
-    /// Sets the headers that may hold the id of a request. The first that holds one wins. Defaults
-    /// to `x-request-id`.
+    /// Sets the headers from which the request id is adopted. The first header with a valid id
+    /// counts. Defaults to `x-request-id`.
     ///
-    /// The id is taken over from a trusted sender, if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$`
-    /// and was sent once. Else it is the id of the trace that a trusted sender sent, written as a
-    /// UUID. Else it is a new UUID of version 7, which is the id of the trace too.
+    /// The id of a trusted sender is adopted if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and was
+    /// sent once. Otherwise the request id is the trace id of a trusted sender, written as a UUID,
+    /// or else a new UUID of version 7, which is also the trace id.
     ///
     /// The service finds it in the request, as the header `x-request-id` and as the extension
-    /// [`RequestId`](crate::RequestId). The response has it as `x-request-id`, unless the service
-    /// has set one of its own. That one is kept then, and the event has it as
-    /// `http.response.header.x-request-id`.
+    /// [`RequestId`](crate::RequestId). The response has it as `x-request-id`. If the service has
+    /// set another one there, that is kept and logged as `http.response.header.x-request-id`.
     ///
     /// # Panics
-    /// If one is no name of a header.
+    /// If a name is not a valid header name.
     pub fn request_id_headers<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let names = names.into_iter().map(header_name).collect();
         self.set(|options| options.request_id_headers = names)
     }
 
-    /// Sets the header that holds the tenant of a request, believed like its id. Defaults to none.
+    /// Sets the header from which the tenant is adopted, if the sender is trusted. Defaults to
+    /// none.
     ///
-    /// The tenant is taken over if it matches `^[A-Za-z0-9_-]{1,128}$`.
+    /// A valid tenant matches `^[A-Za-z0-9_-]{1,128}$`.
     ///
     /// # Panics
-    /// If it is no name of a header.
+    /// If the name is not a valid header name.
     pub fn tenant_header(self, name: &str) -> Self {
         let name = header_name(name);
         self.set(|options| options.tenant = Tenant::Header(name))
     }
 
-    /// Takes the tenant from the member `tenant_id` of the baggage that a trusted sender sent, where no header names one: as a service of
-    /// yours sends it, by [`ClientLayer::baggage`](crate::ClientLayer::baggage). Default: not, since a gateway hands on what others say.
+    /// Adopts the tenant from the member `tenant_id` of the baggage of a trusted sender, if no
+    /// header has it. Defaults to off, since a gateway may forward the baggage of others.
+    ///
+    /// Another service of yours sends it with
+    /// [`ClientLayer::baggage`](crate::ClientLayer::baggage).
     pub fn tenant_baggage(self) -> Self {
         self.set(|options| options.tenant_baggage = true)
     }
 
-    /// Finds the tenant of a request, in place of a header: from the host, or from what a layer around this one knows.
+    /// Sets a function that determines the tenant, in place of a header: for example from the host,
+    /// or from an extension of a layer around this one. Defaults to none.
     ///
-    /// What it says is taken whoever the sender is, as each line of the request has it: a text of 1 to 128 bytes without control characters.
-    /// Of any other, and of code that panics, there is no tenant. One that is known later, as from a login, can be recorded where it is
-    /// known: `Span::current().record("tenant_id", …)` in the request's span.
-    pub fn tenant(self, of: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.set(|options| options.tenant = Tenant::Function(Arc::new(of)))
+    /// Its result counts for every sender. It must have 1 to 128 bytes without control characters;
+    /// otherwise, and if the function panics, there is no tenant. Record a tenant that is known
+    /// later in the span of the request: `Span::current().record("tenant_id", …)`.
+    pub fn tenant(self, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.set(|options| options.tenant = Tenant::Function(Arc::new(find)))
     }
 
-    /// How much of the client's address is logged. Default: [`ClientAddress::Network`].
-    pub fn client_address(self, shown: ClientAddress) -> Self {
-        self.set(|options| options.client_address = shown)
+    /// Sets how much of the client's address is logged. Defaults to [`ClientAddress::Network`].
+    pub fn client_address(self, client_address: ClientAddress) -> Self {
+        self.set(|options| options.client_address = client_address)
     }
 
-    /// Requests that take longer, to the end of the body, are told at WARN at least, with the field `slow`. Default: none are.
-    pub fn slow(self, longer_than: Duration) -> Self {
-        self.set(|options| options.slow = Some(longer_than))
+    /// Sets the duration, to the end of the body, beyond which requests are logged at WARN or
+    /// higher, with the field `slow`. Defaults to none.
+    pub fn slow(self, threshold: Duration) -> Self {
+        self.set(|options| options.slow = Some(threshold))
     }
 
-    /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
+    /// Drops the events of requests to `path` whose outcome is `ok` and that are not slow.
+    /// `/internal/*` matches `/internal` and all paths below. Defaults to none.
     ///
-    /// Events inside of them are logged as any others. In a nested router of axum `path` is the
-    /// whole one. `/health/` is another one than `/health`. A request is not quiet if another
-    /// program may read its path as another one: with a dot segment, an encoded slash, a backslash,
-    /// or anything encoded twice.
+    /// Events inside these requests are logged. `path` is the full path, also in a nested router of
+    /// axum, and `/health/` differs from `/health`. A request is not quiet if its path is
+    /// ambiguous: with a dot segment, an encoded slash, a backslash, or double encoding.
     ///
     /// # Panics
-    /// If it would leave out nothing: without a `/` at its start, with a `*` anywhere but in a last
-    /// `/*`, with a query, or with a part for which no request is quiet.
+    /// If no request can match: `path` does not start with `/`, has a `*` that is not in a last
+    /// `/*`, has a query, or is ambiguous.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
         let Some(quiet) = QuietPath::new(path) else {
             let path = path.escape_debug();
-            panic!("`{path}` is no path; write `/health`, or `/internal/*` for all below")
+            panic!("`{path}` is not a path; write `/health`, or `/internal/*` for all paths below")
         };
         self.set(|options| options.quiet.push(quiet))
     }
 
     /// Sets the level of responses with these statuses to INFO: a code such as `404`, or a range
-    /// such as `400..=499`. Defaults to 4xx other than 408 and 429.
+    /// such as `400..=499`. Defaults to 4xx except 408 and 429.
     ///
-    /// It is about responses that were sent to their end. The status of a gRPC call is that of HTTP
-    /// which `google.rpc.Code` maps its own to. Of several calls of this and
-    /// [`warn_on`](Self::warn_on) that name a status, the last counts.
+    /// It applies to responses that were sent to their end. The status of a gRPC call is the HTTP
+    /// status that `google.rpc.Code` maps it to. If several calls of this and
+    /// [`warn_on`](Self::warn_on) name a status, the last one counts.
     ///
     /// # Panics
     /// If no response can have such a status, or if the range is empty.
@@ -134,8 +141,8 @@ impl ServerLayer {
         self.level(statuses, Level::INFO)
     }
 
-    /// Sets the level of responses with these statuses to WARN, as [`expect_status`](Self::expect_status)
-    /// sets it to INFO. Defaults to 408 and 429.
+    /// Sets the level of responses with these statuses to WARN, with the rules of
+    /// [`expect_status`](Self::expect_status). Defaults to 408 and 429.
     ///
     /// # Panics
     /// If no response can have such a status, or if the range is empty.
@@ -150,16 +157,17 @@ impl ServerLayer {
         self.set(|options| options.levels.push((statuses, level)))
     }
 
-    /// Adds `url.path` to the event of each request. Defaults to those whose outcome is not `ok`.
+    /// Adds `url.path` to the event of each request. Defaults to requests whose outcome is not
+    /// `ok`.
     pub fn url_path(self) -> Self {
         self.set(|options| options.url_path = true)
     }
 
-    /// Adds a header of requests to the event, as `http.request.header.` and its name. Defaults to
-    /// none, since headers hold credentials. At most 2,048 bytes are logged.
+    /// Adds a request header to the event, as `http.request.header.` and its name. Defaults to
+    /// none, since headers may contain credentials. At most 2,048 bytes are logged.
     ///
     /// # Panics
-    /// If it is no name of a header.
+    /// If the name is not a valid header name.
     pub fn header(self, name: &str) -> Self {
         let name = header_name(name);
         match field_names::header(&name) {
@@ -168,23 +176,25 @@ impl ServerLayer {
         }
     }
 
-    /// Sends what was [marked](crate::record_timing) before the response began to the client, as `Server-Timing`, which browsers show.
+    /// Sends the [timings](crate::record_timing) that were recorded before the response began to
+    /// the client, as `Server-Timing`, which browsers show. Defaults to off.
     pub fn server_timing(self) -> Self {
         self.set(|options| options.server_timing = true)
     }
 
-    /// Answers a request with 500 and no body if its handler panics. Default: the panic goes on, and the connection ends.
+    /// Answers a request with 500 and no body if its handler panics. Defaults to off: the panic is
+    /// resumed, and the connection ends.
     pub fn answer_panics(self) -> Self {
         self.set(|options| options.answer_panics = true)
     }
 
-    /// Declares a further key of the context in the span `http.request`, so that
+    /// Declares a further context key in the span `http.request`, so that
     /// `Span::current().record("order_id", …)` works there. Defaults to the keys that each
-    /// `ContextLayer` knows. A layer that the facade's `Telemetry` makes declares the keys of
-    /// `LOG_CONTEXT` and `Builder::context_key`, too.
+    /// `ContextLayer` knows. A layer of the facade's `Telemetry` also declares the keys of
+    /// `LOG_CONTEXT` and `Builder::context_key`.
     ///
-    /// Without it, [`context::set`](spanwise_core::context::set) sets the key. At most 21 further
-    /// keys are declared.
+    /// At most 21 further keys are declared. [`context::set`](spanwise_core::context::set) sets a
+    /// key without a declaration, too.
     pub fn context_key(self, key: impl Into<String>) -> Self {
         self.set(|options| {
             options.context_keys.push(key.into());
@@ -192,7 +202,7 @@ impl ServerLayer {
         })
     }
 
-    /// Takes the time from `clock`. Default: the system's.
+    /// Sets the clock. Defaults to the system's.
     pub fn clock(self, clock: Clock) -> Self {
         self.set(|options| options.clock = clock)
     }
@@ -206,7 +216,7 @@ impl ServerLayer {
 #[track_caller]
 fn header_name(name: &str) -> HeaderName {
     HeaderName::from_bytes(name.as_bytes())
-        .unwrap_or_else(|_| panic!("`{}` is no name of a header", name.escape_debug()))
+        .unwrap_or_else(|_| panic!("`{}` is not a valid header name", name.escape_debug()))
 }
 
 impl<S> Layer<S> for ServerLayer {
@@ -220,7 +230,7 @@ impl<S> Layer<S> for ServerLayer {
     }
 }
 
-/// A service inside of a [`ServerLayer`].
+/// A service inside a [`ServerLayer`].
 #[derive(Debug, Clone)]
 pub struct ServerService<S> {
     inner: S,
@@ -244,9 +254,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut request, tenant_id) = match &self.options.tenant {
-            Tenant::Function(of) => {
+            Tenant::Function(find) => {
                 let (parts, body) = request.into_parts();
-                let tenant_id = panic_safe::catch_panic(|| of(&parts)).flatten();
+                let tenant_id = panic_safe::catch_panic(|| find(&parts)).flatten();
                 let tenant_id = tenant_id.filter(|text| id::is_presentable(text));
                 (Request::from_parts(parts, body), tenant_id)
             }

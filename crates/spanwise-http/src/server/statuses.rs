@@ -1,10 +1,10 @@
-//! Statuses of responses, as a set-up names them.
+//! Statuses of responses in options.
 
 use std::ops::{Range, RangeInclusive};
 
 use http::StatusCode;
 
-/// One status of a response, or a range of them: see
+/// A status or a range of statuses, for
 /// [`ServerLayer::expect_status`](crate::ServerLayer::expect_status).
 ///
 /// ```
@@ -27,13 +27,13 @@ impl Statuses {
         (self.first..=self.last).contains(&status)
     }
 
-    /// Panics if no response has such a status, which is a mistake in the program.
+    /// Panics if no response has such a status.
     #[track_caller]
     pub(crate) fn checked(self) -> Self {
         let Self { first, last } = self;
         assert!(
             first <= last && (100..=999).contains(&first) && last <= 999,
-            "`{first}..={last}` is no range of statuses; write `404`, or `400..=499`"
+            "`{first}..={last}` is not a range of statuses; write `404`, or `400..=499`"
         );
         self
     }
@@ -67,7 +67,7 @@ impl From<RangeInclusive<StatusCode>> for Statuses {
 impl From<Range<u16>> for Statuses {
     fn from(range: Range<u16>) -> Self {
         let Range { start, end } = range;
-        // An empty one stays empty.
+        // An empty range stays empty.
         let last = end.saturating_sub(1);
         Self { first: start, last }
     }

@@ -1,4 +1,4 @@
-//! What the specification says, and the cases of the test suite that the W3C published for it.
+//! The rules of the specification, and the cases of the W3C's test suite.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ const VALID: &str = "00-12345678901234567890123456789012-1234567890123456-01";
 fn read(lines: &[(&'static str, &str)]) -> Option<TraceContext> {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
-        // As in HTTP/2, where nothing takes white space away.
+        // As in HTTP/2, which does not trim values.
         headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
     TraceContext::from_headers(&headers)
@@ -20,7 +20,7 @@ fn trace_id(traceparent: &str) -> Option<String> {
     read(&[("traceparent", traceparent)]).map(|context| context.trace_id.to_string())
 }
 
-/// What is passed on of these lines, under a `traceparent` that holds.
+/// Returns the `tracestate` that is sent for these lines, with a valid `traceparent`.
 fn state(lines: &[&str]) -> String {
     let lines = lines.iter().map(|line| ("tracestate", *line));
     let all: Vec<_> = [("traceparent", VALID)].into_iter().chain(lines).collect();
@@ -96,7 +96,7 @@ fn traceparent_version_00_parses_strictly() {
         "00-12345678901234567890123456789012-1234567890123456-0A",
         "00-12345678901234567890123456789012-1234567890123456-",
         "00-12345678901234567890123456789012-1234567890123456",
-        // what separates them
+        // the separators
         "00_12345678901234567890123456789012-1234567890123456-01",
         "00-12345678901234567890123456789012_1234567890123456-01",
         "00-12345678901234567890123456789012-1234567890123456_01",
@@ -227,7 +227,7 @@ fn tracestate_members_are_trimmed() {
     ] {
         assert_eq!(state(&[line]), "foo=1,bar=2,baz=3", "{line:?}");
     }
-    // What stands before the value is part of it.
+    // White space before the value is part of it.
     assert_eq!(state(&["foo= 1"]), "foo= 1");
 }
 
@@ -351,7 +351,7 @@ fn trace_ids_are_lower_case_digits() {
     }
 }
 
-/// What Level 2 says of a key, written down a second time.
+/// The rule of Level 2 for keys, in an independent implementation.
 fn is_key_of_level_2(key: &str) -> bool {
     let mut chars = key.chars();
     let first = chars.next();
@@ -371,7 +371,7 @@ proptest! {
     ) {
         let keys: Vec<_> = keys.iter().filter(|key| !key.contains([',', '='])).collect();
         let members: Vec<_> = keys.iter().enumerate().map(|(at, key)| format!("{key}={at}")).collect();
-        // White space around a member is none of it.
+        // Members are trimmed.
         let keys: Vec<_> = keys.iter().map(|key| key.trim_start()).collect();
         let expected = if keys.len() > 32 || !keys.iter().all(|key| is_key_of_level_2(key)) {
             String::new()
@@ -380,7 +380,7 @@ proptest! {
             let first = keys.iter().zip(&members).filter(|(key, _)| seen.insert(**key));
             first.map(|(_, member)| member.trim_start()).collect::<Vec<_>>().join(",")
         };
-        // In one line, and in two.
+        // In one line and in two.
         prop_assert_eq!(state(&[&members.join(",")]), &*expected);
         let (one, two) = members.split_at(members.len() / 2);
         prop_assert_eq!(state(&[&one.join(","), &two.join(",")]), &*expected);

@@ -1,4 +1,4 @@
-//! What the fuzzer checks, of its seeds and of headers made here, for who has no nightly compiler.
+//! The checks of the fuzzer with its seeds and with generated headers, on a stable compiler.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ fn fuzz_seeds_pass() {
     }
 }
 
-/// Lines that are nearly what they should be.
+/// Generates header lines that are almost valid.
 fn line() -> impl Strategy<Value = String> {
     let white = || "[ \t]{0,2}";
     let traceparent = (

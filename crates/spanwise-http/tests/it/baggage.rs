@@ -1,4 +1,4 @@
-//! Baggage goes to the hosts of its list, under the declared keys, and nowhere else; redirects included.
+//! Baggage: only declared keys are sent, only to allowed hosts, also after redirects.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn order() -> tracing::Span {
     tracing::info_span!("order", tenant_id = "Käse & Co", user_id = 7, order_id = 42)
 }
 
-/// One that sends each path to the URL in its query.
+/// Starts a service that redirects to the URL in the query.
 async fn redirecting() -> Service {
     Service::start(|uri| match uri.query() {
         Some(to) => Redirect::temporary(to).into_response(),
@@ -38,7 +38,7 @@ const ALL: &str = "tenant_id=K%C3%A4se%20&%20Co,order_id=42";
 async fn baggage_goes_to_allowed_hosts_only() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
     let _default = stack.set_default();
-    let (one, other) = (Service::content().await, Service::content().await);
+    let (one, other) = (Service::ok().await, Service::ok().await);
     let client = over_the_network(to_localhost());
     for (service, host, expected) in [
         (&one, "localhost", Some(ALL)),
@@ -56,7 +56,7 @@ async fn baggage_goes_to_allowed_hosts_only() {
 async fn no_baggage_without_allowed_hosts() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default());
     let _default = stack.set_default();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let call = over_the_network(client().baggage(["tenant_id"]))
         .oneshot(get(&service.url("localhost", "/")));
     call.instrument(order()).await.unwrap();
@@ -70,7 +70,7 @@ async fn redacted_value_is_not_sent() {
         .key("order_id")
         .redact(Arc::new(policy));
     let _default = tracing_subscriber::registry().with(context).set_default();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let call = over_the_network(to_localhost()).oneshot(get(&service.url("localhost", "/")));
     call.instrument(order()).await.unwrap();
     assert_eq!(text(&service.one(), "baggage"), Some("order_id=42"));
@@ -81,7 +81,7 @@ async fn redacted_request_id_is_not_sent() {
     let policy = Policy::secrets().hide("request_id").unwrap();
     let context = ContextLayer::default().redact(Arc::new(policy));
     let _default = tracing_subscriber::registry().with(context).set_default();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let span = tracing::info_span!("job", request_id = "r-1");
     let call = over_the_network(client()).oneshot(get(&service.url("localhost", "/")));
     call.instrument(span).await.unwrap();
@@ -102,7 +102,7 @@ async fn host_header_does_not_choose_the_host() {
         ("/stock", None, None),
         ("http://localhost@elsewhere/", None, None),
         ("http://localhost.elsewhere/", None, None),
-        // Where it is connected to, whatever the header says.
+        // The URI decides where to connect, whatever the header is.
         ("http://elsewhere/", Some("localhost"), None),
     ] {
         let mut request = Request::get(uri).body(()).unwrap();
@@ -122,7 +122,7 @@ async fn host_header_does_not_choose_the_host() {
 async fn redirect_to_another_host_drops_baggage() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
     let _default = stack.set_default();
-    let (shop, elsewhere) = (redirecting().await, Service::content().await);
+    let (shop, elsewhere) = (redirecting().await, Service::ok().await);
     let to = elsewhere.url("127.0.0.1", "/");
     let via = shop.url("localhost", &format!("/?{to}"));
     let client = ServiceBuilder::new()
@@ -148,7 +148,7 @@ mod reqwest_ {
     #[tokio::test]
     async fn request_ids_are_sent() {
         let logs = spanwise_testing::capture();
-        let service = Service::content().await;
+        let service = Service::ok().await;
         let span = tracing::info_span!("job", request_id = "r-1", tenant_id = "acme");
         let url = service.url("localhost", "/stock?sku=book");
         let call = with(client()).post(&url).send();
@@ -187,7 +187,7 @@ mod reqwest_ {
     async fn baggage_goes_to_allowed_hosts_only() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
         let _default = stack.set_default();
-        let service = Service::content().await;
+        let service = Service::ok().await;
         let client = with(to_localhost());
         for (host, expected) in [("localhost", Some(ALL)), ("127.0.0.1", None)] {
             let call = client.get(service.url(host, "/")).send();
@@ -200,9 +200,9 @@ mod reqwest_ {
     async fn redirect_that_leaks_baggage_fails_the_call() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
         let _default = stack.set_default();
-        let (shop, elsewhere) = (redirecting().await, Service::content().await);
+        let (shop, elsewhere) = (redirecting().await, Service::ok().await);
         let to = elsewhere.url("127.0.0.1", "/");
-        // By way of a host that may have it.
+        // Through an allowed host.
         let between = shop.url("localhost", &format!("/?{to}"));
         for path in [format!("/?{to}"), format!("/?{between}")] {
             let call = with(to_localhost())
@@ -220,7 +220,7 @@ mod reqwest_ {
     async fn redirect_that_leaks_ids_fails_the_call() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default());
         let _default = stack.set_default();
-        let (shop, elsewhere) = (redirecting().await, Service::content().await);
+        let (shop, elsewhere) = (redirecting().await, Service::ok().await);
         let follow = async |ids_to: &str, from: &str, to: &str| {
             let path = format!("/?{}", elsewhere.url(to, "/"));
             let client = with(client().ids_to(ids_to.parse().unwrap()));
@@ -235,7 +235,7 @@ mod reqwest_ {
             "{why}"
         );
         assert_eq!(elsewhere.received().len(), 0);
-        // Whatever goes along, the host may have.
+        // The host may receive everything.
         for (ids_to, from, to, goes) in [
             ("localhost", "localhost", "localhost", true),
             ("localhost", "127.0.0.1", "localhost", false),
@@ -252,7 +252,7 @@ mod reqwest_ {
         }
     }
 
-    /// An error inside of others, of middleware, and in their texts.
+    /// An error inside errors of middleware, and inside their texts.
     #[tokio::test]
     async fn no_error_of_a_chain_shows_the_query() {
         #[derive(Debug)]
@@ -311,7 +311,7 @@ mod reqwest_ {
         }
     }
 
-    /// Sends each request twice.
+    /// A middleware that sends each request twice.
     struct Repeats;
 
     #[async_trait::async_trait]
@@ -331,7 +331,7 @@ mod reqwest_ {
     #[tokio::test]
     async fn each_retried_attempt_has_its_span() {
         let _logs = spanwise_testing::capture();
-        let service = Service::content().await;
+        let service = Service::ok().await;
         let builder = client().reqwest(reqwest::Client::builder());
         let client = builder.with(Repeats).build().unwrap();
         client
@@ -364,7 +364,7 @@ mod reqwest_ {
     async fn other_redirects_are_followed() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
         let _default = stack.set_default();
-        let (shop, elsewhere) = (redirecting().await, Service::content().await);
+        let (shop, elsewhere) = (redirecting().await, Service::ok().await);
         let follow = async |client: ClientLayer, from: &str, to: &str| {
             let path = format!("/?{}", elsewhere.url(to, "/"));
             let call = with(client).get(shop.url(from, &path)).send();
@@ -377,7 +377,7 @@ mod reqwest_ {
             (first.as_deref(), second.as_deref()),
             (Some(ALL), Some(ALL))
         );
-        // Nothing was sent that could be taken along.
+        // Nothing was sent that a redirect could leak.
         assert_eq!(
             follow(to_localhost(), "127.0.0.1", "127.0.0.1").await,
             (None, None)

@@ -1,4 +1,4 @@
-//! Text of a client is bounded, whatever it sends.
+//! Text of a client is truncated in events and spans.
 
 use std::{collections::BTreeMap, convert::Infallible};
 
@@ -16,7 +16,7 @@ use crate::support::{alone, the_event};
 
 type Body = Empty<&'static [u8]>;
 
-/// The longest path, and the longest header that is logged.
+/// The most bytes of a path and of a logged header.
 const MAX_LEN: usize = 2048;
 
 async fn serve_one(layer: ServerLayer, request: Request<Body>, status: StatusCode) {
@@ -71,7 +71,7 @@ async fn truncation_drops_a_split_token() {
     logs.assert_never_logged("eyJ");
 }
 
-/// Of a request without a span, and of a call.
+/// A request without a span, and a call.
 #[tokio::test]
 async fn text_is_truncated_without_a_span() {
     let lines = Lines::default();
@@ -87,8 +87,8 @@ async fn text_is_truncated_without_a_span() {
     let request = Request::get(&*path).body(Body::new()).unwrap();
     serve_one(server(), request, StatusCode::TOO_MANY_REQUESTS).await;
     drop(default);
-    let told = &lines.objects()[0];
-    assert!(told["url.path"].as_str().unwrap().len() <= MAX_LEN);
+    let line = &lines.objects()[0];
+    assert!(line["url.path"].as_str().unwrap().len() <= MAX_LEN);
 
     let logs = capture();
     let host = "h".repeat(1000);
@@ -96,7 +96,7 @@ async fn text_is_truncated_without_a_span() {
     let network = tower::service_fn(async |request: Request<Body>| {
         assert!(
             request.uri().path().len() > MAX_LEN,
-            "what is sent is whole"
+            "the sent text is complete"
         );
         Ok::<_, Infallible>(Response::new(Body::new()))
     });
@@ -107,8 +107,8 @@ async fn text_is_truncated_without_a_span() {
     assert!(span.field("server.address").unwrap().to_string().len() <= 255);
 }
 
-/// However long what comes is, a request writes no more than so many bytes: its event, and one line
-/// of its own.
+/// The access event and one event of the handler have a bounded size, however long the text of the
+/// client is.
 #[tokio::test]
 async fn lines_of_a_request_are_bounded() {
     if alone("bounded_text::lines_of_a_request_are_bounded") {
@@ -149,7 +149,7 @@ async fn lines_of_a_request_are_bounded() {
         serve_one(layer, request, StatusCode::NOT_FOUND).await;
         sizes.insert(kib, lines.text().len() - before);
     }
-    // Two lines with the path, two headers on one of them, and what every request says.
+    // Two lines with the path, two headers in one of them, and the other fields.
     assert!(sizes[&60] <= 4 * MAX_LEN + 2048, "{sizes:?}");
     assert!(sizes[&60] <= sizes[&16] + 64, "{sizes:?}");
 }

@@ -1,4 +1,4 @@
-//! In a process of its own: no subscriber is ever set.
+//! Calls without a subscriber, in a process of its own.
 
 use crate::support::alone;
 use crate::support::client::*;
@@ -11,7 +11,7 @@ async fn only_a_trace_is_sent() {
     if alone("calls_without_subscriber::only_a_trace_is_sent") {
         return;
     }
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let layer = client()
         .baggage(["tenant_id"])
         .baggage_to("127.0.0.1".parse().unwrap());

@@ -1,4 +1,4 @@
-//! In a process of its own: under a global dispatcher.
+//! A cancellation is recorded in the span. In a process of its own, with a global subscriber.
 
 use crate::support::alone;
 use std::{

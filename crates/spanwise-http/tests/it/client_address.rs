@@ -1,4 +1,4 @@
-//! `client.address`, of the connection and of `X-Forwarded-For`. A policy would redact most of what stands here.
+//! `client.address`, from the connection and from `X-Forwarded-For`. No policy redacts it here.
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ use tower::{Layer, ServiceExt};
 
 type Body = Empty<&'static [u8]>;
 
-/// What the span says, of a request that `peer` sent with these lines of `X-Forwarded-For`.
+/// Returns `client.address` of a request that `peer` sent with these lines of `X-Forwarded-For`.
 async fn address(trust: &str, shown: ClientAddress, peer: &str, lines: &[&[u8]]) -> String {
     let logs = capture();
     let service = tower::service_fn(|_: Request<Body>| async {
@@ -32,7 +32,7 @@ async fn address(trust: &str, shown: ClientAddress, peer: &str, lines: &[&[u8]])
         .unwrap_or_default()
 }
 
-async fn whole(trust: &str, peer: &str, lines: &[&[u8]]) -> String {
+async fn full_address(trust: &str, peer: &str, lines: &[&[u8]]) -> String {
     address(trust, ClientAddress::Full, peer, lines).await
 }
 
@@ -41,45 +41,48 @@ const PROXY: &str = "10.0.0.1:443";
 #[tokio::test]
 async fn untrusted_peer_is_the_client() {
     for trust in ["never", "192.168.0.0/16"] {
-        let client = whole(trust, "203.0.113.9:5", &[b"198.51.100.1"]).await;
+        let client = full_address(trust, "203.0.113.9:5", &[b"198.51.100.1"]).await;
         assert_eq!(client, "203.0.113.9");
     }
 }
 
 #[tokio::test]
 async fn trusted_peer_names_the_client() {
-    let client = whole("10.0.0.0/8", PROXY, &[b"198.51.100.1"]).await;
+    let client = full_address("10.0.0.0/8", PROXY, &[b"198.51.100.1"]).await;
     assert_eq!(client, "198.51.100.1");
-    assert_eq!(whole("10.0.0.0/8", PROXY, &[]).await, "10.0.0.1");
+    assert_eq!(full_address("10.0.0.0/8", PROXY, &[]).await, "10.0.0.1");
 }
 
 #[tokio::test]
 async fn hops_before_an_untrusted_hop_are_ignored() {
     let cases: [&[&[u8]]; 3] = [
         &[b"127.0.0.1, 10.9.9.9, 198.51.100.1, 10.0.0.2"],
-        // All lines are one list.
+        // All lines form one list.
         &[b"127.0.0.1, 10.9.9.9", b"198.51.100.1", b"10.0.0.2"],
         &[b"10.9.9.9,198.51.100.1,10.0.0.2"],
     ];
     for lines in cases {
-        assert_eq!(whole("10.0.0.0/8", PROXY, lines).await, "198.51.100.1");
+        assert_eq!(
+            full_address("10.0.0.0/8", PROXY, lines).await,
+            "198.51.100.1"
+        );
     }
 }
 
 #[tokio::test]
 async fn trust_always_reads_the_last_hop_only() {
-    // A gateway adds whom it sees to what that one sent.
+    // A gateway appends its peer to the header that the peer sent.
     let cases: [&[&[u8]]; 2] = [
         &[b"192.0.2.1, 198.51.100.1"],
         &[b"192.0.2.1", b"198.51.100.1"],
     ];
     for lines in cases {
-        for peer in [PROXY, "nobody knows"] {
-            assert_eq!(whole("always", peer, lines).await, "198.51.100.1");
+        for peer in [PROXY, "unknown"] {
+            assert_eq!(full_address("always", peer, lines).await, "198.51.100.1");
         }
     }
     let garbage: &[&[u8]] = &[b"192.0.2.1, unknown"];
-    assert_eq!(whole("always", PROXY, garbage).await, "10.0.0.1");
+    assert_eq!(full_address("always", PROXY, garbage).await, "10.0.0.1");
 }
 
 #[tokio::test]
@@ -97,7 +100,10 @@ async fn invalid_hop_ends_the_walk() {
     ];
     for hop in garbage {
         let line = [b"192.0.2.1, ", hop, b", 10.0.0.2"].concat();
-        assert_eq!(whole("10.0.0.0/8", PROXY, &[&line]).await, "10.0.0.2");
+        assert_eq!(
+            full_address("10.0.0.0/8", PROXY, &[&line]).await,
+            "10.0.0.2"
+        );
     }
 }
 
@@ -111,17 +117,17 @@ async fn hop_may_have_a_port_and_brackets() {
         (b" \t192.0.2.1 ", "192.0.2.1"),
     ];
     for (line, client) in cases {
-        assert_eq!(whole("10.0.0.0/8", PROXY, &[line]).await, client);
+        assert_eq!(full_address("10.0.0.0/8", PROXY, &[line]).await, client);
     }
 }
 
 #[tokio::test]
 async fn mapped_address_is_shown_as_ipv4() {
     let peer = "[::ffff:10.0.0.1]:443";
-    assert_eq!(whole("never", peer, &[]).await, "10.0.0.1");
-    let client = whole("10.0.0.0/8", peer, &[b"::ffff:192.0.2.1"]).await;
+    assert_eq!(full_address("never", peer, &[]).await, "10.0.0.1");
+    let client = full_address("10.0.0.0/8", peer, &[b"::ffff:192.0.2.1"]).await;
     assert_eq!(client, "192.0.2.1");
-    let client = whole("::ffff:10.0.0.0/104", PROXY, &[b"192.0.2.1"]).await;
+    let client = full_address("::ffff:10.0.0.0/104", PROXY, &[b"192.0.2.1"]).await;
     assert_eq!(client, "192.0.2.1");
 }
 
@@ -159,7 +165,7 @@ fn networks_parse_strictly() {
     }
     assert_eq!(
         error("10.0.0.0/33"),
-        "`10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`"
+        "`10.0.0.0/33` is not a network: its prefix is not a number from 0 to 32; write one such as `10.0.0.0/8`"
     );
     assert!(error("::/129").contains("from 0 to 128"));
     assert!(error("10.0.0.0/").contains("from 0 to 32"));

@@ -1,4 +1,4 @@
-//! The span of a call, and the ids that go along with it, over real connections.
+//! The span of a call and the ids that are sent, over real connections.
 
 use std::{collections::HashSet, future};
 
@@ -18,7 +18,7 @@ const UUID: &str = "0192f3a1-7c2e-7d44-8d29-2f1b9c5e6a70";
 #[tokio::test]
 async fn request_ids_are_sent() {
     let logs = spanwise_testing::capture();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let url = service.url("localhost", "/stock?sku=book");
     let request = tracing::info_span!("job", request_id = UUID, tenant_id = "acme");
 
@@ -78,7 +78,7 @@ async fn events_in_a_call_have_its_span_id() {
 #[tokio::test]
 async fn call_uses_the_trace_of_the_job() {
     let _logs = spanwise_testing::capture();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let url = service.url("127.0.0.1", "/");
     let client = over_the_network(client());
 
@@ -92,7 +92,7 @@ async fn call_uses_the_trace_of_the_job() {
         .unwrap();
     assert_eq!(trace(&service.one()).0, trace_id);
 
-    // What is no trace id is none.
+    // An invalid trace id is ignored.
     let job = tracing::info_span!("job", trace_id = "0", request_id = "order 7");
     client
         .clone()
@@ -108,7 +108,7 @@ async fn call_uses_the_trace_of_the_job() {
 #[tokio::test]
 async fn call_outside_any_span_starts_a_trace() {
     let _logs = spanwise_testing::capture();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let client = over_the_network(client());
     let mut traces = HashSet::new();
     for _ in 0..3 {
@@ -124,7 +124,7 @@ async fn call_outside_any_span_starts_a_trace() {
 #[tokio::test]
 async fn headers_set_by_the_caller_are_kept() {
     let logs = spanwise_testing::capture();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let layer = client()
         .baggage(["tenant_id"])
         .baggage_to("127.0.0.1".parse().unwrap());
@@ -149,7 +149,7 @@ async fn headers_set_by_the_caller_are_kept() {
     for (name, value) in by_hand {
         assert_eq!(text(&headers, name), Some(value));
     }
-    // The lines say what was sent.
+    // The span has the ids that were sent.
     logs.one_span("http.client.request")
         .assert_field("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")
         .assert_field("span_id", "00f067aa0ba902b7");
@@ -158,7 +158,7 @@ async fn headers_set_by_the_caller_are_kept() {
 #[tokio::test]
 async fn ids_go_to_allowed_hosts_only() {
     let _logs = spanwise_testing::capture();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let client = over_the_network(client().ids_to("localhost".parse().unwrap()));
     for (host, goes) in [("localhost", true), ("127.0.0.1", false)] {
         let span = tracing::info_span!("job", request_id = UUID);
@@ -172,7 +172,7 @@ async fn ids_go_to_allowed_hosts_only() {
 
 #[tokio::test]
 async fn server_error_marks_the_span() {
-    for (status, marked) in [(204, false), (404, false), (503, true)] {
+    for (status, is_error) in [(204, false), (404, false), (503, true)] {
         let logs = spanwise_testing::capture();
         let status = StatusCode::from_u16(status).unwrap();
         let service = Service::start(move |_| status.into_response()).await;
@@ -180,14 +180,18 @@ async fn server_error_marks_the_span() {
         assert_eq!(call.await.unwrap().status(), status);
         let span = logs.one_span("http.client.request");
         span.assert_field("http.response.status_code", status.as_u16());
-        assert_eq!(span.field("otel.status_code").is_some(), marked, "{status}");
+        assert_eq!(
+            span.field("otel.status_code").is_some(),
+            is_error,
+            "{status}"
+        );
     }
 }
 
 #[tokio::test]
 async fn failed_call_records_its_error() {
     let logs = spanwise_testing::capture();
-    // A port that was free a moment ago, and that nobody listens on.
+    // A port on which no server listens any more.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
@@ -210,7 +214,7 @@ async fn panicking_error_loses_only_its_text() {
             panic!("no text")
         }
     }
-    // With a layer that formats what it gets as it comes.
+    // This layer formats values when they are recorded.
     let written = tracing_subscriber::fmt().with_writer(std::io::sink);
     let _logs = tracing::subscriber::set_default(written.finish());
     let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>(Broken));
@@ -259,7 +263,7 @@ async fn dropped_call_records_it() {
 #[tokio::test]
 async fn custom_method_is_other() {
     let logs = spanwise_testing::capture();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let mut request = get(&service.url("127.0.0.1", "/"));
     *request.method_mut() = "BREW".parse().unwrap();
     over_the_network(client()).oneshot(request).await.unwrap();
@@ -272,7 +276,7 @@ async fn concurrent_calls_do_not_mix() {
     const CALLS: usize = 300;
     let logs = spanwise_testing::capture();
     let handle = logs.handle();
-    let service = Service::content().await;
+    let service = Service::ok().await;
     let client = over_the_network(client());
     let mut calls = Vec::new();
     for at in 0..CALLS {
@@ -307,7 +311,7 @@ async fn concurrent_calls_do_not_mix() {
     assert_eq!(calls.count(), CALLS);
 }
 
-/// Sends a request again until the service is content.
+/// A service that retries until the status is a success.
 #[derive(Clone)]
 struct UntilContent;
 

@@ -1,4 +1,4 @@
-//! In a process of its own: the whole stack under load, as a service runs it.
+//! Many concurrent requests with the full stack. In a process of its own.
 
 #![cfg(feature = "axum")]
 
@@ -90,7 +90,7 @@ async fn concurrent_requests_have_their_own_ids() {
         let number = match line["message"].as_str().unwrap() {
             "request served" | "request failed" => {
                 let number = line["order.number"].as_u64().unwrap();
-                assert!(served.insert(number), "{number} was told twice");
+                assert!(served.insert(number), "{number} was logged twice");
                 let status = if number % 10 == 0 { 500 } else { 200 };
                 assert_eq!(line["http.response.status_code"], status);
                 number

@@ -1,4 +1,5 @@
-//! In a process of its own: no subscriber at first, then one that wants no spans.
+//! Requests whose span is disabled: without a subscriber, then with one that disables spans. In a
+//! process of its own.
 
 use std::convert::Infallible;
 
@@ -79,6 +80,6 @@ async fn event_has_all_fields_without_a_span() {
     assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
     assert_eq!(line["tenant_id"], "acme");
     assert_eq!(line["client.address"], "127.0.0.1");
-    // What one request left behind is not found by code of no request.
+    // Code outside a request finds no context of an earlier one.
     record("after", 1);
 }

@@ -1,4 +1,4 @@
-//! What becomes of the current span where a server spawns tasks.
+//! The current span in tasks that a server spawns.
 
 #![cfg(feature = "axum")]
 
@@ -21,7 +21,7 @@ use tracing::{Instrument as _, info, info_span};
 
 use crate::support::{get, send, serve, text, the_event};
 
-/// Of a request, nothing is lost in the tasks of a server: its span begins in them.
+/// The span of a request starts inside the tasks of the server, so nothing is lost.
 #[tokio::test]
 async fn server_tasks_log_every_request() {
     for version in [Version::HTTP_11, Version::HTTP_2] {
@@ -43,7 +43,7 @@ async fn server_tasks_log_every_request() {
     }
 }
 
-/// An executor that keeps the current span, as `docs/http.md` shows it, or loses it.
+/// An executor that keeps the current span, as in `docs/http.md`, or loses it.
 #[derive(Clone, Copy)]
 struct Tasks {
     keep_span: bool,
@@ -62,7 +62,7 @@ where
     }
 }
 
-/// The span around a connection is lost in the tasks of HTTP/2, unless the executor keeps it.
+/// The tasks of HTTP/2 lose the span of the connection, unless the executor keeps it.
 #[tokio::test]
 async fn executor_may_enter_a_connection_span() {
     for (version, keep_span, expected) in [

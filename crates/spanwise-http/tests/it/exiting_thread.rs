@@ -1,5 +1,5 @@
-//! In processes of their own: what is let go of while a thread ends cannot panic without ending the
-//! process.
+//! Requests that are dropped by the thread-locals of an exiting thread. A panic there would abort
+//! the process, so each test has its own.
 
 use std::{cell::RefCell, convert::Infallible, future::pending, pin::Pin};
 
@@ -17,10 +17,10 @@ use crate::support::alone;
 type Body = Empty<&'static [u8]>;
 type Handler = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
 
-/// What a runtime holds that is kept for a thread.
-struct Kept(#[expect(dead_code, reason = "it is dropped")] ServerFuture<Handler>);
+/// The value of a thread-local, as of a runtime.
+struct OnExit(#[expect(dead_code, reason = "it is dropped")] ServerFuture<Handler>);
 
-impl Drop for Kept {
+impl Drop for OnExit {
     fn drop(&mut self) {
         record("order.id", 42);
         record_timing("end");
@@ -28,17 +28,17 @@ impl Drop for Kept {
 }
 
 thread_local! {
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+    static ON_EXIT: RefCell<Option<OnExit>> = const { RefCell::new(None) };
 }
 
-/// A thread that ends with a request in its thread-locals.
-fn end_a_thread() {
+/// Runs a thread that exits with a request in a thread-local.
+fn exit_with_a_request() {
     let thread = std::thread::spawn(|| {
-        // Known to the thread before anything of ours, and so let go of after it.
-        KEPT.set(None);
+        // The first thread-local of the thread is dropped last.
+        ON_EXIT.set(None);
         let service = tower::service_fn(|_: Request<Body>| -> Handler { Box::pin(pending()) });
         let response = server().layer(service).call(Request::new(Body::new()));
-        KEPT.set(Some(Kept(response)));
+        ON_EXIT.set(Some(OnExit(response)));
     });
     thread.join().unwrap();
 }
@@ -46,7 +46,7 @@ fn end_a_thread() {
 #[test]
 fn no_panic_without_a_registry() {
     if !alone("exiting_thread::no_panic_without_a_registry") {
-        end_a_thread();
+        exit_with_a_request();
     }
 }
 
@@ -60,7 +60,7 @@ fn no_panic_with_a_registry() {
         .with(ContextLayer::default())
         .with(JsonLayer::new().with_writer(lines.clone()))
         .init();
-    end_a_thread();
+    exit_with_a_request();
     let lines = lines.objects();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["outcome"], "cancelled");

@@ -1,4 +1,4 @@
-//! What the program says of a request that failed.
+//! `fail`: failures that the application reports.
 
 use std::{
     convert::Infallible,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{the_event, told};
+use crate::support::{access_events, the_event};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{Clock, ContextLayer};
@@ -68,7 +68,7 @@ fn expected() -> Value {
     }
 }
 
-/// Serves a request that `handler` answers with a status.
+/// Serves a request with `handler`.
 async fn serve<F: Future<Output = StatusCode>>(layer: ServerLayer, handler: impl Fn() -> F) {
     let service = tower::service_fn(async |_: Request<Body>| {
         let mut response = Response::new(Body::new());
@@ -220,7 +220,7 @@ async fn last_failure_counts_unless_it_panics() {
         .await
         .assert_field("outcome", "panicked")
         .assert_field("error", "no such order");
-    // The panic hides no failure.
+    // The panic does not hide the failure.
     let events = logs.events();
     assert_eq!(events.len(), 2, "{events:#?}");
     assert_eq!(events[1].message(), "failed before the panic");
@@ -284,7 +284,7 @@ async fn failure_without_a_span_is_logged() {
 
 #[tokio::test]
 async fn truncated_error_shows_no_partial_secret() {
-    // The limit of 4096 bytes falls into the token.
+    // The limit of 4,096 bytes is inside the token.
     let filler = "ab ".repeat(1363);
     let error = io::Error::other(format!("{filler}token-0123456789 and more"));
     let logs = capture();
@@ -298,7 +298,7 @@ async fn truncated_error_shows_no_partial_secret() {
     assert!(!error.contains("token"), "{error}");
 }
 
-/// An error whose code panics, logs, and is endless.
+/// An error whose `Display` panics, logs, or never ends.
 struct Odd;
 
 impl fmt::Debug for Odd {
@@ -329,7 +329,7 @@ async fn hostile_errors_are_harmless() {
         StatusCode::BAD_GATEWAY
     })
     .await;
-    let events = told(&logs);
+    let events = access_events(&logs);
     assert_eq!(events.len(), 1);
     let error = events[0].field("error").unwrap().to_string();
     assert!(

@@ -1,4 +1,4 @@
-//! In a process of its own: names are added for good.
+//! Field names and their callsites. In a process of its own, since names are never removed.
 
 use std::{
     convert::Infallible,
@@ -39,7 +39,7 @@ async fn names_beyond_128_are_refused_and_reported() {
         .assert_field("name.0", 0)
         .assert_field("name.127", 127)
         .assert_no_field("name.128");
-    // However often: else it would drown what else there is to tell.
+    // Once, however often it happens: others would be throttled.
     let faults = SelfReport::default().stats().faults;
     assert_eq!(faults, [(Fault::Setup, 1)]);
 
@@ -79,7 +79,7 @@ async fn number_of_callsites_is_bounded() {
     tracing_subscriber::registry()
         .with(Callsites(Arc::clone(&made)))
         .init();
-    // A name more with each request, and each level with each name.
+    // Each request adds a name, and each level is used with each name.
     for number in 0..300 {
         for status in [200, 429, 500] {
             let service = tower::service_fn(|_: Request<Body>| async move {
@@ -92,6 +92,6 @@ async fn number_of_callsites_is_bounded() {
             server().layer(service).oneshot(request).await.unwrap();
         }
     }
-    // Three levels, with 1 to 128 names. Without a span there are as many.
+    // Three levels with 1 to 128 names, and as many without a span.
     assert_eq!(made.load(Ordering::Relaxed), 3 * 128);
 }

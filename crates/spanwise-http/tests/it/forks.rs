@@ -1,4 +1,4 @@
-//! A process that forks: no id of a child is one of its parent's, or of another child's.
+//! Ids in forked children differ from those of the parent and of other children.
 
 #![cfg(unix)]
 
@@ -13,7 +13,7 @@ use crate::support::alone;
 
 type Body = Empty<&'static [u8]>;
 
-/// The output of a future that waits for nothing.
+/// Returns the output of a future that is ready at once.
 fn now<F: Future>(future: F) -> F::Output {
     let mut context = task::Context::from_waker(task::Waker::noop());
     match pin!(future).poll(&mut context) {
@@ -22,7 +22,7 @@ fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// New ids: of requests that are received, and of traces and spans that are sent.
+/// Generates ids of requests, traces and spans.
 fn draw() -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..20 {
@@ -30,7 +30,7 @@ fn draw() -> Vec<String> {
             Ok::<_, Infallible>(Response::new(Body::new()))
         });
         let response = now(server().layer(service).call(Request::new(Body::new()))).unwrap();
-        // What its bits are without the time.
+        // The random bits, without the time.
         let id = response.headers()["x-request-id"].to_str().unwrap();
         ids.push(id[19..].to_owned());
         let network = tower::service_fn(async |request: Request<Body>| {
@@ -76,8 +76,8 @@ fn forked_children_draw_different_ids() {
 
 #[expect(unsafe_code, reason = "nothing safe forks")]
 fn in_child(work: impl FnOnce()) {
-    // SAFETY: the child runs `work`, which takes no lock that another thread of the parent may
-    // hold, and ends.
+    // SAFETY: the child runs `work` and exits. `work` takes no lock that another thread of the
+    // parent may hold.
     unsafe {
         match libc::fork() {
             -1 => panic!("cannot fork"),

@@ -1,5 +1,5 @@
-//! In a process of its own: under the facade, with its panic hook, its policy and a flight
-//! recorder.
+//! The layer with the facade, its panic hook, its policy and a flight recorder. In a process of its
+//! own.
 
 #![cfg(feature = "axum")]
 
@@ -12,15 +12,15 @@ use spanwise_http::server;
 use spanwise_testing::support::Lines;
 use tokio::sync::mpsc;
 
-/// The lines of the request to `path`, which `is_done` once one of them says how it ended.
+/// Returns the lines of the request to `path` once it has ended.
 async fn lines_of(lines: &Lines, path: &str) -> Vec<Value> {
     let of_path = || {
         let mut all = lines.objects();
         all.retain(|line| line["http.route"] == path);
         all
     };
-    let is_told = || of_path().iter().any(|line| line["outcome"].is_string());
-    eventually("a request's event", is_told).await;
+    let has_ended = || of_path().iter().any(|line| line["outcome"].is_string());
+    eventually("a request's event", has_ended).await;
     of_path()
 }
 
@@ -42,10 +42,7 @@ async fn request_is_one_event_with_its_context() {
         .unwrap();
     let (started, mut has_started) = mpsc::unbounded_channel();
     let app = Router::new()
-        .route(
-            "/fine",
-            on_get(async || tracing::debug!("what nobody needs")),
-        )
+        .route("/fine", on_get(async || tracing::debug!("below the level")))
         .route(
             "/fails",
             on_get(async || {
@@ -95,13 +92,13 @@ async fn request_is_one_event_with_its_context() {
     assert_eq!(of_the_hook.len(), 1, "{panics:?}");
     let message = of_the_hook[0]["message"].as_str().unwrap();
     assert!(message.starts_with("no such card: "), "{message}");
-    let told: Vec<_> = panics
+    let access: Vec<_> = panics
         .iter()
         .filter(|line| line["outcome"] == "panicked")
         .collect();
-    assert_eq!(told.len(), 1, "{panics:?}");
-    let error = told[0]["error"].as_str().unwrap();
-    // It refers to the event of the panic.
+    assert_eq!(access.len(), 1, "{panics:?}");
+    let error = access[0]["error"].as_str().unwrap();
+    // It names the location of the panic.
     let location = of_the_hook[0]["panic.location"].as_str().unwrap();
     assert_eq!(error, format!("panicked at {location}"));
     assert!(!lines.text().contains("4111"), "{panics:?}");

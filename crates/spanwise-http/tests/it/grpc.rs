@@ -1,4 +1,5 @@
-//! tonic over loopback: the status of a call is in its trailers, or in the head of a response that has no body.
+//! gRPC with tonic over loopback. The status is in the trailers, or in the head of a response
+//! without a body.
 
 use std::{
     convert::Infallible,
@@ -7,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::support::{eventually, the_event, told};
+use crate::support::{access_events, eventually, the_event};
 use axum::body::Bytes;
 use http::{Response, uri::PathAndQuery};
 use spanwise_http::{Peer, server};
@@ -89,7 +90,7 @@ async fn client_that_leaves_a_stream_cancels_it() {
     let channel = connect().await;
     let mut answers = stream(channel, "endless").await;
     answers.next().await.unwrap().unwrap();
-    assert_eq!(told(&logs).len(), 0);
+    assert_eq!(access_events(&logs).len(), 0);
     drop(answers);
     the_event(&logs)
         .await
@@ -137,8 +138,8 @@ fn code_name(code: Code) -> &'static str {
     number.to_string().leak()
 }
 
-/// What the client asks for: a status by its number, or something else.
-fn asked_for(text: &str) -> Result<(), Status> {
+/// Parses the text of a request: the number of a status, or anything else for success.
+fn parse_request(text: &str) -> Result<(), Status> {
     match text.parse::<i32>() {
         Ok(code) => Err(Status::new(Code::from(code), "as asked for")),
         Err(_) => Ok(()),
@@ -148,7 +149,7 @@ fn asked_for(text: &str) -> Result<(), Status> {
 async fn connect() -> Channel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    // As docs/http.md has it.
+    // As in docs/http.md.
     let peer = MapRequestLayer::new(|mut request: http::Request<_>| {
         let info = request.extensions().get::<TcpConnectInfo>();
         if let Some(address) = info.and_then(TcpConnectInfo::remote_addr) {
@@ -185,7 +186,7 @@ async fn stream(channel: Channel, text: &str) -> tonic::Streaming<String> {
     answer.unwrap().into_inner()
 }
 
-/// What `tonic-build` would generate, for messages that are texts.
+/// What `tonic-build` would generate, with texts as messages.
 #[derive(Clone)]
 struct Orders;
 
@@ -225,7 +226,7 @@ impl tonic::server::UnaryService<String> for Unary {
 
     fn call(&mut self, request: Request<String>) -> Self::Future {
         let text = request.into_inner();
-        ready(asked_for(&text).map(|()| tonic::Response::new(text)))
+        ready(parse_request(&text).map(|()| tonic::Response::new(text)))
     }
 }
 
@@ -242,7 +243,7 @@ impl tonic::server::ServerStreamingService<String> for Streamed {
         for _ in 0..3 {
             sender.send(Ok("an order".to_owned())).unwrap();
         }
-        if let Err(status) = asked_for(&text) {
+        if let Err(status) = parse_request(&text) {
             sender.send(Err(status)).unwrap();
         }
         let endless = (text == "endless").then_some(sender);

@@ -1,8 +1,8 @@
-//! Who a request belongs to: its id, its trace, its tenant.
+//! The ids of a request: its request id, its trace, its tenant.
 
 use std::net::SocketAddr;
 
-use crate::support::{serve, the_event, told};
+use crate::support::{access_events, serve, the_event};
 use axum::{Router, routing::get as on_get};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 type Body = Empty<&'static [u8]>;
 
-/// Has `layer` serve a request with `headers`, and returns the response's.
+/// Serves a request with `headers`. Returns the headers of the response.
 async fn serve_one(layer: ServerLayer, headers: HeaderMap) -> HeaderMap {
     let service = tower::service_fn(|_: Request<Body>| async {
         Ok::<_, std::convert::Infallible>(Response::new(Body::new()))
@@ -43,7 +43,7 @@ fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
         .collect()
 }
 
-/// As `HeaderMap::extend` replaces, for headers that come twice.
+/// Returns headers with a repeated name, which `HeaderMap::extend` would replace.
 fn twice(name: &'static str, values: [&'static str; 2]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     values.into_iter().for_each(|value| {
@@ -58,14 +58,14 @@ fn trusting() -> ServerLayer {
         .tenant_header("x-tenant-id")
 }
 
-/// What the one request of `logs` says of itself.
-struct Said {
+/// The event and the span of a request.
+struct Logged {
     event: Event,
     span: Span,
 }
 
-impl Said {
-    async fn of(logs: &Capture) -> Self {
+impl Logged {
+    async fn read(logs: &Capture) -> Self {
         let event = the_event(logs).await;
         let span = logs.one_span("http.request");
         Self { event, span }
@@ -75,8 +75,8 @@ impl Said {
         self.span.field(name).map(ToString::to_string)
     }
 
-    /// That both ids are new, and the same number.
-    fn assert_fresh(&self) -> Uuid {
+    /// Asserts that both ids are new and equal.
+    fn assert_new_ids(&self) -> Uuid {
         let id: Uuid = self.field("request_id").unwrap().parse().unwrap();
         assert_eq!(id.get_version_num(), 7, "{id}");
         assert_eq!(self.field("trace_id").unwrap(), id.simple().to_string());
@@ -94,11 +94,11 @@ const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-
 async fn new_request_id_is_the_trace_id() {
     let logs = capture();
     let sent = serve_one(trusting(), HeaderMap::new()).await;
-    let said = Said::of(&logs).await;
-    let id = said.assert_fresh();
+    let logged = Logged::read(&logs).await;
+    let id = logged.assert_new_ids();
     assert_eq!(sent["x-request-id"], id.to_string());
-    assert_eq!(said.field("span_id").unwrap().len(), 16);
-    assert_eq!(said.field("tenant_id"), None);
+    assert_eq!(logged.field("span_id").unwrap().len(), 16);
+    assert_eq!(logged.field("tenant_id"), None);
 }
 
 #[tokio::test]
@@ -113,15 +113,15 @@ async fn trusted_headers_are_adopted() {
         ]),
     )
     .await;
-    let said = Said::of(&logs).await;
+    let logged = Logged::read(&logs).await;
     assert_eq!(sent["x-request-id"], "of-the-gateway_1");
-    assert_eq!(said.field("request_id").unwrap(), "of-the-gateway_1");
-    assert_eq!(said.field("tenant_id").unwrap(), "acme");
+    assert_eq!(logged.field("request_id").unwrap(), "of-the-gateway_1");
+    assert_eq!(logged.field("tenant_id").unwrap(), "acme");
     assert_eq!(
-        said.field("trace_id").unwrap(),
+        logged.field("trace_id").unwrap(),
         "4bf92f3577b34da6a3ce929d0e0e4736"
     );
-    assert_ne!(said.field("span_id").unwrap(), "00f067aa0ba902b7");
+    assert_ne!(logged.field("span_id").unwrap(), "00f067aa0ba902b7");
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn first_valid_id_header_wins() {
     }
     let logs = capture();
     serve_one(layer(), headers(&[("x-request-id", b"not-asked-for")])).await;
-    Said::of(&logs).await.assert_fresh();
+    Logged::read(&logs).await.assert_new_ids();
 }
 
 #[tokio::test]
@@ -180,9 +180,9 @@ async fn untrusted_headers_are_ignored() {
     for layer in [server(), server().trust(Trust::Never), other_network()] {
         let logs = capture();
         serve_one(layer.tenant_header("x-tenant-id"), all()).await;
-        let said = Said::of(&logs).await;
-        said.assert_fresh();
-        assert_eq!(said.field("tenant_id"), None);
+        let logged = Logged::read(&logs).await;
+        logged.assert_new_ids();
+        assert_eq!(logged.field("tenant_id"), None);
         for forged in ["forged", "4bf92f3577b34da6a3ce929d0e0e4736"] {
             logs.assert_never_logged(forged);
         }
@@ -216,7 +216,7 @@ async fn invalid_tenant_of_a_function_is_dropped() {
         let logs = capture();
         let layer = server().tenant(move |_| Some(found.clone()));
         serve_one(layer, HeaderMap::new()).await;
-        assert_eq!(Said::of(&logs).await.field("tenant_id"), expected);
+        assert_eq!(Logged::read(&logs).await.field("tenant_id"), expected);
     }
 }
 
@@ -228,9 +228,9 @@ async fn panicking_tenant_function_finds_none() {
         Some(host.to_owned())
     });
     serve_one(layer, HeaderMap::new()).await;
-    let said = Said::of(&logs).await;
-    assert_eq!(said.field("tenant_id"), None);
-    said.event.assert_field("outcome", "ok");
+    let logged = Logged::read(&logs).await;
+    assert_eq!(logged.field("tenant_id"), None);
+    logged.event.assert_field("outcome", "ok");
 }
 
 #[tokio::test]
@@ -257,9 +257,9 @@ async fn invalid_id_is_never_logged() {
         }
         let logs = capture();
         serve_one(trusting(), sent).await;
-        let said = Said::of(&logs).await;
-        said.assert_fresh();
-        assert_eq!(said.field("tenant_id"), None);
+        let logged = Logged::read(&logs).await;
+        logged.assert_new_ids();
+        assert_eq!(logged.field("tenant_id"), None);
         logs.assert_never_logged("hostile");
     }
 }
@@ -282,14 +282,14 @@ async fn tenant_is_stricter_than_a_request_id() {
         let sent = headers(&[("x-request-id", bytes), ("x-tenant-id", bytes)]);
         let sent = serve_one(trusting(), sent).await;
         assert_eq!(sent["x-request-id"], id);
-        let said = Said::of(&logs).await;
-        assert_eq!(said.field("request_id").unwrap(), id);
-        assert_eq!(said.field("tenant_id"), None, "{id}");
+        let logged = Logged::read(&logs).await;
+        assert_eq!(logged.field("request_id").unwrap(), id);
+        assert_eq!(logged.field("tenant_id"), None, "{id}");
     }
 }
 
-/// What code inside of the layer finds: the header and the extension of the request, and what it
-/// sets in the response.
+/// The header and the extension of the request inside the layer, and a header that the service sets
+/// in the response.
 #[tokio::test]
 async fn id_is_visible_to_the_service() {
     let sent = |id: &'static str| headers(&[("x-request-id", id.as_bytes())]);
@@ -323,13 +323,17 @@ async fn id_is_visible_to_the_service() {
         let sent = response.into_parts().0.headers;
         let inside = &sent["inside"];
         assert_eq!(inside, sent["x-request-id"]);
-        let said = Said::of(&logs).await;
-        assert_eq!(said.field("request_id").unwrap(), inside.to_str().unwrap());
+        let logged = Logged::read(&logs).await;
+        assert_eq!(
+            logged.field("request_id").unwrap(),
+            inside.to_str().unwrap()
+        );
         match expected {
             Some(expected) => assert_eq!(inside, expected),
-            None => drop(said.assert_fresh()),
+            None => drop(logged.assert_new_ids()),
         }
-        said.event
+        logged
+            .event
             .assert_no_field("http.response.header.x-request-id");
     }
 }
@@ -352,11 +356,12 @@ async fn id_set_by_the_service_is_kept_and_logged() {
         let sent = response.into_parts().0.headers;
         assert_eq!(sent["x-request-id"], own);
         assert_eq!(sent.get_all("x-request-id").iter().count(), 1);
-        let said = Said::of(&logs).await;
-        said.assert_fresh();
-        let told = if own.len() > 2048 { "own …" } else { &own };
-        said.event
-            .assert_field("http.response.header.x-request-id", told);
+        let logged = Logged::read(&logs).await;
+        logged.assert_new_ids();
+        let logged_id = if own.len() > 2048 { "own …" } else { &own };
+        logged
+            .event
+            .assert_field("http.response.header.x-request-id", logged_id);
     }
 }
 
@@ -369,9 +374,9 @@ async fn repeated_id_header_is_ignored() {
         };
         let logs = capture();
         serve_one(trusting(), twice(name, values)).await;
-        let said = Said::of(&logs).await;
-        said.assert_fresh();
-        assert_eq!(said.field("tenant_id"), None);
+        let logged = Logged::read(&logs).await;
+        logged.assert_new_ids();
+        assert_eq!(logged.field("tenant_id"), None);
         logs.assert_never_logged("hostile");
     }
 }
@@ -398,7 +403,7 @@ async fn malformed_traceparent_is_ignored() {
             headers(&[("traceparent", traceparent.as_bytes())]),
         )
         .await;
-        Said::of(&logs).await.assert_fresh();
+        Logged::read(&logs).await.assert_new_ids();
     }
 }
 
@@ -419,7 +424,7 @@ async fn line_break_in_a_header_reaches_no_line() {
         assert!(!response.contains("x-request-id: a"), "{response}");
     }
     logs.assert_never_logged("forged");
-    for event in told(&logs) {
+    for event in access_events(&logs) {
         let id = event.context().get("request_id").unwrap();
         assert!(id.parse::<Uuid>().is_ok(), "{id}");
     }
@@ -461,7 +466,7 @@ fn new_ids_differ_across_threads() {
 
 proptest! {
     #[test]
-    fn an_id_is_taken_over_exactly_if_it_matches(
+    fn id_is_adopted_only_if_it_matches(
         text in prop_oneof!["[A-Za-z0-9_.=#:/+@-]{0,210}", "[ -~]{0,40}"]
     ) {
         let matches = (1..=200).contains(&text.len())
@@ -470,7 +475,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let sent = runtime.block_on(serve_one(trusting(), headers(&[("x-request-id", text.as_bytes())])));
         prop_assert_eq!(sent["x-request-id"] == text.as_str(), matches);
-        let id = told(&logs)[0].context().get("request_id").map(str::to_owned);
+        let id = access_events(&logs)[0].context().get("request_id").map(str::to_owned);
         prop_assert_eq!(id.unwrap(), sent["x-request-id"].to_str().unwrap());
     }
 }

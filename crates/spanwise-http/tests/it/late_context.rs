@@ -1,4 +1,4 @@
-//! Context that becomes known inside a request, and that nothing inside replaces.
+//! Context that is set inside a request. Spans inside do not replace it.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use tower::{Layer as _, ServiceExt as _};
 use tracing::{Span, info, info_span};
 use tracing_subscriber::prelude::*;
 
-/// Serves one request of `acme` by `handler`.
+/// Serves a request of the tenant `acme` with `handler`.
 async fn serve<F: Future<Output = ()>>(handler: impl Fn() -> F) {
     let service = tower::service_fn(async |_: Request<Empty<Bytes>>| {
         handler().await;
@@ -50,7 +50,7 @@ async fn further_context_keys_are_declared() {
     let layers = [
         (server(), None),
         (server().context_key("order_id"), Some("42")),
-        // One that is there already, and one of our own fields, change nothing.
+        // A known key and a built-in field change nothing.
         (
             server()
                 .context_key("user_id")
@@ -76,7 +76,7 @@ async fn further_context_keys_are_declared() {
 #[tokio::test]
 async fn context_set_in_a_handler_reaches_event_and_calls() {
     let logs = spanwise_testing::capture();
-    let warehouse = Service::content().await;
+    let warehouse = Service::ok().await;
     let layer = client()
         .baggage(["tenant_id", "user_id"])
         .baggage_to("localhost".parse().unwrap());
@@ -106,7 +106,7 @@ async fn inner_span_does_not_replace_layer_context() {
             tenant_id = "x",
             trace_id = "x",
             span_id = "x",
-            user_id = "nobody decided this one"
+            user_id = "set by the span"
         );
         forged.in_scope(|| {
             let context = Context::current();
@@ -114,7 +114,7 @@ async fn inner_span_does_not_replace_layer_context() {
                 assert!(before.get(key).is_some(), "{key}");
                 assert_eq!(context.get(key), before.get(key), "{key}");
             }
-            assert_eq!(context.get("user_id"), Some("nobody decided this one"));
+            assert_eq!(context.get("user_id"), Some("set by the span"));
         });
     })
     .await;

@@ -1,5 +1,5 @@
-//! In a process of its own: names are added for good, and the layer that adds one is asked under a
-//! global dispatcher.
+//! A field name that is added while an access event is logged. In a process of its own, with a
+//! global subscriber.
 
 use std::{
     convert::Infallible,
@@ -18,11 +18,12 @@ use tracing_subscriber::{layer::Context, prelude::*};
 
 type Body = Empty<&'static [u8]>;
 
-/// The request's span, as a task that it spawned has it.
+/// The span of the request, as in a spawned task.
 static REQUEST: Mutex<Option<Span>> = Mutex::new(None);
 static RECORDED: AtomicBool = AtomicBool::new(false);
 
-/// Stands for a task on another thread, at the worst moment: the event's callsite is chosen, and its fields are not yet gathered.
+/// Simulates a task on another thread at the worst time: the callsite of the event is chosen, and
+/// its fields are not collected yet.
 struct RecordsLate;
 
 impl<S: Subscriber> tracing_subscriber::Layer<S> for RecordsLate {

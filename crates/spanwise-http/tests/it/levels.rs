@@ -1,4 +1,4 @@
-//! Levels, quiet paths, and how long a request took.
+//! Levels of statuses, quiet paths, slow requests and durations.
 
 use std::{
     convert::Infallible,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{fed, the_event, told};
+use crate::support::{access_events, fed, the_event};
 use axum::body::Bytes;
 #[cfg(feature = "axum")]
 use axum::{Router, routing::get as on_get};
@@ -78,7 +78,7 @@ async fn status_rules_set_levels() {
             server().expect_status(StatusCode::TOO_MANY_REQUESTS),
             [I, I, I, I, I, W, I, I, E, E],
         ),
-        // The last that names it counts.
+        // The last rule for a status counts.
         (
             server().warn_on(400..=499).expect_status(404),
             [I, I, W, W, I, W, W, W, E, E],
@@ -119,9 +119,9 @@ fn impossible_statuses_panic() {
         (&|| server().warn_on(400..=4999), "400..=4999"),
     ];
     for (set_up, range) in cases {
-        let said = refused(set_up);
-        let expected = format!("`{range}` is no range of statuses; write `404`, or `400..=499`");
-        assert_eq!(said, expected);
+        let message = refused(set_up);
+        let expected = format!("`{range}` is not a range of statuses; write `404`, or `400..=499`");
+        assert_eq!(message, expected);
     }
     let _ = server().expect_status(100).warn_on(999);
 }
@@ -140,7 +140,7 @@ async fn quiet_path_is_logged_only_on_failure() {
     for path in silent {
         let logs = capture();
         serve_one(layer(), path, StatusCode::OK, Duration::ZERO).await;
-        assert_eq!(told(&logs).len(), 0, "{path}");
+        assert_eq!(access_events(&logs).len(), 0, "{path}");
         for (status, takes) in [
             (StatusCode::INTERNAL_SERVER_ERROR, Duration::ZERO),
             (StatusCode::FORBIDDEN, Duration::ZERO),
@@ -152,7 +152,7 @@ async fn quiet_path_is_logged_only_on_failure() {
         }
     }
     let others = ["/", "/healthy", "/health/", "/internals", "/a/internal/b"];
-    // Below, and perhaps not: nobody knows who reads it.
+    // Perhaps below the quiet path, depending on the program that interprets it.
     let odd = [
         "/internal/../admin",
         "/internal/./a",
@@ -185,11 +185,11 @@ fn impossible_quiet_path_panics() {
         "/a/%2e/*",
     ] {
         let refused = std::panic::catch_unwind(|| server().quiet(path));
-        let said = refused.unwrap_err();
-        let said = said.downcast_ref::<String>().unwrap();
+        let message = refused.unwrap_err();
+        let message = message.downcast_ref::<String>().unwrap();
         assert!(
-            said.starts_with(&format!("`{path}` is no path; ")),
-            "{said}"
+            message.starts_with(&format!("`{path}` is not a path; ")),
+            "{message}"
         );
     }
     let _ = server().quiet("/").quiet("/*").quiet("/health/");
@@ -198,7 +198,8 @@ fn impossible_quiet_path_panics() {
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn nested_router_matches_the_full_path() {
-    // One without a fallback of its own leaves what it does not know to the router around it, which has no layer.
+    // A nested router without a fallback leaves unknown paths to the outer router, which has no
+    // layer.
     let nested = Router::new()
         .route("/health", on_get(|| async {}))
         .fallback(|| async { StatusCode::NOT_FOUND });
@@ -209,7 +210,7 @@ async fn nested_router_matches_the_full_path() {
         let request = Request::get(path).body(axum::body::Body::empty());
         let response = app.clone().oneshot(request.unwrap()).await.unwrap();
         drop(response);
-        assert_eq!(told(&logs).len(), usize::from(is_told), "{path}");
+        assert_eq!(access_events(&logs).len(), usize::from(is_told), "{path}");
         if is_told {
             logs.one_span("http.request").assert_field("url.path", path);
         }
@@ -238,7 +239,7 @@ async fn duration_includes_the_body() {
         feeder.send(Ok(data)).unwrap();
         body.frame().await.unwrap().unwrap();
     }
-    assert_eq!(told(&logs).len(), 0, "it has not ended");
+    assert_eq!(access_events(&logs).len(), 0, "it has not ended");
     clock.advance(Duration::from_millis(1000));
     drop(feeder);
     assert!(body.frame().await.is_none());

@@ -1,12 +1,12 @@
-//! The behaviour of the crate, through its public interface.
+//! The behaviour of the crate, through its public API.
 //!
-//! A test that needs a process of its own runs itself again in one: see `support::alone`.
+//! A test that needs a process of its own starts itself again: see `support::alone`.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::unwrap_used,
-    reason = "a test ends where something is wrong"
+    reason = "a test may panic"
 )]
 
 mod support;

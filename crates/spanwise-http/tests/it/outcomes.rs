@@ -1,4 +1,4 @@
-//! One event a request, however it ends.
+//! One event per request, for each way in which a request ends.
 
 #![cfg(feature = "axum")]
 
@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{connect_and_send, eventually, fed, get, send, serve, text, the_event, told};
+use crate::support::{
+    access_events, connect_and_send, eventually, fed, get, send, serve, text, the_event,
+};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -31,7 +33,7 @@ use tokio::{
 use tower::ServiceBuilder;
 use tracing::Level;
 
-/// The two messages.
+/// The two messages of access events.
 const SERVED: &str = "request served";
 const FAILED: &str = "request failed";
 
@@ -310,7 +312,7 @@ async fn leaving_during_the_response_cancels() {
         let mut response = response.unwrap();
         let frame = response.body_mut().frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "half of it");
-        assert_eq!(told(&logs).len(), 0, "it has not ended");
+        assert_eq!(access_events(&logs).len(), 0, "it has not ended");
         drop(response);
         connection.abort();
 
@@ -387,7 +389,7 @@ impl tokio_stream::Stream for Panics {
 
 #[tokio::test]
 async fn bytes_of_all_frames_are_counted() {
-    // Together more than the windows of HTTP/2.
+    // More than fits into the windows of HTTP/2.
     const CHUNK: usize = 1 << 16;
     for version in VERSIONS {
         let logs = capture();
@@ -424,7 +426,7 @@ async fn body_that_needs_no_reading_is_not_cancelled() {
             (Method::GET, StatusCode::NOT_MODIFIED),
         ] {
             let logs = capture();
-            // Not through a handler of axum, which would empty the body itself.
+            // Not a handler of axum, which would empty the body.
             let service = tower::service_fn(move |_: Request<Body>| async move {
                 let mut response = full(HeaderMap::new()).await;
                 *response.status_mut() = status;
@@ -458,7 +460,7 @@ async fn declared_length_ends_the_body() {
     let address = serve(Router::new().route("/", on_get(handler)).layer(server())).await;
     let response = send(address, Version::HTTP_11, get("/")).await.unwrap();
     assert_eq!(text(response).await, "12345");
-    // The feeder lives: nobody has seen an end of the body.
+    // The feeder still exists, so the body has not reported its end.
     the_event(&logs)
         .await
         .assert_field("outcome", "ok")
@@ -482,7 +484,7 @@ async fn short_body_is_a_stream_abort() {
         let address = serve(Router::new().route("/", on_get(handler)).layer(server())).await;
         let response = send(address, version, get("/")).await;
         if let Ok(response) = response {
-            // So the client sees it.
+            // The client sees the same failure.
             assert!(response.into_body().collect().await.is_err());
         }
         the_event(&logs)
@@ -514,7 +516,7 @@ async fn websocket_upgrade_is_one_request() {
         head.push(stream.read_u8().await.unwrap());
     }
     assert!(head.starts_with(b"HTTP/1.1 101"), "{head:?}");
-    // The text "hi", masked with zeros.
+    // A text frame with "hi", masked with zeros.
     let message = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
     stream.write_all(&message).await.unwrap();
     let mut echo = [0; 4];

@@ -1,4 +1,4 @@
-//! A shop asks a warehouse, which asks a bank: whose request it is arrives at the end.
+//! Propagation through three services: a shop calls a warehouse, which calls a bank.
 
 use crate::support::client::*;
 use axum::{Router, routing::get as on_get};
@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, prelude::*};
 
-/// A service that asks the next one, and has its URL.
+/// Starts a service that calls `next`. Returns its URL.
 async fn asking(next: String, trust: Trust) -> String {
     let layer = client()
         .baggage(["tier", "tenant_id"])
@@ -31,7 +31,7 @@ async fn asking(next: String, trust: Trust) -> String {
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// Sends a request of somebody else's trace to `url`; what the bank got in the end.
+/// Sends a request with a foreign trace to `url`. Returns the headers that the bank received.
 async fn ask(url: &str, bank: &Service) -> HeaderMap {
     let mut request = get(url);
     for (name, value) in [
@@ -55,7 +55,7 @@ async fn ask(url: &str, bank: &Service) -> HeaderMap {
 #[tokio::test]
 async fn trace_goes_through_services_that_trust() {
     let logs = spanwise_testing::capture();
-    let bank = Service::content().await;
+    let bank = Service::ok().await;
     let warehouse = asking(bank.url("localhost", "/"), Trust::Always).await;
     let shop = asking(warehouse, Trust::Always).await;
     let headers = ask(&shop, &bank).await;
@@ -66,7 +66,7 @@ async fn trace_goes_through_services_that_trust() {
     let (trace_id, last) = trace(&headers);
     assert_eq!(trace_id, TRACE);
 
-    // Each in its own span, and all of them in one trace.
+    // Each service has a span of its own, in one trace.
     let spans = logs.spans();
     let ids = |name: &str| -> Vec<String> {
         let spans = spans.iter().filter(|span| span.name() == name);
@@ -98,7 +98,7 @@ async fn trace_goes_through_services_that_trust() {
 #[tokio::test]
 async fn untrusted_context_ends_at_the_edge() {
     let _logs = spanwise_testing::capture();
-    let bank = Service::content().await;
+    let bank = Service::ok().await;
     let warehouse = asking(bank.url("localhost", "/"), Trust::Always).await;
     let shop = asking(warehouse, Trust::Never).await;
     let headers = ask(&shop, &bank).await;
@@ -118,7 +118,7 @@ async fn trace_goes_through_disabled_spans() {
         .with(off)
         .with(ContextLayer::default());
     let _default = stack.set_default();
-    let bank = Service::content().await;
+    let bank = Service::ok().await;
     let warehouse = asking(bank.url("localhost", "/"), Trust::Always).await;
     let shop = asking(warehouse, Trust::Always).await;
     let headers = ask(&shop, &bank).await;

@@ -1,4 +1,4 @@
-//! What other `tower` layers, and programs that print what they get, make of a response.
+//! Responses in other `tower` layers, and their `Debug` output.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,7 +15,7 @@ type Body = Empty<&'static [u8]>;
 #[tokio::test]
 async fn layer_can_answer_with_an_empty_body() {
     let logs = capture();
-    // In one `ServiceBuilder`, where axum does not make all bodies of one type.
+    // In one `ServiceBuilder`, which does not box bodies as axum does.
     let layers = ServiceBuilder::new()
         .layer(tower_http::timeout::TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,

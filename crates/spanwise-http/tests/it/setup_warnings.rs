@@ -1,4 +1,4 @@
-//! Each in a process of its own, whose stderr is read.
+//! Warnings about the set-up on stderr. Each test has a process of its own.
 
 use std::convert::Infallible;
 
@@ -21,7 +21,8 @@ async fn serve_one(layer: ServerLayer, request: Request<Body>, handler: fn()) {
     layer.layer(service).oneshot(request).await.unwrap();
 }
 
-/// The lines that `test` writes to stderr in a process of its own; `None` in that process.
+/// Runs `test` in a process of its own. Returns the lines that it wrote to stderr, or `None` in
+/// that process.
 fn stderr_of(test: &str) -> Option<Vec<String>> {
     let stderr = output_alone(test)?.stderr;
     let stderr = String::from_utf8(stderr).unwrap();
@@ -30,16 +31,16 @@ fn stderr_of(test: &str) -> Option<Vec<String>> {
 
 #[tokio::test]
 async fn refused_names_warn_once() {
-    if let Some(told) = stderr_of("setup_warnings::refused_names_warn_once") {
+    if let Some(lines) = stderr_of("setup_warnings::refused_names_warn_once") {
         let line = |name: &str, why: &str| {
             format!("spanwise: setup: `{name}` is not added to the events of requests: {why}")
         };
-        assert_eq!(told.len(), 4, "{told:#?}");
-        let taken = "they have a field of that name";
-        assert_eq!(told[0], line("outcome", taken));
-        assert_eq!(told[1], line("error", taken));
-        assert_eq!(told[2], line("", "it is empty"));
-        assert_eq!(told[3], line("name.128", "there are 128 others"));
+        assert_eq!(lines.len(), 4, "{lines:#?}");
+        let built_in = "it is the name of a built-in field";
+        assert_eq!(lines[0], line("outcome", built_in));
+        assert_eq!(lines[1], line("error", built_in));
+        assert_eq!(lines[2], line("", "it is empty"));
+        assert_eq!(lines[3], line("name.128", "there are 128 others"));
         return;
     }
     registry().init();
@@ -58,10 +59,10 @@ async fn refused_names_warn_once() {
 
 #[tokio::test]
 async fn trusted_networks_without_a_peer_warn() {
-    if let Some(told) = stderr_of("setup_warnings::trusted_networks_without_a_peer_warn") {
-        let line = "spanwise: setup: networks are trusted, but where a request comes from is not known: serve with \
+    if let Some(lines) = stderr_of("setup_warnings::trusted_networks_without_a_peer_warn") {
+        let line = "spanwise: setup: networks are trusted, but the peer of a request is unknown: serve with \
                     `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`";
-        assert_eq!(told, ["spanwise: setup: ", line]);
+        assert_eq!(lines, ["spanwise: setup: ", line]);
         return;
     }
     let from_nowhere = || Request::new(Body::new());
@@ -71,12 +72,12 @@ async fn trusted_networks_without_a_peer_warn() {
     let trusting = || server().trust("10.0.0.0/8".parse().unwrap());
     let faults = || SelfReport::default().stats().faults;
 
-    // Nothing is amiss with any of these.
+    // None of these causes a warning.
     serve_one(server(), from_nowhere(), || {}).await;
     serve_one(server().trust(Trust::Always), from_nowhere(), || {}).await;
     serve_one(trusting(), from_there, || {}).await;
     assert_eq!(faults(), []);
-    // Another thing that was told just before does not keep it back.
+    // Another warning just before does not suppress it.
     SelfReport::default().fault(Fault::Setup, &"");
     for _ in 0..3 {
         serve_one(trusting(), from_nowhere(), || {}).await;

@@ -1,5 +1,5 @@
-//! A client that leaves a stream has had enough of it; one that leaves any other response was cut
-//! off.
+//! Clients that leave a response. Leaving a stream is normal, leaving any other response is a
+//! cancellation.
 
 use std::{
     convert::Infallible,
@@ -17,8 +17,8 @@ use tracing::Level;
 
 use crate::support::{fed, the_event};
 
-/// What a response says of itself, and the level at which it is told that the client left in the
-/// middle.
+/// Status, content type and length of a response, and the level of the event if the client leaves
+/// it.
 const CASES: [(u16, &str, Option<&str>, Level); 9] = [
     (200, "text/event-stream", None, Level::INFO),
     (
@@ -64,7 +64,7 @@ async fn client_that_leaves_a_stream_is_not_a_warning() {
             .assert_level(level)
             .assert_field("outcome", "cancelled")
             .assert_field("response_bytes", 9);
-        // A flight recorder writes what it kept for one, and not for the other.
+        // It triggers a flight recorder for a cancellation only.
         let span = logs.one_span("http.request");
         let is_marked = span.field("spanwise.cancelled").is_some();
         assert_eq!(

@@ -1,6 +1,6 @@
-//! What the tests share.
+//! Helpers of the tests.
 
-#![allow(dead_code, reason = "some of it is for some features alone")]
+#![allow(dead_code, reason = "some of it needs a feature")]
 
 pub(crate) mod client;
 pub(crate) mod headers;
@@ -27,7 +27,7 @@ use tokio::{
     sync::mpsc,
 };
 
-/// Serves `router` on loopback, and tells it who connects.
+/// Serves `router` on loopback, with `ConnectInfo`.
 pub(crate) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
@@ -43,7 +43,8 @@ pub(crate) fn get(path: &str) -> Request<Empty<Bytes>> {
         .unwrap()
 }
 
-/// Sends `request` over a connection of its own, whose task ends when it is aborted or the response is dropped.
+/// Sends `request` over a new connection. The task of the connection ends when it is aborted or the
+/// response is dropped.
 pub(crate) async fn send(
     to: SocketAddr,
     version: Version,
@@ -84,35 +85,35 @@ pub(crate) async fn text(response: Response<Incoming>) -> String {
     String::from_utf8(bytes.into()).unwrap()
 }
 
-/// The events about requests.
-pub(crate) fn told(logs: &Capture) -> Vec<Event> {
+/// Returns the access events.
+pub(crate) fn access_events(logs: &Capture) -> Vec<Event> {
     let mut events = logs.events();
     events.retain(|event| event.field("outcome").is_some());
     events
 }
 
-/// The one event about a request, waiting until it is there, and a while longer for a second one.
+/// Waits for the access event, and a little longer for a second one. Returns the only one.
 pub(crate) async fn the_event(logs: &Capture) -> Event {
-    eventually("a request's event", || !told(logs).is_empty()).await;
+    eventually("a request's event", || !access_events(logs).is_empty()).await;
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    let mut events = told(logs);
+    let mut events = access_events(logs);
     assert_eq!(events.len(), 1, "{events:#?}");
     events.remove(0)
 }
 
-pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let wait = async {
-        while !is_so() {
+        while !condition() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
-    waited.unwrap_or_else(|_| panic!("there never was {what}"));
+    waited.unwrap_or_else(|_| panic!("timed out waiting for {what}"));
 }
 
-/// A body that a test feeds.
+/// A body whose frames a test sends.
 pub(crate) struct Fed<E = Infallible> {
     frames: mpsc::UnboundedReceiver<Result<Frame<Bytes>, E>>,
 }
@@ -146,7 +147,7 @@ pub(crate) fn alone(test: &str) -> bool {
     output_alone(test).is_some()
 }
 
-/// As [`alone`], with what the process wrote.
+/// As [`alone`], with the output of the process.
 #[track_caller]
 pub(crate) fn output_alone(test: &str) -> Option<Output> {
     if env::var_os(ALONE).is_some() {

@@ -1,5 +1,5 @@
-//! What an outsider sends leaves in a header only where it was checked, or where it is to be passed
-//! on.
+//! Values of an untrusted sender leave the service only if they were validated, or are propagated
+//! on purpose.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ use tracing_subscriber::{filter::Targets, prelude::*};
 
 type Body = Empty<Bytes>;
 
-/// What an outsider sends. Each value is found in none of the others.
+/// The headers of an untrusted sender. No value contains another one.
 const RECEIVED: [(&str, &str); 6] = [
     ("x-request-id", "canary-id"),
     ("x-correlation-id", "canary-correlation"),
@@ -52,58 +52,58 @@ const CANARIES: [&str; 13] = [
     "canary-crm",
 ];
 
-/// How the server decides whose a request is.
+/// How the server determines the tenant.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Decision {
+enum TenantSource {
     Nothing,
     Header,
     OtherHeader,
-    Code,
-    CodeFindsNone,
+    Function,
+    FunctionWithoutResult,
     Baggage,
     Late,
 }
 
-const DECISIONS: [Decision; 7] = [
-    Decision::Nothing,
-    Decision::Header,
-    Decision::OtherHeader,
-    Decision::Code,
-    Decision::CodeFindsNone,
-    Decision::Baggage,
-    Decision::Late,
+const SOURCES: [TenantSource; 7] = [
+    TenantSource::Nothing,
+    TenantSource::Header,
+    TenantSource::OtherHeader,
+    TenantSource::Function,
+    TenantSource::FunctionWithoutResult,
+    TenantSource::Baggage,
+    TenantSource::Late,
 ];
 
-impl Decision {
-    fn decide(self, layer: ServerLayer) -> ServerLayer {
+impl TenantSource {
+    fn configure(self, layer: ServerLayer) -> ServerLayer {
         match self {
             Self::Nothing | Self::Late => layer,
             Self::Header => layer.tenant_header("x-tenant-id"),
             Self::OtherHeader => layer.tenant_header("x-no-such-header"),
-            Self::Code => layer.tenant(|_| Some("of-code".into())),
-            Self::CodeFindsNone => layer.tenant(|_| None),
+            Self::Function => layer.tenant(|_| Some("of-code".into())),
+            Self::FunctionWithoutResult => layer.tenant(|_| None),
             Self::Baggage => layer.tenant_baggage(),
         }
     }
 
-    /// What the baggage says of the tenant, and which canary of it goes on by right.
+    /// Returns the expected tenant in the baggage, with the canary that may be in it.
     fn tenant(self, is_trusted: bool) -> Option<&'static str> {
         match self {
             Self::Header if is_trusted => Some("tenant_id=canary-header"),
             Self::Baggage if is_trusted => Some("tenant_id=canary-tenant;canary=property"),
-            Self::Code => Some("tenant_id=of-code"),
+            Self::Function => Some("tenant_id=of-code"),
             Self::Late => Some("tenant_id=late"),
             _ => None,
         }
     }
 }
 
-/// What each host got while the server handled one request, whose handler makes one call to
-/// `first`, which redirects to `second`.
+/// Returns what each host received during one request. Its handler calls `first`, which redirects
+/// to `second`.
 async fn sent(
     layer: ServerLayer,
     calls: ClientLayer,
-    decision: Decision,
+    source: TenantSource,
 ) -> Vec<(String, HeaderMap)> {
     let hosts = Arc::<Mutex<Vec<_>>>::default();
     let got = Arc::clone(&hosts);
@@ -126,7 +126,7 @@ async fn sent(
     let handler = service_fn(move |_: Request<Body>| {
         let client = client.clone();
         async move {
-            if decision == Decision::Late {
+            if source == TenantSource::Late {
                 Span::current().record("tenant_id", "late");
             }
             let call = Request::get("http://first/").body(Body::new()).unwrap();
@@ -166,13 +166,13 @@ async fn unchecked_values_reach_no_output() {
             (networks("10.0.0.0/8"), true),
             (Trust::Always, true),
         ] {
-            for decision in DECISIONS {
-                // Only a span that is on takes what becomes known late.
-                if decision == Decision::Late && spans == LevelFilter::OFF {
+            for source in SOURCES {
+                // A disabled span does not record a late value.
+                if source == TenantSource::Late && spans == LevelFilter::OFF {
                     continue;
                 }
                 for hosts in ["first", "second", "first,second"] {
-                    let layer = decision.decide(server().trust(trust.clone()));
+                    let layer = source.configure(server().trust(trust.clone()));
                     let calls = client()
                         .ids_to(hosts.parse().unwrap())
                         .baggage([
@@ -184,14 +184,14 @@ async fn unchecked_values_reach_no_output() {
                             "tier",
                         ])
                         .baggage_to(hosts.parse().unwrap());
-                    let sent = sent(layer, calls, decision).await;
-                    let what = format!("{spans} {trust} {decision:?} {hosts}");
+                    let sent = sent(layer, calls, source).await;
+                    let what = format!("{spans} {trust} {source:?} {hosts}");
                     assert_eq!(sent.len(), 2, "{what}");
                     for (host, headers) in &sent {
                         let may_get = hosts.split(',').any(|name| name == host);
                         let mut allowed = Vec::new();
                         if may_get {
-                            allowed.extend(decision.tenant(is_trusted));
+                            allowed.extend(source.tenant(is_trusted));
                         }
                         if may_get && is_trusted {
                             allowed.extend(["canary-id", "cafecafecafecafecafecafecafecafe"]);

@@ -1,7 +1,11 @@
 //! Ends of values with several words: phrases, codes, names.
 
 use super::{trim, words_of};
-use crate::{byte_class::ByteClass, byte_search::line_from, word_lists};
+use crate::{
+    byte_class::ByteClass,
+    byte_search::line_from,
+    word_lists::{FUNCTION_WORDS, SENTENCE_OPENERS, SENTENCE_STARTS, STATES, VERBS, any_contains},
+};
 
 /// Returns the end of the phrase at the start of `text`: at the end of the line, at a punctuation
 /// mark, or before the next key. The words may be numbered, and may have commas between them.
@@ -63,24 +67,20 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
         return 0;
     };
     let lists = [
-        word_lists::FUNCTION_WORDS,
-        word_lists::SENTENCE_OPENERS,
-        word_lists::SENTENCE_STARTS,
-        word_lists::STATES,
-        word_lists::VERBS,
+        FUNCTION_WORDS,
+        SENTENCE_OPENERS,
+        SENTENCE_STARTS,
+        STATES,
+        VERBS,
     ];
     let is_group = |group: &[u8]| {
-        group.len() == 4
-            && group.iter().all(u8::is_ascii_lowercase)
-            && !lists
-                .iter()
-                .any(|list| word_lists::contains_word(list, group))
+        group.len() == 4 && group.iter().all(u8::is_ascii_lowercase) && !any_contains(&lists, group)
     };
     let ends = text
         .get(LENGTH)
         .is_none_or(|byte| !ByteClass::KEY.has(*byte) && *byte != b'=');
-    let is_it = ends && groups.split(|byte| *byte == b' ').all(is_group);
-    if is_it { LENGTH } else { 0 }
+    let is_match = ends && groups.split(|byte| *byte == b' ').all(is_group);
+    if is_match { LENGTH } else { 0 }
 }
 
 /// Returns the end of a code with its further groups of digits: `123 456`. The first group ends at

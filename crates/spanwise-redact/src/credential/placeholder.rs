@@ -2,7 +2,10 @@
 
 use spanwise_core::REDACTED;
 
-use crate::{scan_cost, value_end, word_lists};
+use crate::{
+    scan_cost, value_end,
+    word_lists::{BOOLEANS, MASK_WORDS, MASKS, contains_word},
+};
 
 /// Returns whether a value is empty, null, a boolean, or already redacted.
 pub(crate) fn is_nothing(value: &[u8]) -> bool {
@@ -10,7 +13,7 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
         return is_mask(value);
     }
     let value = value.trim_ascii();
-    is_absent(value) || word_lists::contains_word(word_lists::BOOLEANS, value)
+    is_absent(value) || contains_word(BOOLEANS, value)
 }
 
 /// [`is_nothing`] for user rules, which hide booleans too.
@@ -89,14 +92,12 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
             let mut words = inside.split(|byte| b"_- .".contains(byte));
             !inside.is_empty() && words.all(is_word_of_name)
         }
-        [b'[' | b'(', inside @ .., b']' | b')'] => {
-            word_lists::contains_word(word_lists::MASKS, inside)
-        }
+        [b'[' | b'(', inside @ .., b']' | b')'] => contains_word(MASKS, inside),
         [b':' | b'@', name @ ..] => about(name),
         [b'x', ..] | [b'X', ..] => {
             value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
         }
-        _ => word_lists::contains_word(word_lists::MASK_WORDS, value),
+        _ => contains_word(MASK_WORDS, value),
     }
 }
 
@@ -141,7 +142,7 @@ fn is_name_of_secret(name: &[u8]) -> bool {
                 .strip_prefix(b"_")
                 .or(word.strip_prefix(b"."))
                 .unwrap_or(word);
-            known |= word_lists::contains_word(&words, word.strip_prefix(b"-").unwrap_or(word));
+            known |= contains_word(&words, word.strip_prefix(b"-").unwrap_or(word));
             start = at;
         }
     }

@@ -1,7 +1,13 @@
 //! Shapes of words in sentences: counts, names, paths, types, errors.
 
 use super::{KeySubject, trim, words_of};
-use crate::{byte_class::ByteClass, word_lists};
+use crate::{
+    byte_class::ByteClass,
+    word_lists::{
+        ERROR_PREFIXES, ERROR_SUBJECTS, ERROR_SUFFIXES, ERRORS, FOLDERS, MEASURES, PHRASE_UNITS,
+        STATES, TYPES, UNITS, any_contains, contains_word,
+    },
+};
 
 /// Returns whether it is a count or a status: `16 bytes`, `8 to 64 characters`, `401`, `403
 /// Forbidden`.
@@ -11,11 +17,11 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
     // Digits and words may be the secret here: only small numbers with a unit of measure are
     // counts.
     let (units, most, most_of_any) = match about {
-        KeySubject::Thing | KeySubject::Person => (word_lists::UNITS, 7, 3),
-        KeySubject::Code | KeySubject::Password => (word_lists::MEASURES, 3, 0),
-        KeySubject::Phrase => (word_lists::PHRASE_UNITS, 3, 0),
+        KeySubject::Thing | KeySubject::Person => (UNITS, 7, 3),
+        KeySubject::Code | KeySubject::Password => (MEASURES, 3, 0),
+        KeySubject::Phrase => (PHRASE_UNITS, 3, 0),
     };
-    let unit = |word: &&[u8]| word_lists::contains_word(units, word);
+    let unit = |word: &&[u8]| contains_word(units, word);
     let is_range = |word: &&[u8]| {
         let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
         joins.contains(word) || word.len() <= most && word.iter().all(u8::is_ascii_digit)
@@ -53,8 +59,7 @@ pub(super) fn is_duration(word: &[u8]) -> bool {
         .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
     let (number, unit) = word.split_at(digits.count());
     let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
-    (1..=8).contains(&number.len())
-        && (is_unit || word_lists::contains_word(word_lists::UNITS, unit))
+    (1..=8).contains(&number.len()) && (is_unit || contains_word(UNITS, unit))
 }
 
 /// Returns whether it is a type in source code: `&str`, `Option<String>`, `*const`.
@@ -68,15 +73,13 @@ pub(super) fn is_type(word: &[u8]) -> bool {
     if let Some(of) = word.strip_prefix(b"&") {
         let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
         let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;
-        return is_name || word_lists::contains_word(word_lists::TYPES, of);
+        return is_name || contains_word(TYPES, of);
     }
     let Some(open) = word.iter().position(|byte| *byte == b'<') else {
         return false;
     };
     let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,8".contains(byte);
-    word_lists::contains_word(word_lists::TYPES, &word[..open])
-        && word.len() <= 64
-        && word.iter().all(is_part)
+    contains_word(TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
 /// Returns whether it is a format placeholder: `{what}`. A word after it is a secret:
@@ -157,7 +160,7 @@ pub(super) fn is_path(word: &[u8]) -> bool {
     let folder = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
     rest.iter()
         .all(|byte| ByteClass::PATH_PART.has(*byte) || *byte == b'/')
-        && (rest.len() < word.len() - 1 || word_lists::contains_word(word_lists::FOLDERS, folder))
+        && (rest.len() < word.len() - 1 || contains_word(FOLDERS, folder))
 }
 
 /// Returns whether it is the name of an error in CamelCase: `InvalidSignature`, `TokenExpired`,
@@ -206,21 +209,12 @@ pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
             parts += 1;
             // Two letters such as `Io` may occur by chance.
             known |= (part.len() > 2 || part.len() == word.len())
-                && [word_lists::STATES, word_lists::ERRORS]
-                    .iter()
-                    .any(|list| word_lists::contains_word(list, part));
+                && any_contains(&[STATES, ERRORS], part);
             last = [last[1], part];
             if parts == 1 {
-                begins = word_lists::contains_word(word_lists::ERROR_PREFIXES, part);
+                begins = contains_word(ERROR_PREFIXES, part);
             } else {
-                let lists = [
-                    word_lists::STATES,
-                    word_lists::ERRORS,
-                    word_lists::ERROR_SUBJECTS,
-                ];
-                others &= lists
-                    .iter()
-                    .any(|list| word_lists::contains_word(list, part));
+                others &= any_contains(&[STATES, ERRORS, ERROR_SUBJECTS], part);
             }
             start = at;
         }
@@ -230,8 +224,8 @@ pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
         && match about {
             KeySubject::Thing | KeySubject::Person => true,
             KeySubject::Password | KeySubject::Code | KeySubject::Phrase => {
-                let too = word_lists::contains_word(&["too", "not", "no"], last[0]);
-                let ends = too || word_lists::contains_word(word_lists::ERROR_SUFFIXES, last[1]);
+                let too = contains_word(&["too", "not", "no"], last[0]);
+                let ends = too || contains_word(ERROR_SUFFIXES, last[1]);
                 letters && (ends || begins && others)
             }
         }

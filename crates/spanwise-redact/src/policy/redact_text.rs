@@ -21,7 +21,9 @@ use crate::{
     pair_value::RuleTraits,
     percent_encoded, prose_pairs,
     scan::{self, CharStats, Match, Rule},
-    scan_cost, sql_inserts, xml_elements,
+    scan_cost, sql_inserts,
+    value_end::ValueSpan,
+    xml_elements,
 };
 
 /// A rule that hides the value of a key.
@@ -47,6 +49,53 @@ impl HidingRule {
         };
         (!shown).then(|| Match::new(start, end, self.rule))
     }
+
+    /// Returns the value of a pair that this rule hides. `text` ends where the value must end.
+    fn value(
+        &self,
+        text: &str,
+        pair: &Pair<'_>,
+        context: &mut ContextTracker,
+    ) -> Option<ValueSpan> {
+        let bytes = text.as_bytes();
+        let traits = RuleTraits {
+            header: is_header(pair.key),
+            built_in: self.built_in,
+        };
+        // Longer values do not count: they are not followed to the end of the text from each key.
+        let end = match self.rule {
+            Rule::Detector(Detector::AwsSecret) => {
+                bytes.len().min(pair.after() + 2 * AWS_SECRET_LEN)
+            }
+            _ => bytes.len(),
+        };
+        // A value that is shown is scanned again from each key inside it. Addresses are looked for
+        // within a bound.
+        let near = if self.unless_address {
+            end.min(pair.after() + MAX_ADDRESS_LEN)
+        } else {
+            end
+        };
+        let mut value = pair.value(&bytes[..near], context, traits)?;
+        let goes_on = value.end == near && near < end;
+        if goes_on && let Some(whole) = pair.value(&bytes[..end], context, traits) {
+            value = whole;
+        }
+        if is_phone(pair.key) {
+            value.end = end_of_phone(&bytes[..end], value.start, value.end);
+        }
+        let content = &bytes[value.start..value.end];
+        let is_match = match self.rule {
+            Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
+            Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
+            Rule::Key { .. } => {
+                let content = text.get(value.start..value.end);
+                let is_address = content.is_some_and(is_network_address);
+                !(self.unless_address && !goes_on && is_address)
+            }
+        };
+        is_match.then_some(value)
+    }
 }
 
 impl Policy {
@@ -66,6 +115,7 @@ impl Policy {
         self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
     }
 
+    // Not inlined, so that a plain text saves no registers.
     #[inline(never)]
     fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         let mut matches = Vec::new();
@@ -81,6 +131,7 @@ impl Policy {
     }
 
     /// Adds the matches of key rules and sorts all matches.
+    // Not inlined, so that a clean text saves no registers.
     #[inline(never)]
     fn matches(
         &self,
@@ -193,75 +244,16 @@ impl Policy {
                 continue;
             }
             let name = std::mem::replace(&mut named, pair.gives_name(text));
-            // A user rule for the key of the value takes precedence.
-            let is_ruled = || self.rule(text, pair.key).is_some_and(|own| !own.built_in);
-            let name = name.filter(|(_, end)| pair.is_value_after(bytes, *end) && !is_ruled());
-            let of_name = name.and_then(|(name, _)| {
-                let found = self.rule(text, name)?;
-                pair.key = name;
-                Some(found)
-            });
-            let by_key = |key| {
-                if key == pair.key {
-                    self.rule(text, key)
-                } else {
-                    self.rule_of_reading(text, key)
-                }
-            };
-            let found = of_name.or_else(|| pair.readings(text).find_map(by_key));
-            let found = found.or_else(|| {
-                let detector = self.detector(&pair)?;
-                Some(HidingRule {
-                    rule: Rule::Detector(detector),
-                    built_in: true,
-                    unless_address: false,
-                })
-            });
-            let Some(found) = found else { continue };
-            let rule = found.rule;
-            let traits = RuleTraits {
-                header: is_header(pair.key),
-                built_in: found.built_in,
+            let Some(found) = self.rule_of_pair(text, &mut pair, name) else {
+                continue;
             };
             let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
                 Some(strings) => pair.limit_to_json_string(strings).min(text.len()),
                 None => text.len(),
             };
-            let end = match rule {
-                // Longer values do not count: they are not followed to the end of the text from
-                // each key.
-                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET_LEN),
-                _ => end,
-            };
-            // A value that is shown is scanned again from each key inside it. Addresses are looked
-            // for within a bound.
-            let near = if found.unless_address {
-                end.min(pair.after() + MAX_ADDRESS_LEN)
-            } else {
-                end
-            };
-            let Some(mut value) = pair.value(&bytes[..near], &mut context, traits) else {
+            let Some(value) = found.value(&text[..end], &pair, &mut context) else {
                 continue;
             };
-            let goes_on = value.end == near && near < end;
-            if goes_on && let Some(whole) = pair.value(&bytes[..end], &mut context, traits) {
-                value = whole;
-            }
-            if is_phone(pair.key) {
-                value.end = end_of_phone(&bytes[..end], value.start, value.end);
-            }
-            let content = &bytes[value.start..value.end];
-            let is_match = match rule {
-                Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
-                Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
-                Rule::Key { .. } => {
-                    let content = text.get(value.start..value.end);
-                    !(found.unless_address && !goes_on && content.is_some_and(is_network_address))
-                }
-            };
-            if !is_match {
-                continue;
-            }
             if value.end <= until {
                 at = at.max(value.next(bytes));
                 continue;
@@ -269,14 +261,48 @@ impl Policy {
             matches.push(Match {
                 start: value.start,
                 end: value.end,
-                rule,
+                rule: found.rule,
                 needs_quotes: value.needs_quotes,
             });
             // Keys inside a hidden value are tried once more, but not inside the value before it:
             // each byte is read for at most two keys.
             at = at.max(until);
-            (until, is_until_header) = (value.end, traits.header);
+            (until, is_until_header) = (value.end, is_header(pair.key));
         }
+    }
+
+    /// Returns the rule that hides the value of a pair. `name` is the name that the pair before it
+    /// gives to the value, and its end. If that name has a rule, it becomes the key.
+    fn rule_of_pair<'t>(
+        &self,
+        text: &'t str,
+        pair: &mut Pair<'t>,
+        name: Option<(&'t str, usize)>,
+    ) -> Option<HidingRule> {
+        // A user rule for the key of the value takes precedence.
+        let is_ruled = || self.rule(text, pair.key).is_some_and(|own| !own.built_in);
+        let name = name.filter(|(_, end)| pair.is_value_after(text.as_bytes(), *end));
+        if let Some((name, _)) = name.filter(|_| !is_ruled())
+            && let Some(found) = self.rule(text, name)
+        {
+            pair.key = name;
+            return Some(found);
+        }
+        let by_key = |key| {
+            if key == pair.key {
+                self.rule(text, key)
+            } else {
+                self.rule_of_reading(text, key)
+            }
+        };
+        pair.readings(text).find_map(by_key).or_else(|| {
+            let detector = self.detector(pair)?;
+            Some(HidingRule {
+                rule: Rule::Detector(detector),
+                built_in: true,
+                unless_address: false,
+            })
+        })
     }
 
     /// Finds pairs in other notations: encoded, as XML elements, as arguments.

@@ -285,7 +285,7 @@ fn flush_sends_pending_repeat_reports() {
     }
     guard
         .sentry()
-        .flush(std::time::Instant::now() + Duration::from_secs(60))
+        .flush_by(std::time::Instant::now() + Duration::from_secs(60))
         .unwrap();
     assert_eq!(receiver.events().len(), 2);
 }

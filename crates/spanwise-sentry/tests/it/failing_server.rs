@@ -101,10 +101,10 @@ fn recovered_server_gets_the_queued_events() {
     error!("while it was away");
     receiver.wait_for(1);
     let sentry = guard.sentry();
-    assert!(sentry.flush(Instant::now() + IN_TIME).is_err());
+    assert!(sentry.flush_by(Instant::now() + IN_TIME).is_err());
     receiver.behave(crate::support::ACCEPT);
     error!("when it was back");
-    assert!(sentry.flush(Instant::now() + IN_TIME).is_ok());
+    assert!(sentry.flush_by(Instant::now() + IN_TIME).is_ok());
     let stats = guard.shutdown(IN_TIME);
     assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
 }
@@ -119,7 +119,7 @@ fn rate_limit_of_the_server_is_respected() {
     for number in 0..50 {
         error!("failed {number}");
     }
-    assert!(guard.sentry().flush(Instant::now() + IN_TIME).is_ok());
+    assert!(guard.sentry().flush_by(Instant::now() + IN_TIME).is_ok());
     assert_eq!(receiver.bodies().len(), 1);
     // A wait of zero is extended to a second.
     receiver.behave(crate::support::ACCEPT);
@@ -129,7 +129,7 @@ fn rate_limit_of_the_server_is_respected() {
         // A pause between two polls.
         std::thread::sleep(Duration::from_millis(20));
         error!(at = ?Instant::now(), "after {:?}", until - Instant::now());
-        assert!(guard.sentry().flush(until).is_ok());
+        assert!(guard.sentry().flush_by(until).is_ok());
     }
     let stats = guard.shutdown(IN_TIME);
     assert!(stats.sent.write_failed >= 51, "{stats:?}");

@@ -41,13 +41,13 @@ fn child_sends_its_own_events() {
         let sent = stats.sent.delivered + stats.sent.lost();
         assert_eq!((stats.repeated, sent), (0, 0), "{stats:?}");
         // The child has nothing to wait for.
-        sentry.flush(Instant::now() + IN_TIME).unwrap();
+        sentry.flush_by(Instant::now() + IN_TIME).unwrap();
         fail("in the child");
         fail("in the child");
-        sentry.flush(Instant::now() + IN_TIME).unwrap();
+        sentry.flush_by(Instant::now() + IN_TIME).unwrap();
         in_child(|| {
             fail("in the grandchild");
-            sentry.flush(Instant::now() + IN_TIME).unwrap();
+            sentry.flush_by(Instant::now() + IN_TIME).unwrap();
             assert_eq!(sentry.stats().sent.delivered, 1 + 1);
         });
         // The event, the report on the second, and a batch of two logs.

@@ -58,7 +58,7 @@ fn use_sentry() {
     let span = info_span!("hook", late = tracing::field::Empty);
     span.record("late", 1);
     span.in_scope(|| error!("inside"));
-    let _ = sentry.flush(Instant::now());
+    let _ = sentry.flush_by(Instant::now());
 }
 
 #[test]

@@ -31,13 +31,13 @@ fn http_client_logs_do_not_feed_back() {
     let sentry = guard.sentry();
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(60))
+            .flush_by(Instant::now() + Duration::from_secs(60))
             .is_err()
     );
     receiver.behave(crate::support::ACCEPT);
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(60))
+            .flush_by(Instant::now() + Duration::from_secs(60))
             .is_ok()
     );
     let stats = guard.shutdown(Duration::from_secs(60));

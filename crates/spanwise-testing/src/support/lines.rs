@@ -1,4 +1,4 @@
-//! A writer that keeps what is written.
+//! A writer that stores its output.
 
 use std::{io, mem, sync::Arc};
 
@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::parse_json;
 
-/// Keeps the lines that a layer writes. Clones share them.
+/// Stores the lines that a layer writes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 

@@ -14,7 +14,7 @@ use std::{
 use spanwise_testing::{Capture, Event, capture};
 use tracing::{Instrument as _, Span, info, info_span};
 
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn messages(logs: &Capture) -> Vec<String> {
     let message = |event: &Event| event.message().to_owned();
@@ -184,7 +184,7 @@ fn wait_for_sees_another_thread() {
     logs.none("done");
     start.send(()).unwrap();
 
-    logs.wait_for("done", SOON).assert_field("jobs", 3);
+    logs.wait_for("done", TIMEOUT).assert_field("jobs", 3);
     // It has arrived: no waiting is needed.
     logs.wait_for("done", Duration::ZERO);
     thread.join().unwrap();

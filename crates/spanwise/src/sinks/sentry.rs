@@ -251,8 +251,8 @@ fn invalid_levels(invalid: &InvalidLevels) -> String {
 }
 
 impl Flush for RunningSentry {
-    fn flush(&self, deadline: Instant) -> io::Result<()> {
-        self.sentry.flush(deadline)
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
+        self.sentry.flush_by(deadline)
     }
 }
 

@@ -568,7 +568,7 @@ fn http_settings_are_explained() {
             ("LOG_HTTP_CLIENT_ADDRESS", "half"),
         ]),
         [
-            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
+            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is not a network: its prefix is not a number from 0 to 32; write one such as `10.0.0.0/8`",
             "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts full, network, none",
         ]
     );

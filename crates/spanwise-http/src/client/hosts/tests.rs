@@ -43,7 +43,7 @@ fn star_matches_hosts_below() {
             "",
         ],
     );
-    // Not in the middle of a character.
+    // The suffix must not start inside a character.
     check("*.internal", &["ä.internal"], &["äinternal", "ä"]);
 }
 
@@ -89,7 +89,7 @@ fn invalid_hosts_are_refused() {
         "user@warehouse",
     ] {
         let error = list.parse::<Hosts>().unwrap_err().to_string();
-        assert!(error.contains("is no name of a host"), "{list}: {error}");
+        assert!(error.contains("is not a host name"), "{list}: {error}");
     }
     assert_eq!(
         " , ".parse::<Hosts>().unwrap_err().to_string(),

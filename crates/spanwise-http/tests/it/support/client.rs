@@ -1,4 +1,4 @@
-//! A service on loopback that keeps what it is sent, and a client that sends.
+//! A service on loopback that stores the requests it receives, and a client.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
@@ -14,7 +14,7 @@ use hyper_util::{
 use spanwise_http::{ClientLayer, ClientService};
 use tower::ServiceBuilder;
 
-/// A service that answers as `answer` says.
+/// A service that stores requests.
 pub struct Service {
     pub port: u16,
     received: Arc<Mutex<Vec<Received>>>,
@@ -27,6 +27,7 @@ pub struct Received {
 }
 
 impl Service {
+    /// Starts a service that answers with `answer`.
     pub async fn start(answer: impl Fn(&Uri) -> Response + Clone + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -45,22 +46,22 @@ impl Service {
         Self { port, received }
     }
 
-    /// One that is content with everything.
-    pub async fn content() -> Self {
+    /// Starts a service that answers everything with 200.
+    pub async fn ok() -> Self {
         Self::start(|_| Response::default()).await
     }
 
-    /// The URL of `path`, under the host's name or its address.
+    /// Returns the URL of `path`, with this name or address of the host.
     pub fn url(&self, host: &str, path: &str) -> String {
         format!("http://{host}:{}{path}", self.port)
     }
 
-    /// What came since this was last asked.
+    /// Returns the requests since the last call.
     pub fn received(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().unwrap())
     }
 
-    /// The headers of the one request that came.
+    /// Returns the headers of the only request.
     pub fn one(&self) -> HeaderMap {
         let mut received = self.received();
         assert_eq!(received.len(), 1, "{received:?}");
@@ -82,7 +83,7 @@ pub fn get(url: &str) -> http::Request<Empty<Bytes>> {
     http::Request::get(url).body(Empty::new()).unwrap()
 }
 
-/// The value of a header that came once.
+/// Returns the value of a header that is not repeated.
 #[track_caller]
 pub fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut lines = headers.get_all(name).iter();
@@ -91,7 +92,7 @@ pub fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     Some(line.to_str().unwrap())
 }
 
-/// Trace id and span id of `traceparent`.
+/// Returns the trace id and the span id of `traceparent`.
 #[track_caller]
 pub fn trace(headers: &HeaderMap) -> (String, String) {
     let text = text(headers, "traceparent").unwrap();

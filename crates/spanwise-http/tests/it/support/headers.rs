@@ -1,4 +1,4 @@
-//! What is true of any headers that come with a request, and are passed on.
+//! Invariants of propagation headers that are received and sent on.
 
 #![allow(
     unreachable_pub,
@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use http::{HeaderMap, HeaderValue};
 use spanwise_http::reserialize_headers;
 
-/// Reads the bytes as lines of `name: value`; of other names than these there is nothing to check.
+/// Parses the bytes as lines of `name: value`, and checks the headers in [`NAMES`].
 pub fn check(bytes: &[u8]) {
     let mut received = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n') {
@@ -27,11 +27,11 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(
         reserialize_headers(&sent),
         sent,
-        "what was written reads otherwise"
+        "written headers parse to other values"
     );
     for (name, value) in &sent {
-        assert!(value.to_str().is_ok(), "{name} is no text");
-        assert_eq!(sent.get_all(name).iter().count(), 1, "{name} came twice");
+        assert!(value.to_str().is_ok(), "{name} is not text");
+        assert_eq!(sent.get_all(name).iter().count(), 1, "{name} is repeated");
     }
     traceparent(&received, &sent);
     tracestate(&received, &sent);
@@ -39,14 +39,14 @@ pub fn check(bytes: &[u8]) {
     request_id(&received, &sent);
 }
 
-/// Those of a proxy, such as `x-forwarded-for`, are not passed on.
+/// Headers of proxies, such as `x-forwarded-for`, are not sent on.
 const NAMES: [&str; 4] = ["traceparent", "tracestate", "baggage", "x-request-id"];
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap())
 }
 
-/// Version 00 of what holds, and what holds is what its parts say.
+/// A valid header is sent as version 00. Its parts decide whether it is valid.
 fn traceparent(received: &HeaderMap, sent: &HeaderMap) {
     let lines: Vec<&[u8]> = received
         .get_all("traceparent")
@@ -54,7 +54,7 @@ fn traceparent(received: &HeaderMap, sent: &HeaderMap) {
         .map(HeaderValue::as_bytes)
         .collect();
     let expected = match lines[..] {
-        // What follows in a later version may be no text.
+        // A later version may have further bytes that are not text.
         [line] => by_its_parts(&String::from_utf8_lossy(line)),
         _ => None,
     };
@@ -81,7 +81,7 @@ fn by_its_parts(line: &str) -> Option<String> {
     holds.then(|| format!("00-{trace}-{span}-{flags:02x}"))
 }
 
-/// All of its members or none, but for those whose key came before.
+/// All members are sent or none, except for repeated keys.
 fn tracestate(received: &HeaderMap, sent: &HeaderMap) {
     let Some(state) = text(sent, "tracestate") else {
         return;
@@ -100,7 +100,7 @@ fn tracestate(received: &HeaderMap, sent: &HeaderMap) {
     assert_eq!(state, first.join(","));
 }
 
-/// The key of Level 2: `( lcalpha / DIGIT ) 0*255 keychar`.
+/// Returns whether a key is valid in Level 2: `( lcalpha / DIGIT ) 0*255 keychar`.
 fn key_of(member: &str) -> &str {
     let (key, value) = member.split_once('=').unwrap();
     let of_a_key = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-*/@".contains(c);
@@ -116,7 +116,7 @@ fn key_of(member: &str) -> &str {
     key
 }
 
-/// Within its limits, of characters that it may have, and of keys that came.
+/// Within the limits, with valid characters, and only received keys.
 fn baggage(received: &HeaderMap, sent: &HeaderMap) {
     let Some(baggage) = text(sent, "baggage") else {
         return;

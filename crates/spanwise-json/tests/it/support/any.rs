@@ -76,7 +76,7 @@ impl Any {
             Self::Bytes(value) => f(&value.as_slice()),
             Self::Json(value) => f(&field::display(spanwise_json::as_json(value))),
             Self::Error(chain) => {
-                let error = Chain::of(chain);
+                let error = Chain::new(chain);
                 f(&(&error as &(dyn std::error::Error + 'static)))
             }
             Self::Missing => f(&field::Empty),
@@ -88,10 +88,10 @@ impl Any {
 struct Chain(String, Option<Box<Self>>);
 
 impl Chain {
-    fn of(chain: &[String]) -> Self {
+    fn new(chain: &[String]) -> Self {
         Self(
             chain[0].clone(),
-            (chain.len() > 1).then(|| Box::new(Self::of(&chain[1..]))),
+            (chain.len() > 1).then(|| Box::new(Self::new(&chain[1..]))),
         )
     }
 }

@@ -1,12 +1,13 @@
-//! What a field of a request's event can hold.
+//! The values of recorded fields.
 
 use std::borrow::Cow;
 
 /// The value of a field that [`record`](crate::record) adds.
 ///
-/// Made from integers, floats, truth values and texts by `into()`. Of anything else give its text: `record("order.id", id.to_string())`.
+/// Integers, floats, booleans and strings convert into it. Format other values:
+/// `record("order.id", id.to_string())`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Value(Kind);
+pub struct RecordedValue(Kind);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
@@ -17,7 +18,7 @@ enum Kind {
     Text(Cow<'static, str>),
 }
 
-impl Value {
+impl RecordedValue {
     pub(crate) fn as_tracing(&self) -> &dyn tracing::Value {
         match &self.0 {
             Kind::Signed(value) => value,
@@ -30,10 +31,10 @@ impl Value {
     }
 }
 
-macro_rules! made_from {
+macro_rules! from_types {
     ($($kind:ident: $($from:ty),+;)+) => {
         $($(
-            impl From<$from> for Value {
+            impl From<$from> for RecordedValue {
                 fn from(value: $from) -> Self {
                     Self(Kind::$kind(value.into()))
                 }
@@ -42,7 +43,7 @@ macro_rules! made_from {
     };
 }
 
-made_from! {
+from_types! {
     Signed: i8, i16, i32, i64;
     Unsigned: u8, u16, u32, u64;
     Float: f32, f64;
@@ -50,19 +51,19 @@ made_from! {
     Text: String, Cow<'static, str>;
 }
 
-impl From<&str> for Value {
+impl From<&str> for RecordedValue {
     fn from(text: &str) -> Self {
         text.to_owned().into()
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for RecordedValue {
     fn from(value: usize) -> Self {
         (value as u64).into()
     }
 }
 
-impl From<isize> for Value {
+impl From<isize> for RecordedValue {
     fn from(value: isize) -> Self {
         (value as i64).into()
     }

@@ -1,0 +1,132 @@
+//! The owner of the code that a frame runs: the application, a library or a runtime.
+
+use super::source_path::{package_of, relative_path};
+
+/// The owner of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Application,
+    /// A library that the application calls.
+    Library,
+    /// std, a runtime, or other code that calls the application.
+    Runtime(&'static str),
+}
+
+/// Returns the owner of a frame, from its source file or else from its function.
+pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
+    let by_path = file.map(path_owner);
+    match (by_path, runtime_named(crate_of(function))) {
+        // An application may contain a copy of spanwise.
+        (None, Some(runtime)) | (Some(Owner::Application), Some(runtime @ "spanwise")) => {
+            Owner::Runtime(runtime)
+        }
+        (Some(by_path), _) => by_path,
+        // The `main` of C, and the code that calls it.
+        (None, None) if !function.contains("::") => Owner::Runtime("unknown code"),
+        (None, None) => Owner::Application,
+    }
+}
+
+/// Returns `tokio` for `<tokio::task::Task as core::future::Future>::poll`. For
+/// `<F as Future>::poll`, whose type has no path, it returns the crate of the trait.
+fn crate_of(function: &str) -> &str {
+    let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
+    let function = function.strip_prefix("mut ").unwrap_or(function);
+    let name = |text: &str| {
+        text.find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(text.len())
+    };
+    let end = name(function);
+    match function[end..].strip_prefix(" as ") {
+        Some(of_trait) => &of_trait[..name(of_trait)],
+        None => &function[..end],
+    }
+}
+
+/// Runtimes that run the application or log for it, with the suffixes of their crates.
+const RUNTIMES: [(&str, &[&str]); 16] = [
+    (
+        "tokio",
+        &["util", "stream", "rustls", "native_tls", "tungstenite"],
+    ),
+    (
+        "futures",
+        &["core", "util", "executor", "channel", "task", "io", "sink"],
+    ),
+    ("rayon", &["core"]),
+    ("hyper", &["util", "rustls", "tls", "timeout"]),
+    ("axum", &["core", "extra", "server"]),
+    ("tower", &["http", "service", "layer"]),
+    (
+        "tracing",
+        &[
+            "core",
+            "subscriber",
+            "futures",
+            "log",
+            "opentelemetry",
+            "error",
+        ],
+    ),
+    (
+        "spanwise",
+        &[
+            "core", "http", "json", "sample", "sentry", "appender", "redact", "testing",
+        ],
+    ),
+    ("h2", &[]),
+    ("tonic", &[]),
+    (
+        "actix",
+        &["web", "http", "rt", "server", "service", "router"],
+    ),
+    ("smol", &[]),
+    ("anyhow", &[]),
+    ("eyre", &[]),
+    ("log", &[]),
+    ("backtrace", &[]),
+];
+
+/// Returns the runtime of a dependency: `tokio` for `tokio_postgres`.
+fn runtime_of_crate(krate: &str) -> Option<&'static str> {
+    find_runtime(krate, |_, _| true)
+}
+
+/// Returns the runtime of a crate whose path is not known. It may belong to the application, such
+/// as `log_ingest`, so only known names count.
+fn runtime_named(krate: &str) -> Option<&'static str> {
+    match krate {
+        "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),
+        _ => find_runtime(krate, |parts, part| parts.contains(&part)),
+    }
+}
+
+fn find_runtime(krate: &str, is_part: impl Fn(&[&str], &str) -> bool) -> Option<&'static str> {
+    if krate == "async_std" {
+        return Some("async_std");
+    }
+    let (name, parts) = RUNTIMES.iter().find(|(name, _)| {
+        let rest = krate.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })?;
+    let part = krate[name.len()..].strip_prefix('_');
+    part.is_none_or(|part| is_part(parts, part))
+        .then_some(*name)
+}
+
+/// Returns the owner of a source file.
+pub(super) fn path_owner(path: &str) -> Owner {
+    let path = relative_path(path);
+    let is_libc =
+        path.contains("sysdeps/") || path.starts_with("nptl/") || path.starts_with("csu/");
+    if path.starts_with("library/") {
+        Owner::Runtime("std")
+    } else if is_libc {
+        Owner::Runtime("libc")
+    } else if let Some(package) = package_of(path) {
+        let krate = package.replace('-', "_");
+        runtime_of_crate(&krate).map_or(Owner::Library, Owner::Runtime)
+    } else {
+        Owner::Application
+    }
+}

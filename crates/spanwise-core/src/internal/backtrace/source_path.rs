@@ -1,0 +1,77 @@
+//! Paths of source files, without the directories of the machine that built them.
+
+/// Returns the path of a source file without the directory of the machine that built it:
+/// `src/price.rs`, `sqlx-core-0.8.6/src/pool.rs`.
+#[must_use]
+pub fn relative_path(path: &str) -> &str {
+    relative_to(path, None)
+}
+
+/// Returns the package of a dependency from its [relative](relative_path) path: `tokio` for
+/// `tokio-1.54.1/src/lib.rs`.
+pub(super) fn package_of(path: &str) -> Option<&str> {
+    let (directory, path) = path.split_once('/')?;
+    match directory {
+        "vendor" => path.split('/').next(),
+        // `git/checkouts/sqlx-0123456789abcdef/…`.
+        "git" => {
+            let directory = path.strip_prefix("checkouts/")?.split('/').next()?;
+            directory.rsplit_once('-').map(|(package, _)| package)
+        }
+        _ => without_version(directory),
+    }
+}
+
+/// Returns `tokio-util` for `tokio-util-0.7.1`.
+fn without_version(directory: &str) -> Option<&str> {
+    let is_version =
+        |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.');
+    let mut dashes = directory.match_indices('-').map(|(at, _)| at);
+    let at = dashes.find(|at| is_version(&directory[at + 1..]))?;
+    Some(&directory[..at])
+}
+
+pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
+    if let Some(rest) = root.and_then(|root| path.strip_prefix(root)) {
+        return rest;
+    }
+    if let Some(rest) = path.strip_prefix("./") {
+        return rest;
+    }
+    // The layout of cargo and rustup, in any home directory.
+    if let Some((_, rest)) = path.split_once("/registry/src/") {
+        return rest.split_once('/').map_or(rest, |(_, rest)| rest);
+    }
+    if let Some(rest) = path.strip_prefix("/rustc/") {
+        return rest.split_once('/').map_or(rest, |(_, rest)| rest);
+    }
+    for directory in ["/rustlib/src/rust/library/", "/git/checkouts/", "/vendor/"] {
+        if let Some(at) = path.find(directory) {
+            let kept = match directory {
+                "/rustlib/src/rust/library/" => at + "/rustlib/src/rust/".len(),
+                _ => at + 1,
+            };
+            return &path[kept..];
+        }
+    }
+    let is_absolute = path.starts_with('/') || path.get(1..3).is_some_and(|at| at == ":\\");
+    if is_absolute {
+        from_package(path)
+    } else {
+        path
+    }
+}
+
+/// Returns `pay/src/card.rs` for `/build/shop/pay/src/card.rs`.
+fn from_package(path: &str) -> &str {
+    let targets = ["/src/", "/tests/", "/examples/", "/benches/"];
+    let Some(target) = targets.iter().filter_map(|target| path.find(target)).min() else {
+        return path.trim_start_matches('/');
+    };
+    let start = path[..target].rfind('/').map_or(0, |at| at + 1);
+    match without_version(&path[start..target]) {
+        // Otherwise it would look like a dependency.
+        Some(_) => &path[target + 1..],
+        None => &path[start..],
+    }
+}

@@ -1,0 +1,87 @@
+//! The head of a response, as far as the event of the request needs it.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body::Body;
+
+use super::{
+    outcome::{Outcome, grpc_to_http_status},
+    request::RequestInfo,
+};
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// What is known when the response begins.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    /// The milliseconds from the start of the request.
+    pub(crate) ttfb: f64,
+    /// The declared length of the body.
+    pub(crate) length: Option<u64>,
+    /// Whether HTTP sends no body with such a response.
+    pub(crate) has_no_body: bool,
+    is_grpc: bool,
+    pub(crate) grpc_status: Option<i32>,
+    /// Whether the response is an event stream, or has no known length: a client leaves it at some
+    /// time.
+    pub(crate) is_open_ended: bool,
+    /// An `x-request-id` that the service has set.
+    pub(crate) own_id: Option<HeaderValue>,
+}
+
+impl ResponseHead {
+    pub(crate) fn read<R: Body>(request: &RequestInfo, response: &Response<R>, ttfb: f64) -> Self {
+        let status = response.status();
+        let headers = response.headers();
+        let content_type = headers.get(CONTENT_TYPE);
+        let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
+        let is_grpc = content_type.starts_with(b"application/grpc");
+        let declared = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = declared.or_else(|| response.body().size_hint().exact());
+        Self {
+            status,
+            ttfb,
+            length,
+            has_no_body: request.has_no_response_body(status)
+                || status.is_informational()
+                || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
+            is_grpc,
+            // A response with trailers only has them in its head.
+            grpc_status: is_grpc.then(|| grpc_status(headers)).flatten(),
+            is_open_ended: is_event_stream(content_type) || length.is_none(),
+            own_id: None,
+        }
+    }
+
+    /// Reads the gRPC status, which is in the trailers.
+    pub(crate) fn read_trailers(&mut self, trailers: &HeaderMap) {
+        if self.is_grpc {
+            self.grpc_status = grpc_status(trailers);
+        }
+    }
+
+    /// Returns the HTTP status, or the one that a gRPC status maps to.
+    pub(crate) fn result(&self) -> u16 {
+        let grpc_status = self.grpc_status.map(grpc_to_http_status);
+        grpc_status.unwrap_or(self.status.as_u16())
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        Outcome::from_status(self.result())
+    }
+}
+
+fn is_event_stream(content_type: &[u8]) -> bool {
+    let mut parts = content_type.split(|byte| *byte == b';');
+    let media_type = parts.next().unwrap_or_default().trim_ascii();
+    media_type.eq_ignore_ascii_case(b"text/event-stream")
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<i32> {
+    headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}

@@ -1,0 +1,247 @@
+//! Decides whether the text after `key: ` is prose: a sentence, a state, a count or an error.
+
+use super::{
+    KeySubject, is_credential, trim,
+    word_shapes::{
+        is_count, is_duration, is_error_name, is_module, is_name, is_path, is_plain, is_type,
+        is_variable,
+    },
+    words_of,
+};
+use crate::{
+    byte_search::is_space,
+    value_end::is_scheme,
+    word_lists::{
+        AUXILIARIES, FUNCTION_WORDS, PASSWORD_LIKE, SENTENCE_OPENERS, SENTENCE_STARTS, STATES,
+        VERBS, any_contains, contains_word,
+    },
+};
+
+/// An error chain is followed over this many of its parts.
+const MAX_CHAIN_LEN: u8 = 3;
+
+/// Returns whether a line after the key of this subject is prose.
+pub(super) fn is_prose(line: &[u8], about: KeySubject) -> bool {
+    Prose::new(line, about, 0).is_some_and(|prose| prose.decide())
+}
+
+/// The beginning of a line.
+#[derive(Clone, Copy)]
+struct Prose<'l> {
+    line: &'l [u8],
+    about: KeySubject,
+    /// How many parts of an error chain precede the line.
+    depth: u8,
+    /// The first word as written, and without punctuation.
+    first: &'l [u8],
+    word: &'l [u8],
+    second: Option<&'l [u8]>,
+    /// The text after the first word.
+    rest: &'l [u8],
+}
+
+impl<'l> Prose<'l> {
+    fn new(line: &'l [u8], about: KeySubject, depth: u8) -> Option<Self> {
+        let mut words = words_of(line);
+        let (at, first) = words.next()?;
+        Some(Self {
+            line,
+            about,
+            depth,
+            first,
+            word: trim(first),
+            second: words.next().map(|(_, word)| word),
+            rest: &line[at + first.len()..],
+        })
+    }
+
+    fn decide(&self) -> bool {
+        self.by_first_word()
+            .or_else(|| self.by_phrase_or_chain())
+            .or_else(|| self.by_state())
+            .unwrap_or_else(|| self.by_second_word())
+    }
+
+    /// Whether the key announces a thing, which may have a state.
+    fn is_thing(&self) -> bool {
+        matches!(self.about, KeySubject::Thing | KeySubject::Code)
+    }
+
+    fn is_state(&self) -> bool {
+        contains_word(STATES, self.word)
+    }
+
+    fn is_opener(&self) -> bool {
+        contains_word(SENTENCE_OPENERS, self.word)
+    }
+
+    fn is_start(&self) -> bool {
+        self.is_opener() || contains_word(SENTENCE_STARTS, self.word)
+    }
+
+    /// Decides by the form of the first word.
+    fn by_first_word(&self) -> Option<bool> {
+        let (first, word, second) = (self.first, self.word, self.second);
+        if word.is_empty() {
+            // The token that a parser did not expect: `}`.
+            let is_short = first.len() <= 5;
+            return Some(is_short || second.is_some_and(|second| is_plain(trim(second))));
+        }
+        if word.iter().all(u8::is_ascii_digit) {
+            return Some(is_count(word, self.rest, self.about));
+        }
+        // A YAML tag: `!vault |`.
+        if first[0] == b'!' && second == Some(b"|") && is_plain(word) {
+            return Some(true);
+        }
+        if is_type(first) || self.is_thing() && is_module(word) || is_variable(first) {
+            return Some(true);
+        }
+        if is_duration(word) {
+            return Some(self.about == KeySubject::Thing);
+        }
+        // A punctuation mark before the first word opens something, or the value is not a word.
+        let mut before = first.iter().take_while(|byte| **byte != word[0]);
+        if before.any(|byte| b"!?|;:)]}>".contains(byte)) {
+            return Some(false);
+        }
+        // The `Debug` of a struct is prose only if the struct is an error.
+        let is_bracket = |second: &[u8]| b"{[".contains(&second[0]);
+        let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
+            || word[0].is_ascii_uppercase() && second.is_some_and(is_bracket);
+        if is_error_name(first, self.about) {
+            return Some(!(is_struct && has_credential_in_brackets(self.line)));
+        }
+        is_struct.then_some(false)
+    }
+
+    /// Decides about passphrases and error chains.
+    fn by_phrase_or_chain(&self) -> Option<bool> {
+        let word = self.word;
+        if self.about == KeySubject::Phrase {
+            let mut words = words_of(self.line).take(4);
+            let is_sentence =
+                is_plain(word) && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim(word)));
+            return Some(is_sentence || self.second.is_none() && self.is_state());
+        }
+        if self.first.last() != Some(&b':') || self.second.is_none() || self.depth == MAX_CHAIN_LEN
+        {
+            return None;
+        }
+        // `stock-db: permission denied`
+        let is_rest_prose = || {
+            let rest = Self::new(self.rest, self.about, self.depth + 1);
+            rest.is_some_and(|rest| rest.decide())
+        };
+        let is_password = self.about == KeySubject::Password;
+        let is_named = self.is_thing() && (is_plain(word) || is_name(word));
+        Some(
+            self.is_state()
+                || self.is_opener()
+                || self.is_start() && !is_password
+                || (is_named || self.is_start() && !contains_word(PASSWORD_LIKE, word))
+                    && is_rest_prose(),
+        )
+    }
+
+    /// Decides if the first word is enough: a path, a state, a participle, or a single word.
+    fn by_state(&self) -> Option<bool> {
+        let (word, second) = (self.word, self.second);
+        let ends = self.ends();
+        if is_path(word) && (second.is_none() || ends) {
+            return Some(self.is_thing() || second.is_some());
+        }
+        let is_state = self.is_state();
+        if !is_plain(word) && !is_state {
+            // `SameSite must be …`
+            let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
+            let is_verb = |second: &[u8]| contains_word(VERBS, trim(second));
+            return Some(self.is_thing() && is_camel && second.is_some_and(is_verb));
+        }
+        let endings = [&b"ed"[..], b"ing", b"able", b"ible"];
+        let is_participle =
+            self.is_thing() && word.len() > 5 && endings.iter().any(|end| word.ends_with(end));
+        if is_state || is_participle {
+            return Some(true);
+        }
+        let is_alone = second.is_none() || ends && self.first.last() != Some(&b',');
+        is_alone.then_some(false)
+    }
+
+    /// Whether a punctuation mark follows the first word.
+    fn ends(&self) -> bool {
+        self.first
+            .last()
+            .is_some_and(|last| b",;.:!?)".contains(last))
+    }
+
+    /// Decides by the words after the first one.
+    fn by_second_word(&self) -> bool {
+        let (word, second) = (self.word, self.second.unwrap_or_default());
+        let next = trim(second);
+        // After the scheme in `Authorization: token …` a credential follows, unless a sentence
+        // continues.
+        if is_scheme(word) && self.about != KeySubject::Password {
+            return any_contains(&[STATES, VERBS, FUNCTION_WORDS], next);
+        }
+        let known = [
+            STATES,
+            SENTENCE_OPENERS,
+            SENTENCE_STARTS,
+            VERBS,
+            FUNCTION_WORDS,
+        ];
+        let is_known = |word: &[u8]| any_contains(&known, word);
+        let is_number = |word: &[u8]| word.iter().all(u8::is_ascii_digit);
+        let is_pair = second.contains(&b'=')
+            || second.last() == Some(&b':') && !is_known(next) && !is_number(next);
+        if is_pair {
+            return false;
+        }
+        if self.is_start() && !self.is_opener() && self.about == KeySubject::Password {
+            return self.is_subject_of(next);
+        }
+        if self.is_start() {
+            return next.is_empty()
+                || is_plain(next)
+                || is_number(next.strip_suffix(b"+").unwrap_or(next))
+                || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
+                || is_name(next)
+                || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
+                || is_error_name(next, self.about);
+        }
+        // `provider answered`: a subject and a verb.
+        let words = || words_of(self.line).map(|(_, word)| word);
+        let sentence = || {
+            words()
+                .take_while(|word| !word.contains(&b'=') && is_plain(trim(word)))
+                .map(trim)
+                .take(3)
+        };
+        let is_sentence = || match sentence().count() {
+            3 => true,
+            2 => sentence().any(is_known),
+            _ => false,
+        };
+        self.is_thing() && (contains_word(VERBS, next) || is_sentence())
+    }
+
+    /// Returns whether the first word is the subject of the verb `next`. In `password: root from
+    /// …`, `root` is a password.
+    fn is_subject_of(&self, next: &[u8]) -> bool {
+        let is_verb = |word: &[u8]| any_contains(&[VERBS, STATES], word);
+        // `signature verification failed`
+        let is_later = || {
+            let third = words_of(self.line).nth(2).map(|(_, word)| trim(word));
+            contains_word(SENTENCE_STARTS, next) && third.is_some_and(is_verb)
+        };
+        contains_word(AUXILIARIES, next)
+            || (is_verb(next) || is_later()) && !contains_word(PASSWORD_LIKE, self.word)
+    }
+}
+
+/// Returns whether the brackets of an error contain a credential: `InvalidToken("a1b2c3d4")`.
+fn has_credential_in_brackets(line: &[u8]) -> bool {
+    let marks = |byte: &u8| is_space(*byte) || b"(){}[]\"',".contains(byte);
+    line.split(marks).skip(1).take(24).any(is_credential)
+}
