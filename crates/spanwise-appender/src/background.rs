@@ -1,4 +1,4 @@
-//! A writer in the background.
+//! A bounded buffer in front of an output, and a thread that writes it.
 
 use std::{
     any::Any,
@@ -9,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, SinkStats, internal::SinkCounters};
+use spanwise_core::{Fault, Flush, SelfReport, ShutdownReport, SinkStats};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+#[cfg(unix)]
+use crate::stdio_sink::{StdStream, StdioSink};
 use crate::{RollingFile, record_sink::RecordSink, writer_sink::WriterSink};
 
 mod admission;
@@ -22,18 +24,21 @@ mod loss_events;
 mod worker;
 
 pub use admission::WhenFull;
-use line_queue::{LineQueue, deadline_after};
+use line_queue::{LineQueue, ProcessQueue, deadline_after};
 
-/// Takes lines without making anybody wait for a disk or a reader, and writes them on a thread of its own.
+/// A bounded, counted buffer in front of an output, written by a thread of its own.
 ///
-/// A line is copied into one bounded buffer under a short lock. The thread takes what has gathered, for about a millisecond, and writes
-/// it in large pieces; a line at ERROR goes at once. What happens when the thread is behind is [`WhenFull`].
+/// Callers do not wait for a disk or a reader: a line is copied into the buffer under a short lock.
+/// The thread lets lines gather for about a millisecond, and writes them in large pieces; it writes
+/// a line at ERROR at once. [`WhenFull`] decides what happens when the thread is behind.
 ///
-/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`, and an [`io::Write`] of which each call is one record,
-/// treated as if it were at WARN. Clones write to the same buffer.
+/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It also is an
+/// [`io::Write`]: each call of `write` is one record, which is treated like a line at WARN. Clones
+/// write to the same buffer.
 ///
-/// Each line that was given to it is counted once in [`stats`](Self::stats): delivered, refused by the writer, shed, or lost at
-/// shutdown. Lines missing from the log are told by the log: an event at WARN with the target `spanwise` says how many of which level.
+/// Each line is counted once in [`stats`](Self::stats): delivered, refused by the writer, shed, or
+/// lost at shutdown. An event at WARN with the target `spanwise` reports how many lines of which
+/// level are missing from the log.
 ///
 /// ```
 /// use std::{io::Write, time::Duration};
@@ -49,36 +54,30 @@ use line_queue::{LineQueue, deadline_after};
 /// ```
 ///
 /// # After a fork
-/// The child writes only what it logs itself, on a thread of its own, which starts with its first line. What was held is written by
-/// the parent: before the fork if the output takes it within a moment, so that the parent of a daemon may end at once.
+/// The child writes only what it logs itself, on a thread that its first line starts. The parent
+/// writes what was held: before the fork, if the output takes it within 25 ms, so that the parent
+/// of a daemon may end at once.
 ///
 /// # Before an `exec`
-/// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush) before them.
+/// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush)
+/// before them.
 #[derive(Clone)]
 pub struct Background {
-    queue: Arc<LineQueue>,
+    queue: Arc<ProcessQueue>,
 }
 
-/// Keeps the thread of a [`Background`]. Dropping it writes what is held, which takes at most five seconds.
+/// Keeps the writer thread of a [`Background`] running. Dropping it writes the held lines, for at
+/// most five seconds.
 ///
-/// A program that ends by `std::process::exit` ends it as well. After that, the threads that log write. A line then waits for a
-/// stalled reader for at most 100 ms; what is not taken is held for the next line, or for the end of the program.
+/// `std::process::exit` does the same. After that, the threads that log write. A line then waits
+/// for a stalled reader for at most 100 ms, and otherwise stays held for the next line or the end
+/// of the program.
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
 }
 
-/// What became of all lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Lines that the writer took.
-    pub delivered: u64,
-    /// Lines that it refused, that were shed, and that it had not taken at the deadline.
-    pub lost: u64,
-}
-
-/// Chooses how a [`Background`] behaves.
+/// Sets up a [`Background`].
 #[must_use = "no thread is started until `build` is called"]
 pub struct BackgroundBuilder {
     sink: Box<dyn RecordSink>,
@@ -87,7 +86,7 @@ pub struct BackgroundBuilder {
 }
 
 #[derive(Debug, Clone)]
-struct Options {
+pub(crate) struct Options {
     name: String,
     capacity: usize,
     when_full: WhenFull,
@@ -100,23 +99,28 @@ const PANIC_TIMEOUT: Duration = Duration::from_millis(500);
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_CAPACITY: usize = 4 * 1024;
 
+/// The level of a record whose level is not known: it may be important.
+const UNKNOWN_LEVEL: Level = Level::WARN;
+
 impl Background {
-    /// Writes to `writer`: a [`RollingFile`], `std::io::stdout()`, `std::io::stderr()`, or any other.
+    /// Creates a builder for a writer: a [`RollingFile`], `std::io::stdout()`, `std::io::stderr()`,
+    /// or any other.
     ///
-    /// The two standard streams are written to directly, past the buffer of `std`, and in pieces that a pipe takes whole: lines of up
-    /// to 4 KiB are not mixed with those of other processes, and a reader that stalls does not delay the shutdown. Any other writer
-    /// gets many lines in one `write`; a line of which it took a part is completed when it takes more.
+    /// The standard streams are written without the buffer of `std`, in pieces that a pipe takes as
+    /// a whole. So lines of up to 4 KiB are not mixed with those of other processes, and a stalled
+    /// reader does not delay the shutdown. Any other writer gets many lines in one `write`. If it
+    /// takes a part of a line, the rest follows with the next `write`.
     pub fn builder(writer: impl Write + Send + 'static) -> BackgroundBuilder {
         let (sink, name) = sink_for(writer);
         BackgroundBuilder::new(sink, name)
     }
 
-    /// Writes to an output of your own: see [`RecordSink`].
+    /// Creates a builder for an output of your own: see [`RecordSink`].
     pub fn for_sink(sink: impl RecordSink + 'static) -> BackgroundBuilder {
         BackgroundBuilder::new(Box::new(sink), "sink")
     }
 
-    /// Takes lines of this level.
+    /// Returns a writer for lines of this level.
     #[inline]
     #[must_use]
     pub fn writer(&self, level: Level) -> BackgroundWriter<'_> {
@@ -126,40 +130,70 @@ impl Background {
         }
     }
 
-    /// What became of the lines so far.
+    /// Returns the counts of the lines so far.
     #[must_use]
     pub fn stats(&self) -> SinkStats {
-        self.queue.here().counters.stats()
+        self.queue().counters.stats()
     }
 
-    /// Writes all lines taken so far, waiting at most `deadline` for it.
+    /// Waits until all lines accepted so far are written, for at most `timeout`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if some are still held at the deadline; what the writer said, if it refuses lines.
-    pub fn flush(&self, deadline: Duration) -> io::Result<()> {
-        self.queue.here().flush(deadline_after(deadline))
+    /// [`io::ErrorKind::TimedOut`] if lines are still held after `timeout`. The writer's error if
+    /// it refuses lines.
+    pub fn flush(&self, timeout: Duration) -> io::Result<()> {
+        self.queue().flush(deadline_after(timeout))
     }
 
-    /// [`flush`](Self::flush), for a panic hook. Once one waited for `at_most` in vain, the next ones
-    /// do not wait until the writer takes something.
+    /// Flushes like [`flush`](Self::flush), for a panic hook. After one wait for `timeout` without
+    /// success, further panics do not wait until the writer takes something.
     ///
     /// # Errors
-    /// Those of [`flush`](Self::flush).
-    pub fn flush_in_panic(&self, at_most: Duration) -> io::Result<()> {
-        self.queue.here().flush_in_panic(at_most)
+    /// The same as [`flush`](Self::flush).
+    pub fn flush_in_panic(&self, timeout: Duration) -> io::Result<()> {
+        self.queue().flush_in_panic(timeout)
+    }
+
+    /// The queue of this process.
+    #[inline]
+    fn queue(&self) -> &LineQueue {
+        self.queue.here(LineQueue::for_child)
+    }
+
+    #[inline]
+    fn append(&self, level: Level, record: &[u8]) {
+        if !record.is_empty() {
+            self.queue().append(level, record);
+        }
+    }
+
+    fn install_panic_hook(self) {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let queue = self.queue();
+            if let Err(error) = queue.flush_in_panic(PANIC_TIMEOUT) {
+                if cfg!(panic = "abort") {
+                    // The held lines are lost, and there is no later time to report it.
+                    queue.report.fault_unthrottled(Fault::Lost, &error);
+                } else {
+                    queue.report.fault(Fault::FlushFailed, &error);
+                }
+            }
+            previous(info);
+        }));
     }
 }
 
 impl Flush for Background {
     fn flush_by(&self, deadline: Instant) -> io::Result<()> {
-        self.queue.here().flush(deadline)
+        self.queue().flush(deadline)
     }
 }
 
 impl fmt::Debug for Background {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Background")
-            .field("options", &self.queue.options)
+            .field("options", &self.queue().options)
             .finish_non_exhaustive()
     }
 }
@@ -180,49 +214,53 @@ impl BackgroundBuilder {
         }
     }
 
-    /// Sets the name under which it is counted and complains. Default: `stdout`, `stderr`, `file` or `writer`.
+    /// Sets the name of the output in counters and reports. Defaults to `stdout`, `stderr`, `file`,
+    /// `writer` or `sink`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options.name = name.into();
         self
     }
 
-    /// Sets how many bytes of lines it holds before it is full; one line may go beyond. Default: 8 MiB; at least 4 KiB.
+    /// Sets the size of the buffer in bytes; one line may exceed it. Defaults to 8 MiB. The minimum
+    /// is 4 KiB.
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.options.capacity = bytes.max(MIN_CAPACITY);
         self
     }
 
-    /// Sets what happens to lines when it fills. Default: [`WhenFull::ShedByLevel`] with 100 ms.
+    /// Sets what happens to lines while the buffer fills. Defaults to [`WhenFull::ShedByLevel`]
+    /// with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.options.when_full = when_full;
         self
     }
 
-    /// Makes the caller of a line of this level, or a more severe one, wait until the kernel has it: at most a second, and not while
-    /// the writer refuses lines. Default: nobody waits.
+    /// Sets the level from which on callers wait until the kernel has their line: for at most a
+    /// second, and not while the writer refuses lines. Defaults to no level.
     pub fn sync_on(mut self, level: Level) -> Self {
         self.options.sync_on = Some(level);
         self
     }
 
-    /// Flushes whenever a thread panics, for at most 500 ms, and then runs the panic hook that was there before. With
-    /// `panic = "abort"` nothing else would flush. Reports what is still held after that. Defaults to no hook.
+    /// Installs a panic hook that flushes, for at most 500 ms, and then runs the previous hook.
+    /// With `panic = "abort"` nothing else flushes. It reports the lines that are still held.
+    /// Defaults to no hook.
     pub fn flush_on_panic(mut self) -> Self {
         self.options.flush_on_panic = true;
         self
     }
 
-    /// Writes each line on the thread that logs it, in its place among what else the program prints, instead of on a thread of its own.
-    /// Defaults to a thread.
+    /// Writes each line on the thread that logs it, so that it keeps its place among other output
+    /// of the program. Defaults to a thread of its own.
     ///
-    /// A line waits for its reader for at most 100 ms, or less if [`when_full`](Self::when_full) lets it wait less. What is not taken in
-    /// that time is held, and written before the next line or at the end.
+    /// A line waits for its reader for at most 100 ms, or less if [`when_full`](Self::when_full)
+    /// has a shorter wait. After that it is held, and written before the next line or at the end.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self
     }
 
-    /// Reports to `report`. Default: the report of the process.
+    /// Sets where lost lines are counted and reported. Defaults to the report of the process.
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.report = report.clone();
         self
@@ -231,13 +269,14 @@ impl BackgroundBuilder {
     /// Starts the thread.
     ///
     /// # Errors
-    /// What the system says when it has no thread to give.
+    /// The system's error if it cannot start a thread.
     pub fn build(self) -> io::Result<(Background, FlushGuard)> {
-        let counters: Arc<SinkCounters> = self.report.sink(self.options.name.clone());
+        let counters = self.report.sink(self.options.name.clone());
+        let flush_on_panic = self.options.flush_on_panic;
         let queue = LineQueue::start(self.options, self.sink, counters, self.report)?;
         let background = Background { queue };
-        if background.queue.options.flush_on_panic {
-            background.clone().flush_in_panic_hook();
+        if flush_on_panic {
+            background.clone().install_panic_hook();
         }
         let guard = FlushGuard {
             background: background.clone(),
@@ -255,20 +294,17 @@ impl fmt::Debug for BackgroundBuilder {
 }
 
 impl FlushGuard {
-    /// Writes what is held, waiting at most `deadline` for it, and says what became of all lines.
+    /// Writes the held lines, for at most `timeout`, and returns the totals of all lines.
     #[expect(
         clippy::must_use_candidate,
-        reason = "most programs end here and ask no more"
+        reason = "most programs end here and do not need the totals"
     )]
-    pub fn shutdown(self, deadline: Duration) -> Report {
-        self.end(deadline)
+    pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
+        self.end(timeout)
     }
 
-    fn end(&self, deadline: Duration) -> Report {
-        self.background
-            .queue
-            .here()
-            .shutdown(deadline_after(deadline))
+    fn end(&self, timeout: Duration) -> ShutdownReport {
+        self.background.queue().shutdown(deadline_after(timeout))
     }
 }
 
@@ -284,7 +320,7 @@ impl fmt::Debug for FlushGuard {
     }
 }
 
-/// Takes one record of a [`Background`] with each call.
+/// A writer of a [`Background`] for lines of one level. Each call of `write` is one record.
 #[derive(Debug)]
 pub struct BackgroundWriter<'a> {
     background: &'a Background,
@@ -298,7 +334,7 @@ impl Write for BackgroundWriter<'_> {
         Ok(record.len())
     }
 
-    /// Does nothing: a line is on its way.
+    /// Does nothing: the thread writes the line soon.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -317,62 +353,32 @@ impl<'a> MakeWriter<'a> for Background {
     }
 }
 
-/// How a line of unknown level is treated: as one that may be important.
-const UNKNOWN_LEVEL: Level = Level::WARN;
-
-impl Background {
-    fn flush_in_panic_hook(self) {
-        let previous = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let queue = self.queue.here();
-            if let Err(error) = queue.flush_in_panic(PANIC_TIMEOUT) {
-                let report = &queue.report;
-                if cfg!(panic = "abort") {
-                    // What is held now is lost, and nobody comes to say so later.
-                    report.fault_unthrottled(Fault::Lost, &error);
-                } else {
-                    report.fault(Fault::FlushFailed, &error);
-                }
-            }
-            previous(info);
-        }));
-    }
-
-    #[inline]
-    fn append(&self, level: Level, record: &[u8]) {
-        if !record.is_empty() {
-            self.queue.here().append(level, record);
-        }
-    }
-}
-
 impl Write for Background {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         self.append(UNKNOWN_LEVEL, record);
         Ok(record.len())
     }
 
-    /// Waits until what was taken is written, for at most five seconds.
+    /// Waits until the lines accepted so far are written, for at most five seconds.
     fn flush(&mut self) -> io::Result<()> {
         Self::flush(self, DROP_TIMEOUT)
     }
 }
 
-/// The writer as what it is, where that is more than any writer, and what to call it.
+/// Returns the sink for a writer, and its default name. Files and standard streams have sinks of
+/// their own.
 fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'static str) {
     let mut writer = Some(writer);
     let any: &mut dyn Any = &mut writer;
-    if let Some(file) = any
-        .downcast_mut::<Option<RollingFile>>()
-        .and_then(Option::take)
-    {
-        return (Box::new(file), "file");
-    }
     if any.is::<Option<io::Stdout>>() {
         return (stdout_sink(), "stdout");
     }
     if any.is::<Option<io::Stderr>>() {
         return (stderr_sink(), "stderr");
+    }
+    let file = any.downcast_mut::<Option<RollingFile>>();
+    if let Some(file) = file.and_then(Option::take) {
+        return (Box::new(file), "file");
     }
     match writer {
         Some(writer) => (Box::new(WriterSink::new(writer)), "writer"),
@@ -381,24 +387,16 @@ fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'sta
     }
 }
 
-#[cfg(unix)]
 fn stdout_sink() -> Box<dyn RecordSink> {
-    use crate::stdio_sink::{StdStream, StdioSink};
-    Box::new(StdioSink::new(StdStream::Stdout))
-}
-
-#[cfg(unix)]
-fn stderr_sink() -> Box<dyn RecordSink> {
-    use crate::stdio_sink::{StdStream, StdioSink};
-    Box::new(StdioSink::new(StdStream::Stderr))
-}
-
-#[cfg(not(unix))]
-fn stdout_sink() -> Box<dyn RecordSink> {
+    #[cfg(unix)]
+    return Box::new(StdioSink::new(StdStream::Stdout));
+    #[cfg(not(unix))]
     Box::new(WriterSink::new(io::stdout()))
 }
 
-#[cfg(not(unix))]
 fn stderr_sink() -> Box<dyn RecordSink> {
+    #[cfg(unix)]
+    return Box::new(StdioSink::new(StdStream::Stderr));
+    #[cfg(not(unix))]
     Box::new(WriterSink::new(io::stderr()))
 }

@@ -1,8 +1,8 @@
-//! Sizes with a unit.
+//! Sizes in bytes, with a unit.
 
 use std::{fmt, str::FromStr};
 
-use crate::SettingError;
+use spanwise_core::ParseError;
 
 /// A number of bytes, written with a unit: `64MiB`, `1GB`, `512KiB`, `100B`.
 ///
@@ -20,68 +20,51 @@ use crate::SettingError;
 pub struct ByteSize(pub u64);
 
 impl FromStr for ByteSize {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
+        let invalid = |hint| Err(ParseError::word(text, "is not a size", hint));
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
-        if number.is_empty() {
-            return Err(SettingError::new(format!(
-                "`{text}` is not a size: write a whole number and a unit, such as `64MiB`"
-            )));
-        }
         let unit = unit.trim_start();
-        let Some((_, factor)) = UNITS
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-        else {
-            return Err(SettingError::new(if unit.is_empty() {
-                format!(
-                    "`{text}` has no unit: write `{text}MiB`, or another of {}",
-                    Units
-                )
-            } else {
-                let meant = match unit.to_ascii_uppercase().as_str() {
-                    "K" | "M" | "G" | "T" => {
-                        format!("did you mean `{number}{}iB`? ", unit.to_ascii_uppercase())
-                    }
-                    _ => String::new(),
-                };
-                format!(
-                    "`{text}` is not a size: {meant}write a whole number and one of {Units}, such as `64MiB`"
-                )
-            }));
+        if number.is_empty() {
+            return invalid("write a whole number and a unit, such as `64MiB`".to_owned());
+        }
+        if unit.is_empty() {
+            let hint = format!("write `{text}MiB`, or another of {UNIT_NAMES}");
+            return Err(ParseError::word(text, "has no unit", hint));
+        }
+        let is_it = |(name, _): &&(&str, u64)| name.eq_ignore_ascii_case(unit);
+        let Some((_, factor)) = UNITS.iter().find(is_it) else {
+            let upper = unit.to_ascii_uppercase();
+            let meant = match upper.as_str() {
+                "K" | "M" | "G" | "T" => format!("did you mean `{number}{upper}iB`? "),
+                _ => String::new(),
+            };
+            return invalid(format!(
+                "{meant}write a whole number and one of {UNIT_NAMES}, such as `64MiB`"
+            ));
         };
-        let bytes = number
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(*factor));
+        let number = number.parse::<u64>().ok();
+        let bytes = number.and_then(|number| number.checked_mul(*factor));
         bytes.map(Self).ok_or_else(|| {
-            SettingError::new(format!(
-                "`{text}` is out of range: a size is less than 16777216TiB"
-            ))
+            ParseError::word(text, "is out of range", "a size is less than 16777216TiB")
         })
     }
 }
 
 impl fmt::Display for ByteSize {
-    /// In the largest unit that leaves a whole number.
+    /// Displays the size in the largest unit that leaves a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
-        // The binary units first: 1000KiB is more often meant than 1024KB.
+        // The binary units come first: they are more common for buffers and files.
         let (name, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / factor)
     }
 }
 
-struct Units;
-
-impl fmt::Display for Units {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("B, KiB, MiB, GiB, TiB, KB, MB, GB, TB")
-    }
-}
+const UNIT_NAMES: &str = "B, KiB, MiB, GiB, TiB, KB, MB, GB, TB";
 
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),

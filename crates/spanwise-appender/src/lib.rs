@@ -1,4 +1,4 @@
-//! Log files that roll, and a writer in the background that loses nothing in silence.
+//! Rolling log files, and a background writer that counts every line it loses.
 //!
 //! ```
 //! use std::time::Duration;
@@ -12,58 +12,79 @@
 //!     .retention("14,10GiB".parse()?)
 //!     .build()?;
 //! let (background, guard) = Background::builder(file).build()?;
-//! let stack = tracing_subscriber::registry()
-//!     .with(tracing_subscriber::fmt::layer().with_ansi(false).with_writer(background));
+//! let lines = tracing_subscriber::fmt::layer().with_ansi(false).without_time();
+//! let stack = tracing_subscriber::registry().with(lines.with_writer(background));
 //!
-//! tracing::subscriber::with_default(stack, || tracing::info!(order_id = 42, "order created"));
+//! tracing::subscriber::with_default(stack, || {
+//!     tracing::info!(target: "shop", order_id = 42, "order created");
+//! });
 //!
 //! let report = guard.shutdown(Duration::from_secs(5)); // dropping it does the same
 //! assert_eq!((report.delivered, report.lost), (1, 0));
-//! assert!(std::fs::read_to_string(&path)?.ends_with(" order created order_id=42\n"));
+//! assert_eq!(std::fs::read_to_string(&path)?, " INFO shop: order created order_id=42\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The two parts
+//! # Parts
 //!
-//! [`RollingFile`] is an [`io::Write`](std::io::Write) and a [`MakeWriter`](tracing_subscriber::fmt::MakeWriter): alone it writes
-//! each record at once, in the thread that logs. It also goes into `tracing_appender::non_blocking`, or whatever else takes a writer.
+//! The two parts work alone, and together.
 //!
-//! [`Background`] takes a `RollingFile`, `std::io::stdout()`, `std::io::stderr()` or any other writer, and is a `MakeWriter` itself.
-//! Its callers copy a line into a buffer and go on; a thread writes many lines at once.
+//! * [`RollingFile`] is an [`io::Write`](std::io::Write) and a
+//!   [`MakeWriter`](tracing_subscriber::fmt::MakeWriter). Alone, it writes each record at once, on
+//!   the thread that logs. It also works with `tracing_appender::non_blocking`.
+//! * [`Background`] is a `MakeWriter` in front of a `RollingFile`, of `std::io::stdout()` or
+//!   `std::io::stderr()`, of any other writer, or of your own [`RecordSink`]. Callers copy a line
+//!   into a buffer; a thread writes many lines at once.
 //!
-//! # What it does not do
+//! # When not to use it
 //!
-//! It does not sync: what the kernel has, a loss of power may still take. It does not bring files anywhere, nor write to a file on behalf of
-//! several processes: the second one gets an error, or a file of its own with [`RollingFileBuilder::per_process`].
+//! * It does not sync. A loss of power may take what the kernel has not written to the disk.
+//! * It does not send files anywhere.
+//! * It does not write to one file from several processes. The second process gets an error, or
+//!   with [`RollingFileBuilder::per_process`] a file of its own.
 //!
-//! # Behaviour
+//! # Behaviour and limits
 //!
-//! * *Order:* lines of one thread stay in order; each line is whole.
-//! * *Memory:* the buffer, 8 MiB by default, one line that goes beyond, and eight bytes a line. Nothing is allocated for a line.
-//! * *When the writer is behind:* [`WhenFull`], by level. *When it fails:* lines are held, and tried again, until the buffer is full.
-//!   A reader that is gone for good costs its lines at once.
-//! * *At the end:* the guard writes what is held, for at most five seconds; `std::process::exit` does too. A signal that is not
-//!   handled, `exec`, `_exit` or a power loss takes what is not yet written: about a millisecond of lines, unless the writer is behind.
-//! * *After the guard:* the threads that log write, and a line waits for a stalled reader for at most 100 ms.
-//! * *Counted:* each line is in exactly one place of [`SinkStats`](spanwise_core::SinkStats). Lines missing from the log are told in the
-//!   log, by an event at WARN of the target `spanwise`, and on stderr.
+//! * **Order:** the lines of a thread stay in order, and each line stays whole.
+//! * **Memory:** the buffer, 8 MiB by default, plus one line that may exceed it, plus eight bytes
+//!   per line. A line costs no allocation.
+//! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
+//! * **A failing output:** lines are held and tried again, until the buffer is full. If the reader
+//!   is gone for good, its lines are lost at once.
+//! * **Shutdown:** the guard writes the held lines, for at most five seconds, and so does
+//!   `std::process::exit`. An unhandled signal, `exec`, `_exit` or a loss of power loses the held
+//!   lines: about a millisecond of them, unless the output is slow.
+//! * **After the shutdown:** the threads that log write. A line waits for a stalled reader for at
+//!   most 100 ms.
+//! * **Accounting:** each line is in exactly one counter of
+//!   [`SinkStats`](spanwise_core::SinkStats). An event at WARN with the target `spanwise` reports
+//!   lines that are missing from the log, and so does stderr.
 //!
-//! All of it, with logrotate, containers and signals, is in `docs/operations.md` of the repository.
+//! `docs/operations.md` in the repository has the details, also for logrotate, containers and
+//! signals. Outside of Unix the crate does not know free space, moved files or forks, and is
+//! untested.
+//!
+//! # Settings
+//!
+//! [`Rotation`], [`Retention`], [`Compression`] and [`ByteSize`] have text forms with `FromStr` and
+//! `Display`, for configuration files and variables. The facade `spanwise` reads them from
+//! `LOG_FILE` and its siblings.
 //!
 //! # Features
 //!
-//! | feature | |
-//! | --- | --- |
-//! | `gzip`, `zstd` | compress rolled files |
-//! | `sighup` | [`RollingFileBuilder`] can open the file again on SIGHUP |
+//! None is on by default.
 //!
-//! None is on by default. Outside of Unix it has no notion of free space, of files that were moved, and of forks, and was never run.
+//! | feature | effect |
+//! | --- | --- |
+//! | `gzip`, `zstd` | compresses rolled files |
+//! | `sighup` | adds `RollingFileBuilder::reopen_on_sighup` |
 //!
 //! # Troubleshooting
 //!
-//! * *`cannot log to …`:* the error says what stands in the way, and what to do.
-//! * *Threads that log wait for a slow output:* the guard was dropped early; bind it with `let _guard = …`, in `main`.
-//! * *Lines are missing:* look for `lines were left out` in the log, or at [`Background::stats`].
+//! * **`cannot log to …`**: the error has the cause, and what to do.
+//! * **Threads that log wait for a slow output**: the guard was dropped early. Bind it in `main`,
+//!   with `let _guard = …`.
+//! * **Lines are missing**: search the log for `lines were dropped`, or read [`Background::stats`].
 
 mod background;
 mod byte_size;
@@ -74,13 +95,11 @@ mod rolling;
 mod stdio_sink;
 mod writer_sink;
 
-pub use background::{
-    Background, BackgroundBuilder, BackgroundWriter, FlushGuard, Report, WhenFull,
-};
+pub use background::{Background, BackgroundBuilder, BackgroundWriter, FlushGuard, WhenFull};
 pub use byte_size::ByteSize;
 pub use process_hooks::{BeforeExit, before_exit};
 pub use record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
 pub use rolling::{
     Compression, Interval, OpenError, OpenErrorKind, Retention, RollingFile, RollingFileBuilder,
-    Rotation, SettingError,
+    Rotation,
 };

@@ -1,6 +1,6 @@
-//! What happens to the process as a whole: it forks, and it ends.
+//! Hooks for forks and for the end of the process.
 //!
-//! Nothing safe wraps `atexit`, so this module is the place of that `unsafe` call.
+//! No safe wrapper of `atexit` exists, so this module contains that `unsafe` call.
 
 use std::{
     sync::{Arc, Once, Weak},
@@ -8,140 +8,136 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use spanwise_core::internal::forks::generation;
-use spanwise_core::internal::{forks, panic_safe, sync::Mutex};
+use spanwise_core::internal::{forks, forks::generation, panic_safe, sync::Mutex};
 
-/// What wants to know.
-#[cfg_attr(
-    not(unix),
-    allow(
-        dead_code,
-        reason = "nowhere else do processes fork, and the guard is what ends them well"
-    )
-)]
+/// Actions of an output when the process forks or ends.
 pub(crate) trait ProcessHooks: Send + Sync {
-    /// Before a fork: brings what is going on to a point where the child can take over, but waits no longer than `deadline`.
+    /// Brings work in progress to a point from which a child can continue, by `deadline`.
     fn before_fork(&self, _deadline: Instant) {}
 
-    /// After the fork, in the parent: goes on.
+    /// Continues in the parent.
     fn after_fork(&self) {}
 
-    /// The process ends: begins to finish, and waits for nothing.
+    /// Starts the shutdown. Does not wait.
     fn begin_shutdown(&self) {}
 
-    /// Finishes, and waits until `deadline` for it.
-    fn finish(&self, deadline: Instant);
+    /// Completes the shutdown by `deadline`.
+    fn shutdown(&self, deadline: Instant);
 }
 
-static ALL: Mutex<Vec<Weak<dyn ProcessHooks>>> = Mutex::new(Vec::new());
+static HOOKS: Mutex<Vec<Weak<dyn ProcessHooks>>> = Mutex::new(Vec::new());
 
-/// A fork waits this long for what is being written.
-const HOLD_STILL: Duration = Duration::from_millis(50);
+/// A callback for [`before_exit`].
+pub type BeforeExit = dyn Fn(Instant) + Send + Sync;
 
-/// The end of the process waits this long, for all together.
-const FINISH: Duration = Duration::from_secs(5);
+/// Callbacks, each with the [`generation`] of the process that registered it.
+static EXIT_CALLBACKS: Mutex<Vec<(u32, Weak<BeforeExit>)>> = Mutex::new(Vec::new());
 
-/// And of that, so long for what is told before.
-const TELL: Duration = Duration::from_secs(1);
+/// How long a fork waits for writes in progress.
+const FORK_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Has forks counted from now on, and the end noticed.
+/// How long the end of the process waits, for all outputs together.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The part of that for the callbacks of [`before_exit`].
+const CALLBACK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Starts to count forks, and to notice the end of the process.
 pub(crate) fn install_once() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
 }
 
-/// Has `tell` called when the process ends by `exit`, for as long as it lives: before what is held in the background is written, so that what it
-/// logs is written too. It is given the time until which it may take, a second, and it runs where thread locals may be gone already: it has to do what it does on a
-/// thread of its own. Not in the child of a fork, nor on other systems than Unix.
-pub fn before_exit(tell: &Arc<BeforeExit>) {
+/// Registers a callback for `exit`, on Unix and not in a forked child.
+///
+/// It runs before background writers are flushed, so events that it logs are written. It must
+/// return by the deadline that it is given (one second), and must not use thread-locals, which may
+/// be gone; a thread of its own has them. Dropping the `Arc` unregisters it.
+pub fn before_exit(callback: &Arc<BeforeExit>) {
     install_once();
-    let mut tellers = TELLERS.lock();
-    tellers.retain(|(_, tell)| tell.strong_count() > 0);
-    tellers.push((generation(), Arc::downgrade(tell)));
+    let mut callbacks = EXIT_CALLBACKS.lock();
+    callbacks.retain(|(_, callback)| callback.strong_count() > 0);
+    callbacks.push((generation(), Arc::downgrade(callback)));
 }
 
-/// What [`before_exit`] calls.
-pub type BeforeExit = dyn Fn(Instant) + Send + Sync;
+/// Registers hooks, which run until they are dropped.
+pub(crate) fn register(hooks: Weak<dyn ProcessHooks>) {
+    install_once();
+    let mut all = HOOKS.lock();
+    all.retain(|hooks| hooks.strong_count() > 0);
+    all.push(hooks);
+}
 
-static TELLERS: Mutex<Vec<(u32, Weak<BeforeExit>)>> = Mutex::new(Vec::new());
-
-fn tell_before_exit(deadline: Instant) {
-    // Who holds the lock right now, or held it at a fork, is not waited for.
-    let Some(tellers) = TELLERS.try_lock().map(|tellers| tellers.clone()) else {
+fn run_exit_callbacks(deadline: Instant) {
+    // Another thread may have the lock, or a thread that existed before a fork: do not wait for it.
+    let Some(callbacks) = EXIT_CALLBACKS.try_lock().map(|all| all.clone()) else {
         return;
     };
-    let here = tellers.iter().filter(|(of, _)| *of == generation());
-    for tell in here.filter_map(|(_, tell)| tell.upgrade()) {
-        // A panic must not leave through C.
-        let _ = panic_safe::catch_panic(|| tell(deadline));
+    let own = callbacks.iter().filter(|(owner, _)| *owner == generation());
+    for callback in own.filter_map(|(_, callback)| callback.upgrade()) {
+        // A panic must not unwind into C.
+        let _ = panic_safe::catch_panic(|| callback(deadline));
     }
 }
 
-/// Tells `one` of forks and of the end, for as long as it lives.
-pub(crate) fn watch(one: Weak<dyn ProcessHooks>) {
-    install_once();
-    let mut all = ALL.lock();
-    all.retain(|one| one.strong_count() > 0);
-    all.push(one);
-}
-
-fn each(act: impl Fn(&dyn ProcessHooks)) {
-    // In a child, whoever held the lock at the fork does not exist: not a lock to wait for, for more than a moment.
+fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
+    // In a child, the thread that has the lock may not exist: give up after 10 ms.
     let mut tries = 0;
     let all = loop {
-        match ALL.try_lock() {
+        match HOOKS.try_lock() {
             Some(all) => break all.clone(),
             None if tries == 100 => return,
             None => thread::sleep(Duration::from_micros(100)),
         }
         tries += 1;
     };
-    // What writes to another came after it, and ends before it.
-    for one in all.iter().rev().filter_map(Weak::upgrade) {
-        // A panic must not leave through C.
-        let _ = panic_safe::catch_panic(|| act(&*one));
+    // An output that writes to another one was registered after it, and ends before it.
+    for hooks in all.iter().rev().filter_map(Weak::upgrade) {
+        // A panic must not unwind into C.
+        let _ = panic_safe::catch_panic(|| act(&*hooks));
     }
+}
+
+fn install() {
+    forks::on_fork(before_fork, after_fork);
+    #[cfg(unix)]
+    install_exit_hook();
+}
+
+fn before_fork() {
+    let deadline = Instant::now() + FORK_TIMEOUT;
+    for_each_hook(|hooks| hooks.before_fork(deadline));
+}
+
+fn after_fork() {
+    for_each_hook(|hooks| hooks.after_fork());
+}
+
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "elsewhere only the guard shuts outputs down")
+)]
+fn before_end() {
+    let now = Instant::now();
+    run_exit_callbacks(now + CALLBACK_TIMEOUT);
+    let deadline = now + SHUTDOWN_TIMEOUT;
+    for_each_hook(|hooks| hooks.begin_shutdown());
+    for_each_hook(|hooks| hooks.shutdown(deadline));
 }
 
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "nothing safe wraps this function of libc")]
-fn install() {
-    fn before_fork() {
-        let deadline = Instant::now() + HOLD_STILL;
-        each(|one| one.before_fork(deadline));
-    }
-
-    fn in_parent() {
-        each(|one| one.after_fork());
-    }
-
+fn install_exit_hook() {
     extern "C" fn at_exit() {
-        let now = Instant::now();
-        tell_before_exit(now + TELL);
-        let deadline = now + FINISH;
-        each(|one| one.begin_shutdown());
-        each(|one| one.finish(deadline));
+        before_end();
     }
 
-    forks::on_fork(before_fork, in_parent);
-    // SAFETY: it takes a function that lives as long as the program, since this code is never
-    // unloaded: a Rust library that is loaded at run time and holds thread locals, as std does, is
-    // not. The function neither unwinds, for it catches panics, nor touches what the ending program
-    // has torn down: it uses statics and heap memory only. An error means that there was no memory
-    // for the registration; then the process is not told.
+    // SAFETY: The function lives as long as the program, as this code is never unloaded: a Rust
+    // library that is loaded at run time and has thread-locals, as std does, cannot be unloaded. It
+    // does not unwind, since it catches panics. It uses statics and heap memory only, and nothing
+    // that `exit` has torn down before. An error means that there is no memory for the
+    // registration; then the hooks do not run.
     unsafe {
         libc::atexit(at_exit);
     }
-}
-
-/// Nowhere else do processes fork, and the guard is what ends them well.
-#[cfg(not(unix))]
-fn install() {
-    let _ = (
-        HOLD_STILL,
-        FINISH,
-        TELL,
-        each as fn(fn(&dyn ProcessHooks)),
-        tell_before_exit as fn(Instant),
-    );
 }

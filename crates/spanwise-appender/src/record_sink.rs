@@ -56,8 +56,8 @@ use crate::RollingFile;
 pub trait RecordSink: Send {
     /// Writes the records, from the first one on.
     ///
-    /// A sink that waits for its reader checks `stop` while it waits. Soon after the flag is set, it
-    /// returns [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
+    /// A sink that waits for its reader checks `stop` while it waits. Soon after the flag is set,
+    /// it returns [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
 
     /// Finishes the output at a shutdown, once all records are written. Does nothing by default.
@@ -97,6 +97,7 @@ impl<'a> Records<'a> {
     }
 
     /// Returns an iterator over the records.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let Self { bytes, ends } = *self;
         ends.iter().enumerate().map(move |(index, end)| {

@@ -1,7 +1,6 @@
 //! A log file that rolls.
 
 mod active_file;
-mod backoff;
 mod builder;
 mod compression;
 mod deleted_file;
@@ -9,7 +8,6 @@ mod error;
 mod file_names;
 mod file_numbers;
 mod file_writer;
-mod forked;
 mod fs;
 mod housekeeping;
 mod latest_link;
@@ -18,6 +16,7 @@ mod path_lock;
 mod period;
 mod reopen;
 mod retention;
+mod retry_timer;
 mod roll;
 mod rotation;
 #[cfg(all(unix, feature = "sighup"))]
@@ -30,20 +29,27 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
-use spanwise_core::{Clock, SelfReport};
+use spanwise_core::{
+    Clock, Fault, SelfReport,
+    internal::{
+        forks::{Inheritance, PerProcess},
+        sync::{Mutex, MutexGuard},
+    },
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 pub use builder::RollingFileBuilder;
 pub use compression::Compression;
-pub use error::{OpenError, OpenErrorKind, SettingError};
+pub use error::{OpenError, OpenErrorKind};
 pub use retention::Retention;
 pub use rotation::{Interval, Rotation};
 
 use file_names::FileNames;
-use forked::ForkSafeWriter;
+use file_writer::FileWriter;
 use fs::Dir;
 
 use crate::{
@@ -51,11 +57,13 @@ use crate::{
     record_sink::{Records, Retry, WriteOutcome},
 };
 
-/// A log file that rolls: when it is time, `app.log` becomes `app.2026-11-20.3.log` and a new `app.log` starts.
+/// A log file that rolls: when it is time, `app.log` is renamed to `app.2026-11-20.3.log`, and a
+/// new `app.log` starts.
 ///
-/// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record**: it is never split over two files, and either
-/// the file has all of it or the call is an error. (So do not put a [`BufWriter`](io::BufWriter) around it, which would glue
-/// records together.) Each call is one system call; threads may share it.
+/// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record**: it is never
+/// split over two files, and either the file has all of it or the call is an error. (A
+/// [`BufWriter`](io::BufWriter) around it would join records.) Each call is one system call.
+/// Threads may share it.
 ///
 /// ```
 /// use spanwise_appender::{RollingFile, Rotation};
@@ -70,43 +78,50 @@ use crate::{
 ///
 /// # Names
 ///
-/// A rolled file has the date of its first record, and a number from 1 that is never given again. Nothing is ever overwritten, and
-/// no file is touched whose name is not exactly such a name. `.app.log.lock` keeps other processes from writing the same file.
+/// The name of a rolled file has the date of its first record, and a number from 1 that is never
+/// used again. No file is ever overwritten, and no file is touched whose name is not exactly such a
+/// name. `.app.log.lock` keeps other processes from writing to the same file.
 ///
-/// # What it does not write to
+/// # Untrusted files
 ///
-/// It does not write to a symbolic link, nor to a file that belongs to another user than this one or root, that every user may write to,
-/// or that has further hard links. Such a file stops the start. One that takes the place of the file later is reported, and the old
-/// file is written on. The directory is kept open: a link or another user's directory in its place is not written to.
+/// It does not write to a symbolic link, nor to a file that belongs to another user than this one
+/// or root, that every user may write to, or that has other hard links. Such a file stops the
+/// start. If one takes the place of the file later, that is reported, and the old file stays in
+/// use. The directory is kept open: a link or another user's directory in its place is not written
+/// to.
 ///
-/// # When something goes wrong
+/// # Failures
 ///
-/// * A record that the file does not take is an error. The file is tried again at most every half second; until then every call
-///   returns the error at once.
-/// * Of a record that was written in part, the part is taken out again; if others wrote behind it, the next starts on a new line.
-/// * A file that cannot be rolled is written on, above its size if need be, and rolled later. So is one in a directory of more than
-///   4,096 names, until a thread has read it.
-/// * A file that was moved or deleted is missed within a second; a new one is started at the path, with what was written to a
-///   deleted one since it was last seen. To drop the last handle, to flush and the end of the process look too. A file that was cut to nothing is written on from its start.
+/// * If the file does not take a record, that is an error. The file is tried again at most every
+///   half second; until then each call returns the error at once.
+/// * A record that was written in part is removed again. If another process wrote behind it, the
+///   next record starts on a new line.
+/// * A file that cannot be rolled stays in use, above its size if need be, and is rolled later. The
+///   same holds in a directory of more than 4,096 names, until a thread has scanned it.
+/// * A file that was moved or deleted is noticed within a second. A new one starts at the path,
+///   with the records that the deleted file got since it was last verified. A flush, the drop of
+///   the last handle and the end of the process verify it, too. A truncated file is written from
+///   its start.
 ///
-/// What goes wrong besides the error is told by [`SelfReport`].
+/// Other failures go to [`SelfReport`].
 ///
-/// A process that exceeds its file size limit is ended by `SIGXFSZ` unless it ignores that signal.
+/// A process that exceeds its file size limit is killed by `SIGXFSZ`, unless it ignores that
+/// signal.
 #[derive(Clone)]
 pub struct RollingFile(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
-    state: ForkSafeWriter,
+    writer: PerProcess<Mutex<FileWriter>>,
     #[cfg(all(unix, feature = "sighup"))]
-    _hangup: Option<sighup::SighupFlag>,
+    _sighup: Option<sighup::SighupFlag>,
 }
 
-/// What does not change once a file is opened.
+/// What does not change once a file is open.
 #[derive(Debug)]
 struct Settings {
     names: FileNames,
-    /// As it was at the start.
+    /// The directory at the start.
     dir: Arc<Dir>,
     rotation: Rotation,
     retention: Retention,
@@ -118,31 +133,80 @@ struct Settings {
     report: SelfReport,
 }
 
+impl Settings {
+    /// Reports a failure that loses no record.
+    fn report_failure(&self, what: &dyn fmt::Display) {
+        self.report.fault(Fault::Setup, what);
+    }
+}
+
+impl Inner {
+    /// Locks the writer of this process.
+    ///
+    /// A child adopts its parent's writer, with the open file, since it may not be permitted to
+    /// open the file. If a thread of the parent had the lock at the fork, the child opens a writer
+    /// of its own.
+    ///
+    /// # Errors
+    /// The child cannot open the file.
+    fn lock(&self) -> io::Result<MutexGuard<'_, FileWriter>> {
+        let writer = self.writer.try_here(|parent| {
+            if parent.try_lock().is_some() {
+                return Ok(Inheritance::Adopt);
+            }
+            let writer = FileWriter::for_child(&self.settings)?;
+            Ok::<_, io::Error>(Inheritance::Replace(Mutex::new(writer)))
+        })?;
+        Ok(writer.lock())
+    }
+}
+
 impl ProcessHooks for Inner {
-    /// A record that was written in the last second may be in a file that was deleted.
-    fn finish(&self, deadline: Instant) {
-        self.state.finish(deadline);
+    /// Verifies that the records of the last second are in a file with a name, unless another
+    /// thread writes until the deadline.
+    fn shutdown(&self, deadline: Instant) {
+        let Some(writer) = self.writer.here_if_any() else {
+            return;
+        };
+        loop {
+            if let Some(mut writer) = writer.try_lock() {
+                return writer.finish();
+            }
+            if Instant::now() >= deadline {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.here_if_any() {
+            writer.lock().finish();
+        }
     }
 }
 
 impl RollingFile {
-    /// Opens the path anew now, for programs that are told when their files were moved. Records go to the file that the path names
-    /// from then on.
+    /// Opens the path anew, for programs that learn when their files were moved. From then on
+    /// records go to the file that the path names.
     ///
     /// # Errors
-    /// What the system says; the old file is written on then.
+    /// The system's error; the old file stays in use then.
     pub fn reopen(&self) -> io::Result<()> {
-        self.0.state.lock()?.reopen_now()
+        self.0.lock()?.reopen_now()
     }
 
-    /// The file that is written: the path given to [`builder`](Self::builder), made absolute, or one beside it with
+    /// Returns the path of the active file: the absolute form of the path given to
+    /// [`builder`](Self::builder), or a sibling of it with
     /// [`per_process`](RollingFileBuilder::per_process).
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.settings.names.current()
     }
 
-    /// The rolled files that retention would delete now. Nothing is deleted.
+    /// Returns the rolled files that the retention would delete now. Deletes nothing.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -150,11 +214,11 @@ impl RollingFile {
         self.0.settings.dry_run()
     }
 
-    /// Writes as many of the records as the file takes, each run of them with one call. With [`Retry::Now`]
-    /// it is tried even though it failed a moment ago.
+    /// Writes as many of the records as the file takes, with one call for each run of them. With
+    /// [`Retry::Now`], a file that failed is tried again even if that was just now.
     pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {
-        match self.0.state.lock() {
-            Ok(mut state) => state.write(records, retry),
+        match self.0.lock() {
+            Ok(mut writer) => writer.write(records, retry),
             Err(error) => {
                 let settings = &self.0.settings;
                 settings.report_write_error(&error);
@@ -187,9 +251,9 @@ impl Write for &RollingFile {
         }
     }
 
-    /// Nothing is held back; sees that the file was not deleted in the last second.
+    /// Verifies that the file was not deleted in the last second. Nothing is buffered.
     fn flush(&mut self) -> io::Result<()> {
-        self.0.state.lock()?.flush()
+        self.0.lock()?.flush()
     }
 }
 

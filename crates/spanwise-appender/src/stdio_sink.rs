@@ -1,4 +1,5 @@
-//! Standard output and standard error, which others share, and whose readers may stall or go away.
+//! Outputs for stdout and stderr, which other processes share, and whose readers may stall or go
+//! away.
 
 use std::{
     io,
@@ -12,7 +13,6 @@ use rustix::{
     io::Errno,
     stdio as rustix_stdio,
 };
-
 use spanwise_core::internal::stdio;
 
 use crate::{
@@ -20,17 +20,19 @@ use crate::{
     writer_sink::LineEnd,
 };
 
-/// One of the two. Written to directly, past what `std` buffers.
+/// A standard stream, written without the buffer of `std`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StdStream {
     Stdout,
     Stderr,
 }
 
-/// What a pipe that is ready takes without waiting, and without lines of other processes in between: `PIPE_BUF`.
+/// What a pipe that is ready takes without waiting, and without lines of other processes in
+/// between: `PIPE_BUF`.
 const MAX_ATOMIC_WRITE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-/// A wait for the reader is interrupted this often: to see whether it is time to stop, and to tell what was written before it.
+/// How often a wait for the reader is interrupted: to check the stop flag, and to report what was
+/// written before it.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl StdStream {
@@ -42,15 +44,24 @@ impl StdStream {
     }
 }
 
-/// What is behind a stream. It can change: a daemon points its streams elsewhere.
+/// What a stream leads to. It can change: a daemon redirects its streams.
 #[derive(Debug)]
 struct StreamTarget {
     stream: StdStream,
-    /// Device and number of the file; none if the stream is closed.
+    /// Device and number of the file. `None` if the stream is closed.
     identity: Option<(u64, u64)>,
     nonblocking: Option<OwnedFd>,
-    /// A file takes everything at once, and never makes anybody wait for a reader.
+    /// The longest write. A regular file takes everything at once, and has no reader to wait for.
     max_write: usize,
+}
+
+/// The result of a wait for the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Ready,
+    NotReady,
+    /// The stop flag is set.
+    Stopped,
 }
 
 impl StreamTarget {
@@ -79,7 +90,7 @@ impl StreamTarget {
         }
     }
 
-    /// Waits until the reader takes more, or for a while.
+    /// Waits until the reader takes more, for at most [`POLL_INTERVAL`].
     fn wait(&self, stop: &StopFlag) -> io::Result<Readiness> {
         let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
         let timeout = stop.timeout(POLL_INTERVAL);
@@ -95,12 +106,13 @@ impl StreamTarget {
         }
     }
 
-    /// How many bytes were written: all of them unless there is an error, it is time to stop, or the reader keeps it waiting and it may
-    /// pause.
+    /// Returns how many bytes were written: all of them, unless there is an error, the stop flag is
+    /// set, or the reader is not ready and `may_pause`.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
+        let has_reader = self.max_write < usize::MAX;
         let mut written = 0;
         while written < bytes.len() {
-            if self.max_write < usize::MAX {
+            if has_reader {
                 match self.wait(stop) {
                     Ok(Readiness::Ready) => {}
                     Ok(Readiness::NotReady) if may_pause => return (written, Ok(())),
@@ -114,10 +126,10 @@ impl StreamTarget {
             let end = bytes.len().min(written.saturating_add(self.max_write));
             match rustix::io::write(self.fd(), &bytes[written..end]) {
                 Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-                Ok(more) => written += more,
+                Ok(count) => written += count,
                 Err(Errno::INTR) => {}
-                // Others were quicker.
-                Err(Errno::AGAIN) if self.max_write < usize::MAX => {}
+                // Another process has just filled the pipe.
+                Err(Errno::AGAIN) if has_reader => {}
                 Err(error) => return (written, Err(error.into())),
             }
         }
@@ -125,23 +137,15 @@ impl StreamTarget {
     }
 }
 
-/// What came of a wait for the reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Readiness {
-    Ready,
-    NotReady,
-    Stopped,
-}
-
 #[allow(
     clippy::unnecessary_cast,
-    reason = "the types are others on other systems"
+    reason = "other systems have other types here"
 )]
 fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// A [`StdStream`] as an output.
+/// The output for a [`StdStream`].
 #[derive(Debug)]
 pub(crate) struct StdioSink {
     target: StreamTarget,
@@ -166,8 +170,7 @@ impl RecordSink for StdioSink {
         let mut written = match line_end.resume(records) {
             Some(written) => written,
             None => {
-                let (_, ended) = target.write_all(b"\n", stop, false);
-                if let Err(error) = ended {
+                if let (_, Err(error)) = target.write_all(b"\n", stop, false) {
                     return WriteOutcome::stopped_at(records, 0, error);
                 }
                 0
@@ -176,17 +179,17 @@ impl RecordSink for StdioSink {
         while written < records.as_bytes().len() {
             let whole = records.count_within(written);
             let rest = &records.ends()[whole..];
-            // As many whole records as go at once, or one that is longer.
+            // As many whole records as one write takes, or one longer record.
             let fits = |end: &usize| end - written <= target.max_write;
             let fitting = rest.partition_point(fits).max(1);
             let bytes = &records.as_bytes()[written..rest[fitting - 1]];
-            let (more, result) = target.write_all(bytes, stop, whole > 0);
-            written += more;
+            let (count, result) = target.write_all(bytes, stop, whole > 0);
+            written += count;
             if let Err(error) = result {
                 return line_end.stopped_at(records, written, error);
             }
-            if more < bytes.len() {
-                // What it took is told before it is waited for again.
+            if count < bytes.len() {
+                // Records that were written are counted before the next wait.
                 return line_end.advance(records, written);
             }
         }

@@ -17,8 +17,8 @@ pub(crate) enum LineEnd {
 }
 
 impl LineEnd {
-    /// Returns how many bytes of `records` are written already: a part of the first record, if it is
-    /// the one that was cut. `None` if a newline must come first.
+    /// Returns how many bytes of `records` are written already: a part of the first record, if it
+    /// is the one that was cut. `None` if a newline must come first.
     pub(crate) fn resume(&self, records: Records<'_>) -> Option<usize> {
         let first = &records.as_bytes()[..records.start_of(records.len().min(1))];
         match self {
@@ -76,8 +76,8 @@ impl<W> WriterSink<W> {
 }
 
 impl<W: Write + Send> RecordSink for WriterSink<W> {
-    /// Makes one call of `write`, since a further one may block forever or panic: what the first one
-    /// took is counted before that.
+    /// Makes one call of `write`, since a further one may block forever or panic: what the first
+    /// one took is counted before that.
     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
         let resumed = match self.line_end.resume(records) {
             Some(resumed) => resumed,
@@ -105,7 +105,8 @@ impl<W: Write + Send> RecordSink for WriterSink<W> {
         self.line_end = LineEnd::Complete;
         match self.writer.flush() {
             Ok(()) => WriteOutcome::all(records),
-            // The writer took the records and may still have them: a second write could repeat them.
+            // The writer took the records and may still have them: a second write could repeat
+            // them.
             Err(error) => WriteOutcome::refused(records, 0, error),
         }
     }

@@ -106,9 +106,9 @@ impl Clock {
         }
     }
 
-    /// Returns [`monotonic`](Self::monotonic) at the last tick of the system, which costs a fraction on
-    /// Linux. It is some milliseconds behind, never ahead, and never goes back. On other systems, and
-    /// for a manual clock, it is the same as `monotonic`.
+    /// Returns [`monotonic`](Self::monotonic) at the last tick of the system, which costs a
+    /// fraction on Linux. It is some milliseconds behind, never ahead, and never goes back. On
+    /// other systems, and for a manual clock, it is the same as `monotonic`.
     #[inline]
     #[must_use]
     pub fn monotonic_coarse(&self) -> Duration {

@@ -185,7 +185,8 @@ thread_local! {
 }
 
 impl Draft {
-    /// Takes the draft of the thread. A span that a value opens while it is formatted gets a new one.
+    /// Takes the draft of the thread. A span that a value opens while it is formatted gets a new
+    /// one.
     fn take() -> Box<Self> {
         let kept = DRAFT.try_with(Cell::take).ok().flatten();
         kept.unwrap_or_default()
@@ -244,7 +245,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Ends the value of `key`, which begins at `start` of the text. The last value of a field wins.
+    /// Ends the value of `key`, which begins at `start` of the text. The last value of a field
+    /// wins.
     fn finish(&mut self, key: &KeyField, start: usize) {
         let draft = &mut *self.draft;
         draft.keys.retain(|(known, _)| *known != key.key);

@@ -32,8 +32,8 @@ use crate::{
 /// If the key cannot be set, stderr says why, once per reason: outside of any span, for a key that
 /// is not declared, and without a [`ContextLayer`].
 ///
-/// `Span::record` cannot do this. `tracing` drops a value for a field that the span does not declare,
-/// and no layer sees it.
+/// `Span::record` cannot do this. `tracing` drops a value for a field that the span does not
+/// declare, and no layer sees it.
 ///
 /// ```
 /// use spanwise_core::{Context, ContextLayer, context};

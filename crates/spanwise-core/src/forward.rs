@@ -130,8 +130,8 @@ macro_rules! forward {
     };
 }
 
-/// Implements `downcast_raw`: returns the wrapper for its own type, or else the result of `$look_up`
-/// in the inner layers.
+/// Implements `downcast_raw`: returns the wrapper for its own type, or else the result of
+/// `$look_up` in the inner layers.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! forward_downcast {
@@ -145,9 +145,9 @@ macro_rules! forward_downcast {
             if $id == std::any::TypeId::of::<Self>() {
                 return Some(std::ptr::from_ref($this).cast());
             }
-            // SAFETY: the contract requires a pointer that is valid as the type `$id` for as long as
-            // `self` is borrowed. `self` is valid as its own type. Any other pointer comes from an
-            // inner layer under the same contract; `self` owns that layer and never moves it or
+            // SAFETY: the contract requires a pointer that is valid as the type `$id` for as long
+            // as `self` is borrowed. `self` is valid as its own type. Any other pointer comes from
+            // an inner layer under the same contract; `self` owns that layer and never moves it or
             // lends it mutably while `self` is borrowed.
             unsafe { $look_up }
         }

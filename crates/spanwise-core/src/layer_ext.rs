@@ -10,11 +10,11 @@ use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCa
 /// The trait is implemented for every type, so that the type of the subscriber can be inferred. The
 /// wrapper of a type that is not a layer is not a layer either.
 pub trait LayerExt: Sized {
-    /// Forwards only events of these levels. All spans pass, because they carry the context. Events of
-    /// a target that `levels` does not cover pass if the levels of the application enable them.
+    /// Forwards only events of these levels. All spans pass, because they carry the context. Events
+    /// of a target that `levels` does not cover pass if the levels of the application enable them.
     ///
-    /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside would miss
-    /// events that it expects to see.
+    /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside would
+    /// miss events that it expects to see.
     ///
     /// ```
     /// use spanwise_core::LayerExt;
@@ -29,8 +29,9 @@ pub trait LayerExt: Sized {
         LevelFiltered::new(self, levels)
     }
 
-    /// Hides captured-only events from this layer, as if [`LevelLayer::capture`](crate::LevelLayer::capture)
-    /// were not in use. Pass the [`LevelHandle`](crate::LevelHandle).
+    /// Hides captured-only events from this layer, as if
+    /// [`LevelLayer::capture`](crate::LevelLayer::capture) were not in use. Pass the
+    /// [`LevelHandle`](crate::LevelHandle).
     ///
     /// Call it before `with_filter`, as [`with_levels`](Self::with_levels).
     fn without_captured(self, sink_filter: impl Into<SinkFilter>) -> WithoutCaptured<Self> {
@@ -38,8 +39,8 @@ pub trait LayerExt: Sized {
     }
 
     /// Redacts everything that this layer sees: fields of events and spans, the message, fields
-    /// recorded later, the output of `Display` and `Debug`, errors and their causes. [`Redacted`] lists
-    /// what the layer sees instead.
+    /// recorded later, the output of `Display` and `Debug`, errors and their causes. [`Redacted`]
+    /// lists what the layer sees instead.
     ///
     /// ```
     /// use std::{borrow::Cow, sync::Arc};
@@ -83,10 +84,11 @@ pub trait LayerExt: Sized {
     ///
     /// # Beside another `fmt` layer
     ///
-    /// Two `fmt` layers whose field formatters have the same type share the formatted fields of spans, so
-    /// the redacted layer would print what the other one was shown. If this is detected when the stack is
-    /// complete, the redacted layer is disabled and a [`Fault::Setup`](crate::Fault::Setup) is reported.
-    /// It is not detected for `json()`, `pretty()` and formatters of your own. Give the redacted layer
+    /// Two `fmt` layers whose field formatters have the same type share the formatted fields of
+    /// spans, so the redacted layer would print what the other one was shown. If this is detected
+    /// when the stack is complete, the redacted layer is disabled and a
+    /// [`Fault::Setup`](crate::Fault::Setup) is reported. It is not detected for `json()`,
+    /// `pretty()` and formatters of your own. Give the redacted layer
     /// [`PrivateFields`](crate::PrivateFields), as in
     /// `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`: then nothing is shared.
     ///
@@ -98,9 +100,9 @@ pub trait LayerExt: Sized {
     /// # Cost
     ///
     /// The verdicts on keys are cached per callsite. An event with only numbers, booleans and clean
-    /// strings is forwarded as it is. Other events, including each event with a message, are copied into
-    /// reused memory: `Debug` and `Display` run once, and the inner layer gets the scanned text. Only
-    /// hidden texts, errors and callsites with more than 32 fields allocate.
+    /// strings is forwarded as it is. Other events, including each event with a message, are copied
+    /// into reused memory: `Debug` and `Display` run once, and the inner layer gets the scanned
+    /// text. Only hidden texts, errors and callsites with more than 32 fields allocate.
     fn redacted(self, policy: Arc<dyn Redact>) -> Redacted<Self> {
         Redacted::new(self, policy)
     }

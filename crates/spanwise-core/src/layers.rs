@@ -16,8 +16,9 @@ use crate::{
 
 /// A list of layers, each of which sees every event and span.
 ///
-/// Use it instead of `Vec<Box<dyn Layer>>`. An empty `Vec` disables everything in tracing-subscriber
-/// 0.3.23, and its members do not get the dispatcher. An empty `Layers` has no effect.
+/// Use it instead of `Vec<Box<dyn Layer>>`. An empty `Vec` disables everything in
+/// tracing-subscriber 0.3.23, and its members do not get the dispatcher. An empty `Layers` has no
+/// effect.
 ///
 /// ```
 /// use spanwise_core::Layers;
@@ -57,12 +58,12 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// Returns *never* for the first layer that does, without asking the layers behind it, as a tree
-    /// of `Layered` and [`enabled`](Layer::enabled) do. Otherwise *sometimes* if a layer returns it,
-    /// or else *always*.
+    /// Returns *never* for the first layer that does, without asking the layers behind it, as a
+    /// tree of `Layered` and [`enabled`](Layer::enabled) do. Otherwise *sometimes* if a layer
+    /// returns it, or else *always*.
     ///
-    /// A layer whose hint is OFF decides in [`enabled`](Layer::enabled). An empty `Vec` of layers is
-    /// one: it returns *never* for everything and still enables it.
+    /// A layer whose hint is OFF decides in [`enabled`](Layer::enabled). An empty `Vec` of layers
+    /// is one: it returns *never* for everything and still enables it.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         let _inside = InLayers::enter();
         let mut combined = Interest::always();
@@ -84,7 +85,8 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
             .all(|layer| layer.enabled(metadata, ctx.clone()))
     }
 
-    /// Returns the most verbose hint, or none if a layer has none, since that layer wants everything.
+    /// Returns the most verbose hint, or none if a layer has none, since that layer wants
+    /// everything.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let hints: Option<Vec<LevelFilter>> = self
             .layers

@@ -41,8 +41,8 @@ use crate::{
 /// only adds to the events that the targets enable.
 ///
 /// Span directives use tracing-subscriber's `EnvFilter`, which formats a recorded value while it
-/// holds a lock. With a directive on the *value* of a field, the `Debug` of that field must not open
-/// a span of the same name.
+/// holds a lock. With a directive on the *value* of a field, the `Debug` of that field must not
+/// open a span of the same name.
 ///
 /// ```
 /// use spanwise_core::LevelLayer;
@@ -118,7 +118,8 @@ struct SpanLevels {
 }
 
 impl LevelLayer {
-    /// Creates a layer that enables these levels. They stay the defaults of levels that are set later.
+    /// Creates a layer that enables these levels. They stay the defaults of levels that are set
+    /// later.
     #[must_use]
     pub fn new(levels: Levels) -> Self {
         let defaults = levels.or(&LevelFilter::INFO.into());
@@ -146,7 +147,8 @@ impl LevelLayer {
     /// Defaults to none. Spans and targets that are `off` are not affected. The first call wins.
     ///
     /// A sink that must not show them needs
-    /// [`LayerExt::without_captured`](crate::LayerExt::without_captured), or the recorder around it.
+    /// [`LayerExt::without_captured`](crate::LayerExt::without_captured), or the recorder around
+    /// it.
     ///
     /// ```
     /// use spanwise_core::{LayerExt, LevelLayer};
@@ -167,7 +169,8 @@ impl LevelLayer {
         self
     }
 
-    /// Sets the levels of spans. Defaults to INFO, or to the level of events if that is more verbose.
+    /// Sets the levels of spans. Defaults to INFO, or to the level of events if that is more
+    /// verbose.
     ///
     /// Spans carry context, such as the id of a request, so the levels of events do not disable
     /// them. There are two exceptions for targets that no directive of `levels` names:
@@ -224,8 +227,8 @@ impl LevelLayer {
         if self.state.has_span_directives.load(Ordering::Acquire) {
             let active = self.state.active();
             for span in &active.spans {
-                // A filter on a field's value formats the value, which may panic. Then the span does
-                // not match.
+                // A filter on a field's value formats the value, which may panic. Then the span
+                // does not match.
                 let _ = panic_safe::catch_panic(|| call(&span.filter));
             }
         }

@@ -65,7 +65,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         REDACTED.to_owned()
     }
 
-    /// Returns how often each rule hid something, for [`Stats`](crate::Stats). Defaults to no counts.
+    /// Returns how often each rule hid something, for [`Stats`](crate::Stats). Defaults to no
+    /// counts.
     fn counts(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
@@ -84,8 +85,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
 pub enum KeyVerdict {
     /// Show the value after [`Redact::value`] has scanned its text.
     Pass,
-    /// Show a text after [`Redact::value`] has scanned it, and [`REDACTED`] instead of a number or a
-    /// boolean: only a text can show that it is harmless.
+    /// Show a text after [`Redact::value`] has scanned it, and [`REDACTED`] instead of a number or
+    /// a boolean: only a text can show that it is harmless.
     Text,
     /// Show the value without scanning it.
     Trust,
@@ -108,7 +109,8 @@ impl KeyVerdict {
     }
 }
 
-/// The verdicts on a key for each type of value, from [`verdicts`](#method.verdicts) of `dyn Redact`.
+/// The verdicts on a key for each type of value, from [`verdicts`](#method.verdicts) of `dyn
+/// Redact`.
 ///
 /// Numbers and booleans have no text to scan, so their verdict is never [`KeyVerdict::Pass`], which
 /// becomes [`KeyVerdict::Trust`], nor [`KeyVerdict::Text`], which becomes [`KeyVerdict::Redact`].
@@ -139,8 +141,8 @@ impl dyn Redact {
     /// A policy scans at most this many bytes of a text.
     pub const MAX_SCAN_LEN: usize = 64 * 1024;
 
-    /// Collect at most this many bytes of a value for a policy: one character more than it scans, so
-    /// that truncation can be detected.
+    /// Collect at most this many bytes of a value for a policy: one character more than it scans,
+    /// so that truncation can be detected.
     pub const MAX_COLLECT_LEN: usize = Self::MAX_SCAN_LEN + 4;
 
     /// Returns the verdicts on `key`.

@@ -84,8 +84,8 @@ impl<L> Redacted<L> {
         self
     }
 
-    /// Skips [`Layer::event_enabled`] of the inner layer. By default the wrapper calls it before each
-    /// event.
+    /// Skips [`Layer::event_enabled`] of the inner layer. By default the wrapper calls it before
+    /// each event.
     ///
     /// The call needs redacted values, so values are read twice. Layers that write events always
     /// return true: those of `fmt`, Sentry and OpenTelemetry do.
@@ -138,7 +138,7 @@ impl<L> Redacted<L> {
         })
     }
 
-    /// Returns what [`fmt_conflict`] tells layers apart by.
+    /// Returns the address by which [`fmt_conflict`] identifies the layer.
     fn address(&self) -> *const () {
         ptr::from_ref(self).cast()
     }

@@ -24,10 +24,10 @@ use crate::{
 /// Collects what became of the events of a sink, and what went wrong. Cheap to clone; clones share
 /// their counters.
 ///
-/// The default report is one for the whole process. Every fault is counted. stderr shows a line of at
-/// most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is ignored.
-/// A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever written to
-/// stdout.
+/// The default report is one for the whole process. Every fault is counted. stderr shows a line of
+/// at most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is
+/// ignored. A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever
+/// written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -130,7 +130,8 @@ impl SelfReport {
         let _ = self.0.redact.set(policy);
     }
 
-    /// Creates counters for a sink. They are part of [`stats`](Self::stats) until the sink drops them.
+    /// Creates counters for a sink. They are part of [`stats`](Self::stats) until the sink drops
+    /// them.
     #[must_use]
     pub fn sink(&self, name: impl Into<String>) -> Arc<SinkCounters> {
         let counters = Arc::new(SinkCounters {
@@ -225,7 +226,8 @@ impl SelfReport {
 }
 
 impl Inner {
-    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the lock.
+    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the
+    /// lock.
     fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
         for _ in 0..1000 {
             match self.sinks.try_lock() {
@@ -357,6 +359,27 @@ impl SinkStats {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.write_failed + self.shed.total() + self.lost_at_shutdown
+    }
+}
+
+/// Totals of the lines of one or more sinks, at their shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Lines that the outputs took.
+    pub delivered: u64,
+    /// Lines that an output refused, that were shed, or that were still held at the deadline.
+    pub lost: u64,
+}
+
+impl ShutdownReport {
+    /// Creates the report of these sinks.
+    #[must_use]
+    pub fn from_stats(sinks: &[SinkStats]) -> Self {
+        Self {
+            delivered: sinks.iter().map(|sink| sink.delivered).sum(),
+            lost: sinks.iter().map(SinkStats::lost).sum(),
+        }
     }
 }
 

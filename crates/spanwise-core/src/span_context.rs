@@ -11,8 +11,8 @@ use tracing_subscriber::{
 
 use crate::internal::{Inherit, SpanData};
 
-/// The context keys that every [`ContextLayer`](crate::ContextLayer) knows. A span field with such a
-/// name enters the context.
+/// The context keys that every [`ContextLayer`](crate::ContextLayer) knows. A span field with such
+/// a name enters the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
 
 /// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.

@@ -8,8 +8,8 @@ use tracing_subscriber::layer::Context;
 
 use crate::{EventContext, LevelHandle, TargetLevels, internal::log_record};
 
-/// The events that a sink shows: those that the levels of the application enable, those of levels of
-/// its own, or both.
+/// The events that a sink shows: those that the levels of the application enable, those of levels
+/// of its own, or both.
 ///
 /// Convert it from a [`LevelHandle`] to follow changes of the levels, or from [`TargetLevels`] or a
 /// [`LevelFilter`] for fixed levels.
@@ -45,8 +45,8 @@ impl SinkFilter {
 
     /// Returns the visibility of an event. `cache` is that of its callsite.
     ///
-    /// The decision is cached until the levels change. It is made for each event if span directives or
-    /// records of the `log` crate are involved.
+    /// The decision is cached until the levels change. It is made for each event if span directives
+    /// or records of the `log` crate are involved.
     #[inline]
     pub fn visibility<S: Subscriber>(
         &self,

@@ -1,4 +1,5 @@
-//! Eight threads log while the levels change; what both the old and the new levels let through arrives, every time.
+//! Eight threads log while the levels change; what both the old and the new levels let through
+//! arrives, every time.
 
 mod support;
 

@@ -180,7 +180,7 @@ pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, cl
 pub use client_address::{ClientAddress, ClientAddressError, Peer};
 pub use request_id::RequestId;
 pub use server::{
-    ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, Value, fail, record,
+    RecordedValue, ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, fail, record,
     record_timing, server,
 };
 // For the tests and the fuzzer of the parsers only.

@@ -8,21 +8,21 @@ mod options;
 mod outcome;
 mod plain_path;
 mod recorded_fields;
+mod recorded_value;
 mod request;
 mod request_guard;
 mod request_span;
 mod response_head;
 mod service;
 mod statuses;
-mod value;
 
 pub use body::ResponseBody;
 pub use future::ServerFuture;
 pub(crate) use recorded_fields::RecordedFields;
 pub use recorded_fields::{fail, record, record_timing};
+pub use recorded_value::RecordedValue;
 pub use service::{ServerLayer, ServerService, server};
 pub use statuses::Statuses;
-pub use value::Value;
 
 /// The target of the span and the event.
 const TARGET: &str = "spanwise_http::server";

@@ -47,8 +47,8 @@ impl TraceContext {
         Some(context)
     }
 
-    /// Parses version 00 strictly. Of a later version, it parses the part of version 00, as the
-    /// specification requires.
+    /// Parses version 00 strictly, and the same part of a later version, as the specification
+    /// requires.
     fn parse(text: &[u8]) -> Option<Self> {
         // HTTP/1 trims values, and other versions should.
         let text = text.trim_ascii();

@@ -2,21 +2,16 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spanwise_core::{
-    CONTEXT_KEYS,
-    internal::{Inherit, SpanData},
-};
+use spanwise_core::internal::{Inherit, SpanData};
 use tracing_core::Metadata;
 
 use crate::{
     altered_fields::{AlteredFields, UNALTERED},
-    builder::Options,
     escape,
-    format::{FIELDS_PREFIX, KeyNames, Layout, SPANS_OMITTED},
+    format::{Layout, SPANS_OMITTED},
     json_lexer::{KeySet, members},
     line_buffer::LineBuffer,
-    line_template::LineTemplate,
-    name_limits::limit_name,
+    span_plan::{ContextBits, SpanPlan},
 };
 
 /// A span's fragment in the tree of spans.
@@ -49,13 +44,6 @@ pub(crate) struct Fragment {
     pinned: ContextBits,
 }
 
-/// A bit for each of the [`SpanPlan::context`] keys. From the sixteenth on they share the last.
-pub(crate) type ContextBits = u16;
-
-pub(crate) fn context_bit(place: usize) -> ContextBits {
-    1 << place.min(ContextBits::BITS as usize - 1)
-}
-
 /// Bits of keys. A `u128` has a larger alignment, which would cost 16 bytes per open span.
 #[derive(Debug, Clone, Copy)]
 struct Bits([u64; 2]);
@@ -70,20 +58,6 @@ impl Bits {
         let [low, high] = self.0;
         u128::from(high) << 64 | u128::from(low)
     }
-}
-
-/// The data that all spans of a callsite share.
-#[derive(Debug)]
-pub(crate) struct SpanPlan {
-    pub(crate) callsite: &'static Metadata<'static>,
-    pub(crate) key_names: &'static KeyNames,
-    /// The span's name, as a JSON string.
-    pub(crate) name: Box<[u8]>,
-    pub(crate) list: bool,
-    /// Inherited members are dropped from a fragment that would be longer than this.
-    pub(crate) max_len: usize,
-    /// The context keys, as JSON strings.
-    pub(crate) context: Box<[Vec<u8>]>,
 }
 
 /// Long texts, which a span shares with the spans inside it.
@@ -311,7 +285,7 @@ impl Fragment {
 
     /// Renames those of `members` whose keys are pinned in this span or above.
     pub(crate) fn rename_pinned(&self, members: &[u8]) -> Option<Vec<u8>> {
-        self.span_plan.without(self.pinned, members)
+        self.span_plan.rename_pinned(self.pinned, members)
     }
 
     pub(crate) fn altered(&self) -> &AlteredFields {
@@ -346,7 +320,7 @@ impl Fragment {
         } else {
             let own = own.concat();
             let pinned = parent.map_or(0, |parent| parent.pinned) & !self.own_pinned;
-            match span_plan.without(pinned, &own) {
+            match span_plan.rename_pinned(pinned, &own) {
                 Some(own) => {
                     self.own_len = own.len() as u32;
                     // This makes every event compare its keys with ours.
@@ -501,62 +475,6 @@ impl Fragment {
             self.bytes = object.into();
         }
         self.shared = Shared::from_pieces(pieces);
-    }
-}
-
-impl SpanPlan {
-    pub(crate) fn new(
-        callsite: &'static Metadata<'static>,
-        options: &Options,
-        template: &LineTemplate,
-    ) -> Self {
-        let more = options.context_keys.iter().map(String::as_str);
-        let context = CONTEXT_KEYS.into_iter().chain(more);
-        let key = |name| template.key(options, name, false).name().to_vec();
-        Self {
-            callsite,
-            key_names: template.key_names,
-            name: escape::quoted(&limit_name(callsite.name())).into(),
-            list: options.span_list,
-            max_len: options.max_line,
-            context: context.map(key).collect(),
-        }
-    }
-
-    /// Renames those of `members` whose keys are `pinned`. Returns `None` if there are none.
-    fn without(&self, pinned: ContextBits, members_of: &[u8]) -> Option<Vec<u8>> {
-        if pinned == 0 {
-            return None;
-        }
-        let is_pinned = |key: &[u8]| {
-            let place = self.context.iter().position(|known| known == key);
-            place.is_some_and(|place| pinned & context_bit(place) != 0)
-        };
-        let keys = members(members_of).map(|member| member.quoted_key());
-        let renamed: Vec<(&[u8], Vec<u8>)> = keys
-            .filter(|key| is_pinned(key))
-            .map(|key| (key, [b"\"", FIELDS_PREFIX.as_bytes(), &key[1..]].concat()))
-            .collect();
-        if renamed.is_empty() {
-            return None;
-        }
-        let mut all = Vec::with_capacity(members_of.len() + 16);
-        for member in members(members_of) {
-            let key = member.quoted_key();
-            // The newer value replaces one that was renamed before.
-            if renamed.iter().any(|(_, new)| new == key) {
-                continue;
-            }
-            match renamed.iter().find(|(old, _)| *old == key) {
-                Some((_, new)) => {
-                    all.push(b',');
-                    all.extend_from_slice(new);
-                    all.extend_from_slice(&member.bytes[1 + key.len()..]);
-                }
-                None => all.extend_from_slice(member.bytes),
-            }
-        }
-        Some(all)
     }
 }
 

@@ -149,6 +149,7 @@ mod name_limits;
 mod plan;
 mod scratch;
 mod span_events;
+mod span_plan;
 mod text_value;
 mod timestamp;
 mod truncate;

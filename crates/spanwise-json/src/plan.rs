@@ -12,9 +12,9 @@ use crate::{
     altered_fields::AlteredFields,
     builder::Options,
     format::Layout,
-    fragment::{self, ContextBits, SpanPlan},
     line_buffer::PaddedBytes,
     line_template::LineTemplate,
+    span_plan::{ContextBits, SpanPlan, context_bit},
     visit::redacted_bit,
 };
 
@@ -148,7 +148,7 @@ impl Plan {
     #[inline]
     pub(crate) fn pinned(&self, bits: u128) -> ContextBits {
         let has_value = self.pins.iter().filter(|(bit, _)| bits & bit != 0);
-        has_value.fold(0, |context_bit, (_, place)| context_bit | place)
+        has_value.fold(0, |bits, (_, bit)| bits | bit)
     }
 }
 
@@ -173,7 +173,7 @@ fn keys(
 fn pins(keys: &[Key], context: &[Vec<u8>]) -> Box<[(u128, ContextBits)]> {
     let pin = |key: &Key| {
         let place = context.iter().position(|name| name == key.name())?;
-        Some((key.bit, fragment::context_bit(place)))
+        Some((key.bit, context_bit(place)))
     };
     keys.iter().filter_map(pin).collect()
 }

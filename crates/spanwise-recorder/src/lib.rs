@@ -67,7 +67,7 @@
 //!         tracing::error!("refused");
 //!     }
 //! }
-//! assert_eq!(lines.all("n"), ["1", "1", "1"]); // the header, "parsed", "refused"
+//! assert_eq!(lines.values_of("n"), ["1", "1", "1"]); // the header, "parsed", "refused"
 //! ```
 //!
 //! # Triggers
@@ -191,7 +191,7 @@
 //! # assert_eq!(others.messages(), plain);
 //! // The second miss was dropped, buffered, shown, and is counted here.
 //! sampler.emit_summaries();
-//! assert_eq!(lines.all("suppressed"), ["1"]);
+//! assert_eq!(lines.values_of("suppressed"), ["1"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -107,7 +107,7 @@ fn nested_event_has_its_own_disposition() {
     let header = "flight recorder: buffered events of this request follow";
     let shown = lines.messages();
     assert_eq!(shown, [header, "nested", "a step", "nested", "failed"]);
-    assert!(lines.all("id").iter().all(|id| id == "1"));
+    assert!(lines.values_of("id").iter().all(|id| id == "1"));
 
     // A shown event inside a buffered one: it is written at once, without `buffered`.
     let before = shown.len();

@@ -37,7 +37,7 @@ fn panic_dumps_earlier_events() {
         "panicked: on purpose",
     ];
     assert_eq!(lines.messages(), expected);
-    assert_eq!(lines.all("reason"), ["panic", "panic"]);
+    assert_eq!(lines.values_of("reason"), ["panic", "panic"]);
 
     // Later events outside of units are buffered again, until the next panic.
     debug!("outside again");

@@ -3,16 +3,8 @@
 //! ```
 //! use spanwise_sample::{SampleExt, Sampler};
 //! use tracing_subscriber::prelude::*;
-//! # use std::{io, sync::{Arc, Mutex}};
-//! # #[derive(Clone, Default)]
-//! # struct Lines(Arc<Mutex<Vec<u8>>>);
-//! # impl io::Write for Lines {
-//! #     fn write(&mut self, line: &[u8]) -> io::Result<usize> { self.0.lock().unwrap().write(line) }
-//! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
-//! # }
-//! # let lines = Lines::default();
-//! # let writer = lines.clone();
-//! # let layer = spanwise_json::JsonLayer::new().with_writer(move || writer.clone());
+//! # let lines = spanwise_testing::support::Lines::default();
+//! # let layer = spanwise_json::JsonLayer::new().with_writer(lines.clone());
 //! let sampler: Sampler = "info=0.1,shop::cache=first:1/100,sqlx=5/s".parse()?;
 //! let stack = tracing_subscriber::registry().with(layer.sampled(sampler.clone()));
 //!
@@ -25,9 +17,7 @@
 //!     }
 //!     sampler.emit_summaries(); // at the end, before the outputs are flushed
 //! });
-//! # let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-//! # let lines: Vec<serde_json::Value> =
-//! #     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+//! # let lines = lines.objects();
 //! assert_eq!(lines.len(), 8); // 2 cache misses, 5 queries, a summary
 //! assert_eq!((&lines[0]["order"], &lines[1]["order"]), (&1.into(), &101.into()));
 //! assert_eq!(lines[1]["sample_rate"], 0.01);

@@ -11,7 +11,7 @@ use std::{
 
 use spanwise_core::ContextLayer;
 use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler};
-use support::Lines;
+use support::{Lines, LinesExt as _};
 use tracing::info;
 use tracing_subscriber::prelude::*;
 
@@ -129,7 +129,7 @@ fn endless_value_is_read_as_far_as_needed() {
         for _ in 0..2 {
             info!(tenant_id = ?Endless, "endless");
         }
-        assert_eq!(lines.take().len(), 1);
+        assert_eq!(lines.take_objects().len(), 1);
         sampler.emit_summaries();
     });
 }

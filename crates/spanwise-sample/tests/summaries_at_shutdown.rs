@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use spanwise_core::{ContextLayer, Fault, LayerExt, Layers, LevelLayer, SelfReport, SinkFilter};
 use spanwise_sample::{SampleExt, Sampler};
-use support::{Count, Lines};
+use support::{Count, Lines, LinesExt as _};
 use tracing::{Dispatch, Subscriber, info, level_filters::LevelFilter, warn};
 use tracing_subscriber::{
     Layer, filter,
@@ -66,7 +66,7 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
         .join()
         .unwrap();
     for (lines, suppressed) in [(&one, 3), (&two, 3), (&theirs, 4)] {
-        let summaries = lines.take();
+        let summaries = lines.take_objects();
         assert_eq!(summaries.len(), 1, "{suppressed}: {summaries:?}");
         assert_eq!(summaries[0]["suppressed"], suppressed);
         assert_eq!(summaries[0]["level"], "INFO");
@@ -75,7 +75,7 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
     assert_eq!((plain.events(), plain.summaries()), (6, 3));
     // The state of filters is unchanged.
     info!("limited elsewhere");
-    assert_eq!(theirs.take().len(), 1);
+    assert_eq!(theirs.take_objects().len(), 1);
 }
 
 /// A user's wrapper that does not forward `event_enabled`.
@@ -105,7 +105,10 @@ fn summary_passes_wrapper_without_event_enabled() {
         .with(Deaf(other.layer().sampled(sampler.clone())));
     tracing::subscriber::with_default(stack, || {
         log();
-        assert_eq!((lines.take().len(), other.take().len()), (3, 3));
+        assert_eq!(
+            (lines.take_objects().len(), other.take_objects().len()),
+            (3, 3)
+        );
         sampler.emit_summaries();
     });
     let suppressed = lines.take_each("suppressed");
@@ -145,12 +148,12 @@ fn summary_arrives_with_its_level_switched_off() {
         let stack = tracing_subscriber::registry().with(list).with(levels);
         tracing::subscriber::with_default(stack, || {
             log();
-            assert_eq!(lines.take().len(), 3, "{index}");
+            assert_eq!(lines.take_objects().len(), 3, "{index}");
             handle.set_levels("error").unwrap();
             (0..5).for_each(|_| info!("off"));
             sampler.emit_summaries();
         });
-        let told = lines.take();
+        let told = lines.take_objects();
         assert_eq!(told.len(), 1, "{index}");
         assert_eq!(told[0]["suppressed"], 3, "{index}");
     }
@@ -183,6 +186,6 @@ fn layer_with_filter_inside_is_not_sampled() {
         .report(report.clone());
     let stack = tracing_subscriber::registry().with(sampled);
     tracing::subscriber::with_default(stack, log);
-    assert_eq!(lines.take().len(), 6);
+    assert_eq!(lines.take_objects().len(), 6);
     assert_eq!(report.stats().faults, [(Fault::Setup, 1)]);
 }

@@ -1,4 +1,4 @@
-//! What the current thread passes to Sentry's client, and to the transport behind it.
+//! Marks of a thread that runs Sentry's client, for the layer and for the transport.
 
 use std::{
     cell::{Cell, RefCell},

@@ -12,7 +12,7 @@ use spanwise_core::internal::log_record::LogRecord;
 use tracing_core::{Level as TracingLevel, Metadata};
 
 use crate::{
-    capture::ACCESS_TARGET,
+    capture_layer::ACCESS_TARGET,
     event_scope::EventScope,
     fields::{Cause, Fields},
     grouping::{self, Fingerprint, Grouping},

@@ -130,8 +130,8 @@ impl ScopeValues {
     }
 }
 
-/// Returns the fields of the nearest spans by the names of the spans. Of two spans with one name,
-/// the inner one counts.
+/// Returns the fields of the nearest spans by the names of the spans. An inner span replaces an
+/// outer one with the same name.
 fn spans_with_fields(spans: &[Arc<OpenSpan>]) -> Map<String, Value> {
     let mut all = Map::new();
     for span in spans.iter().take(MAX_SPANS).rev() {

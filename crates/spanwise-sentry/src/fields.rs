@@ -116,7 +116,7 @@ impl Fields {
         fields
     }
 
-    /// Adds a value. Of a field that is given twice, the last value counts.
+    /// Adds a value. It replaces an earlier value of the same field.
     fn add(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name();
         if self.is_log_record && log_record::is_log_field(name) {

@@ -82,7 +82,7 @@ pub(crate) fn fingerprint(
 }
 
 /// Returns the fingerprint of a panic: the function that panicked or else the file, and the
-/// message. The line is left out, since it changes with each release.
+/// message. The line is omitted, since it changes with each release.
 pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fingerprint {
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
     let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));

@@ -18,7 +18,7 @@ pub(crate) fn new_event_id() -> Uuid {
 pub(crate) fn new_trace_id() -> TraceId {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&random_bits().to_be_bytes());
-    // The id of zeros is no id.
+    // An id of zeros is invalid.
     id[8..].copy_from_slice(&random_bits().max(1).to_be_bytes());
     id.into()
 }

@@ -10,7 +10,9 @@ use spanwise_core::{
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use crate::{capture::Capture, capture_scope::is_capturing, pipeline::Pipeline, routing::Routings};
+use crate::{
+    capture_layer::CaptureLayer, capture_scope::is_capturing, pipeline::Pipeline, routing::Routings,
+};
 
 /// Sends errors to Sentry, each with the tags and breadcrumbs of its request. Built by
 /// [`Sentry::builder`](crate::Sentry::builder).
@@ -20,14 +22,14 @@ use crate::{capture::Capture, capture_scope::is_capturing, pipeline::Pipeline, r
 /// may enclose it.
 #[derive(Debug)]
 pub struct SentryLayer {
-    inner: Redacted<Capture>,
+    inner: Redacted<CaptureLayer>,
     pipeline: Arc<Pipeline>,
     routings: Routings,
 }
 
 impl SentryLayer {
     pub(crate) fn new(pipeline: &Arc<Pipeline>, policy: Arc<dyn Redact>) -> Self {
-        let capture = Capture::new(Arc::clone(pipeline));
+        let capture = CaptureLayer::new(Arc::clone(pipeline));
         Self {
             inner: capture
                 .redacted(policy)

@@ -67,7 +67,7 @@
 
 mod breadcrumbs;
 mod builder;
-mod capture;
+mod capture_layer;
 mod capture_scope;
 mod connection;
 mod dedup;

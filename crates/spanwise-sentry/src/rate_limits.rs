@@ -17,7 +17,7 @@ pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],
 }
 
-/// Waits outside of these limits, such as zero or for ever, are adjusted.
+/// The limits of a wait. Others, such as zero or infinity, are adjusted.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 

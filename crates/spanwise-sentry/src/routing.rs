@@ -1,4 +1,4 @@
-//! What becomes of the events of a callsite: an error event, a breadcrumb, a log.
+//! Routing of events by callsite: to errors, breadcrumbs or logs.
 
 use spanwise_core::{
     TargetLevels,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use spanwise_appender::SettingError;
 use spanwise_core::ParseError;
 use spanwise_redact::RuleError;
 
@@ -49,13 +48,6 @@ impl fmt::Debug for InitError {
 
 impl std::error::Error for InitError {}
 
-impl From<SettingError> for InitError {
-    /// So that `main` can use `?` on rotations and the like too.
-    fn from(error: SettingError) -> Self {
-        Self::Settings(vec![error.to_string()])
-    }
-}
-
 impl From<RuleError> for InitError {
     /// So that `main` can use `?` on rules of redaction too.
     fn from(error: RuleError) -> Self {
@@ -64,7 +56,7 @@ impl From<RuleError> for InitError {
 }
 
 impl From<ParseError> for InitError {
-    /// So that `main` can use `?` on levels too.
+    /// So that `main` can use `?` on levels, rotations and the like.
     fn from(error: ParseError) -> Self {
         Self::Settings(error.problems().iter().map(ToString::to_string).collect())
     }

@@ -283,7 +283,7 @@ pub use spanwise_appender::{
 pub use spanwise_core as core;
 pub use spanwise_core::{
     AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, ParseError,
-    PrivateFields, Redact, Setting, SettingValue, Stats, TargetLevels, err,
+    PrivateFields, Redact, Setting, SettingValue, ShutdownReport, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
@@ -299,7 +299,7 @@ pub use spanwise_sample::Sampler;
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
 pub use stack::{LineWriter, Stack, StackLine};
-pub use telemetry::{Handle, Report, Telemetry};
+pub use telemetry::{Handle, Telemetry};
 pub use time_zone::TimeZone;
 
 /// Context that becomes known while a unit of work runs, such as who is logged in.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, SinkStats, Stats};
+use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats};
 
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
@@ -77,17 +77,6 @@ pub(crate) struct Running {
 struct OpenOutputs {
     backgrounds: Vec<Background>,
     files: Vec<RollingFile>,
-}
-
-/// What became of all lines, as counted when logging was shut down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Lines that the outputs took.
-    pub delivered: u64,
-    /// Lines that an output refused, that were shed, or that were still held at the deadline:
-    /// [`Handle::stats`] has each.
-    pub lost: u64,
 }
 
 /// How long a program that ends waits for its outputs.
@@ -170,11 +159,11 @@ impl Telemetry {
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"
     )]
-    pub fn shutdown(mut self, deadline: Duration) -> Report {
+    pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
         self.end(deadline)
     }
 
-    fn end(&mut self, deadline: Duration) -> Report {
+    fn end(&mut self, deadline: Duration) -> ShutdownReport {
         let end = deadline_after(deadline);
         self.at_exit = None;
         self.handle.flush_sampler(end);
@@ -187,11 +176,7 @@ impl Telemetry {
             .sinks
             .iter()
             .for_each(|sink| sink.shutdown_by(end));
-        let sinks = self.handle.stats().sinks;
-        Report {
-            delivered: sinks.iter().map(|sink| sink.delivered).sum(),
-            lost: sinks.iter().map(SinkStats::lost).sum(),
-        }
+        ShutdownReport::from_stats(&self.handle.stats().sinks)
     }
 }
 

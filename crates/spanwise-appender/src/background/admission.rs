@@ -1,28 +1,32 @@
-//! Who waits and who is left out when the buffer fills.
+//! Admission of lines to a buffer that fills: by level, by waiting, or not at all.
 
 use std::time::Duration;
 
 use tracing::Level;
 
-/// What happens to a line when the writer is behind.
+/// What happens to lines while the writer is behind and the buffer fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
-    /// By level: with the buffer more than half full, TRACE and DEBUG are shed; above four fifths INFO too; WARN and ERROR wait for
-    /// room, at most this long, and then are shed. Each of the first two ends when the buffer is down to half of where it began. While
-    /// the output refuses everything, or took nothing while somebody waited, nobody waits: room will not come soon. The default, with
-    /// 100 ms; with zero nobody ever waits.
+    /// Sheds by level, and makes severe lines wait. The default, with 100 ms.
+    ///
+    /// TRACE and DEBUG are shed while the buffer is more than half full, INFO from four fifths on.
+    /// Either level is accepted again once the buffer is down to half of that mark. WARN and ERROR
+    /// wait for room in a full buffer, for this duration at most, and then are shed. No line waits
+    /// while the output fails, or after a wait during which the output took nothing. With a
+    /// duration of zero no line ever waits.
     ShedByLevel(Duration),
-    /// Lines of any level wait for room, at most this long, and then are shed.
+    /// Makes lines of every level wait for room in a full buffer, for this duration at most. Then
+    /// they are shed.
     Block(Duration),
-    /// Lines of any level are shed, as soon as the buffer is full. Nobody ever waits.
+    /// Sheds lines of every level while the buffer is full. No line ever waits.
     Shed,
 }
 
 impl WhenFull {
-    /// The longest that a line ever waits.
+    /// The longest wait of a line.
     pub(crate) const fn max_wait(self) -> Duration {
         match self {
-            Self::ShedByLevel(at_most) | Self::Block(at_most) => at_most,
+            Self::ShedByLevel(timeout) | Self::Block(timeout) => timeout,
             Self::Shed => Duration::ZERO,
         }
     }
@@ -34,81 +38,85 @@ impl Default for WhenFull {
     }
 }
 
-/// Which levels are shed, and at which fill of the buffer that begins and ends.
+/// Decides which lines a buffer accepts.
 #[derive(Debug)]
 pub(crate) struct AdmissionControl {
     when_full: WhenFull,
     capacity: usize,
-    debug: bool,
-    info: bool,
+    /// TRACE and DEBUG are shed.
+    sheds_debug: bool,
+    /// INFO is shed.
+    sheds_info: bool,
 }
 
-/// What becomes of a line.
+/// The decision about a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     Accept,
+    /// Wait for room, for this duration at most.
     Wait(Duration),
     Shed,
 }
 
 impl AdmissionControl {
-    pub(crate) fn new(when_full: WhenFull, capacity: usize) -> Self {
+    pub(crate) const fn new(when_full: WhenFull, capacity: usize) -> Self {
         Self {
             when_full,
             capacity,
-            debug: false,
-            info: false,
+            sheds_debug: false,
+            sheds_info: false,
         }
     }
 
-    /// What becomes of a line of this level while `held` bytes are held. `stalled`: room will not come soon.
+    /// Decides about a line of this level while `held` bytes are in the buffer. `is_stalled`: there
+    /// will be no room soon.
     #[inline]
-    pub(crate) fn admit(&self, level: Level, held: usize, stalled: bool) -> Admission {
-        let shed_early = match level {
+    pub(crate) fn admit(&self, level: Level, held: usize, is_stalled: bool) -> Admission {
+        let sheds_level = match level {
             Level::ERROR | Level::WARN => false,
-            Level::INFO => self.info,
-            Level::DEBUG | Level::TRACE => self.debug,
+            Level::INFO => self.sheds_info,
+            Level::DEBUG | Level::TRACE => self.sheds_debug,
         };
-        if shed_early {
+        if sheds_level {
             return Admission::Shed;
         }
         if held < self.capacity {
             return Admission::Accept;
         }
         match self.when_full {
-            WhenFull::ShedByLevel(at_most) if level <= Level::WARN && !stalled => {
-                Admission::Wait(at_most)
+            WhenFull::ShedByLevel(timeout) if level <= Level::WARN && !is_stalled => {
+                Admission::Wait(timeout)
             }
-            WhenFull::Block(at_most) => Admission::Wait(at_most),
+            WhenFull::Block(timeout) => Admission::Wait(timeout),
             WhenFull::ShedByLevel(_) | WhenFull::Shed => Admission::Shed,
         }
     }
 
-    /// The buffer holds `held` bytes now.
+    /// Notes that the buffer has grown to `held` bytes.
     #[inline]
     pub(crate) fn filled(&mut self, held: usize) {
         if matches!(self.when_full, WhenFull::ShedByLevel(_)) {
-            self.debug |= held > self.debug_threshold();
-            self.info |= held > self.info_threshold();
+            self.sheds_debug |= held > self.debug_mark();
+            self.sheds_info |= held > self.info_mark();
         }
     }
 
-    /// The buffer holds no more than `held` bytes any longer.
+    /// Notes that the buffer has shrunk to `held` bytes.
     pub(crate) fn drained(&mut self, held: usize) {
-        self.debug &= held > self.debug_threshold() / 2;
-        self.info &= held > self.info_threshold() / 2;
+        self.sheds_debug &= held > self.debug_mark() / 2;
+        self.sheds_info &= held > self.info_mark() / 2;
     }
 
-    /// Whether any level is being shed.
-    pub(crate) fn is_shedding(&self) -> bool {
-        self.debug || self.info
+    /// Whether lines of some level are shed.
+    pub(crate) const fn is_shedding(&self) -> bool {
+        self.sheds_debug || self.sheds_info
     }
 
-    fn debug_threshold(&self) -> usize {
+    const fn debug_mark(&self) -> usize {
         self.capacity / 2
     }
 
-    fn info_threshold(&self) -> usize {
+    const fn info_mark(&self) -> usize {
         self.capacity / 5 * 4
     }
 }

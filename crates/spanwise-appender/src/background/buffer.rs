@@ -1,27 +1,28 @@
-//! Lines on their way, in few large pieces of memory that are used again.
+//! Records in a few large chunks of memory that are reused.
 
 use std::{collections::VecDeque, mem};
 
 use crate::record_sink::Records;
 
-/// Whole records, appended one by one.
+/// Whole records, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     bytes: Vec<u8>,
+    /// The end of each record in `bytes`.
     ends: Vec<usize>,
 }
 
-/// A chunk of this many bytes stays in the processor's cache until it is written.
+/// Chunks of this size stay in the cache of the processor until they are written.
 const MAX_CHUNK_LEN: usize = 256 * 1024;
 
-/// In a small buffer chunks are smaller, since there is room only once a whole one is written; but no smaller than this.
+/// Small buffers have smaller chunks, since there is room only once a whole one is written.
 const MIN_CHUNK_LEN: usize = 64 * 1024;
 
 impl Chunk {
     fn with_capacity(bytes: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(bytes),
-            // Enough for lines of ordinary length; grows once for shorter ones, and is used again.
+            // Enough for lines of ordinary length. Shorter lines make it grow once.
             ends: Vec::with_capacity(bytes / 128),
         }
     }
@@ -43,7 +44,7 @@ impl Chunk {
         Records::new(&self.bytes, &self.ends)
     }
 
-    /// Takes `count` records off the front.
+    /// Removes the first `count` records.
     pub(crate) fn remove_front(&mut self, count: usize) {
         let start = self.records().start_of(count);
         self.bytes.drain(..start);
@@ -52,45 +53,44 @@ impl Chunk {
     }
 }
 
-/// What is held: in chunks, the last of which is being filled.
+/// A queue of chunks, of which the last is being filled.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     full: VecDeque<Chunk>,
     filling: Chunk,
     free: Vec<Chunk>,
-    chunk: usize,
+    chunk_len: usize,
     max_free: usize,
 }
 
 impl Buffer {
     pub(crate) fn new(capacity: usize) -> Self {
-        let chunk = (capacity / 16)
-            .clamp(MIN_CHUNK_LEN, MAX_CHUNK_LEN)
-            .min(capacity);
+        let chunk_len = capacity / 16;
+        let chunk_len = chunk_len.clamp(MIN_CHUNK_LEN, MAX_CHUNK_LEN).min(capacity);
         Self {
             full: VecDeque::new(),
-            filling: Chunk::with_capacity(chunk),
+            filling: Chunk::with_capacity(chunk_len),
             free: Vec::new(),
-            chunk,
-            // What an ordinary burst needs; a larger one gives its memory back when it is over.
-            max_free: (capacity / 8 / chunk).max(2),
+            chunk_len,
+            // Enough for ordinary bursts. A larger one frees its memory afterwards.
+            max_free: (capacity / 8 / chunk_len).max(2),
         }
     }
 
     #[inline]
     pub(crate) fn push(&mut self, record: &[u8]) {
         if !self.filling.has_room(record.len()) {
-            self.next_chunk(record.len());
+            self.start_chunk(record.len());
         }
         self.filling.bytes.extend_from_slice(record);
         self.filling.ends.push(self.filling.bytes.len());
     }
 
     #[cold]
-    fn next_chunk(&mut self, bytes: usize) {
+    fn start_chunk(&mut self, bytes: usize) {
         let next = match self.free.pop() {
             Some(free) if free.has_room(bytes) => free,
-            _ => Chunk::with_capacity(self.chunk.max(bytes)),
+            _ => Chunk::with_capacity(self.chunk_len.max(bytes)),
         };
         let full = mem::replace(&mut self.filling, next);
         if full.is_empty() {
@@ -104,15 +104,15 @@ impl Buffer {
         self.filling.is_empty() && self.full.is_empty()
     }
 
-    /// The oldest records.
+    /// Takes out the oldest records.
     pub(crate) fn pop(&mut self) -> Option<Chunk> {
         if self.full.is_empty() && !self.filling.is_empty() {
-            self.next_chunk(0);
+            self.start_chunk(0);
         }
         self.full.pop_front()
     }
 
-    /// Takes back a chunk that was popped, with what is still to be written of it.
+    /// Returns a chunk that was taken out, with the records that are not written yet.
     pub(crate) fn put_back(&mut self, chunk: Chunk) {
         if chunk.is_empty() {
             self.recycle(chunk);
@@ -121,21 +121,20 @@ impl Buffer {
         }
     }
 
-    /// Takes back a chunk that was popped and is written.
+    /// Reuses the memory of a chunk that was taken out.
     pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
-        if chunk.bytes.capacity() < 2 * self.chunk {
+        if chunk.bytes.capacity() < 2 * self.chunk_len {
             chunk.clear();
             self.free.push(chunk);
         }
     }
 
-    /// What a burst has needed and an ordinary one does not, to be dropped.
+    /// Takes out free chunks that only a large burst needs. Drop them outside of the lock.
     pub(crate) fn surplus(&mut self) -> Vec<Chunk> {
         let ordinary = self.free.len().min(self.max_free);
         self.free.split_off(ordinary)
     }
 
-    /// Drops everything.
     pub(crate) fn clear(&mut self) {
         self.full.clear();
         self.filling.clear();

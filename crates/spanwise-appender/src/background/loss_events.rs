@@ -1,31 +1,41 @@
-//! What the log itself says about lines that are missing from it.
+//! Events in the log about lines that are missing from it.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use spanwise_core::{ShedCounts, internal::SinkCounters};
 
-/// Something to say, as an event at WARN of the target `spanwise`, in the format of whatever layers there are.
+/// An event at WARN with the target `spanwise`, in the format of the application's layers.
 #[derive(Debug)]
 pub(crate) enum LossEvent {
-    /// Lines begin to be left out.
-    Shedding,
-    /// No lines are left out any more.
-    Shed { counts: ShedCounts, after: Duration },
-    /// The output takes lines again.
-    Recovered {
-        failed: u64,
+    SheddingStarted,
+    SheddingEnded {
+        counts: ShedCounts,
         after: Duration,
-        error: String,
     },
+    /// The output works again.
+    Recovered(Recovery),
+}
+
+/// The end of a failure, or of several since the last event.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    /// Records that were lost meanwhile.
+    pub(crate) lost: u64,
+    pub(crate) after: Duration,
+    /// The first error of the last failure.
+    pub(crate) error: String,
 }
 
 impl LossEvent {
     pub(crate) fn log(&self, output: &str) {
         match self {
-            Self::Shedding => {
-                tracing::warn!(target: "spanwise", output, "the output is behind: lines are left out");
+            Self::SheddingStarted => {
+                tracing::warn!(target: "spanwise", output, "the output is behind: lines are dropped");
             }
-            Self::Shed { counts, after } => tracing::warn!(
+            Self::SheddingEnded { counts, after } => tracing::warn!(
                 target: "spanwise",
                 output,
                 shed.error = counts.error,
@@ -34,19 +44,15 @@ impl LossEvent {
                 shed.debug = counts.debug,
                 shed.trace = counts.trace,
                 duration_ms = millis(*after),
-                "the output was behind: lines were left out"
+                "the output was behind: lines were dropped"
             ),
-            Self::Recovered {
-                failed,
-                after,
-                error,
-            } => tracing::warn!(
+            Self::Recovered(Recovery { lost, after, error }) => tracing::warn!(
                 target: "spanwise",
                 output,
-                lost = failed,
+                lost,
                 error = error.as_str(),
                 duration_ms = millis(*after),
-                "the output takes lines again"
+                "the output accepts lines again"
             ),
         }
     }
@@ -56,107 +62,108 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What there is to say.
+/// Events that are not logged yet.
 #[derive(Debug, Default)]
 pub(crate) struct PendingLossEvents {
     shedding: Option<Shedding>,
-    recovered: Option<Recovery>,
-    recovery_told_at: Option<Instant>,
-    /// What was said about lines left out.
-    told: ShedCounts,
-    told_at: Option<Instant>,
-}
-
-/// An output that took lines again, perhaps more than once.
-#[derive(Debug)]
-struct Recovery {
-    failed: u64,
-    after: Duration,
-    error: String,
+    recovery: Option<Recovery>,
+    recovery_logged_at: Option<Instant>,
+    /// The counts at the last [`LossEvent::SheddingEnded`], and its time.
+    logged_counts: ShedCounts,
+    shedding_logged_at: Option<Instant>,
+    /// Since when another thread has been logging an event.
+    logging_since: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Shedding {
     since: Instant,
-    told: bool,
+    start_logged: bool,
 }
 
-/// Between two reports of one kind. A report is a line itself: an output that refuses every other write would refuse it, take it and be
-/// reported again, without end.
+/// The time between two events of a kind. An event is a line, too: an output that refuses every
+/// second write would refuse it, recover, and be reported again, endlessly.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long the shutdown waits for an event that is being logged.
+const LOG_TIMEOUT: Duration = Duration::from_millis(200);
+
 impl PendingLossEvents {
-    /// A line is left out. True if it is the first.
+    /// Notes a line that was shed. Returns whether it is the first one.
     pub(crate) fn shed(&mut self) -> bool {
-        let first = self.shedding.is_none();
+        let is_first = self.shedding.is_none();
         self.shedding.get_or_insert_with(|| Shedding {
             since: Instant::now(),
-            told: false,
+            start_logged: false,
         });
-        first
+        is_first
     }
 
-    pub(crate) fn recovered(&mut self, after: Duration, failed: u64, error: String) {
-        let before = self.recovered.take();
-        let (failed_before, after_before) = before.map_or((0, Duration::ZERO), |recovery| {
-            (recovery.failed, recovery.after)
-        });
-        self.recovered = Some(Recovery {
-            failed: failed + failed_before,
-            after: after + after_before,
-            error,
+    pub(crate) fn recovered(&mut self, recovery: Recovery) {
+        let (lost, after) = match self.recovery.take() {
+            Some(before) => (before.lost, before.after),
+            None => (0, Duration::ZERO),
+        };
+        self.recovery = Some(Recovery {
+            lost: lost + recovery.lost,
+            after: after + recovery.after,
+            error: recovery.error,
         });
     }
 
-    pub(crate) fn is_pending(&self) -> bool {
-        self.shedding.is_some() || self.recovered.is_some()
+    pub(crate) const fn are_pending(&self) -> bool {
+        self.shedding.is_some() || self.recovery.is_some()
     }
 
-    /// What is to be said now. `calm` means that lines are no longer left out, `last` that this is the last chance.
+    /// Notes that another thread logs an event now.
+    pub(crate) fn log_started(&mut self) {
+        self.logging_since = Some(Instant::now());
+    }
+
+    pub(crate) const fn log_ended(&mut self) {
+        self.logging_since = None;
+    }
+
+    /// Whether another thread is logging an event, and has not needed too long for it.
+    pub(crate) fn is_logging(&self) -> bool {
+        let is_recent = |since: Instant| since.elapsed() < LOG_TIMEOUT;
+        self.logging_since.is_some_and(is_recent)
+    }
+
+    /// Returns the event that is due. `is_calm`: no lines are shed any more. `is_last`: there is no
+    /// later chance to log.
     pub(crate) fn due(
         &mut self,
         counters: &SinkCounters,
-        calm: bool,
-        last: bool,
+        is_calm: bool,
+        is_last: bool,
     ) -> Option<LossEvent> {
         let is_recent = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < MIN_INTERVAL);
-        let tells = !is_recent(self.recovery_told_at);
-        if (tells || last)
-            && let Some(recovery) = self.recovered.take()
-            && tells
-        {
-            self.recovery_told_at = Some(Instant::now());
-            let Recovery {
-                failed,
-                after,
-                error,
-            } = recovery;
-            return Some(LossEvent::Recovered {
-                failed,
-                after,
-                error,
-            });
+        if !is_recent(self.recovery_logged_at) {
+            if let Some(recovery) = self.recovery.take() {
+                self.recovery_logged_at = Some(Instant::now());
+                return Some(LossEvent::Recovered(recovery));
+            }
+        } else if is_last {
+            self.recovery = None;
         }
         let shedding = self.shedding.as_mut()?;
-        let quiet = || is_recent(self.told_at);
-        if last || calm && !quiet() {
-            let (after, told) = (shedding.since.elapsed(), shedding.told);
+        let may_log = !is_recent(self.shedding_logged_at);
+        if is_last || is_calm && may_log {
+            let (after, start_logged) = (shedding.since.elapsed(), shedding.start_logged);
             self.shedding = None;
-            self.told_at = Some(Instant::now());
+            self.shedding_logged_at = Some(Instant::now());
             let all = counters.stats().shed;
-            let counts = since(all, self.told);
-            self.told = all;
-            return (told || counts.total() > 0).then_some(LossEvent::Shed { counts, after });
+            let counts = difference(all, mem::replace(&mut self.logged_counts, all));
+            let is_news = start_logged || counts.total() > 0;
+            return is_news.then_some(LossEvent::SheddingEnded { counts, after });
         }
-        if !shedding.told && !calm && !quiet() {
-            shedding.told = true;
-            return Some(LossEvent::Shedding);
-        }
-        None
+        let starts = !is_calm && may_log && !mem::replace(&mut shedding.start_logged, true);
+        starts.then_some(LossEvent::SheddingStarted)
     }
 }
 
-fn since(all: ShedCounts, before: ShedCounts) -> ShedCounts {
+fn difference(all: ShedCounts, before: ShedCounts) -> ShedCounts {
     ShedCounts {
         error: all.error - before.error,
         warn: all.warn - before.warn,

@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The writer thread.
 
 use std::{io, sync::Arc, thread};
 
@@ -6,68 +6,67 @@ use spanwise_core::internal::panic_safe;
 
 use super::{
     buffer::Chunk,
-    line_queue::{LineQueue, Next, Role},
+    line_queue::{Job, LineQueue, ProcessQueue, Role},
     loss_events::LossEvent,
 };
 
-pub(crate) fn spawn(queue: &Arc<LineQueue>) -> io::Result<()> {
-    let queue = Arc::clone(queue);
-    // Fifteen bytes are what Linux shows of a name.
-    let name = "spanwise-writer".to_owned();
-    thread::Builder::new().name(name).spawn(move || {
+pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
+    // Linux shows the first 15 bytes of a name.
+    let thread = thread::Builder::new().name("spanwise-writer".to_owned());
+    thread.spawn(move || {
         let in_role = Role::Worker.enter();
         run(&queue);
-        // To let go of the last handle may write what callers left, which waits.
+        // Dropping the last handle may write what callers left, and waits for it.
         drop(in_role);
         drop(queue);
     })?;
     Ok(())
 }
 
-fn run(queue: &Arc<LineQueue>) {
+fn run(process_queue: &Arc<ProcessQueue>) {
+    let Some(queue) = process_queue.here_if_any() else {
+        return;
+    };
     loop {
-        match queue.next() {
-            Next::Write { chunk, epoch } => write(queue, chunk, epoch),
-            Next::Tell(event) => log(queue, event),
-            Next::Finish => {
+        match queue.next_job() {
+            Job::Write { chunk, epoch } => write(queue, chunk, epoch),
+            Job::Log(event) => log(process_queue, queue, event),
+            Job::Finish => {
                 queue.finish_sink();
                 queue.end_turn(None);
             }
-            Next::End => return,
+            Job::End => return,
         }
     }
 }
 
-/// Logs a notice on a thread of its own: it goes through anybody's layers, and one of them may hold a lock while it waits for this
-/// thread to make room.
-fn log(queue: &Arc<LineQueue>, event: LossEvent) {
-    let logging = Arc::clone(queue);
-    let name = "spanwise-notice".to_owned();
-    let logs = thread::Builder::new().name(name).spawn(move || {
-        let _ = panic_safe::catch_panic(|| event.log(&logging.options.name));
-        logging.told();
-    });
-    if logs.is_err() {
-        queue.told();
+/// Logs an event on a thread of its own. It passes through the application's layers, and one of
+/// them may hold a lock while it waits for this thread to make room.
+fn log(process_queue: &Arc<ProcessQueue>, queue: &LineQueue, event: LossEvent) {
+    let process_queue = Arc::clone(process_queue);
+    let log = move || {
+        if let Some(queue) = process_queue.here_if_any() {
+            let _ = panic_safe::catch_panic(|| event.log(&queue.options.name));
+            queue.loss_event_logged();
+        }
+    };
+    let thread = thread::Builder::new().name("spanwise-notice".to_owned());
+    if thread.spawn(log).is_err() {
+        queue.loss_event_logged();
     }
 }
 
 fn write(queue: &LineQueue, mut chunk: Chunk, epoch: u64) {
     loop {
-        let records = chunk.records();
-        let attempt = queue.attempt(records, &queue.stop);
-        let done = attempt.done();
-        let (bytes, left) = (records.start_of(done), records.len() - done);
+        let attempt = queue.attempt(&mut chunk, &queue.stop);
         if !queue.stop.is_set() {
-            queue.report_refusal(&attempt, left);
+            queue.report_refusal(&attempt);
         }
-        let is_refused = attempt.error.is_some();
-        let goes_on = queue.settle_chunk(epoch, bytes, attempt, left);
-        chunk.remove_front(done);
-        if !goes_on {
+        let was_refused = attempt.error.is_some();
+        if !queue.settle_chunk(epoch, attempt) {
             return queue.end_turn(Some((chunk, epoch)));
         }
-        if is_refused && !queue.wait_for_retry(epoch) {
+        if was_refused && !queue.wait_for_retry(epoch) {
             return;
         }
     }

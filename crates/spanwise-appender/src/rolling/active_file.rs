@@ -1,4 +1,4 @@
-//! The file that is written.
+//! The open file that records are appended to.
 
 use std::{
     ffi::OsStr,
@@ -8,74 +8,73 @@ use std::{
 };
 
 use super::{
-    error::Untrusted,
+    error::DisplayDistrust,
     fs::{self, Create, Dir, Distrust, Meta},
     period::Period,
 };
 
-/// An open file, and what is known of it.
+/// An open file, and its state as far as this process knows.
 #[derive(Debug)]
 pub(super) struct ActiveFile {
     pub(super) file: File,
-    /// As far as we know: others may cut it.
-    pub(super) length: u64,
-    /// How long it was when it was last seen at its path: what came after is nowhere else if it is deleted.
+    /// Its length, unless another process truncated it.
+    pub(super) len: u64,
+    /// Its length when it was last seen at its path. If it is deleted, what comes after is nowhere
+    /// else.
     pub(super) verified_len: u64,
-    /// Of its first record; none if it is empty.
+    /// The period of its first record. `None` while it is empty.
     pub(super) period: Option<Period>,
-    /// It ends within a line.
     ends_mid_line: bool,
 }
 
-/// Why a file at a path was not opened.
+/// Why a file was not opened.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
-    /// It is not a regular file but, say, a named pipe.
-    Kind(&'static str),
+    /// It is not a regular file but, for example, a named pipe.
+    NotAFile(&'static str),
     /// Others put it there, or can change it.
     Untrusted(Distrust),
     Io(io::Error),
 }
 
 impl ActiveFile {
-    /// Opens the file of a name, or makes it. `distrust` says what is wrong with one that was there.
+    /// Opens or creates the file. `distrust` returns why an existing one is not to be used.
     pub(super) fn open(
         dir: &Dir,
         name: &OsStr,
         mode: u32,
         create: Create,
         distrust: impl FnOnce(&Meta) -> Option<Distrust>,
-        period_of: impl FnOnce(SystemTime) -> Period,
+        period_at: impl FnOnce(SystemTime) -> Period,
     ) -> Result<Self, OpenFailure> {
         let file = dir.open_to_append(name, mode, create).map_err(|error| {
             match dir.meta(name).ok().and_then(|meta| meta.non_file_kind()) {
-                Some(kind) => OpenFailure::Kind(kind),
+                Some(kind) => OpenFailure::NotAFile(kind),
                 None => OpenFailure::Io(error),
             }
         })?;
         let meta = Meta::from_file(&file).map_err(OpenFailure::Io)?;
         if let Some(kind) = meta.non_file_kind() {
-            return Err(OpenFailure::Kind(kind));
+            return Err(OpenFailure::NotAFile(kind));
         }
         if let Some(distrust) = distrust(&meta) {
             return Err(OpenFailure::Untrusted(distrust));
         }
         let metadata = file.metadata().map_err(OpenFailure::Io)?;
-        let mut current = Self {
+        let len = metadata.len();
+        let first_record = (len > 0).then(|| first_record_time(&metadata)).flatten();
+        let mut active = Self {
             file,
-            length: metadata.len(),
-            verified_len: metadata.len(),
-            period: (metadata.len() > 0)
-                .then(|| first_record_time(&metadata))
-                .flatten()
-                .map(period_of),
+            len,
+            verified_len: len,
+            period: first_record.map(period_at),
             ends_mid_line: false,
         };
-        current.ends_mid_line = current.ends_within_a_line();
-        Ok(current)
+        active.ends_mid_line = active.is_mid_line_at(len);
+        Ok(active)
     }
 
-    /// Writes all of it, each part as far as the system takes it; how many bytes it took, if not all.
+    /// Appends all bytes. If the file does not take them all, returns how many it took.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.ends_mid_line {
             self.write_all(b"\n").map_err(|(_, error)| (0, error))?;
@@ -89,15 +88,14 @@ impl ActiveFile {
         while written < bytes.len() {
             match self.file.write(&bytes[written..]) {
                 Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
-                Ok(some) => {
-                    written += some;
-                    self.length += some as u64;
-                    if written < bytes.len() && !self.is_as_long_as_we_think() {
+                Ok(count) => {
+                    written += count;
+                    self.len += count as u64;
+                    let is_partial = written < bytes.len();
+                    if is_partial && self.actual_len().ok() != Some(self.len) {
                         // The rest would not follow what was written.
-                        return Err((
-                            written,
-                            io::Error::other("another process wrote within a record"),
-                        ));
+                        let why = "another process wrote within a record";
+                        return Err((written, io::Error::other(why)));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -107,94 +105,94 @@ impl ActiveFile {
         Ok(())
     }
 
-    fn is_as_long_as_we_think(&self) -> bool {
-        self.file
-            .metadata()
-            .is_ok_and(|metadata| metadata.len() == self.length)
+    fn actual_len(&self) -> io::Result<u64> {
+        self.file.metadata().map(|metadata| metadata.len())
     }
 
-    /// How long it is once `bytes` more are in it.
-    pub(super) fn length_with(&self, bytes: u64) -> u64 {
-        self.length
+    /// Its length once it has `bytes` more.
+    pub(super) fn len_with(&self, bytes: u64) -> u64 {
+        self.len
             .saturating_add(u64::from(self.ends_mid_line))
             .saturating_add(bytes)
     }
 
-    /// Takes the first `bytes` of a record that did not fit out again; if others wrote meanwhile, the record stays torn.
+    /// Removes the first `bytes` of a record of which the rest did not fit. If another process has
+    /// written meanwhile, they stay as a partial line.
     pub(super) fn truncate_partial(&mut self, bytes: u64) {
         if bytes == 0 {
             return;
         }
-        let whole = self.length - bytes;
-        match self.file.metadata().map(|metadata| metadata.len()) {
-            Ok(length) if length == self.length => {
+        let whole = self.len - bytes;
+        match self.actual_len() {
+            Ok(len) if len == self.len => {
                 if self.file.set_len(whole).is_ok() {
-                    self.length = whole;
+                    self.len = whole;
                     return;
                 }
             }
-            // The system said that it wrote, and did not.
-            Ok(length) if length == whole => {
-                self.length = whole;
+            // The system reported a write that it did not make.
+            Ok(len) if len == whole => {
+                self.len = whole;
                 return;
             }
-            Ok(length) => self.length = length,
+            Ok(len) => self.len = len,
             Err(_) => {}
         }
-        self.ends_mid_line = self.ends_within_a_line();
+        self.ends_mid_line = self.is_mid_line_at(self.len);
     }
 
-    /// Whoever else writes to it writes whole lines.
-    pub(super) fn assume_complete_line(&mut self) {
+    /// Does not end a partial line, since another process writes the rest of it.
+    pub(super) const fn assume_complete_line(&mut self) {
         self.ends_mid_line = false;
     }
 
-    /// It was seen at its path.
+    /// Notes that the file is at its path.
     pub(super) fn mark_verified(&mut self, meta: &Meta) {
-        let length = meta.len();
-        if length < self.length {
-            // Somebody cut it, as `logrotate` does with `copytruncate`.
-            self.ends_mid_line = length > 0 && self.ends_within_a_line_at(length);
+        let len = meta.len();
+        if len < self.len {
+            // It was truncated, as `logrotate` does with `copytruncate`.
+            self.ends_mid_line = self.is_mid_line_at(len);
         }
-        if length == 0 {
+        if len == 0 {
             self.period = None;
         }
-        self.length = length;
-        self.verified_len = length;
+        self.len = len;
+        self.verified_len = len;
     }
 
-    fn ends_within_a_line(&self) -> bool {
-        self.length > 0 && self.ends_within_a_line_at(self.length)
-    }
-
-    fn ends_within_a_line_at(&self, length: u64) -> bool {
-        let mut last = [0];
-        // Of a file that may not be read an empty line is the smaller harm.
-        !matches!(fs::read_at(&self.file, &mut last, length - 1), Ok(1) if last == *b"\n")
+    /// Whether the byte before `len` does not end a line.
+    fn is_mid_line_at(&self, len: u64) -> bool {
+        let Some(last) = len.checked_sub(1) else {
+            return false;
+        };
+        let mut byte = [0];
+        // If it cannot be read, an empty line does less harm than two joined ones.
+        !matches!(fs::read_at(&self.file, &mut byte, last), Ok(1) if byte == *b"\n")
     }
 }
 
-/// When the first record was written, as well as the file tells.
+/// When the first record was written, as far as the file system knows.
 fn first_record_time(metadata: &Metadata) -> Option<SystemTime> {
     let modified = metadata.modified().ok()?;
-    // A copy is younger than what it says.
-    let created = metadata
-        .created()
-        .ok()
-        .filter(|created| *created <= modified);
-    Some(created.unwrap_or(modified))
+    // A copied file was created after its last record.
+    let created = metadata.created().ok();
+    Some(
+        created
+            .filter(|created| *created <= modified)
+            .unwrap_or(modified),
+    )
 }
 
 impl From<OpenFailure> for io::Error {
-    fn from(error: OpenFailure) -> Self {
-        match error {
-            OpenFailure::Kind(kind) => {
+    fn from(failure: OpenFailure) -> Self {
+        match failure {
+            OpenFailure::NotAFile(kind) => {
                 Self::new(io::ErrorKind::InvalidInput, format!("it is {kind}"))
             }
-            OpenFailure::Untrusted(distrust) => Self::new(
-                io::ErrorKind::PermissionDenied,
-                Untrusted(distrust).to_string(),
-            ),
+            OpenFailure::Untrusted(distrust) => {
+                let why = DisplayDistrust(distrust).to_string();
+                Self::new(io::ErrorKind::PermissionDenied, why)
+            }
             OpenFailure::Io(error) => error,
         }
     }

@@ -1,11 +1,14 @@
-//! How a rolling file is set up.
+//! Options of a rolling file, and how it is opened.
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Weak, atomic::AtomicBool},
 };
 
-use spanwise_core::{Clock, Fault, SelfReport};
+use spanwise_core::{
+    Clock, Fault, ParseError, SelfReport,
+    internal::{forks::PerProcess, sync::Mutex},
+};
 
 use super::{
     Inner, RollingFile, Settings,
@@ -15,9 +18,7 @@ use super::{
     file_names::{FileNames, RolledId},
     file_numbers::FileNumbers,
     file_writer::{FileWriter, open},
-    forked::ForkSafeWriter,
     fs::{self, Create, Dir, Meta},
-    housekeeping::Housekeeper,
     path_checks::{
         absolute, cannot_make_dir, cannot_open, check_dir, check_length, check_name, check_trust,
         in_use, not_a_file, untrusted,
@@ -27,11 +28,11 @@ use super::{
     rotation::Rotation,
 };
 use crate::{
-    ByteSize, SettingError,
+    ByteSize,
     process_hooks::{self, ProcessHooks},
 };
 
-/// Sets up a [`RollingFile`]; starts with [`RollingFile::builder`].
+/// Sets up a [`RollingFile`]. Start with [`RollingFile::builder`].
 #[derive(Debug, Clone)]
 #[must_use = "nothing is opened until `build` is called"]
 pub struct RollingFileBuilder {
@@ -54,9 +55,12 @@ struct Options {
     report: SelfReport,
 }
 
+/// The highest number of a file of [`RollingFileBuilder::per_process`].
+const MAX_PROCESSES: u32 = 10_000;
+
 impl RollingFile {
-    /// Sets up the log that is written to `path`, such as `/var/log/app/app.log`. A relative path is one of the directory in which
-    /// the process is when it is opened.
+    /// Creates a builder for the log at `path`, such as `/var/log/app/app.log`. A relative path is
+    /// relative to the working directory at the time it is opened.
     pub fn builder(path: impl Into<PathBuf>) -> RollingFileBuilder {
         RollingFileBuilder {
             path: path.into(),
@@ -78,89 +82,93 @@ impl RollingFile {
 }
 
 impl RollingFileBuilder {
-    /// When a new file starts. Default: daily and at 100 MiB, in UTC.
+    /// Sets when a new file starts. Defaults to daily and at 100 MiB, in UTC.
     pub fn rotation(mut self, rotation: Rotation) -> Self {
         self.options.rotation = rotation;
         self
     }
 
-    /// Which rolled files stay. Default: the newest 14.
+    /// Sets which rolled files are kept. Defaults to the newest 14.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.options.retention = retention;
         self
     }
 
-    /// How rolled files are compressed. Default: not at all.
+    /// Sets how rolled files are compressed. Defaults to no compression.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.options.compression = compression;
         self
     }
 
-    /// The permissions that new files are made with; the process's umask takes from them. Default: `0o640`. Unix only.
+    /// Sets the permissions of new files, on Unix; the umask of the process removes some. Defaults
+    /// to `0o640`.
     pub fn mode(mut self, mode: u32) -> Self {
         self.options.mode = mode & 0o7777;
         self
     }
 
-    /// Keeps a symbolic link `app.latest.log` to the file that is written; with [`per_process`](Self::per_process), by the process that
-    /// started last. Default: none.
+    /// Maintains a symbolic link `app.latest.log` to the active file. With
+    /// [`per_process`](Self::per_process), it is the file of the process that started last.
+    /// Defaults to no link.
     pub fn link_latest(mut self) -> Self {
         self.options.link_latest = true;
         self
     }
 
-    /// Lets further processes that log to this path write `app.2.log`, `app.3.log` and so on, the first that is free. Default: they
-    /// get an error.
+    /// Lets further processes that log to this path write `app.2.log`, `app.3.log` and so on: the
+    /// first that is free. Defaults to an error for them.
     pub fn per_process(mut self) -> Self {
         self.options.per_process = true;
         self
     }
 
-    /// Writes to stderr what the file does not take, as far as stderr takes it without waiting. It is counted as failed all the
-    /// same. Default: it is not.
+    /// Writes records that the file does not take to stderr, if stderr takes them without waiting.
+    /// They are counted as failed all the same. Defaults to no fallback.
     pub fn fallback_to_stderr(mut self) -> Self {
         self.options.fallback_to_stderr = true;
         self
     }
 
-    /// Opens the path anew after a `SIGHUP`, with the next record. The signal does nothing else then: it does not end the process.
-    /// Default: only [`RollingFile::reopen`] does, and finding that the file was moved.
+    /// Opens the path anew after a `SIGHUP`, with the next record. The signal does not end the
+    /// process then. Defaults to no handler: the file is opened anew by [`RollingFile::reopen`],
+    /// and when it was moved.
     #[cfg(all(unix, feature = "sighup"))]
     pub fn reopen_on_sighup(mut self) -> Self {
         self.options.reopen_on_sighup = true;
         self
     }
 
-    /// Where it takes the time from. Default: the system.
+    /// Sets the clock. Defaults to that of the system.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.options.clock = clock;
         self
     }
 
-    /// Where it tells what goes wrong later. Default: the report of the process.
+    /// Sets where failures after the start are reported. Defaults to the report of the process.
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.options.report = report.clone();
         self
     }
 
-    /// Says whether the file could be opened, and neither opens it nor leaves anything behind.
+    /// Checks whether the file could be opened. Does not open it, and leaves nothing behind.
     ///
-    /// Beside a file of another user, or one that every user may write to, it makes an empty file for a moment, such as
-    /// `.app.log.probe`: to see whether all files there are like that.
+    /// Beside a file of another user, or one that every user may write to, it creates an empty file
+    /// such as `.app.log.probe` and removes it: to see whether all files there are like that.
     ///
     /// # Errors
-    /// What [`build`](Self::build) would say, as far as that can be seen; not whether another process logs there.
+    /// The error that [`build`](Self::build) would return, as far as that can be seen. Not whether
+    /// another process logs there.
     pub fn check(&self) -> Result<(), OpenError> {
-        let wrong = |error: SettingError| {
+        let invalid = |error: ParseError| {
             let path = &self.path;
             OpenError::new(
                 OpenErrorKind::Setting,
                 format!("cannot log to {path:?}: {error}"),
             )
         };
-        self.options.compression.check().map_err(wrong)?;
+        self.options.compression.check().map_err(invalid)?;
         if self.options.rotation.size == Some(ByteSize(0)) {
-            return Err(wrong(SettingError::new(
+            return Err(invalid(ParseError::new(
                 "a file of at most 0B holds no record; set a size of at least 1B",
             )));
         }
@@ -176,17 +184,17 @@ impl RollingFileBuilder {
             {
                 return Err(untrusted(names.current(), distrust));
             }
-            fs::may_write(names.current(), false)
-                .map_err(|error| cannot_open(names.current(), error))?;
+            fs::may_write(names.current()).map_err(|error| cannot_open(names.current(), error))?;
             if self.options.rotation.is_never() {
-                // Nothing else has to be made.
+                // Nothing else has to be created.
                 return Ok(());
             }
         }
         check_dir(names.dir())
     }
 
-    /// No name that is ever given is too long for the disk: of all rolled files, under each form, for each process.
+    /// Checks that no name that may be given is too long: of rolled files in each form, for each
+    /// process.
     fn check_length(&self, names: &FileNames) -> Result<(), OpenError> {
         let Options {
             rotation,
@@ -195,117 +203,108 @@ impl RollingFileBuilder {
             per_process,
             ..
         } = &self.options;
-        let longest =
-            |names: &FileNames| names.longest(!rotation.is_never(), *compression, *link_latest);
-        match per_process {
-            true => {
-                let last = FileNames::new(names.current(), MAX_PROCESSES);
-                check_length(names, longest(&last))
-            }
-            false => check_length(names, longest(names)),
-        }
+        let last = match per_process {
+            true => &FileNames::new(names.current(), MAX_PROCESSES),
+            false => names,
+        };
+        let max_len = last.max_name_len(!rotation.is_never(), *compression, *link_latest);
+        check_length(names, max_len)
     }
 
-    /// Opens the file, and makes it and its directory if they are missing.
+    /// Opens the file, and creates it and its directory if they are missing.
     ///
     /// # Errors
-    /// [`OpenError`] says why that cannot be.
+    /// The file cannot be opened, is not a regular file, is not trusted, or is in use; or a setting
+    /// is invalid. See [`OpenErrorKind`].
     pub fn build(self) -> Result<RollingFile, OpenError> {
         self.check()?;
-        let Options {
-            rotation,
-            retention,
-            compression,
-            mode,
-            link_latest,
-            per_process,
-            fallback_to_stderr,
-            clock,
-            report,
-            ..
-        } = self.options;
         let path = absolute(&self.path)?;
         let names = FileNames::new(&path, 1);
         fs::create_dirs(names.dir()).map_err(|error| cannot_make_dir(names.dir(), error))?;
         let dir = Dir::open(names.dir()).map_err(|error| cannot_open(names.dir(), error))?;
-        let (names, lock, last) = match per_process {
-            true => lock_first_free(&path, &dir, &report)?,
-            false => lock(names, &dir, &rotation, &report)?,
+        let options = self.options;
+        let locked = match options.per_process {
+            true => lock_first_free(&path, &dir, &options.report)?,
+            false => lock(names, &dir, &options)?,
         };
         let dir = Arc::new(dir);
         let settings = Arc::new(Settings {
-            names,
+            names: locked.names,
             dir: Arc::clone(&dir),
-            rotation,
-            retention,
-            compression,
-            mode,
-            link_latest,
-            fallback_to_stderr,
-            clock,
-            report,
+            rotation: options.rotation,
+            retention: options.retention,
+            compression: options.compression,
+            mode: options.mode,
+            link_latest: options.link_latest,
+            fallback_to_stderr: options.fallback_to_stderr,
+            clock: options.clock,
+            report: options.report,
         });
         let path = settings.names.current();
         settings.remove_leftover_next(&dir);
         settings.finish_interrupted_roll(&dir);
-        let current = open(&settings, &dir, Create::IfMissing).map_err(|error| match error {
-            OpenFailure::Kind(kind) => not_a_file(path, kind),
+        let active = open(&settings, &dir, Create::IfMissing).map_err(|error| match error {
+            OpenFailure::NotAFile(kind) => not_a_file(path, kind),
             OpenFailure::Untrusted(distrust) => untrusted(path, distrust),
             OpenFailure::Io(error) => cannot_open(path, error),
         })?;
         settings.update_latest_link(&dir);
         let reopen_requested = Arc::new(AtomicBool::new(false));
         #[cfg(all(unix, feature = "sighup"))]
-        let sighup = match self.options.reopen_on_sighup {
-            true => Some(
-                super::sighup::SighupFlag::watch(&reopen_requested).map_err(|error| {
-                    let message = format!(
-                        "cannot watch for SIGHUP to reopen {path:?}: {}",
-                        DisplayIoError(&error)
-                    );
-                    OpenError::new(OpenErrorKind::Other, message).caused_by(error)
-                })?,
-            ),
+        let sighup = match options.reopen_on_sighup {
+            true => Some(register_sighup(&reopen_requested, path)?),
             false => None,
         };
-        let mut housekeeper = Housekeeper::new();
-        housekeeper.wake(&settings, &dir);
-        let numbers = FileNumbers::new(last);
-        let state = FileWriter::new(
+        let mut writer = FileWriter::new(
             Arc::clone(&settings),
-            dir,
-            current,
-            numbers,
-            lock,
-            housekeeper,
+            Arc::clone(&dir),
+            active,
+            FileNumbers::new(locked.last),
+            locked.lock,
             reopen_requested,
         );
+        writer.housekeeper.wake(&settings, &dir);
         let inner = Arc::new(Inner {
-            state: ForkSafeWriter::new(Arc::clone(&settings), state),
             settings,
+            writer: PerProcess::new(Mutex::new(writer)),
             #[cfg(all(unix, feature = "sighup"))]
-            _hangup: sighup,
+            _sighup: sighup,
         });
-        let watched: Weak<dyn ProcessHooks> = Arc::<Inner>::downgrade(&inner);
-        process_hooks::watch(watched);
+        let hooks: Weak<dyn ProcessHooks> = Arc::<Inner>::downgrade(&inner);
+        process_hooks::register(hooks);
         Ok(RollingFile(inner))
     }
 }
 
-type Locked = (FileNames, Option<PathLock>, Option<RolledId>);
+#[cfg(all(unix, feature = "sighup"))]
+fn register_sighup(
+    requested: &Arc<AtomicBool>,
+    path: &Path,
+) -> Result<super::sighup::SighupFlag, OpenError> {
+    super::sighup::SighupFlag::register(requested).map_err(|error| {
+        let why = DisplayIoError(&error);
+        let message = format!("cannot watch for SIGHUP to reopen {path:?}: {why}");
+        OpenError::new(OpenErrorKind::Other, message).caused_by(error)
+    })
+}
 
-fn lock(
+/// The names of a log that no other process uses.
+struct Locked {
     names: FileNames,
-    dir: &Dir,
-    rotation: &Rotation,
-    report: &SelfReport,
-) -> Result<Locked, OpenError> {
+    /// `None` if the file system has no locks.
+    lock: Option<PathLock>,
+    /// The last number that an earlier process used, if that is known.
+    last: Option<RolledId>,
+}
+
+fn lock(names: FileNames, dir: &Dir, options: &Options) -> Result<Locked, OpenError> {
     match PathLock::try_take(&names, dir) {
         Ok(LockOutcome::InUse(pid)) => Err(in_use(&names, pid)),
-        Ok(attempt) => Ok(locked(names, attempt, report)),
-        // Nothing else needs the directory to be writable.
-        Err(error) if rotation.is_never() => {
-            Ok(locked(names, LockOutcome::Unsupported(error), report))
+        Ok(outcome) => Ok(locked(names, outcome, &options.report)),
+        // Nothing else needs permission to create files in the directory.
+        Err(error) if options.rotation.is_never() => {
+            let outcome = LockOutcome::Unsupported(error);
+            Ok(locked(names, outcome, &options.report))
         }
         Err(error) => Err(cannot_open(&names.path(&names.lock()), error)),
     }
@@ -316,29 +315,27 @@ fn lock_first_free(path: &Path, dir: &Dir, report: &SelfReport) -> Result<Locked
         let names = FileNames::new(path, slot);
         match PathLock::try_take(&names, dir) {
             Ok(LockOutcome::InUse(_)) => {}
-            Ok(attempt) => return Ok(locked(names, attempt, report)),
+            Ok(outcome) => return Ok(locked(names, outcome, report)),
             Err(error) => return Err(cannot_open(&names.path(&names.lock()), error)),
         }
     }
     Err(in_use(&FileNames::new(path, MAX_PROCESSES), None))
 }
 
-fn locked(names: FileNames, attempt: LockOutcome, report: &SelfReport) -> Locked {
-    match attempt {
-        LockOutcome::Taken(lock, last) => (names, Some(lock), last),
-        LockOutcome::InUse(_) => (names, None, None),
+fn locked(names: FileNames, outcome: LockOutcome, report: &SelfReport) -> Locked {
+    let (lock, last) = match outcome {
+        LockOutcome::Taken(lock, last) => (Some(lock), last),
+        LockOutcome::InUse(_) => (None, None),
         LockOutcome::Unsupported(error) => {
-            report.fault(
-                Fault::Setup,
-                &format_args!(
-                    "cannot lock {}: {}; see to it that one process logs there",
-                    names.path(&names.lock()).display(),
-                    DisplayIoError(&error)
-                ),
+            let path = names.path(&names.lock());
+            let what = format_args!(
+                "cannot lock {}: {}; make sure that only one process logs there",
+                path.display(),
+                DisplayIoError(&error)
             );
-            (names, None, None)
+            report.fault(Fault::Setup, &what);
+            (None, None)
         }
-    }
+    };
+    Locked { names, lock, last }
 }
-
-const MAX_PROCESSES: u32 = 10_000;

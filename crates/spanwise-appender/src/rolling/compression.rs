@@ -1,4 +1,4 @@
-//! How rolled files are packed.
+//! Compression of rolled files.
 
 use std::{
     fmt,
@@ -7,11 +7,12 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::internal::{Grammar, suggest::closest};
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, suggest::closest},
+};
 
-use crate::SettingError;
-
-/// How rolled files are compressed, by a thread of their own. Default: not at all.
+/// The compression of rolled files, by a thread of its own. Defaults to none.
 ///
 /// ```
 /// use spanwise_appender::Compression;
@@ -22,12 +23,12 @@ use crate::SettingError;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// `.gz`; needs the feature `gzip`.
+    /// `.gz`. Needs the feature `gzip`.
     Gzip,
-    /// `.zst`; needs the feature `zstd`.
+    /// `.zst`. Needs the feature `zstd`.
     Zstd,
 }
 
@@ -50,23 +51,22 @@ impl Compression {
         }
     }
 
-    pub(super) fn check(self) -> Result<(), SettingError> {
+    pub(super) fn check(self) -> Result<(), ParseError> {
         if self.is_compiled_in() {
             return Ok(());
         }
-        Err(SettingError::new(format!(
-            "`{self}` is not compiled in: enable the cargo feature `{self}`"
-        )))
+        let hint = format!("enable the cargo feature `{self}`");
+        Err(ParseError::word(self.name(), "is not compiled in", hint))
     }
 
-    /// All of `from`, packed, to `to`; how many bytes there were.
-    pub(super) fn pack(self, from: &mut File, to: &mut File) -> io::Result<u64> {
+    /// Writes all of `from` to `to`, compressed. Returns how many bytes `from` has.
+    pub(super) fn compress(self, from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
         match self {
-            Self::None => copy(from, to),
+            Self::None => io::copy(from, to),
             #[cfg(feature = "gzip")]
             Self::Gzip => {
                 let mut to = flate2::write::GzEncoder::new(to, flate2::Compression::default());
-                let bytes = copy(from, &mut to)?;
+                let bytes = io::copy(from, &mut to)?;
                 to.finish()?;
                 Ok(bytes)
             }
@@ -75,7 +75,7 @@ impl Compression {
                 let mut to =
                     zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
                 to.include_checksum(true)?;
-                let bytes = copy(from, &mut to)?;
+                let bytes = io::copy(from, &mut to)?;
                 to.finish()?;
                 Ok(bytes)
             }
@@ -84,14 +84,14 @@ impl Compression {
         }
     }
 
-    /// Whether `packed` holds what `plain` does.
-    pub(super) fn holds(self, packed: File, plain: &mut File) -> io::Result<bool> {
+    /// Returns whether `compressed` has the content of `plain`.
+    pub(super) fn is_same(self, compressed: File, plain: &mut File) -> io::Result<bool> {
         match self {
-            Self::None => same(packed, plain),
+            Self::None => same(compressed, plain),
             #[cfg(feature = "gzip")]
-            Self::Gzip => same(flate2::read::MultiGzDecoder::new(packed), plain),
+            Self::Gzip => same(flate2::read::MultiGzDecoder::new(compressed), plain),
             #[cfg(feature = "zstd")]
-            Self::Zstd => same(zstd::stream::read::Decoder::new(packed)?, plain),
+            Self::Zstd => same(zstd::stream::read::Decoder::new(compressed)?, plain),
             #[cfg(not(all(feature = "gzip", feature = "zstd")))]
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
@@ -101,9 +101,9 @@ impl Compression {
 impl Grammar for Compression {}
 
 impl FromStr for Compression {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let word = text.trim();
         let known = Self::ALL
             .into_iter()
@@ -113,9 +113,8 @@ impl FromStr for Compression {
                 Some(meant) => format!("did you mean `{meant}`? "),
                 None => String::new(),
             };
-            return Err(SettingError::new(format!(
-                "`{word}` is no compression: {meant}it is one of none, gzip, zstd"
-            )));
+            let hint = format!("{meant}it is one of none, gzip, zstd");
+            return Err(ParseError::word(word, "is not a compression", hint));
         };
         known.check()?;
         Ok(known)
@@ -125,19 +124,6 @@ impl FromStr for Compression {
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
-    let mut buffer = vec![0; COPY_LEN];
-    let mut copied = 0;
-    loop {
-        let read = fill(from, &mut buffer)?;
-        if read == 0 {
-            return Ok(copied);
-        }
-        to.write_all(&buffer[..read])?;
-        copied += read as u64;
     }
 }
 
@@ -154,7 +140,7 @@ fn same(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
     }
 }
 
-/// Reads until the buffer is full or nothing is left.
+/// Reads until the buffer is full, or to the end.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -190,7 +176,7 @@ mod tests {
         }
         assert_eq!(
             "gzp".parse::<Compression>().unwrap_err().to_string(),
-            "`gzp` is no compression: did you mean `gzip`? it is one of none, gzip, zstd"
+            "`gzp` is not a compression: did you mean `gzip`? it is one of none, gzip, zstd"
         );
     }
 }

@@ -1,39 +1,46 @@
-//! Records in a file that somebody deleted while it was written.
+//! The records of a file that was deleted while it was written.
 
 use std::{fs::File, io};
 
 use super::{active_file::ActiveFile, fs};
 
-/// What was written to a file that has no name any more, since it was last seen at its path.
+/// The end of a deleted file: what was written since it was last seen at its path.
 #[derive(Debug)]
 pub(super) struct DeletedFileTail {
-    /// Closed as soon as all is read, so that the disk gets its room back.
+    /// Closed once all is read, so that the disk frees its space.
     file: Option<File>,
     from: u64,
     to: u64,
     /// Read, and not yet written again.
     bytes: Vec<u8>,
-    /// So many of them were searched for the ends of lines, in vain.
+    /// How many of them contain no end of a line.
     searched: usize,
     #[cfg(test)]
     work: usize,
 }
 
+/// Read at once. The file can then be closed, which may free the space to write this again.
+const INITIAL_READ_LEN: u64 = 1024 * 1024;
+const READ_LEN: u64 = 64 * 1024;
+
+/// A line without an end is written in pieces of this many bytes, so that the memory is bounded.
+const MAX_PIECE_LEN: usize = if cfg!(test) { 1 } else { 16 } * 1024 * 1024;
+
 impl DeletedFileTail {
-    /// `None` if all of it was safe when it was last seen.
+    /// Returns `None` if all of it was seen at its path.
     pub(super) fn from_deleted(deleted: ActiveFile) -> io::Result<Option<Self>> {
-        let length = deleted.file.metadata()?.len();
-        // Cut, and then deleted: what is in it was written since.
-        let was_cut = length < deleted.length;
-        let from = if was_cut {
+        let len = deleted.file.metadata()?.len();
+        // If it was truncated before it was deleted, all of it is new.
+        let was_truncated = len < deleted.len;
+        let from = if was_truncated {
             0
         } else {
-            deleted.verified_len.min(length)
+            deleted.verified_len.min(len)
         };
         let mut tail = Self {
             file: Some(deleted.file),
             from,
-            to: length,
+            to: len,
             bytes: Vec::new(),
             searched: 0,
             #[cfg(test)]
@@ -48,16 +55,14 @@ impl DeletedFileTail {
         self.bytes.len() as u64 + (self.to - self.from)
     }
 
-    /// The next whole lines, and where each ends; none if nothing is left. A line that is longer than what is held of it comes in
-    /// pieces.
+    /// Returns whole lines, and where each ends; none if nothing is left. A line that is longer
+    /// than [`MAX_PIECE_LEN`] comes in pieces.
     pub(super) fn lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
         loop {
-            let ends = self.new_ends();
-            let is_over = self.file.is_none() || self.bytes.len() >= MAX_PIECE;
-            if is_over && ends.last() != Some(&self.bytes.len()) && !self.bytes.is_empty() {
-                let mut ends = ends;
+            let mut ends = self.new_ends();
+            let is_over = self.file.is_none() || self.bytes.len() >= MAX_PIECE_LEN;
+            if is_over && !self.bytes.is_empty() && ends.last() != Some(&self.bytes.len()) {
                 ends.push(self.bytes.len());
-                return Ok((&self.bytes, ends));
             }
             if is_over || !ends.is_empty() {
                 return Ok((&self.bytes, ends));
@@ -66,7 +71,7 @@ impl DeletedFileTail {
         }
     }
 
-    /// Where lines end in what was not searched yet.
+    /// Returns where lines end, in the bytes that were not searched yet.
     fn new_ends(&mut self) -> Vec<usize> {
         let new = self.bytes.iter().enumerate().skip(self.searched);
         let ends: Vec<usize> = new
@@ -77,41 +82,43 @@ impl DeletedFileTail {
         {
             self.work += self.bytes.len() - self.searched;
         }
-        // What is found is looked for again if it cannot be written.
+        // Ends that are found are searched again, in case they cannot be written now.
         if ends.is_empty() {
             self.searched = self.bytes.len();
         }
         ends
     }
 
-    /// The first `bytes` are written again.
+    /// Notes that the first `bytes` are written again.
     pub(super) fn written(&mut self, bytes: usize) {
         self.bytes.drain(..bytes);
         self.searched = self.searched.saturating_sub(bytes);
     }
 
-    fn read(&mut self, most: u64) -> io::Result<()> {
+    /// Reads up to `max` more bytes.
+    fn read(&mut self, max: u64) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let wanted = self.to.saturating_sub(self.from).min(most);
+        let wanted = self.to.saturating_sub(self.from).min(max);
         let mut filled = self.bytes.len();
         self.bytes.resize(filled + wanted as usize, 0);
         while filled < self.bytes.len() {
             match fs::read_at(file, &mut self.bytes[filled..], self.from) {
-                Ok(0) => self.to = self.from,
-                Ok(read) => {
-                    filled += read;
-                    self.from += read as u64;
-                    continue;
+                Ok(0) => {
+                    self.to = self.from;
+                    self.bytes.truncate(filled);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(count) => {
+                    filled += count;
+                    self.from += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.bytes.truncate(filled);
                     return Err(error);
                 }
             }
-            self.bytes.truncate(filled);
         }
         if self.from >= self.to {
             self.file = None;
@@ -119,13 +126,6 @@ impl DeletedFileTail {
         Ok(())
     }
 }
-
-/// Read at once: the file can be closed, which may be what makes room to write this again.
-const INITIAL_READ_LEN: u64 = 1024 * 1024;
-const READ_LEN: u64 = 64 * 1024;
-
-/// A line without an end is written in pieces of this many bytes, so that a file without one is not held whole.
-const MAX_PIECE: usize = if cfg!(test) { 1 } else { 16 } * 1024 * 1024;
 
 #[cfg(all(test, unix))]
 mod tests {
@@ -148,11 +148,11 @@ mod tests {
             searched: 0,
             work: 0,
         };
-        let (mut written, mut most) = (0, 0);
+        let (mut written, mut max_held) = (0, 0);
         let mut pieces = Vec::new();
         loop {
             let (bytes, ends) = tail.lines().unwrap();
-            most = most.max(bytes.len());
+            max_held = max_held.max(bytes.len());
             let Some(last) = ends.last().copied() else {
                 break;
             };
@@ -162,11 +162,11 @@ mod tests {
         }
         assert_eq!(written, LENGTH);
         assert!(
-            most <= MAX_PIECE + READ_LEN as usize,
-            "{most} bytes are held"
+            max_held <= MAX_PIECE_LEN + READ_LEN as usize,
+            "{max_held} bytes are held"
         );
-        // Once to find nothing, and once more in a piece in which something is found.
-        assert!(tail.work <= 2 * LENGTH, "{} bytes are searched", tail.work);
+        // Once without success, and once more in a piece with an end of a line.
+        assert!(tail.work <= 2 * LENGTH, "{} bytes were searched", tail.work);
         assert_eq!(pieces.iter().sum::<usize>(), 5);
     }
 }

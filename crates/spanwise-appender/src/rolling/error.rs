@@ -1,29 +1,11 @@
-//! What is wrong with a setting, and why a file was not opened.
+//! Errors of opening a file.
 
 use std::{error::Error, fmt, io};
 
 use super::fs::Distrust;
 
-/// Why a [`Rotation`](crate::Rotation), [`Retention`](crate::Retention), [`Compression`](crate::Compression) or size
-/// ([`ByteSize`](crate::ByteSize)) was not understood: the word, and what is accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingError(String);
-
-impl SettingError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for SettingError {}
-
-/// Why a [`RollingFile`](crate::RollingFile) was not opened: what happened, at which path, and what to do.
+/// The error of opening a [`RollingFile`](crate::RollingFile): what happened, at which path, and
+/// what to do.
 #[derive(Debug)]
 pub struct OpenError {
     kind: OpenErrorKind,
@@ -35,23 +17,24 @@ pub struct OpenError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenErrorKind {
-    /// The directory of the file cannot be made, or is no directory.
+    /// The directory of the file cannot be created, or is not a directory.
     Directory,
     /// The path is empty, or names a directory, a pipe or a device.
     NotAFile,
-    /// The path is a symbolic link; it is not followed.
+    /// The path is a symbolic link, which is not followed.
     SymbolicLink,
-    /// The file that is there belongs to another user, may be written by every user, or has further names.
+    /// The existing file belongs to another user, may be written by every user, or has other hard
+    /// links.
     Untrusted,
-    /// A name or a path would be too long, that of a rolled file included.
+    /// A name or a path would be too long, including that of a rolled file.
     TooLong,
-    /// This user may not write there.
+    /// This user has no permission to write there.
     PermissionDenied,
-    /// Somebody logs to this path already.
+    /// A process logs to this path already.
     InUse,
     /// The settings cannot be met, such as a compression that is not compiled in.
     Setting,
-    /// Anything else that the system said.
+    /// Any other error of the system.
     Other,
 }
 
@@ -69,7 +52,7 @@ impl OpenError {
         self
     }
 
-    /// What kind of error it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> OpenErrorKind {
         self.kind
@@ -88,7 +71,7 @@ impl Error for OpenError {
     }
 }
 
-/// What the system said, as part of a sentence.
+/// Displays an error of the system as a part of a sentence.
 pub(super) struct DisplayIoError<'a>(pub(super) &'a io::Error);
 
 impl fmt::Display for DisplayIoError<'_> {
@@ -96,7 +79,7 @@ impl fmt::Display for DisplayIoError<'_> {
         let text = self.0.to_string();
         let mut letters = text.chars();
         match letters.next() {
-            // "No space left" is the start of a sentence, "EOF" is a word.
+            // "No space left" starts a sentence, "EOF" is an acronym.
             Some(first)
                 if letters
                     .clone()
@@ -110,11 +93,11 @@ impl fmt::Display for DisplayIoError<'_> {
     }
 }
 
-/// What is wrong with a file, and what to do, as part of a sentence.
-pub(super) struct Untrusted(pub(super) Distrust);
+/// Displays why a file is not used, and what to do, as a part of a sentence.
+pub(super) struct DisplayDistrust(pub(super) Distrust);
 
 #[cfg(unix)]
-impl fmt::Display for Untrusted {
+impl fmt::Display for DisplayDistrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = super::fs::current_user();
         match self.0 {
@@ -140,7 +123,7 @@ impl fmt::Display for Untrusted {
 }
 
 #[cfg(not(unix))]
-impl fmt::Display for Untrusted {
+impl fmt::Display for DisplayDistrust {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {}
     }

@@ -1,4 +1,4 @@
-//! What files are called, and which names are ours.
+//! Names of the files of a log.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -14,50 +14,51 @@ use super::{
     fs::{Dir, Meta, is_same},
 };
 
-/// The names of one log: `app.log` is written, `app.2026-11-20.3.log` was.
+/// The names of one log: `app.log` is the active file, `app.2026-11-20.3.log` a rolled one.
 #[derive(Debug, Clone)]
 pub(super) struct FileNames {
     dir: PathBuf,
     stem: OsString,
-    /// With its dot, or empty.
+    /// The extension with its dot, or nothing.
     extension: OsString,
     current: PathBuf,
-    /// Whatever the slot.
-    latest: OsString,
+    /// The same for every slot.
+    latest_link: OsString,
 }
 
-/// Which of the rolled files it is. Newer ones are greater.
+/// The identity of a rolled file. Newer files are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RolledId {
-    /// Of the first record.
+    /// The date of the first record.
     pub(super) date: Date,
-    /// From 1, each given once.
+    /// From 1. Each is used once.
     pub(super) number: u64,
 }
 
-/// A file in the directory whose name is one of ours.
+/// A file in the directory with a name of this log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RolledFile {
-    pub(super) rolled: RolledId,
+    pub(super) id: RolledId,
     pub(super) form: Form,
 }
 
-/// In which form a rolled file lies there.
+/// The form of a rolled file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
     Plain,
     Gzip,
     Zstd,
-    /// Work of a compression that was stopped, or goes on.
+    /// A compression that is in progress, or was interrupted.
     GzipUnfinished,
     ZstdUnfinished,
 }
 
 impl FileNames {
-    /// Those of the log at `path`, of which `slot` are taken by others: the second is `app.2.log`.
+    /// Creates the names of the log at `path`. Further processes have further slots: the second one
+    /// writes `app.2.log`.
     pub(super) fn new(path: &Path, slot: u32) -> Self {
         let mut stem = path.file_stem().unwrap_or_default().to_owned();
-        let mut latest = stem.clone();
+        let mut latest_link = stem.clone();
         let mut extension = OsString::new();
         if let Some(last) = path.extension() {
             extension.push(".");
@@ -70,11 +71,11 @@ impl FileNames {
             Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
             _ => PathBuf::from("."),
         };
-        latest.push(".latest");
-        latest.push(&extension);
+        latest_link.push(".latest");
+        latest_link.push(&extension);
         Self {
             current: dir.join(concat(&[&stem, &extension])),
-            latest,
+            latest_link,
             dir,
             stem,
             extension,
@@ -93,12 +94,12 @@ impl FileNames {
         self.current.file_name().unwrap_or_default()
     }
 
-    /// The path of a file, for those who are told of it.
+    /// The path of a file, for messages.
     pub(super) fn path(&self, name: &OsStr) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// What the next file is called until it is the current one. Always empty.
+    /// The name of the next file until it becomes the current one. It is empty until then.
     pub(super) fn next(&self) -> OsString {
         self.hidden(".new")
     }
@@ -107,7 +108,7 @@ impl FileNames {
         self.hidden(".lock")
     }
 
-    /// A file that is made to see what the system makes of it, and removed.
+    /// A file that is created and removed, to see its owner and mode.
     pub(super) fn probe(&self) -> OsString {
         self.hidden(".probe")
     }
@@ -135,25 +136,25 @@ impl FileNames {
         concat(&parts)
     }
 
-    /// How long the longest of the names is.
-    pub(super) fn longest(&self, rolls: bool, compression: Compression, links: bool) -> usize {
+    /// The length of the longest name.
+    pub(super) fn max_name_len(&self, rolls: bool, compression: Compression, links: bool) -> usize {
         let rolled = RolledId {
             date: Date::MAX,
             number: MAX_NUMBER,
         };
-        let form = Form::packed(compression).map_or(Form::Plain, |(unfinished, _)| unfinished);
+        let form = Form::compressed(compression).map_or(Form::Plain, |(unfinished, _)| unfinished);
         let names = [
             Some(self.current_name().to_owned()),
             Some(self.probe()),
             rolls.then(|| self.rolled(rolled, form)),
-            links.then(|| self.next_latest()),
-            links.then(|| self.latest.clone()),
+            links.then(|| self.next_latest_link()),
+            links.then(|| self.latest_link.clone()),
         ];
         let lengths = names.iter().flatten().map(|name| name.len());
         lengths.max().unwrap_or(0)
     }
 
-    /// What a name of our pattern, and no other, means.
+    /// Parses a name that this log gives. Returns `None` for any other.
     fn parse(&self, name: &OsStr) -> Option<RolledFile> {
         let rest = name.as_encoded_bytes();
         let rest = rest
@@ -167,14 +168,14 @@ impl FileNames {
         let form = Form::ALL
             .into_iter()
             .find(|form| form.suffix().as_bytes() == suffix)?;
-        let rolled = RolledId {
+        let id = RolledId {
             date: parse_date(str::from_utf8(date).ok()?)?,
             number: parse_number(str::from_utf8(number).ok()?)?,
         };
-        Some(RolledFile { rolled, form })
+        Some(RolledFile { id, form })
     }
 
-    /// All rolled files, in no order. What is not a regular file is not one of them.
+    /// Returns all rolled files, in no order. Only regular files count.
     pub(super) fn list(&self, dir: &Dir) -> io::Result<Vec<RolledFile>> {
         let mut entries = Vec::new();
         for file in dir.names()? {
@@ -184,46 +185,49 @@ impl FileNames {
         Ok(entries)
     }
 
-    /// The highest number of each date; `None` if the directory has more names than `most`.
-    pub(super) fn numbers(&self, dir: &Dir, most: usize) -> io::Result<Option<HighestNumbers>> {
+    /// Returns the highest number of each date; `None` if the directory has more names than `max`.
+    pub(super) fn highest_numbers(
+        &self,
+        dir: &Dir,
+        max: usize,
+    ) -> io::Result<Option<HighestNumbers>> {
         let mut highest = HighestNumbers::new();
         for (index, file) in dir.names()?.enumerate() {
-            if index >= most {
+            if index >= max {
                 return Ok(None);
             }
-            // Whatever it is that has the name: it cannot be given.
-            if let Some(RolledFile { rolled, .. }) = self.parse(&file?.0) {
-                let number = highest.entry(rolled.date).or_insert(0);
-                *number = rolled.number.max(*number);
+            // A directory or a link takes a number as well.
+            if let Some(RolledFile { id, .. }) = self.parse(&file?.0) {
+                let number = highest.entry(id.date).or_insert(0);
+                *number = id.number.max(*number);
             }
         }
         Ok(Some(highest))
     }
 
-    /// Whether a file of this number lies there in any form.
-    pub(super) fn is_taken(&self, rolled: RolledId, dir: &Dir) -> bool {
+    /// Whether a file of this number exists in any form.
+    pub(super) fn is_taken(&self, id: RolledId, dir: &Dir) -> bool {
         let mut forms = Form::ALL.into_iter();
-        forms.any(|form| dir.meta(&self.rolled(rolled, form)).is_ok())
+        forms.any(|form| dir.meta(&self.rolled(id, form)).is_ok())
     }
 
-    /// The names of ours that a file has besides the current one: a process ended while it gave it another.
+    /// Returns the names of this log that a file has besides the current one. It has some if a
+    /// process ended during a roll.
     pub(super) fn own_links(&self, file: &Meta, dir: &Dir) -> Vec<OsString> {
         let rolled = self.list(dir).unwrap_or_default();
-        let names = rolled
-            .iter()
-            .map(|entry| self.rolled(entry.rolled, entry.form));
+        let names = rolled.iter().map(|file| self.rolled(file.id, file.form));
         let names = names.chain([self.next()]);
         let is_it = |name: &OsString| dir.meta(name).is_ok_and(|meta| is_same(&meta, file));
         names.filter(is_it).collect()
     }
 
-    /// The link to the file that is written.
-    pub(super) fn latest(&self) -> &OsStr {
-        &self.latest
+    /// The link to the active file.
+    pub(super) fn latest_link(&self) -> &OsStr {
+        &self.latest_link
     }
 
-    /// What that link is called until it takes its place.
-    pub(super) fn next_latest(&self) -> OsString {
+    /// The name of that link until it replaces the old one.
+    pub(super) fn next_latest_link(&self) -> OsString {
         self.hidden(".latest")
     }
 }
@@ -251,7 +255,7 @@ impl Form {
         matches!(self, Self::GzipUnfinished | Self::ZstdUnfinished)
     }
 
-    /// How a file in this form is packed, if it is whole.
+    /// The compression of a finished file.
     pub(super) const fn compression(self) -> Option<Compression> {
         match self {
             Self::Plain => Some(Compression::None),
@@ -261,8 +265,8 @@ impl Form {
         }
     }
 
-    /// The form of a file while it is packed, and when it is.
-    pub(super) const fn packed(by: Compression) -> Option<(Self, Self)> {
+    /// The forms of a file during its compression and after it.
+    pub(super) const fn compressed(by: Compression) -> Option<(Self, Self)> {
         match by {
             Compression::None => None,
             Compression::Gzip => Some((Self::GzipUnfinished, Self::Gzip)),
@@ -271,7 +275,7 @@ impl Form {
     }
 }
 
-/// `2026-11-20`, if there is such a day.
+/// Parses `2026-11-20`, if there is such a day.
 pub(super) fn parse_date(text: &str) -> Option<Date> {
     let mut parts = text.split('-');
     let mut part = |length: usize| {
@@ -285,7 +289,7 @@ pub(super) fn parse_date(text: &str) -> Option<Date> {
     parts.next().is_none().then_some(date)
 }
 
-/// A number as it is given: from 1, without leading zeros, and not above the highest.
+/// Parses a number: from 1 to [`MAX_NUMBER`], without leading zeros.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     let number = plain.then(|| text.parse().ok())?;
@@ -307,9 +311,8 @@ mod tests {
     use super::*;
 
     fn parse(path: &str, name: &str) -> Option<(String, u64, Form)> {
-        let RolledFile { rolled, form } =
-            FileNames::new(Path::new(path), 1).parse(OsStr::new(name))?;
-        Some((rolled.date.to_string(), rolled.number, form))
+        let RolledFile { id, form } = FileNames::new(Path::new(path), 1).parse(OsStr::new(name))?;
+        Some((id.date.to_string(), id.number, form))
     }
 
     #[test]
@@ -323,13 +326,13 @@ mod tests {
         ] {
             let names = FileNames::new(Path::new(path), slot);
             for form in Form::ALL {
-                let rolled = RolledId {
+                let id = RolledId {
                     date: parse_date("2024-02-29").unwrap(),
                     number: 17,
                 };
                 assert_eq!(
-                    names.parse(&names.rolled(rolled, form)),
-                    Some(RolledFile { rolled, form })
+                    names.parse(&names.rolled(id, form)),
+                    Some(RolledFile { id, form })
                 );
             }
         }

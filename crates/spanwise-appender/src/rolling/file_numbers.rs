@@ -1,4 +1,4 @@
-//! Numbers for rolled files, each given once.
+//! Numbers of rolled files, each used once.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,6 @@ use std::{
 };
 
 use spanwise_core::internal::sync::Mutex;
-
 use time::Date;
 
 use super::{
@@ -18,7 +17,8 @@ use super::{
 /// The highest number of each date.
 pub(super) type HighestNumbers = BTreeMap<Date, u64>;
 
-/// The numbers in the directory, as the housekeeping found them: to read a large directory is not for a thread that logs.
+/// The numbers in the directory, as found by the housekeeping: a thread that logs does not read a
+/// large directory.
 #[derive(Debug)]
 pub(super) struct ScannedNumbers {
     highest: Mutex<Option<HighestNumbers>>,
@@ -35,13 +35,11 @@ impl Default for ScannedNumbers {
 }
 
 impl ScannedNumbers {
-    /// Reads the directory if somebody wants to know, for as long as that takes.
+    /// Reads the directory, however large it is, if that was requested.
     pub(super) fn scan(&self, names: &FileNames, dir: &Dir) -> io::Result<()> {
         if self.requested.swap(false, Ordering::Relaxed) {
-            let found = names
-                .numbers(dir, usize::MAX)
-                .inspect_err(|_| self.request())?;
-            *self.highest.lock() = found;
+            let highest = names.highest_numbers(dir, usize::MAX);
+            *self.highest.lock() = highest.inspect_err(|_| self.request())?;
         }
         Ok(())
     }
@@ -50,62 +48,60 @@ impl ScannedNumbers {
         self.requested.store(true, Ordering::Relaxed);
     }
 
-    /// What was found, once, without waiting.
+    /// Takes the result of a scan, without waiting for one.
     fn take(&self) -> Option<HighestNumbers> {
         self.highest.try_lock()?.take()
     }
 }
 
-/// The numbers given so far.
+/// The numbers used so far.
 #[derive(Debug, Default)]
 pub(super) struct FileNumbers {
-    given: HighestNumbers,
-    scan_state: ScanState,
+    used: HighestNumbers,
+    directory: Knowledge,
 }
 
 /// What is known of the numbers in the directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum ScanState {
-    /// Nothing yet.
+enum Knowledge {
     #[default]
-    Unread,
-    /// It is too large to be read here.
-    Large,
-    /// All of them.
-    Known,
+    Nothing,
+    /// The directory is too large to be read here. The housekeeping was requested to do it.
+    ScanPending,
+    All,
 }
 
-/// A thread that logs reads this many names of a directory, and no more: it takes about a millisecond.
+/// A thread that logs reads at most this many names of a directory, which takes about a
+/// millisecond.
 const MAX_NAMES: usize = 4096;
 
 impl FileNumbers {
-    /// `last`: the last number that an earlier process gave, if it is known.
+    /// Starts after `last`: the last number that an earlier process used, if that is known.
     pub(super) fn new(last: Option<RolledId>) -> Self {
         let mut numbers = Self::default();
         last.into_iter().for_each(|last| numbers.mark_used(last));
         numbers
     }
 
-    /// The next number of a date; `None` as long as only the housekeeping can tell. Call [`give`](Self::give) when a file has it.
+    /// Returns the next number of a date; `None` until the housekeeping has found it. Call
+    /// [`mark_used`](Self::mark_used) once a file has it.
     pub(super) fn next(
         &mut self,
         date: Date,
         names: &FileNames,
         dir: &Dir,
-        found: &ScannedNumbers,
+        scanned: &ScannedNumbers,
     ) -> io::Result<Option<RolledId>> {
-        let mut is_fresh = false;
-        if let Some(found) = found.take() {
-            self.learn(&found);
-            is_fresh = true;
+        let scan = scanned.take();
+        let is_fresh = scan.is_some();
+        scan.iter().for_each(|highest| self.learn(highest));
+        if self.directory != Knowledge::Nothing && self.last(date) >= MAX_NUMBER && !is_fresh {
+            // The file with that number may have been moved, as the error asks for.
+            self.used.remove(&date);
+            self.directory = Knowledge::Nothing;
         }
-        if self.scan_state != ScanState::Unread && self.last(date) >= MAX_NUMBER && !is_fresh {
-            // The file that has it may have been moved, as the error says.
-            self.given.remove(&date);
-            self.scan_state = ScanState::Unread;
-        }
-        if self.scan_state == ScanState::Unread {
-            self.scan(names, dir, found, MAX_NAMES);
+        if self.directory == Knowledge::Nothing {
+            self.rescan(names, dir, scanned);
         }
         let last = self.last(date);
         if last >= MAX_NUMBER {
@@ -113,54 +109,58 @@ impl FileNumbers {
                 "no number is left for {date}: a file has the number {last}, move it elsewhere"
             )));
         }
-        // The last number that was given tells that of its date, and that later dates have none.
-        let newest = self.given.keys().next_back();
-        let is_told = newest.is_some_and(|newest| *newest <= date);
+        // If the last number that was used is known, so is that of its date, and later dates have
+        // none.
+        let newest = self.used.keys().next_back();
+        let is_after_newest = newest.is_some_and(|newest| *newest <= date);
         let number = last + 1;
-        let is_known = self.scan_state == ScanState::Known || is_told;
+        let is_known = self.directory == Knowledge::All || is_after_newest;
         Ok(is_known.then_some(RolledId { date, number }))
     }
 
     fn last(&self, date: Date) -> u64 {
-        self.given.get(&date).copied().unwrap_or(0)
+        self.used.get(&date).copied().unwrap_or(0)
     }
 
-    /// Whether the housekeeping was asked to read the directory.
+    /// Whether the housekeeping was requested to scan the directory.
     pub(super) fn is_scan_pending(&self) -> bool {
-        self.scan_state == ScanState::Large
+        self.directory == Knowledge::ScanPending
     }
 
     pub(super) fn mark_used(&mut self, RolledId { date, number }: RolledId) {
-        let last = self.given.entry(date).or_insert(0);
+        let last = self.used.entry(date).or_insert(0);
         *last = number.max(*last);
     }
 
-    /// A number that seemed to be free is not: looks again, or has the housekeeping look.
-    pub(super) fn rescan(&mut self, names: &FileNames, dir: &Dir, found: &ScannedNumbers) {
-        self.scan(names, dir, found, MAX_NAMES);
-    }
-
-    /// Reads all of the directory, however large.
-    pub(super) fn scan_all(&mut self, names: &FileNames, dir: &Dir, found: &ScannedNumbers) {
-        self.scan(names, dir, found, usize::MAX);
-    }
-
-    fn scan(&mut self, names: &FileNames, dir: &Dir, found: &ScannedNumbers, max: usize) {
-        match names.numbers(dir, max) {
-            Ok(Some(highest)) => self.learn(&highest),
-            Ok(None) => {
-                self.scan_state = ScanState::Large;
-                found.request();
-            }
-            // A directory that may not be read is no reason not to roll: no file is ever replaced.
-            Err(_) => self.scan_state = ScanState::Known,
+    /// Scans the directory, or requests that from the housekeeping. A number that seemed to be free
+    /// was not.
+    pub(super) fn rescan(&mut self, names: &FileNames, dir: &Dir, scanned: &ScannedNumbers) {
+        if !self.scan(names, dir, MAX_NAMES) {
+            self.directory = Knowledge::ScanPending;
+            scanned.request();
         }
     }
 
-    fn learn(&mut self, found: &HighestNumbers) {
-        self.scan_state = ScanState::Known;
-        found
-            .iter()
-            .for_each(|(&date, &number)| self.mark_used(RolledId { date, number }));
+    /// Scans the directory, however large it is.
+    pub(super) fn scan_all(&mut self, names: &FileNames, dir: &Dir) {
+        self.scan(names, dir, usize::MAX);
+    }
+
+    /// Returns false if the directory has more names than `max`.
+    fn scan(&mut self, names: &FileNames, dir: &Dir, max: usize) -> bool {
+        match names.highest_numbers(dir, max) {
+            Ok(Some(highest)) => self.learn(&highest),
+            Ok(None) => return false,
+            // A directory that cannot be read does not stop the roll: no file is ever replaced.
+            Err(_) => self.directory = Knowledge::All,
+        }
+        true
+    }
+
+    fn learn(&mut self, highest: &HighestNumbers) {
+        self.directory = Knowledge::All;
+        for (&date, &number) in highest {
+            self.mark_used(RolledId { date, number });
+        }
     }
 }

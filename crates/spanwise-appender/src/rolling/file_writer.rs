@@ -1,4 +1,4 @@
-//! The way of a record into the file.
+//! Writes of records to the active file.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,6 @@ use spanwise_core::{Fault, internal::stdio};
 use super::{
     Settings,
     active_file::{ActiveFile, OpenFailure},
-    backoff::Backoff,
     deleted_file::DeletedFileTail,
     error::DisplayIoError,
     file_numbers::FileNumbers,
@@ -21,29 +20,30 @@ use super::{
     path_checks::check_trust,
     path_lock::PathLock,
     period::{self, Period},
+    retry_timer::RetryTimer,
 };
 use crate::record_sink::{Records, Retry, WriteOutcome};
 
-/// All that changes while a file is written. One thread at a time has it.
+/// The state of a log that changes. One thread at a time has it.
 #[derive(Debug)]
 pub(super) struct FileWriter {
     pub(super) settings: Arc<Settings>,
     pub(super) dir: Arc<Dir>,
-    pub(super) current: ActiveFile,
+    pub(super) active: ActiveFile,
     pub(super) numbers: FileNumbers,
     pub(super) lock: Option<PathLock>,
     pub(super) housekeeper: Housekeeper,
-    /// The file that was there when we came is to be rolled.
+    /// The file that existed at the start is to be rolled.
     pub(super) roll_at_start: bool,
-    /// Set from outside, by a signal.
+    /// Set by a signal.
     pub(super) reopen_requested: Arc<AtomicBool>,
-    pub(super) roll_backoff: Backoff,
-    pub(super) write_backoff: Backoff,
-    /// When the path was last looked at.
+    pub(super) roll_retry: RetryTimer,
+    pub(super) write_retry: RetryTimer,
+    /// When the path was last checked.
     pub(super) path_checked_at: Instant,
-    /// The period of the minute it was computed in.
-    current_period: (i64, Period),
-    /// What deleted files held, still to be written again.
+    /// The period at the last record, and the minute for which it was computed.
+    period: (i64, Period),
+    /// Records of deleted files that are to be written again.
     pub(super) deleted_tails: VecDeque<DeletedFileTail>,
 }
 
@@ -51,37 +51,50 @@ impl FileWriter {
     pub(super) fn new(
         settings: Arc<Settings>,
         dir: Arc<Dir>,
-        current: ActiveFile,
+        active: ActiveFile,
         numbers: FileNumbers,
         lock: Option<PathLock>,
-        housekeeper: Housekeeper,
         reopen_requested: Arc<AtomicBool>,
     ) -> Self {
         let now = settings.clock.now();
         Self {
             path_checked_at: settings.clock.instant(),
-            current_period: (period::minute(now), Period::at(now, &settings.rotation)),
-            roll_at_start: settings.rotation.start && current.length > 0,
+            period: (period::minute(now), Period::at(now, &settings.rotation)),
+            roll_at_start: settings.rotation.start && active.len > 0,
             settings,
             dir,
-            current,
+            active,
             numbers,
             lock,
-            housekeeper,
+            housekeeper: Housekeeper::new(),
             reopen_requested,
-            roll_backoff: Backoff::default(),
-            write_backoff: Backoff::default(),
+            roll_retry: RetryTimer::default(),
+            write_retry: RetryTimer::default(),
             deleted_tails: VecDeque::new(),
         }
     }
 
-    /// Writes as many of the records as it can. What refused is left alone for a while, unless whoever calls is `patient`: keeps what
-    /// is refused, and waits before it tries again.
+    /// Opens the file for a child process that cannot have its parent's writer. The parent's lock
+    /// is for both.
+    pub(super) fn for_child(settings: &Arc<Settings>) -> io::Result<Self> {
+        let dir = Dir::current(&settings.dir)?;
+        let mut active = open(settings, &dir, Create::IfMissing)?;
+        // The parent is about to write the rest of a partial line.
+        active.assume_complete_line();
+        let numbers = FileNumbers::new(None);
+        let settings = Arc::clone(settings);
+        let mut writer = Self::new(settings, dir, active, numbers, None, Arc::default());
+        writer.roll_at_start = false;
+        Ok(writer)
+    }
+
+    /// Writes as many of the records as it can.
     pub(super) fn write(&mut self, records: Records<'_>, retry: Retry) -> WriteOutcome {
-        let refusal = match retry == Retry::Now && !self.settings.fallback_to_stderr {
-            true => None,
-            false => self.write_backoff.refusal(|| self.settings.clock.instant()),
-        };
+        // With a fallback nothing is held, so every attempt costs time.
+        let is_held_back = retry == Retry::AfterBackoff || self.settings.fallback_to_stderr;
+        let refusal = is_held_back
+            .then(|| self.write_retry.refusal(|| self.settings.clock.instant()))
+            .flatten();
         let (delivered, error) = match refusal {
             Some(error) => (0, Some(error)),
             None => self.try_to_write(records),
@@ -90,24 +103,22 @@ impl FileWriter {
     }
 
     fn try_to_write(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
-        // A file that refused is opened anew: a disk that is back may not know the old one.
+        // A file that failed is opened anew: a disk that is back may not know the old one.
         let ready = self
-            .check_path(self.write_backoff.is_failing())
-            .and_then(|_| self.write_salvage());
+            .check_path(self.write_retry.is_failing())
+            .and_then(|_| self.write_deleted_tails());
         let (delivered, error) = match ready {
-            Ok(()) => self.append_records(records),
+            Ok(()) => self.append(records),
             Err(error) => (0, Some(error)),
         };
         match &error {
-            None => {
-                self.write_backoff.worked();
-            }
+            None => self.write_retry.worked(),
             Some(error) => {
-                self.write_backoff
+                self.write_retry
                     .failed(error, self.settings.clock.instant());
                 self.settings.report_write_error(error);
                 if error.kind() == io::ErrorKind::StorageFull {
-                    // Old files may have to go.
+                    // The retention may free space.
                     self.housekeeper.wake(&self.settings, &self.dir);
                 }
             }
@@ -115,126 +126,111 @@ impl FileWriter {
         (delivered, error)
     }
 
-    /// Writes runs of records, each with one call, until all are written or the file takes no more.
-    pub(super) fn append_records(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
-        let count = records.len();
-        let (mut done, mut retried) = (0, false);
-        while done < count {
+    /// Writes runs of records, each with one call, until the file takes no more. Returns how many
+    /// records it took.
+    pub(super) fn append(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
+        let (mut done, mut was_retried) = (0, false);
+        while done < records.len() {
             let start = records.start_of(done);
             if let Err(error) = self.roll_if_due((records.start_of(done + 1) - start) as u64) {
                 return (done, Some(error));
             }
             if !self.deleted_tails.is_empty() {
-                // To roll, it looked at the path, and the file was deleted.
-                match self.write_salvage() {
+                // The roll checked the path, and the file was deleted.
+                match self.write_deleted_tails() {
                     Ok(()) => continue,
                     Err(error) => return (done, Some(error)),
                 }
             }
-            if self.current.length == 0 {
-                self.current.period = Some(self.current_period());
+            if self.active.len == 0 {
+                self.active.period = Some(self.current_period());
             }
-            let end = done + self.count_fitting(&records, done);
-            match self
-                .current
-                .append(&records.as_bytes()[start..records.start_of(end)])
-            {
+            let end = done + self.count_fitting(records, done);
+            let run = &records.as_bytes()[start..records.start_of(end)];
+            match self.active.append(run) {
                 Ok(()) => {
                     done = end;
-                    retried = false;
+                    was_retried = false;
                 }
                 Err((written, error)) => {
                     let whole = records.count_within(start + written) - done;
                     done += whole;
-                    self.current
-                        .truncate_partial((start + written - records.start_of(done)) as u64);
-                    // Once at once, for what was only a moment's.
-                    if retried && whole == 0 {
+                    let partial = start + written - records.start_of(done);
+                    self.active.truncate_partial(partial as u64);
+                    // One retry at once, for errors that are gone already.
+                    if was_retried && whole == 0 {
                         return (done, Some(error));
                     }
-                    retried = true;
+                    was_retried = true;
                 }
             }
         }
         (done, None)
     }
 
-    /// How many records from the `first` on the file can take: at least one.
-    fn count_fitting(&self, records: &Records<'_>, first: usize) -> usize {
+    /// Returns how many records from the `first` on the file can take: at least one.
+    fn count_fitting(&self, records: Records<'_>, first: usize) -> usize {
         let rest = &records.ends()[first..];
         let start = records.start_of(first);
         match self.settings.rotation.size {
-            // Too long already: it could not be rolled, and takes what comes.
-            Some(size) if self.current.length_with(0) <= size.0 => {
-                let fits = |end: &usize| self.current.length_with((end - start) as u64) <= size.0;
+            // A file above its size could not be rolled, and takes all records.
+            Some(size) if self.active.len_with(0) <= size.0 => {
+                let fits = |end: &usize| self.active.len_with((end - start) as u64) <= size.0;
                 rest.partition_point(fits).max(1)
             }
             _ => rest.len(),
         }
     }
 
-    /// Whether a record of `next` bytes belongs into another file.
+    /// Returns whether a record of `next` bytes belongs into another file.
     pub(super) fn is_roll_due(&mut self, next: u64) -> bool {
-        if self.current.length == 0 {
+        if self.active.len == 0 {
             return false;
         }
-        let too_long = self
-            .settings
-            .rotation
-            .size
-            .is_some_and(|size| self.current.length_with(next) > size.0);
+        let size = self.settings.rotation.size;
+        let is_too_long = size.is_some_and(|size| self.active.len_with(next) > size.0);
         let now = self.current_period();
-        let other_period = self
-            .current
-            .period
-            .is_some_and(|period| !period.is_same(now));
-        self.roll_at_start || too_long || other_period
+        let is_other = |period: Period| !period.is_same(now);
+        self.roll_at_start || is_too_long || self.active.period.is_some_and(is_other)
     }
 
     pub(super) fn current_period(&mut self) -> Period {
         let now = self.settings.clock.now();
         let minute = period::minute(now);
-        if minute != self.current_period.0 {
-            self.current_period = (minute, Period::at(now, &self.settings.rotation));
+        if minute != self.period.0 {
+            self.period = (minute, Period::at(now, &self.settings.rotation));
         }
-        self.current_period.1
+        self.period.1
     }
 }
 
 impl Settings {
-    /// What became of records, after the fallback had the rest of them.
+    /// Returns the outcome of a write, after the rest of the records went to the fallback.
     pub(super) fn write_outcome(
         &self,
         records: Records<'_>,
         delivered: usize,
         error: Option<io::Error>,
     ) -> WriteOutcome {
-        let mut refused = 0;
+        let mut outcome = WriteOutcome::partial(delivered);
         if error.is_some() && self.fallback_to_stderr {
-            refused = records.len() - delivered;
-            // What stderr does not take either is lost, and counted like the rest.
+            outcome.refused = records.len() - delivered;
+            // If stderr refuses it as well, it is lost, and counted the same.
             let _ = stdio::write_to_stderr(&records.as_bytes()[records.start_of(delivered)..]);
         }
-        WriteOutcome {
-            delivered,
-            refused,
-            error,
-        }
+        outcome.error = error;
+        outcome
     }
 
     pub(super) fn report_write_error(&self, error: &io::Error) {
         let path = self.names.current().display();
-        self.report.fault(
-            Fault::WriteFailed,
-            &format_args!(
-                "cannot write to log file {path}: {}; it is tried again",
-                DisplayIoError(error)
-            ),
-        );
+        let why = DisplayIoError(error);
+        let what = format_args!("cannot write to log file {path}: {why}; it is tried again");
+        self.report.fault(Fault::WriteFailed, &what);
     }
 }
 
-/// Opens the file that is to be written.
+/// Opens the active file, or creates its successor under a name of its own.
 pub(super) fn open(
     settings: &Settings,
     dir: &Dir,
@@ -249,7 +245,7 @@ pub(super) fn open(
             &next
         }
     };
-    let period_of = |time: SystemTime| Period::at(time, &settings.rotation);
+    let period_at = |time: SystemTime| Period::at(time, &settings.rotation);
     let distrust = |file: &_| check_trust(file, names, dir, settings.mode);
-    ActiveFile::open(dir, name, settings.mode, create, distrust, period_of)
+    ActiveFile::open(dir, name, settings.mode, create, distrust, period_at)
 }

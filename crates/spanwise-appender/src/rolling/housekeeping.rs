@@ -1,4 +1,4 @@
-//! What is done with rolled files: a thread compresses them, and deletes what retention does not keep.
+//! Compression and deletion of rolled files, on a thread of its own.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,9 +9,10 @@ use std::{
         Arc,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
+    thread,
 };
 
-use spanwise_core::Fault;
+use spanwise_core::internal::forks;
 
 use super::{
     Settings,
@@ -24,12 +25,14 @@ use super::{
 };
 use crate::process_hooks;
 
-/// A thread that looks at the directory whenever it is told to. It ends when this is dropped, and what it does with it.
+/// The handle of the housekeeping thread, which checks the directory whenever it is woken. Once the
+/// handle is dropped, the thread completes its work and ends.
 #[derive(Debug)]
 pub(super) struct Housekeeper {
-    /// With the generation of the process whose thread it is: a fork has none. It is told in which directory to look.
+    /// The channel takes the directory to check. With the generation of the process that has the
+    /// thread: a child of a fork has none.
     thread: Option<(u32, SyncSender<Arc<Dir>>)>,
-    found: Arc<ScannedNumbers>,
+    scanned: Arc<ScannedNumbers>,
 }
 
 impl Housekeeper {
@@ -37,66 +40,64 @@ impl Housekeeper {
         process_hooks::install_once();
         Self {
             thread: None,
-            found: Arc::default(),
+            scanned: Arc::default(),
         }
     }
 
-    /// The numbers that the thread meets.
-    pub(super) fn found(&self) -> &ScannedNumbers {
-        &self.found
+    /// The numbers that the thread has found.
+    pub(super) fn scanned_numbers(&self) -> &ScannedNumbers {
+        &self.scanned
     }
 
-    /// Tells the thread to look, and starts it if there is none. False if there is none to be had.
+    /// Has the thread check the directory, and starts it if there is none. Returns false if it
+    /// cannot be started.
     pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
-        let generation = process_hooks::generation();
-        if let Some((of, _)) = &self.thread
-            && *of != generation
-            && let Some((_, parents)) = self.thread.take()
-        {
-            // Their locks may have been held at the fork, by a thread that is not in this process.
+        let generation = forks::generation();
+        let is_parents = |(owner, _): &mut (u32, _)| *owner != generation;
+        if let Some((_, parents)) = self.thread.take_if(is_parents) {
+            // At the fork, their locks may have been held by a thread that does not exist here.
             #[expect(
                 clippy::mem_forget,
-                reason = "to drop it could wait for ever; it is a few bytes, once a fork"
+                reason = "the drop could wait forever; this leaks a few bytes per fork"
             )]
-            std::mem::forget((parents, std::mem::take(&mut self.found)));
+            std::mem::forget((parents, std::mem::take(&mut self.scanned)));
         }
-        if let Some((_, thread)) = &self.thread
-            // Full: it will look anyway.
-            && matches!(thread.try_send(Arc::clone(dir)), Ok(()) | Err(TrySendError::Full(_)))
-        {
-            return true;
+        if let Some((_, thread)) = &self.thread {
+            // If the channel is full, the thread will check the directory anyway.
+            let sent = thread.try_send(Arc::clone(dir));
+            if matches!(sent, Ok(()) | Err(TrySendError::Full(_))) {
+                return true;
+            }
         }
         let (sender, woken) = sync_channel(1);
         let _ = sender.try_send(Arc::clone(dir));
-        let (for_thread, found) = (Arc::clone(settings), Arc::clone(&self.found));
-        let thread = std::thread::Builder::new().name("spanwise-files".to_owned());
-        match thread.spawn(move || run(&for_thread, &found, &woken)) {
+        let (for_thread, scanned) = (Arc::clone(settings), Arc::clone(&self.scanned));
+        let thread = thread::Builder::new().name("spanwise-files".to_owned());
+        match thread.spawn(move || run(&for_thread, &scanned, &woken)) {
             Ok(_) => {
                 self.thread = Some((generation, sender));
                 true
             }
             Err(error) => {
-                settings.report.fault(
-                    Fault::Setup,
-                    &format_args!(
-                        "cannot start the thread that compresses and deletes rolled files: {}",
-                        DisplayIoError(&error)
-                    ),
-                );
+                settings.report_failure(&format_args!(
+                    "cannot start the thread that compresses and deletes rolled files: {}",
+                    DisplayIoError(&error)
+                ));
                 false
             }
         }
     }
 }
 
-fn run(settings: &Settings, found: &ScannedNumbers, woken: &Receiver<Arc<Dir>>) {
+fn run(settings: &Settings, scanned: &ScannedNumbers, woken: &Receiver<Arc<Dir>>) {
+    use io::ErrorKind::{NotADirectory, NotFound};
     while let Ok(dir) = woken.recv() {
-        if let Err(error) = settings.sweep(found, &dir)
-            // A directory that was removed holds nothing to look after.
-            && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        if let Err(error) = settings.sweep(scanned, &dir)
+            // A directory that was removed has no rolled files.
+            && ![NotFound, NotADirectory].contains(&error.kind())
         {
             let dir = settings.names.dir().display();
-            settings.report_fault(&format_args!(
+            settings.report_failure(&format_args!(
                 "cannot look for rolled files in {dir}: {}",
                 DisplayIoError(&error)
             ));
@@ -105,50 +106,42 @@ fn run(settings: &Settings, found: &ScannedNumbers, woken: &Receiver<Arc<Dir>>) 
 }
 
 impl Settings {
-    fn report_fault(&self, what: &dyn std::fmt::Display) {
-        self.report.fault(Fault::Setup, what);
-    }
-
-    fn sweep(&self, found: &ScannedNumbers, dir: &Dir) -> io::Result<()> {
-        found.scan(&self.names, dir)?;
-        for unfinished in self
-            .names
-            .list(dir)?
-            .into_iter()
-            .filter(|entry| entry.form.is_unfinished())
-        {
-            self.remove_abandoned(unfinished, dir);
+    fn sweep(&self, scanned: &ScannedNumbers, dir: &Dir) -> io::Result<()> {
+        scanned.scan(&self.names, dir)?;
+        for file in self.names.list(dir)? {
+            if file.form.is_unfinished() {
+                self.remove_abandoned(file, dir);
+            }
         }
-        // What goes whatever its size need not be packed first.
+        // Files that are deleted whatever their size need not be compressed first.
         self.delete(&self.retention.without_sizes(), dir)?;
-        let mut entries = self.names.list(dir)?;
-        entries.sort_unstable();
-        for same in entries.chunk_by(|one, other| one.rolled == other.rolled) {
-            let Err(error) = self.compress(same, dir) else {
+        let mut files = self.names.list(dir)?;
+        files.sort_unstable();
+        for forms in files.chunk_by(|one, other| one.id == other.id) {
+            let Err(error) = self.compress(forms, dir) else {
                 continue;
             };
-            match error.kind() {
-                // Deleted meanwhile.
-                io::ErrorKind::NotFound => continue,
-                kind => {
-                    let name = self.names.rolled(same[0].rolled, Form::Plain);
-                    self.report_fault(&format_args!(
-                        "cannot compress rolled log file {}: {}",
-                        self.names.path(&name).display(),
-                        DisplayIoError(&error)
-                    ));
-                    if kind == io::ErrorKind::StorageFull {
-                        break;
-                    }
-                }
+            if error.kind() == io::ErrorKind::NotFound {
+                // It was deleted meanwhile.
+                continue;
+            }
+            let name = self.names.rolled(forms[0].id, Form::Plain);
+            self.report_failure(&format_args!(
+                "cannot compress rolled log file {}: {}",
+                self.names.path(&name).display(),
+                DisplayIoError(&error)
+            ));
+            if error.kind() == io::ErrorKind::StorageFull {
+                break;
             }
         }
         self.delete(&self.retention, dir)
     }
 
-    /// Removes what a process left that was ended while it packed. One that still packs has it locked.
+    /// Removes a file that a process left that was killed while it compressed. A process that still
+    /// compresses has it locked.
     fn remove_abandoned(&self, unfinished: RolledFile, dir: &Dir) {
-        let name = self.names.rolled(unfinished.rolled, unfinished.form);
+        let name = self.names.rolled(unfinished.id, unfinished.form);
         let Ok(file) = dir.open_to_read(&name) else {
             return;
         };
@@ -157,154 +150,150 @@ impl Settings {
         }
     }
 
-    /// Packs a rolled file, given the forms that it lies there in.
+    /// Compresses a rolled file, given the forms in which it exists.
     fn compress(&self, forms: &[RolledFile], dir: &Dir) -> io::Result<()> {
-        let rolled = forms[0].rolled;
+        let id = forms[0].id;
         if forms[0].form != Form::Plain {
             return Ok(());
         }
-        let plain_name = self.names.rolled(rolled, Form::Plain);
-        let packed = forms[1..].iter().find(|entry| !entry.form.is_unfinished());
-        if let Some(packed) = packed {
-            return self.remove_duplicate(&plain_name, *packed, dir);
+        let plain_name = self.names.rolled(id, Form::Plain);
+        if let Some(compressed) = forms[1..].iter().find(|file| !file.form.is_unfinished()) {
+            return self.remove_duplicate(&plain_name, *compressed, dir);
         }
-        let Some((unfinished, whole)) = Form::packed(self.compression) else {
+        let Some((unfinished, whole)) = Form::compressed(self.compression) else {
             return Ok(());
         };
-        let mut plain = dir.open_to_read(&plain_name)?;
-        let before = plain.metadata()?;
+        let plain = dir.open_to_read(&plain_name)?;
         if Meta::from_file(&plain)?.non_file_kind().is_some() {
             return Ok(());
         }
-        let name = self.names.rolled(rolled, unfinished);
-        let mut fresh = match dir.create_private(&name) {
-            // Somebody else is at it.
+        let name = self.names.rolled(id, unfinished);
+        let fresh = match dir.create_private(&name) {
+            // Another process compresses it.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             fresh => fresh?,
         };
-        let packed = (|| {
-            // Best effort: on a file system without locks nobody else should be here either.
-            let _ = fresh.try_lock();
-            let bytes = self.compression.pack(&mut plain, &mut fresh)?;
-            fresh.set_permissions(before.permissions())?;
-            let times = before
-                .modified()
-                .map(|modified| FileTimes::new().set_modified(modified));
-            times.and_then(|times| fresh.set_times(times))?;
-            fresh.sync_all()?;
-            // Written to meanwhile, by a fork or a program that kept it open: the next time, then.
-            let unchanged = plain.metadata()?.len() == bytes
-                && is_at(&plain, &plain_name, dir)
-                && is_at(&fresh, &name, dir);
-            if unchanged {
-                dir.rename_to_new(&name, &self.names.rolled(rolled, whole))?;
-            }
-            Ok(unchanged)
-        })();
-        if !matches!(packed, Ok(true)) {
-            if is_at(&fresh, &name, dir) {
+        let is_complete = self
+            .write_compressed(&plain, &fresh)
+            .and_then(|is_complete| {
+                let is_complete = is_complete
+                    && is_file_at(&plain, &plain_name, dir)
+                    && is_file_at(&fresh, &name, dir);
+                if is_complete {
+                    dir.rename_to_new(&name, &self.names.rolled(id, whole))?;
+                }
+                Ok(is_complete)
+            });
+        if !matches!(is_complete, Ok(true)) {
+            if is_file_at(&fresh, &name, dir) {
                 let _ = dir.remove(&name);
             }
-            return packed.map(|_| ());
+            return is_complete.map(|_| ());
         }
         dir.sync();
         dir.remove(&plain_name)
     }
 
-    /// Removes a plain file whose packed one is whole: a process was ended between making the one and removing the other.
+    /// Returns false if the plain file grew meanwhile, because a child process or another program
+    /// still has it open. Then it is compressed the next time.
+    fn write_compressed(&self, mut plain: &File, mut fresh: &File) -> io::Result<bool> {
+        let before = plain.metadata()?;
+        // Without locks in the file system, no other process should log here either.
+        let _ = fresh.try_lock();
+        let bytes = self.compression.compress(&mut plain, &mut fresh)?;
+        fresh.set_permissions(before.permissions())?;
+        fresh.set_times(FileTimes::new().set_modified(before.modified()?))?;
+        fresh.sync_all()?;
+        Ok(plain.metadata()?.len() == bytes)
+    }
+
+    /// Removes a plain file whose compressed form is complete: a process was killed between the two
+    /// steps.
     fn remove_duplicate(
         &self,
         plain_name: &OsStr,
-        packed: RolledFile,
+        compressed: RolledFile,
         dir: &Dir,
     ) -> io::Result<()> {
-        let packed_name = self.names.rolled(packed.rolled, packed.form);
-        let by = packed.form.compression().unwrap_or(Compression::None);
-        if by.check().is_err() {
+        let name = self.names.rolled(compressed.id, compressed.form);
+        let compression = compressed.form.compression().unwrap_or(Compression::None);
+        if compression.check().is_err() {
             return Ok(());
         }
-        if by.holds(
-            dir.open_to_read(&packed_name)?,
-            &mut dir.open_to_read(plain_name)?,
-        )? {
+        let is_same =
+            compression.is_same(dir.open_to_read(&name)?, &mut dir.open_to_read(plain_name)?)?;
+        if is_same {
             return dir.remove(plain_name);
         }
-        Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            format!(
-                "{} is there and holds something else; both stay",
-                self.names.path(&packed_name).display()
-            ),
-        ))
+        let path = self.names.path(&name);
+        let why = format!(
+            "{} is there and holds something else; both stay",
+            path.display()
+        );
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
     }
 
     fn delete(&self, retention: &Retention, dir: &Dir) -> io::Result<()> {
         for name in self.to_delete(retention, dir)? {
-            match dir.remove(&name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    self.report_fault(&format_args!(
-                        "cannot delete old log file {}: {}",
-                        self.names.path(&name).display(),
-                        DisplayIoError(&error)
-                    ));
-                }
-                _ => {}
+            if let Err(error) = dir.remove(&name)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                self.report_failure(&format_args!(
+                    "cannot delete old log file {}: {}",
+                    self.names.path(&name).display(),
+                    DisplayIoError(&error)
+                ));
             }
         }
         Ok(())
     }
 
-    /// The files that a retention does not keep.
+    /// Returns the files that a retention does not keep.
     fn to_delete(&self, retention: &Retention, dir: &Dir) -> io::Result<Vec<OsString>> {
         if retention.keeps_all() {
             return Ok(Vec::new());
         }
-        let mut entries = self.names.list(dir)?;
-        entries.retain(|entry| !entry.form.is_unfinished());
-        entries.sort_unstable_by(|one, other| other.cmp(one));
-        let same: Vec<&[RolledFile]> = entries
-            .chunk_by(|one, other| one.rolled == other.rolled)
-            .collect();
-        let kept: Vec<FileInfo> = match retention.only_counts() {
-            true => vec![FileInfo::default(); same.len()],
-            false => same.iter().map(|forms| self.kept(forms, dir)).collect(),
+        let mut files = self.names.list(dir)?;
+        files.retain(|file| !file.form.is_unfinished());
+        files.sort_unstable_by(|one, other| other.cmp(one));
+        let by_id: Vec<&[RolledFile]> = files.chunk_by(|one, other| one.id == other.id).collect();
+        let infos: Vec<FileInfo> = match retention.only_counts() {
+            true => vec![FileInfo::default(); by_id.len()],
+            false => by_id.iter().map(|forms| self.info(forms, dir)).collect(),
         };
-        let free = retention
-            .asks_for_free_space()
-            .then(|| dir.free_space())
-            .flatten();
-        let to_delete = retention.to_delete(&kept, self.clock.now(), free);
-        let to_delete = same
-            .iter()
-            .zip(to_delete)
-            .filter(|(_, to_delete)| *to_delete);
-        let to_delete = to_delete.flat_map(|(forms, _)| forms.iter());
-        Ok(to_delete
-            .map(|entry| self.names.rolled(entry.rolled, entry.form))
+        let free = match retention.needs_free_space() {
+            true => dir.free_space(),
+            false => None,
+        };
+        let deleted = retention.to_delete(&infos, self.clock.now(), free);
+        let deleted = by_id.iter().zip(deleted).filter(|(_, deleted)| *deleted);
+        let files = deleted.flat_map(|(forms, _)| forms.iter());
+        Ok(files
+            .map(|file| self.names.rolled(file.id, file.form))
             .collect())
     }
 
-    /// The paths of the files that retention would delete now.
+    /// Returns the paths of the files that the retention would delete now.
     pub(super) fn dry_run(&self) -> io::Result<Vec<PathBuf>> {
-        let to_delete = self.to_delete(&self.retention, &Dir::open(self.names.dir())?)?;
-        Ok(to_delete.iter().map(|name| self.names.path(name)).collect())
+        let names = self.to_delete(&self.retention, &Dir::open(self.names.dir())?)?;
+        Ok(names.iter().map(|name| self.names.path(name)).collect())
     }
 
-    fn kept(&self, forms: &[RolledFile], dir: &Dir) -> FileInfo {
+    fn info(&self, forms: &[RolledFile], dir: &Dir) -> FileInfo {
         let metas = forms
             .iter()
-            .map(|entry| dir.meta(&self.names.rolled(entry.rolled, entry.form)));
+            .map(|file| dir.meta(&self.names.rolled(file.id, file.form)));
         metas
             .flatten()
-            .fold(FileInfo::default(), |kept, meta| FileInfo {
-                bytes: kept.bytes.saturating_add(meta.len()),
-                on_disk: kept.on_disk.saturating_add(meta.on_disk()),
-                modified: kept.modified.max(meta.modified()),
+            .fold(FileInfo::default(), |info, meta| FileInfo {
+                bytes: info.bytes.saturating_add(meta.len()),
+                on_disk: info.on_disk.saturating_add(meta.on_disk()),
+                modified: info.modified.max(meta.modified()),
             })
     }
 }
 
-fn is_at(file: &File, name: &OsStr, dir: &Dir) -> bool {
+fn is_file_at(file: &File, name: &OsStr, dir: &Dir) -> bool {
     match (Meta::from_file(file), dir.meta(name)) {
         (Ok(file), Ok(there)) => fs::is_same(&file, &there),
         _ => false,

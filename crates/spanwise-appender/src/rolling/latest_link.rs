@@ -1,47 +1,42 @@
-//! `app.latest.log`, a link to the file that is written.
+//! The link `app.latest.log` to the active file.
 
 use std::io;
-
-use spanwise_core::Fault;
 
 use super::{Settings, error::DisplayIoError, file_names::FileNames, fs::Dir};
 
 impl Settings {
-    /// Lets the link point to our file, whoever's it points to.
+    /// Makes the link point to this log's file, if a link is wanted.
     pub(super) fn update_latest_link(&self, dir: &Dir) {
         if self.link_latest
             && let Err(error) = link(&self.names, dir)
         {
-            let path = self.names.path(self.names.latest());
-            let what = format_args!("cannot link {}: {}", path.display(), DisplayIoError(&error));
-            self.report.fault(Fault::Setup, &what);
+            let path = self.names.path(self.names.latest_link());
+            let why = DisplayIoError(&error);
+            let what = format_args!("cannot link {}: {why}", path.display());
+            self.report_failure(&what);
         }
     }
 
-    /// Makes the link if it is gone. One that is there may be that of a process that started after us.
+    /// Creates the link if it is missing. An existing one may be that of a process that started
+    /// later.
     pub(super) fn restore_latest_link(&self, dir: &Dir) {
-        if self.link_latest && dir.meta(self.names.latest()).is_err() {
+        if self.link_latest && dir.meta(self.names.latest_link()).is_err() {
             self.update_latest_link(dir);
         }
     }
 }
 
-/// What is there and is not a link stays.
 fn link(names: &FileNames, dir: &Dir) -> io::Result<()> {
-    if dir
-        .meta(names.latest())
-        .is_ok_and(|there| !there.is_symlink())
-    {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "what is there is not a link, and stays",
-        ));
+    let latest = names.latest_link();
+    if dir.meta(latest).is_ok_and(|there| !there.is_symlink()) {
+        let why = "what is there is not a link, and stays";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
-    let next = names.next_latest();
-    // Left by a process that was ended here.
+    let next = names.next_latest_link();
+    // A process that was killed here may have left one.
     let _ = dir.remove(&next);
     dir.symlink(names.current_name(), &next)?;
-    dir.rename(&next, names.latest()).inspect_err(|_| {
+    dir.rename(&next, latest).inspect_err(|_| {
         let _ = dir.remove(&next);
     })
 }

@@ -1,4 +1,4 @@
-//! What is at a path, and what is wrong with it.
+//! Checks of a path before it is opened, and their errors.
 
 use std::{
     io,
@@ -6,79 +6,12 @@ use std::{
 };
 
 use super::{
-    error::{DisplayIoError, OpenError, OpenErrorKind, Untrusted},
+    error::{DisplayDistrust, DisplayIoError, OpenError, OpenErrorKind},
     file_names::FileNames,
     fs::{self, Dir, Distrust, Meta},
 };
 
-pub(super) fn in_use(names: &FileNames, pid: Option<u32>) -> OpenError {
-    let who = match pid {
-        Some(pid) if pid == std::process::id() => "this process".to_owned(),
-        Some(pid) => format!("process {pid}"),
-        None => "another process".to_owned(),
-    };
-    let path = names.current();
-    OpenError::new(
-        OpenErrorKind::InUse,
-        format!(
-            "cannot log to {path:?}: {who} does already; name another path, or give each process a \
-             file of its own with `per_process()`"
-        ),
-    )
-}
-
-/// What is wrong with a file that is there already, as [`fs::distrust`] says.
-pub(super) fn check_trust(
-    file: &Meta,
-    names: &FileNames,
-    dir: &Dir,
-    mode: u32,
-) -> Option<Distrust> {
-    let own_links = || names.own_links(file, dir).len() as u64;
-    let probe = || {
-        let name = names.probe();
-        // Left by a process that was ended here.
-        let _ = dir.remove(&name);
-        let made = dir.create_private(&name).ok()?;
-        let _ = dir.remove(&name);
-        Meta::from_file(&made).ok()
-    };
-    fs::distrust(file, mode, own_links, probe)
-}
-
-pub(super) fn untrusted(path: &Path, distrust: Distrust) -> OpenError {
-    OpenError::new(
-        OpenErrorKind::Untrusted,
-        format!("cannot log to {path:?}: {}", Untrusted(distrust)),
-    )
-}
-
-/// The longest of the names, and its path, are not too long for the disk.
-pub(super) fn check_length(names: &FileNames, longest: usize) -> Result<(), OpenError> {
-    let dir = names.dir();
-    let existing = dir.ancestors().find(|ancestor| ancestor.is_dir());
-    let (most_name, most_path) = Dir::max_lengths(existing.unwrap_or(dir));
-    let path_length = dir.as_os_str().len() + 1 + longest;
-    let too_long = |what: &str, length: usize, most: usize| {
-        OpenError::new(
-            OpenErrorKind::TooLong,
-            format!(
-                "cannot log to {:?}: {what}, or that of a file beside it such as a rolled one, \
-                 can have {length} bytes, and {most} are allowed; name one that is {} bytes shorter",
-                names.current(),
-                length - most
-            ),
-        )
-    };
-    if longest > most_name {
-        return Err(too_long("its name", longest, most_name));
-    }
-    if path_length > most_path {
-        return Err(too_long("its path", path_length, most_path));
-    }
-    Ok(())
-}
-
+/// Checks that a name is the name of a file.
 pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
     let text = path.as_os_str().as_encoded_bytes();
     let not_a_file = |message| Err(OpenError::new(OpenErrorKind::NotAFile, message));
@@ -93,12 +26,9 @@ pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
             "cannot log to {path:?}: a path has no zero byte; name another path"
         ));
     }
-    if text
-        .last()
-        .is_some_and(|last| std::path::is_separator(*last as char))
-        || path.file_name().is_none()
-        || text.ends_with(b"/.")
-    {
+    let is_separator = |last: &u8| std::path::is_separator(*last as char);
+    let ends_with_separator = text.last().is_some_and(is_separator);
+    if ends_with_separator || path.file_name().is_none() || text.ends_with(b"/.") {
         let example = path.join("app.log");
         return not_a_file(format!(
             "cannot log to {path:?}: it names a directory; name a file in it, such as {example:?}"
@@ -107,32 +37,96 @@ pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The nearest directory that is there is one, and lets files and directories be made.
+/// Checks that the file system takes the longest name, and its path.
+pub(super) fn check_length(names: &FileNames, max_len: usize) -> Result<(), OpenError> {
+    let dir = names.dir();
+    let existing = dir.ancestors().find(|ancestor| ancestor.is_dir());
+    let (max_name, max_path) = Dir::max_lengths(existing.unwrap_or(dir));
+    let path_len = dir.as_os_str().len() + 1 + max_len;
+    for (what, len, max) in [("name", max_len, max_name), ("path", path_len, max_path)] {
+        if len > max {
+            let message = format!(
+                "cannot log to {:?}: its {what}, or that of a file beside it such as a rolled one, \
+                 can have {len} bytes, and {max} are allowed; name one that is {} bytes shorter",
+                names.current(),
+                len - max
+            );
+            return Err(OpenError::new(OpenErrorKind::TooLong, message));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the nearest existing directory permits to create files and directories.
 pub(super) fn check_dir(dir: &Path) -> Result<(), OpenError> {
+    use io::ErrorKind::{NotADirectory, NotFound};
     for ancestor in dir.ancestors() {
         match ancestor.metadata() {
             Ok(there) if !there.is_dir() => {
                 let message = format!(
-                    "cannot make log directory {dir:?}: {ancestor:?} is not a directory; name another path"
+                    "cannot make log directory {dir:?}: {ancestor:?} is not a directory; \
+                     name another path"
                 );
                 return Err(OpenError::new(OpenErrorKind::Directory, message));
             }
             Ok(_) => {
-                return fs::may_write(ancestor, true).map_err(|error| match ancestor == dir {
+                return fs::may_create_in(ancestor).map_err(|error| match ancestor == dir {
                     true => cannot_write_dir(dir, error),
                     false => cannot_make_dir(dir, error),
                 });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(error) if [NotFound, NotADirectory].contains(&error.kind()) => {}
             Err(error) => return Err(cannot_make_dir(dir, error)),
         }
     }
     Ok(())
 }
 
+/// Checks an existing file: see [`fs::distrust`].
+pub(super) fn check_trust(
+    file: &Meta,
+    names: &FileNames,
+    dir: &Dir,
+    mode: u32,
+) -> Option<Distrust> {
+    let own_links = || names.own_links(file, dir).len() as u64;
+    let probe = || {
+        let name = names.probe();
+        // A process that was killed here may have left one.
+        let _ = dir.remove(&name);
+        let probe = dir.create_private(&name).ok()?;
+        let _ = dir.remove(&name);
+        Meta::from_file(&probe).ok()
+    };
+    fs::distrust(file, mode, own_links, probe)
+}
+
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     std::path::absolute(path).map_err(|error| cannot_open(path, error))
+}
+
+pub(super) fn untrusted(path: &Path, distrust: Distrust) -> OpenError {
+    let why = DisplayDistrust(distrust);
+    OpenError::new(
+        OpenErrorKind::Untrusted,
+        format!("cannot log to {path:?}: {why}"),
+    )
+}
+
+pub(super) fn in_use(names: &FileNames, pid: Option<u32>) -> OpenError {
+    let owner = match pid {
+        Some(pid) if pid == std::process::id() => "this process".to_owned(),
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    };
+    let path = names.current();
+    OpenError::new(
+        OpenErrorKind::InUse,
+        format!(
+            "cannot log to {path:?}: {owner} does already; name another path, or give each process \
+             a file of its own with `per_process()`"
+        ),
+    )
 }
 
 fn cannot_write_dir(dir: &Path, error: io::Error) -> OpenError {
@@ -156,14 +150,12 @@ pub(super) fn cannot_make_dir(dir: &Path, error: io::Error) -> OpenError {
 }
 
 pub(super) fn cannot_open(path: &Path, error: io::Error) -> OpenError {
-    let todo = match kind(&error) {
+    let advice = match kind(&error) {
         OpenErrorKind::PermissionDenied => "; let this user write there, or name another path",
         _ => "",
     };
-    let message = format!(
-        "cannot open log file {path:?}: {}{todo}",
-        DisplayIoError(&error)
-    );
+    let why = DisplayIoError(&error);
+    let message = format!("cannot open log file {path:?}: {why}{advice}");
     OpenError::new(kind(&error), message).caused_by(error)
 }
 
@@ -177,30 +169,32 @@ fn kind(error: &io::Error) -> OpenErrorKind {
     }
 }
 
+/// The error for a path with something else than a file, such as "a directory".
 pub(super) fn not_a_file(path: &Path, what: &str) -> OpenError {
-    let is_link = what == "a symbolic link";
-    let todo = match () {
-        () if path.starts_with("/dev") || path.starts_with("/proc") => {
-            "to log to standard output or standard error, do not log to a file".to_owned()
-        }
-        () if is_link => "name the file it points to".to_owned(),
-        () if what == "a directory" => {
-            format!("name a file in it, such as {:?}", path.join("app.log"))
-        }
-        () => "name a regular file".to_owned(),
+    let (kind, note, advice) = match what {
+        "a symbolic link" => (
+            OpenErrorKind::SymbolicLink,
+            ", which is not followed",
+            "name the file it points to".to_owned(),
+        ),
+        "a directory" => (
+            OpenErrorKind::NotAFile,
+            "",
+            format!("name a file in it, such as {:?}", path.join("app.log")),
+        ),
+        _ => (
+            OpenErrorKind::NotAFile,
+            "",
+            "name a regular file".to_owned(),
+        ),
     };
-    let followed = if is_link {
-        ", which is not followed"
-    } else {
-        ""
-    };
-    let kind = if is_link {
-        OpenErrorKind::SymbolicLink
-    } else {
-        OpenErrorKind::NotAFile
+    let is_stream = path.starts_with("/dev") || path.starts_with("/proc");
+    let advice = match is_stream {
+        true => "to log to standard output or standard error, do not log to a file",
+        false => &advice,
     };
     OpenError::new(
         kind,
-        format!("cannot log to {path:?}: it is {what}{followed}; {todo}"),
+        format!("cannot log to {path:?}: it is {what}{note}; {advice}"),
     )
 }

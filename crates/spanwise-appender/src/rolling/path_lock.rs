@@ -1,4 +1,4 @@
-//! One process at a path.
+//! The lock that keeps other processes from writing to the same path.
 
 use std::{
     fs::{File, TryLockError},
@@ -11,21 +11,23 @@ use super::{
     fs::{self, Dir, Meta},
 };
 
-/// The file `.app.log.lock`, locked for as long as this lives. In it stand the process and the last number given, so that a number
-/// is not given again after its file was deleted.
+/// The file `.app.log.lock`, locked until this is dropped.
+///
+/// It contains the process and the last number used, so that a number is not used again after its
+/// file was deleted.
 #[derive(Debug)]
 pub(super) struct PathLock {
     file: File,
 }
 
-/// What became of an attempt to lock.
+/// The result of an attempt to lock.
 #[derive(Debug)]
 pub(super) enum LockOutcome {
-    /// The lock is ours; the last number given, if it is known.
+    /// This process has the lock now. With the last number used, if it is known.
     Taken(PathLock, Option<RolledId>),
-    /// Somebody else has it: which process, if it says so.
+    /// Another process has it, which may be known.
     InUse(Option<u32>),
-    /// This file system has no locks.
+    /// The file system has no locks.
     Unsupported(io::Error),
 }
 
@@ -33,7 +35,7 @@ impl PathLock {
     pub(super) fn try_take(names: &FileNames, dir: &Dir) -> io::Result<LockOutcome> {
         let file = dir.open_own(&names.lock())?;
         check(&Meta::from_file(&file)?)?;
-        // Whoever may open it may hold it: in versions before this one the group could.
+        // A user who may open the file may hold the lock.
         fs::make_private(&file);
         let mut tries = 0;
         while let Err(error) = file.try_lock() {
@@ -41,9 +43,9 @@ impl PathLock {
                 TryLockError::WouldBlock => read(&file).0,
                 TryLockError::Error(error) => return Ok(LockOutcome::Unsupported(error)),
             };
-            // A child that is being started has what we have just given up, until it becomes another program. One that has taken it just
-            // now has not yet written who it is.
-            if holder.is_some_and(|holder| holder != process::id()) || tries == 50 {
+            // A child process between `fork` and `exec` still has a lock that this process has just
+            // dropped. A process that has just taken the lock has not written its id yet.
+            if holder.is_some_and(|holder| holder != process::id()) || tries == MAX_TRIES {
                 return Ok(LockOutcome::InUse(holder));
             }
             thread::sleep(Duration::from_millis(1));
@@ -55,19 +57,19 @@ impl PathLock {
         Ok(LockOutcome::Taken(lock, last))
     }
 
-    /// Writes down the last number given. Should that fail, the names of the files still tell.
+    /// Writes the last number used. If that fails, the names of the files still show it.
     pub(super) fn remember(&self, last: Option<RolledId>) {
         let pid = process::id();
         let (date, number) = match last {
             Some(RolledId { date, number }) => (date.to_string(), number),
             None => ("-".to_owned(), 0),
         };
-        // Always as long, so that nothing has to be cut off.
+        // The length is constant, so that it replaces an earlier line.
         let line = format!("{pid:>10} {date:>10} {number:>20}\n");
         let _ = fs::write_at(&self.file, line.as_bytes(), 0);
     }
 
-    /// Whether the lock file is still where others look for it.
+    /// Whether the lock file is still at its path.
     pub(super) fn is_in_place(&self, names: &FileNames, dir: &Dir) -> bool {
         match (Meta::from_file(&self.file), dir.meta(&names.lock())) {
             (Ok(ours), Ok(there)) => fs::is_same(&ours, &there),
@@ -76,7 +78,7 @@ impl PathLock {
     }
 }
 
-/// Whether the file is a lock, and nothing that somebody needs.
+/// Checks that the file is a lock, and not a file that somebody needs.
 fn check(file: &Meta) -> io::Result<()> {
     let is_lock = file.is_file() && file.len() <= LOCK_LINE_LEN && file.links() == 1;
     if is_lock {
@@ -88,8 +90,11 @@ fn check(file: &Meta) -> io::Result<()> {
     ))
 }
 
-/// Of what stands in it. What is longer is somebody else's.
+/// The length of a lock file. A longer file is not one.
 const LOCK_LINE_LEN: u64 = 10 + 1 + 10 + 1 + 20 + 1;
+
+/// How often a lock is tried, once a millisecond.
+const MAX_TRIES: u32 = 50;
 
 fn read(file: &File) -> (Option<u32>, Option<RolledId>) {
     let mut line = [0; 64];

@@ -1,4 +1,4 @@
-//! Which interval of the clock a moment is in.
+//! Intervals of the clock.
 
 use std::time::SystemTime;
 
@@ -6,20 +6,21 @@ use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::rotation::{Interval, Rotation};
 
-/// The interval that a record belongs to, and its date.
+/// The interval of a record, and its date.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Period {
     pub(super) date: Date,
     key: Key,
 }
 
-/// Compared only by equality: a clock that went back is in another period too.
+/// Compared for equality only: if the clock goes back, that is another period, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Always,
-    /// Days since an epoch; of a week, its Monday.
+    /// The day since an epoch; for a week, its Monday.
     Day(i32),
-    /// With the offset from UTC: when clocks are put back, the second 02:00 is another hour.
+    /// The first minute of the interval. With the offset from UTC: when daylight saving time ends,
+    /// the second 02:00 is another hour.
     Minute {
         day: i32,
         minute: u16,
@@ -31,7 +32,7 @@ impl Period {
     pub(super) fn at(time: SystemTime, rotation: &Rotation) -> Self {
         let mut time = utc(time);
         if rotation.local {
-            // A system that does not know its zone has UTC.
+            // Without a known time zone it is UTC.
             let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
             time = time.to_offset(offset);
         }
@@ -60,13 +61,13 @@ impl Period {
     }
 }
 
-/// Minutes since 1970. All periods, and all changes of offset, start with one.
+/// Returns the minutes since 1970. All periods and all changes of the offset start with a minute.
 pub(super) fn minute(time: SystemTime) -> i64 {
     seconds(time).div_euclid(60)
 }
 
 fn utc(time: SystemTime) -> OffsetDateTime {
-    // A day is left for the offset at both ends of what has a date with a year of four digits.
+    // The range of dates with a year of four digits, less a day at both ends for the offset.
     const MAX_SECONDS: i64 = 253_402_300_799 - 86_400;
     let seconds = seconds(time).clamp(-62_167_219_200 + 86_400, MAX_SECONDS);
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)

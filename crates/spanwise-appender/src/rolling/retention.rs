@@ -1,4 +1,4 @@
-//! Which rolled files stay.
+//! Limits for the rolled files that are kept.
 
 use std::{
     fmt,
@@ -7,18 +7,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use spanwise_core::internal::Grammar;
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, suggest::closest},
+};
 
-use crate::{ByteSize, SettingError};
+use crate::ByteSize;
 
-/// Which rolled files stay: those that keep **every** limit that is set. The newest stay, by the date and number in their names.
-/// The file that is written right now is not counted, and never deleted.
+/// Which rolled files are kept: the newest ones that are within **every** limit, by the date and
+/// number in their names. Defaults to `14 files`. The active file does not count, and is never
+/// deleted.
 ///
-/// Written as words with commas between them: a number of `files`, an age (`30d`; s, m, h, d, w), the bytes of all of them
-/// (`10GiB`), the bytes that stay free on the disk (`free=5GiB`); or `all`. Default: `14 files`.
+/// Its text form is a list of limits, separated by commas: a number of files (`14 files`), an age
+/// (`30d`; the units are s, m, h, d and w), the bytes of all of them (`10GiB`), and the bytes that
+/// stay free on the disk (`free=5GiB`). The word `all` is the only one in its text.
 ///
-/// Only regular files whose name is exactly one that rolling this file gives are ever deleted. It is looked at when the file is
-/// opened, when it rolls and when the disk is full.
+/// Only regular files are deleted, and only if their name is exactly one that a roll of this file
+/// gives. Limits are checked when the file is opened, when it rolls, and when the disk is full.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Retention};
@@ -31,7 +36,7 @@ use crate::{ByteSize, SettingError};
 ///     "0".parse::<Retention>().unwrap_err().to_string(),
 ///     "`0` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one",
 /// );
-/// # Ok::<(), spanwise_appender::SettingError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
@@ -42,7 +47,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Every file stays.
+    /// Creates a retention that keeps every file.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -53,35 +58,36 @@ impl Retention {
         }
     }
 
-    /// The newest `files` stay.
+    /// Keeps the newest `files`.
     #[must_use]
     pub const fn files(mut self, files: NonZeroUsize) -> Self {
         self.files = Some(files);
         self
     }
 
-    /// Files stay until their last record is older than `age`.
+    /// Keeps files until their last record is older than `age`.
     #[must_use]
     pub const fn age(mut self, age: Duration) -> Self {
         self.age = Some(age);
         self
     }
 
-    /// As many of the newest stay as have `total` bytes together, as they lie on the disk: compressed if they are.
+    /// Keeps as many of the newest files as have `total` bytes together, in their compressed form.
     #[must_use]
     pub const fn total(mut self, total: ByteSize) -> Self {
         self.total = Some(total);
         self
     }
 
-    /// The oldest go while the disk has less than `free` bytes free. None goes if the system does not say what is free.
+    /// Deletes the oldest files while the disk has less than `free` bytes free. Deletes none if the
+    /// system does not report that.
     #[must_use]
     pub const fn free(mut self, free: ByteSize) -> Self {
         self.free = Some(free);
         self
     }
 
-    /// The limits that hold whatever the size of the files.
+    /// The limits that do not depend on sizes.
     pub(super) const fn without_sizes(&self) -> Self {
         Self {
             files: self.files,
@@ -95,16 +101,17 @@ impl Retention {
         *self == Self::all()
     }
 
-    pub(super) const fn asks_for_free_space(&self) -> bool {
+    pub(super) const fn needs_free_space(&self) -> bool {
         self.free.is_some()
     }
 
-    /// Whether it is enough to know how many there are.
+    /// Whether the number of files is all it needs.
     pub(super) const fn only_counts(&self) -> bool {
         self.age.is_none() && self.total.is_none() && self.free.is_none()
     }
 
-    /// Which of the files go, newest first as they are given. `free`: bytes that the disk has free, if known.
+    /// Decides for each of the files whether to delete it. They are sorted, the newest first.
+    /// `free`: the free bytes of the disk, if known.
     pub(super) fn to_delete(
         &self,
         files: &[FileInfo],
@@ -142,7 +149,7 @@ impl Retention {
     }
 }
 
-/// What the limits ask of a rolled file.
+/// The facts about a rolled file that limits depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FileInfo {
     pub(super) bytes: u64,
@@ -164,92 +171,78 @@ impl Default for Retention {
 impl Grammar for Retention {}
 
 impl FromStr for Retention {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
-        if text.trim().eq_ignore_ascii_case("all") {
-            return Ok(Self::all());
-        }
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut retention = Self::all();
+        if text.trim().eq_ignore_ascii_case("all") {
+            return Ok(retention);
+        }
         for word in text.split(',').map(str::trim) {
-            let twice = match limit(word)? {
-                Limit::Files(files) => retention.files.replace(files).is_some(),
-                Limit::Age(age) => retention.age.replace(age).is_some(),
-                Limit::Total(total) => retention.total.replace(total).is_some(),
-                Limit::Free(free) => retention.free.replace(free).is_some(),
-            };
-            if twice {
-                return Err(SettingError::new(format!(
-                    "`{text}` has two limits of one kind: leave out `{word}` or the other"
-                )));
+            if retention.set_limit(word)? {
+                let reason = "has two limits of one kind";
+                let hint = format!("remove `{word}` or the other");
+                return Err(ParseError::word(text, reason, hint));
             }
         }
         Ok(retention)
     }
 }
 
-enum Limit {
-    Files(NonZeroUsize),
-    Age(Duration),
-    Total(ByteSize),
-    Free(ByteSize),
-}
-
-fn limit(word: &str) -> Result<Limit, SettingError> {
-    let keeps_none = || {
-        SettingError::new(format!(
-            "`{word}` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one"
-        ))
-    };
-    let out_of_range =
-        || SettingError::new(format!("`{word}` is out of range: `all` keeps every file"));
-    if let Some((key, size)) = word.split_once('=') {
-        return match key.trim().eq_ignore_ascii_case("free") {
-            true => size.parse().map(Limit::Free),
-            false => Err(unknown(word)),
+impl Retention {
+    /// Sets the limit that a word names. Returns whether it was set before.
+    fn set_limit(&mut self, word: &str) -> Result<bool, ParseError> {
+        let keeps_none = || {
+            let hint = "write how many to keep, such as `14 files`; `all` keeps every one";
+            ParseError::word(word, "keeps no file", hint)
         };
-    }
-    let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = word.split_at(digits);
-    if number.is_empty() {
-        return Err(unknown(word));
-    }
-    if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
-        let seconds = number
-            .parse()
-            .ok()
-            .and_then(|number: u64| number.checked_mul(*seconds));
-        // Up to here a system's time can be counted back.
-        return match seconds.filter(|seconds| *seconds <= 1_000_000 * DAY) {
-            None => Err(out_of_range()),
-            Some(0) => Err(keeps_none()),
-            Some(seconds) => Ok(Limit::Age(Duration::from_secs(seconds))),
-        };
-    }
-    if ["", "file", "files"].contains(&unit.trim()) {
-        let files = number.parse().map_err(|_| out_of_range())?;
-        return NonZeroUsize::new(files)
-            .map(Limit::Files)
-            .ok_or_else(keeps_none);
-    }
-    match word.parse()? {
-        ByteSize(0) => Err(keeps_none()),
-        total => Ok(Limit::Total(total)),
+        let out_of_range = || ParseError::word(word, "is out of range", "`all` keeps every file");
+        if let Some((key, size)) = word.split_once('=') {
+            return match key.trim().eq_ignore_ascii_case("free") {
+                true => Ok(self.free.replace(size.parse()?).is_some()),
+                false => Err(unknown(word)),
+            };
+        }
+        let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = word.split_at(digits);
+        if number.is_empty() {
+            return Err(unknown(word));
+        }
+        if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
+            let number = number.parse::<u64>().ok();
+            let seconds = number.and_then(|number| number.checked_mul(*seconds));
+            // The clock of a system can be counted back this far.
+            let seconds = seconds.filter(|seconds| *seconds <= 1_000_000 * DAY);
+            let age = Duration::from_secs(seconds.ok_or_else(out_of_range)?);
+            return match age.is_zero() {
+                true => Err(keeps_none()),
+                false => Ok(self.age.replace(age).is_some()),
+            };
+        }
+        if ["", "file", "files"].contains(&unit.trim()) {
+            let files = number.parse().map_err(|_| out_of_range())?;
+            let files = NonZeroUsize::new(files).ok_or_else(keeps_none)?;
+            return Ok(self.files.replace(files).is_some());
+        }
+        match word.parse()? {
+            ByteSize(0) => Err(keeps_none()),
+            total => Ok(self.total.replace(total).is_some()),
+        }
     }
 }
 
-fn unknown(word: &str) -> SettingError {
-    let words = ["all", "free"];
+fn unknown(word: &str) -> ParseError {
     let key = word.split('=').next().unwrap_or(word);
-    let meant = match spanwise_core::internal::suggest::closest(key, words) {
+    let meant = match closest(key, ["all", "free"]) {
         Some("free") => "did you mean `free=5GiB`? ",
-        Some("all") => "`all` stands alone; ",
+        Some("all") => "write `all` alone; ",
         _ => "",
     };
-    SettingError::new(format!(
-        "`{word}` is no retention: {meant}it is a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
+    let hint = format!(
+        "{meant}it is a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
          `free=5GiB`, or `all` alone"
-    ))
+    );
+    ParseError::word(word, "is not a retention", hint)
 }
 
 impl fmt::Display for Retention {
@@ -257,7 +250,7 @@ impl fmt::Display for Retention {
         let words = [
             self.keeps_all().then(|| "all".to_owned()),
             self.files.map(|files| format!("{files} files")),
-            self.age.map(age),
+            self.age.map(display_age),
             self.total.map(|total| total.to_string()),
             self.free.map(|free| format!("free={free}")),
         ];
@@ -266,8 +259,8 @@ impl fmt::Display for Retention {
     }
 }
 
-/// In the largest unit that leaves a whole number, but for weeks.
-fn age(age: Duration) -> String {
+/// Displays an age in the largest unit that leaves a whole number, except weeks.
+fn display_age(age: Duration) -> String {
     let seconds = age
         .as_secs()
         .saturating_add(u64::from(age.subsec_nanos() > 0));
@@ -310,12 +303,12 @@ mod tests {
     #[test]
     fn invalid_retentions_explain_themselves() {
         for (text, part) in [
-            ("", "is no retention"),
+            ("", "is not a retention"),
             ("0", "keeps no file"),
             ("0d", "keeps no file"),
             ("0B", "keeps no file"),
             ("14,15", "two limits of one kind"),
-            ("14,all", "`all` stands alone"),
+            ("14,all", "write `all` alone"),
             ("fre=1GiB", "did you mean `free=5GiB`?"),
             ("free=1", "has no unit"),
             ("30M", "did you mean `30MiB`?"),

@@ -1,11 +1,11 @@
-//! From one file to the next, or not at all.
+//! The step from one file to the next, which happens completely or not at all.
 
 use std::{io, sync::Arc};
 
-use spanwise_core::Fault;
 use time::Date;
 
 use super::{
+    Settings,
     active_file::{ActiveFile, OpenFailure},
     error::DisplayIoError,
     file_names::{Form, RolledId},
@@ -13,47 +13,53 @@ use super::{
     fs::{self, Create, Dir, Meta},
 };
 
+/// The result of a roll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RollOutcome {
+    Done,
+    /// The number of the file is not known yet: the housekeeping scans a large directory.
+    Later,
+}
+
+/// If the directory cannot be read, that many numbers are tried.
+const MAX_ATTEMPTS: u32 = 10_000;
+
 impl FileWriter {
-    /// Starts a new file if a record of `next` bytes asks for one. Should that fail, the old file is written on, and it is tried
-    /// again later; an error only if there is no file to write to.
+    /// Starts a new file if a record of `next` bytes requires one. If that fails, the old file
+    /// stays in use, and the roll is retried later.
+    ///
+    /// # Errors
+    /// There is no file to write to.
     pub(super) fn roll_if_due(&mut self, next: u64) -> io::Result<()> {
-        if !self.is_roll_due(next)
-            || self
-                .roll_backoff
-                .refusal(|| self.settings.clock.instant())
-                .is_some()
-        {
+        let now = || self.settings.clock.instant();
+        if self.roll_retry.refusal(now).is_some() || !self.is_roll_due(next) {
             return Ok(());
         }
-        // Somebody may have moved, cut or rolled the file since it was last looked at.
+        // Another program may have moved, truncated or rolled the file.
         if !self.check_path(true)? || !self.is_roll_due(next) {
             return Ok(());
         }
         match self.roll() {
-            Ok(RollOutcome::Done) => self.roll_backoff.worked(),
-            // The numbers in a large directory are not known for a moment: the old file is written on.
+            Ok(RollOutcome::Done) => self.roll_retry.worked(),
             Ok(RollOutcome::Later) => {}
             Err(error) => {
-                self.roll_backoff
+                self.roll_retry
                     .failed(&error, self.settings.clock.instant());
                 let path = self.settings.names.current().display();
-                self.settings.report.fault(
-                    Fault::Setup,
-                    &format_args!(
-                        "cannot start a new log file after {path}: {}; the old one is written on",
-                        DisplayIoError(&error)
-                    ),
-                );
+                let why = DisplayIoError(&error);
+                self.settings.report_failure(&format_args!(
+                    "cannot start a new log file after {path}: {why}; the old one stays in use"
+                ));
             }
         }
         Ok(())
     }
 
-    /// Makes the next file under another name, moves the old one aside, then the new one to its place. A step that fails takes back
-    /// those before it.
+    /// Creates the next file under a name of its own, renames the old one, and renames the new one
+    /// to its place. A step that fails reverts the steps before it.
     fn roll(&mut self) -> io::Result<RollOutcome> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
-        let date = self.current.period.unwrap_or(self.current_period()).date;
+        let date = self.active.period.unwrap_or(self.current_period()).date;
         if self.next_number(date)?.is_none() {
             return Ok(RollOutcome::Later);
         }
@@ -62,10 +68,10 @@ impl FileWriter {
         let remove_next = |_: &io::Error| {
             let _ = dir.remove(&next);
         };
-        let rolled = self.move_aside(date).inspect_err(remove_next)?;
+        let rolled = self.rename_active(date).inspect_err(remove_next)?;
         let fresh = match dir.rename_to_new(&next, current).inspect_err(remove_next) {
             Ok(()) => fresh,
-            // Somebody made a file there in this moment.
+            // Another process has just created a file there.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 open(&settings, &dir, Create::IfMissing)?
             }
@@ -75,9 +81,9 @@ impl FileWriter {
                 return Err(error);
             }
         };
-        self.current = fresh;
+        self.active = fresh;
         self.roll_at_start = false;
-        // What took its place may be the next file of a fork that rolled in this moment.
+        // A child process may have rolled at the same time, and its file may be at the path.
         self.check_path(true)?;
         if let Some(lock) = &self.lock {
             lock.remember(Some(rolled));
@@ -87,7 +93,8 @@ impl FileWriter {
         Ok(RollOutcome::Done)
     }
 
-    /// The next number, if it is known: the housekeeping reads a large directory. Without a thread for that it is read here.
+    /// Returns the next number, if it is known. In a large directory the housekeeping finds it;
+    /// without that thread, this one does.
     fn next_number(&mut self, date: Date) -> io::Result<Option<RolledId>> {
         let Self {
             settings,
@@ -97,13 +104,13 @@ impl FileWriter {
             ..
         } = self;
         let names = &settings.names;
-        let was_known = numbers.is_scan_pending();
-        let next = numbers.next(date, names, dir, housekeeper.found())?;
-        if next.is_some() || was_known || housekeeper.wake(settings, dir) {
+        let was_pending = numbers.is_scan_pending();
+        let next = numbers.next(date, names, dir, housekeeper.scanned_numbers())?;
+        if next.is_some() || was_pending || housekeeper.wake(settings, dir) {
             return Ok(next);
         }
-        numbers.scan_all(names, dir, housekeeper.found());
-        numbers.next(date, names, dir, housekeeper.found())
+        numbers.scan_all(names, dir);
+        numbers.next(date, names, dir, housekeeper.scanned_numbers())
     }
 
     fn open_next(&self) -> io::Result<ActiveFile> {
@@ -116,8 +123,8 @@ impl FileWriter {
         }
     }
 
-    /// Gives the old file the next name that is free.
-    fn move_aside(&mut self, date: Date) -> io::Result<RolledId> {
+    /// Renames the active file to the next free name.
+    fn rename_active(&mut self, date: Date) -> io::Result<RolledId> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let (names, current) = (&settings.names, settings.names.current_name());
         for attempt in 0..MAX_ATTEMPTS {
@@ -125,57 +132,48 @@ impl FileWriter {
                 break;
             };
             let name = names.rolled(rolled, Form::Plain);
-            let taken = || io::Error::from(io::ErrorKind::AlreadyExists);
-            let moved = match names.is_taken(rolled, &dir) {
-                true => Err(taken()),
+            let renamed = match names.is_taken(rolled, &dir) {
+                true => Err(io::ErrorKind::AlreadyExists.into()),
                 false => dir.rename_to_new(current, &name),
             };
-            match moved {
+            match renamed {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     self.numbers.mark_used(rolled);
                     if attempt == 0 {
-                        self.numbers.rescan(names, &dir, self.housekeeper.found());
+                        let scanned = self.housekeeper.scanned_numbers();
+                        self.numbers.rescan(names, &dir, scanned);
                     }
                 }
                 Err(error) => return Err(error),
                 Ok(()) => {
                     self.numbers.mark_used(rolled);
-                    if fs::is_same(&Meta::from_file(&self.current.file)?, &dir.meta(&name)?) {
+                    if fs::is_same(&Meta::from_file(&self.active.file)?, &dir.meta(&name)?) {
                         return Ok(rolled);
                     }
-                    // Another process rolled in this moment, and what was moved is its new file.
+                    // Another process rolled at the same time, and this is its new file.
                     dir.rename_to_new(&name, current)?;
                     return Err(io::Error::other("another process rolled it"));
                 }
             }
         }
-        Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "no name is free",
-        ))
+        let why = "no name is free";
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
     }
 }
 
-/// What came of an attempt to roll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RollOutcome {
-    Done,
-    Later,
-}
-
-impl super::Settings {
-    /// Removes the next file if a process ended before it took its place. It is empty then, or has its place and still this name.
+impl Settings {
+    /// Removes the next file of a process that ended before it renamed it. It is empty then, or has
+    /// its place and still this name.
     pub(super) fn remove_leftover_next(&self, dir: &Dir) {
         let next = self.names.next();
-        if dir
-            .meta(&next)
-            .is_ok_and(|next| next.is_file() && (next.len() == 0 || next.links() > 1))
-        {
+        let is_leftover = |next: Meta| next.is_file() && (next.len() == 0 || next.links() > 1);
+        if dir.meta(&next).is_ok_and(is_leftover) {
             let _ = dir.remove(&next);
         }
     }
 
-    /// Moves the file aside if a process ended while it did: it has its rolled name, and still the current one.
+    /// Completes the rename of a process that ended during it: the file has its rolled name, and
+    /// still the current one.
     pub(super) fn finish_interrupted_roll(&self, dir: &Dir) {
         let current = self.names.current_name();
         let Ok(file) = dir.meta(current) else { return };
@@ -184,6 +182,3 @@ impl super::Settings {
         }
     }
 }
-
-/// A directory that may not be read does not tell which numbers are free.
-const MAX_ATTEMPTS: u32 = 10_000;

@@ -1,17 +1,20 @@
-//! When a new file starts.
+//! Conditions for a new file.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, mem, str::FromStr};
 
-use spanwise_core::internal::{Grammar, suggest::closest};
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, suggest::closest},
+};
 
-use crate::{ByteSize, SettingError};
+use crate::ByteSize;
 
-/// When a new file starts: at a size, with every interval of the clock, at the start of the process, or at whichever of them
-/// comes first.
+/// When a new file starts: at a size, with every interval of the clock, or at the start of the
+/// process, whichever comes first. Defaults to `daily,100MiB`.
 ///
-/// Written as words with commas between them, in any order: a size, one of `minutely`, `hourly`, `daily` and `weekly` (from
-/// Monday), `start`, and `local` for the intervals and dates of the local time zone instead of UTC; or `never`.
-/// Default: `daily,100MiB`.
+/// Its text form is a list of words, separated by commas, in any order: a size; one of `minutely`,
+/// `hourly`, `daily` and `weekly` (from Monday); `start`; `local`, to take intervals and dates from
+/// the local time zone instead of UTC. The word `never` excludes all others but `local`.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Interval, Rotation};
@@ -21,10 +24,10 @@ use crate::{ByteSize, SettingError};
 /// assert_eq!(Rotation::never().at_size(ByteSize(1 << 20)).at_start().to_string(), "1MiB,start");
 /// assert_eq!(
 ///     "dayly".parse::<Rotation>().unwrap_err().to_string(),
-///     "`dayly` is no rotation: did you mean `daily`? it is a size such as `100MiB`, or one of \
+///     "`dayly` is not a rotation: did you mean `daily`? it is a size such as `100MiB`, or one of \
 ///      minutely, hourly, daily, weekly, start, local, utc, never",
 /// );
-/// # Ok::<(), spanwise_appender::SettingError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
@@ -34,21 +37,21 @@ pub struct Rotation {
     pub(super) local: bool,
 }
 
-/// How often the clock starts a new file. A clock that is set back starts one too.
+/// An interval of the clock. If the clock is set back, a new file starts, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
-    /// With every minute.
+    /// A minute.
     Minutely,
-    /// With every hour.
+    /// An hour.
     Hourly,
-    /// At midnight.
+    /// A day, from midnight.
     Daily,
-    /// At midnight before Monday.
+    /// A week, from Monday.
     Weekly,
 }
 
 impl Rotation {
-    /// One file for ever.
+    /// Creates a rotation that never starts a new file.
     #[must_use]
     pub const fn never() -> Self {
         Self {
@@ -59,14 +62,15 @@ impl Rotation {
         }
     }
 
-    /// Starts a new file before one would pass `size`; only a record that is larger by itself does. It is more than zero.
+    /// Starts a new file before one would exceed `size`. Only a record that is larger by itself
+    /// exceeds it. `size` must not be zero.
     #[must_use]
     pub const fn at_size(mut self, size: ByteSize) -> Self {
         self.size = Some(size);
         self
     }
 
-    /// Starts a new file with every interval of the clock that has a record.
+    /// Starts a new file with the first record of every interval.
     #[must_use]
     pub const fn every(mut self, interval: Interval) -> Self {
         self.every = Some(interval);
@@ -80,7 +84,7 @@ impl Rotation {
         self
     }
 
-    /// Takes intervals, and the dates in names, from the local time zone. Default: UTC.
+    /// Takes intervals, and the dates in names, from the local time zone. Defaults to UTC.
     #[must_use]
     pub const fn local_time(mut self) -> Self {
         self.local = true;
@@ -117,66 +121,63 @@ impl Interval {
 impl Grammar for Rotation {}
 
 impl FromStr for Rotation {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut rotation = Self::never();
         let (mut never, mut utc) = (false, false);
         for word in text.split(',').map(str::trim) {
             let lower = word.to_ascii_lowercase();
-            let twice = match lower.as_str() {
-                "never" => std::mem::replace(&mut never, true),
-                "start" => std::mem::replace(&mut rotation.start, true),
-                "local" => std::mem::replace(&mut rotation.local, true),
-                "utc" => std::mem::replace(&mut utc, true),
-                _ => match Interval::ALL
-                    .into_iter()
-                    .find(|interval| interval.name() == lower)
-                {
+            let mut intervals = Interval::ALL.into_iter();
+            let is_repeated = match lower.as_str() {
+                "never" => mem::replace(&mut never, true),
+                "start" => mem::replace(&mut rotation.start, true),
+                "local" => mem::replace(&mut rotation.local, true),
+                "utc" => mem::replace(&mut utc, true),
+                _ => match intervals.find(|interval| interval.name() == lower) {
                     Some(interval) => rotation.every.replace(interval).is_some(),
-                    None => rotation.size.replace(size(word)?).is_some(),
+                    None => rotation.size.replace(parse_size(word)?).is_some(),
                 },
             };
-            if twice {
-                return Err(SettingError::new(format!(
-                    "`{text}` says twice when to rotate: leave out `{word}` or the other"
-                )));
+            if is_repeated {
+                let hint = format!("remove `{word}` or the other");
+                return Err(ParseError::word(text, "sets the rotation twice", hint));
             }
         }
-        let wrong = |what| Err(SettingError::new(format!("`{text}` {what}")));
-        match (never, rotation.is_never()) {
-            (true, false) => wrong("says `never` and when to rotate: write only one of both"),
-            (false, true) => wrong(
-                "does not say when to rotate: add `daily`, a size such as `100MiB`, or `never`",
+        let (reason, hint) = match (never, rotation.is_never()) {
+            (true, false) => ("has `never` and a rotation", "write only one of the two"),
+            (false, true) => (
+                "has no rotation",
+                "add `daily`, a size such as `100MiB`, or `never`",
             ),
-            _ if utc && rotation.local => wrong("says `utc` and `local`: write only one of both"),
-            _ => Ok(rotation),
-        }
+            _ if utc && rotation.local => ("has `utc` and `local`", "write only one of the two"),
+            _ => return Ok(rotation),
+        };
+        Err(ParseError::word(text, reason, hint))
     }
 }
 
-/// A word that is nothing else.
-fn size(word: &str) -> Result<ByteSize, SettingError> {
+/// Parses a word that is none of the others.
+fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
-        return match word.parse()? {
-            ByteSize(0) => Err(SettingError::new(format!(
-                "`{word}` is out of range: a file holds at least 1B; `never` keeps to one file"
-            ))),
-            size => Ok(size),
-        };
+        let size = word.parse()?;
+        if size == ByteSize(0) {
+            let hint = "a file holds at least 1B; `never` keeps to one file";
+            return Err(ParseError::word(word, "is out of range", hint));
+        }
+        return Ok(size);
     }
-    let words = Interval::ALL
-        .map(Interval::name)
-        .into_iter()
-        .chain(["start", "local", "utc", "never"]);
+    let others = ["start", "local", "utc", "never"];
+    let words = Interval::ALL.map(Interval::name).into_iter().chain(others);
     let meant = match closest(word, words) {
         Some(meant) => format!("did you mean `{meant}`? "),
         None => String::new(),
     };
-    Err(SettingError::new(format!(
-        "`{word}` is no rotation: {meant}it is a size such as `100MiB`, or one of \
-         minutely, hourly, daily, weekly, start, local, utc, never"
-    )))
+    let hint = format!(
+        "{meant}it is a size such as `100MiB`, or one of minutely, hourly, daily, weekly, start, \
+         local, utc, never"
+    );
+    Err(ParseError::word(word, "is not a rotation", hint))
 }
 
 impl fmt::Display for Rotation {
@@ -217,15 +218,15 @@ mod tests {
     #[test]
     fn invalid_rotations_explain_themselves() {
         for (text, part) in [
-            ("", "is no rotation"),
+            ("", "is not a rotation"),
             ("dailly", "did you mean `daily`?"),
             ("10", "`10` has no unit"),
             ("0MiB", "at least 1B"),
             ("daily,hourly", "twice"),
-            ("never,daily", "only one of both"),
-            ("daily,local,utc", "only one of both"),
-            ("local", "does not say when"),
-            ("daily,", "is no rotation"),
+            ("never,daily", "only one of the two"),
+            ("daily,local,utc", "only one of the two"),
+            ("local", "has no rotation"),
+            ("daily,", "is not a rotation"),
         ] {
             let error = text.parse::<Rotation>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -1,4 +1,4 @@
-//! `SIGHUP`, by which `logrotate` and people ask to reopen files.
+//! `SIGHUP`, with which `logrotate` and operators request that files are reopened.
 
 use std::{
     io,
@@ -7,13 +7,13 @@ use std::{
 
 use signal_hook::{SigId, consts::SIGHUP, flag, low_level};
 
-/// Sets a flag at every `SIGHUP`, for as long as it lives.
+/// Sets a flag at every `SIGHUP`, until it is dropped.
 #[derive(Debug)]
 pub(super) struct SighupFlag(SigId);
 
 impl SighupFlag {
-    pub(super) fn watch(asked: &Arc<AtomicBool>) -> io::Result<Self> {
-        flag::register(SIGHUP, Arc::clone(asked)).map(Self)
+    pub(super) fn register(requested: &Arc<AtomicBool>) -> io::Result<Self> {
+        flag::register(SIGHUP, Arc::clone(requested)).map(Self)
     }
 }
 

@@ -29,7 +29,7 @@ fn contents(file: &RollingFile) -> Vec<String> {
     entries.sort_unstable();
     let paths = entries
         .iter()
-        .map(|entry| names.path(&names.rolled(entry.rolled, entry.form)));
+        .map(|entry| names.path(&names.rolled(entry.id, entry.form)));
     let paths = paths.chain([file.path().to_owned()]);
     paths
         .map(|path| fs::read_to_string(path).unwrap())

@@ -1,5 +1,5 @@
-//! Lines given to a background writer = delivered + shed + failed + lost at shutdown, whatever the writer does, with the delivered
-//! counted in the output.
+//! Accounting: every line is delivered, shed, failed or lost at shutdown, whatever the writer does.
+//! Delivered lines are counted in the output.
 
 use std::{io::Write, thread, time::Duration};
 
@@ -45,7 +45,7 @@ proptest! {
             .capacity(4096)
             .when_full(when_full)
             .report(&SelfReport::silent());
-        // A caller waits for a writer that does not come back.
+        // A caller waits for a writer that does not return.
         let stalls = script.iter().map(|(does, _)| does).chain([&end]);
         let stalls = stalls.filter(|does| **does == Does::Stall).count() > 0;
         if direct && !stalls {
@@ -74,7 +74,7 @@ proptest! {
         let report = guard.shutdown(deadline);
         let stats = background.stats();
         prop_assert_eq!((report.delivered, report.lost), (stats.delivered, stats.lost()));
-        // After the guard, the caller writes.
+        // After the shutdown the caller writes.
         let panics = script.iter().map(|(does, _)| does).chain([&end]);
         let panics = panics.filter(|does| **does == Does::Panic).count();
         writer.set(Does::Take);
@@ -92,9 +92,10 @@ proptest! {
             .into_iter()
             .filter(|line| line.starts_with('<') && line.ends_with('>'))
             .collect();
-        // A writer that panicked twice is replaced by stderr, where this test does not look.
+        // After two panics stderr replaces the writer, and this test does not read that.
         if panics == 0 {
-            // What one that stalled was given before the deadline it takes after all.
+            // A writer that stalled may still take the records that it was given before the
+            // deadline.
             let late = if end == Does::Stall { stats.lost_at_shutdown } else { 0 };
             let whole = whole.len() as u64;
             let delivered = stats.delivered..=stats.delivered + late;

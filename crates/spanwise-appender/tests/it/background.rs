@@ -1,4 +1,4 @@
-//! A writer in the background.
+//! The background writer.
 
 use std::{
     io::{self, Write},
@@ -17,7 +17,7 @@ use spanwise_core::{Fault, SelfReport};
 use spanwise_testing::support::wait_until;
 use tracing::Level;
 
-const SOON: Duration = Duration::from_secs(20);
+const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn builder(writer: &Steered) -> BackgroundBuilder {
     Background::builder(writer.clone()).report(&SelfReport::silent())
@@ -38,7 +38,7 @@ fn flush_writes_every_earlier_line() {
     let (mut background, _guard) = start(&writer);
     background.write_all(b"one\n").unwrap();
     background.write_all(b"two\n").unwrap();
-    background.flush(SOON).unwrap();
+    background.flush(END_TIMEOUT).unwrap();
     assert_eq!(writer.lines(), ["one", "two"]);
 }
 
@@ -52,7 +52,7 @@ fn gathered_lines_are_written_in_one_call() {
         background.write_all(format!("{n}\n").as_bytes()).unwrap();
     }
     writer.set(Does::Take);
-    assert_eq!(guard.shutdown(SOON).delivered, 1001);
+    assert_eq!(guard.shutdown(END_TIMEOUT).delivered, 1001);
     assert_eq!(writer.lines().len(), 1001);
     assert_eq!(writer.writes(), 2);
 }
@@ -62,7 +62,7 @@ fn line_longer_than_the_buffer_stays_whole() {
     let writer = Steered::new(Does::Take);
     let (mut background, guard) = builder(&writer)
         .capacity(4096)
-        .when_full(WhenFull::Block(SOON))
+        .when_full(WhenFull::Block(END_TIMEOUT))
         .build()
         .unwrap();
     let long = "x".repeat(10 * 1024 * 1024);
@@ -70,7 +70,7 @@ fn line_longer_than_the_buffer_stays_whole() {
         .write_all(format!("{long}\n").as_bytes())
         .unwrap();
     background.write_all(b"next\n").unwrap();
-    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(guard.shutdown(END_TIMEOUT).lost, 0);
     assert_eq!(writer.lines(), [long.as_str(), "next"]);
 }
 
@@ -109,12 +109,12 @@ fn low_levels_are_shed_first_and_return_at_half() {
     assert_eq!((shed().warn, shed().error), (1, 1));
 
     writer.set(Does::Take);
-    background.flush(SOON).unwrap();
+    background.flush(END_TIMEOUT).unwrap();
     let before = shed();
     write(&background, Level::TRACE, &line);
     write(&background, Level::INFO, &line);
     assert_eq!(shed(), before);
-    let report = guard.shutdown(SOON);
+    let report = guard.shutdown(END_TIMEOUT);
     assert_eq!(report.lost, 5);
     assert_eq!(report.delivered as usize, writer.lines().len());
 }
@@ -124,7 +124,7 @@ fn warning_waits_for_room() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = builder(&writer)
         .capacity(4096)
-        .when_full(WhenFull::ShedByLevel(SOON))
+        .when_full(WhenFull::ShedByLevel(END_TIMEOUT))
         .build()
         .unwrap();
     write(&background, Level::WARN, &"x".repeat(5000));
@@ -134,7 +134,7 @@ fn warning_waits_for_room() {
         assert!(!waiting.is_finished());
         writer.set(Does::Take);
     });
-    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(guard.shutdown(END_TIMEOUT).lost, 0);
     assert_eq!(writer.lines()[1], "it waited");
 }
 
@@ -151,7 +151,7 @@ fn shed_policy_makes_nobody_wait() {
     }
     assert_eq!(background.stats().shed.total(), 1000 - 41);
     writer.set(Does::Take);
-    let report = guard.shutdown(SOON);
+    let report = guard.shutdown(END_TIMEOUT);
     assert_eq!((report.delivered, report.lost), (41, 959));
 }
 
@@ -164,11 +164,11 @@ fn failing_writer_loses_nothing_while_there_is_room() {
     }
     writer.wait_until_failed();
     assert_eq!(
-        background.flush(SOON).unwrap_err().kind(),
+        background.flush(END_TIMEOUT).unwrap_err().kind(),
         io::ErrorKind::StorageFull
     );
     writer.set(Does::Take);
-    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(guard.shutdown(END_TIMEOUT).lost, 0);
     assert_eq!(
         writer.lines(),
         (0..100).map(|n| n.to_string()).collect::<Vec<_>>()
@@ -182,7 +182,7 @@ fn partial_line_is_completed_by_the_next_write() {
     background.write_all(b"hello\nworld\n").unwrap();
     writer.wait_until_failed();
     writer.set(Does::Take);
-    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(guard.shutdown(END_TIMEOUT).lost, 0);
     assert_eq!(writer.lines(), ["hello", "world"]);
 }
 
@@ -196,7 +196,7 @@ fn lost_partial_line_is_ended_before_the_next() {
     wait_until("it is lost", || background.stats().write_failed == 1);
     writer.set(Does::Take);
     background.write_all(b"world\n").unwrap();
-    assert_eq!(guard.shutdown(SOON).lost, 1);
+    assert_eq!(guard.shutdown(END_TIMEOUT).lost, 1);
     assert_eq!(writer.lines(), ["hel", "world"]);
 }
 
@@ -205,7 +205,7 @@ fn short_writes_are_finished() {
     let writer = Steered::new(Does::TakeAtMost(3));
     let (mut background, guard) = start(&writer);
     background.write_all(b"a line of some length\n").unwrap();
-    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(guard.shutdown(END_TIMEOUT).lost, 0);
     assert_eq!(writer.text(), "a line of some length\n");
 }
 
@@ -217,7 +217,7 @@ fn lines_for_a_closed_pipe_are_counted_at_once() {
         background.write_all(b"x\n").unwrap();
     }
     wait_until("all are counted", || background.stats().write_failed == 10);
-    let report = guard.shutdown(SOON);
+    let report = guard.shutdown(END_TIMEOUT);
     assert_eq!((report.delivered, report.lost), (0, 10));
 }
 
@@ -239,7 +239,7 @@ fn callers_write_after_the_shutdown() {
     let writer = Steered::new(Does::Take);
     let (mut background, guard) = start(&writer);
     background.write_all(b"before\n").unwrap();
-    guard.shutdown(SOON);
+    guard.shutdown(END_TIMEOUT);
     background.write_all(b"after\n").unwrap();
     assert_eq!(writer.lines(), ["before", "after"]);
     assert_eq!(background.stats().delivered, 2);
@@ -250,10 +250,10 @@ fn writer_that_panics_once_goes_on() {
     let writer = Steered::new(Does::Panic);
     let (mut background, guard) = start(&writer);
     background.write_all(b"lost\n").unwrap();
-    assert!(background.flush(SOON).is_err());
+    assert!(background.flush(END_TIMEOUT).is_err());
     writer.set(Does::Take);
     background.write_all(b"written\n").unwrap();
-    let report = guard.shutdown(SOON);
+    let report = guard.shutdown(END_TIMEOUT);
     assert_eq!((report.delivered, report.lost), (1, 1));
     assert_eq!(writer.lines(), ["written"]);
 }
@@ -275,7 +275,7 @@ fn fmt_layer_writes_through_it() {
     let (background, guard) = start(&writer);
     let log = tracing_subscriber::fmt().with_writer(background).finish();
     tracing::subscriber::with_default(log, || tracing::info!("from fmt"));
-    assert_eq!(guard.shutdown(SOON).delivered, 1);
+    assert_eq!(guard.shutdown(END_TIMEOUT).delivered, 1);
     assert!(writer.text().ends_with("from fmt\n"));
 }
 
@@ -308,16 +308,16 @@ fn flush_fails_if_a_shutdown_abandons_lines() {
         let (background, begins) = (background.clone(), Arc::clone(&begins));
         thread::spawn(move || {
             begins.wait();
-            background.flush(SOON)
+            background.flush(END_TIMEOUT)
         })
     };
     begins.wait();
-    // It waits for a second, in which the other begins to.
+    // It waits for up to a second, and the shutdown begins meanwhile.
     let report = guard.shutdown(Duration::from_secs(1));
     assert_eq!((report.delivered, report.lost), (0, 1));
     let flushed = flushing.join().unwrap();
     writer.set(Does::Take);
-    assert!(flushed.is_err(), "said to be written: {flushed:?}");
+    assert!(flushed.is_err(), "reported as written: {flushed:?}");
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn writer_that_panics_on_drop_is_replaced() {
         write(&background, Level::INFO, &format!("{n}"));
         let _ = background.flush(Duration::from_secs(1));
     }
-    let report = guard.shutdown(SOON);
+    let report = guard.shutdown(END_TIMEOUT);
     assert_eq!(
         (report.delivered, report.lost),
         (1, 2),
@@ -381,9 +381,9 @@ fn lines_after_one_torn_by_a_panic_are_whole() {
         .build()
         .unwrap();
     write(&background, Level::INFO, "first");
-    let _ = background.flush(SOON);
+    let _ = background.flush(END_TIMEOUT);
     write(&background, Level::INFO, "second");
-    guard.shutdown(SOON);
+    guard.shutdown(END_TIMEOUT);
     let text = String::from_utf8(tears.0.lock().unwrap().clone()).unwrap();
     assert!(text.lines().any(|l| l == "second"), "{text:?}");
 }
@@ -403,11 +403,11 @@ fn only_one_line_waits_for_a_stalled_writer() {
     let logs = thread::spawn(move || {
         (0..100).for_each(|_| write(&logging, Level::ERROR, "there is no room"));
     });
-    // Each of them would wait longer than this does, all together.
+    // If each of them waited, they would need longer than this.
     wait_until("all are logged", || logs.is_finished());
     assert_eq!(background.stats().shed.error, 100);
     writer.set(Does::Take);
-    guard.shutdown(SOON);
+    guard.shutdown(END_TIMEOUT);
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn filling_buffer_reports_no_loss_before_one() {
     write(&background, Level::DEBUG, "shed");
     assert_eq!(report.stats().faults, [(Fault::Shed, 1)]);
     writer.set(Does::Take);
-    assert_eq!(guard.shutdown(SOON).lost, 2);
+    assert_eq!(guard.shutdown(END_TIMEOUT).lost, 2);
 }
 
 #[test]
@@ -442,9 +442,9 @@ fn callers_complete_a_partial_line() {
     assert_eq!(background.stats().lost(), 0);
     writer.set(Does::TakeAtMost(2));
     background.write_all(b"world\n").unwrap();
-    background.flush(SOON).unwrap();
+    background.flush(END_TIMEOUT).unwrap();
     assert_eq!(writer.lines(), ["hello", "world"]);
-    let report = guard.shutdown(SOON);
+    let report = guard.shutdown(END_TIMEOUT);
     assert_eq!((report.delivered, report.lost), (2, 0));
 }
 
@@ -461,7 +461,7 @@ fn dropping_the_last_handle_writes_held_lines() {
     wait_until("it is written", || writer.lines() == ["held again"]);
 }
 
-/// A writer that keeps its thread past the shutdown, and lines of callers behind it.
+/// Creates a writer that blocks its thread past the shutdown, with lines of callers behind it.
 fn stalled_past_the_shutdown(report: &SelfReport) -> (Steered, Background) {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = builder(&writer)
@@ -493,7 +493,7 @@ fn writer_recovered_after_shutdown_gets_held_lines() {
 fn refusal_after_shutdown_is_reported_and_held() {
     let report = SelfReport::silent();
     let (writer, background) = stalled_past_the_shutdown(&report);
-    // The line that was given up is taken, the next are not.
+    // The abandoned line is written; the next ones are not.
     writer.set(Does::TakeThenFail(4));
     writer.wait_until_failed();
     wait_until("it is reported", || {
@@ -501,7 +501,7 @@ fn refusal_after_shutdown_is_reported_and_held() {
     });
     assert_eq!(background.stats().lost(), 1);
     writer.set(Does::Take);
-    background.flush(SOON).unwrap();
+    background.flush(END_TIMEOUT).unwrap();
     assert_eq!(writer.lines()[1..], HELD);
     assert_eq!(background.stats().delivered, 3);
 }
@@ -510,28 +510,29 @@ fn refusal_after_shutdown_is_reported_and_held() {
 fn only_one_line_waits_behind_a_stuck_writer() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = start(&writer);
-    write(&background, Level::WARN, "given up");
+    write(&background, Level::WARN, "abandoned");
     writer.wait_until_stalled();
     assert_eq!(guard.shutdown(Duration::ZERO).lost, 1);
     let logging = background.clone();
     let logs = thread::spawn(move || {
         (0..1000).for_each(|_| write(&logging, Level::WARN, "held"));
     });
-    // Each of them would wait longer than this does, all together.
+    // If each of them waited, they would need longer than this.
     wait_until("all are logged", || logs.is_finished());
     writer.set(Does::Take);
-    background.flush(SOON).unwrap();
+    background.flush(END_TIMEOUT).unwrap();
     assert_eq!(background.stats().delivered, 1000);
 }
 
-/// Its lines are flushed when a thread panics. What is returned panics, goes on, and says whether the flush was done in time.
+/// Sets up a flush whenever a thread panics. The returned function panics, and returns whether the
+/// flush succeeded.
 fn flushed_on_panic(writer: &Steered) -> (Background, FlushGuard, impl Fn() -> bool + use<>) {
     let report = SelfReport::silent();
     let builder = builder(writer).report(&report).flush_on_panic();
     let (background, guard) = builder.build().unwrap();
     let panics = move || {
         let failed = count_of(&report, Fault::FlushFailed);
-        assert!(panic::catch_unwind(|| panic!("as it was told to")).is_err());
+        assert!(panic::catch_unwind(|| panic!("on purpose")).is_err());
         count_of(&report, Fault::FlushFailed) == failed
     };
     (background, guard, panics)
@@ -543,7 +544,8 @@ fn count_of(report: &SelfReport, fault: Fault) -> u64 {
     known.map_or(0, |(_, count)| *count)
 }
 
-/// A line that takes a while is written before a panic goes on: mostly, as 500 ms may not be enough once on a busy machine.
+/// Asserts that a slow line is written before a panic continues. On a busy machine 500 ms may not
+/// be enough, so it is tried a few times.
 fn assert_is_flushed(writer: &Steered, background: &Background, panics: impl Fn() -> bool) {
     let before = background.stats().delivered;
     writer.set(Does::TakeAtMost(1));
@@ -572,6 +574,20 @@ fn panic_flush_waits_again_after_recovery() {
 }
 
 #[test]
+fn panic_flush_without_time_does_not_disable_it() {
+    let writer = Steered::new(Does::Stall);
+    let (background, _guard) = start(&writer);
+    write(&background, Level::INFO, "held");
+    writer.wait_until_stalled();
+    // Another output, which is flushed before this one, took all the time.
+    assert!(background.flush_in_panic(Duration::ZERO).is_err());
+    let panicking = background.clone();
+    let flushing = thread::spawn(move || panicking.flush_in_panic(Duration::from_secs(60)));
+    writer.set(Does::Take);
+    flushing.join().unwrap().unwrap();
+}
+
+#[test]
 fn panicking_writer_does_not_disable_panic_flush() {
     let name = "panicking_writer_does_not_disable_panic_flush";
     alone(module_path!(), name, || {
@@ -592,7 +608,7 @@ fn only_one_panic_waits_for_a_stalled_writer() {
         let (background, _guard, panics) = flushed_on_panic(&writer);
         write(&background, Level::INFO, "held");
         let panicking = thread::spawn(move || (0..300).for_each(|_| assert!(!panics())));
-        // Each of them would wait longer than this does, all together.
+        // If each of them waited, they would need longer than this.
         wait_until("all have panicked", || panicking.is_finished());
         panicking.join().unwrap();
         writer.set(Does::Take);

@@ -1,7 +1,8 @@
-//! What the log holds after the world misbehaved.
+//! The contents of a log after faults.
 //!
-//! A victim, which is a program of its own, logs records that carry the number of their thread and a sequence number; a test does
-//! something to it from outside, and counts what is in the output: lost, doubled, torn, out of order.
+//! A victim, a program of its own, logs records with the number of their thread and a sequence
+//! number. A test causes a fault from outside, and counts lost, repeated, partial and reordered
+//! records in the output.
 
 mod driver;
 mod files;

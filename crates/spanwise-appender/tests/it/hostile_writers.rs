@@ -1,7 +1,7 @@
 //! Writers and errors that log, block and panic, in each method and in each state of an output.
 //!
-//! Under a global subscriber, since a scoped one drops what is logged inside of its own layers. Threads that log must go on while a
-//! writer blocks, and each line must be in one counter.
+//! The subscriber is global, since a scoped one drops events that its own layers log. While a
+//! writer blocks, threads that log must continue, and each line must be in one counter.
 
 use std::{
     cell::Cell,
@@ -42,20 +42,20 @@ enum Place {
     DropError,
 }
 
-/// When the hostile act comes.
+/// The state of the output at the hostile act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// While the thread writes.
+    /// The writer thread writes.
     Running,
-    /// After it refused lines.
+    /// The writer has refused lines.
     Failing,
-    /// In the shutdown.
+    /// The shutdown is in progress.
     Closing,
-    /// After the guard is dropped: the caller writes.
+    /// The guard is dropped: callers write.
     Direct,
 }
 
-/// What the writer is to do, and whether it did.
+/// The hostile act, and whether it has happened.
 struct Script {
     act: Act,
     place: Place,
@@ -86,9 +86,9 @@ impl Script {
                 let open = self.open.lock().unwrap();
                 drop(self.opened.wait_while(open, |open| !*open).unwrap());
             }
-            // A destructor that panics while another panic unwinds would end the program.
+            // A destructor that panics during an unwind would abort the program.
             Act::Panic if thread::panicking() => {}
-            Act::Panic => panic!("as told"),
+            Act::Panic => panic!("on command"),
         }
     }
 
@@ -146,16 +146,16 @@ impl Drop for HostileError {
     }
 }
 
-/// The output that the global subscriber writes to right now.
+/// The output that the global subscriber writes to at present.
 static OUTPUT: RwLock<Option<Background>> = RwLock::new(None);
 
-/// Lines given to it so far, and those being given.
+/// The number of lines that it got, and of those in progress.
 static GIVEN: AtomicU64 = AtomicU64::new(0);
 static WRITING: AtomicU64 = AtomicU64::new(0);
 
 struct ToOutput;
 
-/// One line, for the output that there is.
+/// Writes one line to the current output.
 struct Line(Option<Background>, Level);
 
 impl<'a> MakeWriter<'a> for ToOutput {
@@ -187,7 +187,7 @@ impl Write for Line {
     }
 }
 
-/// Does something on a thread of its own, which must end while the writer does what it does.
+/// Runs a closure on a thread of its own, which must end although the writer is hostile.
 #[track_caller]
 fn ends(what: &str, act: impl FnOnce() + Send + 'static) {
     let thread = thread::spawn(act);
@@ -257,7 +257,7 @@ fn try_one(act: Act, place: Place, state: State) {
         State::Direct => {
             drop(guard.take());
             arm();
-            // The caller writes: it may wait for the writer as long as that takes, but nobody else may.
+            // The caller writes: it may wait for the writer, but no other thread may.
             let caller = thread::spawn(log_ten);
             wait_until(&what, || {
                 caller.is_finished() || script.acted.load(Ordering::SeqCst) > 0
@@ -269,7 +269,7 @@ fn try_one(act: Act, place: Place, state: State) {
             caller.join().unwrap();
         }
     }
-    // Flushing and counting go on as well.
+    // Flushing and counting continue, too.
     let flushing = background.clone();
     ends(&what, move || {
         drop(flushing.flush(Duration::from_millis(20)))
@@ -293,7 +293,7 @@ fn try_one(act: Act, place: Place, state: State) {
     assert_eq!(counted, GIVEN.load(Ordering::SeqCst), "{what}: {stats:?}");
     let last = thread::spawn(move || drop(background));
     if act == Act::Block && place == Place::DropWriter {
-        // It is the writer's, and nobody waits for it with a lock of ours.
+        // The lock belongs to the writer, and no thread waits for it with another lock held.
         wait_until(&what, || {
             script.acted.load(Ordering::SeqCst) > 0 || last.is_finished()
         });
@@ -315,7 +315,7 @@ fn hostile_writers_do_not_take_down_the_program() {
         || {
             let log = tracing_subscriber::fmt().with_writer(ToOutput);
             tracing::subscriber::set_global_default(log.finish()).unwrap();
-            // Panics are told by a hook that logs, as that of the facade does.
+            // A hook that logs reports panics, like the one of the facade.
             let print = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
                 if !spanwise_core::internal::reentrancy::is_logging() {

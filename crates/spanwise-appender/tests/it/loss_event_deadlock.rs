@@ -1,4 +1,5 @@
-//! The thread that writes logs through the program's layers, one of which holds a lock while it waits for room in the buffer.
+//! The writer thread logs through the application's layers, of which one holds a lock while it
+//! waits for room in the buffer.
 
 use std::{
     io::{self, Write},
@@ -13,7 +14,7 @@ use spanwise_testing::support::wait_until;
 
 use crate::support::alone;
 
-/// Refuses every other write.
+/// Refuses every second write.
 struct EveryOther(bool);
 
 impl Write for EveryOther {
@@ -48,7 +49,7 @@ fn loss_event_waiting_for_a_lock_blocks_no_caller() {
 
             let logs = || (0..100).for_each(|_| tracing::info!("{}", "x".repeat(5000)));
             let threads = [thread::spawn(logs), thread::spawn(logs)];
-            // If one of them waited in vain, it would wait as long as this.
+            // A thread that waited without success would need this long.
             wait_until("all is logged", || {
                 threads.iter().all(|thread| thread.is_finished())
             });

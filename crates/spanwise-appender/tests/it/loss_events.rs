@@ -1,4 +1,4 @@
-//! Under a global subscriber, since the notice is an event of the thread that writes.
+//! Events about missing lines, under a global subscriber, since the writer thread logs them.
 
 use std::time::Duration;
 
@@ -31,24 +31,24 @@ fn shed_lines_and_recovered_faults_are_logged() {
             tracing::error!("first");
             writer.wait_until_stalled();
             for _ in 0..1000 {
-                tracing::debug!("a line that is left out when the buffer is half full");
+                tracing::debug!("a line that is dropped when the buffer is half full");
             }
             let shed = background.stats().shed;
             assert!(shed.debug > 0 && shed.total() == shed.debug);
             writer.set(Does::Take);
-            let told = format!(
-                r#"the output was behind: lines were left out output="the disk" shed.error=0 shed.warn=0 shed.info=0 shed.debug={} shed.trace=0 duration_ms="#,
+            let reported = format!(
+                r#"the output was behind: lines were dropped output="the disk" shed.error=0 shed.warn=0 shed.info=0 shed.debug={} shed.trace=0 duration_ms="#,
                 shed.debug
             );
-            wait_until("the log tells", || writer.text().contains(&told));
+            wait_until("the log reports it", || writer.text().contains(&reported));
 
             writer.set(Does::TakeThenFail(0));
             tracing::error!("held, and tried again");
             writer.wait_until_failed();
             writer.set(Does::Take);
-            wait_until("the log tells", || {
+            wait_until("the log reports it", || {
                 writer.text().contains(
-            r#"the output takes lines again output="the disk" lost=0 error="no storage space" duration_ms="#,
+            r#"the output accepts lines again output="the disk" lost=0 error="no storage space" duration_ms="#,
         )
             });
 

@@ -1,4 +1,4 @@
-//! All tests of the crate that share one process, or start one of their own.
+//! The tests of the crate that share a process, or start one.
 #![allow(
     dead_code,
     unreachable_pub,

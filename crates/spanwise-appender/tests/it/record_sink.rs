@@ -12,14 +12,14 @@ use spanwise_core::SelfReport;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// What a [`Scripted`] sink saw.
+/// A call of a [`Scripted`] sink.
 #[derive(Debug, PartialEq, Eq)]
 enum Call {
     Write(Vec<String>),
     Finish,
 }
 
-/// Answers each write with the next outcome of a script, and then writes all.
+/// Returns the outcomes of a script, and then writes all records.
 struct Scripted {
     script: Box<Script>,
     calls: Sender<Call>,

@@ -1,4 +1,4 @@
-//! A writer that does what a test says, and what the tests share.
+//! A scripted writer, and helpers that the tests share.
 
 use std::{
     fs,
@@ -10,24 +10,24 @@ use std::{
 
 use spanwise_testing::support::wait_until;
 
-/// What the writer does with the next write.
+/// The reaction of the writer to its next write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Does {
-    /// Takes all of it.
+    /// Takes all bytes.
     Take,
-    /// Takes that many bytes at most.
+    /// Takes at most this many bytes.
     TakeAtMost(usize),
-    /// Takes that many bytes, and then says that there is no room.
+    /// Takes this many bytes, and then fails with a full disk.
     TakeThenFail(usize),
-    /// Says that nobody reads any more.
+    /// Fails with a closed pipe.
     Close,
-    /// Keeps the caller waiting.
+    /// Blocks.
     Stall,
     /// Panics.
     Panic,
 }
 
-/// A writer that a test steers.
+/// A writer that a test controls.
 #[derive(Clone)]
 pub struct Steered(Arc<(Mutex<State>, Condvar)>);
 
@@ -68,12 +68,12 @@ impl Steered {
         self.0.0.lock().unwrap().writes
     }
 
-    /// Until somebody is inside, waiting.
+    /// Waits until a thread is blocked in the writer.
     pub fn wait_until_stalled(&self) {
         wait_until("the writer stalls", || self.0.0.lock().unwrap().stalled);
     }
 
-    /// Until a write was refused.
+    /// Waits until a write was refused.
     pub fn wait_until_failed(&self) {
         wait_until("a write fails", || self.0.0.lock().unwrap().failed);
     }
@@ -115,7 +115,7 @@ impl Write for Steered {
             }
             Does::Panic => {
                 drop(state);
-                panic!("the writer panics, as it was told to");
+                panic!("the writer panics, on purpose");
             }
         }
     }
@@ -125,15 +125,15 @@ impl Write for Steered {
     }
 }
 
-/// The part of this process, if it was started by a test to do a part of it.
+/// The part of a test that this process was started for, if any.
 const PART: &str = "PART_OF_A_TEST";
 
-/// The directory that [`within`] made, in the process that it started.
+/// The directory that [`within`] created, in the process that it started.
 pub fn part() -> Option<PathBuf> {
     std::env::var_os(PART).map(PathBuf::from)
 }
 
-/// Arguments by which a process of this program runs the test `module_path!()::name` alone.
+/// Returns the arguments with which this program runs the test `module_path!()::name` alone.
 pub fn only(module: &str, name: &str) -> [String; 3] {
     let (_, module) = module.split_once("::").unwrap();
     [
@@ -143,15 +143,15 @@ pub fn only(module: &str, name: &str) -> [String; 3] {
     ]
 }
 
-/// Starts the test `module_path!()::name` in a process of its own, in which [`part`] is something.
+/// Starts the test `module_path!()::name` in a process of its own, in which [`part`] is set.
 pub fn start(module: &str, name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(only(module, name)).env(PART, ".");
     command
 }
 
-/// Runs `part` of the test `module_path!()::name` in a process of its own, which `wrapper` starts. The directory it is given is its
-/// working directory, and any user may write there.
+/// Runs `part` of the test `module_path!()::name` in a process of its own, which `wrapper` starts.
+/// Its working directory is the given one, which every user may write to.
 #[cfg(unix)]
 #[track_caller]
 pub fn within(module: &str, name: &str, wrapper: &[&str], act: impl FnOnce(&Path)) {
@@ -163,9 +163,10 @@ pub fn within(module: &str, name: &str, wrapper: &[&str], act: impl FnOnce(&Path
     let anybody = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777));
     let dir = tempfile::tempdir().unwrap();
     anybody(dir.path()).unwrap();
-    // Another user may not be allowed to where the tests are built.
+    // Another user may not have access to the directory of the test programs.
     let program = dir.path().join("test");
-    // By another process: a child that another test starts would have the copy open for writing, and nobody could run it.
+    // Another process copies it: a child that another test starts would have the copy open for
+    // writing, and it could not be run.
     let mut cp = Command::new("cp");
     cp.arg(std::env::current_exe().unwrap()).arg(&program);
     assert!(cp.status().unwrap().success());
@@ -178,7 +179,7 @@ pub fn within(module: &str, name: &str, wrapper: &[&str], act: impl FnOnce(&Path
     passes(command.current_dir(&work));
 }
 
-/// Runs `act`, which is the test `module_path!()::name`, in a process of its own.
+/// Runs `act`, the test `module_path!()::name`, in a process of its own.
 #[track_caller]
 pub fn alone(module: &str, name: &str, act: impl FnOnce()) {
     match part() {
@@ -195,7 +196,8 @@ fn passes(command: &mut Command) {
     assert!(passed, "{}: {text}", output.status);
 }
 
-/// Whether this is root; if not, it says which test is left out, which must not look as if it had passed.
+/// Returns whether this user is root. If not, prints which test is skipped, since a skipped test
+/// must not look as if it had passed.
 #[cfg(unix)]
 pub fn is_root(test: &str) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -203,13 +205,13 @@ pub fn is_root(test: &str) -> bool {
     let dir = tempfile::tempdir().unwrap();
     let is_root = dir.path().metadata().unwrap().uid() == 0;
     if !is_root {
-        // Not captured by the harness, as what `eprintln!` says is.
+        // The harness does not capture it, unlike `eprintln!`.
         let _ = writeln!(io::stderr(), "SKIPPED {test}: it needs root");
     }
     is_root
 }
 
-/// A directory in memory if there is such a disk: for thousands of files.
+/// Returns a directory in memory if there is such a disk, for thousands of files.
 pub fn dir_in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }

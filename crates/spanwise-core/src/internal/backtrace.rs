@@ -1,7 +1,7 @@
 //! Parses and shortens the text of backtraces.
 //!
-//! std writes a frame as `  12: shop::pay`, and on the next line `at ./src/main.rs:7:13`. Most frames
-//! of a service belong to its runtime. [`shorten`] only counts those.
+//! std writes a frame as `  12: shop::pay`, and on the next line `at ./src/main.rs:7:13`. Most
+//! frames of a service belong to its runtime. [`shorten`] only counts those.
 
 mod frame_owner;
 mod source_path;
@@ -56,8 +56,8 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 /// Returns a shorter text of a backtrace: its [`frames`] in the format of std, with relative paths.
 /// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`.
 ///
-/// `file` is the source file of the panic, if it is known. It shows to which directory the paths are
-/// relative.
+/// `file` is the source file of the panic, if it is known. It shows to which directory the paths
+/// are relative.
 ///
 /// ```
 /// let text = "  \
@@ -111,7 +111,8 @@ pub fn limit_notice(limit: u32) -> String {
     format!("(none: more than {limit} in a second)")
 }
 
-/// Returns the directory in which the application was built, from a file whose relative path is known.
+/// Returns the directory in which the application was built, from a file whose relative path is
+/// known.
 fn root<'a>(frames: &[Frame<'a>], file: &str) -> Option<&'a str> {
     let roots = frames.iter().filter_map(|frame| {
         let root = frame.file?.strip_suffix(file)?;

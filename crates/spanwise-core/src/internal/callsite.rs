@@ -11,8 +11,8 @@ use tracing_core::Metadata;
 /// Nothing is ever removed, because the source code limits the number of callsites.
 ///
 /// Reading costs a multiplication and a comparison, and one comparison more for each fourfold of a
-/// thousand callsites. The table grows as a tree, because entries that are read without a lock cannot
-/// move.
+/// thousand callsites. The table grows as a tree, because entries that are read without a lock
+/// cannot move.
 ///
 /// ```
 /// use spanwise_core::internal::CallsitePlans;
@@ -51,7 +51,8 @@ const BRANCH_BITS: u32 = 2;
 impl<P> CallsitePlans<P> {
     /// Returns the plan of `callsite`, which `build` creates on the first call.
     ///
-    /// Two threads may both call `build` for a new callsite. Both get the same one of the two plans.
+    /// Two threads may both call `build` for a new callsite. Both get the same one of the two
+    /// plans.
     #[inline]
     pub fn get(
         &self,

@@ -10,8 +10,9 @@ use std::{
 
 use crate::{Context, REDACTED};
 
-/// The threshold of a sampling ratio, as in OpenTelemetry's [consistent probability sampling]. Traces
-/// with less randomness are dropped, so the traces of a small ratio are a subset of a larger one's.
+/// The threshold of a sampling ratio, as in OpenTelemetry's [consistent probability sampling].
+/// Traces with less randomness are dropped, so the traces of a small ratio are a subset of a larger
+/// one's.
 ///
 /// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +88,8 @@ pub fn randomness_from_entries<'k, 'v>(
         .or_else(|| request.map(text_randomness))
 }
 
-/// Returns the low 56 bits, which W3C Trace Context requires to be random. Hashes other ids as text.
+/// Returns the low 56 bits, which W3C Trace Context requires to be random. Hashes other ids as
+/// text.
 fn trace_randomness(id: &str) -> u64 {
     let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let low = hex.then(|| u64::from_str_radix(&id[18..], 16));

@@ -14,7 +14,7 @@ use crate::internal::{LayerId, SpanTable};
 
 /// A value that a layer stores for one or more spans, with a count of the closed ones.
 ///
-/// [`SpanTable::close`] increments the count. A changed count tells [`EnteredSpans`] that its value
+/// [`SpanTable::close`] increments the count. A changed count shows [`EnteredSpans`] that its value
 /// may belong to a closed span.
 pub trait SpanValue {
     /// A cache that each thread in the span has for itself.
@@ -35,12 +35,12 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 
 /// The spans that a thread has entered, with the value that each layer stores for them.
 ///
-/// A layer crate has one in a thread-local. Entering a span looks nothing up: the first event inside
-/// finds the value in the layer's [`SpanTable`], and later events cost one comparison.
+/// A layer crate has one in a thread-local. Entering a span looks nothing up: the first event
+/// inside finds the value in the layer's [`SpanTable`], and later events cost one comparison.
 ///
-/// The current span is that of `Registry`. Guards may be dropped in any order, on another thread, or
-/// never: a closed span is not current, even if this thread never left it. If the registry reuses
-/// an id, it means the new span.
+/// The current span is that of `Registry`. Guards may be dropped in any order, on another thread,
+/// or never: a closed span is not current, even if this thread never left it. If the registry
+/// reuses an id, it means the new span.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::AtomicU32};
@@ -126,8 +126,8 @@ impl<T: SpanValue> EnteredSpans<T> {
         });
     }
 
-    /// Records that the thread leaves a span. Returns the span's number, and its value if it was looked
-    /// up: drop it where its destructor may run.
+    /// Records that the thread leaves a span. Returns the span's number, and its value if it was
+    /// looked up: drop it where its destructor may run.
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
         let entered = &mut self.layer_spans(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;

@@ -15,7 +15,8 @@ pub(crate) enum ErrorQuery {
     Backtrace,
 }
 
-/// The answer to an [`ErrorQuery`]. Without a value, the error knows nothing better than its `Debug`.
+/// The answer to an [`ErrorQuery`]. Without a value, the error knows nothing better than its
+/// `Debug`.
 #[derive(Debug)]
 pub(crate) enum ErrorReply {
     TypeName(Option<&'static str>),

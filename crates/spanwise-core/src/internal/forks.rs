@@ -1,11 +1,11 @@
 //! Detection of forks, and callbacks before and after them.
 //!
 //! A child has a copy of its parent's memory and only one of its threads. State that belongs to one
-//! process, such as a random stream or a background thread, stores the [`generation`] in which it was
-//! created. Comparing two generations costs no system call.
+//! process, such as a random stream or a background thread, stores the [`generation`] in which it
+//! was created. Comparing two generations costs no system call.
 //!
-//! No safe function wraps `pthread_atfork`, so this module makes that `unsafe` call. A child of a raw
-//! system call, without the C library, is not detected.
+//! No safe function wraps `pthread_atfork`, so this module makes that `unsafe` call. A child of a
+//! raw system call, without the C library, is not detected.
 
 use std::sync::{
     Once, OnceLock,
@@ -14,7 +14,7 @@ use std::sync::{
 
 mod per_process;
 
-pub use per_process::{Inherited, PerProcess, lock};
+pub use per_process::{Inheritance, PerProcess, lock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 

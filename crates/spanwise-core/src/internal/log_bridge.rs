@@ -1,20 +1,21 @@
-//! Brings records of the `log` crate to `tracing`, with their key-values as fields.
+//! Turns records of the `log` crate into events, with their key-values as fields.
 //!
-//! A record becomes an event with the record's own target, module, file and line: layers see no
-//! difference to an event of a `tracing` macro. `log::info!(user_id = 42; "signed in")` has a field
-//! `user_id`, a number; values that are neither numbers, booleans nor text are fields by their
-//! `Display`. A key without a value (`None`) is left out. Of two equal keys the last counts. The
-//! keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` mean something else
-//! in an event: they become `kv.message` and so on. An error (`err:err`) is a field by its `Display`
-//! too, without its causes: `log` hands them on only with its feature `kv_std`, which takes one more
-//! crate. `tracing::error!(error = &err as &dyn Error)` has them.
+//! An event has the target, module, file and line of the record, as if a `tracing` macro had
+//! emitted it. `log::info!(user_id = 42; "signed in")` has the numeric field `user_id`.
 //!
-//! Beyond [`MAX_CALLSITES`](crate::internal::runtime_callsite::MAX_CALLSITES) origins, as a program has that
-//! makes up targets or keys, a record becomes an event as `tracing-log` makes it, and its
-//! key-values stand at the end of the message.
+//! * Values other than numbers, booleans and text are formatted with `Display`. So is an error
+//!   (`err:err`), without its causes: `log` passes them only with its feature `kv_std`, which needs
+//!   one more crate. `tracing::error!(error = &err as &dyn Error)` has them.
+//! * A key without a value (`None`) is dropped. The last of two equal keys wins.
+//! * The keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` are reserved.
+//!   They become `kv.message` and so on.
 //!
-//! [`install`] also keeps [`log::max_level`] at the most verbose level that a subscriber wants of
-//! events, so that a record of a level that nobody wants costs a comparison. Spans do not count.
+//! There may be more than [`MAX_CALLSITES`](crate::internal::runtime_callsite::MAX_CALLSITES)
+//! origins if targets or keys are generated. Further records become events as in `tracing-log`,
+//! with the key-values at the end of the message.
+//!
+//! [`install`] also keeps [`log::max_level`] at the most verbose level of events that a subscriber
+//! enables, so that a disabled record costs one comparison. Spans do not count.
 
 use std::{
     cell::Cell,
@@ -49,10 +50,10 @@ use crate::{
     },
 };
 
-/// Makes this bridge the logger of the `log` crate. A second call changes nothing.
+/// Makes this bridge the logger of the `log` crate. A second call has no effect.
 ///
 /// # Errors
-/// [`OtherLogger`] if the program has another logger, which stays.
+/// [`OtherLogger`] if another logger is installed, which stays.
 pub fn install() -> Result<(), OtherLogger> {
     static OUTCOME: OnceLock<Result<(), OtherLogger>> = OnceLock::new();
     let outcome = OUTCOME.get_or_init(|| {
@@ -65,14 +66,14 @@ pub fn install() -> Result<(), OtherLogger> {
     outcome.clone()
 }
 
-/// The program has a logger already: records of the `log` crate go there.
+/// Another logger of the `log` crate is installed and gets the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherLogger(());
 
 impl fmt::Display for OtherLogger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the program has another logger for the `log` crate; set none to have its records here",
+            "another logger of the `log` crate is installed; remove it to get its records here",
         )
     }
 }
@@ -82,7 +83,7 @@ impl Error for OtherLogger {}
 struct Bridge;
 
 impl Log for Bridge {
-    /// Asked by `log_enabled!`, before there is a record.
+    /// Called by `log_enabled!`, without a record.
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
         metadata.level().as_trace() <= LevelFilter::current()
             && dispatcher::get_default(|dispatch| dispatch.enabled(&metadata.as_trace()))
@@ -93,7 +94,7 @@ impl Log for Bridge {
             return;
         }
         let mut fields = Fields::default();
-        // A source is anybody's code. If it fails, what it gave before stands.
+        // The source is user code. If it fails, the pairs before that are used.
         let _ = panic_safe::catch_panic(|| record.key_values().visit(&mut fields));
         fields.emit(record);
     }
@@ -101,7 +102,7 @@ impl Log for Bridge {
     fn flush(&self) {}
 }
 
-/// Records with more key-values cost an allocation.
+/// Records with more key-values need an allocation.
 const INLINE_FIELDS: usize = 8;
 
 /// The key-values of a record.
@@ -140,7 +141,7 @@ impl<'kvs> Fields<'kvs> {
         let mut len = 1;
         names[0] = "message";
         values[0] = Some(record.args() as &dyn Value);
-        // A search through the names costs less, as long as they are inline.
+        // For a few names, a linear search costs less.
         let mut seen = (!self.overflow.is_empty()).then(HashMap::new);
         for (key, value) in self.iter() {
             let at = match &mut seen {
@@ -173,7 +174,7 @@ impl<'kvs> Fields<'kvs> {
     fn emit_as_message(&self, record: &Record<'_>) {
         let whole = MessageWithFields(record.args(), self);
         let mut builder = record.to_builder();
-        // It never returns an error.
+        // This never returns an error.
         let _ = tracing_log::format_trace(&builder.args(format_args!("{whole}")).build());
     }
 }
@@ -181,7 +182,7 @@ impl<'kvs> Fields<'kvs> {
 impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
         let mut read = FieldValue::Absent;
-        // What cannot be read is shown as it shows itself.
+        // Other types are shown by their `Display`.
         if value.visit(ReadFieldValue(&mut read)).is_err()
             || matches!(read, FieldValue::Unsupported)
         {
@@ -198,7 +199,7 @@ impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
     }
 }
 
-/// A key by its own name, or by another one if an event means something else by it.
+/// Returns the key, or another name for it if the key is reserved.
 fn unreserved_key(key: &str) -> &str {
     const RESERVED: [(&str, &str); 5] = [
         ("message", "kv.message"),
@@ -211,7 +212,7 @@ fn unreserved_key(key: &str) -> &str {
     reserved.map_or(key, |(_, other)| other)
 }
 
-/// A value, of the type it has.
+/// A value of its own type.
 #[derive(Default)]
 enum FieldValue<'v> {
     #[default]
@@ -223,7 +224,7 @@ enum FieldValue<'v> {
     U128(u128),
     F64(f64),
     Str(&'v str),
-    /// To be replaced by [`Text`](Self::Text).
+    /// Another type, which becomes [`Text`](Self::Text).
     Unsupported,
     Text(DisplayValue<kv::Value<'v>>),
 }
@@ -324,11 +325,10 @@ impl fmt::Display for MessageWithFields<'_, '_> {
     }
 }
 
-/// Calls `rebuild`, which asks all subscribers for their levels again, and has [`log::max_level`]
-/// follow.
+/// Calls `rebuild`, which asks all subscribers for their levels, and updates [`log::max_level`].
 ///
-/// Subscribers are asked at other times too, when one is made. Nobody tells when that is done, so
-/// records of every level come in from then on, until the levels are set the next time.
+/// `tracing` also asks them when a subscriber is created, and does not signal the end of that. So
+/// from then on records of every level are passed on, until the levels are set the next time.
 pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
     let before = FOREIGN_REBUILDS.load(Ordering::SeqCst);
     MOST_VERBOSE_EVENT.set(LevelFilter::OFF);
@@ -339,14 +339,14 @@ pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
     if !IS_INSTALLED.load(Ordering::SeqCst) {
         return;
     }
-    // The hint of a subscriber without a `LevelLayer` is all that is known about its events.
+    // For a subscriber without a `LevelLayer`, only its hint is known.
     let events = if HAS_UNFILTERED.get() {
         LevelFilter::current()
     } else {
         MOST_VERBOSE_EVENT.get()
     };
     log::set_max_level(events.as_log());
-    // Others ask at this moment, and may have been told of more verbose levels.
+    // Another thread is rebuilding at this time, perhaps for more verbose levels.
     if FOREIGN_REBUILDS.load(Ordering::SeqCst) != before {
         log::set_max_level(log::LevelFilter::Trace);
     }
@@ -354,24 +354,25 @@ pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
 
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
 
-/// How often subscribers were asked for their levels by somebody else than [`follow_levels`].
+/// The number of rebuilds outside of [`follow_levels`].
 static FOREIGN_REBUILDS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static IN_OWN_REBUILD: Cell<bool> = const { Cell::new(false) };
-    /// The most verbose level of events that a `LevelLayer` named in this rebuild.
+    /// The most verbose level of events of a `LevelLayer` in this rebuild.
     static MOST_VERBOSE_EVENT: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
-    /// Whether a subscriber took part in this rebuild that no `LevelLayer` filters for.
+    /// Whether a subscriber without a `LevelLayer` took part in this rebuild.
     static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Takes note of what a `LevelLayer` enables of events, while [`follow_levels`] asks it for its hint,
-/// which counts spans too.
+/// Records the most verbose event level of a `LevelLayer`, while [`follow_levels`] asks for its
+/// hint, which includes spans.
 pub(crate) fn note_event_level(most_verbose: LevelFilter) {
     MOST_VERBOSE_EVENT.set(MOST_VERBOSE_EVENT.get().max(most_verbose));
 }
 
-/// Whether it is the callsite of [`PROBE`]: a `LevelLayer` refuses it, so that only others want it.
+/// Returns whether this is the callsite of [`PROBE`]. A `LevelLayer` disables it, so that only
+/// other subscribers enable it.
 pub(crate) fn is_probe(callsite: &Metadata<'_>) -> bool {
     callsite.callsite() == identify_callsite!(&PROBE)
 }
@@ -384,7 +385,7 @@ impl Drop for OwnRebuild {
     }
 }
 
-/// A callsite without events: whenever subscribers are asked for their levels, it is told.
+/// A callsite without events. `tracing` updates it whenever it asks subscribers for their levels.
 struct LevelProbe;
 
 static PROBE: LevelProbe = LevelProbe;

@@ -1,8 +1,8 @@
 //! Recognizes events that the `tracing-log` bridge creates from records of the `log` crate.
 //!
-//! They share one callsite per level, with the target `log`. Fields named `log.*` contain their real
-//! origin. Our own bridge, `log_bridge`, creates a callsite for each origin; it creates such events
-//! only for origins beyond its limit.
+//! They share one callsite per level, with the target `log`. Fields named `log.*` contain their
+//! real origin. Our own bridge, `log_bridge`, creates a callsite for each origin; it creates such
+//! events only for origins beyond its limit.
 
 use std::fmt;
 

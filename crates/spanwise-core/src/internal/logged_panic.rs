@@ -17,8 +17,8 @@ thread_local! {
     static LAST: RefCell<Option<LoggedPanic>> = const { RefCell::new(None) };
 }
 
-/// Records that this thread logs its panic at `location`. `message` is that of the payload. For a panic
-/// hook.
+/// Records that this thread logs its panic at `location`. `message` is that of the payload. For a
+/// panic hook.
 pub fn note(message: &str, location: &str) {
     let panic = LoggedPanic {
         message: compared(message).into(),
@@ -29,8 +29,8 @@ pub fn note(message: &str, location: &str) {
     let _ = LAST.try_with(|last| last.replace(Some(panic)));
 }
 
-/// Forgets the panic of this thread. For a panic hook that logs no event, and for code that is about
-/// to catch panics: it must not mistake an earlier panic for its own.
+/// Forgets the panic of this thread. For a panic hook that logs no event, and for code that is
+/// about to catch panics: it must not mistake an earlier panic for its own.
 pub fn forget() {
     let _ = LAST.try_with(RefCell::take);
 }

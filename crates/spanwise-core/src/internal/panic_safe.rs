@@ -1,7 +1,7 @@
 //! Safe formatting of values of callers.
 //!
-//! A `Debug` may panic, return `Err`, log, or never stop writing. Then only the text of that value may
-//! be lost.
+//! A `Debug` may panic, return `Err`, log, or never stop writing. Then only the text of that value
+//! may be lost.
 
 use std::{
     any::Any,
@@ -39,8 +39,8 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Appends the text of `value` to `out`, at most `limit` bytes, cut at a character. Returns whether it
-/// was truncated.
+/// Appends the text of `value` to `out`, at most `limit` bytes, cut at a character. Returns whether
+/// it was truncated.
 ///
 /// If the value panics or fails, its text is [`PANICKED`] or [`FORMAT_ERROR`].
 ///
@@ -96,8 +96,8 @@ pub(crate) fn format_value_into(
     Appended::default()
 }
 
-/// Returns the text of `value`. A text longer than `limit` bytes is cut before the word at the limit
-/// and ends with an ellipsis. A text without blanks is cut at the limit.
+/// Returns the text of `value`. A text longer than `limit` bytes is cut before the word at the
+/// limit and ends with an ellipsis. A text without blanks is cut at the limit.
 ///
 /// Whole words, because a policy does not recognize half a secret.
 ///

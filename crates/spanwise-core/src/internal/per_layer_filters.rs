@@ -14,13 +14,13 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, Registry, layer::Identity, registry::LookupSpan as _};
 
-/// Detects layers with a per-layer filter (`with_filter`) in the stack, and chooses an interest with
-/// which they work.
+/// Detects layers with a per-layer filter (`with_filter`) in the stack, and chooses an interest
+/// with which they work.
 ///
 /// tracing-subscriber 0.3.23 stores their decisions in a thread-local, and `enabled!` leaves one
-/// behind. The next event of a callsite that is *always* enabled then uses that decision, and may be
-/// lost. So the interest is *sometimes* beside such layers: each event is decided anew. Without them
-/// it is *always*, which costs nothing.
+/// behind. The next event of a callsite that is *always* enabled then uses that decision, and may
+/// be lost. So the interest is *sometimes* beside such layers: each event is decided anew. Without
+/// them it is *always*, which costs nothing.
 #[derive(Debug, Default)]
 pub struct FilterInterop {
     has_filters: AtomicBool,
@@ -44,8 +44,8 @@ impl FilterInterop {
         }
     }
 
-    /// Returns whether `layer` has a per-layer filter. A wrapper must forward every event to such a layer:
-    /// the filter's decision on an event that does not arrive would apply to the next one.
+    /// Returns whether `layer` has a per-layer filter. A wrapper must forward every event to such a
+    /// layer: the filter's decision on an event that does not arrive would apply to the next one.
     pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
         let marker = *FILTER_MARKER.get_or_init(filter_marker);
         marker.is_some_and(|marker| Self::contains_type(layer, marker))
@@ -57,8 +57,8 @@ impl FilterInterop {
             unsafe_code,
             reason = "the method is unsafe to call; the pointer is not dereferenced"
         )]
-        // SAFETY: a caller that dereferences the pointer must know its type. Here it is only compared
-        // with null.
+        // SAFETY: a caller that dereferences the pointer must know its type. Here it is only
+        // compared with null.
         let found = unsafe { layer.downcast_raw(id) };
         found.is_some()
     }
@@ -66,14 +66,14 @@ impl FilterInterop {
 
 static FILTER_MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
 
-/// Returns whether `id` is the type by which tracing-subscriber asks a layer for a per-layer filter.
-/// The answers of a layer with a filter do not apply to the layers beside it.
+/// Returns whether `id` is the type by which tracing-subscriber asks a layer for a per-layer
+/// filter. The answers of a layer with a filter do not apply to the layers beside it.
 pub(crate) fn is_filter_marker(id: TypeId) -> bool {
     *FILTER_MARKER.get_or_init(filter_marker) == Some(id)
 }
 
-/// Without filters, `Registry` returns *always* for every callsite. With filters it returns what they
-/// returned since the last call. So let a filter return *never*, and ask the registry.
+/// Without filters, `Registry` returns *always* for every callsite. With filters it returns what
+/// they returned since the last call. So let a filter return *never*, and ask the registry.
 fn has_filters(registry: &Registry) -> bool {
     static CALLSITE: DefaultCallsite = DefaultCallsite::new(&PROBE);
     static PROBE: Metadata<'static> = metadata! {
@@ -89,8 +89,8 @@ fn has_filters(registry: &Registry) -> bool {
     answer.is_never()
 }
 
-/// Returns the type by which tracing-subscriber asks for a per-layer filter. It is private, so let it
-/// ask a layer of ours.
+/// Returns the type by which tracing-subscriber asks for a per-layer filter. It is private, so let
+/// it ask a layer of ours.
 fn filter_marker() -> Option<TypeId> {
     let probe = TypeIdProbe::default();
     let _ = Layer::<Registry>::and_then(probe.clone(), Identity::new());

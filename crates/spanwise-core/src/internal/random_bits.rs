@@ -1,7 +1,7 @@
 //! Random numbers for ids.
 //!
-//! No two threads get the same numbers, nor do a process and its fork. They are available even while a
-//! thread ends and its thread-locals are destroyed.
+//! No two threads get the same numbers, nor do a process and its fork. They are available even
+//! while a thread ends and its thread-locals are destroyed.
 
 use std::{
     cell::RefCell,
@@ -55,9 +55,9 @@ impl Stream {
         let began = began.as_nanos() as u64;
         Self {
             generation,
-            // A child may get the same key as its parent, so each process starts at another count. It
-            // depends on the process id, and on the time in case that an id is reused: no process
-            // draws more than one number per nanosecond.
+            // A child may get the same key as its parent, so each process starts at another count.
+            // It depends on the process id, and on the time in case that an id is reused: no
+            // process draws more than one number per nanosecond.
             key: RandomState::new(),
             count: began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())),
         }

@@ -13,8 +13,8 @@ thread_local! {
 
 /// Calls `write`, which passes a line of `layer` to a writer.
 ///
-/// If the writer panics, the line is lost. If it logs, its own event would call it again without end,
-/// so this layer refuses the line of that event. Other layers take it.
+/// If the writer panics, the line is lost. If it logs, its own event would call it again without
+/// end, so this layer refuses the line of that event. Other layers take it.
 ///
 /// # Errors
 /// The error of the writer, or an error if it panicked or logged this line itself.
@@ -44,8 +44,8 @@ pub fn take_written() -> bool {
     WRITTEN.take()
 }
 
-/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers) or a write. A panic hook
-/// must not log then, because a panic inside the hook aborts the process.
+/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers) or a write. A panic
+/// hook must not log then, because a panic inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
     WRITING.get() != 0 || IN_LAYERS.get()

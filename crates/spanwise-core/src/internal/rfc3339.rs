@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn each_day_follows_the_day_before() {
-        let is_leap = |year: u32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let is_leap = |year: u32| {
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+        };
         let days_of = |year, month| match month {
             2 if is_leap(year) => 29,
             2 => 28,

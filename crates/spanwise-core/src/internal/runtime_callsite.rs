@@ -1,12 +1,12 @@
-//! Callsites created at run time, for events that do not come from a macro of `tracing`, and for spans
-//! whose fields depend on settings.
+//! Callsites created at run time, for events that do not come from a macro of `tracing`, and for
+//! spans whose fields depend on settings.
 //!
 //! A record of the `log` crate and a panic have a target, a file and a line of their own. Each such
-//! origin gets a callsite when it is first seen. Then every layer sees the real origin, decides once
-//! per callsite, and costs what it costs for a macro.
+//! origin gets a callsite when it is first seen. Then every layer sees the real origin, decides
+//! once per callsite, and costs what it costs for a macro.
 //!
-//! A callsite is never freed, because `tracing` needs it static. There are at most [`MAX_CALLSITES`],
-//! with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up takes no lock.
+//! A callsite is never freed, because `tracing` needs it static. There are at most
+//! [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up takes no lock.
 
 use std::sync::{
     OnceLock,
@@ -80,8 +80,8 @@ static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl RuntimeCallsite {
-    /// Returns the callsite of `origin`, creating it on the first call. Returns `None` if there are too
-    /// many callsites, or if the texts are too long.
+    /// Returns the callsite of `origin`, creating it on the first call. Returns `None` if there are
+    /// too many callsites, or if the texts are too long.
     #[inline]
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
@@ -98,8 +98,8 @@ impl RuntimeCallsite {
 
     /// Creates a callsite for spans called `name`.
     ///
-    /// It is never freed and does not count for the limit of [`get`](Self::get): create it at start-up,
-    /// not for each span.
+    /// It is never freed and does not count for the limit of [`get`](Self::get): create it at
+    /// start-up, not for each span.
     #[must_use]
     pub fn new_span(name: &'static str, origin: &Origin<'_>) -> &'static Self {
         make(name, Kind::SPAN, origin, origin.hash())
@@ -138,8 +138,8 @@ impl RuntimeCallsite {
     /// Emits an event with these values, one for each field of the origin.
     ///
     /// # Panics
-    /// With debug assertions, if there are more or fewer values than fields. Without them, no event is
-    /// emitted then.
+    /// With debug assertions, if there are more or fewer values than fields. Without them, no event
+    /// is emitted then.
     #[inline]
     #[track_caller]
     pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {
@@ -274,8 +274,8 @@ fn make(
     }))
 }
 
-/// The identity of the metadata and its fields. Only the [`DefaultCallsite`] is registered, which takes
-/// no lock.
+/// The identity of the metadata and its fields. Only the [`DefaultCallsite`] is registered, which
+/// takes no lock.
 #[derive(Default)]
 struct Identity {
     metadata: OnceLock<Metadata<'static>>,

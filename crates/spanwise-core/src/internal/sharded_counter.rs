@@ -94,7 +94,8 @@ thread_local! {
     static LEASE: ShardLease = const { ShardLease };
 }
 
-/// A bit for each leased shard. Its ordering lets the next owner of a shard see the count of the last.
+/// A bit for each leased shard. Its ordering lets the next owner of a shard see the count of the
+/// last.
 static TAKEN: AtomicU32 = const {
     assert!(SHARDS == u32::BITS as usize);
     AtomicU32::new(0)

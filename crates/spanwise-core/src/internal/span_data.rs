@@ -26,9 +26,9 @@ pub trait Inherit: Sized + Send + Sync + 'static {
 /// The value of a span in the tree of its unit of work.
 ///
 /// The value is built once from the parent's, so that reading it never visits the ancestors. A late
-/// record advances the epoch of the root. The next read of a span then sums the record counts of its
-/// ancestors, without a lock, and rebuilds the value only if the sum changed. So only descendants
-/// of the recorded span pay for a record, and a tree without late records never pays.
+/// record advances the epoch of the root. The next read of a span then sums the record counts of
+/// its ancestors, without a lock, and rebuilds the value only if the sum changed. So only
+/// descendants of the recorded span pay for a record, and a tree without late records never pays.
 pub struct SpanData<T> {
     position: TreePosition<T>,
     /// The number of late records of this span.
@@ -114,7 +114,8 @@ impl<T: Inherit> SpanData<T> {
         })
     }
 
-    /// Calls `f` with the current value. Lock-free unless this span or an ancestor has a late record.
+    /// Calls `f` with the current value. Lock-free unless this span or an ancestor has a late
+    /// record.
     #[inline]
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.current().value)

@@ -16,9 +16,9 @@ use crate::internal::{
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
-/// It costs a third of a span's extensions: it needs no look-up in the registry and no allocation per
-/// span. Its owner removes a span in `on_close`, before the registry reuses the id. No value is dropped
-/// under a lock, but [`get`](Self::get) clones a value under it: use an `Arc` for `T`.
+/// It costs a third of a span's extensions: it needs no look-up in the registry and no allocation
+/// per span. Its owner removes a span in `on_close`, before the registry reuses the id. No value is
+/// dropped under a lock, but [`get`](Self::get) clones a value under it: use an `Arc` for `T`.
 ///
 /// ```
 /// use spanwise_core::internal::SpanTable;
@@ -72,7 +72,8 @@ impl<T: SpanValue> SpanTable<T> {
     pub fn close(&self, id: &Id) -> Option<T> {
         let mut shard = self.shard(id);
         let value = shard.remove(&id.into_u64())?;
-        // Under the lock, as in `get_counted`: a thread that finds the value gets the count before this.
+        // Under the lock, as in `get_counted`: a thread that finds the value gets the count before
+        // this.
         value.closed_spans().fetch_add(1, Ordering::Relaxed);
         drop(shard);
         Some(value)

@@ -31,9 +31,9 @@ pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
 
 /// Writes all of `bytes` to stderr, unless that would wait for a reader.
 ///
-/// It is not buffered and does not take the lock of `std::io::stderr`, whose holder may be waiting for
-/// the reader. Without [`reopen_nonblocking`] it polls stderr before each write, and waits only if
-/// other writers fill the pipe in between.
+/// It is not buffered and does not take the lock of `std::io::stderr`, whose holder may be waiting
+/// for the reader. Without [`reopen_nonblocking`] it polls stderr before each write, and waits only
+/// if other writers fill the pipe in between.
 ///
 /// # Errors
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the reader is behind; part of `bytes` may have been
@@ -48,7 +48,8 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
         stdio::stderr,
     };
 
-    /// A pipe that is ready takes at least this many bytes: `PIPE_BUF`, at least 512, 4096 on Linux.
+    /// A pipe that is ready takes at least this many bytes: `PIPE_BUF`, at least 512, 4096 on
+    /// Linux.
     const MAX_WRITE_LEN: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
     let reopened = reopen_nonblocking(stderr());

@@ -1,7 +1,7 @@
 //! Suggestions for misspelled words: "did you mean …?"
 
-/// Returns the closest candidate within two edits of `word`, ignoring case. An edit adds, removes or
-/// changes a letter, or swaps two.
+/// Returns the closest candidate within two edits of `word`, ignoring case. An edit adds, removes
+/// or changes a letter, or swaps two.
 ///
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
@@ -89,8 +89,8 @@ const FOREIGN_LEVELS: [(&str, &str); 16] = [
     ("silent", "off"),
 ];
 
-/// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once (optimal
-/// string alignment).
+/// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
+/// (optimal string alignment).
 fn edits(a: &[char], b: &[char]) -> usize {
     let mut before = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();

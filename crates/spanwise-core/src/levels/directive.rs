@@ -117,7 +117,8 @@ pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t s
     Ok(target)
 }
 
-/// Returns the level that `word` names, ignoring case: off, error, warn, info, debug, trace, or 0 to
+/// Returns the level that `word` names, ignoring case: off, error, warn, info, debug, trace, or 0
+/// to
 /// 5. `warning` means warn; `fatal` and `critical` mean error.
 ///
 /// ```

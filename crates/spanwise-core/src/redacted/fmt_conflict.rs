@@ -1,8 +1,8 @@
 //! Detects `fmt` layers that would print span fields that another layer formatted.
 //!
 //! The first `fmt` layer formats the fields of a span for all layers whose field formatter has the
-//! same type; each of them appends the fields that are recorded later. So a redacted layer may print
-//! what an unredacted one was shown.
+//! same type; each of them appends the fields that are recorded later. So a redacted layer may
+//! print what an unredacted one was shown.
 //!
 //! A `fmt` layer can be found by the type of its field formatter. Two such queries go to the whole
 //! stack, and the layers behind a policy answer them as [`reply`] says.

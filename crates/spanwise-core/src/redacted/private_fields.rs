@@ -30,8 +30,8 @@ use tracing_subscriber::{
 /// ```
 ///
 /// Call `map_fmt_fields` after `json()` and `pretty()`, which set the formatter. If two redacted
-/// layers have different policies, wrap the fields of the second one twice. Fields that are recorded
-/// later have no colours.
+/// layers have different policies, wrap the fields of the second one twice. Fields that are
+/// recorded later have no colours.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PrivateFields<N = DefaultFields>(N);
 

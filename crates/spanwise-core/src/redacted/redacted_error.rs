@@ -22,9 +22,9 @@ use crate::{
 /// The redacted texts of an error and of its causes.
 ///
 /// Its `Debug` begins with the name of the error's type, where Sentry finds it. The `Debug` of an
-/// error with a backtrace costs milliseconds and few layers use it, so it is formatted on demand. An
-/// error has to be `'static` and cannot borrow the original, so it finds the original again through
-/// [`with_originals`].
+/// error with a backtrace costs milliseconds and few layers use it, so it is formatted on demand.
+/// An error has to be `'static` and cannot borrow the original, so it finds the original again
+/// through [`with_originals`].
 pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,

@@ -6,7 +6,8 @@ use tracing_core::field::Value;
 
 use crate::{Redact, internal::panic_safe};
 
-/// The texts, bytes and errors of one event's values. The next event of the thread reuses the memory.
+/// The texts, bytes and errors of one event's values. The next event of the thread reuses the
+/// memory.
 #[derive(Default)]
 pub(super) struct TextArena {
     text: String,
@@ -29,8 +30,8 @@ thread_local! {
 const MAX_KEPT_LEN: usize = 16 * 1024;
 
 impl TextArena {
-    /// Takes the arena of the thread. The first call, a call inside of another event and a call on an
-    /// ending thread return a new one.
+    /// Takes the arena of the thread. The first call, a call inside of another event and a call on
+    /// an ending thread return a new one.
     pub(super) fn take() -> Box<Self> {
         let kept = ARENA.try_with(Cell::take).ok().flatten();
         kept.unwrap_or_default()

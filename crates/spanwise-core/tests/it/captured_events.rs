@@ -1,4 +1,5 @@
-//! What is let through to be kept reaches the layers that keep it, and those that show events see what they always saw.
+//! What is let through to be kept reaches the layers that keep it, and those that show events see
+//! what they always saw.
 
 use crate::support::SeenMessages;
 use spanwise_core::{LayerExt, LevelHandle, LevelLayer, SinkFilter, WithoutCaptured};

@@ -1,4 +1,5 @@
-//! Behaviour through the public API. A test that needs a process of its own is a file beside this directory.
+//! Behaviour through the public API. A test that needs a process of its own is a file beside this
+//! directory.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! A user's `with_filter` layer beside ours: `enabled!` between events must not cost it an event, as it does in
-//! tracing-subscriber 0.3.23 where all layers answer *always*.
+//! A user's `with_filter` layer beside ours: `enabled!` between events must not cost it an event,
+//! as it does in tracing-subscriber 0.3.23 where all layers answer *always*.
 
 use crate::support::{SeenMessages, redaction::no_hunter};
 use spanwise_core::{ContextLayer, LayerExt, Layers, LevelLayer};
@@ -56,7 +56,8 @@ fn filtered_layers_lose_no_event_in_any_order() {
             .into(),
     );
 
-    // The filter inside of the wrapper, and around it; the unfiltered layer beside it in each order.
+    // The filter inside of the wrapper, and around it; the unfiltered layer beside it in each
+    // order.
     check(
         registry()
             .with(ours.clone())

@@ -1,4 +1,5 @@
-//! An event of which nothing is hidden costs a redacted layer no allocation, once its thread has had one.
+//! An event of which nothing is hidden costs a redacted layer no allocation, once its thread has
+//! had one.
 
 use crate::{allocations::allocations, support::redaction::no_hunter};
 use spanwise_core::LayerExt as _;

@@ -1,4 +1,5 @@
-//! `fmt` layers keep the formatted fields of spans by the type of their field formatter: what one was shown, the next one prints.
+//! `fmt` layers keep the formatted fields of spans by the type of their field formatter: what one
+//! was shown, the next one prints.
 
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ fn faults(report: &SelfReport) -> Vec<(Fault, u64)> {
 
 #[test]
 fn undetected_shared_fields_leak() {
-    // A formatter of one's own, that nothing here can name: the redacted layer leaks. It is why `PrivateFields` is there.
+    // A formatter of one's own, that nothing here can name: the redacted layer leaks. It is why
+    // `PrivateFields` is there.
     let (plain, redacted) = (Lines::default(), Lines::default());
     let stack = Registry::default()
         .with(fmt::layer().json().with_writer(plain.clone()))

@@ -1,4 +1,5 @@
-//! Verdicts about keys, for values of each type, and for callsites that imitate the bridge of the `log` crate.
+//! Verdicts about keys, for values of each type, and for callsites that imitate the bridge of the
+//! `log` crate.
 
 use std::{borrow::Cow, sync::Arc};
 

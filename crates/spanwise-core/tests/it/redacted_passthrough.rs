@@ -71,7 +71,8 @@ fn log(values: &Values) {
 }
 
 fn values() -> impl Strategy<Value = Values> {
-    // Now and then the secret itself, so that some values are replaced and those beside them are not.
+    // Now and then the secret itself, so that some values are replaced and those beside them are
+    // not.
     let text = || {
         prop_oneof![
             4 => any::<String>(),

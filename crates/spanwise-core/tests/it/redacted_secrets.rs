@@ -267,7 +267,8 @@ fn endless_or_panicking_chain_is_cut() {
         error!(error = &Cyclic as &dyn Error);
     });
     assert_eq!(calls[0].matches("<-").count(), 32);
-    // A build may have a type's table of functions twice, and then sees that it is the same error one step later.
+    // A build may have a type's table of functions twice, and then sees that it is the same error
+    // one step later.
     assert!(calls[2].matches("<-").count() <= 1, "{}", calls[2]);
     assert_eq!(
         calls[1],

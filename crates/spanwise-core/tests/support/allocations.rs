@@ -35,7 +35,8 @@ pub fn allocations() -> u64 {
     COUNT.get()
 }
 
-/// The bytes that this thread has allocated and not freed. Negative if it frees what others allocated.
+/// The bytes that this thread has allocated and not freed. Negative if it frees what others
+/// allocated.
 pub fn live_bytes() -> i64 {
     LIVE.get()
 }

@@ -18,7 +18,8 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 /// Hides this word in every text.
 pub const SECRET: &str = "hunter2";
 
-/// Hides [`SECRET`], and the keys `secret` and `gone`. Of `card` it shows the last two letters, and it believes in `trusted`.
+/// Hides [`SECRET`], and the keys `secret` and `gone`. Of `card` it shows the last two letters, and
+/// it believes in `trusted`.
 #[derive(Debug, Clone, Copy)]
 pub struct NoHunter;
 
@@ -51,8 +52,8 @@ pub fn no_hunter() -> Arc<dyn Redact> {
     Arc::new(NoHunter)
 }
 
-/// Keeps, as text, everything that it is shown: `new name=kind:value …`, and what the events, attributes and records print of
-/// themselves apart from that.
+/// Keeps, as text, everything that it is shown: `new name=kind:value …`, and what the events,
+/// attributes and records print of themselves apart from that.
 #[derive(Clone, Default, Debug)]
 pub struct Everything {
     pub calls: Arc<Mutex<Vec<String>>>,

@@ -25,7 +25,7 @@ static ADDING: Mutex<()> = Mutex::new(());
 static BUILT_IN: [WarnOnce; BUILT_IN_FIELDS.len()] =
     [const { WarnOnce::new() }; BUILT_IN_FIELDS.len()];
 static NO_NAME: WarnOnce = WarnOnce::new();
-static TOO_MANY: WarnOnce = WarnOnce::new();
+static NAMES_EXHAUSTED: WarnOnce = WarnOnce::new();
 
 /// Returns the permanent index of `name`. Returns `None` and warns once if it cannot be a field.
 pub(crate) fn index(name: &'static str) -> Option<u8> {
@@ -83,7 +83,7 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
     };
     if index.is_none() {
         // Only for the first one: names that contain an id are endless.
-        refuse(&TOO_MANY, name, "there are 128 others");
+        refuse(&NAMES_EXHAUSTED, name, "there are 128 others");
     }
     index
 }

@@ -1,7 +1,7 @@
 //! Paths that all programs interpret alike.
 //!
 //! A proxy, a router and a file system may interpret `/internal/../admin` and
-//! `/internal/%2e%2e/admin` differently. Such a path does not tell where a request goes.
+//! `/internal/%2e%2e/admin` differently. Such a path does not show where a request goes.
 
 use std::borrow::Cow;
 

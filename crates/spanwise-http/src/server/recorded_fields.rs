@@ -10,7 +10,7 @@ use spanwise_core::{
     },
 };
 
-use super::{field_names, value::Value};
+use super::{field_names, recorded_value::RecordedValue};
 use crate::request_context::RequestContext;
 
 /// Sets a field of the event of the current request.
@@ -30,7 +30,7 @@ use crate::request_context::RequestContext;
 /// spanwise_http::record("order.kind", "express");
 /// # }
 /// ```
-pub fn record(name: &'static str, value: impl Into<Value>) {
+pub fn record(name: &'static str, value: impl Into<RecordedValue>) {
     let request = RequestContext::received();
     let Some(recorded) = request
         .as_ref()
@@ -130,7 +130,7 @@ pub(crate) struct RecordedFields {
 #[derive(Debug)]
 pub(crate) struct RecordedValues {
     /// The values by the index of their names.
-    pub(crate) fields: Vec<(u8, Value)>,
+    pub(crate) fields: Vec<(u8, RecordedValue)>,
     pub(crate) timings: Vec<Timing>,
     pub(crate) failure: Option<Box<ErrorCopy>>,
     /// Whether the event of the request has taken them.

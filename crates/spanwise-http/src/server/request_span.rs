@@ -45,11 +45,11 @@ impl RequestSpan {
     /// Declares the further context keys. Set-ups with the same keys share a callsite.
     pub(crate) fn new(further_keys: &[String]) -> Self {
         static CALLSITES: Mutex<Vec<&RuntimeCallsite>> = Mutex::new(Vec::new());
-        static TOO_MANY: WarnOnce = WarnOnce::new();
+        static KEYS_EXHAUSTED: WarnOnce = WarnOnce::new();
         let mut fields = BUILT_IN_FIELDS.to_vec();
         for key in further_keys {
             if fields.len() == BUILT_IN + MAX_FURTHER_KEYS {
-                TOO_MANY.warn(|| {
+                KEYS_EXHAUSTED.warn(|| {
                     format!(
                         "`http.request` declares at most {MAX_FURTHER_KEYS} further context keys, \
                          and not `{key}`: use `context::set` for it"

@@ -109,7 +109,7 @@ impl ServerLayer {
     }
 
     /// Drops the events of requests to `path` whose outcome is `ok` and that are not slow.
-    /// `/internal/*` stands for `/internal` and all paths below. Defaults to none.
+    /// `/internal/*` matches `/internal` and all paths below. Defaults to none.
     ///
     /// Events inside these requests are logged. `path` is the full path, also in a nested router of
     /// axum, and `/health/` differs from `/health`. A request is not quiet if its path is

@@ -18,9 +18,9 @@ type Body = Empty<&'static [u8]>;
 type Handler = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
 
 /// The value of a thread-local, as of a runtime.
-struct Kept(#[expect(dead_code, reason = "it is dropped")] ServerFuture<Handler>);
+struct OnExit(#[expect(dead_code, reason = "it is dropped")] ServerFuture<Handler>);
 
-impl Drop for Kept {
+impl Drop for OnExit {
     fn drop(&mut self) {
         record("order.id", 42);
         record_timing("end");
@@ -28,17 +28,17 @@ impl Drop for Kept {
 }
 
 thread_local! {
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+    static ON_EXIT: RefCell<Option<OnExit>> = const { RefCell::new(None) };
 }
 
 /// Runs a thread that exits with a request in a thread-local.
 fn exit_with_a_request() {
     let thread = std::thread::spawn(|| {
         // The first thread-local of the thread is dropped last.
-        KEPT.set(None);
+        ON_EXIT.set(None);
         let service = tower::service_fn(|_: Request<Body>| -> Handler { Box::pin(pending()) });
         let response = server().layer(service).call(Request::new(Body::new()));
-        KEPT.set(Some(Kept(response)));
+        ON_EXIT.set(Some(OnExit(response)));
     });
     thread.join().unwrap();
 }

@@ -466,7 +466,7 @@ fn new_ids_differ_across_threads() {
 
 proptest! {
     #[test]
-    fn an_id_is_taken_over_exactly_if_it_matches(
+    fn id_is_adopted_only_if_it_matches(
         text in prop_oneof!["[A-Za-z0-9_.=#:/+@-]{0,210}", "[ -~]{0,40}"]
     ) {
         let matches = (1..=200).contains(&text.len())

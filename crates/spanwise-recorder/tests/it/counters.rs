@@ -1,23 +1,11 @@
 //! Each captured record is counted exactly once, for any sequence of actions of units.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
 use crate::support::stack;
 use proptest::prelude::*;
 use spanwise_core::SelfReport;
 use spanwise_recorder::{Recorder, dump_current_unit};
+use spanwise_testing::support::wait_until;
 use tracing::{Span, debug, dispatcher, error, field::Empty, info, info_span};
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(60), "it never was");
-        thread::yield_now();
-    }
-}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -128,7 +116,7 @@ proptest! {
         prop_assert_eq!(of_headers, stats.written);
         drop(dispatch);
         // Another test may hold the dispatcher for a moment, while it registers a callsite.
-        wait_until(|| recorder.stats().memory == 0);
+        wait_until("all memory is free", || recorder.stats().memory == 0);
         prop_assert_eq!(recorder.stats().held(), 0);
     }
 }

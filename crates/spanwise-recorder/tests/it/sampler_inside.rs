@@ -1,6 +1,6 @@
 //! A sampler inside a recorder drops shown events, and no buffered ones.
 
-use crate::support::Lines;
+use crate::support::{Lines, reason};
 use spanwise_core::{ContextLayer, Fault, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
 use spanwise_recorder::{Recorder, RecorderBuilder};
@@ -51,7 +51,7 @@ fn sampler_drops_shown_and_no_buffered_events() {
     let kept = [HEADER, "a step", "a step", "a step", "failed", "another"];
     assert_eq!(lines.messages()[..2], ["usual", "usual"]);
     assert_eq!(lines.messages()[2..8], kept);
-    assert_eq!(lines.all("suppressed"), ["1"]);
+    assert_eq!(lines.values_of("suppressed"), ["1"]);
     // Buffered events are not sampled.
     assert_eq!(
         sampler.stats().to_string(),
@@ -68,7 +68,7 @@ fn dropped_error_still_triggers() {
         debug!("another");
     });
     assert_eq!(lines.messages(), [HEADER, "a step", "another"]);
-    assert_eq!(lines.reason().as_deref(), Some("error"));
+    assert_eq!(reason(&lines).as_deref(), Some("error"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn smaller_of_tail_and_ratio_counts() {
         let (_default, lines, _) = start(tail(share), rules);
         info_span!("request", trace_id = HIGHEST).in_scope(|| info!("one"));
         info_span!("request", trace_id = MIDDLE).in_scope(|| info!("one"));
-        assert_eq!(lines.all("sample_rate"), [rate]);
+        assert_eq!(lines.values_of("sample_rate"), [rate]);
         assert_eq!(lines.messages(), ["one"]);
     }
 }
@@ -95,7 +95,7 @@ fn smaller_of_two_trace_ratios_counts() {
         .with(json.sampled(half).sampled(tenth))
         .set_default();
     info_span!("request", trace_id = HIGHEST).in_scope(|| info!("one"));
-    assert_eq!(lines.all("sample_rate"), ["0.1"]);
+    assert_eq!(lines.values_of("sample_rate"), ["0.1"]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn random_ratios_are_multiplied() {
     for _ in 0..100 {
         info_span!("request").in_scope(|| info!("one"));
     }
-    let rates = lines.all("sample_rate");
+    let rates = lines.values_of("sample_rate");
     assert!((5..50).contains(&rates.len()), "{}", rates.len());
     assert!(rates.iter().all(|rate| rate == "0.25"));
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{Lines, stack};
+use crate::support::{Lines, header, reason, stack};
 use spanwise_core::{Clock, ContextLayer, LevelLayer};
 use spanwise_json::JsonLayer;
 use spanwise_recorder::Recorder;
@@ -67,9 +67,9 @@ fn failing_unit_shows_held_events_and_passes_through() {
     });
     let messages = [HEADER, "one", "two", "three", "failed", "four", "five"];
     assert_eq!(lines.messages(), messages);
-    assert_eq!(lines.header().unwrap()["records"], 3);
-    assert_eq!(lines.all("buffered").len(), 3);
-    assert_eq!(lines.all("sample_rate"), [""; 0]);
+    assert_eq!(header(&lines).unwrap()["records"], 3);
+    assert_eq!(lines.values_of("buffered").len(), 3);
+    assert_eq!(lines.values_of("sample_rate"), [""; 0]);
     let stats = recorder.stats();
     assert_eq!((stats.captured, stats.written, stats.memory), (3, 3, 0));
 }
@@ -99,7 +99,7 @@ fn warnings_and_events_in_no_unit_show_at_once() {
         info!(parent: None, "of no span");
     });
     assert_eq!(lines.messages(), ["outside", "warned", "of no span"]);
-    assert_eq!(lines.all("sample_rate"), [""; 0]);
+    assert_eq!(lines.values_of("sample_rate"), [""; 0]);
     assert_eq!(recorder.stats().forgotten, 1);
 }
 
@@ -136,7 +136,7 @@ fn sampled_unit_shows_events_with_rate_until_failure() {
     });
     let messages = ["one", "two", HEADER, "kept", "failed", "three"];
     assert_eq!(lines.messages(), messages);
-    assert_eq!(lines.all("sample_rate"), ["0.25"]);
+    assert_eq!(lines.values_of("sample_rate"), ["0.25"]);
     assert_eq!(lines.objects()[0]["sample_rate"], 0.25);
     let stats = recorder.stats();
     assert_eq!((stats.captured, stats.written), (1, 1));
@@ -162,7 +162,7 @@ fn sampler_and_tail_sampling_choose_same_requests() {
             info!("received");
             info!("done");
         }
-        lines.all("trace_id")
+        lines.values_of("trace_id")
     };
     let by_tail = {
         let (_default, lines, ..) = tail(SHARE);
@@ -191,7 +191,7 @@ fn unit_without_trace_is_sampled_as_a_whole() {
         info!("received");
         info!("done");
     }
-    let shown = lines.all("n");
+    let shown = lines.values_of("n");
     assert!((800..1200).contains(&shown.len()), "{}", shown.len());
     assert!(shown.chunks(2).all(|pair| pair[0] == pair[1]));
 }
@@ -240,7 +240,7 @@ fn slow_unit_is_shown() {
         clock.advance(Duration::from_secs(2));
     });
     assert_eq!(lines.messages(), [HEADER, "received"]);
-    assert_eq!(lines.reason().as_deref(), Some("slow"));
+    assert_eq!(reason(&lines).as_deref(), Some("slow"));
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn expired_unit_is_dumped_and_shows_at_once() {
     clock.advance(Duration::from_secs(1));
     info!("four");
     assert_eq!(lines.messages(), [HEADER, "one", "two", "three", "four"]);
-    assert_eq!(lines.reason().as_deref(), Some("expired"));
+    assert_eq!(reason(&lines).as_deref(), Some("expired"));
 
     // It did not fail: DEBUG lines are buffered until it does.
     debug!("five");
@@ -267,7 +267,7 @@ fn expired_unit_is_dumped_and_shows_at_once() {
     let messages = [HEADER, "five", "failed", "seven"];
     assert_eq!(lines.messages()[6..], messages);
     drop(service);
-    assert_eq!(lines.all("sample_rate"), [""; 0]);
+    assert_eq!(lines.values_of("sample_rate"), [""; 0]);
     assert_eq!((recorder.stats().held(), recorder.stats().memory), (0, 0));
 }
 
@@ -279,7 +279,7 @@ fn expired_unit_is_dumped_when_it_ends() {
         clock.advance(Duration::from_secs(30));
     });
     assert_eq!(lines.messages(), [HEADER, "one"]);
-    assert_eq!(lines.reason().as_deref(), Some("expired"));
+    assert_eq!(reason(&lines).as_deref(), Some("expired"));
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn expired_unit_without_held_events_has_no_header() {
             debug!("kept");
         });
         assert_eq!(lines.messages(), ["one"]);
-        assert_eq!(lines.all("sample_rate"), [""; 0]);
+        assert_eq!(lines.values_of("sample_rate"), [""; 0]);
     }
     let (_default, lines, _, clock) = tail(0.5);
     info_span!("service", trace_id = HIGHEST).in_scope(|| {
@@ -302,7 +302,7 @@ fn expired_unit_without_held_events_has_no_header() {
         info!("two");
     });
     assert_eq!(lines.messages(), ["one", "two"]);
-    assert_eq!(lines.all("sample_rate"), ["0.5"]);
+    assert_eq!(lines.values_of("sample_rate"), ["0.5"]);
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn no_event_is_lost_while_a_unit_expires() {
         }
         assert_eq!(
             lines
-                .all("message")
+                .values_of("message")
                 .iter()
                 .filter(|of| *of == HEADER)
                 .count(),
@@ -353,7 +353,7 @@ fn ratio_of_one_holds_nothing() {
     let (_default, lines, recorder, _) = tail(1.0);
     info_span!("request", trace_id = LOWEST).in_scope(|| info!("one"));
     assert_eq!(lines.messages(), ["one"]);
-    assert_eq!(lines.all("sample_rate"), [""; 0]);
+    assert_eq!(lines.values_of("sample_rate"), [""; 0]);
     assert_eq!(recorder.stats().captured, 0);
     for share in [-0.1, 1.1, f64::NAN] {
         assert!(Recorder::builder().tail(share).is_err());

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Lines, stack, start};
+use crate::support::{Lines, header, stack, start};
 use spanwise_core::{Clock, LayerExt as _, LevelLayer};
 use spanwise_json::JsonLayer;
 use spanwise_recorder::{
@@ -82,7 +82,12 @@ fn unit_without_trigger_is_forgotten_and_counted() {
 fn check(recorder: RecorderBuilder, reason: Option<&str>, unit: impl FnOnce()) {
     let (dispatch, lines, recorder, _) = stack(recorder);
     dispatcher::with_default(&dispatch, unit);
-    assert_eq!(lines.reason().as_deref(), reason, "{}", lines.text());
+    assert_eq!(
+        crate::support::reason(&lines).as_deref(),
+        reason,
+        "{}",
+        lines.text()
+    );
     assert_eq!(
         lines.messages().contains(&"a step".to_owned()),
         reason.is_some()
@@ -245,7 +250,7 @@ fn marked_span_is_a_unit_of_its_own() {
     }
     let header = "flight recorder: buffered events of this request follow";
     assert_eq!(lines.messages(), [header, "of the message", "failed"]);
-    assert_eq!(lines.all("n"), ["1", "1", "1"]);
+    assert_eq!(lines.values_of("n"), ["1", "1", "1"]);
 }
 
 #[test]
@@ -287,18 +292,18 @@ fn second_sink_at_info_sees_no_debug() {
     debug_lines();
     assert_eq!(second.messages(), ["failed"]);
     assert_eq!(recorded.messages()[1..], ["a step", "failed", "another"]);
-    assert!(recorded.all("hidden_step").is_empty());
+    assert!(recorded.values_of("hidden_step").is_empty());
 
     // A change of the levels applies to both sinks.
     handle.set_levels("debug").unwrap();
     debug_lines();
     assert_eq!(second.messages()[1..], ["a step", "failed", "another"]);
-    assert_eq!(recorded.all("buffered").len(), 1);
+    assert_eq!(recorded.values_of("buffered").len(), 1);
     handle.set_levels("off").unwrap();
     debug_lines();
     assert_eq!((second.messages().len(), recorded.messages().len()), (4, 7));
     assert!(
-        recorded.header().is_some(),
+        header(&recorded).is_some(),
         "and one that kept nothing has none"
     );
 }
@@ -311,7 +316,7 @@ fn span_directive_shows_same_events_as_before() {
     info_span!("chosen").in_scope(|| debug!("shown"));
     info_span!("other").in_scope(|| debug!("kept"));
     assert_eq!(lines.messages(), ["shown"]);
-    assert!(lines.all("buffered").is_empty());
+    assert!(lines.values_of("buffered").is_empty());
     assert_eq!(recorder.stats().forgotten, 1);
 }
 
@@ -373,7 +378,7 @@ fn sample_rate_of_event_is_not_on_header() {
     );
     let last = lines.objects().pop().unwrap();
     assert!(last["sample_rate"].is_number(), "{last}");
-    assert_eq!(lines.all("sample_rate").len(), 1);
+    assert_eq!(lines.values_of("sample_rate").len(), 1);
 }
 
 #[test]
@@ -395,7 +400,7 @@ fn output_without_lines_gets_no_header() {
     assert_eq!(infos.messages(), ["failed"]);
     let header = "flight recorder: buffered events of this request follow";
     assert_eq!(all.messages(), [header, "a step", "failed"]);
-    assert_eq!(all.header().unwrap()["level"], "INFO");
+    assert_eq!(crate::support::header(&all).unwrap()["level"], "INFO");
 
     info_span!("request").in_scope(|| {
         debug!("a step");

@@ -3,7 +3,7 @@
 use std::{io, time::SystemTime};
 
 use crate::allocator::{allocations, alone, assert_plateau, held, most_held};
-use crate::support::{Lines, stack, stack_to};
+use crate::support::{Lines, header, stack, stack_to};
 use spanwise_core::{Clock, Fault, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
 use spanwise_recorder::Recorder;
@@ -29,10 +29,10 @@ fn long_unit_keeps_the_newest_lines() {
     let stats = recorder.stats();
     assert_eq!(stats.captured, 50_000);
     assert_eq!(stats.evicted, 50_000 - stats.written);
-    let header = lines.header().unwrap();
+    let header = header(&lines).unwrap();
     assert_eq!(header["records"], stats.written);
     assert_eq!(header["evicted"], stats.evicted);
-    let numbers = lines.all("n");
+    let numbers = lines.values_of("n");
     assert!((300..=1000).contains(&numbers.len()), "{}", numbers.len());
     let newest: Vec<_> = (0..50_000).map(|n| n.to_string()).collect();
     assert!(newest.ends_with(&numbers));
@@ -49,8 +49,8 @@ fn unit_keeps_limited_records() {
         }
         error!("failed");
     });
-    assert_eq!(lines.all("n"), ["7", "8", "9"]);
-    assert_eq!(lines.header().unwrap()["evicted"], 7);
+    assert_eq!(lines.values_of("n"), ["7", "8", "9"]);
+    assert_eq!(header(&lines).unwrap()["evicted"], 7);
     assert_eq!(recorder.stats().evicted, 7);
 }
 
@@ -77,7 +77,7 @@ fn open_units_share_memory_oldest_evicted_first() {
 
     // The header of a unit that lost its lines has their number. Others show their lines.
     open[0].in_scope(|| error!("failed"));
-    assert_eq!(lines.header().unwrap()["evicted"], 1);
+    assert_eq!(header(&lines).unwrap()["evicted"], 1);
     open[20_000 - 256].in_scope(|| error!("failed"));
     assert_eq!(
         lines
@@ -158,7 +158,7 @@ fn oversize_line_is_dropped_and_counted() {
         error!("failed");
     });
     assert_eq!(lines.messages()[1..], ["a step", "failed"]);
-    assert_eq!(lines.header().unwrap()["evicted"], 1);
+    assert_eq!(header(&lines).unwrap()["evicted"], 1);
     let stats = recorder.stats();
     assert_eq!((stats.captured, stats.written, stats.oversize), (2, 1, 1));
 }
@@ -223,7 +223,7 @@ fn refused_line_is_counted_others_are_written() {
         }
         error!("failed");
     });
-    assert_eq!(lines.all("n"), ["0", "2"]);
+    assert_eq!(lines.values_of("n"), ["0", "2"]);
     let stats = recorder.stats();
     assert_eq!((stats.written, stats.failed, stats.held()), (2, 1, 0));
     assert_eq!(stats.memory, 0);
@@ -285,7 +285,7 @@ fn largest_unit_loses_only_its_oldest_lines() {
     }
     // It holds seven chunks.
     error!("failed");
-    let numbers = lines.all("n");
+    let numbers = lines.values_of("n");
     assert!(numbers.len() > 30, "{}", numbers.len());
     let all: Vec<_> = (0..1000).map(|n| n.to_string()).collect();
     assert!(all.ends_with(&numbers), "the newest");

@@ -1,87 +1,24 @@
 // Shared by the tests and by the examples of the documentation, which include this file.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use serde_json::Value;
 use spanwise_core::{LevelHandle, LevelLayer};
 use spanwise_json::JsonLayer;
 use spanwise_recorder::{Recorder, RecorderBuilder};
+pub use spanwise_testing::support::Lines;
 use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
-/// Collects the written lines.
-#[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    pub fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
-
-    pub fn objects(&self) -> Vec<Value> {
-        let parse = |line: &str| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-        };
-        self.text().lines().map(parse).collect()
-    }
-
-    pub fn messages(&self) -> Vec<String> {
-        self.all("message")
-    }
-
-    /// Returns the values of `key`, as text, on the lines that have it.
-    pub fn all(&self, key: &str) -> Vec<String> {
-        let objects = self.objects();
-        let values = objects.iter().filter_map(|line| line.get(key));
-        values
-            .map(|value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            })
-            .collect()
-    }
-
-    /// Returns the header of the dump, if there is one.
-    pub fn header(&self) -> Option<Value> {
-        let mut headers = self
-            .objects()
-            .into_iter()
-            .filter(|line| line["target"] == "spanwise::recorder");
-        let header = headers.next();
-        assert!(headers.next().is_none(), "{}", self.text());
-        header
-    }
-
-    /// Returns the `reason` of the header.
-    pub fn reason(&self) -> Option<String> {
-        Some(self.header()?["reason"].as_str().unwrap().to_owned())
-    }
+/// Returns the header of the dump, if there is one.
+pub fn header(lines: &Lines) -> Option<Value> {
+    let mut headers = lines.objects();
+    headers.retain(|line| line["target"] == "spanwise::recorder");
+    assert!(headers.len() <= 1, "{}", lines.text());
+    headers.pop()
 }
 
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
+/// Returns the `reason` of the header.
+pub fn reason(lines: &Lines) -> Option<String> {
+    Some(header(lines)?["reason"].as_str().unwrap().to_owned())
 }
 
 /// Installs a stack that shows INFO as JSON and buffers DEBUG.

@@ -1,6 +1,6 @@
 //! Ratios: how many events are kept, and of which requests.
 
-use crate::support::{Count, Lines};
+use crate::support::{Count, Lines, LinesExt as _};
 use spanwise_core::ContextLayer;
 use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
 use tracing::{info, info_span};
@@ -52,7 +52,7 @@ fn process(sampler: &str, id: &str, requests: u32) -> Vec<usize> {
             info!("received");
             info_span!("inside").in_scope(|| info!("worked"));
             info!("finished");
-            lines.take().len()
+            lines.take_objects().len()
         })
         .collect()
 }
@@ -85,7 +85,7 @@ fn late_id_counts_from_then_on() {
     for (id, kept) in [("00ffffffffffffff", 9), ("0000000000000001", 0)] {
         request.record("trace_id", format!("{:016}{id}", 0));
         (0..9).for_each(|_| info!("event"));
-        assert_eq!(lines.take().len(), kept);
+        assert_eq!(lines.take_objects().len(), kept);
     }
 }
 
@@ -100,7 +100,7 @@ fn empty_or_redacted_id_is_no_id() {
     for id in ["", "00000000000000000000000000000000", "[REDACTED]"] {
         let _request = info_span!("request", trace_id = id, request_id = "").entered();
         (0..100).for_each(|_| info!("event"));
-        let kept = lines.take().len();
+        let kept = lines.take_objects().len();
         assert!((20..80).contains(&kept), "{id}: {kept}");
     }
 }

@@ -1,6 +1,6 @@
 //! Which rule applies to an event.
 
-use crate::support::Lines;
+use crate::support::{Lines, LinesExt as _};
 use spanwise_core::{ContextLayer, SelfReport};
 use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuilder};
 use tracing::{Level, debug, error, info, info_span, trace, warn};

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{Count, Lines};
+use crate::support::{Count, Lines, LinesExt as _};
 use proptest::prelude::*;
 use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
 use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuilder};
@@ -45,7 +45,7 @@ fn summary_has_count_callsite_and_times() {
     clock.advance(Duration::from_secs(5));
     let _request = tracing::info_span!("request", request_id = "r-2").entered();
     warn!("of another callsite");
-    let shown = lines.take();
+    let shown = lines.take_objects();
     assert_eq!(shown.len(), 2);
     let summary = &shown[0];
     for (key, value) in [
@@ -79,7 +79,7 @@ fn values_of_a_callsite_share_one_summary() {
         let _request = tracing::info_span!("request", tenant_id = tenant).entered();
         (0..=tenant).for_each(|_| info!(target: "shop::db", "query"));
     }
-    lines.take();
+    lines.take_objects();
     clock.advance(Duration::from_secs(1));
     warn!("another");
     let suppressed = lines.take_each("suppressed");
@@ -123,7 +123,7 @@ fn ratio_of_zero_is_reported_by_emit_summaries_only() {
     sampler.emit_summaries();
     assert_eq!(lines.take_each("suppressed"), [4]);
     sampler.emit_summaries();
-    assert!(lines.take().is_empty());
+    assert!(lines.take_objects().is_empty());
     let stats = sampler.stats().to_string();
     assert_eq!(stats, "4 kept, 0 sampled out, 11 suppressed");
 }
@@ -143,7 +143,7 @@ fn every_nth_event_represents_those_before_it() {
     );
     clock.advance(Duration::from_secs(1));
     log(1);
-    let shown = lines.take();
+    let shown = lines.take_objects();
     assert_eq!((&shown[0]["suppressed"], shown.len()), (&3.into(), 2));
     assert_eq!(shown[1]["sample_rate"], serde_json::Value::Null);
 }
@@ -197,7 +197,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         }
         clock.advance(Duration::from_millis(300));
         let fields = |lines: &Lines| -> Vec<_> {
-            let lines = lines.take().into_iter();
+            let lines = lines.take_objects().into_iter();
             lines
                 .map(|line| {
                     ["message", "number", "sample_rate", "suppressed", "first"]

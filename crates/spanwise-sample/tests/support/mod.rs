@@ -3,19 +3,15 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use serde_json::Value;
 use spanwise_core::{EventContext, SelfReport};
 use spanwise_json::JsonLayer;
+pub(crate) use spanwise_testing::support::Lines;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     Layer,
@@ -23,56 +19,33 @@ use tracing_subscriber::{
     registry::{LookupSpan, Registry},
 };
 
-/// Waits for other threads, at most a minute.
-pub(crate) fn wait_until(condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(60), "it never was");
-        thread::yield_now();
-    }
-}
-
-/// Collects the lines of a [`JsonLayer`].
-#[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    pub(crate) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static + use<S>
+/// [`Lines`] as the output of a layer.
+pub(crate) trait LinesExt {
+    fn layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static + use<Self, S>
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        let lines = self.clone();
-        JsonLayer::new()
-            .report(&SelfReport::silent())
-            .with_writer(move || lines.clone())
-    }
+        S: Subscriber + for<'s> LookupSpan<'s>;
 
-    pub(crate) fn on_registry(&self) -> impl Layer<Registry> + Send + Sync + 'static {
+    fn on_registry(&self) -> impl Layer<Registry> + Send + Sync + 'static + use<Self> {
         self.layer()
     }
 
-    pub(crate) fn take(&self) -> Vec<Value> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        let text = String::from_utf8(bytes).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
     /// Takes the lines, and returns the value of `key` on each.
-    pub(crate) fn take_each(&self, key: &str) -> Vec<Value> {
-        let lines = self.take().into_iter();
-        lines.map(|line| line[key].clone()).collect()
-    }
+    fn take_each(&self, key: &str) -> Vec<Value>;
 }
 
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(line)
+impl LinesExt for Lines {
+    fn layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        JsonLayer::new()
+            .report(&SelfReport::silent())
+            .with_writer(self.clone())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn take_each(&self, key: &str) -> Vec<Value> {
+        let lines = self.take_objects().into_iter();
+        lines.map(|line| line[key].clone()).collect()
     }
 }
 

@@ -16,13 +16,13 @@ use tracing_subscriber::prelude::*;
 use crate::support::{Receiver, alone, builder};
 
 /// The value of a thread-local, which logs when it is dropped.
-struct Kept {
+struct OnExit {
     span: Span,
     sentry: Sentry,
     guard: Option<SentryGuard>,
 }
 
-impl Drop for Kept {
+impl Drop for OnExit {
     fn drop(&mut self) {
         info!("a breadcrumb at the end");
         self.span.record("late", "of the end");
@@ -45,7 +45,7 @@ impl Drop for Kept {
 }
 
 thread_local! {
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+    static ON_EXIT: RefCell<Option<OnExit>> = const { RefCell::new(None) };
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn events_of_destructors_are_sent() {
     let sentry = guard.sentry();
     let thread = std::thread::spawn(move || {
         // The first thread-local of the thread is dropped last.
-        KEPT.set(None);
+        ON_EXIT.set(None);
         let span = info_span!("job", late = tracing::field::Empty);
-        KEPT.set(Some(Kept {
+        ON_EXIT.set(Some(OnExit {
             span: span.clone(),
             sentry,
             guard: Some(guard),

@@ -44,7 +44,7 @@ const SETTERS: &[Setter] = setters! {
     file_level: "LOG_FILE_LEVEL", "critical", "verbose" => " is unknown: did you mean debug? accepts error, warn,";
     file_rotation: "LOG_FILE_ROTATE", "hourly, 1MiB", "huorly" => ": `huorly`";
     file_retention: "LOG_FILE_KEEP", "30d,10GiB", "0" => ": `0` keeps no file";
-    file_compression: "LOG_FILE_COMPRESS", "none", "bzip2" => ": `bzip2` is no compression";
+    file_compression: "LOG_FILE_COMPRESS", "none", "bzip2" => ": `bzip2` is not a compression";
     sampler: "LOG_SAMPLE", "info=0.1,sqlx=5/s", "info=1.5" => ": `info=1.5`";
     recorder: "LOG_RECORDER", "debug,slow=1s", "on" => " is not a level: did you mean debug?";
     #[cfg(feature = "http")]

@@ -1,86 +1,59 @@
-//! Writing on the threads that log, when there is no thread that writes.
+//! Writes on the threads that log, without a writer thread.
 //!
-//! A line goes into the buffer as ever. One caller at a time has the turn, and takes the oldest lines to the sink, for no longer than
-//! its own line may wait. What the output does not take in that time stays in the buffer, for the next caller or for the end of the
-//! process.
+//! A line goes into the buffer as usual. One caller at a time has the turn: it takes the oldest
+//! lines to the sink, for at most as long as its own line may wait. Lines that the output does not
+//! take in that time stay in the buffer, for the next caller or the end of the process.
 
 use std::{
-    sync::MutexGuard,
     thread,
     time::{Duration, Instant},
 };
 
-use spanwise_core::internal::panic_safe;
-use tracing::Level;
+use spanwise_core::internal::{panic_safe, sync::MutexGuard};
 
 use super::{
     LineQueue, State, deadline_after,
     sink_call::{Role, is_writing_thread},
 };
-use crate::{
-    background::admission::Admission,
-    record_sink::{Retry, StopFlag},
-};
+use crate::record_sink::{Retry, StopFlag};
 
-/// A line that nobody takes right now is held, not lost: to wait for its reader only shows it sooner.
+/// How long a line waits for the output. It is not lost after that, only written later.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
-/// What came of a turn.
+/// The result of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// The output took some, and may take more.
-    WentOn,
-    /// The reader takes no more right now.
-    Behind,
-    /// The output refused lines, or there are none.
+    /// The output took records, and may take more.
+    Progress,
+    /// The reader took nothing more in time.
+    TimedOut,
+    /// The output refused records, or there are none.
     Over,
 }
 
 impl LineQueue {
-    /// Takes a record, and writes it if the output takes it in time.
-    #[cold]
-    pub(super) fn append_direct<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        level: Level,
-        record: &[u8],
-    ) {
-        let mut room_until = None;
-        loop {
-            let stalled = state.is_stalled();
-            match state.admission.admit(level, state.held, stalled) {
-                Admission::Accept => break,
-                Admission::Shed => return self.shed(state, level),
-                Admission::Wait(_) if is_writing_thread() => return self.shed(state, level),
-                Admission::Wait(at_most) => {
-                    let until = *room_until.get_or_insert_with(|| deadline_after(at_most));
-                    let next = state.settled + 1;
-                    state = self.write_until(state, next, until, Retry::AfterBackoff);
-                    if state.settled < next || Instant::now() >= until {
-                        return self.shed(state, level);
-                    }
-                }
-            }
-        }
-        state.take(record);
-        let mine = state.accepted;
+    /// Accepts a record, and writes it if the output takes it in time.
+    pub(super) fn accept_direct(&self, mut state: MutexGuard<'_, State>, record: &[u8]) {
+        state.push(record);
+        let target = state.counts.accepted;
         let until = deadline_after(self.max_direct_wait(&state));
-        let mut state = self.write_until(state, mine, until, Retry::AfterBackoff);
+        let mut state = self.write_until(state, target, until, Retry::AfterBackoff);
         let event = state.due_loss_event(&self.counters, self.options.capacity, false);
         drop(state);
         if let Some(event) = event {
-            // As the thread that writes does it: this one is inside of the layers.
+            // On a thread of its own, as this one is inside the layers.
             let output = self.options.name.clone();
             let log = move || {
                 let _ = panic_safe::catch_panic(|| event.log(&output));
             };
-            let logger = thread::Builder::new().name("spanwise-notice".to_owned());
-            // Without a thread nobody is told but by the counters.
-            let _ = logger.spawn(log);
+            let thread = thread::Builder::new().name("spanwise-notice".to_owned());
+            // Without a thread only the counters have it.
+            let _ = thread.spawn(log);
         }
     }
 
-    /// For how long a line may wait to be written. Once one has waited in vain, others do not until the output takes something.
+    /// How long a line may wait for the output. After one wait without success, others do not wait
+    /// until the output takes something.
     fn max_direct_wait(&self, state: &State) -> Duration {
         if is_writing_thread() || state.is_stalled() {
             Duration::ZERO
@@ -89,7 +62,7 @@ impl LineQueue {
         }
     }
 
-    /// Writes until the record with the number `target` is settled, the time is over, or the output refuses lines.
+    /// Writes until `target` records are settled, the time is over, or the output refuses records.
     pub(super) fn write_until<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -97,75 +70,68 @@ impl LineQueue {
         until: Instant,
         retry: Retry,
     ) -> MutexGuard<'a, State> {
-        let mut waited_since = None;
-        while state.settled < target {
-            if state.writing || state.forking {
-                // Whoever writes may be this thread.
+        let mut settled_before_wait = None;
+        while state.counts.settled < target {
+            let settled = state.counts.settled;
+            if state.lifecycle.writing || state.lifecycle.forking {
+                // The thread that has the turn may be this one.
                 if is_writing_thread() {
                     break;
                 }
                 if Instant::now() >= until {
-                    if state.writing && waited_since == Some(state.settled) {
-                        state.last_failed_wait = waited_since;
+                    if state.lifecycle.writing && settled_before_wait == Some(settled) {
+                        state.health.last_failed_wait = Some(settled);
                     }
                     break;
                 }
-                waited_since.get_or_insert(state.settled);
+                settled_before_wait.get_or_insert(settled);
                 state = self.wait_for_progress(state, until);
                 continue;
             }
-            if retry == Retry::AfterBackoff && state.is_backing_off() {
+            if retry == Retry::AfterBackoff && state.health.is_backing_off() {
                 break;
             }
-            let settled = state.settled;
             let turn;
-            (state, turn) = self.take_turn(state, until);
-            match turn {
-                Turn::Behind if state.settled == settled => {
-                    state.last_failed_wait = Some(settled);
-                    break;
-                }
-                Turn::Over => break,
-                Turn::WentOn | Turn::Behind if Instant::now() >= until => break,
-                Turn::WentOn | Turn::Behind => {}
+            (state, turn) = self.write_chunk(state, until);
+            if turn == Turn::TimedOut && state.counts.settled == settled {
+                state.health.last_failed_wait = Some(settled);
+                break;
+            }
+            if turn == Turn::Over || Instant::now() >= until {
+                break;
             }
         }
         state
     }
 
     /// Takes the oldest records to the sink, which waits for its reader until then.
-    fn take_turn<'a>(
+    fn write_chunk<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         until: Instant,
     ) -> (MutexGuard<'a, State>, Turn) {
-        let Some(mut chunk) = state.buffer.pop() else {
+        let Some(mut chunk) = state.take_turn() else {
             return (state, Turn::Over);
         };
-        state.writing = true;
-        let epoch = state.epoch;
+        let epoch = state.lifecycle.epoch;
         drop(state);
         let in_role = Role::WritingCaller.enter();
-        let records = chunk.records();
-        let attempt = self.attempt(records, &StopFlag::with_deadline(until));
-        let done = attempt.done();
-        let (bytes, left) = (records.start_of(done), records.len() - done);
-        self.report_refusal(&attempt, left);
-        chunk.remove_front(done);
+        let attempt = self.attempt(&mut chunk, &StopFlag::with_deadline(until));
+        self.report_refusal(&attempt);
         let turn = match (&attempt.error, attempt.timed_out) {
             (Some(_), _) => Turn::Over,
-            (None, true) => Turn::Behind,
-            (None, false) => Turn::WentOn,
+            (None, true) => Turn::TimedOut,
+            (None, false) => Turn::Progress,
         };
         drop(in_role);
-        let mut state = self.lock();
-        state.writing = false;
-        // Not if it was given up and counted meanwhile.
-        if state.epoch == epoch {
-            self.settle(&mut state, bytes, attempt, left);
+        let mut state = self.state.lock();
+        state.lifecycle.writing = false;
+        // Otherwise it was abandoned and counted meanwhile.
+        if state.lifecycle.epoch == epoch {
+            state.settle(attempt, &self.counters);
             state.buffer.put_back(chunk);
         }
-        if state.waiters > 0 {
+        if state.wakeups.waiters > 0 {
             self.progress.notify_all();
         }
         (state, turn)

@@ -1,253 +1,207 @@
-//! What the thread that writes asks and tells.
+//! The jobs of the writer thread, and their results.
 
-use std::{
-    mem,
-    time::{Duration, Instant},
+use std::{mem, time::Instant};
+
+use super::{
+    LINGER_INTERVAL, LineQueue, State,
+    sink_call::Attempt,
+    state::{Phase, Worker},
 };
-
-use spanwise_core::internal::sync::MutexGuard;
-
-use super::{Failing, LINGER, LineQueue, Phase, State, Worker, sink_call::Attempt};
 use crate::background::{buffer::Chunk, loss_events::LossEvent};
 
-/// What the thread that writes is to do next.
-pub(crate) enum Next {
-    Write { chunk: Chunk, epoch: u64 },
-    Tell(LossEvent),
+/// What the writer thread does next.
+pub(crate) enum Job {
+    Write {
+        chunk: Chunk,
+        epoch: u64,
+    },
+    Log(LossEvent),
+    /// Finish the sink.
     Finish,
     End,
 }
 
-/// After so many empty lingers the thread that writes goes to sleep.
+/// After this many intervals without a line the writer thread sleeps.
 const MAX_EMPTY_LINGERS: u32 = 16;
 
-/// The first wait before a sink that refuses lines is tried again; it doubles, up to the longest.
-const MIN_BACKOFF: Duration = Duration::from_millis(10);
-const MAX_BACKOFF: Duration = Duration::from_millis(500);
-
-/// The end waits this long for a notice that is being logged.
-const LOG_TIMEOUT: Duration = Duration::from_millis(200);
-
 impl LineQueue {
-    /// Waits until there is something to write, and for a moment more for what comes right behind it.
-    pub(crate) fn next(&self) -> Next {
-        let mut state = self.lock();
+    /// Waits for a job. Lets lines gather for an interval before they are one.
+    pub(crate) fn next_job(&self) -> Job {
+        let mut state = self.state.lock();
         let mut lingers = 0;
         loop {
-            if state.phase == Phase::Direct {
-                // What was held is given up. Callers left what is held now while this thread was stuck in the sink. What is refused
-                // now, they try again.
-                if !state.forking
-                    && !state.writing
-                    && !state.is_backing_off()
-                    && let Some(chunk) = state.buffer.pop()
-                {
-                    // It told this thread to give up what is given up by now.
-                    self.stop.set(false);
-                    state.writing = true;
-                    let epoch = state.epoch;
-                    return Next::Write { chunk, epoch };
-                }
-                return self.end(state);
+            if let Some(job) = self.ready_job(&mut state, lingers > 0) {
+                return job;
             }
-            let closing = state.phase == Phase::Closing;
             // A caller may still have the turn that it took before there was a thread.
-            let empty = state.buffer.is_empty() && !state.writing;
-            if closing && self.stop.is_set() {
-                self.abandon(&mut state);
-                return self.end(state);
-            }
-            let telling = state
-                .telling
-                .is_some_and(|since| since.elapsed() < LOG_TIMEOUT);
-            let last = closing && empty;
-            if !telling
-                && let Some(event) =
-                    state.due_loss_event(&self.counters, self.options.capacity, last)
-            {
-                state.telling = Some(Instant::now());
-                return Next::Tell(event);
-            }
-            if closing && empty && !telling && !mem::replace(&mut state.finished, true) {
-                state.writing = true;
-                return Next::Finish;
-            }
-            if closing && empty && !telling {
-                // Nothing is left: this only says that there is no thread any more.
-                self.abandon(&mut state);
-                return self.end(state);
-            }
-            if !state.forking && !state.writing && !empty {
-                let worth = self.is_worth_waking(state.held) || state.urgent || closing;
-                if (worth || lingers > 0)
-                    && let Some(chunk) = state.buffer.pop()
-                {
-                    state.writing = true;
-                    let epoch = state.epoch;
-                    return Next::Write { chunk, epoch };
-                }
-            }
-            if empty {
+            let is_empty = state.buffer.is_empty() && !state.lifecycle.writing;
+            if is_empty {
                 let surplus = state.buffer.surplus();
                 if !surplus.is_empty() {
                     drop(state);
                     drop(surplus);
-                    state = self.lock();
+                    state = self.state.lock();
                     continue;
                 }
             }
-            state.urgent &= !empty;
-            let pending = closing || state.loss_events.is_pending();
-            if empty && lingers >= MAX_EMPTY_LINGERS && !pending {
-                state.worker = Worker::Asleep;
+            state.wakeups.urgent &= !is_empty;
+            let is_idle = is_empty
+                && state.lifecycle.phase != Phase::Closing
+                && !state.loss_events.are_pending();
+            if is_idle && lingers >= MAX_EMPTY_LINGERS {
+                state.wakeups.worker = Worker::Asleep;
                 state = self.work.wait(state);
                 lingers = 0;
             } else {
-                state.worker = Worker::Lingering;
-                (state, _) = self.work.wait_timeout(state, LINGER);
+                state.wakeups.worker = Worker::Lingering;
+                (state, _) = self.work.wait_timeout(state, LINGER_INTERVAL);
                 lingers += 1;
             }
-            state.worker = Worker::Busy;
+            state.wakeups.worker = Worker::Busy;
         }
     }
 
-    fn end(&self, mut state: MutexGuard<'_, State>) -> Next {
-        state.has_worker = false;
-        Next::End
+    /// Returns the job that is due now, if any.
+    fn ready_job(&self, state: &mut State, has_lingered: bool) -> Option<Job> {
+        if state.lifecycle.phase == Phase::Direct {
+            return Some(self.job_after_abandonment(state));
+        }
+        let is_closing = state.lifecycle.phase == Phase::Closing;
+        let is_empty = state.buffer.is_empty() && !state.lifecycle.writing;
+        if is_closing && self.stop.is_set() {
+            return Some(self.end_worker(state));
+        }
+        let is_last = is_closing && is_empty;
+        if !state.loss_events.is_logging() {
+            if let Some(event) =
+                state.due_loss_event(&self.counters, self.options.capacity, is_last)
+            {
+                state.loss_events.log_started();
+                return Some(Job::Log(event));
+            }
+            if is_last && mem::replace(&mut state.lifecycle.finished, true) {
+                return Some(self.end_worker(state));
+            }
+            if is_last {
+                state.lifecycle.writing = true;
+                return Some(Job::Finish);
+            }
+        }
+        let is_due = is_closing
+            || has_lingered
+            || state.wakeups.urgent
+            || self.is_worth_a_write(state.counts.held);
+        let may_write = !state.lifecycle.forking && !state.lifecycle.writing;
+        (is_due && may_write).then(|| take_chunk(state)).flatten()
     }
 
-    /// The fate of the oldest records, as [`settle`](Self::settle), for the thread that writes. True if it is to try the sink again
-    /// with what is left of them. Otherwise that goes back into the buffer, by [`end_turn`](Self::end_turn).
-    pub(crate) fn settle_chunk(
-        &self,
-        epoch: u64,
-        bytes: usize,
-        attempt: Attempt,
-        left: usize,
-    ) -> bool {
-        let mut state = self.lock();
-        if state.epoch != epoch {
-            // They were given up and counted while this was being written.
+    /// Returns a job after the records of a stuck sink were abandoned: what callers left in the
+    /// buffer meanwhile. They retry records that are refused from now on.
+    fn job_after_abandonment(&self, state: &mut State) -> Job {
+        let may_write =
+            !state.lifecycle.forking && !state.lifecycle.writing && !state.health.is_backing_off();
+        if may_write && let Some(job) = take_chunk(state) {
+            // It was set for the records that are abandoned by now.
+            self.stop.set(false);
+            return job;
+        }
+        state.lifecycle.has_worker = false;
+        Job::End
+    }
+
+    /// Abandons what is held, if anything is. From then on there is no writer thread.
+    fn end_worker(&self, state: &mut State) -> Job {
+        self.abandon(state);
+        state.lifecycle.has_worker = false;
+        Job::End
+    }
+
+    /// Counts the fate of the oldest records of a chunk, for the writer thread. Returns whether it
+    /// is to try the sink again with the rest. If not, [`end_turn`](Self::end_turn) takes the rest.
+    pub(crate) fn settle_chunk(&self, epoch: u64, attempt: Attempt) -> bool {
+        let mut state = self.state.lock();
+        if state.lifecycle.epoch != epoch {
+            // They were abandoned and counted during the write.
             return false;
         }
-        let is_refused = attempt.error.is_some();
-        self.settle(&mut state, bytes, attempt, left);
-        if state.waiters > 0 && self.is_worth_notifying(&state) {
-            state.progress_at = Some(Instant::now());
+        let (was_refused, left) = (attempt.error.is_some(), attempt.left);
+        state.settle(attempt, &self.counters);
+        if state.wakeups.waiters > 0 && self.is_worth_notifying(&state) {
+            state.wakeups.progress_at = Some(Instant::now());
             self.progress.notify_all();
         }
-        // Without this thread, callers take turns: it must not hold records back while they write later ones.
-        let is_for_callers = is_refused && state.phase == Phase::Direct;
+        // Without a writer thread, callers take turns, and must not overtake the rest.
+        let is_for_callers = was_refused && state.lifecycle.phase == Phase::Direct;
         left > 0 && !is_for_callers && !self.stop.is_set()
     }
 
-    /// Counts the fate of the oldest records, which are `bytes` long; `left` more were to be written with them.
-    pub(super) fn settle(&self, state: &mut State, bytes: usize, attempt: Attempt, left: usize) {
-        let Attempt {
-            delivered,
-            refused,
-            error,
-            timed_out,
-        } = attempt;
-        self.counters.add_delivered(delivered as u64);
-        self.counters.add_write_failed(refused as u64);
-        state.held -= bytes;
-        state.settled += (delivered + refused) as u64;
-        state.failed += refused as u64;
-        let held = state.held;
-        state.admission.drained(held);
-        match error {
-            Some(error) => {
-                let now = Instant::now();
-                state.last_error = Some(error.kind);
-                let failing = state.failing.get_or_insert(Failing {
-                    since: now,
-                    attempts: 0,
-                    failed: 0,
-                    error: error.text,
-                    delay: Duration::ZERO,
-                    retry_at: now,
-                });
-                failing.attempts += 1;
-                failing.failed += refused as u64;
-                failing.delay = match delivered {
-                    0 => (failing.delay * 2).clamp(MIN_BACKOFF, MAX_BACKOFF),
-                    _ => MIN_BACKOFF,
-                };
-                // If nothing is held there is nothing to spare it from.
-                failing.retry_at = if left == 0 { now } else { now + failing.delay };
-            }
-            None if timed_out && delivered == 0 => {}
-            None => {
-                if let Some(failing) = state.failing.take() {
-                    let after = failing.since.elapsed();
-                    state
-                        .loss_events
-                        .recovered(after, failing.failed, failing.error);
-                }
-            }
-        }
-    }
-
-    /// Those who wait for room are not woken for every chunk of it, which they would fill and wait again at once; with a slow sink
-    /// they are.
+    /// Whether to wake threads that wait for room. After each chunk they would fill it and wait
+    /// again; so they are woken when there is more room, or the sink is slow.
     fn is_worth_notifying(&self, state: &State) -> bool {
-        let is_long_ago = |at: Instant| at.elapsed() >= LINGER;
-        state.held <= self.options.capacity / 4 * 3
-            || state.urgent
-            || state.failing.is_some()
-            || state.progress_at.is_none_or(is_long_ago)
+        let is_long_ago = |at: Instant| at.elapsed() >= LINGER_INTERVAL;
+        state.counts.held <= self.options.capacity / 4 * 3
+            || state.wakeups.urgent
+            || state.health.failing.is_some()
+            || state.wakeups.progress_at.is_none_or(is_long_ago)
     }
 
-    /// Waits before the sink is tried again; not as long if somebody wants it now, or a fork needs it out of the way. False if what
-    /// is left was given up meanwhile.
+    /// Waits before the sink is tried again, but not as long if that is urgent. Returns false if
+    /// the rest was abandoned meanwhile.
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
-        let mut state = self.lock();
-        state.writing = false;
-        state.urgent = false;
-        if state.forking {
+        let mut state = self.state.lock();
+        state.lifecycle.writing = false;
+        state.wakeups.urgent = false;
+        if state.lifecycle.forking {
             self.progress.notify_all();
         }
-        let until = match &state.failing {
-            Some(failing) => failing.retry_at,
-            None => Instant::now(),
-        };
-        while state.epoch == epoch {
-            let left = until.saturating_duration_since(Instant::now());
-            let hurried = left.is_zero() || state.urgent || self.stop.is_set();
-            if hurried && !state.forking {
-                state.writing = true;
+        let retry_at = state
+            .health
+            .failing
+            .as_ref()
+            .map(|failing| failing.retry_at);
+        let retry_at = retry_at.unwrap_or_else(Instant::now);
+        while state.lifecycle.epoch == epoch {
+            let left = retry_at.saturating_duration_since(Instant::now());
+            let is_due = left.is_zero() || state.wakeups.urgent || self.stop.is_set();
+            if is_due && !state.lifecycle.forking {
+                state.lifecycle.writing = true;
                 return true;
             }
-            // Lines that come meanwhile are no reason to wake it.
-            state.worker = Worker::Busy;
-            (state, _) = self.work.wait_timeout(state, left.max(LINGER));
+            // New lines do not wake it.
+            state.wakeups.worker = Worker::Busy;
+            (state, _) = self.work.wait_timeout(state, left.max(LINGER_INTERVAL));
         }
         false
     }
 
-    /// The notice is logged.
-    pub(crate) fn told(&self) {
-        let mut state = self.lock();
-        state.telling = None;
-        if state.phase == Phase::Closing {
+    /// Notes that an event is logged.
+    pub(crate) fn loss_event_logged(&self) {
+        let mut state = self.state.lock();
+        state.loss_events.log_ended();
+        if state.lifecycle.phase == Phase::Closing {
             self.work.notify_one();
         }
     }
 
-    /// The thread that writes is done with a chunk of an epoch, or with the sink. What the chunk has left is still to be written, unless
-    /// it was given up meanwhile.
+    /// Returns the turn of the writer thread, with the rest of its chunk, unless that was abandoned
+    /// meanwhile.
     pub(crate) fn end_turn(&self, chunk: Option<(Chunk, u64)>) {
-        let mut state = self.lock();
-        state.writing = false;
+        let mut state = self.state.lock();
+        state.lifecycle.writing = false;
         match chunk {
-            Some((chunk, epoch)) if state.epoch == epoch => state.buffer.put_back(chunk),
+            Some((chunk, epoch)) if state.lifecycle.epoch == epoch => state.buffer.put_back(chunk),
             Some((chunk, _)) => state.buffer.recycle(chunk),
             None => {}
         }
-        // Without this thread, those who wait take turns.
-        if state.forking || state.phase == Phase::Direct && state.waiters > 0 {
+        // Without a writer thread, threads that wait take turns.
+        let is_direct = state.lifecycle.phase == Phase::Direct;
+        if state.lifecycle.forking || is_direct && state.wakeups.waiters > 0 {
             self.progress.notify_all();
         }
     }
+}
+
+fn take_chunk(state: &mut State) -> Option<Job> {
+    let epoch = state.lifecycle.epoch;
+    state.take_turn().map(|chunk| Job::Write { chunk, epoch })
 }

@@ -1,223 +1,234 @@
-//! Flushing, the end, and forks.
+//! Flushing, shutting down, and preparing for forks.
 
 use std::{
     io,
     time::{Duration, Instant},
 };
 
-use spanwise_core::Fault;
+use spanwise_core::{Fault, ShutdownReport, internal::sync::MutexGuard};
 
-use super::{LineQueue, Phase, State, Worker, deadline_after, sink_call::is_writing_thread};
-use crate::{background::Report, process_hooks::ProcessHooks, record_sink::Retry};
+use super::{
+    LineQueue, ProcessQueue, State, deadline_after,
+    sink_call::is_writing_thread,
+    state::{Phase, Worker},
+};
+use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 
-/// A shutdown ends this much before its deadline, or less if there is little time, for a sink that waits to notice.
+/// How long before its deadline a shutdown stops the sink, so that the sink can return. Less if
+/// there is little time.
 const STOP_MARGIN: Duration = Duration::from_millis(50);
 
 impl LineQueue {
-    /// Waits until all that was accepted is settled.
+    /// Waits until all records accepted so far are settled.
     pub(crate) fn flush(&self, deadline: Instant) -> io::Result<()> {
         if is_writing_thread() {
             return Err(io::Error::other("the writer cannot wait for itself"));
         }
-        let mut state = self.lock();
-        let (target, failed) = (state.accepted, state.failed);
-        let attempts = state.failing.as_ref().map(|failing| failing.attempts);
-        match state.phase {
+        let mut state = self.state.lock();
+        let (target, failed) = (state.counts.accepted, state.counts.failed);
+        let attempts = state
+            .health
+            .failing
+            .as_ref()
+            .map(|failing| failing.attempts);
+        match state.lifecycle.phase {
             Phase::Direct => self.begin_closing(&mut state),
-            Phase::Running | Phase::Closing => self.wake_urgently(&mut state),
+            Phase::Running | Phase::Closing => self.wake_worker(&mut state),
         }
-        while state.settled < target && Instant::now() < deadline {
-            // A sink that refuses lines is tried once more, and not waited for.
-            if let Some(failing) = &state.failing
+        while state.counts.settled < target && Instant::now() < deadline {
+            // An output that refuses records is tried once more, and then not waited for.
+            if let Some(failing) = &state.health.failing
                 && attempts.is_none_or(|before| failing.attempts > before)
             {
-                return Err(self.refused(&state));
+                return Err(self.refusal(&state));
             }
-            state = match state.phase {
+            state = match state.lifecycle.phase {
                 // There is no thread to be had.
                 Phase::Direct => self.write_until(state, target, deadline, Retry::Now),
                 Phase::Running | Phase::Closing => self.wait_for_progress(state, deadline),
             };
         }
-        if state.settled < target {
-            let left = target - state.settled;
+        if state.counts.settled < target {
+            let left = target - state.counts.settled;
             let why = format!("{}: {left} lines are still held", self.options.name);
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
-        if state.failed > failed {
-            return Err(self.refused(&state));
+        if state.counts.failed > failed {
+            return Err(self.refusal(&state));
         }
         Ok(())
     }
 
-    /// Flushes before a panic goes on. Each panic of a program that survives them would wait for an output that is stalled: once one
-    /// waited in vain, the others do not wait until the output takes something.
-    pub(crate) fn flush_in_panic(&self, at_most: Duration) -> io::Result<()> {
-        let state = self.lock();
-        let settled = state.settled;
-        let timeout = match state.last_failed_panic_flush == Some(settled) {
+    /// Flushes before a panic continues. In a program that survives its panics, each of them would
+    /// wait for an output that is stalled. So after one wait without success, others do not wait
+    /// until the output takes something.
+    pub(crate) fn flush_in_panic(&self, timeout: Duration) -> io::Result<()> {
+        let state = self.state.lock();
+        let settled = state.counts.settled;
+        let timeout = match state.health.last_failed_panic_flush == Some(settled) {
             true => Duration::ZERO,
-            false => at_most,
+            false => timeout,
         };
         drop(state);
         let deadline = deadline_after(timeout);
         let flushed = self.flush(deadline);
-        // One that did not wait, such as that of a panic of the writer, says nothing about the others.
-        if flushed.is_err() && Instant::now() >= deadline && !is_writing_thread() {
-            let mut state = self.lock();
-            if state.settled == settled {
-                state.last_failed_panic_flush = Some(settled);
+        // A flush that did not wait, such as one in a panic of the writer, shows nothing.
+        let has_waited = !timeout.is_zero() && Instant::now() >= deadline && !is_writing_thread();
+        if flushed.is_err() && has_waited {
+            let mut state = self.state.lock();
+            if state.counts.settled == settled {
+                state.health.last_failed_panic_flush = Some(settled);
             }
         }
         flushed
     }
 
-    fn refused(&self, state: &State) -> io::Error {
-        let kind = state.last_error.unwrap_or(io::ErrorKind::Other);
-        let held = state.accepted - state.settled;
+    fn refusal(&self, state: &State) -> io::Error {
+        let kind = state.health.last_error.unwrap_or(io::ErrorKind::Other);
+        let held = state.counts.unsettled();
         let why = format!("{}: {kind}; {held} lines are still held", self.options.name);
         io::Error::new(kind, why)
     }
 
-    fn wake_urgently(&self, state: &mut State) {
-        state.urgent = true;
-        state.worker = Worker::Busy;
+    /// Has the writer thread write all held records now.
+    fn wake_worker(&self, state: &mut State) {
+        state.wakeups.urgent = true;
+        state.wakeups.worker = Worker::Busy;
         self.work.notify_one();
     }
 
-    /// Writes what is held, and ends the thread. What is left at the deadline is lost, which is reported.
-    pub(crate) fn shutdown(&self, deadline: Instant) -> Report {
+    /// Writes the held records, and ends the writer thread. Records that are left at the deadline
+    /// are lost, which is reported.
+    pub(crate) fn shutdown(&self, deadline: Instant) -> ShutdownReport {
         if !is_writing_thread() {
-            self.stop_worker_by(deadline);
+            self.end_by(deadline);
             self.report_losses();
         }
-        let stats = self.counters.stats();
-        Report {
-            delivered: stats.delivered,
-            lost: stats.lost(),
-        }
+        ShutdownReport::from_stats(&[self.counters.stats()])
     }
 
-    fn stop_worker_by(&self, deadline: Instant) {
-        let mut state = self.lock();
+    fn end_by(&self, deadline: Instant) {
+        let mut state = self.state.lock();
         self.begin_closing(&mut state);
-        if state.phase == Phase::Direct {
+        if state.lifecycle.phase == Phase::Direct {
             // Nothing is held, or there is no thread to be had.
-            let target = state.accepted;
+            let target = state.counts.accepted;
             state = self.write_until(state, target, deadline, Retry::Now);
             return self.abandon(&mut state);
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let event = STOP_MARGIN.min(left / 4);
-        let last_call = deadline.checked_sub(event).unwrap_or(deadline);
-        // Somebody may be at it already: the program does not end before it is done.
-        while state.phase != Phase::Direct && Instant::now() < last_call {
-            state = self.wait_for_progress(state, last_call);
-        }
-        if state.phase == Phase::Direct {
+        let margin = STOP_MARGIN.min(left / 4);
+        // Another thread may be shutting down: the program does not end before it is done.
+        state = self.wait_for_end(state, deadline.checked_sub(margin).unwrap_or(deadline));
+        if state.lifecycle.phase == Phase::Direct {
             return;
         }
         self.stop.set(true);
-        self.wake_urgently(&mut state);
-        while state.phase != Phase::Direct && Instant::now() < deadline {
-            state = self.wait_for_progress(state, deadline);
-        }
-        if state.phase != Phase::Direct {
+        self.wake_worker(&mut state);
+        state = self.wait_for_end(state, deadline);
+        if state.lifecycle.phase != Phase::Direct {
             self.abandon(&mut state);
         }
     }
 
-    /// Has the thread that writes end once nothing is left. What callers left in the buffer takes a thread too: a writer that does not
-    /// come back must not keep the thread that flushes, or ends the program.
-    fn begin_closing(&self, state: &mut State) {
-        if state.phase == Phase::Direct {
-            if state.held == 0 || !state.has_worker && self.spawn_worker(state).is_err() {
-                return;
-            }
-            state.finished = false;
-            self.stop.set(false);
+    fn wait_for_end<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        until: Instant,
+    ) -> MutexGuard<'a, State> {
+        while state.lifecycle.phase != Phase::Direct && Instant::now() < until {
+            state = self.wait_for_progress(state, until);
         }
-        state.phase = Phase::Closing;
-        self.wake_urgently(state);
+        state
     }
 
-    /// Gives up what is held. From then on callers write.
-    pub(super) fn abandon(&self, state: &mut State) {
-        let lost = state.accepted - state.settled;
-        state.settled = state.accepted;
-        state.epoch += 1;
-        if lost > 0 {
-            state.failed += lost;
-            state.last_error.get_or_insert(io::ErrorKind::TimedOut);
+    /// Has the writer thread end once nothing is held. Records that callers left in the buffer take
+    /// a new thread: a sink that does not return must not block the thread that flushes or ends the
+    /// program.
+    fn begin_closing(&self, state: &mut State) {
+        if state.lifecycle.phase == Phase::Direct {
+            let has_worker = state.lifecycle.has_worker;
+            if state.counts.held == 0 || !has_worker && self.spawn_worker(state).is_err() {
+                return;
+            }
+            state.lifecycle.finished = false;
+            self.stop.set(false);
         }
-        state.held = 0;
-        state.buffer.clear();
-        state.admission.drained(0);
-        state.phase = Phase::Direct;
+        state.lifecycle.phase = Phase::Closing;
+        self.wake_worker(state);
+    }
+
+    /// Counts all held records as lost at the shutdown. From then on callers write.
+    pub(super) fn abandon(&self, state: &mut State) {
+        let lost = state.abandon();
         self.counters.add_lost_at_shutdown(lost);
         self.progress.notify_all();
     }
 
-    /// Reports the total of what is lost, unless it was reported.
+    /// Reports the total of lost records, unless it was reported.
     fn report_losses(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let stats = self.counters.stats();
-        let is_news = stats.lost() > state.reported_lost;
-        state.reported_lost = stats.lost();
+        let is_news = stats.lost() > state.lifecycle.loss_reported;
+        state.lifecycle.loss_reported = stats.lost();
         drop(state);
         if is_news {
             self.report.fault_unthrottled(Fault::Lost, &stats);
         }
     }
-}
 
-impl ProcessHooks for LineQueue {
-    fn before_fork(&self, deadline: Instant) {
-        let Some(here) = self.here_if_any() else {
-            return;
-        };
-        let mut state = here.lock();
+    /// Writes held records, since a parent that ends at once, as that of a daemon does, would lose
+    /// them. Then waits for the thread that has the turn.
+    fn prepare_fork(&self, deadline: Instant) {
+        let mut state = self.state.lock();
         if is_writing_thread() {
-            state.forking = true;
+            state.lifecycle.forking = true;
             return;
         }
-        // A parent that ends at once, as that of a daemon does, would take what it holds with it.
         let left = deadline.saturating_duration_since(Instant::now());
         let half = Instant::now() + left / 2;
-        let target = state.accepted;
-        // Without a thread, the next line writes it: a writer that does not come back must not keep the fork.
-        if state.phase != Phase::Direct && state.settled < target {
-            here.wake_urgently(&mut state);
+        let target = state.counts.accepted;
+        let is_held = |state: &State| {
+            // Without a writer thread, the next line writes them: a sink that does not return must
+            // not block the fork.
+            state.lifecycle.phase != Phase::Direct && state.counts.settled < target
+        };
+        if is_held(&state) {
+            self.wake_worker(&mut state);
         }
-        while state.phase != Phase::Direct
-            && state.settled < target
-            && state.failing.is_none()
-            && Instant::now() < half
-        {
-            state = here.wait_for_progress(state, half);
+        while is_held(&state) && state.health.failing.is_none() && Instant::now() < half {
+            state = self.wait_for_progress(state, half);
         }
-        state.forking = true;
-        while state.writing && Instant::now() < deadline {
-            state = here.wait_for_progress(state, deadline);
+        state.lifecycle.forking = true;
+        while state.lifecycle.writing && Instant::now() < deadline {
+            state = self.wait_for_progress(state, deadline);
+        }
+    }
+}
+
+impl ProcessHooks for ProcessQueue {
+    fn before_fork(&self, deadline: Instant) {
+        if let Some(queue) = self.here_if_any() {
+            queue.prepare_fork(deadline);
         }
     }
 
     fn after_fork(&self) {
-        if let Some(here) = self.here_if_any() {
-            here.lock().forking = false;
-            here.progress.notify_all();
+        if let Some(queue) = self.here_if_any() {
+            queue.state.lock().lifecycle.forking = false;
+            queue.progress.notify_all();
         }
     }
 
     fn begin_shutdown(&self) {
-        if let Some(here) = self.here_if_any() {
-            here.begin_closing(&mut here.lock());
+        if let Some(queue) = self.here_if_any() {
+            queue.begin_closing(&mut queue.state.lock());
         }
     }
 
-    fn finish(&self, deadline: Instant) {
-        if let Some(here) = self.here_if_any() {
-            here.shutdown(deadline);
+    fn shutdown(&self, deadline: Instant) {
+        if let Some(queue) = self.here_if_any() {
+            queue.shutdown(deadline);
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Handing records to the sink.
+//! Calls of the sink.
 //!
-//! The writer behind a sink and the errors that it returns are somebody else's code: they may log, block or panic. So none of it
-//! runs under the lock of the state. What is left of an error is its kind and its text, which is made here and nowhere else.
+//! The writer behind a sink and the errors that it returns are foreign code: they may log, block or
+//! panic. So none of it runs under the lock of the state. An error becomes its kind and its text
+//! here, and is dropped here.
 
-use std::{cell::Cell, io, mem};
+use std::{cell::Cell, io, mem, ptr, thread::LocalKey};
 
 use spanwise_core::{
     Fault,
@@ -11,45 +12,46 @@ use spanwise_core::{
 };
 
 use super::LineQueue;
-use crate::record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
+use crate::{
+    background::{buffer::Chunk, stderr_sink},
+    record_sink::{RecordSink, StopFlag, WriteOutcome},
+};
 
-/// Where lines go, and how often it panicked.
+/// A sink, and how often it panicked.
 pub(crate) struct GuardedSink {
     sink: Box<dyn RecordSink>,
     panics: u32,
 }
 
 impl GuardedSink {
-    pub(crate) fn new(sink: Box<dyn RecordSink>) -> Mutex<Self> {
+    pub(crate) const fn new(sink: Box<dyn RecordSink>) -> Mutex<Self> {
         Mutex::new(Self { sink, panics: 0 })
     }
 }
 
-/// What became of records, from the first on: `delivered`, then `refused`, then those still to be written.
-#[derive(Debug, Default)]
+/// A [`WriteOutcome`] without foreign code in it.
+#[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) delivered: usize,
     pub(crate) refused: usize,
+    /// The bytes of both.
+    pub(crate) bytes: usize,
+    /// Records that are still in the chunk.
+    pub(crate) left: usize,
     pub(crate) error: Option<SinkError>,
-    /// The reader did not take all in the time there was.
+    /// The reader did not take all records in time. This is not an error.
     pub(crate) timed_out: bool,
 }
 
-/// An error of the sink, without anybody's code in it.
+/// An error of a sink.
 #[derive(Debug)]
 pub(crate) struct SinkError {
     pub(crate) kind: io::ErrorKind,
     pub(crate) text: String,
 }
 
-/// The text of an error is cut at this many bytes.
+/// The text of an error is truncated to this many bytes.
 const MAX_ERROR_LEN: usize = 512;
-
-impl Attempt {
-    pub(crate) fn done(&self) -> usize {
-        self.delivered + self.refused
-    }
-}
 
 impl SinkError {
     fn new(error: io::Error) -> Self {
@@ -62,121 +64,94 @@ impl SinkError {
     }
 }
 
-/// What this thread writes as.
+/// The role of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It logs, and does not write.
     Caller,
     /// It logs, and has the turn to write.
     WritingCaller,
-    /// It is the thread that writes.
+    /// It is the writer thread.
     Worker,
 }
 
 thread_local! {
     static THREAD_ROLE: Cell<Role> = const { Cell::new(Role::Caller) };
+    /// The address of the queue in whose sink this thread is, or 0.
     static CURRENT_SINK: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Role {
-    /// Gives this thread the role until what is returned is dropped.
-    pub(crate) fn enter(self) -> InRole {
-        InRole {
-            before: THREAD_ROLE.replace(self),
-        }
+    /// Gives this thread the role until the guard is dropped.
+    pub(crate) fn enter(self) -> Restore<Self> {
+        Restore(&THREAD_ROLE, THREAD_ROLE.replace(self))
     }
 }
 
-/// Gives a thread its role back.
-pub(crate) struct InRole {
-    before: Role,
-}
+/// Restores a thread-local value when it is dropped.
+pub(crate) struct Restore<T: Copy + 'static>(&'static LocalKey<Cell<T>>, T);
 
-impl Drop for InRole {
+impl<T: Copy> Drop for Restore<T> {
     fn drop(&mut self) {
-        THREAD_ROLE.set(self.before);
+        self.0.set(self.1);
     }
 }
 
-/// Whether this thread writes: it must not wait for room or for lines to be written, which would be to wait for itself.
+/// Whether this thread writes. It must not wait for room or for records to be written: it would
+/// wait for itself.
 pub(crate) fn is_writing_thread() -> bool {
     THREAD_ROLE.get() != Role::Caller
 }
 
-/// Marks this thread as inside of the sink of one `LineQueue`, until it is dropped.
-struct InsideSink {
-    before: usize,
-}
-
-impl InsideSink {
-    fn enter(queue: &LineQueue) -> Self {
-        Self {
-            before: CURRENT_SINK.replace(address(queue)),
-        }
-    }
-}
-
-impl Drop for InsideSink {
-    fn drop(&mut self) {
-        CURRENT_SINK.set(self.before);
-    }
-}
-
-fn address(queue: &LineQueue) -> usize {
-    std::ptr::from_ref(queue) as usize
-}
-
 impl LineQueue {
-    /// Whether this thread is inside of the sink, whose own line would be written by the next write, which logs again.
-    pub(super) fn is_inside_sink(&self) -> bool {
-        CURRENT_SINK.get() == address(self)
+    /// Whether this thread is in the sink of this queue. A line that it logs there would be written
+    /// by the next write, which would log again.
+    pub(super) fn is_in_sink(&self) -> bool {
+        CURRENT_SINK.get() == ptr::from_ref(self) as usize
     }
 
-    /// Has the sink write the records. The caller has the turn: `State::writing`.
-    pub(crate) fn attempt(&self, records: Records<'_>, stop: &StopFlag) -> Attempt {
-        match self.call_sink(|sink| sink.write(records, stop)) {
-            Ok(WriteOutcome {
-                delivered,
-                refused,
-                error,
-            }) => {
-                // A sink of the application may count wrong; the totals must not.
-                let delivered = delivered.min(records.len());
-                let refused = refused.min(records.len() - delivered);
-                let timed_out = |error: &io::Error| {
-                    refused == 0 && stop.is_set() && error.kind() == io::ErrorKind::TimedOut
-                };
-                let timed_out = error.as_ref().is_some_and(timed_out);
-                let error = error.filter(|_| !timed_out).map(SinkError::new);
-                Attempt {
-                    delivered,
-                    refused,
-                    error,
-                    timed_out,
-                }
-            }
-            // What it was given may be written, or not: to write it again could double it.
-            Err(error) => Attempt {
-                delivered: 0,
-                refused: records.len(),
-                error: Some(SinkError::new(error)),
-                timed_out: false,
-            },
+    /// Has the sink write the records of a chunk, and removes those that now have a fate. The
+    /// caller has the turn.
+    pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
+        let records = chunk.records();
+        // After a panic the records may be written, or not: a second write could repeat them.
+        let outcome = self
+            .call_sink(|sink| sink.write(records, stop))
+            .unwrap_or_else(|error| WriteOutcome::refused(records, 0, error));
+        // A sink of the application may count wrong; the totals must not.
+        let delivered = outcome.delivered.min(records.len());
+        let refused = outcome.refused.min(records.len() - delivered);
+        let is_timeout = |error: &io::Error| {
+            refused == 0 && stop.is_set() && error.kind() == io::ErrorKind::TimedOut
+        };
+        let timed_out = outcome.error.as_ref().is_some_and(is_timeout);
+        let error = outcome.error.filter(|_| !timed_out).map(SinkError::new);
+        let done = delivered + refused;
+        let (bytes, left) = (records.start_of(done), records.len() - done);
+        chunk.remove_front(done);
+        Attempt {
+            delivered,
+            refused,
+            bytes,
+            left,
+            error,
+            timed_out,
         }
     }
 
-    /// Tells the sink that there is nothing more. The caller has the turn.
+    /// Finishes the sink. The caller has the turn.
     pub(crate) fn finish_sink(&self) {
-        // What went wrong was told.
+        // A panic of it is reported already.
         let _ = self.call_sink(|sink| sink.finish());
     }
 
-    /// A sink that panics costs what it was given. One that does so twice is replaced by stderr.
+    /// Calls the sink. If it panics a second time, stderr replaces it.
     fn call_sink<R>(&self, call: impl FnOnce(&mut dyn RecordSink) -> R) -> io::Result<R> {
-        let mut output = self.output.lock();
-        let inside = InsideSink::enter(self);
+        let mut guarded = self.sink.lock();
+        let in_sink = CURRENT_SINK.replace(ptr::from_ref(self) as usize);
+        let in_sink = Restore(&CURRENT_SINK, in_sink);
         let mut returned = None;
-        let act = || returned = Some(call(&mut *output.sink));
+        let act = || returned = Some(call(&mut *guarded.sink));
         if THREAD_ROLE.get() == Role::Worker {
             // A panic hook that logs must not do so in here.
             let _ = reentrancy::guarded_write(self.id, || {
@@ -186,14 +161,14 @@ impl LineQueue {
         } else {
             let _ = panic_safe::catch_panic(act);
         }
-        drop(inside);
+        drop(in_sink);
         if let Some(returned) = returned {
             return Ok(returned);
         }
-        output.panics += 1;
-        if output.panics == 2 {
-            let panicking = mem::replace(&mut output.sink, crate::background::stderr_sink());
-            drop(output);
+        guarded.panics += 1;
+        if guarded.panics == 2 {
+            let panicking = mem::replace(&mut guarded.sink, stderr_sink());
+            drop(guarded);
             // It may panic again.
             let _ = panic_safe::catch_panic(|| drop(panicking));
             let why = format_args!(
@@ -205,16 +180,16 @@ impl LineQueue {
         Err(io::Error::other("the writer panicked"))
     }
 
-    /// Reports what the sink refused, and what becomes of it.
-    pub(crate) fn report_refusal(&self, attempt: &Attempt, left: usize) {
+    /// Reports what the sink refused.
+    pub(crate) fn report_refusal(&self, attempt: &Attempt) {
         let Some(SinkError { text, .. }) = &attempt.error else {
             return;
         };
-        let (name, refused) = (&self.options.name, attempt.refused);
+        let (name, refused, left) = (&self.options.name, attempt.refused, attempt.left);
         let why = if refused > 0 {
             format!("{name}: {refused} lines are lost: {text}")
         } else {
-            format!("{name}: {left} lines and those that follow are held, and tried again: {text}")
+            format!("{name}: {left} lines and later ones are held and tried again: {text}")
         };
         self.report.fault(Fault::WriteFailed, &why);
     }

@@ -51,7 +51,8 @@ pub(super) struct Health {
     /// Since the output refused records, until it takes some.
     pub(super) failing: Option<Failing>,
     pub(super) last_error: Option<io::ErrorKind>,
-    /// `Counts::settled` at the end of a wait for room in vain. While it is the same, nobody waits.
+    /// `Counts::settled` at the end of a wait for room without success. While it is the same,
+    /// nobody waits.
     pub(super) last_failed_wait: Option<u64>,
     /// The same for a flush during a panic.
     pub(super) last_failed_panic_flush: Option<u64>,
@@ -80,17 +81,16 @@ impl Health {
         self.failing.as_ref().is_some_and(is_ahead)
     }
 
-    /// Notes the result of an attempt to write, after which `left` records of it are still held.
-    /// Returns the end of a failure.
-    fn update(&mut self, attempt: Attempt, left: usize) -> Option<Recovery> {
+    /// Notes the result of an attempt to write. Returns the end of a failure.
+    fn update(&mut self, attempt: Attempt) -> Option<Recovery> {
         let Attempt {
             delivered,
             refused,
             error,
-            timed_out,
+            ..
         } = attempt;
         let Some(SinkError { kind, text }) = error else {
-            let has_recovered = !timed_out || delivered > 0;
+            let has_recovered = !attempt.timed_out || delivered > 0;
             let failing = self.failing.take_if(|_| has_recovered)?;
             return Some(Recovery {
                 lost: failing.lost,
@@ -115,7 +115,7 @@ impl Health {
         }
         let delay = failing.backoff.next_delay();
         // Without held records, the next line is the next attempt.
-        failing.retry_at = if left == 0 { now } else { now + delay };
+        failing.retry_at = if attempt.left == 0 { now } else { now + delay };
         None
     }
 }
@@ -222,8 +222,8 @@ impl State {
         }
     }
 
-    /// Whether there will be no room soon: the output fails, or somebody waited in vain and it has
-    /// taken nothing since.
+    /// Whether there will be no room soon: the output fails, or a caller waited without success and
+    /// it has taken nothing since.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
         self.health.failing.is_some() || self.health.last_failed_wait == Some(self.counts.settled)
@@ -232,7 +232,9 @@ impl State {
     #[inline]
     pub(super) fn admit(&self, level: Level) -> Admission {
         let is_stalled = self.is_stalled();
-        self.health.admission.admit(level, self.counts.held, is_stalled)
+        self.health
+            .admission
+            .admit(level, self.counts.held, is_stalled)
     }
 
     /// Accepts a record.
@@ -251,23 +253,16 @@ impl State {
         Some(chunk)
     }
 
-    /// Counts the fate of the oldest records, which have `bytes` bytes. `left`: records that were to
-    /// be written with them and are still held.
-    pub(super) fn settle(
-        &mut self,
-        bytes: usize,
-        attempt: Attempt,
-        left: usize,
-        counters: &SinkCounters,
-    ) {
+    /// Counts the fate of the oldest records.
+    pub(super) fn settle(&mut self, attempt: Attempt, counters: &SinkCounters) {
         let (delivered, refused) = (attempt.delivered as u64, attempt.refused as u64);
         counters.add_delivered(delivered);
         counters.add_write_failed(refused);
-        self.counts.held -= bytes;
+        self.counts.held -= attempt.bytes;
         self.counts.settled += delivered + refused;
         self.counts.failed += refused;
         self.health.admission.drained(self.counts.held);
-        if let Some(recovery) = self.health.update(attempt, left) {
+        if let Some(recovery) = self.health.update(attempt) {
             self.loss_events.recovered(recovery);
         }
     }
@@ -281,7 +276,9 @@ impl State {
         self.buffer.clear();
         self.health.admission.drained(0);
         if lost > 0 {
-            self.health.last_error.get_or_insert(io::ErrorKind::TimedOut);
+            self.health
+                .last_error
+                .get_or_insert(io::ErrorKind::TimedOut);
         }
         self.lifecycle.epoch += 1;
         self.lifecycle.phase = Phase::Direct;

@@ -1,4 +1,5 @@
-//! With the standard library alone: names are looked at before they are given.
+//! Operations of the standard library, for other systems. A name is checked before it is given,
+//! which another process can interrupt.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -10,56 +11,56 @@ use std::{
 
 use super::Create;
 
-/// What the system says of a file.
+/// The metadata of a file.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Meta(Metadata);
+pub(crate) struct Meta(Metadata);
 
-/// Not known: what is at the path is taken for the file that was opened.
+/// Not known: the file at the path counts as the file that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Identity;
+pub(crate) struct Identity;
 
 impl Meta {
-    pub(in super::super) fn from_file(file: &File) -> io::Result<Self> {
+    pub(crate) fn from_file(file: &File) -> io::Result<Self> {
         file.metadata().map(Self)
     }
 
-    pub(in super::super) fn at(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         path.symlink_metadata().map(Self)
     }
 
-    pub(in super::super) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         None
     }
 
-    pub(in super::super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.0.len()
     }
 
-    pub(in super::super) fn links(&self) -> u64 {
+    pub(crate) fn links(&self) -> u64 {
         1
     }
 
-    pub(in super::super) fn is_deleted(&self) -> bool {
+    pub(crate) fn is_deleted(&self) -> bool {
         false
     }
 
-    pub(in super::super) fn on_disk(&self) -> u64 {
+    pub(crate) fn on_disk(&self) -> u64 {
         self.0.len()
     }
 
-    pub(in super::super) fn modified(&self) -> Option<SystemTime> {
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.0.modified().ok()
     }
 
-    pub(in super::super) fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.0.is_file()
     }
 
-    pub(in super::super) fn is_symlink(&self) -> bool {
+    pub(crate) fn is_symlink(&self) -> bool {
         self.0.is_symlink()
     }
 
-    pub(in super::super) fn non_file_kind(&self) -> Option<&'static str> {
+    pub(crate) fn non_file_kind(&self) -> Option<&'static str> {
         let kind = self.0.file_type();
         match () {
             () if kind.is_symlink() => Some("a symbolic link"),
@@ -72,22 +73,22 @@ impl Meta {
 
 /// A directory, by its path.
 #[derive(Debug)]
-pub(in super::super) struct Dir {
+pub(crate) struct Dir {
     path: PathBuf,
 }
 
 impl Dir {
-    pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         path.metadata().map(|_| Self {
             path: path.to_owned(),
         })
     }
 
-    pub(in super::super) fn is_in_place(&self) -> bool {
+    pub(crate) fn is_in_place(&self) -> bool {
         self.path.is_dir()
     }
 
-    pub(in super::super) fn open_replacement(&self) -> io::Result<Self> {
+    pub(crate) fn open_replacement(&self) -> io::Result<Self> {
         create_dirs(&self.path)?;
         Self::open(&self.path)
     }
@@ -96,13 +97,8 @@ impl Dir {
         self.path.join(name)
     }
 
-    /// Opens for appending and reading; a symbolic link itself is opened, which is not a file.
-    pub(in super::super) fn open_to_append(
-        &self,
-        name: &OsStr,
-        _: u32,
-        create: Create,
-    ) -> io::Result<File> {
+    /// Opens a file for appending and reading. Opens a symbolic link itself, which is not a file.
+    pub(crate) fn open_to_append(&self, name: &OsStr, _: u32, create: Create) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.append(true).read(true);
         match create {
@@ -112,46 +108,44 @@ impl Dir {
         not_following(&mut options).open(self.at(name))
     }
 
-    pub(in super::super) fn open_own(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn open_own(&self, name: &OsStr) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         not_following(&mut options).open(self.at(name))
     }
 
-    pub(in super::super) fn create_private(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn create_private(&self, name: &OsStr) -> io::Result<File> {
         File::create_new(self.at(name))
     }
 
-    pub(in super::super) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
         not_following(OpenOptions::new().read(true)).open(self.at(name))
     }
 
-    pub(in super::super) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
+    pub(crate) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
         Meta::at(&self.at(name))
     }
 
-    pub(in super::super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
         fs::remove_file(self.at(name))
     }
 
-    pub(in super::super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         fs::rename(self.at(from), self.at(to))
     }
 
-    pub(in super::super) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         if self.meta(to).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.rename(from, to)
     }
 
-    pub(in super::super) fn symlink(&self, _: &OsStr, _: &OsStr) -> io::Result<()> {
+    pub(crate) fn symlink(&self, _: &OsStr, _: &OsStr) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(in super::super) fn names(
-        &self,
-    ) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
+    pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
         Ok(fs::read_dir(&self.path)?.map(|entry| {
             let entry = entry?;
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
@@ -159,19 +153,20 @@ impl Dir {
         }))
     }
 
-    pub(in super::super) fn sync(&self) {}
+    pub(crate) fn sync(&self) {}
 
-    pub(in super::super) fn free_space(&self) -> Option<u64> {
+    pub(crate) fn free_space(&self) -> Option<u64> {
         None
     }
 
-    /// The longest name and the longest path, in bytes. Windows counts letters, of which none is longer than three bytes in a name.
-    pub(in super::super) fn max_lengths(_: &Path) -> (usize, usize) {
+    /// The maximum lengths of a name and of a path, in bytes. Windows counts UTF-16 units, which
+    /// have at most three bytes.
+    pub(crate) fn max_lengths(_: &Path) -> (usize, usize) {
         (255, 32_000)
     }
 }
 
-/// Has a symbolic link opened itself, and not what it points to, where the system can.
+/// Opens a symbolic link itself instead of its target, if the system can.
 fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(windows)]
     {
@@ -182,13 +177,13 @@ fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-pub(in super::super) fn make_private(_: &File) {}
+pub(crate) fn make_private(_: &File) {}
 
-/// Why records should not go into a file that was there before us: not known here.
+/// Why an existing file is not to be used. Not known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Distrust {}
+pub(crate) enum Distrust {}
 
-pub(in super::super) fn distrust(
+pub(crate) fn distrust(
     _: &Meta,
     _: u32,
     _: impl FnOnce() -> u64,
@@ -197,24 +192,24 @@ pub(in super::super) fn distrust(
     None
 }
 
-pub(in super::super) fn read_at(
-    mut file: &File,
-    buffer: &mut [u8],
-    offset: u64,
-) -> io::Result<usize> {
+pub(crate) fn read_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.seek(SeekFrom::Start(offset))?;
     file.read(buffer)
 }
 
-pub(in super::super) fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+pub(crate) fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.seek(SeekFrom::Start(offset))?;
     file.write_all(bytes)
 }
 
-pub(in super::super) fn create_dirs(dir: &Path) -> io::Result<()> {
+pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
 }
 
-pub(in super::super) fn may_write(_: &Path, _: bool) -> io::Result<()> {
+pub(crate) fn may_write(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn may_create_in(_: &Path) -> io::Result<()> {
     Ok(())
 }

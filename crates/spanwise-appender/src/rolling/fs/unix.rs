@@ -1,4 +1,4 @@
-//! As Unix has it.
+//! Operations of Unix, with open directories.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -23,13 +23,13 @@ use rustix::{
 
 use super::Create;
 
-/// What the system says of a file.
+/// The metadata of a file.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Meta(Stat);
+pub(crate) struct Meta(Stat);
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
@@ -41,53 +41,53 @@ pub(in super::super) struct Identity {
     reason = "the types are others on other systems"
 )]
 impl Meta {
-    pub(in super::super) fn from_file(file: &File) -> io::Result<Self> {
+    pub(crate) fn from_file(file: &File) -> io::Result<Self> {
         Ok(Self(rustix::fs::fstat(file)?))
     }
 
-    /// Of what is at a path; a link is not followed.
-    pub(in super::super) fn at(path: &Path) -> io::Result<Self> {
+    /// Reads the metadata at a path. Does not follow a link.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self(rustix::fs::lstat(path)?))
     }
 
-    pub(in super::super) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         Some(Identity {
             device: self.0.st_dev as u64,
             inode: self.0.st_ino as u64,
         })
     }
 
-    pub(in super::super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }
 
-    /// How many names it has; none if it was deleted.
-    pub(in super::super) fn links(&self) -> u64 {
+    /// The number of its names; 0 if it was deleted.
+    pub(crate) fn links(&self) -> u64 {
         self.0.st_nlink as u64
     }
 
-    pub(in super::super) fn is_deleted(&self) -> bool {
+    pub(crate) fn is_deleted(&self) -> bool {
         self.links() == 0
     }
 
-    /// The number of the user whose it is.
-    pub(in super::super) fn owner(&self) -> u32 {
+    /// The id of the user that owns it.
+    pub(crate) fn owner(&self) -> u32 {
         self.0.st_uid as u32
     }
 
     /// Its permissions.
-    pub(in super::super) fn mode(&self) -> u32 {
+    pub(crate) fn mode(&self) -> u32 {
         self.0.st_mode as u32 & 0o7777
     }
 
-    /// What it takes on the disk.
-    pub(in super::super) fn on_disk(&self) -> u64 {
+    /// The bytes that it occupies on the disk.
+    pub(crate) fn on_disk(&self) -> u64 {
         u64::try_from(self.0.st_blocks)
             .unwrap_or(0)
             .saturating_mul(512)
     }
 
-    pub(in super::super) fn modified(&self) -> Option<SystemTime> {
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
         let seconds = u64::try_from(self.0.st_mtime as i64).ok()?;
         let nanos = u32::try_from(self.0.st_mtime_nsec).ok()?;
         SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
@@ -97,16 +97,16 @@ impl Meta {
         FileType::from_raw_mode(self.0.st_mode)
     }
 
-    pub(in super::super) fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.kind() == FileType::RegularFile
     }
 
-    pub(in super::super) fn is_symlink(&self) -> bool {
+    pub(crate) fn is_symlink(&self) -> bool {
         self.kind() == FileType::Symlink
     }
 
-    /// What it is, if not a regular file.
-    pub(in super::super) fn non_file_kind(&self) -> Option<&'static str> {
+    /// Returns what it is, if it is not a regular file.
+    pub(crate) fn non_file_kind(&self) -> Option<&'static str> {
         match self.kind() {
             FileType::RegularFile => None,
             FileType::Directory => Some("a directory"),
@@ -118,31 +118,30 @@ impl Meta {
     }
 }
 
-/// The user as whom this process acts.
-pub(in super::super) fn current_user() -> u32 {
+/// The effective user of this process.
+pub(crate) fn current_user() -> u32 {
     geteuid().as_raw()
 }
 
 /// A directory that is kept open.
 #[derive(Debug)]
-pub(in super::super) struct Dir {
+pub(crate) struct Dir {
     path: PathBuf,
-    /// The path without links, as it was when it was opened.
+    /// The path without links, at the time it was opened.
     resolved: PathBuf,
     fd: OwnedFd,
 }
 
-/// Enough to name files in it.
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const TO_NAME: OFlags = DIRECTORY.union(OFlags::PATH);
+const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const TO_NAME: OFlags = DIRECTORY;
+const DIRECTORY_PATH: OFlags = DIRECTORY;
 
 impl Dir {
-    pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
-        let fd = retry_on_intr(|| rustix::fs::open(path, TO_NAME, Mode::empty()))?;
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let fd = retry_on_intr(|| rustix::fs::open(path, DIRECTORY_PATH, Mode::empty()))?;
         Ok(Self {
             path: path.to_owned(),
             resolved: path.canonicalize()?,
@@ -155,18 +154,18 @@ impl Dir {
     }
 
     /// Whether it is still at its path.
-    pub(in super::super) fn is_in_place(&self) -> bool {
+    pub(crate) fn is_in_place(&self) -> bool {
         match (self.own_meta(), rustix::fs::stat(&self.path)) {
             (Ok(ours), Ok(there)) => super::is_same(&ours, &Meta(there)),
             _ => false,
         }
     }
 
-    /// The directory that took its place, which is made if there is none.
+    /// Opens the directory that took its place, or creates one.
     ///
     /// # Errors
-    /// Another user's, one that everybody may write to, and one that a link leads to are not written to.
-    pub(in super::super) fn open_replacement(&self) -> io::Result<Self> {
+    /// It belongs to another user, every user may write to it, or a link leads to it.
+    pub(crate) fn open_replacement(&self) -> io::Result<Self> {
         let path = self.path.display();
         let refuse = |why: &str| {
             Err(io::Error::new(
@@ -176,7 +175,7 @@ impl Dir {
         };
         let (ours, there) = (self.own_meta()?, {
             create_dirs(&self.path)?;
-            let fd = retry_on_intr(|| rustix::fs::open(&self.path, TO_NAME, Mode::empty()))?;
+            let fd = retry_on_intr(|| rustix::fs::open(&self.path, DIRECTORY_PATH, Mode::empty()))?;
             Self {
                 path: self.path.clone(),
                 resolved: self.resolved.clone(),
@@ -209,8 +208,9 @@ impl Dir {
         Ok(File::from(fd))
     }
 
-    /// Opens for appending, and for reading if that is allowed. Follows no link and waits for nobody.
-    pub(in super::super) fn open_to_append(
+    /// Opens a file for appending, and for reading if that is permitted. Does not follow a link,
+    /// and does not wait for the reader of a pipe.
+    pub(crate) fn open_to_append(
         &self,
         name: &OsStr,
         mode: u32,
@@ -229,13 +229,13 @@ impl Dir {
         }
     }
 
-    /// A lock file, or another small file of our own.
-    pub(in super::super) fn open_own(&self, name: &OsStr) -> io::Result<File> {
+    /// Opens or creates a lock file.
+    pub(crate) fn open_own(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(name, OFlags::RDWR | OFlags::CREATE, PRIVATE)
     }
 
-    /// A new file that nobody else may read.
-    pub(in super::super) fn create_private(&self, name: &OsStr) -> io::Result<File> {
+    /// Creates a file that no other user may read.
+    pub(crate) fn create_private(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(
             name,
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
@@ -243,27 +243,28 @@ impl Dir {
         )
     }
 
-    /// Opens for reading; follows no link and waits for nobody.
-    pub(in super::super) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
+    /// Opens a file for reading. Does not follow a link, and does not wait for the writer of a
+    /// pipe.
+    pub(crate) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(name, OFlags::RDONLY, 0)
     }
 
-    pub(in super::super) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
+    pub(crate) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
         let stat = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Meta(stat))
     }
 
-    pub(in super::super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
-    /// Renames, and replaces what has the other name.
-    pub(in super::super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    /// Renames a file, and replaces one with the other name.
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Renames, and fails if there is a file of the other name.
-    pub(in super::super) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    /// Renames a file. Fails if a file with the other name exists.
+    pub(crate) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
             use rustix::fs::RenameFlags;
@@ -278,27 +279,25 @@ impl Dir {
         self.link_then_remove(from, to)
     }
 
-    /// Renames by making the other name first: fails if there is such a file, for file systems without a better way.
+    /// Renames a file by creating the other name first, for file systems without a better way.
     fn link_then_remove(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
             Ok(()) => self.remove(from).inspect_err(|_| {
                 let _ = self.remove(to);
             }),
             Err(Errno::EXIST) => Err(Errno::EXIST.into()),
-            // A file system without links: nobody but us should give such names.
+            // A file system without links. No other program should use such names.
             Err(_) if self.meta(to).is_ok() => Err(Errno::EXIST.into()),
             Err(_) => self.rename(from, to),
         }
     }
 
-    pub(in super::super) fn symlink(&self, target: &OsStr, name: &OsStr) -> io::Result<()> {
+    pub(crate) fn symlink(&self, target: &OsStr, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
     }
 
-    /// The names in it, and whether each is that of a regular file.
-    pub(in super::super) fn names(
-        &self,
-    ) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
+    /// Lists the names in it, and whether each is that of a regular file.
+    pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
         let open = || rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty());
         let entries = rustix::fs::Dir::new(retry_on_intr(open)?)?;
         Ok(entries.map(|entry| {
@@ -312,60 +311,63 @@ impl Dir {
         }))
     }
 
-    /// Makes what was renamed outlive a loss of power. Only the directories of some systems can do it.
-    pub(in super::super) fn sync(&self) {
+    /// Makes a rename survive a loss of power, on systems that can.
+    pub(crate) fn sync(&self) {
         if let Ok(dir) = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty()) {
             let _ = rustix::fs::fsync(dir);
         }
     }
 
-    /// What this process may still write to the disk, if the system says so.
-    pub(in super::super) fn free_space(&self) -> Option<u64> {
+    /// The free bytes of the disk that this process may use, if known.
+    pub(crate) fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::fstatvfs(&self.fd).ok()?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
-    /// The longest name and the longest path that it takes, in bytes.
-    pub(in super::super) fn max_lengths(path: &Path) -> (usize, usize) {
+    /// The maximum lengths of a name and of a path, in bytes.
+    pub(crate) fn max_lengths(path: &Path) -> (usize, usize) {
         let name = rustix::fs::statvfs(path).ok().map(|disk| disk.f_namemax);
-        let name = name.and_then(|most| usize::try_from(most).ok());
+        let name = name.and_then(|max| usize::try_from(max).ok());
         let path = if cfg!(target_os = "linux") {
             4095
         } else {
             1023
         };
-        (name.filter(|most| *most > 0).unwrap_or(255), path)
+        (name.filter(|max| *max > 0).unwrap_or(255), path)
     }
 }
 
 const ROOT: u32 = 0;
 const PRIVATE: u32 = 0o600;
 
-/// Takes a file that is ours from everybody else.
-pub(in super::super) fn make_private(file: &File) {
+/// Removes the permissions of other users for a file of this user.
+pub(crate) fn make_private(file: &File) {
     if let Ok(meta) = Meta::from_file(file)
         && meta.owner() == current_user()
         && meta.mode() & 0o077 != 0
     {
-        // A file system without permissions leaves it as it is.
+        // Without permissions in the file system it stays as it is.
         let _ = rustix::fs::fchmod(file, Mode::RUSR | Mode::WUSR);
     }
 }
 
-/// Why records should not go into a file that was there before us.
+/// Why an existing file is not to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Distrust {
+pub(crate) enum Distrust {
     /// It belongs to this user.
     Owner(u32),
-    /// Everybody may write to it: its mode.
+    /// Every user may write to it. With its mode.
     Writable(u32),
-    /// It has so many names that are not ours.
+    /// It has this many names that this log did not give.
     Links(u64),
 }
 
-/// Whether others put the file there, or can change it. `mode` is that of files that we make. `probe`: what the system says of a file
-/// that we make there, since some file systems give all files one owner and one mode; asked only if something is wrong.
-pub(in super::super) fn distrust(
+/// Returns why an existing file is not to be used: others put it there, or can change it.
+///
+/// `mode` is that of new files of this log. `probe` returns the metadata of a new file in the same
+/// directory, since some file systems give all files one owner and one mode. It is called only if
+/// the file looks untrusted.
+pub(crate) fn distrust(
     file: &Meta,
     mode: u32,
     own_links: impl FnOnce() -> u64,
@@ -391,25 +393,29 @@ pub(in super::super) fn distrust(
     (is_open && !all_are_open).then(|| Distrust::Writable(file.mode()))
 }
 
-pub(in super::super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(buffer, offset)
 }
 
-pub(in super::super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(bytes, offset)
 }
 
-/// Makes the directory and those above it.
-pub(in super::super) fn create_dirs(dir: &Path) -> io::Result<()> {
+/// Creates the directory and those above it.
+pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o750).create(dir)
 }
 
-/// Whether this process may write to the file, or make files in the directory.
-pub(in super::super) fn may_write(path: &Path, is_dir: bool) -> io::Result<()> {
-    let access = if is_dir {
-        Access::WRITE_OK | Access::EXEC_OK
-    } else {
-        Access::WRITE_OK
-    };
+/// Checks that this process may write to a file.
+pub(crate) fn may_write(path: &Path) -> io::Result<()> {
+    may_access(path, Access::WRITE_OK)
+}
+
+/// Checks that this process may create files in a directory.
+pub(crate) fn may_create_in(dir: &Path) -> io::Result<()> {
+    may_access(dir, Access::WRITE_OK | Access::EXEC_OK)
+}
+
+fn may_access(path: &Path, access: Access) -> io::Result<()> {
     Ok(rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS)?)
 }

@@ -1,4 +1,4 @@
-//! Starts victims, tells them what to do, and sees how they end.
+//! Starts victims, sends them commands, and observes how they end.
 
 use std::{
     env, fs,
@@ -23,7 +23,7 @@ use super::{
     record::{self, CHILD, SLOTS, THREADS},
 };
 
-/// Nothing that is waited for takes this long, unless it never comes.
+/// A wait that takes this long has failed.
 pub const FOREVER: Duration = Duration::from_secs(60);
 
 /// How a victim is started.
@@ -37,10 +37,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Of two threads that log lines of 120 bytes at INFO to stdout, and wait when the buffer is full.
+    /// Creates a victim with two threads that log lines of 120 bytes at INFO to stdout, and wait
+    /// while the buffer is full.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // Victims may be somebody else.
+        // The victim may run as another user.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         Self {
             arguments: Vec::new(),
@@ -52,7 +53,7 @@ impl Setup {
         }
     }
 
-    /// An argument of the victim.
+    /// Sets an argument of the victim.
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {
         let value = value.to_string();
         match key {
@@ -79,7 +80,7 @@ impl Setup {
         self.dir.path()
     }
 
-    /// Starts it with nobody to read what it writes.
+    /// Starts it without a reader of its output.
     pub fn start(self) -> Victim {
         self.start_with(Stdio::piped(), Stdio::piped())
     }
@@ -126,7 +127,7 @@ impl Setup {
 /// A program that logs.
 pub struct Victim {
     child: Child,
-    /// Its own, not that of what it runs under. None if it did not start.
+    /// The id of the victim itself, not of the program it runs under. `None` if it did not start.
     pid: i32,
     control: Option<BufReader<UnixStream>>,
     tally: PathBuf,
@@ -136,7 +137,7 @@ pub struct Victim {
 }
 
 impl Victim {
-    /// None if it ends before it logs.
+    /// `None` if it ends before it logs.
     fn accept(&mut self, listener: &UnixListener) -> Option<UnixStream> {
         listener.set_nonblocking(true).unwrap();
         let connected = until("the victim connects", || match listener.accept() {
@@ -148,7 +149,7 @@ impl Victim {
         Some(control)
     }
 
-    /// Tells it what to do, without waiting until it is done.
+    /// Sends a command, and does not wait for the answer.
     pub fn tell(&mut self, command: &str) {
         let control = self.control.as_mut().expect("it did not start");
         writeln!(control.get_mut(), "{command}").unwrap();
@@ -159,22 +160,22 @@ impl Victim {
         let control = self.control.as_mut().expect("it did not start");
         control
             .read_line(&mut answer)
-            .expect("the victim hangs, or was told to do too much");
+            .expect("the victim hangs, or got too much to do");
         answer.trim_end().to_owned()
     }
 
-    /// Has it do something, and returns what it says.
+    /// Sends a command, and returns the answer.
     pub fn ask(&mut self, command: &str) -> String {
         self.tell(command);
         self.answer()
     }
 
-    /// Has it log: so many records a thread, with a pause in microseconds after each.
+    /// Has it log this many records per thread, with a pause in microseconds after each.
     pub fn log(&mut self, records: u64, pause: u64) {
         assert_eq!(self.ask(&format!("log {records} {pause}")), "logged");
     }
 
-    /// Has it log a little, again and again, until the condition holds.
+    /// Has it log a few records repeatedly, until the condition is true.
     #[track_caller]
     pub fn log_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         until(what, || {
@@ -187,38 +188,38 @@ impl Victim {
         assert_eq!(self.ask("flush 20000"), "flushed");
     }
 
-    /// Its counters while it runs.
+    /// Returns its counters while it runs.
     pub fn counts(&mut self) -> Counts {
         self.ask("stats");
         Counts::read(&self.tally, 0)
     }
 
-    /// What its stdout, a pipe, gives from now on.
+    /// Returns a reader of its stdout, a pipe, from now on.
     pub fn read_stdout(&mut self) -> Reading {
         Reading::start(self.child.stdout.take().unwrap())
     }
 
-    /// Its stdout, a pipe, to be read or not.
+    /// Returns its stdout, a pipe.
     pub fn take_stdout(&mut self) -> ChildStdout {
         self.child.stdout.take().unwrap()
     }
 
-    /// Its stdout, a pipe that holds one page: each write waits for the reader.
+    /// Returns its stdout, a pipe that holds one page: each write waits for the reader.
     pub fn read_small_stdout(&mut self) -> Reading {
         let stdout = self.take_stdout();
-        // SAFETY: of a pipe that is ours.
+        // SAFETY: The descriptor is that of a pipe that this value owns.
         #[expect(unsafe_code, reason = "nothing safe sets it")]
         let size = unsafe { libc::fcntl(stdout.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
         assert_eq!(size, 4096);
         Reading::start(stdout)
     }
 
-    /// What its stderr, a pipe, gives from now on.
+    /// Returns a reader of its stderr, a pipe, from now on.
     pub fn read_stderr(&mut self) -> Reading {
         Reading::start(self.child.stderr.take().unwrap())
     }
 
-    /// Closes the end of the pipe that nobody reads.
+    /// Closes the unread end of the pipe.
     pub fn close_stdout(&mut self) {
         drop(self.child.stdout.take());
     }
@@ -232,20 +233,20 @@ impl Victim {
     }
 
     pub fn signal(&self, signal: i32) {
-        // SAFETY: of a child that was not waited for yet.
+        // SAFETY: The child was not waited for yet, so its id is not reused.
         #[expect(unsafe_code, reason = "std only kills, and only what it started")]
         let sent = unsafe { libc::kill(self.pid, signal) };
         assert_eq!(sent, 0);
     }
 
-    /// A line of `/proc/…/status`, in KiB.
+    /// Returns a line of `/proc/…/status`, in KiB.
     pub fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// How it ended at once: it could not start.
+    /// Returns how it ended without a command: it could not start.
     pub fn refused(mut self) -> String {
         assert!(self.control.is_none(), "it started");
         let stderr = self.read_stderr();
@@ -254,7 +255,7 @@ impl Victim {
         stderr.text()
     }
 
-    /// How it ended; it was told to.
+    /// Returns how it ended after a command to end.
     pub fn ended(mut self) -> Ended {
         let status = until("the victim ends", || self.child.try_wait().unwrap());
         Ended {
@@ -276,7 +277,7 @@ impl Drop for Victim {
     }
 }
 
-/// Reads all there is, on a thread of its own.
+/// Reads everything, on a thread of its own.
 pub struct Reading(thread::JoinHandle<Vec<u8>>);
 
 impl Reading {
@@ -288,7 +289,7 @@ impl Reading {
         }))
     }
 
-    /// Once every writer is gone.
+    /// Waits until every writer is closed.
     pub fn all(self) -> Vec<u8> {
         self.0.join().unwrap()
     }
@@ -298,26 +299,26 @@ impl Reading {
     }
 }
 
-/// What is left of a victim.
+/// The remains of a victim.
 pub struct Ended {
     pub status: ExitStatus,
     pub counts: Counts,
-    /// Those of its child, if it forked.
+    /// The counters of its child, if it forked.
     pub child: Counts,
     size: usize,
     base: u64,
 }
 
 impl Ended {
-    /// What is in an output that is its own.
+    /// Judges an output that no other victim writes to.
     pub fn judge(&self, output: &[u8]) -> Verdict {
         judge(output, self.size, &self.accepted())
     }
 
-    /// What is lost is what it says it lost.
+    /// Asserts that it reported exactly the records that are missing.
     #[track_caller]
     pub fn assert_it_says_so(&self, verdict: &Verdict) {
-        // A line about the log itself may be lost like any other.
+        // A line about the log itself may be lost, too.
         let notices = self.counts.notices - verdict.notices.len() as u64;
         let counted = self.counts.lost();
         assert_eq!(
@@ -328,7 +329,7 @@ impl Ended {
         );
     }
 
-    /// Which thread's calls returned how often.
+    /// Returns how many calls of each thread returned.
     pub fn accepted(&self) -> Vec<(u64, u64)> {
         let child = self.child.accepted.iter();
         let child = child.map(|(thread, count)| (thread + CHILD as u64, *count));
@@ -339,7 +340,7 @@ impl Ended {
     }
 }
 
-/// What a victim says of its lines.
+/// The counters of a victim.
 #[derive(Debug, Clone)]
 pub struct Counts {
     pub knows: bool,
@@ -350,7 +351,7 @@ pub struct Counts {
     pub shed_info: u64,
     pub lost_at_shutdown: u64,
     pub notices: u64,
-    /// How many calls of which thread returned.
+    /// How many calls of each thread returned.
     pub accepted: Vec<(u64, u64)>,
 }
 
@@ -378,7 +379,7 @@ impl Counts {
         }
     }
 
-    /// How many calls returned, those of notices among them.
+    /// How many calls returned, including those for events about the log itself.
     pub fn taken(&self) -> u64 {
         let accepted: u64 = self.accepted.iter().map(|(_, count)| count).sum();
         accepted + self.notices
@@ -388,14 +389,14 @@ impl Counts {
         self.write_failed + self.shed + self.lost_at_shutdown
     }
 
-    /// Each line is in one bucket.
+    /// Asserts that each line is in one counter.
     #[track_caller]
     pub fn assert_they_add_up(&self) {
         assert_eq!(self.taken(), self.delivered + self.lost(), "{self:?}");
     }
 }
 
-/// Calls `done` again and again until it has something.
+/// Calls `done` repeatedly until it returns something.
 #[track_caller]
 pub fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
@@ -411,15 +412,16 @@ pub fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether the tools a test needs are there; if not, it says so. A test that is left out must not look as if it had passed.
+/// Returns whether the tools that a test needs exist. If not, prints that, since a skipped test
+/// must not look as if it had passed.
 pub fn have(test: &str, tools: &[&str]) -> bool {
     for tool in tools {
         let there = match *tool {
-            // SAFETY: it cannot fail.
+            // SAFETY: The call cannot fail.
             #[expect(unsafe_code, reason = "nothing safe asks")]
             "root" => unsafe { libc::geteuid() == 0 },
             "the feature gzip" => cfg!(feature = "gzip"),
-            // It may be there and not be allowed to trace.
+            // It may exist without the permission to trace.
             "strace" => run("strace", &["-o", "/dev/null", "true"]),
             path if path.starts_with('/') => Path::new(path).exists(),
             name => {
@@ -428,7 +430,7 @@ pub fn have(test: &str, tools: &[&str]) -> bool {
             }
         };
         if !there {
-            // Not captured by the harness, as what `eprintln!` says is.
+            // The harness does not capture it, unlike `eprintln!`.
             let _ = writeln!(std::io::stderr(), "SKIPPED {test}: it needs {tool}");
             return false;
         }
@@ -436,7 +438,7 @@ pub fn have(test: &str, tools: &[&str]) -> bool {
     true
 }
 
-/// Whether a program does what it is told to.
+/// Returns whether a program runs successfully.
 pub fn run(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     let command = command.args(arguments).stdin(Stdio::null());
@@ -444,8 +446,9 @@ pub fn run(program: &str, arguments: &[&str]) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// The example `victim`, which `cargo test` builds, unlike a binary of this name without installing it with the crate; a test
-/// executable that runs itself would bring the harness along, which prints and catches panics.
+/// Returns the path of the example `victim`, which `cargo test` builds. A binary of this name would
+/// be installed with the crate. A test executable that starts itself would bring the harness along,
+/// which prints and catches panics.
 fn program() -> PathBuf {
     let this = env::current_exe().unwrap();
     let target = this.parent().and_then(Path::parent).unwrap();

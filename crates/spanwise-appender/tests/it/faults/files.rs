@@ -1,4 +1,4 @@
-//! Files: full disks, missing directories, other programs that meddle, kills and clocks.
+//! Files: full disks, missing directories, other programs, kills and clocks.
 
 use std::{
     fs,
@@ -17,7 +17,8 @@ use super::{
     judge::{judge, shed_of},
 };
 
-/// A directory for logs, which outlives its victims. Theirs alone, as a `logrotate` wants it.
+/// A directory for logs, which survives its victims. Only they may write there, as `logrotate`
+/// requires.
 struct Logs {
     dir: PathBuf,
     /// A disk of its own.
@@ -30,7 +31,7 @@ impl Logs {
         Self::within(tempfile::tempdir().unwrap())
     }
 
-    /// Where many files cost little.
+    /// In memory, where many files cost little.
     fn in_memory() -> Self {
         Self::within(crate::support::dir_in_memory())
     }
@@ -46,7 +47,7 @@ impl Logs {
         }
     }
 
-    /// On a disk of its own, of 1 MiB. None if disks cannot be mounted here.
+    /// On a disk of its own, of 1 MiB. `None` if disks cannot be mounted here.
     fn on_a_small_disk(test: &str) -> Option<Self> {
         let mut logs = Self::new();
         logs.mounted = logs.mount("size=1m");
@@ -71,12 +72,12 @@ impl Logs {
         self.dir.join(name)
     }
 
-    /// A victim that writes `app.log` here.
+    /// Creates a victim that writes `app.log` here.
     fn setup(&self) -> Setup {
         Setup::new().with("output", format!("rolling:{}/app.log", self.text()))
     }
 
-    /// Names of all files but the lock, the oldest first, the one that is written last.
+    /// Returns the names of all files but the lock, from the oldest to the active one.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(&self.dir)
             .unwrap()
@@ -87,7 +88,8 @@ impl Logs {
         names
     }
 
-    /// Waits until each file that was rolled is packed, by a victim that runs: one that ended may have left a half.
+    /// Waits until a running victim has compressed each rolled file. A victim that ended may have
+    /// left one unfinished.
     fn packed(&self) {
         let is_packed = |name: &String| name == "app.log" || name.ends_with(".gz");
         until("everything is packed", || {
@@ -95,7 +97,7 @@ impl Logs {
         });
     }
 
-    /// What all files hold, one after the other.
+    /// Returns the contents of all files, one after the other.
     fn all(&self) -> Vec<u8> {
         let names = self.names();
         names
@@ -113,7 +115,7 @@ impl Drop for Logs {
     }
 }
 
-/// By its number, which goes on from day to day; the file that is written is the newest.
+/// The order by number, which continues from day to day. The active file is the newest.
 fn age(name: &str) -> (bool, u64) {
     let number = name
         .split('.')
@@ -122,7 +124,7 @@ fn age(name: &str) -> (bool, u64) {
     (number.is_none(), number.unwrap_or_default())
 }
 
-/// The whole of a file, whatever it is packed with.
+/// Returns the content of a file, uncompressed.
 fn read(path: &Path) -> Vec<u8> {
     if path.extension().is_none_or(|extension| extension != "gz") {
         return fs::read(path).unwrap();
@@ -140,7 +142,7 @@ fn finish(mut victim: Victim) -> Ended {
     ended
 }
 
-/// Waits until the file takes lines again.
+/// Waits until the file accepts lines again.
 fn recover(victim: &mut Victim) {
     until("the file takes lines again", || {
         (victim.ask("flush 1000") == "flushed").then_some(())
@@ -157,7 +159,7 @@ fn full_disk_reports_the_lines_it_loses() {
         let Some(logs) = Logs::on_a_small_disk(TEST) else {
             return;
         };
-        // Packed, all of it may fit; without packing, only what is logged first.
+        // Compressed, all of it may fit; otherwise only the first records do.
         let other = if compression == "gzip" { 350 } else { 128 };
         fs::write(logs.path("other"), vec![0; other * 1024]).unwrap();
         let mut victim = logs
@@ -170,7 +172,7 @@ fn full_disk_reports_the_lines_it_loses() {
             .start_with(Stdio::null(), Stdio::null());
         // 600 KB, then 3.6 MB, then 600 KB.
         victim.log(250, 200);
-        // Files that are being packed may fill the disk for a moment.
+        // Files in compression may fill the disk temporarily.
         recover(&mut victim);
         victim.log(1_500, 200);
         let error = victim.ask("flush 1000");
@@ -195,8 +197,8 @@ fn full_disk_reports_the_lines_it_loses() {
         verdict.assert_lost_only(250..1_750);
         assert!(verdict.lost > 0 || compression == "gzip");
         ended.assert_it_says_so(&verdict);
-        let told: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
-        assert_eq!(told, ended.counts.shed, "{:?}", verdict.notices);
+        let reported: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
+        assert_eq!(reported, ended.counts.shed, "{:?}", verdict.notices);
     }
 }
 
@@ -208,7 +210,7 @@ fn removed_directory_is_created_again() {
         victim.log(500, 0);
         victim.flush();
         fs::remove_dir_all(&logs.dir).unwrap();
-        // It is missed within a second.
+        // The change is noticed within a second.
         victim.log_until("it is made again", || logs.path("app.log").exists());
         victim.flush();
         victim.log(500, 0);
@@ -216,7 +218,7 @@ fn removed_directory_is_created_again() {
         let verdict = ended.judge(&logs.all());
         println!("directory removed, rotation {rotation}: {verdict}");
         verdict.assert_sound();
-        // What was in it is gone with it.
+        // The records in it are gone with it.
         verdict.assert_lost_only(0..500);
     }
 }
@@ -302,7 +304,7 @@ fn logrotate_create_and_copytruncate_lose_nothing() {
         assert!(all.iter().all(|file| !file.is_empty()));
         let verdict = ended.judge(&all.concat());
         println!("logrotate with {how}: {verdict}");
-        // What is left of the first file comes after it was rotated: nothing is out of order even so.
+        // The rest of the first file comes after its rotation, and still nothing is out of order.
         verdict.assert_perfect();
     }
 }
@@ -357,7 +359,7 @@ fn revoked_permission_loses_nothing() {
     verdict.assert_perfect();
 }
 
-/// Under `strace`, which does `inject` to calls of `write` that go to a file.
+/// Creates a victim under `strace`, which applies `inject` to calls of `write` to a file.
 fn injected(logs: &Logs, inject: &str) -> Setup {
     let path = logs.path("app.log");
     let inject = format!("inject=write:{inject}");
@@ -435,7 +437,7 @@ fn kill_during_roll_leaves_no_partial_file() {
         logs.packed();
     }
     accepted.extend(finish(last).accepted());
-    // Each file is read whole, by `gzip`, which complains of half a file.
+    // `gzip` reads each file completely, and reports a partial one.
     let verdict = judge(&logs.all(), 120, &accepted);
     println!(
         "killed {rounds} times while rolling, {} files: {verdict}",
@@ -444,13 +446,13 @@ fn kill_during_roll_leaves_no_partial_file() {
     verdict.assert_in_order();
     assert_eq!(verdict.gaps, 0);
     assert!(verdict.torn <= rounds, "{verdict}");
-    // What the buffer held, and a record on its way by each thread.
+    // The buffer, and a record in progress per thread.
     assert!(verdict.lost <= rounds * (64 * 1024 / 120 + 3), "{verdict}");
 }
 
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
-/// A clock that a victim goes by, in seconds since 1970.
+/// A clock for a victim, in seconds since 1970.
 struct FakeClock<'a>(&'a Logs);
 
 impl FakeClock<'_> {
@@ -501,7 +503,7 @@ fn jumping_clock_loses_nothing() {
     let ended = finish(victim);
     let verdict = ended.judge(&logs.all());
     println!("clock back and forth: {verdict}, {:?}", logs.names());
-    // The dates in the names do not tell the order.
+    // The dates in the names are not in order.
     assert_eq!((verdict.lost, verdict.doubled, verdict.torn), (0, 0, 0));
     for name in logs.names() {
         ended.judge(&read(&logs.path(&name))).assert_sound();
@@ -523,8 +525,8 @@ fn each_hour_has_a_file_across_dst_changes() {
     for (date, change) in [("2026-03-29", 1_774_746_000), ("2026-10-25", 1_792_890_000)] {
         let logs = Logs::new();
         let clock = FakeClock(&logs);
-        // On the wall: after midnight, when it is still yesterday in UTC; the hour before the change; and the hour after it,
-        // which has the same name if the clocks went back.
+        // Local times: after midnight, when it is still yesterday in UTC; the hour before the
+        // change; the hour after it, which has the same name if the clocks went back.
         let times = [change - 2 * HOUR + 60, change - 60, change + HOUR - 60];
         clock.set(times[0]);
         let setup = clock.setup().with("rotation", "hourly,local");
@@ -679,7 +681,7 @@ fn similar_names_are_left_alone() {
     for name in look_alikes {
         assert_eq!(fs::read(logs.path(name)).unwrap(), b"precious", "{name}");
     }
-    // Ten files of at most 4 KiB, and the one that is written.
+    // Ten files of at most 4 KiB, and the active one.
     assert_eq!(ended.counts.delivered, 2_000);
 }
 
@@ -793,7 +795,7 @@ fn child_does_not_wait_for_the_parents_file_lock() {
     let setup = Setup::new().with("output", output).with("threads", 3);
     let mut victim = setup.with("rotation", "1MiB").start();
     victim.ask("go 0");
-    // Any of them is likely to meet a thread that writes.
+    // Each of them is likely to meet a thread that writes.
     for _ in 0..20 {
         assert_eq!(victim.ask("fork 10"), "child 0");
     }

@@ -1,35 +1,36 @@
-//! Counts, from outside, what became of records: lost, doubled, torn, out of order.
+//! Counts lost, repeated, partial and reordered records from outside.
 
 use std::{collections::HashMap, fmt};
 
 use super::record::{NOTICE, record};
 
-/// What an output holds.
+/// The contents of an output.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// Records of which the call returned, and which are nowhere.
+    /// Records whose call returned, and that are missing.
     pub lost: u64,
-    /// Records that are there more than once.
+    /// Records that occur more than once.
     pub doubled: u64,
     /// Lines that are neither a record nor about the log itself.
     pub torn: u64,
-    /// Of those, lines that begin as a record and then go on as another: a good one is glued to half a one.
+    /// Those that start as one record and continue as another: a whole one follows a partial one.
     pub glued: u64,
-    /// Records before which a later one of the same thread is.
+    /// Records after a later one of the same thread.
     pub out_of_order: u64,
-    /// Records that are there, each once.
+    /// Records that occur, each counted once.
     pub found: u64,
-    /// Of those, records of which the call did not return.
+    /// Those whose call did not return.
     pub beyond: u64,
-    /// Records that are missing although a later one of the same thread is there.
+    /// Missing records with a later one of the same thread.
     pub gaps: u64,
-    /// Which records are lost: thread and number.
+    /// The lost records, by thread and number.
     pub missing: Vec<(u64, u64)>,
-    /// What the log says about itself.
+    /// The lines about the log itself.
     pub notices: Vec<String>,
 }
 
-/// Of records that are `size` bytes long, and of which as many calls returned as `accepted` says of each thread.
+/// Judges records of `size` bytes, where `accepted` has the number of calls of each thread that
+/// returned.
 pub fn judge(output: &[u8], size: usize, accepted: &[(u64, u64)]) -> Verdict {
     let mut verdict = Verdict::default();
     let mut seen: HashMap<u64, Vec<u8>> = HashMap::new();
@@ -82,7 +83,7 @@ pub fn judge(output: &[u8], size: usize, accepted: &[(u64, u64)]) -> Verdict {
         verdict.gaps += times.len() as u64 - there(&times);
     }
     verdict.lost = verdict.missing.len() as u64;
-    // Threads that nobody knows of.
+    // Threads that do not exist.
     for times in seen.values() {
         verdict.beyond += times.iter().filter(|times| **times > 0).count() as u64;
     }
@@ -95,7 +96,7 @@ pub fn judge(output: &[u8], size: usize, accepted: &[(u64, u64)]) -> Verdict {
 }
 
 impl Verdict {
-    /// Nothing that was logged is lost, but for records of these numbers.
+    /// Asserts that no record is lost, except those with these numbers.
     #[track_caller]
     pub fn assert_lost_only(&self, numbers: std::ops::Range<u64>) {
         let elsewhere: Vec<_> = self
@@ -109,21 +110,22 @@ impl Verdict {
         );
     }
 
-    /// Everything is there, once, whole, in order.
+    /// Asserts that everything is there, once, whole and in order.
     #[track_caller]
     pub fn assert_perfect(&self) {
         assert_eq!(self.lost, 0, "lost: {self}");
         self.assert_sound();
     }
 
-    /// What is there is there once, whole, in order.
+    /// Asserts that the records that are there occur once, whole and in order.
     #[track_caller]
     pub fn assert_sound(&self) {
         assert_eq!(self.torn, 0, "torn: {self}");
         self.assert_in_order();
     }
 
-    /// Each record is there no more than once, and in order; there may be halves, each on a line of its own.
+    /// Asserts that each record occurs at most once, and in order. Partial ones may occur, each on
+    /// a line of its own.
     #[track_caller]
     pub fn assert_in_order(&self) {
         assert_eq!(
@@ -157,7 +159,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The lines left out that a notice tells of.
+/// Returns the number of dropped lines that an event reports.
 pub fn shed_of(notice: &str) -> u64 {
     let words = notice.split([' ', '"']);
     let counts = words.filter_map(|word| word.strip_prefix("shed."));
@@ -166,7 +168,7 @@ pub fn shed_of(notice: &str) -> u64 {
         .sum()
 }
 
-/// The thread and the number of a record that is exactly what was written.
+/// Returns the thread and the number of a record that is exactly as written.
 fn whole(line: &[u8], size: usize) -> Option<(u64, u64)> {
     let text = std::str::from_utf8(line).ok()?;
     let (thread, rest) = text.strip_prefix(r#"{"t":"#)?.split_once(r#","n":"#)?;

@@ -11,7 +11,7 @@ use super::driver::{Ended, Reading, Setup, Victim};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Output {
     Pipe,
-    /// One that holds a page, so that each write waits for the reader.
+    /// A pipe that holds one page, so that each write waits for the reader.
     SmallPipe,
     File,
     RollingFile,
@@ -24,10 +24,10 @@ const OUTPUTS: [Output; 4] = [
     Output::RollingFile,
 ];
 
-/// Before the records, before the end, and the end.
+/// The commands before the records and before the end, and the end.
 type Way = (&'static [&'static str], &'static [&'static str]);
 
-/// Ends of which no line is lost.
+/// Ends that lose no line.
 const WITHOUT_LOSS: [Way; 11] = [
     (&[], &["return"]),
     (&[], &["leak", "return"]),
@@ -37,13 +37,13 @@ const WITHOUT_LOSS: [Way; 11] = [
     (&[], &["panic"]),
     (&[], &["abort 20000"]),
     (&[], &["flush_and_exec"]),
-    // The guard of a function that sets logging up ends with it.
+    // The guard belongs to a function that sets logging up, and is dropped with it.
     (&["drop"], &["return"]),
     (&["drop"], &["exit"]),
     (&["drop"], &["flush_and_exec"]),
 ];
 
-/// Ends at which nobody writes what is held.
+/// Ends at which the held lines are not written.
 const WITHOUT_WARNING: [Way; 5] = [
     (&[], &["terminate"]),
     (&[], &["_exit"]),
@@ -101,7 +101,7 @@ impl Run {
     }
 }
 
-fn assert_ended_as_told(status: ExitStatus, end: &str) {
+fn assert_ended_as_commanded(status: ExitStatus, end: &str) {
     let code = match end {
         "abort 20000" => return assert_eq!(status.signal(), Some(libc::SIGABRT)),
         "terminate" => return assert_eq!(status.signal(), Some(libc::SIGTERM)),
@@ -122,7 +122,7 @@ fn ordinary_end_loses_no_line() {
                 let (ended, output_, stderr) = run.end(end);
                 let way = format!("{output:?}, {size} bytes, {before:?}, {end:?}: {stderr}");
                 println!("{way}");
-                assert_ended_as_told(ended.status, end.last().unwrap());
+                assert_ended_as_commanded(ended.status, end.last().unwrap());
                 ended.judge(&output_).assert_perfect();
                 assert!(!stderr.contains("lost"), "{way}");
             }
@@ -159,14 +159,14 @@ fn sudden_end_loses_only_the_last_lines() {
             run.victim.flush();
             run.victim.log(200, 0);
             let (ended, output_, _) = run.end(end);
-            assert_ended_as_told(ended.status, end.last().unwrap());
+            assert_ended_as_commanded(ended.status, end.last().unwrap());
             let verdict = ended.judge(&output_);
             println!("{output:?}, {before:?}, {end:?}: {verdict}");
-            // The kernel may cut the write of a process that ends inside it, as SIGKILL does.
+            // The kernel may cut a write of a process that ends in it, as SIGKILL does.
             assert!(verdict.torn <= 1, "{verdict}");
             verdict.assert_in_order();
             assert_eq!(verdict.gaps, 0, "{verdict}");
-            // What was flushed is there.
+            // Flushed records are there.
             verdict.assert_lost_only(200..400);
         }
         let mut run = Run::start(Setup::new(), output);
@@ -184,8 +184,8 @@ fn sudden_end_loses_only_the_last_lines() {
     }
 }
 
-/// The lines written and the lines lost that the last total on stderr tells of.
-fn told(stderr: &str) -> Option<(u64, u64)> {
+/// Returns the written and lost lines of the last total on stderr.
+fn reported_totals(stderr: &str) -> Option<(u64, u64)> {
     let line = stderr.lines().rfind(|line| line.contains("lines lost: "))?;
     let (before, after) = line.split_once(" lines written, ")?;
     let written = before.rsplit(' ').next()?.parse().ok()?;
@@ -203,7 +203,7 @@ fn stalled_reader_loses_what_stderr_reports() {
         let stderr = victim.read_stderr();
         before.iter().for_each(|word| drop(victim.ask(word)));
         victim.log(2_000, 0);
-        // The first loss is told at once, the total at the end.
+        // The first loss is reported at once, the total at the end.
         assert!(victim.counts().shed > 0);
         let stdout = victim.take_stdout();
         victim.tell("exit");
@@ -216,7 +216,10 @@ fn stalled_reader_loses_what_stderr_reports() {
         ended.assert_it_says_so(&verdict);
         assert!(stderr.contains("spanwise: shed: stdout: "), "{stderr}");
         let counts = &ended.counts;
-        assert_eq!(told(&stderr), Some((counts.delivered, counts.lost())));
+        assert_eq!(
+            reported_totals(&stderr),
+            Some((counts.delivered, counts.lost()))
+        );
     }
 }
 
@@ -229,7 +232,7 @@ fn refused_write_after_shutdown_is_retried() {
             .start();
         let stderr = victim.read_stderr();
         victim.ask("drop");
-        // More than a pipe holds, while nobody reads.
+        // More than a pipe holds, without a reader.
         victim.log(1_000, 0);
         let stdout = victim.read_stdout();
         victim.log(1_000, 0);
@@ -252,7 +255,7 @@ fn aborting_panic_reports_lost_lines() {
     assert_eq!(ended.status.signal(), Some(libc::SIGABRT));
     let verdict = ended.judge(&Reading::start(stdout).all());
     let stderr = stderr.text();
-    let told = format!("stdout: {} lines are still held", verdict.lost);
-    assert!(stderr.contains(&told), "{verdict}: {stderr}");
+    let report = format!("stdout: {} lines are still held", verdict.lost);
+    assert!(stderr.contains(&report), "{verdict}: {stderr}");
     verdict.assert_in_order();
 }

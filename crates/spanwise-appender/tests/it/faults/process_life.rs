@@ -1,4 +1,4 @@
-//! How programs end, well or not, and how they fork.
+//! The end of programs, in good and bad ways, and forks.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,8 @@ use super::{
     judge::Verdict,
 };
 
-/// A victim that logs a burst, and is then told how to end: what is left of it, and of what it wrote.
+/// Runs a victim that logs a burst and then gets a command to end. Returns its remains and its
+/// output.
 fn burst_then(records: u64, words: &[&str]) -> (Ended, Verdict) {
     let mut victim = Setup::new().with("threads", 4).start();
     let stdout = victim.read_stdout();
@@ -60,7 +61,7 @@ fn exit_during_shutdown_loses_nothing() {
     let mut victim = Setup::new().start();
     victim.log(20_000, 0);
     let stdout = victim.take_stdout();
-    // Not before the one has begun to shut down, and the other is about to exit.
+    // Once one has begun to shut down, and the other is about to exit.
     assert_eq!(victim.ask("shutdown_and_exit"), "exiting");
     let stdout = Reading::start(stdout);
     let ended = victim.ended();
@@ -99,7 +100,8 @@ fn exit_while_threads_log_ends() {
         println!("exit while others log: {verdict}, {:?}", ended.counts);
         assert!(ended.status.success());
         verdict.assert_in_order();
-        // The threads go on while the counters are read, and into a buffer that nobody writes any more.
+        // The threads continue while the counters are read, and their lines go into a buffer that
+        // is not written any more.
         assert!(verdict.lost <= ended.counts.lost() + 2 * 1024 * 1024 / 120);
     }
 }
@@ -143,7 +145,7 @@ fn synced_line_survives_a_kill() {
         .start();
     let stdout = victim.read_stdout();
     for _ in 0..20 {
-        // The first of each five, and so the last of these, is an ERROR.
+        // The first of each five is an ERROR, and so is the last of these.
         victim.log(1, 0);
     }
     victim.log(1, 0);
@@ -160,7 +162,7 @@ fn slow_disk_delays_no_caller_and_loses_nothing() {
         let setup = Setup::new();
         let path = setup.dir().join("log");
         let path = path.to_str().unwrap();
-        // Half a second a write: if each line waited for one, the test would.
+        // A write takes half a second: if each line waited for one, so would the test.
         let slow = [
             "strace",
             "-f",

@@ -1,11 +1,11 @@
-//! What the victim writes, and what it counts: known to the program and to those who judge it.
+//! The records of the victim and its counters, as known to the program and to its judge.
 
 use std::fmt::Write as _;
 
-/// What fills a record up.
+/// The padding of a record.
 const PADDING: &str = "spanwise ";
 
-/// One line, `size` bytes long with its end if it has room for what it says.
+/// Returns one line of `size` bytes including its end, or more if its contents need that.
 pub fn record(thread: u64, number: u64, size: usize) -> String {
     let mut line = String::with_capacity(size.max(64));
     let _ = write!(line, r#"{{"t":{thread},"n":{number},"pad":""#);
@@ -17,15 +17,15 @@ pub fn record(thread: u64, number: u64, size: usize) -> String {
     line + END
 }
 
-/// How a line about the log itself begins.
+/// The start of a line about the log itself.
 pub const NOTICE: &str = r#"{"notice":""#;
 
-/// Where the victim keeps a number, in a file of such, which outlives it however it ends. Counters of a child come this far
-/// after those of its parent.
+/// The index of a number in the file of counters, which survives the victim however it ends. Those
+/// of a child come this far after those of its parent.
 pub const CHILD: usize = 64;
 pub const SLOTS: usize = 2 * CHILD;
 
-/// The victim knows what became of its lines.
+/// The victim knows the fate of its lines.
 pub const ENDED_WELL: usize = 0;
 pub const DELIVERED: usize = 1;
 pub const WRITE_FAILED: usize = 2;
@@ -33,9 +33,9 @@ pub const SHED: usize = 3;
 pub const LOST_AT_SHUTDOWN: usize = 4;
 /// Lines about the log itself.
 pub const NOTICES: usize = 5;
-/// Of lines shed, those at WARN and ERROR.
+/// Shed lines at WARN and ERROR.
 pub const SHED_SEVERE: usize = 9;
-/// Of lines shed, those at INFO.
+/// Shed lines at INFO.
 pub const SHED_INFO: usize = 10;
-/// How many of each thread's calls returned: from here.
+/// The first index of the number of calls of each thread that returned.
 pub const THREADS: usize = 16;

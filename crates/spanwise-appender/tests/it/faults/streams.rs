@@ -14,7 +14,7 @@ use super::{
     judge::{judge, shed_of},
 };
 
-/// Waits until there is something to read, but not for a line that never comes.
+/// Waits until there is something to read, with a bound.
 fn wait_until_readable(stdout: &impl AsFd) {
     let mut ready = [PollFd::new(stdout, PollFlags::IN)];
     let timeout = Timespec {
@@ -28,7 +28,7 @@ fn wait_until_readable(stdout: &impl AsFd) {
     );
 }
 
-/// Reads so much, and leaves the rest to whoever comes next.
+/// Reads this much, and leaves the rest to the next reader.
 fn read_some(from: &mut impl Read, bytes: usize) -> Vec<u8> {
     let mut some = vec![0; bytes];
     from.read_exact(&mut some).unwrap();
@@ -46,7 +46,7 @@ fn closed_pipe_loses_lines_and_not_the_program() {
     assert!(ended.status.success(), "{}", ended.status);
     ended.counts.assert_they_add_up();
     assert_eq!(ended.counts.write_failed, 4_000);
-    // Each cause is told, once.
+    // Each cause is reported once.
     let stderr = stderr.text();
     assert_eq!(stderr.matches("write failed").count(), 1, "{stderr}");
 }
@@ -88,7 +88,7 @@ fn full_device_reports_losses_and_ends_in_time() {
     }
 }
 
-/// What a victim did whose reader stalled for as long as it logged, and then went on.
+/// The result of a victim whose reader stalled while it logged, and then continued.
 fn stall(when_full: &str, capacity: usize, records: u64, pause: u64) -> (Ended, Vec<u8>) {
     let mut victim = Setup::new()
         .with("when_full", when_full)
@@ -109,13 +109,13 @@ fn stalled_reader_delays_nobody_and_shed_is_counted() {
         .with("when_full", "shed")
         .with("capacity", 256 * 1024)
         .start();
-    // If one of them waited for the reader, it would not come back.
+    // A thread that waited for the reader would not return.
     victim.log(10_000, 0);
     let shed = victim.counts().shed;
     assert!(shed > 10_000, "{shed}");
     let stdout = victim.read_stdout();
     victim.flush();
-    // What is logged after the stall is there.
+    // Records that are logged after the stall are there.
     victim.log(100, 0);
     victim.tell("return");
     let ended = victim.ended();
@@ -129,14 +129,14 @@ fn stalled_reader_delays_nobody_and_shed_is_counted() {
         verdict.found + verdict.notices.len() as u64,
         ended.counts.delivered
     );
-    // The log itself says how many are missing, all of them.
-    let told: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
-    assert_eq!(told, ended.counts.shed, "{:?}", verdict.notices);
+    // The log itself reports how many are missing, all of them.
+    let reported: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
+    assert_eq!(reported, ended.counts.shed, "{:?}", verdict.notices);
 }
 
 #[test]
 fn least_severe_levels_are_shed_first() {
-    // More than fits, but not by WARN and ERROR alone.
+    // More than fits, but not at WARN and ERROR alone.
     let (ended, stdout) = stall("ladder:0", 256 * 1024, 1_600, 0);
     ended.counts.assert_they_add_up();
     assert!(ended.counts.shed_info > 0, "{:?}", ended.counts);
@@ -146,8 +146,8 @@ fn least_severe_levels_are_shed_first() {
     println!("{verdict}");
     verdict.assert_sound();
     ended.assert_it_says_so(&verdict);
-    let told: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
-    assert_eq!(told, ended.counts.shed, "{:?}", verdict.notices);
+    let reported: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
+    assert_eq!(reported, ended.counts.shed, "{:?}", verdict.notices);
     // The last hundred of each thread came when there was room again.
     assert!(stdout.ends_with(b"\n"));
 }
@@ -161,15 +161,15 @@ fn shedding_ends_at_half_of_its_threshold() {
         .with("threads", 1)
         .start();
     let mut stdout = victim.take_stdout();
-    // INFO is left out above four fifths; what is beyond is in the pipe.
+    // INFO is shed above four fifths; the rest is in the pipe.
     victim.log(9_000, 0);
     let shed = victim.counts().shed;
     assert!(shed > 0);
-    // Down to more than a half: it still is.
+    // Down to more than a half: it is still shed.
     let mut output = read_some(&mut stdout, CAPACITY / 4);
     victim.log(100, 0);
     assert_eq!(victim.counts().shed, shed + 100);
-    // Down to less than two fifths: it no longer is.
+    // Down to less than two fifths: it is accepted again.
     output.extend(read_some(&mut stdout, CAPACITY / 4));
     until("lines at INFO are taken again", || {
         let before = victim.counts().shed;
@@ -191,7 +191,7 @@ fn line_is_written_soon_whenever_it_comes() {
     let mut victim = Setup::new().with("threads", 1).start();
     let mut stdout = victim.take_stdout();
     for round in 0..100 {
-        // After pauses around those after which the thread that writes waits in another way.
+        // With pauses around those after which the writer thread waits in another way.
         victim.tell(&format!("log 1 {}", round * 291));
         wait_until_readable(&stdout);
         read_some(&mut stdout, 120);
@@ -201,7 +201,7 @@ fn line_is_written_soon_whenever_it_comes() {
 
 #[test]
 fn caller_gives_up_on_a_stalled_reader() {
-    // The buffer is full long before: each of the others waits, and would wait for ever.
+    // The buffer is full long before: each of the other lines waits, and would wait forever.
     let mut victim = Setup::new()
         .with("when_full", "block:20")
         .with("capacity", 4 * 1024)
@@ -234,7 +234,7 @@ fn stalled_reader_does_not_delay_the_shutdown() {
     let stderr = victim.read_stderr();
     victim.log(10_000, 0);
     victim.ask("shutdown 500");
-    // Whoever still logs is not held up either.
+    // Threads that still log do not wait either.
     victim.log(500, 0);
     let mut stdout = victim.take_stdout();
     victim.tell("return");
@@ -251,13 +251,13 @@ fn stalled_reader_does_not_delay_the_shutdown() {
     ended.assert_it_says_so(&verdict);
 }
 
-/// Both ends of a terminal: what a person has, and what a program has.
+/// Opens both ends of a terminal: one for the user, and one for the victim.
 #[expect(unsafe_code, reason = "nothing safe opens one")]
 fn terminal() -> (OwnedFd, OwnedFd) {
     let (mut person, mut program) = (-1, -1);
     let null = std::ptr::null_mut();
-    // SAFETY: the first two point to integers that live longer than the call; null is allowed for the others. What it returns is open,
-    // and nobody else's.
+    // SAFETY: The first two point to integers that live longer than the call; the others may be
+    // null. The returned descriptors are open, and owned by nobody else.
     unsafe {
         assert_eq!(
             libc::openpty(
@@ -301,7 +301,7 @@ fn stalled_reader_does_not_delay_the_exit() {
     assert!(ended.counts.lost_at_shutdown > 19_000);
 }
 
-/// Two programs at one stream, of which each has a size of line; what they wrote.
+/// Runs two programs with one stream, each with its size of line. Returns their output.
 fn share(mut start: impl FnMut(Setup) -> Victim, sizes: [usize; 2], records: u64) -> Vec<Ended> {
     let mut victims = sizes.map(|size| start(Setup::new().with("size", size).with("threads", 1)));
     for victim in &mut victims {
@@ -315,7 +315,7 @@ fn share(mut start: impl FnMut(Setup) -> Victim, sizes: [usize; 2], records: u64
     victims.collect()
 }
 
-/// The lines of each, which differ in size, and not one line that is of neither.
+/// Returns the lines of each, which differ in size. Asserts that no other line occurs.
 #[track_caller]
 fn assert_unmixed(output: &[u8], ended: &[Ended], sizes: [usize; 2]) {
     let lines = |size| {
@@ -372,7 +372,7 @@ fn memory_is_bounded_while_nobody_reads() {
     victim.log(10_000, 0);
     let grown = victim.memory("VmHWM") - before;
     println!("200 MB of lines: {grown} KiB more");
-    // The buffer, of 8 MiB, the unused ends of its pieces, and what the victim itself needs.
+    // The buffer of 8 MiB, the unused ends of its chunks, and the victim itself.
     assert!(grown < 16 * 1024, "{grown} KiB");
     victim.ask("shutdown 0");
     victim.tell("return");

@@ -1,7 +1,7 @@
-//! A program that logs what it is told to, where it is told to, and counts. The tests of faults misuse it.
+//! A program that logs on command, and counts. The tests of faults abuse it.
 //!
-//! Arguments are `key=value`; see `Setup`. Commands come as lines through a socket, and each is answered by a line, so that a test
-//! knows where its victim is without waiting for time to pass.
+//! Arguments are `key=value`; see `Setup`. Commands are lines from a socket, and each is answered
+//! with a line, so that a test knows the state of its victim without sleeping.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -49,7 +49,7 @@ mod unix {
 
     use crate::record::{self, record};
 
-    /// What it was started with.
+    /// The arguments it was started with.
     struct Setup(HashMap<String, String>);
 
     impl Setup {
@@ -84,13 +84,13 @@ mod unix {
         }
     }
 
-    /// Numbers in a file, which are there also after a SIGKILL.
+    /// Numbers in a file, which survive a SIGKILL.
     fn tally(slot: usize) -> &'static AtomicU64 {
         &TALLY.get().expect("mapped")[CHILD.load(Ordering::Relaxed) + slot]
     }
 
     static TALLY: OnceLock<&'static [AtomicU64]> = OnceLock::new();
-    /// Where this process' numbers begin.
+    /// The start of the numbers of this process.
     static CHILD: AtomicUsize = AtomicUsize::new(0);
     static BACKGROUND: OnceLock<Background> = OnceLock::new();
 
@@ -102,7 +102,8 @@ mod unix {
             .open(path)
             .expect(path);
         let bytes = record::SLOTS * size_of::<AtomicU64>();
-        // SAFETY: the file is as long as the mapping, which is never taken away; atomics may be shared with whoever reads it.
+        // SAFETY: The file is as long as the mapping, which is never unmapped. Atomics may be
+        // shared with the reader.
         let slots = unsafe {
             let start = libc::mmap(
                 std::ptr::null_mut(),
@@ -140,7 +141,7 @@ mod unix {
     pub fn main() {
         let setup = Setup::from_args();
         map_tally(setup.text("tally", "tally"));
-        // SAFETY: the function lives as long as the program, and does not unwind where it could.
+        // SAFETY: The function lives as long as the program, and does not unwind.
         #[expect(unsafe_code, reason = "what it is about")]
         unsafe {
             libc::atexit(at_exit);
@@ -177,7 +178,7 @@ mod unix {
             let Ok(command) = command else { break };
             let words: Vec<_> = command.split(' ').collect();
             if words[0] == "return" {
-                // As a program ends that does nothing about it.
+                // The end of a program without any special measures.
                 return;
             }
             let answer = victim.obey(&words);
@@ -222,7 +223,7 @@ mod unix {
         };
         let builder = match setup.number("flush_on_panic", false) {
             true => {
-                // What `panic = "abort"` does after the hook.
+                // The effect of `panic = "abort"` after the hook.
                 std::panic::set_hook(Box::new(|_| std::process::abort()));
                 builder.flush_on_panic()
             }
@@ -236,11 +237,11 @@ mod unix {
         Ok((background, guard, rolling))
     }
 
-    /// Where records go.
+    /// The destination of records.
     #[derive(Clone)]
     struct Output {
         background: Background,
-        /// The file itself, if there is nothing between.
+        /// The file itself, without a background writer.
         direct: Option<RollingFile>,
     }
 
@@ -248,7 +249,7 @@ mod unix {
         output: Output,
         guard: Option<FlushGuard>,
         file: Option<RollingFile>,
-        /// The number of its first thread, among all victims that write to the same place.
+        /// The number of its first thread, among all victims with the same output.
         base: u64,
         threads: usize,
         size: usize,
@@ -257,7 +258,7 @@ mod unix {
         control: UnixStream,
     }
 
-    /// Threads that log.
+    /// The threads that log.
     struct Going {
         stop: Arc<AtomicBool>,
         threads: Vec<JoinHandle<()>>,
@@ -271,7 +272,7 @@ mod unix {
                     .map_or(0, |word| word.parse().expect("number"))
             };
             match words[0] {
-                // So many records a thread, with a pause in microseconds after each.
+                // This many records per thread, with a pause in microseconds after each.
                 "log" => {
                     self.go(number(1), number(2));
                     self.join()
@@ -336,7 +337,7 @@ mod unix {
                     "leaked".to_owned()
                 }
                 "exit" => std::process::exit(0),
-                // SAFETY: it ends the process at once, which is what it is about.
+                // SAFETY: It ends the process at once, as intended.
                 #[expect(unsafe_code, reason = "nothing safe ends so")]
                 "_exit" => unsafe { libc::_exit(0) },
                 "exec" => {
@@ -349,14 +350,14 @@ mod unix {
                     self.obey(&["exec"])
                 }
                 "terminate" => {
-                    // SAFETY: a signal to this process.
+                    // SAFETY: A signal to this process.
                     #[expect(unsafe_code, reason = "nothing safe sends it")]
                     unsafe {
                         libc::raise(libc::SIGTERM);
                     }
                     unreachable!()
                 }
-                "panic" => panic!("as told"),
+                "panic" => panic!("on command"),
                 "abort" => {
                     let background = self.output.background.clone();
                     let deadline = Duration::from_millis(number(1));
@@ -364,10 +365,10 @@ mod unix {
                         let _ = background.flush(deadline);
                         store_counters();
                         tally(record::ENDED_WELL).store(1, Ordering::Relaxed);
-                        // What `panic = "abort"` does after the hook.
+                        // The effect of `panic = "abort"` after the hook.
                         std::process::abort();
                     }));
-                    panic!("as told");
+                    panic!("on command");
                 }
                 other => panic!("{other}"),
             }
@@ -397,16 +398,17 @@ mod unix {
         }
 
         fn join(&mut self) -> String {
-            let going = self.going.take().expect("told to go");
+            let going = self.going.take().expect("started before");
             for thread in going.threads {
                 thread.join().expect("no panic");
             }
             "logged".to_owned()
         }
 
-        /// The child logs as the first thread of its own numbers, and ends as it is told to.
+        /// The child logs as the first thread of its own numbers, and ends on command.
         fn fork(&mut self, records: u64, end: &str) -> String {
-            // SAFETY: what the child does is what is tested: it logs, which allocates, as programs do that fork.
+            // SAFETY: The child logs, which allocates, as programs do that fork. That is what is
+            // tested.
             #[expect(unsafe_code, reason = "what it is about")]
             let child = unsafe { libc::fork() };
             if child == 0 {
@@ -418,7 +420,7 @@ mod unix {
                 std::process::exit(0);
             }
             let mut status = 0;
-            // SAFETY: the status is ours to write to.
+            // SAFETY: The status is a local variable.
             #[expect(unsafe_code, reason = "nothing safe waits for a child of `fork`")]
             unsafe {
                 libc::waitpid(child, &raw mut status, 0);
@@ -426,12 +428,13 @@ mod unix {
             format!("child {status}")
         }
 
-        /// As `daemon(3)` does: the parent ends at once, and the child goes on. Records are logged before.
+        /// Forks like `daemon(3)`: the parent ends at once, and the child continues. Records are
+        /// logged before.
         fn daemon(&mut self, records: u64) -> String {
             for _ in 0..records {
                 log(&self.output, self.base, 0, self.size, self.all_levels);
             }
-            // SAFETY: as above; the parent does nothing after it.
+            // SAFETY: As above; the parent does nothing after it.
             #[expect(unsafe_code, reason = "what it is about")]
             unsafe {
                 if libc::fork() != 0 {
@@ -494,7 +497,7 @@ mod unix {
 
     static METADATA: [Metadata<'static>; 5] = metadata_of!(ERROR, WARN, INFO, DEBUG, TRACE);
 
-    /// Writes what the log says about itself into the log.
+    /// Writes the events about the log itself into the log.
     struct Notices;
 
     impl<S: Subscriber> Layer<S> for Notices {

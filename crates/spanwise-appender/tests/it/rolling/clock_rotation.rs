@@ -1,4 +1,4 @@
-//! Files roll with every interval, whatever the clock does.
+//! Files roll with every interval, however the clock moves.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Rolled files are packed, whole or not at all.
+//! Rolled files are compressed completely or not at all.
 
 use std::{
     fs,
@@ -102,7 +102,7 @@ fn different_compressed_file_replaces_nothing() {
     fs::write(at("app.2026-11-19.2.log"), "records\n").unwrap();
     fs::write(at("app.2026-11-19.2.log.gz"), "broken").unwrap();
     let _file = packing(dir.path(), Compression::Gzip, &report);
-    wait_until("it is told", || {
+    wait_until("it is reported", || {
         report.stats().faults == [(Fault::Setup, 2)]
     });
     assert_eq!(read(at("app.2026-11-19.1.log")), "records\n");

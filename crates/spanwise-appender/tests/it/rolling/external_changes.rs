@@ -1,4 +1,4 @@
-//! Files that are moved, deleted, cut or blocked by others while they are written.
+//! Files that other programs move, delete, truncate or replace while they are written.
 
 use std::{
     fs,
@@ -94,7 +94,7 @@ fn records_of_a_deleted_file_move_to_the_next() {
     log.lines(&["d"]);
     log.clock.advance(SECOND);
     log.lines(&["e"]);
-    // The first was seen at its path: who deleted the file meant that.
+    // The first record was seen at its path: deleting it was intended.
     assert_eq!(read(log.at("app.log")), "b\nc\nd\ne\n");
     assert_eq!(log.report.stats().faults, []);
 }
@@ -143,7 +143,7 @@ fn flush_and_drop_notice_a_deleted_file() {
     fs::remove_file(log.at("app.log")).unwrap();
     let other = RollingFile::builder(log.at("other.log")).build().unwrap();
     drop(std::mem::replace(&mut log.file, other));
-    // The first was not yet seen at its path a second time.
+    // The first record was not verified yet.
     assert_eq!(read(log.at("app.log")), "a\nb\n");
 }
 
@@ -160,7 +160,7 @@ fn drop_creates_nothing_needlessly() {
     let (dir, report) = (other.logs(), other.report);
     drop(other.file);
     assert!(!dir.exists());
-    // What was written since the directory was last seen is lost, which is told.
+    // The records since the last check of the directory are lost, which is reported.
     assert_eq!(report.stats().faults, [(Fault::WriteFailed, 1)]);
 }
 
@@ -220,7 +220,7 @@ fn records_of_other_processes_count_for_the_size() {
 #[test]
 fn failed_roll_is_retried_later() {
     let log = Log::new(Rotation::never().at_size(ByteSize(4)));
-    // In the way of the next file.
+    // A directory in place of the next file.
     fs::create_dir_all(log.at(".app.log.new/in")).unwrap();
     log.lines(&["a", "b", "c", "d"]);
     assert_eq!(read(log.at("app.log")), "a\nb\nc\nd\n");
@@ -269,7 +269,7 @@ fn unrecoverable_deleted_file_refuses_records() {
     fs::remove_file(log.logs()).unwrap();
     log.clock.advance(SECOND);
     log.lines(&["c"]);
-    // The first was taken, the second was not.
+    // The first link was taken, the second was not.
     assert_eq!(read(log.at("app.log")), "a\nc\n");
 }
 

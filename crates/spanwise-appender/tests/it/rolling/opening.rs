@@ -1,4 +1,4 @@
-//! What may be opened, and what is said otherwise.
+//! Paths that can be opened, and the errors of others.
 
 use std::{
     fs,
@@ -222,7 +222,7 @@ fn each_process_can_have_its_own_file() {
     );
     let latest = dir.path().join("app.latest.log");
     assert_eq!(fs::read_link(&latest).unwrap(), Path::new("app.3.log"));
-    // A slot is used again, so that retention goes on with its files.
+    // A slot is used again, so that its retention covers the files of its earlier process.
     drop(second);
     let again = builder.build().unwrap();
     assert_eq!(again.path(), dir.path().join("app.2.log"));
@@ -256,7 +256,7 @@ fn foreign_file_at_the_lock_path_is_not_written() {
     assert!(opened.is_err());
 }
 
-/// On a file system where a file takes its place by a second link, since it cannot be renamed safely.
+/// A file system without atomic renames, where a file takes its place by a second link.
 #[test]
 fn interrupted_roll_does_not_stop_rolling() {
     let dir = tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Old files go, and only those.
+//! The retention deletes old files, and no others.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ fn rolled(dir: &Path, name: &str, bytes: usize, age: Duration) -> PathBuf {
     path
 }
 
-/// Five rolled files, of 100 bytes and a day each.
+/// Creates five rolled files, of 100 bytes and a day each.
 fn five(dir: &Path) {
     for (day, number) in [(16, 1), (17, 1), (18, 9), (18, 10), (19, 1)] {
         rolled(
@@ -61,7 +61,7 @@ fn every_limit_applies_from_the_start() {
         let dir = tempdir().unwrap();
         five(dir.path());
         let all = names(dir.path());
-        // By number, not by letter: 10 comes after 9.
+        // In numeric order: 10 comes after 9.
         let order = [0, 1, 3, 2, 4];
         let expected: Vec<&str> = order[5 - stay..]
             .iter()
@@ -85,7 +85,7 @@ fn every_limit_applies_from_the_start() {
 #[test]
 fn dry_run_lists_the_files_to_delete() {
     let dir = tempdir().unwrap();
-    // The last that is done at the start.
+    // The last step at the start.
     let old = rolled(dir.path(), "app.2026-11-01.1.log", 1000, DAY);
     let file = keeping(dir.path(), "250B".parse().unwrap());
     wait_until("the start is over", || !old.exists());
@@ -146,13 +146,13 @@ fn similar_names_are_never_touched() {
     assert!(target.exists());
 }
 
-/// More than a thread that logs reads.
-const MANY: usize = 6_000;
+/// More names than a thread that logs reads.
+const FILE_COUNT: usize = 6_000;
 
 #[test]
 fn many_old_files_are_numbered_on_and_deleted() {
     let dir = dir_in_memory();
-    for n in 1..=MANY {
+    for n in 1..=FILE_COUNT {
         let name = match n % 2 {
             1 => format!("foreign-{n}"),
             _ => format!("app.2026-11-20.{n}.log"),
@@ -168,9 +168,11 @@ fn many_old_files_are_numbered_on_and_deleted() {
         .report(&report)
         .build()
         .unwrap();
-    // Until the numbers are known, the file is written on.
+    // Until the numbers are known, the file stays in use.
     let mut lines = 0;
-    let next = dir.path().join(format!("app.2026-11-20.{}.log", MANY + 1));
+    let next = dir
+        .path()
+        .join(format!("app.2026-11-20.{}.log", FILE_COUNT + 1));
     wait_until("it rolls", || {
         log(&file, "a");
         lines += 1;
@@ -179,8 +181,8 @@ fn many_old_files_are_numbered_on_and_deleted() {
     let rolled = fs::read(&next).unwrap().len() + fs::read(file.path()).unwrap().len();
     assert_eq!(rolled, lines * "a\n".len());
     let left = || fs::read_dir(dir.path()).unwrap().count();
-    // Ten, the current one and its lock.
-    wait_until("ten are left", || left() == MANY / 2 + 10 + 2);
+    // Ten rolled files, the active one and its lock.
+    wait_until("ten are left", || left() == FILE_COUNT / 2 + 10 + 2);
     assert_eq!(report.stats().faults, []);
 }
 
@@ -198,7 +200,7 @@ fn numbers_stop_at_the_maximum() {
         .build()
         .unwrap();
     ["a", "b"].iter().for_each(|line| log(&file, line));
-    // The file is written on, for that day.
+    // On that day, the file stays in use.
     assert_eq!(fs::read(file.path()).unwrap(), b"a\nb\n");
     assert_eq!(report.stats().faults, [(Fault::Setup, 1)]);
     fs::rename(&last, dir.path().join("elsewhere")).unwrap();

@@ -1,4 +1,4 @@
-//! `logrotate` and people ask by `SIGHUP` to reopen files.
+//! `SIGHUP` reopens the path, for `logrotate` and operators.
 
 use std::{fs, process::Command};
 

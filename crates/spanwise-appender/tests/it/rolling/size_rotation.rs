@@ -1,4 +1,4 @@
-//! Files roll before they pass their size, and no name is given twice.
+//! Files roll before they exceed their size, and no name is used twice.
 
 use std::{collections::BTreeSet, fs, io::Write as _, thread};
 
@@ -91,7 +91,7 @@ fn numbers_continue_after_restart_and_deletion() {
     );
     fs::remove_file(dir.path().join("app.2026-11-20.1.log")).unwrap();
     fs::remove_file(dir.path().join("app.2026-11-20.2.log")).unwrap();
-    // The date of what is there is when it was written.
+    // The date of an existing file is that of its first record.
     fs::File::open(&path).unwrap().set_modified(noon()).unwrap();
     write(&["d"]);
     assert_eq!(names(dir.path()), ["app.2026-11-20.3.log", "app.log"]);
@@ -110,7 +110,7 @@ fn number_of_a_compressed_file_is_not_reused() {
     fs::create_dir(dir.path().join("app.2026-11-20.8.log")).unwrap();
     let file = at_size(dir.path().join("app.log"), 2).build().unwrap();
     ["a", "b"].into_iter().for_each(|line| log(&file, line));
-    // Made by somebody else, after we looked.
+    // Another program created it after the scan.
     fs::write(dir.path().join("app.2026-11-20.10.log"), "theirs").unwrap();
     fs::write(dir.path().join("app.2026-11-20.11.log.gz"), "theirs").unwrap();
     log(&file, "c");

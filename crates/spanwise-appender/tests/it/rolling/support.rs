@@ -1,4 +1,4 @@
-//! What the tests of rolling files share.
+//! Helpers for the tests of rolling files.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 use spanwise_appender::RollingFile;
 use spanwise_core::Clock;
 
-/// 2026-11-20 12:00:00 UTC, a Friday.
+/// Returns 2026-11-20 12:00:00 UTC, a Friday.
 pub(crate) fn noon() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000)
 }
@@ -23,12 +23,12 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One record.
+/// Writes one record.
 pub(crate) fn log(mut file: &RollingFile, line: &str) {
     file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-/// The names in a directory that are not hidden, sorted.
+/// Returns the names in a directory that are not hidden, sorted.
 pub(crate) fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
@@ -44,7 +44,7 @@ pub(crate) fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-/// Every line of every file, in the order of the names with the current file last.
+/// Returns all lines of all files, in the order of the names, with the active file last.
 pub(crate) fn all_lines(dir: &Path) -> Vec<String> {
     let mut names = names(dir);
     names.sort_by_key(|name| {

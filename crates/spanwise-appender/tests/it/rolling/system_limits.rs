@@ -40,7 +40,7 @@ fn partially_written_record_is_removed() {
             }
             assert_eq!(read(file.path()).len(), 4000);
             assert_eq!(report.stats().faults, [(Fault::WriteFailed, 1)]);
-            // A shorter one is let in, once it is tried again.
+            // A shorter record is accepted, once the file is tried again.
             assert!((&file).write_all(b"short\n").is_err());
             clock.advance(Duration::from_millis(500));
             log(&file, "short");
@@ -49,7 +49,8 @@ fn partially_written_record_is_removed() {
     );
 }
 
-/// What runs a command without root's permissions; says so if there is nothing that does.
+/// Returns a command that runs another without the permissions of root. If there is none, prints
+/// that.
 fn as_nobody() -> Option<[&'static str; 4]> {
     let wrapper = [
         "setpriv",
@@ -62,7 +63,7 @@ fn as_nobody() -> Option<[&'static str; 4]> {
     if status.is_ok_and(|status| status.success()) {
         return Some(wrapper);
     }
-    // Not captured by the harness, as what `eprintln!` says is.
+    // The harness does not capture it, unlike `eprintln!`.
     let _ = writeln!(std::io::stderr(), "SKIPPED: it needs root and setpriv");
     None
 }
@@ -99,7 +100,7 @@ fn missing_permission_is_reported_at_the_start() {
                     assert!(error.to_string().contains("permission denied"), "{error}");
                 }
             }
-            // What is never rolled needs no directory.
+            // A file that is never rolled needs no permission for its directory.
             let report = SelfReport::silent();
             let builder = RollingFile::builder(locked.join("there.log")).report(&report);
             log(&builder.rotation(Rotation::never()).build().unwrap(), "a");
@@ -150,7 +151,8 @@ fn local_time_is_right_when_clocks_go_back() {
         "local_time_is_right_when_clocks_go_back",
         &wrapper,
         |dir| {
-            // 2026-10-24 21:30 UTC is 23:30 in Berlin; clocks are put back at 01:00 UTC.
+            // 2026-10-24 21:30 UTC is 23:30 in Berlin, where daylight saving time ends at 01:00
+            // UTC.
             let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_792_877_400);
             let written = |rotation: &str| {
                 let (dir, clock) = (dir.join(rotation), Clock::manual(start));

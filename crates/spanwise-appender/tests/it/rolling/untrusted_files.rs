@@ -1,4 +1,4 @@
-//! What others may have done to a file, its name, its lock and its directory.
+//! Files, names, locks and directories that other users may have changed.
 
 use std::{
     ffi::OsString,
@@ -25,7 +25,8 @@ fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What `check` and `build` say, which is the same, and that nothing is changed or left behind.
+/// Returns the common result of `check` and `build`, and asserts that nothing is changed or left
+/// behind.
 #[track_caller]
 fn refusal(builder: &RollingFileBuilder, path: &Path) -> Option<OpenError> {
     let before = (fs::read(path).unwrap(), path.metadata().unwrap().mode());
@@ -143,7 +144,7 @@ fn replacement_file_is_checked() {
 fn lock_file_is_private_and_nothing_else() {
     let dir = tempdir().unwrap();
     let lock = dir.path().join(".app.log.lock");
-    // As an earlier version left it.
+    // The mode of a lock of an earlier version.
     fs::write(&lock, "").unwrap();
     allow(&lock, 0o640);
     let builder = RollingFile::builder(dir.path().join("app.log"));
@@ -186,7 +187,7 @@ impl Log {
         self.outer.path().join(name)
     }
 
-    /// Lines enough to roll, before and after the path is looked at.
+    /// Writes enough lines for a roll, before and after a check of the path.
     fn lines(&self) {
         ["a", "b", "c"]
             .iter()
@@ -221,7 +222,7 @@ fn link_in_place_of_the_directory_is_not_followed() {
             .iter()
             .all(|(fault, _)| *fault == Fault::Setup)
     );
-    // A link away from it is not a directory of ours either.
+    // A link to it is not trusted either.
     fs::remove_file(log.at("logs")).unwrap();
     fs::rename(log.at("moved"), log.at("logs")).unwrap();
     log.clock.advance(Duration::from_secs(1));
@@ -257,7 +258,7 @@ fn recreated_directory_is_written_to() {
     assert_eq!(log.report.stats().faults, []);
 }
 
-/// The length of the longest file name that is accepted.
+/// Returns the length of the longest file name that is accepted.
 fn longest_name(options: impl Fn(RollingFileBuilder) -> RollingFileBuilder) -> usize {
     let dir = tempdir().unwrap();
     let accepts = |length: usize| {
@@ -272,7 +273,7 @@ fn longest_name(options: impl Fn(RollingFileBuilder) -> RollingFileBuilder) -> u
             assert!(builder.build().is_err());
             return false;
         }
-        // What is accepted rolls, and is packed.
+        // A file with an accepted name rolls, and is compressed.
         let file = builder.build().unwrap();
         ["a", "b"].iter().for_each(|line| log(&file, line));
         true

@@ -27,8 +27,8 @@ pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
     }
 }
 
-/// Returns `tokio` for `<tokio::task::Task as core::future::Future>::poll`. For `<F as Future>::poll`,
-/// whose type has no path, it returns the crate of the trait.
+/// Returns `tokio` for `<tokio::task::Task as core::future::Future>::poll`. For
+/// `<F as Future>::poll`, whose type has no path, it returns the crate of the trait.
 fn crate_of(function: &str) -> &str {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let function = function.strip_prefix("mut ").unwrap_or(function);
@@ -92,8 +92,8 @@ fn runtime_of_crate(krate: &str) -> Option<&'static str> {
     find_runtime(krate, |_, _| true)
 }
 
-/// Returns the runtime of a crate whose path is not known. It may belong to the application, such as
-/// `log_ingest`, so only known names count.
+/// Returns the runtime of a crate whose path is not known. It may belong to the application, such
+/// as `log_ingest`, so only known names count.
 fn runtime_named(krate: &str) -> Option<&'static str> {
     match krate {
         "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),

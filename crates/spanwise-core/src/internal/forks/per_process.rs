@@ -36,7 +36,7 @@ pub struct PerProcess<T> {
 
 /// What a child does with the value of its parent.
 #[derive(Debug)]
-pub enum Inherited<T> {
+pub enum Inheritance<T> {
     /// It uses the parent's value from now on.
     Adopt,
     /// It uses this value instead.
@@ -79,7 +79,7 @@ impl<T> PerProcess<T> {
     /// # Errors
     /// The error of `inherit`; the child still has no value then.
     #[inline]
-    pub fn try_here<E>(&self, inherit: impl Fn(&T) -> Result<Inherited<T>, E>) -> Result<&T, E> {
+    pub fn try_here<E>(&self, inherit: impl Fn(&T) -> Result<Inheritance<T>, E>) -> Result<&T, E> {
         if self.is_current() {
             return Ok(&self.value);
         }
@@ -87,17 +87,20 @@ impl<T> PerProcess<T> {
     }
 
     #[cold]
-    fn try_child_value<E>(&self, inherit: impl Fn(&T) -> Result<Inherited<T>, E>) -> Result<&T, E> {
+    fn try_child_value<E>(
+        &self,
+        inherit: impl Fn(&T) -> Result<Inheritance<T>, E>,
+    ) -> Result<&T, E> {
         let mut slot = self;
         while !slot.is_current() {
             slot = match slot.child.get() {
                 Some(child) => child,
                 None => match inherit(&slot.value)? {
-                    Inherited::Adopt => {
+                    Inheritance::Adopt => {
                         slot.generation.store(generation(), Ordering::Relaxed);
                         slot
                     }
-                    Inherited::Replace(value) => {
+                    Inheritance::Replace(value) => {
                         slot.child.get_or_init(|| Box::new(Self::new(value)))
                     }
                 },

@@ -92,7 +92,7 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ("LOG_FILE_ROTATE", "100", Wrong("has no unit")),
     ("LOG_FILE_KEEP", "14 files", Is("14 files")),
     ("LOG_FILE_KEEP", "'30d'", QUOTES),
-    ("LOG_FILE_COMPRESS", "bzip2", Wrong("is no compression")),
+    ("LOG_FILE_COMPRESS", "bzip2", Wrong("is not a compression")),
     ("LOG_FILE_PER_PROCESS", "Yes", Is("1")),
     (
         "LOG_FILE_PER_PROCESS",

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// Integers, floats, booleans and strings convert into it. Format other values:
 /// `record("order.id", id.to_string())`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Value(Kind);
+pub struct RecordedValue(Kind);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
@@ -18,7 +18,7 @@ enum Kind {
     Text(Cow<'static, str>),
 }
 
-impl Value {
+impl RecordedValue {
     pub(crate) fn as_tracing(&self) -> &dyn tracing::Value {
         match &self.0 {
             Kind::Signed(value) => value,
@@ -34,7 +34,7 @@ impl Value {
 macro_rules! from_types {
     ($($kind:ident: $($from:ty),+;)+) => {
         $($(
-            impl From<$from> for Value {
+            impl From<$from> for RecordedValue {
                 fn from(value: $from) -> Self {
                     Self(Kind::$kind(value.into()))
                 }
@@ -51,19 +51,19 @@ from_types! {
     Text: String, Cow<'static, str>;
 }
 
-impl From<&str> for Value {
+impl From<&str> for RecordedValue {
     fn from(text: &str) -> Self {
         text.to_owned().into()
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for RecordedValue {
     fn from(value: usize) -> Self {
         (value as u64).into()
     }
 }
 
-impl From<isize> for Value {
+impl From<isize> for RecordedValue {
     fn from(value: isize) -> Self {
         (value as i64).into()
     }

@@ -36,7 +36,7 @@ use crate::{
 
 /// Sees what may be sent: spans, records and events after their redaction.
 #[derive(Debug)]
-pub(crate) struct Capture {
+pub(crate) struct CaptureLayer {
     pipeline: Arc<Pipeline>,
     routings: Routings,
     /// Whether a span of the callsite can begin a unit inside another one.
@@ -56,7 +56,7 @@ const UNIT_FIELD: &str = "spanwise.unit";
 /// A span with another value of this field than the spans around it begins a unit.
 const REQUEST_ID: &str = "request_id";
 
-impl Capture {
+impl CaptureLayer {
     pub(crate) fn new(pipeline: Arc<Pipeline>) -> Self {
         Self {
             routings: Routings::default(),
@@ -229,7 +229,7 @@ fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
     all.split_off(first)
 }
 
-impl<S> Layer<S> for Capture
+impl<S> Layer<S> for CaptureLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {

@@ -1,0 +1,71 @@
+//! A failing operation, and when to try it again.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use spanwise_core::internal::Backoff;
+
+/// Remembers that an operation failed, and with which error, until it works or is due again.
+#[derive(Debug)]
+pub(super) struct RetryTimer {
+    backoff: Backoff,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    error: SavedError,
+    /// `None` if the clock has no such instant.
+    retry_at: Option<Instant>,
+}
+
+/// An error that is returned again until the next attempt.
+#[derive(Debug)]
+enum SavedError {
+    System(i32),
+    Other(io::ErrorKind, String),
+}
+
+impl Default for RetryTimer {
+    /// Retries after ten milliseconds, then after twice as long each time, up to half a second.
+    fn default() -> Self {
+        Self {
+            backoff: Backoff::new(Duration::from_millis(10)..=Duration::from_millis(500)),
+            failure: None,
+        }
+    }
+}
+
+impl RetryTimer {
+    /// Whether the last attempt failed.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Returns the last error while it is too early for another attempt.
+    pub(super) fn refusal(&self, now: impl FnOnce() -> Instant) -> Option<io::Error> {
+        let Failure { error, retry_at } = self.failure.as_ref()?;
+        let is_early = retry_at.is_some_and(|retry_at| now() < retry_at);
+        is_early.then(|| match error {
+            SavedError::System(code) => io::Error::from_raw_os_error(*code),
+            SavedError::Other(kind, text) => io::Error::new(*kind, text.clone()),
+        })
+    }
+
+    pub(super) fn failed(&mut self, error: &io::Error, now: Instant) {
+        self.failure = Some(Failure {
+            error: match error.raw_os_error() {
+                Some(code) => SavedError::System(code),
+                None => SavedError::Other(error.kind(), error.to_string()),
+            },
+            retry_at: now.checked_add(self.backoff.next_delay()),
+        });
+    }
+
+    pub(super) fn worked(&mut self) {
+        self.backoff.reset();
+        self.failure = None;
+    }
+}
