@@ -2,8 +2,11 @@
 //! is reported at the start, all of it at once.
 
 use spanwise::{
-    Builder, Color, Compression, Format, InitError, Levels, Output, Preset, Recorder, Retention,
-    Rotation, Sampler, TargetLevels, TimeZone,
+    Builder, Color, Format, InitError, Output, Preset, TimeZone,
+    file::{Compression, Retention, Rotation},
+    layer::{Levels, TargetLevels},
+    record::Recorder,
+    sample::Sampler,
 };
 use tracing::{Level, level_filters::LevelFilter};
 

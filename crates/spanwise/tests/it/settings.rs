@@ -372,7 +372,7 @@ fn redaction_is_on_in_every_preset() {
     );
     let vars = [("LOG_REDACT", "off")];
     let code = Builder::from_vars(vars).unwrap();
-    let code = code.redact(spanwise::Policy::secrets()).explain();
+    let code = code.redact(spanwise::redact::Policy::secrets()).explain();
     assert_line(
         &code.to_string(),
         "LOG_REDACT = a policy of the program's (code)",
@@ -428,7 +428,7 @@ fn pseudonym_key_is_read_and_never_shown() {
     );
     std::fs::write(path, "hunter2").unwrap();
     let short = problems([("LOG_REDACT_KEY_FILE", path)]).join("\n");
-    assert!(short.contains("it needs 16 at least") && !short.contains("hunter2"));
+    assert!(short.contains("it needs at least 16") && !short.contains("hunter2"));
     for key in [
         key,
         &format!("/{key}"),
