@@ -90,7 +90,7 @@ thread_local! {
             flags: Cell::new(0),
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
-            entered_line: Cell::new(None),
+            entered_line: Cell::new(EnteredLine::NONE),
             other_line: Cell::new(None),
             summary: Cell::new(None),
         }
@@ -102,7 +102,7 @@ struct Current {
     /// Valid if its flag is set, as the fields below.
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
-    entered_line: Cell<Option<EnteredLine>>,
+    entered_line: Cell<EnteredLine>,
     /// In `ManuallyDrop`, so that the thread-local has no destructor. Guards take it out.
     other_line: Cell<Option<ManuallyDrop<SinkLine>>>,
     /// The summary that is being dispatched.
@@ -344,20 +344,29 @@ impl LineDisposition {
 }
 
 impl EnteredLine {
+    const NONE: Self = Self {
+        sink: LayerId::NONE,
+        index: 0,
+        tag: 0,
+        unit_at: |_, _| None,
+    };
+
     /// Forwards an event with a changed context, so that the next line of the sink goes to the unit
     /// of the entered span.
     #[inline(always)] // The path of nearly all buffered lines.
-    pub fn scope<R>(
-        self,
-        change: impl FnOnce(&mut EventContext),
-        forward: impl FnOnce() -> R,
-    ) -> R {
-        if current(|current| current.flags.get()) != 0 {
-            return self.scope_inside(change, forward);
-        }
+    pub fn scope<R>(self, change: impl Fn(&mut EventContext), forward: impl FnOnce() -> R) -> R {
         let mut context = EventContext::default();
         change(&mut context);
-        self.set(context);
+        let is_set = current(|current| {
+            let is_alone = current.flags.get() == 0;
+            if is_alone {
+                self.set(current, context);
+            }
+            is_alone
+        });
+        if !is_set {
+            return self.scope_inside(change, forward);
+        }
         let _cleared = ClearAll;
         forward()
     }
@@ -372,35 +381,43 @@ impl EnteredLine {
         let mut context = outer.context;
         let _restored = Restore(outer);
         change(&mut context);
-        self.set(context);
+        current(|current| self.set(current, context));
         forward()
     }
 
     #[inline(always)]
-    fn set(self, context: EventContext) {
-        current(|current| {
-            current.entered_line.set(Some(self));
-            current.store_rates(context);
-            current.flags.set(context.flags() | ENTERED_LINE);
-        });
+    fn set(self, current: &Current, context: EventContext) {
+        current.entered_line.set(self);
+        current.store_rates(context);
+        current.flags.set(context.flags() | ENTERED_LINE);
     }
 
-    /// Returns the line that `sink` writes now if it goes to the unit of an entered span.
-    #[inline(always)] // Called twice for each buffered line.
+    /// Returns whether the line that `sink` writes now goes to the unit of an entered span.
+    #[inline(always)] // Called for each line of a recorded layer.
     #[must_use]
-    pub fn current(sink: LayerId) -> Option<Self> {
-        current(|current| {
-            if current.flags.get() & ENTERED_LINE == 0 {
-                return None;
-            }
-            current.entered_line.get().filter(|line| line.sink == sink)
-        })
+    pub fn is_current(sink: LayerId) -> bool {
+        Self::current(sink).is_some()
     }
 
-    /// Notes that the line that [`current`](Self::current) returned is buffered.
-    #[inline]
-    pub fn finish() {
-        current(|current| current.flags.set(current.flags.get() & !LINE));
+    #[inline(always)]
+    fn current(sink: LayerId) -> Option<Self> {
+        current(|current| current.entered(sink))
+    }
+
+    /// Calls `buffer` with the position and the tag if the line that `sink` writes now goes to the
+    /// unit of an entered span. Returns whether `buffer` did buffer it.
+    #[inline(always)] // Called for each buffered line.
+    pub fn buffer(sink: LayerId, buffer: impl FnOnce(u32, u32) -> bool) -> bool {
+        current(|current| {
+            let Some(line) = current.entered(sink) else {
+                return false;
+            };
+            let is_buffered = buffer(line.index, line.tag);
+            if is_buffered {
+                current.flags.set(current.flags.get() & !LINE);
+            }
+            is_buffered
+        })
     }
 
     /// Notes that the thread leaves the span at `index` of those that `sink` knows. A value may do
@@ -422,10 +439,10 @@ impl EnteredLine {
                     current.put_line(SinkLine::new(sink, line));
                 }
             }
-            Some(_) => current.entered_line.set(Some(Self {
+            Some(_) => current.entered_line.set(Self {
                 index: line.index - 1,
                 ..line
-            })),
+            }),
             None => {}
         });
     }
@@ -494,6 +511,15 @@ impl DispatchedSummary {
 }
 
 impl Current {
+    #[inline(always)]
+    fn entered(&self, sink: LayerId) -> Option<EnteredLine> {
+        if self.flags.get() & ENTERED_LINE == 0 {
+            return None;
+        }
+        let line = self.entered_line.get();
+        (line.sink == sink).then_some(line)
+    }
+
     #[inline]
     fn context(&self, flags: u16) -> EventContext {
         let is = |bit| flags & bit != 0;
@@ -556,7 +582,7 @@ impl Current {
             index,
             tag,
             unit_at,
-        } = self.entered_line.get()?;
+        } = self.entered_line.get();
         // A thread that is ending has no entered spans: the line is written.
         let unit = unit_at(sink, index)?;
         Some(SinkLine::new(sink, LineDisposition::Buffer { unit, tag }))
@@ -784,7 +810,7 @@ mod tests {
         line(0).scope(
             |_| {},
             || {
-                line(1).scope(|_| {}, EnteredLine::finish);
+                line(1).scope(|_| {}, || assert!(EnteredLine::buffer(sink, |_, _| true)));
                 assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
             },
         );

@@ -177,10 +177,9 @@ impl Sampler {
         if !inner.sinks.has_several() {
             return decide();
         }
-        let decision = self.shared_decision(event, sink, || {
-            decide().map_or(Decision::SampledOut, Decision::KeepWithRatio)
-        });
-        match decision {
+        let decide = || decide().map_or(Decision::SampledOut, Decision::KeepWithRatio);
+        let sampler = self.address();
+        match decision_cache::get_or_decide(sampler, event.metadata(), sink, decide) {
             Decision::KeepWithRatio(rate) => Some(rate),
             _ => None,
         }

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct LayerId(u64);
 
 impl LayerId {
+    /// The id of no layer.
+    pub(crate) const NONE: Self = Self(0);
+
     /// Returns an id that no other layer of this process has.
     #[must_use]
     pub fn unique() -> Self {

@@ -160,3 +160,24 @@ fn sampler_around_recorder_does_not_sample() {
     assert_eq!(lines.messages(), ["shown", HEADER, "a step", "failed"]);
     assert_eq!(report.stats().faults, [(Fault::Setup, 1)]);
 }
+
+#[test]
+fn summary_arrives_with_its_level_switched_off() {
+    let (recorder, lines) = (Recorder::default(), Lines::default());
+    let sampler: Sampler = "info=2/h,error=1/h".parse().unwrap();
+    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+    let handle = levels.handle();
+    let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
+        JsonLayer::new()
+            .with_writer(writer)
+            .sampled(sampler.clone())
+    });
+    let stack = tracing_subscriber::registry().with(json).with(levels);
+    tracing::subscriber::with_default(stack, || {
+        (0..5).for_each(|_| info!("limited"));
+        (0..3).for_each(|_| error!("limited"));
+        handle.set_levels("off").unwrap();
+        sampler.emit_summaries();
+    });
+    assert_eq!(lines.values_of("suppressed"), ["3", "2"]);
+}
