@@ -119,16 +119,16 @@ impl<'a> Choices<'a> {
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
     pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
         // The source is read in any case, for what is wrong with it.
-        let from_source = self.from_source(entry);
+        let sourced = self.sourced(entry);
         let code = self.code.get(entry).map(|value| Chosen {
             value,
             origin: Origin::Code,
         });
-        code.or(from_source)
+        code.or(sourced)
     }
 
     /// Returns the value that a source sets, even if code sets another.
-    pub(crate) fn from_source<T>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
+    pub(crate) fn sourced<T>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
         if entry.feature.is_some_and(|feature| !feature.is_built) {
             return None;
         }

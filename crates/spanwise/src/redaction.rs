@@ -143,7 +143,7 @@ fn choose_key(
     }
     let read = &builder.pseudonym_key;
     if read.get().is_none()
-        && let Some(key) = choices.from_source(&LOG_REDACT_KEY_FILE)
+        && let Some(key) = choices.sourced(&LOG_REDACT_KEY_FILE)
     {
         let _ = read.set(key.value);
     }

@@ -61,7 +61,7 @@ impl StaticFields {
     ) -> Self {
         code.problems_in_code()
             .for_each(|problem| choices.problem(problem));
-        let variable = choices.from_source(&LOG_STATIC_FIELDS);
+        let variable = choices.sourced(&LOG_STATIC_FIELDS);
         let fields = variable.map(|fields| fields.value).unwrap_or_default();
         let fields = fields.changed_by(code);
         let name = choices.name_of(&LOG_STATIC_FIELDS.def);

@@ -37,6 +37,10 @@ impl TimeZone {
 crate::named::named!(TimeZone: Local, Utc);
 
 /// Returns the value of `TZ` if the system does not know that zone, and so takes it for UTC.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is a variable of the system, which alone reads it for local times"
+)]
 pub(crate) fn unknown_tz() -> Option<String> {
     let zone = env::var_os("TZ")?.into_string().ok()?;
     (cfg!(unix) && !is_known(&zone)).then_some(zone)
@@ -57,6 +61,10 @@ fn is_known(zone: &str) -> bool {
     is_utc || is_rule(zone) || is_file(zone)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is a variable of the system, as `TZ` is"
+)]
 fn is_file(zone: &str) -> bool {
     if Path::new(zone).is_absolute() {
         return Path::new(zone).is_file();
