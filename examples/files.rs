@@ -15,7 +15,7 @@
 
 use std::{error::Error, fs, time::Duration};
 
-use spanwise::{Builder, Compression, Output, Preset};
+use spanwise::{Builder, Output, Preset, file::Compression};
 use tracing::{error, info, info_span};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -10,7 +10,7 @@
 
 use std::{error::Error, time::Duration};
 
-use spanwise::{Builder, Preset, Recorder};
+use spanwise::{Builder, Preset, record::Recorder};
 use tracing::{debug, error, info, info_span};
 
 fn main() -> Result<(), Box<dyn Error>> {

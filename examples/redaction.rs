@@ -11,7 +11,10 @@
 
 use std::{collections::BTreeMap, error::Error, fmt};
 
-use spanwise::{Action, Builder, Classified, Preset, as_json};
+use spanwise::{
+    Builder, Preset, as_json,
+    redact::{Action, Classified},
+};
 use tracing::{error, info, info_span};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -15,6 +15,8 @@ mod readmes {
     struct Http;
     #[doc = include_str!("../../crates/spanwise-json/README.md")]
     struct Json;
+    #[doc = include_str!("../../crates/spanwise-recorder/README.md")]
+    struct Recorder;
     #[doc = include_str!("../../crates/spanwise-redact/README.md")]
     struct Redact;
     #[doc = include_str!("../../crates/spanwise-sample/README.md")]

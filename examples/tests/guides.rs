@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 3] = ["configuration.md", "http.md", "sentry.md"];
+const PAGES: [&str; 4] = ["configuration.md", "http.md", "sampling.md", "sentry.md"];
 
 /// Code without indentation, and without lines that a page may omit.
 fn plain(code: &str) -> String {
@@ -98,6 +98,14 @@ mod blocks {
         pub fn app(state: AppState, http: spanwise::http::ServerLayer) -> Router {
             Router::new().route("/orders/{id}", get(order)).layer(http).with_state(state)
         }
+    }
+
+    fn ratio_of_a_route() -> Outcome {
+        use spanwise::{Sampler, sample::{EventMatcher, Limit}};
+
+        let probes = Sampler::builder().rule(EventMatcher::field("http.route", "/health"), Limit::ratio(0.01)?).build();
+        let telemetry = Builder::from_env()?.context_key("http.route").sampler(probes).init()?;
+        Ok(())
     }
 
     mod errors {
@@ -270,6 +278,33 @@ mod blocks {
         {
             Box::pin(next.run(request, extensions))
         }
+    }
+
+    fn sampling() -> Outcome {
+        use spanwise::{Builder, Sampler, sample::{EventMatcher, First, Limit}};
+
+        let sampler = Sampler::builder()
+            .rule(EventMatcher::field("http.route", "/health"), Limit::ratio(0.001)?)
+            .rule(EventMatcher::message("cache miss"), First::new(10).then_every(100))
+            .build();
+        let telemetry = Builder::from_env()?.context_key("http.route").sampler(sampler).init()?;
+        Ok(())
+    }
+
+    fn own_stack() -> Outcome {
+        use spanwise::{JsonLayer, Levels, Sampler, Stack};
+
+        let other_layer = tracing_subscriber::fmt::layer();
+        let sampler: Sampler = "info=0.05,sqlx=5/s".parse()?;
+        let stack = Stack::new("info".parse::<Levels>()?)
+            .sampler(sampler.clone())
+            .recorder("debug,slow=1s,tail=0.2".parse()?)
+            .json(std::io::stdout, JsonLayer::new())
+            .layer(other_layer);                    // sees no event that is only buffered
+        stack.build().init();
+        // …
+        sampler.emit_summaries();                   // at the end, before the outputs are flushed
+        Ok(())
     }
 
     fn sentry_stack(dsn: &str) -> Outcome {

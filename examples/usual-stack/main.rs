@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, Format, Preset, appender::Background};
+use spanwise::{Builder, Format, Preset, file::Background};
 use tracing::{Dispatch, dispatcher::with_default, error, info, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _};
 use writers::{Disk, Lines, Pipe};
@@ -274,7 +274,7 @@ where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     tracing_subscriber::registry()
-        .with(spanwise::JsonLayer::new().with_writer(writer))
+        .with(spanwise::layer::JsonLayer::new().with_writer(writer))
         .into()
 }
 

@@ -1,4 +1,4 @@
-//! In processes of their own, whose stderr is read.
+//! Reports of `context::set` on stderr, read from a child process.
 
 #![allow(
     clippy::disallowed_methods,
@@ -21,7 +21,7 @@ const CHILD: &str = "SPANWISE_TEST_CHILD";
 #[test]
 fn each_set_error_is_reported_once() {
     if env::var_os(CHILD).is_some() {
-        return make_all_mistakes();
+        return cause_all_errors();
     }
     let test = "each_set_error_is_reported_once";
     let output = Command::new(env::current_exe().unwrap())
@@ -32,24 +32,24 @@ fn each_set_error_is_reported_once() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let told: Vec<&str> = stderr.lines().collect();
+    let reports: Vec<&str> = stderr.lines().collect();
     assert_eq!(
-        told.len(),
+        reports.len(),
         3,
-        "where nobody listens, or all is off, nothing is amiss: {told:#?}"
+        "without a subscriber, or with everything off, there is no report: {reports:#?}"
     );
-    for (line, [key, way_out]) in told.iter().zip([
+    for (line, [key, remedy]) in reports.iter().zip([
         ["user_id", "ContextLayer"],
         ["user_id", ".in_current_span()"],
         ["order_id", "LOG_CONTEXT, `Builder::context_key`"],
     ]) {
         let start = format!("spanwise: setup: context::set did not set {key}: ");
         assert!(line.starts_with(&start), "{line}");
-        assert!(line.contains(way_out), "{line}");
+        assert!(line.contains(remedy), "{line}");
     }
 }
 
-fn make_all_mistakes() {
+fn cause_all_errors() {
     context::set("user_id", 1);
     let off = LevelLayer::new(LevelFilter::OFF.into());
     let stack = tracing_subscriber::registry()

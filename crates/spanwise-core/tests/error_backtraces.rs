@@ -71,7 +71,7 @@ fn anyhow_errors_have_backtraces() {
     assert_eq!(errors::backtrace(err(&plain)), None);
     assert_eq!(errors::backtrace(err(&std::fmt::Error)), None);
 
-    // More in a second cost no formatting. A loaded machine needs a while for as many.
+    // Further ones in the same second are not formatted. A loaded machine may need several tries.
     let end = Instant::now() + Duration::from_secs(60);
     while &*errors::backtrace(err(&take_stock())).unwrap() != "(none: more than 10 in a second)" {
         assert!(Instant::now() < end, "all backtraces are formatted");

@@ -1,5 +1,5 @@
-//! Eight threads log while the levels change; what both the old and the new levels let through
-//! arrives, every time.
+//! Eight threads log while the levels change. Every event that both the old and the new levels
+//! enable arrives.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! A filter of tracing-subscriber's remembers what it said of an event until it is handed it.
-//! Behind a policy the values are read in between, and may log.
+//! A per-layer filter remembers its decision until the event arrives. Behind a policy, values are
+//! formatted in between and may log.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 

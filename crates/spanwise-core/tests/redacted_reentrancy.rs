@@ -16,7 +16,7 @@ struct Logs(u32);
 
 impl fmt::Debug for Logs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Reads the span it is a value of, and writes to it.
+        // Reads the span of this value and records into it.
         Span::current().record("late", SECRET);
         info!(inner = SECRET, deeper = ?self.0.checked_sub(1).map(Logs), "from inside {SECRET}");
         write!(f, "logged {SECRET}")

@@ -9,7 +9,7 @@ mod service;
 use std::sync::Arc;
 
 pub use self::{
-    hosts::{Hosts, HostsError},
+    hosts::Hosts,
     service::{ClientFuture, ClientService},
 };
 

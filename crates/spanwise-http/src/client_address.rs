@@ -1,13 +1,12 @@
 //! The address of the client: of the connection, or as trusted proxies forward it.
 
 use std::{
-    error::Error,
     fmt,
     net::{IpAddr, SocketAddr},
     str::FromStr,
 };
 
-use spanwise_core::internal::Grammar;
+use spanwise_core::{ParseError, internal::Grammar};
 
 use http::{Extensions, HeaderMap, HeaderName};
 
@@ -69,27 +68,15 @@ impl fmt::Display for ClientAddress {
 impl Grammar for ClientAddress {}
 
 impl FromStr for ClientAddress {
-    type Err = ClientAddressError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ClientAddressError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let all = [Self::Full, Self::Network, Self::Omitted];
         all.into_iter()
             .find(|one| text.trim().eq_ignore_ascii_case(&one.to_string()))
-            .ok_or(ClientAddressError)
+            .ok_or_else(|| ParseError::new("unknown: accepts full, network, none"))
     }
 }
-
-/// A text is not a valid [`ClientAddress`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientAddressError;
-
-impl fmt::Display for ClientAddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown: accepts full, network, none")
-    }
-}
-
-impl Error for ClientAddressError {}
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ShownAddress {

@@ -51,7 +51,7 @@
 //!     .server_timing()
 //!     .answer_panics();
 //! # let _ = layer;
-//! # Ok::<(), spanwise_http::TrustError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! # When to use it
@@ -176,8 +176,8 @@ pub use http;
 
 #[cfg(feature = "reqwest-middleware")]
 pub use client::ReqwestBuilder;
-pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, client};
-pub use client_address::{ClientAddress, ClientAddressError, Peer};
+pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, client};
+pub use client_address::{ClientAddress, Peer};
 pub use request_id::RequestId;
 pub use server::{
     RecordedValue, ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, fail, record,
@@ -186,4 +186,4 @@ pub use server::{
 // For the tests and the fuzzer of the parsers only.
 #[doc(hidden)]
 pub use test_support::reserialize_headers;
-pub use trust::{Network, Trust, TrustError};
+pub use trust::{Network, Trust};

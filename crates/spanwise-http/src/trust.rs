@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::internal::Grammar;
+use spanwise_core::{ParseError, internal::Grammar};
 
 /// The senders whose ids, tenant, trace and `X-Forwarded-For` are trusted. Defaults to
 /// [`Trust::Never`].
@@ -22,7 +22,7 @@ use spanwise_core::internal::Grammar;
 ///
 /// let error = "127.0.0.1/8".parse::<Trust>().unwrap_err();
 /// assert_eq!(error.to_string(), "`127.0.0.1/8` is not a network: its address has bits beyond the prefix; write `127.0.0.0/8`");
-/// # Ok::<(), spanwise_http::TrustError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Trust {
@@ -47,20 +47,6 @@ pub struct Network {
     prefix: u8,
 }
 
-/// A text is not a valid [`Trust`] or [`Network`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustError {
-    text: String,
-    problem: Problem,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Problem {
-    Address,
-    Prefix { max: u8 },
-    HostBits { network: Network },
-}
-
 impl Trust {
     pub(crate) fn trusts(&self, sender: Option<IpAddr>) -> bool {
         match self {
@@ -76,10 +62,10 @@ impl Trust {
 impl Grammar for Trust {}
 
 impl FromStr for Trust {
-    type Err = TrustError;
+    type Err = ParseError;
 
     /// Parses `never`, `always`, or networks and addresses separated by commas.
-    fn from_str(text: &str) -> Result<Self, TrustError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         match text.trim() {
             never if never.eq_ignore_ascii_case("never") => Ok(Self::Never),
             always if always.eq_ignore_ascii_case("always") => Ok(Self::Always),
@@ -130,25 +116,32 @@ impl Network {
 }
 
 impl FromStr for Network {
-    type Err = TrustError;
+    type Err = ParseError;
 
     /// Parses an address with a prefix length. An address without one is a network of one address.
-    fn from_str(text: &str) -> Result<Self, TrustError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
-        let wrong = |problem| TrustError {
-            text: text.to_owned(),
-            problem,
-        };
+        let wrong =
+            |problem: &str| ParseError::new(format!("`{text}` is not a network: {problem}"));
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let written: IpAddr = address.parse().map_err(|_| wrong(Problem::Address))?;
+        let written: IpAddr = address.parse().map_err(|_| {
+            wrong(
+                "it does not begin with an address; write `never`, `always`, or networks such as \
+                 `10.0.0.0/8,127.0.0.1`",
+            )
+        })?;
         let max = if written.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             Some(digits) => {
                 let prefix = digits.parse().ok().filter(|prefix| *prefix <= max);
-                prefix.ok_or_else(|| wrong(Problem::Prefix { max }))?
+                prefix.ok_or_else(|| {
+                    wrong(&format!(
+                        "its prefix is not a number from 0 to {max}; write one such as `10.0.0.0/8`"
+                    ))
+                })?
             }
             None => max,
         };
@@ -162,7 +155,9 @@ impl FromStr for Network {
         if network.base == host {
             Ok(network)
         } else {
-            Err(wrong(Problem::HostBits { network }))
+            Err(wrong(&format!(
+                "its address has bits beyond the prefix; write `{network}`"
+            )))
         }
     }
 }
@@ -172,22 +167,3 @@ impl fmt::Display for Network {
         write!(f, "{}/{}", self.base, self.prefix)
     }
 }
-
-impl fmt::Display for TrustError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not a network: ", self.text)?;
-        match &self.problem {
-            Problem::Address => f.write_str(
-                "it does not begin with an address; write `never`, `always`, or networks such as `10.0.0.0/8,127.0.0.1`",
-            ),
-            Problem::Prefix { max } => {
-                write!(f, "its prefix is not a number from 0 to {max}; write one such as `10.0.0.0/8`")
-            }
-            Problem::HostBits { network } => {
-                write!(f, "its address has bits beyond the prefix; write `{network}`")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TrustError {}

@@ -183,7 +183,7 @@ where
     }
 
     /// Appends the fragment of a span that has to be looked up.
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn push_span<S>(&self, draft: &mut Draft<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<()>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -194,7 +194,7 @@ where
     }
 
     /// Appends what few lines have after the spans. Not inlined, to keep it off the common path.
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn push_rest(&self, draft: &mut Draft<'_>) {
         if let Some(log) = draft.log {
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);

@@ -40,7 +40,7 @@ pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     push_any_quoted(line, text);
 }
 
-#[inline(never)]
+#[inline(never)] // Off the common path, which stays small.
 fn push_any_quoted(line: &mut LineBuffer, text: &str) {
     line.push_byte(b'"');
     push_text(line, text);
@@ -108,7 +108,7 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
 }
 
 /// If not `ALL`, the characters of JSON's own syntax are not escaped.
-#[inline(never)]
+#[inline(never)] // Off the common path, which stays small.
 fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {

@@ -1,8 +1,11 @@
 //! The formats: each is a layout and a table of key names for one encoder.
 
-use std::{error::Error, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use spanwise_core::internal::{Grammar, suggest::closest};
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, suggest::closest},
+};
 
 /// Defines [`Format`] with all names, so that each format is listed once.
 macro_rules! formats {
@@ -76,22 +79,21 @@ formats! {
     /// while events at DEBUG are shown. Written by the outputs of `spanwise`.
 }
 
-/// A text that is not the name of a [`Format`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FormatError {
-    name: String,
-}
-
 impl Grammar for Format {}
 
 impl FromStr for Format {
-    type Err = FormatError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, FormatError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let is_named = |format: &&Self| format.name().eq_ignore_ascii_case(text);
         let found = Self::ALL.iter().find(is_named).cloned();
-        found.ok_or_else(|| FormatError {
-            name: text.to_owned(),
+        found.ok_or_else(|| {
+            let accepts = Self::ACCEPTS;
+            let hint = match closest(text, Self::NAMES.iter().copied()) {
+                Some(name) => format!("did you mean {name}? accepts {accepts}"),
+                None => format!("accepts {accepts}"),
+            };
+            ParseError::word(text, "is not a format", hint)
         })
     }
 }
@@ -102,18 +104,6 @@ impl fmt::Display for Format {
         f.write_str(self.name())
     }
 }
-
-impl fmt::Display for FormatError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not a format: ", self.name)?;
-        if let Some(name) = closest(&self.name, Format::NAMES.iter().copied()) {
-            write!(f, "did you mean {name}? ")?;
-        }
-        write!(f, "accepts {}", Format::ACCEPTS)
-    }
-}
-
-impl Error for FormatError {}
 
 /// The place of the fields of an event and of its spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -222,7 +222,7 @@ impl Fragment {
         }
     }
 
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn push_parts(&self, line: &mut LineBuffer) {
         self.member_parts().for_each(|part| line.push(part));
         line.push(self.tail());
@@ -262,7 +262,7 @@ impl Fragment {
         }
     }
 
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn push_object_parts(&self, line: &mut LineBuffer) {
         let (pieces, last) = self.object_parts();
         let parts = pieces.iter().map(|piece| &**piece).chain([last]);

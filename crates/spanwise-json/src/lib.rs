@@ -157,7 +157,7 @@ mod visit;
 mod work;
 
 pub use as_json::{AsJson, as_json};
-pub use format::{Format, FormatError};
+pub use format::Format;
 pub use layer::JsonLayer;
 pub use span_events::SpanEvents;
 pub use timestamp::Timestamp;

@@ -107,7 +107,7 @@ impl LineBuffer {
     }
 
     #[cold]
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn push_long(&mut self, bytes: &[u8]) {
         self.push(bytes);
     }
@@ -137,7 +137,7 @@ impl LineBuffer {
     }
 
     #[cold]
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn grown_room<const N: usize>(&mut self) -> &mut [u8; N] {
         self.grow(N);
         match self.bytes[self.len..].first_chunk_mut() {
@@ -153,7 +153,7 @@ impl LineBuffer {
     }
 
     #[cold]
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn grow(&mut self, count: usize) {
         let wanted = (self.len + count).next_power_of_two().max(4096);
         self.bytes.resize(wanted, 0);

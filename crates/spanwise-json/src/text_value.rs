@@ -300,7 +300,7 @@ impl fmt::Write for StreamWriter<'_> {
 }
 
 impl StreamWriter<'_> {
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn write_any(&mut self, text: &str) -> fmt::Result {
         if text.is_empty() {
             self.mark(&read_mark(text));
@@ -355,7 +355,7 @@ impl fmt::Write for Collector<'_> {
 }
 
 impl Collector<'_> {
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn write_any(&mut self, text: &str) -> fmt::Result {
         self.is_clean = false;
         let kept = panic_safe::truncate_at(text, self.left);

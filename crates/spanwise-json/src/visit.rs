@@ -161,13 +161,13 @@ impl<'a> Encoder<'a> {
 
     /// Handles a field that is omitted, redacted or replaced.
     #[cold]
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn skip(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         self.skip_as(field, |key| key.role, value);
     }
 
     #[cold]
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn skip_bool(&mut self, field: &Field, value: bool) {
         self.skip_as(field, |key| key.role_of_bool, format_args!("{value}"));
     }
@@ -206,7 +206,7 @@ impl<'a> Encoder<'a> {
     }
 
     #[cold]
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn replace(&mut self, field: &Field, key: &Key, value: fmt::Arguments<'_>) {
         let replacer = self.encoding.replacer;
         let shown = replacer.replace_display(plain_name(field.name()), value);

@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Detector, RuleError, builtin_rules::RULES, normalized_key::NormalizedKey};
+use spanwise_core::ParseError;
+
+use crate::{Detector, builtin_rules::RULES, normalized_key::NormalizedKey};
 
 /// A pattern that matches keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,12 +130,12 @@ impl fmt::Display for Pattern {
 }
 
 impl FromStr for Pattern {
-    type Err = RuleError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, RuleError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let trimmed = text.trim();
         let wrong = |why: &str| {
-            Err(RuleError::new(format!(
+            Err(ParseError::new(format!(
                 "`{text}` is not a valid key: {why}; write a name, `*end`, `*part*`, or a path such as `user.*.token`"
             )))
         };

@@ -28,7 +28,7 @@
 //! };
 //! # let _ = layer;
 //! // {…,"message":"login","password":"[REDACTED]","iban":"***2051"}
-//! # Ok::<(), spanwise_redact::RuleError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! # When to use it
@@ -102,7 +102,6 @@ mod confusables;
 mod context_tracker;
 mod credential;
 mod detector;
-mod error;
 mod json_paths;
 mod json_strings;
 mod key_pattern;
@@ -132,7 +131,6 @@ mod xml_elements;
 
 pub use classified::{Classified, serialize_redacted};
 pub use detector::Detector;
-pub use error::RuleError;
 pub use policy::{Action, Policy};
 pub use policy_overrides::PolicyOverrides;
 #[cfg(feature = "pseudonyms")]

@@ -15,10 +15,10 @@ use std::{
 
 #[cfg(feature = "pseudonyms")]
 use spanwise_core::{Fault, SelfReport};
-use spanwise_core::{KeyVerdict, REDACTED, Redact};
+use spanwise_core::{KeyVerdict, ParseError, REDACTED, Redact};
 
 use crate::{
-    Detector, RuleError,
+    Detector,
     addresses::is_network_address,
     builtin_rules::{RULES, Tier},
     key_pattern::Pattern,
@@ -48,7 +48,7 @@ use crate::{PseudonymKey, normalized_key::NormalizedKey};
 /// assert_eq!(policy.replace("payer_iban", "DE02120300000000202051"), "***2051");
 /// assert_eq!(policy.text("mail to ada@example.org"), "mail to [REDACTED]");
 /// assert_eq!(policy.counts()[0], ("email".to_owned(), 1));
-/// # Ok::<(), spanwise_redact::RuleError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Clone)]
 pub struct Policy {
@@ -201,8 +201,8 @@ impl Policy {
     ///
     /// # Errors
     /// If a key is invalid.
-    pub fn allow_only<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, RuleError> {
-        let allowed: Result<Vec<Pattern>, RuleError> = keys.into_iter().map(str::parse).collect();
+    pub fn allow_only<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, ParseError> {
+        let allowed: Result<Vec<Pattern>, ParseError> = keys.into_iter().map(str::parse).collect();
         let mut policy = Self::secrets_and_pii();
         policy.rules_mut().allowed = Some(AllowList {
             keys: allowed?,
@@ -223,7 +223,7 @@ impl Policy {
     ///
     /// # Errors
     /// If the key is invalid.
-    pub fn hide(self, key: &str) -> Result<Self, RuleError> {
+    pub fn hide(self, key: &str) -> Result<Self, ParseError> {
         Ok(self.hide_pattern(key.parse()?))
     }
 
@@ -232,7 +232,7 @@ impl Policy {
     ///
     /// # Errors
     /// If the key is invalid.
-    pub fn hide_with(mut self, key: &str, action: Action) -> Result<Self, RuleError> {
+    pub fn hide_with(mut self, key: &str, action: Action) -> Result<Self, ParseError> {
         let pattern: Pattern = key.parse()?;
         let built_in = pattern.built_in();
         let rule = self.add(pattern);
@@ -249,7 +249,7 @@ impl Policy {
     ///
     /// # Errors
     /// If the key is invalid.
-    pub fn show(self, key: &str) -> Result<Self, RuleError> {
+    pub fn show(self, key: &str) -> Result<Self, ParseError> {
         Ok(self.show_pattern(key.parse()?))
     }
 

@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Policy, RuleError, key_pattern::Pattern};
+use spanwise_core::ParseError;
+
+use crate::{Policy, key_pattern::Pattern};
 
 /// The parsed value of `LOG_REDACT`: `on`, `off`, or keys to hide and to show:
 /// `+employee_no,-session,+items[*].card`.
@@ -23,30 +25,30 @@ use crate::{Policy, RuleError, key_pattern::Pattern};
 ///     "employee_no".parse::<PolicyOverrides>().unwrap_err().to_string(),
 ///     "`employee_no` is neither `on` nor `off`: write `+employee_no` to hide that key, `-employee_no` to show it",
 /// );
-/// # Ok::<(), spanwise_redact::RuleError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 ///
 /// The name of a built-in rule applies to all keys that the rule hides. Any other name is one key:
 ///
 /// ```
-/// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
-/// # use spanwise_core::{KeyVerdict, Redact};
+/// # use spanwise_redact::{PolicyOverrides, Policy};
+/// # use spanwise_core::{ParseError, KeyVerdict, Redact};
 /// let overrides: PolicyOverrides = "-session,-user_token".parse()?;
 /// let policy = overrides.apply(Policy::secrets()).unwrap();
 /// assert_eq!(policy.key("tmux_session"), KeyVerdict::Pass);
 /// assert_eq!(policy.key("session_id"), KeyVerdict::Redact);
 /// assert_eq!(policy.key("user_token"), KeyVerdict::Pass);
 /// assert_eq!(policy.key("my_token"), KeyVerdict::Redact);
-/// # Ok::<(), RuleError>(())
+/// # Ok::<(), ParseError>(())
 /// ```
 ///
 /// The name of a [`Detector`](crate::Detector) applies to the detector and to the key of that name.
 /// `pii` applies to all keys and detectors of PII:
 ///
 /// ```
-/// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
-/// # use spanwise_core::Redact;
-/// let shown = |overrides: &str, policy: Policy| -> Result<String, RuleError> {
+/// # use spanwise_redact::{PolicyOverrides, Policy};
+/// # use spanwise_core::{ParseError, Redact};
+/// let shown = |overrides: &str, policy: Policy| -> Result<String, ParseError> {
 ///     let policy = overrides.parse::<PolicyOverrides>()?.apply(policy).unwrap();
 ///     Ok(policy.text("ada@example.org from 203.0.113.7 with 4111111111111111, zip=10115").into_owned())
 /// };
@@ -63,7 +65,7 @@ use crate::{Policy, RuleError, key_pattern::Pattern};
 ///     shown("-pii,+zip", Policy::secrets_and_pii())?,
 ///     "ada@example.org from 203.0.113.7 with [REDACTED], zip=[REDACTED]",
 /// );
-/// # Ok::<(), RuleError>(())
+/// # Ok::<(), ParseError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyOverrides {
@@ -108,7 +110,7 @@ impl PolicyOverrides {
     }
 
     /// Adds the part after a `+` or `-`.
-    fn change(&mut self, word: &str, hides: bool, text: &str) -> Result<(), RuleError> {
+    fn change(&mut self, word: &str, hides: bool, text: &str) -> Result<(), ParseError> {
         let key = word[1..].trim();
         let gap = key.find(|c: char| c == ';' || c.is_whitespace());
         if let Some(gap) = gap {
@@ -117,12 +119,12 @@ impl PolicyOverrides {
             } else {
                 "a space"
             };
-            return Err(RuleError::new(format!(
+            return Err(ParseError::new(format!(
                 "`{word}` contains {what}: separate keys with commas, as in `+employee_no,-session`"
             )));
         }
         if !hides && matches!(key, "*" | "**") {
-            return Err(RuleError::new(format!(
+            return Err(ParseError::new(format!(
                 "`{word}` would show everything: write `off` for that"
             )));
         }
@@ -134,7 +136,7 @@ impl PolicyOverrides {
         };
         let is_pii = pattern == Pattern::Exact(PII.to_owned());
         if other.contains(&pattern) || is_pii && self.pii == Some(!hides) {
-            return Err(RuleError::new(format!(
+            return Err(ParseError::new(format!(
                 "`{text}` hides and shows `{key}`: write only one of them"
             )));
         }
@@ -165,9 +167,9 @@ impl fmt::Display for PolicyOverrides {
 }
 
 impl FromStr for PolicyOverrides {
-    type Err = RuleError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, RuleError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut changes = Self {
             on: true,
             pii: None,
@@ -177,7 +179,7 @@ impl FromStr for PolicyOverrides {
         let words: Vec<&str> = text.split(',').map(str::trim).collect();
         for word in &words {
             let lower = word.to_ascii_lowercase();
-            let wrong = |why: &str| Err(RuleError::new(why));
+            let wrong = |why: &str| Err(ParseError::new(why));
             match (word.split_at_checked(1), &*lower) {
                 (_, "on") => {}
                 (_, "off") if words.len() == 1 => changes.on = false,

@@ -5,7 +5,7 @@ use std::{fmt, io, path::Path, sync::Arc};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::RuleError;
+use spanwise_core::ParseError;
 
 /// The key that pseudonyms are computed with. Its owners can test a guess at a value.
 ///
@@ -23,9 +23,9 @@ impl PseudonymKey {
     ///
     /// # Errors
     /// If there are less than 16.
-    pub fn new(bytes: &[u8]) -> Result<Self, RuleError> {
+    pub fn new(bytes: &[u8]) -> Result<Self, ParseError> {
         let too_short = || {
-            RuleError::new(format!(
+            ParseError::new(format!(
                 "the pseudonym key has {} bytes: it needs at least {MIN_KEY_LEN}; create one with `openssl rand -hex 32`",
                 bytes.len()
             ))
@@ -41,10 +41,10 @@ impl PseudonymKey {
     ///
     /// # Errors
     /// If the file cannot be read, or has less than 16 bytes or more than 4,096.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, RuleError> {
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ParseError> {
         let path = path.as_ref();
         let cannot = |why: &dyn fmt::Display| {
-            RuleError::new(format!(
+            ParseError::new(format!(
                 "cannot read the pseudonym key from {path:?}: {why}"
             ))
         };

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use sentry_core::types;
-use spanwise_core::internal::Grammar;
+use spanwise_core::{ParseError, internal::Grammar};
 
 /// The address of a project, as its settings in Sentry show it.
 ///
@@ -19,17 +19,10 @@ use spanwise_core::internal::Grammar;
 ///     "(hidden, 30 bytes) has no key: a DSN looks like `https://<key>@<host>/<number>`; \
 ///      copy it from the project's settings"
 /// );
-/// # Ok::<(), spanwise_sentry::DsnError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dsn(pub(crate) types::Dsn);
-
-/// A text is not a valid [`Dsn`]. It does not show the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DsnError {
-    length: usize,
-    reason: &'static str,
-}
 
 impl Dsn {
     /// Returns the length of its text in bytes, which may be shown.
@@ -43,13 +36,17 @@ impl Dsn {
 impl Grammar for Dsn {}
 
 impl FromStr for Dsn {
-    type Err = DsnError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, DsnError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
-        let error = |reason| DsnError {
-            length: text.len(),
-            reason,
+        // The error shows no part of the text.
+        let error = |reason: &str| {
+            let length = text.len();
+            ParseError::new(format!(
+                "(hidden, {length} bytes) {reason}: a DSN looks like \
+                 `https://<key>@<host>/<number>`; copy it from the project's settings"
+            ))
         };
         let dsn: types::Dsn = text.parse().map_err(|problem| {
             error(match problem {
@@ -74,16 +71,3 @@ impl fmt::Debug for Dsn {
         write!(f, "Dsn({}, project {})", dsn.host(), dsn.project_id())
     }
 }
-
-impl fmt::Display for DsnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { length, reason } = self;
-        write!(
-            f,
-            "(hidden, {length} bytes) {reason}: a DSN looks like \
-             `https://<key>@<host>/<number>`; copy it from the project's settings"
-        )
-    }
-}
-
-impl std::error::Error for DsnError {}

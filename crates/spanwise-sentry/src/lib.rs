@@ -96,7 +96,7 @@ mod tags;
 mod transactions;
 
 pub use builder::SentryBuilder;
-pub use dsn::{Dsn, DsnError};
+pub use dsn::Dsn;
 pub use error::{InvalidLevels, SentryError};
 pub use handle::{Sentry, SentryGuard, SentryStats};
 pub use layer::SentryLayer;

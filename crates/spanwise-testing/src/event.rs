@@ -6,7 +6,7 @@ use spanwise_core::{Context, internal::suggest::closest};
 use tracing_core::Level;
 
 use crate::{
-    Span, Value,
+    FieldValue, Span,
     fields::{self, Fields},
     render,
 };
@@ -66,13 +66,13 @@ impl Event {
     }
 
     /// Returns the event's own fields except the message, in the order they were logged.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &FieldValue)> {
         self.0.fields.iter().map(|(name, value)| (*name, value))
     }
 
     /// Returns the value of one of the event's own fields.
     #[must_use]
-    pub fn field(&self, name: &str) -> Option<&Value> {
+    pub fn field(&self, name: &str) -> Option<&FieldValue> {
         fields::find(&self.0.fields, name)
     }
 
@@ -138,7 +138,7 @@ impl Event {
     /// If the field is missing or has another value. The message names a similar field, or
     /// the span that has the field.
     #[track_caller]
-    pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
+    pub fn assert_field(&self, name: &str, expected: impl Into<FieldValue>) -> &Self {
         if let Some(why) = fields::mismatch(&self.0.fields, name, &expected.into()) {
             let mut around = self.0.spans.iter();
             let of_span = match around.find(|span| span.field(name).is_some()) {

@@ -8,19 +8,19 @@ use std::fmt;
 /// logged as `7_u8` equals `7_i64`.
 ///
 /// ```
-/// use spanwise_testing::{Value, capture};
+/// use spanwise_testing::{FieldValue, capture};
 ///
 /// let logs = capture();
 /// tracing::info!(count = 7_u8, path = %"/orders", tags = ?["a"], "listed");
 ///
 /// let event = logs.one("listed");
-/// assert_eq!(event.field("count"), Some(&Value::from(7)));
-/// assert_eq!(event.field("path"), Some(&Value::from("/orders")));
-/// assert_eq!(event.field("tags").map(Value::to_string), Some(r#"["a"]"#.to_owned()));
+/// assert_eq!(event.field("count"), Some(&FieldValue::from(7)));
+/// assert_eq!(event.field("path"), Some(&FieldValue::from("/orders")));
+/// assert_eq!(event.field("tags").map(FieldValue::to_string), Some(r#"["a"]"#.to_owned()));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Value {
+pub enum FieldValue {
     /// A boolean.
     Bool(bool),
     /// An integer of any type.
@@ -42,7 +42,7 @@ pub enum Value {
     },
 }
 
-impl Value {
+impl FieldValue {
     /// Compares as a test means it: an error by its message, with or without causes, and `NaN`
     /// equals `NaN`.
     pub(crate) fn matches(&self, expected: &Self) -> bool {
@@ -70,7 +70,7 @@ impl Value {
     }
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for FieldValue {
     /// Writes bytes in hexadecimal, and an error with its causes after colons.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -90,7 +90,7 @@ impl fmt::Display for Value {
 
 macro_rules! from {
     ($($from:ty => $to:expr;)*) => {
-        $(impl From<$from> for Value {
+        $(impl From<$from> for FieldValue {
             fn from(value: $from) -> Self {
                 $to(value.into())
             }
@@ -99,37 +99,37 @@ macro_rules! from {
 }
 
 from! {
-    bool => Value::Bool;
-    i8 => Value::Int;
-    i16 => Value::Int;
-    i32 => Value::Int;
-    i64 => Value::Int;
-    i128 => Value::Int;
-    u8 => Value::Int;
-    u16 => Value::Int;
-    u32 => Value::Int;
-    u64 => Value::Int;
-    f32 => Value::Float;
-    f64 => Value::Float;
-    &str => Value::Text;
-    String => Value::Text;
-    &[u8] => Value::Bytes;
+    bool => FieldValue::Bool;
+    i8 => FieldValue::Int;
+    i16 => FieldValue::Int;
+    i32 => FieldValue::Int;
+    i64 => FieldValue::Int;
+    i128 => FieldValue::Int;
+    u8 => FieldValue::Int;
+    u16 => FieldValue::Int;
+    u32 => FieldValue::Int;
+    u64 => FieldValue::Int;
+    f32 => FieldValue::Float;
+    f64 => FieldValue::Float;
+    &str => FieldValue::Text;
+    String => FieldValue::Text;
+    &[u8] => FieldValue::Bytes;
 }
 
-impl From<u128> for Value {
+impl From<u128> for FieldValue {
     fn from(value: u128) -> Self {
         i128::try_from(value).map_or(Self::BigInt(value), Self::Int)
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for FieldValue {
     fn from(value: usize) -> Self {
         // No target has a `usize` wider than 64 bits.
         Self::Int(value as i128)
     }
 }
 
-impl From<isize> for Value {
+impl From<isize> for FieldValue {
     fn from(value: isize) -> Self {
         Self::Int(value as i128)
     }

@@ -9,10 +9,10 @@ use std::{
 use spanwise_core::internal::{panic_safe, suggest::closest};
 use tracing_core::{Field, field::Visit};
 
-use crate::{Value, render};
+use crate::{FieldValue, render};
 
 /// Names and values in the order they were recorded.
-pub(crate) type Fields = Vec<(&'static str, Value)>;
+pub(crate) type Fields = Vec<(&'static str, FieldValue)>;
 
 /// The limit of a text: more than a test needs, and an end to an endless `Debug`.
 pub(crate) const MAX_TEXT_LEN: usize = 1024 * 1024;
@@ -29,13 +29,13 @@ pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
 }
 
 /// Returns the value of the field `name`: of several, the last, which a line shows.
-pub(crate) fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a FieldValue> {
     let mut matching = fields.iter().rev().filter(|(key, _)| *key == name);
     matching.next().map(|(_, value)| value)
 }
 
 /// Returns why the field `name` is not `expected`; `None` if it is.
-pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &Value) -> Option<String> {
+pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &FieldValue) -> Option<String> {
     match find(fields, name) {
         Some(value) if value.matches(expected) => None,
         Some(value) => Some(format!(
@@ -57,7 +57,7 @@ pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &Value) -> Option<
 struct Collector(Fields);
 
 impl Collector {
-    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+    fn add(&mut self, field: &Field, value: impl Into<FieldValue>) {
         let name = field.name();
         // `r#` is part of the name of a field that is a keyword.
         let name = name.strip_prefix("r#").unwrap_or(name);
@@ -106,7 +106,7 @@ impl Visit for Collector {
             causes.push(text(format_args!("{error}")));
             cause = source(error);
         }
-        self.add(field, Value::Error { message, causes });
+        self.add(field, FieldValue::Error { message, causes });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -62,7 +62,7 @@
 //!    be an explicit parent. A span belongs to the capture of its parent, or else of the current
 //!    span, or else of the thread.
 //! 2. Otherwise the event belongs to the capture of its thread. That is the thread that called
-//!    [`capture`] or [`Handle::enter`]. If there are several, the latest live one gets it.
+//!    [`capture`] or [`CaptureHandle::enter`]. If there are several, the latest live one gets it.
 //! 3. Otherwise, if there is only one live capture, that one gets it. In a test that runs alone, a
 //!    plain `std::thread::spawn` works.
 //! 4. Otherwise the event is *unrouted*. So are events of a capture that has ended, such as those
@@ -71,8 +71,8 @@
 //!    [`Capture::wait_for`] mention them if nothing else matches.
 //!
 //! In async code, use a span to carry the capture. A future does not stay on one thread, so
-//! [`capture`] and [`Handle::enter`] inside a spawned task also adopt other tasks of its worker
-//! thread.
+//! [`capture`] and [`CaptureHandle::enter`] inside a spawned task also adopt other tasks of its
+//! worker thread.
 //!
 //! # Behaviour and limits
 //!
@@ -87,13 +87,13 @@
 //! | symptom | cause |
 //! | --- | --- |
 //! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber: add a [`CaptureLayer`] to it, or install none in tests. |
-//! | an event is missing if tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or call [`Handle::enter`]. |
+//! | an event is missing if tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or call [`CaptureHandle::enter`]. |
 //! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use [`Capture::wait_for_async`]. |
 //! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
 //! | records of the `log` crate are missing | The application installs its own logger, or a subscriber without a bridge for `log`: call `tracing_log::LogTracer::init()`. |
 
 mod assert;
-mod capture;
+mod capture_guard;
 mod encoded_line;
 mod event;
 mod field_value;
@@ -108,9 +108,9 @@ mod span;
 pub mod support;
 mod wait_for;
 
-pub use capture::{Capture, Entered, Handle, capture};
+pub use capture_guard::{Capture, CaptureHandle, Entered, capture};
 pub use event::Event;
-pub use field_value::Value;
+pub use field_value::FieldValue;
 pub use layer::CaptureLayer;
 pub use pattern::{Pattern, matching, when};
 pub use span::Span;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use spanwise_core::internal::suggest::closest;
 
-use crate::{Event, Span, Value};
+use crate::{Event, FieldValue, Span};
 
 /// Hides secrets in a text before it is quoted or cut, so that no part of a secret is left.
 pub(crate) type Hide<'a> = &'a dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
@@ -118,11 +118,11 @@ pub(crate) fn lines<T: ToString>(items: &[T]) -> String {
 }
 
 /// Quotes texts, so that "42" is not read as 42.
-fn value(value: &Value, hide: Hide<'_>) -> String {
+fn value(value: &FieldValue, hide: Hide<'_>) -> String {
     let text = value.to_string();
     let text = hide(&text);
     match value {
-        Value::Text(_) | Value::Error { .. } => format!("{:?}", cut(&text)),
+        FieldValue::Text(_) | FieldValue::Error { .. } => format!("{:?}", cut(&text)),
         _ => cut(&text).into_owned(),
     }
 }

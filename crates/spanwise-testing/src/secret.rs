@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{Event, Value, render, route::Captured, span::SpanRecord};
+use crate::{Event, FieldValue, render, route::Captured, span::SpanRecord};
 
 /// A text to search for, in each form in which it may have been written.
 pub(crate) struct Secret {
@@ -23,7 +23,7 @@ impl Secret {
         if plain.len() >= MIN_BYTES_FORM_LEN {
             // In the `Debug` of a `Vec<u8>`, and in bytes as `JsonLayer` shows them.
             forms.push(inner(&format!("{:?}", plain.as_bytes())));
-            forms.push(Value::Bytes(plain.into()).to_string());
+            forms.push(FieldValue::Bytes(plain.into()).to_string());
         }
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         forms.dedup();
@@ -119,13 +119,13 @@ impl Secret {
         self.forms.iter().any(|form| text.contains(form.as_str()))
     }
 
-    fn is_in_value(&self, value: &Value) -> bool {
+    fn is_in_value(&self, value: &FieldValue) -> bool {
         match value {
-            Value::Bytes(bytes) => {
+            FieldValue::Bytes(bytes) => {
                 let mut windows = bytes.windows(self.plain.len());
                 windows.any(|window| window == self.plain.as_bytes())
             }
-            Value::Error { message, causes } => {
+            FieldValue::Error { message, causes } => {
                 self.is_in(message) || causes.iter().any(|cause| self.is_in(cause))
             }
             other => self.is_in(&other.to_string()),

@@ -7,7 +7,7 @@ use spanwise_core::internal::sync::Mutex;
 use tracing_core::{Level, Metadata};
 
 use crate::{
-    Value,
+    FieldValue,
     fields::{self, Fields},
     render,
     route::Owner,
@@ -41,13 +41,13 @@ impl Span {
     }
 
     /// Returns the fields that have a value, including late records.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &FieldValue)> {
         self.fields.iter().map(|(name, value)| (*name, value))
     }
 
     /// Returns the value of one field.
     #[must_use]
-    pub fn field(&self, name: &str) -> Option<&Value> {
+    pub fn field(&self, name: &str) -> Option<&FieldValue> {
         fields::find(&self.fields, name)
     }
 
@@ -57,7 +57,7 @@ impl Span {
     /// If the field is missing or has another value. The message shows the span and a
     /// similar field.
     #[track_caller]
-    pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
+    pub fn assert_field(&self, name: &str, expected: impl Into<FieldValue>) -> &Self {
         if let Some(why) = fields::mismatch(&self.fields, name, &expected.into()) {
             panic!("{why}\n    in the span {self}");
         }

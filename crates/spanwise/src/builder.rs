@@ -10,10 +10,10 @@ use std::{
 use spanwise_appender::{
     Background, BackgroundBuilder, Compression, RecordSink, Retention, Rotation, WhenFull,
 };
-use spanwise_core::{Levels, Redact, SettingValue, TargetLevels};
+use spanwise_core::{Levels, ParseError, Redact, SettingValue, TargetLevels};
 use spanwise_json::Format;
 use spanwise_recorder::Recorder;
-use spanwise_redact::{Policy, RuleError};
+use spanwise_redact::Policy;
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
@@ -39,11 +39,11 @@ use crate::{
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
 ///
-/// A setter takes a value, or a text as the variable of that setting has it: see [`SettingValue`].
-/// [`init`](Self::init) reports what is wrong with all texts at once.
+/// A setter accepts a value, or the text of the variable: see [`SettingValue`].
+/// [`init`](Self::init) reports every wrong text at once.
 ///
 /// ```
-/// use spanwise::{Builder, Preset, InitError, Rotation};
+/// use spanwise::{Builder, InitError, Preset, file::Rotation};
 ///
 /// let builder = Builder::new(Preset::Prod)
 ///     .levels("info,sqlx=warn")
@@ -87,27 +87,28 @@ pub struct Builder {
 type AddLayer = Box<dyn FnOnce(Stack) -> Stack + Send + Sync>;
 
 impl Builder {
-    /// What the environment says; see [`SETTINGS`](crate::SETTINGS).
+    /// Creates a builder with the settings of the environment; see [`SETTINGS`](crate::SETTINGS).
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every setting that is wrong.
+    /// [`InitError::Settings`] with every wrong setting.
     pub fn from_env() -> Result<Self, InitError> {
         Self::from_env_with_prefix(PREFIX)
     }
 
-    /// What the environment says, with `SHOP_LOG_FORMAT` for `LOG_FORMAT` if `prefix` is
-    /// `SHOP_LOG`. `RUST_LOG` and the other names that do not begin with `LOG_` stay.
+    /// Creates a builder with the settings of the environment under another prefix. If `prefix` is
+    /// `SHOP_LOG`, it reads `SHOP_LOG_FORMAT` instead of `LOG_FORMAT`. `RUST_LOG` and other names
+    /// that do not begin with `LOG_` stay.
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every setting that is wrong.
+    /// [`InitError::Settings`] with every wrong setting.
     pub fn from_env_with_prefix(prefix: &str) -> Result<Self, InitError> {
         Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
     }
 
-    /// What these variables say, instead of the environment.
+    /// Creates a builder with the settings of these variables, instead of the environment.
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every setting that is wrong.
+    /// [`InitError::Settings`] with every wrong setting.
     pub fn from_vars<N, V>(vars: impl IntoIterator<Item = (N, V)>) -> Result<Self, InitError>
     where
         N: Into<OsString>,
@@ -136,8 +137,7 @@ impl Builder {
         if config.is_readable() {
             return Ok(builder);
         }
-        // With one mistake to correct, all are reported: also what is wrong only beside another
-        // setting.
+        // One wrong value reports all mistakes, also those that depend on other settings.
         Err(InitError::Settings(config.problems()))
     }
 
@@ -170,8 +170,8 @@ impl Builder {
         self
     }
 
-    /// Sets the preset that holds where neither code nor environment says, instead of asking
-    /// whether stderr is a terminal.
+    /// Sets the preset for the case that neither code nor the environment sets one. Defaults to the
+    /// choice by whether stderr is a terminal.
     pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
         let preset = self
             .code
@@ -180,56 +180,56 @@ impl Builder {
         self
     }
 
-    /// Sets the levels of events that hold where neither code nor environment says, in place of the
-    /// preset's. Without a bare level the preset's remains for the rest. With a bare `warn`, add
-    /// `spanwise_http=info` to see the requests that are served.
+    /// Sets the levels of events for the case that neither code nor the environment sets them.
+    /// Defaults to those of the preset. Without a bare level, the preset's level applies to the
+    /// rest. With a bare `warn`, add `spanwise_http=info` to log requests.
     pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
         let levels = self.code.parse("default_levels", &RUST_LOG, levels.into());
         self.default_levels = levels.or(self.default_levels);
         self
     }
 
-    /// Sets the levels of events; without a bare level the preset's remains for the rest.
+    /// Sets the levels of events. Without a bare level, the preset's level applies to the rest.
     pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
         self.code.set("levels", &RUST_LOG, levels.into());
         self
     }
 
     /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
-    /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`].
+    /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`](crate::layer::LevelLayer::span_levels).
     pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         self.code.set("span_levels", &LOG_SPANS, levels.into());
         self
     }
 
-    /// Sets what a line looks like.
+    /// Sets the format of lines. Defaults to that of the preset.
     pub fn format(mut self, format: impl Into<SettingValue<Format>>) -> Self {
         self.code.set("format", &LOG_FORMAT, format.into());
         self
     }
 
-    /// Sets the time zone of the times in lines. Defaults to UTC; under [`Preset::Dev`] and
+    /// Sets the time zone of timestamps. Defaults to UTC; under [`Preset::Dev`] and
     /// [`Preset::Cli`] `pretty`, `compact` and `short` have local times.
     pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
         self.code.set("time", &LOG_TIME, zone.into());
         self
     }
 
-    /// Sets where lines go.
+    /// Sets where lines go. Defaults to the output of the preset.
     pub fn output(mut self, output: impl Into<SettingValue<Output>>) -> Self {
         self.code.set("output", &LOG_OUTPUT, output.into());
         self
     }
 
-    /// Sets the least severe level that [`output`](Self::output), or
-    /// [`with_writer`](Self::with_writer), gets. Defaults to whatever is logged.
+    /// Sets the least severe level that [`output`](Self::output) or
+    /// [`with_writer`](Self::with_writer) gets. Defaults to all that is logged.
     pub fn output_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
         self.code
             .set("output_level", &LOG_OUTPUT_LEVEL, level.into());
         self
     }
 
-    /// Writes lines to what `make_writer` makes, one `write_all` each, whatever the
+    /// Writes lines to a writer of your own, with one `write_all` for each line, instead of the
     /// [`output`](Self::output).
     pub fn with_writer<W>(mut self, make_writer: W) -> Self
     where
@@ -239,47 +239,47 @@ impl Builder {
         self
     }
 
-    /// Sets what happens to a line when an output in the background is behind: a file, or a
-    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::ShedByLevel`] with 100 ms.
+    /// Sets what happens to a line if the buffer of a background output is full: of a file, or of a
+    /// standard stream under [`Preset::Prod`]. Defaults to [`WhenFull::ShedByLevel`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Writes lines to the file at `path` as well, in the background and in the same format without
+    /// Adds a file that also gets the lines, in the background and in the same format without
     /// colours.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.code.put(&LOG_FILE, path.into());
         self
     }
 
-    /// Sets the least severe level that [`file`](Self::file) gets. Default: whatever is logged.
+    /// Sets the least severe level that [`file`](Self::file) gets. Defaults to all that is logged.
     pub fn file_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
         self.code.set("file_level", &LOG_FILE_LEVEL, level.into());
         self
     }
 
-    /// Writes lines at ERROR to the file at `path` as well.
+    /// Adds a file that also gets the lines at ERROR.
     pub fn error_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.code.put(&LOG_ERROR_FILE, path.into());
         self
     }
 
-    /// Sets when a new file starts. Default: daily, and at 100 MiB.
+    /// Sets when a new file starts. Defaults to daily, and at 100 MiB.
     pub fn file_rotation(mut self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
         self.code
             .set("file_rotation", &LOG_FILE_ROTATE, rotation.into());
         self
     }
 
-    /// Sets which rolled files are kept. Default: the newest 14 of each file.
+    /// Sets which rolled files are kept. Defaults to the newest 14 of each file.
     pub fn file_retention(mut self, retention: impl Into<SettingValue<Retention>>) -> Self {
         self.code
             .set("file_retention", &LOG_FILE_KEEP, retention.into());
         self
     }
 
-    /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without
+    /// Sets how rolled files are compressed. Defaults to [`Compression::Gzip`], or to none without
     /// the feature `gzip`.
     pub fn file_compression(mut self, compression: impl Into<SettingValue<Compression>>) -> Self {
         self.code
@@ -288,19 +288,19 @@ impl Builder {
     }
 
     /// Gives each further process that logs to the same path files of its own, with a number in
-    /// their names: `shop.2.log`. Defaults to one file, which one process can have open.
+    /// their names: `shop.2.log`. Defaults to one file, which only one process can open.
     pub fn file_per_process(mut self) -> Self {
         self.code.put(&LOG_FILE_PER_PROCESS, true);
         self
     }
 
-    /// Adds rules to what is hidden, in every output and in what [`layer`](Self::layer) adds, or
-    /// takes some away: `change` is given [`Policy::secrets`] under [`Preset::Dev`], else
-    /// [`Policy::secrets_and_pii`], with what `LOG_REDACT` and `LOG_REDACT_KEY_FILE` say. A rule
-    /// that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
+    /// Changes the policy of the preset and the environment. `change` gets [`Policy::secrets`]
+    /// under [`Preset::Dev`] and [`Preset::Cli`], else [`Policy::secrets_and_pii`], with the
+    /// changes of `LOG_REDACT` and `LOG_REDACT_KEY_FILE`. A wrong rule stops the start. With
+    /// `LOG_REDACT=off` nothing is hidden, and `change` is not called.
     ///
     /// ```
-    /// use spanwise::{Action, Builder, Preset, Detector};
+    /// use spanwise::{Builder, Preset, redact::{Action, Detector}};
     ///
     /// let builder = Builder::new(Preset::Prod).redact_with(|policy| {
     ///     Ok(policy
@@ -311,52 +311,53 @@ impl Builder {
     /// # drop(builder);
     /// ```
     ///
-    /// [`Policy::secrets`]: crate::Policy::secrets
-    /// [`Policy::secrets_and_pii`]: crate::Policy::secrets_and_pii
+    /// [`Policy::secrets`]: crate::redact::Policy::secrets
+    /// [`Policy::secrets_and_pii`]: crate::redact::Policy::secrets_and_pii
     pub fn redact_with<F>(mut self, change: F) -> Self
     where
-        F: Fn(Policy) -> Result<Policy, RuleError> + Send + Sync + 'static,
+        F: Fn(Policy) -> Result<Policy, ParseError> + Send + Sync + 'static,
     {
         self.redaction = Some(RedactionOverride::Changed(Box::new(change)));
         self
     }
 
-    /// Hides what `policy` says and nothing else, whatever preset and environment say.
+    /// Sets the policy, instead of that of the preset and the environment.
     pub fn redact(mut self, policy: impl Redact) -> Self {
         self.redaction = Some(RedactionOverride::Policy(Arc::new(policy)));
         self
     }
 
-    /// Hides nothing: passwords are logged as they are.
+    /// Disables redaction: passwords are logged in plain text.
     pub fn without_redaction(mut self) -> Self {
         self.redaction = Some(RedactionOverride::Off);
         self
     }
 
-    /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are
-    /// [added](Self::layer) see every event. Default: none.
+    /// Sets the sampler of the outputs. [Added](Self::layer) layers see every event. Defaults to
+    /// none.
     pub fn sampler(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
         self.code.set("sampler", &LOG_SAMPLE, sampler.into());
         self
     }
 
-    /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request
-    /// fails. Layers that are [added](Self::layer) see no more than without it. Default: none.
+    /// Sets the flight recorder, which buffers lines for each request and writes them to the
+    /// outputs if the request fails. [Added](Self::layer) layers do not see buffered events.
+    /// Defaults to none.
     pub fn recorder(mut self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
         self.code.set("recorder", &LOG_RECORDER, recorder.into());
         self
     }
 
-    /// Sets whose ids of requests, traces and tenants [`Telemetry::http_server`] takes over, and
-    /// whose `X-Forwarded-For` it believes. Defaults to nobody's.
+    /// Sets the callers whose ids of requests, traces and tenants [`Telemetry::http_server`]
+    /// adopts, and whose `X-Forwarded-For` it believes. Defaults to none.
     #[cfg(feature = "http")]
     pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
         self.code.set("http_trust", &LOG_HTTP_TRUST, trust.into());
         self
     }
 
-    /// Sets how much [`Telemetry::http_server`] tells of where a client is. Defaults to the
-    /// network; under [`Preset::Dev`] to the whole address.
+    /// Sets how much of a client's address [`Telemetry::http_server`] logs. Defaults to the
+    /// network; under [`Preset::Dev`] to the full address.
     #[cfg(feature = "http")]
     pub fn http_client_address(
         mut self,
@@ -370,7 +371,7 @@ impl Builder {
         self
     }
 
-    /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no
+    /// Sets the name and the version of the service, on each line of `json`. `json-nested` has no
     /// place for them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.code.put(&SERVICE_NAME, name.into());
@@ -378,8 +379,8 @@ impl Builder {
         self
     }
 
-    /// Declares one more span field that belongs to the context, besides those that always do:
-    /// [`Context`](crate::Context) then has it. JSON lines show every span field in any case.
+    /// Adds a span field to the keys of the [`Context`](crate::context::Context). JSON lines show
+    /// every span field in any case.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         if !parse::is_field_name(&key) {
@@ -393,13 +394,11 @@ impl Builder {
         self
     }
 
-    /// Adds a constant field to every line of JSON, and a tag to every event in Sentry; `pretty`,
-    /// `compact` and `short` show none. The last value of a name counts. What the policy hides is
-    /// hidden here, too. It is text in both: `JsonLayer::add` and `static_tag` of `spanwise-sentry`
-    /// are for stacks without this builder, and set the one or the other.
+    /// Adds a constant text field to every JSON line, and a tag to every event in Sentry. `pretty`,
+    /// `compact` and `short` omit it. The last value of a name counts. The policy redacts it too.
     ///
-    /// Some names stop the start: those that the line has for itself, keys of the context, and,
-    /// with the feature `sentry`, those that are no tags, such as `release`.
+    /// Some names stop the start: keys of the line itself, keys of the context, and, with the
+    /// feature `sentry`, names that are not valid tags, such as `release`.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).field("region", "eu").field("shard", 7);
@@ -417,15 +416,15 @@ impl Builder {
         self
     }
 
-    /// Stops the start for warnings about the names of variables, too: those that are nearly a
-    /// setting, those that begin as settings do, and those of parts that are not compiled in.
-    /// Defaults to a warning each.
+    /// Turns warnings about the names of variables into errors: names that resemble a setting,
+    /// names with the prefix of the settings, and settings of parts that are not built in. Defaults
+    /// to warnings.
     pub fn strict(mut self) -> Self {
         self.code.put(&LOG_STRICT, true);
         self
     }
 
-    /// Leaves the panic hook as it is.
+    /// Keeps the panic hook of the program.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Some(false);
         self
@@ -439,8 +438,7 @@ impl Builder {
         self
     }
 
-    /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every
-    /// preset.
+    /// Sets the project in Sentry that gets errors, instead of `SENTRY_DSN` and under every preset.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
@@ -454,8 +452,8 @@ impl Builder {
         self
     }
 
-    /// Changes what is sent to Sentry, and how, after what the environment says. Without a DSN
-    /// nothing is sent, and `change` is not called.
+    /// Changes the options of Sentry, after the settings of the environment. Without a DSN nothing
+    /// is sent, and `change` is not called.
     #[cfg(feature = "sentry")]
     pub fn sentry<F>(mut self, change: F) -> Self
     where
@@ -469,7 +467,7 @@ impl Builder {
     }
 
     /// Adds an output that writes whole records, such as a message queue. It gets the lines that a
-    /// file would get. `name` names it in [`Stats`](crate::Stats) and in reports.
+    /// file would get. `name` names it in [`Stats`](crate::report::Stats) and in reports.
     pub fn record_sink(mut self, name: impl Into<String>, sink: impl RecordSink + 'static) -> Self {
         self.record_sinks
             .push((name.into(), Background::for_sink(sink)));
@@ -477,25 +475,25 @@ impl Builder {
     }
 
     /// Adds a layer of any kind. It sees every event that the levels enable, with secrets hidden;
-    /// see [`LayerExt::redacted`](crate::LayerExt::redacted). It may have a filter of its own.
+    /// see [`LayerExt::redacted`](crate::layer::LayerExt::redacted). It may have a filter of its own.
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers.push(Box::new(|stack| stack.layer(layer)));
         self
     }
 
-    /// Adds a layer that sees secrets: one that needs the values themselves, such as the types of
-    /// errors, and shows them to nobody.
+    /// Adds a layer that sees secrets: one that needs the original values, such as the types of
+    /// errors, and does not write them.
     pub fn layer_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
             .push(Box::new(|stack| stack.layer_unredacted(layer)));
         self
     }
 
-    /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes
-    /// later is not in it.
+    /// Returns the effective settings with their origin. Starts nothing. Later changes by a
+    /// [`Handle`](crate::Handle) are not included.
     ///
-    /// What is wrong is a line each. [`init`](Self::init) fails with the same, and with files that
-    /// it cannot open.
+    /// Each problem is a line. [`init`](Self::init) fails with the same problems, and with files
+    /// that it cannot open.
     ///
     /// ```
     /// let explanation = spanwise::Builder::new(spanwise::Preset::Prod).levels("inof").explain();

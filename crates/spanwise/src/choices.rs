@@ -119,16 +119,16 @@ impl<'a> Choices<'a> {
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
     pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
         // The source is read in any case, for what is wrong with it.
-        let from_source = self.from_source(entry);
+        let sourced = self.sourced(entry);
         let code = self.code.get(entry).map(|value| Chosen {
             value,
             origin: Origin::Code,
         });
-        code.or(from_source)
+        code.or(sourced)
     }
 
-    /// Returns the value that a source sets, whatever code says.
-    pub(crate) fn from_source<T>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
+    /// Returns the value that a source sets, even if code sets another.
+    pub(crate) fn sourced<T>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
         if entry.feature.is_some_and(|feature| !feature.is_built) {
             return None;
         }
@@ -327,7 +327,7 @@ pub(crate) struct CodeValues {
 }
 
 impl CodeValues {
-    /// Sets what a setter is given. An empty text leaves the setting as it is.
+    /// Sets the value of a setter. An empty text changes nothing.
     pub(crate) fn set<V, T>(&mut self, setter: &str, entry: &Entry<T>, value: SettingValue<V>)
     where
         T: From<V> + Send + Sync + 'static,
@@ -337,7 +337,7 @@ impl CodeValues {
         }
     }
 
-    /// Returns what a setter is given; nothing if it is empty, or wrong.
+    /// Parses the value of a setter. Returns `None` if it is empty or wrong.
     pub(crate) fn parse<V, T>(
         &mut self,
         setter: &str,

@@ -1,4 +1,4 @@
-//! Whether lines for people have colours.
+//! When lines for people have colours.
 
 /// Whether `pretty`, `compact` and `short` have colours in the output; files have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,12 +1,12 @@
-//! Values of variables in messages on stderr: shown as far as nobody can have put a secret there.
+//! Hides values in messages on stderr that may be secrets.
 //!
-//! A key is set under the wrong name, or a password is in a path. A message quotes a value so that
-//! its reader finds the mistake. So words, numbers and names are shown, and what may be a key or a
-//! password is not.
+//! A message quotes the wrong value, so that its reader finds the mistake. But a key may be set
+//! under the wrong name, or a path may contain a password. So words, numbers and names are shown,
+//! and text that may be a key or a password is hidden.
 
 use std::path::Path;
 
-/// Returns `value` in quotes, or how long it is if it may be a secret.
+/// Returns `value` in quotes, or its length if it may be a secret.
 pub(crate) fn shown(value: &str) -> String {
     if value.split_inclusive(ends_run).any(may_be_secret) {
         hidden(value.len())
@@ -15,7 +15,7 @@ pub(crate) fn shown(value: &str) -> String {
     }
 }
 
-/// [`shown`], without quotes around it.
+/// Returns the same as [`shown`], without quotes.
 pub(crate) fn bare(value: &str) -> String {
     let shown = shown(value);
     match shown.strip_prefix('"') {
@@ -28,7 +28,7 @@ pub(crate) fn hidden(len: usize) -> String {
     format!("(hidden, {len} bytes)")
 }
 
-/// Returns `message` without what it quotes of a part of `value` that may be secret.
+/// Returns `message` without its quotes of parts of `value` that may be secret.
 pub(crate) fn message(message: &str, value: &str) -> String {
     let secrets: Vec<Vec<char>> = value
         .split(ends_run)
@@ -53,15 +53,15 @@ pub(crate) fn message(message: &str, value: &str) -> String {
     out
 }
 
-/// Fewer characters of a secret tell nothing.
+/// Shorter pieces of a secret reveal nothing.
 const MIN_PIECE_LEN: usize = 5;
 
-/// Character by character, so that places are the same.
+/// Folds character by character, so that indices stay the same.
 fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|c| c.to_ascii_lowercase())
 }
 
-/// The length of the longest start of `text` that is somewhere in `secret`.
+/// Returns the length of the longest prefix of `text` that occurs in `secret`.
 fn common(secret: &[char], text: &[char]) -> usize {
     let starts = (0..secret.len()).map(|start| {
         let pairs = secret[start..].iter().zip(text);
@@ -70,23 +70,23 @@ fn common(secret: &[char], text: &[char]) -> usize {
     starts.max().unwrap_or_default()
 }
 
-/// Returns whether a path may be shown: it begins with a directory that is there, so it is no key
-/// that begins as a path does, and the rest of it is no key either.
+/// Returns whether a path may be shown: it begins with an existing directory, so it is not a key
+/// that looks like a path, and the rest may not be a key either.
 pub(crate) fn is_path(path: &str) -> bool {
     let path = Path::new(path);
-    // The root, and the current directory, are there in front of every key.
+    // The root and the current directory exist in front of every key.
     let is_there = |directory: &&Path| directory.parent().is_some() && directory.is_dir();
     let there = path.ancestors().skip(1).find(is_there);
     let rest = there.and_then(|there| path.strip_prefix(there).ok());
     !may_be_secret(&rest.unwrap_or(path).to_string_lossy())
 }
 
-/// Lists are read one by one.
+/// Items of a list are checked one by one.
 fn ends_run(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')
 }
 
-/// Whether letters and digits are mixed as in a key, or go on for longer than a word.
+/// Returns whether a word mixes letters and digits as a key does, or is too long for a word.
 fn may_be_secret(run: &str) -> bool {
     words(run).any(is_long)
 }
@@ -110,8 +110,7 @@ fn is_long(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What is shown of a value is decided in one place, and seen from outside only together with a
-    /// mistake.
+    /// From outside, the rule is visible only in messages about wrong values.
     #[test]
     fn words_are_shown_and_keys_are_not() {
         for value in [

@@ -142,7 +142,7 @@ impl Config {
 /// terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     let set = choices.set(&LOG_PRESET);
-    let by_environment = choices.from_source(&APP_ENV).and_then(|environment| {
+    let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {
         Some(Chosen {
             value: Preset::for_environment(&environment.value)?,
             origin: environment.origin,
@@ -173,7 +173,7 @@ fn choose_panic_backtrace(choices: &mut Choices<'_>) -> PanicBacktrace {
 
 /// Chooses the keys of the context: those of the variable, and those that code adds.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
-    let variable = choices.from_source(&LOG_CONTEXT);
+    let variable = choices.sourced(&LOG_CONTEXT);
     let origin = match (&builder.context[..], &variable) {
         ([], Some(variable)) => variable.origin.clone(),
         ([], None) => Origin::Default,

@@ -1,8 +1,8 @@
 //! Lines for people: `pretty`, `compact` and `short`.
 //!
-//! Not built on the `fmt` layer of tracing-subscriber 0.3.23: that one formats a value recorded
-//! late while it holds the lock on the span's extensions, so that a `Debug` that logs stops the
-//! thread for ever. The pieces that the JSON layer is built on format first and lock after.
+//! It does not use the `fmt` layer of tracing-subscriber 0.3.23, which formats a late value while
+//! it holds the lock on the extensions of the span. A `Debug` that logs then deadlocks. The parts
+//! of core format first and lock afterwards.
 
 mod color;
 mod fields;

@@ -1,19 +1,19 @@
-//! Why logging did not start.
+//! The error of a start.
 
 use std::fmt;
 
 use spanwise_core::ParseError;
-use spanwise_redact::RuleError;
 
-/// Why logging did not start. Nothing was installed, and nothing written.
+/// Why logging did not start. Nothing was installed or written.
 ///
-/// Returned from `main`, it shows all of what is wrong, a line each; its `Debug` is its `Display` for that reason.
+/// `Debug` shows the same text as `Display`, so that a `main` that returns the error shows each
+/// problem on a line.
 #[derive(PartialEq, Eq, Clone)]
 #[non_exhaustive]
 pub enum InitError {
-    /// Settings that are not understood: every one of them, with its value and what is accepted.
+    /// Every wrong setting, with its value and the accepted values.
     Settings(Vec<String>),
-    /// A global subscriber is there already, from here or from elsewhere. It stays.
+    /// There is a global subscriber already. It stays.
     AlreadyInitialized,
 }
 
@@ -48,16 +48,10 @@ impl fmt::Debug for InitError {
 
 impl std::error::Error for InitError {}
 
-impl From<RuleError> for InitError {
-    /// So that `main` can use `?` on rules of redaction too.
-    fn from(error: RuleError) -> Self {
-        Self::Settings(vec![error.to_string()])
-    }
-}
-
+/// Lets `main` use `?` on levels, rotations, rules of redaction and the like.
 impl From<ParseError> for InitError {
-    /// So that `main` can use `?` on levels, rotations and the like.
     fn from(error: ParseError) -> Self {
-        Self::Settings(error.problems().iter().map(ToString::to_string).collect())
+        let problems = error.problems().iter();
+        Self::Settings(problems.map(ToString::to_string).collect())
     }
 }

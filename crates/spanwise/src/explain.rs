@@ -1,4 +1,4 @@
-//! What holds, and who said so.
+//! The effective settings, with their origin.
 
 use std::fmt;
 
@@ -6,9 +6,8 @@ use serde_core::ser::{Serialize, Serializer};
 
 use crate::warning::Warning;
 
-/// The configuration as it is resolved before the start: code beats environment beats preset. Shown
-/// by `Display`, one setting a line. Then come the warnings, and what stops the start, such as a
-/// wrong value that a setter was given.
+/// The effective settings before the start: code beats environment beats preset. `Display` shows
+/// one setting per line, then the warnings, then the problems that stop the start.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -24,9 +23,9 @@ use crate::warning::Warning;
 #[must_use = "it is shown only if it is printed"]
 pub struct Explanation {
     entries: Vec<Entry>,
-    /// About names of variables.
+    /// Warnings about names of variables.
     warnings: Vec<Warning>,
-    /// What stops the start.
+    /// Problems that stop the start.
     problems: Vec<String>,
 }
 
@@ -37,7 +36,7 @@ struct Entry {
     origin: Origin,
 }
 
-/// Who chose a value.
+/// What set a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Code,
@@ -67,7 +66,7 @@ impl Explanation {
         &self.warnings
     }
 
-    /// Adds what stops the start. Under a strict start that is all that the warnings say, too.
+    /// Adds the problems that stop the start. If the start is strict, the warnings are among them.
     pub(crate) fn with_problems(mut self, problems: Vec<String>, is_strict: bool) -> Self {
         self.problems = problems;
         if is_strict {

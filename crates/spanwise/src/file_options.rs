@@ -35,7 +35,7 @@ impl FileOptions {
     pub(crate) fn choose(choices: &mut Choices<'_>) -> Self {
         let file = choices.choose(&LOG_FILE);
         let error_file = choices.choose(&LOG_ERROR_FILE);
-        // A file whose path is wrong is a file all the same: its settings are not wrong for that.
+        // A file with a wrong path still is a file: its settings are not wrong for that.
         let has_file = choices.is_set(&LOG_FILE);
         let has_any = has_file || choices.is_set(&LOG_ERROR_FILE);
         let mut files = Self::default();

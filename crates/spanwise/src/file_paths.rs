@@ -1,12 +1,12 @@
-//! Paths of files before they are opened: two that name one file, and directories that are missing.
+//! Checks of paths before files are opened.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// Returns whether both paths lead to one file, however they are written: through `.` and `..`,
-/// symbolic links, and from the current directory.
+/// Returns whether both paths name one file, also through `.` and `..`, symbolic links and the
+/// current directory.
 pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
     match (resolved(one), resolved(other)) {
         (Some(one), Some(other)) => one == other,
@@ -14,7 +14,7 @@ pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// The path without links and dots, as far as it is there.
+/// Returns the path without links and dots, as far as it exists.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(path) = fs::canonicalize(path) {
         return Some(path);
@@ -23,7 +23,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     let (directory, name) = (path.parent()?, path.file_name()?);
     match fs::canonicalize(directory) {
         Ok(directory) => Some(directory.join(name)),
-        // A start makes one directory, so the one above is there.
+        // A start creates one directory, so its parent exists.
         Err(_) => Some(resolved_directory(directory)?.join(name)),
     }
 }
@@ -33,8 +33,8 @@ fn resolved_directory(directory: &Path) -> Option<PathBuf> {
     Some(above.join(directory.file_name()?))
 }
 
-/// Returns the first directory that is missing on the way to `path`, if more is missing than the
-/// directory of the file.
+/// Returns the first missing directory on the way to `path`, if more than the directory of the file
+/// is missing.
 ///
 /// `/var/log/shop/shop.log` works on a machine without `/var/log/shop`. But
 /// `/vra/log/shop/shop.log`, or a volume that is not mounted, is a mistake. It would become a tree

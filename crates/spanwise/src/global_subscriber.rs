@@ -1,14 +1,14 @@
-//! Whether the program has a global subscriber already.
+//! Detects a global subscriber.
 
 use std::thread;
 
 use tracing::{dispatcher, subscriber::NoSubscriber};
 
-/// Returns whether there is one.
+/// Returns whether the process has a global subscriber.
 ///
-/// [`dispatcher::has_been_set`] also says yes if any thread ever had a scoped subscriber, as the
-/// threads of `console-subscriber` and of exporters have. A new thread has no scoped one: what it
-/// finds is the global one.
+/// [`dispatcher::has_been_set`] also returns true if any thread ever had a scoped subscriber, as
+/// threads of `console-subscriber` and of exporters do. A new thread has no scoped subscriber, so
+/// it finds the global one.
 pub(crate) fn is_set() -> bool {
     let find = || dispatcher::get_default(|dispatch| !dispatch.is::<NoSubscriber>());
     dispatcher::has_been_set()

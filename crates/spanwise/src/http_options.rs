@@ -1,4 +1,4 @@
-//! The options of the server layer: whose ids it adopts, and how much of an address it logs.
+//! The options of the server layer: trusted callers, and the logged part of an address.
 
 use spanwise_http::{ClientAddress, ServerLayer, Trust};
 

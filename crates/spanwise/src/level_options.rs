@@ -53,8 +53,8 @@ impl LevelOptions {
 /// Chooses the levels of events. `verbosity` moves those that code or the defaults set, and
 /// replaces the bare level of a variable.
 fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity: i8) -> Levels {
-    let rust_log = choices.from_source(&RUST_LOG);
-    let log_level = choices.from_source(&LOG_LEVEL);
+    let rust_log = choices.sourced(&RUST_LOG);
+    let log_level = choices.sourced(&LOG_LEVEL);
     if let (Some(rust_log), Some(log_level)) = (&rust_log, &log_level)
         && rust_log.value != log_level.value
     {

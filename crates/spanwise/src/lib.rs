@@ -8,53 +8,52 @@
 //! }
 //! ```
 //!
-//! In production that prints, on stdout and on one line:
+//! In production this prints one line on stdout:
 //!
 //! ```json
 //! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop","message":"order created","order.id":42,
 //!  "service":{"name":"shop","version":"1.4.0"}}
 //! ```
 //!
-//! and at a terminal, on stderr and in colour:
+//! At a terminal it prints, on stderr and in colour:
 //!
 //! ```text
 //! 08:46:12.123  INFO order created order.id=42
 //!              shop at src/main.rs:3
 //! ```
 //!
-//! # What the line does
+//! # What `init_from_env!` does
 //!
-//! * Chooses a [`Preset`] and reads the [settings](SETTINGS). A wrong value stops the start:
-//!   [`InitError`] lists them all. A name that is nearly a setting, or belongs to another
-//!   component, gives a warning: [`Builder::strict`] makes it an error.
-//! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for
-//!   lines.
-//! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk
-//!   that is full do not stop the program, and no line is lost that is not counted.
-//! * Makes events of the records of the `log` crate, with their key-values as fields
-//!   ([`log_bridge`](crate::core::log_bridge)). A key that an event has for itself gets the prefix
-//!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown,
-//!   without its causes.
-//! * Logs panics at their own place, with a short backtrace, whatever `RUST_BACKTRACE` says. Under
-//!   [`Preset::Prod`] std prints a panic only if no output took its event; what a hook of your own
-//!   prints still follows.
-//! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while
-//!   the program runs.
+//! * It chooses a [`Preset`] and reads the [settings](SETTINGS). A wrong value stops the start, and
+//!   [`InitError`] lists every wrong value. An unknown name that resembles a setting gives a
+//!   warning. [`Builder::strict`] turns these warnings into errors.
+//! * It installs a global subscriber with the levels of `RUST_LOG`, the
+//!   [`Context`](context::Context) of requests, and one layer for lines.
+//! * It writes files in the background, and under [`Preset::Prod`] also stdout. A stalled reader or
+//!   a full disk does not block the program, and every lost line is counted.
+//! * It turns records of the `log` crate into events, with their key-values as fields. A key that
+//!   the event uses itself gets the prefix `kv.`: `message` becomes `kv.message`. An error in a
+//!   key-value shows its message, without its causes.
+//! * It logs panics with their location and a short backtrace, whatever `RUST_BACKTRACE` says.
+//!   Under [`Preset::Prod`], std prints a panic only if no output took its event. A panic hook of
+//!   your own still runs after it.
+//! * It returns a [`Telemetry`], which you hold in `main`. Its [`Handle`] reads and changes the
+//!   levels at run time.
 //!
 //! # The request and the tenant on every line
 //!
-//! Open a span for each request and put the ids in it; every line inside has them, also those of
-//! tasks that are given the span.
+//! Open a span for each request and put the ids into its fields. Every line inside the span has
+//! them, also the lines of tasks that run in the span.
 //!
 //! ```
 //! # use tracing_subscriber::prelude::*;
-//! # let _default = tracing_subscriber::registry().with(spanwise::ContextLayer::default()).set_default();
+//! # let _default = tracing_subscriber::registry().with(spanwise::context::ContextLayer::default()).set_default();
 //! use tracing::Instrument;
 //!
 //! let request = tracing::info_span!("http.request", request_id = "r-1", tenant_id = "acme");
 //! let handler = async {
 //!     tracing::info!("on the line: request_id, tenant_id");
-//!     assert_eq!(spanwise::Context::current().get("tenant_id"), Some("acme"));
+//!     assert_eq!(spanwise::context::Context::current().get("tenant_id"), Some("acme"));
 //! }
 //! .instrument(request);
 //! # let mut handler = std::pin::pin!(handler);
@@ -62,19 +61,19 @@
 //! # use std::future::Future;
 //! ```
 //!
-//! What becomes known later, such as who is logged in, is set from anywhere inside:
+//! Set ids that become known later, such as the user, from anywhere inside:
 //! `spanwise::context::set("user_id", &user.id)`. See [`context`].
 //!
-//! Tasks and threads do not have the span by themselves. `spanwise::task::spawn(work)` (feature
-//! `tokio`) gives it to a task, as `tokio::spawn(work.in_current_span())` does, and
-//! `thread::spawn(task::in_current(work))` to a thread: see [`task`]. For work that no request
-//! brings there is [`unit_span!`].
+//! New tasks and threads do not inherit the span. `spanwise::task::spawn(work)` (feature `tokio`)
+//! passes it to a task, as `tokio::spawn(work.in_current_span())` does.
+//! `thread::spawn(task::in_current(work))` passes it to a thread. See [`task`]. For work that does
+//! not belong to a request, use [`unit_span!`].
 //!
 //! # Errors
 //!
-//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] takes what
-//! services have: an error of a type of their own, a `Box<dyn Error + Send + Sync>`, an
-//! `anyhow::Error`, an `eyre::Report`. `%e` and `#[instrument(err)]` log the message alone.
+//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] accepts a type
+//! of your own, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` and an `eyre::Report`. `%e` and
+//! `#[instrument(err)]` log only the message.
 //!
 //! ```
 //! use spanwise::err;
@@ -103,14 +102,14 @@
 //! # Ok::<(), spanwise::InitError>(())
 //! ```
 //!
-//! A setter takes a text as well, as the variable has it: `.levels("warn,shop=debug")`. The error
-//! of [`Builder::init`] lists all texts that are wrong.
+//! A setter also accepts the text of the variable: `.levels("warn,shop=debug")`. The error of
+//! [`Builder::init`] lists every wrong text.
 //!
 //! # FileOptions
 //!
-//! `LOG_FILE=/var/log/shop/shop.log` writes lines to that file as well, [`Builder::file`] does so
-//! in code. It rolls daily and at 100 MiB, and the newest 14 rolled files are kept;
-//! `LOG_ERROR_FILE` is a second one for ERROR alone.
+//! `LOG_FILE=/var/log/shop/shop.log`, or [`Builder::file`] in code, also writes lines to that file.
+//! The file rolls daily and at 100 MiB, and the newest 14 rolled files are kept. `LOG_ERROR_FILE`
+//! is a second file for lines at ERROR.
 //!
 //! ```
 //! let directory = tempfile::tempdir()?;
@@ -126,17 +125,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is promised for which fault, with logrotate, containers and signals, is in
-//! `docs/operations.md` of the repository.
+//! `docs/operations.md` in the repository describes faults, logrotate, containers and signals.
 //!
 //! # Secrets
 //!
-//! Passwords, tokens, keys and cards are hidden in every output, and but for [`Preset::Dev`] what
-//! tells of a person too: by the name of a key at any depth, by what a text looks like, and by
-//! type.
+//! Every output hides passwords, tokens, keys and card numbers. Under [`Preset::Prod`] and
+//! [`Preset::Test`] it also hides PII. Secrets are found by the name of their key at any depth, by
+//! their form, and by type.
 //!
 //! ```
-//! use spanwise::{Action, Classified};
+//! use spanwise::redact::{Action, Classified};
 //!
 //! # #[derive(Clone, Default)]
 //! # struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
@@ -158,17 +156,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is covered, what cannot be, and how to add a rule is in `docs/redaction.md` of the
-//! repository.
+//! `docs/redaction.md` in the repository describes what is found, the limits, and your own rules.
 //!
-//! # Fewer lines, and more where something failed
+//! # Sampling and the flight recorder
 //!
-//! `LOG_SAMPLE=info=0.1,sqlx=5/s` leaves out what is logged too often, with a count of it;
-//! `LOG_RECORDER=debug` keeps the DEBUG lines of each request and writes them if it fails, before
-//! the error.
+//! `LOG_SAMPLE=info=0.1,sqlx=5/s` drops frequent events and counts them. `LOG_RECORDER=debug`
+//! buffers the DEBUG lines of each request. If the request fails, it writes them before the error.
 //!
 //! ```
-//! use spanwise::{Builder, Preset, Recorder};
+//! use spanwise::{Builder, Preset, record::Recorder};
 //!
 //! let builder = Builder::new(Preset::Prod)
 //!     .recorder(Recorder::default())
@@ -176,53 +172,53 @@
 //! assert!(builder.explain().to_string().contains("LOG_RECORDER = debug (code)"));
 //! ```
 //!
-//! All of it is in `docs/sampling.md` of the repository.
+//! See `docs/sampling.md` in the repository.
 //!
 //! # Requests
 //!
-//! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer
-//! for the server: each request has a span with its id and its tenant, and one event when it truly
-//! ends, whatever way. `spanwise::http::fail` puts an error on that event. `Telemetry::http_client`
-//! sends the ids on. All of it is in `docs/http.md` of the repository.
+//! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` returns a
+//! layer for the server. Each request gets a span with its id and its tenant, and one event when it
+//! ends, fails or is dropped. `spanwise::http::fail` adds an error to that event.
+//! `Telemetry::http_client` propagates the ids. See `docs/http.md` in the repository.
 //!
 //! # The error that ends the program
 //!
-//! [`run`] holds the guard outside of your `main`, makes an event of the error that it returns, and
-//! keeps its exit code. Command-line tools, batch jobs and libraries are in `docs/programs.md` of
-//! the repository.
+//! [`run`] holds the guard outside of your `main`, logs the error that `main` returns, and keeps its
+//! exit code. `docs/programs.md` in the repository describes command-line tools, batch jobs and
+//! libraries.
 //!
 //! # What it does not do
 //!
-//! It exports no metrics and no OTLP.
+//! It exports neither metrics nor OTLP.
 //!
 //! # Features
 //!
 //! | feature | |
 //! | --- | --- |
-//! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
-//! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
+//! | `gzip` (default), `zstd` | compression of rolled files: `LOG_FILE_COMPRESS` |
+//! | `pseudonyms` | pseudonyms for PII: `LOG_REDACT_KEY_FILE` |
 //! | `secrecy` | `Classified<SecretString>` of the crate `secrecy` has `expose_secret` |
-//! | `http` | `spanwise::http`: the request's span and event, ids from service to service; `Telemetry::http_server` |
-//! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
+//! | `http` | `spanwise::http`: the span and event of a request, propagation of ids; `Telemetry::http_server` |
+//! | `axum` | `http`, with the route and the peer address that axum knows |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
-//! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
-//! | `tokio` | `spanwise::task::spawn`, `spawn_blocking` and `JoinSet`: tasks that keep their request |
+//! | `sentry` | errors in Sentry: `SENTRY_DSN` |
+//! | `tokio` | `spanwise::task::spawn`, `spawn_blocking` and `JoinSet`: tasks that keep the context of their request |
 //!
 //! # Troubleshooting
 //!
-//! * *No lines:* see [`explain`] for what holds and who said so.
-//! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key`
+//! * *No lines:* [`explain`] shows the effective settings and their origin.
+//! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule. `LOG_REDACT=-key`
 //!   shows that key.
-//! * *A line is missing its context:* the span was not entered on that thread. Spawn tasks by
-//!   [`task::spawn`](task), or give them the span: `.in_current_span()`. Or the span is disabled:
-//!   by `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`.
-//!   `RUST_LOG=warn` disables no span at INFO.
-//! * *A line has another request's context:* a guard of that request's span was forgotten while the
-//!   span is open, so later spans of the thread are its children. Open a request's span as a root,
-//!   with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
+//! * *A line lacks its context:* the span was not entered on that thread. Spawn tasks with
+//!   [`task::spawn`](task), or pass the span with `.in_current_span()`. Or the span is disabled, by
+//!   `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn`
+//!   does not disable spans at INFO.
+//! * *A line has the context of another request:* a guard of that request's span was leaked while
+//!   the span was open, so later spans of the thread became its children. Open the span of a
+//!   request as a root, with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
 //! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the
-//!   program: handle SIGTERM.
-//! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
+//!   program. Handle SIGTERM.
+//! * *`spanwise: …` on stderr:* logging itself has a fault. [`Handle::stats`] counts faults.
 
 mod builder;
 mod choices;
@@ -276,62 +272,73 @@ pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
 pub use run::{Outcome, run};
 pub use settings::SETTINGS;
-pub use spanwise_appender as appender;
-pub use spanwise_appender::{
-    Background, ByteSize, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
-};
-pub use spanwise_core as core;
-pub use spanwise_core::{
-    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, ParseError,
-    PrivateFields, Redact, Setting, SettingValue, ShutdownReport, Stats, TargetLevels, err,
-};
+pub use spanwise_core::{AsError, ParseError, Problem, Setting, SettingValue, ShutdownReport, err};
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, as_json};
+pub use spanwise_json::{Format, as_json};
 pub use spanwise_recorder as record;
-pub use spanwise_recorder::{CancellationGuard, Recorder, detect_cancellation, dump_current_unit};
-pub use spanwise_redact as redact;
-#[cfg(feature = "pseudonyms")]
-pub use spanwise_redact::PseudonymKey;
-pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError, serialize_redacted};
 pub use spanwise_sample as sample;
-pub use spanwise_sample::Sampler;
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
-pub use stack::{LineWriter, Stack, StackLine};
+pub use stack::Stack;
 pub use telemetry::{Handle, Telemetry};
 pub use time_zone::TimeZone;
 
-/// Context that becomes known while a unit of work runs, such as who is logged in.
+/// The fields that every line of a request has, and how to set one late.
 pub mod context {
-    pub use spanwise_core::context::set;
+    pub use spanwise_core::{CONTEXT_KEYS, Context, ContextLayer, context::set};
 }
 
-/// Starts logging as the environment says.
+/// Layers for a stack of your own, and their levels.
+pub mod layer {
+    pub use crate::stack::{LineWriter, StackLine};
+    pub use spanwise_core::{
+        LayerExt, LevelHandle, LevelLayer, Levels, PrivateFields, SinkFilter, TargetLevels,
+    };
+    pub use spanwise_json::{JsonLayer, SpanEvents, Timestamp};
+}
+
+/// Files that roll, and background writers.
+pub mod file {
+    pub use spanwise_appender::*;
+}
+
+/// The rules that hide secrets and PII.
+pub mod redact {
+    pub use spanwise_core::{KeyVerdict, Redact};
+    pub use spanwise_redact::*;
+}
+
+/// Counters of events, and of faults of logging itself.
+pub mod report {
+    pub use spanwise_core::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
+}
+
+/// Starts logging with the settings of the environment.
 ///
-/// The macro [`init_from_env!`](macro@init_from_env) beside it also knows the name and the version
-/// of your crate. The function is for programs that say these in another way.
+/// The macro [`init_from_env!`](macro@init_from_env) also knows the name and the version of your
+/// crate. Use this function if you set them in another way.
 ///
 /// # Errors
-/// What [`Builder::from_env`] and [`Builder::init`] say.
+/// Those of [`Builder::from_env`] and [`Builder::init`].
 pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds for [`init_from_env`](fn@init_from_env), and who said so. Nothing is started. For a
-/// [`Builder`], whose code has the last word, there is [`Builder::explain`].
+/// Returns the effective settings of [`init_from_env`](fn@init_from_env), with their origin. Starts
+/// nothing. [`Builder::explain`] also shows what code sets.
 ///
 /// # Errors
-/// [`InitError::Settings`] with every setting that is wrong.
+/// [`InitError::Settings`] with every wrong setting.
 pub fn explain() -> Result<Explanation, InitError> {
     Ok(Builder::from_env()?.explain())
 }
 
-/// Opens the root span of a unit of work that no request brings: a job, a message from a queue, a
+/// Opens the root span of a unit of work that is not a request: a job, a message from a queue, a
 /// session.
 ///
-/// A span at INFO without a parent; its fields that are context keys are on every line inside.
-/// Enter it, or give it to `.instrument(…)`.
+/// The span is at INFO and has no parent. Its fields that are context keys are on every line
+/// inside. Enter it, or pass it to `.instrument(…)`.
 ///
 /// ```
 /// let job = spanwise::unit_span!("job", job_id = "j-7", tenant_id = "acme");

@@ -1,16 +1,16 @@
-//! Where lines go, and what they look like.
+//! The output of lines.
 
 use std::io::{self, IsTerminal as _};
 
 /// Where lines go.
 ///
-/// Under [`Preset::Prod`](crate::Preset::Prod) lines are written in the background. Otherwise the
-/// thread that logs writes its line, so that it is in its place among the lines that the program
-/// prints. There a line waits for a reader that stalls for at most 100 ms, and then is held for the
-/// next line. [`WhenFull`](crate::WhenFull) decides what happens when too much is held.
+/// Under [`Preset::Prod`](crate::Preset::Prod) a background thread writes lines. Under the other
+/// presets the thread that logs writes its line, so that lines keep their order among the other
+/// output of the program. It waits at most 100 ms for a stalled reader, and then holds the line
+/// until the next one. [`WhenFull`](crate::file::WhenFull) decides what happens if the buffer is
+/// full.
 ///
-/// A pipe that nobody reads from any more does not end the program: its lines are counted as lost,
-/// and reported on stderr.
+/// A closed pipe does not end the program: its lines are counted as lost, and reported on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
@@ -20,7 +20,7 @@ pub enum Output {
     Stderr,
     /// Nowhere: only the layers added by [`Builder::layer`](crate::Builder::layer) see events.
     None,
-    /// What `cargo test` captures, and shows for a test that fails.
+    /// The output that `cargo test` captures and shows for a failed test.
     TestHarness,
 }
 

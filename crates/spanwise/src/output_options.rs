@@ -7,11 +7,13 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     Builder, Color, Output, Preset, TimeZone,
     choices::{Choices, Chosen},
+    conceal,
     explain::Origin,
     settings::{
         CLICOLOR_FORCE, FORCE_COLOR, LOG_COLOR, LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_TIME,
         NO_COLOR, TERM,
     },
+    time_zone::unknown_tz,
 };
 
 /// The choices about the lines of all outputs.
@@ -35,6 +37,15 @@ pub(crate) fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
         true => (preset.time(), Origin::Preset(preset.name())),
         false => (TimeZone::Utc, Origin::Default),
     });
+    if time == TimeZone::Local
+        && let Some(zone) = unknown_tz()
+    {
+        choices.warn(format!(
+            "TZ={} is not a time zone that this system knows, so local times are in UTC: install \
+             tzdata, or write a zone such as TZ=Europe/Berlin",
+            conceal::bare(&zone)
+        ));
+    }
     (format, time)
 }
 

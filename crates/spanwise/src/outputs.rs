@@ -70,7 +70,7 @@ impl Outputs {
             outputs: Self::default(),
             problems,
         };
-        // Before the standard streams, whose reader may keep a shutdown waiting.
+        // Before the standard streams: their reader may delay a shutdown.
         opener.open_files();
         for (name, builder) in sinks {
             opener.start(

@@ -1,7 +1,7 @@
-//! The program's own crates: the name and version of its service, and the targets of its events.
+//! The own crate of a program: the name and version of its service, and the targets of its events.
 //!
-//! A function knows the name of the program's file at most. A macro is expanded in the program's
-//! crate, and knows what cargo calls that.
+//! A function knows only the name of the executable. A macro is expanded in the own crate, and
+//! knows the name that cargo gives it.
 
 use spanwise_core::{ParseError, Problem, Setting, TargetLevels, internal::parse_level, words};
 
@@ -26,16 +26,15 @@ pub struct OwnCrate {
     pub module: &'static str,
 }
 
-/// Starts logging as the environment says, in a program that names its service by its crate.
+/// Starts logging with the settings of the environment, and names the service after its crate.
 ///
-/// As the function [`init_from_env`](fn@crate::init_from_env), with what is known where it is
-/// written:
+/// Does the same as the function [`init_from_env`](fn@crate::init_from_env), and also knows the
+/// crate that contains it:
 ///
-/// * The name and the version of the service are those of the package, on each line of `json`. Of a
-///   package with several programs each has the package's name: set
-///   [`Builder::service`](crate::Builder::service), or the variable `SERVICE_NAME`.
-/// * The preset dev shows DEBUG for the crate and its package, whatever the program's file is
-///   called.
+/// * The name and the version of the service are those of the package, on each line of `json`. All
+///   programs of a package have its name; to change it, use
+///   [`Builder::service`](crate::Builder::service) or the variable `SERVICE_NAME`.
+/// * The preset dev logs DEBUG for the crate and its package, whatever the name of the executable.
 ///
 /// ```
 /// # fn main() -> Result<(), spanwise::InitError> {
@@ -54,8 +53,9 @@ macro_rules! init_from_env {
     };
 }
 
-/// Reads the environment, as [`Builder::from_env`](crate::Builder::from_env), in a program that
-/// names its service by its crate, as [`init_from_env!`](macro@crate::init_from_env).
+/// Creates a builder with the settings of the environment, as
+/// [`Builder::from_env`](crate::Builder::from_env) does, and names the service after its crate, as
+/// [`init_from_env!`](macro@crate::init_from_env) does.
 ///
 /// ```
 /// let builder = spanwise::builder!()?.context_key("order_id");
@@ -64,10 +64,10 @@ macro_rules! init_from_env {
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 ///
-/// With a prefix it reads the environment as [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix)
-/// does. [`Builder::prod`](crate::Builder::new) and the others that read no variable do not know
-/// the crate: they are told by [`service`](crate::Builder::service) and
-/// [`own_targets`](crate::Builder::own_targets).
+/// With a prefix it reads the environment as
+/// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix) does.
+/// [`Builder::new`](crate::Builder::new) does not know the crate: set
+/// [`service`](crate::Builder::service) and [`own_targets`](crate::Builder::own_targets).
 ///
 /// ```
 /// let builder = spanwise::builder!("SHOPCTL_LOG")?.default_preset("cli");
@@ -122,9 +122,9 @@ impl OwnCrate {
 }
 
 impl Builder {
-    /// Sets the targets that are the program's own: the preset dev shows DEBUG for them. The name
-    /// of a crate means all its modules. Defaults to the crate of [`builder!`](crate::builder!),
-    /// else to the name of the program's file.
+    /// Sets your own targets: the preset dev logs DEBUG for them. The name of a crate includes all
+    /// its modules. Defaults to the crate of [`builder!`](crate::builder!), else to the name of the
+    /// executable.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Dev).own_targets(["shop", "warehouse::stock"]);
@@ -179,7 +179,7 @@ pub(crate) fn parse_targets(setting: &Setting, text: &str) -> Result<Vec<String>
     parsed.map_err(|error| parse::with_accepts(error, setting))
 }
 
-/// A target as events have it, and no directive.
+/// Checks that it is a target of events, and not a directive.
 fn check(target: &str) -> Result<(), String> {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
     if target.is_empty() || !target.chars().all(is_word) {

@@ -1,4 +1,4 @@
-//! How much of its backtrace the event of a panic has.
+//! How much of the backtrace the event of a panic has.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 
@@ -10,14 +10,15 @@ pub enum PanicBacktrace {
     /// hyper, axum, tower and the like are counted: `… 41 frames of tokio`.
     #[default]
     Short,
-    /// All of it, as std writes it.
+    /// The whole backtrace, as std writes it.
     Full,
     /// None. Nothing is captured.
     Off,
 }
 
 impl PanicBacktrace {
-    /// The default of a tool, whose user asks for more by `RUST_BACKTRACE` as of any other.
+    /// Returns the default for a command-line tool: a backtrace only if `RUST_BACKTRACE` requests
+    /// it.
     pub(crate) fn for_command_line() -> Self {
         match Backtrace::capture().status() {
             BacktraceStatus::Captured => Self::Short,

@@ -1,4 +1,4 @@
-//! A panic is an event.
+//! Logs panics as events.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -35,75 +35,74 @@ const FIELDS: [&str; 4] = [
     "panic.backtrace",
 ];
 
-/// How long a panic waits for the outputs.
+/// The time that a panic waits for the outputs.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// More backtraces than this are not captured in a second: each costs milliseconds once it is
-/// shown.
+/// The number of backtraces per second. Each costs milliseconds when it is formatted.
 const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// What a panic is logged with.
+/// How panics are logged.
 pub(crate) struct Options {
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) backtrace: PanicBacktrace,
-    /// Whether std's printing is left out for a panic whose event an output took.
+    /// Whether std skips a panic if an output took its event.
     pub(crate) leaves_std_out: bool,
 }
 
 /// Logs each panic at ERROR with its message, its location and a backtrace, flushes the outputs,
 /// and then calls the previous hook. A panic inside logging itself is not logged.
 ///
-/// If the previous hook is std's, which prints the panic, it is not called where the event says all
-/// of it. It is not called either where the text has something that the policy hides, or that could
-/// pass for another line; a text without it is printed instead. A hook of the program's gets the
-/// panic as it is.
+/// If the previous hook is that of std, it is not called if the event shows the whole panic. If the
+/// policy hides a part of the message, or the message could forge a line, a safe text is printed
+/// instead. A hook of the program gets the original panic.
 pub(crate) fn install(handle: Handle, options: Options) {
     let previous = panic::take_hook();
-    // Now none is set, and these are std's.
-    let is_program_s = is_program_s(&previous, [&panic::take_hook(), &panic::take_hook()]);
+    // No hook is set now, so these are std's.
+    let is_set_by_program =
+        is_set_by_program(&previous, [&panic::take_hook(), &panic::take_hook()]);
     let Options {
         policy,
         backtrace,
         leaves_std_out,
     } = options;
     let previous = move |info: &PanicHookInfo<'_>| {
-        if is_program_s || !print_instead(info, policy.as_deref()) {
+        if is_set_by_program || !print_instead(info, policy.as_deref()) {
             previous(info);
         }
     };
     panic::set_hook(Box::new(move |info| {
         logged_panic::forget();
         if reentrancy::is_logging() {
-            // A layer or a writer panics, perhaps at every event: another event, from inside the
-            // hook, would end the program.
+            // A layer or a writer panicked, perhaps at every event. Another event from inside the
+            // hook would abort the program.
             if cfg!(panic = "abort") {
-                // It ends in any case.
+                // The program ends in any case.
                 handle.flush(FLUSH_TIMEOUT);
             }
             return previous(info);
         }
-        // Of an event that nobody wants, nothing is asked.
+        // A disabled event reads no counters.
         let lost_before = log(info, backtrace, || handle.lost_lines());
-        // A network is waited for only by a program that ends here; one that goes on has its events
-        // sent all the same.
+        // Wait for network sinks only if the program ends here. Otherwise they send in the
+        // background.
         let flushed = if cfg!(panic = "abort") {
             handle.flush(FLUSH_TIMEOUT)
         } else {
             handle.flush_lines_in_panic(FLUSH_TIMEOUT)
         };
-        // A line that is lost meanwhile may be this one.
+        // A line that was lost since then may be this one.
         let is_taken =
             || lost_before.is_some_and(|before| flushed && handle.lost_lines() == before);
-        if is_program_s || !leaves_std_out || !is_taken() {
+        if is_set_by_program || !leaves_std_out || !is_taken() {
             previous(info);
         }
     }));
 }
 
-/// Logs an event whose callsite is the place of the panic. If a writer took its line, returns what
-/// `lost_lines` said before.
+/// Logs an event at the location of the panic. Returns the number of lines lost
+/// before, if a writer took its line.
 fn log(
     info: &PanicHookInfo<'_>,
     backtrace: PanicBacktrace,
@@ -121,7 +120,7 @@ fn log(
             fields: &FIELDS,
         })
     };
-    // A program that panics at more places than are kept apart still says where, in a field.
+    // If there are more locations than callsites, a field has the location.
     let callsite = origin(file).or_else(|| origin(None))?;
     if !callsite.is_enabled() {
         return None;
@@ -134,7 +133,7 @@ fn log(
     };
     let thread = thread::current();
     let backtrace = captured(backtrace, location.map(Location::file));
-    // Of lines before this one.
+    // Forget the lines before this one.
     let _ = reentrancy::take_written();
     callsite.emit(&[
         Some(&format_args!("{message}") as &dyn Value),
@@ -146,7 +145,7 @@ fn log(
     reentrancy::take_written().then_some(lost_before)
 }
 
-/// The backtrace of this thread as text.
+/// Returns the backtrace of this thread as text.
 fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
     static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
     if how == PanicBacktrace::Off {
@@ -162,19 +161,20 @@ fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
     })
 }
 
-/// Whether `hook` is certainly not std's, of which there are two samples.
+/// Returns whether `hook` is certainly not std's. `of_std` are two samples of that one.
 ///
-/// std's has no data, and all pointers to it have one address and one table of functions, unless a
-/// build has the table twice. Then the samples may differ from each other; if they do, a hook
-/// without data may be std's, whatever its table.
-fn is_program_s(hook: &Hook, of_std: [&Hook; 2]) -> bool {
+/// The hook of std has no data, and all pointers to it have the same address and vtable, unless a
+/// build duplicates the vtable. Then the samples may differ, and a hook without data may be std's,
+/// whatever its vtable.
+fn is_set_by_program(hook: &Hook, of_std: [&Hook; 2]) -> bool {
     let [one, other] = of_std.map(|hook| &**hook as *const _);
     let has_data = size_of_val(&**hook) > 0 && of_std.iter().all(|std| size_of_val(&***std) == 0);
     has_data
         || ptr::eq::<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>(one, other) && !ptr::eq(&**hook, one)
 }
 
-/// Prints what std would, if that must not be printed as it is.
+/// Prints a safe text instead of std, if the original text must not be printed. Returns whether it
+/// did.
 fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
     let message = logged_panic::message(info.payload());
     let shown = policy
@@ -197,14 +197,14 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     push_escaped(&mut text, &place, None);
     text.push_str(":\n");
-    // The next lines begin as no line of a log does.
+    // Continuation lines start unlike any line of a log.
     push_escaped(&mut text, message, Some("\n  | "));
     text.push('\n');
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         text.push_str(&format!("stack backtrace:\n{backtrace}"));
     }
-    // Without a stderr there is nobody to tell.
+    // Without stderr there is no place to report it.
     let _ = stdio::write_to_stderr(text.as_bytes());
 }
 
@@ -222,15 +222,15 @@ mod tests {
         let with_data: Hook = Box::new(move |_| assert!(!data.is_empty()));
         // The samples are alike: the comparison tells.
         let (one, two) = (empty(), empty());
-        assert!(!is_program_s(&one, [&one, &one]));
-        assert!(is_program_s(&other(), [&one, &one]));
-        assert!(is_program_s(&with_data, [&one, &one]));
+        assert!(!is_set_by_program(&one, [&one, &one]));
+        assert!(is_set_by_program(&other(), [&one, &one]));
+        assert!(is_set_by_program(&with_data, [&one, &one]));
         // They are not: only data tells.
         let third = other();
         if !ptr::eq(&*two, &*third) {
-            assert!(!is_program_s(&third, [&two, &third]));
-            assert!(!is_program_s(&two, [&two, &third]));
-            assert!(is_program_s(&with_data, [&two, &third]));
+            assert!(!is_set_by_program(&third, [&two, &third]));
+            assert!(!is_set_by_program(&two, [&two, &third]));
+            assert!(is_set_by_program(&with_data, [&two, &third]));
         }
     }
 
@@ -239,6 +239,6 @@ mod tests {
         // The test harness has one of its own.
         drop(panic::take_hook());
         let of_std = [panic::take_hook(), panic::take_hook(), panic::take_hook()];
-        assert!(!is_program_s(&of_std[0], [&of_std[1], &of_std[2]]));
+        assert!(!is_set_by_program(&of_std[0], [&of_std[1], &of_std[2]]));
     }
 }

@@ -132,10 +132,9 @@ pub(crate) fn recorder(setting: &Setting, text: &str) -> Result<Option<Recorder>
 /// Parses the grammar of the type.
 pub(crate) fn from_str<T>(_: &Setting, text: &str) -> Result<T, ParseError>
 where
-    T: FromStr<Err: std::fmt::Display>,
+    T: FromStr<Err = ParseError>,
 {
     text.parse()
-        .map_err(|error: T::Err| ParseError::new(error.to_string()))
 }
 
 /// Accepts every text.

@@ -1,4 +1,4 @@
-//! What a whole kind of program wants.
+//! Presets: the defaults for each kind of program.
 
 use std::io::IsTerminal as _;
 
@@ -8,16 +8,16 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{Output, TimeZone};
 
-/// A set of defaults that fit a kind of run. Everything in it can be overridden.
+/// A set of defaults for a kind of run. Each of them can be overridden.
 ///
 /// | | `Dev` | `Prod` | `Test` | `Cli` |
 /// | --- | --- | --- | --- | --- |
-/// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
+/// | levels | `debug` for your own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
 /// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` | `short`, with colours if stderr is a terminal |
 /// | time | local | UTC | UTC | local |
 /// | output | stderr, directly | stdout, in the background | what the test harness captures | stderr, directly |
 /// | files | if set | if set | if set in code | if set |
-/// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person | secrets |
+/// | redaction | secrets | secrets and PII | secrets and PII | secrets |
 /// | sampling, flight recorder | if set | if set | if set in code | if set |
 /// | panic hook | yes | yes | no | yes |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Preset {
     Prod,
     /// For `cargo test`.
     Test,
-    /// For the person who runs a command-line tool. Stdout is left to what the tool prints.
+    /// For a person who runs a command-line tool. Stdout is reserved for the output of the tool.
     Cli,
 }
 
@@ -42,11 +42,11 @@ impl Preset {
         }
     }
 
-    /// The preset for the value of a variable such as `APP_ENV`, which belongs to the whole
-    /// deployment; `None` for a value of its owner's.
+    /// Returns the preset for the value of a variable such as `APP_ENV`, which names the
+    /// environment of the whole deployment; `None` for other values.
     ///
-    /// `test` is a stage, where a service runs as it does in production. Tests of the code choose
-    /// their preset in code, or by `LOG_PRESET`.
+    /// `test` is a stage, where a service runs as in production. Tests of the code choose their
+    /// preset in code, or with `LOG_PRESET`.
     pub(crate) fn for_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
             "production" | "prod" | "staging" | "test" => Some(Self::Prod),
@@ -55,7 +55,7 @@ impl Preset {
         }
     }
 
-    /// Where nothing else says: a person is there, or nobody is.
+    /// Returns the preset if nothing else chooses one: by whether a person reads stderr.
     pub(crate) fn from_terminal() -> Self {
         if std::io::stderr().is_terminal() {
             Self::Dev
@@ -73,7 +73,7 @@ impl Preset {
         let mut levels = Levels::from(level);
         if self == Self::Dev {
             for own in own_targets {
-                // A name that is no target after all has no directive of its own.
+                // A name that is not a valid target gets no directive.
                 if let Ok(directive) = format!("{own}=debug").parse::<Levels>() {
                     levels = directive.or(&levels);
                 }
@@ -91,7 +91,7 @@ impl Preset {
         }
     }
 
-    /// Of lines for people.
+    /// The time zone of lines for people.
     pub(crate) const fn time(self) -> TimeZone {
         match self {
             Self::Dev | Self::Cli => TimeZone::Local,

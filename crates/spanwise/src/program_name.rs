@@ -1,11 +1,11 @@
-//! The program we are in.
+//! The name of the executable, and the target that it suggests.
 
 use std::{
     env::{self, consts::EXE_SUFFIX},
     path::Path,
 };
 
-/// What the file of the program is called.
+/// The name of the executable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProgramName {
     name: String,
@@ -13,7 +13,7 @@ pub(crate) struct ProgramName {
 
 impl ProgramName {
     pub(crate) fn current() -> Self {
-        // Where the system does not say, by what it was called.
+        // If the system does not know the path, use the first argument.
         let path = env::current_exe().ok();
         let path = path.or_else(|| env::args_os().next().map(Into::into));
         path.map(|path| Self::at(&path)).unwrap_or_default()
@@ -21,7 +21,7 @@ impl ProgramName {
 
     fn at(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Linux says so of a file that was replaced while the program runs.
+        // Linux appends this if the file was replaced while the program runs.
         let name = name.strip_suffix(" (deleted)").unwrap_or(&name);
         let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(name);
         let in_deps = path
@@ -38,15 +38,15 @@ impl ProgramName {
         }
     }
 
-    /// The name of the file, as it is: `shop-1.4.2`.
+    /// Returns the name of the file: `shop-1.4.2`.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// How the targets of the program's own crate begin, as far as the name of the file tells:
+    /// Returns the prefix of the program's own targets, as far as the name of the file suggests it:
     /// `shop`.
     ///
-    /// A file is often called after its crate, a version and a platform: `shop-1.4.2-linux-amd64`.
+    /// A file is often named after its crate, a version and a platform: `shop-1.4.2-linux-amd64`.
     pub(crate) fn own_target(&self) -> Option<String> {
         let mut words: Vec<&str> = self.name.split('-').collect();
         let (first, after) = words[0].split_once('.').unwrap_or((words[0], ""));
@@ -90,7 +90,7 @@ fn without_hash(stem: &str) -> &str {
     }
 }
 
-/// `shop_1` was `shop_1.4.2`. `shop_v2` is as good a crate as any, and stays.
+/// `shop_1` comes from `shop_1.4.2`. `shop_v2` is a plausible crate, and stays.
 fn without_version(name: &str) -> &str {
     match name.rsplit_once('_') {
         Some((name, number)) if !name.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
@@ -100,7 +100,7 @@ fn without_version(name: &str) -> &str {
     }
 }
 
-/// Words of target triples, and what releases are called after.
+/// Words of target triples and of release names.
 fn is_platform(word: &str) -> bool {
     const WORDS: [&str; 21] = [
         "linux",
@@ -132,7 +132,7 @@ fn is_platform(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What a file is called is not for a test to choose in another way.
+    /// A test cannot choose the name of its file, so the function is tested from inside.
     #[test]
     fn names_and_targets_of_files() {
         for (path, name, target) in [

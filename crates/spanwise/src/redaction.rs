@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use spanwise_core::{ParseError, Redact, Setting};
 #[cfg(feature = "pseudonyms")]
 use spanwise_redact::PseudonymKey;
-use spanwise_redact::{Policy, PolicyOverrides, RuleError};
+use spanwise_redact::{Policy, PolicyOverrides};
 
 use crate::{
     Builder, Preset,
@@ -24,7 +24,7 @@ pub(crate) enum RedactionOverride {
     Off,
 }
 
-pub(crate) type PolicyChange = Box<dyn Fn(Policy) -> Result<Policy, RuleError> + Send + Sync>;
+pub(crate) type PolicyChange = Box<dyn Fn(Policy) -> Result<Policy, ParseError> + Send + Sync>;
 
 /// The key of pseudonyms, with its path.
 #[derive(Debug, Clone)]
@@ -143,7 +143,7 @@ fn choose_key(
     }
     let read = &builder.pseudonym_key;
     if read.get().is_none()
-        && let Some(key) = choices.from_source(&LOG_REDACT_KEY_FILE)
+        && let Some(key) = choices.sourced(&LOG_REDACT_KEY_FILE)
     {
         let _ = read.set(key.value);
     }
@@ -182,7 +182,7 @@ impl PseudonymKeyFile {
 
 #[cfg(feature = "pseudonyms")]
 impl PseudonymKeyFile {
-    fn read(path: &str) -> Result<Self, RuleError> {
+    fn read(path: &str) -> Result<Self, ParseError> {
         let key = PseudonymKey::from_file(path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -198,7 +198,7 @@ impl PseudonymKeyFile {
 /// Never read: see [`Entry::feature`](crate::settings::Entry::feature).
 #[cfg(not(feature = "pseudonyms"))]
 impl PseudonymKeyFile {
-    fn read(path: &str) -> Result<Self, RuleError> {
+    fn read(path: &str) -> Result<Self, ParseError> {
         Ok(Self {
             path: path.to_owned(),
         })

@@ -1,4 +1,4 @@
-//! The frame around `main`: its error is an event, and logging ends after everything else.
+//! Runs `main`: logs the error that it returns, and shuts logging down last.
 
 use std::{
     error::Error,
@@ -13,11 +13,11 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 
-/// Runs `main` under the logging that was just started, and returns the exit code.
+/// Runs `main` with the logging that was just started, and returns the exit code.
 ///
-/// An error that `main` returns is an event at ERROR with its type and its causes, where std would
-/// print it on stderr. The exit code is 1 then; otherwise the returned value decides about it.
-/// Logging ends last: after `main`, its values, and a runtime that it started. So no line is lost.
+/// An error that `main` returns is logged at ERROR with its type and its causes; std would print it
+/// on stderr. The exit code is 1 then, otherwise that of the returned value. Logging shuts down
+/// after `main`, its values, and a runtime that it started. So no line is lost.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -36,7 +36,7 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// }
 /// ```
 ///
-/// An `async` function is given the attribute that `main` would have:
+/// An `async` function takes the attribute that `main` would have:
 ///
 /// ```no_run
 /// # use std::process::ExitCode;
@@ -53,9 +53,9 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// }
 /// ```
 ///
-/// * Settings that are wrong are listed on stderr, with exit code 1, and `main` does not run.
-/// * If no output takes the event, the error is on stderr after all, unless all levels are `off`.
-/// * A panic of `main` goes on after logging has ended, with std's exit code 101.
+/// * Wrong settings are listed on stderr, with exit code 1, and `main` does not run.
+/// * If no output takes the event, the error is printed on stderr, unless all levels are `off`.
+/// * A panic of `main` continues after the shutdown, with std's exit code 101.
 pub fn run<R, Kind>(
     started: Result<Telemetry, InitError>,
     main: impl FnOnce(&Telemetry) -> R,
@@ -66,7 +66,7 @@ where
     let telemetry = match started {
         Ok(telemetry) => telemetry,
         Err(error) => {
-            // Without a stderr there is nobody to tell.
+            // Without stderr there is no place to report it.
             let _ = stdio::write_to_stderr(format!("Error: {error}\n").as_bytes());
             return ExitCode::FAILURE;
         }
@@ -84,13 +84,13 @@ where
 /// An error that `main` returned, after its event.
 struct Failure {
     text: String,
-    /// The lines that the outputs had lost before the event, if a writer took it.
+    /// The number of lines that were lost before the event, if a writer took the event.
     lost_before: Option<u64>,
 }
 
 fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
     let lost_before = handle.lost_lines();
-    // Of lines before this one.
+    // Forget the lines before this one.
     let _ = reentrancy::take_written();
     tracing::error!(target: "main", error, "program failed");
     Failure {
@@ -102,7 +102,7 @@ fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
 impl Failure {
     fn report_if_lost(&self, handle: &Handle) {
         let is_off = handle.levels().most_verbose_event() == LevelFilter::OFF;
-        // A line that is lost meanwhile may be this one.
+        // A line that was lost since then may be this one.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
             handle.report().fault_unthrottled(Fault::Lost, &why);
@@ -110,17 +110,17 @@ impl Failure {
     }
 }
 
-/// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` of an error and
-/// anything that std's `main` may return.
+/// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` whose value
+/// std's `main` may return.
 ///
-/// The error is one that [`err`] takes: a type that implements [`Error`], a `Box<dyn Error>`, an
-/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it keeps the implementations apart.
+/// The error is one that [`err`] accepts: a type that implements [`Error`], a `Box<dyn Error>`, an
+/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it separates the implementations.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that the `main` of `spanwise::run` may return",
+    message = "`{Self}` is not a return type of the `main` of `spanwise::run`",
     note = "return `()`, an `ExitCode`, or a `Result` with an error"
 )]
 pub trait Outcome<Kind> {
-    /// Returns the exit code, and shows the error to `failed` if there is one.
+    /// Returns the exit code, and calls `failed` with the error if there is one.
     fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode;
 }
 

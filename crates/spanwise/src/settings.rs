@@ -24,7 +24,7 @@ use crate::{
     redaction::PseudonymKeyFile, static_fields::StaticFields,
 };
 
-/// A setting whose value is a `T`.
+/// A setting with a value of type `T`.
 pub(crate) struct Entry<T> {
     pub(crate) def: Setting,
     /// Variables that are read where `def` is not set, the first first.
@@ -140,7 +140,7 @@ impl<T> Entry<T> {
         self
     }
 
-    /// Makes it a secret, whose parser decides what an error shows.
+    /// Makes the setting a secret. The parser decides what an error shows.
     const fn secret(mut self) -> Self {
         self.def.sensitivity = Sensitivity::Secret;
         self.errors = ErrorStyle::ParserQuotes;

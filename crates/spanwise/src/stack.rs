@@ -33,10 +33,10 @@ use tracing_subscriber::{
 /// ```
 /// use std::sync::Arc;
 ///
-/// use spanwise::{JsonLayer, Policy, Recorder, Stack};
+/// use spanwise::{Stack, layer::JsonLayer, record::Recorder, redact::Policy};
 /// use tracing_subscriber::util::SubscriberInitExt;
 ///
-/// let stack = Stack::new("info".parse::<spanwise::Levels>()?)
+/// let stack = Stack::new("info".parse::<spanwise::layer::Levels>()?)
 ///     .redact(Arc::new(Policy::secrets()))
 ///     .recorder(Recorder::default())
 ///     .json(std::io::stderr, JsonLayer::new())
@@ -87,7 +87,7 @@ impl Stack {
         self
     }
 
-    /// Adds a span field that belongs to the [`Context`](crate::Context).
+    /// Adds a span field that belongs to the [`Context`](crate::context::Context).
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         self.context = self.context.key(key);
         self

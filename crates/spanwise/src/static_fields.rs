@@ -1,7 +1,7 @@
 //! Constant fields of every line, such as the region of a service.
 //!
-//! They are in the lines of JSON and among the tags in Sentry. Lines for people have none, as they
-//! have no name of the service. An output encodes them once, when it starts, not for each event.
+//! JSON lines have them as fields, and Sentry as tags. Lines for people omit them, as they omit the
+//! name of the service. An output encodes them once, when it starts.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -61,7 +61,7 @@ impl StaticFields {
     ) -> Self {
         code.problems_in_code()
             .for_each(|problem| choices.problem(problem));
-        let variable = choices.from_source(&LOG_STATIC_FIELDS);
+        let variable = choices.sourced(&LOG_STATIC_FIELDS);
         let fields = variable.map(|fields| fields.value).unwrap_or_default();
         let fields = fields.changed_by(code);
         let name = choices.name_of(&LOG_STATIC_FIELDS.def);
@@ -95,7 +95,7 @@ impl StaticFields {
         self.0.is_empty()
     }
 
-    /// These, and those of `code` in their place.
+    /// Returns these fields, with those of `code` instead of fields of the same name.
     fn changed_by(&self, code: &Self) -> Self {
         let mut fields = self.clone();
         for (name, value) in &code.0 {
@@ -153,7 +153,7 @@ impl StaticFields {
         self.0.iter().any(|(other, _)| other == name)
     }
 
-    /// As `policy` lets them be shown.
+    /// Returns the fields as the policy lets them be shown.
     fn redacted(&self, policy: Option<&Arc<dyn Redact>>) -> Self {
         let Some(policy) = policy else {
             return self.clone();
@@ -177,7 +177,7 @@ impl StaticFields {
     }
 }
 
-/// The call that sets the field, as errors name it.
+/// Returns the call that sets the field, as errors name it.
 fn setter(name: &str) -> String {
     format!("Builder::field({}, …)", conceal::shown(name))
 }

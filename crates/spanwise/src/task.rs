@@ -1,8 +1,8 @@
 //! Work on another task or thread that keeps the context of the code that starts it.
 //!
-//! `tokio::spawn` and `std::thread::spawn` lose the current span, and so the `request_id`,
-//! `tenant_id` and `user_id` of the request: lines of such work belong to nobody. The functions
-//! here have the names of `tokio::task` and carry two things to the new task:
+//! `tokio::spawn` and `std::thread::spawn` lose the current span, and with it the `request_id`,
+//! `tenant_id` and `user_id` of the request. The functions here have the names of `tokio::task` and
+//! pass two things to the new task:
 //!
 //! - **The current span**, as [`.in_current_span()`](tracing::Instrument::in_current_span) does.
 //!   With it goes the unit of work: what [`context::set`](crate::context::set) sets before or
@@ -25,7 +25,7 @@
 //!
 //! # Tasks that outlive the request
 //!
-//! A task that nobody waits for keeps the span of its request open until it ends.
+//! A detached task keeps the span of its request open until it ends.
 //!
 //! - **The request's event** does not wait. It is written when the response ends. What the task
 //!   sets or records later is on the lines of the task, and not on that event.
@@ -36,13 +36,13 @@
 //! - **Layers that measure spans**, such as Sentry's transactions, measure the task with the
 //!   request.
 //!
-//! For a job that only begins in a request, open a unit of its own and name what it keeps:
+//! For a job that only starts in a request, open a unit of its own and name the ids to keep:
 //!
 //! ```
 //! # async fn send_mail() {}
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! # runtime.block_on(async {
-//! use spanwise::{Context, unit_span};
+//! use spanwise::{context::Context, unit_span};
 //! use tracing::Instrument;
 //!
 //! let context = Context::current();
@@ -69,9 +69,9 @@ pub use self::tokio::{JoinSet, spawn, spawn_blocking};
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
-/// # let layer = spanwise::ContextLayer::default();
+/// # let layer = spanwise::context::ContextLayer::default();
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
-/// use spanwise::{Context, task, unit_span};
+/// use spanwise::{context::Context, task, unit_span};
 ///
 /// let _job = unit_span!("job", tenant_id = "acme").entered();
 /// let thread = std::thread::spawn(task::in_current(|| {
@@ -97,8 +97,8 @@ fn scoped_dispatch() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!is_global(dispatch)).then(|| dispatch.clone()))
 }
 
-/// `tracing` says which kind it is in the `Debug` text alone. Should that change, the global
-/// dispatcher is carried like any other.
+/// `tracing` shows the kind only in the `Debug` text. If that changes, the global dispatcher is
+/// passed like any other.
 fn is_global(dispatch: &Dispatch) -> bool {
     struct FirstWord {
         is_global: bool,

@@ -1,4 +1,4 @@
-//! One line, several outputs.
+//! Writes one line to several outputs.
 
 use std::io::{self, Write};
 
@@ -6,10 +6,10 @@ use spanwise_appender::Background;
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Hands a line to each of its outputs that wants lines of its level. A line that none of them wants need not be made:
-/// [`level`](Self::level) is the most that any of them wants.
+/// Forwards a line to each output that accepts its level. [`level`](Self::level) is the most
+/// verbose level of all, so that other lines are never encoded.
 ///
-/// Each output counts for itself what became of the line, so that a write never fails here.
+/// Each output counts its lines, so a write never fails here.
 #[derive(Debug, Clone)]
 pub(crate) struct Tee(Vec<(LevelFilter, Background)>);
 
@@ -24,7 +24,7 @@ impl Tee {
     }
 }
 
-/// Takes one line.
+/// The writer of one line.
 #[derive(Debug)]
 pub(crate) struct TeeWriter<'a> {
     tee: &'a Tee,

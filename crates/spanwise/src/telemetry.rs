@@ -1,4 +1,4 @@
-//! Logging while it runs, and its end.
+//! The guard of a running program, its handle, and the shutdown.
 
 use std::{
     any::Any,
@@ -18,11 +18,10 @@ use spanwise_sample::{Sampler, SamplerStats};
 use crate::http_options::HttpOptions;
 use crate::{config::Config, outputs::Outputs, sinks::RunningSink};
 
-/// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at
-/// most five seconds. A program that ends by `std::process::exit` while it is held shuts down as
-/// well.
+/// The guard of the outputs: hold it in `main`. Dropping it shuts logging down, in at most five
+/// seconds. `std::process::exit` shuts logging down too, if the guard is still held.
 ///
-/// Events after the shutdown are still written, by the thread that logs.
+/// The thread that logs writes events after the shutdown.
 #[derive(Debug)]
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
@@ -35,7 +34,7 @@ pub struct Telemetry {
     context_keys: Vec<String>,
 }
 
-/// Tells what a sampler held back, if the program exits before the shutdown.
+/// Emits the pending summaries of a sampler if the program exits before the shutdown.
 struct AtExit(
     #[expect(dead_code, reason = "it is there for as long as it is held")] Arc<BeforeExit>,
 );
@@ -43,9 +42,9 @@ struct AtExit(
 impl AtExit {
     fn new(handle: &Handle) -> Self {
         let handle = handle.clone();
-        let tell: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
-        before_exit(&tell);
-        Self(tell)
+        let emit: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
+        before_exit(&emit);
+        Self(emit)
     }
 }
 
@@ -55,7 +54,7 @@ impl fmt::Debug for AtExit {
     }
 }
 
-/// Reads and changes what is logged while the program runs. Cheap to clone.
+/// Reads and changes the levels at run time, and reads counters. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     levels: LevelHandle,
@@ -66,7 +65,7 @@ pub struct Handle {
     sinks: Arc<[Arc<dyn RunningSink>]>,
 }
 
-/// What a start hands over.
+/// The parts of a running program.
 pub(crate) struct Running {
     pub(crate) levels: LevelHandle,
     pub(crate) report: SelfReport,
@@ -79,7 +78,7 @@ struct OpenOutputs {
     files: Vec<RollingFile>,
 }
 
-/// How long a program that ends waits for its outputs.
+/// The time that a program waits for its outputs when it ends.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
@@ -110,9 +109,9 @@ impl Telemetry {
         }
     }
 
-    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say, and
-    /// with the keys of `LOG_CONTEXT` in its span. A client's address is shown whole under
-    /// [`Preset::Dev`](crate::Preset::Dev).
+    /// Returns the layer for servers, with the values of `LOG_HTTP_TRUST` and
+    /// `LOG_HTTP_CLIENT_ADDRESS`, and with the keys of `LOG_CONTEXT` in its span. Under
+    /// [`Preset::Dev`](crate::Preset::Dev) it logs the full address of a client.
     ///
     /// ```
     /// # fn routes() -> axum::Router { axum::Router::new() }
@@ -126,8 +125,8 @@ impl Telemetry {
         self.http.layer(&self.context_keys)
     }
 
-    /// The layer for clients, which sends the ids of the request on: for `tower`, and with the
-    /// feature `reqwest` for `reqwest`.
+    /// Returns the layer for clients, which propagates the ids of the request: for `tower`, and
+    /// with the feature `reqwest` for `reqwest`.
     ///
     /// ```
     /// let telemetry = spanwise::Builder::new(spanwise::Preset::Prod).output(spanwise::Output::None).init()?;
@@ -147,31 +146,29 @@ impl Telemetry {
             .for_each(|sink| sink.on_installed());
     }
 
-    /// The handle by which logging is read and changed while the program runs.
+    /// Returns the handle that reads and changes logging at run time.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Hands on all that is held, waiting at most `deadline` for it, and says what became of all
-    /// lines.
+    /// Writes all that is buffered, which takes at most `timeout`, and returns the counts of lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"
     )]
-    pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
-        self.end(deadline)
+    pub fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
+        self.end(timeout)
     }
 
-    fn end(&mut self, deadline: Duration) -> ShutdownReport {
-        let end = deadline_after(deadline);
+    fn end(&mut self, timeout: Duration) -> ShutdownReport {
+        let end = deadline_after(timeout);
         self.at_exit = None;
         self.handle.flush_sampler(end);
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
-        // It sends all the while; what it has not sent when the lines are out it has time for until
-        // the end.
+        // Network sinks send all the while, and get the time that is left.
         self.handle
             .sinks
             .iter()
@@ -187,26 +184,26 @@ impl Drop for Telemetry {
 }
 
 impl Handle {
-    /// The levels in force.
+    /// Returns the effective levels of events.
     #[must_use]
     pub fn levels(&self) -> Levels {
         self.levels.levels()
     }
 
-    /// Sets the levels of events, as `RUST_LOG` writes them, and ends a temporary setting. Without
-    /// a bare level the one from the start remains for the rest. Spans stay as `LOG_SPANS` has them.
+    /// Sets the levels of events, in the syntax of `RUST_LOG`, and ends a temporary setting.
+    /// Without a bare level, the level of the start applies to the rest. The levels of spans stay.
     ///
     /// # Errors
-    /// Every directive that is malformed; nothing is changed then.
+    /// Every malformed directive. Nothing is changed then.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels(levels)
     }
 
-    /// Sets the levels for a while; then those last set for good come back by themselves. Setting
-    /// levels again, for a while or for good, ends this setting.
+    /// Sets the levels of events for a limited time. Then the last permanent levels return. Setting
+    /// levels again ends this setting.
     ///
     /// # Errors
-    /// Every directive that is malformed; nothing is changed then.
+    /// Every malformed directive. Nothing is changed then.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels_for(duration, levels)
     }
@@ -215,21 +212,21 @@ impl Handle {
         &self.report
     }
 
-    /// What became of the events so far, and what went wrong.
+    /// Returns the counters of events and of faults.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.report.stats()
     }
 
-    /// What became of the events that reached the outputs' sampler: one that reached two outputs of
-    /// different formats counts twice. All zero without one.
+    /// Returns the counters of the sampler. An event that reaches two outputs of different formats
+    /// counts twice. All zero without a sampler.
     #[must_use]
     pub fn sampler_stats(&self) -> SamplerStats {
         let sampler = self.sampler.as_ref();
         sampler.map(Sampler::stats).unwrap_or_default()
     }
 
-    /// What became of the lines that the flight recorder kept. All zero without one.
+    /// Returns the counters of the flight recorder. All zero without one.
     #[must_use]
     pub fn recorder_stats(&self) -> RecorderStats {
         let recorder = self.recorder.as_ref();
@@ -248,52 +245,52 @@ impl Handle {
         })
     }
 
-    /// Hands on all that is held, waiting at most `deadline` for it; false if something could not
-    /// be handed on.
+    /// Writes all that is buffered, which takes at most `timeout`. Returns false if something could
+    /// not be written.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
-    pub fn flush(&self, deadline: Duration) -> bool {
-        let end = deadline_after(deadline);
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let end = deadline_after(timeout);
         let flushed = self.flush_lines(end);
         let sinks = self.sinks.iter();
         sinks.fold(flushed, |flushed, sink| {
-            flushed & self.settle(&sink.flush_by(end))
+            flushed & self.report_result(&sink.flush_by(end))
         })
     }
 
-    /// [`flush`](Self::flush), but for what goes over a network.
+    /// Does the same as [`flush`](Self::flush), without network sinks.
     pub(crate) fn flush_lines(&self, end: Instant) -> bool {
         self.flush_sampler(end);
-        self.each_output(|output| output.flush(end.saturating_duration_since(Instant::now())))
+        self.flush_each(|output| output.flush(end.saturating_duration_since(Instant::now())))
     }
 
-    /// [`flush_lines`](Self::flush_lines), for a panic hook: a program that survives its panics does
-    /// not wait in each of them for an output that is stalled.
+    /// Does the same as [`flush_lines`](Self::flush_lines) in a panic hook: a program that survives
+    /// its panics does not wait for a stalled output in each of them.
     pub(crate) fn flush_lines_in_panic(&self, at_most: Duration) -> bool {
         let end = deadline_after(at_most);
         self.flush_sampler(end);
-        self.each_output(|output| {
+        self.flush_each(|output| {
             output.flush_in_panic(end.saturating_duration_since(Instant::now()))
         })
     }
 
-    fn each_output(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
+    fn flush_each(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
         let outputs = self.outputs.backgrounds.iter();
         outputs.fold(true, |flushed, output| {
-            flushed & self.settle(&flush(output))
+            flushed & self.report_result(&flush(output))
         })
     }
 
-    /// Lines that some output lost so far. Sentry's events are no lines.
+    /// Returns the number of lines that an output lost. Events for Sentry are not lines.
     pub(crate) fn lost_lines(&self) -> u64 {
         let outputs = self.outputs.backgrounds.iter();
         outputs.map(|output| output.stats().lost()).sum()
     }
 
-    /// Opens the files again at their paths, for whoever has moved them away. They notice by
-    /// themselves within a second, too.
+    /// Reopens the files at their paths, after they were moved. Without this call they notice it
+    /// within a second.
     ///
     /// # Errors
-    /// What the system says about the first that cannot be opened; it stays as it is.
+    /// The error of the first file that cannot be opened. That file stays open as it was.
     pub fn reopen(&self) -> io::Result<()> {
         let reopened = self.outputs.files.iter().map(|file| {
             file.reopen().map_err(|error| {
@@ -307,31 +304,32 @@ impl Handle {
         reopened.fold(Ok(()), io::Result::and)
     }
 
-    /// Tells what was held back and not told. An output may be stalled, and its lines are written
-    /// on the thread that logs: so on a thread that is left behind at `end`.
+    /// Emits the pending summaries of the sampler. The thread that logs may write them, and an
+    /// output may be stalled. So it happens on a thread of its own, which is abandoned at `end`.
     fn flush_sampler(&self, end: Instant) {
         let Some(sampler) = self.sampler.clone() else {
             return;
         };
-        let (done, told) = mpsc::channel();
-        let tell = move || {
+        let (done, emitted) = mpsc::channel();
+        let emit = move || {
             sampler.emit_summaries();
             let _ = done.send(());
         };
-        let is_told = thread::Builder::new()
+        let is_emitted = thread::Builder::new()
             .name("spanwise-sampler".to_owned())
-            .spawn(tell)
+            .spawn(emit)
             .is_ok_and(|_| {
-                told.recv_timeout(end.saturating_duration_since(Instant::now()))
+                emitted
+                    .recv_timeout(end.saturating_duration_since(Instant::now()))
                     .is_ok()
             });
-        if !is_told {
-            let why = "an output is stalled, and was not told how much was left out";
+        if !is_emitted {
+            let why = "an output is stalled, and did not get the counts of the suppressed events";
             self.report.fault(Fault::Lost, &why);
         }
     }
 
-    fn settle(&self, flushed: &io::Result<()>) -> bool {
+    fn report_result(&self, flushed: &io::Result<()>) -> bool {
         if let Err(error) = flushed {
             self.report.fault(Fault::FlushFailed, error);
         }

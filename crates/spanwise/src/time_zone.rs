@@ -1,13 +1,17 @@
-//! The time zone of the lines.
+//! The time zone of timestamps.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use spanwise_json::Timestamp;
 
-/// The time zone of the times in lines.
+/// The time zone of timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeZone {
-    /// That of the machine, or of the variable `TZ`: as clocks on the wall show it, also when
-    /// summer time begins or ends.
+    /// The zone of the machine, or of the variable `TZ`, with daylight saving time.
     Local,
     /// Coordinated universal time.
     Utc,
@@ -21,7 +25,7 @@ impl TimeZone {
         }
     }
 
-    /// The times of lines in this zone.
+    /// Returns the format of timestamps in this zone.
     pub(crate) const fn timestamp(self) -> Timestamp {
         match self {
             Self::Local => Timestamp::micros().local(),
@@ -31,3 +35,83 @@ impl TimeZone {
 }
 
 crate::named::named!(TimeZone: Local, Utc);
+
+/// Returns the value of `TZ` if the system does not know that zone, and so takes it for UTC.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is a variable of the system, which alone reads it for local times"
+)]
+pub(crate) fn unknown_tz() -> Option<String> {
+    let zone = env::var_os("TZ")?.into_string().ok()?;
+    (cfg!(unix) && !is_known(&zone)).then_some(zone)
+}
+
+/// The directories of zones on Unix systems.
+const ZONE_DIRS: [&str; 4] = [
+    "/usr/share/zoneinfo",
+    "/usr/lib/zoneinfo",
+    "/usr/share/lib/zoneinfo",
+    "/etc/zoneinfo",
+];
+
+/// Returns whether `zone` is a file of a zone, a name for UTC, or a rule such as `CET-1CEST`.
+fn is_known(zone: &str) -> bool {
+    let zone = zone.strip_prefix(':').unwrap_or(zone);
+    let is_utc = ["", "UTC", "UTC0", "GMT", "GMT0", "UCT", "Zulu"].contains(&zone);
+    is_utc || is_rule(zone) || is_file(zone)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is a variable of the system, as `TZ` is"
+)]
+fn is_file(zone: &str) -> bool {
+    if Path::new(zone).is_absolute() {
+        return Path::new(zone).is_file();
+    }
+    let dirs = ZONE_DIRS.map(PathBuf::from).into_iter();
+    let dirs = env::var_os("TZDIR")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(dirs);
+    dirs.into_iter().any(|dir| dir.join(zone).is_file())
+}
+
+/// <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>: a name of letters or
+/// in angle brackets, then an offset.
+fn is_rule(zone: &str) -> bool {
+    let rest = match zone.strip_prefix('<') {
+        Some(quoted) => quoted.split_once('>').map(|(_, rest)| rest),
+        None => {
+            let rest = zone.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            (zone.len() - rest.len() >= 3).then_some(rest)
+        }
+    };
+    rest.is_some_and(|rest| {
+        let digits = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+        digits.starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The zone of a process cannot change once a time was read.
+    #[test]
+    fn unknown_zones_are_found() {
+        for zone in [
+            "",
+            "UTC",
+            "CET-1CEST,M3.5.0,M10.5.0/3",
+            "<+0545>-5:45",
+            ":UTC",
+            "EST5EDT",
+        ] {
+            assert!(is_known(zone), "{zone}");
+        }
+        for zone in ["Europe/Berlni", "/no/such/zone", "local", "MEZ"] {
+            assert!(!is_known(zone), "{zone}");
+        }
+    }
+}

@@ -9,8 +9,8 @@ impl Builder {
     /// Under [`Preset::Cli`](crate::Preset::Cli), where 0 is WARN, 1 is INFO, 2 is DEBUG, 3 is
     /// TRACE, -1 is ERROR, and -2 is off. A target that is `off` stays off.
     ///
-    /// What is said on the command line beats `RUST_LOG`: other numbers than 0 replace its bare
-    /// level. Its directives remain, since they say more than a `-v` can.
+    /// The command line beats `RUST_LOG`: any number but 0 replaces its bare level. Its directives
+    /// remain, since they are more specific than `-v`.
     ///
     /// | `RUST_LOG` | 0 | 1 (`-v`) | -1 (`-q`) |
     /// | --- | --- | --- | --- |

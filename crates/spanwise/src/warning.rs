@@ -1,26 +1,26 @@
-//! Warnings about the names of variables, which stop nothing unless the start is to be strict.
+//! Warnings about the names of variables. They stop only a strict start.
 
 use std::fmt;
 
-/// A sentence that begins with a name. As `Display` it is for a program that starts.
+/// A sentence that begins with a name. `Display` shows it for a program that starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Warning {
     pub(crate) about: String,
-    /// How the sentence ends for a program that starts.
+    /// The end of the sentence for a program that starts.
     pub(crate) warning: &'static str,
-    /// How it ends for one that does not.
+    /// The end of the sentence for a strict start that fails.
     pub(crate) problem: &'static str,
 }
 
 impl Warning {
-    /// The sentence for a start that it stops.
+    /// Returns the sentence for a strict start that fails.
     pub(crate) fn problem(&self) -> String {
         format!("{}{}", self.about, self.problem)
     }
 }
 
 impl From<String> for Warning {
-    /// A sentence that is right in both cases.
+    /// Creates a warning that reads the same in both cases.
     fn from(sentence: String) -> Self {
         Self {
             about: sentence,

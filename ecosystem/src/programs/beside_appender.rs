@@ -1,7 +1,7 @@
 //! `tracing-appender`: its files under the lines of spanwise, and its `non_blocking` over the files
 //! of spanwise.
 
-use spanwise::{JsonLayer, RollingFile};
+use spanwise::{file::RollingFile, layer::JsonLayer};
 use tracing::info;
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,7 +6,7 @@ use sentry::{
     integrations::tracing::{BreadcrumbLayer, ErrorLayer},
     protocol::{Event, User},
 };
-use spanwise::LayerExt as _;
+use spanwise::layer::LayerExt as _;
 use tracing::{error, info, info_span};
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,7 +34,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Adds the context: the request and the tenant as tags, the user as the user.
 fn with_context(mut event: Event<'static>) -> Event<'static> {
-    for (key, value) in spanwise::Context::current().iter() {
+    for (key, value) in spanwise::context::Context::current().iter() {
         if key == "user_id" {
             event.user.get_or_insert_with(User::default).id = Some(value.to_owned());
         } else {

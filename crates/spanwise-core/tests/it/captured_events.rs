@@ -1,12 +1,11 @@
-//! What is let through to be kept reaches the layers that keep it, and those that show events see
-//! what they always saw.
+//! Captured-only events reach the recorder, and other layers see what they would see without it.
 
 use crate::support::SeenMessages;
 use spanwise_core::{LayerExt, LevelHandle, LevelLayer, SinkFilter, WithoutCaptured};
 use tracing::{Level, debug, debug_span, info, info_span, level_filters::LevelFilter, trace};
 use tracing_subscriber::prelude::*;
 
-/// A layer that keeps, and one that shows.
+/// A layer that records, and one that shows.
 fn stack(
     levels: &str,
     captured: &str,

@@ -1,4 +1,4 @@
-//! What the context of a span is.
+//! The context of a span.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -18,7 +18,7 @@ fn value(key: &str) -> Option<String> {
 #[test]
 fn set_applies_to_the_whole_unit_only() {
     let _default = stack().set_default();
-    // With a key of the context at the root, in between, and nowhere.
+    // With a context key at the root, in between, and nowhere.
     let trees: [fn() -> [tracing::Span; 2]; 3] = [
         || [info_span!("unit", user_id = Empty), info_span!("between")],
         || [info_span!("unit"), info_span!("between", tenant_id = "t")],
@@ -102,13 +102,13 @@ fn span_fields_do_not_replace_pinned_values() {
             assert_eq!(value(key).as_deref(), Some("decided"), "{key}");
         }
     }
-    // Between spans of the program the nearest wins, as ever.
+    // Among ordinary spans the nearest wins.
     let _outer = info_span!("outer", tenant_id = "a").entered();
     let _inner = info_span!("inner", tenant_id = "b").entered();
     assert_eq!(value("tenant_id").as_deref(), Some("b"));
 }
 
-/// Cuts out a secret, which is longer than a context value may be.
+/// Removes a secret that is longer than a context value may be.
 #[derive(Debug)]
 struct NoSecrets;
 

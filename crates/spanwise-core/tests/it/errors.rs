@@ -1,4 +1,4 @@
-//! Every type that a service has errors of is a field that is an error.
+//! `err` with all error types of a service.
 
 use std::{
     cell::Cell,
@@ -47,7 +47,7 @@ fn declined() -> Declined {
 
 const TYPE: &str = "it::errors::Declined";
 
-/// What a layer sees of the errors among the fields.
+/// The errors that a layer sees among the fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SeenMessages {
     texts: Vec<String>,
@@ -92,7 +92,7 @@ impl<S: Subscriber> Layer<S> for Errors {
     }
 }
 
-/// What a layer and a redacted layer see of `error` as a field, and of nothing else.
+/// Returns what a layer and a redacted layer see of the field `error`.
 #[track_caller]
 fn check(error: &(dyn Error + 'static), expected: &SeenMessages) {
     let (plain, redacted) = (Errors::default(), Errors::default());
@@ -197,7 +197,7 @@ fn unknown_type_is_named_from_its_debug() {
     }
     impl Error for Failure {}
 
-    /// Its `Debug` and its `Display` are one text, or the `Debug` is another one.
+    /// An error whose `Debug` equals its `Display`, or is another text.
     struct Text(&'static str, &'static str);
     impl fmt::Debug for Text {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

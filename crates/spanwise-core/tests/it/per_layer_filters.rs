@@ -1,5 +1,5 @@
-//! A user's `with_filter` layer beside ours: `enabled!` between events must not cost it an event,
-//! as it does in tracing-subscriber 0.3.23 where all layers answer *always*.
+//! A `with_filter` layer beside layers of core: `enabled!` between events must not cost it an
+//! event, as it does in tracing-subscriber 0.3.23 if all layers return *always*.
 
 use crate::support::{SeenMessages, redaction::no_hunter};
 use spanwise_core::{ContextLayer, LayerExt, Layers, LevelLayer};
@@ -15,7 +15,7 @@ fn filtered_layers_lose_no_event_in_any_order() {
         }
     };
     let (ours, theirs) = (SeenMessages::default(), SeenMessages::default());
-    // Its type depends on what it stands on: a macro, not a closure.
+    // A macro, because the type depends on the layers below.
     macro_rules! filtered {
         () => {
             theirs.clone().with_filter(LevelFilter::ERROR)
@@ -56,8 +56,7 @@ fn filtered_layers_lose_no_event_in_any_order() {
             .into(),
     );
 
-    // The filter inside of the wrapper, and around it; the unfiltered layer beside it in each
-    // order.
+    // The filter inside and around the wrapper, with the unfiltered layer in each order.
     check(
         registry()
             .with(ours.clone())

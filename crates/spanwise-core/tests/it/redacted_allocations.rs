@@ -1,5 +1,4 @@
-//! An event of which nothing is hidden costs a redacted layer no allocation, once its thread has
-//! had one.
+//! An event without hidden values needs no allocation, after the first one of the thread.
 
 use crate::{allocations::allocations, support::redaction::no_hunter};
 use spanwise_core::LayerExt as _;
@@ -7,7 +6,7 @@ use tracing::{Event, Subscriber, info, info_span};
 use tracing_core::field::{Field, Visit};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
-/// Looks at every value, and keeps none.
+/// Reads every value and stores none.
 struct Look;
 
 impl Visit for Look {
@@ -41,7 +40,7 @@ fn events_without_secrets_allocate_nothing() {
         );
         info!(bytes = &b"harmless"[..], text = "no message");
     };
-    // The first of each callsite makes its plan, and its texts make room.
+    // The first event of each callsite creates the plan and grows the buffers.
     log(100);
     let before = allocations();
     (101..200).for_each(log);

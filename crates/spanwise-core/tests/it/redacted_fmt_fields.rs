@@ -1,5 +1,4 @@
-//! `fmt` layers keep the formatted fields of spans by the type of their field formatter: what one
-//! was shown, the next one prints.
+//! Span fields that several `fmt` layers share, because their field formatters have one type.
 
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ fn log() {
     info!("in the span");
 }
 
-/// What the plain and the redacted layer write.
+/// Returns the output of the plain and of the redacted layer.
 fn written(plain: &Lines, redacted: &Lines, stack: impl Into<Dispatch>) -> (String, String) {
     tracing::dispatcher::with_default(&stack.into(), log);
     (plain.take(), redacted.take())
@@ -32,8 +31,8 @@ fn faults(report: &SelfReport) -> Vec<(Fault, u64)> {
 
 #[test]
 fn undetected_shared_fields_leak() {
-    // A formatter of one's own, that nothing here can name: the redacted layer leaks. It is why
-    // `PrivateFields` is there.
+    // A custom formatter, whose type core cannot name: the redacted layer leaks. `PrivateFields` is
+    // the remedy.
     let (plain, redacted) = (Lines::default(), Lines::default());
     let stack = Registry::default()
         .with(fmt::layer().json().with_writer(plain.clone()))
@@ -50,7 +49,7 @@ fn undetected_shared_fields_leak() {
     );
 }
 
-/// The type of a `fmt` layer depends on what it stands on: macros, not functions.
+/// Macros, because the type of a `fmt` layer depends on the layers below it.
 macro_rules! plain {
     ($fmt:expr, $lines:expr) => {
         $fmt.without_time()
@@ -168,7 +167,7 @@ fn redacted_layer_without_fields_stays_active() {
             .with(redacted),
     );
     assert_eq!(faults(&report), []);
-    // Afterwards look-ups find what they always find.
+    // Later look-ups are not affected.
     assert!(stack.is::<DefaultFields>() && stack.is::<Redacted<crate::support::SeenMessages>>());
     let alone = fmt::layer::<Registry>().redacted(Arc::new(NoHunter));
     assert!(Dispatch::new(Registry::default().with(alone)).is::<DefaultFields>());

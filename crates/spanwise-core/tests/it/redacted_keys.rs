@@ -64,7 +64,7 @@ fn booleans_have_their_own_verdict() {
         shown(|| info!(hidden = 1, gone = "x", last = "x", "m")),
         ["event message=debug:m hidden=str:[REDACTED] last=str:[REDACTED]"]
     );
-    // Nothing else has to be looked at.
+    // No other value needs redaction.
     assert_eq!(shown(|| info!(hidden = true)), ["event hidden=bool:true"]);
 }
 

@@ -1,4 +1,4 @@
-//! What the policy has nothing against is printed as if the policy were not there.
+//! Values that the policy does not hide are printed as without a policy.
 
 use std::{error::Error, fmt};
 
@@ -71,8 +71,7 @@ fn log(values: &Values) {
 }
 
 fn values() -> impl Strategy<Value = Values> {
-    // Now and then the secret itself, so that some values are replaced and those beside them are
-    // not.
+    // Sometimes the secret itself, so that one value is replaced and its neighbours are not.
     let text = || {
         prop_oneof![
             4 => any::<String>(),
@@ -111,7 +110,7 @@ fn values() -> impl Strategy<Value = Values> {
         )
 }
 
-/// What a `fmt` layer prints without the wrapper and with it.
+/// Returns the output of a `fmt` layer without the wrapper and with it.
 macro_rules! printed {
     ($fmt:expr, $values:expr) => {{
         let (bare, wrapped) = (Lines::default(), Lines::default());

@@ -1,4 +1,4 @@
-//! Each wrapper passes on every call, and `downcast_raw` finds what is inside.
+//! Each wrapper forwards every call, and `downcast_raw` finds the inner layer.
 
 use crate::support::{SeenMessages, call_recorder::CallRecorder, redaction::no_hunter};
 use spanwise_core::{LayerExt, Layers, LevelFiltered, Redacted};
@@ -23,7 +23,7 @@ fn check(wrap: impl FnOnce(CallRecorder) -> Dispatch) {
         "and none that is not there"
     );
     tracing::dispatcher::with_default(&dispatch, || {
-        // Hidden or not: a wrapper that rebuilds what it passes on still passes on all of it.
+        // With and without hidden values: a wrapper that rebuilds values forwards all of them.
         let span = info_span!("span", secret = 1, late = tracing::field::Empty);
         span.record("late", 1)
             .follows_from(info_span!("other").id());

@@ -1,4 +1,4 @@
-//! An allocator that counts, per thread: tests run beside each other.
+//! An allocator that counts per thread, because tests run in parallel.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -16,7 +16,7 @@ thread_local! {
 static ALLOCATOR: Counting = Counting;
 
 #[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
-// SAFETY: every call is passed on to the system's allocator as it is.
+// SAFETY: every call is forwarded to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
@@ -30,13 +30,13 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How often this thread has allocated.
+/// Returns the number of allocations of this thread.
 pub fn allocations() -> u64 {
     COUNT.get()
 }
 
-/// The bytes that this thread has allocated and not freed. Negative if it frees what others
-/// allocated.
+/// Returns the bytes that this thread allocated and did not free. Negative if it frees memory of
+/// other threads.
 pub fn live_bytes() -> i64 {
     LIVE.get()
 }

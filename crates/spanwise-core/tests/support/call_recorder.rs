@@ -1,4 +1,4 @@
-//! A layer for tests of wrappers, here and in the crates that have some.
+//! A layer for tests of wrappers, also in other crates.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use tracing::{
 use tracing_core::Interest;
 use tracing_subscriber::{Layer, layer::Context};
 
-/// Notes which of its methods are called, each once.
+/// Records the names of the methods that are called, each once.
 #[derive(Clone, Default)]
 pub struct CallRecorder(Arc<Mutex<Vec<&'static str>>>);
 

@@ -1,4 +1,4 @@
-//! What the tests share: a layer that keeps the messages it sees.
+//! Shared test support, with a layer that collects messages.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
 #![allow(
@@ -18,7 +18,7 @@ use std::{
 use tracing::{Event, Subscriber, field::Field};
 use tracing_subscriber::{Layer, layer::Context};
 
-/// Keeps the messages of the events it sees; clones share them.
+/// Collects the messages of events; clones share them.
 #[derive(Clone, Default, Debug)]
 pub struct SeenMessages(Arc<Mutex<Vec<String>>>);
 

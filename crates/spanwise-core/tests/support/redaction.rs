@@ -1,4 +1,4 @@
-//! A small policy, and a layer that keeps all it can get hold of.
+//! A small policy, and a layer that collects everything it can reach.
 
 use std::{
     borrow::Cow,
@@ -15,11 +15,11 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-/// Hides this word in every text.
+/// The word that the policy hides in every text.
 pub const SECRET: &str = "hunter2";
 
-/// Hides [`SECRET`], and the keys `secret` and `gone`. Of `card` it shows the last two letters, and
-/// it believes in `trusted`.
+/// Hides [`SECRET`], and the keys `secret` and `gone`. Shows the last two letters of `card`, and
+/// trusts `trusted`.
 #[derive(Debug, Clone, Copy)]
 pub struct NoHunter;
 
@@ -52,8 +52,8 @@ pub fn no_hunter() -> Arc<dyn Redact> {
     Arc::new(NoHunter)
 }
 
-/// Keeps, as text, everything that it is shown: `new name=kind:value …`, and what the events,
-/// attributes and records print of themselves apart from that.
+/// Collects everything it sees as text, `new name=kind:value …`, and separately the `Debug` of
+/// events, attributes and records.
 #[derive(Clone, Default, Debug)]
 pub struct Everything {
     pub calls: Arc<Mutex<Vec<String>>>,

@@ -1,6 +1,8 @@
 //! Lists of hosts that may receive ids or baggage.
 
-use std::{borrow::Cow, error::Error, fmt, net::Ipv6Addr, str::FromStr};
+use std::{borrow::Cow, net::Ipv6Addr, str::FromStr};
+
+use spanwise_core::ParseError;
 
 /// An allow-list of hosts, parsed from names separated by commas.
 ///
@@ -17,7 +19,7 @@ use std::{borrow::Cow, error::Error, fmt, net::Ipv6Addr, str::FromStr};
 ///     "`https://warehouse/` is not a host name: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
 /// );
 /// # let _ = hosts;
-/// # Ok::<(), spanwise_http::HostsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts {
@@ -29,13 +31,6 @@ enum Pattern {
     Exact(String),
     /// The suffix includes the dot at its start.
     Suffix(String),
-}
-
-/// A text is not a valid list of [`Hosts`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostsError {
-    /// `None` if the list is empty.
-    name: Option<String>,
 }
 
 impl Hosts {
@@ -55,25 +50,32 @@ impl Hosts {
 }
 
 impl FromStr for Hosts {
-    type Err = HostsError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, HostsError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let names = text.split(',').map(str::trim);
         let patterns = names
             .filter(|name| !name.is_empty())
             .map(Pattern::parse)
             .collect::<Result<Vec<_>, _>>()?;
         if patterns.is_empty() {
-            return Err(HostsError { name: None });
+            return Err(ParseError::new(
+                "there is no host in the list: write at least one, such as `warehouse` or \
+                 `*.internal`",
+            ));
         }
         Ok(Self { patterns })
     }
 }
 
 impl Pattern {
-    fn parse(name: &str) -> Result<Self, HostsError> {
-        let refused = || HostsError {
-            name: Some(name.to_owned()),
+    fn parse(name: &str) -> Result<Self, ParseError> {
+        let refused = || {
+            ParseError::new(format!(
+                "`{}` is not a host name: write one such as `warehouse`, `*.internal` or \\
+                 `127.0.0.1`, without scheme, port or path",
+                name.escape_debug(),
+            ))
         };
         if without_brackets(name).parse::<Ipv6Addr>().is_ok() {
             return Ok(Self::Exact(normalize(name).into_owned()));
@@ -120,21 +122,6 @@ pub(crate) fn without_brackets(host: &str) -> &str {
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
 }
-
-impl fmt::Display for HostsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(name) = &self.name else {
-            return f.write_str("there is no host in the list: write at least one, such as `warehouse` or `*.internal`");
-        };
-        write!(
-            f,
-            "`{}` is not a host name: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
-            name.escape_debug(),
-        )
-    }
-}
-
-impl Error for HostsError {}
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use spanwise_core::{Clock, ContextLayer};
 use spanwise_http::{ServerLayer, fail, server};
 use spanwise_json::JsonLayer;
 use spanwise_testing::support::Lines;
-use spanwise_testing::{Value, capture};
+use spanwise_testing::{FieldValue, capture};
 use tower::{Layer as _, ServiceExt as _};
 use tracing::{Instrument as _, Level, info_span, instrument};
 use tracing_subscriber::prelude::*;
@@ -58,8 +58,8 @@ fn declined() -> ShopError {
     ShopError::Declined(Gateway(io::Error::other("connection reset")))
 }
 
-fn expected() -> Value {
-    Value::Error {
+fn expected() -> FieldValue {
+    FieldValue::Error {
         message: "the payment could not be taken".to_owned(),
         causes: vec![
             "the gateway did not answer".to_owned(),

@@ -7,7 +7,7 @@ use crate::support::{alone, eventually, get, send, serve};
 use axum::{Router, body::Body, routing::get as on_get};
 use http::{Request, StatusCode, Version};
 use serde_json::Value;
-use spanwise::{Builder, Preset, Recorder};
+use spanwise::{Builder, Preset, record::Recorder};
 use spanwise_http::server;
 use spanwise_testing::support::Lines;
 use tokio::sync::mpsc;

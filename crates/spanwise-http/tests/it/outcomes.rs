@@ -24,7 +24,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
 use spanwise_http::server;
-use spanwise_testing::{Value, capture};
+use spanwise_testing::{FieldValue, capture};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -604,6 +604,6 @@ async fn body_events_are_in_the_request_span() {
     assert_eq!(
         logs.one_span("http.request")
             .field("http.response.status_code"),
-        None::<&Value>
+        None::<&FieldValue>
     );
 }

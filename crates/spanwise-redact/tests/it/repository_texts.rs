@@ -172,8 +172,8 @@ fn changed(path: &Path, text: &str) -> Vec<(PathBuf, String)> {
     for (index, line) in text.lines().enumerate() {
         let shown = policy.text(line);
         if shown != line {
-            let told = format!("{}:{}: {line}\n  became {shown}", path.display(), index + 1);
-            changed.push((path.to_owned(), told));
+            let report = format!("{}:{}: {line}\n  became {shown}", path.display(), index + 1);
+            changed.push((path.to_owned(), report));
         }
     }
     changed

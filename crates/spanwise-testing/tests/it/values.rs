@@ -3,7 +3,7 @@
 use std::{cell::Cell, error::Error, fmt};
 
 use spanwise_core::Context;
-use spanwise_testing::{Value, capture};
+use spanwise_testing::{FieldValue, capture};
 use tracing::{Span, info, info_span};
 
 #[test]
@@ -48,10 +48,13 @@ fn values_compare_by_their_type() {
         .assert_field("user.name", "dotted")
         .assert_no_field("message");
     assert_eq!(
-        event.field("bytes").map(Value::to_string).as_deref(),
+        event.field("bytes").map(FieldValue::to_string).as_deref(),
         Some("01ff")
     );
-    assert_eq!(event.fields().next(), Some(("yes", &Value::Bool(true))));
+    assert_eq!(
+        event.fields().next(),
+        Some(("yes", &FieldValue::Bool(true)))
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Colours.
+//! ANSI colours.
 
 use tracing_core::Level;
 
-/// ANSI colours, or none.
+/// Writes ANSI colours, or none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnsiColor(pub(crate) bool);
 

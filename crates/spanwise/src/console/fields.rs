@@ -1,4 +1,4 @@
-//! Values as text that cannot pass for something else.
+//! Fields as text that cannot forge other fields or lines.
 
 use std::{borrow::Cow, error::Error, fmt};
 
@@ -8,7 +8,7 @@ use spanwise_core::internal::{
 };
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// The text of a value is cut at this many bytes.
+/// The maximum length of the text of a value, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
 
 /// The fields of an event or a span.
@@ -22,7 +22,7 @@ pub(crate) struct Fields {
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
     text: String,
-    /// Of an error.
+    /// The backtrace of an error.
     backtrace: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl From<String> for Value {
 }
 
 impl Value {
-    /// The text and the backtrace as one.
+    /// Returns the text with the backtrace.
     fn whole(&self) -> Cow<'_, str> {
         match &self.backtrace {
             Some(backtrace) => format!("{}\n{backtrace}", self.text).into(),
@@ -44,8 +44,8 @@ impl Value {
         }
     }
 
-    /// Appends it as [`push_value`] does. Where lines may be continued, a backtrace is on lines of
-    /// its own, so that the text of the error looks as it does without.
+    /// Appends the value as [`push_value`] does. If lines may be continued, a backtrace is on lines
+    /// of its own, and the text of the error looks the same as without one.
     pub(crate) fn push(&self, out: &mut String, continued: Option<&str>) {
         match (&self.backtrace, continued) {
             (Some(backtrace), Some(start)) => {
@@ -63,7 +63,7 @@ impl Value {
 }
 
 impl Fields {
-    /// What `record` records of the fields of `callsite`.
+    /// Collects the fields of `callsite` that `record` records.
     pub(crate) fn new(callsite: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) -> Self {
         let mut reader = Reader {
             callsite,
@@ -73,7 +73,7 @@ impl Fields {
         reader.fields
     }
 
-    /// Of two fields with one name the last stands.
+    /// Sets a field. The last value of a name counts.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.others.retain(|(other, _)| *other != name);
         self.others.push((name, value.into()));
@@ -102,7 +102,7 @@ impl Reader<'_> {
         if panic_safe::format_into(&mut text, value, MAX_VALUE_LEN) {
             text.push('…');
         }
-        // Of a span, `message` is a field as any other.
+        // In a span, `message` is an ordinary field.
         if name == "message" && self.callsite.is_event() {
             self.fields.message = Some(Value { text, backtrace }.whole().into_owned());
         } else {
@@ -129,9 +129,9 @@ impl Visit for Reader<'_> {
     }
 }
 
-/// Appends `text` with everything escaped that would end the line, drive the terminal, turn the
-/// direction of the writing, or not be seen. `continued` stands for a line break: the next line
-/// begins in a way that no line of a log does.
+/// Appends `text`, and escapes characters that end the line, control the terminal, change the
+/// direction of text, or are invisible. `continued` replaces a line break: it starts a line unlike
+/// any line of a log.
 pub(crate) fn push_escaped(out: &mut String, text: &str, continued: Option<&str>) {
     for c in text.chars() {
         match continued {
@@ -142,7 +142,7 @@ pub(crate) fn push_escaped(out: &mut String, text: &str, continued: Option<&str>
     }
 }
 
-/// Whether `text` is on a terminal what it is here, and none of its lines begins as a line of a
+/// Returns whether a terminal shows `text` unchanged, and none of its lines starts like a line of a
 /// log.
 pub(crate) fn is_plain(text: &str) -> bool {
     let mut lines = text.split('\n');
@@ -157,16 +157,16 @@ fn must_be_escaped(c: char) -> bool {
     matches!(c,
         // Controls: C0, DEL and C1.
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        // The direction of writing.
+        // The direction of text.
         | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
         // Line breaks.
         | '\u{2028}' | '\u{2029}'
-        // Not seen: spaces and operators without width, marks of byte order and annotation, tags.
+        // Invisible: spaces and operators without width, byte order marks, annotations, tags.
         | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Appends a message; in quotes if a part of it could pass for a field or the context.
+/// Appends a message, in quotes if a part of it looks like a field or the context.
 pub(crate) fn push_message(out: &mut String, text: &str, continued: Option<&str>) {
     let ambiguous = text.starts_with('"') || text.split_whitespace().any(looks_like_field);
     if ambiguous {
@@ -181,8 +181,7 @@ fn looks_like_field(word: &str) -> bool {
     word == "|" || word.find('=').is_some_and(|at| at > 0)
 }
 
-/// Appends a name: of a target, a field, a span or a file; in quotes if its end could not be seen
-/// otherwise.
+/// Appends the name of a target, a field, a span or a file, in quotes if its end would be unclear.
 pub(crate) fn push_name(out: &mut String, name: &str) {
     let open_ended = name.is_empty() || name.contains(is_separator);
     if open_ended {
@@ -192,19 +191,18 @@ pub(crate) fn push_name(out: &mut String, name: &str) {
     }
 }
 
-/// Whether a name or a value with it has to be in quotes. What is escaped is too, since an escape
-/// has braces.
+/// Returns whether a name or a value with this character needs quotes. Escaped characters need them
+/// too, since an escape has braces.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() || must_be_escaped(c) || matches!(c, '=' | '"' | '{' | '}' | '|')
 }
 
-/// Appends a value; in quotes if its end could not be seen otherwise, so that it cannot pass for a
-/// value and another field.
+/// Appends a value, in quotes if its end would be unclear, so that it cannot forge another field.
 pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) {
     let lines = continued.filter(|_| text.contains('\n'));
     let open_ended = text.is_empty() || text.contains(is_separator);
     let closed = if lines.is_some() {
-        // A struct in several lines begins with its name.
+        // A struct on several lines starts with its name.
         let name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | ' ');
         is_enclosed(text.trim_start_matches(name))
             || !text.starts_with('"') && !text.split_whitespace().any(looks_like_field)
@@ -212,7 +210,7 @@ pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) 
         !open_ended || is_enclosed(text)
     };
     match lines {
-        // As a backtrace is: its lines stand below each other.
+        // Like a backtrace, on several lines.
         Some(start) if closed && text.starts_with(' ') => {
             out.push_str(start);
             push_escaped(out, text.trim_end_matches('\n'), lines);
@@ -222,7 +220,7 @@ pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) 
     }
 }
 
-/// In one line, as `Debug` quotes a text.
+/// Appends a text on one line, quoted as `Debug` does.
 fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -235,8 +233,8 @@ fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Whether the quote or bracket that `text` begins with ends at its end, as in what `Debug` writes
-/// of a text or a list.
+/// Returns whether the opening quote or bracket of `text` closes at its end, as in the `Debug` text
+/// of a string or a list.
 fn is_enclosed(text: &str) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (index, c) in text.char_indices() {

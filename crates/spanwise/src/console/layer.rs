@@ -1,4 +1,4 @@
-//! The layer that writes them.
+//! The layer that writes lines for people.
 
 use std::{fmt, io::Write as _, sync::Arc, time::SystemTime};
 
@@ -28,20 +28,20 @@ use super::{
     fields::{Fields, push_message, push_name, push_value},
 };
 
-/// One line an event, or two.
+/// The layout of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// The event on one line; where it happened and in which spans on the next.
+    /// The event on one line; its location and spans on the next.
     Pretty,
     Compact,
-    /// Without the target.
+    /// One line without the target.
     Short,
 }
 
 pub(crate) struct ConsoleLayer {
     style: Style,
     color: AnsiColor,
-    /// Besides [`CONTEXT_KEYS`].
+    /// Keys besides [`CONTEXT_KEYS`].
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
     clock: Clock,
@@ -53,11 +53,12 @@ pub(crate) struct ConsoleLayer {
     report: SelfReport,
 }
 
-/// Which lines begin with the time.
+/// The lines that begin with the time.
 #[derive(Debug, Clone)]
 pub(crate) enum ShowTime {
     Always,
-    /// All of them while events at DEBUG are shown, by these levels and this of the output.
+    /// All lines while events at DEBUG are shown, according to these levels and the level of the
+    /// output.
     FromDebug(LevelHandle, LevelFilter),
 }
 
@@ -72,7 +73,7 @@ impl ShowTime {
     }
 }
 
-/// The spans around an event, as they are shown: `checkout{order_id=42}:pay`.
+/// The spans around an event as text: `checkout{order_id=42}:pay`.
 #[derive(Debug, Default)]
 struct SpanPath {
     name: &'static str,
@@ -80,13 +81,13 @@ struct SpanPath {
     path: String,
 }
 
-/// Of a longer path the inner end is shown.
+/// A longer path is cut at its outer end.
 const MAX_PATH_LEN: usize = 2048;
 
-/// A context value longer than this is shown by its last characters, which tell two UUIDs apart.
+/// A longer context value is cut to its last characters, which distinguish two UUIDs.
 const MAX_ID_LEN: usize = 12;
 
-/// Begins a line that goes on with a value.
+/// The start of a line that continues a value.
 const CONTINUED: &str = "\n             | ";
 
 /// The same in [`Style::Short`].
@@ -120,7 +121,7 @@ impl ConsoleLayer {
         self
     }
 
-    /// Sets where clocks on the wall show the times of lines; of `timestamp`, no more counts.
+    /// Sets the time zone of lines: only the zone of `timestamp` is used.
     pub(crate) fn timestamp(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
         self
@@ -130,7 +131,7 @@ impl ConsoleLayer {
         CONTEXT_KEYS.contains(&name) || self.context_keys.iter().any(|key| key == name)
     }
 
-    /// Fields that the line shows as context are not shown again.
+    /// Removes fields that the line shows as context.
     fn without_context(&self, mut fields: Fields) -> Fields {
         fields.others.retain(|(name, _)| !self.is_context(name));
         fields
@@ -163,7 +164,7 @@ impl ConsoleLayer {
         let level = *callsite.level();
         let name = match self.style {
             Style::Pretty | Style::Compact => format!("{level:>5}"),
-            // It may be the first of the line.
+            // It may be at the start of the line.
             Style::Short => format!("{level:<5}"),
         };
         color.level(&mut out, level, &name);
@@ -251,7 +252,7 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
-        // Values are formatted before anything of the span is locked.
+        // Format values before locking the span.
         let own = self.without_context(Fields::new(attrs.metadata(), |visitor| {
             attrs.record(visitor)
         }));
@@ -362,7 +363,7 @@ fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
     out.extend(text.map(char::from));
 }
 
-/// An id as a person tells it from another.
+/// Shortens an id to the part that people compare.
 fn short(id: &str) -> String {
     if id.len() <= MAX_ID_LEN {
         return id.to_owned();
@@ -370,7 +371,7 @@ fn short(id: &str) -> String {
     format!("…{}", last(id, MAX_ID_LEN - 4))
 }
 
-/// The longest end of `text` that is at most `limit` bytes and begins at a character.
+/// Returns the longest suffix of `text` that has at most `limit` bytes and starts at a character.
 fn last(text: &str, limit: usize) -> &str {
     let mut start = text.len().saturating_sub(limit);
     while !text.is_char_boundary(start) {

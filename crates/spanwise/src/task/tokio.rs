@@ -16,18 +16,18 @@ use tracing::{Dispatch, Instrument, dispatcher, instrument::Instrumented};
 
 use super::{in_current, scoped_dispatch};
 
-/// Spawns a task that keeps the current span, its unit of work, and a subscriber that is set by
-/// scope. Otherwise it is [`tokio::spawn`].
+/// Spawns a task that keeps the current span, its unit of work, and a scoped subscriber. Otherwise
+/// it equals [`tokio::spawn`].
 ///
 /// See the [module](super) for a task that outlives its request.
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
-/// # let layer = spanwise::ContextLayer::default();
+/// # let layer = spanwise::context::ContextLayer::default();
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
 /// # let _inside = runtime.enter();
-/// use spanwise::{Context, context, task, unit_span};
+/// use spanwise::{context::{self, Context}, task, unit_span};
 ///
 /// let _request = unit_span!("request", request_id = "r-1").entered();
 /// let task = task::spawn(async {
@@ -54,8 +54,8 @@ where
     task::spawn(InCurrent::new(future))
 }
 
-/// Runs blocking work that keeps the current span, its unit of work, and a subscriber that is set
-/// by scope. Otherwise it is [`tokio::task::spawn_blocking`].
+/// Runs blocking work that keeps the current span, its unit of work, and a scoped subscriber.
+/// Otherwise it equals [`tokio::task::spawn_blocking`].
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -66,18 +66,18 @@ pub fn spawn_blocking<T: Send + 'static>(
     task::spawn_blocking(in_current(work))
 }
 
-/// [`tokio::task::JoinSet`], whose tasks keep the span that is current where they are spawned, its
-/// unit of work, and a subscriber that is set by scope.
+/// [`tokio::task::JoinSet`] with tasks that keep the span of their spawn, its unit of work, and a
+/// scoped subscriber.
 ///
-/// It is used like tokio's, to which it dereferences: change the import, and nothing else.
+/// It dereferences to that of tokio: change only the import.
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
-/// # let layer = spanwise::ContextLayer::default();
+/// # let layer = spanwise::context::ContextLayer::default();
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
 /// # let _inside = runtime.enter();
-/// use spanwise::{Context, task::JoinSet, unit_span};
+/// use spanwise::{context::Context, task::JoinSet, unit_span};
 ///
 /// let request = unit_span!("request", request_id = "r-1");
 /// let mut tasks = JoinSet::new();
@@ -221,8 +221,7 @@ where
 }
 
 pin_project! {
-    /// A future that is polled and dropped in the span, and under the subscriber, of the place
-    /// that made it.
+    /// A future that is polled and dropped in the span and the subscriber of its spawn.
     struct InCurrent<F> {
         // `None` once it is dropped.
         #[pin]

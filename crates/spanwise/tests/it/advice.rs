@@ -106,7 +106,7 @@ fn functions_that_are_advised_exist() {
             }
         }
     }
-    for name in ["per_process", "file_per_process", "unit_bytes"] {
+    for name in ["per_process", "file_per_process", "max_unit_bytes"] {
         assert!(checked.contains(name), "{name} in {checked:?}");
     }
 }

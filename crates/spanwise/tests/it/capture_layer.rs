@@ -6,7 +6,7 @@ use spanwise_testing::{CaptureLayer, capture};
 #[test]
 fn captured_events_are_redacted() {
     alone!();
-    let policy = spanwise::Policy::secrets().hide("badge").unwrap();
+    let policy = spanwise::redact::Policy::secrets().hide("badge").unwrap();
     let builder = spanwise::Builder::new(spanwise::Preset::Test).redact(policy);
     let _telemetry = builder.layer(CaptureLayer::default()).init().unwrap();
 

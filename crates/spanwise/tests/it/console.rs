@@ -49,9 +49,9 @@ fn compact_line_shows_context_once_and_short() {
     assert_eq!(text.split_once(' ').unwrap().1, expected);
 
     let halved =
-        |annotations: &mut spanwise::core::EventContext| annotations.sample_rate = Some(0.5);
+        |annotations: &mut spanwise_core::EventContext| annotations.sample_rate = Some(0.5);
     let log = || info!(target: "sound", sample_rate = 44_100, "played");
-    spanwise::core::EventContext::scope(halved, log);
+    spanwise_core::EventContext::scope(halved, log);
     let played = lines.text().lines().last().unwrap().to_owned();
     assert!(
         played.contains("played fields.sample_rate=44100 sample_rate=0.5 |"),

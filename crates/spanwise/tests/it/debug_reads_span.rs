@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise::Context;
+use spanwise::context::Context;
 use tracing::{Span, field::Empty, info, info_span};
 use tracing_subscriber::{Registry, registry::LookupSpan as _};
 

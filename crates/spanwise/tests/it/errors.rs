@@ -3,7 +3,7 @@
 use std::{cell::Cell, error::Error, fmt};
 
 use serde_json::json;
-use spanwise::{Builder, Format, JsonLayer, Preset, Recorder, err};
+use spanwise::{Builder, Format, Preset, err, layer::JsonLayer, record::Recorder};
 use tracing::{debug, error, info_span};
 
 use crate::support::Lines;

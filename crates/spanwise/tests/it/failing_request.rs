@@ -2,7 +2,7 @@
 //! those of lines.
 
 use crate::support::Lines;
-use spanwise::{Builder, JsonLayer};
+use spanwise::{Builder, layer::JsonLayer};
 use tracing::{debug, error, info, info_span};
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 
 use proptest::prelude::*;
 use serde_json::Value;
-use spanwise::{Builder, Format, JsonLayer, Output, Preset};
+use spanwise::{Builder, Format, Output, Preset, layer::JsonLayer};
 use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
 use tracing::{Level, info_span};
 use tracing_core::{

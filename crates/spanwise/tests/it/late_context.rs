@@ -170,7 +170,7 @@ fn console_field_does_not_replace_context() {
         .context_key("order_id")
         .init()
         .unwrap();
-    let keys = spanwise::core::CONTEXT_KEYS.into_iter().chain(["order_id"]);
+    let keys = spanwise_core::CONTEXT_KEYS.into_iter().chain(["order_id"]);
     for key in keys.clone() {
         let _unit = tracing::info_span!("unit").entered();
         context::set(key, "decided");

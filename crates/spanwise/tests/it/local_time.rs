@@ -1,7 +1,7 @@
 //! Times on the clock of the wall. A test's own process is in a zone that is far from UTC.
 
 use serde_json::Value;
-use spanwise::{Builder, JsonLayer, Preset};
+use spanwise::{Builder, Preset, layer::JsonLayer};
 use tracing::info;
 
 use crate::support::{LOCAL_OFFSET, Lines};

@@ -8,7 +8,10 @@ use log::{
     log_enabled,
 };
 use serde_json::json;
-use spanwise::{Builder, JsonLayer, LayerExt, Preset};
+use spanwise::{
+    Builder, Preset,
+    layer::{JsonLayer, LayerExt},
+};
 use tracing_subscriber::Layer;
 
 use crate::support::Lines;
@@ -201,8 +204,8 @@ fn many_key_values_and_origins_are_all_shown() {
     assert_eq!(lines.with_message("forty")["key_39"], 39);
 
     // More targets than are kept apart: nothing is lost, and what is secret stays hidden.
-    let many = 3 * spanwise::core::internal::runtime_callsite::MAX_CALLSITES / 2;
-    let long = "x".repeat(2 * spanwise::core::internal::runtime_callsite::MAX_TEXT_LEN);
+    let many = 3 * spanwise_core::internal::runtime_callsite::MAX_CALLSITES / 2;
+    let long = "x".repeat(2 * spanwise_core::internal::runtime_callsite::MAX_TEXT_LEN);
     for n in 0..many {
         log::info!(target: &format!("conn-{n}"), n, password = "mossy7-road"; "open");
     }
@@ -273,7 +276,7 @@ fn value_that_fails_to_format_costs_its_text() {
         .init()
         .unwrap();
     // Too long for a callsite of its own: the pairs stand in the message.
-    let long = "x".repeat(2 * spanwise::core::internal::runtime_callsite::MAX_TEXT_LEN);
+    let long = "x".repeat(2 * spanwise_core::internal::runtime_callsite::MAX_TEXT_LEN);
     let kvs = [("broken", kv::Value::from_display(&Fails)), ("n", 7.into())];
     for target in ["shop", &long] {
         let mut record = log::Record::builder();

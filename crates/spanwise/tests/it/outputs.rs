@@ -33,7 +33,7 @@ fn output_has_a_level_of_its_own() {
     let telemetry = Builder::from_vars(vars)
         .unwrap()
         .with_writer(output.clone())
-        .layer(spanwise::JsonLayer::new().with_writer(added.clone()))
+        .layer(spanwise::layer::JsonLayer::new().with_writer(added.clone()))
         .init()
         .unwrap();
     log();
@@ -231,7 +231,7 @@ fn each_process_has_files_of_its_own() {
     alone!();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.log");
-    let held = spanwise::RollingFile::builder(&path).build().unwrap();
+    let held = spanwise::file::RollingFile::builder(&path).build().unwrap();
     let vars = || {
         [
             ("LOG_PRESET", "prod"),

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use spanwise::{Builder, Format, JsonLayer, Output, Preset};
+use spanwise::{Builder, Format, Output, Preset, layer::JsonLayer};
 
 use crate::support::{Lines, allocated_bytes};
 

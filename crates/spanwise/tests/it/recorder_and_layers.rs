@@ -5,7 +5,7 @@
 use std::{cell::Cell, fmt};
 
 use crate::support::Lines;
-use spanwise::{Builder, JsonLayer};
+use spanwise::{Builder, layer::JsonLayer};
 use tracing::{debug, error, info_span};
 use tracing_subscriber::{Layer as _, filter::LevelFilter};
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::support::Lines;
-use spanwise::{Builder, core::Fault};
+use spanwise::{Builder, report::Fault};
 
 #[test]
 fn recorder_without_effect_is_reported() {
     alone!();
     let keeps = |levels: &str, recorder: &str| {
-        let recorder: spanwise::Recorder = recorder.parse().unwrap();
+        let recorder: spanwise::record::Recorder = recorder.parse().unwrap();
         recorder.captures_beyond(&levels.parse().unwrap())
     };
     assert!(keeps("info", "debug") && keeps("info,shop=debug", "debug"));

@@ -2,7 +2,7 @@
 //! word about logging itself; the layer that asked for everything sees everything.
 
 use crate::support::Lines;
-use spanwise::{Context, JsonLayer, Policy};
+use spanwise::{context::Context, layer::JsonLayer, redact::Policy};
 use tracing::{error, info, info_span};
 
 const CARD: &str = "4111111111111111";

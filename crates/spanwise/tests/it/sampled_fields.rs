@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::Lines;
-use spanwise::{Builder, core::Fault};
+use spanwise::{Builder, report::Fault};
 
 fn faults(rules: &str) -> Vec<(Fault, u64)> {
     let vars = [

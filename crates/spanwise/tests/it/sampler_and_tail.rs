@@ -68,7 +68,7 @@ fn sample_rates_add_up_to_what_was_logged() {
     // A limit is counted whole: what it let through is of one request in five.
     let suppressed = |line: &serde_json::Value| line["suppressed"].as_u64();
     let told: u64 = of("events suppressed")
-        .filter(|line| line["target"] == "sqlx::query")
+        .filter(|line| line["suppressed_target"] == "sqlx::query")
         .filter_map(suppressed)
         .sum();
     let queries = count("query") + told as f64;

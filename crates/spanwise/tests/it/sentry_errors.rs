@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use crate::receiver::Receiver;
 use crate::support::Lines;
 use serde_json::Value;
-use spanwise::{Builder, Recorder};
+use spanwise::{Builder, record::Recorder};
 use tracing::{Level, debug, error, info, info_span, level_filters::LevelFilter};
 use tracing_subscriber::prelude::*;
 

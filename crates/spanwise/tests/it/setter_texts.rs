@@ -2,8 +2,11 @@
 //! is reported at the start, all of it at once.
 
 use spanwise::{
-    Builder, Color, Compression, Format, InitError, Levels, Output, Preset, Recorder, Retention,
-    Rotation, Sampler, TargetLevels, TimeZone,
+    Builder, Color, Format, InitError, Output, Preset, TimeZone,
+    file::{Compression, Retention, Rotation},
+    layer::{Levels, TargetLevels},
+    record::Recorder,
+    sample::Sampler,
 };
 use tracing::{Level, level_filters::LevelFilter};
 
@@ -42,9 +45,9 @@ const SETTERS: &[Setter] = setters! {
     panic_backtrace: "LOG_PANIC_BACKTRACE", "full", "long" => " is unknown: accepts short, full, off";
     color: "LOG_COLOR", "always", "yes" => " is unknown: accepts auto, always, never";
     file_level: "LOG_FILE_LEVEL", "critical", "verbose" => " is unknown: did you mean debug? accepts error, warn,";
-    file_rotation: "LOG_FILE_ROTATE", "hourly, 1MiB", "huorly" => ": `huorly`";
-    file_retention: "LOG_FILE_KEEP", "30d,10GiB", "0" => ": `0` keeps no file";
-    file_compression: "LOG_FILE_COMPRESS", "none", "bzip2" => ": `bzip2` is not a compression";
+    file_rotation: "LOG_FILE_ROTATE", "hourly, 1MiB", "huorly" => " is not a rotation: did you mean `hourly`?";
+    file_retention: "LOG_FILE_KEEP", "30d,10GiB", "0" => " keeps no file";
+    file_compression: "LOG_FILE_COMPRESS", "none", "bzip2" => " is not a compression: did you mean `gzip`?";
     sampler: "LOG_SAMPLE", "info=0.1,sqlx=5/s", "info=1.5" => ": `info=1.5`";
     recorder: "LOG_RECORDER", "debug,slow=1s", "on" => " is not a level: did you mean debug?";
     #[cfg(feature = "http")]

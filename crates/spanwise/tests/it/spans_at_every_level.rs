@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, Format, Preset, Recorder};
+use spanwise::{Builder, Format, Preset, record::Recorder};
 use spanwise_testing::{CaptureLayer, capture};
 use tracing::{Level, Span, debug, error, info, info_span, level_filters::LevelFilter, warn};
 

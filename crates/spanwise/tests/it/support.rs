@@ -64,7 +64,7 @@ pub fn is_run_alone<F: Fn()>(_here: F) -> bool {
 /// console beside it.
 pub fn install() -> (Lines, Lines, spanwise::Telemetry) {
     let (json, console) = (Lines::default(), Lines::default());
-    let beside = spanwise::JsonLayer::new().with_writer(json.clone());
+    let beside = spanwise::layer::JsonLayer::new().with_writer(json.clone());
     let telemetry = spanwise::Builder::new(spanwise::Preset::Test)
         .levels("trace")
         .with_writer(console.clone())

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::Lines;
-use spanwise::{Builder, JsonLayer};
+use spanwise::{Builder, layer::JsonLayer};
 use tracing::{error, info, warn};
 
 #[test]

@@ -11,10 +11,12 @@ use crate::support::Lines;
 use axum::{Router, extract::State, routing::get};
 use serde_json::Value;
 use spanwise::{
-    Builder, Context, Preset, Recorder, Telemetry, context,
-    core::Clock,
+    Builder, Preset, Telemetry,
+    context::{self, Context},
+    record::Recorder,
     task::{self, JoinSet},
 };
+use spanwise_core::Clock;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -240,8 +242,8 @@ fn subscriber_set_by_scope_goes_with_the_task() {
         .unwrap();
     let output = Lines::default();
     let stack = tracing_subscriber::registry()
-        .with(spanwise::ContextLayer::default())
-        .with(spanwise::JsonLayer::new().with_writer(output.clone()));
+        .with(context::ContextLayer::default())
+        .with(spanwise::layer::JsonLayer::new().with_writer(output.clone()));
     tracing::subscriber::with_default(stack, || {
         let _inside = runtime.enter();
         let request = info_span!("request", request_id = "r-1").entered();
@@ -337,7 +339,7 @@ fn spawn_without_a_runtime_names_its_caller() {
 
 #[tokio::test]
 async fn span_of_the_spawn_counts_and_not_that_of_the_poll() {
-    let stack = tracing_subscriber::registry().with(spanwise::ContextLayer::default());
+    let stack = tracing_subscriber::registry().with(context::ContextLayer::default());
     let _default = tracing::subscriber::set_default(stack);
     let request_id = || Context::current().get("request_id").map(str::to_owned);
     let first = info_span!("request", request_id = "r-1");

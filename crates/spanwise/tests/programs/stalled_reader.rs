@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise::{Builder, InitError, Preset, WhenFull};
+use spanwise::{Builder, InitError, Preset, file::WhenFull};
 use spanwise_core::Fault;
 
 use crate::{Test, victim};

@@ -56,7 +56,7 @@ fn fill_stdout() {
     use std::{fs::File, io::Write as _, os::fd::AsFd as _};
 
     let stdout =
-        spanwise::core::internal::stdio::reopen_nonblocking(std::io::stdout().as_fd()).unwrap();
+        spanwise_core::internal::stdio::reopen_nonblocking(std::io::stdout().as_fd()).unwrap();
     let mut stdout = File::from(stdout);
     // Less and less, down to a byte.
     for size in [4096, 1] {

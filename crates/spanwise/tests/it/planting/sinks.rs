@@ -2,7 +2,11 @@
 
 use std::{any::Any, error::Error, fmt, io, path::Path, sync::Arc};
 
-use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, Preset, Recorder, SpanEvents};
+use spanwise::{
+    Builder, Format, Output, Preset,
+    layer::{JsonLayer, LayerExt, SpanEvents},
+    record::Recorder,
+};
 use spanwise_core::{PrivateFields, Redact};
 use spanwise_redact::Policy;
 use tracing::{

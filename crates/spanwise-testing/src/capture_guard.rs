@@ -79,8 +79,8 @@ impl Capture {
 
     /// Returns a handle that adds another thread to this capture.
     #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle {
+    pub fn handle(&self) -> CaptureHandle {
+        CaptureHandle {
             store: Arc::downgrade(&self.store),
         }
     }
@@ -121,11 +121,11 @@ impl fmt::Debug for Capture {
 /// logs.wait_for("worker started", std::time::Duration::from_secs(5));
 /// ```
 #[derive(Clone)]
-pub struct Handle {
+pub struct CaptureHandle {
     store: Owner,
 }
 
-impl Handle {
+impl CaptureHandle {
     /// Adds this thread to the capture until the guard is dropped. Does nothing once the capture
     /// has ended.
     pub fn enter(&self) -> Entered {
@@ -137,13 +137,13 @@ impl Handle {
     }
 }
 
-impl fmt::Debug for Handle {
+impl fmt::Debug for CaptureHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").finish_non_exhaustive()
+        f.debug_struct("CaptureHandle").finish_non_exhaustive()
     }
 }
 
-/// Keeps its thread in a capture while it lives. Created by [`Handle::enter`].
+/// Keeps its thread in a capture while it lives. Created by [`CaptureHandle::enter`].
 #[must_use = "the thread belongs to the capture while this lives"]
 pub struct Entered {
     store: Owner,
