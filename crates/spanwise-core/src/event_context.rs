@@ -244,13 +244,14 @@ impl EventContext {
     /// [`force_emit`](Self::force_emit), or because it is a dispatched summary.
     #[inline]
     pub(crate) fn forces_emit(callsite: &Metadata<'_>) -> bool {
-        current(|current| {
-            let flags = current.flags.get();
-            flags & FORCE_EMIT != 0
-                || flags & SUMMARY != 0
-                    && (current.summary.get())
-                        .is_some_and(|summary| ptr::eq(summary.callsite, callsite))
-        })
+        let flags = current(|current| current.flags.get());
+        flags & (FORCE_EMIT | SUMMARY) != 0 && Self::forces_emit_of(flags, callsite)
+    }
+
+    #[cold]
+    fn forces_emit_of(flags: u16, callsite: &Metadata<'_>) -> bool {
+        let is_of_callsite = |summary: DispatchedSummary| ptr::eq(summary.callsite, callsite);
+        flags & FORCE_EMIT != 0 || DispatchedSummary::current().is_some_and(is_of_callsite)
     }
 
     #[inline]
@@ -351,73 +352,55 @@ impl EnteredLine {
         unit_at: |_, _| None,
     };
 
-    /// Forwards an event with a changed context, so that the next line of the sink goes to the unit
-    /// of the entered span.
+    /// Forwards a captured event, which is buffered and exempt from sampling, so that the next line
+    /// of the sink goes to the unit of the entered span.
     #[inline(always)] // The path of nearly all buffered lines.
-    pub fn scope<R>(self, change: impl Fn(&mut EventContext), forward: impl FnOnce() -> R) -> R {
-        let mut context = EventContext::default();
-        change(&mut context);
-        let is_set = current(|current| {
-            let is_alone = current.flags.get() == 0;
-            if is_alone {
-                self.set(current, context);
-            }
-            is_alone
-        });
-        if !is_set {
-            return self.scope_inside(change, forward);
+    pub fn scope<R>(self, forward: impl FnOnce() -> R) -> R {
+        if current(|current| current.flags.get()) != 0 {
+            return self.scope_inside(forward);
         }
+        current(|current| {
+            current.entered_line.set(self);
+            current
+                .flags
+                .set(BUFFERED | EXEMPT_FROM_SAMPLING | ENTERED_LINE);
+        });
         let _cleared = ClearAll;
         forward()
     }
 
     #[cold]
-    fn scope_inside<R>(
-        self,
-        change: impl FnOnce(&mut EventContext),
-        forward: impl FnOnce() -> R,
-    ) -> R {
+    fn scope_inside<R>(self, forward: impl FnOnce() -> R) -> R {
         let outer = Saved::take();
         let mut context = outer.context;
         let _restored = Restore(outer);
-        change(&mut context);
-        current(|current| self.set(current, context));
+        context.buffered = true;
+        context.exempt_from_sampling = true;
+        current(|current| {
+            current.set(context);
+            current.entered_line.set(self);
+            current.flags.set(current.flags.get() | ENTERED_LINE);
+        });
         forward()
     }
 
-    #[inline(always)]
-    fn set(self, current: &Current, context: EventContext) {
-        current.entered_line.set(self);
-        current.store_rates(context);
-        current.flags.set(context.flags() | ENTERED_LINE);
-    }
-
-    /// Returns whether the line that `sink` writes now goes to the unit of an entered span.
-    #[inline(always)] // Called for each line of a recorded layer.
+    /// Returns the line that `sink` writes now if it goes to the unit of an entered span.
+    #[inline(always)] // Called twice for each buffered line.
     #[must_use]
-    pub fn is_current(sink: LayerId) -> bool {
-        Self::current(sink).is_some()
-    }
-
-    #[inline(always)]
-    fn current(sink: LayerId) -> Option<Self> {
-        current(|current| current.entered(sink))
-    }
-
-    /// Calls `buffer` with the position and the tag if the line that `sink` writes now goes to the
-    /// unit of an entered span. Returns whether `buffer` did buffer it.
-    #[inline(always)] // Called for each buffered line.
-    pub fn buffer(sink: LayerId, buffer: impl FnOnce(u32, u32) -> bool) -> bool {
+    pub fn current(sink: LayerId) -> Option<Self> {
         current(|current| {
-            let Some(line) = current.entered(sink) else {
-                return false;
-            };
-            let is_buffered = buffer(line.index, line.tag);
-            if is_buffered {
-                current.flags.set(current.flags.get() & !LINE);
+            if current.flags.get() & ENTERED_LINE == 0 {
+                return None;
             }
-            is_buffered
+            let line = current.entered_line.get();
+            (line.sink == sink).then_some(line)
         })
+    }
+
+    /// Notes that the line that [`current`](Self::current) returned is buffered.
+    #[inline]
+    pub fn finish() {
+        current(|current| current.flags.set(current.flags.get() & !LINE));
     }
 
     /// Notes that the thread leaves the span at `index` of those that `sink` knows. A value may do
@@ -511,15 +494,6 @@ impl DispatchedSummary {
 }
 
 impl Current {
-    #[inline(always)]
-    fn entered(&self, sink: LayerId) -> Option<EnteredLine> {
-        if self.flags.get() & ENTERED_LINE == 0 {
-            return None;
-        }
-        let line = self.entered_line.get();
-        (line.sink == sink).then_some(line)
-    }
-
     #[inline]
     fn context(&self, flags: u16) -> EventContext {
         let is = |bit| flags & bit != 0;
@@ -797,22 +771,16 @@ mod tests {
             tag: 9,
             unit_at: |_, _| Some(Arc::new(())),
         };
-        line(2).scope(
-            |_| {},
-            || {
-                EnteredLine::leave_span(sink, 0, || None);
-                assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
-                EnteredLine::leave_span(sink, 1, || Some(Arc::new(())));
-                assert!(EnteredLine::current(sink).is_none());
-                assert_eq!(take_tag(sink), Some((9, false)));
-            },
-        );
-        line(0).scope(
-            |_| {},
-            || {
-                line(1).scope(|_| {}, || assert!(EnteredLine::buffer(sink, |_, _| true)));
-                assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
-            },
-        );
+        line(2).scope(|| {
+            EnteredLine::leave_span(sink, 0, || None);
+            assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
+            EnteredLine::leave_span(sink, 1, || Some(Arc::new(())));
+            assert!(EnteredLine::current(sink).is_none());
+            assert_eq!(take_tag(sink), Some((9, false)));
+        });
+        line(0).scope(|| {
+            line(1).scope(EnteredLine::finish);
+            assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
+        });
     }
 }
