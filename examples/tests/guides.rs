@@ -48,7 +48,7 @@ mod blocks {
         routing::get,
     };
     use hyper_util::{client::legacy, rt::TokioExecutor};
-    use spanwise::{Builder, Policy, Telemetry};
+    use spanwise::{Builder, Telemetry, redact::Policy};
     use tokio::net::TcpListener;
     use tonic::transport::{Server, server::TcpConnectInfo};
     use tower::{ServiceBuilder, util::MapRequestLayer};
@@ -101,7 +101,7 @@ mod blocks {
     }
 
     fn ratio_of_a_route() -> Outcome {
-        use spanwise::{Sampler, sample::{EventMatcher, Limit}};
+        use spanwise::sample::{EventMatcher, Limit, Sampler};
 
         let probes = Sampler::builder().rule(EventMatcher::field("http.route", "/health"), Limit::ratio(0.01)?).build();
         let telemetry = Builder::from_env()?.context_key("http.route").sampler(probes).init()?;
@@ -214,7 +214,7 @@ mod blocks {
         }
 
         fn unit(order: u32) {
-            let context = spanwise::Context::current();
+            let context = spanwise::context::Context::current();
             let job = spanwise::unit_span!("export", request_id = context.get("request_id"), user_id = context.get("user_id"));
             tokio::spawn(export(order).instrument(job));
         }
@@ -281,7 +281,7 @@ mod blocks {
     }
 
     fn sampling() -> Outcome {
-        use spanwise::{Builder, Sampler, sample::{EventMatcher, First, Limit}};
+        use spanwise::{Builder, sample::{EventMatcher, First, Limit, Sampler}};
 
         let sampler = Sampler::builder()
             .rule(EventMatcher::field("http.route", "/health"), Limit::ratio(0.001)?)
@@ -292,7 +292,7 @@ mod blocks {
     }
 
     fn own_stack() -> Outcome {
-        use spanwise::{JsonLayer, Levels, Sampler, Stack};
+        use spanwise::{Stack, layer::{JsonLayer, Levels}, sample::Sampler};
 
         let other_layer = tracing_subscriber::fmt::layer();
         let sampler: Sampler = "info=0.05,sqlx=5/s".parse()?;
