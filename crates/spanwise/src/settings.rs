@@ -20,8 +20,8 @@ use tracing::level_filters::LevelFilter;
 #[cfg(not(all(feature = "http", feature = "sentry")))]
 use crate::not_built::NotBuilt;
 use crate::{
-    Color, Output, PanicBacktrace, Preset, TimeZone, file_options, own_crate, parse,
-    redaction::PseudonymKeyFile, static_fields::StaticFields,
+    Color, Output, PanicBacktrace, Preset, TimeZone, parse, pseudonym_key::PseudonymKeyFile,
+    static_fields::StaticFields,
 };
 
 /// A setting with a value of type `T`.
@@ -238,7 +238,7 @@ settings! {
         default: "the crate of `spanwise::init_from_env!()`, else the name of the executable",
         accepts: "names of crates or modules joined by commas, such as `shop,shop_db,warehouse::stock`",
         help: "Your own targets: the preset dev logs DEBUG for them, and INFO for the rest.",
-        parse: own_crate::parse_targets,
+        parse: parse::own_targets,
         show: |targets| targets.join(", "),
     };
     LOG_PRESET: Preset = {
@@ -333,7 +333,7 @@ settings! {
         accepts: "none, gzip, zstd: the last two in programs built with the feature of that name",
         help: "How rolled files are compressed.",
         parse: parse::from_str,
-    }.or_value(file_options::default_compression).ignored_in_tests();
+    }.or_value(default_compression).ignored_in_tests();
     LOG_FILE_PER_PROCESS: bool = {
         key: "file.per_process",
         default: "0",
@@ -547,5 +547,13 @@ pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     match setting.name.strip_prefix(PREFIX) {
         Some(rest) => format!("{prefix}{rest}"),
         None => setting.name.to_owned(),
+    }
+}
+
+pub(crate) fn default_compression() -> Compression {
+    if cfg!(feature = "gzip") {
+        Compression::Gzip
+    } else {
+        Compression::None
     }
 }
