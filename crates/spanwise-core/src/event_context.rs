@@ -85,8 +85,8 @@ pub struct EnteredLine {
 pub struct MustSeeAllEvents;
 
 thread_local! {
-    static CURRENT: Current = const {
-        Current {
+    static CURRENT: ThreadState = const {
+        ThreadState {
             flags: Cell::new(0),
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
@@ -97,7 +97,7 @@ thread_local! {
     };
 }
 
-struct Current {
+struct ThreadState {
     flags: Cell<u16>,
     /// Valid if its flag is set, as the fields below.
     sample_rate: Cell<f64>,
@@ -136,7 +136,7 @@ const LINE: u16 = ENTERED_LINE | OTHER_LINE | SAMPLED_OUT;
 const SUMMARY: u16 = 1 << 9;
 
 #[inline(always)] // `LocalKey::with` alone is not inlined: a call costs 1 % of a buffered line.
-fn current<R>(f: impl FnOnce(&Current) -> R) -> R {
+fn current<R>(f: impl FnOnce(&ThreadState) -> R) -> R {
     CURRENT.with(f)
 }
 
@@ -155,7 +155,7 @@ impl EventContext {
         forward()
     }
 
-    #[inline(never)]
+    #[inline(never)] // Few events have an outer context.
     fn scope_inside<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
         let outer = current(|current| current.context(current.flags.get()));
         let mut inner = outer;
@@ -315,7 +315,7 @@ impl LineDisposition {
 
     #[cold]
     fn hide_line<R>(forward: impl FnOnce() -> R) -> R {
-        let _restored = RestoreLine(current(Current::take_line));
+        let _restored = RestoreLine(current(ThreadState::take_line));
         forward()
     }
 
@@ -330,7 +330,7 @@ impl LineDisposition {
         Self::take_of_sink(sink)
     }
 
-    #[inline(never)]
+    #[inline(never)] // Few lines have a disposition here.
     fn take_of_sink(sink: LayerId) -> Option<(Self, bool)> {
         current(|current| {
             let line = current.take_line()?;
@@ -385,8 +385,8 @@ impl EnteredLine {
         forward()
     }
 
-    #[inline(always)]
-    fn set(self, current: &Current, context: EventContext) {
+    #[inline(always)] // A part of `scope`.
+    fn set(self, current: &ThreadState, context: EventContext) {
         current.entered_line.set(self);
         current.store_rates(context);
         current.flags.set(context.flags() | ENTERED_LINE);
@@ -399,7 +399,7 @@ impl EnteredLine {
         Self::current(sink).is_some()
     }
 
-    #[inline(always)]
+    #[inline(always)] // All of `is_current`.
     fn current(sink: LayerId) -> Option<Self> {
         current(|current| current.entered(sink))
     }
@@ -510,8 +510,8 @@ impl DispatchedSummary {
     }
 }
 
-impl Current {
-    #[inline(always)]
+impl ThreadState {
+    #[inline(always)] // A part of `buffer` and `is_current`.
     fn entered(&self, sink: LayerId) -> Option<EnteredLine> {
         if self.flags.get() & ENTERED_LINE == 0 {
             return None;
@@ -610,7 +610,7 @@ impl Saved {
     fn take() -> Self {
         let saved = Self {
             context: EventContext::take(),
-            line: current(Current::take_line),
+            line: current(ThreadState::take_line),
             summary: DispatchedSummary::current(),
         };
         current(|current| current.flags.set(0));
@@ -641,7 +641,7 @@ struct RestoreLine(Option<SinkLine>);
 impl Drop for RestoreLine {
     fn drop(&mut self) {
         // First drop what was set and not taken.
-        drop(current(Current::take_line));
+        drop(current(ThreadState::take_line));
         if let Some(line) = self.0.take() {
             current(|current| current.put_line(line));
         }

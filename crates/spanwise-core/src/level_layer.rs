@@ -90,7 +90,7 @@ struct LevelState {
 struct Control {
     /// The levels that are restored after a temporary change.
     permanent: Levels,
-    /// Counts the changes, so that a temporary change can tell whether it is still in force.
+    /// Counts the changes, so that a temporary change can check whether it is still in force.
     generation: u64,
 }
 

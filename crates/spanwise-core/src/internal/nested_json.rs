@@ -1,9 +1,9 @@
 //! Marks around nested JSON in the output of a `Debug`.
 //!
 //! A value that is JSON writes an empty text before and after it. These two empty texts have
-//! addresses that only this module knows, so a sink can tell the JSON between them from text. Other
-//! readers see nothing. A foreign writer, or one in between such as that of `{:#?}`, loses the
-//! marks; then the JSON is shown as text, which is correct.
+//! addresses that only this module knows, so a sink recognizes the JSON between them. Other readers
+//! see nothing. A foreign writer, or one in between such as that of `{:#?}`, loses the marks; then
+//! the JSON is shown as text, which is correct.
 
 use std::ptr;
 
