@@ -22,7 +22,7 @@ use crate::{
     Levels, ParseError, TargetLevels,
     internal::{
         FilterInterop, Visibility, panic_safe,
-        sync::{Condvar, Mutex, MutexGuard, RwLock},
+        sync::{Condvar, Mutex, RwLock},
     },
     levels,
 };
@@ -248,7 +248,7 @@ impl LevelHandle {
     /// Every directive that is malformed or has no effect. Then the levels stay as they are.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         control.permanent = levels.clone();
         self.state.apply(levels, &mut control);
         Ok(())
@@ -264,7 +264,7 @@ impl LevelHandle {
     /// restore the levels. Then the levels stay as they are.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         let generation = control.generation + 1;
         let state = Arc::clone(&self.state);
         thread::Builder::new()
@@ -354,10 +354,6 @@ impl LevelState {
         Arc::clone(&self.active.read())
     }
 
-    fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock()
-    }
-
     fn apply(&self, levels: Levels, control: &mut Control) {
         control.generation += 1;
         let active = Arc::new(Active::new(levels, &self.active().spans));
@@ -377,7 +373,7 @@ impl LevelState {
         let Some(end) = Instant::now().checked_add(duration) else {
             return;
         };
-        let mut control = self.control();
+        let mut control = self.control.lock();
         // The caller applies the change under the same lock, so the generation is up to date.
         while control.generation == generation {
             let left = end.saturating_duration_since(Instant::now());
