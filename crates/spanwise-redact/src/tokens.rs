@@ -47,7 +47,6 @@ pub(crate) enum TokenTail {
     Lines,
     /// `xox` with the letter of the token type.
     Slack,
-    OpenAi,
     Telegram,
     Bearer,
     Basic,
@@ -142,11 +141,6 @@ impl Token {
             }
             TokenTail::Lines => Some((at, lines(text, after))),
             TokenTail::Slack => slack(text, after, runs).map(|end| (at, end)),
-            TokenTail::OpenAi => {
-                let end = runs.end(ByteClass::ALNUM, text, after);
-                let long = end - after >= 32;
-                (long && is_mixed(&text[after..after + 32])).then_some((at, end))
-            }
             TokenTail::Telegram => telegram(text, at, after, runs),
             TokenTail::Bearer => bearer(text, at, after, runs),
             TokenTail::Basic => basic(text, after, runs),
@@ -555,7 +549,6 @@ impl Token {
             | TokenTail::Between(_, (set, 1..)) => Some(set),
             TokenTail::AwsKey(_) => Some(ByteClass::UPPER_ALNUM),
             TokenTail::Jwt | TokenTail::Telegram => Some(ByteClass::BASE64URL),
-            TokenTail::OpenAi => Some(ByteClass::ALNUM),
             TokenTail::Slack => Some(ByteClass::ALPHA),
             _ => None,
         }
