@@ -260,11 +260,7 @@ impl Settings {
             true => vec![FileInfo::default(); by_id.len()],
             false => by_id.iter().map(|forms| self.info(forms, dir)).collect(),
         };
-        let free = match retention.needs_free_space() {
-            true => dir.free_space(),
-            false => None,
-        };
-        let deleted = retention.to_delete(&infos, self.options.clock.now(), free);
+        let deleted = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
         let deleted = by_id.iter().zip(deleted).filter(|(_, deleted)| *deleted);
         let files = deleted.flat_map(|(forms, _)| forms.iter());
         Ok(files
