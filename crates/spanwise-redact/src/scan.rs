@@ -41,11 +41,11 @@ pub(crate) struct CharStats {
     digits: u64,
     dots: u64,
     /// It contains a command or an option.
-    command_line: bool,
+    pub(crate) command_line: bool,
     /// It contains part of a key.
     prose_key: bool,
     /// It contains an SQL statement with values.
-    sql_insert: bool,
+    pub(crate) sql_insert: bool,
 }
 
 impl CharStats {
@@ -94,17 +94,9 @@ impl CharStats {
         self.seen & LESS != 0
     }
 
-    pub(crate) fn may_have_command_line(self) -> bool {
-        self.command_line
-    }
-
     /// Values in prose contain a digit.
     pub(crate) fn may_have_prose_pairs(self) -> bool {
         self.prose_key && self.digits > 0
-    }
-
-    pub(crate) fn may_have_sql_inserts(self) -> bool {
-        self.sql_insert
     }
 
     fn may_have_numbers(self) -> bool {

@@ -47,10 +47,7 @@ impl Boundary {
                 let after = run_end(text, at, |byte| byte == b'\\');
                 match text.get(after) {
                     // The quote of a nested string, or a quote inside the value.
-                    Some(b'"' | b'\'') => match Self::after_mark(text, after) {
-                        Self::End => Self::End,
-                        Self::Continue(next) => Self::Continue(next),
-                    },
+                    Some(b'"' | b'\'') => Self::after_mark(text, after),
                     _ => end_if(is_escape(text, after), after),
                 }
             }
@@ -58,9 +55,7 @@ impl Boundary {
             _ => Self::Continue(at + 1),
         }
     }
-}
 
-impl Boundary {
     /// Decides by the text after a quote. If a word follows, the value continues.
     pub(crate) fn after_quote(text: &[u8], at: usize) -> Self {
         if goes_on(text, at + 1) {

@@ -96,7 +96,7 @@ fn sampled_out_event_is_forwarded_only_to_be_buffered() {
 }
 
 #[test]
-fn entered_line_is_pinned_when_its_span_is_left() {
+fn entered_line_keeps_its_unit_when_its_span_exits() {
     let sink = LayerId::unique();
     let line = |index| EnteredLine {
         sink,
@@ -104,24 +104,15 @@ fn entered_line_is_pinned_when_its_span_is_left() {
         tag: 9,
         unit_at: |_, _| Some(Arc::new(())),
     };
-    line(2).scope(
-        |_| {},
-        || {
-            EnteredLine::leave_span(sink, 0, || None);
-            assert!(!EnteredLine::buffer(sink, |index, tag| {
-                assert_eq!((index, tag), (1, 9));
-                false
-            }));
-            EnteredLine::leave_span(sink, 1, || Some(Arc::new(())));
-            assert!(!EnteredLine::is_current(sink));
-            assert_eq!(take_tag(sink), Some((9, false)));
-        },
-    );
-    line(0).scope(
-        |_| {},
-        || {
-            line(1).scope(|_| {}, || assert!(EnteredLine::buffer(sink, |_, _| true)));
-            assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
-        },
-    );
+    line(2).scope(|| {
+        EnteredLine::span_exited(sink, 0, || None);
+        assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
+        EnteredLine::span_exited(sink, 1, || Some(Arc::new(())));
+        assert!(EnteredLine::current(sink).is_none());
+        assert_eq!(take_tag(sink), Some((9, false)));
+    });
+    line(0).scope(|| {
+        line(1).scope(EnteredLine::line_buffered);
+        assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
+    });
 }
