@@ -291,11 +291,7 @@ impl Line {
         {
             match flag.form {
                 Form::Word(before) if before == self.words => {
-                    let from = if bytes[..start].ends_with(b"[") {
-                        start - 1
-                    } else {
-                        start
-                    };
+                    let from = start - usize::from(bytes[..start].ends_with(b"["));
                     let (from, to) = value(bytes, from);
                     push(text, Expected::Form(Form::Separate), from, to, found);
                 }
