@@ -176,10 +176,6 @@ impl KeyRules {
         (on + hide, self.shown.len())
     }
 
-    pub(crate) fn has_paths(&self) -> bool {
-        !self.index.paths.is_empty()
-    }
-
     /// Returns the rules about paths, each with its number.
     pub(crate) fn paths(&self) -> &[(Vec<Segment>, usize)] {
         &self.index.paths
