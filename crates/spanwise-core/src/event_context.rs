@@ -3,30 +3,36 @@
 //! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards, and a sink
 //! takes it before it formats the event. A recorder also decides what becomes of the line that the
 //! sink writes: a [`LineDisposition`], which the sink's writer takes. These are two types because
-//! values are formatted between the two, and a value may log.
+//! values, which may log, are formatted after the first is taken and before the second.
 //!
-//! Both are in one thread-local. A byte of flags says what is set, so an event without a context
+//! Both are in one thread-local. A word of flags shows what is set, so an event without a context
 //! costs one load. *Invariants:* a nested event never sees the context or the disposition of the
 //! event around it, a writer leaves the disposition of another sink alone, and guards restore the
 //! outer state when a layer panics. The thread-local has no destructor, so it works until the
 //! thread has ended.
 
-use std::{any::Any, cell::Cell, fmt, mem::ManuallyDrop, ptr, sync::Arc};
+use std::{cell::Cell, mem::ManuallyDrop, ptr};
 
 use tracing_core::Metadata;
 
 use crate::internal::LayerId;
 
-/// What the wrappers around a sink know about one event. The default is an event without wrappers.
+mod line_disposition;
+
+pub use line_disposition::{EnteredLine, LineDisposition};
+use line_disposition::{SinkLine, drop_line};
+
+/// What the wrappers around a sink know about one event. The default fits an event without
+/// wrappers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EventContext {
-    /// The ratio of such events that are forwarded, between 0 and 1. This event represents the
-    /// dropped ones too. Wrappers combine their ratios with
+    /// The fraction of similar events that is forwarded, between 0 and 1. This event represents the
+    /// dropped ones. Wrappers combine their ratios with
     /// [`multiply_sample_rate`](Self::multiply_sample_rate) and
     /// [`limit_trace_rate`](Self::limit_trace_rate).
     pub sample_rate: Option<f64>,
-    /// The part of `sample_rate` that follows the id of the trace or of the request.
+    /// The factor of `sample_rate` that comes from sampling by trace or request.
     trace_rate: Option<f64>,
     /// The line is buffered, and written later or never.
     pub buffered: bool,
@@ -39,46 +45,18 @@ pub struct EventContext {
     pub keep_if_sampled_out: bool,
 }
 
-/// The ratio of events or traces that are kept, for an event that is.
+/// The rate at which an event was sampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampleRate {
     /// The ratio, between 0 and 1.
     pub ratio: f64,
-    /// Whether whole traces or requests are kept, by their id. Otherwise events are, one by one.
+    /// Whether the id of the trace or request decides, for all its events. Otherwise each event is
+    /// sampled on its own.
     pub by_trace: bool,
 }
 
-/// What becomes of the next line that a sink writes on this thread. The default is to write it.
-///
-/// The recorder sets it, and its writer takes it. The content is opaque to this crate.
-pub enum LineDisposition {
-    /// The line goes to the buffer of a unit.
-    Buffer {
-        /// The recorder's unit.
-        unit: Arc<dyn Any + Send + Sync>,
-        /// The recorder's number for the record.
-        tag: u32,
-    },
-    /// The line is a header, and buffered lines follow it.
-    Header(Box<dyn Any>),
-}
-
-/// A line that goes to the unit of an entered span. Finding the unit by the position of the span
-/// avoids a clone of its `Arc`, which would double the cost of a buffered line.
-#[derive(Debug, Clone, Copy)]
-pub struct EnteredLine {
-    /// The recorder's sink.
-    pub sink: LayerId,
-    /// The position of the span in the recorder's `EnteredSpans`.
-    pub index: u32,
-    /// The recorder's number for the record.
-    pub tag: u32,
-    /// Finds the unit by the sink and the position. Called only if the fast path does not work.
-    pub unit_at: fn(LayerId, u32) -> Option<Arc<dyn Any + Send + Sync>>,
-}
-
-/// Marks a layer that must see all events: [`Layer::downcast_raw`] answers for this type.
-/// A sampler around such a layer does not sample.
+/// Marks a layer that must see all events. Its [`Layer::downcast_raw`] returns a pointer for this
+/// type. A sampler around such a layer does not sample.
 ///
 /// [`Layer::downcast_raw`]: tracing_subscriber::Layer::downcast_raw
 #[derive(Debug)]
@@ -91,29 +69,22 @@ thread_local! {
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
             entered_line: Cell::new(EnteredLine::NONE),
-            other_line: Cell::new(None),
+            owned_line: Cell::new(None),
             summary: Cell::new(None),
         }
     };
 }
 
 struct Current {
+    /// Shows which of the fields below are valid.
     flags: Cell<u16>,
-    /// Valid if its flag is set, as the fields below.
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
     entered_line: Cell<EnteredLine>,
     /// In `ManuallyDrop`, so that the thread-local has no destructor. Guards take it out.
-    other_line: Cell<Option<ManuallyDrop<SinkLine>>>,
+    owned_line: Cell<Option<ManuallyDrop<SinkLine>>>,
     /// The summary that is being dispatched.
     summary: Cell<Option<DispatchedSummary>>,
-}
-
-/// The disposition of the next line of one sink.
-struct SinkLine {
-    sink: LayerId,
-    line: LineDisposition,
-    is_sampled_out: bool,
 }
 
 const SAMPLE_RATE: u16 = 1;
@@ -126,12 +97,12 @@ const KEEP_IF_SAMPLED_OUT: u16 = 1 << 5;
 const CONTEXT: u16 = (1 << 6) - 1;
 /// The disposition is in `entered_line`.
 const ENTERED_LINE: u16 = 1 << 6;
-/// The disposition is in `other_line`.
-const OTHER_LINE: u16 = 1 << 7;
+/// The disposition is in `owned_line`.
+const OWNED_LINE: u16 = 1 << 7;
 /// A sampler dropped the event of the line.
 const SAMPLED_OUT: u16 = 1 << 8;
 /// The flags of a [`LineDisposition`].
-const LINE: u16 = ENTERED_LINE | OTHER_LINE | SAMPLED_OUT;
+const LINE: u16 = ENTERED_LINE | OWNED_LINE | SAMPLED_OUT;
 /// A summary is being dispatched.
 const SUMMARY: u16 = 1 << 9;
 
@@ -165,16 +136,16 @@ impl EventContext {
         forward()
     }
 
-    /// Forwards an event of the caller's own with this context. The context and the line
-    /// disposition of the event at hand are hidden, and restored afterwards.
+    /// Forwards an event that the caller created, with this context. Meanwhile, hides the context
+    /// and the line disposition of the event at hand.
     pub fn fresh<R>(self, forward: impl FnOnce() -> R) -> R {
         let _restored = Restore(Saved::take());
         current(|current| current.set(self));
         forward()
     }
 
-    /// Returns the context of the event that a layer was just given, and clears it. Call it before
-    /// formatting values: a value that logs does so in an event of its own.
+    /// Returns the context of the event at hand, and clears it. Call it before formatting values: a
+    /// value may log another event.
     #[inline]
     #[must_use]
     pub fn take() -> Self {
@@ -204,7 +175,7 @@ impl EventContext {
         }
         self.trace_rate = Some(ratio);
         self.sample_rate = match self.sample_rate {
-            // If it is the trace rate alone, avoid rounding.
+            // Without other factors, avoid rounding.
             Some(rate) if rate != known => Some(rate / known * ratio),
             _ => Some(ratio),
         };
@@ -216,10 +187,15 @@ impl EventContext {
         if !self.buffered && !self.keep_if_sampled_out {
             return false;
         }
-        let mark = |flags: fn(u16) -> u16| current(|c| c.flags.set(flags(c.flags.get())));
-        mark(|flags| match flags & OTHER_LINE {
-            0 => flags,
-            _ => flags | SAMPLED_OUT,
+        let update_flags = |update: fn(u16) -> u16| {
+            current(|current| current.flags.set(update(current.flags.get())));
+        };
+        update_flags(|flags| {
+            if flags & OWNED_LINE != 0 {
+                flags | SAMPLED_OUT
+            } else {
+                flags
+            }
         });
         // If its request fails, the line is written without a rate: it was counted as dropped.
         let buffered = |context: &mut Self| {
@@ -229,7 +205,7 @@ impl EventContext {
             }
         };
         Self::scope(buffered, forward);
-        mark(|flags| flags & !SAMPLED_OUT);
+        update_flags(|flags| flags & !SAMPLED_OUT);
         true
     }
 
@@ -240,17 +216,18 @@ impl EventContext {
         current(|current| current.flags.get()) & CONTEXT != 0
     }
 
-    /// Returns whether sink levels do not hide the event at hand: with
+    /// Returns whether the event at hand is exempt from sink levels: with
     /// [`force_emit`](Self::force_emit), or because it is a dispatched summary.
     #[inline]
     pub(crate) fn forces_emit(callsite: &Metadata<'_>) -> bool {
-        current(|current| {
-            let flags = current.flags.get();
-            flags & FORCE_EMIT != 0
-                || flags & SUMMARY != 0
-                    && (current.summary.get())
-                        .is_some_and(|summary| ptr::eq(summary.callsite, callsite))
-        })
+        let flags = current(|current| current.flags.get());
+        flags & (FORCE_EMIT | SUMMARY) != 0 && Self::forces_emit_of(flags, callsite)
+    }
+
+    #[cold]
+    fn forces_emit_of(flags: u16, callsite: &Metadata<'_>) -> bool {
+        let is_of_callsite = |summary: DispatchedSummary| ptr::eq(summary.callsite, callsite);
+        flags & FORCE_EMIT != 0 || DispatchedSummary::current().is_some_and(is_of_callsite)
     }
 
     #[inline]
@@ -281,175 +258,7 @@ impl SampleRate {
     }
 }
 
-impl LineDisposition {
-    /// Forwards an event with a changed context, so that the next line of `sink` has this
-    /// disposition. Dropped if no line is written.
-    #[inline(never)]
-    pub fn scope<R>(
-        self,
-        sink: LayerId,
-        change: impl FnOnce(&mut EventContext),
-        forward: impl FnOnce() -> R,
-    ) -> R {
-        let outer = Saved::take();
-        let mut context = outer.context;
-        let _restored = Restore(outer);
-        change(&mut context);
-        current(|current| {
-            current.set(context);
-            current.put_line(SinkLine::new(sink, self));
-        });
-        forward()
-    }
-
-    /// Forwards an event without the disposition of a line that is being written further out. Keeps
-    /// the context of the event.
-    #[inline]
-    pub fn hide<R>(forward: impl FnOnce() -> R) -> R {
-        if current(|current| current.flags.get()) & LINE == 0 {
-            // Code inside that sets one also restores it.
-            return forward();
-        }
-        Self::hide_line(forward)
-    }
-
-    #[cold]
-    fn hide_line<R>(forward: impl FnOnce() -> R) -> R {
-        let _restored = RestoreLine(current(Current::take_line));
-        forward()
-    }
-
-    /// Takes the disposition of the line that `sink` writes, and whether a sampler dropped its
-    /// event. `None`: write it.
-    #[inline]
-    #[must_use]
-    pub fn take(sink: LayerId) -> Option<(Self, bool)> {
-        if current(|current| current.flags.get()) & LINE == 0 {
-            return None;
-        }
-        Self::take_of_sink(sink)
-    }
-
-    #[inline(never)]
-    fn take_of_sink(sink: LayerId) -> Option<(Self, bool)> {
-        current(|current| {
-            let line = current.take_line()?;
-            if line.sink == sink {
-                return Some((line.line, line.is_sampled_out));
-            }
-            current.put_line(line);
-            None
-        })
-    }
-}
-
-impl EnteredLine {
-    const NONE: Self = Self {
-        sink: LayerId::NONE,
-        index: 0,
-        tag: 0,
-        unit_at: |_, _| None,
-    };
-
-    /// Forwards an event with a changed context, so that the next line of the sink goes to the unit
-    /// of the entered span.
-    #[inline(always)] // The path of nearly all buffered lines.
-    pub fn scope<R>(self, change: impl Fn(&mut EventContext), forward: impl FnOnce() -> R) -> R {
-        let mut context = EventContext::default();
-        change(&mut context);
-        let is_set = current(|current| {
-            let is_alone = current.flags.get() == 0;
-            if is_alone {
-                self.set(current, context);
-            }
-            is_alone
-        });
-        if !is_set {
-            return self.scope_inside(change, forward);
-        }
-        let _cleared = ClearAll;
-        forward()
-    }
-
-    #[cold]
-    fn scope_inside<R>(
-        self,
-        change: impl FnOnce(&mut EventContext),
-        forward: impl FnOnce() -> R,
-    ) -> R {
-        let outer = Saved::take();
-        let mut context = outer.context;
-        let _restored = Restore(outer);
-        change(&mut context);
-        current(|current| self.set(current, context));
-        forward()
-    }
-
-    #[inline(always)]
-    fn set(self, current: &Current, context: EventContext) {
-        current.entered_line.set(self);
-        current.store_rates(context);
-        current.flags.set(context.flags() | ENTERED_LINE);
-    }
-
-    /// Returns whether the line that `sink` writes now goes to the unit of an entered span.
-    #[inline(always)] // Called for each line of a recorded layer.
-    #[must_use]
-    pub fn is_current(sink: LayerId) -> bool {
-        Self::current(sink).is_some()
-    }
-
-    #[inline(always)]
-    fn current(sink: LayerId) -> Option<Self> {
-        current(|current| current.entered(sink))
-    }
-
-    /// Calls `buffer` with the position and the tag if the line that `sink` writes now goes to the
-    /// unit of an entered span. Returns whether `buffer` did buffer it.
-    #[inline(always)] // Called for each buffered line.
-    pub fn buffer(sink: LayerId, buffer: impl FnOnce(u32, u32) -> bool) -> bool {
-        current(|current| {
-            let Some(line) = current.entered(sink) else {
-                return false;
-            };
-            let is_buffered = buffer(line.index, line.tag);
-            if is_buffered {
-                current.flags.set(current.flags.get() & !LINE);
-            }
-            is_buffered
-        })
-    }
-
-    /// Notes that the thread leaves the span at `index` of those that `sink` knows. A value may do
-    /// so while its line is formatted. `unit` is the unit of the span.
-    #[inline]
-    pub fn leave_span(
-        sink: LayerId,
-        index: u32,
-        unit: impl FnOnce() -> Option<Arc<dyn Any + Send + Sync>>,
-    ) {
-        let Some(line) = Self::current(sink) else {
-            return;
-        };
-        current(|current| match line.index.checked_sub(index) {
-            Some(0) => {
-                if let Some(unit) = unit() {
-                    let tag = line.tag;
-                    let line = LineDisposition::Buffer { unit, tag };
-                    current.put_line(SinkLine::new(sink, line));
-                }
-            }
-            Some(_) => current.entered_line.set(Self {
-                index: line.index - 1,
-                ..line
-            }),
-            None => {}
-        });
-    }
-}
-
-/// A summary that a sampler sends through the dispatcher. It reaches all layers, and is for one
-/// sink.
+/// A summary for one sink that a sampler sends through the dispatcher, so that all layers see it.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchedSummary {
     sink: LayerId,
@@ -480,22 +289,21 @@ impl DispatchedSummary {
         })
     }
 
-    /// Returns whether the summary at hand was dispatched.
+    /// Returns whether a summary is being dispatched on this thread.
     #[must_use]
     pub fn is_current() -> bool {
         Self::current().is_some()
     }
 
-    /// Returns whether the summary at hand was dispatched for `sink`.
+    /// Returns whether the summary that is being dispatched is for `sink`, and notes its arrival.
     #[must_use]
     pub fn take(sink: LayerId) -> bool {
         let Some(summary) = Self::current().filter(|summary| summary.sink == sink) else {
             return false;
         };
-        let has_arrived = true;
         current(|current| {
             current.put_summary(Self {
-                has_arrived,
+                has_arrived: true,
                 ..summary
             });
         });
@@ -511,15 +319,6 @@ impl DispatchedSummary {
 }
 
 impl Current {
-    #[inline(always)]
-    fn entered(&self, sink: LayerId) -> Option<EnteredLine> {
-        if self.flags.get() & ENTERED_LINE == 0 {
-            return None;
-        }
-        let line = self.entered_line.get();
-        (line.sink == sink).then_some(line)
-    }
-
     #[inline]
     fn context(&self, flags: u16) -> EventContext {
         let is = |bit| flags & bit != 0;
@@ -550,52 +349,9 @@ impl Current {
         }
     }
 
-    fn put_line(&self, line: SinkLine) {
-        let sampled_out = u16::from(line.is_sampled_out) * SAMPLED_OUT;
-        self.other_line.set(Some(ManuallyDrop::new(line)));
-        let flags = self.flags.get() & !LINE;
-        self.flags.set(flags | OTHER_LINE | sampled_out);
-    }
-
     fn put_summary(&self, summary: DispatchedSummary) {
         self.summary.set(Some(summary));
         self.flags.set(self.flags.get() | SUMMARY);
-    }
-
-    /// Takes the disposition, whichever sink it is for. The unit of an entered span is looked up.
-    fn take_line(&self) -> Option<SinkLine> {
-        let flags = self.flags.get();
-        self.flags.set(flags & !LINE);
-        if flags & OTHER_LINE != 0 {
-            let line = ManuallyDrop::into_inner(self.other_line.take()?);
-            let is_sampled_out = flags & SAMPLED_OUT != 0;
-            return Some(SinkLine {
-                is_sampled_out,
-                ..line
-            });
-        }
-        if flags & ENTERED_LINE == 0 {
-            return None;
-        }
-        let EnteredLine {
-            sink,
-            index,
-            tag,
-            unit_at,
-        } = self.entered_line.get();
-        // A thread that is ending has no entered spans: the line is written.
-        let unit = unit_at(sink, index)?;
-        Some(SinkLine::new(sink, LineDisposition::Buffer { unit, tag }))
-    }
-}
-
-impl SinkLine {
-    fn new(sink: LayerId, line: LineDisposition) -> Self {
-        Self {
-            sink,
-            line,
-            is_sampled_out: false,
-        }
     }
 }
 
@@ -636,18 +392,6 @@ impl Drop for Restore {
     }
 }
 
-struct RestoreLine(Option<SinkLine>);
-
-impl Drop for RestoreLine {
-    fn drop(&mut self) {
-        // First drop what was set and not taken.
-        drop(current(Current::take_line));
-        if let Some(line) = self.0.take() {
-            current(|current| current.put_line(line));
-        }
-    }
-}
-
 struct RestoreContext(EventContext);
 
 impl Drop for RestoreContext {
@@ -674,30 +418,16 @@ impl Drop for ClearAll {
     #[inline(always)] // Nearly always there is nothing to clear.
     fn drop(&mut self) {
         let flags = current(|current| current.flags.replace(0));
-        if flags & OTHER_LINE != 0 {
+        if flags & OWNED_LINE != 0 {
             drop_line();
         }
     }
 }
 
-#[cold]
-fn drop_line() {
-    // Not inside `with`: a destructor may come here.
-    let line = current(|current| current.other_line.take());
-    drop(line.map(ManuallyDrop::into_inner));
-}
-
-impl fmt::Debug for LineDisposition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Buffer { .. } => "Buffer",
-            Self::Header(_) => "Header",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::internal::panic_safe::catch_panic;
 
@@ -789,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn entered_line_is_pinned_when_its_span_is_left() {
+    fn entered_line_keeps_its_unit_when_its_span_exits() {
         let sink = LayerId::unique();
         let line = |index| EnteredLine {
             sink,
@@ -797,22 +527,16 @@ mod tests {
             tag: 9,
             unit_at: |_, _| Some(Arc::new(())),
         };
-        line(2).scope(
-            |_| {},
-            || {
-                EnteredLine::leave_span(sink, 0, || None);
-                assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
-                EnteredLine::leave_span(sink, 1, || Some(Arc::new(())));
-                assert!(EnteredLine::current(sink).is_none());
-                assert_eq!(take_tag(sink), Some((9, false)));
-            },
-        );
-        line(0).scope(
-            |_| {},
-            || {
-                line(1).scope(|_| {}, || assert!(EnteredLine::buffer(sink, |_, _| true)));
-                assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
-            },
-        );
+        line(2).scope(|| {
+            EnteredLine::span_exited(sink, 0, || None);
+            assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
+            EnteredLine::span_exited(sink, 1, || Some(Arc::new(())));
+            assert!(EnteredLine::current(sink).is_none());
+            assert_eq!(take_tag(sink), Some((9, false)));
+        });
+        line(0).scope(|| {
+            line(1).scope(EnteredLine::line_buffered);
+            assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
+        });
     }
 }

@@ -310,11 +310,7 @@ where
                 tag: RecordTag::captured(plan.number).number(),
                 unit_at: entered_units::unit_at,
             };
-            let buffered = |context: &mut EventContext| {
-                context.buffered = true;
-                context.exempt_from_sampling = true;
-            };
-            return line.scope(buffered, || self.inner.on_event(event, ctx));
+            return line.scope(|| self.inner.on_event(event, ctx));
         }
         self.on_other_event(event, ctx, plan, is_shown, may_trigger);
     }

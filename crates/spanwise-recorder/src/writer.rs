@@ -104,7 +104,7 @@ impl<W> RecorderWriter<W> {
         RecorderLine {
             sink,
             make_writer,
-            destination: if EnteredLine::is_current(sink.id) {
+            destination: if EnteredLine::current(sink.id).is_some() {
                 Destination::EnteredUnit
             } else {
                 Destination::take(sink, make_writer, writer)
@@ -134,12 +134,15 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
     /// Buffers the line in the unit of an entered span. Returns whether it did.
     #[inline]
     fn buffer_entered(&self, line: &[u8]) -> bool {
-        let sink = self.sink.id;
-        EnteredLine::buffer(sink, |index, tag| {
-            let tag = RecordTag::from_number(tag);
-            let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(tag, line);
-            entered_units::with_unit(sink, index, buffer) == Some(true)
-        })
+        let Some(EnteredLine { index, tag, .. }) = EnteredLine::current(self.sink.id) else {
+            return false;
+        };
+        let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(RecordTag::from_number(tag), line);
+        let is_buffered = entered_units::with_unit(self.sink.id, index, buffer) == Some(true);
+        if is_buffered {
+            EnteredLine::line_buffered();
+        }
+        is_buffered
     }
 
     #[inline(never)] // Keeps the fast path of `write_all` small.

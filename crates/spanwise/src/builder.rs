@@ -196,7 +196,8 @@ impl Builder {
     }
 
     /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
-    /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`](crate::layer::LevelLayer::span_levels).
+    /// to the level of events where that is more verbose; see
+    /// [`LevelLayer::span_levels`](crate::layer::LevelLayer::span_levels).
     pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         self.code.set("span_levels", &LOG_SPANS, levels.into());
         self
@@ -475,7 +476,8 @@ impl Builder {
     }
 
     /// Adds a layer of any kind. It sees every event that the levels enable, with secrets hidden;
-    /// see [`LayerExt::redacted`](crate::layer::LayerExt::redacted). It may have a filter of its own.
+    /// see [`LayerExt::redacted`](crate::layer::LayerExt::redacted). It may have a filter of its
+    /// own.
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers.push(Box::new(|stack| stack.layer(layer)));
         self

@@ -105,7 +105,7 @@ fn mistake_beside_another_setting_is_in_the_list() {
     }
 }
 
-/// Two by two: each is told once, whatever the other.
+/// Combines every two mistakes: each is reported once, whatever the other is.
 #[test]
 fn mistakes_of_all_kinds_are_reported_together() {
     alone!();
@@ -161,7 +161,7 @@ fn strict_names_what_to_do_about_foreign_names() {
         ),
         (
             &[("LOG_DRIVER", "x"), ("LOG_GROUP", "y")],
-            "LOG_DRIVER, LOG_GROUP are no settings here: leave out",
+            "LOG_DRIVER, LOG_GROUP are not settings here: unset",
         ),
     ] {
         let strict = vars.iter().copied().chain([("LOG_STRICT", "1")]);
