@@ -5,9 +5,9 @@
 //! cargo run --example usual-stack -- full-disk    # one of them
 //! ```
 //!
-//! The usual stack is `tracing_subscriber::fmt`, alone or with `EnvFilter` for levels or
-//! `tracing_appender` for writing in the background. The example asserts each result, so it fails if
-//! a claim is wrong.
+//! The usual stack is `tracing_subscriber::fmt`, alone, with `EnvFilter` for levels, or with
+//! `tracing_appender` for writing in the background. The example asserts each result, so it fails
+//! if a claim is wrong.
 
 #![expect(clippy::print_stdout, reason = "it reports what it found")]
 
@@ -42,7 +42,9 @@ const LINES: usize = 10_000;
 const CHILD: &str = "child-with";
 
 /// The name of a fault, what happens, and the function that shows it.
-const FAULTS: [(&str, &str, fn() -> Outcome); 6] = [
+type Fault = (&'static str, &'static str, fn() -> Outcome);
+
+const FAULTS: [Fault; 6] = [
     (
         "full-disk",
         "the disk is full while 1,000 lines are logged, and has room again",
