@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{ends_escape, is_boundary, out_of_escape, rfind, run_end, run_start},
+    byte_search::{
+        ends_escape, ends_with_word, is_boundary, out_of_escape, rfind, run_end, run_start,
+    },
     scan_cost,
 };
 
@@ -193,29 +195,14 @@ fn has_version_label(text: &[u8], start: usize) -> bool {
     scan_cost::add(before.len());
     let line = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
     let before = &before[line.map_or(0, |at| at + 1)..];
-    let gap = |byte: &u8| b" \t:='\"([".contains(byte);
-    let word_end = before
-        .iter()
-        .rposition(|byte| !gap(byte))
-        .map_or(0, |at| at + 1);
-    let word = before[..word_end]
-        .iter()
-        .rposition(|byte| !ByteClass::KEY.has(*byte));
-    let word = &before[word.map_or(0, |at| at + 1)..word_end];
-    let ends = [
-        &b"version"[..],
-        b"ver",
-        b"oid",
-        b"release",
-        b"build",
-        b"firmware",
-        b"revision",
-    ];
-    let ends_with = |end: &&&[u8]| {
-        let from = word.len().checked_sub(end.len());
-        from.is_some_and(|from| word[from..].eq_ignore_ascii_case(end))
-    };
-    if ends.iter().any(|end| ends_with(&end)) {
+    let is_gap = |byte| b" \t:='\"([".contains(&byte);
+    let word_end = run_start(before, before.len(), before.len(), is_gap);
+    let word = &before[ByteClass::KEY.run_start(before, word_end, word_end)..word_end];
+    let mut ends = [
+        "version", "ver", "oid", "release", "build", "firmware", "revision",
+    ]
+    .iter();
+    if ends.any(|end| ends_with_word(word, end.as_bytes())) {
         return true;
     }
     let about = [&b"upgrad"[..], b"downgrad", b"version"];

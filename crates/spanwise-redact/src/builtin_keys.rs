@@ -253,13 +253,10 @@ pub(crate) const COMMON_WORDS: &str = "order orders status user users latency me
 pub(crate) const TRUSTED_IDS: &[&str] = &["request id", "trace id", "span id", "parent span id"];
 
 /// Attributes of the semantic conventions whose words have another meaning there.
+#[rustfmt::skip]
 pub(crate) const EXEMPT_ATTRIBUTES: &[&str] = &[
-    "client.address",
-    "server.address",
-    "source.address",
-    "destination.address",
-    "network.peer.address",
-    "network.local.address",
+    "client.address", "server.address", "source.address", "destination.address",
+    "network.peer.address", "network.local.address",
 ];
 
 /// Prefixes before the name of a header.
@@ -271,19 +268,8 @@ pub(crate) const HEADER_PREFIXES: [&str; 4] = [
 ];
 
 /// URL parameters that are credentials there, and plain words elsewhere.
+#[rustfmt::skip]
 pub(crate) const QUERY_PARAMETERS: &[&str] = &[
-    "key",
-    "code",
-    "sig",
-    "signature",
-    "awsaccesskeyid",
-    "xamzcredential",
-    "xamzsignature",
-    "xamzsecuritytoken",
-    "xgoogsignature",
-    "auth",
-    "session",
-    "sessionid",
-    "jwt",
-    "sas",
+    "key", "code", "sig", "signature", "awsaccesskeyid", "xamzcredential", "xamzsignature",
+    "xamzsecuritytoken", "xgoogsignature", "auth", "session", "sessionid", "jwt", "sas",
 ];

@@ -68,6 +68,12 @@ pub(crate) fn matches_at(text: &[u8], at: usize, word: &[u8]) -> bool {
     there.is_some_and(|there| there.eq_ignore_ascii_case(word))
 }
 
+/// Returns whether the text ends with `word`, ignoring case.
+pub(crate) fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
+    let at = text.len().checked_sub(word.len());
+    at.is_some_and(|at| matches_at(text, at, word))
+}
+
 /// Returns the rest of the line from `from` on, at most `max` bytes.
 pub(crate) fn line_from(text: &[u8], from: usize, max: usize) -> &[u8] {
     let rest = &text[from.min(text.len())..text.len().min(from + max)];

@@ -6,7 +6,7 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{after_escape, find, is_space, matches_at, run_end},
+    byte_search::{after_escape, find, is_space, matches_at, run_end, run_start},
     credential, urls, value_end,
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
@@ -29,8 +29,8 @@ pub(crate) enum Argument<'t> {
 /// How a command takes a password.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
-    /// The end of the command's name. A path may precede it.
-    command: &'static str,
+    /// The ends of the names of commands. A path may precede them.
+    commands: &'static [&'static str],
     /// A word that must precede the option, such as `login`.
     after: &'static str,
     letters: &'static str,
@@ -57,18 +57,18 @@ enum Form {
     Setting,
 }
 
-const fn flag(command: &'static str, letters: &'static str, form: Form) -> Flag {
-    login(command, "", letters, form)
+const fn flag(commands: &'static [&'static str], letters: &'static str, form: Form) -> Flag {
+    login(commands, "", letters, form)
 }
 
 const fn login(
-    command: &'static str,
+    commands: &'static [&'static str],
     after: &'static str,
     letters: &'static str,
     form: Form,
 ) -> Flag {
     Flag {
-        command,
+        commands,
         after,
         letters,
         form,
@@ -77,68 +77,47 @@ const fn login(
 
 #[rustfmt::skip] // a row each
 const FLAGS: &[Flag] = &[
-    flag("mysql", "-p", Form::Attached),
-    flag("mysqldump", "-p", Form::Attached),
-    flag("mysqladmin", "-p", Form::Attached),
-    flag("mysqlimport", "-p", Form::Attached),
-    flag("mysqlsh", "-p", Form::Attached),
-    flag("mariadb", "-p", Form::Attached),
-    flag("mariadb-dump", "-p", Form::Attached),
-    flag("sshpass", "-p", Form::Either),
-    login("docker", "login", "-p", Form::Either),
-    login("podman", "login", "-p", Form::Either),
-    login("helm", "login", "-p", Form::Either),
-    login("skopeo", "login", "-p", Form::Either),
-    login("az", "login", "-p", Form::Separate),
-    flag("skopeo", "--creds", Form::AfterMark(b':')),
-    flag("skopeo", "--src-creds", Form::AfterMark(b':')),
-    flag("skopeo", "--dest-creds", Form::AfterMark(b':')),
-    flag("curl", "-u", Form::AfterMark(b':')),
-    flag("curl", "-U", Form::AfterMark(b':')),
-    flag("curl", "--user", Form::AfterMark(b':')),
-    flag("curl", "--proxy-user", Form::AfterMark(b':')),
-    flag("http", "-a", Form::AfterMark(b':')),
-    flag("lftp", "-u", Form::AfterMark(b',')),
-    flag("redis-cli", "-a", Form::Separate),
-    flag("mongo", "-p", Form::Either),
-    flag("mongosh", "-p", Form::Either),
-    flag("mongodump", "-p", Form::Either),
-    flag("mongorestore", "-p", Form::Either),
-    flag("mongoexport", "-p", Form::Either),
-    flag("mongoimport", "-p", Form::Either),
-    flag("sqlcmd", "-P", Form::Either),
-    flag("ldapsearch", "-w", Form::Either),
-    flag("ldapadd", "-w", Form::Either),
-    flag("ldapmodify", "-w", Form::Either),
-    flag("ldapdelete", "-w", Form::Either),
-    flag("ldapwhoami", "-w", Form::Either),
-    flag("ldappasswd", "-w", Form::Either),
-    flag("ldappasswd", "-s", Form::Either),
-    flag("smbclient", "-U", Form::AfterMark(b'%')),
-    flag("7z", "-p", Form::Attached),
-    flag("zip", "-P", Form::Either),
-    flag("unzip", "-P", Form::Either),
-    flag("openssl", "-passin", Form::AfterPass),
-    flag("openssl", "-passout", Form::AfterPass),
-    flag("openssl", "-pass", Form::AfterPass),
-    flag("openssl", "-k", Form::Separate),
-    flag("openssl", "-K", Form::Separate),
-    flag("ipmitool", "-P", Form::Either),
-    flag("cqlsh", "-p", Form::Either),
-    flag("keytool", "-storepass", Form::Separate),
-    flag("keytool", "-keypass", Form::Separate),
-    flag("keytool", "-srcstorepass", Form::Separate),
-    flag("keytool", "-deststorepass", Form::Separate),
-    flag("jarsigner", "-storepass", Form::Separate),
-    flag("jarsigner", "-keypass", Form::Separate),
-    flag("htpasswd", "", Form::Word(2)),
-    login("rabbitmqctl", "add_user", "", Form::Word(1)),
-    login("rabbitmqctl", "change_password", "", Form::Word(1)),
-    login("vault", "login", "", Form::Word(0)),
-    login("mc", "set", "", Form::Word(3)),
-    flag("sqlplus", "", Form::Oracle),
-    flag("setx", "", Form::Setting),
-    flag("set", "", Form::Setting),
+    flag(&["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mariadb", "mariadb-dump"], "-p", Form::Attached),
+    flag(&["sshpass"], "-p", Form::Either),
+    login(&["docker", "podman", "helm", "skopeo"], "login", "-p", Form::Either),
+    login(&["az"], "login", "-p", Form::Separate),
+    flag(&["skopeo"], "--creds", Form::AfterMark(b':')),
+    flag(&["skopeo"], "--src-creds", Form::AfterMark(b':')),
+    flag(&["skopeo"], "--dest-creds", Form::AfterMark(b':')),
+    flag(&["curl"], "-u", Form::AfterMark(b':')),
+    flag(&["curl"], "-U", Form::AfterMark(b':')),
+    flag(&["curl"], "--user", Form::AfterMark(b':')),
+    flag(&["curl"], "--proxy-user", Form::AfterMark(b':')),
+    flag(&["http"], "-a", Form::AfterMark(b':')),
+    flag(&["lftp"], "-u", Form::AfterMark(b',')),
+    flag(&["redis-cli"], "-a", Form::Separate),
+    flag(&["mongo", "mongosh", "mongodump", "mongorestore", "mongoexport", "mongoimport"], "-p", Form::Either),
+    flag(&["sqlcmd"], "-P", Form::Either),
+    flag(&["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "ldappasswd"], "-w", Form::Either),
+    flag(&["ldappasswd"], "-s", Form::Either),
+    flag(&["smbclient"], "-U", Form::AfterMark(b'%')),
+    flag(&["7z"], "-p", Form::Attached),
+    flag(&["zip", "unzip"], "-P", Form::Either),
+    flag(&["openssl"], "-passin", Form::AfterPass),
+    flag(&["openssl"], "-passout", Form::AfterPass),
+    flag(&["openssl"], "-pass", Form::AfterPass),
+    flag(&["openssl"], "-k", Form::Separate),
+    flag(&["openssl"], "-K", Form::Separate),
+    flag(&["ipmitool"], "-P", Form::Either),
+    flag(&["cqlsh"], "-p", Form::Either),
+    flag(&["keytool"], "-storepass", Form::Separate),
+    flag(&["keytool"], "-keypass", Form::Separate),
+    flag(&["keytool"], "-srcstorepass", Form::Separate),
+    flag(&["keytool"], "-deststorepass", Form::Separate),
+    flag(&["jarsigner"], "-storepass", Form::Separate),
+    flag(&["jarsigner"], "-keypass", Form::Separate),
+    flag(&["htpasswd"], "", Form::Word(2)),
+    login(&["rabbitmqctl"], "add_user", "", Form::Word(1)),
+    login(&["rabbitmqctl"], "change_password", "", Form::Word(1)),
+    login(&["vault"], "login", "", Form::Word(0)),
+    login(&["mc"], "set", "", Form::Word(3)),
+    flag(&["sqlplus"], "", Form::Oracle),
+    flag(&["setx", "set"], "", Form::Setting),
 ];
 
 /// One bit per flag.
@@ -312,11 +291,7 @@ impl Line {
         {
             match flag.form {
                 Form::Word(before) if before == self.words => {
-                    let from = if bytes[..start].ends_with(b"[") {
-                        start - 1
-                    } else {
-                        start
-                    };
+                    let from = start - usize::from(bytes[..start].ends_with(b"["));
                     let (from, to) = value(bytes, from);
                     push(text, Expected::Form(Form::Separate), from, to, found);
                 }
@@ -342,7 +317,8 @@ impl Line {
         let name = after_escape(bytes, start + begun).min(stop);
         let name = &bytes[name..stop];
         for (index, flag) in FLAGS.iter().enumerate() {
-            if flag.command.as_bytes() == name {
+            let mut commands = flag.commands.iter();
+            if commands.any(|command| command.as_bytes() == name) {
                 self.commands |= 1 << index;
                 if flag.after.is_empty() {
                     self.ready |= 1 << index;
@@ -436,18 +412,9 @@ fn is_end_of(letters: &[u8], name: &[u8]) -> bool {
 
 /// Returns a word without the quotes, brackets and commas around it.
 fn trimmed(text: &[u8], start: usize, end: usize) -> (usize, usize) {
-    let is_before = |byte: &u8| b"\"'`([{$,\\".contains(byte);
-    let is_after = |byte: &u8| b"\"'`)]},.;:\\".contains(byte);
-    let word = &text[start..end];
-    let from = word
-        .iter()
-        .position(|byte| !is_before(byte))
-        .unwrap_or(word.len());
-    let to = word
-        .iter()
-        .rposition(|byte| !is_after(byte))
-        .map_or(from, |at| at + 1);
-    (start + from, start + to.max(from))
+    let from = run_end(&text[..end], start, |byte| b"\"'`([{$,\\".contains(&byte));
+    let is_after = |byte| b"\"'`)]},.;:\\".contains(&byte);
+    (from, run_start(text, end, end - from, is_after))
 }
 
 #[cfg(test)]
@@ -458,7 +425,10 @@ mod tests {
     /// A row is read only if a literal of a detector leads to it.
     #[test]
     fn all_listed_commands_are_parsed() {
-        for flag in FLAGS.iter().filter(|flag| flag.command != "set") {
+        let all = FLAGS
+            .iter()
+            .flat_map(|flag| flag.commands.iter().map(move |name| (flag, *name)));
+        for (flag, name) in all.filter(|(_, name)| *name != "set") {
             let secret = match flag.form {
                 Form::AfterMark(mark) => format!("ada{}Mo0nRi55", char::from(mark)),
                 Form::AfterPass => "pass:Mo0nRi55".to_owned(),
@@ -468,7 +438,7 @@ mod tests {
                 Form::Attached | Form::Either | Form::Separate => "Mo0nRi55".to_owned(),
             };
             let gap = if flag.form == Form::Attached { "" } else { " " };
-            let command = match flag.command {
+            let command = match name {
                 "helm" => "helm registry",
                 "7z" => "7z x",
                 "mc" => "mc alias",
@@ -478,7 +448,7 @@ mod tests {
             let line = format!("{}{gap}{secret}", words.trim_end().replace("  ", " "));
             let mut matches = Vec::new();
             let stats = scan::detect(line.as_bytes(), u32::MAX, &mut matches);
-            assert!(stats.may_have_command_line(), "`{line}` is not read");
+            assert!(stats.command_line, "`{line}` is not read");
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
+    json_strings::string_at,
     key_pattern::{Segment, advance, parts, start},
     key_rules::KeyRules,
     normalized_key::NormalizedKey,
@@ -216,17 +217,9 @@ impl Walk<'_, '_, '_> {
     /// Returns the start and the end of a string, without its quotes.
     fn string(&mut self) -> Option<(usize, usize)> {
         (self.text[self.at] == b'"').then_some(())?;
-        let start = self.at + 1;
-        let mut at = start;
-        loop {
-            at = crate::byte_search::find2(self.text, *b"\"\\", at)?;
-            if self.text[at] == b'"' {
-                break;
-            }
-            at += 2;
-        }
-        self.at = at + 1;
-        Some((start, at))
+        let string = string_at(self.text, self.at)?;
+        self.at = string.1 + 1;
+        Some(string)
     }
 
     /// Returns the next byte that is not white space.

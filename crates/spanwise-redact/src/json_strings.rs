@@ -179,17 +179,9 @@ impl Parser<'_> {
     }
 
     fn string(&mut self) -> Option<()> {
-        let start = self.at + 1;
-        let mut at = start;
-        loop {
-            at = find2(self.text, *b"\"\\", at)?;
-            if self.text[at] == b'"' {
-                break;
-            }
-            at += 2;
-        }
-        self.strings.push((start, at));
-        self.at = at + 1;
+        let string = string_at(self.text, self.at)?;
+        self.strings.push(string);
+        self.at = string.1 + 1;
         Some(())
     }
 
@@ -197,6 +189,19 @@ impl Parser<'_> {
     fn next(&mut self) -> Option<u8> {
         self.at = skip_space(self.text, self.at);
         self.text.get(self.at).copied()
+    }
+}
+
+/// Returns the start and the end of the string whose opening quote is at `quote`, without quotes.
+pub(crate) fn string_at(text: &[u8], quote: usize) -> Option<(usize, usize)> {
+    let start = quote + 1;
+    let mut at = start;
+    loop {
+        at = find2(text, *b"\"\\", at)?;
+        if text[at] == b'"' {
+            return Some((start, at));
+        }
+        at += 2;
     }
 }
 

@@ -277,11 +277,6 @@ fn start_of_key(text: &[u8], end: usize) -> usize {
 }
 
 impl<'t> Pair<'t> {
-    /// Returns where the value may begin.
-    pub(crate) fn after(&self) -> usize {
-        self.after
-    }
-
     /// Returns the ways to read the key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name, self.name + self.key.len());
@@ -356,16 +351,9 @@ pub(crate) const NOUNS: [&str; 12] = [
 
 /// Second words that count only if the first word is not a key itself: `card number`, but not
 /// `token name`.
+#[rustfmt::skip]
 const ATTRIBUTES: [&str; 10] = [
-    "number",
-    "name",
-    "address",
-    "words",
-    "card",
-    "date",
-    "secret",
-    "security",
-    "assertion",
+    "number", "name", "address", "words", "card", "date", "secret", "security", "assertion",
     "verifier",
 ];
 

@@ -4,7 +4,7 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{find2, is_space, matches_at, run_end, run_start},
+    byte_search::{ends_with_word, find2, is_space, run_end, run_start},
     context_tracker::ContextTracker,
     credential::{self, KeySubject, ValueReading},
     json_strings::JsonStrings,
@@ -89,12 +89,13 @@ impl Pair<'_> {
             place => place,
         };
         let mark = *text.get(start + slashes)?;
+        let string = |start, end| ValueSpan {
+            start,
+            end,
+            needs_quotes: None,
+        };
         if let Some((start, end)) = self.value_on_next_line(text, start, context.open()) {
-            return Some(ValueSpan {
-                start,
-                end,
-                needs_quotes: None,
-            });
+            return Some(string(start, end));
         }
         if traits.built_in
             && (self.is_in_arn(text) || value_end::is_line_break(text, start, context.open()))
@@ -111,12 +112,7 @@ impl Pair<'_> {
             mark @ (b'"' | b'\'' | b'`') if !value_end::is_mark_of_member(text, start, place) => {
                 let start = start + slashes + 1;
                 let (start, end) = value_end::quoted(text, start, *mark, slashes, context.open());
-                let value = ValueSpan {
-                    start,
-                    end,
-                    needs_quotes: None,
-                };
-                (value, true)
+                (string(start, end), true)
             }
             _ => (
                 self.bare(text, start, place, context, traits, loose)?,
@@ -297,8 +293,7 @@ impl Pair<'_> {
     fn is_of_a_parser(&self, text: &[u8], content: &[u8]) -> bool {
         // `unknown password: "tulip"` is not about a parser.
         let key = self.key.as_bytes();
-        let is_token = |word: &[u8]| matches_at(key, key.len().saturating_sub(word.len()), word);
-        if !is_token(b"token") && !is_token(b"tokens") {
+        if !ends_with_word(key, b"token") && !ends_with_word(key, b"tokens") {
             return false;
         }
         if content.len() <= 3

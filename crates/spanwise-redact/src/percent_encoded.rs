@@ -3,6 +3,7 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{find, is_space, run_end, run_start},
+    word_lists::contains_word,
 };
 
 /// A key before an encoded `=` or `:`.
@@ -17,7 +18,7 @@ impl EncodedPair<'_> {
     pub(crate) fn value(&self, text: &str) -> (usize, usize) {
         let bytes = text.as_bytes();
         let mut start = self.after;
-        while let Some((_, next)) = code(bytes, start, &["22", "27", "20", "5B", "7B"]) {
+        while let Some(next) = code(bytes, start, &["22", "27", "20", "5B", "7B"]) {
             start = next;
         }
         (start, end_of_value(bytes, start))
@@ -31,7 +32,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
     loop {
         let percent = find(bytes, b'%', *at)?;
         *at = percent + 1;
-        let Some((_, after)) = code(bytes, percent, &["3D", "3A"]) else {
+        let Some(after) = code(bytes, percent, &["3D", "3A"]) else {
             continue;
         };
         // A quote around the key is encoded too.
@@ -42,7 +43,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
             .rposition(|byte| *byte == b'%')
             .map(|at| end - near.len() + at);
         if let Some(quote) = quote
-            && code(bytes, quote, &["22", "27", "5D"]).is_some_and(|(_, after)| after == end)
+            && code(bytes, quote, &["22", "27", "5D"]) == Some(end)
         {
             end = quote;
         }
@@ -61,17 +62,11 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
     }
 }
 
-/// Returns the code at `at` if it is one of `wanted`, and its end. `%253D` counts as `3D`.
-fn code<'c>(text: &[u8], at: usize, wanted: &[&'c str]) -> Option<(&'c str, usize)> {
+/// Returns the end of the code at `at` if it is one of `wanted`. `%253D` counts as `3D`.
+fn code(text: &[u8], at: usize, wanted: &[&str]) -> Option<usize> {
     (text.get(at) == Some(&b'%')).then_some(())?;
-    let mut digits = at + 1;
-    while text.get(digits..digits + 2) == Some(b"25") {
-        digits += 2;
-    }
-    let code = text.get(digits..digits + 2)?;
-    let mut wanted = wanted.iter();
-    let found = wanted.find(|wanted| code.eq_ignore_ascii_case(wanted.as_bytes()))?;
-    Some((found, digits + 2))
+    let end = code_end(text, at);
+    contains_word(wanted, text.get(end - 2..end)?).then_some(end)
 }
 
 /// Returns the end of the code at `at`.

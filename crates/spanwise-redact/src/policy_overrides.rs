@@ -179,37 +179,39 @@ impl FromStr for PolicyOverrides {
         let words: Vec<&str> = text.split(',').map(str::trim).collect();
         for word in &words {
             let lower = word.to_ascii_lowercase();
-            let wrong = |why: &str| Err(ParseError::new(why));
-            match (word.split_at_checked(1), &*lower) {
-                (_, "on") => {}
-                (_, "off") if words.len() == 1 => changes.on = false,
-                (_, "off") => {
-                    return wrong(&format!(
-                        "`{text}` combines `off` with other words: write `off` alone, or remove it"
-                    ));
+            let why = match (word.split_at_checked(1), &*lower) {
+                (_, "on") => continue,
+                (_, "off") if words.len() == 1 => {
+                    changes.on = false;
+                    continue;
                 }
-                (Some((sign @ ("+" | "-"), _)), _) => changes.change(word, sign == "+", text)?,
+                (_, "off") => {
+                    format!(
+                        "`{text}` combines `off` with other words: write `off` alone, or remove it"
+                    )
+                }
+                (Some((sign @ ("+" | "-"), _)), _) => {
+                    changes.change(word, sign == "+", text)?;
+                    continue;
+                }
                 (None, _) => {
-                    return wrong(&format!(
+                    format!(
                         "`{text}` has an empty part: it is `on`, `off`, or keys such as `+employee_no,-session`"
-                    ));
+                    )
                 }
                 (_, "false" | "no" | "none" | "0") => {
-                    return wrong(&format!(
-                        "`{word}` is neither `on` nor `off`: did you mean `off`?"
-                    ));
+                    format!("`{word}` is neither `on` nor `off`: did you mean `off`?")
                 }
                 (_, "true" | "yes" | "1") => {
-                    return wrong(&format!(
-                        "`{word}` is neither `on` nor `off`: did you mean `on`?"
-                    ));
+                    format!("`{word}` is neither `on` nor `off`: did you mean `on`?")
                 }
                 _ => {
-                    return wrong(&format!(
+                    format!(
                         "`{word}` is neither `on` nor `off`: write `+{word}` to hide that key, `-{word}` to show it"
-                    ));
+                    )
                 }
-            }
+            };
+            return Err(ParseError::new(why));
         }
         Ok(changes)
     }

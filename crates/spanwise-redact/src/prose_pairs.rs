@@ -121,19 +121,10 @@ fn link(text: &[u8], words: PrecedingWords) -> Option<(Link, usize)> {
 const VERBS: &[&str] = &["is", "was", "are"];
 
 /// Participles that announce the new value of a secret.
+#[rustfmt::skip]
 const PARTICIPLES: &[&str] = &[
-    "changed",
-    "created",
-    "generated",
-    "issued",
-    "minted",
-    "received",
-    "refreshed",
-    "renewed",
-    "reset",
-    "rotated",
-    "set",
-    "updated",
+    "changed", "created", "generated", "issued", "minted", "received", "refreshed", "renewed",
+    "reset", "rotated", "set", "updated",
 ];
 
 /// Returns the name that a word ends in: with the preceding word, and alone.

@@ -2,7 +2,9 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{find, find2, is_space, run_end, run_start, skip_space},
+    byte_search::{
+        ends_with_word, find, find2, is_space, matches_at, run_end, run_start, skip_space,
+    },
     scan_cost, value_end,
 };
 
@@ -33,8 +35,7 @@ pub(crate) fn literals<'t, R>(
         at = close;
         let word = skip_space(bytes, close);
         let values = word + "values".len();
-        let is_match = bytes.get(word..values);
-        if !is_match.is_some_and(|word| word.eq_ignore_ascii_case(b"values")) {
+        if !matches_at(bytes, word, b"values") {
             continue;
         }
         at = values;
@@ -83,9 +84,7 @@ fn follows_into(text: &[u8], open: usize) -> bool {
         ByteClass::KEY.has(byte) || b"\"'`[]\\".contains(&byte)
     });
     let word = run_start(text, name, MAX_NAME_LEN, is_space);
-    let into = word.checked_sub(b"into".len());
-    let into = into.and_then(|from| text.get(from..word));
-    name < end && word < name && into.is_some_and(|into| into.eq_ignore_ascii_case(b"into"))
+    name < end && word < name && ends_with_word(&text[..word], b"into")
 }
 
 /// Calls `name` with each column of the list at `start`. Returns the end of the list.

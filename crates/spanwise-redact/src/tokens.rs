@@ -6,8 +6,8 @@ use crate::{
     Detector,
     byte_class::ByteClass,
     byte_search::{
-        after_escape, backslashes_before, find, find_text, is_boundary, is_space, line_from,
-        matches_at, run_end, run_start, skip_space,
+        after_escape, backslashes_before, ends_with_word, find, find_text, is_boundary, is_space,
+        line_from, matches_at, run_end, run_start, skip_space,
     },
     credential, scan_cost, urls,
 };
@@ -47,7 +47,6 @@ pub(crate) enum TokenTail {
     Lines,
     /// `xox` with the letter of the token type.
     Slack,
-    OpenAi,
     Telegram,
     Bearer,
     Basic,
@@ -97,10 +96,7 @@ impl Token {
         if is_glued && text[at - 1] != b'_' && !self.is_rest() {
             return None;
         }
-        let follows = |word: &[u8]| {
-            let from = at.checked_sub(word.len());
-            from.is_some_and(|from| matches_at(text, from, word))
-        };
+        let follows = |word: &[u8]| ends_with_word(&text[..at], word);
         match self.tail {
             TokenTail::Run(set, least) => {
                 let end = runs.end(set, text, after);
@@ -142,11 +138,6 @@ impl Token {
             }
             TokenTail::Lines => Some((at, lines(text, after))),
             TokenTail::Slack => slack(text, after, runs).map(|end| (at, end)),
-            TokenTail::OpenAi => {
-                let end = runs.end(ByteClass::ALNUM, text, after);
-                let long = end - after >= 32;
-                (long && is_mixed(&text[after..after + 32])).then_some((at, end))
-            }
             TokenTail::Telegram => telegram(text, at, after, runs),
             TokenTail::Bearer => bearer(text, at, after, runs),
             TokenTail::Basic => basic(text, after, runs),
@@ -464,10 +455,10 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
         return None;
     }
     if matches_at(text, start, b"FOR ") {
-        let set = at.checked_sub(b"SET ".len());
-        return set
-            .filter(|set| matches_at(text, *set, b"SET "))
-            .and_then(|_| quoted_after(text, start, &[b"= ", b"="]));
+        let is_set = ends_with_word(&text[..at], b"SET ");
+        return is_set
+            .then(|| quoted_after(text, start, &[b"= ", b"="]))
+            .flatten();
     }
     if let Some((from, to)) = quoted(text, start) {
         let content = &text[from..to];
@@ -555,7 +546,6 @@ impl Token {
             | TokenTail::Between(_, (set, 1..)) => Some(set),
             TokenTail::AwsKey(_) => Some(ByteClass::UPPER_ALNUM),
             TokenTail::Jwt | TokenTail::Telegram => Some(ByteClass::BASE64URL),
-            TokenTail::OpenAi => Some(ByteClass::ALNUM),
             TokenTail::Slack => Some(ByteClass::ALPHA),
             _ => None,
         }

@@ -8,7 +8,10 @@ use spanwise_core::REDACTED;
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{after_escape, find, find_text, is_space, matches_at, rfind, run_end, run_start},
+    byte_search::{
+        after_escape, ends_with_word, find, find_text, is_space, matches_at, rfind, run_end,
+        run_start,
+    },
     credential, scan_cost,
     value_boundary::Boundary,
 };
@@ -48,13 +51,8 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
 
 /// Returns whether a text ends with the scheme of a web URL.
 pub(crate) fn ends_with_web_scheme(text: &[u8]) -> bool {
-    let ends = |scheme: &[u8]| {
-        let from = text.len().checked_sub(scheme.len());
-        from.is_some_and(|from| text[from..].eq_ignore_ascii_case(scheme))
-    };
-    [&b"http"[..], b"https", b"ws", b"wss"]
-        .iter()
-        .any(|scheme| ends(scheme))
+    let mut schemes = ["http", "https", "ws", "wss"].iter();
+    schemes.any(|scheme| ends_with_word(text, scheme.as_bytes()))
 }
 
 /// Returns the token in `token@host`, or the password after a user that is an e-mail address:

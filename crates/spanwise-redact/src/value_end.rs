@@ -12,6 +12,7 @@ use crate::{
     byte_search::{backslashes_before, find, find2, is_space, run_end},
     scan_cost,
     value_boundary::{Boundary, key_follows},
+    word_lists::contains_word,
 };
 
 /// The position of a value in a text.
@@ -336,20 +337,12 @@ pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<u
 }
 
 pub(crate) fn is_scheme(word: &[u8]) -> bool {
-    SCHEMES
-        .iter()
-        .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
+    contains_word(&SCHEMES, word)
 }
 
+#[rustfmt::skip]
 const SCHEMES: [&str; 8] = [
-    "bearer",
-    "basic",
-    "token",
-    "digest",
-    "negotiate",
-    "apikey",
-    "bot",
-    "hmac",
+    "bearer", "basic", "token", "digest", "negotiate", "apikey", "bot", "hmac",
 ];
 
 /// Returns the end of the `}` that closes an ODBC value. A doubled brace is part of the value.

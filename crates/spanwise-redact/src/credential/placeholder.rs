@@ -19,11 +19,7 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
 /// [`is_nothing`] for user rules, which hide booleans too.
 pub(crate) fn is_absent(value: &[u8]) -> bool {
     let words = ["null", "none", "nil", "undefined", "Some("];
-    is_mask(value)
-        || value == REDACTED.as_bytes()
-        || words
-            .iter()
-            .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+    is_mask(value) || value == REDACTED.as_bytes() || contains_word(&words, value)
 }
 
 fn is_mask(value: &[u8]) -> bool {
@@ -113,21 +109,10 @@ fn is_word_of_name(word: &[u8]) -> bool {
 /// Returns whether a whole word of a variable name is about a secret: `db_password`, `apiKey`, but
 /// not `monkey`.
 fn is_name_of_secret(name: &[u8]) -> bool {
+    #[rustfmt::skip]
     let words = [
-        "pass",
-        "password",
-        "passwd",
-        "passphrase",
-        "pwd",
-        "pw",
-        "secret",
-        "token",
-        "key",
-        "apikey",
-        "hash",
-        "pin",
-        "param",
-        "value",
+        "pass", "password", "passwd", "passphrase", "pwd", "pw", "secret", "token", "key", "apikey",
+        "hash", "pin", "param", "value",
     ];
     let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_.-".contains(byte);
     let mut start = 0;

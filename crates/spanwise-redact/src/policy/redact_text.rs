@@ -10,7 +10,7 @@ use crate::{
     addresses::is_network_address,
     builtin_keys::QUERY_PARAMETERS,
     builtin_rules::{RULES, Tier},
-    byte_search::{find, is_space},
+    byte_search::{ends_with_word, find, is_space},
     commands::{self, Argument},
     context_tracker::ContextTracker,
     credential,
@@ -64,15 +64,13 @@ impl HidingRule {
         };
         // Longer values do not count: they are not followed to the end of the text from each key.
         let end = match self.rule {
-            Rule::Detector(Detector::AwsSecret) => {
-                bytes.len().min(pair.after() + 2 * AWS_SECRET_LEN)
-            }
+            Rule::Detector(Detector::AwsSecret) => bytes.len().min(pair.after + 2 * AWS_SECRET_LEN),
             _ => bytes.len(),
         };
         // A value that is shown is scanned again from each key inside it. Addresses are looked for
         // within a bound.
         let near = if self.unless_address {
-            end.min(pair.after() + MAX_ADDRESS_LEN)
+            end.min(pair.after + MAX_ADDRESS_LEN)
         } else {
             end
         };
@@ -112,7 +110,7 @@ impl Policy {
     /// digit.
     #[inline]
     fn has_paths_into(&self, text: &str) -> bool {
-        self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
+        !self.rules.keys.paths().is_empty() && crate::json_paths::may_be_json(text)
     }
 
     // Not inlined, so that a plain text saves no registers.
@@ -165,7 +163,7 @@ impl Policy {
         matches
     }
 
-    fn wants(&self, detector: Detector) -> bool {
+    pub(super) fn wants(&self, detector: Detector) -> bool {
         self.rules.enabled_detectors & scan::detector_bit(detector) != 0
     }
 
@@ -202,9 +200,7 @@ impl Policy {
     /// Returns the detector for a key whose value decides.
     fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
         // Reject other keys without a look at their words.
-        let end = pair.key.as_bytes();
-        let end = &end[end.len().saturating_sub(3)..];
-        if !pair.may_be_parameter && !end.eq_ignore_ascii_case(b"key") {
+        if !pair.may_be_parameter && !ends_with_word(pair.key.as_bytes(), b"key") {
             return None;
         }
         let normal = NormalizedKey::new(pair.key);
@@ -325,7 +321,7 @@ impl Policy {
                 }
             }
         }
-        if stats.may_have_sql_inserts() {
+        if stats.sql_insert {
             let rule = |name| self.rule(text, name);
             sql_inserts::literals(text, rule, |found, start, end| {
                 matches.extend(found.match_in(text, start, end));
@@ -334,7 +330,7 @@ impl Policy {
         if stats.may_have_prose_pairs() {
             self.prose_pairs(text, matches);
         }
-        if !stats.may_have_command_line() {
+        if !stats.command_line {
             return;
         }
         commands::arguments(text, |argument| match argument {
@@ -417,14 +413,8 @@ impl Policy {
 
 /// Returns whether the value of a key is a number that is written in groups.
 fn is_phone(key: &str) -> bool {
-    let ends = ["phone", "mobile", "tel", "fax", "number", "no"];
-    ends.iter().any(|end| {
-        let last = key
-            .len()
-            .checked_sub(end.len())
-            .and_then(|at| key.get(at..));
-        last.is_some_and(|last| last.eq_ignore_ascii_case(end))
-    })
+    let mut ends = ["phone", "mobile", "tel", "fax", "number", "no"].iter();
+    ends.any(|end| ends_with_word(key.as_bytes(), end.as_bytes()))
 }
 
 /// Returns the end of a phone number whose first group ends at `end`: `+49 171 5550123`.
