@@ -10,7 +10,7 @@ use spanwise_sample::Sampler;
 use crate::http_options::HttpOptions;
 use crate::{
     Builder, Explanation, PanicBacktrace, Preset,
-    choices::{Choices, Chosen},
+    choices::{Choices, Chosen, Findings},
     explain::Origin,
     file_options::FileOptions,
     level_options::LevelOptions,
@@ -46,14 +46,10 @@ pub(crate) struct Config {
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Service,
     pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
-    pub(crate) explanation: Explanation,
     /// The prefix of the variables.
     pub(crate) prefix: String,
+    pub(crate) findings: Findings,
     is_strict: bool,
-    /// Values that are wrong by themselves.
-    wrong: Vec<String>,
-    /// Values that are wrong beside others.
-    problems: Vec<String>,
 }
 
 impl Config {
@@ -94,7 +90,7 @@ impl Config {
         let color = output_options::choose_color(&mut choices);
         let is_strict = choices.set(&LOG_STRICT).is_some_and(|strict| strict.value);
         let preset = choices.preset;
-        let outcome = choices.finish();
+        let findings = choices.finish();
         Self {
             preset,
             levels,
@@ -118,24 +114,28 @@ impl Config {
             static_fields,
             service,
             sinks,
-            explanation: outcome.explanation,
             prefix: builder.prefix.clone(),
             is_strict,
-            wrong: outcome.wrong,
-            problems: outcome.problems,
+            findings,
         }
     }
 
     /// Returns whether every value that a source sets is valid by itself.
     pub(crate) fn is_readable(&self) -> bool {
-        self.wrong.is_empty() && !(self.is_strict && self.explanation.has_warnings())
+        self.findings.wrong.is_empty()
+            && !(self.is_strict && self.findings.explanation.has_warnings())
     }
 
     /// Returns what stops the start, as far as that is known before anything is opened.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = [self.wrong.as_slice(), self.problems.as_slice()].concat();
+        let Findings {
+            explanation,
+            wrong,
+            problems,
+        } = &self.findings;
+        let mut problems = [&wrong[..], &problems[..]].concat();
         if self.is_strict {
-            problems.extend(self.explanation.warnings().iter().map(Warning::problem));
+            problems.extend(explanation.warnings().iter().map(Warning::problem));
         }
         problems
     }
@@ -143,7 +143,9 @@ impl Config {
     /// Returns the explanation with what stops the start.
     pub(crate) fn into_explanation(self) -> Explanation {
         let problems = self.problems();
-        self.explanation.with_problems(problems, self.is_strict)
+        self.findings
+            .explanation
+            .with_problems(problems, self.is_strict)
     }
 
     /// Returns the name of the variable for a setting.

@@ -242,7 +242,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         let variable = config.name_of(&LOG_SAMPLE.def);
         rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
     }
-    for warning in config.explanation.warnings() {
+    for warning in config.findings.explanation.warnings() {
         report.fault_unthrottled(Fault::Setup, warning);
         tracing::warn!(target: "spanwise", "{warning}");
     }
@@ -250,7 +250,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
     }
     if config.preset == Preset::Prod {
-        let settings = spanwise_json::as_json(&config.explanation);
+        let settings = spanwise_json::as_json(&config.findings.explanation);
         tracing::debug!(target: "spanwise", settings = %settings, "configuration");
     }
 }
