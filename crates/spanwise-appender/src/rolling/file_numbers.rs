@@ -133,13 +133,8 @@ impl FileNumbers {
         }
     }
 
-    /// Scans the directory, however large it is.
-    pub(super) fn scan_all(&mut self, names: &FileNames, dir: &Dir) {
-        self.scan(names, dir, usize::MAX);
-    }
-
     /// Returns false if the directory has more names than `max`.
-    fn scan(&mut self, names: &FileNames, dir: &Dir, max: usize) -> bool {
+    pub(super) fn scan(&mut self, names: &FileNames, dir: &Dir, max: usize) -> bool {
         match names.highest_numbers(dir, max) {
             Ok(Some(highest)) => self.learn(&highest),
             Ok(None) => return false,

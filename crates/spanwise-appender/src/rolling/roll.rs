@@ -99,7 +99,7 @@ impl FileWriter {
         if next.is_some() || was_pending || housekeeper.wake(settings, dir) {
             return Ok(next);
         }
-        numbers.scan_all(names, dir);
+        numbers.scan(names, dir, usize::MAX);
         numbers.next(date, names, dir, housekeeper.scanned_numbers())
     }
 
