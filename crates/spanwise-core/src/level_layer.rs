@@ -22,7 +22,7 @@ use crate::{
     Levels, ParseError, TargetLevels,
     internal::{
         FilterInterop, Visibility, panic_safe,
-        sync::{Condvar, Mutex, MutexGuard, RwLock},
+        sync::{Condvar, Mutex, RwLock},
     },
     levels,
 };
@@ -252,7 +252,7 @@ impl LevelHandle {
     /// unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         control.permanent = levels.clone();
         self.state.apply(levels, &mut control);
         Ok(())
@@ -268,7 +268,7 @@ impl LevelHandle {
     /// thread could not be started. The levels then stay unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         let generation = control.generation + 1;
         let state = Arc::clone(&self.state);
         thread::Builder::new()
@@ -358,10 +358,6 @@ impl LevelState {
         Arc::clone(&self.active.read())
     }
 
-    fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock()
-    }
-
     fn apply(&self, levels: Levels, control: &mut Control) {
         control.generation += 1;
         let active = Arc::new(Active::new(levels, &self.active().span_directives));
@@ -381,7 +377,7 @@ impl LevelState {
         let Some(end) = Instant::now().checked_add(duration) else {
             return;
         };
-        let mut control = self.control();
+        let mut control = self.control.lock();
         // The caller holds this lock until it has applied the change and counted it.
         while control.generation == generation {
             let remaining = end.saturating_duration_since(Instant::now());

@@ -381,14 +381,14 @@ where
                 .write_all(line.as_bytes())
         });
         match written {
-            Ok(()) => self.counters.delivered(),
+            Ok(()) => self.counters.add_delivered(1),
             Err(error) => self.write_failed(&error),
         }
     }
 
     #[cold]
     fn write_failed(&self, why: &dyn std::fmt::Display) {
-        self.counters.write_failed();
+        self.counters.add_write_failed(1);
         self.report.fault(
             Fault::WriteFailed,
             &format_args!("a line of JSON is lost: {why}"),

@@ -126,8 +126,8 @@ impl fmt::Debug for Environment {
 }
 
 /// The advice about names that resemble no setting.
-const UNSET_OR_PREFIX: &str = ": unset those that are not needed, or give the settings a prefix of \
-                         their own, with `init_from_env!(\"SHOP_LOG\")`";
+const UNSET_OR_PREFIX: &str = ": unset what is not needed, or give the settings a prefix of their \
+                         own, with `init_from_env!(\"SHOP_LOG\")`";
 
 /// The number of variables that a warning names.
 const MAX_NAMES: usize = 12;
