@@ -22,23 +22,24 @@ use crate::{
     Levels, ParseError, TargetLevels,
     internal::{
         FilterInterop, Visibility, panic_safe,
-        sync::{Condvar, Mutex, MutexGuard, RwLock},
+        sync::{Condvar, Mutex, RwLock},
     },
     levels,
 };
 
 /// Enables events and spans by level, for all layers of the stack.
 ///
-/// The levels apply to events. Spans up to INFO stay enabled at every level of events, so that the
-/// ids they carry are on every line; see [`span_levels`](Self::span_levels).
+/// The levels apply to events. Spans at INFO or more severe stay enabled whatever the event levels
+/// are, so that the ids they carry are on every line. For exceptions, see
+/// [`span_levels`](Self::span_levels).
 ///
 /// Without span directives, the decision on a callsite is cached: a disabled callsite costs what it
 /// costs in bare `tracing`. A target that no directive names uses the bare level of the [`Levels`]
-/// given to [`LevelLayer::new`], or else `info`.
+/// that [`LevelLayer::new`] got. If they have none, it uses `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). A change loses no event that both the old
-/// and the new levels enable. A new span directive applies to spans that are opened afterwards. It
-/// only adds to the events that the targets enable.
+/// and the new levels enable. A new span directive applies to spans that are opened afterwards.
+/// Span directives only enable events in addition to those that the targets enable.
 ///
 /// Span directives use tracing-subscriber's `EnvFilter`, which formats a recorded value while it
 /// holds a lock. With a directive on the *value* of a field, the `Debug` of that field must not
@@ -77,9 +78,9 @@ struct LevelState {
     has_span_directives: AtomicBool,
     /// Incremented after each change of `active`, which invalidates cached decisions.
     version: AtomicU64,
-    /// Levels of events that are enabled only for a recorder.
+    /// The levels that [`LevelLayer::capture`] sets.
     captured: OnceLock<TargetLevels>,
-    /// [`SpanRule::default`] until it is set.
+    /// [`SpanRule::default`] unless set.
     span_rule: OnceLock<SpanRule>,
     defaults: Levels,
     control: Mutex<Control>,
@@ -90,7 +91,7 @@ struct LevelState {
 struct Control {
     /// The levels that are restored after a temporary change.
     permanent: Levels,
-    /// Counts the changes, so that a temporary change can tell whether it is still in force.
+    /// The number of changes. A temporary change ends when it is no longer the last one.
     generation: u64,
 }
 
@@ -102,16 +103,17 @@ enum SpanRule {
     FollowsEvents,
 }
 
+/// The current levels, with their span directives.
 #[derive(Debug)]
 struct Active {
     levels: Levels,
-    spans: Vec<SpanLevels>,
+    span_directives: Vec<ActiveSpanDirective>,
 }
 
-/// An active span directive. The filter tracks the open spans that match. The level is separate, so
-/// that a change of the level keeps the tracked spans.
+/// A span directive whose filter tracks the open spans that match. The level is separate, so that a
+/// change of the level keeps the tracked spans.
 #[derive(Debug, Clone)]
-struct SpanLevels {
+struct ActiveSpanDirective {
     matcher: String,
     level: LevelFilter,
     filter: Arc<EnvFilter>,
@@ -125,7 +127,7 @@ impl LevelLayer {
         let defaults = levels.or(&LevelFilter::INFO.into());
         let active = Active::new(defaults.clone(), &[]);
         let state = LevelState {
-            has_span_directives: AtomicBool::new(!active.spans.is_empty()),
+            has_span_directives: AtomicBool::new(!active.span_directives.is_empty()),
             active: RwLock::new(Arc::new(active)),
             version: AtomicU64::new(0),
             captured: OnceLock::new(),
@@ -144,7 +146,7 @@ impl LevelLayer {
     }
 
     /// Sets the levels of events that are enabled in addition, for a recorder that buffers them.
-    /// Defaults to none. Spans and targets that are `off` are not affected. The first call wins.
+    /// Defaults to none. Does not affect spans, nor targets set to `off`. The first call wins.
     ///
     /// A sink that must not show them needs
     /// [`LayerExt::without_captured`](crate::LayerExt::without_captured), or the recorder around
@@ -226,10 +228,10 @@ impl LevelLayer {
     fn for_each_filter(&self, call: impl Fn(&EnvFilter)) {
         if self.state.has_span_directives.load(Ordering::Acquire) {
             let active = self.state.active();
-            for span in &active.spans {
+            for directive in &active.span_directives {
                 // A filter on a field's value formats the value, which may panic. Then the span
                 // does not match.
-                let _ = panic_safe::catch_panic(|| call(&span.filter));
+                let _ = panic_safe::catch_panic(|| call(&directive.filter));
             }
         }
     }
@@ -242,29 +244,31 @@ impl LevelHandle {
         self.state.active().levels.clone()
     }
 
-    /// Sets the levels and ends a temporary change. Without a bare level, the default's applies.
+    /// Sets the levels and ends a temporary change. If `levels` has no bare level, that of
+    /// [`LevelLayer::new`] applies.
     ///
     /// # Errors
-    /// Every directive that is malformed or has no effect. Then the levels stay as they are.
+    /// Returns an error that lists each malformed or useless directive. The levels then stay
+    /// unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         control.permanent = levels.clone();
         self.state.apply(levels, &mut control);
         Ok(())
     }
 
-    /// Sets the levels for a time. Then the levels of the last [`set_levels`](Self::set_levels) are
-    /// restored.
+    /// Sets the levels for this duration, then restores those of the last
+    /// [`set_levels`](Self::set_levels).
     ///
-    /// Setting levels again ends this change.
+    /// Setting levels again ends this change early.
     ///
     /// # Errors
-    /// Every directive that is malformed or has no effect, or that no thread could be started to
-    /// restore the levels. Then the levels stay as they are.
+    /// Returns an error that lists each malformed or useless directive, or says that the restoring
+    /// thread could not be started. The levels then stay unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         let generation = control.generation + 1;
         let state = Arc::clone(&self.state);
         thread::Builder::new()
@@ -272,14 +276,14 @@ impl LevelHandle {
             .spawn(move || state.restore_after(duration, generation))
             .map_err(|error| {
                 ParseError::new(format!(
-                    "the levels stay as they are: no thread to put them back could be started: {error}"
+                    "levels unchanged: cannot start the thread that would restore them: {error}"
                 ))
             })?;
         self.state.apply(levels, &mut control);
         Ok(())
     }
 
-    /// Returns the most verbose level that any event may have now.
+    /// Returns the most verbose level at which an event can be enabled now.
     #[must_use]
     pub fn most_verbose_event(&self) -> LevelFilter {
         self.state.active().levels.most_verbose_event()
@@ -291,7 +295,7 @@ impl LevelHandle {
         self.state.version.load(Ordering::Acquire)
     }
 
-    /// Returns the visibility of an event outside of spans.
+    /// Returns the visibility that the targets give an event, without span directives.
     pub(crate) fn visibility(&self, target: &str, level: Level) -> Visibility {
         Visibility::from_level(level, self.state.active().levels.targets.level(target))
     }
@@ -300,18 +304,18 @@ impl LevelHandle {
     pub(crate) fn depends_on_span(&self, level: Level) -> bool {
         self.state
             .active()
-            .spans
+            .span_directives
             .iter()
-            .any(|span| level <= span.level)
+            .any(|directive| level <= directive.level)
     }
 
-    /// Returns whether the thread is in a span that enables such an event.
+    /// Returns whether a span that this thread has entered enables such an event.
     pub(crate) fn enabled_by_span<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
         ctx: &Context<'_, S>,
     ) -> bool {
-        self.state.active().enables_here(metadata, ctx)
+        self.state.active().enabled_by_span(metadata, ctx)
     }
 }
 
@@ -334,8 +338,8 @@ impl LevelState {
             && active.levels.targets.level(target) != Some(LevelFilter::OFF)
     }
 
-    /// Returns whether its target enables it, in any span.
-    fn enables_everywhere(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
+    /// Returns whether the levels enable the callsite regardless of the current span.
+    fn enabled_by_target(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         let max = if metadata.is_span() {
             self.span_rule().level(&active.levels, target)
@@ -354,14 +358,10 @@ impl LevelState {
         Arc::clone(&self.active.read())
     }
 
-    fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock()
-    }
-
     fn apply(&self, levels: Levels, control: &mut Control) {
         control.generation += 1;
-        let active = Arc::new(Active::new(levels, &self.active().spans));
-        let has_span_directives = !active.spans.is_empty();
+        let active = Arc::new(Active::new(levels, &self.active().span_directives));
+        let has_span_directives = !active.span_directives.is_empty();
         *self.active.write() = active;
         self.has_span_directives
             .store(has_span_directives, Ordering::Release);
@@ -377,22 +377,22 @@ impl LevelState {
         let Some(end) = Instant::now().checked_add(duration) else {
             return;
         };
-        let mut control = self.control();
-        // The caller applies the change under the same lock, so the generation is up to date.
+        let mut control = self.control.lock();
+        // The caller holds this lock until it has applied the change and counted it.
         while control.generation == generation {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let remaining = end.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 let permanent = control.permanent.clone();
                 self.apply(permanent, &mut control);
                 return;
             }
-            control = self.changed.wait_timeout(control, left).0;
+            control = self.changed.wait_timeout(control, remaining).0;
         }
     }
 }
 
 impl SpanRule {
-    /// Returns the level of the spans of `target`, for these levels of events.
+    /// Returns the level of the spans of `target` when events have these levels.
     fn level(&self, events: &Levels, target: &str) -> LevelFilter {
         let event_level = events.targets.level(target).unwrap_or(LevelFilter::OFF);
         let levels = match self {
@@ -415,7 +415,7 @@ impl SpanRule {
     /// Returns the most verbose level that any span may have.
     fn most_verbose(&self, events: &Levels) -> LevelFilter {
         if !events.spans.is_empty() {
-            // A filter must see a span that a directive names, whatever its level.
+            // A filter must see the spans that its directive names, whatever their level.
             return LevelFilter::TRACE;
         }
         let event_level = events.targets.most_verbose();
@@ -439,35 +439,42 @@ impl Default for SpanRule {
 }
 
 impl Active {
-    fn new(levels: Levels, before: &[SpanLevels]) -> Self {
-        let span = |level: LevelFilter, matcher: &str| {
-            let kept = before.iter().find(|span| span.matcher == matcher);
-            let filter = match kept {
-                Some(span) => Arc::clone(&span.filter),
+    /// Keeps the filters of the `previous` directives, and thus the spans that they track.
+    fn new(levels: Levels, previous: &[ActiveSpanDirective]) -> Self {
+        let activate = |level: LevelFilter, matcher: &str| {
+            let filter = match previous.iter().find(|old| old.matcher == matcher) {
+                Some(old) => Arc::clone(&old.filter),
                 None => Arc::new(levels::span_filter(matcher)?),
             };
-            Some(SpanLevels {
+            Some(ActiveSpanDirective {
                 matcher: matcher.to_owned(),
                 level,
                 filter,
             })
         };
-        // `filter_map` drops nothing: the parser has called the same function.
+        // `filter_map` drops nothing: the parser has accepted each matcher with `span_filter`.
         let variants = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
             variants.map(|matcher| (directive.level, matcher))
         });
-        let spans = variants
-            .filter_map(|(level, matcher)| span(level, matcher))
+        let span_directives = variants
+            .filter_map(|(level, matcher)| activate(level, matcher))
             .collect();
-        Self { levels, spans }
+        Self {
+            levels,
+            span_directives,
+        }
     }
 
-    /// Returns whether the spans that the thread is in enable it.
-    fn enables_here<S: Subscriber>(&self, metadata: &Metadata<'_>, ctx: &Context<'_, S>) -> bool {
-        self.spans.iter().any(|span| {
-            (metadata.is_span() || *metadata.level() <= span.level)
-                && span.filter.enabled(metadata, ctx.clone())
+    /// Returns whether a span that this thread has entered enables the callsite.
+    fn enabled_by_span<S: Subscriber>(
+        &self,
+        metadata: &Metadata<'_>,
+        ctx: &Context<'_, S>,
+    ) -> bool {
+        self.span_directives.iter().any(|directive| {
+            (metadata.is_span() || *metadata.level() <= directive.level)
+                && directive.filter.enabled(metadata, ctx.clone())
         })
     }
 }
@@ -484,14 +491,15 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         }
         let active = self.state.active();
         let mut depends_on_span = false;
-        for span in &active.spans {
+        for directive in &active.span_directives {
             // Every filter must see every callsite: this is where it learns which spans match.
-            let interest = Layer::<S>::register_callsite(&*span.filter, callsite);
-            let named = callsite.is_span() && interest.is_always();
-            depends_on_span |= named || (!interest.is_never() && *callsite.level() <= span.level);
+            let interest = Layer::<S>::register_callsite(&*directive.filter, callsite);
+            let is_named = callsite.is_span() && interest.is_always();
+            depends_on_span |=
+                is_named || (!interest.is_never() && *callsite.level() <= directive.level);
         }
         let state = &self.state;
-        if state.enables_everywhere(&active, callsite) || state.captures(&active, callsite) {
+        if state.enabled_by_target(&active, callsite) || state.captures(&active, callsite) {
             self.filter_interop.interest()
         } else if depends_on_span {
             Interest::sometimes()
@@ -504,9 +512,9 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         // Not cached by callsite: `log_enabled!` asks with metadata that has none.
         let state = &self.state;
         let active = state.active();
-        state.enables_everywhere(&active, metadata)
+        state.enabled_by_target(&active, metadata)
             || state.captures(&active, metadata)
-            || active.enables_here(metadata, &ctx)
+            || active.enabled_by_span(metadata, &ctx)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

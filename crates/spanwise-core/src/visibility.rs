@@ -88,7 +88,7 @@ impl SinkFilter {
         by_sink && by_program
     }
 
-    #[inline(never)]
+    #[inline(never)] // Seldom: the decision is cached.
     fn evaluate<S: Subscriber>(
         &self,
         cache: &VisibilityCache,

@@ -17,7 +17,7 @@ pub(crate) fn enter(sink: LayerId, id: &Id) {
 
 pub(crate) fn exit(sink: LayerId, id: &Id) {
     if let Some((index, unit)) = with(|entered| entered.exit(sink, id)).flatten() {
-        EnteredLine::leave_span(sink, index, || unit.map(|unit| unit as _));
+        EnteredLine::span_exited(sink, index, || unit.map(|unit| unit as _));
     }
 }
 

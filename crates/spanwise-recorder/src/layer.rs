@@ -120,7 +120,7 @@ impl<L> Recorded<L> {
 impl<L> Recorded<L> {
     /// Handles an event that may fire a trigger, or that is buffered in another unit than the one
     /// of the current span.
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn on_other_event<S>(
         &self,
         event: &Event<'_>,

@@ -140,7 +140,7 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
         let buffer = |unit: &Arc<Unit>| unit.try_buffer_fast(RecordTag::from_number(tag), line);
         let is_buffered = entered_units::with_unit(self.sink.id, index, buffer) == Some(true);
         if is_buffered {
-            EnteredLine::finish();
+            EnteredLine::line_buffered();
         }
         is_buffered
     }

@@ -16,7 +16,7 @@ use spanwise_core::{
     Fault, SelfReport,
     internal::{
         CallsitePlans, DispatchedSummary, LayerId, LimiterClock, Precision, ShardedCounter,
-        sync::{Mutex, MutexGuard},
+        sync::Mutex,
     },
 };
 use tracing::{Dispatch, Event, dispatcher, dispatcher::WeakDispatch};
@@ -180,7 +180,7 @@ impl SinkState {
         now: u64,
         until: u64,
     ) {
-        let mut unreported = counts.unreported();
+        let mut unreported = counts.unreported.lock();
         let due = counts.due.load(Ordering::Acquire);
         let suppressed = counts.suppressed.load(Ordering::Acquire);
         if due >= SummaryDue::at(until) as u8 || suppressed == unreported.settled {
@@ -191,10 +191,10 @@ impl SinkState {
             unreported.first = now;
         }
         match unreported.pending {
-            None => self.pending().push((callsite, until)),
+            None => self.pending.lock().push((callsite, until)),
             // One rule waits for the flush, another one does not.
             Some(ON_FLUSH) if until < ON_FLUSH => {
-                let mut pending = self.pending();
+                let mut pending = self.pending.lock();
                 let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
                 same.for_each(|(_, due)| *due = until);
             }
@@ -210,7 +210,7 @@ impl SinkState {
     /// yet, and a filter may have kept some from this sink.
     pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
         let counts = self.callsite(callsite);
-        let others = counts.settle(&mut counts.unreported(), others.into());
+        let others = counts.settle(&mut counts.unreported.lock(), others.into());
         self.represented.fetch_add(others, Ordering::Relaxed);
         others
     }
@@ -232,7 +232,7 @@ impl SinkState {
     pub(crate) fn next_summary(&self, until: u64) -> Option<Summary> {
         loop {
             let callsite = {
-                let mut pending = self.pending();
+                let mut pending = self.pending.lock();
                 let due = pending.iter().position(|(_, due)| *due <= until);
                 let due = due.map(|index| pending.remove(index));
                 let next = pending.iter().map(|(_, due)| *due).min();
@@ -242,7 +242,7 @@ impl SinkState {
             };
             let counts = self.callsite(callsite);
             let (suppressed, first) = {
-                let mut unreported = counts.unreported();
+                let mut unreported = counts.unreported.lock();
                 unreported.pending = None;
                 let suppressed = counts.settle(&mut unreported, u64::MAX);
                 (suppressed, unreported.first)
@@ -307,17 +307,9 @@ impl SinkState {
         self.callsites
             .get(callsite, |_| CallsiteSuppression::default())
     }
-
-    fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
-        self.pending.lock()
-    }
 }
 
 impl CallsiteSuppression {
-    fn unreported(&self) -> MutexGuard<'_, Unreported> {
-        self.unreported.lock()
-    }
-
     fn set_due(&self, due: SummaryDue) {
         self.due.store(due as u8, Ordering::Release);
     }

@@ -244,7 +244,7 @@ impl LineQueue {
     /// Refuses a line that the sink logs inside a write: the next write would log the next line.
     #[cold]
     fn refuse_reentrant(&self, state: MutexGuard<'_, State>) {
-        self.counters.write_failed();
+        self.counters.add_write_failed(1);
         drop(state);
         let why = format_args!(
             "{}: a line is lost that the writer itself logged inside a write",

@@ -1,4 +1,4 @@
-//! Rebuilds the values of an event, a span or a record from what may be shown of them.
+//! Replaces the values of an event, span or record by redacted ones.
 
 use std::{array, error::Error, fmt, ptr};
 
@@ -10,9 +10,9 @@ use tracing_core::{
 use super::{
     plan::{FieldPlan, Handling},
     precheck::needs_redaction,
-    redacted_error::{Original, Originals, RedactedError, next_number, with_originals},
+    redacted_error::{Original, Originals, RedactedError, next_originals_id, with_originals},
     text_arena::TextArena,
-    values::{AsValue, RedactedValue},
+    values::{AsValue, RedactedValue, TextHandling, record_plain_values},
 };
 use crate::{NoRedaction, REDACTED, Redact};
 
@@ -21,7 +21,7 @@ use crate::{NoRedaction, REDACTED, Redact};
 pub(super) enum Formatting {
     /// Once, before the values are forwarded: the scanned text is the text shown.
     Eager,
-    /// Each time the inner layer formats the value, which it seldom does.
+    /// On demand. Used for `event_enabled`, where a layer seldom formats values.
     Lazy,
 }
 
@@ -44,19 +44,19 @@ pub(super) fn with_redacted<R>(
             slots,
             arena: TextArena::take(),
             differs: false,
-            originals_number: None,
+            originals_id: None,
         };
         record(&mut rebuilder);
         let Rebuilder {
             arena,
             differs,
-            originals_number,
+            originals_id,
             ..
         } = rebuilder;
         let result = if differs {
             let originals = Originals { policy, record };
-            match originals_number {
-                Some(number) => with_originals(number, &originals, || {
+            match originals_id {
+                Some(id) => with_originals(id, &originals, || {
                     forward_slots(slots, &arena, &originals, forward)
                 }),
                 None => forward_slots(slots, &arena, &originals, forward),
@@ -151,8 +151,8 @@ struct Rebuilder<'a> {
     arena: Box<TextArena>,
     /// Whether a redacted value differs from its original.
     differs: bool,
-    /// The number of the original values, if an error is among them.
-    originals_number: Option<u64>,
+    /// Identifies the originals in the thread-local; set once an error is stored.
+    originals_id: Option<u64>,
 }
 
 impl Rebuilder<'_> {
@@ -177,6 +177,7 @@ impl Rebuilder<'_> {
 
     /// Stores a value that its key hides.
     fn hide(&mut self, field: &Field, value: FieldValue<'_>, handling: Option<Handling>) {
+        // Also without a handling: the values then lack this field.
         self.differs = true;
         let slot = match handling {
             Some(Handling::Replace) => {
@@ -184,7 +185,9 @@ impl Rebuilder<'_> {
                 RedactedValue::Str(self.arena.push(&replacement))
             }
             Some(Handling::Remove) => RedactedValue::Absent,
+            // `Scan` and `Show` never get here.
             Some(Handling::Redact | Handling::Scan | Handling::Show) => RedactedValue::Hidden,
+            // A field of another callsite: omitted.
             None => return,
         };
         self.slots[field.index()] = slot;
@@ -203,10 +206,10 @@ impl Rebuilder<'_> {
             FieldValue::Str(text) => RedactedValue::Str(self.arena.push(text)),
             FieldValue::Bytes(bytes) => RedactedValue::Bytes(self.arena.push_bytes(bytes)),
             FieldValue::Debug(_) | FieldValue::Error(_) if self.formatting == Formatting::Lazy => {
-                RedactedValue::Lazy(false)
+                RedactedValue::Lazy(TextHandling::Show)
             }
             FieldValue::Debug(value) => self.format(field, value, &NoRedaction),
-            FieldValue::Error(error) => self.push_error(field, error, false),
+            FieldValue::Error(error) => self.push_error(field, error, TextHandling::Show),
         }
     }
 
@@ -226,11 +229,11 @@ impl Rebuilder<'_> {
         &mut self,
         field: &Field,
         error: &(dyn Error + 'static),
-        scans: bool,
+        handling: TextHandling,
     ) -> RedactedValue {
-        let policy = if scans { self.policy } else { &NoRedaction };
-        let number = *self.originals_number.get_or_insert_with(next_number);
-        let original = Original::new(number, field, scans);
+        let policy = handling.policy(self.policy);
+        let id = *self.originals_id.get_or_insert_with(next_originals_id);
+        let original = Original::new(id, field, handling);
         let redacted = RedactedError::new(error, field.name(), policy, original);
         RedactedValue::Error(self.arena.push_error(redacted))
     }
@@ -250,7 +253,7 @@ impl Rebuilder<'_> {
                 })
             }
             FieldValue::Debug(_) | FieldValue::Error(_) if self.formatting == Formatting::Lazy => {
-                self.differ(RedactedValue::Lazy(true))
+                self.differ(RedactedValue::Lazy(TextHandling::Scan))
             }
             // The next call might write another text: forward the scanned one.
             FieldValue::Debug(value) => {
@@ -258,13 +261,13 @@ impl Rebuilder<'_> {
                 self.differ(slot)
             }
             FieldValue::Error(error) => {
-                let slot = self.push_error(field, error, true);
+                let slot = self.push_error(field, error, TextHandling::Scan);
                 self.differ(slot)
             }
         }
     }
 
-    /// Calls `copy` if the policy shows all of `text`.
+    /// Calls `copy` if the policy shows all of `text`, else stores the redacted text.
     #[inline]
     fn scan_str(
         &mut self,
@@ -273,7 +276,8 @@ impl Rebuilder<'_> {
         copy: impl FnOnce(&mut TextArena) -> RedactedValue,
     ) -> RedactedValue {
         let shown = self.policy.redact_value(key, text);
-        // A redacted text may equal the original, as in `***et` with its end shown.
+        // Redacting an already masked text may give the same text: `***et` under a rule that keeps
+        // the last two characters.
         if ptr::eq(&*shown, text) || *shown == *text {
             copy(&mut self.arena)
         } else {
@@ -284,35 +288,7 @@ impl Rebuilder<'_> {
 }
 
 impl Visit for Rebuilder<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::F64(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::U64(value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::I128(value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::U128(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        let handling = self.plan.bool_handling(field);
-        self.plain(handling, field, RedactedValue::Bool(value));
-    }
+    record_plain_values!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.visit(field, FieldValue::Str(value));

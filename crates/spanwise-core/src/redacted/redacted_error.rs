@@ -10,7 +10,7 @@ use std::{
 use tracing_core::{Field, field::Visit};
 
 use crate::{
-    NoRedaction, Redact,
+    Redact,
     internal::{
         error_chain::{MAX_CAUSES, error_chain},
         error_query::{ErrorQuery, ErrorReply, answer},
@@ -19,12 +19,14 @@ use crate::{
     redact::redacted_display,
 };
 
+use super::values::TextHandling;
+
 /// The redacted texts of an error and of its causes.
 ///
 /// Its `Debug` begins with the name of the error's type, where Sentry finds it. The `Debug` of an
 /// error with a backtrace costs milliseconds and few layers use it, so it is formatted on demand.
-/// An error has to be `'static` and cannot borrow the original, so it finds the original again
-/// through [`with_originals`].
+/// A `RedactedError` must be `'static`, so it cannot borrow the original: it finds it through
+/// [`with_originals`].
 pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,
@@ -36,13 +38,12 @@ pub(super) struct RedactedError {
 /// Where to find the original of a redacted error.
 #[derive(Clone, Copy)]
 pub(super) struct Original {
-    /// The number of the event's values, from [`next_number`].
-    number: u64,
+    /// Identifies the originals, from [`next_originals_id`].
+    originals_id: u64,
     /// The index of the field.
     field: usize,
-    /// Whether the policy scans the field.
-    scans: bool,
-    /// The number of causes between the field's value and the error.
+    handling: TextHandling,
+    /// The position in the chain of causes; 0 is the field's value.
     depth: usize,
 }
 
@@ -95,11 +96,11 @@ impl RedactedError {
 }
 
 impl Original {
-    pub(super) fn new(number: u64, field: &Field, scans: bool) -> Self {
+    pub(super) fn new(originals_id: u64, field: &Field, handling: TextHandling) -> Self {
         Self {
-            number,
+            originals_id,
             field: field.index(),
-            scans,
+            handling,
             depth: 0,
         }
     }
@@ -131,14 +132,10 @@ impl Original {
                 }
             }
         }
-        with_current(self.number, |originals| {
+        with_current(self.originals_id, |originals| {
             let mut find = Find {
                 original: self,
-                policy: if self.scans {
-                    originals.policy
-                } else {
-                    &NoRedaction
-                },
+                policy: self.handling.policy(originals.policy),
                 read,
                 found: None,
             };
@@ -150,21 +147,21 @@ impl Original {
 }
 
 thread_local! {
-    /// The originals of the values that a layer is being shown, and their number.
+    /// The originals of the redacted values that are being forwarded, and their id.
     static CURRENT: Cell<(*const (), u64)> = const { Cell::new((ptr::null(), 0)) };
-    static LAST_NUMBER: Cell<u64> = const { Cell::new(0) };
+    static LAST_ID: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Returns a number that no other values of this thread have.
-pub(super) fn next_number() -> u64 {
-    let number = LAST_NUMBER.get().wrapping_add(1).max(1);
-    LAST_NUMBER.set(number);
-    number
+/// Returns an id that no other originals of this thread have.
+pub(super) fn next_originals_id() -> u64 {
+    let id = LAST_ID.get().wrapping_add(1).max(1);
+    LAST_ID.set(id);
+    id
 }
 
-/// Calls `forward`. Meanwhile, redacted errors with this number find their originals.
+/// Calls `forward`. Meanwhile, redacted errors with this id find their originals.
 pub(super) fn with_originals<R>(
-    number: u64,
+    id: u64,
     originals: &Originals<'_>,
     forward: impl FnOnce() -> R,
 ) -> R {
@@ -174,20 +171,20 @@ pub(super) fn with_originals<R>(
             CURRENT.set(self.0);
         }
     }
-    let before = CURRENT.replace((ptr::from_ref(originals).cast(), number));
-    let _restore = Restore(before);
+    let outer = CURRENT.replace((ptr::from_ref(originals).cast(), id));
+    let _restore = Restore(outer);
     forward()
 }
 
-fn with_current<R>(number: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
-    let (originals, current) = CURRENT.get();
-    if originals.is_null() || current != number {
+fn with_current<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
+    let (originals, current_id) = CURRENT.get();
+    if originals.is_null() || current_id != id {
         return None;
     }
     #[expect(unsafe_code, reason = "a thread-local cannot hold a borrowed value")]
-    // SAFETY: only `with_originals` sets the pointer, from a reference to `Originals` that it
-    // borrows until it has restored the former one, also when it unwinds. So the `Originals` live,
-    // on this thread, and no code has them mutably: they are only ever shared.
+    // SAFETY: only `with_originals` sets the pointer, from a reference that it holds until it has
+    // restored the outer one, also when it unwinds. So the `Originals` are alive, on this thread,
+    // and only shared references to them exist.
     let originals = unsafe { &*originals.cast::<Originals<'_>>() };
     Some(read(originals))
 }
@@ -202,7 +199,7 @@ impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not `get_or_init`: the original's `Debug` may log its own event, which comes back here.
         if self.debug.get().is_none() {
-            // A layer gets the error by reference and cannot keep it longer than its original.
+            // A layer borrows the error, so the original is alive while the layer formats it.
             let text = self.original.text(|policy, key, error| {
                 Some(redacted_display(policy, key, format_args!("{error:?}")))
             });

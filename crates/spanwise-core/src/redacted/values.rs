@@ -11,7 +11,7 @@ use super::{
     redacted_error::Originals,
     text_arena::{ByteRange, TextArena},
 };
-use crate::{NoRedaction, REDACTED, internal::nested_json, redact::redacted_display};
+use crate::{NoRedaction, REDACTED, Redact, internal::nested_json, redact::redacted_display};
 
 /// A redacted value, of the type of the original. Its text, bytes or error is in a [`TextArena`].
 #[derive(Clone, Copy, Default)]
@@ -32,9 +32,45 @@ pub(super) enum RedactedValue {
     Json(ByteRange),
     Bytes(ByteRange),
     Error(usize),
-    /// Formatted on demand; true if the policy scans it.
-    Lazy(bool),
+    /// Formatted on demand.
+    Lazy(TextHandling),
 }
+
+/// Whether the policy scans a text before it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextHandling {
+    Scan,
+    Show,
+}
+
+impl TextHandling {
+    /// Returns the policy to redact the text with.
+    pub(super) fn policy<'p>(self, policy: &'p dyn Redact) -> &'p dyn Redact {
+        match self {
+            Self::Scan => policy,
+            Self::Show => &NoRedaction,
+        }
+    }
+}
+
+/// Implements the methods of `Visit` for numbers and booleans with `Self::plain`.
+macro_rules! record_plain_values {
+    () => {
+        record_plain_values!(
+            record_f64(f64) number_handling F64, record_i64(i64) number_handling I64,
+            record_u64(u64) number_handling U64, record_i128(i128) number_handling I128,
+            record_u128(u128) number_handling U128, record_bool(bool) bool_handling Bool
+        );
+    };
+    ($($method:ident($type:ty) $handling:ident $variant:ident),+) => {$(
+        fn $method(&mut self, field: &Field, value: $type) {
+            let handling = self.plan.$handling(field);
+            self.plain(handling, field, RedactedValue::$variant(value));
+        }
+    )+};
+}
+
+pub(super) use record_plain_values;
 
 /// A [`RedactedValue`] that can be borrowed as a `Value`.
 #[derive(Default)]
@@ -71,9 +107,9 @@ impl RedactedValue {
             Self::Json(range) => AsValue::Json(debug(FormattedJson(arena.text(*range)))),
             Self::Bytes(range) => AsValue::Bytes(arena.bytes(*range)),
             Self::Error(index) => AsValue::Value(arena.error(*index)),
-            Self::Lazy(scans) => AsValue::Lazy(debug(LazyValue {
+            Self::Lazy(handling) => AsValue::Lazy(debug(LazyValue {
                 index,
-                scans: *scans,
+                handling: *handling,
                 originals,
             })),
         }
@@ -120,7 +156,7 @@ impl fmt::Debug for FormattedJson<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct LazyValue<'a> {
     index: usize,
-    scans: bool,
+    handling: TextHandling,
     originals: &'a Originals<'a>,
 }
 
@@ -130,11 +166,7 @@ impl fmt::Debug for LazyValue<'_> {
         impl Visit for Format<'_, '_, '_> {
             fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
                 if field.index() == self.0.index {
-                    let policy = if self.0.scans {
-                        self.0.originals.policy
-                    } else {
-                        &NoRedaction
-                    };
+                    let policy = self.0.handling.policy(self.0.originals.policy);
                     let text = redacted_display(policy, field.name(), format_args!("{value:?}"));
                     self.2 = self.1.write_str(&text);
                 }

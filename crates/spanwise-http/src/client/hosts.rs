@@ -72,7 +72,7 @@ impl Pattern {
     fn parse(name: &str) -> Result<Self, ParseError> {
         let refused = || {
             ParseError::new(format!(
-                "`{}` is not a host name: write one such as `warehouse`, `*.internal` or \\
+                "`{}` is not a host name: write one such as `warehouse`, `*.internal` or \
                  `127.0.0.1`, without scheme, port or path",
                 name.escape_debug(),
             ))

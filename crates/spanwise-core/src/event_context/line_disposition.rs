@@ -1,0 +1,271 @@
+//! The disposition of the next line that a sink writes.
+//!
+//! It is in the thread-local of the event's context; its flags show where.
+
+use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
+
+use super::{
+    BUFFERED, ClearAll, Current, ENTERED_LINE, EXEMPT_FROM_SAMPLING, EventContext, LINE,
+    OWNED_LINE, Restore, SAMPLED_OUT, Saved, current,
+};
+use crate::internal::LayerId;
+
+/// What becomes of the next line that a sink writes on this thread. Without one, the line is
+/// written.
+///
+/// The recorder sets it, and its writer takes it. The content is opaque to this crate.
+pub enum LineDisposition {
+    /// The line goes to the buffer of a unit.
+    Buffer {
+        /// The recorder's unit.
+        unit: Arc<dyn Any + Send + Sync>,
+        /// The recorder's number for the record.
+        tag: u32,
+    },
+    /// The line is a header, and buffered lines follow it.
+    Header(Box<dyn Any>),
+}
+
+/// A line that goes to the unit of an entered span. Finding the unit by the position of the span
+/// avoids a clone of its `Arc`, which would double the cost of a buffered line.
+#[derive(Debug, Clone, Copy)]
+pub struct EnteredLine {
+    /// The recorder's sink.
+    pub sink: LayerId,
+    /// The position of the span in the recorder's `EnteredSpans`.
+    pub index: u32,
+    /// The recorder's number for the record.
+    pub tag: u32,
+    /// Finds the unit by the sink and the position, if the line cannot stay on the fast path.
+    pub unit_at: fn(LayerId, u32) -> Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// The disposition of the next line of one sink.
+pub(super) struct SinkLine {
+    sink: LayerId,
+    line: LineDisposition,
+    is_sampled_out: bool,
+}
+
+impl LineDisposition {
+    /// Forwards an event with a changed context and this disposition of the next line of `sink`. If
+    /// `sink` writes no line, the disposition is dropped.
+    #[inline(never)]
+    pub fn scope<R>(
+        self,
+        sink: LayerId,
+        change: impl FnOnce(&mut EventContext),
+        forward: impl FnOnce() -> R,
+    ) -> R {
+        let outer = Saved::take();
+        let mut context = outer.context;
+        let _restored = Restore(outer);
+        change(&mut context);
+        current(|current| {
+            current.set(context);
+            current.put_line(SinkLine::new(sink, self));
+        });
+        forward()
+    }
+
+    /// Forwards an event without the disposition of a line that is being written further out. Keeps
+    /// the context of the event.
+    #[inline]
+    pub fn hide<R>(forward: impl FnOnce() -> R) -> R {
+        if current(|current| current.flags.get()) & LINE == 0 {
+            // Nothing to restore: each scope inside removes what it sets.
+            return forward();
+        }
+        Self::hide_line(forward)
+    }
+
+    #[cold]
+    fn hide_line<R>(forward: impl FnOnce() -> R) -> R {
+        let _restored = RestoreLine(current(Current::take_line));
+        forward()
+    }
+
+    /// Takes the disposition of the line that `sink` writes, and whether a sampler dropped its
+    /// event. Returns `None` if the line is to be written.
+    #[inline]
+    #[must_use]
+    pub fn take(sink: LayerId) -> Option<(Self, bool)> {
+        if current(|current| current.flags.get()) & LINE == 0 {
+            return None;
+        }
+        Self::take_of_sink(sink)
+    }
+
+    #[inline(never)] // Few lines have a disposition here.
+    fn take_of_sink(sink: LayerId) -> Option<(Self, bool)> {
+        current(|current| {
+            let line = current.take_line()?;
+            if line.sink == sink {
+                return Some((line.line, line.is_sampled_out));
+            }
+            current.put_line(line);
+            None
+        })
+    }
+}
+
+impl EnteredLine {
+    pub(super) const NONE: Self = Self {
+        sink: LayerId::NONE,
+        index: 0,
+        tag: 0,
+        unit_at: |_, _| None,
+    };
+
+    /// Forwards a captured event: the next line of the sink goes to the unit of the entered span.
+    /// The event is exempt from sampling.
+    #[inline(always)] // The path of nearly all buffered lines.
+    pub fn scope<R>(self, forward: impl FnOnce() -> R) -> R {
+        if current(|current| current.flags.get()) != 0 {
+            return self.scope_inside(forward);
+        }
+        current(|current| {
+            current.entered_line.set(self);
+            current
+                .flags
+                .set(BUFFERED | EXEMPT_FROM_SAMPLING | ENTERED_LINE);
+        });
+        let _cleared = ClearAll;
+        forward()
+    }
+
+    #[cold]
+    fn scope_inside<R>(self, forward: impl FnOnce() -> R) -> R {
+        let outer = Saved::take();
+        let mut context = outer.context;
+        let _restored = Restore(outer);
+        context.buffered = true;
+        context.exempt_from_sampling = true;
+        current(|current| {
+            current.set(context);
+            current.entered_line.set(self);
+            current.flags.set(current.flags.get() | ENTERED_LINE);
+        });
+        forward()
+    }
+
+    /// Returns the entered line of the event at hand, if `sink` has not written it yet.
+    #[inline(always)] // Called twice for each buffered line.
+    #[must_use]
+    pub fn current(sink: LayerId) -> Option<Self> {
+        current(|current| {
+            if current.flags.get() & ENTERED_LINE == 0 {
+                return None;
+            }
+            let line = current.entered_line.get();
+            (line.sink == sink).then_some(line)
+        })
+    }
+
+    /// Ends the disposition: the line that [`current`](Self::current) returned is buffered.
+    #[inline]
+    pub fn line_buffered() {
+        current(|current| current.flags.set(current.flags.get() & !LINE));
+    }
+
+    /// Called when the thread exits the entered span at `index`, which a value can cause while its
+    /// line is formatted. If the line belongs to that span, keeps its unit. If the span was below
+    /// that of the line, shifts the index.
+    #[inline]
+    pub fn span_exited(
+        sink: LayerId,
+        index: u32,
+        unit: impl FnOnce() -> Option<Arc<dyn Any + Send + Sync>>,
+    ) {
+        let Some(line) = Self::current(sink) else {
+            return;
+        };
+        current(|current| match line.index.checked_sub(index) {
+            Some(0) => {
+                if let Some(unit) = unit() {
+                    let tag = line.tag;
+                    let line = LineDisposition::Buffer { unit, tag };
+                    current.put_line(SinkLine::new(sink, line));
+                }
+            }
+            Some(_) => current.entered_line.set(Self {
+                index: line.index - 1,
+                ..line
+            }),
+            None => {}
+        });
+    }
+}
+
+impl Current {
+    pub(super) fn put_line(&self, line: SinkLine) {
+        let sampled_out = u16::from(line.is_sampled_out) * SAMPLED_OUT;
+        self.owned_line.set(Some(ManuallyDrop::new(line)));
+        let flags = self.flags.get() & !LINE;
+        self.flags.set(flags | OWNED_LINE | sampled_out);
+    }
+
+    /// Takes the disposition of any sink. Looks up the unit of an entered span.
+    pub(super) fn take_line(&self) -> Option<SinkLine> {
+        let flags = self.flags.get();
+        self.flags.set(flags & !LINE);
+        if flags & OWNED_LINE != 0 {
+            let line = ManuallyDrop::into_inner(self.owned_line.take()?);
+            let is_sampled_out = flags & SAMPLED_OUT != 0;
+            return Some(SinkLine {
+                is_sampled_out,
+                ..line
+            });
+        }
+        if flags & ENTERED_LINE == 0 {
+            return None;
+        }
+        let EnteredLine {
+            sink,
+            index,
+            tag,
+            unit_at,
+        } = self.entered_line.get();
+        // `None` on a thread that is ending, which has no entered spans: the line is written.
+        let unit = unit_at(sink, index)?;
+        Some(SinkLine::new(sink, LineDisposition::Buffer { unit, tag }))
+    }
+}
+
+impl SinkLine {
+    fn new(sink: LayerId, line: LineDisposition) -> Self {
+        Self {
+            sink,
+            line,
+            is_sampled_out: false,
+        }
+    }
+}
+
+struct RestoreLine(Option<SinkLine>);
+
+impl Drop for RestoreLine {
+    fn drop(&mut self) {
+        // First drop what was set and not taken.
+        drop(current(Current::take_line));
+        if let Some(line) = self.0.take() {
+            current(|current| current.put_line(line));
+        }
+    }
+}
+
+#[cold]
+pub(super) fn drop_line() {
+    // Dropped outside `with`: the destructor may re-enter this thread-local.
+    let line = current(|current| current.owned_line.take());
+    drop(line.map(ManuallyDrop::into_inner));
+}
+
+impl fmt::Debug for LineDisposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Buffer { .. } => "Buffer",
+            Self::Header(_) => "Header",
+        })
+    }
+}
