@@ -14,7 +14,7 @@ use crate::{
     Sampler,
     limiter::Decision,
     plan::Plan,
-    suppression::{SamplerStats, SinkState},
+    sampled_sink::{SampledSink, SamplerStats},
     trace_cache,
 };
 
@@ -55,7 +55,7 @@ use crate::{
 pub struct Sampled<L> {
     inner: L,
     sampler: Sampler,
-    sink: Arc<SinkState>,
+    sink: Arc<SampledSink>,
     report: SelfReport,
     /// There is a sampler inside.
     has_inner_sampler: bool,
@@ -262,7 +262,7 @@ where
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
     forward!(inner: on_follows_from, on_id_change);
     forward_downcast!(this, id => {
-        if id == TypeId::of::<SinkState>() {
+        if id == TypeId::of::<SampledSink>() {
             // For a sampler around this one.
             Some(ptr::from_ref(&*this.sink).cast())
         } else {
@@ -273,7 +273,7 @@ where
     fn on_layer(&mut self, subscriber: &mut S) {
         self.inner.on_layer(subscriber);
         let contains = |id| FilterInterop::contains_type(&self.inner, id);
-        self.has_inner_sampler = contains(TypeId::of::<SinkState>());
+        self.has_inner_sampler = contains(TypeId::of::<SampledSink>());
         self.not_sampled = if FilterInterop::has_filter(&self.inner) {
             Some(AROUND_FILTER)
         } else if contains(TypeId::of::<MustSeeAllEvents>()) {
