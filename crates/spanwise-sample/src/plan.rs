@@ -238,7 +238,7 @@ impl CompiledLimit {
             Self::KeepAll => Decision::Keep,
             Self::KeepNone => Decision::Suppress {
                 now: clock.coarse(),
-                until: sampled_sink::ON_FLUSH,
+                due: sampled_sink::ON_FLUSH,
             },
             Self::Ratio(threshold) => {
                 let Evaluation {

@@ -180,8 +180,8 @@ impl RequestGuard {
             self.send(event, outcome, duration, is_slow, reason.as_ref(), &values);
         }
         if let (Completion::Panic(_), Some(failure)) = (completion, values.failure.as_deref()) {
-            // The event has the panic, so the failure has an event of its own. It comes second, so
-            // that Sentry reports both.
+            // The access event shows the panic, so the failure gets an event of its own. It comes
+            // second: after a reported error, Sentry drops an access event without an error value.
             self.in_span_on_drop(|| {
                 recorded_fields::log_failure(failure, "request failed before it panicked")
             });
