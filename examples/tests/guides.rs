@@ -188,12 +188,14 @@ mod blocks {
 
         async fn send_mail(order: u32) {}
 
+        #[expect(clippy::needless_pass_by_value, reason = "a task owns its argument")]
         fn hash(password: String) -> u64 {
             0
         }
 
         async fn look_up(sku: u32) {}
 
+        #[expect(clippy::needless_pass_by_value, reason = "a task owns its argument")]
         fn compress(report: String) {}
 
         async fn export(order: u32) {}
@@ -328,7 +330,10 @@ mod blocks {
                     .ignore_target("shop::probe")
                     .ignore_message("connection reset by peer")
                     .ignore_error("ClientGone")
-                    .before_send(|event| Some(event))
+                    .before_send(|mut event| {
+                        event.server_name = None;
+                        Some(event)
+                    })
                     .root_certificates(our_ca)
             })
             .init()?;

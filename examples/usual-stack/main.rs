@@ -1,12 +1,13 @@
-//! Six faults of the usual logging stack, each beside spanwise in the same situation.
+//! Faults injected into the usual logging stack, each beside spanwise in the same situation.
 //!
 //! ```text
 //! cargo run --example usual-stack                 # all of them
 //! cargo run --example usual-stack -- full-disk    # one of them
 //! ```
 //!
-//! The usual stack is `tracing_subscriber::fmt` with `EnvFilter`, and `tracing_appender` for
-//! writing in the background. The example asserts each result, so it fails if a claim is wrong.
+//! The usual stack is `tracing_subscriber::fmt`, alone, with `EnvFilter` for levels, or with
+//! `tracing_appender` for writing in the background. The example asserts each result, so it fails
+//! if a claim is wrong.
 
 #![expect(clippy::print_stdout, reason = "it reports what it found")]
 
@@ -15,7 +16,10 @@ mod writers;
 use std::{
     env,
     error::Error,
-    fmt, panic,
+    fmt,
+    io::{self, PipeReader, Read as _},
+    panic,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,12 +31,20 @@ use std::{
 use spanwise::{Builder, Format, Preset, file::Background};
 use tracing::{Dispatch, dispatcher::with_default, error, info, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _};
-use writers::{Disk, Lines, Pipe};
+use writers::{Disk, Lines};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+/// The lines that a fault logs into a pipe. A pipe of Linux holds about 500 of them.
+const LINES: usize = 10_000;
+
+/// The argument of a child process: the stack that it logs with.
+const CHILD: &str = "child-with";
+
 /// The name of a fault, what happens, and the function that shows it.
-const FAULTS: [(&str, &str, fn() -> Outcome); 6] = [
+type Fault = (&'static str, &'static str, fn() -> Outcome);
+
+const FAULTS: [Fault; 6] = [
     (
         "full-disk",
         "the disk is full while 1,000 lines are logged, and has room again",
@@ -40,10 +52,14 @@ const FAULTS: [(&str, &str, fn() -> Outcome); 6] = [
     ),
     (
         "stalled-reader",
-        "stdout is a pipe, and its reader stalls",
+        "10,000 lines are logged to a pipe that nobody reads",
         stalled_reader,
     ),
-    ("exit", "the process exits while the reader stalls", exit),
+    (
+        "exit",
+        "a process logs 10,000 lines to a pipe that nobody reads, and exits",
+        exit,
+    ),
     ("typo", "RUST_LOG=inof", typo),
     (
         "forged-line",
@@ -60,6 +76,9 @@ const FAULTS: [(&str, &str, fn() -> Outcome); 6] = [
 fn main() -> Outcome {
     panic::set_hook(Box::new(|_| {})); // the panic of the last fault is expected
     let wanted = env::args().nth(1);
+    if wanted.as_deref() == Some(CHILD) {
+        return log_and_exit(&env::args().nth(2).unwrap_or_default());
+    }
     for (name, what, show) in FAULTS {
         if wanted.as_deref().is_none_or(|wanted| wanted == name) {
             println!("{name}: {what}");
@@ -107,75 +126,131 @@ fn full_disk() -> Outcome {
     Ok(())
 }
 
-/// `fmt` writes in the thread that logs, so that a request waits for the reader of a pipe.
+/// `fmt` alone writes in the thread that logs, so that the thread waits for the reader of a pipe.
 fn stalled_reader() -> Outcome {
-    let pipe = Pipe::stalled();
-    let reader = pipe.clone();
+    let (reader, writer) = io::pipe()?;
+    let writer = Arc::new(writer);
     let log = tracing_subscriber::fmt()
         .json()
-        .with_writer(move || reader.clone())
+        .with_writer(writer)
         .finish();
-    let log = Dispatch::new(log);
     let logged = Arc::new(AtomicUsize::new(0));
     let count = logged.clone();
     let service = thread::spawn(move || {
-        with_default(&log, || {
-            for n in 0..1_000 {
+        with_default(&Dispatch::new(log), || {
+            for n in 0..LINES {
                 info!(n, "order created");
                 count.fetch_add(1, Ordering::SeqCst);
             }
         });
     });
-    pipe.wait_until_stalled();
-    let while_stalled = logged.load(Ordering::SeqCst);
-    pipe.go_on();
+    let while_stalled = wait_until_steady(&logged);
+    let lines = thread::spawn(move || count_lines(reader));
     service.join().map_err(|_| "the service panicked")?;
     report(
-        "usual stack",
-        &format!("the service stops: {while_stalled} of 1000 calls return"),
+        "fmt",
+        &format!("{while_stalled} calls return, and the next one waits for the reader"),
     );
-    assert_eq!(while_stalled, 0);
+    assert!(while_stalled < LINES, "the thread that logs waits");
+    assert_eq!(lines.join().map_err(|_| "the reader panicked")??, LINES);
 
-    let pipe = Pipe::stalled();
-    let (writer, guard) = Background::builder(pipe.clone()).build()?;
-    with_default(&spanwise_json(writer), || log_lines(1_000));
-    pipe.wait_until_stalled();
-    report("spanwise", "the service goes on: 1000 of 1000 calls return");
-    pipe.go_on();
-    assert_eq!(guard.shutdown(Duration::from_secs(60)).delivered, 1_000);
-    Ok(())
-}
-
-/// The guard of `tracing_appender` gives up after about a second, and reports nothing.
-fn exit() -> Outcome {
-    let pipe = Pipe::stalled();
-    let (writer, guard) = tracing_appender::non_blocking(pipe.clone());
+    let (reader, writer) = io::pipe()?;
+    let (writer, guard) = tracing_appender::non_blocking(writer);
     let counter = writer.error_counter();
     let log = tracing_subscriber::fmt()
         .json()
         .with_writer(writer)
         .finish();
-    with_default(&log.into(), || log_lines(1_000));
+    with_default(&log.into(), || log_lines(LINES)); // returns, although nobody reads
+    let lines = thread::spawn(move || count_lines(reader));
     drop(guard);
-    let lost = 1_000 - pipe.lines();
+    report("with tracing-appender", "all calls return");
+    assert_eq!(lines.join().map_err(|_| "the reader panicked")??, LINES);
+    assert_eq!(counter.dropped_lines(), 0);
+
+    let (reader, writer) = io::pipe()?;
+    let (writer, guard) = Background::builder(writer).build()?;
+    with_default(&spanwise_json(writer), || log_lines(LINES)); // returns, although nobody reads
+    let lines = thread::spawn(move || count_lines(reader));
+    let shutdown = guard.shutdown(Duration::from_secs(60));
+    report("spanwise", "all calls return");
+    assert_eq!(lines.join().map_err(|_| "the reader panicked")??, LINES);
+    assert_eq!((shutdown.delivered, shutdown.lost), (LINES as u64, 0));
+    Ok(())
+}
+
+/// The guard of `tracing_appender` gives up after about a second, and reports nothing.
+fn exit() -> Outcome {
+    let (received, stderr) = run_child("usual-stack")?;
+    let lost = LINES - received;
     report(
         "usual stack",
-        &format!("{lost} lines lost, {} counted", counter.dropped_lines()),
+        &format!("{lost} lines lost, stderr: {stderr:?}"),
     );
-    assert_eq!((lost, counter.dropped_lines()), (1_000, 0));
-    pipe.go_on();
+    assert!(lost > 0, "the pipe does not hold all lines");
+    assert_eq!(stderr, "0 counted\n");
 
-    let pipe = Pipe::stalled();
-    let (writer, guard) = Background::builder(pipe.clone()).build()?;
-    with_default(&spanwise_json(writer), || log_lines(1_000));
-    let shutdown = guard.shutdown(Duration::from_millis(100));
-    report(
-        "spanwise",
-        &format!("1000 lines lost, {} counted", shutdown.lost),
-    );
-    assert_eq!((pipe.lines(), shutdown.lost), (0, 1_000));
-    pipe.go_on();
+    let (received, stderr) = run_child("spanwise")?;
+    let lost = LINES - received;
+    report("spanwise", &format!("{lost} lines lost, stderr:"));
+    println!("    {}", stderr.trim_end());
+    let expected = format!("stdout: {received} lines written, {lost} lost:");
+    assert!(lost > 0 && stderr.contains(&expected), "{expected}");
     Ok(())
+}
+
+/// Runs a child with a stdout that is not read until it exits. Returns the number of lines that
+/// were in the pipe, and the text on stderr.
+fn run_child(stack: &str) -> Result<(usize, String), Box<dyn Error>> {
+    let (reader, writer) = io::pipe()?;
+    let child = Command::new(env::current_exe()?)
+        .args([CHILD, stack])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stderr = String::from_utf8(child.wait_with_output()?.stderr)?;
+    Ok((count_lines(reader)?, stderr))
+}
+
+/// The child process of [`exit`]. Each stack has a second for its last lines.
+#[expect(clippy::print_stderr, reason = "the parent reads it")]
+fn log_and_exit(stack: &str) -> Outcome {
+    if stack == "spanwise" {
+        let telemetry = Builder::new(Preset::Prod).init()?;
+        log_lines(LINES);
+        telemetry.shutdown(Duration::from_secs(1));
+    } else {
+        let (writer, guard) = tracing_appender::non_blocking(io::stdout());
+        let counter = writer.error_counter();
+        let log = tracing_subscriber::fmt()
+            .json()
+            .with_writer(writer)
+            .finish();
+        with_default(&log.into(), || log_lines(LINES));
+        drop(guard);
+        eprintln!("{} counted", counter.dropped_lines());
+    }
+    Ok(())
+}
+
+/// Waits until the number has not changed for a while, and returns it.
+fn wait_until_steady(number: &AtomicUsize) -> usize {
+    let mut last = 0;
+    loop {
+        thread::sleep(Duration::from_millis(300));
+        let now = number.load(Ordering::SeqCst);
+        if now > 0 && now == last {
+            return now;
+        }
+        last = now;
+    }
+}
+
+/// Reads the pipe to its end.
+fn count_lines(mut reader: PipeReader) -> io::Result<usize> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes)?;
+    Ok(bytes.iter().filter(|byte| **byte == b'\n').count())
 }
 
 /// `EnvFilter` takes a level that is spelled wrong for the name of a crate.
@@ -197,6 +272,7 @@ fn typo() -> Outcome {
     let started = Builder::from_vars([("RUST_LOG", "inof")]).and_then(Builder::init);
     let error = started.err().ok_or("spanwise starts with a typo")?;
     report("spanwise", &format!("the start fails: {error}"));
+    assert!(error.to_string().contains("did you mean `info`?"));
     Ok(())
 }
 
@@ -266,6 +342,11 @@ fn panicking_value() -> Outcome {
     );
     lines.print();
     assert_eq!((panicked, valid), (false, 2));
+    assert!(
+        lines
+            .text()
+            .contains(r#""value":"<panicked while formatting>""#)
+    );
     Ok(())
 }
 
@@ -285,5 +366,5 @@ fn log_lines(count: usize) {
 }
 
 fn report(stack: &str, what: &str) {
-    println!("  {stack:12} {what}");
+    println!("  {stack:21} {what}");
 }

@@ -1,4 +1,4 @@
-//! Outputs that misbehave on request, and one in memory.
+//! A disk that is full on request, and lines in memory.
 
 use std::{
     io::{self, Write},
@@ -80,54 +80,6 @@ impl Write for Disk {
             }
         });
         result
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A pipe with a reader that does not read until [`go_on`](Self::go_on).
-#[derive(Clone)]
-pub(crate) struct Pipe(Watched<PipeState>);
-
-struct PipeState {
-    is_stalled: bool,
-    waiting: usize,
-    lines: usize,
-}
-
-impl Pipe {
-    pub(crate) fn stalled() -> Self {
-        Self(Watched::new(PipeState {
-            is_stalled: true,
-            waiting: 0,
-            lines: 0,
-        }))
-    }
-
-    pub(crate) fn go_on(&self) {
-        self.0.change(|pipe| pipe.is_stalled = false);
-    }
-
-    pub(crate) fn wait_until_stalled(&self) {
-        self.0.wait_while(|pipe| pipe.waiting == 0);
-    }
-
-    pub(crate) fn lines(&self) -> usize {
-        self.0.lock().lines
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.change(|pipe| pipe.waiting += 1);
-        self.0.wait_while(|pipe| pipe.is_stalled);
-        self.0.change(|pipe| {
-            pipe.waiting -= 1;
-            pipe.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
-        });
-        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -34,7 +34,7 @@ use std::{
 };
 
 use spanwise_core::{
-    Clock, Fault, SelfReport,
+    Fault,
     internal::{
         forks::{Inheritance, PerProcess},
         sync::{Mutex, MutexGuard},
@@ -48,6 +48,7 @@ pub use error::{OpenError, OpenErrorKind};
 pub use retention::Retention;
 pub use rotation::{Interval, Rotation};
 
+use builder::Options;
 use file_names::FileNames;
 use file_writer::FileWriter;
 use fs::Dir;
@@ -123,20 +124,13 @@ struct Settings {
     names: FileNames,
     /// The directory at the start.
     dir: Arc<Dir>,
-    rotation: Rotation,
-    retention: Retention,
-    compression: Compression,
-    mode: u32,
-    link_latest: bool,
-    fallback_to_stderr: bool,
-    clock: Clock,
-    report: SelfReport,
+    options: Options,
 }
 
 impl Settings {
     /// Reports a failure that loses no record.
     fn report_failure(&self, what: &dyn fmt::Display) {
-        self.report.fault(Fault::Setup, what);
+        self.options.report.fault(Fault::Setup, what);
     }
 }
 
@@ -270,9 +264,9 @@ impl fmt::Debug for RollingFile {
         let settings = &self.0.settings;
         f.debug_struct("RollingFile")
             .field("path", &settings.names.current())
-            .field("rotation", &settings.rotation)
-            .field("retention", &settings.retention)
-            .field("compression", &settings.compression)
+            .field("rotation", &settings.options.rotation)
+            .field("retention", &settings.options.retention)
+            .field("compression", &settings.options.compression)
             .finish_non_exhaustive()
     }
 }

@@ -4,21 +4,18 @@
 use std::{
     cell::Cell,
     fmt,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use tracing_core::{Field, Level, Metadata, field::Visit, span::Record};
+
+use crate::{
+    internal::{
+        runtime_callsite::{Origin, RuntimeCallsite},
+        sync::Mutex,
     },
+    span_context::CONTEXT_KEYS,
 };
-
-use tracing_core::{
-    Field, Interest, Kind, Level, Metadata,
-    callsite::Callsite,
-    field::{FieldSet, Visit},
-    identify_callsite,
-    span::Record,
-};
-
-use crate::{internal::sync::Mutex, span_context::CONTEXT_KEYS};
 
 const TARGET: &str = "spanwise::context";
 
@@ -88,71 +85,35 @@ pub fn has_set_custom_key() -> bool {
 
 static HAS_SET_CUSTOM_KEY: AtomicBool = AtomicBool::new(false);
 
-/// A callsite whose only field is a context key. There is one for each declared key that was set,
-/// and it is never freed.
-pub(crate) struct KeyCallsite {
-    metadata: OnceLock<Metadata<'static>>,
+/// Returns the callsite whose only field is `key`. There is one for each declared key that was set.
+pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
+    static CREATED: Mutex<Vec<&Metadata<'static>>> = Mutex::new(Vec::new());
+    let mut created = CREATED.lock();
+    let known = created
+        .iter()
+        .find(|callsite| callsite.fields().field(key).is_some());
+    if let Some(callsite) = known {
+        return callsite;
+    }
+    if !CONTEXT_KEYS.contains(&key) {
+        HAS_SET_CUSTOM_KEY.store(true, Ordering::Relaxed);
+    }
+    let origin = Origin {
+        level: Level::INFO,
+        target: TARGET,
+        module_path: Some(module_path!()),
+        file: None,
+        line: None,
+        fields: &[key],
+    };
+    let callsite = RuntimeCallsite::new_span("context", &origin).metadata();
+    created.push(callsite);
+    callsite
 }
 
-impl KeyCallsite {
-    pub(crate) fn for_key(key: &str) -> &'static Self {
-        static CREATED: Mutex<Vec<&KeyCallsite>> = Mutex::new(Vec::new());
-        let mut created = CREATED.lock();
-        let is_it = |callsite: &&&Self| callsite.metadata().fields().field(key).is_some();
-        if let Some(callsite) = created.iter().find(is_it) {
-            return callsite;
-        }
-        let callsite = Self::create(key);
-        created.push(callsite);
-        callsite
-    }
-
-    #[cold]
-    fn create(key: &str) -> &'static Self {
-        let known = CONTEXT_KEYS.into_iter().find(|known| *known == key);
-        if known.is_none() {
-            HAS_SET_CUSTOM_KEY.store(true, Ordering::Relaxed);
-        }
-        let name = known.unwrap_or_else(|| String::leak(key.to_owned()));
-        let callsite: &'static Self = Box::leak(Box::new(Self {
-            metadata: OnceLock::new(),
-        }));
-        callsite.metadata.get_or_init(|| {
-            let fields = FieldSet::new(vec![name].leak(), identify_callsite!(callsite));
-            let module = Some(module_path!());
-            Metadata::new(
-                "context",
-                TARGET,
-                Level::INFO,
-                None,
-                None,
-                module,
-                fields,
-                Kind::SPAN,
-            )
-        });
-        callsite
-    }
-
-    pub(crate) fn metadata(&self) -> &Metadata<'static> {
-        self.metadata.get().unwrap_or_else(|| {
-            // `create` initializes it before it returns.
-            unreachable!("the callsite has no metadata")
-        })
-    }
-
-    /// Calls `record`. Meanwhile, [`recorded_callsite`] returns this callsite for its values.
-    pub(crate) fn recording(&'static self, record: impl FnOnce()) {
-        let before = RECORDING.replace(Some(self.metadata()));
-        record();
-        RECORDING.set(before);
-    }
-}
-
-impl Callsite for KeyCallsite {
-    fn set_interest(&self, _: Interest) {}
-
-    fn metadata(&self) -> &Metadata<'_> {
-        self.metadata()
-    }
+/// Calls `record`. Meanwhile, [`recorded_callsite`] returns `callsite` for its values.
+pub(crate) fn recording(callsite: &'static Metadata<'static>, record: impl FnOnce()) {
+    let before = RECORDING.replace(Some(callsite));
+    record();
+    RECORDING.set(before);
 }

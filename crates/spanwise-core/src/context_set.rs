@@ -15,7 +15,7 @@ use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use crate::{
     ContextLayer, Fault, Redact, SelfReport,
-    context_callsites::{KeyCallsite, begins_unit},
+    context_callsites::{begins_unit, key_callsite, recording},
     internal::panic_safe,
 };
 
@@ -74,10 +74,11 @@ fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), SetError> {
             _ => Err(SetError::NoSpan),
         };
     };
-    let callsite = KeyCallsite::for_key(key);
-    let fields = callsite.metadata().fields();
+    let callsite = key_callsite(key);
+    let fields = callsite.fields();
     let values: [Option<&dyn Value>; 1] = [Some(&text)];
-    callsite.recording(|| dispatch.record(&unit, &Record::new(&fields.value_set_all(&values))));
+    let values = fields.value_set_all(&values);
+    recording(callsite, || dispatch.record(&unit, &Record::new(&values)));
     Ok(())
 }
 

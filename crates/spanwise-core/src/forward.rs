@@ -35,94 +35,46 @@ macro_rules! forward {
             tracing_subscriber::Layer::<S>::register_callsite(&self.$inner, callsite)
         }
     };
-    (@enabled $inner:ident) => {
-        fn enabled(
-            &self,
-            metadata: &tracing_core::Metadata<'_>,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) -> bool {
-            self.$inner.enabled(metadata, ctx)
-        }
-    };
     (@max_level_hint $inner:ident) => {
         fn max_level_hint(&self) -> Option<tracing_core::LevelFilter> {
             tracing_subscriber::Layer::<S>::max_level_hint(&self.$inner)
         }
     };
+    (@enabled $inner:ident) => {
+        $crate::forward!(@call $inner.enabled(metadata: &tracing_core::Metadata<'_>) -> bool);
+    };
     (@event_enabled $inner:ident) => {
-        fn event_enabled(
-            &self,
-            event: &tracing::Event<'_>,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) -> bool {
-            self.$inner.event_enabled(event, ctx)
-        }
+        $crate::forward!(@call $inner.event_enabled(event: &tracing::Event<'_>) -> bool);
     };
     (@on_new_span $inner:ident) => {
-        fn on_new_span(
-            &self,
-            attrs: &tracing_core::span::Attributes<'_>,
-            id: &tracing_core::span::Id,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) {
-            self.$inner.on_new_span(attrs, id, ctx);
-        }
+        $crate::forward!(@call $inner.on_new_span(
+            attrs: &tracing_core::span::Attributes<'_>, id: &tracing_core::span::Id) -> ());
     };
     (@on_record $inner:ident) => {
-        fn on_record(
-            &self,
-            id: &tracing_core::span::Id,
-            values: &tracing_core::span::Record<'_>,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) {
-            self.$inner.on_record(id, values, ctx);
-        }
+        $crate::forward!(@call $inner.on_record(
+            id: &tracing_core::span::Id, values: &tracing_core::span::Record<'_>) -> ());
     };
     (@on_follows_from $inner:ident) => {
-        fn on_follows_from(
-            &self,
-            id: &tracing_core::span::Id,
-            follows: &tracing_core::span::Id,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) {
-            self.$inner.on_follows_from(id, follows, ctx);
-        }
+        $crate::forward!(@call $inner.on_follows_from(
+            id: &tracing_core::span::Id, follows: &tracing_core::span::Id) -> ());
     };
     (@on_enter $inner:ident) => {
-        fn on_enter(
-            &self,
-            id: &tracing_core::span::Id,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) {
-            self.$inner.on_enter(id, ctx);
-        }
+        $crate::forward!(@call $inner.on_enter(id: &tracing_core::span::Id) -> ());
     };
     (@on_exit $inner:ident) => {
-        fn on_exit(
-            &self,
-            id: &tracing_core::span::Id,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) {
-            self.$inner.on_exit(id, ctx);
-        }
+        $crate::forward!(@call $inner.on_exit(id: &tracing_core::span::Id) -> ());
     };
     (@on_close $inner:ident) => {
-        fn on_close(
-            &self,
-            id: tracing_core::span::Id,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) {
-            self.$inner.on_close(id, ctx);
-        }
+        $crate::forward!(@call $inner.on_close(id: tracing_core::span::Id) -> ());
     };
     (@on_id_change $inner:ident) => {
-        fn on_id_change(
-            &self,
-            old: &tracing_core::span::Id,
-            new: &tracing_core::span::Id,
-            ctx: tracing_subscriber::layer::Context<'_, S>,
-        ) {
-            self.$inner.on_id_change(old, new, ctx);
+        $crate::forward!(@call $inner.on_id_change(
+            old: &tracing_core::span::Id, new: &tracing_core::span::Id) -> ());
+    };
+    (@call $inner:ident.$method:ident($($arg:ident: $ty:ty),+) -> $result:ty) => {
+        #[allow(clippy::unused_unit, reason = "most of these methods return nothing")]
+        fn $method(&self, $($arg: $ty,)+ ctx: tracing_subscriber::layer::Context<'_, S>) -> $result {
+            self.$inner.$method($($arg,)+ ctx)
         }
     };
     ($inner:ident: $($method:ident),+) => {

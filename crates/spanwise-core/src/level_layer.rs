@@ -22,7 +22,7 @@ use crate::{
     Levels, ParseError, TargetLevels,
     internal::{
         FilterInterop, Visibility, panic_safe,
-        sync::{Condvar, Mutex, MutexGuard, RwLock},
+        sync::{Condvar, Mutex, RwLock},
     },
     levels,
 };
@@ -158,7 +158,8 @@ impl LevelLayer {
     /// use tracing_subscriber::prelude::*;
     ///
     /// let levels = LevelLayer::new("info".parse()?).capture(LevelFilter::DEBUG);
-    /// let fmt = tracing_subscriber::fmt::layer().without_captured(levels.handle()); // shows INFO and above
+    /// let fmt = tracing_subscriber::fmt::layer();
+    /// let fmt = fmt.without_captured(levels.handle()); // shows INFO and more severe events
     /// let _default = tracing_subscriber::registry().with(fmt).with(levels).set_default();
     /// assert!(tracing::event_enabled!(Level::DEBUG));
     /// assert!(!tracing::span_enabled!(Level::DEBUG));
@@ -252,7 +253,7 @@ impl LevelHandle {
     /// unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         control.permanent = levels.clone();
         self.state.apply(levels, &mut control);
         Ok(())
@@ -268,7 +269,7 @@ impl LevelHandle {
     /// thread could not be started. The levels then stay unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control();
+        let mut control = self.state.control.lock();
         let generation = control.generation + 1;
         let state = Arc::clone(&self.state);
         thread::Builder::new()
@@ -358,10 +359,6 @@ impl LevelState {
         Arc::clone(&self.active.read())
     }
 
-    fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock()
-    }
-
     fn apply(&self, levels: Levels, control: &mut Control) {
         control.generation += 1;
         let active = Arc::new(Active::new(levels, &self.active().span_directives));
@@ -381,7 +378,7 @@ impl LevelState {
         let Some(end) = Instant::now().checked_add(duration) else {
             return;
         };
-        let mut control = self.control();
+        let mut control = self.control.lock();
         // The caller holds this lock until it has applied the change and counted it.
         while control.generation == generation {
             let remaining = end.saturating_duration_since(Instant::now());

@@ -270,22 +270,10 @@ fn severity(level: Level) -> usize {
 }
 
 impl SinkCounters {
-    /// Counts a line that the output took.
-    #[inline]
-    pub fn delivered(&self) {
-        self.add_delivered(1);
-    }
-
     /// Counts lines that the output took.
     #[inline]
     pub fn add_delivered(&self, lines: u64) {
         self.delivered.fetch_add(lines, Ordering::Relaxed);
-    }
-
-    /// Counts a line that the output refused.
-    #[inline]
-    pub fn write_failed(&self) {
-        self.add_write_failed(1);
     }
 
     /// Counts lines that the output refused.

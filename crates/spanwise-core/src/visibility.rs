@@ -90,7 +90,7 @@ impl SinkFilter {
         by_sink && by_application
     }
 
-    #[inline(never)]
+    #[inline(never)] // Seldom: the decision is cached.
     fn evaluate<S: Subscriber>(
         &self,
         cache: &VisibilityCache,

@@ -43,7 +43,7 @@ pub fn split(list: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// Parses each word of a list, leaves out empty words, and reports the problems of all.
+/// Parses each word of a list, omits empty words, and reports the problems of all.
 ///
 /// # Errors
 /// The problems of every word that `parse` refuses.

@@ -1,10 +1,11 @@
 //! Parses and re-serializes propagation headers. For tests and fuzzing only.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     id,
+    request_id::X_REQUEST_ID,
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
@@ -28,5 +29,3 @@ pub fn reserialize_headers(received: &HeaderMap) -> HeaderMap {
     );
     sent
 }
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

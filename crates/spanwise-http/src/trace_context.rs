@@ -266,4 +266,38 @@ impl fmt::Display for SpanId {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn child_is_another_span_of_the_trace() {
+        let parent = TraceContext {
+            state: "foo=1".to_owned(),
+            ..TraceContext::new_trace(TraceId([1; 16]))
+        };
+        let (one, two) = (parent.child(), parent.child());
+        for child in [&one, &two] {
+            assert_eq!(child.trace_id, parent.trace_id);
+            assert_eq!((child.flags, &*child.state), (1, "foo=1"));
+            assert_ne!(child.span_id, parent.span_id);
+            assert_ne!(child.span_id, SpanId([0; 8]));
+        }
+        assert_ne!(one.span_id, two.span_id);
+    }
+
+    #[test]
+    fn trace_ids_are_lower_case_digits() {
+        let trace = "12345678901234567890123456789012";
+        assert_eq!(TraceId::parse(trace).unwrap().to_string(), trace);
+        for text in [
+            "",
+            "00000000000000000000000000000000",
+            "1234567890123456789012345678901",
+            "123456789012345678901234567890123",
+            "1234567890ABCDEF1234567890123456",
+            "1234567890123456789012345678901é",
+        ] {
+            assert_eq!(TraceId::parse(text), None, "{text}");
+        }
+    }
+}

@@ -59,7 +59,7 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     /// Starts a line, up to its first field.
-    #[inline(always)]
+    #[inline(always)] // A step of every line: with the others it is one function.
     pub(crate) fn begin<'a>(
         &self,
         scratch: &'a mut Scratch,
@@ -96,7 +96,7 @@ where
     }
 
     /// Appends the fields of the event.
-    #[inline(always)]
+    #[inline(always)] // A step of every line: with the others it is one function.
     pub(crate) fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
         let Draft {
             scratch,
@@ -125,7 +125,7 @@ where
     }
 
     /// Appends everything after the fields, and writes the line.
-    #[inline(always)]
+    #[inline(always)] // A step of every line: with the others it is one function.
     pub(crate) fn finish<S>(
         &self,
         draft: &mut Draft<'_>,
@@ -213,7 +213,7 @@ where
     }
 
     /// Appends the parts between the fields and the spans.
-    #[inline(always)]
+    #[inline(always)] // A step of every line: with the others it is one function.
     fn close_fields(&self, draft: &mut Draft<'_>) {
         let Draft {
             scratch,
@@ -386,14 +386,14 @@ where
                 .write_all(line.as_bytes())
         });
         match written {
-            Ok(()) => self.counters.delivered(),
+            Ok(()) => self.counters.add_delivered(1),
             Err(error) => self.write_failed(&error),
         }
     }
 
     #[cold]
     fn write_failed(&self, why: &dyn std::fmt::Display) {
-        self.counters.write_failed();
+        self.counters.add_write_failed(1);
         self.report.fault(
             Fault::WriteFailed,
             &format_args!("a line of JSON is lost: {why}"),

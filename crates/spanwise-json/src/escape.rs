@@ -84,7 +84,7 @@ const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + BLOCK) + BLOCK;
 
 /// Appends a text of at most two blocks, which may overlap, if it needs no escape. Returns whether
 /// it was appended.
-#[inline(always)]
+#[inline(always)] // The short texts of every line are copied without a call.
 fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>())
     else {
@@ -217,23 +217,13 @@ static ASCII_ESCAPES: [[u8; ESCAPE_SLOT]; 256] = {
 
 const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let digits = [
-        code >> 12 & 0xF,
-        code >> 8 & 0xF,
-        code >> 4 & 0xF,
-        code & 0xF,
-    ];
-    let [a, b, c, d] = digits;
-    [
-        b'\\',
-        b'u',
-        HEX[a as usize],
-        HEX[b as usize],
-        HEX[c as usize],
-        HEX[d as usize],
-        0,
-        6,
-    ]
+    let mut escape = [b'\\', b'u', 0, 0, 0, 0, 0, 6];
+    let mut digit = 0;
+    while digit < 4 {
+        escape[2 + digit] = HEX[(code >> (12 - 4 * digit) & 0xF) as usize];
+        digit += 1;
+    }
+    escape
 }
 
 /// Returns the number of bytes before the first that may be a quote or a backslash.

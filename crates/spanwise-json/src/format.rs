@@ -202,22 +202,11 @@ const JSON_NESTED: KeyNames = KeyNames {
 impl KeyNames {
     /// The keys that a static field cannot use, whether or not a line shows them. Other fields may
     /// use those of the location if lines do not show it.
+    #[rustfmt::skip]
     pub(crate) fn reserved(&self) -> [&'static str; 15] {
         [
-            self.timestamp,
-            self.level,
-            self.target,
-            self.message,
-            self.span,
-            self.spans,
-            self.file,
-            self.line,
-            self.thread_name,
-            self.thread_id,
-            TRUNCATED,
-            REDACTED,
-            SAMPLE_RATE,
-            BUFFERED,
+            self.timestamp, self.level, self.target, self.message, self.span, self.spans, self.file,
+            self.line, self.thread_name, self.thread_id, TRUNCATED, REDACTED, SAMPLE_RATE, BUFFERED,
             SPANS_OMITTED,
         ]
     }

@@ -167,8 +167,8 @@ where
     /// Calls `f` with the node of the span that is current on this thread. `f` must not call code
     /// that may log. Returns the current span as an error if its node has to be looked up.
     ///
-    /// This function cannot do that, since the thread's spans are borrowed. A look-up may be the last
-    /// use of a span that another thread closes, and then runs code that may log.
+    /// This function cannot do that, since the thread's spans are borrowed. A look-up may be the
+    /// last use of a span that another thread closes, and then runs code that may log.
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,

@@ -158,7 +158,7 @@ impl Default for LastSecond {
 impl LastSecond {
     /// Appends `open` and the time `now`. `open` and `timestamp` must be the same for all lines of
     /// `layer`.
-    #[inline(always)]
+    #[inline(always)] // A step of every line: with the others it is one function.
     pub(crate) fn push(
         &mut self,
         line: &mut LineBuffer,

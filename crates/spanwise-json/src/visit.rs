@@ -85,7 +85,7 @@ impl Encoded {
 ///
 /// A value that panics loses only its own text: what it wrote is removed, and the fields after it
 /// are visited again.
-#[inline(always)]
+#[inline(always)] // A step of every line: with the others it is one function.
 pub(crate) fn encode(
     line: &mut LineBuffer,
     keys: &[Key],

@@ -1,7 +1,7 @@
 //! A step counter for unit tests, so that they assert an amount of work and not a time.
 
 /// Counts `steps` in a unit test. Does nothing elsewhere.
-#[inline(always)]
+#[inline(always)] // Nothing is left of it outside of unit tests.
 pub(crate) fn step(steps: u64) {
     #[cfg(test)]
     STEPS.set(STEPS.get() + steps);

@@ -28,8 +28,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the age at which a unit is slow. A slow unit is dumped before its next event, or when it
-    /// ends. The clock is then read at each event of a unit. By default, no unit is slow.
+    /// Sets the age at which a unit is slow. A slow unit is dumped before its next event, or when
+    /// it ends. The clock is then read at each event of a unit. By default, no unit is slow.
     pub fn slow(mut self, duration: Duration) -> Self {
         self.options.slow = Some(duration);
         self
@@ -125,7 +125,7 @@ impl RecorderBuilder {
             report,
         } = self;
         let limits = &mut options.limits;
-        // A line that can never fit is counted as too long, not buffered in vain.
+        // Lines that can never fit are counted as too long at once.
         let max = limits
             .max_unit_bytes
             .min(limits.max_process_bytes.max(CHUNK_LEN));

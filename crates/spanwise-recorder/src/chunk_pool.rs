@@ -7,7 +7,7 @@ use crate::{
     size_ranking::{Place, SizeRanking},
     unit::Unit,
 };
-use spanwise_core::internal::sync::{Mutex, MutexGuard};
+use spanwise_core::internal::sync::Mutex;
 
 /// Gives out a limited number of chunks, and knows which unit holds most.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl ChunkPool {
         ring: &mut RecordRing,
         lease: &mut PoolLease,
     ) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.used == self.max_chunks {
             return false;
         }
@@ -78,7 +78,7 @@ impl ChunkPool {
     ///
     /// The caller holds no unit's lock, as it takes that unit's lock next.
     pub(crate) fn largest(&self) -> Option<Arc<Unit>> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         // A unit that is gone is giving its memory back right now.
         state.holders.largest().and_then(Weak::upgrade)
     }
@@ -86,7 +86,7 @@ impl ChunkPool {
     /// Removes a unit from the holders: its chunks left with its ring.
     pub(crate) fn detach(&self, lease: &mut PoolLease) {
         if let Some(place) = lease.0.take() {
-            self.state().holders.remove(place);
+            self.state.lock().holders.remove(place);
         }
     }
 
@@ -95,7 +95,7 @@ impl ChunkPool {
         if lease.0.is_none() && !ring.has_memory() {
             return;
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(place) = lease.0.take() {
             state.holders.remove(place);
         }
@@ -118,10 +118,6 @@ impl ChunkPool {
 
     /// Returns the number of bytes that units hold.
     pub(crate) fn used_bytes(&self) -> usize {
-        self.state().used * CHUNK_LEN
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+        self.state.lock().used * CHUNK_LEN
     }
 }

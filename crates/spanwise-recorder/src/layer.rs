@@ -121,7 +121,7 @@ impl<L> Recorded<L> {
 impl<L> Recorded<L> {
     /// Handles an event that may fire a trigger or be held by tail sampling, or that is buffered in
     /// a unit other than that of the current span.
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     fn on_uncommon_event<S>(
         &self,
         event: &Event<'_>,

@@ -177,7 +177,7 @@ impl Counter {
 
 impl Counters {
     pub(crate) fn stats(&self, pool: &ChunkPool) -> RecorderStats {
-        let mut stats = RecorderStats {
+        RecorderStats {
             written: self.written.now(),
             forgotten: self.forgotten.now(),
             evicted: self.evicted.now(),
@@ -185,10 +185,8 @@ impl Counters {
             suppressed: self.suppressed.now(),
             failed: self.failed.now(),
             memory: pool.used_bytes(),
-            ..RecorderStats::default()
-        };
-        // Last: a record is counted here before it is anywhere else.
-        stats.captured = self.captured.total();
-        stats
+            // Read last: a record is counted here before it is anywhere else.
+            captured: self.captured.total(),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
 
 /// Lists of holders, one for each size.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SizeRanking<T> {
     holders: LinkedSlots<Holder<T>>,
     /// By size. The front of a list reached that size first.
@@ -65,16 +65,6 @@ impl<T: Default> SizeRanking<T> {
             self.lists.resize(size + 1, SlotList::default());
         }
         self.largest = self.largest.max(size);
-    }
-}
-
-impl<T> Default for SizeRanking<T> {
-    fn default() -> Self {
-        Self {
-            holders: LinkedSlots::default(),
-            lists: Vec::new(),
-            largest: 0,
-        }
     }
 }
 

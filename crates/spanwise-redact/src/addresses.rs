@@ -195,15 +195,9 @@ fn has_version_label(text: &[u8], start: usize) -> bool {
     scan_cost::add(before.len());
     let line = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
     let before = &before[line.map_or(0, |at| at + 1)..];
-    let gap = |byte: &u8| b" \t:='\"([".contains(byte);
-    let word_end = before
-        .iter()
-        .rposition(|byte| !gap(byte))
-        .map_or(0, |at| at + 1);
-    let word = before[..word_end]
-        .iter()
-        .rposition(|byte| !ByteClass::KEY.has(*byte));
-    let word = &before[word.map_or(0, |at| at + 1)..word_end];
+    let is_gap = |byte| b" \t:='\"([".contains(&byte);
+    let word_end = run_start(before, before.len(), before.len(), is_gap);
+    let word = &before[ByteClass::KEY.run_start(before, word_end, word_end)..word_end];
     let mut ends = [
         "version", "ver", "oid", "release", "build", "firmware", "revision",
     ]

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use crate::{
     builtin_keys,
+    key_rules::{KeyDecision, Origin},
     normalized_key::NormalizedKey,
     trigrams::{TrigramCounts, Trigrams},
     vocabulary::{
@@ -20,19 +21,6 @@ use crate::{
 
 /// The built-in rules.
 pub(crate) static RULES: LazyLock<BuiltinRules> = LazyLock::new(BuiltinRules::new);
-
-/// The meaning of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyMeaning {
-    /// The rule with this number hides the value.
-    Hidden(usize),
-    /// The rule with this number hides the value unless it is a network address.
-    Address(usize),
-    /// The value is an id in a fixed format.
-    Id,
-    /// No rule matches.
-    Unknown,
-}
 
 /// The tier of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,29 +163,20 @@ impl BuiltinRules {
     }
 
     fn add_phrase(&mut self, (words, plural, is_whole): Alternative<'_>, effect: Effect) {
-        let singular: Vec<Word> = words
-            .split(' ')
-            .map(|word| self.vocabulary.add(word))
-            .collect();
-        if !plural.is_empty() {
-            let (before, last) = words.rsplit_once(' ').unwrap_or(("", words));
-            let last = self.vocabulary.add(&format!("{last}{plural}"));
-            let before = before.split(' ').filter(|word| !word.is_empty());
-            let before = before.map(|word| self.vocabulary.add(word));
-            let words: Vec<Word> = before.chain([last]).collect();
+        let forms = [
+            (words.to_owned(), false),
+            (format!("{words}{plural}"), true),
+        ];
+        let count = 1 + usize::from(!plural.is_empty());
+        for (words, is_plural) in forms.into_iter().take(count) {
+            let words = words.split(' ').map(|word| self.vocabulary.add(word));
             self.phrases.push(Phrase {
-                words,
+                words: words.collect(),
                 effect,
-                is_plural: true,
+                is_plural,
                 is_whole,
             });
         }
-        self.phrases.push(Phrase {
-            words: singular,
-            effect,
-            is_plural: false,
-            is_whole,
-        });
     }
 
     fn sort(&mut self) {
@@ -242,11 +221,11 @@ impl BuiltinRules {
     }
 
     /// Returns what the rules that are `on` decide about a key.
-    pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyMeaning {
+    pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyDecision {
         if !key.last().is_ascii()
             && let Some(rule) = self.foreign(key.last()).filter(|rule| on[*rule])
         {
-            return KeyMeaning::Hidden(rule);
+            return hide(rule);
         }
         let mut sequence = WordSequence::default();
         for (word, is_last_part) in key.words() {
@@ -266,7 +245,7 @@ impl BuiltinRules {
         Some(found.1)
     }
 
-    fn decide(&self, sequence: &WordSequence, on: &[bool]) -> KeyMeaning {
+    fn decide(&self, sequence: &WordSequence, on: &[bool]) -> KeyDecision {
         let words = sequence.words();
         let last_part = sequence.last_part.unwrap_or(0);
         let first = [words.first(), words.get(last_part)];
@@ -277,7 +256,7 @@ impl BuiltinRules {
                 .any(|word| self.vocabulary.is(*word, flag))
         };
         if words.len() > 1 && begins(QUESTION) {
-            return KeyMeaning::Unknown;
+            return KeyDecision::Pass;
         }
         let counts = begins(COUNT);
         let ending = |end: usize| {
@@ -292,22 +271,24 @@ impl BuiltinRules {
         let mut end = words.len();
         while let Some(last) = end.checked_sub(1).map(|last| words[last]) {
             match ending(end).map(|phrase| phrase.effect) {
-                Some(Effect::Hide(rule, _)) => return KeyMeaning::Hidden(rule),
+                Some(Effect::Hide(rule, _)) => return hide(rule),
                 // `address_line2` is never a network address.
                 Some(Effect::HideUnlessAddress(rule))
                     if sequence.has_numbers || end < words.len() =>
                 {
-                    return KeyMeaning::Hidden(rule);
+                    return hide(rule);
                 }
-                Some(Effect::HideUnlessAddress(rule)) => return KeyMeaning::Address(rule),
+                Some(Effect::HideUnlessAddress(rule)) => {
+                    return KeyDecision::HideUnlessAddress { rule };
+                }
                 Some(Effect::Trust) if end == words.len() && !sequence.has_numbers => {
-                    return KeyMeaning::Id;
+                    return KeyDecision::Trust;
                 }
-                Some(Effect::Show | Effect::Trust) => return KeyMeaning::Unknown,
+                Some(Effect::Show | Effect::Trust) => return KeyDecision::Pass,
                 None => {}
             }
             if self.vocabulary.is(last, DESCRIPTIVE) {
-                return KeyMeaning::Unknown;
+                return KeyDecision::Pass;
             }
             if !self.vocabulary.is(last, IGNORED) {
                 break;
@@ -318,7 +299,7 @@ impl BuiltinRules {
             Effect::Hide(rule, true) => Some(rule),
             _ => None,
         });
-        strong.map_or(KeyMeaning::Unknown, KeyMeaning::Hidden)
+        strong.map_or(KeyDecision::Pass, hide)
     }
 
     /// Returns the phrases that `words` end in, the longest first.
@@ -395,6 +376,11 @@ impl BuiltinRules {
             Some((at, at + joined.len(), &**words))
         })
     }
+}
+
+fn hide(rule: usize) -> KeyDecision {
+    let origin = Origin::BuiltIn;
+    KeyDecision::Hide { rule, origin }
 }
 
 /// Returns whether the value decides about keys of the rule with this name.

@@ -6,7 +6,7 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{after_escape, find, is_space, matches_at, run_end},
+    byte_search::{after_escape, find, is_space, matches_at, run_end, run_start},
     credential, urls, value_end,
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
@@ -291,11 +291,7 @@ impl Line {
         {
             match flag.form {
                 Form::Word(before) if before == self.words => {
-                    let from = if bytes[..start].ends_with(b"[") {
-                        start - 1
-                    } else {
-                        start
-                    };
+                    let from = start - usize::from(bytes[..start].ends_with(b"["));
                     let (from, to) = value(bytes, from);
                     push(text, Expected::Form(Form::Separate), from, to, found);
                 }
@@ -416,18 +412,9 @@ fn is_end_of(letters: &[u8], name: &[u8]) -> bool {
 
 /// Returns a word without the quotes, brackets and commas around it.
 fn trimmed(text: &[u8], start: usize, end: usize) -> (usize, usize) {
-    let is_before = |byte: &u8| b"\"'`([{$,\\".contains(byte);
-    let is_after = |byte: &u8| b"\"'`)]},.;:\\".contains(byte);
-    let word = &text[start..end];
-    let from = word
-        .iter()
-        .position(|byte| !is_before(byte))
-        .unwrap_or(word.len());
-    let to = word
-        .iter()
-        .rposition(|byte| !is_after(byte))
-        .map_or(from, |at| at + 1);
-    (start + from, start + to.max(from))
+    let from = run_end(&text[..end], start, |byte| b"\"'`([{$,\\".contains(&byte));
+    let is_after = |byte| b"\"'`)]},.;:\\".contains(&byte);
+    (from, run_start(text, end, end - from, is_after))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod word_shapes;
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{is_space, line_from},
+    byte_search::{is_space, line_from, run_end, run_start},
     scan_cost,
     word_lists::{
         NAMES, SENTENCE_OPENERS, SENTENCE_STARTS, STATES, VERBS, any_contains, contains_word,
@@ -184,16 +184,9 @@ pub(crate) fn is_value(word: &[u8]) -> bool {
 }
 
 fn trim(word: &[u8]) -> &[u8] {
-    let marks = |byte: &u8| b"\"'`()[]<>{},.;:!?|".contains(byte);
-    let start = word
-        .iter()
-        .position(|byte| !marks(byte))
-        .unwrap_or(word.len());
-    let end = word
-        .iter()
-        .rposition(|byte| !marks(byte))
-        .map_or(start, |at| at + 1);
-    &word[start..end]
+    let is_mark = |byte| b"\"'`()[]<>{},.;:!?|".contains(&byte);
+    let start = run_end(word, 0, is_mark);
+    &word[start..run_start(word, word.len(), word.len() - start, is_mark)]
 }
 
 /// Returns whether the value of a parameter such as `code` is words: `NOT_FOUND`, `user.created`.

@@ -1,7 +1,7 @@
 //! Decides which keys are secret.
 
 use crate::{
-    builtin_rules::{KeyMeaning, RULES, Tier, is_address},
+    builtin_rules::{RULES, Tier, is_address},
     key_pattern::{Pattern, Segment, is_on_path, parts},
     normalized_key::NormalizedKey,
     prefix_filter::PrefixFilter,
@@ -136,12 +136,7 @@ impl KeyRules {
         if normal.is_attribute || !RULES.may_be_about(key, self.pii) {
             return KeyDecision::Pass;
         }
-        match RULES.read(&normal, &self.on) {
-            KeyMeaning::Hidden(rule) => self.hidden_by(rule),
-            KeyMeaning::Address(rule) => KeyDecision::HideUnlessAddress { rule },
-            KeyMeaning::Id => KeyDecision::Trust,
-            KeyMeaning::Unknown => KeyDecision::Pass,
-        }
+        RULES.read(&normal, &self.on)
     }
 
     /// Returns whether the decision may depend on the value. Looks at the last letters only.
@@ -179,10 +174,6 @@ impl KeyRules {
         let on = self.on.iter().filter(|on| **on).count();
         let hide = self.rules.iter().filter(|rule| !gone(rule)).count();
         (on + hide, self.shown.len())
-    }
-
-    pub(crate) fn has_paths(&self) -> bool {
-        !self.index.paths.is_empty()
     }
 
     /// Returns the rules about paths, each with its number.

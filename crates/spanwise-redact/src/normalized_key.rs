@@ -134,20 +134,11 @@ const FOREIGN: u32 = 4;
 /// One bit for each pair of classes between which a word begins: `db_password`, `dbPassword`,
 /// `oauth2Token`, `sha256sum`.
 const STARTS: u64 = {
+    #[rustfmt::skip]
     let pairs = [
-        (GAP, LOWER),
-        (GAP, UPPER),
-        (GAP, DIGIT),
-        (LOWER, UPPER),
-        (DIGIT, UPPER),
-        (DIGIT, LOWER),
-        (GAP, FOREIGN),
-        (LOWER, FOREIGN),
-        (UPPER, FOREIGN),
-        (DIGIT, FOREIGN),
-        (FOREIGN, LOWER),
-        (FOREIGN, UPPER),
-        (FOREIGN, DIGIT),
+        (GAP, LOWER), (GAP, UPPER), (GAP, DIGIT), (LOWER, UPPER), (DIGIT, UPPER), (DIGIT, LOWER),
+        (GAP, FOREIGN), (LOWER, FOREIGN), (UPPER, FOREIGN), (DIGIT, FOREIGN), (FOREIGN, LOWER),
+        (FOREIGN, UPPER), (FOREIGN, DIGIT),
     ];
     let mut starts = 0;
     let mut at = 0;

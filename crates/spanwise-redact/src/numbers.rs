@@ -87,17 +87,10 @@ fn has_fraction(text: &[u8], at: usize) -> bool {
     text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
 
+#[rustfmt::skip]
 fn is_card_grouping(groups: &[u8]) -> bool {
-    matches!(
-        groups,
-        [_] | [4, 4, 4, 4]
-            | [4, 4, 4, 4, 3]
-            | [4, 6, 5]
-            | [4, 6, 4]
-            | [4, 4, 4, 1]
-            | [6, 13]
-            | [8, 8]
-    )
+    matches!(groups, [_] | [4, 4, 4, 4] | [4, 4, 4, 4, 3] | [4, 6, 5] | [4, 6, 4] | [4, 4, 4, 1]
+        | [6, 13] | [8, 8])
 }
 
 fn is_card(digits: &[u8]) -> bool {

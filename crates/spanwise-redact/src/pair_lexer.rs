@@ -228,8 +228,8 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let name = if inner[..start].ends_with(b"[") {
         start - 1
     } else {
-        // In `user%5Bpassword`, the key found is `5Bpassword`: `%` does not belong to a key. Skip the
-        // `5B` of the encoded bracket.
+        // In `user%5Bpassword`, the key found is `5Bpassword`: `%` does not belong to a key. Skip
+        // the `5B` of the encoded bracket.
         let is_encoded = inner[..start].ends_with(b"%") && inner[start..].starts_with(b"5");
         if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= found.end {
             return None;
@@ -335,8 +335,8 @@ impl<'t> Pair<'t> {
         self.key.eq_ignore_ascii_case("value") && gap.is_some_and(is_gap)
     }
 
-    /// Returns whether the pair must be examined although it starts inside a hidden value, which ends
-    /// at `end`. The value of the pair may extend beyond that.
+    /// Returns whether the pair must be examined although it starts inside a hidden value, which
+    /// ends at `end`. The value of the pair may extend beyond that.
     pub(crate) fn may_start_inside_hidden_value(&self, text: &[u8], end: usize) -> bool {
         if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
             return true;
@@ -360,8 +360,8 @@ pub(crate) const NOUNS: [&str; 12] = [
     "data",
 ];
 
-/// Second words that may also describe a key: `card number` is a key, `token name` is not. The rules
-/// reject a reading that ends with one if its first word is a key itself: see
+/// Second words that may also describe a key: `card number` is a key, `token name` is not. The
+/// rules reject a reading that ends with one if its first word is a key itself: see
 /// `Policy::rule_of_reading`.
 #[rustfmt::skip]
 const ATTRIBUTES: [&str; 10] = [

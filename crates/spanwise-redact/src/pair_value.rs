@@ -56,7 +56,7 @@ impl Pair<'_> {
         }
     }
 
-    /// Returns the value, or `None` if the pair has none or if it is no secret.
+    /// Returns the value, or `None` if there is none or it is not a secret.
     pub(crate) fn value(
         &self,
         text: &[u8],
@@ -290,7 +290,8 @@ impl Pair<'_> {
         credential::is_sentence_subject(name, &text[rest..])
     }
 
-    /// Returns whether the value is a token that a parser did not expect: `` unexpected token: `}` ``.
+    /// Returns whether the value is a token that a parser did not expect, as in
+    /// `` unexpected token: `}` ``.
     fn is_parser_token(&self, text: &[u8], content: &[u8]) -> bool {
         // `unknown password: "tulip"` is not about a parser.
         let key = self.key.as_bytes();

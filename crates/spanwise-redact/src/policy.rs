@@ -425,13 +425,8 @@ impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rules = &self.rules;
         let (keys, shown) = rules.keys.counts();
-        let wanted =
-            |detector: &Detector| rules.enabled_detectors & scan::detector_bit(*detector) != 0;
-        let detectors: Vec<&str> = Detector::ALL
-            .iter()
-            .filter(|detector| wanted(detector))
-            .map(|detector| detector.name())
-            .collect();
+        let wanted = Detector::ALL.into_iter().filter(|one| self.wants(*one));
+        let detectors: Vec<&str> = wanted.map(Detector::name).collect();
         let mut policy = f.debug_struct("Policy");
         policy.field("keys", &keys).field("shown", &shown);
         if let Some(allowed) = &rules.allowed {

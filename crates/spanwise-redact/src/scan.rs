@@ -175,9 +175,8 @@ fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Vec<Ma
         detect_at_signs(text, wanted, matches);
     }
     let mut found = |detector: Detector, place: Option<(usize, usize)>| {
-        if let Some((start, end)) = place.filter(|_| wanted & detector_bit(detector) != 0) {
-            matches.push(Match::new(start, end, Rule::Detector(detector)));
-        }
+        let place = place.filter(|_| wanted & detector_bit(detector) != 0);
+        matches.extend(place.map(|place| Match::by(detector, place)));
     };
     if stats.may_have_numbers() && wanted & NUMBERS != 0 {
         each_number(text, stats, &mut found);
@@ -206,8 +205,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
         let mut at = 0;
         while let Some(sign) = find(text, b'@', at) {
             let place = urls::easy_connect(text, sign);
-            let rule = Rule::Detector(Detector::UrlUserinfo);
-            matches.extend(place.map(|(start, end)| Match::new(start, end, rule)));
+            matches.extend(place.map(|place| Match::by(Detector::UrlUserinfo, place)));
             at = sign + 1;
         }
     }
@@ -217,8 +215,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
         scan_cost::add(text.len());
         for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
             let place = addresses::email(text, at);
-            let rule = Rule::Detector(Detector::Email);
-            matches.extend(place.map(|(start, end)| Match::new(start, end, rule)));
+            matches.extend(place.map(|place| Match::by(Detector::Email, place)));
         }
     }
 }
@@ -310,20 +307,15 @@ impl TokenScan<'_> {
             if !token.is_at(text, at) {
                 return None;
             }
-            match token.tail {
-                TokenTail::CommandLine => {
-                    self.stats.command_line = true;
-                    return None;
-                }
-                TokenTail::ProseKey => {
-                    self.stats.prose_key = true;
-                    return None;
-                }
-                TokenTail::SqlInsert => {
-                    self.stats.sql_insert = true;
-                    return None;
-                }
-                _ => {}
+            let hint = match token.tail {
+                TokenTail::CommandLine => Some(&mut self.stats.command_line),
+                TokenTail::ProseKey => Some(&mut self.stats.prose_key),
+                TokenTail::SqlInsert => Some(&mut self.stats.sql_insert),
+                _ => None,
+            };
+            if let Some(hint) = hint {
+                *hint = true;
+                return None;
             }
             if self.wanted & detector_bit(token.detector) == 0 {
                 return None;
@@ -331,7 +323,7 @@ impl TokenScan<'_> {
             let (start, end) = token.secret(text, at, &mut self.runs)?;
             // Keep the letter of an escape such as `\\r`.
             let start = after_escape(text, start).min(end);
-            Some(Match::new(start, end, Rule::Detector(token.detector)))
+            Some(Match::by(token.detector, (start, end)))
         })
     }
 }
@@ -358,11 +350,7 @@ fn discord_tokens(text: &[u8], matches: &mut Vec<Match>) {
             && (23..=28).contains(&first.len())
             && (27..=45).contains(&(end - dot - 8));
         if is_bot {
-            matches.push(Match::new(
-                start,
-                end,
-                Rule::Detector(Detector::MiscPrefixed),
-            ));
+            matches.push(Match::by(Detector::MiscPrefixed, (start, end)));
             at = end;
         }
     }
@@ -401,6 +389,10 @@ fn each_number(
 }
 
 impl Match {
+    fn by(detector: Detector, (start, end): (usize, usize)) -> Self {
+        Self::new(start, end, Rule::Detector(detector))
+    }
+
     pub(crate) fn new(start: usize, end: usize, rule: Rule) -> Self {
         Self {
             start,

@@ -19,24 +19,13 @@ pub(crate) enum Boundary {
 impl Boundary {
     /// Decides by the text after the mark at `at`.
     pub(crate) fn after_mark(text: &[u8], at: usize) -> Self {
-        let end_if = |ends: bool, next: usize| {
-            if ends {
-                Self::End
-            } else {
-                Self::Continue(next)
-            }
-        };
         match text[at] {
             b'"' | b'\'' => {
                 // The quote begins the value of another key.
                 let opens = at > 0 && matches!(text[at - 1], b'=' | b':' | b'>');
-                if opens {
-                    Self::End
-                } else {
-                    Self::after_quote(text, at)
-                }
+                Self::end_if(opens || !goes_on(text, at + 1), at + 1)
             }
-            b'<' => end_if(is_end_tag(text, at), at + 1),
+            b'<' => Self::end_if(is_end_tag(text, at), at + 1),
             // The bracket belongs to a redacted value.
             b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::Continue(at + 1),
             b')' | b']' | b'}' | b'>' | b'`' => {
@@ -48,20 +37,24 @@ impl Boundary {
                 match text.get(after) {
                     // The quote of a nested string, or a quote inside the value.
                     Some(b'"' | b'\'') => Self::after_mark(text, after),
-                    _ => end_if(is_escape(text, after), after),
+                    _ => Self::end_if(is_escape(text, after), after),
                 }
             }
-            b',' | b';' | b'&' => end_if(is_separator(text, at), at + 1),
+            b',' | b';' | b'&' => Self::end_if(is_separator(text, at), at + 1),
             _ => Self::Continue(at + 1),
         }
     }
 
     /// Decides by the text after a quote. If a word follows, the value continues.
     pub(crate) fn after_quote(text: &[u8], at: usize) -> Self {
-        if goes_on(text, at + 1) {
-            Self::Continue(at + 1)
-        } else {
+        Self::end_if(!goes_on(text, at + 1), at + 1)
+    }
+
+    fn end_if(ends: bool, next: usize) -> Self {
+        if ends {
             Self::End
+        } else {
+            Self::Continue(next)
         }
     }
 
@@ -79,11 +72,7 @@ impl Boundary {
             Some(byte) => !is_word(*byte),
             None => true,
         };
-        if ends && ends_sentence(&text[after..marks]) {
-            Self::End
-        } else {
-            Self::Continue(marks)
-        }
+        Self::end_if(ends && ends_sentence(&text[after..marks]), marks)
     }
 }
 

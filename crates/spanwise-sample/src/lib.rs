@@ -67,9 +67,9 @@
 //!
 //! # When to use it
 //!
-//! Use it if a sink costs by the line, and ten lines tell no more than one. The decision is made
-//! when the event is seen, and is not revised ([head sampling]): whether the request will fail is
-//! not known then. For the lines of requests that fail, use the recorder of `spanwise-recorder`.
+//! Use it if a sink costs by the line, and ten lines are worth no more than one. The decision is
+//! made when the event is seen, and is not revised ([head sampling]): whether the request will fail
+//! is not known then. For the lines of requests that fail, use the recorder of `spanwise-recorder`.
 //!
 //! It does **not** drop spans, sample traces, or decide for other sinks: a layer that is not
 //! wrapped gets all events.

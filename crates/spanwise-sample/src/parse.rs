@@ -186,25 +186,16 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
              {text} per second at each callsite write {text}/s"
         )),
         Ok(ratio) if ratio.is_finite() => Limit::ratio(ratio).map_err(|error| error.to_string()),
-        _ if ["off", "none", "no", "false"]
-            .iter()
-            .any(|off| text.eq_ignore_ascii_case(off)) =>
-        {
-            Err(format!(
-                "`{text}` is not {ACCEPTED_LIMITS}; write 0 to keep none"
-            ))
-        }
-        _ if ["on", "all", "yes", "true"]
-            .iter()
-            .any(|on| text.eq_ignore_ascii_case(on)) =>
-        {
-            Err(format!(
-                "`{text}` is not {ACCEPTED_LIMITS}; write 1 to keep all"
-            ))
-        }
         _ => Err(match parse_percentage(text) {
             Some(ratio) => format!("`{text}` is a percentage: write {ratio}"),
-            None => format!("`{text}` is not {ACCEPTED_LIMITS}"),
+            None => {
+                let hint = match &*text.to_ascii_lowercase() {
+                    "off" | "none" | "no" | "false" => "; write 0 to keep none",
+                    "on" | "all" | "yes" | "true" => "; write 1 to keep all",
+                    _ => "",
+                };
+                format!("`{text}` is not {ACCEPTED_LIMITS}{hint}")
+            }
         }),
     }
 }

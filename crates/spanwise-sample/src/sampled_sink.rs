@@ -16,7 +16,7 @@ use spanwise_core::{
     Fault, SelfReport,
     internal::{
         CallsitePlans, DispatchedSummary, LayerId, LimiterClock, Precision, ShardedCounter,
-        sync::{Mutex, MutexGuard},
+        sync::Mutex,
     },
 };
 use tracing::{Dispatch, Event, dispatcher, dispatcher::WeakDispatch};
@@ -182,7 +182,7 @@ impl SampledSink {
         now: u64,
         due: u64,
     ) {
-        let mut unreported = counts.unreported();
+        let mut unreported = counts.unreported.lock();
         let scheduled = counts.due.load(Ordering::Acquire);
         let suppressed = counts.suppressed.load(Ordering::Acquire);
         if scheduled >= SummaryDue::at(due) as u8 || suppressed == unreported.settled {
@@ -193,10 +193,10 @@ impl SampledSink {
             unreported.first = now;
         }
         match unreported.pending {
-            None => self.pending().push((callsite, due)),
+            None => self.pending.lock().push((callsite, due)),
             // Two rules suppress events of this callsite, and only one waits for the flush.
             Some(ON_FLUSH) if due < ON_FLUSH => {
-                let mut pending = self.pending();
+                let mut pending = self.pending.lock();
                 let same = pending
                     .iter_mut()
                     .filter(|(pending, _)| ptr::eq(*pending, callsite));
@@ -214,7 +214,7 @@ impl SampledSink {
     /// thread has not yet counted its event, or a filter hid some.
     pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
         let counts = self.callsite(callsite);
-        let others = counts.settle(&mut counts.unreported(), others.into());
+        let others = counts.settle(&mut counts.unreported.lock(), others.into());
         self.represented.fetch_add(others, Ordering::Relaxed);
         others
     }
@@ -236,7 +236,7 @@ impl SampledSink {
     pub(crate) fn next_summary(&self, until: u64) -> Option<Summary> {
         loop {
             let callsite = {
-                let mut pending = self.pending();
+                let mut pending = self.pending.lock();
                 let due = pending.iter().position(|(_, due)| *due <= until);
                 let due = due.map(|index| pending.remove(index));
                 let next = pending.iter().map(|(_, due)| *due).min();
@@ -246,7 +246,7 @@ impl SampledSink {
             };
             let counts = self.callsite(callsite);
             let (suppressed, first) = {
-                let mut unreported = counts.unreported();
+                let mut unreported = counts.unreported.lock();
                 unreported.pending = None;
                 let suppressed = counts.settle(&mut unreported, u64::MAX);
                 (suppressed, unreported.first)
@@ -268,8 +268,8 @@ impl SampledSink {
         }
     }
 
-    /// Dispatches all pending summaries. Only a dispatcher can pass a `Context` to a layer, so other
-    /// layers see the summaries too.
+    /// Dispatches all pending summaries. Only a dispatcher can pass a `Context` to a layer, so
+    /// other layers see the summaries too.
     pub(crate) fn emit_summaries(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
             let dispatch =
@@ -311,17 +311,9 @@ impl SampledSink {
         self.callsites
             .get(callsite, |_| CallsiteSuppression::default())
     }
-
-    fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
-        self.pending.lock()
-    }
 }
 
 impl CallsiteSuppression {
-    fn unreported(&self) -> MutexGuard<'_, Unreported> {
-        self.unreported.lock()
-    }
-
     fn set_due(&self, due: SummaryDue) {
         self.due.store(due as u8, Ordering::Release);
     }

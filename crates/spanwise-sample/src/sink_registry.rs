@@ -8,10 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use spanwise_core::internal::{
-    LimiterClock,
-    sync::{Mutex, MutexGuard},
-};
+use spanwise_core::internal::{LimiterClock, sync::Mutex};
 
 use crate::{
     sampled_sink::{SampledSink, SamplerStats},
@@ -34,7 +31,7 @@ struct State {
 
 impl SinkRegistry {
     pub(crate) fn add(&self, clock: LimiterClock, sampler: WeakSampler) -> Arc<SampledSink> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let is_taken = |index: &usize| state.live.iter().any(|(taken, _)| taken == index);
         let index = (0..).find(|index| !is_taken(index)).unwrap_or_default();
         let sink = Arc::new(SampledSink::new(index, clock, sampler));
@@ -45,20 +42,20 @@ impl SinkRegistry {
 
     /// Removes a sink that is being dropped.
     pub(crate) fn remove(&self, sink: &SampledSink) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.live.retain(|(index, _)| *index != sink.index());
         state.dropped = [state.dropped, sink.stats()].into_iter().sum();
         self.update(&state);
     }
 
     pub(crate) fn live(&self) -> Vec<Arc<SampledSink>> {
-        let state = self.state();
+        let state = self.state.lock();
         let live = state.live.iter();
         live.filter_map(|(_, sink)| sink.upgrade()).collect()
     }
 
     pub(crate) fn stats(&self) -> SamplerStats {
-        let state = self.state();
+        let state = self.state.lock();
         let live = state.live.iter().filter_map(|(_, sink)| sink.upgrade());
         live.map(|sink| sink.stats()).chain([state.dropped]).sum()
     }
@@ -72,9 +69,5 @@ impl SinkRegistry {
     fn update(&self, state: &State) {
         let has_several = state.live.len() > 1;
         self.has_several.store(has_several, Ordering::Relaxed);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use sentry_core::{Client, ClientOptions, TracesSamplingStrategy, protocol::Event};
 use spanwise_core::{
-    Clock, Fault, NoRedaction, Redact, SelfReport, SettingValue, TargetLevels,
+    Clock, Fault, NoRedaction, Redact, SelfReport, SettingValue, TargetLevels, TargetPattern,
     export::{Deliver, Exporter, ExporterOptions, PeriodicTasks, QueueLimits},
     internal::consistent_sampling::Threshold,
 };
@@ -181,20 +181,21 @@ impl SentryBuilder {
 
     /// Drops errors of this target and of the targets below it.
     pub fn ignore_target(mut self, target: impl Into<String>) -> Self {
-        self.options.ignore.target(target.into());
+        let target = TargetPattern::module(target);
+        self.options.ignore.targets.push(target);
         self
     }
 
     /// Drops errors with this text in their message, or in an error of their chain.
     pub fn ignore_message(mut self, part: impl Into<String>) -> Self {
-        self.options.ignore.message(part.into());
+        self.options.ignore.messages.push(part.into());
         self
     }
 
     /// Drops errors with an error of this type in their chain. The type is a name without its path,
     /// such as `ClientGone`; for an error of `std::io` it is `io::Error`.
     pub fn ignore_error(mut self, ty: impl Into<String>) -> Self {
-        self.options.ignore.error(ty.into());
+        self.options.ignore.errors.push(ty.into());
         self
     }
 

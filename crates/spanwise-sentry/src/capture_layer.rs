@@ -24,7 +24,7 @@ use crate::{
     dedup,
     event_builder::{self, EventOrigin},
     event_scope::EventScope,
-    fields::{ErrorDetail, Fields},
+    fields::{ErrorDetail, Fields, field_value},
     ids,
     layer::is_own_event,
     log_batch,
@@ -199,14 +199,11 @@ impl CaptureLayer {
         if has(UNIT_FIELD) {
             return true;
         }
-        let Some((_, own)) = fields.iter().find(|(name, _)| *name == REQUEST_ID) else {
+        let Some(own) = field_value(fields, REQUEST_ID) else {
             return false;
         };
         let value = |span: &Arc<OpenSpan>| {
-            span.with_fields(|fields| {
-                let (_, value) = fields.iter().find(|(name, _)| *name == REQUEST_ID)?;
-                Some(value.clone())
-            })
+            span.with_fields(|fields| field_value(fields, REQUEST_ID).cloned())
         };
         // The span itself is not in the table yet.
         let outer = self.scope_spans(Some(id), ctx);
@@ -329,8 +326,7 @@ where
 }
 
 fn own_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
-    let (_, value) = fields.iter().find(|(name, _)| *name == "span_id")?;
-    value.as_str()?.parse().ok()
+    field_value(fields, "span_id")?.as_str()?.parse().ok()
 }
 
 thread_local! {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::internal::sync::{Mutex, MutexGuard};
+use spanwise_core::internal::sync::Mutex;
 
 use sentry_core::protocol::Event;
 
@@ -84,7 +84,7 @@ impl Deduplicator {
             return (Repetition::New, None);
         }
         let until = now + self.window;
-        let mut seen = self.lock();
+        let mut seen = self.seen.lock();
         let seen = &mut *seen;
         let expired = match seen.by_key.get_mut(&key) {
             Some(entry) if now < entry.until => {
@@ -116,7 +116,7 @@ impl Deduplicator {
     pub(crate) fn store(&self, key: u64, event: &Event<'static>) -> Vec<RepeatReport> {
         // An event consists of texts, numbers and maps, which always serialize.
         let bytes = serde_json::to_vec(event).unwrap_or_default();
-        let mut seen = self.lock();
+        let mut seen = self.seen.lock();
         let seen = &mut *seen;
         if let Some(entry) = seen.by_key.get_mut(&key) {
             seen.bytes += bytes.len();
@@ -139,7 +139,7 @@ impl Deduplicator {
 
     /// Returns the reports of windows that are over at `now`, or of all if there is no time.
     pub(crate) fn expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
-        let mut seen = self.lock();
+        let mut seen = self.seen.lock();
         let over = seen.by_key.extract_if(|_, entry| {
             // Another thread is about to store the sample of an entry without one.
             let is_complete = entry.repetitions == 0 || entry.sample.is_some();
@@ -152,14 +152,10 @@ impl Deduplicator {
 
     /// Returns when the next window with repetitions is over.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        let seen = self.lock();
+        let seen = self.seen.lock();
         let stored = seen.by_key.values();
         let stored = stored.filter(|entry| entry.sample.is_some());
         stored.map(|entry| entry.until).min()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.seen.lock()
     }
 }
 

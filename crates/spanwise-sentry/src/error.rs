@@ -79,13 +79,9 @@ impl fmt::Display for InvalidLevels {
 
 impl Error for SentryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Thread(error) => Some(error),
-            Self::SampleRate(..)
-            | Self::Levels(_)
-            | Self::Tag(_)
-            | Self::Certificates
-            | Self::Proxy => None,
-        }
+        let Self::Thread(error) = self else {
+            return None;
+        };
+        Some(error)
     }
 }

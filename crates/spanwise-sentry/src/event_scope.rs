@@ -6,6 +6,7 @@ use sentry_core::protocol::{Map, SpanId, TraceId, Value};
 use spanwise_core::{CONTEXT_KEYS, REDACTED};
 
 use crate::{
+    fields::field_value,
     ids,
     open_spans::{OpenSpan, Unit},
     tags::Tags,
@@ -156,12 +157,7 @@ pub(crate) fn context_value<T>(
     key: &str,
     read: impl Fn(&Value) -> Option<T>,
 ) -> Option<T> {
-    let value = |span: &Arc<OpenSpan>| {
-        span.with_fields(|fields| {
-            let (_, value) = fields.iter().find(|(name, _)| *name == key)?;
-            read(value)
-        })
-    };
+    let value = |span: &Arc<OpenSpan>| span.with_fields(|fields| read(field_value(fields, key)?));
     let pinned = spans.iter().filter(|span| span.pins(key));
     pinned.chain(spans).find_map(value)
 }
@@ -174,10 +170,7 @@ fn context_key(name: &'static str) -> &'static str {
 /// Returns `POST /orders/{id}/pay` for a span of a request with a route, else the name of the span.
 pub(crate) fn transaction_name(span: &OpenSpan) -> String {
     let name = span.with_fields(|fields| {
-        let find = |wanted: &str| {
-            let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;
-            shown_text(value)
-        };
+        let find = |name: &str| shown_text(field_value(fields, name)?);
         find("otel.name").or_else(|| {
             let method = find("http.request.method")?;
             let route = find("http.route")?;

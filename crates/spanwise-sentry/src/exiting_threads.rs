@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, fmt, mem, time::Instant};
 
 use sentry_core::{Envelope, protocol::Event};
-use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
+use spanwise_core::internal::sync::{Condvar, Mutex};
 
 use crate::envelope::contents;
 
@@ -55,7 +55,7 @@ pub(crate) enum Deferral {
 
 impl DeferredItems {
     pub(crate) fn push(&self, item: DeferredItem) -> Deferral {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.has_ended {
             return Deferral::Ended;
         }
@@ -67,7 +67,7 @@ impl DeferredItems {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().waiting.is_empty()
+        self.state.lock().waiting.is_empty()
     }
 
     /// Calls `send` with each item that waits.
@@ -76,12 +76,12 @@ impl DeferredItems {
         struct Done<'a>(&'a DeferredItems);
         impl Drop for Done<'_> {
             fn drop(&mut self) {
-                self.0.lock().busy -= 1;
+                self.0.state.lock().busy -= 1;
                 self.0.done.notify_all();
             }
         }
         let items = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.waiting.is_empty() {
                 return;
             }
@@ -94,7 +94,7 @@ impl DeferredItems {
 
     /// Waits until all items are sent, or until `deadline`.
     pub(crate) fn wait(&self, deadline: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while !(state.has_ended || state.waiting.is_empty() && state.busy == 0) {
             let rest = deadline.saturating_duration_since(Instant::now());
             if rest.is_zero() {
@@ -106,13 +106,9 @@ impl DeferredItems {
 
     /// Stops accepting items, and returns those that wait.
     pub(crate) fn end(&self) -> VecDeque<DeferredItem> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.has_ended = true;
         mem::take(&mut state.waiting)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 

@@ -99,9 +99,7 @@ impl Fields {
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let mut values = self.values.iter();
-        let (_, value) = values.find(|(other, _)| *other == name)?;
-        value.as_str()
+        field_value(&self.values, name)?.as_str()
     }
 
     /// Converts them to the fields of a span, where an error is a text.
@@ -192,6 +190,15 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add_text(field, format_args!("{value:?}"));
     }
+}
+
+/// Returns the value of the field `name`.
+pub(crate) fn field_value<'v>(
+    fields: &'v [(&'static str, Value)],
+    name: &str,
+) -> Option<&'v Value> {
+    let field = fields.iter().find(|(other, _)| *other == name);
+    field.map(|(_, value)| value)
 }
 
 /// Returns an error and its causes, the outermost first.

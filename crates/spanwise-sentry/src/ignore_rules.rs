@@ -7,24 +7,12 @@ use crate::fields::Cause;
 /// Drops errors by their target, a part of their text, or the type of an error in their chain.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IgnoreRules {
-    targets: Vec<TargetPattern>,
-    messages: Vec<String>,
-    errors: Vec<String>,
+    pub(crate) targets: Vec<TargetPattern>,
+    pub(crate) messages: Vec<String>,
+    pub(crate) errors: Vec<String>,
 }
 
 impl IgnoreRules {
-    pub(crate) fn target(&mut self, target: String) {
-        self.targets.push(TargetPattern::module(target));
-    }
-
-    pub(crate) fn message(&mut self, part: String) {
-        self.messages.push(part);
-    }
-
-    pub(crate) fn error(&mut self, ty: String) {
-        self.errors.push(ty);
-    }
-
     /// Returns whether a rule names the target or one above it.
     pub(crate) fn ignores_target(&self, target: &str) -> bool {
         self.targets.iter().any(|ignored| ignored.matches(target))

@@ -111,7 +111,7 @@ impl Pipeline {
             Some(id) if id.is_nil() => self.exporter.current().state.counts.discarded.add(1),
             Some(_) => {}
             None => {
-                self.exporter.current().queue.counters().write_failed();
+                self.exporter.current().queue.counters().add_write_failed(1);
                 let reason = "a hook of the application panicked: its event is not sent to Sentry";
                 self.exporter.report().fault(Fault::WriteFailed, &reason);
             }

@@ -14,6 +14,7 @@ use spanwise_core::internal::consistent_sampling::{self, Threshold};
 
 use crate::{
     event_scope::{EventScope, context_value, current_trace_id, shown_text, transaction_name},
+    fields::field_value,
     ids,
     open_spans::{OpenSpan, Timing, Unit},
 };
@@ -141,10 +142,8 @@ fn transaction(
 }
 
 fn op(span: &OpenSpan) -> String {
-    let is_request = span.with_fields(|fields| {
-        let mut names = fields.iter().map(|(name, _)| *name);
-        names.any(|name| name == "http.request.method")
-    });
+    let is_request =
+        span.with_fields(|fields| field_value(fields, "http.request.method").is_some());
     match (is_request, span.begins_unit) {
         (true, true) => "http.server".to_owned(),
         (true, false) => "http.client".to_owned(),
@@ -153,11 +152,8 @@ fn op(span: &OpenSpan) -> String {
 }
 
 fn status(span: &OpenSpan, has_failed: bool) -> Option<SpanStatus> {
-    let code = span.with_fields(|fields| {
-        let mut fields = fields.iter();
-        let (_, value) = fields.find(|(name, _)| *name == "http.response.status_code")?;
-        value.as_u64()
-    });
+    let code =
+        span.with_fields(|fields| field_value(fields, "http.response.status_code")?.as_u64());
     match code {
         Some(400) => Some(SpanStatus::InvalidArgument),
         Some(401) => Some(SpanStatus::Unauthenticated),

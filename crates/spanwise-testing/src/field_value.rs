@@ -89,32 +89,20 @@ impl fmt::Display for FieldValue {
 }
 
 macro_rules! from {
-    ($($from:ty => $to:expr;)*) => {
+    ($to:expr, $($from:ty),+) => {
         $(impl From<$from> for FieldValue {
             fn from(value: $from) -> Self {
                 $to(value.into())
             }
-        })*
+        })+
     };
 }
 
-from! {
-    bool => FieldValue::Bool;
-    i8 => FieldValue::Int;
-    i16 => FieldValue::Int;
-    i32 => FieldValue::Int;
-    i64 => FieldValue::Int;
-    i128 => FieldValue::Int;
-    u8 => FieldValue::Int;
-    u16 => FieldValue::Int;
-    u32 => FieldValue::Int;
-    u64 => FieldValue::Int;
-    f32 => FieldValue::Float;
-    f64 => FieldValue::Float;
-    &str => FieldValue::Text;
-    String => FieldValue::Text;
-    &[u8] => FieldValue::Bytes;
-}
+from!(FieldValue::Bool, bool);
+from!(FieldValue::Int, i8, i16, i32, i64, i128, u8, u16, u32, u64);
+from!(FieldValue::Float, f32, f64);
+from!(FieldValue::Text, &str, String);
+from!(FieldValue::Bytes, &[u8]);
 
 impl From<u128> for FieldValue {
     fn from(value: u128) -> Self {

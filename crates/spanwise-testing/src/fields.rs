@@ -65,37 +65,20 @@ impl Collector {
     }
 }
 
+macro_rules! record {
+    ($($record:ident: $value:ty),+) => {
+        $(fn $record(&mut self, field: &Field, value: $value) {
+            self.add(field, value);
+        })+
+    };
+}
+
 impl Visit for Collector {
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, value);
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.add(field, value);
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.add(field, value);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, value);
-    }
+    record!(record_bool: bool, record_f64: f64, record_bytes: &[u8]);
+    record!(record_i64: i64, record_u64: u64, record_i128: i128, record_u128: u128);
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add(field, panic_safe::truncate_at(value, MAX_TEXT_LEN));
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.add(field, value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {

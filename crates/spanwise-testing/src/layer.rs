@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use spanwise_core::{
-    Context, SelfReport,
+    Context, SelfReport, forward,
     internal::log_record::{LogRecord, is_log_field, is_log_record},
 };
 use spanwise_json::JsonLayer;
-use tracing::{Dispatch, Event, Subscriber};
-use tracing_core::{
-    Interest, Metadata,
-    span::{Attributes, Id, Record},
-};
+use tracing::{Event, Subscriber};
+use tracing_core::span::{Attributes, Id, Record};
 use tracing_subscriber::{
     Layer,
     layer::Context as LayerContext,
@@ -70,13 +67,7 @@ impl<S> Layer<S> for CaptureLayer
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        Layer::<S>::on_register_dispatch(&self.json, dispatch);
-    }
-
-    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        Layer::<S>::register_callsite(&self.json, callsite)
-    }
+    forward!(json: on_register_dispatch, register_callsite, on_enter, on_exit, on_close);
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         if encoded_line::is_paused() {
@@ -134,18 +125,6 @@ where
             }
         }
         encoded_line::paused(|| self.json.on_record(id, values, ctx.clone()));
-    }
-
-    fn on_enter(&self, id: &Id, ctx: LayerContext<'_, S>) {
-        self.json.on_enter(id, ctx);
-    }
-
-    fn on_exit(&self, id: &Id, ctx: LayerContext<'_, S>) {
-        self.json.on_exit(id, ctx);
-    }
-
-    fn on_close(&self, id: Id, ctx: LayerContext<'_, S>) {
-        self.json.on_close(id, ctx);
     }
 }
 

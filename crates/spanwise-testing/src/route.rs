@@ -53,13 +53,14 @@ thread_local! {
 impl CaptureStore {
     pub(crate) fn start() -> Arc<Self> {
         let store = Arc::new(Self::default());
-        live_list().push(Arc::downgrade(&store));
+        LIVE.lock().push(Arc::downgrade(&store));
         store
     }
 
     pub(crate) fn end(self: &Arc<Self>) {
         self.ended.store(true, Ordering::Release);
-        live_list().retain(|live| !is(live, self));
+        let own = Arc::as_ptr(self);
+        LIVE.lock().retain(|live| live.as_ptr() != own);
     }
 
     /// Do not call user code while holding this lock: it may log.
@@ -148,7 +149,7 @@ impl Route {
             return Self::To(store);
         }
         let claimed = !adopted.is_empty() || owners.iter().any(Option::is_some);
-        let mut all: Vec<_> = live_list().iter().filter_map(live).collect();
+        let mut all = all_live();
         match all.pop() {
             Some(alone) if all.is_empty() && !claimed => Self::To(alone),
             last => {
@@ -198,8 +199,7 @@ impl Route {
 
 /// Adds a recorded span without a live capture to every live one: the span may be older than these.
 pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
-    let all: Vec<_> = live_list().iter().filter_map(live).collect();
-    for store in all {
+    for store in all_live() {
         let spans = &mut store.lock().unrouted_spans;
         if !spans.iter().rev().any(|known| Arc::ptr_eq(known, span)) {
             spans.push(Arc::clone(span));
@@ -233,8 +233,8 @@ fn adopted() -> Vec<Weak<CaptureStore>> {
         .unwrap_or_default()
 }
 
-fn live_list() -> MutexGuard<'static, Vec<Weak<CaptureStore>>> {
-    LIVE.lock()
+fn all_live() -> Vec<Arc<CaptureStore>> {
+    LIVE.lock().iter().filter_map(live).collect()
 }
 
 /// Returns the store, unless its capture has ended.
@@ -242,10 +242,6 @@ pub(crate) fn live(store: &Owner) -> Option<Arc<CaptureStore>> {
     store
         .upgrade()
         .filter(|store| !store.ended.load(Ordering::Acquire))
-}
-
-fn is(weak: &Weak<CaptureStore>, store: &Arc<CaptureStore>) -> bool {
-    std::ptr::eq(weak.as_ptr(), Arc::as_ptr(store))
 }
 
 #[cfg(test)]

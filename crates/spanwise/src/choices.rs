@@ -8,7 +8,7 @@ use crate::{
     Explanation, Preset, conceal,
     explain::Origin,
     parse,
-    settings::{self, DefaultValue, Entry, ErrorStyle, InTests, OPTIONAL, SETTINGS},
+    settings::{self, DefaultValue, ErrorStyle, InTests, OPTIONAL, SETTINGS, SettingRow},
     warning::Warning,
 };
 
@@ -78,7 +78,10 @@ impl<'a> Choices<'a> {
 
     /// Returns the effective value and adds its line to `explain()`: code, else the first source
     /// that has it, else the default of the row.
-    pub(crate) fn choose<T: Clone + 'static>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
+    pub(crate) fn choose<T: Clone + 'static>(
+        &mut self,
+        entry: &SettingRow<T>,
+    ) -> Option<Chosen<T>> {
         if let Some(set) = self.set(entry) {
             return Some(self.listed(entry, set));
         }
@@ -105,7 +108,7 @@ impl<'a> Choices<'a> {
     /// other settings.
     pub(crate) fn choose_or<T: Clone + 'static>(
         &mut self,
-        entry: &Entry<T>,
+        entry: &SettingRow<T>,
         default: impl FnOnce() -> (T, Origin),
     ) -> T {
         let set = self.set(entry);
@@ -117,7 +120,7 @@ impl<'a> Choices<'a> {
     }
 
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
-    pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
+    pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
         // The source is read in any case, for what is wrong with it.
         let sourced = self.sourced(entry);
         let code = self.code.get(entry).map(|value| Chosen {
@@ -128,7 +131,7 @@ impl<'a> Choices<'a> {
     }
 
     /// Returns the value that a source sets, even if code sets another.
-    pub(crate) fn sourced<T>(&mut self, entry: &Entry<T>) -> Option<Chosen<T>> {
+    pub(crate) fn sourced<T>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
         if entry.feature.is_some_and(|feature| !feature.is_built) {
             return None;
         }
@@ -145,7 +148,7 @@ impl<'a> Choices<'a> {
         first.filter(|_| !is_ignored)
     }
 
-    fn read<T>(&mut self, entry: &Entry<T>, raw: &Raw) -> Option<Chosen<T>> {
+    fn read<T>(&mut self, entry: &SettingRow<T>, raw: &Raw) -> Option<Chosen<T>> {
         let text = self.text(&entry.def, raw)?;
         let name = &raw.name;
         if entry.is_shared && parse::is_on(&text).is_some() {
@@ -210,12 +213,12 @@ impl<'a> Choices<'a> {
     }
 
     /// Whether code or a source sets the setting, to a valid value or not.
-    pub(crate) fn is_set<T: Clone + 'static>(&self, entry: &Entry<T>) -> bool {
+    pub(crate) fn is_set<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> bool {
         let is_ignored = entry.in_tests == InTests::Ignored && self.preset == Preset::Test;
         self.code.get(entry).is_some() || !is_ignored && self.foreign_text(&entry.def).is_some()
     }
 
-    fn listed<T>(&mut self, entry: &Entry<T>, chosen: Chosen<T>) -> Chosen<T> {
+    fn listed<T>(&mut self, entry: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
         if self.is_listing {
             let shown = (entry.show)(&chosen.value);
             self.explain(&entry.def, &shown, chosen.origin.clone());
@@ -264,7 +267,7 @@ impl<'a> Choices<'a> {
     }
 
     /// Ends the choices: adds warnings about parts that are not built in and about unknown names.
-    pub(crate) fn finish(mut self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Findings {
         for (def, feature) in OPTIONAL {
             let Some(feature) = feature.filter(|feature| !feature.is_built) else {
                 continue;
@@ -283,7 +286,7 @@ impl<'a> Choices<'a> {
                 self.warn(warning);
             }
         }
-        Outcome {
+        Findings {
             explanation: self.explanation,
             wrong: self.wrong,
             problems: self.problems,
@@ -292,7 +295,7 @@ impl<'a> Choices<'a> {
 }
 
 /// What the choices found besides the values.
-pub(crate) struct Outcome {
+pub(crate) struct Findings {
     pub(crate) explanation: Explanation,
     pub(crate) wrong: Vec<String>,
     pub(crate) problems: Vec<String>,
@@ -328,7 +331,7 @@ pub(crate) struct CodeValues {
 
 impl CodeValues {
     /// Sets the value of a setter. An empty text changes nothing.
-    pub(crate) fn set<V, T>(&mut self, setter: &str, entry: &Entry<T>, value: SettingValue<V>)
+    pub(crate) fn set<V, T>(&mut self, setter: &str, entry: &SettingRow<T>, value: SettingValue<V>)
     where
         T: From<V> + Send + Sync + 'static,
     {
@@ -341,7 +344,7 @@ impl CodeValues {
     pub(crate) fn parse<V, T>(
         &mut self,
         setter: &str,
-        entry: &Entry<T>,
+        entry: &SettingRow<T>,
         value: SettingValue<V>,
     ) -> Option<T>
     where
@@ -374,11 +377,11 @@ impl CodeValues {
         self.problems.push(describe(shown, text, error));
     }
 
-    pub(crate) fn put<T: Send + Sync + 'static>(&mut self, entry: &Entry<T>, value: T) {
+    pub(crate) fn put<T: Send + Sync + 'static>(&mut self, entry: &SettingRow<T>, value: T) {
         self.values.insert(entry.def.name, Box::new(value));
     }
 
-    fn get<T: Clone + 'static>(&self, entry: &Entry<T>) -> Option<T> {
+    fn get<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> Option<T> {
         let value = self.values.get(entry.def.name)?;
         value.downcast_ref().cloned()
     }

@@ -1,4 +1,4 @@
-//! The environment as a source of settings, and its variables that are no settings.
+//! The environment as a source of settings, and the variables that look like settings and are none.
 
 use std::{ffi::OsString, fmt};
 
@@ -47,7 +47,7 @@ impl Environment {
                     more => format!(" and {more} more"),
                 };
                 (
-                    format!("{}{more} are no settings here", shown.join(", ")),
+                    format!("{}{more} are not settings here", shown.join(", ")),
                     ", and are left alone",
                 )
             }
@@ -55,7 +55,7 @@ impl Environment {
         Some(Warning {
             about,
             warning,
-            problem: LEAVE_OUT,
+            problem: UNSET_OR_PREFIX,
         })
     }
 }
@@ -126,7 +126,7 @@ impl fmt::Debug for Environment {
 }
 
 /// The advice about names that resemble no setting.
-const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their \
+const UNSET_OR_PREFIX: &str = ": unset what is not needed, or give the settings a prefix of their \
                          own, with `init_from_env!(\"SHOP_LOG\")`";
 
 /// The number of variables that a warning names.

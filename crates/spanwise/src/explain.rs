@@ -22,7 +22,7 @@ use crate::warning::Warning;
 #[derive(Debug, Clone, Default)]
 #[must_use = "it is shown only if it is printed"]
 pub struct Explanation {
-    entries: Vec<Entry>,
+    entries: Vec<ExplainedSetting>,
     /// Warnings about names of variables.
     warnings: Vec<Warning>,
     /// Problems that stop the start.
@@ -30,7 +30,7 @@ pub struct Explanation {
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct ExplainedSetting {
     name: String,
     value: String,
     origin: Origin,
@@ -76,7 +76,7 @@ impl Explanation {
     }
 
     pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: Origin) {
-        self.entries.push(Entry {
+        self.entries.push(ExplainedSetting {
             name,
             value: value.to_string(),
             origin,
@@ -88,7 +88,7 @@ impl Explanation {
 impl Serialize for Explanation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.entries.iter().map(
-            |Entry {
+            |ExplainedSetting {
                  name,
                  value,
                  origin,
@@ -99,7 +99,7 @@ impl Serialize for Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Entry {
+        for ExplainedSetting {
             name,
             value,
             origin,
@@ -125,8 +125,8 @@ impl fmt::Display for Origin {
             Self::Variable(name) => f.write_str(name),
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::Terminal => f.write_str("by whether stderr is a terminal"),
-            Self::Crate => f.write_str("the program's crate"),
-            Self::Program => f.write_str("the program's name"),
+            Self::Crate => f.write_str("crate name"),
+            Self::Program => f.write_str("program name"),
             Self::Default => f.write_str("default"),
             Self::Unset => f.write_str("not set"),
         }

@@ -14,8 +14,8 @@ use crate::{
     explain::Origin,
     file_paths,
     settings::{
-        Entry, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL,
-        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE,
+        LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL,
+        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, SettingRow,
     },
 };
 
@@ -135,7 +135,7 @@ impl FileOptions {
 /// Chooses a setting that needs a file, and refuses it without one.
 fn choose_one<T: Clone + 'static>(
     choices: &mut Choices<'_>,
-    entry: &Entry<T>,
+    entry: &SettingRow<T>,
     has_file: bool,
 ) -> Option<T> {
     let chosen = choices.choose(entry)?;

@@ -1,4 +1,4 @@
-//! The levels of events and spans, and the targets that are the program's own.
+//! The levels of events and spans, and the application's own targets.
 
 use spanwise_core::{Levels, TargetLevels};
 

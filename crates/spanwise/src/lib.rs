@@ -71,9 +71,9 @@
 //!
 //! # Errors
 //!
-//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] accepts a type
-//! of your own, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` and an `eyre::Report`. `%e` and
-//! `#[instrument(err)]` log only the message.
+//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] accepts a
+//! type of your own, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` and an `eyre::Report`.
+//! `%e` and `#[instrument(err)]` log only the message.
 //!
 //! ```
 //! use spanwise::err;
@@ -183,9 +183,9 @@
 //!
 //! # The error that ends the program
 //!
-//! [`run`] holds the guard outside of your `main`, logs the error that `main` returns, and keeps its
-//! exit code. `docs/programs.md` in the repository describes command-line tools, batch jobs and
-//! libraries.
+//! [`run`] holds the guard outside of your `main`, logs the error that `main` returns, and keeps
+//! its exit code. `docs/programs.md` in the repository describes command-line tools, batch jobs
+//! and libraries.
 //!
 //! # What it does not do
 //!

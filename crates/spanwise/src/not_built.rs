@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::ParseError;
 
-/// Stands for a type of the missing part. No value is ever read.
+/// Replaces the type of a part that is not built in. No value of it is ever read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NotBuilt;
 

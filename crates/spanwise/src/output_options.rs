@@ -75,7 +75,7 @@ pub(crate) fn choose_output(
     };
     let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
     match builder.writer {
-        Some(_) => choices.explain(&LOG_OUTPUT.def, "a writer of the program's", Origin::Code),
+        Some(_) => choices.explain(&LOG_OUTPUT.def, "a custom writer", Origin::Code),
         None => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
     }
     let level = choices.choose(&LOG_OUTPUT_LEVEL).map(|level| level.value);

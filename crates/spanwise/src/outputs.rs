@@ -128,7 +128,7 @@ impl Outputs {
 }
 
 impl Config {
-    /// The rendering of outputs that are no terminals.
+    /// The rendering for outputs other than terminals.
     fn plain(&self) -> Rendering {
         Rendering {
             format: self.lines.format.clone(),
@@ -143,7 +143,7 @@ impl Opener<'_> {
     fn open_files(&mut self) {
         let config = self.config;
         let files = &config.files;
-        // A file that cannot be written to is no reason to log nothing at all.
+        // If a file is the only output and cannot be opened, its lines go to stderr.
         let falls_back = config.lines.output == Output::None && !config.lines.has_writer;
         let level = files.level.unwrap_or(LevelFilter::TRACE);
         for (path, def, name, level) in [

@@ -45,7 +45,8 @@ pub struct OwnCrate {
 /// ```
 ///
 /// `init_from_env!("SHOPCTL_LOG")` reads the variables with a prefix of their own, such as
-/// `SHOPCTL_LOG_FORMAT`: see [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix).
+/// `SHOPCTL_LOG_FORMAT`: see
+/// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix).
 #[macro_export]
 macro_rules! init_from_env {
     ($($prefix:expr)? $(,)?) => {
@@ -60,7 +61,7 @@ macro_rules! init_from_env {
 /// ```
 /// let builder = spanwise::builder!()?.context_key("order_id");
 /// let explanation = builder.explain().to_string();
-/// assert!(explanation.contains("(the program's crate)"), "{explanation}");
+/// assert!(explanation.contains("(crate name)"), "{explanation}");
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 ///

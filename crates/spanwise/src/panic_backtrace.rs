@@ -1,8 +1,8 @@
-//! How much of the backtrace the event of a panic has.
+//! The length of the backtrace in the event of a panic.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 
-/// How much of its backtrace the event of a panic has: `LOG_PANIC_BACKTRACE`.
+/// The length of the backtrace in the event of a panic: `LOG_PANIC_BACKTRACE`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicBacktrace {

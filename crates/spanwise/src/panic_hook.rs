@@ -220,12 +220,12 @@ mod tests {
         let other = || -> Hook { Box::new(|info| assert!(info.location().is_some())) };
         let data = String::from("data");
         let with_data: Hook = Box::new(move |_| assert!(!data.is_empty()));
-        // The samples are alike: the comparison tells.
+        // If both samples of std's hook are equal, any other hook was set by the application.
         let (one, two) = (empty(), empty());
         assert!(!is_set_by_program(&one, [&one, &one]));
         assert!(is_set_by_program(&other(), [&one, &one]));
         assert!(is_set_by_program(&with_data, [&one, &one]));
-        // They are not: only data tells.
+        // If the samples differ, only a hook with data is known to be set by the application.
         let third = other();
         if !ptr::eq(&*two, &*third) {
             assert!(!is_set_by_program(&third, [&two, &third]));

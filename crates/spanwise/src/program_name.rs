@@ -43,7 +43,7 @@ impl ProgramName {
         &self.name
     }
 
-    /// Returns the prefix of the program's own targets, as far as the name of the file suggests it:
+    /// Returns the prefix of the application's own targets, if the name of the file suggests one:
     /// `shop`.
     ///
     /// A file is often named after its crate, a version and a platform: `shop-1.4.2-linux-amd64`.

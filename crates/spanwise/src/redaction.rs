@@ -48,7 +48,7 @@ impl Redaction {
         let preset = choices.preset;
         let (redaction, is_by_code) = match &builder.redaction {
             Some(RedactionOverride::Policy(policy)) => {
-                let name = "a policy of the program's";
+                let name = "a custom policy";
                 (Self::new(Some(Arc::clone(policy)), name), true)
             }
             Some(RedactionOverride::Off) => (Self::off(), true),
@@ -120,7 +120,7 @@ impl Redaction {
                 Ok(changed) => policy = changed,
                 Err(error) => problem = Some(error.to_string()),
             }
-            name += ", and rules of the program's";
+            name += ", with changes in code";
         }
         (Self::new(Some(Arc::new(policy)), name), problem)
     }
@@ -195,7 +195,7 @@ impl PseudonymKeyFile {
     }
 }
 
-/// Never read: see [`Entry::feature`](crate::settings::Entry::feature).
+/// Never read: see [`SettingRow::feature`](crate::settings::SettingRow::feature).
 #[cfg(not(feature = "pseudonyms"))]
 impl PseudonymKeyFile {
     fn read(path: &str) -> Result<Self, ParseError> {

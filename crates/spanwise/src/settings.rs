@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A setting with a value of type `T`.
-pub(crate) struct Entry<T> {
+pub(crate) struct SettingRow<T> {
     pub(crate) def: Setting,
     /// Variables that are read where `def` is not set, the first first.
     pub(crate) aliases: &'static [Setting],
@@ -104,7 +104,7 @@ type ClientAddress = NotBuilt;
 #[cfg(not(feature = "sentry"))]
 type Dsn = NotBuilt;
 
-impl<T> Entry<T> {
+impl<T> SettingRow<T> {
     const fn or_by_preset(mut self, default: fn(Preset) -> T) -> Self {
         self.default = DefaultValue::Preset(default);
         self
@@ -168,7 +168,7 @@ macro_rules! settings {
         parse: $parse:expr,
         $(show: $show:expr,)?
     } $(.$method:ident($($argument:expr),*))*;)*) => {
-        $(pub(crate) const $name: Entry<$type> = Entry::<$type> {
+        $(pub(crate) const $name: SettingRow<$type> = SettingRow::<$type> {
             def: Setting {
                 name: stringify!($name),
                 key: settings!(@optional $($key)?),
@@ -215,13 +215,13 @@ const EVENT_LEVELS: &str = "a level (off, error, warn, info, debug, trace, in an
 settings! {
     RUST_LOG: Levels = {
         key: "levels",
-        default: "of the preset",
+        default: "by preset",
         accepts: EVENT_LEVELS,
         help: "The levels of events. Without a bare level, the preset's level applies to the rest.",
         parse: parse::levels,
     };
     LOG_LEVEL: Levels = {
-        default: "of the preset",
+        default: "by preset",
         accepts: EVENT_LEVELS,
         help: "The same as RUST_LOG, for platforms that use that name. If the two differ, RUST_LOG wins, with a warning.",
         parse: parse::levels,
@@ -250,14 +250,14 @@ settings! {
     };
     LOG_FORMAT: Format = {
         key: "format",
-        default: "of the preset",
+        default: "by preset",
         accepts: Format::ACCEPTS,
         help: "The format of lines.",
         parse: parse::format,
     }.or_by_preset(Preset::format);
     LOG_OUTPUT: Output = {
         key: "output",
-        default: "of the preset",
+        default: "by preset",
         accepts: "stdout, stderr, none",
         help: "Where lines go. The preset cli ignores stdout.",
         parse: parse::named,

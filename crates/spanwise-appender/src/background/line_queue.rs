@@ -56,7 +56,7 @@ pub(crate) struct LineQueue {
     work: Condvar,
     /// Notifies threads that wait for room, or for records to be settled.
     progress: Condvar,
-    /// Tells the sink to return from a blocking write.
+    /// Makes the sink return from a blocking write.
     pub(crate) stop: StopFlag,
 }
 
@@ -182,8 +182,8 @@ impl LineQueue {
         }
     }
 
-    /// Waits until the buffer has room for the record, or sheds it. Without a writer thread, accepts
-    /// the record itself.
+    /// Waits until the buffer has room for the record, or sheds it. Without a writer thread,
+    /// accepts the record itself.
     #[cold]
     fn wait_for_admission<'a>(
         &'a self,
@@ -254,7 +254,7 @@ impl LineQueue {
     /// Refuses a line that the sink logs during a write: writing it would log another line.
     #[cold]
     fn refuse_reentrant(&self, state: MutexGuard<'_, State>) {
-        self.counters.write_failed();
+        self.counters.add_write_failed(1);
         drop(state);
         let why = format_args!(
             "{}: lost a line that the writer itself logged while writing",

@@ -41,18 +41,18 @@ pub struct RollingFileBuilder {
 }
 
 #[derive(Debug, Clone)]
-struct Options {
-    rotation: Rotation,
-    retention: Retention,
-    compression: Compression,
-    mode: u32,
-    link_latest: bool,
-    per_process: bool,
-    fallback_to_stderr: bool,
+pub(super) struct Options {
+    pub(super) rotation: Rotation,
+    pub(super) retention: Retention,
+    pub(super) compression: Compression,
+    pub(super) mode: u32,
+    pub(super) link_latest: bool,
+    pub(super) per_process: bool,
+    pub(super) fallback_to_stderr: bool,
     #[cfg(all(unix, feature = "sighup"))]
-    reopen_on_sighup: bool,
-    clock: Clock,
-    report: SelfReport,
+    pub(super) reopen_on_sighup: bool,
+    pub(super) clock: Clock,
+    pub(super) report: SelfReport,
 }
 
 /// The highest number of a file of [`RollingFileBuilder::per_process`].
@@ -231,14 +231,7 @@ impl RollingFileBuilder {
         let settings = Arc::new(Settings {
             names: locked.names,
             dir: Arc::clone(&dir),
-            rotation: options.rotation,
-            retention: options.retention,
-            compression: options.compression,
-            mode: options.mode,
-            link_latest: options.link_latest,
-            fallback_to_stderr: options.fallback_to_stderr,
-            clock: options.clock,
-            report: options.report,
+            options,
         });
         let path = settings.names.current();
         settings.remove_leftover_next(&dir);
@@ -251,7 +244,7 @@ impl RollingFileBuilder {
         settings.update_latest_link(&dir);
         let reopen_requested = Arc::new(AtomicBool::new(false));
         #[cfg(all(unix, feature = "sighup"))]
-        let sighup = match options.reopen_on_sighup {
+        let sighup = match settings.options.reopen_on_sighup {
             true => Some(register_sighup(&reopen_requested, path)?),
             false => None,
         };

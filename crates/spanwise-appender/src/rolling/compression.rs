@@ -109,10 +109,9 @@ impl FromStr for Compression {
             .into_iter()
             .find(|known| known.name().eq_ignore_ascii_case(word));
         let Some(known) = known else {
-            let meant = match closest(word, Self::ALL.map(Self::name)) {
-                Some(meant) => format!("did you mean `{meant}`? "),
-                None => String::new(),
-            };
+            let meant = closest(word, Self::ALL.map(Self::name))
+                .map(|meant| format!("did you mean `{meant}`? "));
+            let meant = meant.unwrap_or_default();
             let hint = format!("{meant}it is one of none, gzip, zstd");
             return Err(ParseError::word(word, "is not a compression", hint));
         };

@@ -19,25 +19,17 @@ pub(super) type HighestNumbers = BTreeMap<Date, u64>;
 
 /// The numbers in the directory, as found by the housekeeping: a thread that logs does not read a
 /// large directory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ScannedNumbers {
     highest: Mutex<Option<HighestNumbers>>,
-    requested: AtomicBool,
-}
-
-impl Default for ScannedNumbers {
-    fn default() -> Self {
-        Self {
-            highest: Mutex::default(),
-            requested: AtomicBool::new(true),
-        }
-    }
+    /// Nothing was requested since the last scan.
+    is_current: AtomicBool,
 }
 
 impl ScannedNumbers {
     /// Reads the directory, however large it is, if that was requested.
     pub(super) fn scan(&self, names: &FileNames, dir: &Dir) -> io::Result<()> {
-        if self.requested.swap(false, Ordering::Relaxed) {
+        if !self.is_current.swap(true, Ordering::Relaxed) {
             let highest = names.highest_numbers(dir, usize::MAX);
             *self.highest.lock() = highest.inspect_err(|_| self.request())?;
         }
@@ -45,7 +37,7 @@ impl ScannedNumbers {
     }
 
     fn request(&self) {
-        self.requested.store(true, Ordering::Relaxed);
+        self.is_current.store(false, Ordering::Relaxed);
     }
 
     /// Takes the result of a scan, without waiting for one.
@@ -141,13 +133,8 @@ impl FileNumbers {
         }
     }
 
-    /// Scans the directory, however large it is.
-    pub(super) fn scan_all(&mut self, names: &FileNames, dir: &Dir) {
-        self.scan(names, dir, usize::MAX);
-    }
-
     /// Returns false if the directory has more names than `max`.
-    fn scan(&mut self, names: &FileNames, dir: &Dir, max: usize) -> bool {
+    pub(super) fn scan(&mut self, names: &FileNames, dir: &Dir, max: usize) -> bool {
         match names.highest_numbers(dir, max) {
             Ok(Some(highest)) => self.learn(&highest),
             Ok(None) => return false,

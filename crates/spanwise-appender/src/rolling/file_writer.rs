@@ -56,11 +56,14 @@ impl FileWriter {
         lock: Option<PathLock>,
         reopen_requested: Arc<AtomicBool>,
     ) -> Self {
-        let now = settings.clock.now();
+        let now = settings.options.clock.now();
         Self {
-            path_checked_at: settings.clock.instant(),
-            period: (period::minute(now), Period::at(now, &settings.rotation)),
-            roll_at_start: settings.rotation.start && active.len > 0,
+            path_checked_at: settings.options.clock.instant(),
+            period: (
+                period::minute(now),
+                Period::at(now, &settings.options.rotation),
+            ),
+            roll_at_start: settings.options.rotation.start && active.len > 0,
             settings,
             dir,
             active,
@@ -91,9 +94,12 @@ impl FileWriter {
     /// Writes as many of the records as it can.
     pub(super) fn write(&mut self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         // With a fallback nothing is held, so every attempt costs time.
-        let is_held_back = retry == Retry::AfterBackoff || self.settings.fallback_to_stderr;
+        let is_held_back = retry == Retry::AfterBackoff || self.settings.options.fallback_to_stderr;
         let refusal = is_held_back
-            .then(|| self.write_retry.refusal(|| self.settings.clock.instant()))
+            .then(|| {
+                self.write_retry
+                    .refusal(|| self.settings.options.clock.instant())
+            })
             .flatten();
         let (delivered, error) = match refusal {
             Some(error) => (0, Some(error)),
@@ -115,7 +121,7 @@ impl FileWriter {
             None => self.write_retry.worked(),
             Some(error) => {
                 self.write_retry
-                    .failed(error, self.settings.clock.instant());
+                    .failed(error, self.settings.options.clock.instant());
                 self.settings.report_write_error(error);
                 if error.kind() == io::ErrorKind::StorageFull {
                     // The retention may free space.
@@ -172,7 +178,7 @@ impl FileWriter {
     fn count_fitting(&self, records: Records<'_>, first: usize) -> usize {
         let rest = &records.ends()[first..];
         let start = records.start_of(first);
-        match self.settings.rotation.size {
+        match self.settings.options.rotation.size {
             // A file above its size could not be rolled, and takes all records.
             Some(size) if self.active.len_with(0) <= size.0 => {
                 let fits = |end: &usize| self.active.len_with((end - start) as u64) <= size.0;
@@ -187,7 +193,7 @@ impl FileWriter {
         if self.active.len == 0 {
             return false;
         }
-        let size = self.settings.rotation.size;
+        let size = self.settings.options.rotation.size;
         let is_too_long = size.is_some_and(|size| self.active.len_with(next) > size.0);
         let now = self.current_period();
         let is_other = |period: Period| !period.is_same(now);
@@ -195,10 +201,10 @@ impl FileWriter {
     }
 
     pub(super) fn current_period(&mut self) -> Period {
-        let now = self.settings.clock.now();
+        let now = self.settings.options.clock.now();
         let minute = period::minute(now);
         if minute != self.period.0 {
-            self.period = (minute, Period::at(now, &self.settings.rotation));
+            self.period = (minute, Period::at(now, &self.settings.options.rotation));
         }
         self.period.1
     }
@@ -213,7 +219,7 @@ impl Settings {
         error: Option<io::Error>,
     ) -> WriteOutcome {
         let mut outcome = WriteOutcome::partial(delivered);
-        if error.is_some() && self.fallback_to_stderr {
+        if error.is_some() && self.options.fallback_to_stderr {
             outcome.refused = records.len() - delivered;
             // If stderr refuses it as well, it is lost, and counted the same.
             let _ = stdio::write_to_stderr(&records.as_bytes()[records.start_of(delivered)..]);
@@ -226,7 +232,7 @@ impl Settings {
         let path = self.names.current().display();
         let why = DisplayIoError(error);
         let what = format_args!("cannot write to log file {path}: {why}; it is tried again");
-        self.report.fault(Fault::WriteFailed, &what);
+        self.options.report.fault(Fault::WriteFailed, &what);
     }
 }
 
@@ -245,7 +251,14 @@ pub(super) fn open(
             &next
         }
     };
-    let period_at = |time: SystemTime| Period::at(time, &settings.rotation);
-    let distrust = |file: &_| check_trust(file, names, dir, settings.mode);
-    ActiveFile::open(dir, name, settings.mode, create, distrust, period_at)
+    let period_at = |time: SystemTime| Period::at(time, &settings.options.rotation);
+    let distrust = |file: &_| check_trust(file, names, dir, settings.options.mode);
+    ActiveFile::open(
+        dir,
+        name,
+        settings.options.mode,
+        create,
+        distrust,
+        period_at,
+    )
 }

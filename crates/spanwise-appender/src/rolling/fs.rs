@@ -3,7 +3,7 @@
 //! A log keeps its directory open and names its files within it. So it does not write to another
 //! directory, or through a link, that takes the place of its own.
 
-use std::{io, sync::Arc};
+use std::{ffi::OsStr, fs::File, io, sync::Arc};
 
 #[cfg_attr(unix, path = "fs/unix.rs")]
 #[cfg_attr(not(unix), path = "fs/other.rs")]
@@ -23,7 +23,30 @@ pub(super) fn is_same(one: &Meta, other: &Meta) -> bool {
     one.identity() == other.identity()
 }
 
+impl Meta {
+    /// Whether no name leads to the file.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.links() == 0
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.non_file_kind().is_none()
+    }
+
+    pub(crate) fn is_symlink(&self) -> bool {
+        self.non_file_kind() == Some("a symbolic link")
+    }
+}
+
 impl Dir {
+    /// Whether the open file is at its name.
+    pub(super) fn has(&self, file: &File, name: &OsStr) -> bool {
+        match (Meta::from_file(file), self.meta(name)) {
+            (Ok(file), Ok(there)) => is_same(&file, &there),
+            _ => false,
+        }
+    }
+
     /// Returns the directory if it is at its path, and otherwise the one that took its place.
     pub(super) fn current(dir: &Arc<Self>) -> io::Result<Arc<Self>> {
         match dir.is_in_place() {

@@ -20,7 +20,7 @@ use super::{
     error::DisplayIoError,
     file_names::{Form, RolledFile},
     file_numbers::ScannedNumbers,
-    fs::{self, Dir, Meta},
+    fs::{Dir, Meta},
     retention::{FileInfo, Retention},
 };
 use crate::process_hooks;
@@ -114,7 +114,7 @@ impl Settings {
             }
         }
         // Files that are deleted whatever their size need not be compressed first.
-        self.delete(&self.retention.without_sizes(), dir)?;
+        self.delete(&self.options.retention.without_sizes(), dir)?;
         let mut files = self.names.list(dir)?;
         files.sort_unstable();
         for forms in files.chunk_by(|one, other| one.id == other.id) {
@@ -135,7 +135,7 @@ impl Settings {
                 break;
             }
         }
-        self.delete(&self.retention, dir)
+        self.delete(&self.options.retention, dir)
     }
 
     /// Removes a file that a process left that was killed while it compressed. A process that still
@@ -160,7 +160,7 @@ impl Settings {
         if let Some(compressed) = forms[1..].iter().find(|file| !file.form.is_unfinished()) {
             return self.remove_duplicate(&plain_name, *compressed, dir);
         }
-        let Some((unfinished, whole)) = Form::compressed(self.compression) else {
+        let Some((unfinished, whole)) = Form::compressed(self.options.compression) else {
             return Ok(());
         };
         let plain = dir.open_to_read(&plain_name)?;
@@ -176,16 +176,15 @@ impl Settings {
         let is_complete = self
             .write_compressed(&plain, &fresh)
             .and_then(|is_complete| {
-                let is_complete = is_complete
-                    && is_file_at(&plain, &plain_name, dir)
-                    && is_file_at(&fresh, &name, dir);
+                let is_complete =
+                    is_complete && dir.has(&plain, &plain_name) && dir.has(&fresh, &name);
                 if is_complete {
                     dir.rename_to_new(&name, &self.names.rolled(id, whole))?;
                 }
                 Ok(is_complete)
             });
         if !matches!(is_complete, Ok(true)) {
-            if is_file_at(&fresh, &name, dir) {
+            if dir.has(&fresh, &name) {
                 let _ = dir.remove(&name);
             }
             return is_complete.map(|_| ());
@@ -200,7 +199,7 @@ impl Settings {
         let before = plain.metadata()?;
         // Without locks in the file system, no other process should log here either.
         let _ = fresh.try_lock();
-        let bytes = self.compression.compress(&mut plain, &mut fresh)?;
+        let bytes = self.options.compression.compress(&mut plain, &mut fresh)?;
         fresh.set_permissions(before.permissions())?;
         fresh.set_times(FileTimes::new().set_modified(before.modified()?))?;
         fresh.sync_all()?;
@@ -261,11 +260,7 @@ impl Settings {
             true => vec![FileInfo::default(); by_id.len()],
             false => by_id.iter().map(|forms| self.info(forms, dir)).collect(),
         };
-        let free = match retention.needs_free_space() {
-            true => dir.free_space(),
-            false => None,
-        };
-        let deleted = retention.to_delete(&infos, self.clock.now(), free);
+        let deleted = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
         let deleted = by_id.iter().zip(deleted).filter(|(_, deleted)| *deleted);
         let files = deleted.flat_map(|(forms, _)| forms.iter());
         Ok(files
@@ -275,7 +270,7 @@ impl Settings {
 
     /// Returns the paths of the files that the retention would delete now.
     pub(super) fn dry_run(&self) -> io::Result<Vec<PathBuf>> {
-        let names = self.to_delete(&self.retention, &Dir::open(self.names.dir())?)?;
+        let names = self.to_delete(&self.options.retention, &Dir::open(self.names.dir())?)?;
         Ok(names.iter().map(|name| self.names.path(name)).collect())
     }
 
@@ -290,12 +285,5 @@ impl Settings {
                 on_disk: info.on_disk.saturating_add(meta.on_disk()),
                 modified: info.modified.max(meta.modified()),
             })
-    }
-}
-
-fn is_file_at(file: &File, name: &OsStr, dir: &Dir) -> bool {
-    match (Meta::from_file(file), dir.meta(name)) {
-        (Ok(file), Ok(there)) => fs::is_same(&file, &there),
-        _ => false,
     }
 }

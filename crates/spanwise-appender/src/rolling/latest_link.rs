@@ -7,7 +7,7 @@ use super::{Settings, error::DisplayIoError, file_names::FileNames, fs::Dir};
 impl Settings {
     /// Makes the link point to this log's file, if a link is wanted.
     pub(super) fn update_latest_link(&self, dir: &Dir) {
-        if self.link_latest
+        if self.options.link_latest
             && let Err(error) = link(&self.names, dir)
         {
             let path = self.names.path(self.names.latest_link());
@@ -20,7 +20,7 @@ impl Settings {
     /// Creates the link if it is missing. An existing one may be that of a process that started
     /// later.
     pub(super) fn restore_latest_link(&self, dir: &Dir) {
-        if self.link_latest && dir.meta(self.names.latest_link()).is_err() {
+        if self.options.link_latest && dir.meta(self.names.latest_link()).is_err() {
             self.update_latest_link(dir);
         }
     }

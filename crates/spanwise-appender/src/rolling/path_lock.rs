@@ -71,10 +71,7 @@ impl PathLock {
 
     /// Whether the lock file is still at its path.
     pub(super) fn is_in_place(&self, names: &FileNames, dir: &Dir) -> bool {
-        match (Meta::from_file(&self.file), dir.meta(&names.lock())) {
-            (Ok(ours), Ok(there)) => fs::is_same(&ours, &there),
-            _ => false,
-        }
+        dir.has(&self.file, &names.lock())
     }
 }
 

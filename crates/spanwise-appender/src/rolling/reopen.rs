@@ -25,7 +25,7 @@ impl FileWriter {
     pub(super) fn check_path(&mut self, now: bool) -> io::Result<bool> {
         let is_requested = self.reopen_requested.load(Ordering::Relaxed)
             && self.reopen_requested.swap(false, Ordering::Relaxed);
-        let instant = self.settings.clock.instant();
+        let instant = self.settings.options.clock.instant();
         let since = instant.saturating_duration_since(self.path_checked_at);
         if !is_requested && !now && since < CHECK_INTERVAL {
             return Ok(true);
@@ -67,7 +67,10 @@ impl FileWriter {
 
     /// Verifies that all records are in a file with a name.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        if let Some(error) = self.write_retry.refusal(|| self.settings.clock.instant()) {
+        if let Some(error) = self
+            .write_retry
+            .refusal(|| self.settings.options.clock.instant())
+        {
             return Err(error);
         }
         self.check_path(true)?;
@@ -94,7 +97,7 @@ impl FileWriter {
             let lost = tails.sum::<u64>().max(unverified);
             let what = self.loss_text(Some(lost), &error);
             // There is no later time to report it.
-            let report = &self.settings.report;
+            let report = &self.settings.options.report;
             report.fault_unthrottled(Fault::WriteFailed, &what);
             self.deleted_tails.clear();
         }
@@ -180,7 +183,10 @@ impl FileWriter {
 
     fn report_lost(&self, bytes: Option<u64>, error: &io::Error) {
         let what = self.loss_text(bytes, error);
-        self.settings.report.fault(Fault::WriteFailed, &what);
+        self.settings
+            .options
+            .report
+            .fault(Fault::WriteFailed, &what);
     }
 
     fn loss_text(&self, bytes: Option<u64>, error: &io::Error) -> String {

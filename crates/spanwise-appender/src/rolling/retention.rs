@@ -101,22 +101,18 @@ impl Retention {
         *self == Self::all()
     }
 
-    pub(super) const fn needs_free_space(&self) -> bool {
-        self.free.is_some()
-    }
-
     /// Whether the number of files is all it needs.
     pub(super) const fn only_counts(&self) -> bool {
         self.age.is_none() && self.total.is_none() && self.free.is_none()
     }
 
     /// Decides for each of the files whether to delete it. They are sorted, the newest first.
-    /// `free`: the free bytes of the disk, if known.
+    /// `free` returns the free bytes of the disk, if known.
     pub(super) fn to_delete(
         &self,
         files: &[FileInfo],
         now: SystemTime,
-        free: Option<u64>,
+        free: impl FnOnce() -> Option<u64>,
     ) -> Vec<bool> {
         let mut total = 0_u64;
         let mut to_delete: Vec<bool> = Vec::with_capacity(files.len());
@@ -130,7 +126,9 @@ impl Retention {
             let too_large = self.total.is_some_and(|limit| total > limit.0);
             to_delete.push(too_many || too_old || too_large);
         }
-        if let (Some(wanted), Some(free)) = (self.free, free) {
+        if let Some(wanted) = self.free
+            && let Some(free) = free()
+        {
             let deleted = files
                 .iter()
                 .zip(&to_delete)
@@ -336,7 +334,7 @@ mod tests {
             let to_delete = retention
                 .parse::<Retention>()
                 .unwrap()
-                .to_delete(&files, now, free);
+                .to_delete(&files, now, || free);
             assert_eq!(
                 to_delete,
                 (0..4).map(|index| index >= stay).collect::<Vec<_>>(),

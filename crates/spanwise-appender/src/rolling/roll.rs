@@ -13,14 +13,6 @@ use super::{
     fs::{self, Create, Dir, Meta},
 };
 
-/// The result of a roll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RollOutcome {
-    Done,
-    /// The number of the file is not known yet: the housekeeping scans a large directory.
-    Later,
-}
-
 /// If the directory cannot be read, that many numbers are tried.
 const MAX_ATTEMPTS: u32 = 10_000;
 
@@ -31,7 +23,7 @@ impl FileWriter {
     /// # Errors
     /// There is no file to write to.
     pub(super) fn roll_if_due(&mut self, next: u64) -> io::Result<()> {
-        let now = || self.settings.clock.instant();
+        let now = || self.settings.options.clock.instant();
         if self.roll_retry.refusal(now).is_some() || !self.is_roll_due(next) {
             return Ok(());
         }
@@ -39,29 +31,26 @@ impl FileWriter {
         if !self.check_path(true)? || !self.is_roll_due(next) {
             return Ok(());
         }
-        match self.roll() {
-            Ok(RollOutcome::Done) => self.roll_retry.worked(),
-            Ok(RollOutcome::Later) => {}
-            Err(error) => {
-                self.roll_retry
-                    .failed(&error, self.settings.clock.instant());
-                let path = self.settings.names.current().display();
-                let why = DisplayIoError(&error);
-                self.settings.report_failure(&format_args!(
-                    "cannot start a new log file after {path}: {why}; the old one stays in use"
-                ));
-            }
+        if let Err(error) = self.roll() {
+            self.roll_retry
+                .failed(&error, self.settings.options.clock.instant());
+            let path = self.settings.names.current().display();
+            let why = DisplayIoError(&error);
+            self.settings.report_failure(&format_args!(
+                "cannot start a new log file after {path}: {why}; the old one stays in use"
+            ));
         }
         Ok(())
     }
 
     /// Creates the next file under a name of its own, renames the old one, and renames the new one
     /// to its place. A step that fails reverts the steps before it.
-    fn roll(&mut self) -> io::Result<RollOutcome> {
+    fn roll(&mut self) -> io::Result<()> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let date = self.active.period.unwrap_or(self.current_period()).date;
         if self.next_number(date)?.is_none() {
-            return Ok(RollOutcome::Later);
+            // The housekeeping scans a large directory for the number. The roll is due until then.
+            return Ok(());
         }
         let (next, current) = (settings.names.next(), settings.names.current_name());
         let fresh = self.open_next()?;
@@ -90,7 +79,8 @@ impl FileWriter {
         }
         settings.restore_latest_link(&dir);
         self.housekeeper.wake(&settings, &dir);
-        Ok(RollOutcome::Done)
+        self.roll_retry.worked();
+        Ok(())
     }
 
     /// Returns the next number, if it is known. In a large directory the housekeeping finds it;
@@ -109,7 +99,7 @@ impl FileWriter {
         if next.is_some() || was_pending || housekeeper.wake(settings, dir) {
             return Ok(next);
         }
-        numbers.scan_all(names, dir);
+        numbers.scan(names, dir, usize::MAX);
         numbers.next(date, names, dir, housekeeper.scanned_numbers())
     }
 

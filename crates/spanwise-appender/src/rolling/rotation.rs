@@ -169,10 +169,8 @@ fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
     }
     let others = ["start", "local", "utc", "never"];
     let words = Interval::ALL.map(Interval::name).into_iter().chain(others);
-    let meant = match closest(word, words) {
-        Some(meant) => format!("did you mean `{meant}`? "),
-        None => String::new(),
-    };
+    let meant = closest(word, words).map(|meant| format!("did you mean `{meant}`? "));
+    let meant = meant.unwrap_or_default();
     let hint = format!(
         "{meant}it is a size such as `100MiB`, or one of minutely, hourly, daily, weekly, start, \
          local, utc, never"

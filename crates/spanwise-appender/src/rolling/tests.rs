@@ -1,5 +1,6 @@
 use std::{fs, path::Path};
 
+use spanwise_core::{Clock, SelfReport};
 use tempfile::tempdir;
 
 use std::time::Duration;

@@ -96,7 +96,7 @@ impl LineDisposition {
         Self::take_of_sink(sink)
     }
 
-    #[inline(never)]
+    #[inline(never)] // Few lines have a disposition here.
     fn take_of_sink(sink: LayerId) -> Option<(Self, bool)> {
         current(|current| {
             let line = current.take_line()?;

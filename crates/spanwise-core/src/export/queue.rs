@@ -9,7 +9,7 @@ use crate::{
     Clock, Fault, SelfReport,
     internal::{
         SinkCounters,
-        sync::{Condvar, Mutex, MutexGuard},
+        sync::{Condvar, Mutex},
     },
 };
 
@@ -21,7 +21,7 @@ pub struct ExportQueue<T> {
     work: Condvar,
     /// Wakes the callers of [`flush`](Self::flush).
     settled: Condvar,
-    limits: QueueLimits,
+    pub(super) limits: QueueLimits,
     /// The server, as the texts of faults name it.
     destination: &'static str,
     pub(super) clock: Clock,
@@ -91,7 +91,7 @@ impl<T: ExportItem> ExportQueue<T> {
             item,
             since: self.clock.instant(),
         };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.has_ended {
             drop(state);
             self.counters.add_lost_at_shutdown(queued.item.events());
@@ -132,7 +132,7 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Makes the sender thread ask [`PeriodicTasks`](super::PeriodicTasks) for their next run.
     pub fn wake(&self) {
-        self.lock().is_signalled = true;
+        self.state.lock().is_signalled = true;
         self.work.notify_one();
     }
 
@@ -144,7 +144,7 @@ impl<T: ExportItem> ExportQueue<T> {
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first, if the server fails, or if the
     /// queue is shut down with losses.
     pub fn flush(&self, deadline: Instant) -> io::Result<()> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.flushing += 1;
         state.flushes += 1;
         let own_flush = state.flushes;
@@ -173,7 +173,7 @@ impl<T: ExportItem> ExportQueue<T> {
     /// are counted as lost, too. The sender thread ends by itself.
     pub fn shutdown_by(&self, deadline: Instant) {
         let is_flushed = self.flush(deadline).is_ok();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.has_ended {
             return;
         }
@@ -206,14 +206,14 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Resets the signal that something changed. Returns whether the queue was shut down.
     pub(super) fn acknowledge(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_signalled = false;
         state.has_ended
     }
 
     /// Takes the next item. Before `not_before` there is one only for a caller of `flush`.
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         // A caller that saw the server fail is about to return.
         let is_flushing = state.flushing > 0 && state.failed_flush < state.flushes;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
@@ -231,7 +231,7 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Waits until something changes, or until `until`.
     pub(super) fn wait(&self, until: Option<Instant>) {
-        let state = self.lock();
+        let state = self.state.lock();
         if state.is_signalled || state.has_ended {
             return;
         }
@@ -259,7 +259,7 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Counts the events of the item in flight. Returns `false` if the shutdown counted them.
     fn settle(&self, count: impl FnOnce(&SinkCounters, u64)) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let in_flight = state.in_flight.take();
         let counts = in_flight.is_some();
         if let Some(InFlight { events, .. }) = in_flight {
@@ -273,7 +273,7 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Puts back the item in flight, as the next one to send.
     pub(super) fn put_back(&self, queued: Queued<T>, reason: &str) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         // If there is none, the shutdown counted it.
         let counts = state.in_flight.take().is_some();
         if counts {
@@ -288,20 +288,12 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
-    pub(super) fn limits(&self) -> QueueLimits {
-        self.limits
-    }
-
     /// Returns the items that wait, their bytes and their events.
     #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize, u64) {
-        let state = self.lock();
+        let state = self.state.lock();
         let (items, bytes) = state.held();
         (items, bytes, state.waiting_events())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock()
     }
 }
 

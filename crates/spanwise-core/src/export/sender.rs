@@ -160,7 +160,7 @@ impl<T: ExportItem> Sender<T> {
                 reason,
                 retry_after,
             } => {
-                let max_age = self.queue.limits().max_age;
+                let max_age = self.queue.limits.max_age;
                 let requested = retry_after.unwrap_or_default().min(max_age);
                 let delay = self.backoff.next_delay().max(requested);
                 self.not_before = Some(self.queue.clock.instant() + delay);

@@ -247,6 +247,3 @@ fn module_of(function: &str) -> Option<&str> {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
     module.chars().all(is_plain).then_some(module)
 }
-
-#[cfg(test)]
-mod tests;

@@ -161,37 +161,3 @@ fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     hash ^ (hash >> 31)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn trace_id_counts_by_its_low_56_bits() {
-        let id = "ffffffffffffffffff00000000000001";
-        assert_eq!(trace_randomness(id), 1);
-        assert_eq!(trace_randomness(&id.replace("01", "ff")), 255);
-        assert_eq!(
-            trace_randomness("not a trace id"),
-            text_randomness("not a trace id")
-        );
-    }
-
-    #[test]
-    fn request_randomness_is_stable() {
-        // Processes of different versions must agree: a change here splits requests.
-        assert_eq!(text_randomness("r-1"), 0x00E3_57F5_CCC3_5F86);
-    }
-
-    #[test]
-    fn range_ends_keep_all_and_none() {
-        let (all, none) = (
-            Threshold::from_ratio(1.0).unwrap(),
-            Threshold::from_ratio(0.0).unwrap(),
-        );
-        assert!(all.keeps_all() && all.keeps(0));
-        assert!(!none.keeps(ALL - 1));
-        assert_eq!(Threshold::from_ratio(f64::NAN), None);
-        assert_eq!(Threshold::from_ratio(-0.1), None);
-    }
-}

@@ -210,7 +210,7 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
     }
 }
 
-#[inline(never)]
+#[inline(never)] // Once per span and thread.
 fn look_up<T: Clone + SpanValue>(id: &Id, table: &SpanTable<T>, found: &mut Option<Found<T>>) {
     *found = table.get_counted(id).map(|(value, closed)| Found {
         value,

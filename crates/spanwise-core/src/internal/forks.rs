@@ -48,7 +48,7 @@ pub fn on_fork(before: fn(), in_parent: fn()) {
     }
 }
 
-/// A list that is read without a lock, because a lock could stay locked in a child for ever.
+/// A list that is read without a lock: a child might inherit a locked one, which nothing unlocks.
 struct Hooks {
     before: fn(),
     in_parent: fn(),

@@ -108,13 +108,13 @@ const INLINE_FIELDS: usize = 8;
 /// The key-values of a record.
 #[derive(Default)]
 struct Fields<'kvs> {
-    inline: [Option<(Key<'kvs>, FieldValue<'kvs>)>; INLINE_FIELDS],
+    inline: [Option<(Key<'kvs>, RecordValue<'kvs>)>; INLINE_FIELDS],
     len: usize,
-    overflow: Vec<(Key<'kvs>, FieldValue<'kvs>)>,
+    overflow: Vec<(Key<'kvs>, RecordValue<'kvs>)>,
 }
 
 impl<'kvs> Fields<'kvs> {
-    fn iter(&self) -> impl Iterator<Item = (&str, &FieldValue<'kvs>)> {
+    fn iter(&self) -> impl Iterator<Item = (&str, &RecordValue<'kvs>)> {
         let inline = self.inline[..self.len].iter().flatten();
         inline
             .chain(&self.overflow)
@@ -181,12 +181,12 @@ impl<'kvs> Fields<'kvs> {
 
 impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-        let mut read = FieldValue::Absent;
+        let mut read = RecordValue::Absent;
         // Other types are shown by their `Display`.
-        if value.visit(ReadFieldValue(&mut read)).is_err()
-            || matches!(read, FieldValue::Unsupported)
+        if value.visit(ReadRecordValue(&mut read)).is_err()
+            || matches!(read, RecordValue::Unsupported)
         {
-            read = FieldValue::Text(display(value));
+            read = RecordValue::Text(display(value));
         }
         match self.inline.get_mut(self.len) {
             Some(slot) => {
@@ -214,7 +214,7 @@ fn unreserved_key(key: &str) -> &str {
 
 /// A value of its own type.
 #[derive(Default)]
-enum FieldValue<'v> {
+enum RecordValue<'v> {
     #[default]
     Absent,
     Bool(bool),
@@ -229,7 +229,7 @@ enum FieldValue<'v> {
     Text(DisplayValue<kv::Value<'v>>),
 }
 
-impl FieldValue<'_> {
+impl RecordValue<'_> {
     fn as_value(&self) -> Option<&dyn Value> {
         match self {
             Self::Absent | Self::Unsupported => None,
@@ -245,52 +245,31 @@ impl FieldValue<'_> {
     }
 }
 
-struct ReadFieldValue<'k, 'v>(&'k mut FieldValue<'v>);
+struct ReadRecordValue<'k, 'v>(&'k mut RecordValue<'v>);
 
-impl<'v> VisitValue<'v> for ReadFieldValue<'_, 'v> {
+macro_rules! visit_as {
+    ($($method:ident($type:ty) $variant:ident),+) => {$(
+        fn $method(&mut self, value: $type) -> Result<(), kv::Error> {
+            *self.0 = RecordValue::$variant(value);
+            Ok(())
+        }
+    )+};
+}
+
+impl<'v> VisitValue<'v> for ReadRecordValue<'_, 'v> {
     fn visit_any(&mut self, _: kv::Value<'_>) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::Unsupported;
+        *self.0 = RecordValue::Unsupported;
         Ok(())
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::Absent;
+        *self.0 = RecordValue::Absent;
         Ok(())
     }
 
-    fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::Bool(value);
-        Ok(())
-    }
-
-    fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::I64(value);
-        Ok(())
-    }
-
-    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::U64(value);
-        Ok(())
-    }
-
-    fn visit_i128(&mut self, value: i128) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::I128(value);
-        Ok(())
-    }
-
-    fn visit_u128(&mut self, value: u128) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::U128(value);
-        Ok(())
-    }
-
-    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::F64(value);
-        Ok(())
-    }
-
-    fn visit_borrowed_str(&mut self, value: &'v str) -> Result<(), kv::Error> {
-        *self.0 = FieldValue::Str(value);
-        Ok(())
+    visit_as! {
+        visit_bool(bool) Bool, visit_i64(i64) I64, visit_u64(u64) U64, visit_i128(i128) I128,
+        visit_u128(u128) U128, visit_f64(f64) F64, visit_borrowed_str(&'v str) Str
     }
 }
 
@@ -302,15 +281,15 @@ impl fmt::Display for MessageWithFields<'_, '_> {
         write!(f, "{}", self.0)?;
         for (key, value) in self.1.iter() {
             match value {
-                FieldValue::Absent | FieldValue::Unsupported => {}
-                FieldValue::Bool(value) => write!(f, " {key}={value}")?,
-                FieldValue::I64(value) => write!(f, " {key}={value}")?,
-                FieldValue::U64(value) => write!(f, " {key}={value}")?,
-                FieldValue::I128(value) => write!(f, " {key}={value}")?,
-                FieldValue::U128(value) => write!(f, " {key}={value}")?,
-                FieldValue::F64(value) => write!(f, " {key}={value}")?,
-                FieldValue::Str(value) => write!(f, " {key}={value:?}")?,
-                FieldValue::Text(value) => {
+                RecordValue::Absent | RecordValue::Unsupported => {}
+                RecordValue::Bool(value) => write!(f, " {key}={value}")?,
+                RecordValue::I64(value) => write!(f, " {key}={value}")?,
+                RecordValue::U64(value) => write!(f, " {key}={value}")?,
+                RecordValue::I128(value) => write!(f, " {key}={value}")?,
+                RecordValue::U128(value) => write!(f, " {key}={value}")?,
+                RecordValue::F64(value) => write!(f, " {key}={value}")?,
+                RecordValue::Str(value) => write!(f, " {key}={value:?}")?,
+                RecordValue::Text(value) => {
                     let mut text = String::new();
                     panic_safe::format_into(
                         &mut text,
@@ -331,7 +310,7 @@ impl fmt::Display for MessageWithFields<'_, '_> {
 /// from then on records of every level are passed on, until the levels are set the next time.
 pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
     let before = FOREIGN_REBUILDS.load(Ordering::SeqCst);
-    MOST_VERBOSE_EVENT.set(LevelFilter::OFF);
+    MAX_EVENT_LEVEL.set(LevelFilter::OFF);
     HAS_UNFILTERED.set(false);
     let own = OwnRebuild(IN_OWN_REBUILD.replace(true));
     rebuild();
@@ -343,7 +322,7 @@ pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
     let events = if HAS_UNFILTERED.get() {
         LevelFilter::current()
     } else {
-        MOST_VERBOSE_EVENT.get()
+        MAX_EVENT_LEVEL.get()
     };
     log::set_max_level(events.as_log());
     // Another thread is rebuilding at this time, perhaps for more verbose levels.
@@ -360,7 +339,7 @@ static FOREIGN_REBUILDS: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     static IN_OWN_REBUILD: Cell<bool> = const { Cell::new(false) };
     /// The most verbose level of events of a `LevelLayer` in this rebuild.
-    static MOST_VERBOSE_EVENT: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
+    static MAX_EVENT_LEVEL: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
     /// Whether a subscriber without a `LevelLayer` took part in this rebuild.
     static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
 }
@@ -368,7 +347,7 @@ thread_local! {
 /// Records the most verbose event level of a `LevelLayer`, while [`follow_levels`] asks for its
 /// hint, which includes spans.
 pub(crate) fn note_event_level(most_verbose: LevelFilter) {
-    MOST_VERBOSE_EVENT.set(MOST_VERBOSE_EVENT.get().max(most_verbose));
+    MAX_EVENT_LEVEL.set(MAX_EVENT_LEVEL.get().max(most_verbose));
 }
 
 /// Returns whether this is the callsite of [`PROBE`]. A `LevelLayer` disables it, so that only

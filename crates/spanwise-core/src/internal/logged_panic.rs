@@ -58,5 +58,5 @@ fn compared(message: &str) -> &str {
 pub fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(a panic whose payload is no text)")
+    text.unwrap_or("(a panic whose payload is not a text)")
 }

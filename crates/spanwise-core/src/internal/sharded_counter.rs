@@ -161,30 +161,4 @@ mod tests {
             "a shard was free again"
         );
     }
-
-    #[test]
-    fn ending_thread_still_counts() {
-        static COUNTER: std::sync::LazyLock<ShardedCounter> =
-            std::sync::LazyLock::new(ShardedCounter::default);
-        struct Last;
-        impl Drop for Last {
-            fn drop(&mut self) {
-                COUNTER.count();
-            }
-        }
-        thread_local!(static LAST: Last = const { Last });
-        for first in [true, false] {
-            let before = COUNTER.total();
-            let counting = thread::spawn(move || {
-                // The thread-local that is used first is destroyed last.
-                if first {
-                    LAST.with(|_| ());
-                }
-                COUNTER.count();
-                LAST.with(|_| ());
-            });
-            counting.join().unwrap();
-            assert_eq!(COUNTER.total() - before, 2);
-        }
-    }
 }

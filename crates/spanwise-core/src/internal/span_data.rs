@@ -11,10 +11,7 @@ use std::{
 
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::internal::{
-    LayerId, SpanValue,
-    sync::{Mutex, MutexGuard},
-};
+use crate::internal::{LayerId, SpanValue, sync::Mutex};
 
 /// The data that a layer keeps for a span: an own part, and a part inherited from the parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
@@ -181,7 +178,7 @@ impl<T: Inherit> SpanData<T> {
     /// Replaces the latest version with the result of `build`, which runs again if another thread
     /// replaced it meanwhile. No lock is held while it builds or drops.
     fn replace_latest(&self, build: impl Fn(&T) -> Version<T>) -> Arc<Version<T>> {
-        let mut newest = self.latest().clone();
+        let mut newest = self.latest.lock().clone();
         let mut nested = 0;
         loop {
             let before = REPLACED.get();
@@ -189,7 +186,7 @@ impl<T: Inherit> SpanData<T> {
             let version = Arc::new(build(&own.value));
             // Code that records into the span whose value it builds would never finish.
             nested += u32::from(REPLACED.get() != before);
-            let mut latest = self.latest();
+            let mut latest = self.latest.lock();
             let is_newest = match (&*latest, &newest) {
                 (Some(now), Some(newest)) => Arc::ptr_eq(now, newest),
                 (None, None) => true,
@@ -280,7 +277,7 @@ impl<T: Inherit> SpanData<T> {
 
     /// Returns the latest version if it contains the `above` records of the ancestors.
     fn latest_over(&self, above: u64) -> Option<Current<'_, T>> {
-        let newest = match self.latest().clone() {
+        let newest = match self.latest.lock().clone() {
             Some(version) => Current::Latest(version),
             None => Current::First(&self.first),
         };
@@ -342,10 +339,6 @@ impl<T: Inherit> SpanData<T> {
             above,
             valid_at: AtomicU64::new(now),
         }))
-    }
-
-    fn latest(&self) -> MutexGuard<'_, Option<Arc<Version<T>>>> {
-        self.latest.lock()
     }
 }
 

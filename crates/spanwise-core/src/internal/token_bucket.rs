@@ -110,32 +110,3 @@ impl TokenBucket {
         (missing <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: u64 = 1_000_000;
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn bucket_allows_a_burst_and_then_its_rate() {
-        let bucket = TokenBucket::new(10, SECOND, 3);
-        let level = AtomicU64::new(0);
-        let kept = |from: u64, to: u64| {
-            (from..to)
-                .filter(|ms| bucket.take_shared(&level, ms * MS))
-                .collect::<Vec<_>>()
-        };
-        // A token every 100 ms.
-        assert_eq!(kept(5000, 5150), [5000, 5001, 5002, 5100]);
-        assert_eq!(kept(5150, 6000).len(), 8);
-        assert_eq!(kept(60_000, 60_050).len(), 3, "no more than the burst");
-    }
-
-    #[test]
-    fn bucket_without_rate_keeps_nothing() {
-        let (bucket, mut level) = (TokenBucket::new(0, SECOND, 1), 0);
-        assert!(!bucket.take(&mut level, 99 * MS));
-    }
-}

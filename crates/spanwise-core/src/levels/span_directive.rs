@@ -118,19 +118,16 @@ impl<'a> FieldMatch<'a> {
             None => (text.trim(), None),
         };
         let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '#');
-        let value = match value {
-            Some(value) if value.starts_with('"') => {
-                let inside = value.strip_prefix('"')?.strip_suffix('"')?;
-                Some(inside).filter(|inside| !inside.contains('"'))
-            }
-            Some(value) if value.is_empty() || value.contains('"') => None,
-            value => {
-                return Some(Self { name, value })
-                    .filter(|_| name.chars().all(is_name) && !name.is_empty());
-            }
+        let (value, is_value) = match value.map(|value| (value, value.strip_prefix('"'))) {
+            Some((_, Some(inside))) => (Some(inside.strip_suffix('"')?), true),
+            Some((value, None)) => (Some(value), !value.is_empty()),
+            None => (None, true),
         };
-        let value = Some(value?);
-        (name.chars().all(is_name) && !name.is_empty()).then_some(Self { name, value })
+        let is_match = is_value
+            && value.is_none_or(|value| !value.contains('"'))
+            && name.chars().all(is_name)
+            && !name.is_empty();
+        is_match.then_some(Self { name, value })
     }
 
     /// Returns the forms in which [`EnvFilter`] can match the value: a text with or without quotes,

@@ -4,7 +4,10 @@ use std::{error::Error, fmt, ptr};
 
 use tracing_core::{Field, field::Visit};
 
-use super::plan::{FieldPlan, Handling};
+use super::{
+    plan::{FieldPlan, Handling},
+    values::{RedactedValue, record_plain_values},
+};
 use crate::Redact;
 
 /// Returns whether some value must be redacted. Costs less than rebuilding the values.
@@ -37,7 +40,7 @@ impl Precheck<'_> {
 
     /// Visits a value without a text.
     #[inline]
-    fn visit_plain(&mut self, handling: Option<Handling>, field: &Field) {
+    fn plain(&mut self, handling: Option<Handling>, field: &Field, _: RedactedValue) {
         self.visit_as(handling, field, |_, _| true);
     }
 
@@ -58,29 +61,7 @@ impl Precheck<'_> {
 }
 
 impl Visit for Precheck<'_> {
-    fn record_f64(&mut self, field: &Field, _: f64) {
-        self.visit_plain(self.plan.number_handling(field), field);
-    }
-
-    fn record_i64(&mut self, field: &Field, _: i64) {
-        self.visit_plain(self.plan.number_handling(field), field);
-    }
-
-    fn record_u64(&mut self, field: &Field, _: u64) {
-        self.visit_plain(self.plan.number_handling(field), field);
-    }
-
-    fn record_i128(&mut self, field: &Field, _: i128) {
-        self.visit_plain(self.plan.number_handling(field), field);
-    }
-
-    fn record_u128(&mut self, field: &Field, _: u128) {
-        self.visit_plain(self.plan.number_handling(field), field);
-    }
-
-    fn record_bool(&mut self, field: &Field, _: bool) {
-        self.visit_plain(self.plan.bool_handling(field), field);
-    }
+    record_plain_values!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.visit(field, |policy, key| shows_all(policy, key, value));

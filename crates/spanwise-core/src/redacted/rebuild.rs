@@ -12,7 +12,7 @@ use super::{
     precheck::needs_redaction,
     redacted_error::{Original, Originals, RedactedError, next_originals_id, with_originals},
     text_arena::TextArena,
-    values::{AsValue, RedactedValue, TextHandling},
+    values::{AsValue, RedactedValue, TextHandling, record_plain_values},
 };
 use crate::{NoRedaction, REDACTED, Redact};
 
@@ -288,35 +288,7 @@ impl Rebuilder<'_> {
 }
 
 impl Visit for Rebuilder<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::F64(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::U64(value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::I128(value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        let handling = self.plan.number_handling(field);
-        self.plain(handling, field, RedactedValue::U128(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        let handling = self.plan.bool_handling(field);
-        self.plain(handling, field, RedactedValue::Bool(value));
-    }
+    record_plain_values!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.visit(field, FieldValue::Str(value));

@@ -27,7 +27,7 @@ thread_local! {
 }
 
 /// A thread keeps at most this many bytes of texts, and as many of bytes.
-const MAX_KEPT_LEN: usize = 16 * 1024;
+const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 impl TextArena {
     /// Takes the arena of the thread. The first call, a call inside of another event and a call on
@@ -38,7 +38,7 @@ impl TextArena {
     }
 
     pub(super) fn put_back(mut self: Box<Self>) {
-        if self.text.capacity() <= MAX_KEPT_LEN && self.bytes.capacity() <= MAX_KEPT_LEN {
+        if self.text.capacity() <= MAX_RETAINED_LEN && self.bytes.capacity() <= MAX_RETAINED_LEN {
             self.text.clear();
             self.bytes.clear();
             self.errors.clear();

@@ -53,6 +53,25 @@ impl TextHandling {
     }
 }
 
+/// Implements the methods of `Visit` for numbers and booleans with `Self::plain`.
+macro_rules! record_plain_values {
+    () => {
+        record_plain_values!(
+            record_f64(f64) number_handling F64, record_i64(i64) number_handling I64,
+            record_u64(u64) number_handling U64, record_i128(i128) number_handling I128,
+            record_u128(u128) number_handling U128, record_bool(bool) bool_handling Bool
+        );
+    };
+    ($($method:ident($type:ty) $handling:ident $variant:ident),+) => {$(
+        fn $method(&mut self, field: &Field, value: $type) {
+            let handling = self.plan.$handling(field);
+            self.plain(handling, field, RedactedValue::$variant(value));
+        }
+    )+};
+}
+
+pub(super) use record_plain_values;
+
 /// A [`RedactedValue`] that can be borrowed as a `Value`.
 #[derive(Default)]
 pub(super) enum AsValue<'a> {

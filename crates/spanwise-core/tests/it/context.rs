@@ -74,7 +74,7 @@ fn context_follows_the_explicit_parent() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_given_the_span_has_its_context() {
+async fn task_with_the_span_has_its_context() {
     let _default = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .set_default();

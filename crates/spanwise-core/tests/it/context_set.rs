@@ -53,7 +53,7 @@ fn set_applies_to_the_whole_unit_only() {
 }
 
 #[tokio::test]
-async fn a_task_that_carries_the_span_sets_it_and_sees_it() {
+async fn task_with_the_span_sets_and_sees_context() {
     let _default = stack().set_default();
     let unit = info_span!("unit");
     let in_task = async {

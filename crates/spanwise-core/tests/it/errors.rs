@@ -64,7 +64,7 @@ impl SeenMessages {
         }
     }
 
-    fn of(error: &(dyn Error + 'static)) -> Self {
+    fn from_error(error: &(dyn Error + 'static)) -> Self {
         let chain = std::iter::once(error).chain(spanwise_core::internal::error_chain(error, 16));
         Self {
             texts: chain.map(ToString::to_string).collect(),
@@ -83,7 +83,7 @@ impl<S: Subscriber> Layer<S> for Errors {
         impl tracing::field::Visit for Find {
             fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
             fn record_error(&mut self, _: &Field, value: &(dyn Error + 'static)) {
-                self.0.push(SeenMessages::of(value));
+                self.0.push(SeenMessages::from_error(value));
             }
         }
         let mut find = Find(Vec::new());
@@ -284,11 +284,14 @@ fn error_copy_shows_what_the_error_shows() {
     let views = [err(&plain), err(&boxed), err(&anyhow), err(&text), dynamic];
     for view in views {
         let kept = errors::ErrorCopy::new(view);
-        assert_eq!(SeenMessages::of(&kept), SeenMessages::of(view));
+        assert_eq!(
+            SeenMessages::from_error(&kept),
+            SeenMessages::from_error(view)
+        );
         // A copy of a copy is the same.
         assert_eq!(
-            SeenMessages::of(&errors::ErrorCopy::new(&kept)),
-            SeenMessages::of(view)
+            SeenMessages::from_error(&errors::ErrorCopy::new(&kept)),
+            SeenMessages::from_error(view)
         );
     }
 

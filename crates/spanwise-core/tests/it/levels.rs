@@ -1,4 +1,4 @@
-//! What a `LevelLayer` lets through, and what a `LevelFiltered` sink sees.
+//! What a `LevelLayer` enables, and what a `LevelFiltered` sink sees.
 
 use std::time::{Duration, Instant};
 
@@ -151,7 +151,7 @@ fn levels_of_events_leave_spans_enabled() {
         ("trace", "off", &[]),
         ("warn", "debug", with_debug),
         ("warn,hyper=off", "info", OWN),
-        // Of a target.
+        // Levels of a target.
         ("warn", "hyper=off", OWN),
         ("warn", "it=debug", own_debug),
         ("warn", "off,hyper=info", &["hyper info"]),

@@ -13,16 +13,26 @@ mod allocations;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backtrace;
 mod captured_events;
+mod clock;
+mod consistent_sampling;
 mod context;
 mod context_set;
 mod errors;
+mod event_context;
 mod levels;
+mod linked_slots;
 mod logged_panics;
+mod nested_json;
 mod per_layer_filters;
 mod redacted_allocations;
 mod redacted_fmt_fields;
 mod redacted_keys;
 mod redacted_passthrough;
 mod redacted_secrets;
+mod rfc3339;
+mod sharded_counter;
+mod target_pattern;
+mod token_bucket;
 mod wrapper_forwarding;

@@ -71,7 +71,7 @@ fn failed() -> Failed {
     Failed(format!("no {SECRET}"), Some(Box::new(source)))
 }
 
-/// Secrets in every place; what the harmless values are is told apart by the tests.
+/// Logs secrets in every place. The tests distinguish them from the harmless values.
 fn log_everywhere() {
     let outer = info_span!(
         "outer",

@@ -13,11 +13,10 @@ use crate::{
     bounded_text::bounded,
     error_text, id, method,
     request_context::RequestContext,
+    request_id::X_REQUEST_ID,
     trace_context::{HexDigits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
     url_queries::without_queries,
 };
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A call in progress. If it is dropped before it ended, its span records that.
 #[derive(Debug)]

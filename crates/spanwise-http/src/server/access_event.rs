@@ -167,9 +167,9 @@ impl AccessCallsite {
         callsite
     }
 
-    fn metadata(&'static self) -> &'static Metadata<'static> {
+    fn metadata(&self) -> &Metadata<'static> {
         self.metadata.get().unwrap_or_else(|| {
-            // `new` has set it.
+            // `new` has set it before it registers the callsite.
             unreachable!("the callsite has no metadata")
         })
     }
@@ -186,9 +186,6 @@ impl Callsite for AccessCallsite {
     }
 
     fn metadata(&self) -> &Metadata<'_> {
-        self.metadata.get().unwrap_or_else(|| {
-            // It is registered after that was set.
-            unreachable!("the callsite has no metadata")
-        })
+        self.metadata()
     }
 }

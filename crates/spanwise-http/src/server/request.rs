@@ -13,14 +13,14 @@ use uuid::Uuid;
 use super::{
     options::{Options, Tenant},
     recorded_fields::RecordedFields,
-    request_guard::{RequestGuard, X_REQUEST_ID, value},
+    request_guard::{RequestGuard, value},
 };
 use crate::{
     baggage::Baggage,
     bounded_text::bounded,
     client_address, id, method,
     request_context::RequestContext,
-    request_id::RequestId,
+    request_id::{RequestId, X_REQUEST_ID},
     trace_context::{TraceContext, TraceId},
     trust::Trust,
     warn_once::WarnOnce,

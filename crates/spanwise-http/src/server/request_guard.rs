@@ -21,6 +21,7 @@ use super::{
 use crate::{
     bounded_text::{self, bounded},
     request_context::RequestContext,
+    request_id::X_REQUEST_ID,
 };
 
 /// Moves with the request: from the response future to the response body. If it is dropped before
@@ -61,7 +62,6 @@ enum FailureReason<'a> {
     Failure(&'a ErrorCopy),
 }
 
-pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 impl RequestGuard {
@@ -161,8 +161,8 @@ impl RequestGuard {
         if is_logged || LevelFilter::current() == LevelFilter::OFF {
             return;
         }
-        // Take the values before choosing the callsite: its names are fixed when it is chosen, and a
-        // task could add one in between. The lock is released, since layers may record fields.
+        // Take the values before choosing the callsite: its names are fixed when it is chosen, and
+        // a task could add one in between. The lock is released, since layers may record fields.
         let recorded = self.request_context.recorded.as_ref();
         let values = recorded.map_or_else(
             || RecordedValues::new(self.start),
@@ -263,13 +263,12 @@ impl RequestGuard {
         let path = routed_path.as_deref();
         let path = path.or_else(|| spanless.and_then(|spanless| spanless.path.as_deref()));
         let (message, outcome) = (outcome.message(), outcome.name());
-        let failure = match reason {
-            Some(FailureReason::Failure(failure)) => Some(*failure as &(dyn Error + 'static)),
-            Some(FailureReason::Text(_)) | None => None,
-        };
-        let text = match reason {
-            Some(FailureReason::Text(text)) => Some(&**text),
-            Some(FailureReason::Failure(_)) | None => None,
+        let (failure, text) = match reason {
+            Some(FailureReason::Failure(failure)) => {
+                (Some(*failure as &(dyn Error + 'static)), None)
+            }
+            Some(FailureReason::Text(text)) => (None, Some(&**text)),
+            None => (None, None),
         };
         let built_in: BuiltInValues<'_> = [
             Some(&message),

@@ -37,4 +37,5 @@ mod recorded_fields;
 mod responses_in_layers;
 mod setup_warnings;
 mod streams;
+mod trace_context;
 mod trust_boundary;

@@ -92,7 +92,7 @@ impl Unit {
 
     /// Buffers a line. Evicts the unit's oldest lines if the unit is full, and lines of the largest
     /// unit if the pool is empty.
-    #[inline(never)]
+    #[inline(never)] // Off the common path, which stays small.
     pub(crate) fn buffer(self: &Arc<Self>, tag: RecordTag, line: &[u8]) -> BufferOutcome {
         let RecorderState {
             options, counters, ..

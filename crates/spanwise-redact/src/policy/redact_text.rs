@@ -112,7 +112,7 @@ impl Policy {
     /// digit.
     #[inline]
     fn has_paths_into(&self, text: &str) -> bool {
-        self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
+        !self.rules.keys.paths().is_empty() && crate::json_paths::may_be_json(text)
     }
 
     // Not inlined, so that a plain text saves no registers.
@@ -165,7 +165,7 @@ impl Policy {
         matches
     }
 
-    fn wants(&self, detector: Detector) -> bool {
+    pub(super) fn wants(&self, detector: Detector) -> bool {
         self.rules.enabled_detectors & scan::detector_bit(detector) != 0
     }
 

@@ -14,7 +14,7 @@ use std::{
 struct Counting;
 
 static HELD: AtomicIsize = AtomicIsize::new(0);
-static MOST: AtomicIsize = AtomicIsize::new(0);
+static MAX_HELD: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -25,7 +25,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
         let held = HELD.fetch_add(layout.size() as isize, Relaxed) + layout.size() as isize;
-        MOST.fetch_max(held, Relaxed);
+        MAX_HELD.fetch_max(held, Relaxed);
         // SAFETY: what the caller has promised us.
         unsafe { System.alloc(layout) }
     }
@@ -59,9 +59,9 @@ pub(crate) fn held() -> isize {
 /// Returns the most bytes that `work` held, besides those held before.
 pub(crate) fn most_held(work: impl FnOnce()) -> isize {
     let before = held();
-    MOST.store(before, Relaxed);
+    MAX_HELD.store(before, Relaxed);
     work();
-    MOST.load(Relaxed) - before
+    MAX_HELD.load(Relaxed) - before
 }
 
 /// Checks that more work holds no more bytes, except for allocations of the test harness's

@@ -2,7 +2,7 @@
 
 use std::{io, mem, sync::Arc};
 
-use spanwise_core::internal::sync::{Mutex, MutexGuard};
+use spanwise_core::internal::sync::Mutex;
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -18,18 +18,18 @@ impl Lines {
     /// Returns what was written, as text.
     #[track_caller]
     pub fn text(&self) -> String {
-        text(self.lock().clone())
+        text(self.0.lock().clone())
     }
 
     /// Returns what was written as text, and forgets it.
     #[track_caller]
     pub fn take(&self) -> String {
-        text(mem::take(&mut *self.lock()))
+        text(mem::take(&mut *self.0.lock()))
     }
 
     /// Forgets what was written.
     pub fn clear(&self) {
-        self.lock().clear();
+        self.0.lock().clear();
     }
 
     /// Returns the lines as JSON. Fails if a line is not valid JSON or repeats a key.
@@ -75,10 +75,6 @@ impl Lines {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), Into::into);
         values.map(text).collect()
     }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock()
-    }
 }
 
 #[track_caller]
@@ -98,7 +94,7 @@ fn objects(text: &str) -> Vec<Value> {
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.lock().write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

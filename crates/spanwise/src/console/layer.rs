@@ -229,9 +229,9 @@ impl ConsoleLayer {
                 .write_all(line.as_bytes())
         });
         let Err(why) = written else {
-            return self.counters.delivered();
+            return self.counters.add_delivered(1);
         };
-        self.counters.write_failed();
+        self.counters.add_write_failed(1);
         self.report.fault(
             Fault::WriteFailed,
             &format_args!("a line for the console is lost: {why}"),

@@ -172,7 +172,7 @@ fn choose_dsn(change: &SentryChange, choices: &mut Choices<'_>) -> Option<Dsn> {
         return None;
     };
     let changes = match change.is_set() {
-        true => ", and changes of the program's",
+        true => ", with changes in code",
         false => "",
     };
     let hidden = conceal::hidden(dsn.length());

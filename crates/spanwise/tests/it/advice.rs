@@ -86,7 +86,7 @@ fn functions_that_are_advised_exist() {
         .collect();
     let mut checked = BTreeSet::new();
     for (path, source) in &sources {
-        // In a message a function stands in backticks: `Builder::file_per_process()`.
+        // A message has functions in backticks: `Builder::file_per_process()`.
         let code = code(source);
         for quoted in code.split('`').skip(1).step_by(2) {
             let is_call = quoted.len() < 80 && !quoted.contains('\n') && quoted.contains('(');
@@ -96,7 +96,7 @@ fn functions_that_are_advised_exist() {
                     && name
                         .bytes()
                         .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-                // Of tracing and tracing-subscriber.
+                // These are functions of tracing and tracing-subscriber.
                 let of_others = ["in_current_span", "with_filter", "map_fmt_fields"];
                 let is_name = is_name && !of_others.contains(&name);
                 if is_name && quoted.contains(&format!("{name}(")) {

@@ -1,4 +1,4 @@
-//! In production the first line at DEBUG says what holds, and who said so.
+//! In production, the first line at DEBUG has the effective settings and their origins.
 
 use crate::support::Lines;
 

@@ -90,7 +90,7 @@ fn log_in_each_way(of: &str) {
     });
 }
 
-/// Of the units by name: the keys that are decided in them, with their values.
+/// The keys that are decided in each unit, by its name, with their values.
 type Decided = BTreeMap<String, Vec<(&'static str, String)>>;
 
 /// In a unit for each key, decides that one alone and forges all.

@@ -269,12 +269,12 @@ fn log(case: &Case) {
     with_values(&case.fields, Some(&message), |values| callsite.emit(values));
 }
 
-/// A line for people, read back: names and values as they were, as far as a reader can tell.
+/// A line for people, parsed: the names and values that a reader sees in it.
 #[derive(Debug, Default, PartialEq)]
 struct Parsed {
     message: String,
     fields: BTreeMap<String, String>,
-    /// Of the innermost span.
+    /// The fields of the innermost span.
     span_fields: BTreeMap<String, String>,
 }
 
@@ -347,7 +347,8 @@ fn split_field(token: &str) -> Option<(String, String)> {
     None
 }
 
-/// Of `| request:pay{amount=5 via="the app"} request_id=r-9` those in the last braces.
+/// Returns the fields in the last braces of
+/// `| request:pay{amount=5 via="the app"} request_id=r-9`.
 fn span_fields(spans: &str) -> BTreeMap<String, String> {
     let (mut quoted, mut escaped) = (false, false);
     let (mut open, mut depth, mut inside) = (0, 0, "");
@@ -477,7 +478,7 @@ fn compact_shows_the_fields_of_json() {
         let json: Value = serde_json::from_str(json.lines().nth(count).unwrap()).unwrap();
         let nested = stack.nested.text();
         let nested: Value = serde_json::from_str(nested.lines().nth(count).unwrap()).unwrap();
-        // Of a nested line the fields of the event are apart; errors are there without causes.
+        // A nested line has the fields of the event apart, and errors without causes.
         let own = nested["fields"].as_object().unwrap();
         let names: Vec<&String> = own.keys().filter(|name| *name != "message").collect();
         prop_assert_eq!(&parsed.fields.keys().collect::<Vec<_>>(), &names, "{:?}: {}", case, line);

@@ -1,4 +1,4 @@
-//! Who is logged in: known deep inside a request, and on all that is told of it from then on.
+//! A user id that is set deep inside a request is on every later line of the request.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -31,7 +31,7 @@ fn assert_offset(actual: i64, expected: i64) {
     );
 }
 
-/// Of the only line, and of the same event in UTC.
+/// Returns the timestamp of the only line, and the same event in UTC.
 fn lines(vars: &[(&str, &str)]) -> (String, Value) {
     let (lines, utc) = (Lines::default(), Lines::default());
     let _telemetry = Builder::from_vars(vars.iter().copied())

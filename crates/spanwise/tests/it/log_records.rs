@@ -275,7 +275,7 @@ fn value_that_fails_to_format_costs_its_text() {
         .with_writer(lines.clone())
         .init()
         .unwrap();
-    // Too long for a callsite of its own: the pairs stand in the message.
+    // The target is too long for a callsite of its own, so the pairs are in the message.
     let long = "x".repeat(2 * spanwise_core::internal::runtime_callsite::MAX_TEXT_LEN);
     let kvs = [("broken", kv::Value::from_display(&Fails)), ("n", 7.into())];
     for target in ["shop", &long] {

@@ -59,6 +59,7 @@ mod planted_secrets;
 mod planting;
 mod racing_starts;
 mod readme;
+mod record_sinks;
 mod recorder_and_layers;
 mod recorder_levels;
 mod recorder_order;
@@ -72,10 +73,13 @@ mod sampler_and_tail;
 mod second_init;
 #[cfg(feature = "sentry")]
 mod sentry_errors;
+#[cfg(feature = "sentry")]
+mod sentry_summaries;
 mod setter_texts;
 mod settings;
 mod span_order;
 mod spans_at_every_level;
+mod stack;
 mod static_fields;
 mod suppressed_counts;
 #[cfg(all(feature = "axum", feature = "tokio"))]

@@ -80,7 +80,7 @@ fn level_without_an_output_is_refused() {
     }
 }
 
-/// What is set, and whether lines of a writer, which is no terminal, have colours.
+/// Tries each variable, and checks whether lines of a writer, not a terminal, have colours.
 #[test]
 fn first_source_of_colours_wins() {
     for (vars, expected) in [

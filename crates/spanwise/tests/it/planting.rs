@@ -20,7 +20,7 @@ use self::secrets::{Dice, KINDS, Kind, Tier};
 
 /// One secret, in one place.
 pub struct Planting {
-    /// What it is and where, for who reads of a leak.
+    /// The secret and its place, for the report of a leak.
     pub what: String,
     pub place: &'static str,
     pub tier: Tier,
@@ -75,9 +75,9 @@ impl Planting {
     }
 }
 
-/// Each kind in each place, and each key in each of its own.
+/// Returns each kind in each place, and each key in each of its places.
 ///
-/// Of what is found alike, the most common place of each sort.
+/// Kinds that are detected alike are only in the most common place of each sort.
 pub fn everything() -> Vec<Planting> {
     let mut plan = Vec::new();
     for kind in KINDS {

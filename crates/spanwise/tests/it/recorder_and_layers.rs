@@ -1,6 +1,6 @@
-//! A recorder has more let through: a user's layer with a filter of tracing-subscriber's gets what
-//! it would get without, also if a value logs what only the recorder keeps while another layer
-//! formats it.
+//! A recorder enables more events. A user's layer with a filter of tracing-subscriber still gets
+//! the same events as without a recorder. This includes values that log a captured event while
+//! another layer formats them.
 
 use std::{cell::Cell, fmt};
 

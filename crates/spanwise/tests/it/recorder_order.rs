@@ -19,7 +19,7 @@ struct Slow {
     gate: Arc<Mutex<Option<Gate>>>,
 }
 
-/// Who is told, and who says when to go on.
+/// A sender that reports the arrival at the header, and a receiver of the signal to continue.
 type Gate = (mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl io::Write for Slow {

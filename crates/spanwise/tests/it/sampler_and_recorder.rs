@@ -1,5 +1,5 @@
-//! `LOG_SAMPLE` beside `LOG_RECORDER`: what is kept is shown whole, and what was left out of what
-//! is shown is told.
+//! `LOG_SAMPLE` beside `LOG_RECORDER`: a dump has every buffered line, and summaries count the
+//! shown events that the sampler dropped.
 
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ fn sample_rates_add_up_to_what_was_logged() {
     assert!(off < 4.0 * sigma(RATIO), "{off}: {}", rates.len());
     assert_eq!(count("goes on"), failed as f64);
 
-    // A limit is counted whole: what it let through is of one request in five.
+    // A limit counts the events of all requests, and one request in five is written.
     let suppressed = |line: &serde_json::Value| line["suppressed"].as_u64();
     let told: u64 = of("events suppressed")
         .filter(|line| line["suppressed_target"] == "sqlx::query")

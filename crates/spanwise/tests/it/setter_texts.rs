@@ -100,7 +100,7 @@ fn text_means_what_it_means_in_the_variable() {
                 "{code}"
             );
         }
-        // Nothing changes what is said.
+        // A blank text changes nothing in the explanation.
         let code = Builder::from_vars(base(setter)).unwrap();
         let unchanged = code.explain().to_string();
         assert_eq!((setter.set)(code, " \n").explain().to_string(), unchanged);
@@ -307,7 +307,7 @@ fn explanation_lists_what_init_reports() {
     assert_eq!(wrong.init().err(), Some(InitError::Settings(explained)));
 }
 
-/// A strict start stops at what another one warns of, so it is said once, as wrong.
+/// A strict start fails where others warn, so the explanation has the text once, as wrong.
 #[test]
 fn strict_explanation_lists_warnings_as_wrong() {
     let vars = [("LOG_PRESET", "prod"), ("LOG_DRIVER", "x")];
@@ -327,7 +327,7 @@ fn strict_explanation_lists_warnings_as_wrong() {
     assert!(!text.contains("warning: "), "{text}");
 }
 
-/// `off` in code is said, too: it beats the variable.
+/// The explanation lists `off` in code, which beats the variable.
 #[test]
 fn off_in_code_beats_the_variable() {
     let vars = [

@@ -106,7 +106,7 @@ fn service_variables_beat_opentelemetry_s() {
         &explain([("OTEL_SERVICE_NAME", "otel")]),
         "SERVICE_NAME = otel (OTEL_SERVICE_NAME)",
     );
-    assert_line(&explain([]), "SERVICE_NAME = it (the program's name)");
+    assert_line(&explain([]), "SERVICE_NAME = it (program name)");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn own_targets_have_debug_under_dev() {
         &text,
         "RUST_LOG = info,warehouse=debug,sqlx=warn (RUST_LOG)",
     );
-    assert_line(&explain([dev]), "LOG_OWN = it (the program's name)");
+    assert_line(&explain([dev]), "LOG_OWN = it (program name)");
     let prod = explain([("LOG_PRESET", "prod"), ("LOG_OWN", "shop")]);
     assert_line(&prod, "RUST_LOG = info (preset prod)");
 }
@@ -371,16 +371,13 @@ fn redaction_is_on_in_every_preset() {
     let vars = [("LOG_REDACT", "off")];
     let code = Builder::from_vars(vars).unwrap();
     let code = code.redact(spanwise::redact::Policy::secrets()).explain();
-    assert_line(
-        &code.to_string(),
-        "LOG_REDACT = a policy of the program's (code)",
-    );
+    assert_line(&code.to_string(), "LOG_REDACT = a custom policy (code)");
     let more = Builder::from_vars([("LOG_REDACT", "-session"), ("LOG_PRESET", "prod")])
         .unwrap()
         .redact_with(|policy| policy.hide("employee_no"));
     assert_line(
         &more.explain().to_string(),
-        "LOG_REDACT = secrets and pii,-session, and rules of the program's (code)",
+        "LOG_REDACT = secrets and pii,-session, with changes in code (code)",
     );
     let wrong = Builder::new(Preset::Prod).redact_with(|policy| policy.hide("a b*c"));
     match wrong.init() {
@@ -611,7 +608,7 @@ fn sentry_settings_are_explained_without_the_dsn() {
     let code = code.sentry(|sentry| sentry.ignore_target("shop::probe"));
     assert_line(
         &code.explain().to_string(),
-        "SENTRY_DSN = (hidden, 27 bytes), Dsn(localhost, project 1), and changes of the program's (code)",
+        "SENTRY_DSN = (hidden, 27 bytes), Dsn(localhost, project 1), with changes in code (code)",
     );
 }
 

@@ -56,7 +56,7 @@ fn every_json_line_has_static_fields() {
         for line in &lines {
             assert_eq!(line["region"], "us", "{line}");
             assert_eq!(line["cluster"], "blue");
-            // One type, whoever sets it.
+            // It has the same type from code and from the environment.
             assert_eq!(line["shard"], "7");
         }
         assert_eq!(lines[0]["fields.region"], "of the event");

@@ -48,7 +48,7 @@ async fn request(address: SocketAddr) {
     assert!(response.starts_with("HTTP/1.1 200"), "{response}");
 }
 
-/// Of each line: its message, and what it says of the request.
+/// Returns the message of each line, with its context of the request.
 fn context_of(lines: &[Value]) -> Vec<[&str; 4]> {
     lines
         .iter()

@@ -17,7 +17,7 @@ struct Hostile(Arc<Mutex<u32>>, Arc<AtomicU32>);
 
 impl io::Write for Hostile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Poisoned after the first panic: whoever comes again meanwhile would wait for ever.
+        // The lock is poisoned after the first panic. A write inside a write would deadlock.
         let mut writes = self
             .0
             .lock()

@@ -1,4 +1,4 @@
-//! A writer of the program's logs while it writes: the outputs get that line, or count it.
+//! A custom writer logs while it writes: the outputs get that line, or count it as lost.
 
 use std::{
     io::{self, Write},

@@ -1,4 +1,4 @@
-//! `std::process::exit` before the shutdown: what a sampler held back is told all the same.
+//! `std::process::exit` before the shutdown: summaries still report the suppressed events.
 
 use std::{process::exit, time::Duration};
 

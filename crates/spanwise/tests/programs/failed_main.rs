@@ -217,12 +217,12 @@ fn error_that_no_output_takes_is_on_stderr() {
         assert!(stderr.ends_with(told), "{name}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{name}: {stderr}");
     }
-    // Lines of others do not stand for it. A backtrace is for lines that people search.
+    // Lines of other threads do not replace it. A backtrace is only in lines that people search.
     let (status, stdout, stderr) = output("busy", &[("RUST_BACKTRACE", "1")]);
     assert_eq!(stdout.lines().count(), 1_001);
     assert_eq!((status, stderr.lines().count()), (Some(1), 1), "{stderr}");
     assert!(stderr.ends_with(told), "{stderr}");
-    // Who switches everything off is told nothing.
+    // With all levels off, nothing is printed.
     let outcome = output("error", &[("RUST_LOG", "off")]);
     assert_eq!(outcome, (Some(1), String::new(), String::new()));
 }

@@ -76,12 +76,12 @@ fn macros_take_a_prefix() {
     let (explained, lines) = output("by-prefix", &vars);
     for line in [
         "SHOPCTL_LOG_PRESET = dev (SHOPCTL_LOG_PRESET)",
-        "SHOPCTL_LOG_OWN = programs, spanwise (the program's crate)",
-        "SERVICE_NAME = spanwise (the program's crate)",
+        "SHOPCTL_LOG_OWN = programs, spanwise (crate name)",
+        "SERVICE_NAME = spanwise (crate name)",
         concat!(
             "SERVICE_VERSION = ",
             env!("CARGO_PKG_VERSION"),
-            " (the program's crate)"
+            " (crate name)"
         ),
     ] {
         let is_there = explained.lines().any(|other| other == line);
@@ -158,9 +158,9 @@ fn dev_shows_debug_of_the_crate_and_its_package() {
 fn variables_and_code_beat_the_macro() {
     let (text, _) = output("explain-by-macro", &[("LOG_PRESET", "dev")]);
     for line in [
-        "LOG_OWN = programs, spanwise (the program's crate)",
+        "LOG_OWN = programs, spanwise (crate name)",
         "RUST_LOG = info,programs=debug,spanwise=debug (preset dev)",
-        "SERVICE_NAME = spanwise (the program's crate)",
+        "SERVICE_NAME = spanwise (crate name)",
         "SERVICE_NAME = from code (code)",
         "SERVICE_VERSION = 7 (code)",
     ] {

@@ -1,5 +1,5 @@
-//! Neither as an event nor as what std prints about it, nor in what logging says about itself; a
-//! hook of the program's is called with the panic as it is.
+//! A panic shows no secrets: not in its event, not in the text of std, not in messages of logging
+//! about itself. A custom hook gets the panic unchanged.
 
 use std::{
     io,

@@ -59,7 +59,7 @@ impl Run {
         Self::in_time(&mut program)
     }
 
-    /// Runs until a panic is written in the time that it waits for: a loaded machine may be too slow.
+    /// Repeats the run until a panic is written in time, which a loaded machine may prevent.
     fn in_time(program: &mut Command) -> Self {
         let end = Instant::now() + Duration::from_secs(60);
         loop {

@@ -33,11 +33,11 @@ fn run() {
 fn serve() -> Result<(), InitError> {
     let telemetry = Builder::new(Preset::Dev)
         .output(Output::Stdout)
-        // There is something left to tell at the end.
+        // A summary is pending at the shutdown.
         .sampler("owed=first:1")
         .init()?;
     for n in 0..3 {
-        tracing::info!(target: "owed", n, "left out but for the first");
+        tracing::info!(target: "owed", n, "suppressed but for the first");
     }
     fill_stdout();
     thread::spawn(|| tracing::info!("waits for the reader"));

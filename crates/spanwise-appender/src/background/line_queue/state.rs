@@ -121,7 +121,7 @@ impl Health {
 }
 
 /// Who waits for what.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: Worker,
     /// All held records are wanted at once.
@@ -133,9 +133,10 @@ pub(super) struct Wakeups {
 }
 
 /// The state of the writer thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Worker {
     /// It works, or was notified.
+    #[default]
     Busy,
     /// It lets lines gather for [`LINGER_INTERVAL`](super::LINGER_INTERVAL).
     Lingering,
@@ -161,7 +162,7 @@ impl Wakeups {
 }
 
 /// What the queue and its threads do, from the start to the end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lifecycle {
     pub(super) phase: Phase,
     /// The first line starts the writer thread: this is the queue of a child process.
@@ -180,13 +181,14 @@ pub(super) struct Lifecycle {
     pub(super) loss_reported: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The writer thread writes.
     Running,
     /// The writer thread ends once nothing is held.
     Closing,
     /// There is no writer thread: callers write.
+    #[default]
     Direct,
 }
 
@@ -202,22 +204,8 @@ impl State {
                 last_failed_wait: None,
                 last_failed_panic_flush: None,
             },
-            wakeups: Wakeups {
-                worker: Worker::Busy,
-                urgent: false,
-                waiters: 0,
-                progress_at: None,
-            },
-            lifecycle: Lifecycle {
-                phase: Phase::Direct,
-                starts_worker: false,
-                has_worker: false,
-                writing: false,
-                forking: false,
-                epoch: 0,
-                finished: false,
-                loss_reported: 0,
-            },
+            wakeups: Wakeups::default(),
+            lifecycle: Lifecycle::default(),
             loss_events: PendingLossEvents::default(),
         }
     }

@@ -40,24 +40,12 @@ impl Meta {
         1
     }
 
-    pub(crate) fn is_deleted(&self) -> bool {
-        false
-    }
-
     pub(crate) fn on_disk(&self) -> u64 {
         self.0.len()
     }
 
     pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.0.modified().ok()
-    }
-
-    pub(crate) fn is_file(&self) -> bool {
-        self.0.is_file()
-    }
-
-    pub(crate) fn is_symlink(&self) -> bool {
-        self.0.is_symlink()
     }
 
     pub(crate) fn non_file_kind(&self) -> Option<&'static str> {

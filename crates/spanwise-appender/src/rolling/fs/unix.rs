@@ -66,10 +66,6 @@ impl Meta {
         self.0.st_nlink as u64
     }
 
-    pub(crate) fn is_deleted(&self) -> bool {
-        self.links() == 0
-    }
-
     /// The id of the user that owns it.
     pub(crate) fn owner(&self) -> u32 {
         self.0.st_uid as u32
@@ -95,14 +91,6 @@ impl Meta {
 
     fn kind(&self) -> FileType {
         FileType::from_raw_mode(self.0.st_mode)
-    }
-
-    pub(crate) fn is_file(&self) -> bool {
-        self.kind() == FileType::RegularFile
-    }
-
-    pub(crate) fn is_symlink(&self) -> bool {
-        self.kind() == FileType::Symlink
     }
 
     /// Returns what it is, if it is not a regular file.

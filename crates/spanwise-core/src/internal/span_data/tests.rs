@@ -54,7 +54,7 @@ impl Counted {
     fn look_at_node(&self) {
         let node = self.node.lock().clone();
         // Not `read`: it would rebuild, without end.
-        let _ = node.map(|node| node.latest().is_some());
+        let _ = node.map(|node| node.latest.lock().is_some());
     }
 
     fn again(&self) -> Self {
@@ -113,7 +113,7 @@ fn cached_read_locks_once_per_record() {
     root.read_cached(&mut of_root, |_| ());
     leaf.read_cached(&mut of_leaf, |_| ());
     // With both locks held, a read that locks would not return.
-    let _held = (root.latest(), leaf.latest());
+    let _held = (root.latest.lock(), leaf.latest.lock());
     root.read_cached(&mut of_root, |names| assert_eq!(names.all, ["R"]));
     leaf.read_cached(&mut of_leaf, |names| assert_eq!(names.all, ["l", "R"]));
 }

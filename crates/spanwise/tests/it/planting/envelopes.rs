@@ -18,13 +18,13 @@ use tracing_subscriber::{Layer, Registry, layer::Context, registry::LookupSpan};
 
 use crate::support::Lines;
 
-/// Everything arrives, however long it takes.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The time that everything has to arrive, on a loaded machine too.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn patient(builder: SentryBuilder) -> SentryBuilder {
     builder
         .queue(usize::MAX, usize::MAX)
-        .timeout(PATIENCE)
+        .timeout(ARRIVAL_TIMEOUT)
         .dedup_window(Duration::ZERO)
         .traces_sample_rate(1.0)
 }
@@ -42,7 +42,7 @@ pub fn layer(
     let sentry = guard.sentry();
     // The guard would not wait for long.
     let ending = Ending(Some(Box::new(move || {
-        sentry.shutdown_by(Instant::now() + PATIENCE);
+        sentry.shutdown_by(Instant::now() + ARRIVAL_TIMEOUT);
         write(&receiver, &mut lines.clone());
         drop(guard);
     })));
@@ -61,7 +61,7 @@ pub fn facade(mut out: impl Write + 'static + Send, builder: Builder) -> Box<dyn
         .init()
         .expect("the first one");
     Box::new(Ending(Some(Box::new(move || {
-        telemetry.shutdown(PATIENCE);
+        telemetry.shutdown(ARRIVAL_TIMEOUT);
         write(&receiver, &mut out);
     }))))
 }

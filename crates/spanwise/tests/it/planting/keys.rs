@@ -266,7 +266,7 @@ impl Callsite for Site {
     }
 }
 
-/// The callsite with that key, which lives for ever as one of a macro does.
+/// Returns the callsite with that key. It is never freed, as that of a macro is not.
 fn callsite(kind: Kind, key: &'static str) -> &'static Metadata<'static> {
     static KNOWN: Mutex<BTreeMap<(bool, &str), &'static Metadata<'static>>> =
         Mutex::new(BTreeMap::new());

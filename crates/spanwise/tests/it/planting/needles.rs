@@ -14,7 +14,7 @@ pub struct Needles {
 
 const HEAD: usize = 8;
 
-/// Characters of a piece. Two secrets do not share so many of them.
+/// The characters of a piece. No two secrets have a piece in common.
 const PIECE: usize = 10;
 
 impl Needles {

@@ -38,11 +38,11 @@ pub const PLACES: &[Place] = &[
         info!(planting, "got {text:?} from ann");
     }),
     ("the field of a struct, by Debug", |planting, text| {
-        info!(planting, visit = ?Visit::of(text));
+        info!(planting, visit = ?Visit::new(text));
     }),
     (
         "the field of a struct, in the message, on several lines",
-        |planting, text| info!(planting, "{:#?}", Visit::of(text)),
+        |planting, text| info!(planting, "{:#?}", Visit::new(text)),
     ),
     ("a struct without names, by Debug", |planting, text| {
         info!(planting, seen = ?Seen(7, text));
@@ -158,7 +158,7 @@ pub const PLACES: &[Place] = &[
         info_span!("request", %text).in_scope(|| info!(planting));
     }),
     ("a field of a span, by Debug", |planting, text| {
-        info_span!("request", visit = ?Visit::of(text)).in_scope(|| info!(planting));
+        info_span!("request", visit = ?Visit::new(text)).in_scope(|| info!(planting));
     }),
     ("an error of a span", |planting, text| {
         let error = Failed::deep(text, 0);
@@ -192,7 +192,7 @@ pub const PLACES: &[Place] = &[
     }),
     ("a field recorded late, by Debug", |planting, text| {
         let span = info_span!("request", n = 1, late = Empty).entered();
-        span.record("late", debug(Visit::of(text)));
+        span.record("late", debug(Visit::new(text)));
         info!(planting);
     }),
     ("a field recorded twice", |planting, text| {
@@ -234,7 +234,7 @@ struct Visit<'t> {
 }
 
 impl<'t> Visit<'t> {
-    fn of(text: &'t str) -> Self {
+    fn new(text: &'t str) -> Self {
         Self {
             user: "ann",
             note: text,
@@ -269,7 +269,7 @@ struct Failed {
 }
 
 impl Failed {
-    /// The text is so many causes deep.
+    /// Creates an error whose innermost cause, at this depth, has the text.
     pub fn deep(text: &str, depth: u32) -> Self {
         if depth == 0 {
             return Self {

@@ -40,7 +40,7 @@ pub fn wrongs_of_programs(test: &str) -> Vec<String> {
 }
 
 fn be(program: &Program) {
-    // What the hook of std prints is no sink's.
+    // The hook of std would print the secrets of panics; it is not a sink.
     std::panic::set_hook(Box::new(|_| {}));
     let directory = setting(DIRECTORY).expect("set with the program");
     let policy = Arc::new(Policy::secrets_and_pii());

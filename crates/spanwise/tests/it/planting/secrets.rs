@@ -1,8 +1,7 @@
-//! Secrets of every kind, each of them unlike any other: found somewhere, one says where it was
+//! Secrets of every kind. Each is unique, so that a leaked one identifies the place where it was
 //! planted.
 
-/// Whether a policy of secrets alone hides it, or only one that also looks for what tells of a
-/// person.
+/// The policy that hides it: any policy of secrets, or only one that also hides PII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
     Secret,
@@ -197,7 +196,8 @@ pub const KINDS: &[Kind] = &[
     secret("url_userinfo", "redis://:«<A20>»@cache:6379/0"),
     secret(
         "url_userinfo",
-        "amqps://app:«<A6>@<A6>:<A6>»@mq.internal/vhost", // characters that should have been encoded
+        // Its separators should have been encoded.
+        "amqps://app:«<A6>@<A6>:<A6>»@mq.internal/vhost",
     ),
     secret("url_token_user", "https://«<x32>»@o1.ingest.sentry.io/2"),
     secret(

@@ -85,6 +85,9 @@ fn mistake_beside_another_setting_is_in_the_list() {
         let alone = start(vars);
         is_told(&alone);
         assert_eq!(alone.len(), 1, "{alone:?}");
+        let explained = Builder::from_vars(vars.iter().copied()).unwrap().explain();
+        let wrong = format!("\nwrong: {begin}");
+        assert!(explained.to_string().contains(&wrong), "{explained}");
         // With values that are wrong by themselves, and names that nobody knows.
         let wrong = [
             ("LOG_FORMAT", "xml"),
@@ -105,7 +108,7 @@ fn mistake_beside_another_setting_is_in_the_list() {
     }
 }
 
-/// Two by two: each is told once, whatever the other.
+/// Combines every two mistakes: each is reported once, whatever the other is.
 #[test]
 fn mistakes_of_all_kinds_are_reported_together() {
     alone!();
@@ -157,11 +160,11 @@ fn strict_names_what_to_do_about_foreign_names() {
     for (vars, begin) in [
         (
             &[("LOG_DRIVER", "x")][..],
-            "LOG_DRIVER is not a setting here: leave out",
+            "LOG_DRIVER is not a setting here: unset",
         ),
         (
             &[("LOG_DRIVER", "x"), ("LOG_GROUP", "y")],
-            "LOG_DRIVER, LOG_GROUP are no settings here: leave out",
+            "LOG_DRIVER, LOG_GROUP are not settings here: unset",
         ),
     ] {
         let strict = vars.iter().copied().chain([("LOG_STRICT", "1")]);

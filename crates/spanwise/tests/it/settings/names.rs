@@ -77,7 +77,7 @@ fn near_miss_is_a_warning_that_names_what_was_meant() {
     }
     assert_eq!(
         explained(&[("LOG_DRIVER", "x"), ("LOG_GROUP_NAME", "y")]),
-        ["LOG_DRIVER, LOG_GROUP_NAME are no settings here, and are left alone"]
+        ["LOG_DRIVER, LOG_GROUP_NAME are not settings here, and are left alone"]
     );
 }
 
@@ -167,8 +167,8 @@ fn strict_turns_warnings_into_errors() {
     assert!(Builder::from_vars(quiet).is_ok());
 }
 
-/// Of charts for databases, brokers, meshes, collectors, CI and clouds, and what Kubernetes makes
-/// of their services.
+/// Variables that charts of databases, brokers, meshes, collectors, CI and clouds set, and those
+/// that Kubernetes sets for their services.
 const POD: [(&str, &str); 84] = [
     ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
     ("KUBERNETES_SERVICE_PORT", "443"),

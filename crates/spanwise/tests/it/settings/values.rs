@@ -365,7 +365,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("SENTRY_ENABLE_LOGS", &["true", "false"]),
 ];
 
-/// Of those that have texts of their owner's, where case has a meaning.
+/// Values of settings that take any text, in which case matters.
 const TEXTS: &[(&str, &[&str])] = &[
     ("LOG_FILE", &["/tmp/spanwise-never-opened/a.log"]),
     ("LOG_ERROR_FILE", &["/tmp/spanwise-never-opened/e.log"]),

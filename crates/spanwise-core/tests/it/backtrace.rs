@@ -1,7 +1,9 @@
-use super::{frame_owner::path_owner, *};
+//! Parsed and shortened backtraces.
+
+use spanwise_core::internal::backtrace::{Frame, frames, relative_path, shorten};
 
 /// A panic in a handler of axum, as std writes it.
-const BACKTRACE: &str = include_str!("axum.txt");
+const BACKTRACE: &str = include_str!("axum_backtrace.txt");
 
 fn functions(frames: &[Frame<'_>]) -> Vec<(String, bool)> {
     let name = |frame: &Frame<'_>| (frame.function.clone(), frame.is_in_app());
@@ -126,7 +128,7 @@ fn shorten_ignores_other_text_and_limits_frames() {
         .map(|at| format!("{at}: shop::recurse\n"))
         .collect();
     let short = shorten(&deep, None);
-    assert_eq!(short.lines().count(), MAX_FRAMES + 1);
+    assert_eq!(short.lines().count(), 51);
     assert!(short.ends_with("  49: shop::recurse\n      … 9950 more frames\n"));
     assert_eq!(
         shorten("0: <unknown>\n1: <unknown>\n", None),
@@ -136,10 +138,14 @@ fn shorten_ignores_other_text_and_limits_frames() {
 
 #[test]
 fn path_owner_recognizes_crates() {
-    let owner = |path: &str| match path_owner(path) {
-        Owner::Application => "program",
-        Owner::Library => "library",
-        Owner::Runtime(name) => name,
+    let owner = |path: &str| {
+        let text = format!("0: f::f\n at {path}:1:2\n");
+        let short = shorten(&text, None);
+        match short.strip_prefix("      … 1 frame of ") {
+            Some(runtime) => runtime.trim_end().to_owned(),
+            None if frames(&text)[0].is_in_app() => "program".to_owned(),
+            None => "library".to_owned(),
+        }
     };
     for (path, expected) in [
         ("./src/main.rs", "program"),

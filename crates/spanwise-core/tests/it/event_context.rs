@@ -1,0 +1,118 @@
+//! The context of an event, and the disposition of its line.
+
+use std::sync::Arc;
+
+use spanwise_core::{
+    EventContext,
+    internal::{EnteredLine, LayerId, LineDisposition, panic_safe::catch_panic},
+};
+
+fn rate(rate: f64) -> impl FnOnce(&mut EventContext) {
+    move |context| context.sample_rate = Some(rate)
+}
+
+fn buffer(tag: u32) -> LineDisposition {
+    let unit = Arc::new(());
+    LineDisposition::Buffer { unit, tag }
+}
+
+fn take_tag(sink: LayerId) -> Option<(u32, bool)> {
+    match LineDisposition::take(sink)? {
+        (LineDisposition::Buffer { tag, .. }, is_sampled_out) => Some((tag, is_sampled_out)),
+        (LineDisposition::Header(_), _) => None,
+    }
+}
+
+#[test]
+fn smallest_trace_rate_counts_and_others_multiply() {
+    let mut context = EventContext::default();
+    context.limit_trace_rate(0.1);
+    context.limit_trace_rate(0.5);
+    assert_eq!(context.sample_rate, Some(0.1));
+    context.multiply_sample_rate(0.5);
+    assert_eq!(context.sample_rate, Some(0.05));
+    context.limit_trace_rate(0.02);
+    let rate = context.sample_rate.unwrap();
+    assert!((rate - 0.01).abs() < 1e-12, "{rate}");
+}
+
+#[test]
+fn context_is_taken_once_and_ends_with_the_event() {
+    EventContext::scope(rate(0.5), || {
+        EventContext::scope(
+            |context| context.buffered = true,
+            || {
+                let taken = EventContext::take();
+                assert_eq!((taken.sample_rate, taken.buffered), (Some(0.5), true));
+                assert_eq!(EventContext::take(), EventContext::default());
+            },
+        );
+        assert_eq!(EventContext::take().sample_rate, Some(0.5));
+    });
+    let panicking = || EventContext::scope(rate(0.1), || panic!("a sink"));
+    assert!(catch_panic(panicking).is_none());
+    assert!(!EventContext::is_set());
+}
+
+#[test]
+fn nested_event_sees_neither_context_nor_line() {
+    let (sink, other) = (LayerId::unique(), LayerId::unique());
+    buffer(1).scope(sink, rate(0.5), || {
+        EventContext::default().fresh(|| {
+            assert!(!EventContext::is_set());
+            assert_eq!(take_tag(sink), None);
+            buffer(2).scope(sink, |_| {}, || {});
+        });
+        let keep = |context: &mut EventContext| context.keep_if_sampled_out = true;
+        let panicking = || buffer(3).scope(other, keep, || panic!("a value"));
+        assert!(catch_panic(panicking).is_none());
+        LineDisposition::hide(|| assert_eq!(take_tag(sink), None));
+        assert_eq!(EventContext::take().sample_rate, Some(0.5));
+        assert_eq!(take_tag(other), None, "another sink's line");
+        assert_eq!(take_tag(sink), Some((1, false)));
+        assert_eq!(take_tag(sink), None);
+    });
+    assert!(!EventContext::is_set());
+    assert_eq!((take_tag(sink), take_tag(other)), (None, None));
+}
+
+#[test]
+fn sampled_out_event_is_forwarded_only_to_be_buffered() {
+    let sink = LayerId::unique();
+    assert!(!EventContext::default().forward_sampled_out(|| panic!("forwarded")));
+    let keep = |context: &mut EventContext| {
+        context.keep_if_sampled_out = true;
+        context.multiply_sample_rate(0.5);
+    };
+    buffer(7).scope(sink, keep, || {
+        let context = EventContext::take();
+        let forwarded = context.forward_sampled_out(|| {
+            let inner = EventContext::take();
+            assert_eq!((inner.buffered, inner.sample_rate), (true, None));
+            assert_eq!(take_tag(sink), Some((7, true)));
+        });
+        assert!(forwarded);
+    });
+}
+
+#[test]
+fn entered_line_keeps_its_unit_when_its_span_exits() {
+    let sink = LayerId::unique();
+    let line = |index| EnteredLine {
+        sink,
+        index,
+        tag: 9,
+        unit_at: |_, _| Some(Arc::new(())),
+    };
+    line(2).scope(|| {
+        EnteredLine::span_exited(sink, 0, || None);
+        assert_eq!(EnteredLine::current(sink).map(|line| line.index), Some(1));
+        EnteredLine::span_exited(sink, 1, || Some(Arc::new(())));
+        assert!(EnteredLine::current(sink).is_none());
+        assert_eq!(take_tag(sink), Some((9, false)));
+    });
+    line(0).scope(|| {
+        line(1).scope(EnteredLine::line_buffered);
+        assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
+    });
+}
