@@ -5,7 +5,7 @@ use spanwise_json::Format;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Builder, Color, Output, Preset, TimeZone,
+    Color, Output, Preset, TimeZone,
     choices::{Choices, Chosen},
     conceal,
     explain::Origin,
@@ -51,7 +51,7 @@ pub(crate) fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
 
 /// Chooses the output and its level.
 pub(crate) fn choose_output(
-    builder: &Builder,
+    has_writer: bool,
     choices: &mut Choices<'_>,
 ) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
@@ -62,7 +62,7 @@ pub(crate) fn choose_output(
             && set.value == Output::Stdout
             && matches!(set.origin, Origin::Variable(_))
     };
-    if set.as_ref().is_some_and(is_misled) && builder.writer.is_none() {
+    if set.as_ref().is_some_and(is_misled) && !has_writer {
         let name = choices.name_of(&LOG_OUTPUT.def);
         choices.warn(format!(
             "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for \
@@ -74,12 +74,12 @@ pub(crate) fn choose_output(
         origin: Origin::Preset(preset.name()),
     };
     let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
-    match builder.writer {
-        Some(_) => choices.explain(&LOG_OUTPUT.def, "a custom writer", Origin::Code),
-        None => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
+    match has_writer {
+        true => choices.explain(&LOG_OUTPUT.def, "a custom writer", Origin::Code),
+        false => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
     }
     let level = choices.choose(&LOG_OUTPUT_LEVEL).map(|level| level.value);
-    if output.value == Output::None && builder.writer.is_none() && level.is_some() {
+    if output.value == Output::None && !has_writer && level.is_some() {
         let level = choices.name_of(&LOG_OUTPUT_LEVEL.def);
         let output = choices.name_of(&LOG_OUTPUT.def);
         choices.problem(format!(
