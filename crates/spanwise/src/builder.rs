@@ -319,16 +319,18 @@ impl Builder {
         self
     }
 
-    /// Sets the callers whose ids of requests, traces and tenants [`Telemetry::http_server`]
-    /// adopts, and whose `X-Forwarded-For` it believes. Defaults to none.
+    /// Sets the callers whose ids of requests, traces and tenants
+    /// [`Telemetry::http_server`](crate::Telemetry::http_server) adopts, and whose
+    /// `X-Forwarded-For` it believes. Defaults to none.
     #[cfg(feature = "http")]
     pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
         self.code.set("http_trust", &LOG_HTTP_TRUST, trust.into());
         self
     }
 
-    /// Sets how much of a client's address [`Telemetry::http_server`] logs. Defaults to the
-    /// network; under [`Preset::Dev`] to the full address.
+    /// Sets how much of a client's address
+    /// [`Telemetry::http_server`](crate::Telemetry::http_server) logs. Defaults to the network;
+    /// under [`Preset::Dev`] to the full address.
     #[cfg(feature = "http")]
     pub fn http_client_address(
         mut self,
