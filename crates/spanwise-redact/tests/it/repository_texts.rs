@@ -97,7 +97,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-sentry/src/http_transport.rs", "auth: "),
     ("spanwise-core/src/error_view.rs", "let address"),
     ("spanwise-core/src/error_view.rs", "last.address"),
-    ("spanwise-core/src/event_context.rs", "let forwarded"),
+    ("spanwise-core/tests/it/event_context.rs", "let forwarded"),
     ("redacted/precheck.rs", "A cheap first pass"),
 ];
 
