@@ -12,7 +12,7 @@ use crate::{
     explain::Origin,
     file_options::FileOptions,
     level_options::LevelOptions,
-    output_options::{self, OutputOptions},
+    output_options::OutputOptions,
     program_name::ProgramName,
     redaction::Redaction,
     service::Service,
@@ -60,9 +60,9 @@ impl Config {
         choose_preset(builder, &mut choices);
         let program = ProgramName::current();
         let levels = LevelOptions::choose(builder, &mut choices, &program);
-        let (format, time) = output_options::choose_format(&mut choices);
+        let mut lines = OutputOptions::choose(builder, &mut choices);
         let panic_backtrace = choose_panic_backtrace(&mut choices);
-        let (output, level) = output_options::choose_output(builder, &mut choices);
+        lines.choose_output(builder, &mut choices);
         let files = FileOptions::choose(&mut choices);
         let redaction = Redaction::choose(builder, &mut choices);
         let sampler = choices.choose(&LOG_SAMPLE).and_then(|chosen| chosen.value);
@@ -77,22 +77,14 @@ impl Config {
             StaticFields::choose(&builder.static_fields, &mut choices, &context, policy);
         let service = Service::choose(builder.own_crate, &mut choices, &program);
         let sinks = sinks::choose(builder, &mut choices, &service);
-        let color = output_options::choose_color(&mut choices);
+        lines.choose_color(&mut choices);
         let is_strict = choices.set(&LOG_STRICT).is_some_and(|strict| strict.value);
         let preset = choices.preset;
         let outcome = choices.finish();
         Self {
             preset,
             levels,
-            lines: OutputOptions {
-                format,
-                time,
-                output,
-                level,
-                has_writer: builder.writer.is_some(),
-                color,
-                when_full: builder.when_full,
-            },
+            lines,
             panic_backtrace,
             files,
             redaction,

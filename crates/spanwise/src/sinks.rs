@@ -2,7 +2,8 @@
 //!
 //! A sink is a module here, which implements [`OptionalSink`], and a line in [`REGISTRY`]. Its
 //! settings are rows in [`settings`](crate::settings) that name the feature: without it, a variable
-//! that is set gives a warning.
+//! that is set gives a warning. The stack redacts what the layer of a sink sees, unless the sink
+//! does that itself: see [`StartedSink`].
 
 use std::{any::Any, sync::Arc};
 
@@ -45,12 +46,10 @@ pub(crate) trait OptionalSink {
 }
 
 /// The choices that concern every sink.
-#[cfg_attr(
-    not(feature = "sentry"),
-    expect(dead_code, reason = "there may be no sink")
-)]
+#[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
+    /// For a sink that redacts by itself.
     pub(crate) policy: Option<&'a Arc<dyn Redact>>,
     /// The keys of the context that the program declares.
     pub(crate) context_keys: &'a [String],
@@ -63,10 +62,7 @@ struct Registration {
 }
 
 impl Registration {
-    #[cfg_attr(
-        not(feature = "sentry"),
-        expect(dead_code, reason = "there may be no sink")
-    )]
+    #[allow(dead_code, reason = "there may be no sink")]
     const fn new<S: OptionalSink>() -> Self {
         Self {
             choose: S::choose,
@@ -106,13 +102,21 @@ pub(crate) struct StartedSink {
     pub(crate) running: Arc<dyn RunningSink>,
 }
 
+#[allow(dead_code, reason = "there may be no sink, or none of a kind")]
 impl StartedSink {
-    /// Creates a started sink. `layer` redacts by itself.
-    #[cfg_attr(
-        not(feature = "sentry"),
-        expect(dead_code, reason = "there may be no sink")
-    )]
+    /// Creates a started sink. The stack redacts what its layer sees.
     pub(crate) fn new(
+        layer: impl Layer<Registry> + Send + Sync,
+        running: impl RunningSink,
+    ) -> Self {
+        Self {
+            add_layer: Box::new(move |stack| stack.layer(layer)),
+            running: Arc::new(running),
+        }
+    }
+
+    /// Creates a started sink whose layer redacts by itself, with the policy of the context.
+    pub(crate) fn new_redacting(
         layer: impl Layer<Registry> + Send + Sync,
         running: impl RunningSink,
     ) -> Self {
