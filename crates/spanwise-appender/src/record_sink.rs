@@ -99,11 +99,8 @@ impl<'a> Records<'a> {
     /// Returns an iterator over the records.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        let Self { bytes, ends } = *self;
-        ends.iter().enumerate().map(move |(index, end)| {
-            let start = index.checked_sub(1).map_or(0, |before| ends[before]);
-            &bytes[start..*end]
-        })
+        let all = *self;
+        (0..all.len()).map(move |index| &all.bytes[all.start_of(index)..all.ends[index]])
     }
 
     /// Returns how many records lie within the first `length` bytes as a whole.

@@ -63,8 +63,8 @@ pub struct SampleRate {
 pub struct MustSeeAllEvents;
 
 thread_local! {
-    static CURRENT: Current = const {
-        Current {
+    static CURRENT: ThreadState = const {
+        ThreadState {
             flags: Cell::new(0),
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
@@ -75,7 +75,7 @@ thread_local! {
     };
 }
 
-struct Current {
+struct ThreadState {
     /// Shows which of the fields below are valid.
     flags: Cell<u16>,
     sample_rate: Cell<f64>,
@@ -107,7 +107,7 @@ const LINE: u16 = ENTERED_LINE | OWNED_LINE | SAMPLED_OUT;
 const SUMMARY: u16 = 1 << 9;
 
 #[inline(always)] // `LocalKey::with` alone is not inlined: a call costs 1 % of a buffered line.
-fn current<R>(f: impl FnOnce(&Current) -> R) -> R {
+fn current<R>(f: impl FnOnce(&ThreadState) -> R) -> R {
     CURRENT.with(f)
 }
 
@@ -318,7 +318,7 @@ impl DispatchedSummary {
     }
 }
 
-impl Current {
+impl ThreadState {
     #[inline]
     fn context(&self, flags: u16) -> EventContext {
         let is = |bit| flags & bit != 0;
@@ -366,7 +366,7 @@ impl Saved {
     fn take() -> Self {
         let saved = Self {
             context: EventContext::take(),
-            line: current(Current::take_line),
+            line: current(ThreadState::take_line),
             summary: DispatchedSummary::current(),
         };
         current(|current| current.flags.set(0));

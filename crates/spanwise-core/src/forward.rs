@@ -72,7 +72,6 @@ macro_rules! forward {
             old: &tracing_core::span::Id, new: &tracing_core::span::Id) -> ());
     };
     (@call $inner:ident.$method:ident($($arg:ident: $ty:ty),+) -> $result:ty) => {
-        #[allow(clippy::unused_unit, reason = "most of these methods return nothing")]
         fn $method(&self, $($arg: $ty,)+ ctx: tracing_subscriber::layer::Context<'_, S>) -> $result {
             self.$inner.$method($($arg,)+ ctx)
         }

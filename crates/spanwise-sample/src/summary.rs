@@ -22,13 +22,9 @@ pub(crate) struct Summary {
 
 const MESSAGE: &str = "events suppressed";
 const TARGET: &str = DispatchedSummary::TARGET;
+#[rustfmt::skip]
 const FIELDS: &[&str] = &[
-    "message",
-    "suppressed",
-    "suppressed_target",
-    "callsite",
-    "first",
-    "last",
+    "message", "suppressed", "suppressed_target", "callsite", "first", "last",
 ];
 
 impl Summary {

@@ -1,7 +1,6 @@
-//! [`Builder`]: the values that code sets, and the start.
+//! [`Builder`]: the values that code sets.
 
 use std::{
-    ffi::OsString,
     fmt,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -24,16 +23,15 @@ use tracing_subscriber::{
 #[cfg(feature = "sentry")]
 use crate::sinks::sentry::SentryChange;
 use crate::{
-    Color, Explanation, InitError, Output, PanicBacktrace, Preset, Stack, Telemetry, TimeZone,
+    Color, Output, PanicBacktrace, Preset, Stack, TimeZone,
     choices::{CodeValues, Source},
     conceal,
-    config::Config,
-    environment::Environment,
     own_crate::OwnCrate,
     parse,
-    redaction::{PseudonymKeyFile, RedactionOverride},
+    pseudonym_key::PseudonymKeyFile,
+    redaction::RedactionOverride,
     settings::*,
-    start,
+    sinks::SinkChanges,
     static_fields::StaticFields,
 };
 
@@ -78,8 +76,7 @@ pub struct Builder {
     pub(crate) static_fields: StaticFields,
     pub(crate) own_crate: Option<OwnCrate>,
     pub(crate) panic_hook: Option<bool>,
-    #[cfg(feature = "sentry")]
-    pub(crate) sentry: SentryChange,
+    pub(crate) sinks: SinkChanges,
     pub(crate) record_sinks: Vec<(String, BackgroundBuilder)>,
     pub(crate) layers: Vec<AddLayer>,
 }
@@ -87,39 +84,6 @@ pub struct Builder {
 type AddLayer = Box<dyn FnOnce(Stack) -> Stack + Send + Sync>;
 
 impl Builder {
-    /// Creates a builder with the settings of the environment; see [`SETTINGS`](crate::SETTINGS).
-    ///
-    /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
-    pub fn from_env() -> Result<Self, InitError> {
-        Self::from_env_with_prefix(PREFIX)
-    }
-
-    /// Creates a builder with the settings of the environment under another prefix. If `prefix` is
-    /// `SHOP_LOG`, it reads `SHOP_LOG_FORMAT` instead of `LOG_FORMAT`. `RUST_LOG` and other names
-    /// that do not begin with `LOG_` stay.
-    ///
-    /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
-    pub fn from_env_with_prefix(prefix: &str) -> Result<Self, InitError> {
-        Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
-    }
-
-    /// Creates a builder with the settings of these variables, instead of the environment.
-    ///
-    /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
-    pub fn from_vars<N, V>(vars: impl IntoIterator<Item = (N, V)>) -> Result<Self, InitError>
-    where
-        N: Into<OsString>,
-        V: Into<OsString>,
-    {
-        let vars = vars
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        Self::read(PREFIX, vars)
-    }
-
     /// Creates a builder with the defaults of `preset`. Reads no variable.
     ///
     /// For a preset under the environment: `Builder::from_env()?.preset(Preset::Dev)`.
@@ -127,21 +91,7 @@ impl Builder {
         Self::with_sources(PREFIX, Vec::new()).preset(preset)
     }
 
-    fn read(
-        prefix: &str,
-        vars: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, InitError> {
-        let environment = Environment::new(prefix, vars);
-        let builder = Self::with_sources(prefix, vec![Box::new(environment)]);
-        let config = Config::choose(&builder);
-        if config.is_readable() {
-            return Ok(builder);
-        }
-        // One wrong value reports all mistakes, also those that depend on other settings.
-        Err(InitError::Settings(config.problems()))
-    }
-
-    fn with_sources(prefix: &str, sources: Vec<Box<dyn Source>>) -> Self {
+    pub(crate) fn with_sources(prefix: &str, sources: Vec<Box<dyn Source>>) -> Self {
         Self {
             sources,
             prefix: prefix.to_owned(),
@@ -157,8 +107,7 @@ impl Builder {
             static_fields: StaticFields::default(),
             own_crate: None,
             panic_hook: None,
-            #[cfg(feature = "sentry")]
-            sentry: SentryChange::default(),
+            sinks: SinkChanges::default(),
             record_sinks: Vec::new(),
             layers: Vec::new(),
         }
@@ -192,6 +141,27 @@ impl Builder {
     /// Sets the levels of events. Without a bare level, the preset's level applies to the rest.
     pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
         self.code.set("levels", &RUST_LOG, levels.into());
+        self
+    }
+
+    /// Sets your own targets: the preset dev logs DEBUG for them. The name of a crate includes all
+    /// its modules. Defaults to the crate of [`builder!`](crate::builder!), else to the name of the
+    /// executable.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Dev).own_targets(["shop", "warehouse::stock"]);
+    /// let levels = "RUST_LOG = info,shop=debug,warehouse::stock=debug (preset dev)";
+    /// assert!(builder.explain().to_string().contains(levels));
+    /// ```
+    pub fn own_targets<T: Into<String>>(mut self, targets: impl IntoIterator<Item = T>) -> Self {
+        let targets: Vec<String> = targets.into_iter().map(Into::into).collect();
+        for target in &targets {
+            if let Err(problem) = parse::check_own_target(target) {
+                let shown = format!("Builder::own_targets({})", conceal::shown(target));
+                self.code.refuse(&shown, target, &ParseError::new(problem));
+            }
+        }
+        self.code.put(&LOG_OWN, targets);
         self
     }
 
@@ -463,7 +433,7 @@ impl Builder {
             + Sync
             + 'static,
     {
-        self.sentry = SentryChange::new(change);
+        self.sinks.sentry = SentryChange::new(change);
         self
     }
 
@@ -489,33 +459,6 @@ impl Builder {
         self.layers
             .push(Box::new(|stack| stack.layer_unredacted(layer)));
         self
-    }
-
-    /// Returns the effective settings with their origin. Starts nothing. Later changes by a
-    /// [`Handle`](crate::Handle) are not included.
-    ///
-    /// Each problem is a line. [`init`](Self::init) fails with the same problems, and with files
-    /// that it cannot open.
-    ///
-    /// ```
-    /// let explanation = spanwise::Builder::new(spanwise::Preset::Prod).levels("inof").explain();
-    /// let text = explanation.to_string();
-    /// assert!(text.contains("wrong: Builder::levels(\"inof\")"), "{text}");
-    /// ```
-    pub fn explain(&self) -> Explanation {
-        Config::choose(self).into_explanation()
-    }
-
-    /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the
-    /// panic hook.
-    ///
-    /// If the `log` crate has a logger already, it keeps that logger, with a warning on stderr.
-    ///
-    /// # Errors
-    /// - [`InitError::Settings`] with everything that is wrong.
-    /// - [`InitError::AlreadyInitialized`] if there is a global subscriber. Nothing is changed.
-    pub fn init(self) -> Result<Telemetry, InitError> {
-        start::start(self)
     }
 }
 

@@ -50,12 +50,8 @@ pub(crate) struct Choices<'a> {
     prefix: &'a str,
     /// `Prod` until it is chosen.
     pub(crate) preset: Preset,
-    explanation: Explanation,
     is_listing: bool,
-    /// Values that are wrong by themselves.
-    wrong: Vec<String>,
-    /// Values that are wrong beside others.
-    problems: Vec<String>,
+    findings: Findings,
 }
 
 impl<'a> Choices<'a> {
@@ -69,10 +65,11 @@ impl<'a> Choices<'a> {
             sources,
             prefix,
             preset: Preset::Prod,
-            explanation: Explanation::default(),
             is_listing: true,
-            wrong: Vec::new(),
-            problems: code.problems.clone(),
+            findings: Findings {
+                problems: code.problems.clone(),
+                ..Findings::default()
+            },
         }
     }
 
@@ -85,18 +82,21 @@ impl<'a> Choices<'a> {
         if let Some(set) = self.set(entry) {
             return Some(self.listed(entry, set));
         }
-        let is_ignored = entry.in_tests == InTests::Ignored && self.preset == Preset::Test;
         let by_preset = Origin::Preset(self.preset.name());
         let (value, origin) = match &entry.default {
             DefaultValue::Value(value) => (value(), Origin::Default),
-            DefaultValue::Preset(value) => (value(self.preset), by_preset),
+            DefaultValue::ByPreset(value) => (value(self.preset), by_preset),
             DefaultValue::Omitted => return None,
             DefaultValue::Text(text) => {
                 self.explain(&entry.def, text, Origin::Default);
                 return None;
             }
             DefaultValue::Unset(text) => {
-                let origin = if is_ignored { by_preset } else { Origin::Unset };
+                let origin = if self.ignores(entry) {
+                    by_preset
+                } else {
+                    Origin::Unset
+                };
                 self.explain(&entry.def, text, origin);
                 return None;
             }
@@ -144,8 +144,7 @@ impl<'a> Choices<'a> {
                 first = first.or(read);
             }
         }
-        let is_ignored = entry.in_tests == InTests::Ignored && self.preset == Preset::Test;
-        first.filter(|_| !is_ignored)
+        first.filter(|_| !self.ignores(entry))
     }
 
     fn read<T>(&mut self, entry: &SettingRow<T>, raw: &Raw) -> Option<Chosen<T>> {
@@ -214,8 +213,13 @@ impl<'a> Choices<'a> {
 
     /// Whether code or a source sets the setting, to a valid value or not.
     pub(crate) fn is_set<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> bool {
-        let is_ignored = entry.in_tests == InTests::Ignored && self.preset == Preset::Test;
-        self.code.get(entry).is_some() || !is_ignored && self.foreign_text(&entry.def).is_some()
+        self.code.get(entry).is_some()
+            || !self.ignores(entry) && self.foreign_text(&entry.def).is_some()
+    }
+
+    /// Whether the preset test ignores what sources set.
+    fn ignores<T>(&self, entry: &SettingRow<T>) -> bool {
+        entry.in_tests == InTests::Ignored && self.preset == Preset::Test
     }
 
     fn listed<T>(&mut self, entry: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
@@ -230,7 +234,7 @@ impl<'a> Choices<'a> {
     pub(crate) fn explain(&mut self, def: &Setting, value: impl fmt::Display, origin: Origin) {
         if self.is_listing {
             let name = self.name_of(def);
-            self.explanation.add(name, value, origin);
+            self.findings.explanation.add(name, value, origin);
         }
     }
 
@@ -254,16 +258,16 @@ impl<'a> Choices<'a> {
 
     /// Adds a value that is wrong by itself, which no code can make right.
     pub(crate) fn wrong(&mut self, problem: String) {
-        push_new(&mut self.wrong, problem);
+        push_new(&mut self.findings.wrong, problem);
     }
 
     /// Adds what stops the start, unless code changes it.
     pub(crate) fn problem(&mut self, problem: String) {
-        push_new(&mut self.problems, problem);
+        push_new(&mut self.findings.problems, problem);
     }
 
     pub(crate) fn warn(&mut self, warning: impl Into<Warning>) {
-        self.explanation.warn(warning.into());
+        self.findings.explanation.warn(warning.into());
     }
 
     /// Ends the choices: adds warnings about parts that are not built in and about unknown names.
@@ -286,18 +290,17 @@ impl<'a> Choices<'a> {
                 self.warn(warning);
             }
         }
-        Findings {
-            explanation: self.explanation,
-            wrong: self.wrong,
-            problems: self.problems,
-        }
+        self.findings
     }
 }
 
-/// What the choices found besides the values.
+/// The explanation of the choices, and everything that is wrong.
+#[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) explanation: Explanation,
+    /// Values that are wrong by themselves.
     pub(crate) wrong: Vec<String>,
+    /// Values that are wrong beside others.
     pub(crate) problems: Vec<String>,
 }
 

@@ -1,6 +1,8 @@
 //! Every choice, made before anything is opened.
 
-use spanwise_core::CONTEXT_KEYS;
+use std::sync::Arc;
+
+use spanwise_core::{CONTEXT_KEYS, Redact};
 use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 
@@ -8,17 +10,18 @@ use spanwise_sample::Sampler;
 use crate::http_options::HttpOptions;
 use crate::{
     Builder, Explanation, PanicBacktrace, Preset,
-    choices::{Choices, Chosen},
+    choices::{Choices, Chosen, Findings},
     explain::Origin,
     file_options::FileOptions,
     level_options::LevelOptions,
     output_options::OutputOptions,
+    own_crate,
     program_name::ProgramName,
     redaction::Redaction,
     service::Service,
     settings::{
         self, APP_ENV, LOG_CONTEXT, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER, LOG_SAMPLE,
-        LOG_STRICT,
+        LOG_STATIC_FIELDS, LOG_STRICT,
     },
     sinks::{self, OptionalSink},
     static_fields::StaticFields,
@@ -43,14 +46,10 @@ pub(crate) struct Config {
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Service,
     pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
-    pub(crate) explanation: Explanation,
     /// The prefix of the variables.
     pub(crate) prefix: String,
+    pub(crate) findings: Findings,
     is_strict: bool,
-    /// Values that are wrong by themselves.
-    wrong: Vec<String>,
-    /// Values that are wrong beside others.
-    problems: Vec<String>,
 }
 
 impl Config {
@@ -59,12 +58,23 @@ impl Config {
         let mut choices = Choices::new(&builder.code, &builder.sources, &builder.prefix);
         choose_preset(builder, &mut choices);
         let program = ProgramName::current();
-        let levels = LevelOptions::choose(builder, &mut choices, &program);
-        let mut lines = OutputOptions::choose(builder, &mut choices);
+        let own_targets = own_crate::choose(builder.own_crate, &mut choices, &program);
+        let levels = LevelOptions::choose(
+            builder.default_levels.as_ref(),
+            builder.verbosity,
+            &own_targets,
+            &mut choices,
+        );
+        let has_writer = builder.writer.is_some();
+        let mut lines = OutputOptions::choose(has_writer, builder.when_full, &mut choices);
         let panic_backtrace = choose_panic_backtrace(&mut choices);
-        lines.choose_output(builder, &mut choices);
+        lines.choose_output(&mut choices);
         let files = FileOptions::choose(&mut choices);
-        let redaction = Redaction::choose(builder, &mut choices);
+        let redaction = Redaction::choose(
+            builder.redaction.as_ref(),
+            &builder.pseudonym_key,
+            &mut choices,
+        );
         let sampler = choices.choose(&LOG_SAMPLE).and_then(|chosen| chosen.value);
         let recorder = choices
             .choose(&LOG_RECORDER)
@@ -74,13 +84,13 @@ impl Config {
         let context = choose_context(builder, &mut choices);
         let policy = redaction.policy.as_ref();
         let static_fields =
-            StaticFields::choose(&builder.static_fields, &mut choices, &context, policy);
+            choose_static_fields(&builder.static_fields, &mut choices, &context, policy);
         let service = Service::choose(builder.own_crate, &mut choices, &program);
-        let sinks = sinks::choose(builder, &mut choices, &service);
+        let sinks = sinks::choose(&builder.sinks, &mut choices, &service);
         lines.choose_color(&mut choices);
         let is_strict = choices.set(&LOG_STRICT).is_some_and(|strict| strict.value);
         let preset = choices.preset;
-        let outcome = choices.finish();
+        let findings = choices.finish();
         Self {
             preset,
             levels,
@@ -96,24 +106,28 @@ impl Config {
             static_fields,
             service,
             sinks,
-            explanation: outcome.explanation,
             prefix: builder.prefix.clone(),
             is_strict,
-            wrong: outcome.wrong,
-            problems: outcome.problems,
+            findings,
         }
     }
 
     /// Returns whether every value that a source sets is valid by itself.
     pub(crate) fn is_readable(&self) -> bool {
-        self.wrong.is_empty() && !(self.is_strict && self.explanation.has_warnings())
+        self.findings.wrong.is_empty()
+            && !(self.is_strict && self.findings.explanation.has_warnings())
     }
 
     /// Returns what stops the start, as far as that is known before anything is opened.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = [self.wrong.as_slice(), self.problems.as_slice()].concat();
+        let Findings {
+            explanation,
+            wrong,
+            problems,
+        } = &self.findings;
+        let mut problems = [&wrong[..], &problems[..]].concat();
         if self.is_strict {
-            problems.extend(self.explanation.warnings().iter().map(Warning::problem));
+            problems.extend(explanation.warnings().iter().map(Warning::problem));
         }
         problems
     }
@@ -121,7 +135,9 @@ impl Config {
     /// Returns the explanation with what stops the start.
     pub(crate) fn into_explanation(self) -> Explanation {
         let problems = self.problems();
-        self.explanation.with_problems(problems, self.is_strict)
+        self.findings
+            .explanation
+            .with_problems(problems, self.is_strict)
     }
 
     /// Returns the name of the variable for a setting.
@@ -179,4 +195,31 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     let shown: Vec<&str> = shown.chain(keys.iter().map(String::as_str)).collect();
     choices.explain(&LOG_CONTEXT.def, shown.join(", "), origin);
     keys
+}
+
+/// Chooses the fields of the variable and of `code`, as the policy lets them be shown.
+fn choose_static_fields(
+    code: &StaticFields,
+    choices: &mut Choices<'_>,
+    context: &[String],
+    policy: Option<&Arc<dyn Redact>>,
+) -> StaticFields {
+    code.problems_in_code()
+        .for_each(|problem| choices.problem(problem));
+    let variable = choices.sourced(&LOG_STATIC_FIELDS);
+    let fields = variable.map(|fields| fields.value).unwrap_or_default();
+    let fields = fields.changed_by(code);
+    let name = choices.name_of(&LOG_STATIC_FIELDS.def);
+    for problem in fields.problems(code, context, &name) {
+        choices.problem(problem);
+    }
+    let fields = fields.redacted(policy);
+    if !fields.is_empty() {
+        let origin = match code.is_empty() {
+            true => Origin::Variable(name),
+            false => Origin::Code,
+        };
+        choices.explain(&LOG_STATIC_FIELDS.def, &fields, origin);
+    }
+    fields
 }

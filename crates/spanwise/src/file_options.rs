@@ -15,7 +15,7 @@ use crate::{
     file_paths,
     settings::{
         LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL,
-        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, SettingRow,
+        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, SettingRow, default_compression,
     },
 };
 
@@ -146,12 +146,4 @@ fn choose_one<T: Clone + 'static>(
         ));
     }
     Some(chosen.value)
-}
-
-pub(crate) fn default_compression() -> Compression {
-    if cfg!(feature = "gzip") {
-        Compression::Gzip
-    } else {
-        Compression::None
-    }
 }

@@ -1,14 +1,11 @@
-//! The levels of events and spans, and the application's own targets.
+//! The levels of events and spans.
 
 use spanwise_core::{Levels, TargetLevels};
 
 use crate::{
-    Builder,
     choices::{Choices, Chosen},
     conceal,
     explain::Origin,
-    own_crate,
-    program_name::ProgramName,
     settings::{LOG_LEVEL, LOG_SPANS, RUST_LOG},
 };
 
@@ -20,13 +17,13 @@ pub(crate) struct LevelOptions {
 
 impl LevelOptions {
     pub(crate) fn choose(
-        builder: &Builder,
+        default: Option<&Levels>,
+        verbosity: i8,
+        own_targets: &[String],
         choices: &mut Choices<'_>,
-        program: &ProgramName,
     ) -> Self {
-        let own_targets = own_crate::choose(builder.own_crate, choices, program);
-        let by_preset = choices.preset.levels(&own_targets);
-        let defaults = match &builder.default_levels {
+        let by_preset = choices.preset.levels(own_targets);
+        let defaults = match default {
             Some(levels) => Chosen {
                 value: levels.clone().or(&by_preset),
                 origin: Origin::Code,
@@ -36,7 +33,7 @@ impl LevelOptions {
                 origin: Origin::Preset(choices.preset.name()),
             },
         };
-        let events = choose_events(choices, defaults, builder.verbosity);
+        let events = choose_events(choices, defaults, verbosity);
         if let Err(error) = events.check_spans() {
             for problem in error.problems() {
                 choices.problem(problem.to_string());

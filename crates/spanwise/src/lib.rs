@@ -246,6 +246,7 @@ mod panic_hook;
 mod parse;
 mod preset;
 mod program_name;
+mod pseudonym_key;
 mod redaction;
 mod rule_fields;
 mod run;
@@ -352,10 +353,7 @@ macro_rules! unit_span {
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{
-        own_crate::{OwnCrate, from_env_in_crate},
-        settings::PREFIX,
-    };
+    pub use crate::{own_crate::OwnCrate, settings::PREFIX, start::from_env_in_crate};
     pub use tracing;
 }
 

@@ -5,7 +5,7 @@ use spanwise_json::{Format, JsonLayer};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Builder, Color, Output, Preset, TimeZone,
+    Color, Output, Preset, TimeZone,
     choices::{Choices, Chosen},
     conceal,
     explain::Origin,
@@ -31,22 +31,22 @@ pub(crate) struct OutputOptions {
 impl OutputOptions {
     /// Chooses the format of lines. The output and the colours follow, in the order of
     /// `explain()`.
-    pub(crate) fn choose(builder: &Builder, choices: &mut Choices<'_>) -> Self {
+    pub(crate) fn choose(has_writer: bool, when_full: WhenFull, choices: &mut Choices<'_>) -> Self {
         let (format, time) = choose_format(choices);
         Self {
             format,
             time,
             output: choices.preset.output(),
             level: None,
-            has_writer: builder.writer.is_some(),
+            has_writer,
             color: Color::Auto,
-            when_full: builder.when_full,
+            when_full,
         }
     }
 
     /// Chooses the output and its level.
-    pub(crate) fn choose_output(&mut self, builder: &Builder, choices: &mut Choices<'_>) {
-        (self.output, self.level) = choose_output(builder, choices);
+    pub(crate) fn choose_output(&mut self, choices: &mut Choices<'_>) {
+        (self.output, self.level) = choose_output(self.has_writer, choices);
     }
 
     /// Chooses when lines have colours.
@@ -84,7 +84,7 @@ fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
 }
 
 /// Chooses the output and its level.
-fn choose_output(builder: &Builder, choices: &mut Choices<'_>) -> (Output, Option<LevelFilter>) {
+fn choose_output(has_writer: bool, choices: &mut Choices<'_>) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
     let set = choices.set(&LOG_OUTPUT);
     // A pod that sets it for a service sets it for a tool that somebody runs there, too.
@@ -93,7 +93,7 @@ fn choose_output(builder: &Builder, choices: &mut Choices<'_>) -> (Output, Optio
             && set.value == Output::Stdout
             && matches!(set.origin, Origin::Variable(_))
     };
-    if set.as_ref().is_some_and(is_misled) && builder.writer.is_none() {
+    if set.as_ref().is_some_and(is_misled) && !has_writer {
         let name = choices.name_of(&LOG_OUTPUT.def);
         choices.warn(format!(
             "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for \
@@ -105,12 +105,12 @@ fn choose_output(builder: &Builder, choices: &mut Choices<'_>) -> (Output, Optio
         origin: Origin::Preset(preset.name()),
     };
     let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
-    match builder.writer {
-        Some(_) => choices.explain(&LOG_OUTPUT.def, "a custom writer", Origin::Code),
-        None => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
+    match has_writer {
+        true => choices.explain(&LOG_OUTPUT.def, "a custom writer", Origin::Code),
+        false => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
     }
     let level = choices.choose(&LOG_OUTPUT_LEVEL).map(|level| level.value);
-    if output.value == Output::None && builder.writer.is_none() && level.is_some() {
+    if output.value == Output::None && !has_writer && level.is_some() {
         let level = choices.name_of(&LOG_OUTPUT_LEVEL.def);
         let output = choices.name_of(&LOG_OUTPUT.def);
         choices.problem(format!(

@@ -3,14 +3,9 @@
 //! A function knows only the name of the executable. A macro is expanded in the own crate, and
 //! knows the name that cargo gives it.
 
-use spanwise_core::{ParseError, Problem, Setting, TargetLevels, internal::parse_level, words};
-
 use crate::{
-    Builder, InitError,
     choices::{Choices, Chosen},
-    conceal,
     explain::Origin,
-    parse,
     program_name::ProgramName,
     settings::LOG_OWN,
 };
@@ -92,17 +87,6 @@ macro_rules! builder {
     };
 }
 
-/// The function behind [`builder!`](crate::builder!).
-///
-/// # Errors
-/// [`InitError::Settings`] with every setting that is wrong.
-pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitError> {
-    Builder::from_env_with_prefix(prefix).map(|mut builder| {
-        builder.own_crate = Some(own);
-        builder
-    })
-}
-
 impl OwnCrate {
     pub(crate) fn name(&self) -> Option<&'static str> {
         self.package.filter(|name| !name.is_empty())
@@ -119,29 +103,6 @@ impl OwnCrate {
         let library = self.name().map(|name| name.replace('-', "_"));
         targets.extend(library.filter(|library| library != root));
         targets
-    }
-}
-
-impl Builder {
-    /// Sets your own targets: the preset dev logs DEBUG for them. The name of a crate includes all
-    /// its modules. Defaults to the crate of [`builder!`](crate::builder!), else to the name of the
-    /// executable.
-    ///
-    /// ```
-    /// let builder = spanwise::Builder::new(spanwise::Preset::Dev).own_targets(["shop", "warehouse::stock"]);
-    /// let levels = "RUST_LOG = info,shop=debug,warehouse::stock=debug (preset dev)";
-    /// assert!(builder.explain().to_string().contains(levels));
-    /// ```
-    pub fn own_targets<T: Into<String>>(mut self, targets: impl IntoIterator<Item = T>) -> Self {
-        let targets: Vec<String> = targets.into_iter().map(Into::into).collect();
-        for target in &targets {
-            if let Err(problem) = check(target) {
-                let shown = format!("Builder::own_targets({})", conceal::shown(target));
-                self.code.refuse(&shown, target, &ParseError::new(problem));
-            }
-        }
-        self.code.put(&LOG_OWN, targets);
-        self
     }
 }
 
@@ -168,31 +129,4 @@ pub(crate) fn choose(
     };
     choices.explain(&LOG_OWN.def, &shown, own.origin);
     own.value
-}
-
-/// Parses the targets in `LOG_OWN`.
-pub(crate) fn parse_targets(setting: &Setting, text: &str) -> Result<Vec<String>, ParseError> {
-    let parsed = words::parse_each(text, |target| {
-        check(target)
-            .map(|()| target.to_owned())
-            .map_err(Problem::new)
-    });
-    parsed.map_err(|error| parse::with_accepts(error, setting))
-}
-
-/// Checks that it is a target of events, and not a directive.
-fn check(target: &str) -> Result<(), String> {
-    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
-    if target.is_empty() || !target.chars().all(is_word) {
-        return Err(format!(
-            "`{target}` is not a target: write the name of a crate, such as `shop`, or of a module, such as `shop::db`"
-        ));
-    }
-    if parse_level(target).is_some() {
-        return Err(format!(
-            "`{target}` is a level, and no target: write the name of a crate, such as `shop`"
-        ));
-    }
-    let directive = format!("{target}=debug").parse::<TargetLevels>();
-    directive.map(|_| ()).map_err(|error| error.to_string())
 }

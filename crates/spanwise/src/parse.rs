@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use spanwise_appender::ByteSize;
 use spanwise_core::{
-    Levels, ParseError, Setting, TargetLevels,
+    Levels, ParseError, Problem, Setting, TargetLevels,
     internal::{
         parse_level,
         suggest::{closest, closest_level},
@@ -175,6 +175,33 @@ pub(crate) fn is_field_name(text: &str) -> bool {
         && text
             .chars()
             .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
+}
+
+/// Parses the targets in `LOG_OWN`.
+pub(crate) fn own_targets(setting: &Setting, text: &str) -> Result<Vec<String>, ParseError> {
+    let parsed = words::parse_each(text, |target| {
+        check_own_target(target)
+            .map(|()| target.to_owned())
+            .map_err(Problem::new)
+    });
+    parsed.map_err(|error| with_accepts(error, setting))
+}
+
+/// Checks that `target` is a target of events, and not a directive.
+pub(crate) fn check_own_target(target: &str) -> Result<(), String> {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
+    if target.is_empty() || !target.chars().all(is_word) {
+        return Err(format!(
+            "`{target}` is not a target: write the name of a crate, such as `shop`, or of a module, such as `shop::db`"
+        ));
+    }
+    if parse_level(target).is_some() {
+        return Err(format!(
+            "`{target}` is a level, and no target: write the name of a crate, such as `shop`"
+        ));
+    }
+    let directive = format!("{target}=debug").parse::<TargetLevels>();
+    directive.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Parses a release as Sentry accepts it; others it discards silently.

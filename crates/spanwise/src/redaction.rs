@@ -1,18 +1,18 @@
 //! The policy that hides values in every output.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use spanwise_core::{ParseError, Redact, Setting};
-#[cfg(feature = "pseudonyms")]
-use spanwise_redact::PseudonymKey;
+use spanwise_core::{ParseError, Redact};
 use spanwise_redact::{Policy, PolicyOverrides};
 
 use crate::{
-    Builder, Preset,
+    Preset,
     choices::{Choices, Chosen},
-    conceal,
     explain::Origin,
-    file_paths,
+    pseudonym_key::PseudonymKeyFile,
     settings::{LOG_REDACT, LOG_REDACT_KEY_FILE},
 };
 
@@ -26,14 +26,6 @@ pub(crate) enum RedactionOverride {
 
 pub(crate) type PolicyChange = Box<dyn Fn(Policy) -> Result<Policy, ParseError> + Send + Sync>;
 
-/// The key of pseudonyms, with its path.
-#[derive(Debug, Clone)]
-pub(crate) struct PseudonymKeyFile {
-    pub(crate) path: String,
-    #[cfg(feature = "pseudonyms")]
-    key: PseudonymKey,
-}
-
 /// The policy of the stack, and its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Redaction {
@@ -42,11 +34,16 @@ pub(crate) struct Redaction {
 }
 
 impl Redaction {
-    pub(crate) fn choose(builder: &Builder, choices: &mut Choices<'_>) -> Self {
+    /// Chooses the policy. `key` keeps the key of pseudonyms, once it is read.
+    pub(crate) fn choose(
+        code: Option<&RedactionOverride>,
+        key: &OnceLock<PseudonymKeyFile>,
+        choices: &mut Choices<'_>,
+    ) -> Self {
         let rules = choices.set(&LOG_REDACT);
-        let key = choose_key(builder, choices, rules.as_ref());
+        let key = choose_key(key, choices, rules.as_ref());
         let preset = choices.preset;
-        let (redaction, is_by_code) = match &builder.redaction {
+        let (redaction, is_by_code) = match code {
             Some(RedactionOverride::Policy(policy)) => {
                 let name = "a custom policy";
                 (Self::new(Some(Arc::clone(policy)), name), true)
@@ -71,10 +68,7 @@ impl Redaction {
             (false, None) => Origin::Preset(preset.name()),
         };
         choices.explain(&LOG_REDACT.def, &redaction, origin);
-        let reads_key = matches!(
-            builder.redaction,
-            None | Some(RedactionOverride::Changed(_))
-        );
+        let reads_key = matches!(code, None | Some(RedactionOverride::Changed(_)));
         if let Some(key) = key.filter(|_| reads_key) {
             let origin = Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
             choices.explain(&LOG_REDACT_KEY_FILE.def, &key.path, origin);
@@ -128,7 +122,7 @@ impl Redaction {
 
 /// Reads the key file once: it may be a pipe.
 fn choose_key(
-    builder: &Builder,
+    read: &OnceLock<PseudonymKeyFile>,
     choices: &mut Choices<'_>,
     rules: Option<&Chosen<PolicyOverrides>>,
 ) -> Option<PseudonymKeyFile> {
@@ -141,7 +135,6 @@ fn choose_key(
             "{redact}=off and {key_file} contradict each other: leave one of them out"
         ));
     }
-    let read = &builder.pseudonym_key;
     if read.get().is_none()
         && let Some(key) = choices.sourced(&LOG_REDACT_KEY_FILE)
     {
@@ -155,56 +148,5 @@ const PSEUDONYMS_ARE_BUILT: bool = cfg!(feature = "pseudonyms");
 impl fmt::Display for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
-    }
-}
-
-impl PseudonymKeyFile {
-    /// Reads the file at `path`. An error shows no more of the path than is certainly no key.
-    pub(crate) fn parse(_: &Setting, path: &str) -> Result<Self, ParseError> {
-        let error = match Self::read(path) {
-            Ok(key) => return Ok(key),
-            Err(error) => error,
-        };
-        let hidden = conceal::hidden(path.len());
-        let is_path = conceal::is_path(path) && path.contains(['/', '\\']);
-        Err(ParseError::new(match is_path {
-            true if file_paths::is_to_be_expanded(path) => {
-                format!("{hidden}{}", file_paths::NOT_EXPANDED)
-            }
-            true => format!("{path:?}: {error}"),
-            false => format!(
-                "{hidden} names no file that can be read; if it is the key itself, write it into \
-                 a file, and that file's path here"
-            ),
-        }))
-    }
-}
-
-#[cfg(feature = "pseudonyms")]
-impl PseudonymKeyFile {
-    fn read(path: &str) -> Result<Self, ParseError> {
-        let key = PseudonymKey::from_file(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            key,
-        })
-    }
-
-    fn policy(&self) -> Policy {
-        Policy::secrets_and_pseudonyms(self.key.clone())
-    }
-}
-
-/// Never read: see [`SettingRow::feature`](crate::settings::SettingRow::feature).
-#[cfg(not(feature = "pseudonyms"))]
-impl PseudonymKeyFile {
-    fn read(path: &str) -> Result<Self, ParseError> {
-        Ok(Self {
-            path: path.to_owned(),
-        })
-    }
-
-    fn policy(&self) -> Policy {
-        Policy::secrets_and_pii()
     }
 }

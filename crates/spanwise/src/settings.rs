@@ -14,9 +14,11 @@ use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, PanicBacktrace, Preset, TimeZone, file_options, own_crate, parse,
-    redaction::PseudonymKeyFile, static_fields::StaticFields,
+    Color, Output, PanicBacktrace, Preset, TimeZone, parse, pseudonym_key::PseudonymKeyFile,
+    static_fields::StaticFields,
 };
+
+use DefaultValue::{ByPreset, Text, Unset, Value};
 
 /// A setting with a value of type `T`.
 pub(crate) struct SettingRow<T> {
@@ -44,7 +46,7 @@ pub(crate) enum DefaultValue<T> {
     /// None; `explain()` shows this text as the default.
     Text(&'static str),
     Value(fn() -> T),
-    Preset(fn(Preset) -> T),
+    ByPreset(fn(Preset) -> T),
 }
 
 /// What the preset test does with a value from the environment.
@@ -93,23 +95,8 @@ optional_types! {
 }
 
 impl<T> SettingRow<T> {
-    const fn or_by_preset(mut self, default: fn(Preset) -> T) -> Self {
-        self.default = DefaultValue::Preset(default);
-        self
-    }
-
-    const fn or_value(mut self, default: fn() -> T) -> Self {
-        self.default = DefaultValue::Value(default);
-        self
-    }
-
-    const fn or_text(mut self, text: &'static str) -> Self {
-        self.default = DefaultValue::Text(text);
-        self
-    }
-
-    const fn or_unset(mut self, text: &'static str) -> Self {
-        self.default = DefaultValue::Unset(text);
+    const fn or(mut self, default: DefaultValue<T>) -> Self {
+        self.default = default;
         self
     }
 
@@ -225,13 +212,13 @@ settings! {
         accepts: "a level (off, error, warn, info, debug, trace), or directives such as `info,hyper=off`",
         help: "The levels of spans: the fields of an enabled span, such as `request_id`, are on every line inside it. RUST_LOG decides about events, and disables the spans of a target only if it switches that target `off`.",
         parse: parse::span_levels,
-    }.or_text("info at least");
+    }.or(Text("info at least"));
     LOG_OWN: Vec<String> = {
         key: "own",
         default: "the crate of `spanwise::init_from_env!()`, else the name of the executable",
         accepts: "names of crates or modules joined by commas, such as `shop,shop_db,warehouse::stock`",
         help: "Your own targets: the preset dev logs DEBUG for them, and INFO for the rest.",
-        parse: own_crate::parse_targets,
+        parse: parse::own_targets,
         show: |targets| targets.join(", "),
     };
     LOG_PRESET: Preset = {
@@ -247,7 +234,7 @@ settings! {
         accepts: Format::ACCEPTS,
         help: "The format of lines.",
         parse: parse::format,
-    }.or_by_preset(Preset::format);
+    }.or(ByPreset(Preset::format));
     LOG_OUTPUT: Output = {
         key: "output",
         default: "by preset",
@@ -290,7 +277,7 @@ settings! {
         help: "A file that also gets the lines, in the same format without colours. The preset test ignores it.",
         parse: parse::any,
         show: |path| path.display().to_string(),
-    }.or_unset("none").ignored_in_tests();
+    }.or(Unset("none")).ignored_in_tests();
     LOG_FILE_LEVEL: LevelFilter = {
         key: "file.level",
         default: "all that RUST_LOG enables",
@@ -305,28 +292,28 @@ settings! {
         help: "A file that also gets the lines at ERROR. The preset test ignores it.",
         parse: parse::any,
         show: |path| path.display().to_string(),
-    }.or_unset("none").ignored_in_tests();
+    }.or(Unset("none")).ignored_in_tests();
     LOG_FILE_ROTATE: Rotation = {
         key: "file.rotate",
         default: "daily,100MiB",
         accepts: "a size such as `100MiB`, one of `minutely`, `hourly`, `daily`, `weekly`, `start`, and `local` for local time, joined by commas; or `never`",
         help: "When a new file starts: at the first of these.",
         parse: parse::from_str,
-    }.or_value(Rotation::default).ignored_in_tests();
+    }.or(Value(Rotation::default)).ignored_in_tests();
     LOG_FILE_KEEP: Retention = {
         key: "file.keep",
         default: "14 files",
         accepts: "a number such as `14 files`, an age such as `30d`, a total size such as `10GiB`, and the least free space of the disk such as `free=5GiB`, joined by commas; or `all`",
         help: "Which rolled files are kept: those that meet all of these limits.",
         parse: parse::from_str,
-    }.or_value(Retention::default).ignored_in_tests();
+    }.or(Value(Retention::default)).ignored_in_tests();
     LOG_FILE_COMPRESS: Compression = {
         key: "file.compress",
         default: "gzip, or none in a program built without the feature `gzip`",
         accepts: "none, gzip, zstd: the last two in programs built with the feature of that name",
         help: "How rolled files are compressed.",
         parse: parse::from_str,
-    }.or_value(file_options::default_compression).ignored_in_tests();
+    }.or(Value(default_compression)).ignored_in_tests();
     LOG_FILE_PER_PROCESS: bool = {
         key: "file.per_process",
         default: "0",
@@ -357,7 +344,7 @@ settings! {
         help: "Drops events before the outputs, and counts them; WARN and ERROR only if they are named. The preset test ignores it.",
         parse: parse::sampler,
         show: |sampler| sampler.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
-    }.or_unset("none").ignored_in_tests();
+    }.or(Unset("none")).ignored_in_tests();
     LOG_RECORDER: Option<Recorder> = {
         key: "recorder",
         default: "off",
@@ -365,21 +352,21 @@ settings! {
         help: "The flight recorder: buffers events of these levels per request and writes them if the request fails, or is slower than `slow`. With `tail`, INFO is buffered too and written for that ratio of other requests. The preset test ignores it.",
         parse: parse::recorder,
         show: |recorder| recorder.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string),
-    }.or_unset("off").ignored_in_tests();
+    }.or(Unset("off")).ignored_in_tests();
     LOG_HTTP_TRUST: Trust = {
         key: "http.trust",
         default: "never",
         accepts: "never, always, or addresses and networks joined by commas, such as `10.0.0.0/8,127.0.0.1`; in programs built with the feature `http`",
         help: "The callers whose ids of requests, traces and tenants are adopted, and whose `X-Forwarded-For` is believed.",
         parse: parse::from_str,
-    }.or_value(Trust::default).needs("http", "HTTP", cfg!(feature = "http"));
+    }.or(Value(Trust::default)).needs("http", "HTTP", cfg!(feature = "http"));
     LOG_HTTP_CLIENT_ADDRESS: ClientAddress = {
         key: "http.client_address",
         default: "network; under the preset dev full",
         accepts: "full, network, none; in programs built with the feature `http`",
         help: "How much of a client's address is logged: all of it, its /24 or /48, or nothing. Where PII is hidden, the full address is hidden too.",
         parse: parse::from_str,
-    }.or_by_preset(Preset::client_address).needs("http", "HTTP", cfg!(feature = "http"));
+    }.or(ByPreset(Preset::client_address)).needs("http", "HTTP", cfg!(feature = "http"));
     LOG_CONTEXT: Vec<String> = {
         key: "context",
         default: "request_id, tenant_id, user_id, trace_id, span_id",
@@ -428,7 +415,7 @@ settings! {
         accepts: ENVIRONMENTS,
         help: "The environment of the service, on each line of `json` if it is set; chooses the preset if LOG_PRESET does not.",
         parse: parse::any,
-    }.aliases(&[RUST_ENV.def, ENVIRONMENT.def]).or_unset("none");
+    }.aliases(&[RUST_ENV.def, ENVIRONMENT.def]).or(Unset("none"));
     RUST_ENV: String = {
         default: "none",
         accepts: ENVIRONMENTS,
@@ -493,28 +480,28 @@ settings! {
         accepts: "a level, or directives such as `error,shop::probe=off`",
         help: "The events that Sentry gets as errors. RUST_LOG decides what is logged at all.",
         parse: parse::from_str,
-    }.or_text("error");
+    }.or(Text("error"));
     SENTRY_BREADCRUMB_LEVEL: TargetLevels = {
         key: "sentry.breadcrumb_level",
         default: "info",
         accepts: "a level, or directives such as `info,sqlx=off`",
         help: "The events of a request that go with its errors as breadcrumbs.",
         parse: parse::from_str,
-    }.or_text("info");
+    }.or(Text("info"));
     SENTRY_SAMPLE_RATE: f64 = {
         key: "sentry.sample_rate",
         default: "1",
         accepts: "a number from 0 to 1",
         help: "The ratio of errors that are sent.",
         parse: parse::ratio,
-    }.or_text("1");
+    }.or(Text("1"));
     SENTRY_TRACES_SAMPLE_RATE: f64 = {
         key: "sentry.traces_sample_rate",
         default: "0",
         accepts: "a number from 0 to 1",
         help: "The ratio of requests that are sent as transactions; decided by trace, as LOG_SAMPLE does.",
         parse: parse::ratio,
-    }.or_text("0");
+    }.or(Text("0"));
     SENTRY_GROUPING: bool = {
         key: "sentry.grouping",
         default: "on",
@@ -522,14 +509,14 @@ settings! {
         help: "Whether errors form one issue if they differ only in numbers, ids, addresses and paths. If off, Sentry's own rules group them.",
         parse: parse::switch,
         show: |is_on| if *is_on { "on" } else { "off" }.to_owned(),
-    }.or_text("on");
+    }.or(Text("on"));
     SENTRY_ENABLE_LOGS: bool = {
         key: "sentry.enable_logs",
         default: "false",
         accepts: SWITCH,
         help: "Whether events from INFO on are sent as logs, too.",
         parse: parse::switch,
-    }.or_text("false");
+    }.or(Text("false"));
 }
 
 /// The prefix of the variables that only `spanwise` reads.
@@ -540,5 +527,13 @@ pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     match setting.name.strip_prefix(PREFIX) {
         Some(rest) => format!("{prefix}{rest}"),
         None => setting.name.to_owned(),
+    }
+}
+
+pub(crate) fn default_compression() -> Compression {
+    if cfg!(feature = "gzip") {
+        Compression::Gzip
+    } else {
+        Compression::None
     }
 }

@@ -10,37 +10,30 @@ use std::{any::Any, sync::Arc};
 use spanwise_core::{Redact, SelfReport, SinkControl};
 use tracing_subscriber::{Layer, Registry};
 
-use crate::{Builder, Stack, choices::Choices, service::Service, static_fields::StaticFields};
+use crate::{Stack, choices::Choices, service::Service, static_fields::StaticFields};
 
 #[cfg(feature = "sentry")]
 pub(crate) mod sentry;
 
+/// Returns a sink if code or a variable requests it. Reads all of its settings in any case, so that
+/// every wrong value is reported.
+type Choose = fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>;
+
 /// The sinks in the order of their layers.
-const REGISTRY: &[Registration] = &[
+const REGISTRY: &[Choose] = &[
     #[cfg(feature = "sentry")]
-    Registration::new::<sentry::SentrySink>(),
+    sentry::SentrySink::choose,
 ];
+
+/// The changes that code makes to sinks.
+#[derive(Default)]
+pub(crate) struct SinkChanges {
+    #[cfg(feature = "sentry")]
+    pub(crate) sentry: sentry::SentryChange,
+}
 
 /// A sink that the settings request, before it starts.
 pub(crate) trait OptionalSink {
-    /// Returns the sink if code or a variable requests it. Reads all of its settings in any case,
-    /// so that every wrong value is reported.
-    fn choose(
-        builder: &Builder,
-        choices: &mut Choices<'_>,
-        service: &Service,
-    ) -> Option<Box<dyn OptionalSink>>
-    where
-        Self: Sized;
-
-    /// Checks whether the sink accepts a static field of this name.
-    fn check_static_field(_name: &str) -> Result<(), String>
-    where
-        Self: Sized,
-    {
-        Ok(())
-    }
-
     /// Starts the sink. Fails with everything that is wrong.
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>>;
 }
@@ -56,38 +49,16 @@ pub(crate) struct StackContext<'a> {
     pub(crate) static_fields: &'a StaticFields,
 }
 
-struct Registration {
-    choose: fn(&Builder, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>,
-    check_static_field: fn(&str) -> Result<(), String>,
-}
-
-impl Registration {
-    #[allow(dead_code, reason = "there may be no sink")]
-    const fn new<S: OptionalSink>() -> Self {
-        Self {
-            choose: S::choose,
-            check_static_field: S::check_static_field,
-        }
-    }
-}
-
 /// Returns the sinks that are requested.
 pub(crate) fn choose(
-    builder: &Builder,
+    changes: &SinkChanges,
     choices: &mut Choices<'_>,
     service: &Service,
 ) -> Vec<Box<dyn OptionalSink>> {
     REGISTRY
         .iter()
-        .filter_map(|sink| (sink.choose)(builder, choices, service))
+        .filter_map(|choose| choose(changes, choices, service))
         .collect()
-}
-
-/// Checks whether every sink that is built in accepts a static field of this name.
-pub(crate) fn check_static_field(name: &str) -> Result<(), String> {
-    REGISTRY
-        .iter()
-        .try_for_each(|sink| (sink.check_static_field)(name))
 }
 
 /// A sink that runs until the shutdown.

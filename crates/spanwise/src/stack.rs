@@ -307,7 +307,6 @@ enum WriterKind<W> {
 }
 
 /// The writer of one line.
-#[derive(Debug)]
 pub struct StackLine<'a, W: MakeWriter<'a>>(LineKind<'a, W>);
 
 enum LineKind<'a, W: MakeWriter<'a>> {
@@ -363,11 +362,8 @@ impl<'a, W: MakeWriter<'a>> Write for StackLine<'a, W> {
     }
 }
 
-impl<'a, W: MakeWriter<'a>> fmt::Debug for LineKind<'a, W> {
+impl<'a, W: MakeWriter<'a>> fmt::Debug for StackLine<'a, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain(_) => "Plain",
-            Self::Recorded(_) => "Recorded",
-        })
+        f.debug_struct("StackLine").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
-//! The start: from choices to a running stack.
+//! The start: from the settings to a running stack.
 
 use std::{
+    ffi::OsString,
     sync::Arc,
     thread::{self, ThreadId},
 };
@@ -15,18 +16,107 @@ use spanwise_core::{
 use tracing::dispatcher;
 
 use crate::{
-    Builder, InitError, Preset, Stack, Telemetry,
+    Builder, Explanation, InitError, Preset, Stack, Telemetry,
     config::Config,
+    environment::Environment,
     global_subscriber,
     outputs::Outputs,
+    own_crate::OwnCrate,
     panic_hook, rule_fields,
-    settings::{LOG_RECORDER, LOG_SAMPLE},
+    settings::{LOG_RECORDER, LOG_SAMPLE, PREFIX},
     sinks::{self, StackContext, StartedSink},
     telemetry::Running,
 };
 
+impl Builder {
+    /// Creates a builder with the settings of the environment; see [`SETTINGS`](crate::SETTINGS).
+    ///
+    /// # Errors
+    /// [`InitError::Settings`] with every wrong setting.
+    pub fn from_env() -> Result<Self, InitError> {
+        Self::from_env_with_prefix(PREFIX)
+    }
+
+    /// Creates a builder with the settings of the environment under another prefix. If `prefix` is
+    /// `SHOP_LOG`, it reads `SHOP_LOG_FORMAT` instead of `LOG_FORMAT`. `RUST_LOG` and other names
+    /// that do not begin with `LOG_` stay.
+    ///
+    /// # Errors
+    /// [`InitError::Settings`] with every wrong setting.
+    pub fn from_env_with_prefix(prefix: &str) -> Result<Self, InitError> {
+        Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
+    }
+
+    /// Creates a builder with the settings of these variables, instead of the environment.
+    ///
+    /// # Errors
+    /// [`InitError::Settings`] with every wrong setting.
+    pub fn from_vars<N, V>(vars: impl IntoIterator<Item = (N, V)>) -> Result<Self, InitError>
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let vars = vars
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        Self::read(PREFIX, vars)
+    }
+
+    fn read(
+        prefix: &str,
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, InitError> {
+        let environment = Environment::new(prefix, vars);
+        let builder = Self::with_sources(prefix, vec![Box::new(environment)]);
+        let config = Config::choose(&builder);
+        if config.is_readable() {
+            return Ok(builder);
+        }
+        // One wrong value reports all mistakes, also those that depend on other settings.
+        Err(InitError::Settings(config.problems()))
+    }
+
+    /// Returns the effective settings with their origin. Starts nothing. Later changes by a
+    /// [`Handle`](crate::Handle) are not included.
+    ///
+    /// Each problem is a line. [`init`](Self::init) fails with the same problems, and with files
+    /// that it cannot open.
+    ///
+    /// ```
+    /// let explanation = spanwise::Builder::new(spanwise::Preset::Prod).levels("inof").explain();
+    /// let text = explanation.to_string();
+    /// assert!(text.contains("wrong: Builder::levels(\"inof\")"), "{text}");
+    /// ```
+    pub fn explain(&self) -> Explanation {
+        Config::choose(self).into_explanation()
+    }
+
+    /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the
+    /// panic hook.
+    ///
+    /// If the `log` crate has a logger already, it keeps that logger, with a warning on stderr.
+    ///
+    /// # Errors
+    /// - [`InitError::Settings`] with everything that is wrong.
+    /// - [`InitError::AlreadyInitialized`] if there is a global subscriber. Nothing is changed.
+    pub fn init(self) -> Result<Telemetry, InitError> {
+        start(self)
+    }
+}
+
+/// The function behind [`builder!`](crate::builder!).
+///
+/// # Errors
+/// [`InitError::Settings`] with every setting that is wrong.
+pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitError> {
+    Builder::from_env_with_prefix(prefix).map(|mut builder| {
+        builder.own_crate = Some(own);
+        builder
+    })
+}
+
 /// Starts logging as `builder` chooses.
-pub(crate) fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
+fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     // Only one of the starts that race may open files.
     let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
     if global_subscriber::is_set() {
@@ -106,10 +196,18 @@ fn install(
     let running = Running {
         levels: stack.handle(),
         report: report.clone(),
-        outputs,
+        backgrounds: outputs.backgrounds,
+        guards: outputs.guards,
+        files: outputs.files,
+        sampler: config.sampler.clone(),
+        recorder: config.recorder.clone(),
         sinks: running,
+        #[cfg(feature = "http")]
+        http: config.http.clone(),
+        #[cfg(feature = "http")]
+        context_keys: config.context.clone(),
     };
-    let telemetry = Telemetry::new(running, config);
+    let telemetry = Telemetry::new(running);
     dispatcher::set_global_default(stack.build().into())
         .map_err(|_| InitError::AlreadyInitialized)?;
     telemetry.on_installed();
@@ -144,7 +242,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         let variable = config.name_of(&LOG_SAMPLE.def);
         rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
     }
-    for warning in config.explanation.warnings() {
+    for warning in config.findings.explanation.warnings() {
         report.fault_unthrottled(Fault::Setup, warning);
         tracing::warn!(target: "spanwise", "{warning}");
     }
@@ -152,7 +250,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
     }
     if config.preset == Preset::Prod {
-        let settings = spanwise_json::as_json(&config.explanation);
+        let settings = spanwise_json::as_json(&config.findings.explanation);
         tracing::debug!(target: "spanwise", settings = %settings, "configuration");
     }
 }

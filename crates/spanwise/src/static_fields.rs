@@ -8,9 +8,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 use spanwise_core::{CONTEXT_KEYS, ParseError, Redact, Redaction, Setting};
 use spanwise_json::Format;
 
-use crate::{
-    choices::Choices, conceal, explain::Origin, parse, settings::LOG_STATIC_FIELDS, sinks,
-};
+use crate::{conceal, parse};
 
 /// Names and values, in the order of the line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,33 +50,6 @@ impl StaticFields {
         ParseError::check(problems).map(|()| fields)
     }
 
-    /// Chooses the fields of the variable and of `code`, as the policy lets them be shown.
-    pub(crate) fn choose(
-        code: &Self,
-        choices: &mut Choices<'_>,
-        context: &[String],
-        policy: Option<&Arc<dyn Redact>>,
-    ) -> Self {
-        code.problems_in_code()
-            .for_each(|problem| choices.problem(problem));
-        let variable = choices.sourced(&LOG_STATIC_FIELDS);
-        let fields = variable.map(|fields| fields.value).unwrap_or_default();
-        let fields = fields.changed_by(code);
-        let name = choices.name_of(&LOG_STATIC_FIELDS.def);
-        for problem in fields.problems(code, context, &name) {
-            choices.problem(problem);
-        }
-        let fields = fields.redacted(policy);
-        if !fields.is_empty() {
-            let origin = match code.is_empty() {
-                true => Origin::Variable(name),
-                false => Origin::Code,
-            };
-            choices.explain(&LOG_STATIC_FIELDS.def, &fields, origin);
-        }
-        fields
-    }
-
     /// Sets a field; the last value of a name counts. White space around a value is not part of it:
     /// Sentry takes no tag that begins or ends with it.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
@@ -91,12 +62,12 @@ impl StaticFields {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Returns these fields, with those of `code` instead of fields of the same name.
-    fn changed_by(&self, code: &Self) -> Self {
+    pub(crate) fn changed_by(&self, code: &Self) -> Self {
         let mut fields = self.clone();
         for (name, value) in &code.0 {
             fields.set(name, value);
@@ -105,7 +76,7 @@ impl StaticFields {
     }
 
     /// Returns the mistakes in the fields that the code sets.
-    fn problems_in_code(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn problems_in_code(&self) -> impl Iterator<Item = String> {
         self.0.iter().filter_map(|(name, value)| {
             let problem = check(name, value).err()?;
             Some(format!("{}: {problem}", setter(name)))
@@ -114,7 +85,7 @@ impl StaticFields {
 
     /// Returns the mistakes in all of them, which depend on what else is in a line. The fields of
     /// `code` are among them, the others are from `variable`.
-    fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
+    pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
         let Self(fields) = self;
         let is_context = |name: &&String| context.contains(name);
         let names = fields.iter().map(|(name, _)| name);
@@ -154,7 +125,7 @@ impl StaticFields {
     }
 
     /// Returns the fields as the policy lets them be shown.
-    fn redacted(&self, policy: Option<&Arc<dyn Redact>>) -> Self {
+    pub(crate) fn redacted(&self, policy: Option<&Arc<dyn Redact>>) -> Self {
         let Some(policy) = policy else {
             return self.clone();
         };
@@ -201,7 +172,12 @@ fn check(name: &str, value: &str) -> Result<(), String> {
             "`{name}` is a key of the context, whose values change: choose another name"
         ));
     }
-    sinks::check_static_field(name)?;
+    #[cfg(feature = "sentry")]
+    if !spanwise_sentry::is_valid_tag_name(name) {
+        let error = spanwise_sentry::SentryError::Tag(name.to_owned()).to_string();
+        // A key may be put in place of a name.
+        return Err(conceal::message(&error, name));
+    }
     if value.is_empty() {
         return Err(format!("{shown} has no value: write one, or leave it out"));
     }

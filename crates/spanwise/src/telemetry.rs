@@ -16,7 +16,7 @@ use spanwise_sample::{Sampler, SamplerStats};
 
 #[cfg(feature = "http")]
 use crate::http_options::HttpOptions;
-use crate::{config::Config, outputs::Outputs, sinks::RunningSink};
+use crate::sinks::RunningSink;
 
 /// The guard of the outputs: hold it in `main`. Dropping it shuts logging down, in at most five
 /// seconds. `std::process::exit` shuts logging down too, if the guard is still held.
@@ -69,8 +69,16 @@ pub struct Handle {
 pub(crate) struct Running {
     pub(crate) levels: LevelHandle,
     pub(crate) report: SelfReport,
-    pub(crate) outputs: Outputs,
+    pub(crate) backgrounds: Vec<Background>,
+    pub(crate) guards: Vec<FlushGuard>,
+    pub(crate) files: Vec<RollingFile>,
+    pub(crate) sampler: Option<Sampler>,
+    pub(crate) recorder: Option<Recorder>,
     pub(crate) sinks: Vec<Arc<dyn RunningSink>>,
+    #[cfg(feature = "http")]
+    pub(crate) http: HttpOptions,
+    #[cfg(feature = "http")]
+    pub(crate) context_keys: Vec<String>,
 }
 
 struct OpenOutputs {
@@ -82,30 +90,27 @@ struct OpenOutputs {
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
-    pub(crate) fn new(running: Running, config: &Config) -> Self {
-        let Outputs {
-            backgrounds,
-            guards,
-            files,
-            ..
-        } = running.outputs;
+    pub(crate) fn new(running: Running) -> Self {
         let handle = Handle {
             levels: running.levels,
             report: running.report,
-            outputs: Arc::new(OpenOutputs { backgrounds, files }),
-            sampler: config.sampler.clone(),
-            recorder: config.recorder.clone(),
+            outputs: Arc::new(OpenOutputs {
+                backgrounds: running.backgrounds,
+                files: running.files,
+            }),
+            sampler: running.sampler,
+            recorder: running.recorder,
             sinks: running.sinks.into(),
         };
         let at_exit = handle.sampler.is_some().then(|| AtExit::new(&handle));
         Self {
             handle,
-            guards,
+            guards: running.guards,
             at_exit,
             #[cfg(feature = "http")]
-            http: config.http.clone(),
+            http: running.http,
             #[cfg(feature = "http")]
-            context_keys: config.context.clone(),
+            context_keys: running.context_keys,
         }
     }
 

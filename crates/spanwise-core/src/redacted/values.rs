@@ -45,7 +45,7 @@ pub(super) enum TextHandling {
 
 impl TextHandling {
     /// Returns the policy to redact the text with.
-    pub(super) fn policy<'p>(self, policy: &'p dyn Redact) -> &'p dyn Redact {
+    pub(super) fn policy(self, policy: &dyn Redact) -> &dyn Redact {
         match self {
             Self::Scan => policy,
             Self::Show => &NoRedaction,

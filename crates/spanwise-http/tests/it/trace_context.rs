@@ -1,4 +1,4 @@
-//! `traceparent` and `tracestate`: the rules of the specification, and the cases of the W3C's suite.
+//! `traceparent` and `tracestate`: the rules of the specification, and the W3C's own cases.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;

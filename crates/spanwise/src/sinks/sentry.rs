@@ -9,9 +9,9 @@ use spanwise_sentry::{
 };
 use tracing::level_filters::LevelFilter;
 
-use super::{OptionalSink, RunningSink, StackContext, StartedSink};
+use super::{OptionalSink, RunningSink, SinkChanges, StackContext, StartedSink};
 use crate::{
-    Builder, Preset,
+    Preset,
     choices::{Choices, Chosen, describe},
     conceal,
     explain::Origin,
@@ -71,13 +71,14 @@ impl SentryChange {
     }
 }
 
-impl OptionalSink for SentrySink {
-    fn choose(
-        builder: &Builder,
+impl SentrySink {
+    /// Returns the sink if there is a DSN.
+    pub(super) fn choose(
+        changes: &SinkChanges,
         choices: &mut Choices<'_>,
         service: &Service,
     ) -> Option<Box<dyn OptionalSink>> {
-        let dsn = choose_dsn(&builder.sentry, choices);
+        let dsn = choose_dsn(&changes.sentry, choices);
         choices.listing_if(dsn.is_some(), |choices| {
             let environment = choose_environment(choices, service, dsn.is_some());
             let release = choose_release(choices, service, dsn.is_some());
@@ -90,7 +91,7 @@ impl OptionalSink for SentrySink {
             dsn.map(|dsn| -> Box<dyn OptionalSink> {
                 Box::new(Self {
                     dsn,
-                    change: builder.sentry.clone(),
+                    change: changes.sentry.clone(),
                     environment,
                     release,
                     events,
@@ -103,16 +104,9 @@ impl OptionalSink for SentrySink {
             })
         })
     }
+}
 
-    fn check_static_field(name: &str) -> Result<(), String> {
-        if is_valid_tag_name(name) {
-            return Ok(());
-        }
-        let error = SentryError::Tag(name.to_owned()).to_string();
-        // A key may be put in place of a name.
-        Err(conceal::message(&error, name))
-    }
-
+impl OptionalSink for SentrySink {
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>> {
         let mut builder = Sentry::builder(self.dsn).report(context.report.clone());
         if let Some(environment) = self.environment {

@@ -13,7 +13,7 @@ use std::{
 
 use crate::support::Lines;
 use spanwise::{
-    Builder, Handle, Output, Preset, ShutdownReport,
+    Builder, Handle, Output, Preset,
     file::{RecordSink, Records, StopFlag, WriteOutcome},
     report::SinkStats,
 };

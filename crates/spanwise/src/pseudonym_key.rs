@@ -1,0 +1,67 @@
+//! The file of the pseudonym key: `LOG_REDACT_KEY_FILE`.
+
+use spanwise_core::{ParseError, Setting};
+use spanwise_redact::Policy;
+#[cfg(feature = "pseudonyms")]
+use spanwise_redact::PseudonymKey;
+
+use crate::{conceal, file_paths};
+
+/// The key of pseudonyms, with its path.
+#[derive(Debug, Clone)]
+pub(crate) struct PseudonymKeyFile {
+    pub(crate) path: String,
+    #[cfg(feature = "pseudonyms")]
+    key: PseudonymKey,
+}
+
+impl PseudonymKeyFile {
+    /// Reads the file at `path`. An error shows no more of the path than is certainly no key.
+    pub(crate) fn parse(_: &Setting, path: &str) -> Result<Self, ParseError> {
+        let error = match Self::read(path) {
+            Ok(key) => return Ok(key),
+            Err(error) => error,
+        };
+        let hidden = conceal::hidden(path.len());
+        let is_path = conceal::is_path(path) && path.contains(['/', '\\']);
+        Err(ParseError::new(match is_path {
+            true if file_paths::is_to_be_expanded(path) => {
+                format!("{hidden}{}", file_paths::NOT_EXPANDED)
+            }
+            true => format!("{path:?}: {error}"),
+            false => format!(
+                "{hidden} names no file that can be read; if it is the key itself, write it into \
+                 a file, and that file's path here"
+            ),
+        }))
+    }
+}
+
+#[cfg(feature = "pseudonyms")]
+impl PseudonymKeyFile {
+    fn read(path: &str) -> Result<Self, ParseError> {
+        let key = PseudonymKey::from_file(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            key,
+        })
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::secrets_and_pseudonyms(self.key.clone())
+    }
+}
+
+/// Never read: see [`SettingRow::feature`](crate::settings::SettingRow::feature).
+#[cfg(not(feature = "pseudonyms"))]
+impl PseudonymKeyFile {
+    fn read(path: &str) -> Result<Self, ParseError> {
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::secrets_and_pii()
+    }
+}
