@@ -117,3 +117,62 @@ pub(crate) fn start(
         Err(problems)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Instant};
+
+    use spanwise_core::{Flush, Levels, internal::sync::Mutex};
+    use spanwise_redact::Policy;
+    use tracing::{Event, info, subscriber::with_default};
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// Stores the last event as text.
+    struct LastEvent(Arc<Mutex<String>>);
+
+    impl Layer<Registry> for LastEvent {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, Registry>) {
+            let text = format!("{event:?}");
+            *self.0.lock() = text;
+        }
+    }
+
+    struct Control;
+
+    impl Flush for Control {
+        fn flush_by(&self, _: Instant) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl SinkControl for Control {
+        fn name(&self) -> &str {
+            "test"
+        }
+
+        fn shutdown_by(&self, _: Instant) {}
+    }
+
+    impl RunningSink for Control {}
+
+    fn logged(new: impl FnOnce(LastEvent, Control) -> StartedSink) -> String {
+        let last = Arc::<Mutex<String>>::default();
+        let sink = new(LastEvent(Arc::clone(&last)), Control);
+        let levels: Levels = "info".parse().unwrap();
+        let stack = Stack::new(levels).redact(Arc::new(Policy::secrets()));
+        let stack = (sink.add_layer)(stack).build();
+        with_default(stack, || info!(password = "hunter2", "logged in"));
+        let text = last.lock().clone();
+        assert!(text.contains("logged in"), "{text}");
+        text
+    }
+
+    /// No sink that is built in leaves redaction to the stack.
+    #[test]
+    fn stack_redacts_unless_the_sink_does() {
+        assert!(!logged(StartedSink::new).contains("hunter2"));
+        assert!(logged(StartedSink::new_redacting).contains("hunter2"));
+    }
+}
