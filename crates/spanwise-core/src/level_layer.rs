@@ -158,7 +158,8 @@ impl LevelLayer {
     /// use tracing_subscriber::prelude::*;
     ///
     /// let levels = LevelLayer::new("info".parse()?).capture(LevelFilter::DEBUG);
-    /// let fmt = tracing_subscriber::fmt::layer().without_captured(levels.handle()); // shows INFO and above
+    /// let fmt = tracing_subscriber::fmt::layer();
+    /// let fmt = fmt.without_captured(levels.handle()); // shows INFO and more severe events
     /// let _default = tracing_subscriber::registry().with(fmt).with(levels).set_default();
     /// assert!(tracing::event_enabled!(Level::DEBUG));
     /// assert!(!tracing::span_enabled!(Level::DEBUG));

@@ -1,4 +1,4 @@
-//! Decides whether a sink shows an event when `LevelLayer::capture` enables more than is shown.
+//! The filter of a sink: which of the enabled events it shows.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,14 +8,16 @@ use tracing_subscriber::layer::Context;
 
 use crate::{EventContext, LevelHandle, TargetLevels, internal::log_record};
 
-/// The events that a sink shows: those that the levels of the application enable, those of levels
-/// of its own, or both.
+/// Selects the events that a sink shows: by the levels of the application, by levels of its own, or
+/// by both.
 ///
 /// Convert it from a [`LevelHandle`] to follow changes of the levels, or from [`TargetLevels`] or a
 /// [`LevelFilter`] for fixed levels.
 #[derive(Debug, Clone, Default)]
 pub struct SinkFilter {
-    program: Option<LevelHandle>,
+    /// The levels of the application.
+    application: Option<LevelHandle>,
+    /// The levels of the sink.
     sink: Option<TargetLevels>,
 }
 
@@ -24,7 +26,7 @@ pub struct SinkFilter {
 pub enum Visibility {
     /// The sink shows it.
     Visible,
-    /// Its level is below the levels that the sink shows.
+    /// It is more verbose than the sink shows.
     BelowLevel,
     /// Its target is off.
     Off,
@@ -54,7 +56,7 @@ impl SinkFilter {
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Visibility {
-        let version = self.program.as_ref().map_or(0, LevelHandle::version);
+        let version = self.application.as_ref().map_or(0, LevelHandle::version);
         let cached = cache.0.load(Ordering::Relaxed);
         let visibility = if cached == stamp(version, VISIBLE) {
             return Visibility::Visible;
@@ -69,7 +71,7 @@ impl SinkFilter {
         visibility
     }
 
-    /// Returns whether an event of `metadata` may be visible, before there is an event.
+    /// Returns whether an event with this metadata may be visible. Called before the event exists.
     pub(crate) fn may_show<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
@@ -81,11 +83,11 @@ impl SinkFilter {
         }
         let sink = self.sink.as_ref().and_then(|sink| sink.level(target));
         let by_sink = sink.is_none_or(|max| level <= max);
-        let by_program = self.program.as_ref().is_none_or(|program| {
-            program.visibility(target, level) == Visibility::Visible
-                || program.depends_on_span(level) && program.enabled_by_span(metadata, ctx)
+        let by_application = self.application.as_ref().is_none_or(|application| {
+            application.visibility(target, level) == Visibility::Visible
+                || application.depends_on_span(level) && application.enabled_by_span(metadata, ctx)
         });
-        by_sink && by_program
+        by_sink && by_application
     }
 
     #[inline(never)] // Seldom: the decision is cached.
@@ -106,19 +108,19 @@ impl SinkFilter {
         }
         let sink = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
             Some(max) => Visibility::from_level(level, Some(max)),
-            // The levels of the application decide about targets that are not named here.
+            // The sink does not restrict this target.
             None => Visibility::Visible,
         };
-        let Some(program) = &self.program else {
+        let Some(application) = &self.application else {
             if !is_log {
                 cache.store(version, sink);
             }
             return sink;
         };
-        let mut visibility = program.visibility(target, level);
-        if visibility != Visibility::Visible && program.depends_on_span(level) {
-            // Also if the target is off: a span directive may name it.
-            if program.enabled_by_span(callsite, ctx) {
+        let mut visibility = application.visibility(target, level);
+        if visibility != Visibility::Visible && application.depends_on_span(level) {
+            // Even if the target is off: a span directive may name it.
+            if application.enabled_by_span(callsite, ctx) {
                 visibility = Visibility::Visible;
             }
             return visibility.and(sink);
@@ -154,7 +156,7 @@ impl VisibilityCache {
         let code = match visibility {
             Visibility::Visible => VISIBLE,
             Visibility::BelowLevel => BELOW_LEVEL,
-            // Not cached because it is rare: only another layer can enable it.
+            // Not cached because it is rare: only another layer can have enabled the event.
             Visibility::Off => return,
         };
         self.0.store(stamp(version, code), Ordering::Relaxed);
@@ -164,15 +166,15 @@ impl VisibilityCache {
 const VISIBLE: u64 = 1;
 const BELOW_LEVEL: u64 = 2;
 
-/// Never 0, which means that nothing is cached.
+/// Returns the cached form of a decision. Never 0, which means that nothing is cached.
 fn stamp(version: u64, code: u64) -> u64 {
     version << 2 | code
 }
 
 impl From<LevelHandle> for SinkFilter {
-    fn from(program: LevelHandle) -> Self {
+    fn from(application: LevelHandle) -> Self {
         Self {
-            program: Some(program),
+            application: Some(application),
             sink: None,
         }
     }
@@ -181,7 +183,7 @@ impl From<LevelHandle> for SinkFilter {
 impl From<TargetLevels> for SinkFilter {
     fn from(levels: TargetLevels) -> Self {
         Self {
-            program: None,
+            application: None,
             sink: Some(levels),
         }
     }

@@ -30,13 +30,13 @@ pub(crate) struct Draft<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) encoded: Encoded,
     pub(crate) offsets: LineOffsets,
-    /// The callsite, which the writer sees.
+    /// The callsite, which is passed to the writer.
     pub(crate) metadata: &'a Metadata<'a>,
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
 }
 
-/// The span whose fields a line shows besides the event's.
+/// The span whose fields a line shows in addition to the event's.
 pub(crate) enum SpanScope<'a> {
     /// The span that is current on this thread.
     Current,
@@ -50,7 +50,7 @@ pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
     pub(crate) spans_end: usize,
-    /// A value is truncated already, and listed after the spans.
+    /// A value is already truncated; the list of such fields follows the spans.
     pub(crate) truncated: bool,
 }
 
@@ -69,6 +69,7 @@ where
         let context = EventContext::take();
         let Scratch { line, seconds, .. } = scratch;
         if let Some(timestamp) = self.options.timestamp {
+            // Two cached seconds: a stack seldom has more than two JSON layers.
             let second = &mut seconds[(self.id.number() % 2) as usize];
             second.push(
                 line,
@@ -154,10 +155,10 @@ where
             ..
         } = draft.context;
         if draft.log.is_some() || self.template.has_threads || sample_rate.is_some() {
-            self.push_rest(draft);
+            self.push_rare_members(draft);
         }
         if buffered {
-            // Not in `push_rest`: in a service with a recorder most lines have it.
+            // Not in `push_rare_members`: in a service with a recorder, most lines are buffered.
             draft
                 .scratch
                 .line
@@ -193,9 +194,10 @@ where
         Some(())
     }
 
-    /// Appends what few lines have after the spans. Not inlined, to keep it off the common path.
+    /// Appends the rarely present members after the spans: log origin, location, thread, sample
+    /// rate.
     #[inline(never)] // Off the common path, which stays small.
-    fn push_rest(&self, draft: &mut Draft<'_>) {
+    fn push_rare_members(&self, draft: &mut Draft<'_>) {
         if let Some(log) = draft.log {
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
         }
@@ -227,7 +229,7 @@ where
         }
         offsets.fields_end = line.len();
         if self.template.key_names.layout == Layout::Nested {
-            // Each field starts with a comma; the first comma becomes the brace.
+            // Each field starts with a comma; the first comma becomes the opening brace.
             match line.as_mut_bytes().get_mut(offsets.fields_start) {
                 Some(comma) => *comma = b'{',
                 None => line.push_byte(b'{'),
@@ -279,18 +281,21 @@ where
         let line = &mut draft.scratch.line;
         let span_lists = spans.map(Fragment::altered_members).unwrap_or_default();
         let event_has_lists = *redacted_bits != 0 || altered.is_some();
-        match (event_has_lists, span_lists.is_empty()) {
-            (false, true) => {}
-            (true, true) if altered.is_none() && *redacted_bits == draft.plan.redacted_bits => {
-                line.push(&draft.plan.redacted_member);
+        if span_lists.is_empty() {
+            if !event_has_lists {
+                return;
             }
-            (false, false) if spans.is_some_and(|spans| bits & spans.bits() == 0) => {
-                draft.offsets.truncated =
-                    spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
-                line.push(span_lists);
+            let is_as_planned = altered.is_none() && *redacted_bits == draft.plan.redacted_bits;
+            if is_as_planned {
+                return line.push(&draft.plan.redacted_member);
             }
-            (true, _) | (false, false) => self.push_merged_altered_fields(draft, spans),
+        } else if !event_has_lists && spans.is_some_and(|spans| bits & spans.bits() == 0) {
+            // The event shadows no field of the spans.
+            draft.offsets.truncated =
+                spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
+            return line.push(span_lists);
         }
+        self.push_merged_altered_fields(draft, spans);
     }
 
     #[cold]
@@ -397,7 +402,7 @@ where
 }
 
 /// Appends the spans' members whose keys the event has not used. A field of the event shadows one
-/// of a span, except for pinned context.
+/// of a span, except pinned context (see [`Context`](spanwise_core::Context)).
 #[cold]
 fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();

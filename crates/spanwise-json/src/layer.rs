@@ -1,4 +1,4 @@
-//! The layer itself, and the data that it stores for spans.
+//! The JSON layer: writes events, and stores the encoded fields of spans.
 
 use std::{io, sync::Arc};
 
@@ -36,7 +36,7 @@ use crate::{
 /// docs](crate).
 ///
 /// It is its own builder: start with [`JsonLayer::new`]. It does not filter: add a
-/// [`LevelLayer`](spanwise_core::LevelLayer) to the stack, or wrap this layer by
+/// [`LevelLayer`](spanwise_core::LevelLayer) to the stack, or wrap this layer with
 /// [`with_levels`](spanwise_core::LayerExt::with_levels).
 #[derive(Debug)]
 pub struct JsonLayer<W = fn() -> io::Stdout> {
@@ -74,7 +74,7 @@ where
         }
     }
 
-    /// Reports a format that this layer does not write.
+    /// Reports that this layer cannot write the format, if it is for humans.
     fn report_format(&self) {
         let format = &self.options.format;
         if format.is_human_readable() {
@@ -85,7 +85,7 @@ where
         }
     }
 
-    /// Writes a record of the `log` crate, whose origin is in its values.
+    /// Writes a record of the `log` crate. Its target and location are in its fields.
     fn log_event<S>(
         &self,
         event: &Event<'_>,
@@ -115,7 +115,7 @@ where
         scratch.put_back();
     }
 
-    /// Calls `f` with the members of a span's fields, which `record` visits.
+    /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
     fn encode_own<R>(
         &self,
         plan: &Plan,
@@ -165,10 +165,10 @@ where
     }
 
     /// Calls `f` with the node of the span that is current on this thread. `f` must not call code
-    /// that may log. Returns as an error the current span that has no node: look that up.
+    /// that may log. Returns the current span as an error if its node has to be looked up.
     ///
-    /// This function cannot look it up itself, since the thread's spans are borrowed. A look-up may
-    /// be the last use of a span that another thread closes, and then calls code that may log.
+    /// This function cannot do that, since the thread's spans are borrowed. A look-up may be the
+    /// last use of a span that another thread closes, and then runs code that may log.
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,
@@ -213,7 +213,7 @@ where
         let mut draft = self.begin(&mut scratch, plan, callsite);
         let mut members = Vec::new();
         push_member(&mut members, table.message, &escape::quoted(message));
-        // As `fmt` does in its format: without a timestamp, a line has no times.
+        // In the format of `fmt`, a line without a timestamp has no times either.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();
         if matches!(change, SpanChange::Closed) && has_times {
             for (key, time) in [("time.busy", times.busy), ("time.idle", times.idle)] {
@@ -225,7 +225,7 @@ where
             }
         }
         draft.scratch.line.push(&members);
-        // Any key of a span may be one that this line already has.
+        // Compare all keys: any key of a span may be one that this line already has.
         draft.encoded.bits = u128::MAX;
         self.finish(&mut draft, &SpanScope::Explicit(id), ctx);
         scratch.put_back();

@@ -28,8 +28,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the duration from which on a unit is slow, and is dumped: before its next event, or
-    /// when it ends. The clock is then read at each event of a unit. Defaults to never.
+    /// Sets the age at which a unit is slow. A slow unit is dumped before its next event, or when
+    /// it ends. The clock is then read at each event of a unit. By default, no unit is slow.
     pub fn slow(mut self, duration: Duration) -> Self {
         self.options.slow = Some(duration);
         self
@@ -63,20 +63,21 @@ impl RecorderBuilder {
         Ok(self)
     }
 
-    /// Sets how many bytes of lines are buffered per unit: the newest. Defaults to 64 KiB.
+    /// Sets how many bytes of lines are buffered per unit. The newest lines are kept. Defaults to
+    /// 64 KiB.
     pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.max_unit_bytes = bytes;
         self
     }
 
-    /// Sets how many lines are buffered per unit: the newest. Defaults to 1,000.
+    /// Sets how many lines are buffered per unit. The newest lines are kept. Defaults to 1,000.
     pub fn max_unit_records(mut self, records: usize) -> Self {
         self.options.limits.max_unit_records = records;
         self
     }
 
-    /// Sets how many bytes are buffered for all units together. Above it, the unit that holds most
-    /// loses its lines. A unit with a line takes at least 4 KiB. Defaults to 64 MiB.
+    /// Sets how many bytes are buffered for all units together. Above this limit, the unit with the
+    /// most bytes loses its lines. A unit with a line takes at least 4 KiB. Defaults to 64 MiB.
     pub fn max_process_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.max_process_bytes = bytes;
         self
@@ -124,7 +125,7 @@ impl RecorderBuilder {
             report,
         } = self;
         let limits = &mut options.limits;
-        // Do not try lines that never fit.
+        // Lines that can never fit are counted as too long at once.
         let max = limits
             .max_unit_bytes
             .min(limits.max_process_bytes.max(CHUNK_LEN));

@@ -1,4 +1,4 @@
-//! The units of the spans that this thread is in, found without asking the registry.
+//! The units of the spans that this thread has entered, found without the registry.
 
 use std::{any::Any, cell::RefCell, sync::Arc};
 
@@ -70,7 +70,7 @@ pub(crate) fn unit_at(sink: LayerId, index: u32) -> Option<Arc<dyn Any + Send + 
 /// Returns `None` if the thread is ending.
 #[inline]
 fn with<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
-    // `f` does not come here again, so this is never borrowed already.
+    // `f` calls no code that could re-enter this function, so the borrow never fails.
     ENTERED
         .try_with(|entered| f(&mut entered.borrow_mut()))
         .ok()

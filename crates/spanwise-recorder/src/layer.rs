@@ -40,7 +40,7 @@ pub struct Recorded<L> {
     sink_filter: SinkFilter,
     capture: SinkFilter,
     plans: CallsitePlans<Plan>,
-    /// What the layer answers for the marker.
+    /// The value to which `downcast_raw` points for this marker.
     must_see_all: MustSeeAllEvents,
 }
 
@@ -76,9 +76,10 @@ impl<L> Recorded<L> {
         })
     }
 
-    /// Returns whether an event below ERROR can fire a trigger.
+    /// Returns whether the state of its unit matters for an event less severe than ERROR: the unit
+    /// may be slow, sampled, or requested to be dumped.
     #[inline]
-    fn has_other_triggers(&self) -> bool {
+    fn must_consult_unit(&self) -> bool {
         let recorder = &self.sink.recorder;
         recorder.is_timed || recorder.requests.load(Ordering::Acquire) > 0
     }
@@ -118,22 +119,22 @@ impl<L> Recorded<L> {
 }
 
 impl<L> Recorded<L> {
-    /// Handles an event that may fire a trigger, or that is buffered in another unit than the one
-    /// of the current span.
+    /// Handles an event that may fire a trigger or be held by tail sampling, or that is buffered in
+    /// a unit other than that of the current span.
     #[inline(never)] // Off the common path, which stays small.
-    fn on_other_event<S>(
+    fn on_uncommon_event<S>(
         &self,
         event: &Event<'_>,
         ctx: Context<'_, S>,
         plan: &Plan,
         is_shown: bool,
-        may_trigger: bool,
+        needs_unit: bool,
     ) where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         let unit = self.unit_of(event, &ctx);
-        if may_trigger {
+        if needs_unit {
             self.fire_trigger(unit.as_ref(), *event.metadata().level(), &ctx);
         }
         let (unit, tag) = if is_shown {
@@ -152,7 +153,7 @@ impl<L> Recorded<L> {
         let tag = tag.number();
         let buffered = |context: &mut EventContext| {
             context.buffered = true;
-            // A held event would be shown without tail sampling: samplers count it.
+            // Samplers count a held event, which only tail sampling hides.
             context.exempt_from_sampling |= !is_shown;
         };
         LineDisposition::Buffer { unit, tag }.scope(self.sink.id, buffered, || {
@@ -160,7 +161,7 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Shows an event, unless tail sampling holds it: then returns the unit.
+    /// Shows the event. If tail sampling holds it, returns its unit instead.
     fn show_or_hold<S>(
         &self,
         callsite: u32,
@@ -174,8 +175,9 @@ impl<L> Recorded<L> {
     {
         let show = || self.inner.on_event(event, ctx.clone());
         let threshold = self.sink.recorder.options.tail;
-        let is_held = *event.metadata().level() >= Level::INFO;
-        let (Some(unit), Some(threshold), true) = (unit, threshold, is_held) else {
+        // INFO and more verbose.
+        let may_be_held = *event.metadata().level() >= Level::INFO;
+        let (Some(unit), Some(threshold), true) = (unit, threshold, may_be_held) else {
             LineDisposition::hide(show);
             return None;
         };
@@ -224,7 +226,7 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Dumps the unit before an event that fires a trigger, or if one fired already.
+    /// Dumps the unit if an event of this level fires a trigger, or if a trigger is pending.
     fn fire_trigger<S>(&self, unit: Option<&Arc<Unit>>, level: Level, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -240,7 +242,7 @@ impl<L> Recorded<L> {
         }
     }
 
-    /// Writes the header and the buffer of a unit, unless another thread does.
+    /// Writes the header and the buffered lines of a unit, unless another thread is doing so.
     #[cold]
     fn dump<S>(&self, unit: &Arc<Unit>, trigger: Trigger, ctx: &Context<'_, S>)
     where
@@ -263,7 +265,7 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Dumps a unit that a panic unwinds through, also if no panic hook logs.
+    /// Dumps a unit through which a panic unwinds, even if no panic hook logs.
     fn detect_panic<S>(&self, id: &Id, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -294,13 +296,13 @@ where
             }
             Visibility::BelowLevel | Visibility::Off => return,
         };
-        let may_trigger = *event.metadata().level() == Level::ERROR || self.has_other_triggers();
-        if is_shown && !may_trigger {
+        let needs_unit = *event.metadata().level() == Level::ERROR || self.must_consult_unit();
+        if is_shown && !needs_unit {
             return LineDisposition::hide(|| self.inner.on_event(event, ctx));
         }
         // The path of nearly all buffered events.
         let sink = self.sink.id;
-        if !may_trigger
+        if !needs_unit
             && event.is_contextual()
             && let Some(index) = entered_units::buffering_index(sink, &self.sink.units)
         {
@@ -312,7 +314,7 @@ where
             };
             return line.scope(|| self.inner.on_event(event, ctx));
         }
-        self.on_other_event(event, ctx, plan, is_shown, may_trigger);
+        self.on_uncommon_event(event, ctx, plan, is_shown, needs_unit);
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -357,7 +359,7 @@ where
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let unit = self.sink.units.get(&id);
-        // The spans inside are closed already.
+        // A unit ends with its root span. The spans inside are closed already.
         let ending = unit.filter(|unit| unit.span() == Some(&id));
         if let Some(unit) = &ending {
             if let Some(trigger) = unit.trigger(None)

@@ -9,7 +9,7 @@ use crate::{
     recorder_state::{RecorderState, SinkState},
 };
 
-/// Buffers the events below the level of its sinks, per unit of work. Cheap to clone: clones share
+/// Buffers the events that its sinks do not show, per unit of work. Cheap to clone: clones share
 /// their state. See the [crate docs](crate).
 #[derive(Debug, Clone)]
 pub struct Recorder {
@@ -29,8 +29,8 @@ impl Recorder {
         self.state.options.capture.clone()
     }
 
-    /// Returns whether the recorder buffers any event, if sinks show `levels`: events below those
-    /// levels, or any event with [tail sampling](crate#tail-sampling).
+    /// Returns whether the recorder buffers any event if its sinks show `levels`: an event that is
+    /// more verbose, or any event with [tail sampling](crate#tail-sampling).
     #[must_use]
     pub fn captures_beyond(&self, levels: &Levels) -> bool {
         self.state.options.tail.is_some() || self.state.options.capture.exceed(levels)
@@ -38,15 +38,15 @@ impl Recorder {
 
     /// Creates a sink: `layer` makes a layer that writes lines to the given writer, and the
     /// recorder wraps it. The sink shows the events that `sink_filter` selects, usually the
-    /// [`LevelHandle`](spanwise_core::LevelHandle) of the stack. Lines go to the output of
-    /// `make_writer`, the buffered ones if their unit is dumped.
+    /// [`LevelHandle`](spanwise_core::LevelHandle) of the stack. Shown lines go to the output of
+    /// `make_writer` at once. Buffered lines go there if their unit is dumped.
     ///
-    /// Each sink has buffers of its own, and dumps them when it sees the trigger. The limits are
-    /// those of all sinks together.
+    /// Each sink has its own buffers, and dumps them when it sees the trigger. All sinks share the
+    /// limits.
     ///
-    /// `layer` must write to the given writer only, or buffered lines are shown. It may wrap the
-    /// layer, as in `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not
-    /// in a filter: levels of the sink belong into the [`SinkFilter`], and other filters around the
+    /// The layer must write to the given writer only, or buffered lines are shown. `layer` may wrap
+    /// it, as in `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not in a
+    /// filter. Put the levels of the sink into the [`SinkFilter`], and other filters around the
     /// returned layer.
     pub fn sink<W, L>(
         &self,
@@ -83,7 +83,7 @@ pub struct RecorderStats {
     pub written: u64,
     /// Dropped when their unit ended without a trigger.
     pub forgotten: u64,
-    /// Dropped for newer records, of their unit or of others.
+    /// Dropped to make room for newer records, of their unit or of others.
     pub evicted: u64,
     /// Too long to be buffered.
     pub oversize: u64,

@@ -29,9 +29,9 @@ pub(crate) struct RecorderState {
     pub(crate) report: SelfReport,
     /// Units with a pending request: see [`Unit::request`].
     pub(crate) requests: AtomicUsize,
-    /// The age of a unit can be a trigger.
+    /// Units store their start time: for the slow trigger, or for tail sampling.
     pub(crate) is_timed: bool,
-    /// Samples units that are in no trace.
+    /// Decides which units without a trace are sampled.
     pub(crate) random: SampleRng,
     sinks: Mutex<Vec<Weak<SinkState>>>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Limits {
     pub(crate) max_lines_per_second: u32,
 }
 
-/// Ten units of the largest size, or 500 small ones: more examples than anybody reads.
+/// Enough for ten units of the largest size, or 500 small ones, each second.
 pub(crate) const DEFAULT_LINES_PER_SECOND: u32 = 10_000;
 
 impl Default for Options {
@@ -91,7 +91,7 @@ impl RecorderState {
         }
     }
 
-    /// Calls `f` with the unit that `span` is in, in each sink that knows one.
+    /// Calls `f` with the unit of `span` in each sink that has one.
     pub(crate) fn for_each_unit_of(&self, span: &Id, mut f: impl FnMut(Arc<Unit>)) {
         let sinks = self.sinks.lock();
         let sinks: Vec<_> = sinks.iter().filter_map(Weak::upgrade).collect();
@@ -108,10 +108,10 @@ pub(crate) struct SinkState {
     pub(crate) id: LayerId,
     /// The unit of each open span.
     pub(crate) units: SpanTable<Arc<Unit>>,
-    /// The unit of events in no span.
+    /// The unit of events outside spans.
     pub(crate) outside: Arc<Unit>,
     pub(crate) dumps: Arc<DumpLimit>,
-    /// The number of a callsite, in records, is its position here.
+    /// The callsites by their number in records.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
 
@@ -139,7 +139,7 @@ impl SinkState {
     pub(crate) fn add_callsite(&self, callsite: &'static Metadata<'static>) -> u32 {
         let mut callsites = self.callsites.write();
         callsites.push(callsite);
-        // A program with a billion callsites does not compile.
+        // No program has 2³² callsites.
         (callsites.len() - 1) as u32
     }
 
@@ -149,7 +149,7 @@ impl SinkState {
     }
 }
 
-/// Counts of captured records. Each one ends in exactly one of the others.
+/// Counts of records. Each captured record ends up in exactly one of the other counts.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) captured: ShardedCounter,

@@ -32,20 +32,20 @@ pub(crate) use dump::Dump;
 #[derive(Debug)]
 pub(crate) struct Unit {
     recorder: Arc<RecorderState>,
-    /// The span that begins it. `None` for the unit of events in no span.
+    /// The span that begins the unit. `None` for the unit of events outside spans.
     span: Option<Id>,
-    /// Set if the recorder is timed.
+    /// Set if the recorder uses the age of units.
     started: Option<Instant>,
-    /// The pending [`Trigger`] as a number, or 0.
+    /// The requested [`Trigger`] as a number, or 0.
     requested: AtomicU8,
     /// A [`TailChoice`].
     tail_choice: AtomicU8,
-    /// Tail sampling buffers no more events: the unit is older than [`MAX_TAIL_AGE`].
+    /// Whether tail sampling has stopped buffering: the unit is older than [`MAX_TAIL_AGE`].
     has_expired: AtomicBool,
-    /// A copy of [`Phase::PassThrough`], to be read without the lock.
+    /// Whether the phase is [`Phase::PassThrough`]. Read without the lock.
     passes_through: AtomicBool,
     closed_spans: AtomicU32,
-    /// Locked for as long as copying a line takes. Nothing is formatted or written under it.
+    /// Locked only while a line is copied, never while one is formatted or written.
     state: Mutex<State>,
 }
 
@@ -54,33 +54,33 @@ struct State {
     phase: Phase,
     ring: RecordRing,
     lease: PoolLease,
-    /// Records that were dropped for others or were too long, for the header.
+    /// The number of records that were evicted or too long. The header reports it.
     evicted: u64,
-    /// A trigger other than expiry fired.
+    /// Whether a trigger other than expiry has fired.
     has_failed: bool,
     /// The trigger whose dump exceeded the limit.
     suppressed: Option<Trigger>,
 }
 
-/// What becomes of an event that the sink shows, with tail sampling.
+/// What tail sampling does with an event that the sink shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TailDecision {
     Show,
-    /// The event represents those of the units that are not sampled.
+    /// Show it with a sample rate: it represents events of units that are not sampled.
     ShowSampled {
         by_trace: bool,
     },
     Hold,
 }
 
-/// Whether a unit is among those that show their events although no trigger fires.
+/// Whether tail sampling shows the events of a unit although no trigger fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum TailChoice {
     Undecided,
-    /// By the id of its trace or request.
+    /// Shown, since the id of its trace or request is sampled.
     SampledByTrace,
-    /// It has no id.
+    /// Shown, by chance: the unit has no such id.
     SampledAtRandom,
     Held,
 }
@@ -95,7 +95,7 @@ impl TailChoice {
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No trigger fired: lines are buffered.
+    /// No trigger has fired: lines are buffered.
     #[default]
     Buffering,
     /// The buffer is being written. Lines of other threads are buffered, to come after it.
@@ -196,7 +196,7 @@ impl Unit {
         }
         let mut choice = self.tail_choice();
         if choice == TailChoice::Undecided {
-            // A unit that is too old to be held need not be chosen.
+            // A unit that is too old is not held, so `choose` is not needed.
             choice = if self.age() >= MAX_TAIL_AGE {
                 TailChoice::SampledAtRandom
             } else {
@@ -214,7 +214,7 @@ impl Unit {
             }
         }
         let by_trace = match choice {
-            // An expired buffer is written first: `trigger` sees to it.
+            // `trigger` has already fired for an expired buffer.
             TailChoice::Held | TailChoice::Undecided => return TailDecision::Hold,
             TailChoice::SampledByTrace => true,
             TailChoice::SampledAtRandom => false,
@@ -226,21 +226,22 @@ impl Unit {
         TailDecision::ShowSampled { by_trace }
     }
 
-    /// Clears the pending request: it is fulfilled, or can no longer be.
+    /// Clears the request for a dump, which was written or never will be.
     fn clear_request(&self) {
         if self.requested.swap(0, Ordering::AcqRel) != 0 {
             self.recorder.requests.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
-    /// Notes that the buffer is written.
+    /// Ends a dump: the buffer has been written.
     fn finish_dump(&self, state: &mut State) {
         if state.has_failed {
             self.clear_request();
         }
         if state.phase == Phase::Dumping {
             let passes_through = self.span.is_some() && state.has_failed;
-            // After expiry the sink's own events are shown at once, captured ones are buffered.
+            // After expiry, events that the sink shows are written at once. Captured events are
+            // still buffered.
             self.has_expired.store(!state.has_failed, Ordering::Release);
             state.phase = if passes_through {
                 Phase::PassThrough
@@ -308,7 +309,7 @@ impl SpanValue for Unit {
 }
 
 impl Drop for Unit {
-    /// A layer may be dropped before its spans are closed.
+    /// Ends a unit whose spans are still open when the layer is dropped.
     fn drop(&mut self) {
         self.end();
     }

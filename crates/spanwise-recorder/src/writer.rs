@@ -32,7 +32,7 @@ pub struct RecorderLine<'a, W: MakeWriter<'a>> {
 
 enum Destination<W> {
     Output(W),
-    /// The unit of a span that the thread is in: see [`EnteredLine`].
+    /// The unit of a span that the thread has entered: see [`EnteredLine`].
     EnteredUnit,
     Unit(Arc<Unit>, RecordTag),
     /// `None` once it is written.
@@ -40,7 +40,7 @@ enum Destination<W> {
 }
 
 impl<W> Destination<W> {
-    /// Takes the disposition of the line that is written now.
+    /// Takes the disposition of the line that is about to be written.
     #[inline]
     fn take<'a, M>(sink: &SinkState, make_writer: &'a M, writer: impl FnOnce(&'a M) -> W) -> Self
     where
@@ -171,11 +171,11 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
             return Ok(());
         };
         let mut result = io::Write::write_all(&mut writer, header);
-        // It may hold a lock that the next writer takes.
+        // Dropped first, as it may hold a lock that the next writer takes.
         drop(writer);
         let mut line = Vec::new();
         while let Some(record) = dump.next(&mut line) {
-            // If the writer panics, this line failed, and so did those left in the dump.
+            // If the writer panics, this line counts as failed, and so do those left in the dump.
             let mut outcome = CountOutcome {
                 counters: &self.sink.recorder.counters,
                 is_written: false,
@@ -187,7 +187,7 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
         result
     }
 
-    /// Writes a line that was buffered, or was going to be.
+    /// Writes a line that was buffered, or that its unit passed through.
     fn write_buffered(&self, callsite: u32, line: &[u8]) -> io::Result<()> {
         let mut writer = match self.sink.callsite(callsite) {
             Some(metadata) => self.make_writer.make_writer_for(metadata),
@@ -226,7 +226,7 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
             if self.buffer_entered(line) {
                 return Ok(());
             }
-            // The chunk is full, the unit is being dumped, or a value of the line left the span.
+            // The chunk is full, the unit is being dumped, or a value of the line exited the span.
             self.destination = Destination::take(self.sink, self.make_writer, W::make_writer);
         }
         self.write_slow(line)

@@ -1,6 +1,6 @@
-//! Finds keys with a value in a text.
+//! Finds pairs in a text: keys with a value, such as `password=hunter2`.
 //!
-//! The grammar, where `key` is one that a rule hides:
+//! The lexer returns any key; the rules decide later which values are hidden. The grammar:
 //!
 //! ```text
 //! pair      = key gap separator gap value
@@ -10,22 +10,28 @@
 //!           | name "[" name "]" …         ; user[password], user%5Bpassword%5D, pins[a][]
 //!           | name "[" quote text quote "]"       ; headers["cookie"]
 //!           | word " " name             ; API key, seed phrase
+//! name      = letters, digits and the other bytes of `ByteClass::KEY`
+//! word      = ASCII letters
+//! index     = digits, or nothing
+//! remark    = letters, digits, spaces, "-" and "_"        ; seed phrase (12 words)
 //! separator = "=" | ":" | "=>" | "==" | ":=" | "?=" | "+=" | "||="
 //! gap       = { space | tab }             ; after a key in quotes also line breaks
 //! value     = quote text quote            ; with \" and with '' or "" in it, and with """ … """
 //!           | "|" line-break { indented-line }     ; a block of YAML
 //!           | line-break indent run       ; alone on the next line, which is indented more
-//!           | { line-break "- " item }    ; a list of YAML
+//!           | { line-break "- " item }    ; a list of YAML; an item is the rest of its line
 //!           | header                      ; after ":": to the end of the line or of the string
-//!           | name "(" … ")" | name "{" … "}" | "[" … "]"  ; Debug: to the bracket
+//!           | name "(" … ")" | name "{" … "}" | "[" … "]"  ; Debug: to the closing bracket
 //!           | name quote text quote       ; r"…", N'…'
-//!           | scheme space run            ; Bearer …, Basic …
-//!           | run                         ; to white space or to the separator in use
+//!           | scheme space run            ; Bearer …, Basic …: an authentication scheme
+//!           | run
 //! ```
+//!
+//! A *header* is the value of a key that names an HTTP header, such as `Cookie`.
 //!
 //! A pair may be written as two: `name: API_TOKEN` and, right after it, `value: …`.
 //!
-//! A *run* has no white space. Its end depends on the context of the pair
+//! A *run* extends to white space or to the character that separates pairs in this context
 //! ([`ValueContext`](crate::value_end::ValueContext)):
 //!
 //! - In the query of a URL it ends at `&`, and at the `#` of a fragment.
@@ -47,29 +53,31 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'t> {
     pub(crate) key: &'t str,
-    /// Other readings of the key: without the letter of an escape, and the name before brackets.
+    /// Other readings of the key. The first is without the letter of an escape (`\ntoken`), or else
+    /// without the letter of an option (`-Dtoken`). The second is the name before the brackets.
     others: [Option<&'t str>; 2],
     /// The start of the name that contains the key.
     pub(crate) name: usize,
     /// The position of the `=` or `:`.
     separator: usize,
     /// The end of the separator.
-    pub(crate) after: usize,
-    pub(crate) colon: bool,
+    pub(crate) separator_end: usize,
+    /// Whether the separator begins with `:`.
+    pub(crate) is_colon: bool,
     /// The quotes around the key, and the number of backslashes before each.
     pub(crate) quote: Option<Quote>,
     /// Whether a `?`, `&` or `;` precedes it.
     pub(crate) may_be_parameter: bool,
 }
 
-/// Returns the next key with something after it, from `*at` on.
-pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
+/// Returns the next pair whose separator is at `*at` or later, and moves `*at` past the separator.
+pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
     let bytes = text.as_bytes();
     loop {
         let separator = find2(bytes, *b"=:", *at)?;
-        let colon = bytes[separator] == b':';
+        let is_colon = bytes[separator] == b':';
         *at = separator + 1;
-        match (colon, bytes.get(separator + 1)) {
+        match (is_colon, bytes.get(separator + 1)) {
             // `std::fmt` and `https://` contain no key.
             (true, Some(next @ (b':' | b'/')))
                 if *next == b':' || bytes.get(separator + 2) == Some(&b'/') =>
@@ -86,9 +94,9 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         {
             let before = &bytes[..found.name];
             // A module name follows `::`, and a user follows `://`.
-            let is_none = before.ends_with(b"::") || before.ends_with(b"://");
+            let is_path_or_user = before.ends_with(b"::") || before.ends_with(b"://");
             let is_arrow = bytes.get(separator + 1) == Some(&b'>');
-            if (colon || is_arrow) && found.quote.is_none() && is_none {
+            if (is_colon || is_arrow) && found.quote.is_none() && is_path_or_user {
                 continue;
             }
             // The `&` may be escaped, as Go's JSON encoder does.
@@ -108,10 +116,10 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
                 others: [shorter.flatten().or(option), outer],
                 name: found.name,
                 separator,
-                after: *at,
-                colon,
+                separator_end: *at,
+                is_colon,
                 quote: found.quote,
-                may_be_parameter: !colon && found.quote.is_none() && may_be_parameter,
+                may_be_parameter: !is_colon && found.quote.is_none() && may_be_parameter,
             });
         }
     }
@@ -204,7 +212,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
 /// `user[pins][]=`, `password[0]=`.
 fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut text = &text[..end];
-    // Indexes do not name anything.
+    // Skip indexes such as `[0]` and `[]`, which name nothing.
     while let Some(inside) = without_bracket(text, b']') {
         let index = ByteClass::DIGIT.run_start(inside, inside.len(), 8);
         match without_bracket(&inside[..index], b'[') {
@@ -220,6 +228,8 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let name = if inner[..start].ends_with(b"[") {
         start - 1
     } else {
+        // In `user%5Bpassword`, the key found is `5Bpassword`: `%` does not belong to a key. Skip
+        // the `5B` of the encoded bracket.
         let is_encoded = inner[..start].ends_with(b"%") && inner[start..].starts_with(b"5");
         if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= found.end {
             return None;
@@ -227,6 +237,7 @@ fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
         found.start += 2;
         start - 1
     };
+    // So far, `name` is the position of the bracket.
     found.name = start_of_form(text, name);
     let outer = ByteClass::KEY.run_end(&text[..name], found.name);
     found.outer = (outer > found.name).then_some((found.name, outer));
@@ -263,7 +274,7 @@ fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
 }
 
-/// Returns the start of a key. Non-ASCII letters may look like ASCII letters, so they belong to it.
+/// Returns the start of a key. Non-ASCII letters belong to it, since they may look like ASCII ones.
 fn start_of_key(text: &[u8], end: usize) -> usize {
     let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
     if start == 0 || text[start - 1].is_ascii() {
@@ -272,7 +283,7 @@ fn start_of_key(text: &[u8], end: usize) -> usize {
     let start = run_start(text, end, MAX_KEY_LEN, |byte| {
         ByteClass::KEY.has(byte) || !byte.is_ascii()
     });
-    // Not in the middle of a character.
+    // Do not start in the middle of a character.
     run_end(&text[..end], start, |byte| byte & 0xC0 == 0x80)
 }
 
@@ -295,20 +306,20 @@ impl<'t> Pair<'t> {
     }
 
     /// Returns the name that a pair such as `name: API_TOKEN` gives to the next value, and the end
-    /// of it.
+    /// of that name.
     pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
         let is_match = ["name", "key"]
             .iter()
             .any(|key| self.key.eq_ignore_ascii_case(key));
-        let near = &text.as_bytes()[..text.len().min(self.after + MAX_KEY_LEN)];
-        let start =
-            is_match.then(|| run_end(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
+        let near = &text.as_bytes()[..text.len().min(self.separator_end + MAX_KEY_LEN)];
+        let start = is_match
+            .then(|| run_end(near, self.separator_end, |byte| b" \"'\\".contains(&byte)))?;
         let end = ByteClass::KEY.run_end(near, start);
         let name = text.get(start..end).filter(|name| name.len() > 1)?;
         Some((name, end))
     }
 
-    /// Returns whether it is the `value` right after a name that ends at `end`.
+    /// Returns whether the key is `value` and comes right after a name that ends at `end`.
     pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
         let gap = text
             .get(end..self.name)
@@ -324,14 +335,14 @@ impl<'t> Pair<'t> {
         self.key.eq_ignore_ascii_case("value") && gap.is_some_and(is_gap)
     }
 
-    /// Returns whether the pair may count although it is inside a hidden value that ends at `end`.
-    /// A hidden value may extend past the end of its string, into the value of the next key.
-    pub(crate) fn may_go_on(&self, text: &[u8], end: usize) -> bool {
+    /// Returns whether the pair must be examined although it starts inside a hidden value, which
+    /// ends at `end`. The value of the pair may extend beyond that.
+    pub(crate) fn may_start_inside_hidden_value(&self, text: &[u8], end: usize) -> bool {
         if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
             return true;
         }
         let rest = &text[..end];
-        let value = run_end(rest, self.after, |byte| b" \t\\".contains(&byte));
+        let value = run_end(rest, self.separator_end, |byte| b" \t\\".contains(&byte));
         // `Debug` values extend past inner brackets: `Secret { a: ["…"] }`.
         let word = ByteClass::WORD.run_end(rest, value);
         let bracket = run_end(rest, word, |byte| byte == b' ');
@@ -349,8 +360,9 @@ pub(crate) const NOUNS: [&str; 12] = [
     "data",
 ];
 
-/// Second words that count only if the first word is not a key itself: `card number`, but not
-/// `token name`.
+/// Second words that may also describe a key: `card number` is a key, `token name` is not. The
+/// rules reject a reading that ends with one if its first word is a key itself: see
+/// `Policy::rule_of_reading`.
 #[rustfmt::skip]
 const ATTRIBUTES: [&str; 10] = [
     "number", "name", "address", "words", "card", "date", "secret", "security", "assertion",

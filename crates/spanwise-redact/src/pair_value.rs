@@ -15,16 +15,16 @@ use crate::{
 /// Properties of the rule that hides a key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RuleTraits {
-    /// The key is a header: its value extends to the end of the line.
+    /// The key names a header: its value extends to the end of the line.
     pub(crate) header: bool,
-    /// The rule is built in and shows values that are not credentials. User rules hide every value.
+    /// The rule is built in, and shows values that are not credentials. User rules hide all values.
     pub(crate) built_in: bool,
 }
 
 impl Pair<'_> {
     /// Returns the end of the JSON string that contains the key: the value must end there.
     pub(crate) fn limit_to_json_string(&mut self, document: &JsonStrings) -> usize {
-        match document.string_at(self.after - 1) {
+        match document.string_at(self.separator_end - 1) {
             Some((_, end)) => end,
             None => {
                 self.quote = Some((b'"', 0));
@@ -34,12 +34,12 @@ impl Pair<'_> {
     }
 
     fn value_context(&self, text: &[u8], context: &mut ContextTracker) -> ValueContext {
-        // Track what encloses a quoted key, not its own quotes.
+        // Read up to the quotes of the key, so that only what encloses them is tracked.
         let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
         context.move_to(text, self.name.saturating_sub(quotes));
         if !self.may_be_parameter {
             let before = run_start(text, self.name, 2, |byte| byte == b' ');
-            let is_member = !self.colon && before > 0 && text[before - 1] == b';';
+            let is_member = !self.is_colon && before > 0 && text[before - 1] == b';';
             return if is_member {
                 ValueContext::ConnectionString
             } else {
@@ -56,14 +56,14 @@ impl Pair<'_> {
         }
     }
 
-    /// Returns the value, or `None` if there is none or it reveals nothing.
+    /// Returns the value, or `None` if there is none or it is not a secret.
     pub(crate) fn value(
         &self,
         text: &[u8],
         context: &mut ContextTracker,
         traits: RuleTraits,
     ) -> Option<ValueSpan> {
-        let mut start = self.after.min(text.len());
+        let mut start = self.separator_end.min(text.len());
         start = match self.quote {
             Some(_) => run_end(text, start, is_space),
             None => run_end(text, start, |byte| matches!(byte, b' ' | b'\t')),
@@ -78,14 +78,15 @@ impl Pair<'_> {
         let slashes = run_end(text, start, |byte| byte == b'\\') - start;
         let word = run_end(text, start, |byte| byte.is_ascii_lowercase());
         let is_word = word > start && text.get(word) == Some(&b' ');
-        let loose = self.colon
-            && text[self.after - 1] == b':'
+        // After `: ` a sentence may follow, which built-in rules do not hide.
+        let may_be_prose = self.is_colon
+            && text[self.separator_end - 1] == b':'
             && (self.quote.is_none() || is_word)
-            && start > self.after
+            && start > self.separator_end
             && traits.built_in;
         let place = match place {
             // URLs contain no spaces.
-            ValueContext::Query { .. } if start > self.after => ValueContext::Plain,
+            ValueContext::Query { .. } if start > self.separator_end => ValueContext::Plain,
             place => place,
         };
         let mark = *text.get(start + slashes)?;
@@ -115,7 +116,7 @@ impl Pair<'_> {
                 (string(start, end), true)
             }
             _ => (
-                self.bare(text, start, place, context, traits, loose)?,
+                self.bare(text, start, place, context, traits, may_be_prose)?,
                 false,
             ),
         };
@@ -126,10 +127,10 @@ impl Pair<'_> {
             credential::is_nothing(content)
                 || credential::is_placeholder(content)
                 || credential::has_other_meaning(self.key, content, &text[value.end..])
-                || loose
+                || may_be_prose
                     && is_quoted
-                    && (self.is_of_a_parser(text, content)
-                        || self.is_of_a_sentence(text, content, value.end))
+                    && (self.is_parser_token(text, content)
+                        || self.is_sentence_subject(text, content, value.end))
         };
         (!shown).then_some(value)
     }
@@ -141,9 +142,9 @@ impl Pair<'_> {
         place: ValueContext,
         context: &ContextTracker,
         traits: RuleTraits,
-        loose: bool,
+        may_be_prose: bool,
     ) -> Option<ValueSpan> {
-        let about = KeySubject::key(self.key);
+        let subject = KeySubject::key(self.key);
         let needs_quotes = self
             .quote
             .filter(|(mark, _)| *mark == b'"')
@@ -153,26 +154,26 @@ impl Pair<'_> {
             end,
             needs_quotes,
         };
-        if let Some((from, to)) = value_end::block(text, start).filter(|_| self.colon) {
+        if let Some((from, to)) = value_end::block(text, start).filter(|_| self.is_colon) {
             return Some(until(from, to));
         }
-        if let Some((from, to)) = self.list(text, start, about) {
+        if let Some((from, to)) = self.list(text, start, subject) {
             return Some(until(from, to));
         }
         let is_debug = is_debug(&text[start..]);
         let open = context.open();
-        if loose && !is_debug {
+        if may_be_prose && !is_debug {
             let word = &text[start..run_end(text, start, |byte| byte.is_ascii_graphic())];
-            if self.is_of_a_parser(text, word) {
+            if self.is_parser_token(text, word) {
                 return None;
             }
-            match credential::read_after_colon(in_string(text, start, open), about) {
+            match credential::read_after_colon(in_string(text, start, open), subject) {
                 ValueReading::Prose => return None,
                 ValueReading::Through(length) => return Some(until(start, start + length)),
                 ValueReading::Value => {}
             }
         }
-        let mut end = if traits.header && self.colon && self.quote.is_none() && !is_debug {
+        let mut end = if traits.header && self.is_colon && self.quote.is_none() && !is_debug {
             if is_hidden(&text[start..]) {
                 return None;
             }
@@ -192,14 +193,14 @@ impl Pair<'_> {
             && place != ValueContext::Form
             && !matches!(place, ValueContext::Query { .. })
             && traits.built_in;
-        if is_alone && about == KeySubject::Password {
+        if is_alone && subject == KeySubject::Password {
             end = end.max(start + credential::end_of_groups(&text[start..]));
-        } else if is_alone && about == KeySubject::Phrase && !is_debug {
+        } else if is_alone && subject == KeySubject::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
-        } else if loose && about == KeySubject::Code {
+        } else if may_be_prose && subject == KeySubject::Code {
             end = start + credential::end_of_code(&text[start..], end - start);
-        } else if about == KeySubject::Person
-            && (loose || is_alone && has_words(self.key, &text[start..end]))
+        } else if subject == KeySubject::Person
+            && (may_be_prose || is_alone && has_words(self.key, &text[start..end]))
         {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
@@ -214,9 +215,9 @@ impl Pair<'_> {
         open: Option<Quote>,
     ) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
-        // Longer values do not count, so that no key is followed to a distant end.
+        // Longer values are ignored, so that the search for the end stays short.
         const MAX_LEN: usize = 512;
-        if !self.colon || self.quote.is_some() {
+        if !self.is_colon || self.quote.is_some() {
             return None;
         }
         let line = match text.get(start)? {
@@ -253,9 +254,9 @@ impl Pair<'_> {
     }
 
     /// Returns the YAML list after the key, unless all its items are prose.
-    fn list(&self, text: &[u8], start: usize, about: KeySubject) -> Option<(usize, usize)> {
+    fn list(&self, text: &[u8], start: usize, subject: KeySubject) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
-        if !self.colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
+        if !self.is_colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
             return None;
         }
         let line = run_start(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
@@ -264,14 +265,14 @@ impl Pair<'_> {
         let is_prose = |item: &[u8]| {
             let item = item.trim_ascii_start();
             let item = item.strip_prefix(b"- ").unwrap_or(item);
-            credential::read_after_colon(item, about) == ValueReading::Prose
+            credential::read_after_colon(item, subject) == ValueReading::Prose
         };
         (!items.into_iter().all(is_prose)).then_some((from, to))
     }
 
     /// Returns whether the key is part of a resource name: `arn:aws:…:secret:stock-db`.
     fn is_in_arn(&self, text: &[u8]) -> bool {
-        if !self.colon || self.name == 0 || text[self.name - 1] != b':' {
+        if !self.is_colon || self.name == 0 || text[self.name - 1] != b':' {
             return false;
         }
         let start = run_start(text, self.name, MAX_KEY_LEN, |byte| {
@@ -280,8 +281,8 @@ impl Pair<'_> {
         text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
     }
 
-    /// Returns whether a quoted name is the subject of a sentence.
-    fn is_of_a_sentence(&self, text: &[u8], name: &[u8], end: usize) -> bool {
+    /// Returns whether a quoted value is the subject of a sentence, which goes on after the quote.
+    fn is_sentence_subject(&self, text: &[u8], name: &[u8], end: usize) -> bool {
         if KeySubject::key(self.key) == KeySubject::Password {
             return false;
         }
@@ -289,8 +290,9 @@ impl Pair<'_> {
         credential::is_sentence_subject(name, &text[rest..])
     }
 
-    /// Returns whether it is a token that a parser did not expect: `` unexpected token: `}` ``.
-    fn is_of_a_parser(&self, text: &[u8], content: &[u8]) -> bool {
+    /// Returns whether the value is a token that a parser did not expect, as in
+    /// `` unexpected token: `}` ``.
+    fn is_parser_token(&self, text: &[u8], content: &[u8]) -> bool {
         // `unknown password: "tulip"` is not about a parser.
         let key = self.key.as_bytes();
         if !ends_with_word(key, b"token") && !ends_with_word(key, b"tokens") {
@@ -344,8 +346,8 @@ fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
     &text[start..end]
 }
 
-/// Returns whether it is the `Debug` output of an option or a list, which ends with its bracket,
-/// and not a header.
+/// Returns whether the value is the `Debug` output of an option or a list, which ends with its
+/// bracket, not with the line as a header does.
 fn is_debug(value: &[u8]) -> bool {
     let begins = |with: &&str| value.starts_with(with.as_bytes());
     ["Some(", "Ok(", "[\"", "[("].iter().any(begins)

@@ -1,9 +1,9 @@
 //! Finds where the value of a key ends.
 //!
 //! [`pair_lexer`](crate::pair_lexer) has the grammar. A value ends where its writer ended it: at
-//! its closing quote, at its bracket, or at the separator in use. Passwords contain all kinds of
-//! marks. A mark inside an unbroken run therefore ends the value only if the text after it allows
-//! that ([`Boundary`]).
+//! its closing quote, at its bracket, or at the character that separates pairs in its context.
+//! Passwords contain all kinds of punctuation marks. A mark inside an unbroken run therefore ends
+//! the value only if the text after it allows that ([`Boundary`]).
 
 use spanwise_core::REDACTED;
 
@@ -41,8 +41,8 @@ pub(crate) enum ValueContext {
 }
 
 impl ValueSpan {
-    /// Returns where the next key may be. A value may end with a key, whose own value follows.
-    pub(crate) fn next(&self, text: &[u8]) -> usize {
+    /// Returns where to search for the next key. A value may end with a key and its separator.
+    pub(crate) fn next_key_start(&self, text: &[u8]) -> usize {
         let hidden = text[self.start..self.end].trim_ascii_end();
         let hidden = hidden.strip_suffix(b">").unwrap_or(hidden);
         match hidden.last() {

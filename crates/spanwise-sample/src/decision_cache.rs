@@ -4,7 +4,7 @@ use std::{cell::RefCell, ptr};
 
 use tracing_core::Metadata;
 
-use crate::{limiter::Decision, suppression::SinkState};
+use crate::{limiter::Decision, sampled_sink::SampledSink};
 
 #[derive(Clone, Copy)]
 struct CachedDecision {
@@ -48,7 +48,7 @@ thread_local! {
 pub(crate) fn get_or_decide(
     sampler: usize,
     callsite: &'static Metadata<'static>,
-    sink: &SinkState,
+    sink: &SampledSink,
     decide: impl FnOnce() -> Decision,
 ) -> Decision {
     let callsite = ptr::from_ref(callsite) as usize;

@@ -123,14 +123,14 @@ mod lru_buckets;
 mod parse;
 mod plan;
 mod sampled;
+mod sampled_sink;
 mod sampler;
 mod sink_registry;
 mod summary;
-mod suppression;
 mod trace_cache;
 
 pub use event_matcher::EventMatcher;
 pub use limit::{First, Limit, Rate};
 pub use sampled::{SampleExt, Sampled};
+pub use sampled_sink::SamplerStats;
 pub use sampler::{Sampler, SamplerBuilder};
-pub use suppression::SamplerStats;

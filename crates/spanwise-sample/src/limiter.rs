@@ -22,10 +22,10 @@ pub(crate) enum Decision {
         others: u32,
         now: u64,
     },
-    /// Dropped and counted. A summary is due at `until`, unless a later event represents it.
+    /// Dropped and counted. A summary is due at `due`, unless a later event represents it.
     Suppress {
         now: u64,
-        until: u64,
+        due: u64,
     },
 }
 
@@ -110,7 +110,7 @@ impl RateLimiter {
         } else {
             Decision::Suppress {
                 now,
-                until: now.saturating_add(self.period),
+                due: now.saturating_add(self.period),
             }
         }
     }
@@ -168,7 +168,7 @@ impl WindowCounter {
         } else {
             Decision::Suppress {
                 now,
-                until: window.saturating_add(1).saturating_mul(self.window_len),
+                due: window.saturating_add(1).saturating_mul(self.window_len),
             }
         }
     }

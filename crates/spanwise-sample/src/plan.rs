@@ -23,9 +23,8 @@ use crate::{
     limit::Kind,
     limiter::{Decision, Limiter, RateLimiter},
     lru_buckets::LruBuckets,
-    summary,
-    suppression::{self, SinkState},
-    trace_cache,
+    sampled_sink::{self, SampledSink},
+    summary, trace_cache,
 };
 
 /// One rule of a sampler.
@@ -239,7 +238,7 @@ impl CompiledLimit {
             Self::KeepAll => Decision::Keep,
             Self::KeepNone => Decision::Suppress {
                 now: clock.coarse(),
-                until: suppression::ON_FLUSH,
+                due: sampled_sink::ON_FLUSH,
             },
             Self::Ratio(threshold) => {
                 let Evaluation {
@@ -264,7 +263,7 @@ impl CompiledLimit {
 pub(crate) fn sample_by_trace<S>(
     event: &Event<'_>,
     ctx: &LayerContext<'_, S>,
-    sink: &SinkState,
+    sink: &SampledSink,
     threshold: Threshold,
     random: &SampleRng,
 ) -> Option<SampleRate>
@@ -288,7 +287,7 @@ where
 pub(crate) struct Evaluation<'a, 'e, S> {
     event: &'a Event<'e>,
     ctx: &'a LayerContext<'a, S>,
-    sink: &'a SinkState,
+    sink: &'a SampledSink,
     context: OnceCell<Context>,
 }
 
@@ -299,7 +298,7 @@ where
     pub(crate) fn new(
         event: &'a Event<'e>,
         ctx: &'a LayerContext<'a, S>,
-        sink: &'a SinkState,
+        sink: &'a SampledSink,
     ) -> Self {
         Self {
             event,

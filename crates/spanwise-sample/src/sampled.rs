@@ -14,7 +14,7 @@ use crate::{
     Sampler,
     limiter::Decision,
     plan::Plan,
-    suppression::{SamplerStats, SinkState},
+    sampled_sink::{SampledSink, SamplerStats},
     trace_cache,
 };
 
@@ -24,25 +24,25 @@ use crate::{
 /// All spans pass, since they carry the context of the kept events. In addition:
 ///
 /// * A kept event that represents dropped ones has a `sample_rate`: 0.01 is one of a hundred.
-///   Layers that know [`EventContext`] show it, as those of spanwise do.
+///   Layers that read [`EventContext`] show it, such as those of spanwise.
 /// * A summary event, `events suppressed`, reports the events that a [`Rate`](crate::Rate), a
 ///   [`First`](crate::First) or a ratio of 0 dropped and that no `sample_rate` represents. Its
 ///   target is `spanwise::sampler`, its level is that of the events, and its fields are
 ///   `suppressed` (how many), `suppressed_target`, `callsite` (file and line), `first` and `last`
 ///   (times).
 ///
-/// There is one summary per callsite and period: the period of `First`, or of `Rate`, which is at
-/// least a second. It comes before the next event that reaches the layer after the period, or from
-/// [`Sampler::emit_summaries`]. With a ratio of 0 it comes from the latter only.
+/// There is one summary per callsite and period: the period of `First` or of `Rate`, which is at
+/// least a second. It is emitted before the next event that reaches the layer after the period, or
+/// by [`Sampler::emit_summaries`]. With a ratio of 0, only the latter emits it.
 ///
-/// So the events that reached the layer can be counted by its output: each event counts
-/// 1 / `sample_rate`, and each summary `suppressed`.
+/// So the output shows how many events reached the layer: each event counts as 1 / `sample_rate`,
+/// and each summary as `suppressed`.
 ///
 /// # Order
 ///
-/// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. A filter inside would
-///   apply its decision to the next event, if the sampler dropped this one. So a layer with a
-///   filter inside is not sampled, and a [`Fault::Setup`] reports it.
+/// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. If the sampler dropped
+///   an event, a filter inside would apply its decision to the next one. So a layer with a filter
+///   inside is not sampled, and a [`Fault::Setup`] reports it.
 /// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. So the
 ///   values of dropped events are not redacted.
 /// * With a recorder, inside of it: `|writer| layer.with_writer(writer).sampled(…)` is the last
@@ -55,11 +55,11 @@ use crate::{
 pub struct Sampled<L> {
     inner: L,
     sampler: Sampler,
-    sink: Arc<SinkState>,
+    sink: Arc<SampledSink>,
     report: SelfReport,
-    /// There is a sampler inside.
+    /// Whether the inner layer contains a sampler.
     has_inner_sampler: bool,
-    /// Why the layer is not sampled: the layer inside must see all events.
+    /// The message that reports why the layer is not sampled: its inner layer must see all events.
     not_sampled: Option<&'static str>,
 }
 
@@ -84,8 +84,8 @@ pub trait SampleExt: Sized {
 impl<L> SampleExt for L {}
 
 impl<L> Sampled<L> {
-    /// Sets where faults are reported: the layer is not sampled, or suppressed events were not
-    /// reported. Defaults to the report of the process.
+    /// Sets where faults are reported: that the layer is not sampled, or that no summary reported
+    /// suppressed events. Defaults to the report of the process.
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
@@ -98,7 +98,7 @@ impl<L> Sampled<L> {
         self.sink.stats()
     }
 
-    /// Forwards or drops an event, as decided.
+    /// Forwards or drops an event according to the decision.
     #[inline]
     fn apply<S>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
     where
@@ -123,7 +123,7 @@ impl<L> Sampled<L> {
                 }
             }
             Decision::SampledOut => self.sink.count_sampled_out(),
-            Decision::Suppress { now, until } => self.sink.suppress(event.metadata(), now, until),
+            Decision::Suppress { now, due } => self.sink.suppress(event.metadata(), now, due),
         }
     }
 
@@ -138,7 +138,7 @@ impl<L> Sampled<L> {
         if let Plan::Summary = plan {
             return self.on_summary(event, ctx.clone());
         }
-        // Before a value is read to decide: it may log.
+        // Taken before the decision reads a value, which may log.
         let context = EventContext::take();
         let forward = |rate: Option<SampleRate>| {
             let change = |inner: &mut EventContext| {
@@ -162,8 +162,8 @@ impl<L> Sampled<L> {
                 (others > 0).then(|| one_of(others + 1))
             }
             Decision::SampledOut | Decision::Suppress { .. } => {
-                if let Decision::Suppress { now, until } = decision {
-                    self.sink.suppress(event.metadata(), now, until);
+                if let Decision::Suppress { now, due } = decision {
+                    self.sink.suppress(event.metadata(), now, due);
                 } else {
                     self.sink.count_sampled_out();
                 }
@@ -262,8 +262,8 @@ where
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
     forward!(inner: on_follows_from, on_id_change);
     forward_downcast!(this, id => {
-        if id == TypeId::of::<SinkState>() {
-            // For a sampler around this one.
+        if id == TypeId::of::<SampledSink>() {
+            // Lets a sampler around this layer detect it.
             Some(ptr::from_ref(&*this.sink).cast())
         } else {
             this.inner.downcast_raw(id)
@@ -273,7 +273,7 @@ where
     fn on_layer(&mut self, subscriber: &mut S) {
         self.inner.on_layer(subscriber);
         let contains = |id| FilterInterop::contains_type(&self.inner, id);
-        self.has_inner_sampler = contains(TypeId::of::<SinkState>());
+        self.has_inner_sampler = contains(TypeId::of::<SampledSink>());
         self.not_sampled = if FilterInterop::has_filter(&self.inner) {
             Some(AROUND_FILTER)
         } else if contains(TypeId::of::<MustSeeAllEvents>()) {
@@ -309,7 +309,7 @@ where
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.inner.on_close(id, ctx);
-        // After the events of the inner layer, which still find the span.
+        // After `on_close` of the inner layer, whose events still find the span.
         self.sink.invalidate_traces();
     }
 

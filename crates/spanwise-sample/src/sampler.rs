@@ -22,8 +22,8 @@ use crate::{
     limit::Kind,
     limiter::{Decision, Limiter},
     plan::{self, Evaluation, Plan, Rule, Rules},
+    sampled_sink::{SampledSink, SamplerStats},
     sink_registry::SinkRegistry,
-    suppression::{SamplerStats, SinkState},
 };
 
 /// Rules that decide which events are kept, for one sink or several. Cheap to clone: clones share
@@ -87,7 +87,7 @@ pub(crate) struct WeakSampler(Weak<Inner>);
 
 impl WeakSampler {
     /// Removes a sink that is being dropped.
-    pub(crate) fn remove(&self, sink: &SinkState) {
+    pub(crate) fn remove(&self, sink: &SampledSink) {
         if let Some(inner) = self.0.upgrade() {
             inner.sinks.remove(sink);
         }
@@ -147,7 +147,7 @@ impl Sampler {
         })
     }
 
-    pub(crate) fn add_sink(&self) -> Arc<SinkState> {
+    pub(crate) fn add_sink(&self) -> Arc<SampledSink> {
         let sampler = WeakSampler(Arc::downgrade(&self.0));
         self.0.sinks.add(self.0.clock.clone(), sampler)
     }
@@ -167,7 +167,7 @@ impl Sampler {
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
-        sink: &SinkState,
+        sink: &SampledSink,
     ) -> Option<SampleRate>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -191,7 +191,7 @@ impl Sampler {
         &self,
         limiter: &Limiter,
         event: &Event<'_>,
-        sink: &SinkState,
+        sink: &SampledSink,
     ) -> Decision {
         self.shared_decision(event, sink, || limiter.decide(&self.0.clock))
     }
@@ -202,7 +202,7 @@ impl Sampler {
         rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
-        sink: &SinkState,
+        sink: &SampledSink,
     ) -> Decision
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -219,7 +219,7 @@ impl Sampler {
     fn shared_decision(
         &self,
         event: &Event<'_>,
-        sink: &SinkState,
+        sink: &SampledSink,
         decide: impl FnOnce() -> Decision,
     ) -> Decision {
         if self.0.sinks.has_several() {

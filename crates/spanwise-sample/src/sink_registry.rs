@@ -11,8 +11,8 @@ use std::sync::{
 use spanwise_core::internal::{LimiterClock, sync::Mutex};
 
 use crate::{
+    sampled_sink::{SampledSink, SamplerStats},
     sampler::WeakSampler,
-    suppression::{SamplerStats, SinkState},
 };
 
 #[derive(Debug, Default)]
@@ -24,31 +24,31 @@ pub(crate) struct SinkRegistry {
 #[derive(Debug, Default)]
 struct State {
     /// With their indices.
-    live: Vec<(usize, Weak<SinkState>)>,
+    live: Vec<(usize, Weak<SampledSink>)>,
     /// The totals of dropped sinks.
     dropped: SamplerStats,
 }
 
 impl SinkRegistry {
-    pub(crate) fn add(&self, clock: LimiterClock, sampler: WeakSampler) -> Arc<SinkState> {
+    pub(crate) fn add(&self, clock: LimiterClock, sampler: WeakSampler) -> Arc<SampledSink> {
         let mut state = self.state.lock();
         let is_taken = |index: &usize| state.live.iter().any(|(taken, _)| taken == index);
         let index = (0..).find(|index| !is_taken(index)).unwrap_or_default();
-        let sink = Arc::new(SinkState::new(index, clock, sampler));
+        let sink = Arc::new(SampledSink::new(index, clock, sampler));
         state.live.push((index, Arc::downgrade(&sink)));
         self.update(&state);
         sink
     }
 
     /// Removes a sink that is being dropped.
-    pub(crate) fn remove(&self, sink: &SinkState) {
+    pub(crate) fn remove(&self, sink: &SampledSink) {
         let mut state = self.state.lock();
         state.live.retain(|(index, _)| *index != sink.index());
         state.dropped = [state.dropped, sink.stats()].into_iter().sum();
         self.update(&state);
     }
 
-    pub(crate) fn live(&self) -> Vec<Arc<SinkState>> {
+    pub(crate) fn live(&self) -> Vec<Arc<SampledSink>> {
         let state = self.state.lock();
         let live = state.live.iter();
         live.filter_map(|(_, sink)| sink.upgrade()).collect()

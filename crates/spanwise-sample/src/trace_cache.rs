@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use crate::suppression::SinkState;
+use crate::sampled_sink::SampledSink;
 
 #[derive(Clone, Copy)]
 struct CachedTrace {
@@ -28,7 +28,7 @@ thread_local! {
 
 /// Returns the randomness of the trace or request of the current span, as `sink` sees it.
 #[inline]
-pub(crate) fn randomness(sink: &SinkState, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
+pub(crate) fn randomness(sink: &SampledSink, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
     let (number, changes) = (sink.id().number(), sink.trace_changes());
     let cached = CACHE.get();
     if cached.sink == number && cached.changes == changes {
@@ -50,7 +50,7 @@ fn store(sink: u64, changes: u64, randomness: Option<u64>) -> Option<u64> {
 
 /// Clears the cache of this thread: it enters or leaves a span that `sink` sees.
 #[inline]
-pub(crate) fn invalidate(sink: &SinkState) {
+pub(crate) fn invalidate(sink: &SampledSink) {
     if CACHE.get().sink == sink.id().number() {
         CACHE.set(EMPTY);
     }

@@ -21,7 +21,7 @@ use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{event_builder::level_of, fields::causes};
 
-/// The newest breadcrumbs of a unit. A new one reuses the memory of the one that leaves.
+/// The newest breadcrumbs of a unit. A new one reuses the memory of the evicted one.
 #[derive(Debug)]
 pub(crate) struct BreadcrumbRing {
     breadcrumbs: Mutex<Ring>,
@@ -34,7 +34,7 @@ struct Ring {
     bytes: usize,
 }
 
-/// The memory for the breadcrumbs of all units, in bytes.
+/// Limits the memory for the breadcrumbs of all units, in bytes.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
     used: AtomicUsize,
@@ -54,7 +54,8 @@ pub(crate) struct StoredBreadcrumb {
     texts: String,
     message: Range<usize>,
     fields: Vec<(&'static str, StoredValue)>,
-    /// Whether it is a record of the `log` crate, some of whose fields are its origin.
+    /// Whether it is a record of the `log` crate. Some fields of such a record are its origin, and
+    /// are not stored.
     is_log_record: bool,
 }
 
@@ -68,15 +69,17 @@ enum StoredValue {
     Text(Range<usize>),
 }
 
-/// The most breadcrumbs that a unit stores, and that an event has.
+/// The maximum number of breadcrumbs of a unit, and so of an event.
 pub(crate) const MAX_BREADCRUMBS: usize = 100;
 
-/// The most bytes of a text, and of all texts except the message.
+/// The maximum length of one text, in bytes.
 const MAX_TEXT_LEN: usize = 1024;
+
+/// No text field is added once the texts exceed this, in bytes. The message always is.
 const MAX_TEXTS_LEN: usize = 4 * 1024;
 const MAX_FIELDS: usize = 64;
 
-/// What a breadcrumb takes besides its texts.
+/// The fixed size of a breadcrumb, in bytes.
 const BREADCRUMB_LEN: usize = size_of::<StoredBreadcrumb>();
 
 /// Buffers beyond these capacities are not reused.
@@ -91,29 +94,30 @@ impl BreadcrumbRing {
         }
     }
 
-    /// Adds a breadcrumb. The oldest leave if there are too many, or if the memory for all units is
-    /// used up. Returns one whose memory can be reused.
+    /// Adds a breadcrumb. Evicts the oldest ones if there are too many, or if the memory for all
+    /// units is used up. Returns an evicted breadcrumb, or the new one if it was not stored, for
+    /// reuse.
     pub(crate) fn push(&self, breadcrumb: StoredBreadcrumb) -> Option<StoredBreadcrumb> {
         let Some(mut ring) = self.lock() else {
             return Some(breadcrumb);
         };
-        let mut left = None;
+        let mut evicted = None;
         if ring.breadcrumbs.len() >= MAX_BREADCRUMBS {
-            left = ring.pop(&self.memory);
+            evicted = ring.pop(&self.memory);
         }
         let bytes = breadcrumb.bytes();
         while !self.memory.take(bytes) {
             match ring.pop(&self.memory) {
-                Some(breadcrumb) => left = Some(breadcrumb),
+                Some(oldest) => evicted = Some(oldest),
                 None => return Some(breadcrumb),
             }
         }
         ring.bytes += bytes;
         ring.breadcrumbs.push_back(breadcrumb);
-        left
+        evicted
     }
 
-    /// Converts them for Sentry, the oldest first.
+    /// Returns the breadcrumbs in Sentry's form, the oldest first.
     pub(crate) fn breadcrumbs(&self) -> Vec<Breadcrumb> {
         let ring = self.lock();
         let breadcrumbs = ring.iter().flat_map(|ring| &ring.breadcrumbs);
@@ -206,11 +210,11 @@ impl StoredBreadcrumb {
     fn breadcrumb(&self) -> Breadcrumb {
         let target = self.target.as_deref();
         let message = &self.texts[self.message.clone()];
-        let value = |slot: &StoredValue| match slot {
+        let json = |value: &StoredValue| match value {
             StoredValue::Bool(value) => Value::from(*value),
             StoredValue::I64(value) => Value::from(*value),
             StoredValue::U64(value) => Value::from(*value),
-            // JSON has no infinities.
+            // JSON has neither NaN nor infinities.
             StoredValue::F64(value) if !value.is_finite() => Value::from(value.to_string()),
             StoredValue::F64(value) => Value::from(*value),
             StoredValue::Text(range) => Value::from(&self.texts[range.clone()]),
@@ -223,20 +227,20 @@ impl StoredBreadcrumb {
             level: level_of(*self.callsite.level()),
             message: (!message.is_empty()).then(|| message.to_owned()),
             data: fields
-                .map(|(name, slot)| ((*name).to_owned(), value(slot)))
+                .map(|(name, value)| ((*name).to_owned(), json(value)))
                 .collect(),
         }
     }
 
-    fn add(&mut self, field: &Field, slot: StoredValue) {
+    fn add(&mut self, field: &Field, value: StoredValue) {
         let name = field.name();
         let is_origin = self.is_log_record && log_record::is_log_field(name);
         if self.fields.len() < MAX_FIELDS && !is_origin {
-            self.fields.push((name, slot));
+            self.fields.push((name, value));
         }
     }
 
-    /// Adds a field whose text `write` appends.
+    /// Adds a field, or sets the message, with the text that `write` appends.
     fn add_text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
         let start = self.texts.len();
         let is_message = field.name() == "message";
@@ -279,8 +283,8 @@ impl Visit for StoredBreadcrumb {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.add_text(field, |texts| {
             for (index, error) in causes(value).enumerate() {
-                let colon = if index == 0 { "" } else { ": " };
-                texts.push_str(colon);
+                let separator = if index == 0 { "" } else { ": " };
+                texts.push_str(separator);
                 panic_safe::format_into(texts, format_args!("{error}"), MAX_TEXT_LEN);
             }
         });

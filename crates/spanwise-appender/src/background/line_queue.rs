@@ -1,7 +1,7 @@
 //! The queue between the threads that log and the thread that writes.
 //!
-//! One lock protects the buffer and all counts. No code of the application runs under it: no
-//! writer, no error, no layer.
+//! One lock protects the buffer and all counts. No code of the application runs under it: neither
+//! its writer nor its layers, and none of its errors are formatted.
 
 use std::{
     io, mem,
@@ -38,14 +38,14 @@ use crate::{
 use sink_call::{GuardedSink, is_writing_thread};
 use state::{Phase, State, Worker};
 
-/// The queue of this process. A child of a fork makes one of its own with its first use.
+/// The queue of this process. After a fork, the child creates its own on first use.
 pub(crate) type ProcessQueue = PerProcess<LineQueue>;
 
 /// One buffer, one sink, and at most one writer thread.
 pub(crate) struct LineQueue {
     root: Weak<ProcessQueue>,
     id: LayerId,
-    /// The generation of the process that owns it.
+    /// The generation of the process that owns the queue: see [`forks`].
     generation: u32,
     pub(crate) options: Options,
     pub(crate) counters: Arc<SinkCounters>,
@@ -56,25 +56,35 @@ pub(crate) struct LineQueue {
     work: Condvar,
     /// Notifies threads that wait for room, or for records to be settled.
     progress: Condvar,
-    /// Stops a sink in which the writer thread is.
+    /// Makes the sink return from a blocking write.
     pub(crate) stop: StopFlag,
 }
 
-/// With this many bytes, or a quarter of a small buffer, the writer thread is woken before its
-/// interval is over. The wake-up may cost the caller its core, so there is none for less.
+/// With this many bytes, or a quarter of a small buffer, the writer thread is woken before
+/// [`LINGER_INTERVAL`] has passed. Fewer bytes do not justify it: a wake-up may cost the caller its
+/// core.
 const EARLY_WAKE_LEN: usize = 256 * 1024;
 
-/// How long lines gather.
+/// How long the writer waits to batch lines.
 const LINGER_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How often a thread that waits for room checks by itself.
+/// Poll interval of a thread that waits for room; not every release of room notifies.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How long a caller of `sync_on` waits.
+/// The longest wait of a line under `sync_on`.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The result of [`LineQueue::wait_for_admission`].
+enum Admitted<'a> {
+    /// The buffer has room for the record.
+    WithRoom(MutexGuard<'a, State>),
+    /// There is no writer thread: the caller has accepted the record.
+    Directly,
+    Shed,
+}
+
 impl LineQueue {
-    /// Creates the queue, and its thread unless it is a direct one.
+    /// Creates the queue and starts its writer thread, unless it is direct.
     pub(crate) fn start(
         options: Options,
         sink: Box<dyn RecordSink>,
@@ -127,7 +137,7 @@ impl LineQueue {
         } else {
             // The parent's thread was in the sink, and does not exist here.
             let why = format_args!(
-                "{}: it was being written to when the process forked; the child writes to stderr",
+                "{}: the output was being written to at the fork; this child writes to stderr",
                 options.name
             );
             report.fault(Fault::Setup, &why);
@@ -156,8 +166,8 @@ impl LineQueue {
         }
         if state.lifecycle.phase == Phase::Direct || state.admit(level) != Admission::Accept {
             match self.wait_for_admission(state, level, record) {
-                Some(admitted) => state = admitted,
-                None => return,
+                Admitted::WithRoom(locked) => state = locked,
+                Admitted::Directly | Admitted::Shed => return,
             }
         }
         state.push(record);
@@ -172,29 +182,29 @@ impl LineQueue {
         }
     }
 
-    /// Waits until the writer thread can have a record. Returns `None` if the record was shed, or
-    /// if there is no such thread and the record was accepted here.
+    /// Waits until the buffer has room for the record, or sheds it. Without a writer thread,
+    /// accepts the record itself.
     #[cold]
     fn wait_for_admission<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         level: Level,
         record: &[u8],
-    ) -> Option<MutexGuard<'a, State>> {
+    ) -> Admitted<'a> {
         let mut wait = None;
         loop {
             let is_direct = state.lifecycle.phase == Phase::Direct;
             if is_direct && mem::take(&mut state.lifecycle.starts_worker) {
-                // Without a thread, callers write.
+                // If it cannot start, callers write.
                 let _ = self.spawn_worker(&mut state);
                 continue;
             }
             let timeout = match state.admit(level) {
                 Admission::Accept if is_direct => {
                     self.accept_direct(state, record);
-                    return None;
+                    return Admitted::Directly;
                 }
-                Admission::Accept => return Some(state),
+                Admission::Accept => return Admitted::WithRoom(state),
                 Admission::Wait(timeout) if !is_writing_thread() => timeout,
                 Admission::Wait(_) | Admission::Shed => break,
             };
@@ -212,13 +222,13 @@ impl LineQueue {
                 }
                 break;
             } else {
-                // Not all progress is notified.
+                // Not every release of room notifies.
                 let until = until.min(deadline_after(POLL_INTERVAL));
                 state = self.wait_for_progress(state, until);
             }
         }
         self.shed(state, level);
-        None
+        Admitted::Shed
     }
 
     fn is_worth_a_write(&self, held: usize) -> bool {
@@ -229,31 +239,31 @@ impl LineQueue {
     fn shed(&self, mut state: MutexGuard<'_, State>, level: Level) {
         let is_first = state.loss_events.shed();
         let held = state.counts.held;
-        // Under the lock, so that an event about it has the right count.
+        // Under the lock, so that a loss event that reports it has the right count.
         self.counters.shed(level);
         drop(state);
         if is_first {
             let why = format_args!(
-                "{}: the writer is behind by {held} bytes of {}: lines are dropped by level",
+                "{}: the buffer is filling ({held} of {} bytes): dropping lines, least severe first",
                 self.options.name, self.options.capacity,
             );
             self.report.fault(Fault::Shed, &why);
         }
     }
 
-    /// Refuses a line that the sink logs inside a write: the next write would log the next line.
+    /// Refuses a line that the sink logs during a write: writing it would log another line.
     #[cold]
     fn refuse_reentrant(&self, state: MutexGuard<'_, State>) {
         self.counters.add_write_failed(1);
         drop(state);
         let why = format_args!(
-            "{}: a line is lost that the writer itself logged inside a write",
+            "{}: lost a line that the writer itself logged while writing",
             self.options.name
         );
         self.report.fault(Fault::WriteFailed, &why);
     }
 
-    /// Waits until all accepted records are settled, but not while the output fails.
+    /// Waits until all accepted records are settled, or until the output fails.
     #[cold]
     fn sync(&self, mut state: MutexGuard<'_, State>, wakes: bool) {
         let target = state.counts.accepted;
@@ -289,7 +299,7 @@ impl LineQueue {
 impl Drop for LineQueue {
     fn drop(&mut self) {
         if self.generation != forks::generation() {
-            // The records are the parent's, and a thread that does not exist may have the locks.
+            // The parent writes the records, and a thread of the parent may hold the locks.
             return;
         }
         if self.state.get_mut().counts.held > 0 {
@@ -302,7 +312,7 @@ impl Drop for LineQueue {
     }
 }
 
-/// The instant after this duration, or one that is far enough away.
+/// Returns the instant after this duration. Durations over a year count as a year.
 pub(crate) fn deadline_after(duration: Duration) -> Instant {
     const MAX: Duration = Duration::from_secs(60 * 60 * 24 * 365);
     Instant::now() + duration.min(MAX)

@@ -1,4 +1,4 @@
-//! The guard of a request, which logs its event at its real end.
+//! The guard of a request, which logs the access event when the request ends.
 
 use std::{borrow::Cow, error::Error, fmt, mem, sync::Arc, time::Instant};
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Moves with the request: from the response future to the response body. If it is dropped before
-/// the end, the request was cancelled.
+/// [`end`](Self::end) was called, the request was cancelled.
 pub(crate) struct RequestGuard {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
@@ -35,7 +35,7 @@ pub(crate) struct RequestGuard {
     pub(crate) span_has_context: bool,
     pub(crate) request: RequestInfo,
     pub(crate) head: Option<ResponseHead>,
-    /// The bytes of the body so far.
+    /// The length of the body so far, in bytes.
     pub(crate) bytes: u64,
     pub(crate) is_logged: bool,
 }
@@ -45,11 +45,11 @@ pub(crate) struct RequestGuard {
 pub(crate) enum Completion<'a> {
     /// The body was read to its end.
     BodyEnd,
-    /// The owner of the request dropped it.
+    /// The response future or body was dropped.
     Dropped,
     /// The service returned an error instead of a response.
     ServiceError(&'a str),
-    /// The body failed.
+    /// The body returned an error.
     BodyError(&'a str),
     Panic(&'a str),
 }
@@ -73,8 +73,7 @@ impl RequestGuard {
         work()
     }
 
-    /// [`in_span`](Self::in_span), for destructors. An exiting thread may have no place for the
-    /// spans that it enters.
+    /// [`in_span`](Self::in_span), for destructors: entering a span may panic on an exiting thread.
     pub(crate) fn in_span_on_drop(&self, work: impl FnOnce()) {
         let _span = panic_safe::catch_panic(|| self.span.enter());
         let _context = (!self.span_has_context).then(|| self.request_context.enter());
@@ -87,8 +86,8 @@ impl RequestGuard {
         let status = head.status;
         self.head = Some(head);
         if status.is_server_error() {
-            // It triggers a flight recorder. The event has the status of all requests, so the other
-            // lines of a successful request do without it.
+            // Recorded on the span for 5xx only, so that a flight recorder is triggered. The access
+            // event always has the status.
             self.span
                 .record("http.response.status_code", status.as_u16());
         }
@@ -127,7 +126,7 @@ impl RequestGuard {
         }
     }
 
-    /// Returns whether everything was sent, even if the body was not polled to its end.
+    /// Returns whether the whole body was sent, even if it was not polled to its end.
     fn is_complete(&self) -> bool {
         self.head.as_ref().is_some_and(|head| {
             head.has_no_body || head.length.is_some_and(|length| self.bytes >= length)
@@ -147,8 +146,8 @@ impl RequestGuard {
         (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
     }
 
-    /// Records a cancellation in the span, if dropping the request now is one. Called before that,
-    /// since destructors of the application may log.
+    /// Records a cancellation in the span if dropping the request now would cancel it. Call it
+    /// before the drop, since destructors of the application may log.
     pub(crate) fn record_cancelled(&self) {
         if !self.is_logged && !self.is_complete() && !self.is_healthy_stream() {
             self.span.record("spanwise.cancelled", true);
@@ -158,11 +157,12 @@ impl RequestGuard {
     /// Logs the event of the request on the first call.
     pub(crate) fn end(&mut self, completion: Completion<'_>) {
         let is_logged = mem::replace(&mut self.is_logged, true);
+        // At OFF, no layer would see the event.
         if is_logged || LevelFilter::current() == LevelFilter::OFF {
             return;
         }
-        // Taken before the callsite is chosen, which has the field names known then: a task may add
-        // one at any time. Not locked while layers run, which may record fields.
+        // Take the values before choosing the callsite: its names are fixed when it is chosen, and
+        // a task could add one in between. The lock is released, since layers may record fields.
         let recorded = self.request_context.recorded.as_ref();
         let values = recorded.map_or_else(
             || RecordedValues::new(self.start),
@@ -180,10 +180,10 @@ impl RequestGuard {
             self.send(event, outcome, duration, is_slow, reason.as_ref(), &values);
         }
         if let (Completion::Panic(_), Some(failure)) = (completion, values.failure.as_deref()) {
-            // The event has the panic, so the failure has an event of its own. It comes second, so
-            // that Sentry reports both.
+            // The access event shows the panic, so the failure gets an event of its own. It comes
+            // second: after a reported error, Sentry drops an access event without an error value.
             self.in_span_on_drop(|| {
-                recorded_fields::log_failure(failure, "failed before the panic")
+                recorded_fields::log_failure(failure, "request failed before it panicked")
             });
         }
     }
@@ -198,7 +198,7 @@ impl RequestGuard {
             head.map_or(Outcome::ServerError, ResponseHead::outcome)
         };
         let (outcome, text) = match completion {
-            // A panic ends the work of the handler, also after a failure.
+            // A panic decides the outcome even if a failure came before it.
             Completion::Panic(message) => {
                 return (Outcome::Panicked, Some(FailureReason::Text(message.into())));
             }
@@ -219,7 +219,7 @@ impl RequestGuard {
     }
 
     fn level(&self, outcome: Outcome, is_slow: bool) -> Level {
-        // A rule applies if the status decides the outcome.
+        // The rules of `status_level` apply only if the status decided the outcome.
         let head = self.head.as_ref();
         let head = head.filter(|head| head.outcome() == outcome);
         let rule = head.and_then(|head| self.options.status_level(head.result()));
@@ -301,7 +301,7 @@ impl RequestGuard {
         event.send(&self.span, &built_in, headers.chain(timings).chain(fields));
     }
 
-    /// Returns the headers that are logged. Several lines of a name are joined by commas.
+    /// Returns the headers that are logged. Joins several lines of a name with commas.
     fn headers(&self) -> Vec<(u8, String)> {
         let mut headers: Vec<(u8, String)> = Vec::new();
         for (index, line) in &self.request.headers {
@@ -333,7 +333,7 @@ pub(super) fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
     value.as_ref().map(|value| value as &dyn Value)
 }
 
-/// Applications may print it. It shows no data of the client, which no policy has redacted.
+/// Shows no fields: applications may print it, and no policy has redacted the client's data.
 impl fmt::Debug for RequestGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestGuard").finish_non_exhaustive()

@@ -223,7 +223,7 @@ async fn last_failure_counts_unless_it_panics() {
     // The panic does not hide the failure.
     let events = logs.events();
     assert_eq!(events.len(), 2, "{events:#?}");
-    assert_eq!(events[1].message(), "failed before the panic");
+    assert_eq!(events[1].message(), "request failed before it panicked");
     events[1]
         .assert_level(Level::ERROR)
         .assert_field("error", expected());

@@ -64,13 +64,15 @@ impl HidingRule {
         };
         // Longer values do not count: they are not followed to the end of the text from each key.
         let end = match self.rule {
-            Rule::Detector(Detector::AwsSecret) => bytes.len().min(pair.after + 2 * AWS_SECRET_LEN),
+            Rule::Detector(Detector::AwsSecret) => {
+                bytes.len().min(pair.separator_end + 2 * AWS_SECRET_LEN)
+            }
             _ => bytes.len(),
         };
         // A value that is shown is scanned again from each key inside it. Addresses are looked for
         // within a bound.
         let near = if self.unless_address {
-            end.min(pair.after + MAX_ADDRESS_LEN)
+            end.min(pair.separator_end + MAX_ADDRESS_LEN)
         } else {
             end
         };
@@ -199,7 +201,7 @@ impl Policy {
 
     /// Returns the detector for a key whose value decides.
     fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
-        // Reject other keys without a look at their words.
+        // A cheap check first: normalizing a key is expensive.
         if !pair.may_be_parameter && !ends_with_word(pair.key.as_bytes(), b"key") {
             return None;
         }
@@ -231,12 +233,12 @@ impl Policy {
         let mut at = 0;
         // The end of the last hidden value.
         let (mut until, mut is_until_header) = (0, false);
-        // The name that the last pair gives to the next value.
+        // The name that the previous pair gives to the next value.
         let mut named = None;
-        while let Some(mut pair) = pair_lexer::next(text, &mut at) {
-            // Headers extend to the end of the line. One inside another is not followed again.
+        while let Some(mut pair) = pair_lexer::next_pair(text, &mut at) {
+            // Headers extend to the end of the line, so one inside another is already hidden.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
-            if !pair.may_go_on(bytes, until) && !is_header_in_value() {
+            if !pair.may_start_inside_hidden_value(bytes, until) && !is_header_in_value() {
                 continue;
             }
             let name = std::mem::replace(&mut named, pair.gives_name(text));
@@ -251,7 +253,7 @@ impl Policy {
                 continue;
             };
             if value.end <= until {
-                at = at.max(value.next(bytes));
+                at = at.max(value.next_key_start(bytes));
                 continue;
             }
             matches.push(Match {
@@ -260,8 +262,8 @@ impl Policy {
                 rule: found.rule,
                 needs_quotes: value.needs_quotes,
             });
-            // Keys inside a hidden value are tried once more, but not inside the value before it:
-            // each byte is read for at most two keys.
+            // Search for keys inside this hidden value, but not inside the one before it: so each
+            // byte is read for at most two keys.
             at = at.max(until);
             (until, is_until_header) = (value.end, is_header(pair.key));
         }

@@ -272,7 +272,7 @@ fn fork_with_stalled_reader_does_not_block() {
     ended.counts.assert_they_add_up();
     ended.child.assert_they_add_up();
     let stderr = stderr.all();
-    assert!(String::from_utf8_lossy(&stderr).contains("the child writes to stderr"));
+    assert!(String::from_utf8_lossy(&stderr).contains("this child writes to stderr"));
     let own: Vec<_> = stderr
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| line.starts_with(b"{"))

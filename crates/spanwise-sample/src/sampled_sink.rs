@@ -1,5 +1,5 @@
-//! The state of a sampled sink: what it kept, and the suppressed events that no summary has
-//! reported yet.
+//! The state of a sampled sink: counts of the events it kept and dropped, and the suppressed events
+//! that no summary has reported yet.
 
 use std::{
     fmt,
@@ -29,14 +29,14 @@ use crate::{
 
 /// The state of one sink of a sampler.
 #[derive(Debug)]
-pub(crate) struct SinkState {
+pub(crate) struct SampledSink {
     id: LayerId,
-    /// Among the sinks of the sampler.
+    /// Its index among the sinks of the sampler.
     index: usize,
     sampler: WeakSampler,
     /// How often the trace or request of an entered span may have changed.
     trace_changes: AtomicU64,
-    /// A thread has cached a trace or request for this sink.
+    /// Whether a thread has cached a trace or request for this sink.
     is_trace_cached: AtomicBool,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
@@ -45,7 +45,7 @@ pub(crate) struct SinkState {
     /// Suppressed events that a later kept event represents, through its `sample_rate`.
     represented: AtomicU64,
     callsites: CallsitePlans<CallsiteSuppression>,
-    /// Callsites with a pending summary, and when it is due.
+    /// Callsites with a pending summary, and the time when it is due.
     pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
     /// When the next pending summary is due.
     next_due: AtomicU64,
@@ -54,7 +54,7 @@ pub(crate) struct SinkState {
 /// Counts of the suppressed events of one callsite. Only the first of a period takes the lock.
 #[derive(Debug, Default)]
 struct CallsiteSuppression {
-    /// All that were ever suppressed.
+    /// All suppressed events, never reset.
     suppressed: AtomicU64,
     /// The time of the last one.
     last: AtomicU64,
@@ -85,10 +85,11 @@ enum SummaryDue {
 
 const NEVER: u64 = u64::MAX;
 
-/// The due time of a summary that only `emit_summaries` emits, as no event is kept.
+/// The due time for rules that keep no event, so no later event can emit the summary: only
+/// `emit_summaries` does.
 pub(crate) const ON_FLUSH: u64 = NEVER;
 
-impl SinkState {
+impl SampledSink {
     pub(crate) fn new(index: usize, clock: LimiterClock, sampler: WeakSampler) -> Self {
         Self {
             id: LayerId::unique(),
@@ -116,13 +117,14 @@ impl SinkState {
         self.index
     }
 
-    /// Returns the bit of this sink. From 64 sinks on, two that share a bit do not share decisions.
+    /// Returns the bit of this sink. With more than 64 sinks, sinks share bits; those then decide
+    /// separately.
     pub(crate) fn bit(&self) -> u64 {
         1 << (self.index % 64)
     }
 
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
-        // A layer has one dispatcher.
+        // Ignores a second call: a layer has one dispatcher.
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
@@ -131,9 +133,9 @@ impl SinkState {
         self.trace_changes.load(Ordering::Relaxed)
     }
 
-    /// Notes that a thread caches a trace or request for this sink.
+    /// Records that a thread caches a trace or request for this sink.
     pub(crate) fn set_trace_cached(&self) {
-        // Mostly it is set already: a store would take the cache line from other threads.
+        // Usually already set: a store would take the cache line from other threads.
         if !self.is_trace_cached.load(Ordering::Relaxed) {
             self.is_trace_cached.store(true, Ordering::Relaxed);
         }
@@ -158,56 +160,58 @@ impl SinkState {
         self.sampled_out.count();
     }
 
-    /// Counts a suppressed event, whose summary is due at `until`.
+    /// Counts a suppressed event, whose summary is due at `due`.
     #[inline]
-    pub(crate) fn suppress(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
+    pub(crate) fn suppress(&self, callsite: &'static Metadata<'static>, now: u64, due: u64) {
         let counts = self.callsite(callsite);
         counts.last.store(now, Ordering::Relaxed);
         counts.suppressed.fetch_add(1, Ordering::AcqRel);
-        // `settle` resets this before it reads the count: an event that it misses is seen here.
-        if counts.due.load(Ordering::Acquire) < SummaryDue::at(until) as u8 {
-            self.schedule_summary(callsite, counts, now, until);
+        // `settle` resets `due` first, so an event that it does not count finds `due` reset here.
+        if counts.due.load(Ordering::Acquire) < SummaryDue::at(due) as u8 {
+            self.schedule_summary(callsite, counts, now, due);
         }
     }
 
-    /// Schedules a summary for the first event that was suppressed since the last one, or an
-    /// earlier summary.
+    /// Schedules the summary of the first event suppressed since the last summary, or moves a
+    /// pending one to an earlier time.
     #[cold]
     fn schedule_summary(
         &self,
         callsite: &'static Metadata<'static>,
         counts: &CallsiteSuppression,
         now: u64,
-        until: u64,
+        due: u64,
     ) {
         let mut unreported = counts.unreported.lock();
-        let due = counts.due.load(Ordering::Acquire);
+        let scheduled = counts.due.load(Ordering::Acquire);
         let suppressed = counts.suppressed.load(Ordering::Acquire);
-        if due >= SummaryDue::at(until) as u8 || suppressed == unreported.settled {
+        if scheduled >= SummaryDue::at(due) as u8 || suppressed == unreported.settled {
             // Another thread scheduled it, or settled the event.
             return;
         }
-        if due == SummaryDue::None as u8 {
+        if scheduled == SummaryDue::None as u8 {
             unreported.first = now;
         }
         match unreported.pending {
-            None => self.pending.lock().push((callsite, until)),
-            // One rule waits for the flush, another one does not.
-            Some(ON_FLUSH) if until < ON_FLUSH => {
+            None => self.pending.lock().push((callsite, due)),
+            // Two rules suppress events of this callsite, and only one waits for the flush.
+            Some(ON_FLUSH) if due < ON_FLUSH => {
                 let mut pending = self.pending.lock();
-                let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
-                same.for_each(|(_, due)| *due = until);
+                let same = pending
+                    .iter_mut()
+                    .filter(|(pending, _)| ptr::eq(*pending, callsite));
+                same.for_each(|(_, pending_due)| *pending_due = due);
             }
             Some(pending) => return counts.set_due(SummaryDue::at(pending)),
         }
-        unreported.pending = Some(until);
-        counts.set_due(SummaryDue::at(until));
-        self.next_due.fetch_min(until, Ordering::Relaxed);
+        unreported.pending = Some(due);
+        counts.set_due(SummaryDue::at(due));
+        self.next_due.fetch_min(due, Ordering::Relaxed);
     }
 
     /// Settles up to `others` suppressed events, which the event at hand represents. Returns how
-    /// many: a summary may have reported some, another thread may not have counted the last one
-    /// yet, and a filter may have kept some from this sink.
+    /// many it settled. That is fewer than `others` if a summary already reported some, another
+    /// thread has not yet counted its event, or a filter hid some.
     pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
         let counts = self.callsite(callsite);
         let others = counts.settle(&mut counts.unreported.lock(), others.into());
@@ -220,7 +224,7 @@ impl SinkState {
         self.next_due.load(Ordering::Relaxed) != NEVER
     }
 
-    /// Returns the time if a summary is due.
+    /// Returns the current time if a summary is due. Reads the clock unless `now` is known.
     #[cold]
     pub(crate) fn due_time(&self, now: Option<u64>) -> Option<u64> {
         let now = now.unwrap_or_else(|| self.clock.coarse());
@@ -250,7 +254,7 @@ impl SinkState {
             if suppressed == 0 {
                 continue;
             }
-            // The first may have been read from a clock that is ahead of the last one's.
+            // Two threads may have read clocks that differ, so `first` can be later than `last`.
             let last = counts.last.load(Ordering::Relaxed).max(first);
             let now = self.clock.now(Precision::Exact);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
@@ -264,8 +268,8 @@ impl SinkState {
         }
     }
 
-    /// Dispatches all pending summaries. Only a dispatcher can give a layer the context of an
-    /// event, so other layers see them too.
+    /// Dispatches all pending summaries. Only a dispatcher can pass a `Context` to a layer, so
+    /// other layers see the summaries too.
     pub(crate) fn emit_summaries(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
             let dispatch =
@@ -282,7 +286,7 @@ impl SinkState {
         }
     }
 
-    /// Reports what no summary reported: the sink is dropped.
+    /// Reports the suppressed events that no summary has reported, as the sink is dropped.
     pub(crate) fn close(&self, report: &SelfReport) {
         while let Some(summary) = self.next_summary(NEVER) {
             report_lost(report, &summary);
@@ -314,10 +318,10 @@ impl CallsiteSuppression {
         self.due.store(due as u8, Ordering::Release);
     }
 
-    /// Settles up to `max` unreported events. Returns how many.
+    /// Settles up to `max` unreported events. Returns how many it settled.
     fn settle(&self, unreported: &mut Unreported, max: u64) -> u64 {
         self.set_due(SummaryDue::None);
-        // A change by 0, so that it is ordered among the others.
+        // A read-modify-write, to be ordered with the other `fetch_add`s.
         let suppressed = self.suppressed.fetch_add(0, Ordering::AcqRel);
         let settled = (suppressed - unreported.settled).min(max);
         unreported.settled += settled;
@@ -332,8 +336,8 @@ impl CallsiteSuppression {
 
 impl SummaryDue {
     #[inline]
-    fn at(until: u64) -> Self {
-        if until == ON_FLUSH {
+    fn at(due: u64) -> Self {
+        if due == ON_FLUSH {
             Self::OnFlush
         } else {
             Self::AtTime
@@ -346,7 +350,7 @@ fn report_lost(report: &SelfReport, summary: &Summary) {
         Fault::Lost,
         &format_args!(
             "{} events of {} were suppressed by a sampler, and no summary reports them: call \
-             `Sampler::emit_summaries` before the end",
+             `Sampler::emit_summaries` before the program exits",
             summary.suppressed,
             summary::Place(summary.callsite)
         ),
