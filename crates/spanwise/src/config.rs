@@ -14,7 +14,7 @@ use crate::{
     explain::Origin,
     file_options::FileOptions,
     level_options::LevelOptions,
-    output_options::{self, OutputOptions},
+    output_options::OutputOptions,
     own_crate,
     program_name::ProgramName,
     redaction::Redaction,
@@ -65,10 +65,10 @@ impl Config {
             &own_targets,
             &mut choices,
         );
-        let (format, time) = output_options::choose_format(&mut choices);
-        let panic_backtrace = choose_panic_backtrace(&mut choices);
         let has_writer = builder.writer.is_some();
-        let (output, level) = output_options::choose_output(has_writer, &mut choices);
+        let mut lines = OutputOptions::choose(has_writer, builder.when_full, &mut choices);
+        let panic_backtrace = choose_panic_backtrace(&mut choices);
+        lines.choose_output(&mut choices);
         let files = FileOptions::choose(&mut choices);
         let redaction = Redaction::choose(
             builder.redaction.as_ref(),
@@ -87,22 +87,14 @@ impl Config {
             choose_static_fields(&builder.static_fields, &mut choices, &context, policy);
         let service = Service::choose(builder.own_crate, &mut choices, &program);
         let sinks = sinks::choose(&builder.sinks, &mut choices, &service);
-        let color = output_options::choose_color(&mut choices);
+        lines.choose_color(&mut choices);
         let is_strict = choices.set(&LOG_STRICT).is_some_and(|strict| strict.value);
         let preset = choices.preset;
         let findings = choices.finish();
         Self {
             preset,
             levels,
-            lines: OutputOptions {
-                format,
-                time,
-                output,
-                level,
-                has_writer,
-                color,
-                when_full: builder.when_full,
-            },
+            lines,
             panic_backtrace,
             files,
             redaction,

@@ -236,7 +236,6 @@ mod global_subscriber;
 mod http_options;
 mod level_options;
 mod named;
-#[cfg(not(all(feature = "http", feature = "sentry")))]
 mod not_built;
 mod output;
 mod output_options;

@@ -1,7 +1,7 @@
 //! Where lines go, and their format, time zone and colours.
 
 use spanwise_appender::WhenFull;
-use spanwise_json::Format;
+use spanwise_json::{Format, JsonLayer};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -28,8 +28,42 @@ pub(crate) struct OutputOptions {
     pub(crate) when_full: WhenFull,
 }
 
+impl OutputOptions {
+    /// Chooses the format of lines. The output and the colours follow, in the order of
+    /// `explain()`.
+    pub(crate) fn choose(has_writer: bool, when_full: WhenFull, choices: &mut Choices<'_>) -> Self {
+        let (format, time) = choose_format(choices);
+        Self {
+            format,
+            time,
+            output: choices.preset.output(),
+            level: None,
+            has_writer,
+            color: Color::Auto,
+            when_full,
+        }
+    }
+
+    /// Chooses the output and its level.
+    pub(crate) fn choose_output(&mut self, choices: &mut Choices<'_>) {
+        (self.output, self.level) = choose_output(self.has_writer, choices);
+    }
+
+    /// Chooses when lines have colours.
+    pub(crate) fn choose_color(&mut self, choices: &mut Choices<'_>) {
+        self.color = choose_color(choices);
+    }
+
+    /// Creates a layer of JSON lines with these options.
+    pub(crate) fn json_layer(&self, format: Format) -> JsonLayer {
+        JsonLayer::new()
+            .format(format)
+            .timestamp(self.time.timestamp())
+    }
+}
+
 /// Chooses the format of lines and the time zone of their timestamps.
-pub(crate) fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
+fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
     let format = choices.choose(&LOG_FORMAT);
     let format = format.map(|format| format.value).unwrap_or_default();
     let preset = choices.preset;
@@ -50,10 +84,7 @@ pub(crate) fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
 }
 
 /// Chooses the output and its level.
-pub(crate) fn choose_output(
-    has_writer: bool,
-    choices: &mut Choices<'_>,
-) -> (Output, Option<LevelFilter>) {
+fn choose_output(has_writer: bool, choices: &mut Choices<'_>) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
     let set = choices.set(&LOG_OUTPUT);
     // A pod that sets it for a service sets it for a tool that somebody runs there, too.
@@ -91,7 +122,7 @@ pub(crate) fn choose_output(
 
 /// Chooses when lines have colours. Where that is `auto`, the variables that many programs share
 /// decide.
-pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
+fn choose_color(choices: &mut Choices<'_>) -> Color {
     let set = choices.set(&LOG_COLOR);
     let color = set.unwrap_or(Chosen {
         value: Color::Auto,

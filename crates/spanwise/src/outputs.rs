@@ -304,10 +304,7 @@ fn style(format: &Format) -> Option<Style> {
 fn json(format: Format, config: &Config, report: &SelfReport) -> JsonLayer {
     // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
     let has_service = format != Format::JsonNested;
-    let mut layer = JsonLayer::new()
-        .format(format)
-        .timestamp(config.lines.time.timestamp())
-        .report(report);
+    let mut layer = config.lines.json_layer(format).report(report);
     for key in &config.context {
         layer = layer.context_key(key);
     }

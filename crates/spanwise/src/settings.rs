@@ -7,18 +7,12 @@ use std::path::PathBuf;
 
 use spanwise_appender::{Compression, Retention, Rotation};
 use spanwise_core::{Levels, ParseError, Sensitivity, Setting, TargetLevels};
-#[cfg(feature = "http")]
-use spanwise_http::{ClientAddress, Trust};
 use spanwise_json::Format;
 use spanwise_recorder::Recorder;
 use spanwise_redact::PolicyOverrides;
 use spanwise_sample::Sampler;
-#[cfg(feature = "sentry")]
-use spanwise_sentry::Dsn;
 use tracing::level_filters::LevelFilter;
 
-#[cfg(not(all(feature = "http", feature = "sentry")))]
-use crate::not_built::NotBuilt;
 use crate::{
     Color, Output, PanicBacktrace, Preset, TimeZone, parse, pseudonym_key::PseudonymKeyFile,
     static_fields::StaticFields,
@@ -83,28 +77,22 @@ pub(crate) struct Feature {
     pub(crate) is_built: bool,
 }
 
-const HTTP: Feature = Feature {
-    name: "http",
-    part: "HTTP",
-    is_built: cfg!(feature = "http"),
-};
-const PSEUDONYMS: Feature = Feature {
-    name: "pseudonyms",
-    part: "pseudonyms",
-    is_built: cfg!(feature = "pseudonyms"),
-};
-const SENTRY: Feature = Feature {
-    name: "sentry",
-    part: "Sentry",
-    is_built: cfg!(feature = "sentry"),
-};
+/// Imports the types of optional parts. [`NotBuilt`](crate::not_built::NotBuilt) replaces those of
+/// a part that is not built in.
+macro_rules! optional_types {
+    ($($feature:literal: $part:ident::$type:ident;)*) => {$(
+        #[cfg(feature = $feature)]
+        use $part::$type;
+        #[cfg(not(feature = $feature))]
+        type $type = crate::not_built::NotBuilt;
+    )*};
+}
 
-#[cfg(not(feature = "http"))]
-type Trust = NotBuilt;
-#[cfg(not(feature = "http"))]
-type ClientAddress = NotBuilt;
-#[cfg(not(feature = "sentry"))]
-type Dsn = NotBuilt;
+optional_types! {
+    "http": spanwise_http::ClientAddress;
+    "http": spanwise_http::Trust;
+    "sentry": spanwise_sentry::Dsn;
+}
 
 impl<T> SettingRow<T> {
     const fn or(mut self, default: DefaultValue<T>) -> Self {
@@ -139,8 +127,13 @@ impl<T> SettingRow<T> {
         self
     }
 
-    const fn needs(mut self, feature: Feature) -> Self {
-        self.feature = Some(feature);
+    /// Names the feature with the consumer, and the part of the program as a warning names it.
+    const fn needs(mut self, name: &'static str, part: &'static str, is_built: bool) -> Self {
+        self.feature = Some(Feature {
+            name,
+            part,
+            is_built,
+        });
         self
     }
 }
@@ -343,7 +336,7 @@ settings! {
         help: "The key of pseudonyms: under every preset PII is shown as `k1:…`, the same for equal values.",
         parse: PseudonymKeyFile::parse,
         show: |key| key.path.clone(),
-    }.secret().needs(PSEUDONYMS);
+    }.secret().needs("pseudonyms", "pseudonyms", cfg!(feature = "pseudonyms"));
     LOG_SAMPLE: Option<Sampler> = {
         key: "sample",
         default: "none",
@@ -366,14 +359,14 @@ settings! {
         accepts: "never, always, or addresses and networks joined by commas, such as `10.0.0.0/8,127.0.0.1`; in programs built with the feature `http`",
         help: "The callers whose ids of requests, traces and tenants are adopted, and whose `X-Forwarded-For` is believed.",
         parse: parse::from_str,
-    }.or(Value(Trust::default)).needs(HTTP);
+    }.or(Value(Trust::default)).needs("http", "HTTP", cfg!(feature = "http"));
     LOG_HTTP_CLIENT_ADDRESS: ClientAddress = {
         key: "http.client_address",
         default: "network; under the preset dev full",
         accepts: "full, network, none; in programs built with the feature `http`",
         help: "How much of a client's address is logged: all of it, its /24 or /48, or nothing. Where PII is hidden, the full address is hidden too.",
         parse: parse::from_str,
-    }.or(ByPreset(Preset::client_address)).needs(HTTP);
+    }.or(ByPreset(Preset::client_address)).needs("http", "HTTP", cfg!(feature = "http"));
     LOG_CONTEXT: Vec<String> = {
         key: "context",
         default: "request_id, tenant_id, user_id, trace_id, span_id",
@@ -466,7 +459,7 @@ settings! {
         help: "The project in Sentry that gets errors. The preset test ignores it.",
         parse: parse::from_str,
         show: |dsn| format!("{dsn:?}"),
-    }.secret().ignored_in_tests().needs(SENTRY);
+    }.secret().ignored_in_tests().needs("sentry", "Sentry", cfg!(feature = "sentry"));
     SENTRY_ENVIRONMENT: String = {
         key: "sentry.environment",
         default: "that of the service, APP_ENV, else none, which Sentry takes for `production`",

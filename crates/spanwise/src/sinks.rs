@@ -2,7 +2,8 @@
 //!
 //! A sink is a module here, which implements [`OptionalSink`], and a line in [`REGISTRY`]. Its
 //! settings are rows in [`settings`](crate::settings) that name the feature: without it, a variable
-//! that is set gives a warning.
+//! that is set gives a warning. The stack redacts what the layer of a sink sees, unless the sink
+//! does that itself: see [`StartedSink`].
 
 use std::{any::Any, sync::Arc};
 
@@ -38,12 +39,10 @@ pub(crate) trait OptionalSink {
 }
 
 /// The choices that concern every sink.
-#[cfg_attr(
-    not(feature = "sentry"),
-    expect(dead_code, reason = "there may be no sink")
-)]
+#[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
+    /// For a sink that redacts by itself.
     pub(crate) policy: Option<&'a Arc<dyn Redact>>,
     /// The keys of the context that the program declares.
     pub(crate) context_keys: &'a [String],
@@ -74,13 +73,21 @@ pub(crate) struct StartedSink {
     pub(crate) running: Arc<dyn RunningSink>,
 }
 
+#[allow(dead_code, reason = "there may be no sink, or none of a kind")]
 impl StartedSink {
-    /// Creates a started sink. `layer` redacts by itself.
-    #[cfg_attr(
-        not(feature = "sentry"),
-        expect(dead_code, reason = "there may be no sink")
-    )]
+    /// Creates a started sink. The stack redacts what its layer sees.
     pub(crate) fn new(
+        layer: impl Layer<Registry> + Send + Sync,
+        running: impl RunningSink,
+    ) -> Self {
+        Self {
+            add_layer: Box::new(move |stack| stack.layer(layer)),
+            running: Arc::new(running),
+        }
+    }
+
+    /// Creates a started sink whose layer redacts by itself, with the policy of the context.
+    pub(crate) fn new_redacting(
         layer: impl Layer<Registry> + Send + Sync,
         running: impl RunningSink,
     ) -> Self {
@@ -108,5 +115,64 @@ pub(crate) fn start(
         Ok(started)
     } else {
         Err(problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Instant};
+
+    use spanwise_core::{Flush, Levels, internal::sync::Mutex};
+    use spanwise_redact::Policy;
+    use tracing::{Event, info, subscriber::with_default};
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// Stores the last event as text.
+    struct LastEvent(Arc<Mutex<String>>);
+
+    impl Layer<Registry> for LastEvent {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, Registry>) {
+            let text = format!("{event:?}");
+            *self.0.lock() = text;
+        }
+    }
+
+    struct Control;
+
+    impl Flush for Control {
+        fn flush_by(&self, _: Instant) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl SinkControl for Control {
+        fn name(&self) -> &str {
+            "test"
+        }
+
+        fn shutdown_by(&self, _: Instant) {}
+    }
+
+    impl RunningSink for Control {}
+
+    fn logged(new: impl FnOnce(LastEvent, Control) -> StartedSink) -> String {
+        let last = Arc::<Mutex<String>>::default();
+        let sink = new(LastEvent(Arc::clone(&last)), Control);
+        let levels: Levels = "info".parse().unwrap();
+        let stack = Stack::new(levels).redact(Arc::new(Policy::secrets()));
+        let stack = (sink.add_layer)(stack).build();
+        with_default(stack, || info!(password = "hunter2", "logged in"));
+        let text = last.lock().clone();
+        assert!(text.contains("logged in"), "{text}");
+        text
+    }
+
+    /// No sink that is built in leaves redaction to the stack.
+    #[test]
+    fn stack_redacts_unless_the_sink_does() {
+        assert!(!logged(StartedSink::new).contains("hunter2"));
+        assert!(logged(StartedSink::new_redacting).contains("hunter2"));
     }
 }

@@ -148,7 +148,8 @@ impl OptionalSink for SentrySink {
         }
         let (layer, guard) = self.change.apply(builder).build().map_err(problems)?;
         let sentry = guard.sentry();
-        Ok(StartedSink::new(layer, RunningSentry { sentry, guard }))
+        let running = RunningSentry { sentry, guard };
+        Ok(StartedSink::new_redacting(layer, running))
     }
 }
 
