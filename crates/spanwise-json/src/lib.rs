@@ -1,4 +1,5 @@
-//! JSON lines from `tracing`: one event, one line, one `write` call, and no allocation once warm.
+//! JSON lines from `tracing`: one event, one line, one `write` call. Once warm, an event allocates
+//! nothing.
 //!
 //! ```
 //! use spanwise_json::JsonLayer;

@@ -34,7 +34,7 @@
 //! # When to use it
 //!
 //! Always: passwords are logged by accident. The policy is the second line of defence. The first
-//! one is a type that cannot be logged, [`Classified`].
+//! one is [`Classified`], a type that keeps its value out of logs.
 //!
 //! It does **not** find secrets without a name and a known form: a password in a sentence (`the
 //! password is tulip`), a secret split over two fields, base64, compressed text, or the `Debug` of

@@ -1,4 +1,4 @@
-//! PolicyRules of redaction and the actions on their matches.
+//! Rules of redaction and the actions on their matches.
 
 mod redact_text;
 
@@ -79,7 +79,7 @@ struct PolicyRules {
 #[derive(Debug, Clone)]
 struct AllowList {
     keys: Vec<Pattern>,
-    /// PolicyRules added later, which hide allowed keys, each with its number.
+    /// Rules added later, which hide allowed keys, each with its number.
     hidden: Vec<(Pattern, usize)>,
 }
 

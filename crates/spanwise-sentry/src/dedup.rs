@@ -77,8 +77,8 @@ impl Deduplicator {
         }
     }
 
-    /// Remembers an error. Returns how it relates to those before, and a report on a window of the
-    /// same error that is over.
+    /// Remembers an error. Returns whether it repeats an earlier one, and the report of an expired
+    /// window of the same error.
     pub(crate) fn check(&self, key: u64, now: Instant) -> (Repetition, Option<RepeatReport>) {
         if self.window.is_zero() {
             return (Repetition::New, None);

@@ -30,7 +30,7 @@
 //! * It installs a global subscriber with the levels of `RUST_LOG`, the
 //!   [`Context`](context::Context) of requests, and one layer for lines.
 //! * It writes files in the background, and under [`Preset::Prod`] also stdout. A stalled reader or
-//!   a full disk does not block the program, and every lost line is counted.
+//!   a full disk does not block your program. Lost lines are counted and reported.
 //! * It turns records of the `log` crate into events, with their key-values as fields. A key that
 //!   the event uses itself gets the prefix `kv.`: `message` becomes `kv.message`. An error in a
 //!   key-value shows its message, without its causes.
