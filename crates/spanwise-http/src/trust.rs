@@ -11,8 +11,8 @@ use spanwise_core::{ParseError, internal::Grammar};
 /// The senders whose ids, tenant, trace and `X-Forwarded-For` are trusted. Defaults to
 /// [`Trust::Never`].
 ///
-/// These headers of other senders are ignored. A sender that chooses an id could make the lines of
-/// two requests look like one.
+/// From any other sender they are ignored: a sender that chooses its ids could make two requests
+/// look like one in the lines.
 ///
 /// ```
 /// use spanwise_http::Trust;
@@ -39,8 +39,8 @@ pub enum Trust {
     Networks(Vec<Network>),
 }
 
-/// An IP network, such as `10.0.0.0/8`. A network of IPv4 addresses mapped to IPv6 becomes the IPv4
-/// network.
+/// An IP network, such as `10.0.0.0/8`. A network of IPv4-mapped addresses, such as
+/// `::ffff:10.0.0.0/104`, becomes its IPv4 network, `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
     base: IpAddr,
@@ -145,7 +145,7 @@ impl FromStr for Network {
             }
             None => max,
         };
-        // A mapped IPv4 address is an IPv4 address, also in a network.
+        // `::ffff:a.b.c.d/n` with n >= 96 is the IPv4 network `a.b.c.d/(n - 96)`.
         let (host, network) = match (written, written.to_canonical()) {
             (IpAddr::V6(_), mapped @ IpAddr::V4(_)) if prefix >= 96 => {
                 (mapped, Self::around(mapped, prefix - 96))

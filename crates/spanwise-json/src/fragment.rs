@@ -19,32 +19,44 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 
 /// A span's own fields and those it inherits, ready to be copied into a line.
 ///
-/// It is most of the memory that an open span takes. Short texts are copied from the parent, since
-/// one copy is the fastest way into a line. Long texts are shared.
+/// A *member* is a key with its value, an *object* is all members of one span in a nested line, and
+/// a *piece* is a run of members or objects that spans share. In a line, a fragment is:
+///
+/// * flat: `bytes[..split]` (members), then `shared` (more members), then `bytes[split..]`, which
+///   has the name of the span and the list of spans;
+/// * nested: `shared` (outer objects), then `bytes[..split]` (more outer objects), then
+///   `bytes[split..]` (the span's own object). If the own object is long, it is the last piece of
+///   `shared`, and `bytes` is empty.
+///
+/// Short inherited members are copied into `bytes`, so that an event appends the whole fragment
+/// with one copy. Long ones are shared with the parent. This is most of the memory of an open span.
 #[derive(Debug)]
 pub(crate) struct Fragment {
     span_plan: Arc<SpanPlan>,
-    /// Flat: the first members, then `,"span":…`. Nested: the last objects of the outer spans, each
-    /// after a comma, then the span's own object.
+    /// Everything that is not shared: own and short inherited members or objects. `split` divides it.
     bytes: Box<[u8]>,
-    /// Flat: more members, after those in `bytes`. Nested: objects, before those in `bytes`.
+    /// The pieces that this span shares with others.
     shared: Option<Arc<Shared>>,
     altered: Option<Box<SpanAlteredFields>>,
+    /// The keys of the span's own members, and those of all members, outer spans included.
     own_bits: Bits,
     bits: Bits,
-    /// The length of the span's own members, which come first in a flat fragment.
+    /// The length of the span's own members, which come first in `bytes`, or in `shared` if they
+    /// are long. Flat lines only.
     own_len: u32,
     /// Flat: where the members in `bytes` end. Nested: where the span's own object starts.
     split: u32,
     /// The range in `bytes` of the names of all spans, if they are listed.
     names: [u32; 2],
     depth: u32,
-    /// The context keys pinned by this span, and by this span or an outer one.
+    /// The context keys, such as `request_id`, that this span sets for the spans and events inside
+    /// it, and those that it or an outer span sets. A field with such a key is renamed there.
     own_pinned: ContextBits,
     pinned: ContextBits,
 }
 
-/// Bits of keys. A `u128` has a larger alignment, which would cost 16 bytes per open span.
+/// A set of keys, one bit per key; beyond 128 keys some share one. Disjoint sets prove disjoint
+/// keys. A `u128` has a larger alignment, which would cost 16 bytes per open span.
 #[derive(Debug, Clone, Copy)]
 struct Bits([u64; 2]);
 
@@ -60,7 +72,7 @@ impl Bits {
     }
 }
 
-/// Long texts, which a span shares with the spans inside it.
+/// Long members or objects, which a span shares with the spans inside it.
 #[derive(Debug)]
 struct Shared {
     pieces: Box<[Arc<[u8]>]>,
@@ -72,20 +84,20 @@ struct Shared {
 struct SpanAlteredFields {
     own: AlteredFields,
     all: AlteredFields,
-    /// Both lists as members of a line.
+    /// The members `truncated` and `redacted` that list `all`.
     members: Vec<u8>,
 }
 
 /// `spans` lists at most this many spans.
 const MAX_LISTED_SPANS: usize = 64;
 
-/// Texts longer than this many bytes are shared between spans, not copied.
+/// Members and objects longer than this many bytes are shared between spans, not copied.
 const MIN_SHARED_LEN: usize = 512;
 
 /// The members that one visit of a span's fields produced.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnMembers<'a> {
-    /// In order; the second part may be empty.
+    /// In the order of the line. Only a late `record` has a second part: the values that it adds.
     pub(crate) members: [&'a [u8]; 2],
     pub(crate) bits: u128,
     pub(crate) pinned: ContextBits,
@@ -128,7 +140,8 @@ impl Fragment {
         fragment
     }
 
-    /// Creates the fragment of the same span after `recorded`, under `parent`.
+    /// Returns the span's fragment with the recorded values: they are added, or replace earlier
+    /// ones.
     pub(crate) fn record(&self, recorded: OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
         let bits = self.own_bits.get() | recorded.bits;
@@ -176,7 +189,8 @@ impl Fragment {
                 Cow::Owned(own)
             }
             Layout::Nested => {
-                // For `{"a":1,"b":2,"name":"s"}` this is `{"a":1,"b":2`; it may be empty.
+                // `{"a":1,"b":2` of `{"a":1,"b":2,"name":"s"}`: readers skip the first byte of each
+                // member, `{` or `,`. Empty without fields.
                 let object = self.object();
                 let end = object.len() - NAME_KEY.len() - self.span_plan.name.len() - 1;
                 Cow::Borrowed(&object[..end - 1])
@@ -228,7 +242,8 @@ impl Fragment {
         line.push(self.tail());
     }
 
-    /// Returns the part of a flat line after the members: the name of the span.
+    /// Returns `bytes` from `split`. Flat: `span`, and `spans` if listed. Nested: the span's own
+    /// object, after a comma.
     pub(crate) fn tail(&self) -> &[u8] {
         &self.bytes[self.split as usize..]
     }
@@ -242,12 +257,13 @@ impl Fragment {
         &object[1..]
     }
 
-    /// Returns the objects of all spans, outermost first, each after a comma, for a nested line.
+    /// Returns the objects that `spans` lists, outermost first, each after a comma, for a nested
+    /// line.
     fn object_parts(&self) -> (&[Arc<[u8]>], &[u8]) {
         let pieces = self.pieces();
         match (pieces, self.omitted() > 0) {
             (_, false) => (pieces, &self.bytes),
-            // Without the span's own.
+            // Deeper than `MAX_LISTED_SPANS`: the span's own object is not listed.
             ([outer @ .., _], true) if self.bytes.is_empty() => (outer, b""),
             (_, true) => (pieces, self.head()),
         }
@@ -323,7 +339,8 @@ impl Fragment {
             match span_plan.rename_pinned(pinned, &own) {
                 Some(own) => {
                     self.own_len = own.len() as u32;
-                    // This makes every event compare its keys with ours.
+                    // The renamed keys have no bit. With all bits set, each event compares its keys
+                    // with ours one by one.
                     self.own_bits = Bits::new(u128::MAX);
                     self.bits = self.own_bits;
                     self.build_shared(&own, parent, altered, &mut bytes);
@@ -363,8 +380,8 @@ impl Fragment {
         }
     }
 
-    /// Builds the members if some are long, if the parent has one of our keys, or if not all of the
-    /// parent's members fit.
+    /// Builds the members in the cases that are not a plain append: some are long, the parent has
+    /// one of our keys, or not all of the parent's members fit.
     #[cold]
     fn build_shared(
         &mut self,
@@ -384,8 +401,8 @@ impl Fragment {
         }
         if let Some(parent) = parent {
             let keys = KeySet::new(own);
-            // A field truncated or dropped above is so here too, unless this span has a value with
-            // its key.
+            // The keys that an outer span lists as truncated or redacted stay listed, unless this
+            // span has a value of its own for the key.
             altered.add(parent.altered(), |name| !keys.contains(name));
             let mut room = self.span_plan.max_len.saturating_sub(own.len());
             let mut take = |part: &[u8], whole: &mut dyn FnMut()| -> Vec<u8> {
@@ -435,7 +452,7 @@ impl Fragment {
             }
             (pieces, outer)
         } else {
-            // The outer objects are dropped first; the span's own comes last.
+            // Too long: omit the outer objects, and keep the span's own.
             altered
                 .truncated
                 .push(&escape::quoted(span_plan.key_names.spans));
@@ -507,8 +524,8 @@ impl MemberPieces<'_> {
     }
 }
 
-/// Splits members so that a long one is a piece by itself. A span with another value for one of
-/// them still shares the rest.
+/// Splits members so that a long one is a piece by itself. A span inside that overrides one key
+/// then copies only that key's piece, and shares the others.
 fn split_long(bytes: &[u8], mut push: impl FnMut(&[u8])) {
     let (mut start, mut end) = (0, 0);
     for member in members(bytes) {

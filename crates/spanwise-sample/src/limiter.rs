@@ -22,7 +22,8 @@ pub(crate) enum Decision {
         others: u32,
         now: u64,
     },
-    /// Dropped and counted. A summary is due at `due`, unless a later event represents it.
+    /// Dropped and counted. A summary reports it at `due`, unless a kept event represents it
+    /// before.
     Suppress {
         now: u64,
         due: u64,
@@ -30,7 +31,7 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
-    /// Returns the time, if the limit read it.
+    /// Returns the time of the decision, if the decision carries one.
     #[inline]
     pub(crate) fn time(self) -> Option<u64> {
         match self {
@@ -98,7 +99,8 @@ impl RateLimiter {
         self.decision(self.bucket.take_shared(level, now), now)
     }
 
-    /// Returns the level of a bucket that gets its first token after an interval.
+    /// Returns the state of a bucket that is empty at `now`: it gets one token per interval from
+    /// then.
     pub(crate) fn empty_at(self, now: u64) -> u64 {
         self.bucket.empty_at(now)
     }
@@ -123,7 +125,8 @@ pub(crate) struct WindowCounter {
     first: u32,
     every: u32,
     window_len: u64,
-    /// 2^64 / `window_len`. Multiplying by it takes a fraction of the time of a division.
+    /// About 2^64 / `window_len`, never more. Multiplying by it takes a fraction of the time of a
+    /// division.
     inverse: u64,
     precision: Precision,
 }
@@ -145,7 +148,8 @@ impl WindowCounter {
         let window = self.window(now);
         let mut known = state.load(Ordering::Relaxed);
         let count = loop {
-            // A thread that read the clock a little earlier does not bring the last window back.
+            // Not new: the same window, or the one before it. Then this thread read the clock
+            // before others began the next window, and its event counts there.
             let is_new = ((known >> 32) as u32).wrapping_sub(window as u32) > 1;
             let next = match known as u32 {
                 _ if is_new => (window << 32) | 1,
@@ -176,7 +180,7 @@ impl WindowCounter {
     /// Returns `now / window_len`.
     #[inline]
     fn window(self, now: u64) -> u64 {
-        // At most one too small, as the inverse is.
+        // The inverse is rounded down, so this is the quotient or one less.
         let window = ((u128::from(now) * u128::from(self.inverse)) >> 64) as u64;
         window + u64::from(now - window * self.window_len >= self.window_len)
     }
@@ -212,7 +216,13 @@ mod tests {
         // 1, 2, 5, 8
         assert_eq!(kept(0, 10), 4);
         assert_eq!(kept(1, 10), 4);
-        assert_eq!(kept(0, 10), 4, "a late thread counts with the others");
+        // 11, 14, 17. A window that starts again would keep four.
+        assert_eq!(
+            kept(0, 9),
+            3,
+            "a late thread's events count in the next window"
+        );
+        // The state keeps 32 bits of the window: this one is 5 there.
         assert_eq!(kept((1 << 33) + 5, 10), 4);
         let now = ((1 << 33) + 5) * 10 * MS;
         let last = limit.next(&state, now);

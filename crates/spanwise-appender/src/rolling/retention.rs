@@ -14,16 +14,18 @@ use spanwise_core::{
 
 use crate::ByteSize;
 
-/// Which rolled files are kept: the newest ones that are within **every** limit, by the date and
-/// number in their names. Defaults to `14 files`. The active file does not count, and is never
-/// deleted.
+/// Which rolled files are kept: those within **every** limit. Defaults to `14 files`. The date and
+/// number in a file's name decide which is newer; its age is the time since its last change. The
+/// active file does not count, and is never deleted.
 ///
 /// Its text form is a list of limits, separated by commas: a number of files (`14 files`), an age
 /// (`30d`; the units are s, m, h, d and w), the bytes of all of them (`10GiB`), and the bytes that
-/// stay free on the disk (`free=5GiB`). The word `all` is the only one in its text.
+/// stay free on the disk (`free=5GiB`). The text `all` keeps every file; it
+/// has no other limits beside it.
 ///
-/// Only regular files are deleted, and only if their name is exactly one that a roll of this file
-/// gives. Limits are checked when the file is opened, when it rolls, and when the disk is full.
+/// Only regular files are deleted, and only if their name has exactly the form that this file gets
+/// when it rolls. Limits are checked when the file is opened, when it rolls, and when the disk is
+/// full.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Retention};
@@ -72,7 +74,8 @@ impl Retention {
         self
     }
 
-    /// Keeps as many of the newest files as have `total` bytes together, in their compressed form.
+    /// Keeps the newest files whose sizes add up to at most `total`. A compressed file counts with
+    /// its compressed size.
     #[must_use]
     pub const fn total(mut self, total: ByteSize) -> Self {
         self.total = Some(total);
@@ -101,7 +104,7 @@ impl Retention {
         *self == Self::all()
     }
 
-    /// Whether the number of files is all it needs.
+    /// Whether a decision needs only the number of files, and none of their metadata.
     pub(super) const fn only_counts(&self) -> bool {
         self.age.is_none() && self.total.is_none() && self.free.is_none()
     }
@@ -150,8 +153,11 @@ impl Retention {
 /// The facts about a rolled file that limits depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FileInfo {
+    /// The sum of the lengths of its forms, for `total`.
     pub(super) bytes: u64,
+    /// The bytes that deleting it frees, for `free`.
     pub(super) on_disk: u64,
+    /// The last change of its newest form.
     pub(super) modified: Option<SystemTime>,
 }
 
@@ -209,7 +215,7 @@ impl Retention {
         if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
             let number = number.parse::<u64>().ok();
             let seconds = number.and_then(|number| number.checked_mul(*seconds));
-            // The clock of a system can be counted back this far.
+            // At most a million days (2,700 years): more is a mistake.
             let seconds = seconds.filter(|seconds| *seconds <= 1_000_000 * DAY);
             let age = Duration::from_secs(seconds.ok_or_else(out_of_range)?);
             return match age.is_zero() {
