@@ -33,7 +33,8 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 #[derive(Debug)]
 pub(crate) struct Fragment {
     span_plan: Arc<SpanPlan>,
-    /// Everything that is not shared: own and short inherited members or objects. `split` divides it.
+    /// Everything that is not shared: own and short inherited members or objects. `split` divides
+    /// it.
     bytes: Box<[u8]>,
     /// The pieces that this span shares with others.
     shared: Option<Arc<Shared>>,
