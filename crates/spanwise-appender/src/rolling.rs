@@ -104,7 +104,7 @@ use crate::{
 ///   the last handle and the end of the process verify it, too. A truncated file is written from
 ///   its start.
 ///
-/// Other failures go to [`SelfReport`].
+/// Other failures go to [`SelfReport`](spanwise_core::SelfReport).
 ///
 /// A process that exceeds its file size limit is killed by `SIGXFSZ`, unless it ignores that
 /// signal.

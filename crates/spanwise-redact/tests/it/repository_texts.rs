@@ -92,7 +92,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("it/setter_texts.rs", "postgres://shop"),
     ("spanwise/src/sinks.rs", "hunter2"),
     ("spanwise/src/stack.rs", "hunter2"),
-    ("spanwise/src/settings.rs", "type Dsn"),
     ("spanwise/src/settings.rs", "SENTRY_DSN: Dsn"),
     ("spanwise-sentry/src/connection.rs", "|address: IpAddr|"),
     ("spanwise-sentry/src/http_transport.rs", "auth: "),
