@@ -285,7 +285,8 @@ fn try_one(act: Act, place: Place, state: State) {
     }
     *OUTPUT.write().unwrap() = None;
     if let_go_first {
-        background.flush(GUARD).unwrap();
+        // A flush may still report an attempt that failed before the writer was let go.
+        wait_until(&what, || background.flush(GUARD).is_ok());
     }
     wait_until(&what, || WRITING.load(Ordering::SeqCst) == 0);
     let stats = background.stats();
