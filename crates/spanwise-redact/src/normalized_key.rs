@@ -31,11 +31,12 @@ impl NormalizedKey {
         Self::from_ascii(key)
     }
 
-    // Not inlined, so that ASCII keys have no buffer of 1 KiB on the stack.
+    // Not inlined, so that ASCII keys have no buffer on the stack.
     #[cold]
     #[inline(never)]
     fn folded(key: &str) -> Self {
-        let (mut looks, mut len) = ([0; 8 * MAX_KEY_LEN], 0);
+        // A letter in lower case may be half as long again.
+        let (mut looks, mut len) = ([0; 12 * MAX_KEY_LEN], 0);
         // An escaped letter takes up to eight bytes.
         let mut from = key.len().saturating_sub(8 * MAX_KEY_LEN);
         while !key.is_char_boundary(from) {
@@ -68,8 +69,11 @@ impl NormalizedKey {
             normal.is_attribute = EXEMPT_ATTRIBUTES.contains(&key);
             key = header.unwrap_or(key);
         }
-        let bytes = key.as_bytes();
-        let bytes = &bytes[bytes.len().saturating_sub(MAX_KEY_LEN)..];
+        let mut from = key.len().saturating_sub(MAX_KEY_LEN);
+        while !key.is_char_boundary(from) {
+            from += 1;
+        }
+        let bytes = &key.as_bytes()[from..];
         let mut before = GAP;
         let mut is_acronym = false;
         for (at, byte) in bytes.iter().enumerate() {

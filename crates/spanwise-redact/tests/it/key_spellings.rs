@@ -156,3 +156,17 @@ fn keys_about_secrets_pass_in_every_spelling() {
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn long_keys_are_decided_by_their_ends() {
+    for start in ["a", "é", "ӛ", "İ", "Ⱥ", "密", "\\u0061", "ｐ"] {
+        for count in [60, 64, 127, 128, 129, 512, 1_000] {
+            let start = start.repeat(count);
+            let key = format!("{start}_password");
+            assert_eq!(Policy::secrets().key(&key), KeyVerdict::Redact, "{key}");
+            let name = format!("{start}_shelf_no");
+            let policy = Policy::secrets().hide(&name).unwrap();
+            assert_eq!(policy.key(&name), KeyVerdict::Redact, "{name}");
+        }
+    }
+}
