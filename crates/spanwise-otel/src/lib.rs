@@ -1,0 +1,4 @@
+//! Traces, logs and metrics of a `tracing` service over OTLP.
+
+mod batch;
+mod wire;
