@@ -1,4 +1,8 @@
 //! Traces, logs and metrics of a `tracing` service over OTLP.
 
+mod attributes;
 mod batch;
+mod limits;
+mod plan;
+mod value;
 mod wire;
