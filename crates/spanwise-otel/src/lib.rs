@@ -4,5 +4,6 @@ mod attributes;
 mod batch;
 mod limits;
 mod plan;
+mod signal;
 mod value;
 mod wire;

@@ -13,8 +13,8 @@ pub(crate) const MAX_ATTRIBUTES_LEN: usize = 64 * 1024;
 pub(crate) struct AttributeLimits {
     /// The most attributes.
     pub(crate) count: usize,
-    /// The most characters of a text and bytes of a byte array. If it is `usize::MAX`, only [`MAX_VALUE_LEN`] limits them.
-    /// [`MAX_VALUE_LEN`].
+    /// The most characters of a text and bytes of a byte array. If it is `usize::MAX`, only
+    /// [`MAX_VALUE_LEN`] limits them.
     pub(crate) value_chars: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What follows from a callsite, encoded when it is first seen.
+//! The plan of a callsite: everything that depends on it alone, encoded when it is first seen.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// What follows from a callsite.
+/// Everything that depends on a callsite alone.
 #[derive(Debug)]
 pub(crate) struct CallsitePlan {
     /// By the index of the field.
