@@ -13,7 +13,7 @@ use spanwise_core::{
 };
 use tracing_core::Level;
 
-use crate::batch::{Batch, Scope};
+use crate::batch::Batch;
 
 /// Which records a [`Signal`] carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +119,8 @@ impl Signal {
     }
 
     /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues that if it is full.
-    pub(crate) fn push(&self, scope: Scope, record: &[u8], level: Level) {
+    /// `scope` is its encoded `InstrumentationScope`.
+    pub(crate) fn push(&self, scope: &[u8], record: &[u8], level: Level) {
         let process = self.exporter.current();
         let mut state = process.state.0.lock();
         let pushed = self.push_into(&mut state, scope, record, level);
@@ -132,14 +133,14 @@ impl Signal {
         }
     }
 
-    fn push_into(&self, state: &mut State, scope: Scope, record: &[u8], level: Level) -> Pushed {
+    fn push_into(&self, state: &mut State, scope: &[u8], record: &[u8], level: Level) -> Pushed {
         state.accepted += 1;
         if state.has_ended {
             return Pushed::Ended;
         }
         let open = &mut state.lanes[self.lane(level)];
         let mut full = None;
-        if open.batch.request_len_with(&scope, record) > MAX_REQUEST_LEN - RESOURCE_LEN {
+        if open.batch.request_len_with(scope, record) > MAX_REQUEST_LEN - RESOURCE_LEN {
             full = open.take();
         }
         open.batch.push(scope, record);
