@@ -101,6 +101,13 @@ const fn tag(field: u32, wire_type: u32) -> u64 {
     (field << 3 | wire_type) as u64
 }
 
+/// Returns the length of an integer in bytes.
+#[inline]
+pub(crate) const fn varint_len(value: u64) -> usize {
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
 /// Replaces the byte at `at` by a length of more than one byte.
 #[cold]
 fn insert_length(into: &mut Vec<u8>, at: usize, len: usize) {

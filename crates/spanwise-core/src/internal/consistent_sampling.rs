@@ -3,11 +3,11 @@
 //! All parts that sample traces use it, so that they keep the same traces.
 
 use std::{
-    cell::Cell,
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use super::thread_state::{self, ThreadState};
 use crate::{Context, REDACTED};
 
 /// The threshold of a sampling ratio, as in OpenTelemetry's [consistent probability sampling].
@@ -160,19 +160,15 @@ impl SampleRng {
     #[inline]
     #[must_use]
     pub fn next(&self) -> u64 {
-        thread_local! {
-            /// 0 before the first value.
-            static STATE: Cell<u64> = const { Cell::new(0) };
-        }
         let state = match &self.seeded {
-            None => {
-                let state = match STATE.get() {
+            None => thread_state::with(|ThreadState { sample_random, .. }| {
+                let state = match sample_random.get() {
                     0 => first_state(),
                     state => state.wrapping_add(GAMMA),
                 };
-                STATE.set(state);
+                sample_random.set(state);
                 state
-            }
+            }),
             Some(seeded) => seeded.fetch_add(GAMMA, Ordering::Relaxed),
         };
         low_bits(mix(state))
