@@ -4,6 +4,10 @@ mod attributes;
 mod batch;
 mod limits;
 mod plan;
+mod sampler;
 mod signal;
+mod trace_state;
 mod value;
 mod wire;
+
+pub use self::sampler::Sampler;
