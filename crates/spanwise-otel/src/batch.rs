@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spanwise_core::export::ExportItem;
 use tracing_core::Level;
 
-use crate::wire::WireWriter as _;
+use crate::{destination::ExportRequest, wire::WireWriter as _};
 
 /// The instrumentation scope of a record: the target of its callsite, or a tracer of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,12 +83,14 @@ impl Batch {
         };
         self.request_len + scope_len + record.len() + HEADER_LEN
     }
+}
 
+impl ExportRequest for Batch {
     /// Returns an `ExportTraceServiceRequest` or `ExportLogsServiceRequest`: the requests of both
-    /// signals have the same field numbers. `resource` is an encoded `Resource`.
+    /// signals have the same field numbers.
     ///
     /// Consecutive records with the same scope share a `ScopeSpans` or `ScopeLogs`.
-    pub(crate) fn request(&self, resource: &[u8]) -> Vec<u8> {
+    fn request(&self, resource: &[u8]) -> Vec<u8> {
         const RESOURCE_RECORDS: u32 = 1;
         const RESOURCE: u32 = 1;
         const SCOPE_RECORDS: u32 = 2;
@@ -136,5 +138,22 @@ impl ExportItem for Batch {
 
     fn level(&self) -> Level {
         self.level
+    }
+
+    fn split(mut self) -> Result<(Self, Self), Self> {
+        let half = self.records.len() / 2;
+        if half == 0 {
+            return Err(self);
+        }
+        let records = self.records.split_off(half);
+        let len = self.records.iter().map(|record| record.len).sum();
+        let bytes = self.bytes.split_off(len);
+        let second = Self {
+            level: self.level,
+            bytes,
+            records,
+            request_len: self.request_len,
+        };
+        Ok((self, second))
     }
 }

@@ -13,24 +13,10 @@ use spanwise_core::{
 };
 use tracing_core::Level;
 
-use crate::batch::{Batch, Scope};
-
-/// Which records a [`Signal`] carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SignalKind {
-    Traces,
-    Logs,
-}
-
-impl SignalKind {
-    /// The name of the sink.
-    pub(crate) fn sink_name(self) -> &'static str {
-        match self {
-            Self::Traces => "otel traces",
-            Self::Logs => "otel logs",
-        }
-    }
-}
+use crate::{
+    SignalKind,
+    batch::{Batch, Scope},
+};
 
 /// When a batch is sent, how much may wait, and where losses are reported.
 #[derive(Debug, Clone)]
@@ -159,8 +145,8 @@ impl Signal {
     /// INFO and below before those at WARN and ERROR.
     fn lane(&self, level: Level) -> usize {
         match self.kind {
-            SignalKind::Traces => 0,
             SignalKind::Logs => usize::from(level > Level::WARN),
+            SignalKind::Traces | SignalKind::Metrics => 0,
         }
     }
 
