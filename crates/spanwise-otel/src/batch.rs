@@ -25,6 +25,8 @@ pub(crate) struct Batch {
     /// The records one after the other.
     bytes: Vec<u8>,
     records: Vec<BatchRecord>,
+    /// At least the length of the records and their scopes in a request.
+    request_len: usize,
 }
 
 #[derive(Debug)]
@@ -33,17 +35,32 @@ struct BatchRecord {
     len: usize,
 }
 
+/// At least the length of a tag and a length.
+const HEADER_LEN: usize = 6;
+
 impl Batch {
     pub(crate) fn new(level: Level) -> Self {
         Self {
             level,
             bytes: Vec::new(),
             records: Vec::new(),
+            request_len: 0,
+        }
+    }
+
+    /// Returns an empty batch with room for as much as this one has.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            level: self.level,
+            bytes: Vec::with_capacity(self.bytes.len()),
+            records: Vec::with_capacity(self.records.len()),
+            request_len: 0,
         }
     }
 
     /// Adds an encoded `Span` or `LogRecord`.
     pub(crate) fn push(&mut self, scope: Scope, record: &[u8]) {
+        self.request_len = self.request_len_with(&scope, record);
         self.bytes.extend_from_slice(record);
         self.records.push(BatchRecord {
             scope,
@@ -55,8 +72,16 @@ impl Batch {
         self.records.len()
     }
 
-    pub(crate) fn byte_len(&self) -> usize {
-        self.bytes.len()
+    /// Returns at least the length of a request with one more record, without the resource.
+    pub(crate) fn request_len_with(&self, scope: &Scope, record: &[u8]) -> usize {
+        let shares_scope = self.records.last().is_some_and(|last| last.scope == *scope);
+        let scope_len = match scope {
+            _ if shares_scope => 0,
+            Scope::Target(name) => name.len() + 3 * HEADER_LEN,
+            Scope::Named(name) => name.len() + 3 * HEADER_LEN,
+            Scope::Encoded(scope) => scope.len() + 2 * HEADER_LEN,
+        };
+        self.request_len + scope_len + record.len() + HEADER_LEN
     }
 
     /// Returns an `ExportTraceServiceRequest` or `ExportLogsServiceRequest`: the requests of both

@@ -102,6 +102,10 @@ impl SinkControl for Sentry {
         crate::NAME
     }
 
+    fn hurry(&self) {
+        self.pipeline.hurry();
+    }
+
     fn shutdown_by(&self, deadline: Instant) {
         self.pipeline.drain(deadline);
         self.pipeline.end_deferred();

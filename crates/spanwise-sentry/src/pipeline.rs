@@ -178,6 +178,14 @@ impl Pipeline {
         }
     }
 
+    /// Starts to send everything that waits.
+    pub(crate) fn hurry(&self) {
+        self.drain_due(None);
+        if let Some(process) = self.exporter.existing() {
+            process.queue.hurry();
+        }
+    }
+
     /// Moves what is due at `now` into the queue, or everything if there is no time.
     fn drain_due(&self, now: Option<Instant>) {
         // A child has nothing of its parent's to send.

@@ -260,9 +260,9 @@ impl Settings {
             true => vec![FileInfo::default(); by_id.len()],
             false => by_id.iter().map(|forms| self.info(forms, dir)).collect(),
         };
-        let deleted = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
-        let deleted = by_id.iter().zip(deleted).filter(|(_, deleted)| *deleted);
-        let files = deleted.flat_map(|(forms, _)| forms.iter());
+        let to_delete = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
+        let to_delete = by_id.iter().zip(to_delete).filter(|(_, goes)| *goes);
+        let files = to_delete.flat_map(|(forms, _)| forms.iter());
         Ok(files
             .map(|file| self.names.rolled(file.id, file.form))
             .collect())
