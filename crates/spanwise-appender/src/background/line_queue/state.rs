@@ -120,7 +120,7 @@ impl Health {
     }
 }
 
-/// Who waits for what.
+/// The threads that wait, and what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: Worker,
@@ -161,7 +161,7 @@ impl Wakeups {
     }
 }
 
-/// What the queue and its threads do, from the start to the end.
+/// The phase of the queue, and what its threads do now.
 #[derive(Debug, Default)]
 pub(super) struct Lifecycle {
     pub(super) phase: Phase,
