@@ -139,8 +139,8 @@ impl Background {
     /// Waits until all lines accepted so far are written, for at most `timeout`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if lines are still in the buffer after `timeout`. The writer's error if
-    /// it refuses lines.
+    /// [`io::ErrorKind::TimedOut`] if lines are still in the buffer after `timeout`. The writer's
+    /// error if it refuses lines.
     pub fn flush(&self, timeout: Duration) -> io::Result<()> {
         self.queue().flush(deadline_after(timeout))
     }

@@ -70,8 +70,8 @@ impl Sentry {
         }
     }
 
-    /// Returns Sentry's client. Bound to a [`Hub`], it also sends what `sentry::capture_message` and
-    /// the like capture: redacted, queued and counted.
+    /// Returns Sentry's client. Bound to a [`Hub`], it also sends what `sentry::capture_message`
+    /// and the like capture: redacted, queued and counted.
     #[must_use]
     pub fn client(&self) -> Arc<Client> {
         Arc::clone(&self.pipeline.client)
@@ -100,6 +100,10 @@ impl Flush for Sentry {
 impl SinkControl for Sentry {
     fn name(&self) -> &'static str {
         crate::NAME
+    }
+
+    fn hurry(&self) {
+        self.pipeline.hurry();
     }
 
     fn shutdown_by(&self, deadline: Instant) {

@@ -40,7 +40,7 @@ impl SentryLayer {
         }
     }
 
-    /// Returns whether the event may be sent or become a breadcrumb. The policy does not see others.
+    /// Returns whether the event may be sent or become a breadcrumb. The policy sees no others.
     #[inline]
     fn wants(&self, event: &Event<'_>) -> bool {
         let options = &self.pipeline.options;

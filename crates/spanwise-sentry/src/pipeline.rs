@@ -178,6 +178,14 @@ impl Pipeline {
         }
     }
 
+    /// Starts to send everything that is queued or waits to be queued.
+    pub(crate) fn hurry(&self) {
+        self.drain_due(None);
+        if let Some(process) = self.exporter.existing() {
+            process.queue.hurry();
+        }
+    }
+
     /// Moves what is due at `now` into the queue, or everything without `now`.
     fn drain_due(&self, now: Option<Instant>) {
         // A child process sends nothing that its parent holds.

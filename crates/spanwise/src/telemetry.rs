@@ -140,10 +140,9 @@ impl Telemetry {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
         // Network sinks send all the while, and get the time that is left.
-        self.handle
-            .sinks
-            .iter()
-            .for_each(|sink| sink.shutdown_by(end));
+        let sinks = &self.handle.sinks;
+        sinks.iter().for_each(|sink| sink.hurry());
+        sinks.iter().for_each(|sink| sink.shutdown_by(end));
         ShutdownReport::from_stats(&self.handle.stats().sinks)
     }
 }

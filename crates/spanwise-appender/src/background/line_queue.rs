@@ -27,7 +27,6 @@ mod sink_call;
 mod state;
 
 pub(crate) use drain::Job;
-pub(crate) use sink_call::Role;
 
 use super::{Options, admission::Admission, stderr_sink, worker};
 use crate::{

@@ -151,9 +151,20 @@ impl<T: ExportItem> Sender<T> {
                 self.end_backoff();
                 self.queue.settle_delivered();
             }
+            Delivery::Partial { refused, reason } => {
+                self.end_backoff();
+                self.queue.settle_partial(refused, &reason);
+            }
             Delivery::Refused(reason) => {
                 self.end_backoff();
                 self.queue.settle_refused(&reason);
+            }
+            Delivery::TooLarge(reason) => {
+                self.end_backoff();
+                match queued.item.split() {
+                    Ok(halves) => self.queue.put_back_halves(halves, queued.since),
+                    Err(_) => self.queue.settle_refused(&reason),
+                }
             }
             Delivery::RateLimited(reason) => self.queue.settle_refused(&reason),
             Delivery::Failed {
