@@ -1,16 +1,29 @@
 //! Traces, logs and metrics of a `tracing` service over OTLP.
 
+mod attributes;
 mod batch;
 mod destination;
 mod endpoint;
+mod error;
+mod export_options;
 mod http_transport;
+mod limits;
+mod plan;
 mod protocol;
 mod resource;
 mod response;
 mod retry_after;
+mod sampler;
 mod server_text;
 mod signal;
 mod tls;
+mod trace_state;
+mod value;
 mod wire;
 
-pub use protocol::{Compression, Protocol, SignalKind};
+pub use self::{
+    error::{InvalidOption, OtelError},
+    export_options::ExportOptions,
+    protocol::{Compression, Protocol, SignalKind},
+    sampler::Sampler,
+};

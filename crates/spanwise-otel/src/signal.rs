@@ -15,7 +15,7 @@ use tracing_core::Level;
 
 use crate::{
     SignalKind,
-    batch::{Batch, Scope},
+    batch::{Batch, Importance},
 };
 
 /// When a batch is sent, how much may wait, and where losses are reported.
@@ -105,7 +105,8 @@ impl Signal {
     }
 
     /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues that if it is full.
-    pub(crate) fn push(&self, scope: Scope, record: &[u8], level: Level) {
+    /// `scope` is its encoded `InstrumentationScope`.
+    pub(crate) fn push(&self, scope: &[u8], record: &[u8], level: Level) {
         let process = self.exporter.current();
         let mut state = process.state.0.lock();
         let pushed = self.push_into(&mut state, scope, record, level);
@@ -118,17 +119,17 @@ impl Signal {
         }
     }
 
-    fn push_into(&self, state: &mut State, scope: Scope, record: &[u8], level: Level) -> Pushed {
+    fn push_into(&self, state: &mut State, scope: &[u8], record: &[u8], level: Level) -> Pushed {
         state.accepted += 1;
         if state.has_ended {
             return Pushed::Ended;
         }
         let open = &mut state.lanes[self.lane(level)];
         let mut full = None;
-        if open.batch.request_len_with(&scope, record) > MAX_REQUEST_LEN - RESOURCE_LEN {
+        if open.batch.request_len_with(scope, record) > MAX_REQUEST_LEN - RESOURCE_LEN {
             full = open.take();
         }
-        open.batch.push(scope, record);
+        open.batch.push(scope, record, level);
         // The first record of a batch does not fill it if batches have more than one record.
         if full.is_none() && open.batch.len() >= self.max_batch_len {
             full = open.take();
@@ -141,8 +142,8 @@ impl Signal {
         full.map_or(Pushed::Waiting, Pushed::Full)
     }
 
-    /// Returns the batch for records of a level. Under pressure, the queue drops log records at
-    /// INFO and below before those at WARN and ERROR.
+    /// Returns the index of the batch for records of a level. Under pressure, the queue drops log
+    /// records at INFO and below before those at WARN and ERROR.
     fn lane(&self, level: Level) -> usize {
         match self.kind {
             SignalKind::Logs => usize::from(level > Level::WARN),
@@ -203,12 +204,12 @@ impl Signal {
 
 impl OpenBatches {
     fn new() -> Self {
-        let open = |level| OpenBatch {
-            batch: Batch::new(level),
+        let open = |importance| OpenBatch {
+            batch: Batch::new(importance),
             due: None,
         };
         Self(Mutex::new(State {
-            lanes: [Level::ERROR, Level::INFO].map(open),
+            lanes: [Importance::High, Importance::Ordinary].map(open),
             accepted: 0,
             has_ended: false,
         }))
