@@ -74,8 +74,9 @@ impl Destination {
         Delivery::Delivered
     }
 
-    /// Returns the result of a request without an answer, for this reason.
-    pub(crate) fn failed(&self, reason: &str) -> Delivery {
+    /// Returns the result of a request that is sent again, because it has no answer or because the
+    /// server cannot answer now.
+    pub(crate) fn failed(&self, reason: &str, retry_after: Option<Duration>) -> Delivery {
         let hint = match reason {
             _ if reason.contains("UnknownIssuer") => {
                 "; the certificate of the server is not signed by a trusted root: set \
@@ -85,7 +86,7 @@ impl Destination {
         };
         Delivery::Failed {
             reason: format!("{}: {reason}{hint}", self.endpoint),
-            retry_after: None,
+            retry_after,
         }
     }
 

@@ -119,7 +119,7 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
         };
         match self.send(&body) {
             Ok(answer) => self.delivery(&answer),
-            Err(error) => self.destination.failed(&error.to_string()),
+            Err(error) => self.destination.failed(&error.to_string(), None),
         }
     }
 }

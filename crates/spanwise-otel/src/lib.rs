@@ -6,6 +6,8 @@ mod destination;
 mod endpoint;
 mod error;
 mod export_options;
+#[cfg(feature = "grpc")]
+mod grpc_transport;
 mod http_transport;
 mod limits;
 mod plan;
