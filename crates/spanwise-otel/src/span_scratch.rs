@@ -45,7 +45,7 @@ impl SpanScratch {
     pub(crate) fn attributes(&mut self, limits: AttributeLimits) -> Attributes {
         match self.spare.pop() {
             Some(mut attributes) => {
-                attributes.reset(SPAN_ATTRIBUTES, limits);
+                attributes.reset(limits);
                 attributes
             }
             None => Attributes::new(SPAN_ATTRIBUTES, limits),
