@@ -51,7 +51,7 @@ pub use self::{
     linked_slots::{LinkedSlots, SlotId, SlotList},
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
-    random_bits::random_bits,
+    random_bits::{new_span_id, random_bits},
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},
     span_identity::SpanIdentity,

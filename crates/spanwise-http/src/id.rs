@@ -48,9 +48,3 @@ pub(crate) fn new_uuid() -> Uuid {
     let random = random_bits() >> 2;
     Uuid::from_u64_pair(millis << 16 | 7 << 12 | fraction, 0b10 << 62 | random)
 }
-
-/// Generates a span id of W3C Trace Context.
-pub(crate) fn new_span_id() -> [u8; 8] {
-    // An id of zeros is invalid in the specification.
-    random_bits().max(1).to_be_bytes()
-}

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
-use spanwise_core::ContextLayer;
+use spanwise_core::{ContextLayer, TraceParent};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tracing::{Instrument, Level, Span, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, prelude::*};
@@ -21,7 +21,7 @@ fn served(received: &[(&'static str, &'static str)]) -> Span {
     let span = tracing::info_span!(target: "server", "http.request", request_id = "r-1", tenant_id = "acme");
     let request_context = RequestContext {
         trace: TraceContext {
-            span_id: SERVING,
+            span: TraceParent::new(caller.span.trace_id(), SERVING, caller.span.flags()).unwrap(),
             ..caller
         },
         baggage: Baggage::from_headers(&headers),
@@ -33,7 +33,7 @@ fn served(received: &[(&'static str, &'static str)]) -> Span {
     span
 }
 
-const SERVING: crate::trace_context::SpanId = crate::trace_context::SpanId([0xAB; 8]);
+const SERVING: [u8; 8] = [0xAB; 8];
 const PARENT: (&str, &str) = (
     "traceparent",
     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
