@@ -95,14 +95,27 @@ pub(super) fn is_variable(word: &[u8]) -> bool {
     })
 }
 
-/// Returns whether it is a module path: `shop_session::Store::open`.
+/// Returns whether it is a module path: `shop_session::Store::open`. One of its names must be in
+/// small letters: a random secret may contain `::` and look like two types.
 pub(super) fn is_module(word: &[u8]) -> bool {
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
-    let is_part = |part: &[u8]| {
-        let has_upper = part.iter().any(u8::is_ascii_uppercase);
-        part.iter().all(is_letter) && (!has_upper || part[0].is_ascii_uppercase())
+    let is_small = |name: &str| {
+        let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        !name.is_empty() && name.bytes().all(is_part)
     };
-    word.windows(2).any(|two| two == b"::") && word.split(|byte| *byte == b':').all(is_part)
+    // Each capital of a type begins a word of three letters or more.
+    let is_type = |name: &str| {
+        let rest = name.strip_prefix(|c: char| c.is_ascii_uppercase());
+        rest.is_some_and(|rest| {
+            rest.bytes().all(|byte| byte.is_ascii_alphabetic())
+                && rest
+                    .split(|c: char| c.is_ascii_uppercase())
+                    .all(|small| small.len() >= 2)
+        })
+    };
+    let names = || std::str::from_utf8(word).unwrap_or_default().split("::");
+    names().count() > 1
+        && names().any(is_small)
+        && names().all(|name| is_small(name) || is_type(name))
 }
 
 /// Returns whether it is a word of a sentence: letters, perhaps with an apostrophe or a hyphen.

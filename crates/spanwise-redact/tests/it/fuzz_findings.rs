@@ -194,6 +194,17 @@ fn values_in_json_strings_end_with_the_string() {
 }
 
 #[test]
+fn secrets_with_double_colons_are_hidden() {
+    check("apiKey: «OJVfRafXG:::TzrjHzxZl»\nx");
+    check("apiKey: «OJVfRafXG::TzrjHzxZl»\nx");
+    check("apiKey: «OJVfRafXG::tzrjhzxzl»\nx");
+    check("apiKey: «ojvfrafxg:::tzrjhzxzl»\nx");
+    for module in ["shop_session::Store::open", "store::TokenStore", "a::b"] {
+        check(&format!("session: {module}\nx"));
+    }
+}
+
+#[test]
 fn list_ends_are_not_kept_as_strings() {
     let policy = Policy::secrets().action(Action::KeepLast(4));
     let shown = policy.text(r#"{"access_token":["abcdefgh","hijklmnop"]}"#);

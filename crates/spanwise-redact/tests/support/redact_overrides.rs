@@ -33,6 +33,8 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
+/// Returns whether a key is read as the name of the tier: by its letters, so `p-i_i` is too.
 fn is_pii(key: &str) -> bool {
-    key.replace(['-', '_', ' '], "").eq_ignore_ascii_case("pii")
+    let alone = format!("+{key}").parse::<PolicyOverrides>();
+    alone.is_ok_and(|overrides| overrides.to_string() == "on,+pii")
 }

@@ -10,6 +10,8 @@ pub struct Needles {
     by_head: HashMap<[u8; HEAD], Vec<(Vec<u8>, usize)>>,
     /// A bit for each hash of a head.
     hashes: Vec<bool>,
+    /// The secrets of each planting.
+    cores: Vec<Vec<String>>,
 }
 
 const HEAD: usize = 8;
@@ -22,6 +24,7 @@ impl Needles {
         let mut needles = Self {
             by_head: HashMap::new(),
             hashes: vec![false; 1 << HASH],
+            cores: plan.iter().map(|planting| planting.cores.clone()).collect(),
         };
         for (index, planting) in plan.iter().enumerate() {
             for core in &planting.cores {
@@ -81,11 +84,36 @@ impl Needles {
             }
             let at = end + 1 - HEAD;
             let here = self.by_head.get(&head).into_iter().flatten();
-            for (_, index) in here.filter(|(needle, _)| bytes[at..].starts_with(needle)) {
-                found.entry(*index).or_insert(at);
+            for (needle, index) in here.filter(|(needle, _)| bytes[at..].starts_with(needle)) {
+                if !self.is_in_id(bytes, at, needle, *index) {
+                    found.entry(*index).or_insert(at);
+                }
             }
         }
         found
+    }
+
+    /// Returns whether the needle at `at` is part of a random trace or span id, which may contain
+    /// the digits of a secret by chance. Hex digits that are all of one secret are not an id.
+    fn is_in_id(&self, bytes: &[u8], at: usize, needle: &[u8], index: usize) -> bool {
+        const ID_LENGTHS: [usize; 2] = [32, 16];
+        let end = at + needle.len();
+        let is_end = |byte: &u8| !byte.is_ascii_hexdigit();
+        let from = bytes[..at].iter().rposition(is_end);
+        let from = from.map_or(0, |before| before + 1);
+        let to = bytes[end..].iter().position(is_end);
+        let to = to.map_or(bytes.len(), |after| end + after);
+        let is_in = |part: &[u8]| {
+            let mut cores = self.cores[index].iter();
+            cores.any(|core| core.as_bytes().windows(part.len()).any(|of| of == part))
+        };
+        let is_alone = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        ID_LENGTHS.contains(&(to - from))
+            && needle.iter().all(u8::is_ascii_hexdigit)
+            && is_alone(bytes[..from].last())
+            && is_alone(bytes.get(to))
+            && is_in(needle)
+            && !is_in(&bytes[from..to])
     }
 }
 
