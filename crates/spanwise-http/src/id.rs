@@ -40,9 +40,3 @@ pub(crate) fn is_presentable(text: &str) -> bool {
 pub(crate) fn new_uuid() -> Uuid {
     Uuid::from_u128(time_ordered_bits())
 }
-
-/// Generates a span id of W3C Trace Context.
-pub(crate) fn new_span_id() -> [u8; 8] {
-    // An id of zeros is invalid in the specification.
-    random_bits().max(1).to_be_bytes()
-}

@@ -49,6 +49,12 @@ pub fn time_ordered_bits() -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
+/// Returns a new id for a span, which is never zero: such an id is invalid in W3C Trace Context.
+#[must_use]
+pub fn new_span_id() -> [u8; 8] {
+    random_bits().max(1).to_be_bytes()
+}
+
 /// The random stream of one thread in one process.
 struct Stream {
     /// The generation of the process: see [`forks`].
