@@ -2,12 +2,30 @@
 
 mod attributes;
 mod batch;
+mod destination;
+mod endpoint;
+mod error;
+mod export_options;
+#[cfg(feature = "grpc")]
+mod grpc_transport;
+mod http_transport;
 mod limits;
 mod plan;
+mod protocol;
+mod resource;
+mod response;
+mod retry_after;
 mod sampler;
+mod server_text;
 mod signal;
+mod tls;
 mod trace_state;
 mod value;
 mod wire;
 
-pub use self::sampler::Sampler;
+pub use self::{
+    error::{InvalidOption, OtelError},
+    export_options::ExportOptions,
+    protocol::{Compression, Protocol, SignalKind},
+    sampler::Sampler,
+};
