@@ -42,6 +42,17 @@ impl GrpcTransport {
         }
     }
 
+    fn send(&mut self, message: Bytes) -> Result<Bytes, Status> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => {
+                let connection = Connection::new(&self.destination);
+                none.insert(connection.map_err(|error| Status::unavailable(error.to_string()))?)
+            }
+        };
+        connection.send(&self.destination, message)
+    }
+
     fn delivery(&self, status: &Status) -> Delivery {
         let Self { destination, .. } = self;
         let details = RpcStatus::read(status.details());
@@ -69,19 +80,13 @@ impl GrpcTransport {
 
 impl<T: ExportRequest> Deliver<T> for GrpcTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
-        let destination = Arc::clone(&self.destination);
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => match Connection::new(&destination) {
-                Ok(connection) => none.insert(connection),
-                Err(error) => return destination.failed(&error.to_string(), None),
-            },
-        };
-        let request = item.request(&destination.resource.encoded());
-        match connection.send(&destination, request.into()) {
-            Ok(answer) => destination.taken(&answer),
+        let request = item.request(&self.destination.resource.encoded());
+        let delivery = match self.send(request.into()) {
+            Ok(answer) => self.destination.taken(&answer),
             Err(status) => self.delivery(&status),
-        }
+        };
+        self.destination.remember(&delivery);
+        delivery
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod batch;
+mod builder;
 mod destination;
 mod endpoint;
 mod error;
@@ -10,6 +11,7 @@ mod export_options;
 mod grpc_transport;
 mod http_transport;
 mod limits;
+mod otel;
 mod plan;
 mod protocol;
 mod resource;
@@ -24,8 +26,10 @@ mod value;
 mod wire;
 
 pub use self::{
+    builder::OtelBuilder,
     error::{InvalidOption, OtelError},
     export_options::ExportOptions,
+    otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     protocol::{Compression, Protocol, SignalKind},
     sampler::Sampler,
 };
