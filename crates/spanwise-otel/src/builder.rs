@@ -29,6 +29,8 @@ pub struct OtelBuilder {
     /// Those that have setters of their own, which beat `resource_attributes`.
     service_attributes: Vec<(String, String)>,
     pub(crate) sampler: Sampler,
+    /// The name and the argument of a sampler, from two variables.
+    pub(crate) named_sampler: (Option<String>, Option<String>),
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) log_levels: Option<TargetLevels>,
     pub(crate) has_context: bool,
@@ -79,6 +81,7 @@ impl Otel {
             resource_attributes: Vec::new(),
             service_attributes: Vec::new(),
             sampler: Sampler::default(),
+            named_sampler: (None, None),
             span_levels: None,
             log_levels: None,
             has_context: true,
@@ -91,6 +94,12 @@ impl Otel {
 }
 
 impl OtelBuilder {
+    /// Sets the address of a collector for all signals, as [`Otel::builder`] does.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
     /// Sets the name of the service. Defaults to that of the program.
     pub fn service_name(self, name: impl Into<String>) -> Self {
         self.service_attribute(SERVICE_NAME, name.into())
@@ -231,6 +240,7 @@ impl OtelBuilder {
     /// * [`OtelError::Options`] if an option is not valid, with all that are not.
     /// * [`OtelError::Thread`] if there can be no further thread.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
+        self.choose_named_sampler();
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);
@@ -249,6 +259,22 @@ impl OtelBuilder {
             return Err(OtelError::Options(self.invalid));
         }
         Otel::start(self, resource, traces, logs).map_err(OtelError::Thread)
+    }
+
+    fn choose_named_sampler(&mut self) {
+        const DEFAULT: &str = "parentbased_always_on";
+        let (name, argument) = (&self.named_sampler.0, self.named_sampler.1.as_deref());
+        if name.is_none() && argument.is_none() {
+            return;
+        }
+        match Sampler::from_name(name.as_deref().unwrap_or(DEFAULT), argument) {
+            Ok(sampler) => self.sampler = sampler,
+            Err(error) => self.invalid.push(InvalidOption {
+                signal: Some(SignalKind::Traces),
+                option: "sampler",
+                error,
+            }),
+        }
     }
 
     fn options(&self, signal: SignalKind) -> &ExportOptions {

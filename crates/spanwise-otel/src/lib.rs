@@ -19,6 +19,7 @@ mod response;
 mod retry_after;
 mod sampler;
 mod server_text;
+mod settings;
 mod signal;
 mod tls;
 mod trace_state;
@@ -32,4 +33,5 @@ pub use self::{
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     protocol::{Compression, Protocol, SignalKind},
     sampler::Sampler,
+    settings::OtelSetting,
 };

@@ -1,0 +1,481 @@
+//! The standard variables of OpenTelemetry, a row each.
+
+use std::{fs, mem, time::Duration};
+
+use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, words};
+
+use crate::{ExportOptions, InvalidOption, Otel, OtelBuilder, Sampler, SignalKind};
+
+/// A variable of the [specification], and what it changes.
+///
+/// [specification]: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+#[derive(Debug, Clone, Copy)]
+pub struct OtelSetting {
+    /// The definition: the name, the default, the accepted values.
+    pub def: Setting,
+    apply: fn(&mut OtelBuilder, &str) -> Result<(), ParseError>,
+    /// The option of the builder that has the value.
+    option: (Option<SignalKind>, &'static str),
+}
+
+impl OtelBuilder {
+    /// Sets what a variable sets, from its text. See [`OtelSetting::all`].
+    ///
+    /// # Errors
+    /// If the text is not valid. The builder is as before then.
+    pub fn apply(&mut self, setting: &OtelSetting, text: &str) -> Result<(), ParseError> {
+        (setting.apply)(self, text)
+    }
+
+    fn change(&mut self, change: impl FnOnce(Self) -> Self) {
+        let before = mem::replace(self, Otel::builder_without_endpoint());
+        *self = change(before);
+    }
+
+    fn change_signal(
+        &mut self,
+        signal: Option<SignalKind>,
+        change: impl FnOnce(ExportOptions) -> ExportOptions,
+    ) {
+        self.change(|builder| match signal {
+            None => builder.all_signals(change),
+            Some(SignalKind::Traces) => builder.traces(change),
+            Some(SignalKind::Logs) => builder.logs(change),
+            Some(SignalKind::Metrics) => builder.metrics(change),
+        });
+    }
+}
+
+impl OtelSetting {
+    /// Returns all variables, in the order of the documentation.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        [ENDPOINTS, SIGNALS, BATCHES]
+            .into_iter()
+            .flatten()
+    }
+
+    /// Returns the variable that sets an option which the builder refused.
+    #[must_use]
+    pub fn of_option(invalid: &InvalidOption) -> Option<&'static Self> {
+        let option = (invalid.signal, invalid.option);
+        Self::all().find(|setting| setting.option == option)
+    }
+}
+
+/// Defines a variable of all signals, and one of each.
+macro_rules! exporter_rows {
+    ($($suffix:literal => $option:literal {
+        default: $default:literal,
+        accepts: $accepts:literal,
+        help: $help:literal,
+        sensitivity: $sensitivity:ident,
+        apply: $apply:expr,
+    })*) => {
+        &[$(
+            exporter_rows!(@row concat!("OTEL_EXPORTER_OTLP_", $suffix), None, $option, $default, $accepts, $help, $sensitivity, $apply),
+            exporter_rows!(@row concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix), Some(SignalKind::Traces), $option, concat!("OTEL_EXPORTER_OTLP_", $suffix), $accepts, $help, $sensitivity, $apply),
+            exporter_rows!(@row concat!("OTEL_EXPORTER_OTLP_LOGS_", $suffix), Some(SignalKind::Logs), $option, concat!("OTEL_EXPORTER_OTLP_", $suffix), $accepts, $help, $sensitivity, $apply),
+            exporter_rows!(@row concat!("OTEL_EXPORTER_OTLP_METRICS_", $suffix), Some(SignalKind::Metrics), $option, concat!("OTEL_EXPORTER_OTLP_", $suffix), $accepts, $help, $sensitivity, $apply),
+        )*]
+    };
+    (@row $name:expr, $signal:expr, $option:literal, $default:expr, $accepts:literal, $help:literal, $sensitivity:ident, $apply:expr) => {
+        OtelSetting {
+            def: Setting {
+                name: $name,
+                key: None,
+                default: $default,
+                accepts: $accepts,
+                sensitivity: Sensitivity::$sensitivity,
+                help: $help,
+            },
+            apply: |builder, text| {
+                let apply: fn(&mut OtelBuilder, Option<SignalKind>, &str) -> Result<(), ParseError> = $apply;
+                apply(builder, $signal, text)
+            },
+            option: ($signal, $option),
+        }
+    };
+}
+
+/// Defines variables, a row each.
+macro_rules! rows {
+    ($($name:literal => ($signal:expr, $option:literal) {
+        default: $default:literal,
+        accepts: $accepts:literal,
+        help: $help:literal,
+        apply: $apply:expr,
+    })*) => {
+        &[$(OtelSetting {
+            def: Setting {
+                name: $name,
+                key: None,
+                default: $default,
+                accepts: $accepts,
+                sensitivity: Sensitivity::Public,
+                help: $help,
+            },
+            apply: $apply,
+            option: ($signal, $option),
+        }),*]
+    };
+}
+
+const ENDPOINTS: &[OtelSetting] = exporter_rows! {
+    "ENDPOINT" => "endpoint" {
+        default: "none: nothing is exported",
+        accepts: "the address of a collector, such as `http://collector:4318`; with the protocol grpc the scheme may be missing",
+        help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used to the letter.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let url = text.to_owned();
+            match signal {
+                None => builder.change(|builder| builder.endpoint(url)),
+                signal => builder.change_signal(signal, |options| options.endpoint(url)),
+            }
+            Ok(())
+        },
+    }
+    "PROTOCOL" => "protocol" {
+        default: "http/protobuf",
+        accepts: "`http/protobuf`, or `grpc` in programs built with that feature",
+        help: "How requests go to the collector.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let protocol = text.parse()?;
+            builder.change_signal(signal, |options| options.protocol(protocol));
+            Ok(())
+        },
+    }
+    "HEADERS" => "headers" {
+        default: "none",
+        accepts: "names and values joined by commas, such as `api-key=1234,x-team=shop`; values are percent-decoded",
+        help: "Headers of each request. Those of a signal replace those of all signals.",
+        sensitivity: Secret,
+        apply: |builder, signal, text| {
+            let headers = pairs(text)?;
+            builder.change_signal(signal, |options| {
+                headers.into_iter().fold(options, |options, (name, value)| options.header(name, value))
+            });
+            Ok(())
+        },
+    }
+    "TIMEOUT" => "timeout" {
+        default: "10000",
+        accepts: "milliseconds, at most `600000`; `0` means the same",
+        help: "How long a request may take.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let timeout = millis(text, 0, 600_000)?;
+            builder.change_signal(signal, |options| options.timeout(timeout));
+            Ok(())
+        },
+    }
+    "COMPRESSION" => "compression" {
+        default: "none",
+        accepts: "`none`, or `gzip` in programs built with that feature",
+        help: "How requests are compressed.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let compression = text.parse()?;
+            builder.change_signal(signal, |options| options.compression(compression));
+            Ok(())
+        },
+    }
+    "INSECURE" => "insecure" {
+        default: "false",
+        accepts: "`true` or `false`",
+        help: "Whether an endpoint without a scheme, over gRPC, is used without TLS.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let is_insecure = boolean(text)?;
+            builder.change_signal(signal, |options| options.insecure(is_insecure));
+            Ok(())
+        },
+    }
+    "CERTIFICATE" => "root_certificates" {
+        default: "the roots of Mozilla",
+        accepts: "the path of a file in PEM",
+        help: "The only certificates that are trusted.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let pem = file(text)?;
+            builder.change_signal(signal, |options| options.root_certificates(pem));
+            Ok(())
+        },
+    }
+    "CLIENT_CERTIFICATE" => "client_certificate" {
+        default: "none",
+        accepts: "the path of a file in PEM",
+        help: "The certificate by which the collector knows the service. It needs a key.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let pem = file(text)?;
+            builder.change_signal(signal, |options| options.client_certificate(pem));
+            Ok(())
+        },
+    }
+    "CLIENT_KEY" => "client_key" {
+        default: "none",
+        accepts: "the path of a file in PEM",
+        help: "The private key of the client certificate.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let pem = file(text)?;
+            builder.change_signal(signal, |options| options.client_key(pem));
+            Ok(())
+        },
+    }
+};
+
+const SIGNALS: &[OtelSetting] = rows! {
+    "OTEL_TRACES_EXPORTER" => (Some(SignalKind::Traces), "off") {
+        default: "otlp",
+        accepts: "`otlp` or `none`",
+        help: "Whether traces are exported.",
+        apply: |builder, text| exporter(builder, SignalKind::Traces, text),
+    }
+    "OTEL_LOGS_EXPORTER" => (Some(SignalKind::Logs), "off") {
+        default: "otlp",
+        accepts: "`otlp` or `none`",
+        help: "Whether logs are exported.",
+        apply: |builder, text| exporter(builder, SignalKind::Logs, text),
+    }
+    "OTEL_METRICS_EXPORTER" => (Some(SignalKind::Metrics), "off") {
+        default: "otlp",
+        accepts: "`otlp` or `none`",
+        help: "Whether metrics are exported.",
+        apply: |builder, text| exporter(builder, SignalKind::Metrics, text),
+    }
+    "OTEL_RESOURCE_ATTRIBUTES" => (None, "resource_attribute") {
+        default: "none",
+        accepts: "keys and values joined by commas, such as `cloud.region=eu,team=shop`; values are percent-decoded",
+        help: "What all data says about its source. The name, version and environment of the service have settings of their own.",
+        apply: |builder, text| {
+            let attributes = pairs(text)?;
+            builder.change(|builder| {
+                attributes.into_iter().fold(builder, |builder, (key, value)| {
+                    builder.resource_attribute(key, value)
+                })
+            });
+            Ok(())
+        },
+    }
+    "OTEL_TRACES_SAMPLER" => (Some(SignalKind::Traces), "sampler") {
+        default: "parentbased_always_on",
+        accepts: "`always_on`, `always_off`, `traceidratio`, or one of these after `parentbased_`",
+        help: "Which traces are exported. After `parentbased_`, the caller decides about its traces.",
+        apply: |builder, text| {
+            // The argument may not be there yet.
+            Sampler::from_name(text, None)?;
+            builder.named_sampler.0 = Some(text.to_owned());
+            Ok(())
+        },
+    }
+    "OTEL_TRACES_SAMPLER_ARG" => (Some(SignalKind::Traces), "sampler_argument") {
+        default: "1",
+        accepts: "a number from `0` to `1`",
+        help: "The ratio of traces for a sampler that is named after `traceidratio`.",
+        apply: |builder, text| {
+            Sampler::from_name("traceidratio", Some(text))?;
+            builder.named_sampler.1 = Some(text.to_owned());
+            Ok(())
+        },
+    }
+    "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "span_levels") {
+        default: "info",
+        accepts: "a level, or directives such as `info,sqlx=off`",
+        help: "Which spans are exported. LOG_SPANS decides which there are at all.",
+        apply: |builder, text| {
+            let levels: TargetLevels = text.parse()?;
+            builder.change(|builder| builder.span_levels(levels));
+            Ok(())
+        },
+    }
+    "OTEL_RUST_LOGS_LEVEL" => (Some(SignalKind::Logs), "log_levels") {
+        default: "all that RUST_LOG enables",
+        accepts: "a level, or directives such as `info,sqlx=off`",
+        help: "Which events are exported as log records.",
+        apply: |builder, text| {
+            let levels: TargetLevels = text.parse()?;
+            builder.change(|builder| builder.log_levels(levels));
+            Ok(())
+        },
+    }
+};
+
+/// The variables of batches.
+const BATCHES: &[OtelSetting] = rows! {
+    "OTEL_BSP_SCHEDULE_DELAY" => (Some(SignalKind::Traces), "delay") {
+        default: "5000",
+        accepts: "milliseconds, at most `3600000`",
+        help: "After which time spans are sent that do not fill a batch.",
+        apply: |builder, text| delay(builder, SignalKind::Traces, text),
+    }
+    "OTEL_BSP_EXPORT_TIMEOUT" => (Some(SignalKind::Traces), "export_timeout") {
+        default: "30000",
+        accepts: "milliseconds, at most `600000`; `0` means the same",
+        help: "How long an attempt to send spans may take, if that is less than the timeout of a request.",
+        apply: |builder, text| export_timeout(builder, SignalKind::Traces, text),
+    }
+    "OTEL_BSP_MAX_QUEUE_SIZE" => (Some(SignalKind::Traces), "max_queue_len") {
+        default: "2048",
+        accepts: "a number from `1` to `1000000`",
+        help: "How many spans may wait.",
+        apply: |builder, text| queue_len(builder, SignalKind::Traces, text),
+    }
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => (Some(SignalKind::Traces), "max_batch_len") {
+        default: "512",
+        accepts: "a number from `1` to that of the queue",
+        help: "How many spans a request has at most.",
+        apply: |builder, text| batch_len(builder, SignalKind::Traces, text),
+    }
+    "OTEL_BLRP_SCHEDULE_DELAY" => (Some(SignalKind::Logs), "delay") {
+        default: "1000",
+        accepts: "milliseconds, at most `3600000`",
+        help: "After which time log records are sent that do not fill a batch.",
+        apply: |builder, text| delay(builder, SignalKind::Logs, text),
+    }
+    "OTEL_BLRP_EXPORT_TIMEOUT" => (Some(SignalKind::Logs), "export_timeout") {
+        default: "30000",
+        accepts: "milliseconds, at most `600000`; `0` means the same",
+        help: "How long an attempt to send log records may take, if that is less than the timeout of a request.",
+        apply: |builder, text| export_timeout(builder, SignalKind::Logs, text),
+    }
+    "OTEL_BLRP_MAX_QUEUE_SIZE" => (Some(SignalKind::Logs), "max_queue_len") {
+        default: "2048",
+        accepts: "a number from `1` to `1000000`",
+        help: "How many log records may wait.",
+        apply: |builder, text| queue_len(builder, SignalKind::Logs, text),
+    }
+    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE" => (Some(SignalKind::Logs), "max_batch_len") {
+        default: "512",
+        accepts: "a number from `1` to that of the queue",
+        help: "How many log records a request has at most.",
+        apply: |builder, text| batch_len(builder, SignalKind::Logs, text),
+    }
+};
+
+fn exporter(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
+    match text {
+        "otlp" => {}
+        "none" => builder.change_signal(Some(signal), ExportOptions::off),
+        _ => {
+            let hint = "write otlp or none";
+            return Err(ParseError::word(
+                text,
+                "is not an exporter that spanwise has",
+                hint,
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn delay(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
+    let delay = millis(text, 0, 3_600_000)?;
+    builder.change_signal(Some(signal), |options| options.delay(delay));
+    Ok(())
+}
+
+fn export_timeout(
+    builder: &mut OtelBuilder,
+    signal: SignalKind,
+    text: &str,
+) -> Result<(), ParseError> {
+    let timeout = millis(text, 0, 600_000)?;
+    builder.change_signal(Some(signal), |options| options.export_timeout(timeout));
+    Ok(())
+}
+
+fn queue_len(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
+    let len = count(text, 1, 1_000_000)?;
+    builder.change_signal(Some(signal), |options| options.max_queue_len(len));
+    Ok(())
+}
+
+fn batch_len(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
+    let len = count(text, 1, 1_000_000)?;
+    builder.change_signal(Some(signal), |options| options.max_batch_len(len));
+    Ok(())
+}
+
+/// Parses `true` or `false`, in any case.
+fn boolean(text: &str) -> Result<bool, ParseError> {
+    match () {
+        () if text.eq_ignore_ascii_case("true") => Ok(true),
+        () if text.eq_ignore_ascii_case("false") => Ok(false),
+        () => Err(ParseError::word(
+            text,
+            "is neither true nor false",
+            "write one of them",
+        )),
+    }
+}
+
+fn millis(text: &str, least: u64, most: u64) -> Result<Duration, ParseError> {
+    number(text, least, most, "milliseconds").map(Duration::from_millis)
+}
+
+fn count(text: &str, least: u64, most: u64) -> Result<usize, ParseError> {
+    number(text, least, most, "a number").map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+fn number(text: &str, least: u64, most: u64, what: &str) -> Result<u64, ParseError> {
+    let number = text.parse::<u64>().ok();
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| {
+            let hint = format!("write {what} from {least} to {most}");
+            ParseError::word(text, "is out of range", hint)
+        })
+}
+
+/// Reads a file of certificates. What it contains is checked later.
+fn file(path: &str) -> Result<Vec<u8>, ParseError> {
+    fs::read(path).map_err(|error| {
+        let reason = format!("cannot be read: {error}");
+        ParseError::word(path, reason, "write the path of a file in PEM")
+    })
+}
+
+/// Parses `key=value` pairs. No error shows a value, which may be secret.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, ParseError> {
+    words::parse_each(text, |pair| {
+        let Some((key, value)) = pair.split_once('=') else {
+            return Err(Problem::new(format!(
+                "a pair of {} bytes has no `=`: write `key=value`",
+                pair.len()
+            )));
+        };
+        let key = key.trim();
+        if key.is_empty() {
+            return Err(Problem::new("a pair has no key: write `key=value`"));
+        }
+        match percent_decoded(value.trim()) {
+            Some(value) => Ok((key.to_owned(), value)),
+            None => Err(Problem::new(format!(
+                "the value of `{key}` is not percent-encoded: write `%25` for a percent sign"
+            ))),
+        }
+    })
+}
+
+/// Decodes `%20` and the like. Returns `None` if a `%` is without two digits, or if the result is
+/// not UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' {
+            let (digits, after) = rest.split_at_checked(2)?;
+            let digits = str::from_utf8(digits).ok()?;
+            let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            bytes.push(u8::from_str_radix(digits, 16).ok().filter(|_| is_hex)?);
+            rest = after;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
