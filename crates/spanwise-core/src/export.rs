@@ -58,9 +58,8 @@
 
 mod exporter;
 mod queue;
-mod sender;
-#[cfg(test)]
-mod tests;
+pub(crate) mod sender;
+pub(crate) mod stepped;
 
 use std::time::{Duration, Instant};
 

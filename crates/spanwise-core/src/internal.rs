@@ -69,6 +69,7 @@ pub use crate::{
     event_context::{
         DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate,
     },
+    export::{sender::Step, stepped::SteppedSender},
     levels::parse_level,
     redact::KeyVerdicts,
     self_report::SinkCounters,

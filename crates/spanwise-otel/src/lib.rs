@@ -11,12 +11,17 @@ mod log_writer;
 mod logs;
 mod maybe_redacted;
 mod plan;
+mod sampler;
 mod severity;
 mod signal;
 mod span_attributes;
+mod trace_state;
 mod value;
 mod wire;
 
-pub use log_options::{LogOptions, SpanFields};
-pub use log_writer::LogWriter;
-pub use logs::OtelLogs;
+pub use self::{
+    log_options::{LogOptions, SpanFields},
+    log_writer::LogWriter,
+    logs::OtelLogs,
+    sampler::Sampler,
+};

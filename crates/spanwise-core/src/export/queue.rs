@@ -342,7 +342,6 @@ impl<T: ExportItem> ExportQueue<T> {
     }
 
     /// Returns the items that wait, their bytes and their events.
-    #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize, u64) {
         let state = self.state.lock();
         let (items, bytes) = state.held();

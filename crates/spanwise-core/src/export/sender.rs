@@ -67,11 +67,12 @@ pub(super) struct Sender<T> {
 
 /// The result of one turn of the loop.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// It did something, and there may be more to do.
     Worked,
     /// There is nothing to do until then, unless something changes.
     Wait(Option<Instant>),
+    /// The queue was shut down.
     Ended,
 }
 
