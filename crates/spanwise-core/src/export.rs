@@ -68,7 +68,7 @@ use tracing_core::Level;
 pub use self::{
     exporter::{Exporter, ExporterOptions, ProcessExporter},
     queue::ExportQueue,
-    sender::{is_delivering, is_sender_thread},
+    sender::{is_delivering, is_sender_thread, mark_sender_thread},
 };
 pub use crate::internal::SinkCounters;
 

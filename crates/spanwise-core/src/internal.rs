@@ -26,6 +26,7 @@ pub mod nested_json;
 pub mod panic_safe;
 pub(crate) mod per_layer_filters;
 mod per_second;
+pub(crate) mod plain_value;
 mod random_bits;
 pub mod reentrancy;
 pub mod request_observer;

@@ -5,16 +5,17 @@ use std::{fmt, sync::Arc, time::Duration};
 use spanwise_core::{
     Clock, Fault, SelfReport,
     export::{Deliver, Delivery, ExportItem},
+    internal::sync::Mutex,
 };
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    Compression, Protocol, SignalKind, endpoint::Endpoint, http_transport::HttpTransport,
-    resource::Resource, response::PartialSuccess, server_text::ServerText, tls::Tls,
+    Compression, Protocol, SendFailure, SignalKind, endpoint::Endpoint,
+    http_transport::HttpTransport, resource::Resource, response::PartialSuccess,
+    server_text::ServerText, tls::Tls,
 };
 
 /// What the transports of a signal know.
-#[derive(Clone)]
 pub(crate) struct Destination {
     pub(crate) signal: SignalKind,
     pub(crate) endpoint: Endpoint,
@@ -28,7 +29,12 @@ pub(crate) struct Destination {
     pub(crate) server_text: ServerText,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
+    pub(crate) last_failure: LastFailure,
 }
+
+/// The last request that failed.
+#[derive(Debug, Default)]
+pub(crate) struct LastFailure(Mutex<Option<SendFailure>>);
 
 /// An item that is sent as one request.
 pub(crate) trait ExportRequest: ExportItem {
@@ -74,8 +80,9 @@ impl Destination {
         Delivery::Delivered
     }
 
-    /// Returns the result of a request without an answer, for this reason.
-    pub(crate) fn failed(&self, reason: &str) -> Delivery {
+    /// Returns the result of a request that is sent again, because it has no answer or because the
+    /// server cannot answer now.
+    pub(crate) fn failed(&self, reason: &str, retry_after: Option<Duration>) -> Delivery {
         let hint = match reason {
             _ if reason.contains("UnknownIssuer") => {
                 "; the certificate of the server is not signed by a trusted root: set \
@@ -85,8 +92,32 @@ impl Destination {
         };
         Delivery::Failed {
             reason: format!("{}: {reason}{hint}", self.endpoint),
-            retry_after: None,
+            retry_after,
         }
+    }
+
+    /// Remembers the reason if a request failed.
+    pub(crate) fn remember(&self, delivery: &Delivery) {
+        let reason = match delivery {
+            Delivery::Delivered => return,
+            Delivery::Partial { reason, .. } | Delivery::Failed { reason, .. } => reason,
+            Delivery::Refused(reason)
+            | Delivery::TooLarge(reason)
+            | Delivery::RateLimited(reason) => reason,
+        };
+        let failure = SendFailure {
+            at: self.clock.now(),
+            reason: reason.clone(),
+        };
+        // Where a fork left the lock held, nothing is remembered.
+        if let Some(mut last) = self.last_failure.0.try_lock() {
+            *last = Some(failure);
+        }
+    }
+
+    /// Returns the last failure.
+    pub(crate) fn last_failure(&self) -> Option<SendFailure> {
+        self.last_failure.0.try_lock()?.clone()
     }
 
     fn items(&self) -> &'static str {

@@ -117,10 +117,12 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
             Compression::None => request,
             Compression::Gzip => gzip(request),
         };
-        match self.send(&body) {
+        let delivery = match self.send(&body) {
             Ok(answer) => self.delivery(&answer),
-            Err(error) => self.destination.failed(&error.to_string()),
-        }
+            Err(error) => self.destination.failed(&error.to_string(), None),
+        };
+        self.destination.remember(&delivery);
+        delivery
     }
 }
 

@@ -4,11 +4,14 @@ mod api_attributes;
 mod api_span;
 mod attributes;
 mod batch;
+mod builder;
 mod destination;
 mod endpoint;
 mod entered_contexts;
 mod error;
 mod export_options;
+#[cfg(feature = "grpc")]
+mod grpc_transport;
 mod http_spans;
 mod http_transport;
 mod limits;
@@ -20,6 +23,7 @@ mod log_writer;
 mod logs;
 mod maybe_redacted;
 mod open_span;
+mod otel;
 mod plan;
 mod protocol;
 mod resource;
@@ -46,11 +50,13 @@ mod wire;
 
 pub use self::{
     api_span::OtelSpan,
+    builder::OtelBuilder,
     error::{InvalidOption, OtelError},
     export_options::ExportOptions,
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
+    otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     protocol::{Compression, Protocol, SignalKind},
     sampler::Sampler,
     span_ext::{SetParentError, SpanExt},

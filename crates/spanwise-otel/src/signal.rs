@@ -8,13 +8,16 @@ use std::{
 
 use spanwise_core::{
     Clock, SelfReport,
-    export::{Deliver, Exporter, ExporterOptions, PeriodicTasks, QueueLimits, SinkCounters},
+    export::{
+        Deliver, ExportItem as _, Exporter, ExporterOptions, PeriodicTasks, QueueLimits,
+        SinkCounters,
+    },
     internal::sync::Mutex,
 };
 use tracing_core::Level;
 
 use crate::{
-    SignalKind,
+    SignalKind, SignalStats,
     batch::{Batch, Importance},
 };
 
@@ -156,10 +159,27 @@ impl Signal {
         self.exporter.current().queue.counters()
     }
 
-    /// Returns the number of records that were pushed in this process.
-    pub(crate) fn accepted(&self) -> u64 {
-        let process = self.exporter.existing();
-        process.map_or(0, |process| process.state.0.lock().accepted)
+    /// Returns the counts of this process.
+    pub(crate) fn stats(&self) -> SignalStats {
+        let Some(process) = self.exporter.existing() else {
+            return SignalStats::default();
+        };
+        let state = process.state.0.lock();
+        let open_bytes: usize = state.lanes.iter().map(|open| open.batch.bytes()).sum();
+        SignalStats {
+            accepted: state.accepted,
+            waiting_bytes: open_bytes + process.queue.held_bytes(),
+            sent: process.queue.counters().stats(),
+            last_failure: None,
+        }
+    }
+
+    /// Starts to send everything that was pushed, and does not wait for it.
+    pub(crate) fn hurry(&self) {
+        self.queue_batches(|_| true);
+        if let Some(process) = self.exporter.existing() {
+            process.queue.hurry();
+        }
     }
 
     /// Waits until everything that was pushed is sent. The server is asked once more.

@@ -229,6 +229,12 @@ impl<T: ExportItem> ExportQueue<T> {
         &self.counters
     }
 
+    /// Returns the bytes of all items that wait or are being sent.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.state.lock().held().1
+    }
+
     /// Resets the signal that something changed. Returns whether the queue was shut down.
     pub(super) fn acknowledge(&self) -> bool {
         let mut state = self.state.lock();

@@ -21,8 +21,8 @@ pub struct Announced {
     pub span_id: [u8; 8],
     /// The kind of the span.
     pub kind: SpanKind,
-    /// The trace, if the span is the first of this process in it. `None` for the trace of the span
-    /// around it.
+    /// The trace, if the span is the first of this process in it. It counts only if the span has no
+    /// parent in this process. `None` for the trace of the span around it.
     pub trace: Option<AnnouncedTrace>,
 }
 
