@@ -395,3 +395,6 @@ impl<'a> AnyValue<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
