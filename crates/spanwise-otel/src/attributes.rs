@@ -430,3 +430,6 @@ impl<'a> AnyValue<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
