@@ -15,13 +15,14 @@ use std::{
 use proptest::prelude::*;
 use tracing_core::Level;
 
-use super::{
-    Deliver, Delivery, ExportItem, ExporterOptions, PeriodicTasks, QueueLimits, is_delivering,
-    is_sender_thread,
-    queue::ExportQueue,
-    sender::{Sender, Step},
+use spanwise_core::{
+    Clock, Fault, SelfReport, SinkStats,
+    export::{
+        Deliver, Delivery, ExportItem, ExportQueue, ExporterOptions, PeriodicTasks, QueueLimits,
+        is_delivering, is_sender_thread,
+    },
+    internal::{Step, SteppedSender},
 };
-use crate::{Clock, Fault, SelfReport, SinkStats};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,7 +152,7 @@ fn refused() -> Delivery {
 /// A queue whose sender is driven by the test.
 struct Setup {
     queue: Arc<ExportQueue<Item>>,
-    sender: Sender<Item>,
+    sender: SteppedSender<Item>,
     script: Script,
     clock: Clock,
     report: SelfReport,
@@ -164,18 +165,15 @@ fn setup(limits: QueueLimits) -> Setup {
 fn setup_with_tasks(limits: QueueLimits, tasks: Option<Weak<dyn PeriodicTasks>>) -> Setup {
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let report = SelfReport::silent();
-    let options = ExporterOptions {
-        limits,
-        clock: clock.clone(),
-        report: report.clone(),
-        ..ExporterOptions::new("test", "the test")
-    };
-    let queue = Arc::new(ExportQueue::new(&options));
+    let mut options = ExporterOptions::new("test", "the test");
+    options.limits = limits;
+    options.clock = clock.clone();
+    options.report = report.clone();
     let script = Script::default();
-    let transport = Box::new(script.clone());
+    let sender = SteppedSender::new(&options, |_| Box::new(script.clone()), tasks);
     Setup {
-        sender: Sender::new(Arc::clone(&queue), transport, tasks),
-        queue,
+        queue: Arc::clone(sender.queue()),
+        sender,
         script,
         clock,
         report,
@@ -326,7 +324,7 @@ fn item_that_is_too_large_is_sent_in_halves() {
     let stats = setup.stats();
     assert_eq!((stats.delivered, stats.write_failed), (4, 1));
     assert!(setup.has_reported(Fault::WriteFailed));
-    assert_eq!(setup.queue.held(), (0, 0, 0));
+    assert_eq!(setup.sender.held(), (0, 0, 0));
 }
 
 #[test]
@@ -583,18 +581,20 @@ fn item_in_flight_at_shutdown_is_counted_once() {
         failed(None),
     ];
     for answer in answers {
-        let setup = setup(QueueLimits::default());
-        let queue = Arc::clone(&setup.queue);
-        let transport = Box::new(EndsMeanwhile(Arc::clone(&queue), answer.clone()));
-        let mut sender = Sender::new(queue, transport, None);
-        setup.queue.push(Item {
+        let mut options = ExporterOptions::new("test", "the test");
+        options.report = SelfReport::silent();
+        let transport = |queue: &Arc<ExportQueue<Item>>| {
+            Box::new(EndsMeanwhile(Arc::clone(queue), answer.clone())) as _
+        };
+        let mut sender = SteppedSender::new(&options, transport, None);
+        sender.queue().push(Item {
             events: 2,
             ..error("a")
         });
-        setup.queue.push(error("b"));
+        sender.queue().push(error("b"));
         assert_eq!(sender.step(), Step::Worked);
         assert_eq!(sender.step(), Step::Ended);
-        let stats = setup.stats();
+        let stats = sender.queue().counters().stats();
         assert_eq!((stats.lost_at_shutdown, stats.lost()), (3, 3), "{answer:?}");
         assert_eq!(stats.delivered, 0, "{answer:?}");
     }
@@ -661,15 +661,15 @@ fn earlier_of_two_times_wakes_the_sender() {
 /// A signal between the last look and the wait is not lost: `wait` would never return.
 #[test]
 fn signal_before_the_wait_is_not_lost() {
-    let setup = setup(QueueLimits::default());
-    setup.queue.acknowledge();
+    let mut setup = setup(QueueLimits::default());
+    assert_eq!(setup.sender.step(), Step::Wait(None));
     setup.queue.wake();
-    setup.queue.wait(None);
-    setup.queue.acknowledge();
+    setup.sender.wait(None);
+    assert_eq!(setup.sender.step(), Step::Wait(None));
     setup.queue.push(info("a"));
-    setup.queue.wait(None);
+    setup.sender.wait(None);
     setup.queue.shutdown_by(Instant::now());
-    setup.queue.wait(None);
+    setup.sender.wait(None);
 }
 
 #[derive(Debug, Clone)]
@@ -739,7 +739,7 @@ proptest! {
                     setup.script.0.lock().unwrap().answers.push_back(answer);
                 }
             }
-            let (items, bytes, waiting) = setup.queue.held();
+            let (items, bytes, waiting) = setup.sender.held();
             // Each split adds an item.
             prop_assert!(items <= 6 + splits && bytes <= 24, "{items} items of {bytes} bytes");
             let stats = setup.stats();
