@@ -135,7 +135,11 @@ impl Workload {
             Self::Span => {
                 for _ in 0..units {
                     let data = black_box(data);
-                    drop(info_span!("charge", provider = data.provider, amount = data.amount));
+                    drop(info_span!(
+                        "charge",
+                        provider = data.provider,
+                        amount = data.amount
+                    ));
                 }
             }
             Self::Enter => {
@@ -167,10 +171,17 @@ enum Running {
 
 impl Contender {
     /// Returns the subscriber, which exports to `collector`, and what runs.
-    fn start(self, workload: Workload, collector: &str) -> Result<(Dispatch, Running), Box<dyn Error>> {
+    fn start(
+        self,
+        workload: Workload,
+        collector: &str,
+    ) -> Result<(Dispatch, Running), Box<dyn Error>> {
         let level = LevelFilter::INFO;
         Ok(match self {
-            Self::Floor => (registry().with(Nothing).with(level).into(), Running::Nothing),
+            Self::Floor => (
+                registry().with(Nothing).with(level).into(),
+                Running::Nothing,
+            ),
             Self::Spanwise | Self::SpanwisePolicy => {
                 let mut otel = Otel::builder(format!("http://{collector}"))
                     .service_name("benches")
@@ -194,8 +205,12 @@ impl Contender {
                     .with_protocol(Protocol::HttpBinary)
                     .with_endpoint(format!("http://{collector}/v1/traces"))
                     .build()?;
-                let config = BatchConfigBuilder::default().with_max_queue_size(QUEUE_LEN).build();
-                let processor = BatchSpanProcessor::builder(spans).with_batch_config(config).build();
+                let config = BatchConfigBuilder::default()
+                    .with_max_queue_size(QUEUE_LEN)
+                    .build();
+                let processor = BatchSpanProcessor::builder(spans)
+                    .with_batch_config(config)
+                    .build();
                 let sampler = match workload {
                     Workload::Unsampled => Sampler::AlwaysOff,
                     _ => Sampler::AlwaysOn,
@@ -210,12 +225,17 @@ impl Contender {
                     .with_endpoint(format!("http://{collector}/v1/logs"))
                     .build()?;
                 let config = LogConfig::default().with_max_queue_size(QUEUE_LEN).build();
-                let processor = BatchLogProcessor::builder(logs).with_batch_config(config).build();
-                let loggers = SdkLoggerProvider::builder().with_log_processor(processor).build();
+                let processor = BatchLogProcessor::builder(logs)
+                    .with_batch_config(config)
+                    .build();
+                let loggers = SdkLoggerProvider::builder()
+                    .with_log_processor(processor)
+                    .build();
 
                 let is_lean = self == Self::UpstreamLean;
                 let tracing = workload.has_traces().then(|| {
-                    let layer = tracing_opentelemetry::layer().with_tracer(tracers.tracer("benches"));
+                    let layer =
+                        tracing_opentelemetry::layer().with_tracer(tracers.tracer("benches"));
                     match is_lean {
                         true => layer
                             .with_threads(false)
@@ -291,9 +311,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (Some(units), Some(collector), Some(contender), Some(workload)) => {
             measure(contender, workload, units, &collector)
         }
-        (Some(_), ..) => {
-            Err("--units needs a --collector, a --contender and a --workload".into())
-        }
+        (Some(_), ..) => Err("--units needs a --collector, a --contender and a --workload".into()),
         (None, ..) if is_bench => by_instructions(),
         // `cargo test` runs benches too, to see whether they start.
         (None, ..) => Ok(()),
@@ -347,11 +365,17 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
             results.insert((contender, workload), cost);
         }
     }
-    print("Instructions of the caller per unit", &results, |cost| cost.caller)?;
+    print("Instructions of the caller per unit", &results, |cost| {
+        cost.caller
+    })?;
     print_ratios("Caller", &results, |cost| cost.caller)?;
-    print("Instructions of all threads per unit", &results, |cost| cost.all)?;
+    print("Instructions of all threads per unit", &results, |cost| {
+        cost.all
+    })?;
     print_ratios("All threads", &results, |cost| cost.all)?;
-    print("Allocations of the caller per unit", &results, |cost| cost.allocations)
+    print("Allocations of the caller per unit", &results, |cost| {
+        cost.allocations
+    })
 }
 
 fn arguments(contender: Contender, workload: Workload, units: u64, collector: &str) -> [String; 8] {
@@ -395,8 +419,12 @@ fn counted(arguments: &[String]) -> Result<Counted, Box<dyn Error>> {
     for entry in std::fs::read_dir(directory.path())? {
         let entry = entry?;
         let text = std::fs::read_to_string(entry.path())?;
-        let totals = text.lines().filter_map(|line| line.strip_prefix("totals: "));
-        let total: u64 = totals.filter_map(|count| count.trim().parse::<u64>().ok()).sum();
+        let totals = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("totals: "));
+        let total: u64 = totals
+            .filter_map(|count| count.trim().parse::<u64>().ok())
+            .sum();
         all += total;
         if entry.file_name().to_string_lossy().ends_with("-01") {
             caller += total;
@@ -419,7 +447,12 @@ fn print(
         let cell = |workload| Some(table::number(part(results.get(&(contender, workload))?)));
         (contender.name(), WORKLOADS.map(cell).to_vec())
     });
-    table::print(title, "contender", &WORKLOADS.map(Workload::name), rows.into_iter())
+    table::print(
+        title,
+        "contender",
+        &WORKLOADS.map(Workload::name),
+        rows.into_iter(),
+    )
 }
 
 /// Prints the costs of spanwise, each divided by that of a contender from upstream.
@@ -429,10 +462,26 @@ fn print_ratios(
     part: impl Fn(&Cost) -> f64 + Copy,
 ) -> Result<(), Box<dyn Error>> {
     let pairs = [
-        ("spanwise / upstream", Contender::Spanwise, Contender::Upstream),
-        ("spanwise / upstream-lean", Contender::Spanwise, Contender::UpstreamLean),
-        ("spanwise-policy / upstream", Contender::SpanwisePolicy, Contender::Upstream),
-        ("spanwise-policy / spanwise", Contender::SpanwisePolicy, Contender::Spanwise),
+        (
+            "spanwise / upstream",
+            Contender::Spanwise,
+            Contender::Upstream,
+        ),
+        (
+            "spanwise / upstream-lean",
+            Contender::Spanwise,
+            Contender::UpstreamLean,
+        ),
+        (
+            "spanwise-policy / upstream",
+            Contender::SpanwisePolicy,
+            Contender::Upstream,
+        ),
+        (
+            "spanwise-policy / spanwise",
+            Contender::SpanwisePolicy,
+            Contender::Spanwise,
+        ),
     ];
     let rows = pairs.map(|(name, own, other)| {
         let ratio = |workload| {
@@ -441,7 +490,12 @@ fn print_ratios(
         };
         (name, WORKLOADS.map(ratio).to_vec())
     });
-    table::print(title, "ratio", &WORKLOADS.map(Workload::name), rows.into_iter())
+    table::print(
+        title,
+        "ratio",
+        &WORKLOADS.map(Workload::name),
+        rows.into_iter(),
+    )
 }
 
 /// Starts a collector that reads requests and keeps nothing. Returns its address.
@@ -477,6 +531,8 @@ fn answer_all(stream: TcpStream) -> io::Result<()> {
             }
         }
         io::copy(&mut reader.by_ref().take(len), &mut io::sink())?;
-        writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")?;
+        writer.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n",
+        )?;
     }
 }

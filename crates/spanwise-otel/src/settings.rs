@@ -49,9 +49,19 @@ impl OtelBuilder {
 impl OtelSetting {
     /// Returns all variables, in the order of the documentation.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        [ENDPOINTS, SIGNALS, BATCHES]
-            .into_iter()
-            .flatten()
+        [ENDPOINTS, SIGNALS, BATCHES].into_iter().flatten()
+    }
+
+    /// Returns whether it is the address of a collector.
+    #[must_use]
+    pub fn is_endpoint(&self) -> bool {
+        self.option.1 == "endpoint"
+    }
+
+    /// Returns whether this value switches everything off.
+    #[must_use]
+    pub fn disables_all(&self, text: &str) -> bool {
+        self.def.name == "OTEL_SDK_DISABLED" && text.eq_ignore_ascii_case("true")
     }
 
     /// Returns the variable that sets an option which the builder refused.
@@ -228,6 +238,24 @@ const ENDPOINTS: &[OtelSetting] = exporter_rows! {
 };
 
 const SIGNALS: &[OtelSetting] = rows! {
+    "OTEL_SDK_DISABLED" => (None, "disabled") {
+        default: "false",
+        accepts: "`true` or `false`",
+        help: "Whether nothing is exported.",
+        apply: |_, text| boolean(text).map(drop),
+    }
+    "OTEL_CONFIG_FILE" => (None, "config_file") {
+        default: "none",
+        accepts: "nothing: a file of OpenTelemetry's declarative configuration would replace all other variables, and is not read yet",
+        help: "Stops the start.",
+        apply: |_, text| config_file(text),
+    }
+    "OTEL_EXPERIMENTAL_CONFIG_FILE" => (None, "config_file") {
+        default: "none",
+        accepts: "nothing, as OTEL_CONFIG_FILE",
+        help: "Stops the start.",
+        apply: |_, text| config_file(text),
+    }
     "OTEL_TRACES_EXPORTER" => (Some(SignalKind::Traces), "off") {
         default: "otlp",
         accepts: "`otlp` or `none`",
@@ -354,6 +382,14 @@ const BATCHES: &[OtelSetting] = rows! {
         apply: |builder, text| batch_len(builder, SignalKind::Logs, text),
     }
 };
+
+fn config_file(path: &str) -> Result<(), ParseError> {
+    Err(ParseError::word(
+        path,
+        "is a configuration file of OpenTelemetry, which is not read",
+        "unset it, and set the other variables",
+    ))
+}
 
 fn exporter(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Result<(), ParseError> {
     match text {

@@ -204,6 +204,20 @@ impl<'a> Choices<'a> {
         Some(text.to_owned())
     }
 
+    /// Returns the text that a source has for a setting without a row here.
+    #[allow(
+        dead_code,
+        reason = "the part that has such settings may not be built in"
+    )]
+    pub(crate) fn sourced_text(&mut self, def: &Setting) -> Option<Chosen<String>> {
+        let raw = self.sources.iter().find_map(|source| source.raw(def))?;
+        let text = self.text(def, &raw)?;
+        Some(Chosen {
+            value: text,
+            origin: Origin::Variable(raw.name),
+        })
+    }
+
     /// Returns the trimmed text of a variable that belongs to other programs, which accept any.
     pub(crate) fn foreign_text(&self, def: &Setting) -> Option<String> {
         let raw = self.sources.iter().find_map(|source| source.raw(def))?;
@@ -316,7 +330,7 @@ fn push_new(problems: &mut Vec<String>, problem: String) {
 pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
     match error.problems() {
         [problem] if problem.word.as_deref() == Some(text) => {
-            let hint = problem.hint.as_deref().unwrap_or_default();
+            let hint = conceal::message(problem.hint.as_deref().unwrap_or_default(), text);
             let colon = if hint.is_empty() { "" } else { ": " };
             format!("{shown} {}{colon}{hint}", problem.reason)
         }

@@ -80,7 +80,11 @@ impl OtelSink {
         if reads_variables {
             let mut is_disabled = false;
             for setting in OtelSetting::all() {
-                let Some(Chosen { value: text, origin }) = choices.sourced_text(&setting.def) else {
+                let Some(Chosen {
+                    value: text,
+                    origin,
+                }) = choices.sourced_text(&setting.def)
+                else {
                     continue;
                 };
                 match builder.apply(setting, &text) {
