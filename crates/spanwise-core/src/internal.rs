@@ -6,6 +6,7 @@ mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
+mod decision_cache;
 mod duration;
 mod entered_spans;
 pub(crate) mod error_chain;
@@ -37,11 +38,14 @@ mod span_table;
 pub mod stdio;
 pub mod suggest;
 pub mod sync;
+pub(crate) mod thread_state;
 mod token_bucket;
+mod trace_cache;
 
 pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
+    decision_cache::SampleDecision,
     duration::{DurationUnits, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
     error_chain::error_chain,
@@ -57,6 +61,7 @@ pub use self::{
     span_identity::SpanIdentity,
     span_table::SpanTable,
     token_bucket::TokenBucket,
+    trace_cache::TraceCache,
 };
 pub use crate::{
     context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
@@ -64,6 +69,7 @@ pub use crate::{
     event_context::{
         DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate,
     },
+    export::{sender::Step, stepped::SteppedSender},
     levels::parse_level,
     redact::KeyVerdicts,
     self_report::SinkCounters,

@@ -30,10 +30,11 @@ use self::{
     fmt_conflict::{HasFormatter, QueryReply},
     plan::FieldPlan,
     rebuild::{Formatting, with_redacted},
+    text_arena::RetainedArena,
 };
 use crate::{
     EventContext, Fault, Redact, SelfReport, forward_downcast,
-    internal::{CallsitePlans, recorded_callsite},
+    internal::{CallsitePlans, recorded_callsite, thread_state},
 };
 
 pub use private_fields::PrivateFields;
@@ -149,9 +150,32 @@ impl<L> Redacted<L> {
     }
 }
 
-thread_local! {
+/// The part of the thread's state that this module owns.
+pub(crate) struct RedactionState {
     /// Counts the calls of `enabled` on redacted layers.
-    static ENABLED_CALLS: Cell<u64> = const { Cell::new(0) };
+    enabled_calls: Cell<u64>,
+    /// The originals of the redacted values that are being forwarded, and their id.
+    originals: Cell<(*const (), u64)>,
+    last_originals_id: Cell<u64>,
+    arena: RetainedArena,
+}
+
+impl RedactionState {
+    pub(crate) const NEW: Self = Self {
+        enabled_calls: Cell::new(0),
+        originals: Cell::new((ptr::null(), 0)),
+        last_originals_id: Cell::new(0),
+        arena: RetainedArena::NEW,
+    };
+}
+
+#[inline(always)] // See `thread_state::with`.
+fn current<R>(f: impl FnOnce(&RedactionState) -> R) -> R {
+    thread_state::with(|state| f(&state.redaction))
+}
+
+fn enabled_calls() -> u64 {
+    current(|current| current.enabled_calls.get())
 }
 
 impl<S, L> Layer<S> for Redacted<L>
@@ -176,7 +200,10 @@ where
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        ENABLED_CALLS.set(ENABLED_CALLS.get().wrapping_add(1));
+        current(|current| {
+            let calls = current.enabled_calls.get();
+            current.enabled_calls.set(calls.wrapping_add(1));
+        });
         self.inner.enabled(metadata, ctx)
     }
 
@@ -239,9 +266,9 @@ where
         }
         // An event that a value logs while it is formatted must not get the context of this one.
         let context = EventContext::take();
-        let calls_before = ENABLED_CALLS.get();
+        let calls_before = enabled_calls();
         self.with_shown_event(event, Formatting::Eager, |event| {
-            if ENABLED_CALLS.get() != calls_before {
+            if enabled_calls() != calls_before {
                 // A value logged, and a filter inside remembers its decision about that event.
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());

@@ -4,10 +4,15 @@
 //! the values once. The sender thread of the exporter sends them.
 
 mod collection;
+mod event_metrics;
+mod http_metrics;
 mod meters;
 mod metrics_options;
 mod metrics_payload;
 mod otlp_metrics;
+mod own_metrics;
+#[cfg(target_os = "linux")]
+mod process_metrics;
 mod prometheus_names;
 mod prometheus_text;
 mod readers;
@@ -18,30 +23,35 @@ use std::{
     collections::HashSet,
     fmt, io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
 };
 
-use opentelemetry::KeyValue;
+use opentelemetry::{
+    InstrumentationScope, KeyValue,
+    metrics::{Meter, MeterProvider as _},
+};
 use spanwise_core::{
     Clock, Fault, Redact, SelfReport,
     export::{Deliver, Exporter, ExporterOptions, QueueLimits},
     internal::{forks, panic_safe, sync::Mutex},
 };
 
-pub use self::{
-    meters::Meters,
-    metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions},
-};
-pub(crate) use self::metrics_payload::MetricsPayload;
 use self::{
     collection::CollectionSchedule,
+    event_metrics::EventCounts,
     prometheus_text::{MetricsText, TextFormat, metrics_text},
     readers::Readers,
     scrape_listener::ScrapeListener,
     snapshot::Snapshot,
 };
+pub use self::{
+    event_metrics::OtelEventMetrics,
+    meters::Meters,
+    metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions},
+};
+pub(crate) use self::{http_metrics::HttpMetrics, metrics_payload::MetricsPayload};
 
 /// A scrape waits this long for callbacks. Then it has no values of those that still run.
 const SCRAPE_PATIENCE: Duration = Duration::from_secs(4);
@@ -55,6 +65,8 @@ const MAX_WAITING_DELTAS: usize = 10;
 /// A metric has at most this number of series. The SDK counts others as one, with this attribute.
 const MAX_SERIES: usize = 2000;
 const OVERFLOW_ATTRIBUTE: &str = "otel.metric.overflow";
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Makes the transport of a process.
 pub(crate) type NewTransport =
@@ -71,12 +83,17 @@ pub(crate) struct MetricsSetup {
     pub(crate) clock: Clock,
     /// `None` if metrics are only scraped.
     pub(crate) new_transport: Option<NewTransport>,
+    /// `otlp_http` or `otlp_grpc`.
+    pub(crate) transport: &'static str,
 }
 
 /// The metrics of a process. Dropping it ends its threads.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     shared: Arc<Shared>,
+    /// The meter of the metrics of this crate.
+    meter: Meter,
+    event_counts: OnceLock<Arc<EventCounts>>,
     listener: Mutex<Option<ScrapeListener>>,
 }
 
@@ -134,8 +151,15 @@ impl Metrics {
             reported: Mutex::default(),
             generation: forks::generation(),
         });
+        let scope = InstrumentationScope::builder("spanwise").with_version(VERSION);
+        let meter = shared.meters.meter_with_scope(scope.build());
+        own_metrics::observe_sinks(&meter, &shared.report, setup.transport);
+        #[cfg(target_os = "linux")]
+        process_metrics::observe_process(&meter);
         let metrics = Self {
             shared: Arc::clone(&shared),
+            meter,
+            event_counts: OnceLock::new(),
             listener: Mutex::default(),
         };
         if let Some((host, port)) = &options.prometheus {
@@ -153,6 +177,29 @@ impl Metrics {
     /// Returns the provider of meters.
     pub(crate) fn meters(&self) -> &Meters {
         &self.shared.meters
+    }
+
+    /// Returns an observer that measures HTTP requests.
+    pub(crate) fn http(&self) -> HttpMetrics {
+        HttpMetrics::new(&self.meter)
+    }
+
+    /// Returns a layer that counts events by level.
+    pub(crate) fn event_counts(&self) -> OtelEventMetrics {
+        OtelEventMetrics::counting(self.counts())
+    }
+
+    /// Returns a layer that counts events by level, and makes metrics of their fields.
+    pub(crate) fn of_events(&self) -> OtelEventMetrics {
+        let meter = self.shared.meters.meter("spanwise.events");
+        OtelEventMetrics::of_fields(self.counts(), meter, self.shared.report.clone())
+    }
+
+    fn counts(&self) -> Arc<EventCounts> {
+        let counts = self
+            .event_counts
+            .get_or_init(|| EventCounts::register(&self.meter));
+        Arc::clone(counts)
     }
 
     /// Returns the content type and the metrics as text, as a client with this `Accept` header
@@ -301,3 +348,6 @@ impl fmt::Debug for Shared {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,8 @@ pub(crate) fn missing_directory(path: &Path) -> Option<PathBuf> {
 }
 
 fn is_missing(directory: &Path) -> bool {
-    let there = fs::metadata(directory);
-    there.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    let found = fs::metadata(directory);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Returns whether a shell would have expanded something in `path`.

@@ -9,7 +9,7 @@ use crate::{
     Clock, Fault, SelfReport,
     internal::{
         SinkCounters,
-        sync::{Condvar, Mutex},
+        sync::{Condvar, Mutex, MutexGuard},
     },
 };
 
@@ -37,8 +37,10 @@ struct State<T> {
     in_flight: Option<InFlight>,
     /// The number of threads in `flush`. They do not wait for the back-off.
     flushing: u32,
-    /// Numbers the calls of `flush`.
+    /// Numbers the calls of `flush` and `hurry`.
     flushes: u64,
+    /// The last call of `hurry`.
+    hurried_flush: u64,
     /// The last call of `flush` before the item in flight was taken.
     in_flight_flush: u64,
     /// The last call of `flush` during which the server failed.
@@ -52,6 +54,7 @@ struct State<T> {
 
 struct Lane<T> {
     items: VecDeque<Queued<T>>,
+    events: u64,
     bytes: usize,
 }
 
@@ -160,9 +163,32 @@ impl<T: ExportItem> ExportQueue<T> {
     /// queue is shut down with losses.
     pub fn flush(&self, deadline: Instant) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.flushing += 1;
         state.flushes += 1;
         let own_flush = state.flushes;
+        self.wait_flushed(state, own_flush, deadline)
+    }
+
+    /// Starts to send everything that was pushed, and does not wait for it. The server is asked
+    /// once more even if it failed before.
+    ///
+    /// A shutdown that comes next waits for this attempt instead of a further one.
+    pub fn hurry(&self) {
+        let mut state = self.state.lock();
+        state.flushes += 1;
+        state.hurried_flush = state.flushes;
+        state.is_signalled = true;
+        drop(state);
+        self.work.notify_all();
+    }
+
+    /// Waits until everything is sent, or until the server failed during this or a later flush.
+    fn wait_flushed(
+        &self,
+        mut state: MutexGuard<'_, State<T>>,
+        own_flush: u64,
+        deadline: Instant,
+    ) -> io::Result<()> {
+        state.flushing += 1;
         state.is_signalled = true;
         self.work.notify_all();
         let is_flushed = loop {
@@ -187,13 +213,16 @@ impl<T: ExportItem> ExportQueue<T> {
     /// Sends what it can until `deadline`, and counts the rest as lost. Items that are pushed later
     /// are counted as lost, too. The sender thread ends by itself.
     pub fn shutdown_by(&self, deadline: Instant) {
-        let is_flushed = self.flush(deadline).is_ok();
+        let mut state = self.state.lock();
+        let is_hurried = state.hurried_flush > 0 && state.hurried_flush == state.flushes;
+        state.flushes += u64::from(!is_hurried);
+        let own_flush = state.flushes;
+        let is_flushed = self.wait_flushed(state, own_flush, deadline).is_ok();
         let mut state = self.state.lock();
         if state.has_ended {
             return;
         }
-        let in_flight = state.in_flight.as_ref().map_or(0, |item| item.events);
-        let lost = state.waiting_events() + in_flight;
+        let lost = state.held_events();
         *state = State {
             has_ended: true,
             has_lost: lost > 0,
@@ -230,7 +259,8 @@ impl<T: ExportItem> ExportQueue<T> {
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
         let mut state = self.state.lock();
         // A caller that saw the server fail is about to return.
-        let is_flushing = state.flushing > 0 && state.failed_flush < state.flushes;
+        let is_asked = state.flushing > 0 || state.hurried_flush > state.failed_flush;
+        let is_flushing = is_asked && state.failed_flush < state.flushes;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
             return None;
         }
@@ -265,6 +295,18 @@ impl<T: ExportItem> ExportQueue<T> {
         self.settle(SinkCounters::add_delivered);
     }
 
+    /// Counts some events of the item in flight as failed writes, and the others as delivered.
+    pub(super) fn settle_partial(&self, refused: u64, reason: &dyn fmt::Display) {
+        let counts = self.settle(|counters, events| {
+            let refused = refused.min(events);
+            counters.add_write_failed(refused);
+            counters.add_delivered(events - refused);
+        });
+        if counts && refused > 0 {
+            self.report.fault(Fault::WriteFailed, reason);
+        }
+    }
+
     /// Counts the events of the item in flight as failed writes.
     pub(super) fn settle_refused(&self, reason: &dyn fmt::Display) {
         if self.settle(SinkCounters::add_write_failed) {
@@ -286,6 +328,17 @@ impl<T: ExportItem> ExportQueue<T> {
         counts
     }
 
+    /// Puts back the halves of the item in flight, as the next ones to send.
+    pub(super) fn put_back_halves(&self, (first, second): (T, T), since: Instant) {
+        let mut state = self.state.lock();
+        // If there is none, the shutdown counted it.
+        if state.in_flight.take().is_some() {
+            for item in [second, first] {
+                state.lane(&item).push_front(Queued { item, since });
+            }
+        }
+    }
+
     /// Puts back the item in flight, as the next one to send.
     pub(super) fn put_back(&self, queued: Queued<T>, reason: &str) {
         let mut state = self.state.lock();
@@ -304,7 +357,6 @@ impl<T: ExportItem> ExportQueue<T> {
     }
 
     /// Returns the items that wait, their bytes and their events.
-    #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize, u64) {
         let state = self.state.lock();
         let (items, bytes) = state.held();
@@ -322,7 +374,8 @@ impl<T: ExportItem> State<T> {
 
     fn has_room(&self, item: &T, limits: QueueLimits) -> bool {
         let (items, bytes) = self.held();
-        items < limits.items && bytes + item.bytes() <= limits.bytes
+        let events = self.held_events().saturating_add(item.events());
+        items < limits.items && bytes + item.bytes() <= limits.bytes && events <= limits.events
     }
 
     /// Returns the number of items, and their bytes.
@@ -335,13 +388,17 @@ impl<T: ExportItem> State<T> {
         )
     }
 
+    fn held_events(&self) -> u64 {
+        let in_flight = self.in_flight.as_ref().map_or(0, |item| item.events);
+        self.waiting_events() + in_flight
+    }
+
     fn is_empty(&self) -> bool {
         self.in_flight.is_none() && self.errors.items.is_empty() && self.others.items.is_empty()
     }
 
     fn waiting_events(&self) -> u64 {
-        let queued = self.errors.items.iter().chain(&self.others.items);
-        queued.map(|queued| queued.item.events()).sum()
+        self.errors.events + self.others.events
     }
 }
 
@@ -352,23 +409,27 @@ impl<T: ExportItem> Lane<T> {
     }
 
     fn push_back(&mut self, queued: Queued<T>) {
+        self.events += queued.item.events();
         self.bytes += queued.item.bytes();
         self.items.push_back(queued);
     }
 
     fn push_front(&mut self, queued: Queued<T>) {
+        self.events += queued.item.events();
         self.bytes += queued.item.bytes();
         self.items.push_front(queued);
     }
 
     fn pop_front(&mut self) -> Option<Queued<T>> {
         let queued = self.items.pop_front()?;
+        self.events -= queued.item.events();
         self.bytes -= queued.item.bytes();
         Some(queued)
     }
 
     fn pop_back(&mut self) -> Option<Queued<T>> {
         let queued = self.items.pop_back()?;
+        self.events -= queued.item.events();
         self.bytes -= queued.item.bytes();
         Some(queued)
     }
@@ -382,6 +443,7 @@ impl<T> Default for State<T> {
             in_flight: None,
             flushing: 0,
             flushes: 0,
+            hurried_flush: 0,
             in_flight_flush: 0,
             failed_flush: 0,
             is_signalled: false,
@@ -395,6 +457,7 @@ impl<T> Default for Lane<T> {
     fn default() -> Self {
         Self {
             items: VecDeque::new(),
+            events: 0,
             bytes: 0,
         }
     }

@@ -26,9 +26,9 @@ impl Outcome {
         }
     }
 
-    /// Returns the outcome of the same request if the application says that it failed.
+    /// Returns the outcome of the same request if the application marks it as failed.
     ///
-    /// A client error stays one: the application says what is wrong with the request.
+    /// A client error stays one: then the failure explains what is wrong with the request.
     pub(crate) fn failed(self) -> Self {
         match self {
             Self::Ok | Self::ServerError | Self::Cancelled | Self::StreamLeft => Self::ServerError,

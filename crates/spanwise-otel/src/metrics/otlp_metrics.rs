@@ -67,13 +67,25 @@ fn write_metric(metric: &mut Vec<u8>, snapshot: &MetricSnapshot) {
         }
         Points::Histogram { points, is_delta } => {
             metric.message(HISTOGRAM, |histogram| {
-                write_points(histogram, snapshot, points, DISTRIBUTION_ATTRIBUTES, write_distribution);
+                write_points(
+                    histogram,
+                    snapshot,
+                    points,
+                    DISTRIBUTION_ATTRIBUTES,
+                    write_distribution,
+                );
                 write_temporality(histogram, *is_delta);
             });
         }
         Points::Exponential { points, is_delta } => {
             metric.message(EXPONENTIAL_HISTOGRAM, |histogram| {
-                write_points(histogram, snapshot, points, EXPONENTIAL_ATTRIBUTES, write_exponential);
+                write_points(
+                    histogram,
+                    snapshot,
+                    points,
+                    EXPONENTIAL_ATTRIBUTES,
+                    write_exponential,
+                );
                 write_temporality(histogram, *is_delta);
             });
         }

@@ -38,9 +38,7 @@ pub(crate) fn family_name(instrument: &str, unit: &str, kind: FamilyKind) -> Fam
     // The samples of other types have these suffixes.
     let reserved: &[&str] = match kind {
         FamilyKind::Counter => &[],
-        FamilyKind::Gauge | FamilyKind::Histogram => {
-            &["_total", "_count", "_sum", "_bucket"]
-        }
+        FamilyKind::Gauge | FamilyKind::Histogram => &["_total", "_count", "_sum", "_bucket"],
     };
     if reserved.iter().any(|suffix| name.ends_with(suffix)) {
         name += "_value";

@@ -198,7 +198,10 @@ impl TextWriter {
             TextFormat::Prometheus => (TARGET_INFO, "gauge"),
             TextFormat::OpenMetrics => ("target", "info"),
         };
-        self.help(family, "Attributes of the resource that all metrics describe.");
+        self.help(
+            family,
+            "Attributes of the resource that all metrics describe.",
+        );
         self.comment("TYPE", family, kind);
         let labels = Labels::new(resource, []);
         self.sample(TARGET_INFO, &labels, None, &1);
@@ -439,7 +442,13 @@ impl fmt::Display for TextNumber {
 }
 
 fn explicit_buckets(value: &Distribution) -> Vec<(f64, u64)> {
-    cumulative(value.bounds.iter().copied().zip(value.counts.iter().copied()))
+    cumulative(
+        value
+            .bounds
+            .iter()
+            .copied()
+            .zip(value.counts.iter().copied()),
+    )
 }
 
 /// Returns buckets for the powers of the base, from the lowest to the highest.
@@ -460,8 +469,8 @@ fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
         .collect();
     negative.reverse();
     let zero = (value.zero_count > 0).then_some((value.zero_threshold, value.zero_count));
-    let positive = with_index(&value.positive)
-        .map(|(index, count)| (upper(index.saturating_add(1)), count));
+    let positive =
+        with_index(&value.positive).map(|(index, count)| (upper(index.saturating_add(1)), count));
     cumulative(negative.into_iter().chain(zero).chain(positive))
 }
 

@@ -59,11 +59,12 @@ impl Readers {
 fn exponential_view(instrument: &Instrument) -> Option<Stream> {
     (instrument.kind() == InstrumentKind::Histogram)
         .then(|| {
-            let stream = Stream::builder().with_aggregation(Aggregation::Base2ExponentialHistogram {
-                max_size: 160,
-                max_scale: 20,
-                record_min_max: true,
-            });
+            let stream =
+                Stream::builder().with_aggregation(Aggregation::Base2ExponentialHistogram {
+                    max_size: 160,
+                    max_scale: 20,
+                    record_min_max: true,
+                });
             stream.build().ok()
         })
         .flatten()
@@ -76,7 +77,9 @@ pub(crate) struct SharedReader(Arc<ManualReader>);
 impl SharedReader {
     fn new(temporality: Temporality) -> Self {
         Self(Arc::new(
-            ManualReader::builder().with_temporality(temporality).build(),
+            ManualReader::builder()
+                .with_temporality(temporality)
+                .build(),
         ))
     }
 

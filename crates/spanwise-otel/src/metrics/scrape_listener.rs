@@ -121,7 +121,10 @@ fn respond(request: &[u8], text: &MakeText) -> String {
     let mut lines = request.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (method, target) = (words.next(), words.next().unwrap_or_default());
-    if !words.next().is_some_and(|version| version.starts_with("HTTP/1.")) {
+    if !words
+        .next()
+        .is_some_and(|version| version.starts_with("HTTP/1."))
+    {
         return plain("400 Bad Request", "", "not a request of HTTP/1.1\n");
     }
     let path = target.split('?').next().unwrap_or_default();

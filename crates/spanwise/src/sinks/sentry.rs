@@ -256,6 +256,10 @@ impl SinkControl for RunningSentry {
         self.sentry.name()
     }
 
+    fn hurry(&self) {
+        self.sentry.hurry();
+    }
+
     fn shutdown_by(&self, deadline: Instant) {
         self.sentry.shutdown_by(deadline);
     }

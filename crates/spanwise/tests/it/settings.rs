@@ -150,7 +150,7 @@ fn own_target_without_match_is_refused() {
     let wrong = [
         ("shop=debug", "`shop=debug` is not a target"),
         ("my shop", "`my shop` is not a target"),
-        ("debug", "`debug` is a level, and no target"),
+        ("debug", "`debug` is a level, not a target"),
         ("::shop", "`::shop=debug`"),
     ];
     for (target, error) in wrong {
