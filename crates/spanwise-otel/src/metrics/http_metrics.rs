@@ -22,7 +22,7 @@ const DURATIONS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
-/// In bytes.
+/// In bytes. Sizes are recorded as floats: their sum cannot overflow.
 const SIZES: [f64; 6] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
 /// Series beyond this number are looked up by the SDK, which counts those beyond 2,000 as one.
@@ -67,8 +67,8 @@ impl RequestObserver for HttpMetrics {
 #[derive(Debug)]
 struct SideMetrics {
     duration: Histogram<f64>,
-    request_size: Histogram<u64>,
-    response_size: Histogram<u64>,
+    request_size: Histogram<f64>,
+    response_size: Histogram<f64>,
     active: UpDownCounter<i64>,
     /// By hash.
     bound: RwLock<HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>>,
@@ -80,8 +80,8 @@ struct SideMetrics {
 struct BoundSeries {
     duration: BoundHistogram<f64>,
     /// Bound on first use, since an unused one is exported as well.
-    request_size: Option<BoundHistogram<u64>>,
-    response_size: Option<BoundHistogram<u64>>,
+    request_size: Option<BoundHistogram<f64>>,
+    response_size: Option<BoundHistogram<f64>>,
 }
 
 /// The attributes of a request, as far as its metrics have them.
@@ -117,7 +117,7 @@ impl SideMetrics {
         };
         let size = |part: &str, text: &str| {
             meter
-                .u64_histogram(format!("http.{side}.{part}.body.size"))
+                .f64_histogram(format!("http.{side}.{part}.body.size"))
                 .with_unit("By")
                 .with_description(format!("The size of the body of {text} {served}."))
                 .with_boundaries(SIZES.to_vec())
@@ -186,7 +186,7 @@ impl SideMetrics {
 
     fn bind(&self, series: &Series<'_>) -> BoundSeries {
         let attributes = series.attributes();
-        let size = |histogram: &Histogram<u64>, has: bool| has.then(|| histogram.bind(&attributes));
+        let size = |histogram: &Histogram<f64>, has: bool| has.then(|| histogram.bind(&attributes));
         BoundSeries {
             duration: self.duration.bind(&attributes),
             request_size: size(&self.request_size, series.has_request_size),
@@ -199,10 +199,10 @@ impl SideMetrics {
         self.duration
             .record(end.duration.as_secs_f64(), &attributes);
         if let Some(size) = request.body_size {
-            self.request_size.record(size, &attributes);
+            self.request_size.record(size as f64, &attributes);
         }
         if let Some(size) = end.body_size {
-            self.response_size.record(size, &attributes);
+            self.response_size.record(size as f64, &attributes);
         }
     }
 }
@@ -223,10 +223,10 @@ impl BoundSeries {
     fn record(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
         self.duration.record(end.duration.as_secs_f64());
         if let (Some(histogram), Some(size)) = (&self.request_size, request.body_size) {
-            histogram.record(size);
+            histogram.record(size as f64);
         }
         if let (Some(histogram), Some(size)) = (&self.response_size, end.body_size) {
-            histogram.record(size);
+            histogram.record(size as f64);
         }
     }
 }

@@ -69,13 +69,13 @@ fn primitive_fields_and_named_context_keys_are_attributes() {
     log(&collector, || {
         let span = tracing::info_span!("request", tenant_id = "acme", user_id = "u-1");
         let _entered = span.enter();
-        let debug = Some(1);
+        let shown = Some(1);
         tracing::info!(
             monotonic_counter.a = 1,
             kind = "x",
             ok = true,
             n = 7,
-            ?debug,
+            ?shown,
             "text"
         );
         tracing::info!(monotonic_counter.b = 1, tenant_id = "other");

@@ -58,10 +58,14 @@ fn record_all_kinds(meter: &Meter) {
             .build()
             .record(-0.0, attributes);
         let histogram = meter.u64_histogram("u64.histogram").build();
-        [0, 1, 700, u64::MAX].map(|value| histogram.record(value, attributes));
+        for value in [0, 1, 700, 1 << 40] {
+            histogram.record(value, attributes);
+        }
         let histogram = meter.f64_histogram("f64.histogram");
         let histogram = histogram.with_boundaries(vec![-1.0, 0.25]).build();
-        [-7.0, 0.25, 1e-9, 7e9].map(|value| histogram.record(value, attributes));
+        for value in [-7.0, 0.25, 1e-9, 7e9] {
+            histogram.record(value, attributes);
+        }
     }
     meter
         .u64_observable_counter("u64.observed")

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 use spanwise_core::{Redact, SelfReport};
-use spanwise_redact::Redactor;
+use spanwise_redact::Policy;
 
 use super::text_parser::{Labels, ParsedFamily, parse};
 use crate::metrics::{
@@ -113,17 +113,21 @@ fn record_all_kinds(meters: &Meters) {
             .build()
             .record(i64::MIN, attributes);
         meter
-            .u64_gauge("2nd.thread.count")
+            .u64_gauge("thread.count")
             .build()
             .record(3, attributes);
         let latency = meter.f64_histogram("latency").with_unit("ms");
         let latency = latency.with_boundaries(vec![0.5, 5.0, 1e16]).build();
-        [0.1, 0.5, 1.0, 1e17].map(|value| latency.record(value, attributes));
+        for value in [0.1, 0.5, 1.0, 1e17] {
+            latency.record(value, attributes);
+        }
         let signed = meter
             .f64_histogram("signed")
             .with_description("Of \"a\\b\"\nand c");
         let signed = signed.with_boundaries(vec![-1.0, 0.0, 1.0]).build();
-        [-7.0, -1.0, -0.5, 0.0, 0.5, 1.0, 7.0].map(|value| signed.record(value, attributes));
+        for value in [-7.0, -1.0, -0.5, 0.0, 0.5, 1.0, 7.0] {
+            signed.record(value, attributes);
+        }
     }
 }
 
@@ -254,7 +258,7 @@ const FAMILIES: [(&str, &str); 9] = [
     ("queue.size", "queue_size"),
     ("load", "load_ratio"),
     ("rate", "rate_bytes_per_second"),
-    ("2nd.thread.count", "_2nd_thread_count_value"),
+    ("thread.count", "thread_count_value"),
     ("latency", "latency_milliseconds"),
     ("signed", "signed"),
 ];
@@ -317,7 +321,9 @@ fn promtool_has_no_findings() {
                 .build()
                 .record(1e-300, attributes);
             let latency = meter.f64_histogram("latency").with_unit("s").build();
-            [-0.5, 0.0, 0.1, 1e17].map(|value| latency.record(value, attributes));
+            for value in [-0.5, 0.0, 0.1, 1e17] {
+                latency.record(value, attributes);
+            }
         }
         let text = metrics.text(None).1;
         parse(&text, false);
@@ -393,7 +399,10 @@ fn names_that_clash_are_written_once_and_reported() {
     for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
         collected.families(format);
         // The first of equal series is written.
-        assert_eq!(collected.text(format).omitted, ["a", "target.info"]);
+        assert_eq!(
+            collected.text(format).omitted,
+            ["a", "b.count", "target.info"]
+        );
     }
 }
 
@@ -456,7 +465,7 @@ fn text_counts_from_the_start_even_if_exports_do_not() {
 /// Attributes whose secrets differ become one series, in both formats.
 #[test]
 fn secrets_are_redacted_and_their_series_merged() {
-    let policy: Arc<dyn Redact> = Arc::new(Redactor::builder().build().unwrap());
+    let policy: Arc<dyn Redact> = Arc::new(Policy::secrets());
     let collector = super::collector_with_policy(&super::hourly(), Some(policy));
     let meter = collector.metrics.meters().meter("m");
     let secrets = ["hunter2-one", "hunter2-two"];
