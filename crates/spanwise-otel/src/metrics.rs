@@ -54,12 +54,13 @@ pub use self::{
 pub(crate) use self::{http_metrics::HttpMetrics, metrics_payload::MetricsPayload};
 
 /// A scrape waits this long for callbacks. Then it has no values of those that still run.
-const SCRAPE_PATIENCE: Duration = Duration::from_secs(4);
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The room for payloads that wait. Items below ERROR may take half of it.
 const QUEUE_BYTES: usize = 2 * 16 * 1024 * 1024;
 
-/// Changes since the last export that may wait. Of values since the start, one payload waits.
+/// The payloads that wait at most, if their values count from the last export. Otherwise the newest
+/// one replaces older ones.
 const MAX_WAITING_DELTAS: usize = 10;
 
 /// A metric has at most this number of series. The SDK counts others as one, with this attribute.
@@ -100,9 +101,9 @@ pub(crate) struct Metrics {
 struct Shared {
     meters: Meters,
     readers: Readers,
-    exporter: Option<Exporter<MetricsPayload, ()>>,
     max_waiting: usize,
     schedule: CollectionSchedule,
+    exporter: Option<Exporter<MetricsPayload, ()>>,
     resource: Vec<KeyValue>,
     encoded_resource: Arc<[u8]>,
     policy: Option<Arc<dyn Redact>>,
@@ -141,9 +142,10 @@ impl Metrics {
         let shared = Arc::new(Shared {
             meters: Meters::new(sdk, setup.report.clone()),
             readers,
-            exporter,
             max_waiting,
-            schedule: CollectionSchedule::new(options.interval),
+            // Without exports, callbacks run for a scrape only.
+            schedule: CollectionSchedule::new(exporter.is_some().then_some(options.interval)),
+            exporter,
             resource: setup.resource,
             encoded_resource: setup.encoded_resource,
             policy: setup.policy,
@@ -165,7 +167,10 @@ impl Metrics {
         if let Some((host, port)) = &options.prometheus {
             let shared = Arc::clone(&shared);
             let text = move |accept: Option<&str>| shared.text(accept);
-            let listener = ScrapeListener::start(host, *port, Box::new(text))?;
+            let listener = ScrapeListener::start(host, *port, Box::new(text)).map_err(|error| {
+                let text = format!("cannot serve metrics on {host}:{port}: {error}");
+                io::Error::new(error.kind(), text)
+            })?;
             *metrics.listener.lock() = Some(listener);
         }
         thread::Builder::new()
@@ -218,7 +223,12 @@ impl Metrics {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first or the server fails.
     pub(crate) fn flush(&self, deadline: Instant) -> io::Result<()> {
-        let Some(exporter) = self.shared.exporter_here() else {
+        let Some(exporter) = self
+            .shared
+            .exporter
+            .as_ref()
+            .filter(|_| self.shared.has_threads())
+        else {
             return Ok(());
         };
         let is_collected = self.shared.schedule.request(true, deadline);
@@ -232,8 +242,11 @@ impl Metrics {
 
     /// Collects once more, sends what it can until `deadline`, and counts the rest as lost.
     pub(crate) fn shutdown_by(&self, deadline: Instant) {
+        if !self.shared.has_threads() {
+            return;
+        }
         self.listener.lock().take();
-        let Some(exporter) = self.shared.exporter_here() else {
+        let Some(exporter) = &self.shared.exporter else {
             self.shared.schedule.end();
             return;
         };
@@ -249,9 +262,11 @@ impl Metrics {
 
 impl Drop for Metrics {
     fn drop(&mut self) {
-        self.shared.schedule.end();
-        if let Some(exporter) = self.shared.exporter_here() {
-            exporter.shutdown_by(Instant::now());
+        if self.shared.has_threads() {
+            self.shared.schedule.end();
+            if let Some(exporter) = &self.shared.exporter {
+                exporter.shutdown_by(Instant::now());
+            }
         }
     }
 }
@@ -282,18 +297,17 @@ impl Shared {
         }
     }
 
-    /// Returns the exporter, unless this is a forked child.
-    fn exporter_here(&self) -> Option<&Exporter<MetricsPayload, ()>> {
-        let exporter = self.exporter.as_ref()?;
-        (forks::generation() == self.generation).then_some(exporter)
+    /// Returns whether this is the process that has the threads. Locks of the SDK may be taken in
+    /// a forked child, by threads that it does not have.
+    fn has_threads(&self) -> bool {
+        forks::generation() == self.generation
     }
 
     fn text(&self, accept: Option<&str>) -> (&'static str, String) {
         let format = TextFormat::accepted(accept);
         let snapshot = match &self.readers.text {
-            // Locks of the SDK may be taken in a child, by threads that it does not have.
-            Some(reader) if forks::generation() == self.generation => {
-                let deadline = Instant::now() + SCRAPE_PATIENCE;
+            Some(reader) if self.has_threads() => {
+                let deadline = Instant::now() + SCRAPE_TIMEOUT;
                 self.schedule.request(false, deadline);
                 Snapshot::new(&reader.collected(), self.policy.as_deref())
             }

@@ -122,8 +122,8 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
-    /// Adds an item that matters more than older ones: with it, at most `max` items wait. The oldest
-    /// ones are dropped and counted.
+    /// Adds an item that matters more than older ones: with it, at most `max` items wait. The
+    /// oldest ones are dropped and counted.
     pub fn push_newest(&self, item: T, max: usize) {
         let mut dropped = Vec::new();
         let mut state = self.state.lock();

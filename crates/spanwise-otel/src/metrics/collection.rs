@@ -19,8 +19,9 @@ struct Requests {
     /// The last request that was fulfilled.
     done: u64,
     wants_export: bool,
-    interval: Duration,
-    next_export: Instant,
+    /// `None` if there are exports on request only.
+    interval: Option<Duration>,
+    next_export: Option<Instant>,
     has_ended: bool,
 }
 
@@ -34,14 +35,14 @@ pub(crate) struct Collection {
 }
 
 impl CollectionSchedule {
-    pub(crate) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Option<Duration>) -> Self {
         Self {
             state: Mutex::new(Requests {
                 last: 0,
                 done: 0,
                 wants_export: false,
                 interval,
-                next_export: later(Instant::now(), interval),
+                next_export: interval.and_then(|interval| Instant::now().checked_add(interval)),
                 has_ended: false,
             }),
             changed: Condvar::new(),
@@ -56,20 +57,24 @@ impl CollectionSchedule {
             if state.has_ended {
                 return None;
             }
-            let is_due = state.next_export <= now;
+            let is_due = state.next_export.is_some_and(|at| at <= now);
             if is_due || state.last > state.done {
                 let exports = std::mem::take(&mut state.wants_export) || is_due;
                 if is_due {
                     // An export that was late does not cause two.
-                    state.next_export = later(now, state.interval);
+                    state.next_export = state
+                        .interval
+                        .and_then(|interval| now.checked_add(interval));
                 }
                 return Some(Collection {
                     number: state.last,
                     exports,
                 });
             }
-            let rest = state.next_export - now;
-            (state, _) = self.changed.wait_timeout(state, rest);
+            state = match state.next_export {
+                Some(at) => self.changed.wait_timeout(state, at - now).0,
+                None => self.changed.wait(state),
+            };
         }
     }
 
@@ -101,10 +106,4 @@ impl CollectionSchedule {
         self.state.lock().has_ended = true;
         self.changed.notify_all();
     }
-}
-
-fn later(now: Instant, interval: Duration) -> Instant {
-    // Far enough for the sum to fail only in theory.
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    now.checked_add(interval).unwrap_or(now + YEAR)
 }

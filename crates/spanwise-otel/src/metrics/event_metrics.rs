@@ -12,7 +12,7 @@ use opentelemetry::{
 use spanwise_core::{
     Context as SpanContext, Fault, SelfReport,
     export::is_sender_thread,
-    internal::{CallsitePlans, ShardedCounter},
+    internal::{CallsitePlans, ShardedCounter, forks},
 };
 use tracing::{
     Event, Subscriber,
@@ -40,16 +40,18 @@ struct FieldMetrics {
     meter: Meter,
     report: SelfReport,
     context_keys: Vec<String>,
+    /// The process that exports. In a forked child, a lock of the SDK may never be released.
+    generation: u32,
     /// `None` for callsites without a metric.
     plans: CallsitePlans<Option<EventPlan>>,
 }
 
 /// What becomes of each field of a callsite, by its index.
 #[derive(Debug)]
-struct EventPlan(Box<[FieldRole]>);
+struct EventPlan(Box<[MetricRole]>);
 
 #[derive(Debug)]
-enum FieldRole {
+enum MetricRole {
     Metric(FieldInstrument),
     Attribute,
     /// It is the message.
@@ -133,6 +135,7 @@ impl OtelEventMetrics {
                 meter,
                 report,
                 context_keys: Vec::new(),
+                generation: forks::generation(),
                 plans: CallsitePlans::default(),
             }),
         }
@@ -158,7 +161,9 @@ where
             return;
         }
         self.counts.count(*event.metadata().level());
-        if let Some(fields) = &self.fields {
+        if let Some(fields) = &self.fields
+            && forks::generation() == fields.generation
+        {
             fields.measure(event, &ctx);
         }
     }
@@ -209,16 +214,16 @@ impl FieldMetrics {
 
 impl EventPlan {
     fn new(callsite: &'static Metadata<'static>) -> Option<Self> {
-        let roles: Box<[FieldRole]> = callsite
+        let roles: Box<[MetricRole]> = callsite
             .fields()
             .iter()
             .map(|field| match FieldInstrument::new(field.name()) {
-                Some(instrument) => FieldRole::Metric(instrument),
-                None if field.name() == "message" => FieldRole::Ignored,
-                None => FieldRole::Attribute,
+                Some(instrument) => MetricRole::Metric(instrument),
+                None if field.name() == "message" => MetricRole::Ignored,
+                None => MetricRole::Attribute,
             })
             .collect();
-        let is_metric = |role: &FieldRole| matches!(role, FieldRole::Metric(_));
+        let is_metric = |role: &MetricRole| matches!(role, MetricRole::Metric(_));
         roles.iter().any(is_metric).then_some(Self(roles))
     }
 }
@@ -285,7 +290,7 @@ impl FieldInstrument {
 
 /// Sorts the values of an event into metrics and attributes.
 struct MeasuringVisitor<'p> {
-    roles: &'p [FieldRole],
+    roles: &'p [MetricRole],
     measurements: Vec<(&'p FieldInstrument, Measurement)>,
     attributes: Vec<KeyValue>,
 }
@@ -293,20 +298,20 @@ struct MeasuringVisitor<'p> {
 impl MeasuringVisitor<'_> {
     fn number(&mut self, field: &Field, value: Measurement) {
         match self.roles.get(field.index()) {
-            Some(FieldRole::Metric(instrument)) => self.measurements.push((instrument, value)),
-            Some(FieldRole::Attribute) => self.attributes.push(KeyValue::new(
+            Some(MetricRole::Metric(instrument)) => self.measurements.push((instrument, value)),
+            Some(MetricRole::Attribute) => self.attributes.push(KeyValue::new(
                 Key::from_static_str(field.name()),
                 match value {
                     Measurement::Int(value) => Value::I64(value),
                     Measurement::Float(value) => Value::F64(value),
                 },
             )),
-            Some(FieldRole::Ignored) | None => {}
+            Some(MetricRole::Ignored) | None => {}
         }
     }
 
     fn attribute(&mut self, field: &Field, value: impl Into<Value>) {
-        if let Some(FieldRole::Attribute) = self.roles.get(field.index()) {
+        if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
             let key = Key::from_static_str(field.name());
             self.attributes.push(KeyValue::new(key, value));
         }

@@ -13,6 +13,7 @@ use opentelemetry::{
     metrics::{BoundHistogram, Histogram, Meter, UpDownCounter},
 };
 use spanwise_core::internal::{
+    forks,
     request_observer::{ObservedRequest, RequestEnd, RequestObserver, RequestSide},
     sync::RwLock,
 };
@@ -33,6 +34,8 @@ const MAX_BOUND: usize = 1000;
 pub(crate) struct HttpMetrics {
     server: SideMetrics,
     client: SideMetrics,
+    /// The process that exports. In a forked child, a lock of the SDK may never be released.
+    generation: u32,
 }
 
 impl HttpMetrics {
@@ -40,6 +43,7 @@ impl HttpMetrics {
         Self {
             server: SideMetrics::new(meter, "server"),
             client: SideMetrics::new(meter, "client"),
+            generation: forks::generation(),
         }
     }
 
@@ -53,10 +57,15 @@ impl HttpMetrics {
 
 impl RequestObserver for HttpMetrics {
     fn begin(&self, request: &ObservedRequest) {
-        self.side(request).count_active(request, 1);
+        if forks::generation() == self.generation {
+            self.side(request).count_active(request, 1);
+        }
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
+        if forks::generation() != self.generation {
+            return;
+        }
         let side = self.side(request);
         side.count_active(request, -1);
         side.record(request, end);

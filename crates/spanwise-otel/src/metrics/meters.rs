@@ -25,7 +25,7 @@ use spanwise_core::{
 };
 
 /// The observations of a callback that has run for longer than this are dropped.
-const PATIENCE: Duration = Duration::from_secs(5);
+const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes the meters whose metrics are exported: the [`MeterProvider`] of
 /// [`Otel::meter_provider`](crate::Otel::meter_provider).
@@ -146,7 +146,7 @@ impl<T: Copy> ObservedCallback<T> {
         let state = self.state.lock();
         let hangs = state
             .running_since
-            .is_some_and(|since| since.elapsed() > PATIENCE);
+            .is_some_and(|since| since.elapsed() > OBSERVATION_TIMEOUT);
         if !hangs {
             for (value, attributes) in &state.values {
                 instrument.observe(*value, attributes);

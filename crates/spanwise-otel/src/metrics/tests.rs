@@ -4,6 +4,7 @@ mod callback_faults;
 mod event_fields;
 mod http_series;
 mod otlp_equality;
+mod scrapes;
 mod text_equality;
 mod text_parser;
 mod waiting_payloads;

@@ -64,7 +64,7 @@ fn prefixes_decide_the_instrument() {
 }
 
 #[test]
-fn primitive_fields_and_named_context_keys_are_attributes() {
+fn primitive_fields_and_named_keys_are_attributes() {
     let collector = collector(&hourly());
     log(&collector, || {
         let span = tracing::info_span!("request", tenant_id = "acme", user_id = "u-1");

@@ -89,7 +89,7 @@ fn paths_without_a_route_are_one_series() {
 }
 
 #[test]
-fn calls_have_the_address_and_sizes_are_measured_if_known() {
+fn calls_have_addresses_and_known_sizes() {
     let collector = collector(&hourly());
     let http = collector.metrics.http();
     let request = ObservedRequest {
