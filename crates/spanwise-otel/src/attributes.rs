@@ -149,7 +149,11 @@ impl Attributes {
     /// Sets the value of `key`. It replaces an earlier value at its place.
     #[inline]
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
-        let key = NewKey::Encoded(&key.0);
+        self.set_encoded(NewKey::Encoded(&key.0), value);
+    }
+
+    #[inline]
+    fn set_encoded(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
         match self.find(key) {
             None => self.add(key, value),
             Some(at) => self.replace(at, key, value),
@@ -230,6 +234,18 @@ impl Attributes {
             }
             self.bytes.extend_from_slice(encoded);
             self.entries.push(entry.moved_to(start as u32));
+        }
+    }
+
+    /// Sets the values of `other`. They replace earlier ones.
+    pub(crate) fn update(&mut self, other: &Self) {
+        self.add_dropped(other.dropped);
+        for entry in &other.entries {
+            let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
+            let value = &other.bytes[entry.key_end as usize..entry.end as usize];
+            if let Some(value) = AnyValue::decode(value) {
+                self.set_encoded(NewKey::Encoded(key), value);
+            }
         }
     }
 
