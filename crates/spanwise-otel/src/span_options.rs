@@ -22,7 +22,7 @@ pub struct SpanOptions {
     pub(crate) levels: TargetLevels,
     pub(crate) sampler: Sampler,
     /// `None` for the default, which depends on whether logs are exported.
-    events: Option<SpanEvents>,
+    pub(crate) events: Option<SpanEvents>,
     pub(crate) limits: SpanLimits,
     pub(crate) source_location: bool,
     pub(crate) threads: bool,
