@@ -27,6 +27,7 @@ use crate::{
     limits::MAX_VALUE_LEN,
     log_encoding::{ATTRIBUTES, RecordHead, RecordIds, encode_record},
     log_scratch::LogScratch,
+    logs::is_of_opentelemetry,
     plan::{
         CallsitePlan, FieldRole, PlanOptions, SpecialField, encode_scope, event_name, push_code,
     },
@@ -229,6 +230,9 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let facts = EventContext::take();
+        if self.plan(event.metadata()).callsite.is_log_record && is_record_of_opentelemetry(event) {
+            return;
+        }
         let span = ctx.event_span(event);
         let context = span.as_ref().map(Context::from_span).unwrap_or_default();
         if self.is_sampled_out(event, &context) {
@@ -307,7 +311,15 @@ fn push_text(to: &mut String, value: AnyValue<'_>) {
         AnyValue::Int(int) => to.push_str(&int.to_string()),
         AnyValue::Double(double) => to.push_str(&double.to_string()),
         AnyValue::Bytes(bytes) => to.push_str(&String::from_utf8_lossy(bytes)),
+        // No field is one.
+        AnyValue::Array(_) => {}
     }
+}
+
+#[cold]
+fn is_record_of_opentelemetry(event: &Event<'_>) -> bool {
+    let target = LogRecord::from_event(event).target;
+    target.is_some_and(|target| is_of_opentelemetry(&target))
 }
 
 /// Adds the origin of a record of the `log` crate, and returns its scope.

@@ -214,3 +214,6 @@ static EXCEPTION_KEYS: LazyLock<ExceptionKeys> = LazyLock::new(|| ExceptionKeys 
 
 /// The most causes of an error that are sent.
 const MAX_CAUSES: usize = 32;
+
+#[cfg(test)]
+mod tests;

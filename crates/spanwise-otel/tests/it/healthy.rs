@@ -2,7 +2,7 @@
 
 #[cfg(feature = "grpc")]
 use spanwise_otel::Protocol;
-use spanwise_otel::{Compression, OtelBuilder};
+use spanwise_otel::{OtelBuilder, RequestCompression};
 use tracing_subscriber::prelude::*;
 
 use crate::support::{
@@ -55,7 +55,8 @@ fn everything_arrives_over_http() {
 #[test]
 fn everything_arrives_with_gzip() {
     let receiver = Receiver::start();
-    let gzip = builder(&receiver).all_signals(|signal| signal.compression(Compression::Gzip));
+    let gzip =
+        builder(&receiver).all_signals(|signal| signal.compression(RequestCompression::Gzip));
     check(&receiver, gzip);
     let requests = receiver.requests();
     let is_gzip = |encoding: Option<&str>| encoding == Some("gzip");
@@ -115,7 +116,7 @@ mod grpc {
             builder(&receiver).all_signals(|signal| {
                 signal
                     .protocol(Protocol::Grpc)
-                    .compression(Compression::Gzip)
+                    .compression(RequestCompression::Gzip)
             }),
         );
         let requests = receiver.requests();

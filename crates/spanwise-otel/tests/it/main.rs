@@ -7,6 +7,7 @@
     reason = "a test may panic"
 )]
 
+mod log_records;
 mod support;
 
 mod healthy;

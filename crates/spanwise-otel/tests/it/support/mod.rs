@@ -5,6 +5,7 @@
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod receiver;
+pub mod records;
 pub mod tls;
 
 use std::{
