@@ -62,7 +62,7 @@ pub use self::{
         HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics,
     },
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
-    protocol::{Compression, Protocol, SignalKind},
+    protocol::{Protocol, RequestCompression, SignalKind},
     sampler::Sampler,
     span_ext::{SetParentError, SpanExt},
     span_options::{SpanEvents, SpanOptions},
