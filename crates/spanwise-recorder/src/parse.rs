@@ -43,7 +43,9 @@ impl FromStr for RecorderBuilder {
                 continue;
             };
             if names.contains(&name) {
-                problems.push(format!("`{word}`: `{name}` is there twice: write it once"));
+                problems.push(format!(
+                    "`{word}`: `{name}` is there twice: write it once"
+                ));
                 continue;
             }
             names.push(name);
@@ -133,7 +135,7 @@ impl fmt::Display for Recorder {
         if let Some(tail) = options.tail {
             write!(f, ",tail={}", tail.ratio())?;
         }
-        let lines = options.limits.max_lines_per_second;
+        let lines = options.max_lines_per_second;
         if lines != DEFAULT_LINES_PER_SECOND {
             write!(f, ",lines={lines}/s")?;
         }
