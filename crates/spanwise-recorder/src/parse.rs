@@ -43,9 +43,7 @@ impl FromStr for RecorderBuilder {
                 continue;
             };
             if names.contains(&name) {
-                problems.push(format!(
-                    "`{word}`: `{name}` is there twice: write it once"
-                ));
+                problems.push(format!("`{word}`: `{name}` is there twice: write it once"));
                 continue;
             }
             names.push(name);

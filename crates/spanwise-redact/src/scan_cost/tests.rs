@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::{cell::Cell, collections::HashMap};
 
 use spanwise_core::Redact;
 
@@ -149,13 +149,19 @@ const AROUND: [&str; 7] = [
     "it's ",
 ];
 
-/// The file has all notations of pairs and values, and what encloses them.
+/// Returns a list of `costly_forms.json`. Its `notations` are those of pairs and values, and what
+/// encloses them.
+fn forms(list: &str) -> Vec<String> {
+    let lists = include_str!("../../tests/data/costly_forms.json");
+    let mut lists: HashMap<String, Vec<String>> = serde_json::from_str(lists).expect("lists");
+    lists.remove(list).expect("a list of the file")
+}
+
 #[test]
 fn forms_and_nestings_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
-    let forms = include_str!("../../tests/data/costly_forms.json");
-    let forms: Vec<String> = serde_json::from_str(forms).expect("a list of texts");
+    let forms = forms("notations");
     for (index, form) in forms.iter().enumerate() {
         for turn in 0..3 {
             dearest.check(&policy, AROUND[(index + 2 * turn) % AROUND.len()], form);
@@ -175,24 +181,8 @@ fn forms_and_nestings_cost_linear_work() {
 fn values_in_values_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
-    for part in [
-        "ip=/",
-        "ip=@",
-        "address=0x",
-        "host=a://",
-        "ip=/ ",
-        "ip=\"/",
-        "ip: /",
-        "pwd=/",
-        "pwd=/a",
-        "\"h:5432:a:b:",
-        "'h:5432:a:b:",
-        "*:*:*:a:",
-        "<a><![CDATA[",
-        "token: `a",
-        "code=a.b;",
-    ] {
-        dearest.check_growth(&policy, "", part);
+    for part in forms("values in values") {
+        dearest.check_growth(&policy, "", &part);
     }
     // Nothing closes them, or the end of the text does.
     let text = "<a><![CDATA[".repeat(5_400) + "]]>";
@@ -210,18 +200,9 @@ fn rules_about_paths_cost_linear_work() {
         policy = policy.hide(rule).expect("a path");
     }
     let mut dearest = Dearest::default();
-    for part in [
-        "[",
-        "{\"a\":",
-        "{\"a\":[",
-        "[1,",
-        "[[],",
-        "{\"items\":[{\"card\":1},",
-        "[\"a\",",
-        "[{\"b\":1},",
-    ] {
+    for part in forms("JSON with paths") {
         for before in ["", "{\"items\":["] {
-            dearest.check_growth(&policy, before, part);
+            dearest.check_growth(&policy, before, &part);
         }
     }
     dearest.print();
@@ -235,15 +216,8 @@ fn rules_of_the_user_cost_linear_work() {
         .hide("*_handle")
         .expect("an end");
     let mut dearest = Dearest::default();
-    for part in [
-        "badge=a ",
-        "badge: not ",
-        "badge=(",
-        "a_handle=\"",
-        " --badge a",
-        "badge badge: ",
-    ] {
-        dearest.check_growth(&policy, "", part);
+    for part in forms("user rules") {
+        dearest.check_growth(&policy, "", &part);
     }
     let shown = Policy::secrets().show("secret_key").expect("a name");
     for part in ["secretkey=(", "secretkey=\"", "secretkey=a"] {
