@@ -21,8 +21,6 @@ mod roll;
 mod rotation;
 #[cfg(all(unix, feature = "sighup"))]
 mod sighup;
-#[cfg(test)]
-mod tests;
 
 use std::{
     fmt,

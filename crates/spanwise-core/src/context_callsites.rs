@@ -4,7 +4,10 @@
 use std::{
     cell::Cell,
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tracing_core::{Field, Level, Metadata, field::Visit, span::Record};
@@ -98,17 +101,27 @@ pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
     if !CONTEXT_KEYS.contains(&key) {
         HAS_SET_CUSTOM_KEY.store(true, Ordering::Relaxed);
     }
+    let callsite = new_callsite(&[key]);
+    created.push(callsite);
+    callsite
+}
+
+/// Returns the callsite whose fields are the ids of a span.
+pub(crate) fn ids_callsite() -> &'static Metadata<'static> {
+    static CREATED: OnceLock<&Metadata<'static>> = OnceLock::new();
+    CREATED.get_or_init(|| new_callsite(&["trace_id", "span_id"]))
+}
+
+fn new_callsite(fields: &[&str]) -> &'static Metadata<'static> {
     let origin = Origin {
         level: Level::INFO,
         target: TARGET,
         module_path: Some(module_path!()),
         file: None,
         line: None,
-        fields: &[key],
+        fields,
     };
-    let callsite = RuntimeCallsite::new_span("context", &origin).metadata();
-    created.push(callsite);
-    callsite
+    RuntimeCallsite::new_span("context", &origin).metadata()
 }
 
 /// Calls `record`. Meanwhile, [`recorded_callsite`] returns `callsite` for its values.

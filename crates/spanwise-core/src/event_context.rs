@@ -5,17 +5,16 @@
 //! sink writes: a [`LineDisposition`], which the sink's writer takes. These are two types because
 //! values, which may log, are formatted after the first is taken and before the second.
 //!
-//! Both are in one thread-local. A word of flags shows what is set, so an event without a context
-//! costs one load. *Invariants:* a nested event never sees the context or the disposition of the
-//! event around it, a writer leaves the disposition of another sink alone, and guards restore the
-//! outer state when a layer panics. The thread-local has no destructor, so it works until the
-//! thread has ended.
+//! Both are in the state of the thread. A word of flags shows what is set, so an event without a
+//! context costs one load. *Invariants:* a nested event never sees the context or the disposition
+//! of the event around it, a writer leaves the disposition of another sink alone, and guards
+//! restore the outer state when a layer panics.
 
 use std::{cell::Cell, mem::ManuallyDrop, ptr};
 
 use tracing_core::Metadata;
 
-use crate::internal::LayerId;
+use crate::internal::{LayerId, thread_state};
 
 mod line_disposition;
 
@@ -62,26 +61,14 @@ pub struct SampleRate {
 #[derive(Debug)]
 pub struct MustSeeAllEvents;
 
-thread_local! {
-    static CURRENT: ThreadState = const {
-        ThreadState {
-            flags: Cell::new(0),
-            sample_rate: Cell::new(0.0),
-            trace_rate: Cell::new(0.0),
-            entered_line: Cell::new(EnteredLine::NONE),
-            owned_line: Cell::new(None),
-            summary: Cell::new(None),
-        }
-    };
-}
-
-struct ThreadState {
+/// The part of the thread's state that this module owns.
+pub(crate) struct EventState {
     /// Shows which of the fields below are valid.
     flags: Cell<u16>,
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
     entered_line: Cell<EnteredLine>,
-    /// In `ManuallyDrop`, so that the thread-local has no destructor. Guards take it out.
+    /// Guards take it out.
     owned_line: Cell<Option<ManuallyDrop<SinkLine>>>,
     /// The summary that is being dispatched.
     summary: Cell<Option<DispatchedSummary>>,
@@ -106,9 +93,9 @@ const LINE: u16 = ENTERED_LINE | OWNED_LINE | SAMPLED_OUT;
 /// A summary is being dispatched.
 const SUMMARY: u16 = 1 << 9;
 
-#[inline(always)] // `LocalKey::with` alone is not inlined: a call costs 1 % of a buffered line.
-fn current<R>(f: impl FnOnce(&ThreadState) -> R) -> R {
-    CURRENT.with(f)
+#[inline(always)] // See `thread_state::with`.
+fn current<R>(f: impl FnOnce(&EventState) -> R) -> R {
+    thread_state::with(|state| f(&state.event))
 }
 
 impl EventContext {
@@ -318,7 +305,16 @@ impl DispatchedSummary {
     }
 }
 
-impl ThreadState {
+impl EventState {
+    pub(crate) const NEW: Self = Self {
+        flags: Cell::new(0),
+        sample_rate: Cell::new(0.0),
+        trace_rate: Cell::new(0.0),
+        entered_line: Cell::new(EnteredLine::NONE),
+        owned_line: Cell::new(None),
+        summary: Cell::new(None),
+    };
+
     #[inline]
     fn context(&self, flags: u16) -> EventContext {
         let is = |bit| flags & bit != 0;
@@ -366,7 +362,7 @@ impl Saved {
     fn take() -> Self {
         let saved = Self {
             context: EventContext::take(),
-            line: current(ThreadState::take_line),
+            line: current(EventState::take_line),
             summary: DispatchedSummary::current(),
         };
         current(|current| current.flags.set(0));

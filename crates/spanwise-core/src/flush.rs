@@ -33,6 +33,10 @@ pub trait SinkControl: Flush {
     /// Returns the name of the output, such as `sentry`.
     fn name(&self) -> &str;
 
+    /// Starts to deliver what it has, and does not wait. Called on all outputs before
+    /// [`shutdown_by`](Self::shutdown_by) waits for one of them. Does nothing by default.
+    fn hurry(&self) {}
+
     /// Delivers what it can until `deadline`, and counts the rest as lost at shutdown.
     ///
     /// It returns by `deadline`. Everything that arrives later is counted as lost, too.

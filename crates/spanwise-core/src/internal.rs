@@ -1,10 +1,12 @@
 //! Parts that the other crates of the workspace share. They promise nothing: any release may change
 //! or remove them.
 
+pub mod announced_span;
 mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
+mod decision_cache;
 mod duration;
 mod entered_spans;
 pub(crate) mod error_chain;
@@ -12,6 +14,7 @@ pub(crate) mod error_name;
 pub(crate) mod error_query;
 pub mod errors;
 pub mod forks;
+mod hex_digits;
 mod layer_id;
 mod limiter_clock;
 mod linked_slots;
@@ -23,34 +26,43 @@ pub mod nested_json;
 pub mod panic_safe;
 pub(crate) mod per_layer_filters;
 mod per_second;
+pub(crate) mod plain_value;
 mod random_bits;
 pub mod reentrancy;
+pub mod request_observer;
 pub mod rfc3339;
 pub mod runtime_callsite;
 mod sharded_counter;
 mod span_data;
+pub mod span_identity;
 mod span_table;
 pub mod stdio;
 pub mod suggest;
 pub mod sync;
+pub(crate) mod thread_state;
 mod token_bucket;
+mod trace_cache;
 
 pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
+    decision_cache::SampleDecision,
     duration::{DurationUnits, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
     error_chain::error_chain,
+    hex_digits::{HexDigits, parse_hex},
     layer_id::LayerId,
     limiter_clock::{LimiterClock, Precision},
     linked_slots::{LinkedSlots, SlotId, SlotList},
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
-    random_bits::random_bits,
+    random_bits::{new_span_id, random_bits, time_ordered_bits},
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},
+    span_identity::SpanIdentity,
     span_table::SpanTable,
     token_bucket::TokenBucket,
+    trace_cache::TraceCache,
 };
 pub use crate::{
     context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
@@ -58,6 +70,7 @@ pub use crate::{
     event_context::{
         DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate,
     },
+    export::{sender::Step, stepped::SteppedSender},
     levels::parse_level,
     redact::KeyVerdicts,
     self_report::SinkCounters,

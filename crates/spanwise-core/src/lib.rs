@@ -33,6 +33,7 @@
 //! | --- | --- |
 //! | `request_id`, `tenant_id` and the like on every line | [`ContextLayer`], [`Context`] |
 //! | context that is known late, such as the user | [`context::set`] |
+//! | the position in a trace, for queues and jobs | [`TraceParent`] |
 //! | levels of the application, which can change at run time | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of spans | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
 //! | levels of one sink | [`LayerExt::with_levels`], [`TargetLevels`] |
@@ -91,6 +92,7 @@ mod setting;
 mod setting_value;
 mod span_context;
 mod target_pattern;
+mod trace_parent;
 mod visibility;
 mod without_captured;
 pub mod words;
@@ -113,6 +115,7 @@ pub use setting::{Sensitivity, Setting};
 pub use setting_value::SettingValue;
 pub use span_context::{CONTEXT_KEYS, Context};
 pub use target_pattern::TargetPattern;
+pub use trace_parent::TraceParent;
 pub use visibility::SinkFilter;
 pub use without_captured::WithoutCaptured;
 

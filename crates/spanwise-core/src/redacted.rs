@@ -20,7 +20,7 @@ use std::{
 
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
-    Interest, LevelFilter, Metadata,
+    Metadata,
     field::{Value, Visit},
     span::{Attributes, Id, Record},
 };
@@ -30,10 +30,11 @@ use self::{
     fmt_conflict::{HasFormatter, QueryReply},
     plan::FieldPlan,
     rebuild::{Formatting, with_redacted},
+    text_arena::RetainedArena,
 };
 use crate::{
-    EventContext, Fault, Redact, SelfReport, forward_downcast,
-    internal::{CallsitePlans, recorded_callsite},
+    EventContext, Fault, Redact, SelfReport, forward, forward_downcast,
+    internal::{CallsitePlans, recorded_callsite, thread_state},
 };
 
 pub use private_fields::PrivateFields;
@@ -149,9 +150,32 @@ impl<L> Redacted<L> {
     }
 }
 
-thread_local! {
+/// The part of the thread's state that this module owns.
+pub(crate) struct RedactionState {
     /// Counts the calls of `enabled` on redacted layers.
-    static ENABLED_CALLS: Cell<u64> = const { Cell::new(0) };
+    enabled_calls: Cell<u64>,
+    /// The originals of the redacted values that are being forwarded, and their id.
+    originals: Cell<(*const (), u64)>,
+    last_originals_id: Cell<u64>,
+    arena: RetainedArena,
+}
+
+impl RedactionState {
+    pub(crate) const NEW: Self = Self {
+        enabled_calls: Cell::new(0),
+        originals: Cell::new((ptr::null(), 0)),
+        last_originals_id: Cell::new(0),
+        arena: RetainedArena::NEW,
+    };
+}
+
+#[inline(always)] // See `thread_state::with`.
+fn current<R>(f: impl FnOnce(&RedactionState) -> R) -> R {
+    thread_state::with(|state| f(&state.redaction))
+}
+
+fn enabled_calls() -> u64 {
+    current(|current| current.enabled_calls.get())
 }
 
 impl<S, L> Layer<S> for Redacted<L>
@@ -159,6 +183,8 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     L: Layer<S>,
 {
+    forward!(inner: on_layer, register_callsite, max_level_hint, on_id_change);
+
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
         if fmt_conflict::shares_fields(self.address(), &self.policy, dispatch) {
@@ -167,21 +193,12 @@ where
         }
     }
 
-    fn on_layer(&mut self, subscriber: &mut S) {
-        self.inner.on_layer(subscriber);
-    }
-
-    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        self.inner.register_callsite(callsite)
-    }
-
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        ENABLED_CALLS.set(ENABLED_CALLS.get().wrapping_add(1));
+        current(|current| {
+            let calls = current.enabled_calls.get();
+            current.enabled_calls.set(calls.wrapping_add(1));
+        });
         self.inner.enabled(metadata, ctx)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        self.inner.max_level_hint()
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
@@ -239,9 +256,9 @@ where
         }
         // An event that a value logs while it is formatted must not get the context of this one.
         let context = EventContext::take();
-        let calls_before = ENABLED_CALLS.get();
+        let calls_before = enabled_calls();
         self.with_shown_event(event, Formatting::Eager, |event| {
-            if ENABLED_CALLS.get() != calls_before {
+            if enabled_calls() != calls_before {
                 // A value logged, and a filter inside remembers its decision about that event.
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());
@@ -271,10 +288,6 @@ where
         if self.is_active() {
             self.inner.on_close(id, ctx);
         }
-    }
-
-    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
-        self.inner.on_id_change(old, new, ctx);
     }
 
     forward_downcast!(this, id => match fmt_conflict::reply(this.address(), &this.policy, id) {

@@ -9,11 +9,15 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
-use crate::internal::{Inherit, SpanData};
+use crate::internal::{Inherit, SpanData, SpanIdentity};
 
 /// The context keys that every [`ContextLayer`](crate::ContextLayer) knows. A span field with such
 /// a name enters the context.
-pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
+pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", TRACE_ID, SPAN_ID];
+
+/// The keys that the identity of a span answers.
+const TRACE_ID: &str = "trace_id";
+const SPAN_ID: &str = "span_id";
 
 /// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.
 pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
@@ -23,6 +27,8 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 /// The value of the nearest span wins. A value is *pinned* if
 /// [`context::set`](crate::context::set) or `spanwise-http` recorded it: only another pinned value
 /// replaces it.
+///
+/// Where traces are exported, `trace_id` and `span_id` are the exported ids of the span itself.
 ///
 /// Cheap to clone. Empty outside of spans, and without a [`ContextLayer`](crate::ContextLayer).
 ///
@@ -46,6 +52,8 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 #[derive(Clone, Default)]
 pub struct Context {
     entries: Option<Arc<Entries>>,
+    /// If there is one, its ids are those of the context.
+    identity: Option<Arc<SpanIdentity>>,
 }
 
 /// Keys and values, with all values in one text. Open spans hold them, so they have no spare
@@ -91,9 +99,11 @@ impl Context {
     /// Returns the context of `span` with one look-up, however deep the span is.
     #[must_use]
     pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
-        SpanData::<Inherited>::find(None, span)
-            .map(|data| data.read(|inherited| inherited.all.clone()))
-            .unwrap_or_default()
+        let data = SpanData::<Inherited>::find(None, span);
+        Self {
+            entries: data.and_then(|data| data.read(|inherited| inherited.entries.clone())),
+            identity: SpanIdentity::nearest(span),
+        }
     }
 
     /// Returns the context of an event: that of its explicit parent, or else of the current span.
@@ -118,22 +128,44 @@ impl Context {
     /// Returns the value of `key` if it is pinned: fields of spans and events do not override it.
     #[must_use]
     pub fn pinned(&self, key: &str) -> Option<&str> {
-        let mut entries = self.entries.iter().flat_map(|entries| entries.iter());
-        let entry = entries.find(|entry| entry.key == key)?;
-        entry.is_pinned.then_some(entry.value)
+        self.all()
+            .find(|entry| entry.key == key)
+            .filter(|entry| entry.is_pinned)
+            .map(|entry| entry.value)
     }
 
     /// Returns keys with their values: those of the outermost span first, each span's in the order
-    /// of its fields.
+    /// of its fields. Where traces are exported, the ids of the span come last.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let entries = self.entries.iter().flat_map(|entries| entries.iter());
-        entries.map(|entry| (entry.key, entry.value))
+        self.all().map(|entry| (entry.key, entry.value))
+    }
+
+    fn all(&self) -> impl Iterator<Item = Entry<'_>> {
+        let recorded = self.entries.iter().flat_map(|entries| entries.iter());
+        let recorded = recorded
+            .filter(|entry| self.identity.is_none() || !matches!(entry.key, TRACE_ID | SPAN_ID));
+        let ids = self.identity.iter().flat_map(|identity| {
+            let trace_id = (TRACE_ID, identity.trace_id_digits());
+            [trace_id, (SPAN_ID, identity.span_id_digits())]
+        });
+        recorded.chain(ids.map(|(key, value)| Entry {
+            key,
+            value,
+            is_pinned: true,
+        }))
+    }
+
+    /// Returns the ids of the span, where traces are exported.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn identity(&self) -> Option<&SpanIdentity> {
+        self.identity.as_deref()
     }
 
     /// Returns whether the context has no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_none()
+        self.entries.is_none() && self.identity.is_none()
     }
 }
 
@@ -180,7 +212,8 @@ impl fmt::Debug for Context {
 pub(crate) struct Inherited {
     /// The number of entries, from the last, that are the span's own.
     own_len: u32,
-    all: Context,
+    /// All entries.
+    entries: Option<Arc<Entries>>,
 }
 
 impl Inherited {
@@ -189,14 +222,12 @@ impl Inherited {
         own: impl Iterator<Item = Entry<'a>> + Clone,
         parent: Option<&'a Self>,
     ) -> Self {
-        let outer = parent.and_then(|parent| parent.all.entries.as_ref());
+        let outer = parent.and_then(|parent| parent.entries.as_ref());
         let Some(outer) = outer else {
             let count = own.clone().count() as u32;
             return Self {
                 own_len: count,
-                all: Context {
-                    entries: (count > 0).then(|| Arc::new(Entries::new(own))),
-                },
+                entries: (count > 0).then(|| Arc::new(Entries::new(own))),
             };
         };
         let own = own.filter(|own| {
@@ -215,15 +246,13 @@ impl Inherited {
         };
         Self {
             own_len: count,
-            all: Context {
-                entries: Some(entries),
-            },
+            entries: Some(entries),
         }
     }
 
     pub(crate) fn own(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
         let own = self.own_len as usize;
-        self.all.entries.iter().flat_map(move |entries| {
+        self.entries.iter().flat_map(move |entries| {
             let inherited = entries.keys.len() - own;
             entries.iter().skip(inherited)
         })

@@ -176,6 +176,3 @@ impl Outgoing {
 /// The most bytes and members that are parsed and sent. The specification requires as many.
 const MAX_BAGGAGE_LEN: usize = 8192;
 const MAX_MEMBERS: usize = 64;
-
-#[cfg(test)]
-mod tests;

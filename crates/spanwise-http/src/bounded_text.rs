@@ -29,26 +29,3 @@ pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
 fn ends_word(c: char) -> bool {
     matches!(c, '/' | ' ' | '\t' | ',' | ';' | '&' | '?' | '(' | ')')
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: &str) {
-        let shown = bounded(text);
-        assert!(shown.len() <= MAX_LEN, "{} bytes", shown.len());
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn text_is_truncated_at_a_word() {
-        let word = "w".repeat(MAX_LEN);
-        check("/orders/42", "/orders/42");
-        check(&word, &word);
-        check(&format!("/orders/{word}"), "/orders/…");
-        check(&format!("curl/8 {word}"), "curl/8 …");
-        check(&format!("{word}w"), "…");
-        check(&"ä/".repeat(MAX_LEN), &format!("{}…", "ä/".repeat(681)));
-    }
-}

@@ -156,6 +156,3 @@ impl Options {
         hosts.is_some_and(|hosts| host.is_some_and(|host| hosts.contains(host)))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,8 +9,18 @@ use crate::{
 };
 
 thread_local! {
-    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
-    static ENTERED: RefCell<EnteredSpans<SpanNode>> = const { RefCell::new(EnteredSpans::new()) };
+    static STATE: LayerState = const {
+        LayerState {
+            scratch: Cell::new(None),
+            entered: RefCell::new(EnteredSpans::new()),
+        }
+    };
+}
+
+/// What a thread has for the JSON layers.
+struct LayerState {
+    scratch: Cell<Option<Box<Scratch>>>,
+    entered: RefCell<EnteredSpans<SpanNode>>,
 }
 
 /// State that a thread reuses for each line, of any layer.
@@ -53,8 +63,8 @@ impl Scratch {
     /// gets a new one.
     #[inline]
     pub(crate) fn take() -> Box<Self> {
-        SCRATCH
-            .try_with(Cell::take)
+        STATE
+            .try_with(|state| state.scratch.take())
             .ok()
             .flatten()
             .unwrap_or_default()
@@ -65,7 +75,7 @@ impl Scratch {
     pub(crate) fn put_back(mut self: Box<Self>) {
         self.line.clear();
         // The thread-local is gone if the thread is exiting.
-        let _ = SCRATCH.try_with(|scratch| scratch.set(Some(self)));
+        let _ = STATE.try_with(|state| state.scratch.set(Some(self)));
     }
 }
 
@@ -74,7 +84,7 @@ impl Scratch {
 #[inline(always)] // See `JsonLayer::with_current`.
 pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<SpanNode>) -> R) -> Option<R> {
     // `f` does not come back here, so this is never borrowed already.
-    ENTERED
-        .try_with(|entered| f(&mut entered.borrow_mut()))
+    STATE
+        .try_with(|state| f(&mut state.entered.borrow_mut()))
         .ok()
 }

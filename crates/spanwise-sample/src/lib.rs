@@ -114,7 +114,6 @@
 //!
 //! [head sampling]: https://opentelemetry.io/docs/concepts/sampling/#head-sampling
 
-mod decision_cache;
 mod event_matcher;
 mod field_text;
 mod limit;
@@ -127,7 +126,6 @@ mod sampled_sink;
 mod sampler;
 mod sink_registry;
 mod summary;
-mod trace_cache;
 
 pub use event_matcher::EventMatcher;
 pub use limit::{First, Limit, Rate};

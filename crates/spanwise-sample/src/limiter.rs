@@ -5,41 +5,9 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::internal::{LimiterClock, Precision, SampleRate, TokenBucket};
+use spanwise_core::internal::{LimiterClock, Precision, SampleDecision as Decision, TokenBucket};
 
 use crate::limit::{First, Rate};
-
-/// What a limit decides about one event. Times are nanoseconds of the [`LimiterClock`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Decision {
-    Keep,
-    /// Kept, and represents the events that this ratio drops.
-    KeepWithRatio(SampleRate),
-    /// Dropped. Kept events represent it through their ratio.
-    SampledOut,
-    /// Kept, and represents up to this many suppressed events before it.
-    KeepFor {
-        others: u32,
-        now: u64,
-    },
-    /// Dropped and counted. A summary reports it at `due`, unless a kept event represents it
-    /// before.
-    Suppress {
-        now: u64,
-        due: u64,
-    },
-}
-
-impl Decision {
-    /// Returns the time of the decision, if the decision carries one.
-    #[inline]
-    pub(crate) fn time(self) -> Option<u64> {
-        match self {
-            Self::KeepFor { now, .. } | Self::Suppress { now, .. } => Some(now),
-            Self::Keep | Self::KeepWithRatio(_) | Self::SampledOut => None,
-        }
-    }
-}
 
 /// A limit and its state at one callsite.
 #[derive(Debug)]

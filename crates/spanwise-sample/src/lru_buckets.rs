@@ -13,9 +13,11 @@ use std::{
     sync::atomic::AtomicU64,
 };
 
-use spanwise_core::internal::{LinkedSlots, SlotId, SlotList, sync::Mutex};
+use spanwise_core::internal::{
+    LinkedSlots, SampleDecision as Decision, SlotId, SlotList, sync::Mutex,
+};
 
-use crate::limiter::{Decision, RateLimiter};
+use crate::limiter::RateLimiter;
 
 /// The buckets of one rule, at most [`MAX_KEYS`]. In shards, so that threads seldom wait for each
 /// other.

@@ -9,7 +9,7 @@ use std::{
 use spanwise_core::{
     CONTEXT_KEYS, Context,
     internal::{
-        LimiterClock, SampleRate,
+        LimiterClock, SampleDecision as Decision, SampleRate,
         consistent_sampling::{SampleRng, Threshold, randomness_from_context},
         has_set_custom_key, log_record,
     },
@@ -21,10 +21,10 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 use crate::{
     EventMatcher, Limit, field_text,
     limit::Kind,
-    limiter::{Decision, Limiter, RateLimiter},
+    limiter::{Limiter, RateLimiter},
     lru_buckets::LruBuckets,
     sampled_sink::{self, SampledSink},
-    summary, trace_cache,
+    summary,
 };
 
 /// One rule of a sampler.
@@ -272,7 +272,7 @@ where
 {
     let look_up = || randomness_from_context(&Context::from_event(event, ctx));
     let randomness = if event.is_contextual() {
-        trace_cache::randomness(sink, look_up)
+        sink.traces().randomness(look_up)
     } else {
         look_up()
     };

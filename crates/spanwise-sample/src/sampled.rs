@@ -4,7 +4,9 @@ use std::{any::TypeId, ptr, sync::Arc};
 
 use spanwise_core::{
     EventContext, Fault, SelfReport, forward, forward_downcast,
-    internal::{DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleRate},
+    internal::{
+        DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleDecision as Decision, SampleRate,
+    },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
@@ -12,10 +14,8 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     Sampler,
-    limiter::Decision,
     plan::Plan,
     sampled_sink::{SampledSink, SamplerStats},
-    trace_cache,
 };
 
 /// A layer that sees only the events that its [`Sampler`] keeps. Made by
@@ -293,24 +293,24 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.sink.invalidate_traces();
+        self.sink.traces().clear_all();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        trace_cache::invalidate(&self.sink);
+        self.sink.traces().clear();
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        trace_cache::invalidate(&self.sink);
+        self.sink.traces().clear();
         self.inner.on_exit(id, ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.inner.on_close(id, ctx);
         // After `on_close` of the inner layer, whose events still find the span.
-        self.sink.invalidate_traces();
+        self.sink.traces().clear_all();
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use std::{
     ptr,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,7 +16,7 @@ use spanwise_core::{
     Fault, SelfReport,
     internal::{
         CallsitePlans, DispatchedSummary, LayerId, LimiterClock, Precision, ShardedCounter,
-        sync::Mutex,
+        TraceCache, sync::Mutex,
     },
 };
 use tracing::{Dispatch, Event, dispatcher, dispatcher::WeakDispatch};
@@ -34,10 +34,7 @@ pub(crate) struct SampledSink {
     /// Its index among the sinks of the sampler.
     index: usize,
     sampler: WeakSampler,
-    /// How often the trace or request of an entered span may have changed.
-    trace_changes: AtomicU64,
-    /// Whether a thread has cached a trace or request for this sink.
-    is_trace_cached: AtomicBool,
+    traces: TraceCache,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
     kept: ShardedCounter,
@@ -91,12 +88,12 @@ pub(crate) const ON_FLUSH: u64 = NEVER;
 
 impl SampledSink {
     pub(crate) fn new(index: usize, clock: LimiterClock, sampler: WeakSampler) -> Self {
+        let id = LayerId::unique();
         Self {
-            id: LayerId::unique(),
+            id,
             index,
             sampler,
-            trace_changes: AtomicU64::new(0),
-            is_trace_cached: AtomicBool::new(false),
+            traces: TraceCache::new(id),
             clock,
             dispatch: OnceLock::new(),
             kept: ShardedCounter::default(),
@@ -128,26 +125,10 @@ impl SampledSink {
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
+    /// The trace or request of each thread.
     #[inline]
-    pub(crate) fn trace_changes(&self) -> u64 {
-        self.trace_changes.load(Ordering::Relaxed)
-    }
-
-    /// Records that a thread caches a trace or request for this sink.
-    pub(crate) fn set_trace_cached(&self) {
-        // Usually already set: a store would take the cache line from other threads.
-        if !self.is_trace_cached.load(Ordering::Relaxed) {
-            self.is_trace_cached.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Invalidates the cached trace or request of all threads: something was recorded into a span,
-    /// or a span was closed.
-    #[inline]
-    pub(crate) fn invalidate_traces(&self) {
-        if self.is_trace_cached.load(Ordering::Relaxed) {
-            self.trace_changes.fetch_add(1, Ordering::Relaxed);
-        }
+    pub(crate) fn traces(&self) -> &TraceCache {
+        &self.traces
     }
 
     #[inline]

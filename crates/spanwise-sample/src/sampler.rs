@@ -8,7 +8,7 @@ use std::{
 use spanwise_core::{
     Clock,
     internal::{
-        CallsitePlans, LimiterClock, SampleRate,
+        CallsitePlans, LimiterClock, SampleDecision as Decision, SampleRate,
         consistent_sampling::{SampleRng, Threshold},
         panic_safe,
     },
@@ -18,9 +18,9 @@ use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
-    EventMatcher, Limit, decision_cache,
+    EventMatcher, Limit,
     limit::Kind,
-    limiter::{Decision, Limiter},
+    limiter::Limiter,
     plan::{self, Evaluation, Plan, Rule, Rules},
     sampled_sink::{SampledSink, SamplerStats},
     sink_registry::SinkRegistry,
@@ -179,7 +179,7 @@ impl Sampler {
         }
         let decide = || decide().map_or(Decision::SampledOut, Decision::KeepWithRatio);
         let sampler = self.address();
-        match decision_cache::get_or_decide(sampler, event.metadata(), sink, decide) {
+        match Decision::cached(sampler, event.metadata(), sink.bit(), decide) {
             Decision::KeepWithRatio(rate) => Some(rate),
             _ => None,
         }
@@ -223,7 +223,7 @@ impl Sampler {
         decide: impl FnOnce() -> Decision,
     ) -> Decision {
         if self.0.sinks.has_several() {
-            decision_cache::get_or_decide(self.address(), event.metadata(), sink, decide)
+            Decision::cached(self.address(), event.metadata(), sink.bit(), decide)
         } else {
             decide()
         }
@@ -233,7 +233,7 @@ impl Sampler {
     #[inline]
     pub(crate) fn begin_event(&self, event: &Event<'_>) {
         if self.0.sinks.has_several() {
-            decision_cache::clear(self.address(), event.metadata());
+            Decision::forget(self.address(), event.metadata());
         }
     }
 

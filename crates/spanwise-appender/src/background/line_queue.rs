@@ -27,7 +27,6 @@ mod sink_call;
 mod state;
 
 pub(crate) use drain::Job;
-pub(crate) use sink_call::Role;
 
 use super::{Options, admission::Admission, stderr_sink, worker};
 use crate::{
@@ -78,7 +77,7 @@ const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
 enum Admitted<'a> {
     /// The buffer has room for the record.
     WithRoom(MutexGuard<'a, State>),
-    /// There is no writer thread: the caller has accepted the record.
+    /// There is no writer thread, and the record is accepted already.
     Directly,
     Shed,
 }

@@ -2,11 +2,11 @@
 
 use std::{io, sync::Arc, thread};
 
-use spanwise_core::internal::panic_safe;
+use spanwise_core::internal::{panic_safe, reentrancy::WriterRole};
 
 use super::{
     buffer::Chunk,
-    line_queue::{Job, LineQueue, ProcessQueue, Role},
+    line_queue::{Job, LineQueue, ProcessQueue},
     loss_events::LossEvent,
 };
 
@@ -14,7 +14,7 @@ pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
     // Linux shows the first 15 bytes of a name.
     let thread = thread::Builder::new().name("spanwise-writer".to_owned());
     thread.spawn(move || {
-        let in_role = Role::Worker.enter();
+        let in_role = WriterRole::Worker.enter();
         run(&queue);
         // Dropping the last handle may write what callers left, and waits for it.
         drop(in_role);

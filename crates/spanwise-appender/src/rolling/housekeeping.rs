@@ -49,7 +49,7 @@ impl Housekeeper {
         &self.scanned
     }
 
-    /// Has the thread check the directory, and starts it if there is none. Returns false if it
+    /// Makes the thread check the directory, and starts it if there is none. Returns false if it
     /// cannot be started.
     pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
         let generation = forks::generation();
@@ -226,7 +226,7 @@ impl Settings {
         }
         let path = self.names.path(&name);
         let why = format!(
-            "{} is there and holds something else; both stay",
+            "{} exists with other content; both files are kept",
             path.display()
         );
         Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
@@ -260,9 +260,9 @@ impl Settings {
             true => vec![FileInfo::default(); by_id.len()],
             false => by_id.iter().map(|forms| self.info(forms, dir)).collect(),
         };
-        let deleted = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
-        let deleted = by_id.iter().zip(deleted).filter(|(_, deleted)| *deleted);
-        let files = deleted.flat_map(|(forms, _)| forms.iter());
+        let to_delete = retention.to_delete(&infos, self.options.clock.now(), || dir.free_space());
+        let to_delete = by_id.iter().zip(to_delete).filter(|(_, goes)| *goes);
+        let files = to_delete.flat_map(|(forms, _)| forms.iter());
         Ok(files
             .map(|file| self.names.rolled(file.id, file.form))
             .collect())

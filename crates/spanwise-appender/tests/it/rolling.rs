@@ -1,6 +1,8 @@
 //! Rolling files.
 
 #[cfg(unix)]
+mod batches;
+#[cfg(unix)]
 mod clock_rotation;
 #[cfg(all(unix, feature = "gzip", feature = "zstd"))]
 mod compression;
@@ -17,5 +19,6 @@ mod size_rotation;
 mod support;
 #[cfg(unix)]
 mod system_limits;
+mod text_forms;
 #[cfg(unix)]
 mod untrusted_files;

@@ -1,12 +1,12 @@
 //! The disposition of the next line that a sink writes.
 //!
-//! It is in the thread-local of the event's context; its flags show where.
+//! It is in the state of the event's context; its flags show where.
 
 use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 
 use super::{
-    BUFFERED, ClearAll, ENTERED_LINE, EXEMPT_FROM_SAMPLING, EventContext, LINE, OWNED_LINE,
-    Restore, SAMPLED_OUT, Saved, ThreadState, current,
+    BUFFERED, ClearAll, ENTERED_LINE, EXEMPT_FROM_SAMPLING, EventContext, EventState, LINE,
+    OWNED_LINE, Restore, SAMPLED_OUT, Saved, current,
 };
 use crate::internal::LayerId;
 
@@ -81,7 +81,7 @@ impl LineDisposition {
 
     #[cold]
     fn hide_line<R>(forward: impl FnOnce() -> R) -> R {
-        let _restored = RestoreLine(current(ThreadState::take_line));
+        let _restored = RestoreLine(current(EventState::take_line));
         forward()
     }
 
@@ -197,7 +197,7 @@ impl EnteredLine {
     }
 }
 
-impl ThreadState {
+impl EventState {
     pub(super) fn put_line(&self, line: SinkLine) {
         let sampled_out = u16::from(line.is_sampled_out) * SAMPLED_OUT;
         self.owned_line.set(Some(ManuallyDrop::new(line)));
@@ -247,7 +247,7 @@ struct RestoreLine(Option<SinkLine>);
 impl Drop for RestoreLine {
     fn drop(&mut self) {
         // First drop what was set and not taken.
-        drop(current(ThreadState::take_line));
+        drop(current(EventState::take_line));
         if let Some(line) = self.0.take() {
             current(|current| current.put_line(line));
         }

@@ -2,14 +2,12 @@
 
 use std::{collections::VecDeque, fmt, io, sync::Arc, time::Instant};
 
-use tracing_core::Level;
-
 use super::{ExportItem, ExporterOptions, QueueLimits};
 use crate::{
     Clock, Fault, SelfReport,
     internal::{
         SinkCounters,
-        sync::{Condvar, Mutex},
+        sync::{Condvar, Mutex, MutexGuard},
     },
 };
 
@@ -30,15 +28,17 @@ pub struct ExportQueue<T> {
 }
 
 struct State<T> {
-    /// Items at ERROR.
-    errors: Lane<T>,
+    /// Urgent items.
+    urgent: Lane<T>,
     others: Lane<T>,
     /// The item that is being sent. It keeps its room, since it may come back.
     in_flight: Option<InFlight>,
     /// The number of threads in `flush`. They do not wait for the back-off.
     flushing: u32,
-    /// Numbers the calls of `flush`.
+    /// Numbers the calls of `flush` and `hurry`.
     flushes: u64,
+    /// The last call of `hurry`.
+    hurried_flush: u64,
     /// The last call of `flush` before the item in flight was taken.
     in_flight_flush: u64,
     /// The last call of `flush` during which the server failed.
@@ -52,6 +52,7 @@ struct State<T> {
 
 struct Lane<T> {
     items: VecDeque<Queued<T>>,
+    events: u64,
     bytes: usize,
 }
 
@@ -85,7 +86,7 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Adds an item. If there is no room for it, it is dropped and counted.
     ///
-    /// An item at ERROR first displaces the newest other items.
+    /// An urgent item first displaces the newest other items.
     pub fn push(&self, item: T) {
         let queued = Queued {
             item,
@@ -97,15 +98,15 @@ impl<T: ExportItem> ExportQueue<T> {
             self.counters.add_lost_at_shutdown(queued.item.events());
             return;
         }
-        let is_error = queued.item.level() == Level::ERROR;
+        let is_urgent = queued.item.is_urgent();
         let mut dropped = Vec::new();
-        while is_error && !state.has_room(&queued.item, self.limits) {
+        while is_urgent && !state.has_room(&queued.item, self.limits) {
             match state.others.pop_back() {
                 Some(other) => dropped.push(other),
                 None => break,
             }
         }
-        let has_room = is_error || state.others.is_below_half(&queued.item, self.limits);
+        let has_room = is_urgent || state.others.is_below_half(&queued.item, self.limits);
         if has_room && state.has_room(&queued.item, self.limits) {
             state.lane(&queued.item).push_back(queued);
             state.is_signalled = true;
@@ -122,9 +123,7 @@ impl<T: ExportItem> ExportQueue<T> {
     #[cold]
     fn shed(&self, dropped: &[Queued<T>]) {
         for Queued { item, .. } in dropped {
-            for _ in 0..item.events() {
-                self.counters.shed(item.level());
-            }
+            item.count_shed(&self.counters);
         }
         let reason = format_args!("{} is behind: dropping events", self.destination);
         self.report.fault(Fault::Shed, &reason);
@@ -145,9 +144,32 @@ impl<T: ExportItem> ExportQueue<T> {
     /// queue is shut down with losses.
     pub fn flush(&self, deadline: Instant) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.flushing += 1;
         state.flushes += 1;
         let own_flush = state.flushes;
+        self.wait_flushed(state, own_flush, deadline)
+    }
+
+    /// Starts to send everything that was pushed, and does not wait for it. The server is asked
+    /// once more even if it failed before.
+    ///
+    /// A shutdown that comes next waits for this attempt instead of a further one.
+    pub fn hurry(&self) {
+        let mut state = self.state.lock();
+        state.flushes += 1;
+        state.hurried_flush = state.flushes;
+        state.is_signalled = true;
+        drop(state);
+        self.work.notify_all();
+    }
+
+    /// Waits until everything is sent, or until the server failed during this or a later flush.
+    fn wait_flushed(
+        &self,
+        mut state: MutexGuard<'_, State<T>>,
+        own_flush: u64,
+        deadline: Instant,
+    ) -> io::Result<()> {
+        state.flushing += 1;
         state.is_signalled = true;
         self.work.notify_all();
         let is_flushed = loop {
@@ -172,13 +194,16 @@ impl<T: ExportItem> ExportQueue<T> {
     /// Sends what it can until `deadline`, and counts the rest as lost. Items that are pushed later
     /// are counted as lost, too. The sender thread ends by itself.
     pub fn shutdown_by(&self, deadline: Instant) {
-        let is_flushed = self.flush(deadline).is_ok();
+        let mut state = self.state.lock();
+        let is_hurried = state.hurried_flush > 0 && state.hurried_flush == state.flushes;
+        state.flushes += u64::from(!is_hurried);
+        let own_flush = state.flushes;
+        let is_flushed = self.wait_flushed(state, own_flush, deadline).is_ok();
         let mut state = self.state.lock();
         if state.has_ended {
             return;
         }
-        let in_flight = state.in_flight.as_ref().map_or(0, |item| item.events);
-        let lost = state.waiting_events() + in_flight;
+        let lost = state.held_events();
         *state = State {
             has_ended: true,
             has_lost: lost > 0,
@@ -204,6 +229,12 @@ impl<T: ExportItem> ExportQueue<T> {
         &self.counters
     }
 
+    /// Returns the bytes of all items that wait or are being sent.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.state.lock().held().1
+    }
+
     /// Resets the signal that something changed. Returns whether the queue was shut down.
     pub(super) fn acknowledge(&self) -> bool {
         let mut state = self.state.lock();
@@ -215,12 +246,13 @@ impl<T: ExportItem> ExportQueue<T> {
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
         let mut state = self.state.lock();
         // A caller that saw the server fail is about to return.
-        let is_flushing = state.flushing > 0 && state.failed_flush < state.flushes;
+        let is_asked = state.flushing > 0 || state.hurried_flush > state.failed_flush;
+        let is_flushing = is_asked && state.failed_flush < state.flushes;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
             return None;
         }
-        let errors = state.errors.pop_front();
-        let queued = errors.or_else(|| state.others.pop_front())?;
+        let urgent = state.urgent.pop_front();
+        let queued = urgent.or_else(|| state.others.pop_front())?;
         state.in_flight = Some(InFlight {
             events: queued.item.events(),
             bytes: queued.item.bytes(),
@@ -250,6 +282,18 @@ impl<T: ExportItem> ExportQueue<T> {
         self.settle(SinkCounters::add_delivered);
     }
 
+    /// Counts some events of the item in flight as failed writes, and the others as delivered.
+    pub(super) fn settle_partial(&self, refused: u64, reason: &dyn fmt::Display) {
+        let counts = self.settle(|counters, events| {
+            let refused = refused.min(events);
+            counters.add_write_failed(refused);
+            counters.add_delivered(events - refused);
+        });
+        if counts && refused > 0 {
+            self.report.fault(Fault::WriteFailed, reason);
+        }
+    }
+
     /// Counts the events of the item in flight as failed writes.
     pub(super) fn settle_refused(&self, reason: &dyn fmt::Display) {
         if self.settle(SinkCounters::add_write_failed) {
@@ -271,6 +315,17 @@ impl<T: ExportItem> ExportQueue<T> {
         counts
     }
 
+    /// Puts back the halves of the item in flight, as the next ones to send.
+    pub(super) fn put_back_halves(&self, (first, second): (T, T), since: Instant) {
+        let mut state = self.state.lock();
+        // If there is none, the shutdown counted it.
+        if state.in_flight.take().is_some() {
+            for item in [second, first] {
+                state.lane(&item).push_front(Queued { item, since });
+            }
+        }
+    }
+
     /// Puts back the item in flight, as the next one to send.
     pub(super) fn put_back(&self, queued: Queued<T>, reason: &str) {
         let mut state = self.state.lock();
@@ -289,7 +344,6 @@ impl<T: ExportItem> ExportQueue<T> {
     }
 
     /// Returns the items that wait, their bytes and their events.
-    #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize, u64) {
         let state = self.state.lock();
         let (items, bytes) = state.held();
@@ -299,34 +353,39 @@ impl<T: ExportItem> ExportQueue<T> {
 
 impl<T: ExportItem> State<T> {
     fn lane(&mut self, item: &T) -> &mut Lane<T> {
-        match item.level() {
-            Level::ERROR => &mut self.errors,
-            _ => &mut self.others,
+        match item.is_urgent() {
+            true => &mut self.urgent,
+            false => &mut self.others,
         }
     }
 
     fn has_room(&self, item: &T, limits: QueueLimits) -> bool {
         let (items, bytes) = self.held();
-        items < limits.items && bytes + item.bytes() <= limits.bytes
+        let events = self.held_events().saturating_add(item.events());
+        items < limits.items && bytes + item.bytes() <= limits.bytes && events <= limits.events
     }
 
     /// Returns the number of items, and their bytes.
     fn held(&self) -> (usize, usize) {
         let in_flight = self.in_flight.as_ref().map_or(0, |item| item.bytes);
-        let waiting = self.errors.items.len() + self.others.items.len();
+        let waiting = self.urgent.items.len() + self.others.items.len();
         (
             waiting + usize::from(self.in_flight.is_some()),
-            self.errors.bytes + self.others.bytes + in_flight,
+            self.urgent.bytes + self.others.bytes + in_flight,
         )
     }
 
+    fn held_events(&self) -> u64 {
+        let in_flight = self.in_flight.as_ref().map_or(0, |item| item.events);
+        self.waiting_events() + in_flight
+    }
+
     fn is_empty(&self) -> bool {
-        self.in_flight.is_none() && self.errors.items.is_empty() && self.others.items.is_empty()
+        self.in_flight.is_none() && self.urgent.items.is_empty() && self.others.items.is_empty()
     }
 
     fn waiting_events(&self) -> u64 {
-        let queued = self.errors.items.iter().chain(&self.others.items);
-        queued.map(|queued| queued.item.events()).sum()
+        self.urgent.events + self.others.events
     }
 }
 
@@ -337,23 +396,27 @@ impl<T: ExportItem> Lane<T> {
     }
 
     fn push_back(&mut self, queued: Queued<T>) {
+        self.events += queued.item.events();
         self.bytes += queued.item.bytes();
         self.items.push_back(queued);
     }
 
     fn push_front(&mut self, queued: Queued<T>) {
+        self.events += queued.item.events();
         self.bytes += queued.item.bytes();
         self.items.push_front(queued);
     }
 
     fn pop_front(&mut self) -> Option<Queued<T>> {
         let queued = self.items.pop_front()?;
+        self.events -= queued.item.events();
         self.bytes -= queued.item.bytes();
         Some(queued)
     }
 
     fn pop_back(&mut self) -> Option<Queued<T>> {
         let queued = self.items.pop_back()?;
+        self.events -= queued.item.events();
         self.bytes -= queued.item.bytes();
         Some(queued)
     }
@@ -362,11 +425,12 @@ impl<T: ExportItem> Lane<T> {
 impl<T> Default for State<T> {
     fn default() -> Self {
         Self {
-            errors: Lane::default(),
+            urgent: Lane::default(),
             others: Lane::default(),
             in_flight: None,
             flushing: 0,
             flushes: 0,
+            hurried_flush: 0,
             in_flight_flush: 0,
             failed_flush: 0,
             is_signalled: false,
@@ -380,6 +444,7 @@ impl<T> Default for Lane<T> {
     fn default() -> Self {
         Self {
             items: VecDeque::new(),
+            events: 0,
             bytes: 0,
         }
     }

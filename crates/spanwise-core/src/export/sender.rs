@@ -49,6 +49,11 @@ pub fn is_delivering() -> bool {
     role() == Role::Delivering
 }
 
+/// Marks this thread as one that works for a sender thread, such as one that looks up names.
+pub fn mark_sender_thread() {
+    ROLE.set(Role::Delivering);
+}
+
 #[inline]
 fn role() -> Role {
     // A sender thread logs nothing after its thread-locals are gone.
@@ -67,11 +72,12 @@ pub(super) struct Sender<T> {
 
 /// The result of one turn of the loop.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// It did something, and there may be more to do.
     Worked,
     /// There is nothing to do until then, unless something changes.
     Wait(Option<Instant>),
+    /// The queue was shut down.
     Ended,
 }
 
@@ -151,9 +157,20 @@ impl<T: ExportItem> Sender<T> {
                 self.end_backoff();
                 self.queue.settle_delivered();
             }
+            Delivery::Partial { refused, reason } => {
+                self.end_backoff();
+                self.queue.settle_partial(refused, &reason);
+            }
             Delivery::Refused(reason) => {
                 self.end_backoff();
                 self.queue.settle_refused(&reason);
+            }
+            Delivery::TooLarge(reason) => {
+                self.end_backoff();
+                match queued.item.split() {
+                    Ok(halves) => self.queue.put_back_halves(halves, queued.since),
+                    Err(_) => self.queue.settle_refused(&reason),
+                }
             }
             Delivery::RateLimited(reason) => self.queue.settle_refused(&reason),
             Delivery::Failed {

@@ -3,9 +3,9 @@
 //! The type behind a `dyn Error` cannot be named if it is generic or private. So a question travels
 //! through a thread-local and `Error::description`, a deprecated method that no other code calls.
 
-use std::{cell::Cell, error::Error, sync::Arc};
+use std::{cell::Cell, error::Error, mem::ManuallyDrop, sync::Arc};
 
-use crate::internal::panic_safe;
+use crate::internal::{panic_safe, thread_state};
 
 /// What to ask an error for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,29 +24,43 @@ pub(crate) enum ErrorReply {
     Backtrace(Option<Arc<str>>),
 }
 
-thread_local! {
-    static QUERY: Cell<Option<ErrorQuery>> = const { Cell::new(None) };
-    static REPLY: Cell<Option<ErrorReply>> = const { Cell::new(None) };
+/// The part of the thread's state that this module owns.
+pub(crate) struct QueryState {
+    query: Cell<Option<ErrorQuery>>,
+    /// [`query`] takes it out.
+    reply: Cell<Option<ManuallyDrop<ErrorReply>>>,
+}
+
+impl QueryState {
+    pub(crate) const NEW: Self = Self {
+        query: Cell::new(None),
+        reply: Cell::new(None),
+    };
+}
+
+fn current<R>(f: impl FnOnce(&QueryState) -> R) -> R {
+    thread_state::with(|state| f(&state.error_query))
 }
 
 /// Asks `error`. Returns `None` if it does not answer queries.
 pub(crate) fn query(error: &(dyn Error + 'static), query: ErrorQuery) -> Option<ErrorReply> {
-    // On an ending thread there is no place for a reply.
-    REPLY.try_with(Cell::take).ok()?;
-    let outer = QUERY.replace(Some(query));
+    let outer = current(|current| current.query.replace(Some(query)));
     #[expect(deprecated, reason = "so no other code calls it")]
     panic_safe::catch_panic(|| {
         error.description();
     });
-    QUERY.set(outer);
-    REPLY.try_with(Cell::take).ok()?
+    let reply = current(|current| {
+        current.query.set(outer);
+        current.reply.take()
+    });
+    reply.map(ManuallyDrop::into_inner)
 }
 
 /// Answers the query of the thread. For `Error::description`, whose result it returns.
 pub(crate) fn answer(reply: impl FnOnce(ErrorQuery) -> ErrorReply) -> &'static str {
-    if let Some(query) = QUERY.take() {
-        let reply = reply(query);
-        let _ = REPLY.try_with(|slot| slot.set(Some(reply)));
+    if let Some(query) = current(|current| current.query.take()) {
+        let reply = ManuallyDrop::new(reply(query));
+        current(|current| current.reply.set(Some(reply)));
     }
     "an error"
 }

@@ -2,13 +2,32 @@
 
 use std::{cell::Cell, io};
 
-use crate::internal::{LayerId, panic_safe};
+use crate::internal::{LayerId, panic_safe, thread_state};
 
-thread_local! {
+/// The part of the thread's state that this module owns.
+pub(crate) struct ReentrancyState {
     /// A bit for each layer whose writer is running. Layers share bits by their number.
-    static WRITING: Cell<u64> = const { Cell::new(0) };
-    static IN_LAYERS: Cell<bool> = const { Cell::new(false) };
-    static WRITTEN: Cell<bool> = const { Cell::new(false) };
+    writing: Cell<u64>,
+    in_layers: Cell<bool>,
+    written: Cell<bool>,
+    writer_role: Cell<WriterRole>,
+    /// The address of the queue in whose sink this thread is, or 0.
+    queue: Cell<usize>,
+}
+
+impl ReentrancyState {
+    pub(crate) const NEW: Self = Self {
+        writing: Cell::new(0),
+        in_layers: Cell::new(false),
+        written: Cell::new(false),
+        writer_role: Cell::new(WriterRole::Caller),
+        queue: Cell::new(0),
+    };
+}
+
+#[inline(always)] // See `thread_state::with`.
+fn current<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
+    thread_state::with(|state| f(&state.reentrancy))
 }
 
 /// Calls `write`, which passes a line of `layer` to a writer.
@@ -20,19 +39,21 @@ thread_local! {
 /// The error of the writer, or an error if it panicked or logged this line itself.
 #[inline]
 pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let before = WRITING.get();
+    let before = current(|current| current.writing.get());
     let this = 1 << (layer.number() % 64);
     if before & this != 0 {
         return Err(io::Error::other(
             "it was logged by the writer itself, inside a write",
         ));
     }
-    WRITING.set(before | this);
+    current(|current| current.writing.set(before | this));
     let written = panic_safe::catch_panic(write);
-    WRITING.set(before);
-    if let Some(Ok(())) = written {
-        WRITTEN.set(true);
-    }
+    current(|current| {
+        current.writing.set(before);
+        if let Some(Ok(())) = written {
+            current.written.set(true);
+        }
+    });
     written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
 }
 
@@ -41,14 +62,14 @@ pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> 
 /// A background writer may lose the line later.
 #[must_use]
 pub fn take_written() -> bool {
-    WRITTEN.take()
+    current(|current| current.written.take())
 }
 
 /// Returns whether this thread is inside a layer of [`Layers`](crate::Layers) or a write. A panic
 /// hook must not log then, because a panic inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
-    WRITING.get() != 0 || IN_LAYERS.get()
+    current(|current| current.writing.get() != 0 || current.in_layers.get())
 }
 
 /// Marks the thread as inside of layers until dropped.
@@ -61,7 +82,7 @@ impl InLayers {
     #[inline]
     pub(crate) fn enter() -> Self {
         Self {
-            before: IN_LAYERS.replace(true),
+            before: current(|current| current.in_layers.replace(true)),
         }
     }
 }
@@ -69,6 +90,55 @@ impl InLayers {
 impl Drop for InLayers {
     #[inline]
     fn drop(&mut self) {
-        IN_LAYERS.set(self.before);
+        current(|current| current.in_layers.set(self.before));
+    }
+}
+
+/// What a thread does for background writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriterRole {
+    /// It logs, and does not write.
+    Caller,
+    /// It logs, and has the turn to write.
+    WritingCaller,
+    /// It is a writer thread.
+    Worker,
+}
+
+impl WriterRole {
+    /// Returns the role of this thread.
+    #[must_use]
+    pub fn current() -> Self {
+        current(|current| current.writer_role.get())
+    }
+
+    /// Gives this thread the role until the guard is dropped.
+    #[must_use]
+    pub fn enter(self) -> impl Drop {
+        let outer = current(|current| current.writer_role.replace(self));
+        RestoreValue(|current| &current.writer_role, outer)
+    }
+}
+
+/// Marks this thread as inside the sink of the queue at this address, until the guard is dropped.
+#[must_use]
+pub fn enter_sink(queue: usize) -> impl Drop {
+    let outer = current(|current| current.queue.replace(queue));
+    RestoreValue(|current| &current.queue, outer)
+}
+
+/// Returns the address of the queue in whose sink this thread is, or 0.
+#[inline]
+#[must_use]
+pub fn current_sink() -> usize {
+    current(|current| current.queue.get())
+}
+
+/// Restores a value of the thread when it is dropped.
+struct RestoreValue<T: Copy>(fn(&ReentrancyState) -> &Cell<T>, T);
+
+impl<T: Copy> Drop for RestoreValue<T> {
+    fn drop(&mut self) {
+        current(|current| (self.0)(current).set(self.1));
     }
 }

@@ -426,4 +426,28 @@ impl<T> fmt::Debug for SpanData<T> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    struct Value(u32);
+
+    impl Inherit for Value {
+        fn rebuild(&self, parent: Option<&Self>) -> Self {
+            Self(parent.map_or(self.0, |parent| parent.0))
+        }
+    }
+
+    #[test]
+    fn cached_read_locks_once_per_record() {
+        let root = SpanData::new(None, |_| Value(1));
+        let leaf = SpanData::new(Some(&root), |_| Value(1));
+        root.update(|_, _| Value(2));
+        let (mut of_root, mut of_leaf) = (SpanDataCache::default(), SpanDataCache::default());
+        root.read_cached(&mut of_root, |_| ());
+        leaf.read_cached(&mut of_leaf, |_| ());
+        // With both locks held, a read that locks would not return.
+        let _held = (root.latest.lock(), leaf.latest.lock());
+        root.read_cached(&mut of_root, |value| assert_eq!(value.0, 2));
+        leaf.read_cached(&mut of_leaf, |value| assert_eq!(value.0, 2));
+    }
+}

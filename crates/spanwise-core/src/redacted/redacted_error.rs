@@ -1,11 +1,6 @@
 //! Redacted errors.
 
-use std::{
-    cell::{Cell, OnceCell},
-    error::Error,
-    fmt, iter, ptr,
-    sync::Arc,
-};
+use std::{cell::OnceCell, error::Error, fmt, iter, ptr, sync::Arc};
 
 use tracing_core::{Field, field::Visit};
 
@@ -19,7 +14,7 @@ use crate::{
     redact::redacted_display,
 };
 
-use super::values::TextHandling;
+use super::{current, values::TextHandling};
 
 /// The redacted texts of an error and of its causes.
 ///
@@ -146,17 +141,13 @@ impl Original {
     }
 }
 
-thread_local! {
-    /// The originals of the redacted values that are being forwarded, and their id.
-    static CURRENT: Cell<(*const (), u64)> = const { Cell::new((ptr::null(), 0)) };
-    static LAST_ID: Cell<u64> = const { Cell::new(0) };
-}
-
 /// Returns an id that no other originals of this thread have.
 pub(super) fn next_originals_id() -> u64 {
-    let id = LAST_ID.get().wrapping_add(1).max(1);
-    LAST_ID.set(id);
-    id
+    current(|current| {
+        let id = current.last_originals_id.get().wrapping_add(1).max(1);
+        current.last_originals_id.set(id);
+        id
+    })
 }
 
 /// Calls `forward`. Meanwhile, redacted errors with this id find their originals.
@@ -168,16 +159,16 @@ pub(super) fn with_originals<R>(
     struct Restore((*const (), u64));
     impl Drop for Restore {
         fn drop(&mut self) {
-            CURRENT.set(self.0);
+            current(|current| current.originals.set(self.0));
         }
     }
-    let outer = CURRENT.replace((ptr::from_ref(originals).cast(), id));
-    let _restore = Restore(outer);
+    let originals = (ptr::from_ref(originals).cast(), id);
+    let _restore = Restore(current(|current| current.originals.replace(originals)));
     forward()
 }
 
 fn with_current<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
-    let (originals, current_id) = CURRENT.get();
+    let (originals, current_id) = current(|current| current.originals.get());
     if originals.is_null() || current_id != id {
         return None;
     }

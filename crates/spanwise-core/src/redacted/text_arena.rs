@@ -1,9 +1,10 @@
 //! Reusable memory for the texts, bytes and errors of one event's values.
 
-use std::{cell::Cell, error::Error, fmt, ops::Range};
+use std::{cell::Cell, error::Error, fmt, mem::ManuallyDrop, ops::Range};
 
 use tracing_core::field::Value;
 
+use super::current;
 use crate::{Redact, internal::panic_safe};
 
 /// The texts, bytes and errors of one event's values. The next event of the thread reuses the
@@ -22,8 +23,54 @@ pub(super) struct ByteRange {
     end: usize,
 }
 
+/// The arena of a thread, in the thread's state, which has no destructor.
+pub(super) struct RetainedArena {
+    arena: Cell<Option<ManuallyDrop<Box<TextArena>>>>,
+    /// Whether [`DROP_ARENA`] will drop the arena.
+    is_owned: Cell<bool>,
+}
+
 thread_local! {
-    static ARENA: Cell<Option<Box<TextArena>>> = const { Cell::new(None) };
+    /// Touched once per thread, for its destructor.
+    static DROP_ARENA: DropArena = const { DropArena };
+}
+
+/// Drops the arena when the thread ends.
+struct DropArena;
+
+impl Drop for DropArena {
+    fn drop(&mut self) {
+        current(|current| current.arena.is_owned.set(false));
+        drop(RetainedArena::take());
+    }
+}
+
+impl RetainedArena {
+    pub(super) const NEW: Self = Self {
+        arena: Cell::new(None),
+        is_owned: Cell::new(false),
+    };
+
+    fn take() -> Option<Box<TextArena>> {
+        let arena = current(|current| current.arena.arena.take());
+        arena.map(ManuallyDrop::into_inner)
+    }
+
+    fn put_back(arena: Box<TextArena>) {
+        if !current(|current| current.arena.is_owned.get()) && !Self::own() {
+            return;
+        }
+        let arena = ManuallyDrop::new(arena);
+        current(|current| current.arena.arena.set(Some(arena)));
+    }
+
+    /// Returns false on an ending thread, where nothing would drop an arena.
+    #[cold]
+    fn own() -> bool {
+        let is_owned = DROP_ARENA.try_with(|_| ()).is_ok();
+        current(|current| current.arena.is_owned.set(is_owned));
+        is_owned
+    }
 }
 
 /// A thread keeps at most this many bytes of texts, and as many of bytes.
@@ -33,8 +80,7 @@ impl TextArena {
     /// Takes the arena of the thread. The first call, a call inside of another event and a call on
     /// an ending thread return a new one.
     pub(super) fn take() -> Box<Self> {
-        let kept = ARENA.try_with(Cell::take).ok().flatten();
-        kept.unwrap_or_default()
+        RetainedArena::take().unwrap_or_default()
     }
 
     pub(super) fn put_back(mut self: Box<Self>) {
@@ -42,8 +88,7 @@ impl TextArena {
             self.text.clear();
             self.bytes.clear();
             self.errors.clear();
-            // An ending thread has no place for it.
-            let _ = ARENA.try_with(|arena| arena.set(Some(self)));
+            RetainedArena::put_back(self);
         }
     }
 

@@ -10,6 +10,9 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
 #[path = "../support/allocations.rs"]
 mod allocations;
+#[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
+#[path = "../support/identities.rs"]
+mod identities;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -21,6 +24,7 @@ mod context;
 mod context_set;
 mod errors;
 mod event_context;
+mod export;
 mod levels;
 mod linked_slots;
 mod logged_panics;
@@ -33,6 +37,8 @@ mod redacted_passthrough;
 mod redacted_secrets;
 mod rfc3339;
 mod sharded_counter;
+mod span_data;
+mod span_identity;
 mod target_pattern;
 mod token_bucket;
 mod wrapper_forwarding;

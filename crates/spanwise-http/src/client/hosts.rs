@@ -122,6 +122,3 @@ pub(crate) fn without_brackets(host: &str) -> &str {
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
 }
-
-#[cfg(test)]
-mod tests;

@@ -61,6 +61,27 @@ async fn long_paths_and_headers_are_truncated() {
 }
 
 #[tokio::test]
+async fn text_is_truncated_at_a_word() {
+    let word = "w".repeat(MAX_LEN);
+    for (text, expected) in [
+        ("/orders/42", "/orders/42"),
+        (&*word, &*word),
+        (&format!("/orders/{word}"), "/orders/…"),
+        (&format!("curl/8 {word}"), "curl/8 …"),
+        (&format!("{word}w"), "…"),
+        (&"ä/".repeat(MAX_LEN), &format!("{}…", "ä/".repeat(681))),
+    ] {
+        let logs = capture();
+        let request = Request::get("/").header("x-text", text.as_bytes());
+        let request = request.body(Body::new()).unwrap();
+        serve_one(server().header("x-text"), request, StatusCode::OK).await;
+        let event = the_event(&logs).await;
+        event.assert_field("http.request.header.x-text", expected);
+        assert!(expected.len() <= MAX_LEN, "{} bytes", expected.len());
+    }
+}
+
+#[tokio::test]
 async fn truncation_drops_a_split_token() {
     let logs = capture();
     let before = "/a".repeat(1000);

@@ -376,3 +376,36 @@ async fn attempts_are_spans_of_one_trace() {
         .collect();
     assert_eq!(statuses, ["503", "503", "200"]);
 }
+
+#[tokio::test]
+async fn queries_are_removed_from_errors() {
+    for (text, shown) in [
+        (
+            "error sending request for url (http://shop/a?token=canary)",
+            "error sending request for url (http://shop/a)",
+        ),
+        (
+            "http://shop/a?x=canary#canary: refused",
+            "http://shop/a: refused",
+        ),
+        ("GET /a?x=canary HTTP/1.1", "GET /a HTTP/1.1"),
+        (
+            "two: `http://a/?canary` and \"https://b/c#canary\"",
+            "two: `http://a/` and \"https://b/c\"",
+        ),
+        ("http://[::1]:80/a?x=canary", "http://[::1]:80/a"),
+        ("http://a?x=canary/y", "http://a"),
+        ("(http://a/b?ids[]=canary&(x)=canary)", "(http://a/b)"),
+        ("a/b and no url", "a/b and no url"),
+        ("is it there? no", "is it there? no"),
+        ("", ""),
+    ] {
+        let logs = spanwise_testing::capture();
+        let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>(text));
+        let client = ServiceBuilder::new().layer(client()).service(network);
+        let request = Request::get("http://shop/").body(()).unwrap();
+        client.oneshot(request).await.unwrap_err();
+        logs.one_span("http.client.request")
+            .assert_field("error", shown);
+    }
+}

@@ -9,12 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::internal::{panic_safe, sync::MutexGuard};
+use spanwise_core::internal::{panic_safe, reentrancy::WriterRole, sync::MutexGuard};
 
-use super::{
-    LineQueue, State, deadline_after,
-    sink_call::{Role, is_writing_thread},
-};
+use super::{LineQueue, State, deadline_after, sink_call::is_writing_thread};
 use crate::record_sink::{Retry, StopFlag};
 
 /// How long a line waits for the output. It is not lost after that, only written later.
@@ -115,7 +112,7 @@ impl LineQueue {
         };
         let epoch = state.lifecycle.epoch;
         drop(state);
-        let in_role = Role::WritingCaller.enter();
+        let in_role = WriterRole::WritingCaller.enter();
         let attempt = self.attempt(&mut chunk, &StopFlag::with_deadline(until));
         self.report_refusal(&attempt);
         let turn = match (&attempt.error, attempt.timed_out) {

@@ -4,11 +4,15 @@
 //! panic. So none of it runs under the lock of the state. An error becomes its kind and its text
 //! here, and is dropped here.
 
-use std::{cell::Cell, io, mem, ptr, thread::LocalKey};
+use std::{io, mem, ptr};
 
 use spanwise_core::{
     Fault,
-    internal::{panic_safe, reentrancy, sync::Mutex},
+    internal::{
+        panic_safe,
+        reentrancy::{self, WriterRole},
+        sync::Mutex,
+    },
 };
 
 use super::LineQueue;
@@ -64,54 +68,21 @@ impl SinkError {
     }
 }
 
-/// The role of a thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It logs, and does not write.
-    Caller,
-    /// It logs, and has the turn to write.
-    WritingCaller,
-    /// It is the writer thread.
-    Worker,
-}
-
-thread_local! {
-    static THREAD_ROLE: Cell<Role> = const { Cell::new(Role::Caller) };
-    /// The address of the queue in whose sink this thread is, or 0.
-    static CURRENT_SINK: Cell<usize> = const { Cell::new(0) };
-}
-
-impl Role {
-    /// Gives this thread the role until the guard is dropped.
-    pub(crate) fn enter(self) -> Restore<Self> {
-        Restore(&THREAD_ROLE, THREAD_ROLE.replace(self))
-    }
-}
-
-/// Restores a thread-local value when it is dropped.
-pub(crate) struct Restore<T: Copy + 'static>(&'static LocalKey<Cell<T>>, T);
-
-impl<T: Copy> Drop for Restore<T> {
-    fn drop(&mut self) {
-        self.0.set(self.1);
-    }
-}
-
 /// Whether this thread writes. It must not wait for room or for records to be written: it would
 /// wait for itself.
 pub(crate) fn is_writing_thread() -> bool {
-    THREAD_ROLE.get() != Role::Caller
+    WriterRole::current() != WriterRole::Caller
 }
 
 impl LineQueue {
     /// Whether this thread is in the sink of this queue. A line that it logs there would be written
     /// by the next write, which would log again.
     pub(super) fn is_in_sink(&self) -> bool {
-        CURRENT_SINK.get() == ptr::from_ref(self) as usize
+        reentrancy::current_sink() == ptr::from_ref(self) as usize
     }
 
-    /// Has the sink write the records of a chunk, and removes those that now have a fate. The
-    /// caller has the turn.
+    /// Makes the sink write the records of a chunk, and removes those that it delivered or refused.
+    /// The caller has the turn.
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
         // After a panic the records may be written, or not: a second write could repeat them.
@@ -148,11 +119,10 @@ impl LineQueue {
     /// Calls the sink. If it panics a second time, stderr replaces it.
     fn call_sink<R>(&self, call: impl FnOnce(&mut dyn RecordSink) -> R) -> io::Result<R> {
         let mut guarded = self.sink.lock();
-        let in_sink = CURRENT_SINK.replace(ptr::from_ref(self) as usize);
-        let in_sink = Restore(&CURRENT_SINK, in_sink);
+        let in_sink = reentrancy::enter_sink(ptr::from_ref(self) as usize);
         let mut returned = None;
         let act = || returned = Some(call(&mut *guarded.sink));
-        if THREAD_ROLE.get() == Role::Worker {
+        if WriterRole::current() == WriterRole::Worker {
             // A panic hook that logs must not do so in here.
             let _ = reentrancy::guarded_write(self.id, || {
                 act();

@@ -1,6 +1,10 @@
 //! Files roll with every interval, however the clock moves.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use super::support::{DAY, HOUR, MINUTE, clock, log, names, noon, read};
 use spanwise_appender::{Retention, RollingFile};
@@ -54,6 +58,66 @@ fn days_start_at_midnight_and_weeks_on_monday() {
         clock.advance(over);
         log(&file, "c");
         assert_eq!(read(file.path()), "c\n", "{rotation}");
+    }
+}
+
+#[test]
+fn intervals_follow_the_calendar() {
+    let second = Duration::from_secs(1);
+    // A Friday.
+    let midnight = noon() - 12 * HOUR;
+    let monday = midnight - 4 * DAY;
+    for (rotation, from, same, other) in [
+        (
+            "minutely",
+            midnight,
+            midnight + 59 * second,
+            midnight + MINUTE,
+        ),
+        ("minutely", midnight, midnight, midnight + HOUR),
+        (
+            "hourly",
+            midnight,
+            midnight + HOUR - second,
+            midnight + HOUR,
+        ),
+        ("hourly", midnight, midnight, midnight + DAY),
+        (
+            "daily",
+            midnight,
+            midnight + DAY - second,
+            midnight - second,
+        ),
+        (
+            "weekly",
+            monday,
+            monday + 7 * DAY - second,
+            monday + 7 * DAY,
+        ),
+    ] {
+        let (dir, clock) = (tempdir().unwrap(), clock());
+        let file = file(dir.path(), rotation, &clock);
+        for (now, line, files) in [(from, "a", 1), (same, "b", 1), (other, "c", 2)] {
+            clock.set(now);
+            log(&file, line);
+            assert_eq!(names(dir.path()).len(), files, "{rotation}: {line}");
+        }
+    }
+}
+
+#[test]
+fn time_without_a_date_becomes_the_nearest_date() {
+    let epoch = SystemTime::UNIX_EPOCH;
+    let centuries = Duration::from_secs(1 << 40);
+    for (now, rolled) in [
+        (epoch + centuries, "app.9999-12-30.1.log"),
+        (epoch - centuries, "app.0000-01-02.1.log"),
+        (epoch - Duration::from_millis(1), "app.1969-12-31.1.log"),
+    ] {
+        let (dir, clock) = (tempdir().unwrap(), Clock::manual(now));
+        let file = file(dir.path(), "minutely,2B", &clock);
+        ["a", "b"].iter().for_each(|line| log(&file, line));
+        assert_eq!(names(dir.path()), [rolled, "app.log"]);
     }
 }
 

@@ -126,9 +126,24 @@ fn similar_names_are_never_touched() {
         "app.log-payroll.db",
         "app.log.pgdump",
         "app.2026-11-01.3.log.bak",
+        "app.2026-11-01.3.log.gz.bak",
         "app.2026-11-01.03.log",
+        "app.2026-11-01.0.log",
+        "app.2026-11-01..log",
+        "app.2026-11-01.log",
+        "app.2026-11-01.-3.log",
+        "app.2026-11-01.9999999999999999999.log",
+        "app.2026-02-29.3.log",
         "app.2026-11-31.1.log",
+        "app.2026-13-01.3.log",
+        "app.+026-11-01.3.log",
+        "app.2026-11-2.33.log",
+        "app2.2026-11-01.3.log",
         "app.2.2026-11-01.1.log",
+        "App.2026-11-01.3.log",
+        "app.2026-11-01.3",
+        "app.2026-11-01.3.gz",
+        "app.2026-11-01.3.logs",
         "other.2026-11-01.1.log",
         "app.2026-11-01.1.log.gz.tmp.bak",
     ];
@@ -139,11 +154,47 @@ fn similar_names_are_never_touched() {
     let elsewhere = tempdir().unwrap();
     let target = rolled(elsewhere.path(), "precious", 1, 90 * DAY);
     std::os::unix::fs::symlink(&target, dir.path().join("app.2026-11-01.2.log")).unwrap();
-    let ours = rolled(dir.path(), "app.2026-11-01.4.log", 1, 90 * DAY);
+    let old = rolled(dir.path(), "app.2026-11-01.4.log", 1, 90 * DAY);
     let _file = keeping(dir.path(), "1d,1B".parse().unwrap());
-    wait_until("ours goes", || !ours.exists());
+    wait_until("the old file is deleted", || !old.exists());
     assert_eq!(names(dir.path()).len(), foreign.len() + 3);
     assert!(target.exists());
+}
+
+#[test]
+fn names_without_an_ordinary_extension_are_known() {
+    for (path, old) in [
+        ("app.log", "app.2024-02-29.17.log"),
+        ("app", "app.2024-02-29.17"),
+        ("a.b.c", "a.b.2024-02-29.17.c"),
+        (".hidden", ".hidden.2024-02-29.17"),
+    ] {
+        let dir = tempdir().unwrap();
+        let forms = ["", ".gz", ".zst", ".gz.tmp", ".zst.tmp"];
+        let old = forms.map(|form| rolled(dir.path(), &format!("{old}{form}"), 1, 90 * DAY));
+        let builder = RollingFile::builder(dir.path().join(path)).clock(clock());
+        let _file = builder.retention("1d".parse().unwrap()).build().unwrap();
+        wait_until(path, || old.iter().all(|file| !file.exists()));
+    }
+}
+
+#[test]
+fn further_processes_have_rolled_files_of_their_own() {
+    let dir = tempdir().unwrap();
+    let mut files = Vec::new();
+    for (name, rolled_name) in [
+        ("app", "app.2026-11-20.1"),
+        ("app.2", "app.2.2026-11-20.1"),
+        ("app.3", "app.3.2026-11-20.1"),
+    ] {
+        let rotation = Rotation::never().at_size(ByteSize(2));
+        let builder = RollingFile::builder(dir.path().join("app")).rotation(rotation);
+        let file = builder.clock(clock()).per_process().build().unwrap();
+        assert_eq!(file.path(), dir.path().join(name));
+        ["a", "b"].iter().for_each(|line| log(&file, line));
+        assert_eq!(fs::read(dir.path().join(rolled_name)).unwrap(), b"a\n");
+        files.push(file);
+    }
 }
 
 /// More names than a thread that logs reads.

@@ -15,13 +15,14 @@ use std::{
 use proptest::prelude::*;
 use tracing_core::Level;
 
-use super::{
-    Deliver, Delivery, ExportItem, ExporterOptions, PeriodicTasks, QueueLimits, is_delivering,
-    is_sender_thread,
-    queue::ExportQueue,
-    sender::{Sender, Step},
+use spanwise_core::{
+    Clock, Fault, SelfReport, SinkStats,
+    export::{
+        Deliver, Delivery, ExportItem, ExportQueue, ExporterOptions, PeriodicTasks, QueueLimits,
+        is_delivering, is_sender_thread,
+    },
+    internal::{Step, SteppedSender},
 };
-use crate::{Clock, Fault, SelfReport, SinkStats};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -64,6 +65,18 @@ impl ExportItem for Item {
 
     fn level(&self) -> Level {
         self.level
+    }
+
+    fn split(mut self) -> Result<(Self, Self), Self> {
+        if self.events < 2 {
+            return Err(self);
+        }
+        let mut second = self.clone();
+        second.events = self.events / 2;
+        second.bytes = self.bytes / 2;
+        self.events -= second.events;
+        self.bytes -= second.bytes;
+        Ok((self, second))
     }
 }
 
@@ -121,6 +134,17 @@ fn failed(retry_after: Option<Duration>) -> Delivery {
     }
 }
 
+fn partial(refused: u64) -> Delivery {
+    Delivery::Partial {
+        refused,
+        reason: "some are invalid".to_owned(),
+    }
+}
+
+fn too_large() -> Delivery {
+    Delivery::TooLarge("413".to_owned())
+}
+
 fn refused() -> Delivery {
     Delivery::Refused("invalid".to_owned())
 }
@@ -128,7 +152,7 @@ fn refused() -> Delivery {
 /// A queue whose sender is driven by the test.
 struct Setup {
     queue: Arc<ExportQueue<Item>>,
-    sender: Sender<Item>,
+    sender: SteppedSender<Item>,
     script: Script,
     clock: Clock,
     report: SelfReport,
@@ -141,18 +165,15 @@ fn setup(limits: QueueLimits) -> Setup {
 fn setup_with_tasks(limits: QueueLimits, tasks: Option<Weak<dyn PeriodicTasks>>) -> Setup {
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let report = SelfReport::silent();
-    let options = ExporterOptions {
-        limits,
-        clock: clock.clone(),
-        report: report.clone(),
-        ..ExporterOptions::new("test", "the test")
-    };
-    let queue = Arc::new(ExportQueue::new(&options));
+    let mut options = ExporterOptions::new("test", "the test");
+    options.limits = limits;
+    options.clock = clock.clone();
+    options.report = report.clone();
     let script = Script::default();
-    let transport = Box::new(script.clone());
+    let sender = SteppedSender::new(&options, |_| Box::new(script.clone()), tasks);
     Setup {
-        sender: Sender::new(Arc::clone(&queue), transport, tasks),
-        queue,
+        queue: Arc::clone(sender.queue()),
+        sender,
         script,
         clock,
         report,
@@ -262,6 +283,69 @@ fn refused_item_is_counted_and_not_retried() {
     let stats = setup.stats();
     assert_eq!((stats.delivered, stats.write_failed), (1, 1));
     assert!(setup.has_reported(Fault::WriteFailed));
+}
+
+#[test]
+fn refused_part_of_an_item_is_counted_alone() {
+    // More than there are: a server may be wrong.
+    for (answer, delivered, write_failed) in [(3, 7, 3), (0, 10, 0), (99, 0, 10)] {
+        let mut setup = setup(QueueLimits::default());
+        setup.script.answer(partial(answer));
+        setup.queue.push(Item {
+            events: 10,
+            ..info("a")
+        });
+        assert_eq!(setup.run(), None);
+        assert_eq!(setup.script.received(), ["a"]);
+        let stats = setup.stats();
+        assert_eq!(
+            (stats.delivered, stats.write_failed),
+            (delivered, write_failed)
+        );
+        assert_eq!(setup.has_reported(Fault::WriteFailed), write_failed > 0);
+    }
+}
+
+#[test]
+fn item_that_is_too_large_is_sent_in_halves() {
+    let mut setup = setup(QueueLimits::default());
+    // The whole, then the first half, then its first half, which is a single event.
+    for _ in 0..3 {
+        setup.script.answer(too_large());
+    }
+    setup.queue.push(Item {
+        events: 4,
+        bytes: 8,
+        ..info("a")
+    });
+    setup.queue.push(info("b"));
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.script.received(), ["a", "a", "a", "a", "a", "b"]);
+    let stats = setup.stats();
+    assert_eq!((stats.delivered, stats.write_failed), (4, 1));
+    assert!(setup.has_reported(Fault::WriteFailed));
+    assert_eq!(setup.sender.held(), (0, 0, 0));
+}
+
+#[test]
+fn limit_of_events_counts_all_items() {
+    let mut setup = setup(QueueLimits {
+        events: 10,
+        ..QueueLimits::default()
+    });
+    let five = |name, level| Item {
+        events: 5,
+        ..item(name, level)
+    };
+    setup.queue.push(five("a", Level::INFO));
+    setup.queue.push(five("b", Level::INFO));
+    setup.queue.push(info("c"));
+    assert_eq!(setup.stats().shed.info, 1);
+    // An error displaces the newest item.
+    setup.queue.push(five("d", Level::ERROR));
+    assert_eq!(setup.stats().shed.info, 6);
+    setup.run();
+    assert_eq!(setup.script.received(), ["d", "a"]);
 }
 
 #[test]
@@ -410,6 +494,44 @@ fn flush_ends_when_the_server_fails() {
 }
 
 #[test]
+fn hurry_asks_a_failing_server_once_more() {
+    let mut setup = setup(QueueLimits::default());
+    setup.script.fail(2);
+    setup.queue.push(error("a"));
+    assert_eq!(setup.run(), Some(SECOND));
+    setup.queue.hurry();
+    // It fails again: the back-off holds from now on.
+    assert_eq!(setup.run(), Some(2 * SECOND));
+    assert_eq!(setup.script.received(), ["a", "a"]);
+    setup.queue.hurry();
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.script.received(), ["a"]);
+}
+
+#[test]
+fn shutdown_after_hurry_asks_no_failing_server_again() {
+    for hurries in [false, true] {
+        let mut setup = setup(QueueLimits::default());
+        setup.script.fail(3);
+        setup.queue.push(error("a"));
+        setup.run();
+        if hurries {
+            setup.queue.hurry();
+            setup.run();
+        }
+        let queue = Arc::clone(&setup.queue);
+        let shutdown = thread::spawn(move || queue.shutdown_by(Instant::now() + IN_TIME));
+        while !shutdown.is_finished() {
+            setup.sender.step();
+            thread::yield_now();
+        }
+        shutdown.join().unwrap();
+        assert_eq!(setup.script.received(), ["a", "a"], "{hurries}");
+        assert_eq!(setup.stats().lost_at_shutdown, 1);
+    }
+}
+
+#[test]
 fn flush_ends_at_its_deadline() {
     let setup = setup(QueueLimits::default());
     assert!(setup.queue.flush(Instant::now()).is_ok(), "it is empty");
@@ -450,17 +572,30 @@ impl Deliver<Item> for EndsMeanwhile {
 #[test]
 fn item_in_flight_at_shutdown_is_counted_once() {
     let limited = Delivery::RateLimited(String::new());
-    for answer in [Delivery::Delivered, refused(), limited, failed(None)] {
-        let setup = setup(QueueLimits::default());
-        let queue = Arc::clone(&setup.queue);
-        let transport = Box::new(EndsMeanwhile(Arc::clone(&queue), answer.clone()));
-        let mut sender = Sender::new(queue, transport, None);
-        setup.queue.push(error("a"));
-        setup.queue.push(error("b"));
+    let answers = [
+        Delivery::Delivered,
+        partial(1),
+        refused(),
+        too_large(),
+        limited,
+        failed(None),
+    ];
+    for answer in answers {
+        let mut options = ExporterOptions::new("test", "the test");
+        options.report = SelfReport::silent();
+        let transport = |queue: &Arc<ExportQueue<Item>>| {
+            Box::new(EndsMeanwhile(Arc::clone(queue), answer.clone())) as _
+        };
+        let mut sender = SteppedSender::new(&options, transport, None);
+        sender.queue().push(Item {
+            events: 2,
+            ..error("a")
+        });
+        sender.queue().push(error("b"));
         assert_eq!(sender.step(), Step::Worked);
         assert_eq!(sender.step(), Step::Ended);
-        let stats = setup.stats();
-        assert_eq!((stats.lost_at_shutdown, stats.lost()), (2, 2), "{answer:?}");
+        let stats = sender.queue().counters().stats();
+        assert_eq!((stats.lost_at_shutdown, stats.lost()), (3, 3), "{answer:?}");
         assert_eq!(stats.delivered, 0, "{answer:?}");
     }
 }
@@ -526,15 +661,15 @@ fn earlier_of_two_times_wakes_the_sender() {
 /// A signal between the last look and the wait is not lost: `wait` would never return.
 #[test]
 fn signal_before_the_wait_is_not_lost() {
-    let setup = setup(QueueLimits::default());
-    setup.queue.acknowledge();
+    let mut setup = setup(QueueLimits::default());
+    assert_eq!(setup.sender.step(), Step::Wait(None));
     setup.queue.wake();
-    setup.queue.wait(None);
-    setup.queue.acknowledge();
+    setup.sender.wait(None);
+    assert_eq!(setup.sender.step(), Step::Wait(None));
     setup.queue.push(info("a"));
-    setup.queue.wait(None);
+    setup.sender.wait(None);
     setup.queue.shutdown_by(Instant::now());
-    setup.queue.wait(None);
+    setup.sender.wait(None);
 }
 
 #[derive(Debug, Clone)]
@@ -543,6 +678,7 @@ enum Action {
     Step,
     Advance(u32),
     Answer(Answer),
+    Hurry,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -563,6 +699,8 @@ fn action() -> impl Strategy<Value = Action> {
     let answer = prop_oneof![
         Just(Answer::Panic),
         Just(Answer::Deliver(refused())),
+        (0..6_u64).prop_map(|refused| Answer::Deliver(partial(refused))),
+        Just(Answer::Deliver(too_large())),
         Just(Answer::Deliver(Delivery::RateLimited(String::new()))),
         Just(Answer::Deliver(failed(None))),
         Just(Answer::Deliver(failed(Some(700 * SECOND)))),
@@ -572,6 +710,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => Just(Action::Step),
         1 => (0..400_u32).prop_map(Action::Advance),
         2 => answer.prop_map(Action::Answer),
+        1 => Just(Action::Hurry),
     ]
 }
 
@@ -582,7 +721,7 @@ proptest! {
     #[test]
     fn every_event_is_counted_once(actions in prop::collection::vec(action(), 0..80)) {
         let mut setup = setup(limits(6, 24));
-        let mut pushed = 0;
+        let (mut pushed, mut splits) = (0, 0);
         for action in actions {
             match action {
                 Action::Push(item) => {
@@ -593,12 +732,16 @@ proptest! {
                     setup.sender.step();
                 }
                 Action::Advance(seconds) => setup.clock.advance(seconds * SECOND),
+                Action::Hurry => setup.queue.hurry(),
                 Action::Answer(answer) => {
+                    let is_split = matches!(&answer, Answer::Deliver(Delivery::TooLarge(_)));
+                    splits += usize::from(is_split);
                     setup.script.0.lock().unwrap().answers.push_back(answer);
                 }
             }
-            let (items, bytes, waiting) = setup.queue.held();
-            prop_assert!(items <= 6 && bytes <= 24, "{items} items of {bytes} bytes");
+            let (items, bytes, waiting) = setup.sender.held();
+            // Each split adds an item.
+            prop_assert!(items <= 6 + splits && bytes <= 24, "{items} items of {bytes} bytes");
             let stats = setup.stats();
             prop_assert_eq!(pushed, stats.delivered + stats.lost() + waiting);
         }

@@ -1,4 +1,11 @@
-use super::*;
+//! Data that spans inherit.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use spanwise_core::internal::{Inherit, SpanData, sync::Mutex};
 
 /// The own names, then the inherited ones.
 struct Names {
@@ -44,24 +51,32 @@ fn late_update_reaches_descendants_only() {
     assert_eq!(node(&["n"], Some(&leaf)).read(|names| names.all.len()), 5);
 }
 
-/// A value that counts how often it is rebuilt, and locks its span data at each step.
+/// A value that counts how often it is rebuilt, and reads its span data at each step.
 struct Counted {
     rebuilt: Arc<AtomicU32>,
+    is_reading: Arc<AtomicBool>,
     node: Arc<Mutex<Option<Arc<SpanData<Self>>>>>,
 }
 
 impl Counted {
-    fn look_at_node(&self) {
+    /// Reads the span data, which locks it if there was a late record.
+    fn read_node(&self) {
         let node = self.node.lock().clone();
-        // Not `read`: it would rebuild, without end.
-        let _ = node.map(|node| node.latest.lock().is_some());
+        // The read may rebuild the value, which comes back here.
+        if let Some(node) = node
+            && !self.is_reading.swap(true, Ordering::Relaxed)
+        {
+            node.read(|_| ());
+            self.is_reading.store(false, Ordering::Relaxed);
+        }
     }
 
     fn again(&self) -> Self {
-        self.look_at_node();
+        self.read_node();
         self.rebuilt.fetch_add(1, Ordering::Relaxed);
         Self {
             rebuilt: Arc::clone(&self.rebuilt),
+            is_reading: Arc::clone(&self.is_reading),
             node: Arc::clone(&self.node),
         }
     }
@@ -75,7 +90,7 @@ impl Inherit for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.look_at_node();
+        self.read_node();
     }
 }
 
@@ -83,6 +98,7 @@ fn counted(parent: Option<&Arc<SpanData<Counted>>>) -> (Arc<SpanData<Counted>>, 
     let rebuilt = Arc::new(AtomicU32::new(0));
     let node = SpanData::new(parent, |_| Counted {
         rebuilt: Arc::clone(&rebuilt),
+        is_reading: Arc::default(),
         node: Arc::default(),
     });
     (node, rebuilt)
@@ -102,20 +118,6 @@ fn late_record_rebuilds_only_descendants() {
     }
     let rebuilt = [of_left, of_right, of_leaf].map(|count| count.load(Ordering::Relaxed));
     assert_eq!(rebuilt, [10, 0, 10]);
-}
-
-#[test]
-fn cached_read_locks_once_per_record() {
-    let root = node(&["r"], None);
-    let leaf = node(&["l"], Some(&root));
-    root.update(|_, _| Names::new(&["R"], None));
-    let (mut of_root, mut of_leaf) = (SpanDataCache::default(), SpanDataCache::default());
-    root.read_cached(&mut of_root, |_| ());
-    leaf.read_cached(&mut of_leaf, |_| ());
-    // With both locks held, a read that locks would not return.
-    let _held = (root.latest.lock(), leaf.latest.lock());
-    root.read_cached(&mut of_root, |names| assert_eq!(names.all, ["R"]));
-    leaf.read_cached(&mut of_leaf, |names| assert_eq!(names.all, ["l", "R"]));
 }
 
 #[test]
@@ -150,7 +152,11 @@ fn recursive_update_terminates() {
         Names::new(&["last"], None)
     });
     assert_eq!(root.read(|names| names.all.join(" ")), "last");
-    assert_eq!(changes.load(Ordering::Relaxed), MAX_NESTED + 1);
+    assert_eq!(
+        changes.load(Ordering::Relaxed),
+        4,
+        "it is built again three times"
+    );
 }
 
 #[test]

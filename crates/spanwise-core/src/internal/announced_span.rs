@@ -1,0 +1,106 @@
+//! Ids and kind of the next span, which the code that opens it knows better than a layer.
+//!
+//! The code that opens a span [announces](announce) it, and the layer that gives spans their
+//! identities [takes](take_announced) the announcement in `on_new_span`. Without such a layer,
+//! nothing is announced.
+
+use std::{
+    mem::ManuallyDrop,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::internal::thread_state;
+
+/// What is known about the span that is opened next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// The id of the span.
+    pub span_id: [u8; 8],
+    /// The kind of the span.
+    pub kind: SpanKind,
+    /// The trace, if the span is the first of this process in it. It counts only if the span has no
+    /// parent in this process. `None` for the trace of the span around it.
+    pub trace: Option<AnnouncedTrace>,
+}
+
+/// The trace of a span whose parent is not in this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnnouncedTrace {
+    /// The id of the trace.
+    pub trace_id: [u8; 16],
+    /// The id of the parent, a span of another process. `None` if the trace begins here.
+    pub parent: Option<[u8; 8]>,
+    /// The flags of `traceparent`: those of the parent, or else those known about the new trace.
+    /// Without a parent, [`SAMPLED`](crate::internal::span_identity::SAMPLED) means nothing: the
+    /// sampler decides.
+    pub flags: u8,
+    /// The `tracestate` of the parent.
+    pub state: Option<Arc<str>>,
+    /// The trace and the span of an untrusted caller, which is not a parent.
+    pub link: Option<([u8; 16], [u8; 8])>,
+}
+
+/// The role of a span in a call, as OpenTelemetry defines it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the names are those of OpenTelemetry")]
+pub enum SpanKind {
+    #[default]
+    Internal,
+    Server,
+    Client,
+    Producer,
+    Consumer,
+}
+
+/// Whether a layer takes announcements.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Makes [`announce`] work from now on. Called by the layer that gives spans their identities.
+pub fn want_identities() {
+    WANTED.store(true, Ordering::Relaxed);
+}
+
+/// Returns whether a layer gives spans their identities.
+#[inline]
+#[must_use]
+pub fn identities_are_wanted() -> bool {
+    WANTED.load(Ordering::Relaxed)
+}
+
+/// Calls `open`, which opens a span, with the announcement that `make` returns. Without a layer
+/// that takes it, `make` is not called.
+///
+/// Evaluate the fields of the span before: a span that a field opens would take the announcement.
+#[inline]
+pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -> R {
+    if !identities_are_wanted() {
+        return open();
+    }
+    let _restored = Restored(replace(Some(Box::new(make()))));
+    open()
+}
+
+/// Takes the announcement of the span that is being opened.
+#[inline]
+#[must_use]
+pub fn take_announced() -> Option<Announced> {
+    replace(None).map(|announced| *announced)
+}
+
+#[inline]
+fn replace(announced: Option<Box<Announced>>) -> Option<Box<Announced>> {
+    let announced = announced.map(ManuallyDrop::new);
+    thread_state::with(|state| state.announced.replace(announced)).map(ManuallyDrop::into_inner)
+}
+
+/// Restores the announcement around when it is dropped, which is rarely one.
+struct Restored(Option<Box<Announced>>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        drop(replace(self.0.take()));
+    }
+}

@@ -1,0 +1,90 @@
+//! Lower-case hexadecimal digits of ids.
+
+/// The lower-case hexadecimal digits of an id. Formatting the id with `Display`, as each sink
+/// would, costs more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HexDigits<const COUNT: usize>([u8; COUNT]);
+
+impl<const COUNT: usize> HexDigits<COUNT> {
+    /// Returns the digits of `bytes`, which are half as many as the digits.
+    #[inline]
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut digits = [b'0'; COUNT];
+        for (digits, bytes) in digits.chunks_mut(16).zip(bytes.chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            let sixteen = digits_of_eight(u64::from_be_bytes(eight));
+            digits.copy_from_slice(&sixteen[..digits.len()]);
+        }
+        Self(digits)
+    }
+
+    /// Returns the digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default() // they are ASCII
+    }
+}
+
+/// Returns the digits of eight bytes at once. Each half of a byte is spread to a byte of its own.
+#[inline]
+fn digits_of_eight(bytes: u64) -> [u8; 16] {
+    const ONES: u128 = u128::MAX / 0xff;
+    let mut halves = u128::from(bytes);
+    for (shift, mask) in [
+        (32, u128::MAX / ((1 << 32) + 1)),
+        (16, u128::MAX / ((1 << 16) + 1)),
+        (8, u128::MAX / ((1 << 8) + 1)),
+        (4, u128::MAX / ((1 << 4) + 1)),
+    ] {
+        halves = (halves | halves << shift) & mask;
+    }
+    // 1 in each byte that is more than nine.
+    let letters = (halves + ONES * 6) >> 4 & ONES;
+    let to_letter = u128::from(b'a' - b'0' - 10);
+    (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()
+}
+
+/// Parses exactly the digits of `N` bytes. Upper-case digits are invalid.
+#[must_use]
+pub fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, digits) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let [high, low] = digits.try_into().ok()?;
+        *byte = parse_digit(high)? << 4 | parse_digit(low)?;
+    }
+    Some(bytes)
+}
+
+fn parse_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_lower_case_and_parse_back() {
+        let bytes: [u8; 16] = std::array::from_fn(|at| (at as u8).wrapping_mul(0x1d));
+        let digits = HexDigits::<32>::from_bytes(&bytes);
+        assert_eq!(digits.as_str(), "001d3a577491aecbe805223f5c7996b3");
+        assert_eq!(parse_hex(digits.as_str().as_bytes()), Some(bytes));
+        assert_eq!(HexDigits::<2>::from_bytes(&[0xaf]).as_str(), "af");
+    }
+
+    #[test]
+    fn other_texts_are_no_digits() {
+        for text in ["", "0", "000", "0A", "0g", "é"] {
+            assert_eq!(parse_hex::<1>(text.as_bytes()), None, "{text}");
+        }
+    }
+}

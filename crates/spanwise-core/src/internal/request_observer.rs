@@ -1,0 +1,117 @@
+//! Begin and end of every HTTP request, for metrics and for spans.
+//!
+//! `spanwise-http` reports each request that it serves or sends, whatever the levels are and
+//! whether its access event is quiet. Without an observer, nothing is computed.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tracing::Span;
+
+use crate::internal::panic_safe;
+
+/// Sees the begin and the end of each request. It must not block.
+pub trait RequestObserver: fmt::Debug + Send + Sync {
+    /// A request begins. Its span, if it is enabled, is open.
+    fn begin(&self, request: &ObservedRequest);
+
+    /// A request ends, once for each that began. Its span is still open.
+    fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>);
+}
+
+/// The side of a request on which this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestSide {
+    /// It is served here.
+    Server,
+    /// It is sent from here.
+    Client,
+}
+
+/// What is known about a request when it begins.
+#[derive(Debug)]
+pub struct ObservedRequest {
+    /// The side.
+    pub side: RequestSide,
+    /// A method of RFC 9110 or 5789, or `_OTHER`.
+    pub method: &'static str,
+    /// `http` or `https`, if it is known.
+    pub scheme: Option<&'static str>,
+    /// The route, such as `/orders/{id}`. Known on the server only.
+    pub route: Option<Box<str>>,
+    /// The path without the query, at most 2,048 bytes.
+    pub path: Box<str>,
+    /// The version of HTTP, such as `1.1` or `2`. Known on the server, and from the response of a
+    /// call.
+    pub protocol_version: Option<&'static str>,
+    /// The host that is called. Known on the client only.
+    pub server_address: Option<Box<str>>,
+    /// The port that is called. Known on the client only.
+    pub server_port: Option<u16>,
+    /// The length of the request body in bytes, if it is declared.
+    pub body_size: Option<u64>,
+    /// The span of the request. Disabled if a filter disables it.
+    pub span: Span,
+}
+
+/// What is known about a request when it ends.
+#[derive(Debug)]
+pub struct RequestEnd<'a> {
+    /// The status of the response, if there is one.
+    pub status: Option<u16>,
+    /// `ok`, `client_error`, `server_error`, `cancelled`, `panicked`, `stream_aborted`, or
+    /// `no_response`, which only a call can have.
+    pub outcome: &'static str,
+    /// The value of `error.type`: the status as text, or else the outcome. `None` if the request
+    /// did not fail from the point of view of its side.
+    pub error_type: Option<Cow<'a, str>>,
+    /// The version of HTTP, if the begin did not know it.
+    pub protocol_version: Option<&'static str>,
+    /// The time from the begin to the end of the response body; for a call, to the head of the
+    /// response.
+    pub duration: Duration,
+    /// The length of the response body in bytes, if it is known.
+    pub body_size: Option<u64>,
+}
+
+static OBSERVER: OnceLock<Arc<dyn RequestObserver>> = OnceLock::new();
+
+/// Sets the observer of this process. Returns whether there was none before.
+pub fn observe_requests(observer: Arc<dyn RequestObserver>) -> bool {
+    OBSERVER.set(observer).is_ok()
+}
+
+/// Returns whether there is an observer.
+#[inline]
+#[must_use]
+pub fn requests_are_observed() -> bool {
+    OBSERVER.get().is_some()
+}
+
+/// A request whose begin was reported to the observer.
+#[derive(Debug)]
+pub struct RequestObservation {
+    request: Box<ObservedRequest>,
+}
+
+impl RequestObservation {
+    /// Reports the begin of a request. `make` is called only if there is an observer.
+    #[inline]
+    pub fn begin(make: impl FnOnce() -> ObservedRequest) -> Option<Self> {
+        let observer = OBSERVER.get()?;
+        let request = Box::new(make());
+        panic_safe::catch_panic(|| observer.begin(&request));
+        Some(Self { request })
+    }
+
+    /// Reports the end of the request.
+    pub fn end(self, end: &RequestEnd<'_>) {
+        if let Some(observer) = OBSERVER.get() {
+            panic_safe::catch_panic(|| observer.end(&self.request, end));
+        }
+    }
+}

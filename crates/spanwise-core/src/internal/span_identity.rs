@@ -1,0 +1,264 @@
+//! The ids of a span in a trace of OpenTelemetry.
+//!
+//! A layer that exports spans gives each span an identity. Lines, records, error events and
+//! outgoing headers read it, so that they agree. Without such a layer, no span has one, and a
+//! reader pays for one relaxed load.
+//!
+//! A new identity is provisional: [`SpanIdentity::replace`] may move the span to another trace. It
+//! becomes *fixed* when the span is entered, gets a child or an event, or when its context is read.
+//! From then on, a line or a header may have the ids.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tracing::{Dispatch, Span, Subscriber};
+use tracing_core::span::{Id, Record};
+use tracing_subscriber::{
+    Registry,
+    registry::{LookupSpan, SpanRef},
+};
+
+use crate::{
+    context_callsites::{ids_callsite, recording},
+    internal::HexDigits,
+};
+
+/// The ids of a span, with the sampling decision about its trace.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SpanIdentity {
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    flags: u8,
+    state: Option<Arc<str>>,
+    trace_id_digits: HexDigits<32>,
+    span_id_digits: HexDigits<16>,
+}
+
+/// The flag of `traceparent` that the trace is recorded.
+pub const SAMPLED: u8 = 0b0000_0001;
+
+/// The flag of `traceparent`, Level 2, that the trace id is random.
+pub const RANDOM: u8 = 0b0000_0010;
+
+/// The identity in the extensions of a span.
+#[derive(Debug)]
+struct StoredIdentity {
+    identity: Arc<SpanIdentity>,
+    is_fixed: AtomicBool,
+}
+
+/// Why the identity of a span was not replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReplaced {
+    /// A line or a header may have the ids already.
+    Fixed,
+    /// The span has no identity, or the subscriber is not built on [`Registry`].
+    NoIdentity,
+}
+
+/// Whether a span has ever had an identity.
+static EXIST: AtomicBool = AtomicBool::new(false);
+
+impl SpanIdentity {
+    /// Creates the identity of a span. `state` is the W3C `tracestate` as the sampler left it.
+    #[must_use]
+    pub fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8, state: Option<Arc<str>>) -> Self {
+        Self {
+            trace_id,
+            span_id,
+            flags,
+            state,
+            trace_id_digits: HexDigits::from_bytes(&trace_id),
+            span_id_digits: HexDigits::from_bytes(&span_id),
+        }
+    }
+
+    /// Returns the id of the trace.
+    #[must_use]
+    pub fn trace_id(&self) -> [u8; 16] {
+        self.trace_id
+    }
+
+    /// Returns the id of the span.
+    #[must_use]
+    pub fn span_id(&self) -> [u8; 8] {
+        self.span_id
+    }
+
+    /// Returns the id of the trace as 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn trace_id_digits(&self) -> &str {
+        self.trace_id_digits.as_str()
+    }
+
+    /// Returns the id of the span as 16 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn span_id_digits(&self) -> &str {
+        self.span_id_digits.as_str()
+    }
+
+    /// Returns the flags of `traceparent`: [`SAMPLED`] and [`RANDOM`].
+    #[must_use]
+    pub fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// Returns whether the trace is sampled.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// Returns the `tracestate`, if there is any.
+    #[must_use]
+    pub fn state(&self) -> Option<&Arc<str>> {
+        self.state.as_ref()
+    }
+
+    /// Returns whether a span of this process has ever had an identity. Ask this first: it is one
+    /// relaxed load.
+    #[inline]
+    #[must_use]
+    pub fn exist() -> bool {
+        EXIST.load(Ordering::Relaxed)
+    }
+
+    /// Stores the identity in a new span, provisionally.
+    pub fn attach<R: for<'s> LookupSpan<'s>>(self: Arc<Self>, span: &SpanRef<'_, R>) {
+        EXIST.store(true, Ordering::Relaxed);
+        let stored = StoredIdentity {
+            identity: self,
+            is_fixed: AtomicBool::new(false),
+        };
+        drop(span.extensions_mut().replace(stored));
+    }
+
+    /// Returns the identity of a span. It stays provisional.
+    #[must_use]
+    pub fn find<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<Self>> {
+        if !Self::exist() {
+            return None;
+        }
+        let extensions = span.extensions();
+        let stored = extensions.get::<StoredIdentity>()?;
+        Some(Arc::clone(&stored.identity))
+    }
+
+    /// Returns the identity of a span, and fixes it: a line or a header is about to have the ids.
+    pub fn fix<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<Self>> {
+        if !Self::exist() {
+            return None;
+        }
+        let extensions = span.extensions();
+        let stored = extensions.get::<StoredIdentity>()?;
+        if !stored.is_fixed.load(Ordering::Relaxed) {
+            stored.is_fixed.store(true, Ordering::Relaxed);
+        }
+        Some(Arc::clone(&stored.identity))
+    }
+
+    /// Returns the identity of an open span, and fixes it. `None` if the span is disabled.
+    #[must_use]
+    pub fn fix_in(span: &Span) -> Option<Arc<Self>> {
+        if !Self::exist() {
+            return None;
+        }
+        let identity = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            Self::fix(&registry.span(id)?)
+        });
+        identity.flatten()
+    }
+
+    /// Returns the identity of `span`, or of the nearest span around it that has one, and fixes it.
+    pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Arc<Self>>
+    where
+        R: for<'s> LookupSpan<'s>,
+    {
+        if !Self::exist() {
+            return None;
+        }
+        span.scope().find_map(|span| Self::fix(&span))
+    }
+
+    /// Returns the identity of the current span, or of the nearest one around it that has one, and
+    /// fixes it.
+    #[must_use]
+    pub fn current() -> Option<Arc<Self>> {
+        if !Self::exist() {
+            return None;
+        }
+        tracing::dispatcher::get_default(|dispatch| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let current = registry.current_span();
+            Self::nearest(&registry.span(current.id()?)?)
+        })
+    }
+
+    /// Replaces the identity of a span that no line and no header shows yet.
+    ///
+    /// The layers see a record of the ids, so that those that keep them read them again.
+    ///
+    /// # Errors
+    /// [`NotReplaced::Fixed`] if the identity is fixed, and [`NotReplaced::NoIdentity`] if there is
+    /// none.
+    pub fn replace(self: Arc<Self>, dispatch: &Dispatch, id: &Id) -> Result<(), NotReplaced> {
+        let registry = dispatch.downcast_ref::<Registry>();
+        let span = registry.and_then(|registry| registry.span(id));
+        let span = span.ok_or(NotReplaced::NoIdentity)?;
+        let mut extensions = span.extensions_mut();
+        let stored = extensions.get_mut::<StoredIdentity>();
+        let stored = stored.ok_or(NotReplaced::NoIdentity)?;
+        if *stored.is_fixed.get_mut() {
+            return Err(NotReplaced::Fixed);
+        }
+        let (trace_id, span_id) = (self.trace_id_digits, self.span_id_digits);
+        let replaced = std::mem::replace(&mut stored.identity, self);
+        drop(extensions);
+        drop((span, replaced));
+        record_ids(dispatch, id, trace_id.as_str(), span_id.as_str());
+        Ok(())
+    }
+}
+
+/// Records ids into a span that does not declare them. The context pins them.
+pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: &str) {
+    let callsite = ids_callsite();
+    let values = [
+        Some(&trace_id as &dyn tracing::Value),
+        Some(&span_id as &dyn tracing::Value),
+    ];
+    let values = callsite.fields().value_set_all(&values);
+    recording(callsite, || dispatch.record(id, &Record::new(&values)));
+}
+
+impl fmt::Debug for SpanIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanIdentity")
+            .field("trace_id", &self.trace_id_digits())
+            .field("span_id", &self.span_id_digits())
+            .field("flags", &self.flags)
+            .field("state", &self.state)
+            .finish()
+    }
+}
+
+impl fmt::Display for NotReplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed => {
+                "the span was entered, has a child or an event, or its context was read: a line \
+                 may have its ids already"
+            }
+            Self::NoIdentity => "the span is disabled, or its traces are not exported",
+        })
+    }
+}
+
+impl Error for NotReplaced {}

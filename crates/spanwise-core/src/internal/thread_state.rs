@@ -1,0 +1,52 @@
+//! The small state of a thread, in one thread-local.
+//!
+//! Each part belongs to one module, which documents it. *Invariants:* the thread-local has no
+//! destructor, so that an access costs no check and works until the thread has ended. Memory in it
+//! is in `ManuallyDrop`, and its owner takes it out.
+
+use std::{
+    cell::{Cell, RefCell},
+    mem::ManuallyDrop,
+};
+
+use super::{
+    announced_span::Announced, decision_cache::DecisionCache, error_query::QueryState,
+    reentrancy::ReentrancyState, sharded_counter, trace_cache::CachedTrace,
+};
+use crate::{event_context::EventState, redacted::RedactionState};
+
+pub(crate) struct ThreadState {
+    pub(crate) event: EventState,
+    pub(crate) reentrancy: ReentrancyState,
+    pub(crate) redaction: RedactionState,
+    /// The shard number of this thread, in every [`ShardedCounter`](super::ShardedCounter).
+    pub(crate) counter_shard: Cell<usize>,
+    pub(crate) cached_trace: Cell<CachedTrace>,
+    /// The state of the random number generator of samplers, 0 before the first value.
+    pub(crate) sample_random: Cell<u64>,
+    pub(crate) decisions: RefCell<DecisionCache>,
+    pub(crate) error_query: QueryState,
+    /// The announcement of the span that is being opened.
+    pub(crate) announced: Cell<Option<ManuallyDrop<Box<Announced>>>>,
+}
+
+thread_local! {
+    static STATE: ThreadState = const {
+        ThreadState {
+            event: EventState::NEW,
+            reentrancy: ReentrancyState::NEW,
+            redaction: RedactionState::NEW,
+            counter_shard: Cell::new(sharded_counter::UNASSIGNED),
+            cached_trace: Cell::new(CachedTrace::EMPTY),
+            sample_random: Cell::new(0),
+            decisions: RefCell::new(DecisionCache::EMPTY),
+            error_query: QueryState::NEW,
+            announced: Cell::new(None),
+        }
+    };
+}
+
+#[inline(always)] // `LocalKey::with` alone is not inlined: a call costs 1 % of a buffered line.
+pub(crate) fn with<R>(f: impl FnOnce(&ThreadState) -> R) -> R {
+    STATE.with(f)
+}

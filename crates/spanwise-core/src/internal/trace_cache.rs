@@ -1,0 +1,91 @@
+//! The trace or request that a thread is in.
+//!
+//! It is looked up once. A thread caches it until it enters or leaves a span, or until any thread
+//! records into a span or closes one. Closing matters because a guard may be forgotten: then the
+//! thread is in a span that another thread closes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{LayerId, thread_state};
+
+/// The randomness of the trace or request of each thread, as one sink sees it.
+#[derive(Debug)]
+pub struct TraceCache {
+    sink: LayerId,
+    /// How often the trace or request of an entered span may have changed.
+    changes: AtomicU64,
+    /// Whether a thread has cached something.
+    is_used: AtomicBool,
+}
+
+/// What a thread has cached, for the last sink that asked.
+#[derive(Clone, Copy)]
+pub(crate) struct CachedTrace {
+    sink: LayerId,
+    changes: u64,
+    randomness: Option<u64>,
+}
+
+impl CachedTrace {
+    pub(crate) const EMPTY: Self = Self {
+        sink: LayerId::NONE,
+        changes: 0,
+        randomness: None,
+    };
+}
+
+impl TraceCache {
+    /// Creates the cache of a sink.
+    #[must_use]
+    pub fn new(sink: LayerId) -> Self {
+        Self {
+            sink,
+            changes: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the randomness of the trace or request of the current span.
+    #[inline]
+    pub fn randomness(&self, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
+        let changes = self.changes.load(Ordering::Relaxed);
+        let cached = thread_state::with(|state| state.cached_trace.get());
+        if cached.sink == self.sink && cached.changes == changes {
+            return cached.randomness;
+        }
+        // Usually already set: a store would take the cache line from other threads.
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+        self.store(changes, look_up())
+    }
+
+    #[cold]
+    fn store(&self, changes: u64, randomness: Option<u64>) -> Option<u64> {
+        let cached = CachedTrace {
+            sink: self.sink,
+            changes,
+            randomness,
+        };
+        thread_state::with(|state| state.cached_trace.set(cached));
+        randomness
+    }
+
+    /// Clears the cache of this thread: it enters or leaves a span that the sink sees.
+    #[inline]
+    pub fn clear(&self) {
+        thread_state::with(|state| {
+            if state.cached_trace.get().sink == self.sink {
+                state.cached_trace.set(CachedTrace::EMPTY);
+            }
+        });
+    }
+
+    /// Clears the cache of all threads: something was recorded into a span, or a span was closed.
+    #[inline]
+    pub fn clear_all(&self) {
+        if self.is_used.load(Ordering::Relaxed) {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

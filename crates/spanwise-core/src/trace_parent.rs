@@ -1,0 +1,213 @@
+//! The W3C `traceparent`: a position in a trace, as text.
+
+use std::{fmt, str::FromStr};
+
+use tracing::{Dispatch, Span};
+use tracing_subscriber::{Registry, registry::LookupSpan};
+
+use crate::{
+    Context, ParseError,
+    internal::{
+        HexDigits, SpanIdentity,
+        announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
+        new_span_id, parse_hex,
+        span_identity::{RANDOM, SAMPLED, record_ids},
+    },
+};
+
+/// A position in a trace: the value of [W3C `traceparent`], for queues, jobs and other transports
+/// without HTTP headers.
+///
+/// A producer sends [`TraceParent::current`] as text with its message. The consumer parses the text
+/// and opens its unit of work with [`unit`](Self::unit). Then one search for the trace id finds the
+/// lines of both. `spanwise-http` does the same for HTTP.
+///
+/// ```
+/// use spanwise_core::{Context, ContextLayer, TraceParent};
+/// use tracing_subscriber::prelude::*;
+///
+/// let _default = tracing_subscriber::registry().with(ContextLayer::default()).set_default();
+///
+/// let parent: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
+/// let consume = parent.unit(|| tracing::info_span!(parent: None, "consume", order.id = 42));
+/// consume.in_scope(|| {
+///     assert_eq!(Context::current().get("trace_id"), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+///     let child = TraceParent::current().unwrap();
+///     assert_eq!(child.trace_id(), parent.trace_id());
+///     assert_ne!(child.span_id(), parent.span_id());
+/// });
+/// # Ok::<(), spanwise_core::ParseError>(())
+/// ```
+///
+/// [W3C `traceparent`]: https://www.w3.org/TR/trace-context/#traceparent-header
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceParent {
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    flags: u8,
+}
+
+/// The length of the text in version 00, in bytes.
+const LEN: usize = 55;
+
+/// The flags that are passed on. All others are sent as zero.
+const KNOWN_FLAGS: u8 = SAMPLED | RANDOM;
+
+impl TraceParent {
+    /// Creates the position of a span in a trace. Returns `None` if an id is zero. Unknown flags
+    /// are dropped.
+    #[must_use]
+    pub fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8) -> Option<Self> {
+        (trace_id != [0; 16] && span_id != [0; 8]).then_some(Self {
+            trace_id,
+            span_id,
+            flags: flags & KNOWN_FLAGS,
+        })
+    }
+
+    /// Returns the position of the span with this identity.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_identity(identity: &SpanIdentity) -> Option<Self> {
+        Self::new(identity.trace_id(), identity.span_id(), identity.flags())
+    }
+
+    /// Returns the position of a new span in the same trace.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn child(self) -> Self {
+        Self {
+            span_id: new_span_id(),
+            ..self
+        }
+    }
+
+    /// Returns the position of the current span, or `None` outside of a trace.
+    ///
+    /// Where traces are exported, every enabled span has one. Otherwise the current
+    /// [`Context`](crate::Context) must have `trace_id` and `span_id`, as in a request.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        if let Some(identity) = SpanIdentity::current() {
+            return Self::from_identity(&identity);
+        }
+        let context = Context::current();
+        let trace_id = parse_hex(context.get("trace_id")?.as_bytes())?;
+        let span_id = parse_hex(context.get("span_id")?.as_bytes())?;
+        Self::new(trace_id, span_id, SAMPLED)
+    }
+
+    /// Returns the id of the trace.
+    #[must_use]
+    pub fn trace_id(self) -> [u8; 16] {
+        self.trace_id
+    }
+
+    /// Returns the id of the span.
+    #[must_use]
+    pub fn span_id(self) -> [u8; 8] {
+        self.span_id
+    }
+
+    /// Returns the flags: 1 for a sampled trace, 2 for a random trace id.
+    #[must_use]
+    pub fn flags(self) -> u8 {
+        self.flags
+    }
+
+    /// Returns whether the sender sampled the trace.
+    #[must_use]
+    pub fn is_sampled(self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// Opens a unit of work below this position. `open` opens its root span, for example with
+    /// `spanwise::unit_span!`.
+    ///
+    /// A span with a parent in this process stays in the trace of that parent. Evaluate the values
+    /// of the fields before: `open` should open no other span.
+    pub fn unit(self, open: impl FnOnce() -> Span) -> Span {
+        let span_id = new_span_id();
+        let announced = || Announced {
+            span_id,
+            kind: SpanKind::Internal,
+            trace: Some(AnnouncedTrace {
+                trace_id: self.trace_id,
+                parent: Some(self.span_id),
+                flags: self.flags,
+                state: None,
+                link: None,
+            }),
+        };
+        let span = announce(announced, open);
+        span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let data = registry.span(id)?;
+            let needs_ids = data.parent().is_none() && SpanIdentity::find(&data).is_none();
+            drop(data);
+            if needs_ids {
+                let trace_id = HexDigits::<32>::from_bytes(&self.trace_id);
+                let span_id = HexDigits::<16>::from_bytes(&span_id);
+                record_ids(dispatch, id, trace_id.as_str(), span_id.as_str());
+            }
+            Some(())
+        });
+        span
+    }
+
+    /// Returns the text.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; LEN] {
+        let mut text = *b"00-################################-################-##";
+        let trace_id = HexDigits::<32>::from_bytes(&self.trace_id);
+        let span_id = HexDigits::<16>::from_bytes(&self.span_id);
+        let flags = HexDigits::<2>::from_bytes(&[self.flags]);
+        text[3..35].copy_from_slice(trace_id.as_str().as_bytes());
+        text[36..52].copy_from_slice(span_id.as_str().as_bytes());
+        text[53..].copy_from_slice(flags.as_str().as_bytes());
+        text
+    }
+
+    /// Parses version 00 strictly, and the same part of a later version, as the specification
+    /// requires.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        // HTTP/1 trims values, and other versions should.
+        let text = text.trim_ascii();
+        let (head, rest) = text.split_at_checked(LEN)?;
+        let [version] = parse_hex(&head[0..2])?;
+        let separated = [2, 35, 52].iter().all(|at| head[*at] == b'-');
+        let ends = match version {
+            0xFF => false,
+            0 => rest.is_empty(),
+            _ => matches!(rest, [] | [b'-', ..]),
+        };
+        if !separated || !ends {
+            return None;
+        }
+        let [flags] = parse_hex(&head[53..55])?;
+        Self::new(parse_hex(&head[3..35])?, parse_hex(&head[36..52])?, flags)
+    }
+}
+
+impl FromStr for TraceParent {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let invalid = || {
+            ParseError::new(
+                "not a valid traceparent: write `00-<32 digits>-<16 digits>-<2 digits>`, in \
+                 lower-case hexadecimal digits, with ids that are not zero",
+            )
+        };
+        Self::parse(text.as_bytes()).ok_or_else(invalid)
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.to_bytes()).unwrap_or_default()) // they are ASCII
+    }
+}

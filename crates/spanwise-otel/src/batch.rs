@@ -1,0 +1,177 @@
+//! Encoded records that are sent together.
+
+use spanwise_core::export::{ExportItem, SinkCounters};
+use tracing_core::Level;
+
+use crate::{destination::ExportRequest, wire::WireWriter as _};
+
+/// Spans or log records of one level of importance, encoded, in the order in which they ended.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    importance: Importance,
+    /// The records one after the other.
+    bytes: Vec<u8>,
+    records: Vec<BatchRecord>,
+    /// The encoded `InstrumentationScope`s of the records, each once for consecutive records.
+    scopes: Vec<u8>,
+    /// At least the length of the records and their scopes in a request.
+    request_len: usize,
+}
+
+/// Which batches are dropped first if the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Importance {
+    /// It displaces ordinary batches, and may fill the queue.
+    High,
+    Ordinary,
+}
+
+#[derive(Debug)]
+struct BatchRecord {
+    level: Level,
+    /// The place of its scope.
+    scope_start: u32,
+    scope_len: u32,
+    len: usize,
+}
+
+/// At least the length of a tag and a length.
+const HEADER_LEN: usize = 6;
+
+impl Batch {
+    pub(crate) fn new(importance: Importance) -> Self {
+        Self {
+            importance,
+            bytes: Vec::new(),
+            records: Vec::new(),
+            scopes: Vec::new(),
+            request_len: 0,
+        }
+    }
+
+    /// Returns an empty batch with room for as much as this one has.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            importance: self.importance,
+            bytes: Vec::with_capacity(self.bytes.len()),
+            records: Vec::with_capacity(self.records.len()),
+            scopes: Vec::with_capacity(self.scopes.len()),
+            request_len: 0,
+        }
+    }
+
+    /// Adds an encoded `Span` or `LogRecord`. `scope` is its encoded `InstrumentationScope`.
+    pub(crate) fn push(&mut self, scope: &[u8], record: &[u8], level: Level) {
+        self.request_len = self.request_len_with(scope, record);
+        if self.last_scope() != Some(scope) {
+            self.scopes.extend_from_slice(scope);
+        }
+        self.bytes.extend_from_slice(record);
+        self.records.push(BatchRecord {
+            // A batch is far below 4 GiB.
+            scope_start: (self.scopes.len() - scope.len()) as u32,
+            scope_len: scope.len() as u32,
+            len: record.len(),
+            level,
+        });
+    }
+
+    /// Returns the scope of the last record, which is the last one in `scopes`.
+    fn last_scope(&self) -> Option<&[u8]> {
+        self.records.last().map(|last| self.scope(last))
+    }
+
+    fn scope(&self, record: &BatchRecord) -> &[u8] {
+        &self.scopes[record.scope_start as usize..][..record.scope_len as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Returns at least the length of a request with one more record, without the resource.
+    pub(crate) fn request_len_with(&self, scope: &[u8], record: &[u8]) -> usize {
+        let scope_len = match self.last_scope() {
+            Some(last) if last == scope => 0,
+            _ => scope.len() + 2 * HEADER_LEN,
+        };
+        self.request_len + scope_len + record.len() + HEADER_LEN
+    }
+}
+
+impl ExportRequest for Batch {
+    /// Returns an `ExportTraceServiceRequest` or `ExportLogsServiceRequest`: the requests of both
+    /// signals have the same field numbers.
+    ///
+    /// Consecutive records with the same scope share a `ScopeSpans` or `ScopeLogs`.
+    fn request(&self, resource: &[u8]) -> Vec<u8> {
+        const RESOURCE_RECORDS: u32 = 1;
+        const RESOURCE: u32 = 1;
+        const SCOPE_RECORDS: u32 = 2;
+        const SCOPE: u32 = 1;
+        const RECORD: u32 = 2;
+
+        let mut request = Vec::with_capacity(self.bytes.len() + self.bytes.len() / 8 + 256);
+        request.message(RESOURCE_RECORDS, |resource_records| {
+            resource_records.bytes(RESOURCE, resource);
+            let mut rest = &self.bytes[..];
+            let share_scope = |one: &BatchRecord, next: &BatchRecord| {
+                (one.scope_start, one.scope_len) == (next.scope_start, next.scope_len)
+            };
+            for records in self.records.chunk_by(share_scope) {
+                resource_records.message(SCOPE_RECORDS, |scope_records| {
+                    scope_records.bytes(SCOPE, self.scope(&records[0]));
+                    for record in records {
+                        let (bytes, others) = rest.split_at(record.len);
+                        rest = others;
+                        scope_records.bytes(RECORD, bytes);
+                    }
+                });
+            }
+        });
+        request
+    }
+}
+
+impl ExportItem for Batch {
+    fn events(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.len() + self.scopes.len() + self.records.len() * size_of::<BatchRecord>()
+    }
+
+    fn level(&self) -> Level {
+        let levels = self.records.iter().map(|record| record.level);
+        levels.min().unwrap_or(Level::INFO)
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.importance == Importance::High
+    }
+
+    fn count_shed(&self, counters: &SinkCounters) {
+        for record in &self.records {
+            counters.shed(record.level);
+        }
+    }
+
+    fn split(mut self) -> Result<(Self, Self), Self> {
+        let half = self.records.len() / 2;
+        if half == 0 {
+            return Err(self);
+        }
+        let records = self.records.split_off(half);
+        let len = self.records.iter().map(|record| record.len).sum();
+        let bytes = self.bytes.split_off(len);
+        let second = Self {
+            importance: self.importance,
+            bytes,
+            records,
+            scopes: self.scopes.clone(),
+            request_len: self.request_len,
+        };
+        Ok((self, second))
+    }
+}

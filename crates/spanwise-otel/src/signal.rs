@@ -1,0 +1,265 @@
+//! The traces or logs of a process on their way to the server: open batches, then a queue.
+
+use std::{
+    fmt, io, mem,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use spanwise_core::{
+    Clock, SelfReport,
+    export::{
+        Deliver, ExportItem as _, Exporter, ExporterOptions, PeriodicTasks, QueueLimits,
+        SinkCounters,
+    },
+    internal::sync::Mutex,
+};
+use tracing_core::Level;
+
+use crate::{
+    SignalKind, SignalStats,
+    batch::{Batch, Importance},
+};
+
+/// When a batch is sent, how much may wait, and where losses are reported.
+#[derive(Debug, Clone)]
+pub(crate) struct SignalOptions {
+    /// A batch that is not full is sent after this time.
+    pub(crate) delay: Duration,
+    /// A batch with this number of records is full.
+    pub(crate) max_batch_len: usize,
+    pub(crate) queue: QueueLimits,
+    pub(crate) report: SelfReport,
+    pub(crate) clock: Clock,
+}
+
+/// Encoded records of one kind, which are sent in batches.
+///
+/// Each record that is [pushed](Self::push) is counted exactly once: as delivered, as shed, as
+/// refused or too old, or as lost at the shutdown. A forked child starts without records.
+pub(crate) struct Signal {
+    kind: SignalKind,
+    exporter: Exporter<Batch, OpenBatches>,
+    max_batch_len: usize,
+    delay: Duration,
+    clock: Clock,
+}
+
+/// Batches that wait for further records.
+#[derive(Debug)]
+struct OpenBatches(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// The lanes of [`Signal::lane`].
+    lanes: [OpenBatch; 2],
+    accepted: u64,
+    has_ended: bool,
+}
+
+#[derive(Debug)]
+struct OpenBatch {
+    batch: Batch,
+    /// When it is to be sent, if it has a record.
+    due: Option<Instant>,
+}
+
+/// A batch after a record was added to it.
+enum Pushed {
+    /// The record is its first, and waits for others.
+    Started,
+    Waiting,
+    /// It is to be sent.
+    Full(Batch),
+    /// Nothing is sent any more.
+    Ended,
+}
+
+/// A batch is sent before its request exceeds this. It is the limit of most gRPC servers.
+const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;
+
+/// The room for the resource in a request.
+const RESOURCE_LEN: usize = 64 * 1024;
+
+impl Signal {
+    /// Creates an empty signal and starts its sender thread.
+    ///
+    /// # Errors
+    /// The error of the operating system if there can be no further thread.
+    pub(crate) fn start(
+        kind: SignalKind,
+        options: &SignalOptions,
+        new_transport: impl Fn() -> Box<dyn Deliver<Batch>> + Send + Sync + 'static,
+    ) -> io::Result<Arc<Self>> {
+        let mut exporter = ExporterOptions::new(kind.sink_name(), "the OpenTelemetry collector");
+        exporter.limits = options.queue;
+        exporter.report = options.report.clone();
+        exporter.clock = options.clock.clone();
+        let signal = Arc::new(Self {
+            kind,
+            exporter: Exporter::new(exporter, new_transport, OpenBatches::new),
+            max_batch_len: options.max_batch_len,
+            delay: options.delay,
+            clock: options.clock.clone(),
+        });
+        let tasks: Weak<dyn PeriodicTasks> = Arc::<Self>::downgrade(&signal);
+        signal.exporter.start(Some(tasks))?;
+        Ok(signal)
+    }
+
+    /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues that if it is full.
+    /// `scope` is its encoded `InstrumentationScope`.
+    pub(crate) fn push(&self, scope: &[u8], record: &[u8], level: Level) {
+        let process = self.exporter.current();
+        let mut state = process.state.0.lock();
+        let pushed = self.push_into(&mut state, scope, record, level);
+        drop(state);
+        match pushed {
+            Pushed::Waiting => {}
+            Pushed::Started => process.queue.wake(),
+            Pushed::Full(batch) => process.queue.push(batch),
+            Pushed::Ended => process.queue.counters().add_lost_at_shutdown(1),
+        }
+    }
+
+    fn push_into(&self, state: &mut State, scope: &[u8], record: &[u8], level: Level) -> Pushed {
+        state.accepted += 1;
+        if state.has_ended {
+            return Pushed::Ended;
+        }
+        let open = &mut state.lanes[self.lane(level)];
+        let mut full = None;
+        if open.batch.request_len_with(scope, record) > MAX_REQUEST_LEN - RESOURCE_LEN {
+            full = open.take();
+        }
+        open.batch.push(scope, record, level);
+        // The first record of a batch does not fill it if batches have more than one record.
+        if full.is_none() && open.batch.len() >= self.max_batch_len {
+            full = open.take();
+        } else if open.due.is_none() {
+            open.due = Some(self.clock.instant() + self.delay);
+            if full.is_none() {
+                return Pushed::Started;
+            }
+        }
+        full.map_or(Pushed::Waiting, Pushed::Full)
+    }
+
+    /// Returns the index of the batch for records of a level. Under pressure, the queue drops log
+    /// records at INFO and below before those at WARN and ERROR.
+    fn lane(&self, level: Level) -> usize {
+        match self.kind {
+            SignalKind::Logs => usize::from(level > Level::WARN),
+            SignalKind::Traces | SignalKind::Metrics => 0,
+        }
+    }
+
+    /// Returns the counters of this process, for records that never reach a batch.
+    pub(crate) fn counters(&self) -> &SinkCounters {
+        self.exporter.current().queue.counters()
+    }
+
+    /// Returns the counts of this process.
+    pub(crate) fn stats(&self) -> SignalStats {
+        let Some(process) = self.exporter.existing() else {
+            return SignalStats::default();
+        };
+        let state = process.state.0.lock();
+        let open_bytes: usize = state.lanes.iter().map(|open| open.batch.bytes()).sum();
+        SignalStats {
+            accepted: state.accepted,
+            waiting_bytes: open_bytes + process.queue.held_bytes(),
+            sent: process.queue.counters().stats(),
+            last_failure: None,
+        }
+    }
+
+    /// Starts to send everything that was pushed, and does not wait for it.
+    pub(crate) fn hurry(&self) {
+        self.queue_batches(|_| true);
+        if let Some(process) = self.exporter.existing() {
+            process.queue.hurry();
+        }
+    }
+
+    /// Waits until everything that was pushed is sent. The server is asked once more.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] if the deadline comes first, or if the server fails.
+    pub(crate) fn flush_by(&self, deadline: Instant) -> io::Result<()> {
+        self.queue_batches(|_| true);
+        match self.exporter.existing() {
+            Some(process) => process.queue.flush(deadline),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what it can until `deadline`, and counts the rest as lost.
+    pub(crate) fn shutdown_by(&self, deadline: Instant) {
+        if let Some(process) = self.exporter.existing() {
+            process.state.0.lock().has_ended = true;
+        }
+        self.queue_batches(|_| true);
+        self.exporter.shutdown_by(deadline);
+    }
+
+    /// Moves the open batches whose time `is_due` accepts into the queue.
+    fn queue_batches(&self, is_due: impl Fn(Instant) -> bool) {
+        // A child has nothing of its parent's to send.
+        let Some(process) = self.exporter.existing() else {
+            return;
+        };
+        let mut state = process.state.0.lock();
+        let batches = state.lanes.each_mut().map(|open| match open.due {
+            Some(due) if is_due(due) => open.take(),
+            _ => None,
+        });
+        drop(state);
+        batches
+            .into_iter()
+            .flatten()
+            .for_each(|batch| process.queue.push(batch));
+    }
+}
+
+impl OpenBatches {
+    fn new() -> Self {
+        let open = |importance| OpenBatch {
+            batch: Batch::new(importance),
+            due: None,
+        };
+        Self(Mutex::new(State {
+            lanes: [Importance::High, Importance::Ordinary].map(open),
+            accepted: 0,
+            has_ended: false,
+        }))
+    }
+}
+
+impl OpenBatch {
+    /// Takes the batch, unless it is empty, and starts a new one.
+    fn take(&mut self) -> Option<Batch> {
+        self.due = None;
+        let next = self.batch.successor();
+        Some(mem::replace(&mut self.batch, next)).filter(|batch| batch.len() > 0)
+    }
+}
+
+impl PeriodicTasks for Signal {
+    fn next_run(&self) -> Option<Instant> {
+        let state = self.exporter.existing()?.state.0.lock();
+        state.lanes.iter().filter_map(|open| open.due).min()
+    }
+
+    fn run(&self, now: Instant) {
+        self.queue_batches(|due| due <= now);
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

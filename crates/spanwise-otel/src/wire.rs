@@ -1,0 +1,168 @@
+//! The encoding of [Protocol Buffers], as far as OTLP uses it.
+//!
+//! [Protocol Buffers]: https://protobuf.dev/programming-guides/encoding/
+
+/// The wire types.
+const VARINT: u32 = 0;
+const FIXED64: u32 = 1;
+const LENGTH_DELIMITED: u32 = 2;
+const FIXED32: u32 = 5;
+
+/// Appends fields of a message. A field is named by its number in the `.proto` file.
+pub(crate) trait WireWriter {
+    /// Appends an integer in as few bytes as it needs.
+    fn varint(&mut self, value: u64);
+
+    /// Appends a `uint32`, `int64` or enum.
+    fn uint(&mut self, field: u32, value: u64);
+
+    /// Appends a `fixed64`.
+    fn fixed64(&mut self, field: u32, value: u64);
+
+    /// Appends a `fixed32`.
+    fn fixed32(&mut self, field: u32, value: u32);
+
+    /// Appends a `double`.
+    fn double(&mut self, field: u32, value: f64);
+
+    /// Appends `bytes`, a `string` or an encoded message.
+    fn bytes(&mut self, field: u32, value: &[u8]);
+
+    /// Appends the tag and the length of a field whose bytes follow.
+    fn header(&mut self, field: u32, len: usize);
+
+    /// Appends a message whose fields `write` appends.
+    fn message(&mut self, field: u32, write: impl FnOnce(&mut Vec<u8>));
+}
+
+impl WireWriter for Vec<u8> {
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.push(value as u8);
+    }
+
+    #[inline]
+    fn uint(&mut self, field: u32, value: u64) {
+        self.varint(tag(field, VARINT));
+        self.varint(value);
+    }
+
+    #[inline]
+    fn fixed64(&mut self, field: u32, value: u64) {
+        self.varint(tag(field, FIXED64));
+        self.extend_from_slice(&value.to_le_bytes());
+    }
+
+    #[inline]
+    fn fixed32(&mut self, field: u32, value: u32) {
+        self.varint(tag(field, FIXED32));
+        self.extend_from_slice(&value.to_le_bytes());
+    }
+
+    #[inline]
+    fn double(&mut self, field: u32, value: f64) {
+        self.fixed64(field, value.to_bits());
+    }
+
+    #[inline]
+    fn bytes(&mut self, field: u32, value: &[u8]) {
+        self.header(field, value.len());
+        self.extend_from_slice(value);
+    }
+
+    #[inline]
+    fn header(&mut self, field: u32, len: usize) {
+        self.varint(tag(field, LENGTH_DELIMITED));
+        self.varint(len as u64);
+    }
+
+    #[inline]
+    fn message(&mut self, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        self.varint(tag(field, LENGTH_DELIMITED));
+        // Most messages are short: their length takes this byte.
+        let length_at = self.len();
+        self.push(0);
+        write(self);
+        let len = self.len() - length_at - 1;
+        if len < 0x80 {
+            self[length_at] = len as u8;
+        } else {
+            insert_length(self, length_at, len);
+        }
+    }
+}
+
+#[inline]
+const fn tag(field: u32, wire_type: u32) -> u64 {
+    (field << 3 | wire_type) as u64
+}
+
+/// Returns the length of an integer in bytes.
+#[inline]
+pub(crate) const fn varint_len(value: u64) -> usize {
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
+/// Replaces the byte at `at` by a length of more than one byte.
+#[cold]
+fn insert_length(into: &mut Vec<u8>, at: usize, len: usize) {
+    let mut length = Vec::new();
+    length.varint(len as u64);
+    into.splice(at..=at, length);
+}
+
+/// A field of a message that was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WireValue<'a> {
+    Uint(u64),
+    Bytes(&'a [u8]),
+    Fixed64(u64),
+    Fixed32(u32),
+}
+
+/// Returns the fields of a received message. It ends at the first one that is not valid.
+pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue<'_>)> {
+    std::iter::from_fn(move || {
+        let tag = take_varint(&mut message)?;
+        let field = u32::try_from(tag >> 3).ok()?;
+        let value = match tag as u32 & 7 {
+            VARINT => WireValue::Uint(take_varint(&mut message)?),
+            LENGTH_DELIMITED => {
+                let len = usize::try_from(take_varint(&mut message)?).ok()?;
+                let (bytes, rest) = message.split_at_checked(len)?;
+                message = rest;
+                WireValue::Bytes(bytes)
+            }
+            FIXED64 => {
+                let (bytes, rest) = message.split_first_chunk()?;
+                message = rest;
+                WireValue::Fixed64(u64::from_le_bytes(*bytes))
+            }
+            FIXED32 => {
+                let (bytes, rest) = message.split_first_chunk()?;
+                message = rest;
+                WireValue::Fixed32(u32::from_le_bytes(*bytes))
+            }
+            _ => return None,
+        };
+        Some((field, value))
+    })
+}
+
+fn take_varint(message: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = message.split_first()?;
+        *message = rest;
+        value |= u64::from(byte & 0x7F) << shift;
+        if *byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
