@@ -55,8 +55,8 @@ use line_queue::{LineQueue, ProcessQueue, deadline_after};
 ///
 /// # After a fork
 /// The child writes only what it logs itself, on a thread that its first line starts. The parent
-/// writes what was held: before the fork, if the output takes it within 25 ms, so that the parent
-/// of a daemon may end at once.
+/// writes the lines in the buffer: before the fork, if the output takes them within 25 ms, so that
+/// the parent of a daemon may end at once.
 ///
 /// # Before an `exec`
 /// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush)
@@ -66,12 +66,12 @@ pub struct Background {
     queue: Arc<ProcessQueue>,
 }
 
-/// Keeps the writer thread of a [`Background`] running. Dropping it writes the held lines, for at
-/// most five seconds.
+/// Keeps the writer thread of a [`Background`] running. Dropping it writes the buffered lines, for
+/// at most five seconds.
 ///
-/// `std::process::exit` does the same. After that, the threads that log write. A line then waits
-/// for a stalled reader for at most 100 ms, and otherwise stays held for the next line or the end
-/// of the program.
+/// `std::process::exit` does the same. After that, each thread writes what it logs. A line then
+/// waits for a stalled reader for at most 100 ms. After that it stays in the buffer, and is written
+/// with the next line or at the end of the program.
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
@@ -139,8 +139,8 @@ impl Background {
     /// Waits until all lines accepted so far are written, for at most `timeout`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if lines are still held after `timeout`. The writer's error if
-    /// it refuses lines.
+    /// [`io::ErrorKind::TimedOut`] if lines are still in the buffer after `timeout`. The writer's
+    /// error if it refuses lines.
     pub fn flush(&self, timeout: Duration) -> io::Result<()> {
         self.queue().flush(deadline_after(timeout))
     }
@@ -173,7 +173,7 @@ impl Background {
             let queue = self.queue();
             if let Err(error) = queue.flush_in_panic(PANIC_TIMEOUT) {
                 if cfg!(panic = "abort") {
-                    // The held lines are lost, and there is no later time to report it.
+                    // The buffered lines are lost, and there is no later time to report it.
                     queue.report.fault_unthrottled(Fault::Lost, &error);
                 } else {
                     queue.report.fault(Fault::FlushFailed, &error);
@@ -243,7 +243,7 @@ impl BackgroundBuilder {
     }
 
     /// Installs a panic hook that flushes, for at most 500 ms, and then runs the previous hook.
-    /// With `panic = "abort"` nothing else flushes. It reports the lines that are still held.
+    /// With `panic = "abort"` nothing else flushes, and the hook reports the lines that are left.
     /// Defaults to no hook.
     pub fn flush_on_panic(mut self) -> Self {
         self.options.flush_on_panic = true;
@@ -254,7 +254,8 @@ impl BackgroundBuilder {
     /// of the program. Defaults to a thread of its own.
     ///
     /// A line waits for its reader for at most 100 ms, or less if [`when_full`](Self::when_full)
-    /// has a shorter wait. After that it is held, and written before the next line or at the end.
+    /// has a shorter wait. After that it is in the buffer, and written before the next line or at
+    /// the end.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self
@@ -294,7 +295,7 @@ impl fmt::Debug for BackgroundBuilder {
 }
 
 impl FlushGuard {
-    /// Writes the held lines, for at most `timeout`, and returns the totals of all lines.
+    /// Writes the buffered lines, for at most `timeout`, and returns the totals of all lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and do not need the totals"

@@ -39,10 +39,10 @@ const FORK_TIMEOUT: Duration = Duration::from_millis(50);
 /// How long the end of the process waits, for all outputs together.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The part of that for the callbacks of [`before_exit`].
+/// The part of [`SHUTDOWN_TIMEOUT`] for the callbacks of [`before_exit`].
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Starts to count forks, and to notice the end of the process.
+/// Installs the hooks of the process for forks and for its end, once.
 pub(crate) fn install_once() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
@@ -60,7 +60,7 @@ pub fn before_exit(callback: &Arc<BeforeExit>) {
     callbacks.push((generation(), Arc::downgrade(callback)));
 }
 
-/// Registers hooks, which run until they are dropped.
+/// Registers the hooks of an output, which run until the output is dropped.
 pub(crate) fn register(hooks: Weak<dyn ProcessHooks>) {
     install_once();
     let mut all = HOOKS.lock();
@@ -69,7 +69,7 @@ pub(crate) fn register(hooks: Weak<dyn ProcessHooks>) {
 }
 
 fn run_exit_callbacks(deadline: Instant) {
-    // Another thread may have the lock, or a thread that existed before a fork: do not wait for it.
+    // Do not wait for the lock: the thread that has it may not exist in a child of a fork.
     let Some(callbacks) = EXIT_CALLBACKS.try_lock().map(|all| all.clone()) else {
         return;
     };

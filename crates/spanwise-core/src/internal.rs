@@ -55,7 +55,7 @@ pub use self::{
     linked_slots::{LinkedSlots, SlotId, SlotList},
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
-    random_bits::random_bits,
+    random_bits::{new_span_id, random_bits, time_ordered_bits},
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},
     span_identity::SpanIdentity,

@@ -104,11 +104,11 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     peer.map(|address| address.ip().to_canonical())
 }
 
-/// Returns the client as far as it is known: the peer, or the sender that a trusted peer names, and
-/// so on.
+/// Returns the client: the peer, or if the peer is trusted, the sender that it names, and so on.
 ///
-/// `X-Forwarded-For` is read from its end, which the nearest proxy has written. A hop that is not
-/// an address or not trusted ends the walk: anybody may have written what is before it.
+/// `X-Forwarded-For` is read from its end, which the nearest proxy has written. The first address
+/// that is not trusted is the client, since anybody may have written what is before it. An entry
+/// that is not an address ends the search.
 ///
 /// With [`Trust::Always`], only the last hop is read: the trusted peer has written it, and others
 /// may have written the rest.

@@ -235,43 +235,6 @@ pub(crate) fn is_valid_json(json: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn repeated_keys_keep_the_last_at_any_depth() {
-        for (json, expected) in [
-            (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
-            (
-                r#"{"a":1,"b":2,"a":3,"c":4,"a":5}"#,
-                r#"{"b":2,"c":4,"a":5}"#,
-            ),
-            (
-                r#"[{"x":{"k\"":1,"b":[{}],"k\"":2}}]"#,
-                r#"[{"x":{"b":[{}],"k\"":2}}]"#,
-            ),
-            (
-                r#"{"a":{"b":1,"b":2},"a":{"c":1,"c":2}}"#,
-                r#"{"a":{"c":2}}"#,
-            ),
-            (
-                r#"{"a":[1,{"z":1,"z":2}],"\u0061":"x,y"}"#,
-                r#"{"\u0061":"x,y"}"#,
-            ),
-        ] {
-            assert_eq!(
-                without_repeated_keys(json).as_deref(),
-                Some(expected),
-                "{json}"
-            );
-        }
-        for json in [
-            r#"{"a":{"a":1},"b":{"a":"a"}}"#,
-            r#"["a","a",{"a":["a"]},{"a":1}]"#,
-            "1",
-            "\"\\\"\"",
-        ] {
-            assert_eq!(without_repeated_keys(json), None, "{json}");
-        }
-    }
-
     /// Steps of `without_repeated_keys` per byte of `json`.
     fn steps_per_byte(json: &str) -> f64 {
         let steps = work::count(|| {

@@ -55,37 +55,3 @@ const MAX_NAME_LEN: usize = 256;
 
 /// Bytes of a line for the path of a source file.
 const MAX_PATH_LEN: usize = 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_bounded_and_stay_different() {
-        let at_the_bound = "x".repeat(MAX_NAME_LEN);
-        assert_eq!(limit_name(&at_the_bound), at_the_bound);
-        let long = ["a", "b"].map(|last| "x".repeat(1_000_000) + last);
-        let [a, b] = [limit_name(&long[0]), limit_name(&long[1])];
-        assert!(
-            a.len() == MAX_NAME_LEN && b.len() == MAX_NAME_LEN && a != b,
-            "{a} {b}"
-        );
-        for name in ["\u{1}", "é", "\u{202e}", "\"", "\u{1f600}"].map(|text| text.repeat(300)) {
-            let shown = limit_name(&name);
-            let in_line = escape::quoted(&shown).len() - 2;
-            assert!(
-                in_line <= MAX_NAME_LEN && in_line > MAX_NAME_LEN - 16,
-                "{shown}"
-            );
-            assert!(shown.contains('…'));
-        }
-    }
-
-    #[test]
-    fn paths_keep_their_end() {
-        let path = format!("{}/src/main.rs", "x".repeat(2_000));
-        let shown = limit_path(&path);
-        assert!(shown.len() <= MAX_PATH_LEN && shown.starts_with('…'));
-        assert!(shown.ends_with("x/src/main.rs"), "{shown}");
-    }
-}

@@ -149,23 +149,3 @@ impl fmt::Display for HumanDuration {
         write!(f, "{:.0}s", amount * 1000.0)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn duration_has_three_digits_and_a_unit() {
-        let check = |nanos, expected| {
-            assert_eq!(
-                HumanDuration(Duration::from_nanos(nanos)).to_string(),
-                expected
-            );
-        };
-        check(0, "0.00ns");
-        check(12_340, "12.3µs");
-        check(123_400_000, "123ms");
-        check(1_230_000_000, "1.23s");
-        check(5_000_000_000_000, "5000s");
-    }
-}

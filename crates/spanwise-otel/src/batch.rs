@@ -1,37 +1,37 @@
 //! Encoded records that are sent together.
 
-use std::sync::Arc;
-
-use spanwise_core::export::ExportItem;
+use spanwise_core::export::{ExportItem, SinkCounters};
 use tracing_core::Level;
 
-use crate::wire::WireWriter as _;
-
-/// The instrumentation scope of a record: the target of its callsite, or a tracer of the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Scope {
-    Target(&'static str),
-    /// A target that is known only at run time, such as that of a record of the `log` crate.
-    Named(Arc<str>),
-    /// An encoded `InstrumentationScope`.
-    Encoded(Arc<[u8]>),
-}
+use crate::{destination::ExportRequest, wire::WireWriter as _};
 
 /// Spans or log records of one level of importance, encoded, in the order in which they ended.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Under which level a record is counted if it is dropped.
-    level: Level,
+    importance: Importance,
     /// The records one after the other.
     bytes: Vec<u8>,
     records: Vec<BatchRecord>,
+    /// The encoded `InstrumentationScope`s of the records, each once for consecutive records.
+    scopes: Vec<u8>,
     /// At least the length of the records and their scopes in a request.
     request_len: usize,
 }
 
+/// Which batches are dropped first if the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Importance {
+    /// It displaces ordinary batches, and may fill the queue.
+    High,
+    Ordinary,
+}
+
 #[derive(Debug)]
 struct BatchRecord {
-    scope: Scope,
+    level: Level,
+    /// The place of its scope.
+    scope_start: u32,
+    scope_len: u32,
     len: usize,
 }
 
@@ -39,11 +39,12 @@ struct BatchRecord {
 const HEADER_LEN: usize = 6;
 
 impl Batch {
-    pub(crate) fn new(level: Level) -> Self {
+    pub(crate) fn new(importance: Importance) -> Self {
         Self {
-            level,
+            importance,
             bytes: Vec::new(),
             records: Vec::new(),
+            scopes: Vec::new(),
             request_len: 0,
         }
     }
@@ -51,21 +52,37 @@ impl Batch {
     /// Returns an empty batch with room for as much as this one has.
     pub(crate) fn successor(&self) -> Self {
         Self {
-            level: self.level,
+            importance: self.importance,
             bytes: Vec::with_capacity(self.bytes.len()),
             records: Vec::with_capacity(self.records.len()),
+            scopes: Vec::with_capacity(self.scopes.len()),
             request_len: 0,
         }
     }
 
-    /// Adds an encoded `Span` or `LogRecord`.
-    pub(crate) fn push(&mut self, scope: Scope, record: &[u8]) {
-        self.request_len = self.request_len_with(&scope, record);
+    /// Adds an encoded `Span` or `LogRecord`. `scope` is its encoded `InstrumentationScope`.
+    pub(crate) fn push(&mut self, scope: &[u8], record: &[u8], level: Level) {
+        self.request_len = self.request_len_with(scope, record);
+        if self.last_scope() != Some(scope) {
+            self.scopes.extend_from_slice(scope);
+        }
         self.bytes.extend_from_slice(record);
         self.records.push(BatchRecord {
-            scope,
+            // A batch is far below 4 GiB.
+            scope_start: (self.scopes.len() - scope.len()) as u32,
+            scope_len: scope.len() as u32,
             len: record.len(),
+            level,
         });
+    }
+
+    /// Returns the scope of the last record, which is the last one in `scopes`.
+    fn last_scope(&self) -> Option<&[u8]> {
+        self.records.last().map(|last| self.scope(last))
+    }
+
+    fn scope(&self, record: &BatchRecord) -> &[u8] {
+        &self.scopes[record.scope_start as usize..][..record.scope_len as usize]
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -73,46 +90,37 @@ impl Batch {
     }
 
     /// Returns at least the length of a request with one more record, without the resource.
-    pub(crate) fn request_len_with(&self, scope: &Scope, record: &[u8]) -> usize {
-        let shares_scope = self.records.last().is_some_and(|last| last.scope == *scope);
-        let scope_len = match scope {
-            _ if shares_scope => 0,
-            Scope::Target(name) => name.len() + 3 * HEADER_LEN,
-            Scope::Named(name) => name.len() + 3 * HEADER_LEN,
-            Scope::Encoded(scope) => scope.len() + 2 * HEADER_LEN,
+    pub(crate) fn request_len_with(&self, scope: &[u8], record: &[u8]) -> usize {
+        let scope_len = match self.last_scope() {
+            Some(last) if last == scope => 0,
+            _ => scope.len() + 2 * HEADER_LEN,
         };
         self.request_len + scope_len + record.len() + HEADER_LEN
     }
+}
 
+impl ExportRequest for Batch {
     /// Returns an `ExportTraceServiceRequest` or `ExportLogsServiceRequest`: the requests of both
-    /// signals have the same field numbers. `resource` is an encoded `Resource`.
+    /// signals have the same field numbers.
     ///
     /// Consecutive records with the same scope share a `ScopeSpans` or `ScopeLogs`.
-    pub(crate) fn request(&self, resource: &[u8]) -> Vec<u8> {
+    fn request(&self, resource: &[u8]) -> Vec<u8> {
         const RESOURCE_RECORDS: u32 = 1;
         const RESOURCE: u32 = 1;
         const SCOPE_RECORDS: u32 = 2;
         const SCOPE: u32 = 1;
         const RECORD: u32 = 2;
-        const SCOPE_NAME: u32 = 1;
 
         let mut request = Vec::with_capacity(self.bytes.len() + self.bytes.len() / 8 + 256);
         request.message(RESOURCE_RECORDS, |resource_records| {
             resource_records.bytes(RESOURCE, resource);
             let mut rest = &self.bytes[..];
-            for records in self.records.chunk_by(|one, next| one.scope == next.scope) {
+            let share_scope = |one: &BatchRecord, next: &BatchRecord| {
+                (one.scope_start, one.scope_len) == (next.scope_start, next.scope_len)
+            };
+            for records in self.records.chunk_by(share_scope) {
                 resource_records.message(SCOPE_RECORDS, |scope_records| {
-                    match &records[0].scope {
-                        Scope::Target(name) => {
-                            scope_records
-                                .message(SCOPE, |scope| scope.bytes(SCOPE_NAME, name.as_bytes()));
-                        }
-                        Scope::Named(name) => {
-                            scope_records
-                                .message(SCOPE, |scope| scope.bytes(SCOPE_NAME, name.as_bytes()));
-                        }
-                        Scope::Encoded(scope) => scope_records.bytes(SCOPE, scope),
-                    }
+                    scope_records.bytes(SCOPE, self.scope(&records[0]));
                     for record in records {
                         let (bytes, others) = rest.split_at(record.len);
                         rest = others;
@@ -131,10 +139,39 @@ impl ExportItem for Batch {
     }
 
     fn bytes(&self) -> usize {
-        self.bytes.len() + self.records.len() * size_of::<BatchRecord>()
+        self.bytes.len() + self.scopes.len() + self.records.len() * size_of::<BatchRecord>()
     }
 
     fn level(&self) -> Level {
-        self.level
+        let levels = self.records.iter().map(|record| record.level);
+        levels.min().unwrap_or(Level::INFO)
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.importance == Importance::High
+    }
+
+    fn count_shed(&self, counters: &SinkCounters) {
+        for record in &self.records {
+            counters.shed(record.level);
+        }
+    }
+
+    fn split(mut self) -> Result<(Self, Self), Self> {
+        let half = self.records.len() / 2;
+        if half == 0 {
+            return Err(self);
+        }
+        let records = self.records.split_off(half);
+        let len = self.records.iter().map(|record| record.len).sum();
+        let bytes = self.bytes.split_off(len);
+        let second = Self {
+            importance: self.importance,
+            bytes,
+            records,
+            scopes: self.scopes.clone(),
+            request_len: self.request_len,
+        };
+        Ok((self, second))
     }
 }

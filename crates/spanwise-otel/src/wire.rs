@@ -101,6 +101,13 @@ const fn tag(field: u32, wire_type: u32) -> u64 {
     (field << 3 | wire_type) as u64
 }
 
+/// Returns the length of an integer in bytes.
+#[inline]
+pub(crate) const fn varint_len(value: u64) -> usize {
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
 /// Replaces the byte at `at` by a length of more than one byte.
 #[cold]
 fn insert_length(into: &mut Vec<u8>, at: usize, len: usize) {
@@ -114,8 +121,8 @@ fn insert_length(into: &mut Vec<u8>, at: usize, len: usize) {
 pub(crate) enum WireValue<'a> {
     Uint(u64),
     Bytes(&'a [u8]),
-    /// A `fixed64` or `fixed32`, which no answer of a server needs.
-    Fixed,
+    Fixed64(u64),
+    Fixed32(u32),
 }
 
 /// Returns the fields of a received message. It ends at the first one that is not valid.
@@ -132,12 +139,14 @@ pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue
                 WireValue::Bytes(bytes)
             }
             FIXED64 => {
-                message = message.get(8..)?;
-                WireValue::Fixed
+                let (bytes, rest) = message.split_first_chunk()?;
+                message = rest;
+                WireValue::Fixed64(u64::from_le_bytes(*bytes))
             }
             FIXED32 => {
-                message = message.get(4..)?;
-                WireValue::Fixed
+                let (bytes, rest) = message.split_first_chunk()?;
+                message = rest;
+                WireValue::Fixed32(u32::from_le_bytes(*bytes))
             }
             _ => return None,
         };

@@ -1,4 +1,4 @@
-//! The connection to the server: its proxy, its certificates, and what is doubtful about it.
+//! The connection to the server: its proxy, its certificates, and warnings about them.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -13,7 +13,7 @@ use ureq::{
 
 use crate::{Dsn, SentryError};
 
-/// How the sender thread talks to the server.
+/// How the sender thread connects to the server.
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) dsn: types::Dsn,
@@ -52,8 +52,7 @@ pub(crate) fn proxy_for(dsn: &Dsn, options: &ClientOptions) -> Result<Option<Pro
     proxy.transpose().map_err(|_| SentryError::Proxy)
 }
 
-/// Returns what the user perhaps did not mean: a server without TLS, and `HTTP_PROXY` used for
-/// https.
+/// Returns warnings about likely mistakes: a server without TLS, and `HTTP_PROXY` used for https.
 pub(crate) fn warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
     let host = dsn.0.host();
     let mut warnings = Vec::new();

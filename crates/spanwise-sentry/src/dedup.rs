@@ -137,7 +137,7 @@ impl Deduplicator {
         reports
     }
 
-    /// Returns the reports of windows that are over at `now`, or of all if there is no time.
+    /// Returns the reports of windows that are over at `now`, or of all windows without `now`.
     pub(crate) fn expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
         let mut seen = self.seen.lock();
         let over = seen.by_key.extract_if(|_, entry| {

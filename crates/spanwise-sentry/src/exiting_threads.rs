@@ -1,7 +1,7 @@
 //! Items of exiting threads, which the sender thread passes to the client.
 //!
 //! Sentry's client needs thread-locals, which an exiting thread has lost. So the thread leaves its
-//! events here, and waits for nobody.
+//! events here, and does not wait.
 
 use std::{collections::VecDeque, fmt, mem, time::Instant};
 

@@ -326,48 +326,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_replace_variable_parts() {
-        for (text, expected) in [
-            ("order 42 failed", "order <number> failed"),
-            ("order #42: took 1.5s", "order #<number>: took <number>"),
-            ("ids [1, 2, 3]", "ids [<number>]"),
-            ("-5 degrees", "<number> degrees"),
-            ("at 2026-11-28T10:00:00.123Z", "at <number>"),
-            ("10.0.0.1:8080 refused", "<number> refused"),
-            ("db.internal:5432 refused", "db.internal:<number> refused"),
-            ("[::1]:80 and fe80::1%eth0", "[<id>]:<number> and <id>%eth0"),
-            ("0xdeadbeef", "<id>"),
-            (
-                "1a2b of 1e-5 for user10042",
-                "<id> of <number> for user<number>",
-            ),
-            ("::1 at 10:20:30+01:00", "<id> at <number>"),
-            ("uploads/ada/photo", "<path>"),
-            ("file:///var/x", "file://<path>"),
-            ("commit 1a2b3c4d5e", "commit <id>"),
-            ("7f9c24e5-7d60-4b8a-9c3e-1d2f3a4b5c6d", "<id>"),
-            ("pod shop-7f9c4d8b5-xk2p9", "pod shop-<id>-<id>"),
-            ("cannot open /var/lib/shop/42.db", "cannot open <path>"),
-            ("at src/main.rs:12:5", "at <path>"),
-            ("C:\\shop\\a.txt: denied", "<path>: denied"),
-            (
-                "GET https://api.example.com:8443/v1/orders/42?x=1 failed",
-                "GET https://api.example.com:<number><path> failed",
-            ),
-            // Parts of names stay.
-            ("invalid utf8, not utf16", "invalid utf8, not utf16"),
-            ("sha256 of x86 by h2", "sha256 of x86 by h2"),
-            ("text/html and/or I/O", "text/html and/or I/O"),
-            ("std::io::Error a::b", "std::io::Error a::b"),
-            ("a / b", "a / b"),
-            ("", ""),
-            ("größe 5 µ", "größe <number> µ"),
-        ] {
-            assert_eq!(normalize(text), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn any_text_can_be_normalized() {
         let pieces = [
             "1", "a", "/", "-", ":", ".", "µs", "ä", "0x", "<", "\\", "[", " ", "~", "%",

@@ -70,8 +70,8 @@ impl Sentry {
         }
     }
 
-    /// Returns Sentry's client. Bound to a [`Hub`], it sends what `sentry::capture_message` and the
-    /// like capture the same way: redacted, queued and counted.
+    /// Returns Sentry's client. Bound to a [`Hub`], it also sends what `sentry::capture_message`
+    /// and the like capture: redacted, queued and counted.
     #[must_use]
     pub fn client(&self) -> Arc<Client> {
         Arc::clone(&self.pipeline.client)
@@ -121,7 +121,7 @@ impl SentryGuard {
         }
     }
 
-    /// Sends what waits, for up to `timeout`, and counts the rest as lost.
+    /// Sends what is queued, for up to `timeout`, and counts the rest as lost.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and do not need the counts"

@@ -40,7 +40,7 @@ impl SentryLayer {
         }
     }
 
-    /// Returns whether Sentry has a use for the event. Spares the policy all others.
+    /// Returns whether the event may be sent or become a breadcrumb. The policy sees no others.
     #[inline]
     fn wants(&self, event: &Event<'_>) -> bool {
         let options = &self.pipeline.options;
@@ -48,7 +48,7 @@ impl SentryLayer {
     }
 }
 
-/// Returns whether the current thread is sending: its events are about that.
+/// Returns whether this thread sends to Sentry: its events would report on the sending itself.
 pub(crate) fn is_own_event() -> bool {
     is_sender_thread() || is_capturing()
 }

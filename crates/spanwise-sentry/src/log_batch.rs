@@ -17,7 +17,7 @@ const MAX_BATCH_LEN: usize = 100;
 /// A batch that is not full is sent after this time.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Logs that wait for others.
+/// Logs that wait until the batch is full or due.
 #[derive(Debug, Default)]
 pub(crate) struct LogBatch(Mutex<Batch>);
 
@@ -29,7 +29,7 @@ struct Batch {
 
 /// The batch after a log was added to it.
 pub(crate) enum BatchState {
-    /// The log is its first, and waits for others.
+    /// The log is its first.
     Started,
     Waiting,
     /// It is to be sent.
@@ -51,7 +51,7 @@ impl LogBatch {
         BatchState::Started
     }
 
-    /// Takes the batch if it is due at `now`, or if there is no time.
+    /// Takes the batch if it is due at `now`, or in any case without `now`.
     pub(crate) fn take_due(&self, now: Option<Instant>) -> Option<Vec<Log>> {
         let mut batch = self.0.lock();
         let is_due = |due: &mut Instant| now.is_none_or(|now| now >= *due);

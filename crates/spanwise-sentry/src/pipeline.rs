@@ -1,4 +1,4 @@
-//! The way of an event from the layer to the queue: deduplication, sampling, hooks.
+//! The path of an event from the layer to the queue: deduplication, sampling, hooks.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -29,7 +29,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Sends an error, unless it repeats one of the window: then it is counted.
+    /// Sends an error, or counts it if it repeats an error of the last window.
     ///
     /// `build` is called only for an event that is sent or stored.
     pub(crate) fn send_deduplicated(&self, key: u64, build: impl FnOnce() -> Event<'static>) {
@@ -169,8 +169,8 @@ impl Pipeline {
         self.client.send_envelope(envelope);
     }
 
-    /// Moves everything that waits for its time into the queue. Waits until `deadline` for the
-    /// items that another thread moves.
+    /// Moves everything into the queue that is not due yet: repetitions, logs and deferred items.
+    /// Waits until `deadline` for the items that another thread moves.
     pub(crate) fn drain(&self, deadline: Instant) {
         self.drain_due(None);
         if let Some(process) = self.exporter.existing() {
@@ -178,7 +178,7 @@ impl Pipeline {
         }
     }
 
-    /// Starts to send everything that waits.
+    /// Starts to send everything that is queued or waits to be queued.
     pub(crate) fn hurry(&self) {
         self.drain_due(None);
         if let Some(process) = self.exporter.existing() {
@@ -186,9 +186,9 @@ impl Pipeline {
         }
     }
 
-    /// Moves what is due at `now` into the queue, or everything if there is no time.
+    /// Moves what is due at `now` into the queue, or everything without `now`.
     fn drain_due(&self, now: Option<Instant>) {
-        // A child has nothing of its parent's to send.
+        // A child process sends nothing that its parent holds.
         let Some(process) = self.exporter.existing() else {
             return;
         };

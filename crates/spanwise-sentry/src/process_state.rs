@@ -1,4 +1,4 @@
-//! The state that each forked process has for itself, beside its queue.
+//! The state that each process has, beside its queue. A forked child starts with an empty one.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -23,7 +23,7 @@ pub(crate) struct ProcessState {
     pub(crate) counts: Counts,
 }
 
-/// Counts of events that were not to be sent, and of tags.
+/// Counts of events that were not sent on purpose, and of refused tags.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) ignored: Count,

@@ -121,7 +121,7 @@ impl<'a> Choices<'a> {
 
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
     pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
-        // The source is read in any case, for what is wrong with it.
+        // The source is read in any case, so that its mistakes are reported.
         let sourced = self.sourced(entry);
         let code = self.code.get(entry).map(|value| Chosen {
             value,
@@ -139,7 +139,7 @@ impl<'a> Choices<'a> {
         let mut first = None;
         for source in sources {
             for def in std::iter::once(&entry.def).chain(entry.aliases) {
-                // All of them are read, for what is wrong with them.
+                // All of them are read, so that their mistakes are reported.
                 let read = source.raw(def).and_then(|raw| self.read(entry, &raw));
                 first = first.or(read);
             }
@@ -316,7 +316,7 @@ fn push_new(problems: &mut Vec<String>, problem: String) {
 pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
     match error.problems() {
         [problem] if problem.word.as_deref() == Some(text) => {
-            let hint = problem.hint.as_deref().unwrap_or_default();
+            let hint = conceal::message(problem.hint.as_deref().unwrap_or_default(), text);
             let colon = if hint.is_empty() { "" } else { ": " };
             format!("{shown} {}{colon}{hint}", problem.reason)
         }
@@ -395,7 +395,7 @@ fn mistake_around(value: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
     if value.starts_with(is_quote) || value.ends_with(is_quote) {
         return Some(
-            "the quotes are part of the value, as `docker --env-file` hands them on; write it \
+            "the quotes are part of the value, as `docker --env-file` passes them; write it \
              without quotes",
         );
     }

@@ -75,9 +75,9 @@ fn common(secret: &[char], text: &[char]) -> usize {
 pub(crate) fn is_path(path: &str) -> bool {
     let path = Path::new(path);
     // The root and the current directory exist in front of every key.
-    let is_there = |directory: &&Path| directory.parent().is_some() && directory.is_dir();
-    let there = path.ancestors().skip(1).find(is_there);
-    let rest = there.and_then(|there| path.strip_prefix(there).ok());
+    let exists = |directory: &&Path| directory.parent().is_some() && directory.is_dir();
+    let directory = path.ancestors().skip(1).find(exists);
+    let rest = directory.and_then(|directory| path.strip_prefix(directory).ok());
     !may_be_secret(&rest.unwrap_or(path).to_string_lossy())
 }
 

@@ -1,4 +1,4 @@
-//! The environment as a source of settings, and the variables that look like settings and are none.
+//! The environment as a source of settings, with warnings about variables that resemble settings.
 
 use std::{ffi::OsString, fmt};
 
@@ -75,13 +75,17 @@ impl Source for Environment {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
         let prefix = format!("{}_", self.prefix);
         // A typo in another name is as likely a variable of another program.
-        let ours = |name: &&String| {
+        let has_own_prefix = |name: &&String| {
             name.starts_with(&prefix)
                 || ["RUST_LOG", "SERVICE_", "SENTRY_"]
                     .iter()
                     .any(|begin| name.starts_with(begin))
         };
-        let ours: Vec<&str> = known.iter().filter(ours).map(String::as_str).collect();
+        let own_names: Vec<&str> = known
+            .iter()
+            .filter(has_own_prefix)
+            .map(String::as_str)
+            .collect();
         let mut warnings = Vec::new();
         let mut others = Vec::new();
         for (name, value) in &self.vars {
@@ -92,7 +96,7 @@ impl Source for Environment {
             if is_service_link(name) {
                 // Kubernetes derives these from the names of services.
                 others.extend(has_prefix.then_some(name));
-            } else if let Some(meant) = closest_name(name, ours.iter().copied()) {
+            } else if let Some(meant) = closest_name(name, own_names.iter().copied()) {
                 let warning = format!("{name} is not a setting: did you mean {meant}?");
                 warnings.push(warning.into());
             } else if has_prefix {
@@ -100,7 +104,7 @@ impl Source for Environment {
                 match GROUPS.iter().find(|(start, _)| stem.starts_with(start)) {
                     Some((_, group)) => {
                         let group = format!("{}{group}", self.prefix);
-                        let alike = ours.iter().filter(|known| known.starts_with(&group));
+                        let alike = own_names.iter().filter(|known| known.starts_with(&group));
                         let alike: Vec<&str> = alike.copied().collect();
                         let are = if alike.len() == 1 { "is" } else { "are" };
                         let alike = alike.join(", ");

@@ -101,8 +101,8 @@ impl FileOptions {
     pub(crate) fn check(&self, path: &Path) -> Result<(), String> {
         if let Some(directory) = file_paths::missing_directory(path) {
             return Err(format!(
-                "cannot log to {path:?}: there is no directory {directory:?}; make it, or correct \
-                 the path: of a path only the last directory is made"
+                "cannot log to {path:?}: there is no directory {directory:?}; create it, or \
+                 correct the path: only the last directory of a path is created"
             ));
         }
         let checked = self.builder(path).check();

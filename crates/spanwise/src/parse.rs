@@ -197,7 +197,7 @@ pub(crate) fn check_own_target(target: &str) -> Result<(), String> {
     }
     if parse_level(target).is_some() {
         return Err(format!(
-            "`{target}` is a level, and no target: write the name of a crate, such as `shop`"
+            "`{target}` is a level, not a target: write the name of a crate, such as `shop`"
         ));
     }
     let directive = format!("{target}=debug").parse::<TargetLevels>();

@@ -16,7 +16,7 @@ use spanwise_core::{
 use tracing::dispatcher;
 
 use crate::{
-    Builder, Explanation, InitError, Preset, Stack, Telemetry,
+    Builder, Explanation, Handle, InitError, Preset, Stack, Telemetry,
     config::Config,
     environment::Environment,
     global_subscriber,
@@ -25,7 +25,6 @@ use crate::{
     panic_hook, rule_fields,
     settings::{LOG_RECORDER, LOG_SAMPLE, PREFIX},
     sinks::{self, StackContext, StartedSink},
-    telemetry::Running,
 };
 
 impl Builder {
@@ -193,21 +192,23 @@ fn install(
     for add in builder.layers {
         stack = add(stack);
     }
-    let running = Running {
+    let handle = Handle {
         levels: stack.handle(),
         report: report.clone(),
-        backgrounds: outputs.backgrounds,
-        guards: outputs.guards,
-        files: outputs.files,
+        backgrounds: outputs.backgrounds.into(),
+        files: outputs.files.into(),
         sampler: config.sampler.clone(),
         recorder: config.recorder.clone(),
-        sinks: running,
-        #[cfg(feature = "http")]
-        http: config.http.clone(),
-        #[cfg(feature = "http")]
-        context_keys: config.context.clone(),
+        sinks: running.into(),
     };
-    let telemetry = Telemetry::new(running);
+    let telemetry = Telemetry::new(
+        handle,
+        outputs.guards,
+        #[cfg(feature = "http")]
+        (config.context.iter()).fold(config.http_server.clone(), |layer, key| {
+            layer.context_key(key)
+        }),
+    );
     dispatcher::set_global_default(stack.build().into())
         .map_err(|_| InitError::AlreadyInitialized)?;
     telemetry.on_installed();

@@ -14,103 +14,61 @@ use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, Shutdown
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
 
-#[cfg(feature = "http")]
-use crate::http_options::HttpOptions;
 use crate::sinks::RunningSink;
 
 /// The guard of the outputs: hold it in `main`. Dropping it shuts logging down, in at most five
 /// seconds. `std::process::exit` shuts logging down too, if the guard is still held.
 ///
 /// The thread that logs writes events after the shutdown.
-#[derive(Debug)]
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
     handle: Handle,
     guards: Vec<FlushGuard>,
-    at_exit: Option<AtExit>,
+    /// Emits the pending summaries of the sampler if the program exits before the shutdown.
+    at_exit: Option<Arc<BeforeExit>>,
     #[cfg(feature = "http")]
-    http: HttpOptions,
-    #[cfg(feature = "http")]
-    context_keys: Vec<String>,
+    http_server: spanwise_http::ServerLayer,
 }
 
-/// Emits the pending summaries of a sampler if the program exits before the shutdown.
-struct AtExit(
-    #[expect(dead_code, reason = "it is there for as long as it is held")] Arc<BeforeExit>,
-);
-
-impl AtExit {
-    fn new(handle: &Handle) -> Self {
-        let handle = handle.clone();
-        let emit: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
-        before_exit(&emit);
-        Self(emit)
-    }
-}
-
-impl fmt::Debug for AtExit {
+impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AtExit")
+        f.debug_struct("Telemetry")
+            .field("handle", &self.handle)
+            .field("guards", &self.guards)
+            .finish_non_exhaustive()
     }
 }
 
 /// Reads and changes the levels at run time, and reads counters. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    levels: LevelHandle,
-    report: SelfReport,
-    outputs: Arc<OpenOutputs>,
-    sampler: Option<Sampler>,
-    recorder: Option<Recorder>,
-    sinks: Arc<[Arc<dyn RunningSink>]>,
-}
-
-/// The parts of a running program.
-pub(crate) struct Running {
     pub(crate) levels: LevelHandle,
     pub(crate) report: SelfReport,
-    pub(crate) backgrounds: Vec<Background>,
-    pub(crate) guards: Vec<FlushGuard>,
-    pub(crate) files: Vec<RollingFile>,
+    pub(crate) backgrounds: Arc<[Background]>,
+    pub(crate) files: Arc<[RollingFile]>,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) recorder: Option<Recorder>,
-    pub(crate) sinks: Vec<Arc<dyn RunningSink>>,
-    #[cfg(feature = "http")]
-    pub(crate) http: HttpOptions,
-    #[cfg(feature = "http")]
-    pub(crate) context_keys: Vec<String>,
-}
-
-struct OpenOutputs {
-    backgrounds: Vec<Background>,
-    files: Vec<RollingFile>,
+    pub(crate) sinks: Arc<[Arc<dyn RunningSink>]>,
 }
 
 /// The time that a program waits for its outputs when it ends.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
-    pub(crate) fn new(running: Running) -> Self {
-        let handle = Handle {
-            levels: running.levels,
-            report: running.report,
-            outputs: Arc::new(OpenOutputs {
-                backgrounds: running.backgrounds,
-                files: running.files,
-            }),
-            sampler: running.sampler,
-            recorder: running.recorder,
-            sinks: running.sinks.into(),
-        };
-        let at_exit = handle.sampler.is_some().then(|| AtExit::new(&handle));
+    pub(crate) fn new(
+        handle: Handle,
+        guards: Vec<FlushGuard>,
+        #[cfg(feature = "http")] http_server: spanwise_http::ServerLayer,
+    ) -> Self {
         Self {
+            at_exit: handle
+                .sampler
+                .is_some()
+                .then(|| handle.flush_sampler_at_exit()),
             handle,
-            guards: running.guards,
-            at_exit,
+            guards,
             #[cfg(feature = "http")]
-            http: running.http,
-            #[cfg(feature = "http")]
-            context_keys: running.context_keys,
+            http_server,
         }
     }
 
@@ -127,7 +85,7 @@ impl Telemetry {
     /// ```
     #[cfg(feature = "http")]
     pub fn http_server(&self) -> spanwise_http::ServerLayer {
-        self.http.layer(&self.context_keys)
+        self.http_server.clone()
     }
 
     /// Returns the layer for clients, which propagates the ids of the request: for `tower`, and
@@ -278,7 +236,7 @@ impl Handle {
     }
 
     fn flush_each(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
-        let outputs = self.outputs.backgrounds.iter();
+        let outputs = self.backgrounds.iter();
         outputs.fold(true, |flushed, output| {
             flushed & self.report_result(&flush(output))
         })
@@ -286,7 +244,7 @@ impl Handle {
 
     /// Returns the number of lines that an output lost. Events for Sentry are not lines.
     pub(crate) fn lost_lines(&self) -> u64 {
-        let outputs = self.outputs.backgrounds.iter();
+        let outputs = self.backgrounds.iter();
         outputs.map(|output| output.stats().lost()).sum()
     }
 
@@ -296,7 +254,7 @@ impl Handle {
     /// # Errors
     /// The error of the first file that cannot be opened. That file stays open as it was.
     pub fn reopen(&self) -> io::Result<()> {
-        let reopened = self.outputs.files.iter().map(|file| {
+        let reopened = self.files.iter().map(|file| {
             file.reopen().map_err(|error| {
                 let path = file.path().display();
                 io::Error::new(
@@ -331,6 +289,14 @@ impl Handle {
             let why = "an output is stalled, and did not get the counts of the suppressed events";
             self.report.fault(Fault::Lost, &why);
         }
+    }
+
+    /// Emits them before `exit`, for as long as the callback is held.
+    fn flush_sampler_at_exit(&self) -> Arc<BeforeExit> {
+        let handle = self.clone();
+        let callback: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
+        before_exit(&callback);
+        callback
     }
 
     fn report_result(&self, flushed: &io::Result<()>) -> bool {

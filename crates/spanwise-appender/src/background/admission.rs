@@ -1,4 +1,4 @@
-//! Admission of lines to a buffer that fills: by level, by waiting, or not at all.
+//! Decides which lines a filling buffer accepts, which wait for room, and which are shed.
 
 use std::time::Duration;
 

@@ -112,7 +112,7 @@ impl Buffer {
         self.full.pop_front()
     }
 
-    /// Returns a chunk that was taken out, with the records that are not written yet.
+    /// Puts a chunk back that was taken out, with the records that are not written yet.
     pub(crate) fn put_back(&mut self, chunk: Chunk) {
         if chunk.is_empty() {
             self.recycle(chunk);

@@ -77,7 +77,7 @@ const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
 enum Admitted<'a> {
     /// The buffer has room for the record.
     WithRoom(MutexGuard<'a, State>),
-    /// There is no writer thread: the caller has accepted the record.
+    /// There is no writer thread, and the record is accepted already.
     Directly,
     Shed,
 }

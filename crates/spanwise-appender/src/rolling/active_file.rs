@@ -19,8 +19,8 @@ pub(super) struct ActiveFile {
     pub(super) file: File,
     /// Its length, unless another process truncated it.
     pub(super) len: u64,
-    /// Its length when it was last seen at its path. If it is deleted, what comes after is nowhere
-    /// else.
+    /// Its length when it was last seen at its path. If it is deleted, the bytes after that have to
+    /// be written again.
     pub(super) verified_len: u64,
     /// The period of its first record. `None` while it is empty.
     pub(super) period: Option<Period>,

@@ -153,7 +153,7 @@ impl RollingFileBuilder {
     /// Checks whether the file could be opened. Does not open it, and leaves nothing behind.
     ///
     /// Beside a file of another user, or one that every user may write to, it creates an empty file
-    /// such as `.app.log.probe` and removes it: to see whether all files there are like that.
+    /// such as `.app.log.probe` and removes it: to see whether new files there are like that, too.
     ///
     /// # Errors
     /// The error that [`build`](Self::build) would return, as far as that can be seen. Not whether
@@ -175,12 +175,12 @@ impl RollingFileBuilder {
         check_name(&self.path)?;
         let names = FileNames::new(&absolute(&self.path)?, 1);
         self.check_length(&names)?;
-        if let Ok(there) = Meta::at(names.current()) {
-            if let Some(kind) = there.non_file_kind() {
+        if let Ok(existing) = Meta::at(names.current()) {
+            if let Some(kind) = existing.non_file_kind() {
                 return Err(not_a_file(names.current(), kind));
             }
             if let Ok(dir) = Dir::open(names.dir())
-                && let Some(distrust) = check_trust(&there, &names, &dir, self.options.mode)
+                && let Some(distrust) = check_trust(&existing, &names, &dir, self.options.mode)
             {
                 return Err(untrusted(names.current(), distrust));
             }

@@ -22,7 +22,7 @@ pub(super) type HighestNumbers = BTreeMap<Date, u64>;
 #[derive(Debug, Default)]
 pub(super) struct ScannedNumbers {
     highest: Mutex<Option<HighestNumbers>>,
-    /// Nothing was requested since the last scan.
+    /// No scan was requested since the last one.
     is_current: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct FileNumbers {
     directory: Knowledge,
 }
 
-/// What is known of the numbers in the directory.
+/// How much is known about the numbers in the directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Knowledge {
     #[default]
@@ -124,8 +124,8 @@ impl FileNumbers {
         *last = number.max(*last);
     }
 
-    /// Scans the directory, or requests that from the housekeeping. A number that seemed to be free
-    /// was not.
+    /// Scans the directory, or requests that from the housekeeping: after a number that seemed to
+    /// be free was not.
     pub(super) fn rescan(&mut self, names: &FileNames, dir: &Dir, scanned: &ScannedNumbers) {
         if !self.scan(names, dir, MAX_NAMES) {
             self.directory = Knowledge::ScanPending;

@@ -42,7 +42,7 @@ impl Dir {
     /// Whether the open file is at its name.
     pub(super) fn has(&self, file: &File, name: &OsStr) -> bool {
         match (Meta::from_file(file), self.meta(name)) {
-            (Ok(file), Ok(there)) => is_same(&file, &there),
+            (Ok(file), Ok(at_name)) => is_same(&file, &at_name),
             _ => false,
         }
     }

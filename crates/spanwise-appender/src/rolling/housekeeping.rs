@@ -49,7 +49,7 @@ impl Housekeeper {
         &self.scanned
     }
 
-    /// Has the thread check the directory, and starts it if there is none. Returns false if it
+    /// Makes the thread check the directory, and starts it if there is none. Returns false if it
     /// cannot be started.
     pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
         let generation = forks::generation();
@@ -226,7 +226,7 @@ impl Settings {
         }
         let path = self.names.path(&name);
         let why = format!(
-            "{} is there and holds something else; both stay",
+            "{} exists with other content; both files are kept",
             path.display()
         );
         Err(io::Error::new(io::ErrorKind::AlreadyExists, why))

@@ -28,8 +28,11 @@ impl Settings {
 
 fn link(names: &FileNames, dir: &Dir) -> io::Result<()> {
     let latest = names.latest_link();
-    if dir.meta(latest).is_ok_and(|there| !there.is_symlink()) {
-        let why = "what is there is not a link, and stays";
+    if dir
+        .meta(latest)
+        .is_ok_and(|existing| !existing.is_symlink())
+    {
+        let why = "it is not a link, and is left alone";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     let next = names.next_latest_link();

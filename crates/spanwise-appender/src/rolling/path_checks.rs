@@ -62,7 +62,7 @@ pub(super) fn check_dir(dir: &Path) -> Result<(), OpenError> {
     use io::ErrorKind::{NotADirectory, NotFound};
     for ancestor in dir.ancestors() {
         match ancestor.metadata() {
-            Ok(there) if !there.is_dir() => {
+            Ok(existing) if !existing.is_dir() => {
                 let message = format!(
                     "cannot make log directory {dir:?}: {ancestor:?} is not a directory; \
                      name another path"

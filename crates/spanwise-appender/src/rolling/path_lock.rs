@@ -83,7 +83,7 @@ fn check(file: &Meta) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::AlreadyExists,
-        "what is there is not a lock of ours, and stays; remove it, or name another path",
+        "it is not a lock file of a log, and is left alone; remove it, or name another path",
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Staying with the path when other programs move, delete or truncate the file.
+//! Opens the path anew after other programs moved, deleted or truncated the file.
 
 use std::{
     io, mem,
@@ -31,21 +31,21 @@ impl FileWriter {
             return Ok(true);
         }
         self.path_checked_at = instant;
-        let ours = Meta::from_file(&self.active.file);
+        let active = Meta::from_file(&self.active.file);
         if !self.write_retry.is_failing()
             && self.dir.is_in_place()
-            && let (Ok(ours), Ok(there)) =
-                (&ours, self.dir.meta(self.settings.names.current_name()))
-            && fs::is_same(ours, &there)
-            && there.is_file()
+            && let (Ok(active), Ok(at_path)) =
+                (&active, self.dir.meta(self.settings.names.current_name()))
+            && fs::is_same(active, &at_path)
+            && at_path.is_file()
         {
-            self.active.mark_verified(&there);
+            self.active.mark_verified(&at_path);
             return Ok(true);
         }
         let Err(error) = self.reopen() else {
             return Ok(true);
         };
-        if ours.is_ok_and(|ours| ours.is_deleted()) {
+        if active.is_ok_and(|active| active.is_deleted()) {
             return Err(error);
         }
         // A file that was moved keeps what is written to it.
@@ -80,7 +80,7 @@ impl FileWriter {
     /// Writes again what a deleted file got in the last second, unless its directory was deleted
     /// with it.
     pub(super) fn finish(&mut self) {
-        let is_deleted = Meta::from_file(&self.active.file).is_ok_and(|ours| ours.is_deleted());
+        let is_deleted = Meta::from_file(&self.active.file).is_ok_and(|active| active.is_deleted());
         let unverified = match is_deleted {
             true => self.active.len.saturating_sub(self.active.verified_len),
             false => 0,
@@ -113,7 +113,7 @@ impl FileWriter {
             Meta::from_file(&self.active.file),
             Meta::from_file(&fresh.file),
         ) {
-            (Ok(ours), Ok(there)) => fs::is_same(&ours, &there),
+            (Ok(active), Ok(at_path)) => fs::is_same(&active, &at_path),
             _ => false,
         };
         let period = self.active.period;

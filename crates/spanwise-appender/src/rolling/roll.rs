@@ -1,4 +1,4 @@
-//! The step from one file to the next, which happens completely or not at all.
+//! The roll: the step from one file to the next, which happens completely or not at all.
 
 use std::{io, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::{
     fs::{self, Create, Dir, Meta},
 };
 
-/// If the directory cannot be read, that many numbers are tried.
+/// If the directory cannot be read, this many numbers are tried.
 const MAX_ATTEMPTS: u32 = 10_000;
 
 impl FileWriter {
@@ -152,8 +152,8 @@ impl FileWriter {
 }
 
 impl Settings {
-    /// Removes the next file of a process that ended before it renamed it. It is empty then, or has
-    /// its place and still this name.
+    /// Removes the next file of a process that ended before the rename was complete. The file is
+    /// empty then, or is at the path of the log and still has this name, too.
     pub(super) fn remove_leftover_next(&self, dir: &Dir) {
         let next = self.names.next();
         let is_leftover = |next: Meta| next.is_file() && (next.len() == 0 || next.links() > 1);
@@ -162,8 +162,8 @@ impl Settings {
         }
     }
 
-    /// Completes the rename of a process that ended during it: the file has its rolled name, and
-    /// still the current one.
+    /// Completes the roll of a process that ended during it: the file has its rolled name, and the
+    /// current one, too.
     pub(super) fn finish_interrupted_roll(&self, dir: &Dir) {
         let current = self.names.current_name();
         let Ok(file) = dir.meta(current) else { return };

@@ -24,6 +24,10 @@ pub struct Threshold {
 const BITS: u32 = 56;
 const ALL: u64 = 1 << BITS;
 
+/// The significant hexadecimal digits of a threshold. The ratio that is in effect differs from the
+/// ratio that was set by less than one part in 65,000.
+const PRECISION: u32 = 5;
+
 impl Threshold {
     /// Creates the threshold of a ratio from 0 to 1. Returns `None` for other numbers.
     #[must_use]
@@ -31,7 +35,7 @@ impl Threshold {
         // NaN is in no range.
         (0.0..=1.0).contains(&ratio).then(|| Self {
             ratio,
-            min_randomness: ((1.0 - ratio) * ALL as f64).round() as u64,
+            min_randomness: round(((1.0 - ratio) * ALL as f64).round() as u64),
         })
     }
 
@@ -39,6 +43,18 @@ impl Threshold {
     #[must_use]
     pub fn ratio(self) -> f64 {
         self.ratio
+    }
+
+    /// Returns the least randomness that is kept, as the sub-key `th` of the `tracestate` has it:
+    /// hexadecimal digits without trailing zeros. Nothing is kept by 2⁵⁶, which has no such digits.
+    #[must_use]
+    pub fn digits(self) -> Option<String> {
+        let digits = format!("{:014x}", self.min_randomness);
+        match digits.trim_end_matches('0') {
+            _ if self.keeps_none() => None,
+            "" => Some("0".to_owned()),
+            significant => Some(significant.to_owned()),
+        }
     }
 
     /// Returns whether nothing is dropped.
@@ -59,6 +75,25 @@ impl Threshold {
     pub fn keeps(self, randomness: u64) -> bool {
         randomness >= self.min_randomness
     }
+}
+
+/// Rounds a threshold to [`PRECISION`] digits, not counting leading `f`s. So the digits that are
+/// propagated are the exact threshold, and other services decide alike.
+fn round(min_randomness: u64) -> u64 {
+    if min_randomness >= ALL {
+        return ALL;
+    }
+    let leading_fs = (!(min_randomness << (u64::BITS - BITS))).leading_zeros() / 4;
+    let digits = (PRECISION + leading_fs).min(BITS / 4);
+    let unit = 1 << (BITS - 4 * digits);
+    (min_randomness + unit / 2) & !(unit - 1)
+}
+
+/// Returns the randomness of a trace id: its low 56 bits, which W3C Trace Context requires to be
+/// random.
+#[must_use]
+pub fn randomness_from_trace_id(trace_id: [u8; 16]) -> u64 {
+    low_bits(u128::from_be_bytes(trace_id) as u64)
 }
 
 /// Returns the randomness of the trace, or else of the request, in `context`.

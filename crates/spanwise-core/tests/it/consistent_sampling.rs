@@ -34,3 +34,54 @@ fn range_ends_keep_all_and_none() {
     assert_eq!(Threshold::from_ratio(f64::NAN), None);
     assert_eq!(Threshold::from_ratio(-0.1), None);
 }
+
+#[test]
+fn digits_are_those_of_the_specification() {
+    // The table of "Converting floating-point probability to threshold value", with precision 5.
+    for (ratio, digits) in [
+        (1.0, "0"),
+        (0.5, "8"),
+        (1.0 / 3.0, "aaaab"),
+        (0.2, "ccccd"),
+        (0.1, "e6666"),
+        (0.0625, "f"),
+        (0.01, "fd70a4"),
+        (0.001, "ffbe76d"),
+        (0.000_001, "ffffef391"),
+    ] {
+        let threshold = Threshold::from_ratio(ratio).unwrap();
+        assert_eq!(threshold.digits().as_deref(), Some(digits), "{ratio}");
+    }
+    assert_eq!(Threshold::from_ratio(0.0).unwrap().digits(), None);
+}
+
+#[test]
+fn digits_are_the_exact_threshold() {
+    for step in 1..10_000 {
+        let ratio = f64::from(step) / 10_000.0;
+        let threshold = Threshold::from_ratio(ratio).unwrap();
+        let digits = threshold.digits().unwrap();
+        let least = u64::from_str_radix(&format!("{digits:0<14}"), 16).unwrap();
+        assert!(threshold.keeps(least), "{ratio}");
+        assert!(least == 0 || !threshold.keeps(least - 1), "{ratio}");
+        let kept = ((1_u64 << 56) - least) as f64 / (1_u64 << 56) as f64;
+        assert!(
+            (kept / ratio - 1.0).abs() < 1.0 / 65_000.0,
+            "{ratio}: {kept}"
+        );
+    }
+}
+
+#[test]
+fn smaller_ratio_has_no_smaller_threshold() {
+    let mut before = u64::MAX;
+    for step in 0..20_000 {
+        let threshold = Threshold::from_ratio(f64::from(step) / 20_000.0).unwrap();
+        let Some(digits) = threshold.digits() else {
+            continue;
+        };
+        let least = u64::from_str_radix(&format!("{digits:0<14}"), 16).unwrap();
+        assert!(least <= before, "{step}");
+        before = least;
+    }
+}

@@ -26,13 +26,21 @@ impl Outcome {
         }
     }
 
-    /// Returns the outcome of the same request if the application says that it failed.
+    /// Returns the outcome of the same request if the application marks it as failed.
     ///
-    /// A client error stays one: the application says what is wrong with the request.
+    /// A client error stays one: then the failure explains what is wrong with the request.
     pub(crate) fn failed(self) -> Self {
         match self {
             Self::Ok | Self::ServerError | Self::Cancelled | Self::StreamLeft => Self::ServerError,
             Self::ClientError | Self::Panicked | Self::StreamAborted => self,
+        }
+    }
+
+    /// Returns whether the server is at fault.
+    pub(crate) fn is_server_fault(self) -> bool {
+        match self {
+            Self::ServerError | Self::Panicked | Self::StreamAborted => true,
+            Self::Ok | Self::ClientError | Self::Cancelled | Self::StreamLeft => false,
         }
     }
 

@@ -212,6 +212,49 @@ fn too_long_json_is_not_serialized_to_its_end() {
     assert!(whole.ends_with("<cut: the JSON is longer than 1 MiB>"));
 }
 
+/// Returns the line of an event with a field of this name, from a file with this path.
+fn line_named(field: &str, path: &str) -> String {
+    let written = Lines::default();
+    let layer = JsonLayer::new().with_source_location();
+    let layer = layer.without_timestamp().with_writer(written.clone());
+    log(&crate::support::dispatch(layer), &["t", path], &[field], 0);
+    written.text()
+}
+
+#[test]
+fn cut_names_fill_their_limit_and_stay_different() {
+    const MAX_NAME_LEN: usize = 256;
+    // The name as it is in the line, with its escapes.
+    let shown = |name: &str| {
+        let line = line_named(name, "f");
+        let (before, _) = line.split_once("\":1,\"").unwrap();
+        let (_, name) = before.rsplit_once(",\"").unwrap();
+        name.to_owned()
+    };
+    let at_the_bound = "x".repeat(MAX_NAME_LEN);
+    assert_eq!(shown(&at_the_bound), at_the_bound);
+    let [a, b] = ["a", "b"].map(|last| shown(&("x".repeat(1_000_000) + last)));
+    assert_eq!((a.len(), b.len()), (MAX_NAME_LEN, MAX_NAME_LEN));
+    assert_ne!(a, b);
+    for name in ["\u{1}", "é", "\u{202e}", "\"", "\u{1f600}"] {
+        let shown = shown(&name.repeat(300));
+        assert!(
+            shown.len() <= MAX_NAME_LEN && shown.len() > MAX_NAME_LEN - 16,
+            "{shown}"
+        );
+        assert!(shown.contains('…'));
+    }
+}
+
+#[test]
+fn cut_paths_keep_their_end() {
+    let path = format!("{}/src/main.rs", "x".repeat(2_000));
+    let line = parse_json(line_named("n", &path).trim_end());
+    let shown = line["file"].as_str().unwrap();
+    assert!(shown.len() <= 1024 && shown.starts_with('…'));
+    assert!(shown.ends_with("x/src/main.rs"), "{shown}");
+}
+
 #[test]
 fn truncated_json_ends_at_a_character() {
     let text = "é".repeat(600_000);

@@ -3,6 +3,7 @@
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use serde_json::json;
@@ -210,11 +211,30 @@ fn span_events_have_lines() {
         |layer| layer.clock(clock).span_events(SpanEvents::ALL),
         || {
             let span = info_span!(target: "t", "s", a = 1);
-            span.in_scope(|| moved.advance(std::time::Duration::from_millis(5)));
-            moved.advance(std::time::Duration::from_millis(20));
+            span.in_scope(|| moved.advance(Duration::from_millis(5)));
+            moved.advance(Duration::from_millis(20));
         },
     );
     check_golden("span_events", &lines);
+}
+
+#[test]
+fn duration_has_three_digits_and_a_unit() {
+    for (nanos, expected) in [
+        (0, "0.00ns"),
+        (12_340, "12.3µs"),
+        (123_400_000, "123ms"),
+        (1_230_000_000, "1.23s"),
+        (5_000_000_000_000, "5000s"),
+    ] {
+        let clock = fixed_clock();
+        let moved = clock.clone();
+        let lines = lines(
+            |layer| layer.clock(clock).span_events(SpanEvents::CLOSE),
+            || info_span!("s").in_scope(|| moved.advance(Duration::from_nanos(nanos))),
+        );
+        assert_eq!(lines.only()["time.busy"], expected);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod support;
 
 mod any_values;
 mod entered_spans;
+mod escapes;
 mod format_names;
 mod late_context;
 mod limits;

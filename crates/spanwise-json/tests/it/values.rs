@@ -194,6 +194,42 @@ fn raw_json_neither_breaks_line_nor_repeats_key() {
 }
 
 #[test]
+fn repeated_keys_keep_the_last_at_any_depth() {
+    for (json, expected) in [
+        (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+        (
+            r#"{"a":1,"b":2,"a":3,"c":4,"a":5}"#,
+            r#"{"b":2,"c":4,"a":5}"#,
+        ),
+        (
+            r#"[{"x":{"k\"":1,"b":[{}],"k\"":2}}]"#,
+            r#"[{"x":{"b":[{}],"k\"":2}}]"#,
+        ),
+        (
+            r#"{"a":{"b":1,"b":2},"a":{"c":1,"c":2}}"#,
+            r#"{"a":{"c":2}}"#,
+        ),
+        (
+            r#"{"a":[1,{"z":1,"z":2}],"\u0061":"x,y"}"#,
+            r#"{"\u0061":"x,y"}"#,
+        ),
+    ]
+    .into_iter()
+    .chain(
+        [
+            r#"{"a":{"a":1},"b":{"a":"a"}}"#,
+            r#"["a","a",{"a":["a"]},{"a":1}]"#,
+            "1",
+            r#""\"""#,
+        ]
+        .map(|json| (json, json)),
+    ) {
+        let raw = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+        assert_eq!(as_json(&raw).to_string(), expected, "{json}");
+    }
+}
+
+#[test]
 fn part_of_forwarded_json_is_text() {
     struct Part<T>(T, std::ops::Range<usize>);
     impl<T: fmt::Display> fmt::Display for Part<T> {

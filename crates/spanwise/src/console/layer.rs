@@ -48,7 +48,7 @@ pub(crate) struct ConsoleLayer {
     time: ShowTime,
     timestamp: Timestamp,
     id: LayerId,
-    neighbours: FilterInterop,
+    filter_interop: FilterInterop,
     counters: Arc<SinkCounters>,
     report: SelfReport,
 }
@@ -110,7 +110,7 @@ impl ConsoleLayer {
             time: ShowTime::Always,
             timestamp: Timestamp::micros(),
             id: LayerId::unique(),
-            neighbours: FilterInterop::default(),
+            filter_interop: FilterInterop::default(),
             counters: report.sink("console"),
             report: report.clone(),
         }
@@ -244,11 +244,11 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.detect(dispatch);
+        self.filter_interop.detect(dispatch);
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.neighbours.interest()
+        self.filter_interop.interest()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {

@@ -2,7 +2,7 @@
 //! is reported at the start, all of it at once.
 
 use spanwise::{
-    Builder, Color, Format, InitError, Output, Preset, TimeZone,
+    Builder, Color, Format, InitError, Output, Preset, SETTINGS, TimeZone,
     file::{Compression, Retention, Rotation},
     layer::{Levels, TargetLevels},
     record::Recorder,
@@ -57,6 +57,121 @@ const SETTERS: &[Setter] = setters! {
     #[cfg(feature = "sentry")]
     sentry_dsn: "SENTRY_DSN", "https://key@sentry.example.com/42", "sentry.example.com" => ": (hidden, 18 bytes)";
 };
+
+/// The name of a setting, and a call of its setter.
+type ValueSetter = (&'static str, fn(Builder) -> Builder);
+
+/// The settings of setters that take no text of a variable.
+const VALUE_SETTERS: &[ValueSetter] = &[
+    ("LOG_OWN", |builder| builder.own_targets(["shop"])),
+    ("LOG_FILE", |builder| {
+        builder.file("/tmp/spanwise-never-opened/a.log")
+    }),
+    ("LOG_ERROR_FILE", |builder| {
+        builder.error_file("/tmp/spanwise-never-opened/e.log")
+    }),
+    ("LOG_FILE_PER_PROCESS", |builder| {
+        builder
+            .file("/tmp/spanwise-never-opened/a.log")
+            .file_per_process()
+    }),
+    ("LOG_REDACT", Builder::without_redaction),
+    ("LOG_CONTEXT", |builder| builder.context_key("order_id")),
+    ("LOG_STATIC_FIELDS", |builder| builder.field("region", "eu")),
+    ("SERVICE_NAME", |builder| builder.service("shop", "1.4.0")),
+    ("SERVICE_VERSION", |builder| {
+        builder.service("shop", "1.4.0")
+    }),
+];
+
+/// The settings without a setter of their own, with the reason.
+const WITHOUT_SETTER: &[(&str, &str)] = &[
+    ("LOG_LEVEL", "another name of RUST_LOG"),
+    ("OTEL_SERVICE_NAME", "another name of SERVICE_NAME"),
+    (
+        "APP_ENV",
+        "`preset` and `SentryBuilder::environment` set what it chooses",
+    ),
+    ("RUST_ENV", "another name of APP_ENV"),
+    ("ENVIRONMENT", "another name of APP_ENV"),
+    (
+        "NO_COLOR",
+        "many programs share it; `color` decides in code",
+    ),
+    (
+        "FORCE_COLOR",
+        "many programs share it; `color` decides in code",
+    ),
+    (
+        "CLICOLOR_FORCE",
+        "many programs share it; `color` decides in code",
+    ),
+    ("TERM", "many programs share it; `color` decides in code"),
+    (
+        "LOG_REDACT_KEY_FILE",
+        "`redact_with` sets the key as a value",
+    ),
+    (
+        "LOG_STRICT",
+        "`strict`, which the explanation omits: see the tests of it",
+    ),
+    (
+        "SENTRY_ENVIRONMENT",
+        "`sentry` with `SentryBuilder::environment`",
+    ),
+    ("SENTRY_RELEASE", "`sentry` with `SentryBuilder::release`"),
+    (
+        "SENTRY_EVENT_LEVEL",
+        "`sentry` with `SentryBuilder::event_levels`",
+    ),
+    (
+        "SENTRY_BREADCRUMB_LEVEL",
+        "`sentry` with `SentryBuilder::breadcrumb_levels`",
+    ),
+    (
+        "SENTRY_SAMPLE_RATE",
+        "`sentry` with `SentryBuilder::sample_rate`",
+    ),
+    (
+        "SENTRY_TRACES_SAMPLE_RATE",
+        "`sentry` with `SentryBuilder::traces_sample_rate`",
+    ),
+    (
+        "SENTRY_GROUPING",
+        "`sentry` with `SentryBuilder::without_grouping`",
+    ),
+    ("SENTRY_ENABLE_LOGS", "`sentry` with `SentryBuilder::logs`"),
+];
+
+/// A new setting gets a setter, or a reason why it has none.
+#[test]
+fn every_setting_has_a_setter_or_a_reason() {
+    for setting in SETTINGS {
+        let name = setting.name;
+        let by_text = SETTERS.iter().any(|setter| setter.variable == name);
+        let by_value = VALUE_SETTERS.iter().find(|(setting, _)| *setting == name);
+        let is_excused = WITHOUT_SETTER.iter().any(|(setting, _)| *setting == name);
+        let is_built = match name {
+            "LOG_HTTP_TRUST" | "LOG_HTTP_CLIENT_ADDRESS" => cfg!(feature = "http"),
+            "SENTRY_DSN" => cfg!(feature = "sentry"),
+            _ => true,
+        };
+        let ways = [by_text, by_value.is_some(), is_excused];
+        let ways = ways.into_iter().filter(|way| *way).count();
+        assert_eq!(ways, usize::from(is_built), "{name}");
+        if let Some((_, set)) = by_value {
+            let text = set(Builder::new(Preset::Prod)).explain().to_string();
+            let begin = format!("{name} = ");
+            let line = text.lines().find(|line| line.starts_with(&begin));
+            assert!(line.is_some_and(|line| line.ends_with(" (code)")), "{text}");
+        }
+    }
+    let listed = VALUE_SETTERS.iter().map(|(name, _)| name);
+    for name in listed.chain(WITHOUT_SETTER.iter().map(|(name, _)| name)) {
+        let is_setting = SETTINGS.iter().any(|setting| setting.name == *name);
+        assert!(is_setting, "{name} is no setting any more");
+    }
+}
 
 /// With what a setting is of no use without.
 fn base(setter: &Setter) -> Vec<(&'static str, &'static str)> {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::background::{buffer::Chunk, loss_events::LossEvent};
 
-/// What the writer thread does next.
+/// The next job of the writer thread.
 pub(crate) enum Job {
     Write {
         chunk: Chunk,
@@ -183,8 +183,8 @@ impl LineQueue {
         }
     }
 
-    /// Returns the turn of the writer thread, with the rest of its chunk, unless that was abandoned
-    /// meanwhile.
+    /// Ends the turn of the writer thread, and puts the rest of its chunk back, unless that was
+    /// abandoned meanwhile.
     pub(crate) fn end_turn(&self, chunk: Option<(Chunk, u64)>) {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;

@@ -43,7 +43,7 @@ impl LineQueue {
                 return Err(self.refusal(&state));
             }
             state = match state.lifecycle.phase {
-                // There is no thread to be had.
+                // No thread could be started.
                 Phase::Direct => self.write_until(state, target, deadline, Retry::Now),
                 Phase::Running | Phase::Closing => self.wait_for_progress(state, deadline),
             };
@@ -90,7 +90,7 @@ impl LineQueue {
         io::Error::new(kind, why)
     }
 
-    /// Has the writer thread write all held records now.
+    /// Makes the writer thread write all buffered records now.
     fn wake_worker(&self, state: &mut State) {
         state.wakeups.urgent = true;
         state.wakeups.worker = Worker::Busy;
@@ -111,7 +111,7 @@ impl LineQueue {
         let mut state = self.state.lock();
         self.begin_closing(&mut state);
         if state.lifecycle.phase == Phase::Direct {
-            // Nothing is held, or there is no thread to be had.
+            // The buffer is empty, or no thread could be started.
             let target = state.counts.accepted;
             state = self.write_until(state, target, deadline, Retry::Now);
             return self.abandon(&mut state);
@@ -142,9 +142,9 @@ impl LineQueue {
         state
     }
 
-    /// Has the writer thread end once nothing is held. Records that callers left in the buffer take
-    /// a new thread: a sink that does not return must not block the thread that flushes or ends the
-    /// program.
+    /// Makes the writer thread end once the buffer is empty. If callers left records in the buffer,
+    /// a new thread writes them: a sink that does not return must not block the thread that flushes
+    /// or ends the program.
     fn begin_closing(&self, state: &mut State) {
         if state.lifecycle.phase == Phase::Direct {
             let has_worker = state.lifecycle.has_worker;

@@ -81,8 +81,8 @@ impl LineQueue {
         reentrancy::current_sink() == ptr::from_ref(self) as usize
     }
 
-    /// Has the sink write the records of a chunk, and removes those that now have a fate. The
-    /// caller has the turn.
+    /// Makes the sink write the records of a chunk, and removes those that it delivered or refused.
+    /// The caller has the turn.
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
         // After a panic the records may be written, or not: a second write could repeat them.

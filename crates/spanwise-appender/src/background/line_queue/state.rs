@@ -30,11 +30,11 @@ pub(crate) struct State {
 pub(super) struct Counts {
     /// Records that the buffer accepted.
     pub(super) accepted: u64,
-    /// Records of those whose fate is known.
+    /// Accepted records that were delivered or lost.
     pub(super) settled: u64,
-    /// Records of those that were lost.
+    /// Accepted records that were lost.
     pub(super) failed: u64,
-    /// Bytes of the others: in the buffer, or in a chunk that is being written.
+    /// Bytes of records that are not settled: in the buffer, or in a chunk that is being written.
     pub(super) held: usize,
 }
 
@@ -48,11 +48,11 @@ impl Counts {
 #[derive(Debug)]
 pub(super) struct Health {
     pub(super) admission: AdmissionControl,
-    /// Since the output refused records, until it takes some.
+    /// Set while the output refuses records.
     pub(super) failing: Option<Failing>,
     pub(super) last_error: Option<io::ErrorKind>,
-    /// `Counts::settled` at the end of a wait for room without success. While it is the same,
-    /// nobody waits.
+    /// `Counts::settled` at the end of a wait for room without success. While that count stays the
+    /// same, no other thread waits.
     pub(super) last_failed_wait: Option<u64>,
     /// The same for a flush during a panic.
     pub(super) last_failed_panic_flush: Option<u64>,
@@ -120,7 +120,7 @@ impl Health {
     }
 }
 
-/// Who waits for what.
+/// The threads that wait, and what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: Worker,
@@ -161,7 +161,7 @@ impl Wakeups {
     }
 }
 
-/// What the queue and its threads do, from the start to the end.
+/// The phase of the queue, and what its threads do now.
 #[derive(Debug, Default)]
 pub(super) struct Lifecycle {
     pub(super) phase: Phase,

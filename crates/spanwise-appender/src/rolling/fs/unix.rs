@@ -144,7 +144,7 @@ impl Dir {
     /// Whether it is still at its path.
     pub(crate) fn is_in_place(&self) -> bool {
         match (self.own_meta(), rustix::fs::stat(&self.path)) {
-            (Ok(ours), Ok(there)) => super::is_same(&ours, &Meta(there)),
+            (Ok(own), Ok(at_path)) => super::is_same(&own, &Meta(at_path)),
             _ => false,
         }
     }
@@ -161,28 +161,26 @@ impl Dir {
                 format!("another directory took the place of {path}, and {why}"),
             ))
         };
-        let (ours, there) = (self.own_meta()?, {
-            create_dirs(&self.path)?;
-            let fd = retry_on_intr(|| rustix::fs::open(&self.path, DIRECTORY_PATH, Mode::empty()))?;
-            Self {
-                path: self.path.clone(),
-                resolved: self.resolved.clone(),
-                fd,
-            }
-        });
-        let theirs = there.own_meta()?;
+        let old = self.own_meta()?;
+        create_dirs(&self.path)?;
+        let replacement = Self {
+            path: self.path.clone(),
+            resolved: self.resolved.clone(),
+            fd: retry_on_intr(|| rustix::fs::open(&self.path, DIRECTORY_PATH, Mode::empty()))?,
+        };
+        let new = replacement.own_meta()?;
         let at_resolved = rustix::fs::lstat(&self.resolved).map(Meta);
-        if !at_resolved.is_ok_and(|at| super::is_same(&at, &theirs)) {
+        if !at_resolved.is_ok_and(|at| super::is_same(&at, &new)) {
             return refuse("a symbolic link leads to it");
         }
-        if ![current_user(), ROOT, ours.owner()].contains(&theirs.owner()) {
+        if ![current_user(), ROOT, old.owner()].contains(&new.owner()) {
             return refuse("it belongs to another user");
         }
         let is_open = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
-        if is_open(&theirs) && !is_open(&ours) {
+        if is_open(&new) && !is_open(&old) {
             return refuse("every user may write to it");
         }
-        Ok(there)
+        Ok(replacement)
     }
 
     fn open_at(&self, name: &OsStr, flags: OFlags, mode: u32) -> io::Result<File> {

@@ -1,0 +1,435 @@
+//! Attributes, encoded when they are set.
+
+use crate::{
+    limits::{AttributeLimits, MAX_ATTRIBUTES_LEN},
+    wire::{WireValue, WireWriter as _, fields, varint_len},
+};
+
+/// The value of an attribute.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AnyValue<'a> {
+    Text(&'a str),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Bytes(&'a [u8]),
+    /// The encoded elements of an array.
+    Array(&'a [u8]),
+}
+
+/// The name of an attribute, encoded as the first field of a `KeyValue`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key(Box<[u8]>);
+
+/// The key of an attribute that is being encoded.
+#[derive(Debug, Clone, Copy)]
+enum NewKey<'a> {
+    Encoded(&'a [u8]),
+    Name(&'a str),
+}
+
+/// The attributes of a span, record, event or link: `KeyValue` fields of its message, one after
+/// the other.
+///
+/// No key occurs twice: a value that is set again replaces the first one at its place. What exceeds
+/// the limits is counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Attributes {
+    /// The number of the field of the owner's message.
+    field: u32,
+    limits: AttributeLimits,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    dropped: u32,
+}
+
+/// A key that something else has is shown with this prefix, as in lines.
+const DISPLACED_PREFIX: &str = "fields.";
+
+/// The place of an attribute.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    start: u32,
+    end: u32,
+    /// Where the encoded key begins and ends.
+    key_start: u32,
+    key_end: u32,
+}
+
+impl Key {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut encoded = Vec::with_capacity(name.len() + 3);
+        NewKey::Name(name).encode(&mut encoded);
+        Self(encoded.into_boxed_slice())
+    }
+}
+
+impl NewKey<'_> {
+    const KEY: u32 = 1;
+
+    #[inline]
+    fn encoded_len(self) -> usize {
+        match self {
+            Self::Encoded(key) => key.len(),
+            Self::Name(name) => 1 + varint_len(name.len() as u64) + name.len(),
+        }
+    }
+
+    #[inline]
+    fn encode(self, to: &mut Vec<u8>) {
+        match self {
+            Self::Encoded(key) => to.extend_from_slice(key),
+            Self::Name(name) => to.bytes(Self::KEY, name.as_bytes()),
+        }
+    }
+}
+
+impl Attributes {
+    /// Creates attributes for the field `field` of the owner's message.
+    pub(crate) const fn new(field: u32, limits: AttributeLimits) -> Self {
+        Self {
+            field,
+            limits,
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Removes all, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.dropped = 0;
+    }
+
+    /// [`clear`](Self::clear), for an owner with other limits.
+    pub(crate) fn reset(&mut self, limits: AttributeLimits) {
+        self.clear();
+        self.limits = limits;
+    }
+
+    pub(crate) fn limits(&self) -> AttributeLimits {
+        self.limits
+    }
+
+    /// Returns the encoded fields.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns how many values exceeded the limits.
+    pub(crate) fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    /// Counts values that were dropped before they got here.
+    pub(crate) fn add_dropped(&mut self, count: u32) {
+        self.dropped = self.dropped.saturating_add(count);
+    }
+
+    /// Returns whether a value under `key` would be dropped, whatever it is.
+    #[inline]
+    pub(crate) fn is_full_for(&self, key: &Key) -> bool {
+        (self.entries.len() >= self.limits.count || self.bytes.len() >= MAX_ATTRIBUTES_LEN)
+            && self.find(NewKey::Encoded(&key.0)).is_none()
+    }
+
+    /// Returns whether there is an attribute with this name.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.find(NewKey::Name(name)).is_some()
+    }
+
+    /// Sets the value of `key`. It replaces an earlier value at its place.
+    #[inline]
+    pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
+        self.set_encoded(NewKey::Encoded(&key.0), value);
+    }
+
+    #[inline]
+    fn set_encoded(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
+        match self.find(key) {
+            None => self.add(key, value),
+            Some(at) => self.replace(at, key, value),
+        }
+    }
+
+    /// [`set`](Self::set) for a key that is not known before.
+    pub(crate) fn set_named(&mut self, name: &str, value: AnyValue<'_>) {
+        let key = NewKey::Name(name);
+        match self.find(key) {
+            None => self.add(key, value),
+            Some(at) => self.replace(at, key, value),
+        }
+    }
+
+    /// Adds a value whose key is not there yet.
+    #[inline]
+    pub(crate) fn push(&mut self, key: &Key, value: AnyValue<'_>) {
+        self.add(NewKey::Encoded(&key.0), value);
+    }
+
+    /// [`push`](Self::push) for a key that is not known before.
+    #[inline]
+    pub(crate) fn push_named(&mut self, name: &str, value: AnyValue<'_>) {
+        self.add(NewKey::Name(name), value);
+    }
+
+    /// Renames the attribute `name`, if there is one, to make place for another one.
+    pub(crate) fn displace(&mut self, name: &str) {
+        if let Some(at) = self.find(NewKey::Name(name)) {
+            self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
+        }
+    }
+
+    #[cold]
+    fn rename(&mut self, at: usize, name: &str) {
+        let Entry { key_end, end, .. } = self.entries[at];
+        let value = self.bytes[key_end as usize..end as usize].to_vec();
+        self.remove(at);
+        // A newer value replaces one that was displaced before.
+        if let Some(at) = self.find(NewKey::Name(name)) {
+            self.remove(at);
+        }
+        if let Some(value) = AnyValue::decode(&value) {
+            self.push_named(name, value);
+        }
+    }
+
+    /// Removes and counts the last attributes, until the others have at most `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        while self.bytes.len() > len
+            && let Some(last) = self.entries.pop()
+        {
+            self.bytes.truncate(last.start as usize);
+            self.add_dropped(1);
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
+        if self.entries.len() >= self.limits.count {
+            return self.add_dropped(1);
+        }
+        let entry = self.encode(key, value);
+        if entry.end as usize > MAX_ATTRIBUTES_LEN {
+            self.bytes.truncate(entry.start as usize);
+            return self.add_dropped(1);
+        }
+        self.entries.push(entry);
+    }
+
+    /// Adds those attributes of `other` whose keys are not there yet.
+    pub(crate) fn append(&mut self, other: &Self) {
+        debug_assert_eq!(self.field, other.field, "fields of the same message");
+        self.add_dropped(other.dropped);
+        for entry in &other.entries {
+            let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
+            if self.find(NewKey::Encoded(key)).is_some() {
+                continue;
+            }
+            let start = self.bytes.len();
+            let encoded = &other.bytes[entry.start as usize..entry.end as usize];
+            let end = start + encoded.len();
+            if self.entries.len() >= self.limits.count || end > MAX_ATTRIBUTES_LEN {
+                self.add_dropped(1);
+                continue;
+            }
+            self.bytes.extend_from_slice(encoded);
+            self.entries.push(entry.moved_to(start as u32));
+        }
+    }
+
+    /// Sets all attributes of `other`. They replace earlier values at their places. What does not
+    /// fit into `max_len` bytes is dropped.
+    pub(crate) fn merge(&mut self, other: &Self, max_len: usize) {
+        debug_assert_eq!(self.field, other.field, "fields of the same message");
+        self.add_dropped(other.dropped);
+        for entry in &other.entries {
+            let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
+            let encoded = &other.bytes[entry.start as usize..entry.end as usize];
+            let Some(at) = self.find(NewKey::Encoded(key)) else {
+                let start = self.bytes.len();
+                if self.entries.len() >= self.limits.count || start + encoded.len() > max_len {
+                    self.add_dropped(1);
+                    continue;
+                }
+                self.bytes.extend_from_slice(encoded);
+                self.entries.push(entry.moved_to(start as u32));
+                continue;
+            };
+            let old = self.entries[at];
+            let place = old.start as usize..old.end as usize;
+            self.bytes.splice(place, encoded.iter().copied());
+            self.entries[at] = entry.moved_to(old.start);
+            let (new_end, old_end) = (self.entries[at].end, old.end);
+            for entry in &mut self.entries[at + 1..] {
+                *entry = entry.moved_to(entry.start + new_end - old_end);
+            }
+            if self.bytes.len() > max_len {
+                self.remove(at);
+                self.add_dropped(1);
+            }
+        }
+    }
+
+    /// Returns the value of an attribute.
+    pub(crate) fn get(&self, name: &str) -> Option<AnyValue<'_>> {
+        self.value_at(self.find(NewKey::Name(name))?)
+    }
+
+    fn value_at(&self, at: usize) -> Option<AnyValue<'_>> {
+        let entry = self.entries[at];
+        AnyValue::decode(&self.bytes[entry.key_end as usize..entry.end as usize])
+    }
+
+    #[inline]
+    fn find(&self, key: NewKey<'_>) -> Option<usize> {
+        let len = key.encoded_len();
+        let is_key = |entry: &Entry| {
+            let known = &self.bytes[entry.key_start as usize..entry.key_end as usize];
+            known.len() == len
+                && match key {
+                    NewKey::Encoded(key) => known == key,
+                    NewKey::Name(name) => known.ends_with(name.as_bytes()),
+                }
+        };
+        self.entries.iter().position(is_key)
+    }
+
+    /// Appends a `KeyValue`.
+    #[inline]
+    fn encode(&mut self, key: NewKey<'_>, value: AnyValue<'_>) -> Entry {
+        const VALUE: u32 = 2;
+        let value = value.cut(self.limits);
+        let value_len = value.encoded_len();
+        let bytes = &mut self.bytes;
+        let start = bytes.len() as u32;
+        let len = key.encoded_len() + 1 + varint_len(value_len as u64) + value_len;
+        bytes.header(self.field, len);
+        let key_start = bytes.len() as u32;
+        key.encode(bytes);
+        let key_end = bytes.len() as u32;
+        bytes.header(VALUE, value_len);
+        value.encode(bytes);
+        Entry {
+            start,
+            end: bytes.len() as u32,
+            key_start,
+            key_end,
+        }
+    }
+
+    #[cold]
+    fn replace(&mut self, at: usize, key: NewKey<'_>, value: AnyValue<'_>) {
+        let old = self.entries[at];
+        let new = self.encode(key, value);
+        let (new_len, old_len) = (new.end - new.start, old.end - old.start);
+        // The new value moves to the place of the old one, which moves behind it and is removed.
+        let end = new.end as usize;
+        self.bytes[old.start as usize..end].rotate_right(new_len as usize);
+        let removed = (old.start + new_len) as usize;
+        self.bytes.drain(removed..removed + old_len as usize);
+        self.entries[at] = new.moved_to(old.start);
+        for entry in &mut self.entries[at + 1..] {
+            *entry = entry.moved_to(entry.start + new_len - old_len);
+        }
+        if self.bytes.len() > MAX_ATTRIBUTES_LEN {
+            self.remove(at);
+            self.add_dropped(1);
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        let removed = self.entries.remove(at);
+        self.bytes
+            .drain(removed.start as usize..removed.end as usize);
+        let len = removed.end - removed.start;
+        for entry in &mut self.entries[at..] {
+            *entry = entry.moved_to(entry.start - len);
+        }
+    }
+}
+
+impl Entry {
+    fn moved_to(self, start: u32) -> Self {
+        let place = |at: u32| at - self.start + start;
+        Self {
+            start,
+            end: place(self.end),
+            key_start: place(self.key_start),
+            key_end: place(self.key_end),
+        }
+    }
+}
+
+impl<'a> AnyValue<'a> {
+    const TEXT: u32 = 1;
+    const BOOL: u32 = 2;
+    const INT: u32 = 3;
+    const DOUBLE: u32 = 4;
+    const ARRAY: u32 = 5;
+    const BYTES: u32 = 7;
+
+    #[inline]
+    fn cut(self, limits: AttributeLimits) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(limits.cut_text(text)),
+            Self::Bytes(bytes) => Self::Bytes(limits.cut_bytes(bytes)),
+            Self::Bool(_) | Self::Int(_) | Self::Double(_) | Self::Array(_) => self,
+        }
+    }
+
+    /// Returns the length of the `AnyValue`.
+    #[inline]
+    fn encoded_len(self) -> usize {
+        let with_len = |bytes: &[u8]| 1 + varint_len(bytes.len() as u64) + bytes.len();
+        match self {
+            Self::Text(text) => with_len(text.as_bytes()),
+            Self::Bytes(bytes) | Self::Array(bytes) => with_len(bytes),
+            Self::Bool(_) => 2,
+            Self::Int(int) => 1 + varint_len(int as u64),
+            Self::Double(_) => 9,
+        }
+    }
+
+    /// Appends the fields of the `AnyValue`. All values are written, also 0 and the empty text.
+    #[inline]
+    pub(crate) fn encode(self, to: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => to.bytes(Self::TEXT, text.as_bytes()),
+            Self::Bool(bool) => to.uint(Self::BOOL, u64::from(bool)),
+            Self::Int(int) => to.uint(Self::INT, int as u64),
+            Self::Double(double) => to.double(Self::DOUBLE, double),
+            Self::Bytes(bytes) => to.bytes(Self::BYTES, bytes),
+            Self::Array(elements) => to.bytes(Self::ARRAY, elements),
+        }
+    }
+
+    /// Decodes what [`Attributes::encode`] wrote behind the key.
+    fn decode(encoded: &'a [u8]) -> Option<Self> {
+        let (_, WireValue::Bytes(value)) = fields(encoded).next()? else {
+            return None;
+        };
+        match fields(value).next()? {
+            (Self::TEXT, WireValue::Bytes(text)) => std::str::from_utf8(text).ok().map(Self::Text),
+            (Self::BOOL, WireValue::Uint(bool)) => Some(Self::Bool(bool != 0)),
+            (Self::INT, WireValue::Uint(int)) => Some(Self::Int(int as i64)),
+            (Self::DOUBLE, WireValue::Fixed64(bits)) => Some(Self::Double(f64::from_bits(bits))),
+            (Self::BYTES, WireValue::Bytes(bytes)) => Some(Self::Bytes(bytes)),
+            (Self::ARRAY, WireValue::Bytes(elements)) => Some(Self::Array(elements)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

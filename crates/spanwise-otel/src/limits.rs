@@ -1,0 +1,54 @@
+//! The limits of what a span or a record carries.
+
+use spanwise_core::internal::panic_safe;
+
+/// The most bytes of a value, whatever the limit in characters.
+pub(crate) const MAX_VALUE_LEN: usize = 16 * 1024;
+
+/// The most bytes of the attributes of one span or record.
+pub(crate) const MAX_ATTRIBUTES_LEN: usize = 64 * 1024;
+
+/// The limits of the attributes of one owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AttributeLimits {
+    /// The most attributes.
+    pub(crate) count: usize,
+    /// The most characters of a text and bytes of a byte array. If it is `usize::MAX`, only
+    /// [`MAX_VALUE_LEN`] limits them.
+    pub(crate) value_chars: usize,
+}
+
+impl AttributeLimits {
+    /// Returns the start of `text` that is kept.
+    #[inline]
+    pub(crate) fn cut_text(self, text: &str) -> &str {
+        // A character has at least one byte.
+        if text.len() <= self.value_chars.min(MAX_VALUE_LEN) {
+            return text;
+        }
+        self.cut_long_text(text)
+    }
+
+    #[cold]
+    fn cut_long_text(self, text: &str) -> &str {
+        let text = panic_safe::truncate_at(text, MAX_VALUE_LEN);
+        match text.char_indices().nth(self.value_chars) {
+            Some((end, _)) => &text[..end],
+            None => text,
+        }
+    }
+
+    /// Returns the start of `bytes` that is kept.
+    pub(crate) fn cut_bytes(self, bytes: &[u8]) -> &[u8] {
+        &bytes[..bytes.len().min(self.value_chars).min(MAX_VALUE_LEN)]
+    }
+}
+
+impl Default for AttributeLimits {
+    fn default() -> Self {
+        Self {
+            count: 128,
+            value_chars: usize::MAX,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The plan of a callsite: everything that depends on it alone, encoded when it is first seen.
+
+use std::collections::HashSet;
+
+use spanwise_core::internal::log_record;
+use tracing_core::Metadata;
+
+use crate::{
+    attributes::{AnyValue, Attributes, Key},
+    limits::AttributeLimits,
+    wire::WireWriter as _,
+};
+
+/// Everything that depends on a callsite alone.
+#[derive(Debug)]
+pub(crate) struct CallsitePlan {
+    /// By the index of the field.
+    pub(crate) fields: Box<[PlannedField]>,
+    /// Whether a key may occur twice among the fields.
+    pub(crate) has_repeated_keys: bool,
+    /// The encoded `InstrumentationScope`: the target.
+    pub(crate) scope: Box<[u8]>,
+    /// The same for each span or event of the callsite.
+    pub(crate) constants: Attributes,
+    /// Whether its events are records of the `log` crate whose origin is in their fields.
+    pub(crate) is_log_record: bool,
+}
+
+/// A field of a callsite.
+#[derive(Debug)]
+pub(crate) struct PlannedField {
+    pub(crate) key: Key,
+    pub(crate) role: FieldRole,
+}
+
+/// What becomes of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldRole {
+    Attribute,
+    Special(SpecialField),
+    Omitted,
+}
+
+/// A field with a meaning of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpecialField {
+    /// The message of an event.
+    Message,
+    /// Ids that the application records.
+    TraceId,
+    SpanId,
+    SpanName,
+    SpanKind,
+    StatusCode,
+    StatusDescription,
+}
+
+/// How the callsites of a layer are planned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlanOptions {
+    /// The number of the field with the attributes in the message of a span or a record.
+    pub(crate) attributes_field: u32,
+    pub(crate) limits: AttributeLimits,
+    /// Whether the source location is an attribute.
+    pub(crate) code: bool,
+}
+
+impl CallsitePlan {
+    pub(crate) fn new(callsite: &Metadata<'_>, options: PlanOptions) -> Self {
+        let names = || callsite.fields().iter().map(|field| field.name());
+        let fields = names().map(|name| {
+            let name_shown = name.strip_prefix("r#").unwrap_or(name);
+            PlannedField {
+                key: Key::new(name_shown),
+                role: role(callsite, name_shown),
+            }
+        });
+        let mut seen = HashSet::new();
+        let has_repeated_keys = !names()
+            .map(|name| name.strip_prefix("r#").unwrap_or(name))
+            .all(|name| seen.insert(name) && !name.starts_with("exception."));
+        let is_log_record = log_record::is_log_record(callsite);
+        let mut constants = Attributes::new(options.attributes_field, options.limits);
+        if options.code && !is_log_record {
+            push_code(&mut constants, callsite.file(), callsite.line());
+        }
+        Self {
+            fields: fields.collect(),
+            has_repeated_keys,
+            scope: encode_scope(callsite.target()),
+            constants,
+            is_log_record,
+        }
+    }
+}
+
+/// Adds the source location.
+pub(crate) fn push_code(to: &mut Attributes, file: Option<&str>, line: Option<u32>) {
+    if let Some(file) = file {
+        to.set(&Key::new("code.file.path"), AnyValue::Text(file));
+    }
+    if let Some(line) = line {
+        to.set(&Key::new("code.line.number"), AnyValue::Int(line.into()));
+    }
+}
+
+/// Returns the name of an event, unless a macro made it.
+pub(crate) fn event_name(callsite: &Metadata<'static>) -> Option<&'static str> {
+    let name = callsite.name();
+    let is_of_macro = name.strip_prefix("event ").is_some_and(|place| {
+        let (file, line) = place.rsplit_once(':').unwrap_or_default();
+        callsite.file() == Some(file) && line.parse().ok() == callsite.line()
+    });
+    // The bridges of the `log` crate and the hook for panics have no names.
+    let is_of_bridge = matches!(name, "event" | "log event");
+    (!is_of_macro && !is_of_bridge).then_some(name)
+}
+
+/// Returns an `InstrumentationScope`.
+pub(crate) fn encode_scope(name: &str) -> Box<[u8]> {
+    const NAME: u32 = 1;
+    let mut scope = Vec::with_capacity(name.len() + 3);
+    scope.bytes(NAME, name.as_bytes());
+    scope.into_boxed_slice()
+}
+
+fn role(callsite: &Metadata<'_>, name: &str) -> FieldRole {
+    let special = match name {
+        "trace_id" => SpecialField::TraceId,
+        "span_id" => SpecialField::SpanId,
+        "message" if callsite.is_event() => SpecialField::Message,
+        "otel.name" if callsite.is_span() => SpecialField::SpanName,
+        "otel.kind" if callsite.is_span() => SpecialField::SpanKind,
+        "otel.status_code" if callsite.is_span() => SpecialField::StatusCode,
+        "otel.status_description" | "otel.status_message" if callsite.is_span() => {
+            SpecialField::StatusDescription
+        }
+        "spanwise.unit" if callsite.is_span() => return FieldRole::Omitted,
+        _ if callsite.is_span() && name.starts_with("otel.") => return FieldRole::Omitted,
+        _ if log_record::is_origin_field(callsite, name) => return FieldRole::Omitted,
+        _ => return FieldRole::Attribute,
+    };
+    FieldRole::Special(special)
+}

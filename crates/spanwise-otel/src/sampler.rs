@@ -1,0 +1,386 @@
+//! Decides which traces are exported.
+//!
+//! The decision depends on the randomness of the trace alone, in the same way as the other samplers
+//! of the workspace: equal ratios keep the same traces.
+
+use std::{fmt, sync::Arc};
+
+use spanwise_core::{
+    ParseError,
+    internal::consistent_sampling::{Threshold, randomness_from_trace_id},
+};
+
+use crate::trace_state;
+
+/// Decides which traces are exported. Defaults to [`Sampler::always_on`] below the decision of the
+/// caller: `parentbased_always_on`.
+///
+/// A ratio is compared with the low 56 bits of the trace id, or with the sub-key `rv` in the
+/// `tracestate` of the caller. That is [consistent probability sampling]: equal ratios keep the same
+/// traces in all services, and a smaller one keeps some of those of a larger one. `LOG_SAMPLE`,
+/// `tail=` and the traces of Sentry decide alike.
+///
+/// ```
+/// use spanwise_otel::Sampler;
+///
+/// let sampler = Sampler::ratio(0.01).expect("a ratio from 0 to 1").parent_based();
+/// assert_eq!(sampler, Sampler::from_name("parentbased_traceidratio", Some("0.01"))?);
+/// # Ok::<(), spanwise_core::ParseError>(())
+/// ```
+///
+/// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampler {
+    root: RootDecision,
+    follows_parent: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum RootDecision {
+    All,
+    None,
+    Ratio(Threshold),
+}
+
+/// The position in a trace below which a span is the first of this process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RemoteTrace<'a> {
+    pub(crate) is_sampled: bool,
+    pub(crate) state: Option<&'a Arc<str>>,
+}
+
+/// What the sampler decides about a trace. All spans of the process in it follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) is_sampled: bool,
+    /// The `tracestate` for the spans and for outgoing calls.
+    pub(crate) state: Option<Arc<str>>,
+}
+
+impl Sampler {
+    /// Returns the sampler that exports every trace.
+    #[must_use]
+    pub const fn always_on() -> Self {
+        Self::from_root(RootDecision::All)
+    }
+
+    /// Returns the sampler that exports no trace. Lines have ids nevertheless.
+    #[must_use]
+    pub const fn always_off() -> Self {
+        Self::from_root(RootDecision::None)
+    }
+
+    /// Returns the sampler that exports a ratio of traces, from 0 to 1. Returns `None` for other
+    /// numbers. It sets the sub-key `th` of the `tracestate`.
+    #[must_use]
+    pub fn ratio(ratio: f64) -> Option<Self> {
+        Threshold::from_ratio(ratio)
+            .map(|threshold| Self::from_root(RootDecision::Ratio(threshold)))
+    }
+
+    /// Returns the sampler that follows the caller, where there is one, and decides like this one
+    /// about traces that begin here.
+    #[must_use]
+    pub const fn parent_based(self) -> Self {
+        Self {
+            follows_parent: true,
+            ..self
+        }
+    }
+
+    /// Returns the sampler of a value of `OTEL_TRACES_SAMPLER`, with that of
+    /// `OTEL_TRACES_SAMPLER_ARG`. A ratio that is not set is 1.
+    ///
+    /// # Errors
+    /// If the name is not one of the six, or the argument is not a ratio, or the sampler takes
+    /// none.
+    pub fn from_name(name: &str, argument: Option<&str>) -> Result<Self, ParseError> {
+        let (root_name, follows_parent) = match name.strip_prefix("parentbased_") {
+            Some(root) => (root, true),
+            None => (name, false),
+        };
+        let root = match root_name {
+            "always_on" => RootDecision::All,
+            "always_off" => RootDecision::None,
+            "traceidratio" => RootDecision::Ratio(parse_ratio(argument.unwrap_or("1"))?),
+            _ => return Err(ParseError::word(name, "is not a sampler", ACCEPTED)),
+        };
+        match argument {
+            Some(argument) if !matches!(root, RootDecision::Ratio(_)) => Err(ParseError::word(
+                argument,
+                format!("has no meaning for `{name}`"),
+                "unset it, or choose `traceidratio` or `parentbased_traceidratio`",
+            )),
+            _ => Ok(Self {
+                root,
+                follows_parent,
+            }),
+        }
+    }
+
+    const fn from_root(root: RootDecision) -> Self {
+        Self {
+            root,
+            follows_parent: false,
+        }
+    }
+
+    /// Decides about a trace when its first span of this process begins.
+    pub(crate) fn decide(self, trace_id: [u8; 16], remote: Option<RemoteTrace<'_>>) -> Decision {
+        let state = remote.and_then(|remote| remote.state);
+        let sub_keys = state.map(|state| trace_state::sampling(state));
+        let sub_keys = sub_keys.unwrap_or_default();
+        let randomness = || {
+            sub_keys
+                .randomness
+                .unwrap_or_else(|| randomness_from_trace_id(trace_id))
+        };
+        let unchanged = || state.cloned();
+        let without_threshold = || match state {
+            Some(state) if sub_keys.has_threshold => trace_state::with_threshold(state, None),
+            _ => unchanged(),
+        };
+        match (self.root, remote) {
+            (_, Some(remote)) if self.follows_parent => {
+                let is_consistent = sub_keys
+                    .threshold
+                    .is_some_and(|least| (randomness() >= least) == remote.is_sampled);
+                Decision {
+                    is_sampled: remote.is_sampled,
+                    state: if is_consistent {
+                        unchanged()
+                    } else {
+                        without_threshold()
+                    },
+                }
+            }
+            (RootDecision::All, _) => Decision {
+                is_sampled: true,
+                state: without_threshold(),
+            },
+            (RootDecision::None, _) => Decision {
+                is_sampled: false,
+                state: without_threshold(),
+            },
+            (RootDecision::Ratio(threshold), _) => {
+                let is_sampled = threshold.keeps(randomness());
+                Decision {
+                    is_sampled,
+                    state: match threshold.digits() {
+                        Some(digits) if is_sampled => {
+                            let state = state.map_or("", |state| state);
+                            trace_state::with_threshold(state, Some(&digits))
+                        }
+                        _ => without_threshold(),
+                    },
+                }
+            }
+        }
+    }
+}
+
+const ACCEPTED: &str = "write `always_on`, `always_off`, `traceidratio`, or one of them after \
+                        `parentbased_`";
+
+fn parse_ratio(text: &str) -> Result<Threshold, ParseError> {
+    let threshold = text.parse().ok().and_then(Threshold::from_ratio);
+    threshold.ok_or_else(|| {
+        ParseError::word(
+            text,
+            "is not a ratio of traces",
+            "write a number from 0 to 1, such as 0.1",
+        )
+    })
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self::always_on().parent_based()
+    }
+}
+
+impl fmt::Display for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.follows_parent {
+            f.write_str("parentbased_")?;
+        }
+        match self.root {
+            RootDecision::All => f.write_str("always_on"),
+            RootDecision::None => f.write_str("always_off"),
+            RootDecision::Ratio(threshold) => write!(f, "traceidratio={}", threshold.ratio()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOW: [u8; 16] = [
+        0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0, 0, 0, 0, 0, 0, 0, 1,
+    ];
+    const HIGH: [u8; 16] = [0xFF; 16];
+
+    #[track_caller]
+    fn check(
+        sampler: Sampler,
+        trace_id: [u8; 16],
+        caller: Option<(bool, &str)>,
+        expected: (bool, Option<&str>),
+    ) {
+        let state: Option<Arc<str>> = caller
+            .filter(|(_, state)| !state.is_empty())
+            .map(|(_, state)| state.into());
+        let remote = caller.map(|(is_sampled, _)| RemoteTrace {
+            is_sampled,
+            state: state.as_ref(),
+        });
+        let decision = sampler.decide(trace_id, remote);
+        assert_eq!((decision.is_sampled, decision.state.as_deref()), expected);
+    }
+
+    fn ratio(ratio: f64) -> Sampler {
+        Sampler::ratio(ratio).unwrap()
+    }
+
+    #[test]
+    fn roots_are_decided_by_their_randomness() {
+        check(Sampler::always_on(), LOW, None, (true, None));
+        check(Sampler::always_off(), HIGH, None, (false, None));
+        check(ratio(0.01), HIGH, None, (true, Some("ot=th:fd70a4")));
+        check(ratio(0.1), HIGH, None, (true, Some("ot=th:e6666")));
+        check(ratio(0.5), HIGH, None, (true, Some("ot=th:8")));
+        check(ratio(1.0), LOW, None, (true, Some("ot=th:0")));
+        check(ratio(0.5), LOW, None, (false, None));
+        check(ratio(0.0), HIGH, None, (false, None));
+    }
+
+    #[test]
+    fn explicit_randomness_wins_over_the_trace_id() {
+        let low = "ot=rv:00000000000001";
+        let high = "ot=rv:ffffffffffffff";
+        check(ratio(0.5), HIGH, Some((true, low)), (false, Some(low)));
+        let kept = "ot=rv:ffffffffffffff;th:8";
+        check(ratio(0.5), LOW, Some((false, high)), (true, Some(kept)));
+        let kept = format!("{kept},congo=t61");
+        let caller = "congo=t61,ot=th:c;rv:ffffffffffffff";
+        check(ratio(0.5), LOW, Some((true, caller)), (true, Some(&kept)));
+    }
+
+    #[test]
+    fn parent_decides_and_keeps_its_threshold() {
+        for sampler in [
+            Sampler::default(),
+            Sampler::always_off().parent_based(),
+            ratio(0.0).parent_based(),
+        ] {
+            check(sampler, LOW, Some((true, "")), (true, None));
+            check(sampler, HIGH, Some((false, "")), (false, None));
+            let state = "ot=th:8,congo=t61";
+            check(sampler, HIGH, Some((true, state)), (true, Some(state)));
+        }
+    }
+
+    #[test]
+    fn threshold_that_was_not_followed_is_erased() {
+        let state = "ot=th:8;x:1,congo=t61";
+        let erased = Some("ot=x:1,congo=t61");
+        check(Sampler::default(), LOW, Some((true, state)), (true, erased));
+        check(
+            Sampler::always_on(),
+            HIGH,
+            Some((true, state)),
+            (true, erased),
+        );
+        check(
+            Sampler::always_off(),
+            HIGH,
+            Some((true, state)),
+            (false, erased),
+        );
+        check(ratio(0.1), LOW, Some((true, state)), (false, erased));
+        check(
+            Sampler::always_on(),
+            HIGH,
+            Some((true, "ot=th:8")),
+            (true, None),
+        );
+    }
+
+    #[test]
+    fn six_names_are_samplers() {
+        for (name, argument) in [
+            ("always_on", None),
+            ("always_off", None),
+            ("traceidratio", Some("0.25")),
+            ("parentbased_always_on", None),
+            ("parentbased_always_off", None),
+            ("parentbased_traceidratio", Some("0.25")),
+        ] {
+            let shown = Sampler::from_name(name, argument).unwrap().to_string();
+            assert_eq!(shown.split('=').next(), Some(name));
+            assert_eq!(shown.split('=').nth(1), argument);
+        }
+        assert_eq!(
+            Sampler::from_name("traceidratio", None),
+            Ok(Sampler::ratio(1.0).unwrap())
+        );
+    }
+
+    #[test]
+    fn other_samplers_are_errors() {
+        let error = |name, argument| Sampler::from_name(name, argument).unwrap_err().to_string();
+        assert_eq!(
+            error("jaeger_remote", None),
+            "`jaeger_remote` is not a sampler: write `always_on`, `always_off`, `traceidratio`, \
+             or one of them after `parentbased_`"
+        );
+        for ratio in ["1.5", "-0.1", "NaN", "", "10%"] {
+            assert_eq!(
+                error("traceidratio", Some(ratio)),
+                format!(
+                    "`{ratio}` is not a ratio of traces: write a number from 0 to 1, such as 0.1"
+                )
+            );
+        }
+        assert_eq!(
+            error("always_on", Some("0.1")),
+            "`0.1` has no meaning for `always_on`: unset it, or choose `traceidratio` or \
+             `parentbased_traceidratio`"
+        );
+    }
+
+    #[test]
+    fn equal_ratios_keep_the_same_traces() {
+        let ids = (0..10_000_u64).map(|number| {
+            let hash = |seed: u64| {
+                let mixed = (number ^ seed)
+                    .wrapping_add(1)
+                    .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                mixed ^ (mixed >> 32)
+            };
+            (u128::from(hash(1 << 40)) << 64 | u128::from(hash(0))).to_be_bytes()
+        });
+        let mut kept = [0_u32; 3];
+        let ratios = [0.01, 0.1, 0.5];
+        for id in ids {
+            let decisions = ratios.map(|ratio| {
+                let threshold = Threshold::from_ratio(ratio).unwrap();
+                let is_sampled = Sampler::ratio(ratio).unwrap().decide(id, None).is_sampled;
+                assert_eq!(is_sampled, threshold.keeps(randomness_from_trace_id(id)));
+                is_sampled
+            });
+            // A smaller ratio keeps a subset.
+            assert!(decisions.is_sorted(), "{id:?}");
+            for (kept, is_sampled) in kept.iter_mut().zip(decisions) {
+                *kept += u32::from(is_sampled);
+            }
+        }
+        for (ratio, kept) in ratios.into_iter().zip(kept) {
+            let deviation = (10_000.0 * ratio * (1.0 - ratio)).sqrt();
+            let excess = (f64::from(kept) - 10_000.0 * ratio).abs();
+            assert!(excess <= 3.0 * deviation, "{ratio}: {kept}");
+        }
+    }
+}

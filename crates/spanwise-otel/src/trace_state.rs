@@ -1,0 +1,169 @@
+//! The entry of OpenTelemetry in a W3C `tracestate`: `ot=th:8;rv:ab…`, as its [handling] specifies.
+//!
+//! [handling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/
+
+use std::sync::Arc;
+
+/// The sub-keys that matter to a sampler.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SamplingSubKeys {
+    /// The least randomness that an earlier sampler kept.
+    pub(crate) threshold: Option<u64>,
+    /// Whether there is a `th`, valid or not.
+    pub(crate) has_threshold: bool,
+    /// The explicit randomness of the trace.
+    pub(crate) randomness: Option<u64>,
+}
+
+/// The key of OpenTelemetry.
+const KEY: &str = "ot";
+const THRESHOLD: &str = "th";
+const RANDOMNESS: &str = "rv";
+
+/// The digits of 56 bits.
+const DIGITS: usize = 14;
+
+/// The most characters of the value of an entry.
+const MAX_VALUE_LEN: usize = 256;
+
+/// The most entries of a `tracestate`.
+const MAX_ENTRIES: usize = 32;
+
+/// Returns the sub-keys that matter to a sampler.
+pub(crate) fn sampling(state: &str) -> SamplingSubKeys {
+    let mut found = SamplingSubKeys::default();
+    for (key, value) in sub_keys(state) {
+        match key {
+            THRESHOLD => {
+                found.has_threshold = true;
+                found.threshold = (1..=DIGITS)
+                    .contains(&value.len())
+                    .then(|| parse_digits(value))
+                    .flatten();
+            }
+            RANDOMNESS if value.len() == DIGITS => found.randomness = parse_digits(value),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Returns `state` with another `th`, or without any. The entry of OpenTelemetry moves to the front
+/// if it changes. `None` if nothing is left.
+///
+/// If the entry would be too long, it has no `th`.
+pub(crate) fn with_threshold(state: &str, threshold: Option<&str>) -> Option<Arc<str>> {
+    let mut value = String::new();
+    for (key, other) in sub_keys(state).filter(|(key, _)| *key != THRESHOLD) {
+        append(&mut value, key, other);
+    }
+    if let Some(threshold) = threshold
+        && value.len() + ";th:".len() + threshold.len() <= MAX_VALUE_LEN
+    {
+        append(&mut value, THRESHOLD, threshold);
+    }
+    let mut changed = String::with_capacity(state.len() + value.len() + 4);
+    let others = entries(state).filter(|(key, _, _)| *key != KEY);
+    let max_others = MAX_ENTRIES - usize::from(!value.is_empty());
+    if !value.is_empty() {
+        changed.extend([KEY, "=", &value]);
+    }
+    for (_, _, entry) in others.take(max_others) {
+        if !changed.is_empty() {
+            changed.push(',');
+        }
+        changed.push_str(entry);
+    }
+    (!changed.is_empty()).then(|| changed.into())
+}
+
+fn append(value: &mut String, key: &str, sub_value: &str) {
+    if !value.is_empty() {
+        value.push(';');
+    }
+    value.extend([key, ":", sub_value]);
+}
+
+/// Returns key, value and text of each entry.
+fn entries(state: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+    let entries = state.split(',').map(str::trim);
+    entries.filter_map(|entry| {
+        let (key, value) = entry.split_once('=')?;
+        Some((key, value, entry))
+    })
+}
+
+/// Returns the sub-keys of the entry of OpenTelemetry.
+fn sub_keys(state: &str) -> impl Iterator<Item = (&str, &str)> {
+    let value = entries(state).find(|(key, _, _)| *key == KEY);
+    let value = value.map_or("", |(_, value, _)| value);
+    value
+        .split(';')
+        .filter_map(|sub_key| sub_key.split_once(':'))
+}
+
+/// Parses the highest digits of 56 bits.
+fn parse_digits(digits: &str) -> Option<u64> {
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let highest = is_hex.then(|| u64::from_str_radix(digits, 16).ok())??;
+    Some(highest << (4 * (DIGITS - digits.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sub_keys_are_read() {
+        let check = |state, threshold, randomness| {
+            let found = sampling(state);
+            assert_eq!(
+                (found.threshold, found.randomness),
+                (threshold, randomness),
+                "{state}"
+            );
+        };
+        check("", None, None);
+        check("ot=th:0", Some(0), None);
+        check("ot=th:8", Some(1 << 55), None);
+        check(
+            "a=b, ot=th:fd70a4;rv:00000000000001 ,c=d",
+            Some(0xfd70a4 << 32),
+            Some(1),
+        );
+        check("ot=th:;rv:1", None, None);
+        check("ot=th:123456789012345;rv:zzzzzzzzzzzzzz", None, None);
+        check("ot=th:+1", None, None);
+        check("not=th:8", None, None);
+    }
+
+    #[test]
+    fn threshold_replaces_the_one_before() {
+        let check = |state, threshold, expected| {
+            assert_eq!(
+                with_threshold(state, threshold).as_deref(),
+                expected,
+                "{state}"
+            );
+        };
+        check("", Some("8"), Some("ot=th:8"));
+        check("", None, None);
+        check("ot=th:8", None, None);
+        check(
+            "a=b,ot=th:c;rv:00000000000001;x:y",
+            Some("8"),
+            Some("ot=rv:00000000000001;x:y;th:8,a=b"),
+        );
+        check("a=b,ot=th:c", None, Some("a=b"));
+    }
+
+    #[test]
+    fn limits_of_the_specification_hold() {
+        let long = format!("ot=x:{},a=b", "y".repeat(252));
+        assert_eq!(with_threshold(&long, Some("8")).as_deref(), Some(&*long));
+        let many: Vec<String> = (0..32).map(|number| format!("k{number}=v")).collect();
+        let full = with_threshold(&many.join(","), Some("8")).unwrap();
+        assert_eq!(full.split(',').count(), 32);
+        assert!(full.starts_with("ot=th:8,k0=v") && full.ends_with("k30=v"));
+    }
+}

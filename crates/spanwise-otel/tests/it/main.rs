@@ -1,0 +1,11 @@
+//! The behaviour of the crate, through its public API.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
+mod log_records;
+mod support;
