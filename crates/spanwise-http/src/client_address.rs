@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::{ParseError, internal::Grammar};
+use spanwise_core::{ParseError, internal::TextSetting};
 
 use http::{Extensions, HeaderMap, HeaderName};
 
@@ -65,7 +65,7 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-impl Grammar for ClientAddress {}
+impl TextSetting for ClientAddress {}
 
 impl FromStr for ClientAddress {
     type Err = ParseError;
