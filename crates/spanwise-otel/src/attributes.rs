@@ -151,7 +151,11 @@ impl Attributes {
     /// Sets the value of `key`. It replaces an earlier value at its place.
     #[inline]
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
-        let key = NewKey::Encoded(&key.0);
+        self.set_encoded(NewKey::Encoded(&key.0), value);
+    }
+
+    #[inline]
+    fn set_encoded(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
         match self.find(key) {
             None => self.add(key, value),
             Some(at) => self.replace(at, key, value),
@@ -426,3 +430,6 @@ impl<'a> AnyValue<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
