@@ -104,6 +104,18 @@ pub(crate) fn push_code(to: &mut Attributes, file: Option<&str>, line: Option<u3
     }
 }
 
+/// Returns the name of an event, unless a macro made it.
+pub(crate) fn event_name(callsite: &Metadata<'static>) -> Option<&'static str> {
+    let name = callsite.name();
+    let is_of_macro = name.strip_prefix("event ").is_some_and(|place| {
+        let (file, line) = place.rsplit_once(':').unwrap_or_default();
+        callsite.file() == Some(file) && line.parse().ok() == callsite.line()
+    });
+    // The bridges of the `log` crate and the hook for panics have no names.
+    let is_of_bridge = matches!(name, "event" | "log event");
+    (!is_of_macro && !is_of_bridge).then_some(name)
+}
+
 /// Returns an `InstrumentationScope`.
 pub(crate) fn encode_scope(name: &str) -> Box<[u8]> {
     const NAME: u32 = 1;

@@ -22,6 +22,8 @@ pub(crate) struct FieldEncoder<'a, F> {
     /// Whether keys may be there already.
     may_replace: bool,
     has_exception: bool,
+    /// Whether ids that the application records are attributes.
+    keeps_ids: bool,
     /// Gets the values of fields that have a meaning of their own.
     special: F,
 }
@@ -44,7 +46,23 @@ where
             attributes,
             text,
             has_exception: false,
+            keeps_ids: false,
             special,
+        }
+    }
+
+    /// Makes ids of the application attributes if `keep` is true. By default they are special.
+    pub(crate) fn keep_ids(mut self, keep: bool) -> Self {
+        self.keeps_ids = keep;
+        self
+    }
+
+    fn role(&self, planned: &PlannedField) -> FieldRole {
+        match planned.role {
+            FieldRole::Special(SpecialField::TraceId | SpecialField::SpanId) if self.keeps_ids => {
+                FieldRole::Attribute
+            }
+            role => role,
         }
     }
 
@@ -53,7 +71,7 @@ where
         let Some(planned) = self.fields.get(field.index()) else {
             return;
         };
-        match planned.role {
+        match self.role(planned) {
             FieldRole::Attribute if self.may_replace => self.attributes.set(&planned.key, value),
             FieldRole::Attribute => self.attributes.push(&planned.key, value),
             FieldRole::Special(special) => (self.special)(special, value),
@@ -67,7 +85,7 @@ where
         let Some(planned) = self.fields.get(field.index()) else {
             return;
         };
-        match planned.role {
+        match self.role(planned) {
             FieldRole::Omitted => return,
             // Formatting may be expensive.
             FieldRole::Attribute if self.attributes.is_full_for(&planned.key) => {
@@ -196,3 +214,6 @@ static EXCEPTION_KEYS: LazyLock<ExceptionKeys> = LazyLock::new(|| ExceptionKeys 
 
 /// The most causes of an error that are sent.
 const MAX_CAUSES: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! The encoding of a `LogRecord`, with its scope around it.
+//!
+//! What a layer writes for an event is a `ResourceLogs` with one scope and one record. Messages of
+//! Protocol Buffers merge if they are joined, so the bytes of several events are a `ResourceLogs`
+//! as well.
+
+use std::time::{Duration, SystemTime};
+
+use spanwise_core::{Context, internal::parse_hex};
+use tracing_core::Level;
+
+use crate::{
+    attributes::AnyValue,
+    limits::MAX_ATTRIBUTES_LEN,
+    log_scratch::LogScratch,
+    severity::Severity,
+    wire::{WireValue, WireWriter as _, fields, varint_len},
+};
+
+/// The field of a `LogRecord` with its attributes.
+pub(crate) const ATTRIBUTES: u32 = 6;
+
+const TIME: u32 = 1;
+const SEVERITY_NUMBER: u32 = 2;
+const SEVERITY_TEXT: u32 = 3;
+const BODY: u32 = 5;
+const DROPPED_ATTRIBUTES_COUNT: u32 = 7;
+const FLAGS: u32 = 8;
+const TRACE_ID: u32 = 9;
+const SPAN_ID: u32 = 10;
+const OBSERVED_TIME: u32 = 11;
+const EVENT_NAME: u32 = 12;
+
+/// The room for the number of dropped attributes.
+const DROPPED_ATTRIBUTES_LEN: usize = 8;
+
+/// The field of a `ResourceLogs` with a `ScopeLogs`.
+const SCOPE_LOGS: u32 = 2;
+/// The fields of a `ScopeLogs`.
+const SCOPE: u32 = 1;
+const LOG_RECORDS: u32 = 2;
+
+/// The parts of a record besides its body and its attributes.
+#[derive(Debug)]
+pub(crate) struct RecordHead<'a> {
+    pub(crate) time: SystemTime,
+    pub(crate) severity: Severity,
+    pub(crate) ids: RecordIds,
+    pub(crate) event_name: Option<&'a str>,
+}
+
+/// The trace and the span of a record, as far as they are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RecordIds {
+    pub(crate) trace_id: Option<[u8; 16]>,
+    pub(crate) span_id: Option<[u8; 8]>,
+    pub(crate) flags: Option<u8>,
+}
+
+impl RecordIds {
+    /// Returns the ids of the span of an event: those of its identity or, where no layer gives
+    /// spans their identities, those that it recorded.
+    pub(crate) fn of(context: &Context) -> Self {
+        if let Some(identity) = context.identity() {
+            return Self {
+                trace_id: Some(identity.trace_id()),
+                span_id: Some(identity.span_id()),
+                flags: Some(identity.flags()),
+            };
+        }
+        let trace_id = context.get("trace_id");
+        let trace_id = trace_id.and_then(|digits| parse_hex(digits.as_bytes()));
+        // A span id without its trace has no meaning.
+        let span_id = trace_id.and_then(|_| context.get("span_id"));
+        Self {
+            trace_id,
+            span_id: span_id.and_then(|digits| parse_hex(digits.as_bytes())),
+            flags: None,
+        }
+    }
+}
+
+/// Encodes the record whose body and attributes are in `scratch` into its output. Attributes that
+/// exceed 64 KiB with the rest are dropped.
+pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &RecordHead<'_>) {
+    let LogScratch {
+        attributes,
+        body,
+        head,
+        output,
+        ..
+    } = scratch;
+    // The first field: it is what `DecodedRecord` reads.
+    head.uint(SEVERITY_NUMBER, record.severity as u64);
+    head.bytes(SEVERITY_TEXT, record.severity.text().as_bytes());
+    let time = nanoseconds(record.time);
+    head.fixed64(TIME, time);
+    head.fixed64(OBSERVED_TIME, time);
+    let RecordIds {
+        trace_id,
+        span_id,
+        flags,
+    } = record.ids;
+    if let Some(trace_id) = trace_id {
+        head.bytes(TRACE_ID, &trace_id);
+    }
+    if let Some(span_id) = span_id {
+        head.bytes(SPAN_ID, &span_id);
+    }
+    if let Some(flags) = flags {
+        head.fixed32(FLAGS, flags.into());
+    }
+    if let Some(name) = record.event_name {
+        head.bytes(EVENT_NAME, name.as_bytes());
+    }
+    if !body.is_empty() {
+        head.message(BODY, |value| AnyValue::Text(body).encode(value));
+    }
+    attributes.truncate(MAX_ATTRIBUTES_LEN.saturating_sub(DROPPED_ATTRIBUTES_LEN + head.len()));
+    if attributes.dropped() > 0 {
+        head.uint(DROPPED_ATTRIBUTES_COUNT, attributes.dropped().into());
+    }
+
+    let record_len = head.len() + attributes.as_bytes().len();
+    let field_len = |len: usize| 1 + varint_len(len as u64) + len;
+    output.header(SCOPE_LOGS, field_len(scope.len()) + field_len(record_len));
+    output.bytes(SCOPE, scope);
+    output.header(LOG_RECORDS, record_len);
+    output.extend_from_slice(head);
+    output.extend_from_slice(attributes.as_bytes());
+}
+
+/// What [`encode_record`] encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DecodedRecord<'a> {
+    pub(crate) scope: &'a [u8],
+    pub(crate) record: &'a [u8],
+    pub(crate) level: Level,
+}
+
+impl<'a> DecodedRecord<'a> {
+    /// Returns `None` if the bytes are none of a record.
+    pub(crate) fn decode(output: &'a [u8]) -> Option<Self> {
+        let (SCOPE_LOGS, WireValue::Bytes(scope_logs)) = fields(output).next()? else {
+            return None;
+        };
+        let mut parts = fields(scope_logs);
+        let (SCOPE, WireValue::Bytes(scope)) = parts.next()? else {
+            return None;
+        };
+        let (LOG_RECORDS, WireValue::Bytes(record)) = parts.next()? else {
+            return None;
+        };
+        let (SEVERITY_NUMBER, WireValue::Uint(number)) = fields(record).next()? else {
+            return None;
+        };
+        Some(Self {
+            scope,
+            record,
+            level: Severity::level(number),
+        })
+    }
+}
+
+/// Returns a time as OTLP has it. A time before 1970 is 0, which means unknown.
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since_epoch = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+}

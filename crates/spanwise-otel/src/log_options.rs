@@ -1,0 +1,100 @@
+//! What a log record carries.
+
+use std::sync::Arc;
+
+use spanwise_core::{Clock, SelfReport, internal::ShardedCounter};
+
+use crate::limits::AttributeLimits;
+
+/// What [`OtelLogs`](crate::OtelLogs) adds to the fields of an event, and its limits.
+///
+/// ```
+/// use spanwise_otel::{LogOptions, SpanFields};
+///
+/// let options = LogOptions::default()
+///     .span_fields(SpanFields::Only(vec!["order_id".to_owned()]))
+///     .source_location();
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "it does nothing until a layer gets it"]
+pub struct LogOptions {
+    pub(crate) span_fields: SpanFields,
+    pub(crate) source_location: bool,
+    pub(crate) only_sampled_traces: bool,
+    pub(crate) limits: AttributeLimits,
+    pub(crate) clock: Clock,
+    pub(crate) report: SelfReport,
+    /// The events that `only_sampled_traces` dropped.
+    pub(crate) sampled_out: Arc<ShardedCounter>,
+}
+
+/// Which fields of the spans around an event its record has, besides the context keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SpanFields {
+    /// None.
+    #[default]
+    None,
+    /// Those with these names.
+    Only(Vec<String>),
+    /// All. The value of the nearest span counts.
+    All,
+}
+
+impl LogOptions {
+    /// Sets which fields of spans a record has. Defaults to [`SpanFields::None`]: only the
+    /// [`Context`](spanwise_core::Context).
+    pub fn span_fields(mut self, fields: SpanFields) -> Self {
+        self.span_fields = fields;
+        self
+    }
+
+    /// Adds the source file and line as `code.file.path` and `code.line.number`.
+    pub fn source_location(mut self) -> Self {
+        self.source_location = true;
+        self
+    }
+
+    /// Drops events at INFO and below of traces that are not sampled. By default, logs are not
+    /// sampled with their trace.
+    pub fn only_sampled_traces(mut self) -> Self {
+        self.only_sampled_traces = true;
+        self
+    }
+
+    /// Sets the most attributes of a record. Further ones are counted. Defaults to 128.
+    pub fn max_attributes(mut self, count: usize) -> Self {
+        self.limits.count = count;
+        self
+    }
+
+    /// Sets the most characters of a text. Defaults to no limit but that of 16 KiB, which no text
+    /// exceeds.
+    pub fn max_value_chars(mut self, chars: usize) -> Self {
+        self.limits.value_chars = chars;
+        self
+    }
+
+    /// Sets the clock for the time of a record. Defaults to [`Clock::system`].
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets where faults are reported. Defaults to the report of the process.
+    pub fn report(mut self, report: SelfReport) -> Self {
+        self.report = report;
+        self
+    }
+}
+
+impl SpanFields {
+    /// Returns whether a field with this name is added.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Only(names) => names.iter().any(|known| known == name),
+            Self::All => true,
+        }
+    }
+}

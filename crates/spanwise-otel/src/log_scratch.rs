@@ -1,0 +1,55 @@
+//! Memory that a thread reuses for its records.
+
+use std::cell::Cell;
+
+use crate::{attributes::Attributes, limits::AttributeLimits, log_encoding::ATTRIBUTES};
+
+thread_local! {
+    static SCRATCH: Cell<Option<Box<LogScratch>>> = const { Cell::new(None) };
+}
+
+/// The parts of a record while it is encoded.
+#[derive(Debug)]
+pub(crate) struct LogScratch {
+    pub(crate) attributes: Attributes,
+    pub(crate) body: String,
+    /// A value that is being formatted.
+    pub(crate) text: String,
+    /// The fields of the record that come before its attributes.
+    pub(crate) head: Vec<u8>,
+    /// What is written.
+    pub(crate) output: Vec<u8>,
+}
+
+impl LogScratch {
+    /// Takes the memory of the thread. An event that a value logs while it is formatted gets a new
+    /// one.
+    #[inline]
+    pub(crate) fn take(limits: AttributeLimits) -> Box<Self> {
+        let kept = SCRATCH.try_with(Cell::take).ok().flatten();
+        let mut scratch = kept.unwrap_or_default();
+        scratch.attributes.reset(limits);
+        scratch.body.clear();
+        scratch.head.clear();
+        scratch.output.clear();
+        scratch
+    }
+
+    #[inline]
+    pub(crate) fn put_back(self: Box<Self>) {
+        // An ending thread has no place for it.
+        let _ = SCRATCH.try_with(|scratch| scratch.set(Some(self)));
+    }
+}
+
+impl Default for LogScratch {
+    fn default() -> Self {
+        Self {
+            attributes: Attributes::new(ATTRIBUTES, AttributeLimits::default()),
+            body: String::new(),
+            text: String::new(),
+            head: Vec::new(),
+            output: Vec::new(),
+        }
+    }
+}

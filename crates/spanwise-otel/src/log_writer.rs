@@ -1,0 +1,54 @@
+//! The writer that exports records.
+
+use std::{fmt, io, sync::Arc};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{log_encoding::DecodedRecord, signal::Signal};
+
+/// Takes the records of an [`OtelLogs`](crate::OtelLogs) and exports them.
+///
+/// Put it behind a flight recorder, and the layer's records go through that.
+#[derive(Clone)]
+pub struct LogWriter {
+    signal: Arc<Signal>,
+}
+
+impl LogWriter {
+    pub(crate) fn new(signal: Arc<Signal>) -> Self {
+        Self { signal }
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = &'a Self;
+
+    #[inline]
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+impl io::Write for &LogWriter {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        let Some(decoded) = DecodedRecord::decode(record) else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "these bytes are not a record of `OtelLogs`",
+            ));
+        };
+        self.signal
+            .push(decoded.scope, decoded.record, decoded.level);
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for LogWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogWriter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! The public layer of logs, in front of the redaction.
+
+use std::sync::Arc;
+
+use spanwise_core::{
+    Redact,
+    export::{is_delivering, is_sender_thread},
+    forward, forward_downcast,
+};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
+
+use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRedacted};
+
+/// Writes each event as a log record of OpenTelemetry, with the ids and the context of its span.
+///
+/// A record has the message as its body, the target as its scope, and the fields as attributes. It
+/// has the ids of the span where traces are exported, and the
+/// [`Context`](spanwise_core::Context) of the span if a
+/// [`ContextLayer`](spanwise_core::ContextLayer) is in the stack. An error becomes
+/// `exception.message`, `exception.type` and `exception.stacktrace`.
+///
+/// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
+/// The bytes of several events together are a `ResourceLogs` too. A [`LogWriter`] exports them.
+///
+/// It filters nothing but events that exporting itself causes: those of the threads that send, and
+/// those of targets such as `opentelemetry_sdk`.
+#[derive(Debug)]
+pub struct OtelLogs<W = LogWriter> {
+    inner: MaybeRedacted<LogLayer<W>>,
+    options: LogOptions,
+    policy: Option<Arc<dyn Redact>>,
+}
+
+impl<W> OtelLogs<W> {
+    /// Creates a layer that writes to `make_writer`, without a policy.
+    #[must_use]
+    pub fn new(make_writer: W, options: LogOptions) -> Self {
+        Self::with_policy(make_writer, options, None)
+    }
+
+    pub(crate) fn with_policy(
+        make_writer: W,
+        options: LogOptions,
+        policy: Option<Arc<dyn Redact>>,
+    ) -> Self {
+        let layer = LogLayer::new(make_writer, options.clone());
+        Self {
+            inner: MaybeRedacted::new(layer, policy.clone(), &options.report),
+            options,
+            policy,
+        }
+    }
+
+    /// Sets the writer, such as that of a flight recorder in front of a [`LogWriter`].
+    #[must_use]
+    pub fn with_writer<W2>(self, make_writer: W2) -> OtelLogs<W2> {
+        OtelLogs::with_policy(make_writer, self.options, self.policy)
+    }
+}
+
+impl<S, W> Layer<S> for OtelLogs<W>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
+
+    /// Hides the events of the HTTP client from other layers as well: they show requests, which
+    /// contain the headers of the exporter.
+    #[inline]
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)
+    }
+
+    forward!(inner: on_new_span, on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
+    forward_downcast!(this, id => Layer::<S>::downcast_raw(&this.inner, id));
+
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if !is_sender_thread() && !is_of_opentelemetry(event.metadata().target()) {
+            self.inner.on_event(event, ctx);
+        }
+    }
+}
+
+/// Returns whether a target is that of a crate of OpenTelemetry.
+#[inline]
+pub(crate) fn is_of_opentelemetry(target: &str) -> bool {
+    match target.strip_prefix("opentelemetry") {
+        Some(rest) => rest.is_empty() || rest.starts_with([':', '_', '-']),
+        None => false,
+    }
+}

@@ -1,0 +1,110 @@
+//! A layer that is behind a redaction policy, if there is one.
+
+use std::sync::Arc;
+
+use spanwise_core::{LayerExt as _, Redact, Redacted, SelfReport, forward_downcast};
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::{
+    Interest, LevelFilter, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+/// A layer that sees only redacted values. Without a policy it costs nothing.
+#[derive(Debug)]
+pub(crate) enum MaybeRedacted<L> {
+    Plain(L),
+    Redacted(Redacted<L>),
+}
+
+impl<L> MaybeRedacted<L> {
+    pub(crate) fn new(layer: L, policy: Option<Arc<dyn Redact>>, report: &SelfReport) -> Self {
+        match policy {
+            Some(policy) => {
+                let redacted = layer.redacted(policy).report(report.clone());
+                Self::Redacted(redacted.wants_every_event())
+            }
+            None => Self::Plain(layer),
+        }
+    }
+}
+
+/// Calls a method of the layer inside.
+macro_rules! either {
+    ($this:ident, $layer:ident => $call:expr) => {
+        match $this {
+            Self::Plain($layer) => $call,
+            Self::Redacted($layer) => $call,
+        }
+    };
+}
+
+impl<S, L> Layer<S> for MaybeRedacted<L>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    L: Layer<S>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        either!(self, layer => Layer::<S>::on_register_dispatch(layer, dispatch));
+    }
+
+    fn on_layer(&mut self, subscriber: &mut S) {
+        either!(self, layer => layer.on_layer(subscriber));
+    }
+
+    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        either!(self, layer => Layer::<S>::register_callsite(layer, callsite))
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        either!(self, layer => layer.enabled(metadata, ctx))
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        either!(self, layer => Layer::<S>::max_level_hint(layer))
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        either!(self, layer => layer.event_enabled(event, ctx))
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_new_span(attrs, id, ctx));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_record(id, values, ctx));
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_follows_from(id, follows, ctx));
+    }
+
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_event(event, ctx));
+    }
+
+    #[inline]
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_enter(id, ctx));
+    }
+
+    #[inline]
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_exit(id, ctx));
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_close(id, ctx));
+    }
+
+    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
+        either!(self, layer => layer.on_id_change(old, new, ctx));
+    }
+
+    forward_downcast!(this, id => match this {
+        Self::Plain(layer) => layer.downcast_raw(id),
+        Self::Redacted(layer) => Layer::<S>::downcast_raw(layer, id),
+    });
+}

@@ -1,0 +1,400 @@
+//! Fields of any kind, as the macros of `tracing` record them.
+
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+    sync::Arc,
+};
+
+use opentelemetry_proto::tonic::{common::v1::any_value::Value, logs::v1::LogRecord};
+use prost::Message as _;
+use spanwise_core::{err, internal::sync::Mutex};
+use tracing::{Event, Subscriber, info, info_span};
+use tracing_subscriber::{Layer, layer::Context, prelude::*};
+
+use super::*;
+use crate::{
+    limits::AttributeLimits,
+    plan::{CallsitePlan, PlanOptions},
+};
+
+const FIELD: u32 = 6;
+
+/// What a layer made of an event.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    attributes: Vec<(String, Value)>,
+    dropped: u32,
+    special: Vec<(SpecialField, String)>,
+}
+
+impl Seen {
+    #[track_caller]
+    fn value(&self, key: &str) -> Value {
+        let mut values = self.attributes.iter().filter(|(known, _)| known == key);
+        let (_, value) = values.next().expect("the attribute");
+        assert!(values.next().is_none(), "{key} is there twice");
+        value.clone()
+    }
+
+    #[track_caller]
+    fn text(&self, key: &str) -> String {
+        match self.value(key) {
+            Value::StringValue(text) => text,
+            other => panic!("{key} is no text: {other:?}"),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.attributes.iter().any(|(known, _)| known == key)
+    }
+}
+
+struct Encode {
+    limits: AttributeLimits,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl<S: Subscriber> Layer<S> for Encode {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let options = PlanOptions {
+            attributes_field: FIELD,
+            limits: self.limits,
+            code: false,
+        };
+        let plan = CallsitePlan::new(event.metadata(), options);
+        let mut attributes = Attributes::new(FIELD, self.limits);
+        let (mut text, mut special) = (String::new(), Vec::new());
+        let mut encoder = FieldEncoder::new(
+            &plan.fields,
+            plan.has_repeated_keys,
+            &mut attributes,
+            &mut text,
+            |field, value| special.push((field, format!("{value:?}"))),
+        );
+        event.record(&mut encoder);
+        let record = LogRecord::decode(attributes.as_bytes()).expect("a message");
+        let attributes_seen = record.attributes.into_iter().map(|pair| {
+            let value = pair.value.and_then(|value| value.value);
+            (pair.key, value.expect("a value"))
+        });
+        self.seen.lock().push(Seen {
+            attributes: attributes_seen.collect(),
+            dropped: attributes.dropped(),
+            special,
+        });
+    }
+}
+
+/// Returns what the layer made of the last event that `log` logs.
+fn encode_with(limits: AttributeLimits, log: impl FnOnce()) -> Seen {
+    let seen = Arc::default();
+    let layer = Encode {
+        limits,
+        seen: Arc::clone(&seen),
+    };
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+    let last = seen.lock().pop();
+    last.expect("an event")
+}
+
+fn encode(log: impl FnOnce()) -> Seen {
+    encode_with(AttributeLimits::default(), log)
+}
+
+#[test]
+fn values_keep_their_types() {
+    let seen = encode(|| {
+        info!(
+            status = 404_u16,
+            negative = -3_i8,
+            large = i64::MAX as u64,
+            larger = i64::MAX as u64 + 1,
+            huge = u128::MAX,
+            lowest = i128::MIN,
+            fits = 7_u128,
+            fits_too = -7_i128,
+            yes = true,
+            ratio = 0.5,
+            single = 0.25_f32,
+            text = "é\0\n",
+            bytes = &b"\xff\x00"[..],
+            debug = ?Some(1),
+            display = %'x',
+            "the {}", "message"
+        );
+    });
+    let expected = [
+        ("status", Value::IntValue(404)),
+        ("negative", Value::IntValue(-3)),
+        ("large", Value::IntValue(i64::MAX)),
+        ("larger", Value::StringValue("9223372036854775808".into())),
+        ("huge", Value::StringValue(u128::MAX.to_string())),
+        ("lowest", Value::StringValue(i128::MIN.to_string())),
+        ("fits", Value::IntValue(7)),
+        ("fits_too", Value::IntValue(-7)),
+        ("yes", Value::BoolValue(true)),
+        ("ratio", Value::DoubleValue(0.5)),
+        ("single", Value::DoubleValue(0.25)),
+        ("text", Value::StringValue("é\0\n".into())),
+        ("bytes", Value::BytesValue(b"\xff\x00".to_vec())),
+        ("debug", Value::StringValue("Some(1)".into())),
+        ("display", Value::StringValue("x".into())),
+    ];
+    for (key, value) in &expected {
+        assert_eq!(seen.value(key), *value, "{key}");
+    }
+    assert_eq!(seen.attributes.len(), expected.len());
+    let message = (SpecialField::Message, r#"Text("the message")"#.to_owned());
+    assert_eq!(seen.special, [message]);
+}
+
+#[test]
+fn raw_identifiers_lose_their_prefix() {
+    let seen = encode(|| info!(r#type = "t", r#as.r#in = 1));
+    assert_eq!(seen.text("type"), "t");
+}
+
+#[derive(Debug)]
+struct Declined {
+    cause: Option<Box<Declined>>,
+    text: String,
+}
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Declined {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_ref().map(|cause| &**cause as _)
+    }
+}
+
+fn chain(len: usize) -> Declined {
+    let mut error = Declined {
+        cause: None,
+        text: "cause 0".to_owned(),
+    };
+    for number in 1..len {
+        error = Declined {
+            cause: Some(Box::new(error)),
+            text: format!("cause {number}"),
+        };
+    }
+    error
+}
+
+#[test]
+fn errors_become_exceptions() {
+    let error = chain(3);
+    let seen = encode(|| info!(failure = &error as &(dyn Error + 'static), n = 1));
+    assert_eq!(seen.text("failure"), "cause 2");
+    assert_eq!(seen.text("exception.message"), "cause 2");
+    assert_eq!(seen.text("exception.type"), "Declined");
+    assert_eq!(
+        seen.text("exception.stacktrace"),
+        "cause 2\ncaused by: cause 1\ncaused by: cause 0"
+    );
+    assert_eq!(seen.value("n"), Value::IntValue(1));
+
+    let seen = encode(|| info!(error = err(&chain(1))));
+    assert_eq!(
+        seen.text("exception.type"),
+        concat!(module_path!(), "::Declined")
+    );
+    assert!(!seen.has("exception.stacktrace"));
+
+    // The first error counts, and the application's own attributes are not doubled.
+    let (one, other) = (chain(1), chain(2));
+    let seen = encode(|| {
+        info!(
+            exception.r#type = "mine",
+            a = err(&one),
+            b = err(&other),
+            exception.message = "mine too"
+        );
+    });
+    assert_eq!(seen.text("a"), "cause 0");
+    assert_eq!(seen.text("b"), "cause 1");
+    assert_eq!(seen.text("exception.message"), "mine too");
+    seen.value("exception.type");
+}
+
+#[test]
+fn long_chains_end() {
+    let error = chain(100);
+    let seen = encode(|| info!(error = err(&error)));
+    assert_eq!(
+        seen.text("exception.stacktrace")
+            .matches("caused by")
+            .count(),
+        32
+    );
+
+    let long = Declined {
+        cause: Some(Box::new(chain(2))),
+        text: "é".repeat(MAX_VALUE_LEN),
+    };
+    let seen = encode(|| info!(error = err(&long)));
+    assert_eq!(seen.text("exception.message").len(), MAX_VALUE_LEN);
+    assert_eq!(seen.text("exception.stacktrace").len(), MAX_VALUE_LEN);
+}
+
+#[test]
+fn limits_cut_between_characters_and_count() {
+    let limits = AttributeLimits {
+        count: 3,
+        value_chars: 4,
+    };
+    let seen = encode_with(limits, || {
+        info!(
+            text = "éééééé",
+            debug = ?"日本語日本語",
+            bytes = &b"123456"[..],
+            further = 1,
+            one_more = ?vec![1],
+        );
+    });
+    assert_eq!(seen.text("text"), "éééé");
+    assert_eq!(seen.text("debug"), "\"日本語");
+    assert_eq!(seen.value("bytes"), Value::BytesValue(b"1234".to_vec()));
+    assert_eq!((seen.attributes.len(), seen.dropped), (3, 2));
+
+    let none = AttributeLimits {
+        count: 0,
+        value_chars: 0,
+    };
+    let seen = encode_with(none, || info!(a = 1, b = "b", c = ?'c'));
+    assert_eq!((seen.attributes.len(), seen.dropped), (0, 3));
+}
+
+/// Writes without end.
+struct Endless;
+
+impl fmt::Debug for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        loop {
+            f.write_str("日本")?;
+        }
+    }
+}
+
+/// Goes on after an error, but not for ever.
+struct Deaf;
+
+impl fmt::Debug for Deaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for _ in 0..100_000 {
+            let _ = f.write_char('é');
+        }
+        Ok(())
+    }
+}
+
+struct Panics;
+
+impl fmt::Debug for Panics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("half a ")?;
+        panic!("a value")
+    }
+}
+
+struct Fails;
+
+impl fmt::Debug for Fails {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Err(fmt::Error)
+    }
+}
+
+/// Logs, opens a span and records while it is formatted.
+struct Logs;
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let span = info_span!("inner", late = tracing::field::Empty);
+        span.in_scope(|| info!(inner = ?Panics, "from a value"));
+        span.record("late", 1);
+        f.write_str("logged")
+    }
+}
+
+#[test]
+fn hostile_values_lose_only_their_text() {
+    let seen = encode(|| {
+        info!(
+            before = 1,
+            endless = ?Endless,
+            deaf = ?Deaf,
+            panics = ?Panics,
+            fails = ?Fails,
+            logs = ?Logs,
+            after = 2,
+            "{:?}", Panics
+        );
+    });
+    for key in ["endless", "deaf"] {
+        let text = seen.text(key);
+        assert!(
+            text.len() <= MAX_VALUE_LEN && text.len() > MAX_VALUE_LEN - 3,
+            "{key}"
+        );
+    }
+    assert_eq!(seen.text("panics"), panic_safe::PANICKED);
+    assert_eq!(seen.text("fails"), panic_safe::FORMAT_ERROR);
+    assert_eq!(seen.text("logs"), "logged");
+    assert_eq!(seen.value("before"), Value::IntValue(1));
+    assert_eq!(seen.value("after"), Value::IntValue(2));
+    assert_eq!(seen.dropped, 0);
+}
+
+/// Panics wherever an error is asked.
+#[derive(Debug)]
+struct PanickingError;
+
+impl fmt::Display for PanickingError {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("its text")
+    }
+}
+
+impl Error for PanickingError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        panic!("its source")
+    }
+}
+
+#[test]
+fn panicking_error_is_replaced() {
+    let seen = encode(|| {
+        info!(
+            a = 1,
+            error = &PanickingError as &(dyn Error + 'static),
+            b = 2
+        )
+    });
+    assert_eq!(seen.text("error"), panic_safe::PANICKED);
+    assert_eq!(seen.text("exception.message"), panic_safe::PANICKED);
+    assert_eq!(seen.text("exception.type"), "PanickingError");
+    assert_eq!(seen.value("b"), Value::IntValue(2));
+}
+
+#[test]
+fn values_beyond_the_count_are_not_formatted() {
+    let limits = AttributeLimits {
+        count: 1,
+        ..AttributeLimits::default()
+    };
+    struct Never;
+    impl fmt::Debug for Never {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            unreachable!("it is not shown")
+        }
+    }
+    let seen = encode_with(limits, || info!(a = 1, b = ?Never));
+    assert_eq!((seen.attributes.len(), seen.dropped), (1, 1));
+}
