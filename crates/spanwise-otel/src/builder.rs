@@ -2,18 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use spanwise_core::{
-    Clock, Fault, ParseError, Redact, SelfReport, SettingValue, TargetLevels, export::QueueLimits,
-};
+use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueLimits};
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    ExportOptions, InvalidOption, Otel, OtelError, OtelGuard, Sampler, SignalKind,
+    ExportOptions, InvalidOption, LogOptions, Otel, OtelError, OtelGuard, Sampler, SignalKind,
+    SpanOptions,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerText,
-    signal::{Signal, SignalOptions},
+    signal::SignalOptions,
     tls::Tls,
 };
 
@@ -28,12 +27,10 @@ pub struct OtelBuilder {
     resource_attributes: Vec<(String, String)>,
     /// Those that have setters of their own, which beat `resource_attributes`.
     service_attributes: Vec<(String, String)>,
-    pub(crate) sampler: Sampler,
+    pub(crate) span_options: SpanOptions,
     /// The name and the argument of a sampler, from two variables.
     pub(crate) named_sampler: (Option<String>, Option<String>),
-    pub(crate) span_levels: Option<TargetLevels>,
-    pub(crate) log_levels: Option<TargetLevels>,
-    pub(crate) has_context: bool,
+    pub(crate) log_options: LogOptions,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -80,11 +77,9 @@ impl Otel {
             metrics: ExportOptions::default(),
             resource_attributes: Vec::new(),
             service_attributes: Vec::new(),
-            sampler: Sampler::default(),
+            span_options: SpanOptions::default(),
             named_sampler: (None, None),
-            span_levels: None,
-            log_levels: None,
-            has_context: true,
+            log_options: LogOptions::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -169,50 +164,15 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets which traces are exported. Defaults to all whose caller does not decide otherwise.
-    pub fn sampler(mut self, sampler: Sampler) -> Self {
-        self.sampler = sampler;
+    /// Changes which spans are exported, what they carry, and their limits.
+    pub fn span_options(mut self, change: impl FnOnce(SpanOptions) -> SpanOptions) -> Self {
+        self.span_options = change(self.span_options);
         self
     }
 
-    /// Sets which spans are exported. Defaults to `info`.
-    pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.levels(SignalKind::Traces, "span_levels", levels.into());
-        self.span_levels = levels.or(self.span_levels);
-        self
-    }
-
-    /// Sets which events are exported as log records. Defaults to all.
-    pub fn log_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.levels(SignalKind::Logs, "log_levels", levels.into());
-        self.log_levels = levels.or(self.log_levels);
-        self
-    }
-
-    /// Returns the levels that a setter got, or `None` if they are empty or invalid.
-    fn levels(
-        &mut self,
-        signal: SignalKind,
-        option: &'static str,
-        levels: SettingValue<TargetLevels>,
-    ) -> Option<TargetLevels> {
-        match levels.read(str::parse) {
-            Ok(levels) => levels,
-            Err((_, error)) => {
-                self.invalid.push(InvalidOption {
-                    signal: Some(signal),
-                    option,
-                    error,
-                });
-                None
-            }
-        }
-    }
-
-    /// Does not make entered spans the current `opentelemetry::Context`. That makes entering cheaper
-    /// for services without instrumentation that uses the API of OpenTelemetry.
-    pub fn without_context(mut self) -> Self {
-        self.has_context = false;
+    /// Changes which log records are exported, what they carry, and their limits.
+    pub fn log_options(mut self, change: impl FnOnce(LogOptions) -> LogOptions) -> Self {
+        self.log_options = change(self.log_options);
         self
     }
 
@@ -258,7 +218,7 @@ impl OtelBuilder {
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
-        Otel::start(self, resource, traces, logs).map_err(OtelError::Thread)
+        Otel::start(self, traces, logs).map_err(OtelError::Thread)
     }
 
     fn choose_named_sampler(&mut self) {
@@ -268,7 +228,7 @@ impl OtelBuilder {
             return;
         }
         match Sampler::from_name(name.as_deref().unwrap_or(DEFAULT), argument) {
-            Ok(sampler) => self.sampler = sampler,
+            Ok(sampler) => self.span_options.sampler = sampler,
             Err(error) => self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Traces),
                 option: "sampler",

@@ -52,6 +52,7 @@ struct LogPlan {
     callsite: CallsitePlan,
     severity: Severity,
     event_name: Option<&'static str>,
+    is_exported: bool,
 }
 
 impl<W> LogLayer<W> {
@@ -230,7 +231,8 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let facts = EventContext::take();
-        if self.plan(event.metadata()).callsite.is_log_record && is_record_of_opentelemetry(event) {
+        let plan = self.plan(event.metadata());
+        if !plan.is_exported || plan.callsite.is_log_record && is_record_of_opentelemetry(event) {
             return;
         }
         let span = ctx.event_span(event);
@@ -297,6 +299,10 @@ impl LogPlan {
             callsite: plan,
             severity: Severity::of(callsite),
             event_name: event_name(callsite).filter(|_| callsite.is_event()),
+            is_exported: options.levels.as_ref().is_none_or(|levels| {
+                let level = levels.level(callsite.target());
+                level.is_some_and(|level| *callsite.level() <= level)
+            }),
         }
     }
 }

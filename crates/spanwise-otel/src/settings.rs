@@ -49,7 +49,7 @@ impl OtelBuilder {
 impl OtelSetting {
     /// Returns all variables, in the order of the documentation.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        [ENDPOINTS, SIGNALS, BATCHES].into_iter().flatten()
+        [ENDPOINTS, SIGNALS, BATCHES, LIMITS].into_iter().flatten()
     }
 
     /// Returns whether it is the address of a collector.
@@ -309,23 +309,127 @@ const SIGNALS: &[OtelSetting] = rows! {
             Ok(())
         },
     }
-    "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "span_levels") {
+    "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "levels") {
         default: "info",
         accepts: "a level, or directives such as `info,sqlx=off`",
         help: "Which spans are exported. LOG_SPANS decides which there are at all.",
         apply: |builder, text| {
             let levels: TargetLevels = text.parse()?;
-            builder.change(|builder| builder.span_levels(levels));
+            builder.change(|builder| builder.span_options(|options| options.levels(levels)));
             Ok(())
         },
     }
-    "OTEL_RUST_LOGS_LEVEL" => (Some(SignalKind::Logs), "log_levels") {
+    "OTEL_RUST_LOGS_LEVEL" => (Some(SignalKind::Logs), "levels") {
         default: "all that RUST_LOG enables",
         accepts: "a level, or directives such as `info,sqlx=off`",
         help: "Which events are exported as log records.",
         apply: |builder, text| {
             let levels: TargetLevels = text.parse()?;
-            builder.change(|builder| builder.log_levels(levels));
+            builder.change(|builder| builder.log_options(|options| options.levels(levels)));
+            Ok(())
+        },
+    }
+};
+
+/// The limits. Those of all signals come first: those of one signal replace them.
+const LIMITS: &[OtelSetting] = rows! {
+    "OTEL_ATTRIBUTE_COUNT_LIMIT" => (None, "max_attributes") {
+        default: "128",
+        accepts: "a number",
+        help: "How many attributes a span or log record has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_attributes(limit)).log_options(|options| options.max_attributes(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" => (None, "max_value_chars") {
+        default: "none but that of 16 KiB",
+        accepts: "a number",
+        help: "How many characters the text of an attribute has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_value_chars(limit)).log_options(|options| options.max_value_chars(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" => (Some(SignalKind::Traces), "max_attributes") {
+        default: "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        accepts: "a number",
+        help: "How many attributes a span has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_attributes(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT" => (Some(SignalKind::Traces), "max_value_chars") {
+        default: "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        accepts: "a number",
+        help: "How many characters the text of an attribute of a span has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_value_chars(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_SPAN_EVENT_COUNT_LIMIT" => (Some(SignalKind::Traces), "max_events") {
+        default: "128",
+        accepts: "a number",
+        help: "How many events a span has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_events(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT" => (Some(SignalKind::Traces), "max_event_attributes") {
+        default: "128",
+        accepts: "a number",
+        help: "How many attributes an event of a span has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_event_attributes(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_SPAN_LINK_COUNT_LIMIT" => (Some(SignalKind::Traces), "max_links") {
+        default: "128",
+        accepts: "a number",
+        help: "How many links a span has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_links(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT" => (Some(SignalKind::Traces), "max_link_attributes") {
+        default: "128",
+        accepts: "a number",
+        help: "How many attributes a link of a span has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.span_options(|options| options.max_link_attributes(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT" => (Some(SignalKind::Logs), "max_attributes") {
+        default: "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        accepts: "a number",
+        help: "How many attributes a log record has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.log_options(|options| options.max_attributes(limit)));
+            Ok(())
+        },
+    }
+    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT" => (Some(SignalKind::Logs), "max_value_chars") {
+        default: "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        accepts: "a number",
+        help: "How many characters the text of an attribute of a log record has at most.",
+        apply: |builder, text| {
+            let limit = limit(text)?;
+            builder.change(|builder| builder.log_options(|options| options.max_value_chars(limit)));
             Ok(())
         },
     }
@@ -454,6 +558,10 @@ fn millis(text: &str, least: u64, most: u64) -> Result<Duration, ParseError> {
 
 fn count(text: &str, least: u64, most: u64) -> Result<usize, ParseError> {
     number(text, least, most, "a number").map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+fn limit(text: &str) -> Result<usize, ParseError> {
+    count(text, 0, u64::MAX)
 }
 
 fn number(text: &str, least: u64, most: u64, what: &str) -> Result<u64, ParseError> {

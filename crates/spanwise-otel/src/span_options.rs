@@ -16,16 +16,18 @@ use crate::{limits::AttributeLimits, sampler::Sampler};
 /// # let _ = options;
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "it does nothing until a layer gets it"]
+#[must_use = "it does nothing until a builder gets it"]
 pub struct SpanOptions {
+    /// Spans beyond these levels are not exported. Targets that are not covered have INFO.
     pub(crate) levels: TargetLevels,
     pub(crate) sampler: Sampler,
     /// `None` for the default, which depends on whether logs are exported.
-    events: Option<SpanEvents>,
+    pub(crate) events: Option<SpanEvents>,
     pub(crate) limits: SpanLimits,
     pub(crate) source_location: bool,
     pub(crate) threads: bool,
     pub(crate) busy_times: bool,
+    /// Whether an entered span is the current one of the OpenTelemetry API.
     pub(crate) has_context: bool,
     pub(crate) clock: Clock,
     pub(crate) report: SelfReport,
@@ -69,6 +71,13 @@ impl SpanOptions {
         self
     }
 
+    /// Does not make entered spans the current ones of the OpenTelemetry API, which makes entering
+    /// cheaper. Spans of `tracing` and of the API then do not nest.
+    pub fn without_context(mut self) -> Self {
+        self.has_context = false;
+        self
+    }
+
     /// Sets which events become events of their span. Defaults to [`SpanEvents::None`] where logs
     /// are exported, and to [`SpanEvents::Errors`] otherwise.
     pub fn events(mut self, events: SpanEvents) -> Self {
@@ -92,13 +101,6 @@ impl SpanOptions {
     /// and `idle_ns`.
     pub fn busy_times(mut self) -> Self {
         self.busy_times = true;
-        self
-    }
-
-    /// Does not make an entered span the current one of the OpenTelemetry API, which entering and
-    /// leaving then do not pay for. Spans of `tracing` and of the API do not nest any more.
-    pub fn without_context(mut self) -> Self {
-        self.has_context = false;
         self
     }
 
@@ -138,18 +140,6 @@ impl SpanOptions {
     /// Sets the most attributes of a link. Defaults to 128.
     pub fn max_link_attributes(mut self, count: usize) -> Self {
         self.limits.link_attributes.count = count;
-        self
-    }
-
-    /// Sets the clock for the times of spans. Defaults to [`Clock::system`].
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Sets where faults are reported. Defaults to the report of the process.
-    pub fn report(mut self, report: SelfReport) -> Self {
-        self.report = report;
         self
     }
 

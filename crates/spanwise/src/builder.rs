@@ -20,8 +20,6 @@ use tracing_subscriber::{
     fmt::{MakeWriter, writer::BoxMakeWriter},
 };
 
-#[cfg(feature = "otel")]
-use crate::{settings::OTEL_EXPORTER_OTLP_ENDPOINT, sinks::otel::OtelChange};
 #[cfg(feature = "sentry")]
 use crate::sinks::sentry::SentryChange;
 use crate::{
@@ -36,6 +34,8 @@ use crate::{
     sinks::SinkChanges,
     static_fields::StaticFields,
 };
+#[cfg(feature = "otel")]
+use crate::{settings::OTEL_EXPORTER_OTLP_ENDPOINT, sinks::otel::OtelChange};
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
 ///
@@ -419,12 +419,11 @@ impl Builder {
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
     ///     .otlp_endpoint("http://collector:4318")
-    ///     .otel(|otel| otel.log_levels("info"));
+    ///     .otel(|otel| otel.service_instance_id("shop-1"));
     /// ```
     #[cfg(feature = "otel")]
     pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.code
-            .put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into());
+        self.code.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into());
         self
     }
 
