@@ -59,7 +59,8 @@ pub use self::{
     log_writer::LogWriter,
     logs::OtelLogs,
     metrics::{
-        HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics,
+        HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
+        OtelMeterProvider,
     },
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     protocol::{Protocol, RequestCompression, SignalKind},
