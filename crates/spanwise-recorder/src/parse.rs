@@ -133,7 +133,7 @@ impl fmt::Display for Recorder {
         if let Some(tail) = options.tail {
             write!(f, ",tail={}", tail.ratio())?;
         }
-        let lines = options.limits.max_lines_per_second;
+        let lines = options.max_lines_per_second;
         if lines != DEFAULT_LINES_PER_SECOND {
             write!(f, ",lines={lines}/s")?;
         }
