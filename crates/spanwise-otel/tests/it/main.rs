@@ -9,3 +9,5 @@
 
 mod log_records;
 mod support;
+
+mod healthy;
