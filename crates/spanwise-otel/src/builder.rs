@@ -6,8 +6,8 @@ use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueL
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    ExportOptions, InvalidOption, LogOptions, Otel, OtelError, OtelGuard, Sampler, SignalKind,
-    SpanOptions,
+    ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard, Sampler,
+    SignalKind, SpanOptions,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
@@ -30,7 +30,10 @@ pub struct OtelBuilder {
     pub(crate) span_options: SpanOptions,
     /// The name and the argument of a sampler, from two variables.
     pub(crate) named_sampler: (Option<String>, Option<String>),
+    /// The host and the port for Prometheus, from two variables, and whether a third one wants them.
+    pub(crate) named_listener: (Option<String>, Option<u16>, bool),
     pub(crate) log_options: LogOptions,
+    pub(crate) metrics_options: MetricsOptions,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -79,7 +82,9 @@ impl Otel {
             service_attributes: Vec::new(),
             span_options: SpanOptions::default(),
             named_sampler: (None, None),
+            named_listener: (None, None, false),
             log_options: LogOptions::default(),
+            metrics_options: MetricsOptions::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -176,6 +181,15 @@ impl OtelBuilder {
         self
     }
 
+    /// Changes how metrics are collected, and whether they are served for Prometheus.
+    pub fn metrics_options(
+        mut self,
+        change: impl FnOnce(MetricsOptions) -> MetricsOptions,
+    ) -> Self {
+        self.metrics_options = change(self.metrics_options);
+        self
+    }
+
     /// Sets the policy that redacts everything that is exported. Defaults to no redaction.
     pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
         self.policy = Some(policy);
@@ -199,14 +213,17 @@ impl OtelBuilder {
     /// # Errors
     /// * [`OtelError::Options`] if an option is not valid, with all that are not.
     /// * [`OtelError::Thread`] if there can be no further thread.
+    /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
         self.choose_named_sampler();
+        self.choose_named_listener();
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);
         let [traces, logs, metrics] = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics]
             .map(|signal| self.destination(signal, &resource));
-        if traces.is_none() && logs.is_none() && metrics.is_none() && self.invalid.is_empty() {
+        let is_off = traces.is_none() && logs.is_none() && metrics.is_none();
+        if is_off && !self.metrics_options.has_text() && self.invalid.is_empty() {
             self.invalid.push(InvalidOption {
                 signal: None,
                 option: "endpoint",
@@ -218,7 +235,31 @@ impl OtelBuilder {
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
-        Otel::start(self, traces, logs).map_err(OtelError::Thread)
+        let metrics = metrics.map(|(destination, _)| destination);
+        Otel::start(self, traces, logs, metrics, resource)
+    }
+
+    fn choose_named_listener(&mut self) {
+        const DEFAULT: (&str, u16) = ("localhost", 9464);
+        let (host, port, is_wanted) = std::mem::take(&mut self.named_listener);
+        if is_wanted {
+            let host = host.unwrap_or_else(|| DEFAULT.0.to_owned());
+            let options = std::mem::take(&mut self.metrics_options);
+            self.metrics_options = options.prometheus(host, port.unwrap_or(DEFAULT.1));
+        } else if host.is_some() || port.is_some() {
+            self.invalid.push(InvalidOption {
+                signal: Some(SignalKind::Metrics),
+                option: if host.is_some() {
+                    "prometheus_host"
+                } else {
+                    "prometheus_port"
+                },
+                error: ParseError::new(
+                    "has no effect without a listener: set OTEL_METRICS_EXPORTER to prometheus as \
+                     well, or unset it",
+                ),
+            });
+        }
     }
 
     fn choose_named_sampler(&mut self) {

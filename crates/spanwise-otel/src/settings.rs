@@ -4,7 +4,10 @@ use std::{fs, mem, time::Duration};
 
 use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, words};
 
-use crate::{ExportOptions, InvalidOption, Otel, OtelBuilder, Sampler, SignalKind};
+use crate::{
+    ExportOptions, HistogramAggregation, InvalidOption, MetricTemporality, Otel, OtelBuilder,
+    Sampler, SignalKind,
+};
 
 /// A variable of the [specification], and what it changes.
 ///
@@ -49,7 +52,9 @@ impl OtelBuilder {
 impl OtelSetting {
     /// Returns all variables, in the order of the documentation.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        [ENDPOINTS, SIGNALS, BATCHES, LIMITS].into_iter().flatten()
+        [ENDPOINTS, SIGNALS, BATCHES, LIMITS, METRICS]
+            .into_iter()
+            .flatten()
     }
 
     /// Returns whether it is the address of a collector.
@@ -270,9 +275,22 @@ const SIGNALS: &[OtelSetting] = rows! {
     }
     "OTEL_METRICS_EXPORTER" => (Some(SignalKind::Metrics), "off") {
         default: "otlp",
-        accepts: "`otlp` or `none`",
-        help: "Whether metrics are exported.",
-        apply: |builder, text| exporter(builder, SignalKind::Metrics, text),
+        accepts: "`otlp`, `prometheus`, both joined by a comma, or `none`",
+        help: "Whether metrics are exported, and whether they are served for Prometheus.",
+        apply: |builder, text| {
+            let exporters = words::parse_each(text, |word| match word {
+                "otlp" | "prometheus" => Ok(word),
+                "none" if text == "none" => Ok(word),
+                _ => Err(Problem::new(format!(
+                    "`{word}` is not an exporter that spanwise has: write otlp, prometheus, both, or none alone"
+                ))),
+            })?;
+            builder.named_listener.2 = exporters.contains(&"prometheus");
+            if !exporters.contains(&"otlp") {
+                builder.change_signal(Some(SignalKind::Metrics), ExportOptions::off);
+            }
+            Ok(())
+        },
     }
     "OTEL_RESOURCE_ATTRIBUTES" => (None, "resource_attribute") {
         default: "none",
@@ -431,6 +449,83 @@ const LIMITS: &[OtelSetting] = rows! {
             let limit = limit(text)?;
             builder.change(|builder| builder.log_options(|options| options.max_value_chars(limit)));
             Ok(())
+        },
+    }
+};
+
+/// The variables of metrics.
+const METRICS: &[OtelSetting] = rows! {
+    "OTEL_METRIC_EXPORT_INTERVAL" => (Some(SignalKind::Metrics), "interval") {
+        default: "60000",
+        accepts: "milliseconds from `1000`",
+        help: "The time between two exports of metrics.",
+        apply: |builder, text| {
+            let interval = millis(text, 1_000, 24 * 60 * 60 * 1_000)?;
+            builder.change(|builder| builder.metrics_options(|options| options.interval(interval)));
+            Ok(())
+        },
+    }
+    "OTEL_METRIC_EXPORT_TIMEOUT" => (Some(SignalKind::Metrics), "export_timeout") {
+        default: "30000",
+        accepts: "milliseconds, at most `600000`; `0` means the same",
+        help: "How long an attempt to send metrics may take, if that is less than the timeout of a request.",
+        apply: |builder, text| export_timeout(builder, SignalKind::Metrics, text),
+    }
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE" => (Some(SignalKind::Metrics), "temporality") {
+        default: "cumulative",
+        accepts: "`cumulative`, `delta` or `lowmemory`",
+        help: "Whether exported values count from the start or from the last export.",
+        apply: |builder, text| {
+            let temporality = match () {
+                () if text.eq_ignore_ascii_case("cumulative") => MetricTemporality::Cumulative,
+                () if text.eq_ignore_ascii_case("delta") => MetricTemporality::Delta,
+                () if text.eq_ignore_ascii_case("lowmemory") => MetricTemporality::LowMemory,
+                () => return Err(ParseError::word(text, "is not a temporality", "write cumulative, delta or lowmemory")),
+            };
+            builder.change(|builder| builder.metrics_options(|options| options.temporality(temporality)));
+            Ok(())
+        },
+    }
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION" => (Some(SignalKind::Metrics), "histograms") {
+        default: "explicit_bucket_histogram",
+        accepts: "`explicit_bucket_histogram` or `base2_exponential_bucket_histogram`",
+        help: "The buckets of histograms.",
+        apply: |builder, text| {
+            let histograms = match () {
+                () if text.eq_ignore_ascii_case("explicit_bucket_histogram") => HistogramAggregation::Explicit,
+                () if text.eq_ignore_ascii_case("base2_exponential_bucket_histogram") => HistogramAggregation::Base2Exponential,
+                () => return Err(ParseError::word(text, "is not an aggregation", "write explicit_bucket_histogram or base2_exponential_bucket_histogram")),
+            };
+            builder.change(|builder| builder.metrics_options(|options| options.histograms(histograms)));
+            Ok(())
+        },
+    }
+    "OTEL_EXPORTER_PROMETHEUS_HOST" => (Some(SignalKind::Metrics), "prometheus_host") {
+        default: "localhost",
+        accepts: "a name or an address, such as `0.0.0.0`",
+        help: "Where metrics are served for Prometheus, if OTEL_METRICS_EXPORTER says so.",
+        apply: |builder, text| {
+            builder.named_listener.0 = Some(text.to_owned());
+            Ok(())
+        },
+    }
+    "OTEL_EXPORTER_PROMETHEUS_PORT" => (Some(SignalKind::Metrics), "prometheus_port") {
+        default: "9464",
+        accepts: "a number up to `65535`; with `0` the system chooses a port",
+        help: "The port for Prometheus.",
+        apply: |builder, text| {
+            let port = number(text, 0, u64::from(u16::MAX), "a port")?;
+            builder.named_listener.1 = u16::try_from(port).ok();
+            Ok(())
+        },
+    }
+    "OTEL_METRICS_EXEMPLAR_FILTER" => (Some(SignalKind::Metrics), "exemplar_filter") {
+        default: "trace_based",
+        accepts: "`always_on`, `always_off` or `trace_based`",
+        help: "Has no effect: there are no exemplars.",
+        apply: |_, text| match text {
+            "always_on" | "always_off" | "trace_based" => Ok(()),
+            _ => Err(ParseError::word(text, "is not a filter", "write always_on, always_off or trace_based")),
         },
     }
 };

@@ -10,7 +10,7 @@ use spanwise_otel::{
 
 use super::{OptionalSink, RunningSink, SinkChanges, StackContext, StartedSink};
 use crate::{
-    Preset,
+    Preset, Stack,
     choices::{Choices, Chosen, describe},
     conceal,
     explain::Origin,
@@ -139,9 +139,13 @@ impl OptionalSink for OtelSink {
         }
         let (otel, guard) = self.change.apply(builder).build().map_err(problems)?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        let add_layers = move |mut stack: crate::Stack| {
+        let events = otel.metrics_of_events();
+        let add_layers = move |mut stack: Stack| {
             if let Some(spans) = spans {
                 stack = stack.first(spans);
+            }
+            if let Some(events) = events {
+                stack = stack.layer_unredacted(events);
             }
             match (logs, writer) {
                 (Some(logs), Some(writer)) => {
@@ -199,7 +203,7 @@ impl RunningSink for RunningOtel {
 }
 
 impl crate::Handle {
-    /// Returns the counters of traces and logs that are exported over OTLP. All zero without it.
+    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero without it.
     #[must_use]
     pub fn otel_stats(&self) -> OtelStats {
         let running = self.sink::<RunningOtel>();
