@@ -2,6 +2,7 @@
 
 mod api_attributes;
 mod api_span;
+mod api_value;
 mod attributes;
 mod batch;
 mod builder;
@@ -22,6 +23,7 @@ mod log_scratch;
 mod log_writer;
 mod logs;
 mod maybe_redacted;
+mod metrics;
 mod open_span;
 mod otel;
 mod plan;
@@ -56,8 +58,12 @@ pub use self::{
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
+    metrics::{
+        HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
+        OtelMeterProvider,
+    },
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
-    protocol::{Compression, Protocol, SignalKind},
+    protocol::{Protocol, RequestCompression, SignalKind},
     sampler::Sampler,
     span_ext::{SetParentError, SpanExt},
     span_options::{SpanEvents, SpanOptions},

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::{
     ParseError, TargetLevels,
-    internal::{DurationUnits, Grammar, parse_duration, parse_level, suggest},
+    internal::{DurationUnits, TextSetting, parse_duration, parse_level, suggest},
 };
 
 use crate::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND};
@@ -63,7 +63,7 @@ impl FromStr for RecorderBuilder {
     }
 }
 
-impl Grammar for Recorder {}
+impl TextSetting for Recorder {}
 
 impl FromStr for Recorder {
     type Err = ParseError;

@@ -46,16 +46,20 @@ impl Drop for DropArena {
 }
 
 impl RetainedArena {
-    pub(super) const NEW: Self = Self {
-        arena: Cell::new(None),
-        is_owned: Cell::new(false),
-    };
+    pub(super) const fn new() -> Self {
+        Self {
+            arena: Cell::new(None),
+            is_owned: Cell::new(false),
+        }
+    }
 
+    #[inline]
     fn take() -> Option<Box<TextArena>> {
         let arena = current(|current| current.arena.arena.take());
         arena.map(ManuallyDrop::into_inner)
     }
 
+    #[inline]
     fn put_back(arena: Box<TextArena>) {
         if !current(|current| current.arena.is_owned.get()) && !Self::own() {
             return;
