@@ -7,7 +7,13 @@
     reason = "a test may panic"
 )]
 
-mod log_records;
-mod support;
-
+mod counts;
+mod dead_collector;
+#[cfg(unix)]
+mod forks;
 mod healthy;
+mod log_records;
+mod own_events;
+mod responses;
+mod setup;
+mod support;
