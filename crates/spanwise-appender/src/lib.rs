@@ -49,13 +49,13 @@
 //! * **Memory:** the buffer, 8 MiB by default, plus one line that may exceed it, plus eight bytes
 //!   per line. A line costs no allocation.
 //! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
-//! * **A failing output:** lines are held and tried again, until the buffer is full. If the reader
-//!   is gone for good, its lines are lost at once.
-//! * **Shutdown:** the guard writes the held lines, for at most five seconds, and so does
-//!   `std::process::exit`. An unhandled signal, `exec`, `_exit` or a loss of power loses the held
-//!   lines: about a millisecond of them, unless the output is slow.
-//! * **After the shutdown:** the threads that log write. A line waits for a stalled reader for at
-//!   most 100 ms.
+//! * **A failing output:** lines stay in the buffer and are tried again, until the buffer is full.
+//!   If the reader is gone for good, its lines are lost at once.
+//! * **Shutdown:** the guard writes the buffered lines, for at most five seconds, and so does
+//!   `std::process::exit`. An unhandled signal, `exec`, `_exit` or a loss of power loses the
+//!   buffered lines: about a millisecond of them, unless the output is slow.
+//! * **After the shutdown:** each thread writes what it logs. A line waits for a stalled reader for
+//!   at most 100 ms.
 //! * **Accounting:** each line is in exactly one counter of
 //!   [`SinkStats`](spanwise_core::SinkStats). An event at WARN with the target `spanwise` reports
 //!   lines that are missing from the log, and so does stderr.

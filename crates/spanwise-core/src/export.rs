@@ -5,7 +5,7 @@
 //! else waits for the server.
 //!
 //! * **Memory** is bounded in events, items and bytes. An item that does not fit is dropped.
-//! * **Order:** items at ERROR are sent first, and displace other items that wait.
+//! * **Order:** urgent items, such as errors, are sent first, and displace other items that wait.
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
 //!   requests. Then it sends the same item again, until that is too old.
 //! * **Flush and shutdown** end by their deadline. They do not wait for the back-off, nor for a
@@ -68,7 +68,7 @@ use tracing_core::Level;
 pub use self::{
     exporter::{Exporter, ExporterOptions, ProcessExporter},
     queue::ExportQueue,
-    sender::{is_delivering, is_sender_thread},
+    sender::{is_delivering, is_sender_thread, mark_sender_thread},
 };
 pub use crate::internal::SinkCounters;
 
@@ -80,11 +80,23 @@ pub trait ExportItem: Send + 'static {
     /// Returns the memory that the item takes while it waits, in bytes.
     fn bytes(&self) -> usize;
 
-    /// Returns the level under which its events are counted if they are dropped.
-    ///
-    /// Items at ERROR are sent first. They may fill the queue and displace other items; all others
-    /// together take up to half of it.
+    /// Returns the highest level of its events.
     fn level(&self) -> Level;
+
+    /// Returns whether the item is sent before others. By default, items at ERROR are.
+    ///
+    /// Urgent items may fill the queue and displace other items; all others together take up to
+    /// half of it.
+    fn is_urgent(&self) -> bool {
+        self.level() == Level::ERROR
+    }
+
+    /// Counts its events because they are dropped. By default, all under its level.
+    fn count_shed(&self, counters: &SinkCounters) {
+        for _ in 0..self.events() {
+            counters.shed(self.level());
+        }
+    }
 
     /// Splits an item that is [too large](Delivery::TooLarge) into two smaller ones, in their
     /// order, with all its events.
@@ -153,7 +165,8 @@ pub trait PeriodicTasks: Send + Sync + 'static {
 pub struct QueueLimits {
     /// The most events of all items. Defaults to no limit.
     ///
-    /// Half of the queue, which items below ERROR may take, is half of the items and bytes.
+    /// Half of the queue, which items may take that are not urgent, is half of the items and
+    /// bytes.
     pub events: u64,
     /// The most items. Defaults to 4,096. The halves of split items may exceed it.
     pub items: usize,

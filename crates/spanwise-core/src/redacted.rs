@@ -20,7 +20,7 @@ use std::{
 
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
-    Interest, LevelFilter, Metadata,
+    Metadata,
     field::{Value, Visit},
     span::{Attributes, Id, Record},
 };
@@ -33,7 +33,7 @@ use self::{
     text_arena::RetainedArena,
 };
 use crate::{
-    EventContext, Fault, Redact, SelfReport, forward_downcast,
+    EventContext, Fault, Redact, SelfReport, forward, forward_downcast,
     internal::{CallsitePlans, recorded_callsite, thread_state},
 };
 
@@ -183,6 +183,8 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     L: Layer<S>,
 {
+    forward!(inner: on_layer, register_callsite, max_level_hint, on_id_change);
+
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
         if fmt_conflict::shares_fields(self.address(), &self.policy, dispatch) {
@@ -191,24 +193,12 @@ where
         }
     }
 
-    fn on_layer(&mut self, subscriber: &mut S) {
-        self.inner.on_layer(subscriber);
-    }
-
-    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        self.inner.register_callsite(callsite)
-    }
-
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         current(|current| {
             let calls = current.enabled_calls.get();
             current.enabled_calls.set(calls.wrapping_add(1));
         });
         self.inner.enabled(metadata, ctx)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        self.inner.max_level_hint()
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
@@ -298,10 +288,6 @@ where
         if self.is_active() {
             self.inner.on_close(id, ctx);
         }
-    }
-
-    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
-        self.inner.on_id_change(old, new, ctx);
     }
 
     forward_downcast!(this, id => match fmt_conflict::reply(this.address(), &this.policy, id) {

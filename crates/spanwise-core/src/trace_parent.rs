@@ -10,7 +10,7 @@ use crate::{
     internal::{
         HexDigits, SpanIdentity,
         announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
-        parse_hex, random_bits,
+        new_span_id, parse_hex,
         span_identity::{RANDOM, SAMPLED, record_ids},
     },
 };
@@ -47,6 +47,9 @@ pub struct TraceParent {
     flags: u8,
 }
 
+/// The length of the text in version 00, in bytes.
+const LEN: usize = 55;
+
 /// The flags that are passed on. All others are sent as zero.
 const KNOWN_FLAGS: u8 = SAMPLED | RANDOM;
 
@@ -62,6 +65,23 @@ impl TraceParent {
         })
     }
 
+    /// Returns the position of the span with this identity.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_identity(identity: &SpanIdentity) -> Option<Self> {
+        Self::new(identity.trace_id(), identity.span_id(), identity.flags())
+    }
+
+    /// Returns the position of a new span in the same trace.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn child(self) -> Self {
+        Self {
+            span_id: new_span_id(),
+            ..self
+        }
+    }
+
     /// Returns the position of the current span, or `None` outside of a trace.
     ///
     /// Where traces are exported, every enabled span has one. Otherwise the current
@@ -69,7 +89,7 @@ impl TraceParent {
     #[must_use]
     pub fn current() -> Option<Self> {
         if let Some(identity) = SpanIdentity::current() {
-            return Self::new(identity.trace_id(), identity.span_id(), identity.flags());
+            return Self::from_identity(&identity);
         }
         let context = Context::current();
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes())?;
@@ -135,6 +155,20 @@ impl TraceParent {
         span
     }
 
+    /// Returns the text.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; LEN] {
+        let mut text = *b"00-################################-################-##";
+        let trace_id = HexDigits::<32>::from_bytes(&self.trace_id);
+        let span_id = HexDigits::<16>::from_bytes(&self.span_id);
+        let flags = HexDigits::<2>::from_bytes(&[self.flags]);
+        text[3..35].copy_from_slice(trace_id.as_str().as_bytes());
+        text[36..52].copy_from_slice(span_id.as_str().as_bytes());
+        text[53..].copy_from_slice(flags.as_str().as_bytes());
+        text
+    }
+
     /// Parses version 00 strictly, and the same part of a later version, as the specification
     /// requires.
     #[doc(hidden)]
@@ -142,7 +176,7 @@ impl TraceParent {
     pub fn parse(text: &[u8]) -> Option<Self> {
         // HTTP/1 trims values, and other versions should.
         let text = text.trim_ascii();
-        let (head, rest) = text.split_at_checked(55)?;
+        let (head, rest) = text.split_at_checked(LEN)?;
         let [version] = parse_hex(&head[0..2])?;
         let separated = [2, 35, 52].iter().all(|at| head[*at] == b'-');
         let ends = match version {
@@ -156,11 +190,6 @@ impl TraceParent {
         let [flags] = parse_hex(&head[53..55])?;
         Self::new(parse_hex(&head[3..35])?, parse_hex(&head[36..52])?, flags)
     }
-}
-
-/// Returns a new id for a span. An id of zeros is invalid in the specification.
-fn new_span_id() -> [u8; 8] {
-    random_bits().max(1).to_be_bytes()
 }
 
 impl FromStr for TraceParent {
@@ -179,11 +208,6 @@ impl FromStr for TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("00-")?;
-        f.write_str(HexDigits::<32>::from_bytes(&self.trace_id).as_str())?;
-        f.write_str("-")?;
-        f.write_str(HexDigits::<16>::from_bytes(&self.span_id).as_str())?;
-        f.write_str("-")?;
-        f.write_str(HexDigits::<2>::from_bytes(&[self.flags]).as_str())
+        f.write_str(str::from_utf8(&self.to_bytes()).unwrap_or_default()) // they are ASCII
     }
 }

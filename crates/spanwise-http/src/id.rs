@@ -1,9 +1,7 @@
 //! Validation of received ids, and generation of new ones.
 
-use std::time::UNIX_EPOCH;
-
 use http::HeaderValue;
-use spanwise_core::{Clock, internal::random_bits};
+use spanwise_core::internal::{random_bits, time_ordered_bits};
 use uuid::Uuid;
 
 /// The most bytes of a request id that is adopted.
@@ -38,19 +36,7 @@ pub(crate) fn is_presentable(text: &str) -> bool {
     (1..=MAX_TENANT_ID_LEN).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Generates a UUID of version 7. UUIDs sort by time, to a quarter of a microsecond, and their low
-/// 62 bits are random.
+/// Generates a UUID of version 7.
 pub(crate) fn new_uuid() -> Uuid {
-    let now = Clock::system().now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default();
-    let millis = now.as_secs() * 1000 + u64::from(now.subsec_millis());
-    let fraction = u64::from(now.subsec_nanos() % 1_000_000) * 4096 / 1_000_000;
-    let random = random_bits() >> 2;
-    Uuid::from_u64_pair(millis << 16 | 7 << 12 | fraction, 0b10 << 62 | random)
-}
-
-/// Generates a span id of W3C Trace Context.
-pub(crate) fn new_span_id() -> [u8; 8] {
-    // An id of zeros is invalid in the specification.
-    random_bits().max(1).to_be_bytes()
+    Uuid::from_u128(time_ordered_bits())
 }

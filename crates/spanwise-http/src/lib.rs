@@ -163,6 +163,7 @@ mod client_address;
 mod error_text;
 mod id;
 mod method;
+mod observed_values;
 mod request_context;
 mod request_id;
 mod server;

@@ -119,13 +119,13 @@ impl Excess {
 
     /// Adds the keys to the list of truncated fields, or creates it. Keeps as many as there is room
     /// for.
-    fn note_in(mut self, tail: &[u8], is_there: bool, room: usize) -> Vec<u8> {
+    fn note_in(mut self, tail: &[u8], has_list: bool, room: usize) -> Vec<u8> {
         let mut key = Vec::new();
         push_member(&mut key, TRUNCATED, b"[");
-        let there = is_there
+        let list_start = has_list
             .then(|| tail.windows(key.len()).position(|window| window == key))
             .flatten();
-        let (before, after) = match there {
+        let (before, after) = match list_start {
             Some(at) => {
                 let (before, list) = tail.split_at(at);
                 let rest = self.names.add_list(&list[key.len()..]);
@@ -135,7 +135,7 @@ impl Excess {
             None => (&b""[..], tail),
         };
         // An existing list is closed already.
-        let end: &[u8] = if there.is_some() { b"" } else { b"]" };
+        let end: &[u8] = if list_start.is_some() { b"" } else { b"]" };
         let others = before.len() + key.len() + end.len() + after.len();
         self.names
             .shorten(room.saturating_sub(others).max(MIN_NAMES_LEN));

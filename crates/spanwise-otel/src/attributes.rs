@@ -13,6 +13,8 @@ pub(crate) enum AnyValue<'a> {
     Int(i64),
     Double(f64),
     Bytes(&'a [u8]),
+    /// The encoded elements of an array.
+    Array(&'a [u8]),
 }
 
 /// The name of an attribute, encoded as the first field of a `KeyValue`.
@@ -149,11 +151,16 @@ impl Attributes {
     /// Sets the value of `key`. It replaces an earlier value at its place.
     #[inline]
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
-        self.set_encoded(NewKey::Encoded(&key.0), value);
+        let key = NewKey::Encoded(&key.0);
+        match self.find(key) {
+            None => self.add(key, value),
+            Some(at) => self.replace(at, key, value),
+        }
     }
 
-    #[inline]
-    fn set_encoded(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
+    /// [`set`](Self::set) for a key that is not known before.
+    pub(crate) fn set_named(&mut self, name: &str, value: AnyValue<'_>) {
+        let key = NewKey::Name(name);
         match self.find(key) {
             None => self.add(key, value),
             Some(at) => self.replace(at, key, value),
@@ -237,14 +244,35 @@ impl Attributes {
         }
     }
 
-    /// Sets the values of `other`. They replace earlier ones.
-    pub(crate) fn update(&mut self, other: &Self) {
+    /// Sets all attributes of `other`. They replace earlier values at their places. What does not
+    /// fit into `max_len` bytes is dropped.
+    pub(crate) fn merge(&mut self, other: &Self, max_len: usize) {
+        debug_assert_eq!(self.field, other.field, "fields of the same message");
         self.add_dropped(other.dropped);
         for entry in &other.entries {
             let key = &other.bytes[entry.key_start as usize..entry.key_end as usize];
-            let value = &other.bytes[entry.key_end as usize..entry.end as usize];
-            if let Some(value) = AnyValue::decode(value) {
-                self.set_encoded(NewKey::Encoded(key), value);
+            let encoded = &other.bytes[entry.start as usize..entry.end as usize];
+            let Some(at) = self.find(NewKey::Encoded(key)) else {
+                let start = self.bytes.len();
+                if self.entries.len() >= self.limits.count || start + encoded.len() > max_len {
+                    self.add_dropped(1);
+                    continue;
+                }
+                self.bytes.extend_from_slice(encoded);
+                self.entries.push(entry.moved_to(start as u32));
+                continue;
+            };
+            let old = self.entries[at];
+            let place = old.start as usize..old.end as usize;
+            self.bytes.splice(place, encoded.iter().copied());
+            self.entries[at] = entry.moved_to(old.start);
+            let (new_end, old_end) = (self.entries[at].end, old.end);
+            for entry in &mut self.entries[at + 1..] {
+                *entry = entry.moved_to(entry.start + new_end - old_end);
+            }
+            if self.bytes.len() > max_len {
+                self.remove(at);
+                self.add_dropped(1);
             }
         }
     }
@@ -344,6 +372,7 @@ impl<'a> AnyValue<'a> {
     const BOOL: u32 = 2;
     const INT: u32 = 3;
     const DOUBLE: u32 = 4;
+    const ARRAY: u32 = 5;
     const BYTES: u32 = 7;
 
     #[inline]
@@ -351,7 +380,7 @@ impl<'a> AnyValue<'a> {
         match self {
             Self::Text(text) => Self::Text(limits.cut_text(text)),
             Self::Bytes(bytes) => Self::Bytes(limits.cut_bytes(bytes)),
-            Self::Bool(_) | Self::Int(_) | Self::Double(_) => self,
+            Self::Bool(_) | Self::Int(_) | Self::Double(_) | Self::Array(_) => self,
         }
     }
 
@@ -361,7 +390,7 @@ impl<'a> AnyValue<'a> {
         let with_len = |bytes: &[u8]| 1 + varint_len(bytes.len() as u64) + bytes.len();
         match self {
             Self::Text(text) => with_len(text.as_bytes()),
-            Self::Bytes(bytes) => with_len(bytes),
+            Self::Bytes(bytes) | Self::Array(bytes) => with_len(bytes),
             Self::Bool(_) => 2,
             Self::Int(int) => 1 + varint_len(int as u64),
             Self::Double(_) => 9,
@@ -377,6 +406,7 @@ impl<'a> AnyValue<'a> {
             Self::Int(int) => to.uint(Self::INT, int as u64),
             Self::Double(double) => to.double(Self::DOUBLE, double),
             Self::Bytes(bytes) => to.bytes(Self::BYTES, bytes),
+            Self::Array(elements) => to.bytes(Self::ARRAY, elements),
         }
     }
 
@@ -391,6 +421,7 @@ impl<'a> AnyValue<'a> {
             (Self::INT, WireValue::Uint(int)) => Some(Self::Int(int as i64)),
             (Self::DOUBLE, WireValue::Fixed64(bits)) => Some(Self::Double(f64::from_bits(bits))),
             (Self::BYTES, WireValue::Bytes(bytes)) => Some(Self::Bytes(bytes)),
+            (Self::ARRAY, WireValue::Bytes(elements)) => Some(Self::Array(elements)),
             _ => None,
         }
     }

@@ -1,15 +1,14 @@
 //! Encoded records that are sent together.
 
-use spanwise_core::export::ExportItem;
+use spanwise_core::export::{ExportItem, SinkCounters};
 use tracing_core::Level;
 
-use crate::wire::WireWriter as _;
+use crate::{destination::ExportRequest, wire::WireWriter as _};
 
 /// Spans or log records of one level of importance, encoded, in the order in which they ended.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Under which level a record is counted if it is dropped.
-    level: Level,
+    importance: Importance,
     /// The records one after the other.
     bytes: Vec<u8>,
     records: Vec<BatchRecord>,
@@ -19,8 +18,17 @@ pub(crate) struct Batch {
     request_len: usize,
 }
 
+/// Which batches are dropped first if the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Importance {
+    /// It displaces ordinary batches, and may fill the queue.
+    High,
+    Ordinary,
+}
+
 #[derive(Debug)]
 struct BatchRecord {
+    level: Level,
     /// The place of its scope.
     scope_start: u32,
     scope_len: u32,
@@ -31,9 +39,9 @@ struct BatchRecord {
 const HEADER_LEN: usize = 6;
 
 impl Batch {
-    pub(crate) fn new(level: Level) -> Self {
+    pub(crate) fn new(importance: Importance) -> Self {
         Self {
-            level,
+            importance,
             bytes: Vec::new(),
             records: Vec::new(),
             scopes: Vec::new(),
@@ -44,7 +52,7 @@ impl Batch {
     /// Returns an empty batch with room for as much as this one has.
     pub(crate) fn successor(&self) -> Self {
         Self {
-            level: self.level,
+            importance: self.importance,
             bytes: Vec::with_capacity(self.bytes.len()),
             records: Vec::with_capacity(self.records.len()),
             scopes: Vec::with_capacity(self.scopes.len()),
@@ -53,7 +61,7 @@ impl Batch {
     }
 
     /// Adds an encoded `Span` or `LogRecord`. `scope` is its encoded `InstrumentationScope`.
-    pub(crate) fn push(&mut self, scope: &[u8], record: &[u8]) {
+    pub(crate) fn push(&mut self, scope: &[u8], record: &[u8], level: Level) {
         self.request_len = self.request_len_with(scope, record);
         if self.last_scope() != Some(scope) {
             self.scopes.extend_from_slice(scope);
@@ -64,6 +72,7 @@ impl Batch {
             scope_start: (self.scopes.len() - scope.len()) as u32,
             scope_len: scope.len() as u32,
             len: record.len(),
+            level,
         });
     }
 
@@ -88,12 +97,14 @@ impl Batch {
         };
         self.request_len + scope_len + record.len() + HEADER_LEN
     }
+}
 
+impl ExportRequest for Batch {
     /// Returns an `ExportTraceServiceRequest` or `ExportLogsServiceRequest`: the requests of both
-    /// signals have the same field numbers. `resource` is an encoded `Resource`.
+    /// signals have the same field numbers.
     ///
     /// Consecutive records with the same scope share a `ScopeSpans` or `ScopeLogs`.
-    pub(crate) fn request(&self, resource: &[u8]) -> Vec<u8> {
+    fn request(&self, resource: &[u8]) -> Vec<u8> {
         const RESOURCE_RECORDS: u32 = 1;
         const RESOURCE: u32 = 1;
         const SCOPE_RECORDS: u32 = 2;
@@ -132,6 +143,35 @@ impl ExportItem for Batch {
     }
 
     fn level(&self) -> Level {
-        self.level
+        let levels = self.records.iter().map(|record| record.level);
+        levels.min().unwrap_or(Level::INFO)
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.importance == Importance::High
+    }
+
+    fn count_shed(&self, counters: &SinkCounters) {
+        for record in &self.records {
+            counters.shed(record.level);
+        }
+    }
+
+    fn split(mut self) -> Result<(Self, Self), Self> {
+        let half = self.records.len() / 2;
+        if half == 0 {
+            return Err(self);
+        }
+        let records = self.records.split_off(half);
+        let len = self.records.iter().map(|record| record.len).sum();
+        let bytes = self.bytes.split_off(len);
+        let second = Self {
+            importance: self.importance,
+            bytes,
+            records,
+            scopes: self.scopes.clone(),
+            request_len: self.request_len,
+        };
+        Ok((self, second))
     }
 }

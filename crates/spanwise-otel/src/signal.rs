@@ -8,29 +8,18 @@ use std::{
 
 use spanwise_core::{
     Clock, SelfReport,
-    export::{Deliver, Exporter, ExporterOptions, PeriodicTasks, QueueLimits, SinkCounters},
+    export::{
+        Deliver, ExportItem as _, Exporter, ExporterOptions, PeriodicTasks, QueueLimits,
+        SinkCounters,
+    },
     internal::sync::Mutex,
 };
 use tracing_core::Level;
 
-use crate::batch::Batch;
-
-/// Which records a [`Signal`] carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SignalKind {
-    Traces,
-    Logs,
-}
-
-impl SignalKind {
-    /// The name of the sink.
-    pub(crate) fn sink_name(self) -> &'static str {
-        match self {
-            Self::Traces => "otel traces",
-            Self::Logs => "otel logs",
-        }
-    }
-}
+use crate::{
+    SignalKind, SignalStats,
+    batch::{Batch, Importance},
+};
 
 /// When a batch is sent, how much may wait, and where losses are reported.
 #[derive(Debug, Clone)]
@@ -143,7 +132,7 @@ impl Signal {
         if open.batch.request_len_with(scope, record) > MAX_REQUEST_LEN - RESOURCE_LEN {
             full = open.take();
         }
-        open.batch.push(scope, record);
+        open.batch.push(scope, record, level);
         // The first record of a batch does not fill it if batches have more than one record.
         if full.is_none() && open.batch.len() >= self.max_batch_len {
             full = open.take();
@@ -156,12 +145,12 @@ impl Signal {
         full.map_or(Pushed::Waiting, Pushed::Full)
     }
 
-    /// Returns the batch for records of a level. Under pressure, the queue drops log records at
-    /// INFO and below before those at WARN and ERROR.
+    /// Returns the index of the batch for records of a level. Under pressure, the queue drops log
+    /// records at INFO and below before those at WARN and ERROR.
     fn lane(&self, level: Level) -> usize {
         match self.kind {
-            SignalKind::Traces => 0,
             SignalKind::Logs => usize::from(level > Level::WARN),
+            SignalKind::Traces | SignalKind::Metrics => 0,
         }
     }
 
@@ -170,10 +159,27 @@ impl Signal {
         self.exporter.current().queue.counters()
     }
 
-    /// Returns the number of records that were pushed in this process.
-    pub(crate) fn accepted(&self) -> u64 {
-        let process = self.exporter.existing();
-        process.map_or(0, |process| process.state.0.lock().accepted)
+    /// Returns the counts of this process.
+    pub(crate) fn stats(&self) -> SignalStats {
+        let Some(process) = self.exporter.existing() else {
+            return SignalStats::default();
+        };
+        let state = process.state.0.lock();
+        let open_bytes: usize = state.lanes.iter().map(|open| open.batch.bytes()).sum();
+        SignalStats {
+            accepted: state.accepted,
+            waiting_bytes: open_bytes + process.queue.held_bytes(),
+            sent: process.queue.counters().stats(),
+            last_failure: None,
+        }
+    }
+
+    /// Starts to send everything that was pushed, and does not wait for it.
+    pub(crate) fn hurry(&self) {
+        self.queue_batches(|_| true);
+        if let Some(process) = self.exporter.existing() {
+            process.queue.hurry();
+        }
     }
 
     /// Waits until everything that was pushed is sent. The server is asked once more.
@@ -218,12 +224,12 @@ impl Signal {
 
 impl OpenBatches {
     fn new() -> Self {
-        let open = |level| OpenBatch {
-            batch: Batch::new(level),
+        let open = |importance| OpenBatch {
+            batch: Batch::new(importance),
             due: None,
         };
         Self(Mutex::new(State {
-            lanes: [Level::ERROR, Level::INFO].map(open),
+            lanes: [Importance::High, Importance::Ordinary].map(open),
             accepted: 0,
             has_ended: false,
         }))

@@ -3,7 +3,7 @@
 use spanwise_core::internal::Inherit;
 use tracing_core::Metadata;
 
-use crate::attributes::Attributes;
+use crate::{attributes::Attributes, limits::MAX_ATTRIBUTES_LEN};
 
 /// The attributes of a span, and those that it inherits.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl SpanAttributes {
     /// Returns the attributes with the recorded ones, which replace earlier ones.
     pub(crate) fn record(&self, recorded: &Attributes, parent: Option<&Self>) -> Self {
         let mut own = self.own.clone();
-        own.update(recorded);
+        own.merge(recorded, MAX_ATTRIBUTES_LEN);
         Self::new(self.callsite, own, parent)
     }
 

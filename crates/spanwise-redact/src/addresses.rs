@@ -163,7 +163,7 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let address: Ipv4Addr = std::str::from_utf8(&text[start..end]).ok()?.parse().ok()?;
     let is_shown = is_special_use_v4(address)
         || is_large_network(text, end, &address.octets(), 24)
-        || has_version_label(text, start);
+        || has_version_label(text, start, address);
     (!is_shown).then_some(end)
 }
 
@@ -189,7 +189,7 @@ pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
 
 /// Returns whether the words before four numbers mark them as a version or an identifier:
 /// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
-fn has_version_label(text: &[u8], start: usize) -> bool {
+fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
     let from = start.saturating_sub(32);
     let before = &text[from..start];
     scan_cost::add(before.len());
@@ -198,10 +198,11 @@ fn has_version_label(text: &[u8], start: usize) -> bool {
     let is_gap = |byte| b" \t:='\"([".contains(&byte);
     let word_end = run_start(before, before.len(), before.len(), is_gap);
     let word = &before[ByteClass::KEY.run_start(before, word_end, word_end)..word_end];
-    let mut ends = [
-        "version", "ver", "oid", "release", "build", "firmware", "revision",
-    ]
-    .iter();
+    // The first number of an object identifier is 0, 1 or 2.
+    if ends_with_word(word, b"oid") {
+        return address.octets()[0] <= 2;
+    }
+    let mut ends = ["version", "ver", "release", "build", "firmware", "revision"].iter();
     if ends.any(|end| ends_with_word(word, end.as_bytes())) {
         return true;
     }

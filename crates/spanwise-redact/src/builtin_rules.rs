@@ -227,6 +227,17 @@ impl BuiltinRules {
         {
             return hide(rule);
         }
+        self.decide(&self.sequence(key), on)
+    }
+
+    /// Returns whether a key ends in words of [`SHOWN`](builtin_keys::SHOWN).
+    pub(crate) fn is_harmless_phrase(&self, key: &NormalizedKey) -> bool {
+        let sequence = self.sequence(key);
+        let longest = self.ending(sequence.words(), 0).next();
+        longest.is_some_and(|phrase| phrase.effect == Effect::Show)
+    }
+
+    fn sequence(&self, key: &NormalizedKey) -> WordSequence {
         let mut sequence = WordSequence::default();
         for (word, is_last_part) in key.words() {
             if is_last_part && sequence.last_part.is_none() {
@@ -234,7 +245,7 @@ impl BuiltinRules {
             }
             self.push(word, &mut sequence);
         }
-        self.decide(&sequence, on)
+        sequence
     }
 
     /// Returns the rule of the word in another script that `key` ends in.

@@ -139,6 +139,11 @@ impl KeyRules {
         RULES.read(&normal, &self.on)
     }
 
+    /// Returns whether the last words of a key are the name of something harmless: `first pass`.
+    pub(crate) fn is_harmless_phrase(&self, key: &str) -> bool {
+        RULES.is_harmless_phrase(&NormalizedKey::new(key))
+    }
+
     /// Returns whether the decision may depend on the value. Looks at the last letters only.
     #[inline]
     pub(crate) fn may_need_value(&self, key: &str) -> bool {

@@ -305,6 +305,15 @@ impl<'t> Pair<'t> {
             .chain(two)
     }
 
+    /// Returns the key with the word before it, if both are written like prose: `first pass: …`.
+    pub(crate) fn key_in_prose(&self, text: &'t str) -> Option<&'t str> {
+        let end = self.name + self.key.len();
+        let is_plain = self.is_colon && self.quote.is_none();
+        let is_key = is_plain && text.get(self.name..end) == Some(self.key);
+        let [word, _] = is_key.then(|| word_before(text, self.name)).flatten()?;
+        text.get(word..end)
+    }
+
     /// Returns the name that a pair such as `name: API_TOKEN` gives to the next value, and the end
     /// of that name.
     pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {

@@ -4,7 +4,7 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{ends_with_word, find2, is_space, run_end, run_start},
+    byte_search::{ends_with_word, find2, is_boundary, is_space, run_end, run_start},
     context_tracker::ContextTracker,
     credential::{self, KeySubject, ValueReading},
     json_strings::JsonStrings,
@@ -127,6 +127,7 @@ impl Pair<'_> {
             credential::is_nothing(content)
                 || credential::is_placeholder(content)
                 || credential::has_other_meaning(self.key, content, &text[value.end..])
+                || !is_quoted && self.is_variable(text) && is_expression(content)
                 || may_be_prose
                     && is_quoted
                     && (self.is_parser_token(text, content)
@@ -281,6 +282,14 @@ impl Pair<'_> {
         text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
     }
 
+    /// Returns whether the key is a variable in source code: `let password = …`.
+    fn is_variable(&self, text: &[u8]) -> bool {
+        let before = &text[..self.name];
+        let before = before.strip_suffix(b"mut ").unwrap_or(before);
+        let start = before.strip_suffix(b"let ").map(<[u8]>::len);
+        !self.is_colon && start.is_some_and(|start| is_boundary(text, start))
+    }
+
     /// Returns whether a quoted value is the subject of a sentence, which goes on after the quote.
     fn is_sentence_subject(&self, text: &[u8], name: &[u8], end: usize) -> bool {
         if KeySubject::key(self.key) == KeySubject::Password {
@@ -317,6 +326,16 @@ impl Pair<'_> {
                 .iter()
                 .all(|byte| byte.is_ascii_lowercase() || !ByteClass::WORD.has(*byte))
     }
+}
+
+/// Returns whether a value is an expression in source code without a literal: `request.token()`,
+/// `Dsn::parse(text)`.
+fn is_expression(value: &[u8]) -> bool {
+    let name = ByteClass::WORD.run_end(value, 0);
+    let goes_on = [&b"."[..], b"::", b"("];
+    value.first().is_some_and(u8::is_ascii_alphabetic)
+        && goes_on.iter().any(|mark| value[name..].starts_with(mark))
+        && !value.iter().any(|byte| b"\"'`".contains(byte))
 }
 
 /// Returns whether PII after `=` may have more words, as names and streets do. After a host address

@@ -7,14 +7,14 @@ use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 
 #[cfg(feature = "http")]
-use crate::http_options::HttpOptions;
+use crate::http_options::choose_server_layer;
 use crate::{
     Builder, Explanation, PanicBacktrace, Preset,
     choices::{Choices, Chosen, Findings},
     explain::Origin,
     file_options::FileOptions,
     level_options::LevelOptions,
-    output_options::OutputOptions,
+    output_options::{OutputOptions, choose_color, choose_output},
     own_crate,
     program_name::ProgramName,
     redaction::Redaction,
@@ -39,7 +39,7 @@ pub(crate) struct Config {
     pub(crate) sampler: Option<Sampler>,
     pub(crate) recorder: Option<Recorder>,
     #[cfg(feature = "http")]
-    pub(crate) http: HttpOptions,
+    pub(crate) http_server: spanwise_http::ServerLayer,
     /// The keys that the program declares.
     pub(crate) context: Vec<String>,
     /// As the policy lets them be shown.
@@ -68,7 +68,7 @@ impl Config {
         let has_writer = builder.writer.is_some();
         let mut lines = OutputOptions::choose(has_writer, builder.when_full, &mut choices);
         let panic_backtrace = choose_panic_backtrace(&mut choices);
-        lines.choose_output(&mut choices);
+        (lines.output, lines.level) = choose_output(has_writer, &mut choices);
         let files = FileOptions::choose(&mut choices);
         let redaction = Redaction::choose(
             builder.redaction.as_ref(),
@@ -80,14 +80,14 @@ impl Config {
             .choose(&LOG_RECORDER)
             .and_then(|chosen| chosen.value);
         #[cfg(feature = "http")]
-        let http = HttpOptions::choose(&mut choices);
+        let http_server = choose_server_layer(&mut choices);
         let context = choose_context(builder, &mut choices);
         let policy = redaction.policy.as_ref();
         let static_fields =
             choose_static_fields(&builder.static_fields, &mut choices, &context, policy);
         let service = Service::choose(builder.own_crate, &mut choices, &program);
         let sinks = sinks::choose(&builder.sinks, &mut choices, &service);
-        lines.choose_color(&mut choices);
+        lines.color = choose_color(&mut choices);
         let is_strict = choices.set(&LOG_STRICT).is_some_and(|strict| strict.value);
         let preset = choices.preset;
         let findings = choices.finish();
@@ -101,7 +101,7 @@ impl Config {
             sampler,
             recorder,
             #[cfg(feature = "http")]
-            http,
+            http_server,
             context,
             static_fields,
             service,

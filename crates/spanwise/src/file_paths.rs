@@ -57,11 +57,11 @@ fn is_missing(directory: &Path) -> bool {
     found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Returns whether a shell would have expanded something in `path`.
+/// Returns whether a shell would have expanded `path`.
 pub(crate) fn is_to_be_expanded(path: &str) -> bool {
     path.starts_with('~') || path.contains('$')
 }
 
 /// The rest of a sentence about such a path.
-pub(crate) const NOT_EXPANDED: &str = " looks as if something in it were to be expanded, which \
-                                       nothing is: write the path out";
+pub(crate) const NOT_EXPANDED: &str = " contains `~` or `$`, which is not expanded: write the \
+                                       whole path";

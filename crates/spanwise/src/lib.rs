@@ -105,7 +105,7 @@
 //! A setter also accepts the text of the variable: `.levels("warn,shop=debug")`. The error of
 //! [`Builder::init`] lists every wrong text.
 //!
-//! # FileOptions
+//! # Files
 //!
 //! `LOG_FILE=/var/log/shop/shop.log`, or [`Builder::file`] in code, also writes lines to that file.
 //! The file rolls daily and at 100 MiB, and the newest 14 rolled files are kept. `LOG_ERROR_FILE`

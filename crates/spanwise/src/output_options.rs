@@ -44,16 +44,6 @@ impl OutputOptions {
         }
     }
 
-    /// Chooses the output and its level.
-    pub(crate) fn choose_output(&mut self, choices: &mut Choices<'_>) {
-        (self.output, self.level) = choose_output(self.has_writer, choices);
-    }
-
-    /// Chooses when lines have colours.
-    pub(crate) fn choose_color(&mut self, choices: &mut Choices<'_>) {
-        self.color = choose_color(choices);
-    }
-
     /// Creates a layer of JSON lines with these options.
     pub(crate) fn json_layer(&self, format: Format) -> JsonLayer {
         JsonLayer::new()
@@ -84,7 +74,10 @@ fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
 }
 
 /// Chooses the output and its level.
-fn choose_output(has_writer: bool, choices: &mut Choices<'_>) -> (Output, Option<LevelFilter>) {
+pub(crate) fn choose_output(
+    has_writer: bool,
+    choices: &mut Choices<'_>,
+) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
     let set = choices.set(&LOG_OUTPUT);
     // A pod that sets it for a service sets it for a tool that somebody runs there, too.
@@ -122,7 +115,7 @@ fn choose_output(has_writer: bool, choices: &mut Choices<'_>) -> (Output, Option
 
 /// Chooses when lines have colours. Where that is `auto`, the variables that many programs share
 /// decide.
-fn choose_color(choices: &mut Choices<'_>) -> Color {
+pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
     let set = choices.set(&LOG_COLOR);
     let color = set.unwrap_or(Chosen {
         value: Color::Auto,

@@ -30,8 +30,8 @@ impl PseudonymKeyFile {
             }
             true => format!("{path:?}: {error}"),
             false => format!(
-                "{hidden} names no file that can be read; if it is the key itself, write it into \
-                 a file, and that file's path here"
+                "{hidden} is not the path of a file that can be read; if it is the key itself, \
+                 write it to a file, and set the path of that file here"
             ),
         }))
     }

@@ -205,7 +205,9 @@ fn install(
         handle,
         outputs.guards,
         #[cfg(feature = "http")]
-        config.http.layer(&config.context),
+        (config.context.iter()).fold(config.http_server.clone(), |layer, key| {
+            layer.context_key(key)
+        }),
     );
     dispatcher::set_global_default(stack.build().into())
         .map_err(|_| InitError::AlreadyInitialized)?;

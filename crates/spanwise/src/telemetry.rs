@@ -20,33 +20,22 @@ use crate::sinks::RunningSink;
 /// seconds. `std::process::exit` shuts logging down too, if the guard is still held.
 ///
 /// The thread that logs writes events after the shutdown.
-#[derive(Debug)]
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
     handle: Handle,
     guards: Vec<FlushGuard>,
-    at_exit: Option<AtExit>,
+    /// Emits the pending summaries of the sampler if the program exits before the shutdown.
+    at_exit: Option<Arc<BeforeExit>>,
     #[cfg(feature = "http")]
     http_server: spanwise_http::ServerLayer,
 }
 
-/// Emits the pending summaries of a sampler if the program exits before the shutdown.
-struct AtExit(
-    #[expect(dead_code, reason = "it is there for as long as it is held")] Arc<BeforeExit>,
-);
-
-impl AtExit {
-    fn new(handle: &Handle) -> Self {
-        let handle = handle.clone();
-        let emit: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
-        before_exit(&emit);
-        Self(emit)
-    }
-}
-
-impl fmt::Debug for AtExit {
+impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AtExit")
+        f.debug_struct("Telemetry")
+            .field("handle", &self.handle)
+            .field("guards", &self.guards)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,7 +61,10 @@ impl Telemetry {
         #[cfg(feature = "http")] http_server: spanwise_http::ServerLayer,
     ) -> Self {
         Self {
-            at_exit: handle.sampler.is_some().then(|| AtExit::new(&handle)),
+            at_exit: handle
+                .sampler
+                .is_some()
+                .then(|| handle.flush_sampler_at_exit()),
             handle,
             guards,
             #[cfg(feature = "http")]
@@ -297,6 +289,14 @@ impl Handle {
             let why = "an output is stalled, and did not get the counts of the suppressed events";
             self.report.fault(Fault::Lost, &why);
         }
+    }
+
+    /// Emits them before `exit`, for as long as the callback is held.
+    fn flush_sampler_at_exit(&self) -> Arc<BeforeExit> {
+        let handle = self.clone();
+        let callback: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
+        before_exit(&callback);
+        callback
     }
 
     fn report_result(&self, flushed: &io::Result<()>) -> bool {

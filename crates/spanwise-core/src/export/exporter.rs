@@ -103,7 +103,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
         queue: &Arc<ExportQueue<T>>,
         tasks: &Option<Weak<dyn PeriodicTasks>>,
     ) -> io::Result<()> {
-        let name = format!("spanwise-{}", self.options.name);
+        let name = format!("spanwise-{}", self.options.name.replace(' ', "-"));
         let queue = Arc::clone(queue);
         Sender::new(queue, (self.new_transport)(), tasks.clone()).spawn(name)
     }

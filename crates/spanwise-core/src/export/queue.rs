@@ -2,8 +2,6 @@
 
 use std::{collections::VecDeque, fmt, io, sync::Arc, time::Instant};
 
-use tracing_core::Level;
-
 use super::{ExportItem, ExporterOptions, QueueLimits};
 use crate::{
     Clock, Fault, SelfReport,
@@ -30,8 +28,8 @@ pub struct ExportQueue<T> {
 }
 
 struct State<T> {
-    /// Items at ERROR.
-    errors: Lane<T>,
+    /// Urgent items.
+    urgent: Lane<T>,
     others: Lane<T>,
     /// The item that is being sent. It keeps its room, since it may come back.
     in_flight: Option<InFlight>,
@@ -88,7 +86,7 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Adds an item. If there is no room for it, it is dropped and counted.
     ///
-    /// An item at ERROR first displaces the newest other items.
+    /// An urgent item first displaces the newest other items.
     pub fn push(&self, item: T) {
         let queued = Queued {
             item,
@@ -100,15 +98,15 @@ impl<T: ExportItem> ExportQueue<T> {
             self.counters.add_lost_at_shutdown(queued.item.events());
             return;
         }
-        let is_error = queued.item.level() == Level::ERROR;
+        let is_urgent = queued.item.is_urgent();
         let mut dropped = Vec::new();
-        while is_error && !state.has_room(&queued.item, self.limits) {
+        while is_urgent && !state.has_room(&queued.item, self.limits) {
             match state.others.pop_back() {
                 Some(other) => dropped.push(other),
                 None => break,
             }
         }
-        let has_room = is_error || state.others.is_below_half(&queued.item, self.limits);
+        let has_room = is_urgent || state.others.is_below_half(&queued.item, self.limits);
         if has_room && state.has_room(&queued.item, self.limits) {
             state.lane(&queued.item).push_back(queued);
             state.is_signalled = true;
@@ -125,9 +123,7 @@ impl<T: ExportItem> ExportQueue<T> {
     #[cold]
     fn shed(&self, dropped: &[Queued<T>]) {
         for Queued { item, .. } in dropped {
-            for _ in 0..item.events() {
-                self.counters.shed(item.level());
-            }
+            item.count_shed(&self.counters);
         }
         let reason = format_args!("{} is behind: dropping events", self.destination);
         self.report.fault(Fault::Shed, &reason);
@@ -233,6 +229,12 @@ impl<T: ExportItem> ExportQueue<T> {
         &self.counters
     }
 
+    /// Returns the bytes of all items that wait or are being sent.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.state.lock().held().1
+    }
+
     /// Resets the signal that something changed. Returns whether the queue was shut down.
     pub(super) fn acknowledge(&self) -> bool {
         let mut state = self.state.lock();
@@ -249,8 +251,8 @@ impl<T: ExportItem> ExportQueue<T> {
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
             return None;
         }
-        let errors = state.errors.pop_front();
-        let queued = errors.or_else(|| state.others.pop_front())?;
+        let urgent = state.urgent.pop_front();
+        let queued = urgent.or_else(|| state.others.pop_front())?;
         state.in_flight = Some(InFlight {
             events: queued.item.events(),
             bytes: queued.item.bytes(),
@@ -351,9 +353,9 @@ impl<T: ExportItem> ExportQueue<T> {
 
 impl<T: ExportItem> State<T> {
     fn lane(&mut self, item: &T) -> &mut Lane<T> {
-        match item.level() {
-            Level::ERROR => &mut self.errors,
-            _ => &mut self.others,
+        match item.is_urgent() {
+            true => &mut self.urgent,
+            false => &mut self.others,
         }
     }
 
@@ -366,10 +368,10 @@ impl<T: ExportItem> State<T> {
     /// Returns the number of items, and their bytes.
     fn held(&self) -> (usize, usize) {
         let in_flight = self.in_flight.as_ref().map_or(0, |item| item.bytes);
-        let waiting = self.errors.items.len() + self.others.items.len();
+        let waiting = self.urgent.items.len() + self.others.items.len();
         (
             waiting + usize::from(self.in_flight.is_some()),
-            self.errors.bytes + self.others.bytes + in_flight,
+            self.urgent.bytes + self.others.bytes + in_flight,
         )
     }
 
@@ -379,11 +381,11 @@ impl<T: ExportItem> State<T> {
     }
 
     fn is_empty(&self) -> bool {
-        self.in_flight.is_none() && self.errors.items.is_empty() && self.others.items.is_empty()
+        self.in_flight.is_none() && self.urgent.items.is_empty() && self.others.items.is_empty()
     }
 
     fn waiting_events(&self) -> u64 {
-        self.errors.events + self.others.events
+        self.urgent.events + self.others.events
     }
 }
 
@@ -423,7 +425,7 @@ impl<T: ExportItem> Lane<T> {
 impl<T> Default for State<T> {
     fn default() -> Self {
         Self {
-            errors: Lane::default(),
+            urgent: Lane::default(),
             others: Lane::default(),
             in_flight: None,
             flushing: 0,

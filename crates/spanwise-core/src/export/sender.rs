@@ -49,6 +49,11 @@ pub fn is_delivering() -> bool {
     role() == Role::Delivering
 }
 
+/// Marks this thread as one that works for a sender thread, such as one that looks up names.
+pub fn mark_sender_thread() {
+    ROLE.set(Role::Delivering);
+}
+
 #[inline]
 fn role() -> Role {
     // A sender thread logs nothing after its thread-locals are gone.

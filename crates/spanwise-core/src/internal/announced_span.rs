@@ -5,12 +5,14 @@
 //! nothing is announced.
 
 use std::{
-    cell::Cell,
+    mem::ManuallyDrop,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use crate::internal::thread_state;
 
 /// What is known about the span that is opened next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +21,8 @@ pub struct Announced {
     pub span_id: [u8; 8],
     /// The kind of the span.
     pub kind: SpanKind,
-    /// The trace, if the span is the first of this process in it. `None` for the trace of the span
-    /// around it.
+    /// The trace, if the span is the first of this process in it. It counts only if the span has no
+    /// parent in this process. `None` for the trace of the span around it.
     pub trace: Option<AnnouncedTrace>,
 }
 
@@ -56,10 +58,6 @@ pub enum SpanKind {
 /// Whether a layer takes announcements.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-thread_local! {
-    static ANNOUNCED: Cell<Option<Box<Announced>>> = const { Cell::new(None) };
-}
-
 /// Makes [`announce`] work from now on. Called by the layer that gives spans their identities.
 pub fn want_identities() {
     WANTED.store(true, Ordering::Relaxed);
@@ -94,9 +92,8 @@ pub fn take_announced() -> Option<Announced> {
 
 #[inline]
 fn replace(announced: Option<Box<Announced>>) -> Option<Box<Announced>> {
-    // An exiting thread announces nothing.
-    let replaced = ANNOUNCED.try_with(|current| current.replace(announced));
-    replaced.ok().flatten()
+    let announced = announced.map(ManuallyDrop::new);
+    thread_state::with(|state| state.announced.replace(announced)).map(ManuallyDrop::into_inner)
 }
 
 /// Restores the announcement around when it is dropped, which is rarely one.

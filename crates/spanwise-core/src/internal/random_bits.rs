@@ -36,6 +36,25 @@ pub fn random_bits() -> u64 {
     drawn.unwrap_or_else(|| Stream::new(forks::generation()).next())
 }
 
+/// Returns the number of a new UUID of version 7. The numbers sort by time, to a quarter of a
+/// microsecond, and their low 62 bits are random, as those of a trace id should be.
+#[must_use]
+pub fn time_ordered_bits() -> u128 {
+    let now = Clock::system().now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let millis = now.as_secs() * 1000 + u64::from(now.subsec_millis());
+    let fraction = u64::from(now.subsec_nanos() % 1_000_000) * 4096 / 1_000_000;
+    let high = millis << 16 | 7 << 12 | fraction;
+    let low = 0b10 << 62 | random_bits() >> 2;
+    u128::from(high) << 64 | u128::from(low)
+}
+
+/// Returns a new id for a span, which is never zero: such an id is invalid in W3C Trace Context.
+#[must_use]
+pub fn new_span_id() -> [u8; 8] {
+    random_bits().max(1).to_be_bytes()
+}
+
 /// The random stream of one thread in one process.
 struct Stream {
     /// The generation of the process: see [`forks`].

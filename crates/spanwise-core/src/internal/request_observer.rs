@@ -92,11 +92,10 @@ pub fn requests_are_observed() -> bool {
     OBSERVER.get().is_some()
 }
 
-/// A request that was reported to the observer. Its end is reported at most once.
+/// A request whose begin was reported to the observer.
 #[derive(Debug)]
 pub struct RequestObservation {
-    /// `None` after the end.
-    request: Option<Box<ObservedRequest>>,
+    request: Box<ObservedRequest>,
 }
 
 impl RequestObservation {
@@ -106,15 +105,13 @@ impl RequestObservation {
         let observer = OBSERVER.get()?;
         let request = Box::new(make());
         panic_safe::catch_panic(|| observer.begin(&request));
-        Some(Self {
-            request: Some(request),
-        })
+        Some(Self { request })
     }
 
-    /// Reports the end of the request, on the first call.
-    pub fn end(&mut self, end: &RequestEnd<'_>) {
-        if let (Some(request), Some(observer)) = (self.request.take(), OBSERVER.get()) {
-            panic_safe::catch_panic(|| observer.end(&request, end));
+    /// Reports the end of the request.
+    pub fn end(self, end: &RequestEnd<'_>) {
+        if let Some(observer) = OBSERVER.get() {
+            panic_safe::catch_panic(|| observer.end(&self.request, end));
         }
     }
 }

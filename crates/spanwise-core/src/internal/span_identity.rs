@@ -17,7 +17,7 @@ use std::{
     },
 };
 
-use tracing::{Dispatch, Subscriber};
+use tracing::{Dispatch, Span, Subscriber};
 use tracing_core::span::{Id, Record};
 use tracing_subscriber::{
     Registry,
@@ -161,6 +161,19 @@ impl SpanIdentity {
             stored.is_fixed.store(true, Ordering::Relaxed);
         }
         Some(Arc::clone(&stored.identity))
+    }
+
+    /// Returns the identity of an open span, and fixes it. `None` if the span is disabled.
+    #[must_use]
+    pub fn fix_in(span: &Span) -> Option<Arc<Self>> {
+        if !Self::exist() {
+            return None;
+        }
+        let identity = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            Self::fix(&registry.span(id)?)
+        });
+        identity.flatten()
     }
 
     /// Returns the identity of `span`, or of the nearest span around it that has one, and fixes it.

@@ -28,6 +28,7 @@ use crate::internal::{
 /// let id = Id::from_u64(7);
 /// spans.insert(&id, "kept");
 /// assert_eq!(spans.get(&id), Some("kept"));
+/// assert_eq!(spans.values(), ["kept"]);
 /// assert_eq!(spans.remove(&id), Some("kept"));
 /// assert_eq!(spans.get(&id), None);
 /// ```
@@ -52,6 +53,18 @@ impl<T> SpanTable<T> {
         self.shard(id).remove(&id.into_u64())
     }
 
+    /// Returns the number of open spans.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Returns whether no span is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn shard(&self, id: &Id) -> MutexGuard<'_, Shard<T>> {
         let shard = spread(id.into_u64()) >> 59;
         self.shards[shard as usize % SHARDS].lock()
@@ -59,6 +72,16 @@ impl<T> SpanTable<T> {
 }
 
 impl<T: Clone> SpanTable<T> {
+    /// Returns the values of all open spans, in no particular order.
+    #[must_use]
+    pub fn values(&self) -> Vec<T> {
+        let mut values = Vec::new();
+        for shard in &self.shards {
+            values.extend(shard.lock().values().cloned());
+        }
+        values
+    }
+
     /// Returns the value of an open span.
     #[must_use]
     pub fn get(&self, id: &Id) -> Option<T> {

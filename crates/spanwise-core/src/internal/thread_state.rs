@@ -4,11 +4,14 @@
 //! destructor, so that an access costs no check and works until the thread has ended. Memory in it
 //! is in `ManuallyDrop`, and its owner takes it out.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    mem::ManuallyDrop,
+};
 
 use super::{
-    decision_cache::DecisionCache, error_query::QueryState, reentrancy::ReentrancyState,
-    sharded_counter, trace_cache::CachedTrace,
+    announced_span::Announced, decision_cache::DecisionCache, error_query::QueryState,
+    reentrancy::ReentrancyState, sharded_counter, trace_cache::CachedTrace,
 };
 use crate::{event_context::EventState, redacted::RedactionState};
 
@@ -23,6 +26,8 @@ pub(crate) struct ThreadState {
     pub(crate) sample_random: Cell<u64>,
     pub(crate) decisions: RefCell<DecisionCache>,
     pub(crate) error_query: QueryState,
+    /// The announcement of the span that is being opened.
+    pub(crate) announced: Cell<Option<ManuallyDrop<Box<Announced>>>>,
 }
 
 thread_local! {
@@ -36,6 +41,7 @@ thread_local! {
             sample_random: Cell::new(0),
             decisions: RefCell::new(DecisionCache::EMPTY),
             error_query: QueryState::NEW,
+            announced: Cell::new(None),
         }
     };
 }

@@ -2,7 +2,10 @@
 
 use tracing_core::{Field, Metadata, callsite::Identifier};
 
-use crate::{KeyVerdict, Redact, internal::log_record};
+use crate::{
+    KeyVerdict, Redact,
+    internal::{log_record, plain_value::PlainValue},
+};
 
 /// How to handle each field of a callsite, by its index.
 #[derive(Debug)]
@@ -122,16 +125,14 @@ impl FieldPlan {
         self.by_type(field).map(|field| field.text)
     }
 
-    /// Returns how to handle a number in `field`.
+    /// Returns how to handle a number or a boolean in `field`.
     #[inline]
-    pub(super) fn number_handling(&self, field: &Field) -> Option<Handling> {
-        self.by_type(field).map(|field| field.number)
-    }
-
-    /// Returns how to handle a boolean in `field`.
-    #[inline]
-    pub(super) fn bool_handling(&self, field: &Field) -> Option<Handling> {
-        self.by_type(field).map(|field| field.boolean)
+    pub(super) fn plain_handling(&self, field: &Field, value: PlainValue) -> Option<Handling> {
+        let by_type = self.by_type(field)?;
+        Some(match value {
+            PlainValue::Bool(_) => by_type.boolean,
+            _ => by_type.number,
+        })
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use spanwise_core::{
     EventContext,
-    internal::{EnteredLine, LayerId, LineDisposition, panic_safe::catch_panic},
+    internal::{DispatchedSummary, EnteredLine, LayerId, LineDisposition, panic_safe::catch_panic},
 };
 
 fn rate(rate: f64) -> impl FnOnce(&mut EventContext) {
@@ -21,6 +21,24 @@ fn take_tag(sink: LayerId) -> Option<(u32, bool)> {
         (LineDisposition::Buffer { tag, .. }, is_sampled_out) => Some((tag, is_sampled_out)),
         (LineDisposition::Header(_), _) => None,
     }
+}
+
+/// Asserts that the next event and the next line of each sink start without any state.
+fn assert_nothing_is_set(sinks: &[LayerId]) {
+    assert!(!EventContext::is_set());
+    assert!(!DispatchedSummary::is_current());
+    for sink in sinks {
+        assert!(EnteredLine::current(*sink).is_none());
+        assert_eq!(take_tag(*sink), None);
+        assert!(!DispatchedSummary::take(*sink));
+    }
+    // A leftover flag of a sampled-out line would be that of the next line.
+    let sink = sinks[0];
+    buffer(0).scope(
+        sink,
+        |_| {},
+        || assert_eq!(take_tag(sink), Some((0, false))),
+    );
 }
 
 #[test]
@@ -51,7 +69,7 @@ fn context_is_taken_once_and_ends_with_the_event() {
     });
     let panicking = || EventContext::scope(rate(0.1), || panic!("a sink"));
     assert!(catch_panic(panicking).is_none());
-    assert!(!EventContext::is_set());
+    assert_nothing_is_set(&[LayerId::unique()]);
 }
 
 #[test]
@@ -72,8 +90,7 @@ fn nested_event_sees_neither_context_nor_line() {
         assert_eq!(take_tag(sink), Some((1, false)));
         assert_eq!(take_tag(sink), None);
     });
-    assert!(!EventContext::is_set());
-    assert_eq!((take_tag(sink), take_tag(other)), (None, None));
+    assert_nothing_is_set(&[sink, other]);
 }
 
 #[test]
@@ -93,6 +110,7 @@ fn sampled_out_event_is_forwarded_only_to_be_buffered() {
         });
         assert!(forwarded);
     });
+    assert_nothing_is_set(&[sink]);
 }
 
 #[test]
@@ -115,4 +133,5 @@ fn entered_line_keeps_its_unit_when_its_span_exits() {
         line(1).scope(EnteredLine::line_buffered);
         assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
     });
+    assert_nothing_is_set(&[sink]);
 }

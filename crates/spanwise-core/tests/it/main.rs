@@ -10,6 +10,9 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
 #[path = "../support/allocations.rs"]
 mod allocations;
+#[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
+#[path = "../support/identities.rs"]
+mod identities;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -35,6 +38,7 @@ mod redacted_secrets;
 mod rfc3339;
 mod sharded_counter;
 mod span_data;
+mod span_identity;
 mod target_pattern;
 mod token_bucket;
 mod wrapper_forwarding;

@@ -1,9 +1,21 @@
 //! A call with its span and headers, for the `tower` layer and the middleware of `reqwest`.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use spanwise_core::{Context, REDACTED, internal::panic_safe};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use spanwise_core::{
+    Clock, Context, REDACTED,
+    internal::{
+        HexDigits, SpanIdentity,
+        announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
+        new_span_id, panic_safe, parse_hex,
+        request_observer::{ObservedRequest, RequestEnd, RequestObservation, RequestSide},
+    },
+};
 use tracing::{Span, field};
 use uuid::Uuid;
 
@@ -12,9 +24,10 @@ use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     bounded_text::bounded,
     error_text, id, method,
+    observed_values::{content_length, known_scheme, protocol_version},
     request_context::RequestContext,
     request_id::X_REQUEST_ID,
-    trace_context::{HexDigits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
+    trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
     url_queries::without_queries,
 };
 
@@ -22,12 +35,15 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,
+    /// Present until the end if requests are observed, with the time of the begin.
+    observation: Option<(RequestObservation, Instant)>,
     ended: bool,
 }
 
 /// The destination of a call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
+    pub(super) scheme: Option<&'a str>,
     pub(super) host: Option<&'a str>,
     pub(super) port: Option<u16>,
     pub(super) path: &'a str,
@@ -46,31 +62,69 @@ impl Call {
     ) -> Self {
         let context = Context::current();
         let request_context = RequestContext::current();
+        let around = SpanIdentity::current();
+        let around = around.and_then(|identity| TraceContext::from_identity(&identity));
         let by_hand = headers.contains_key(TRACEPARENT);
         let trace = if by_hand {
             TraceContext::from_headers(headers)
         } else {
-            Some(match &request_context {
-                Some(request_context) => request_context.trace.child(),
-                None => TraceContext::new_trace(trace_id_of(&context)),
+            Some(match (&around, &request_context) {
+                (Some(around), _) => around.child(),
+                (None, Some(request_context)) => request_context.trace.child(),
+                (None, None) => TraceContext::new_trace(trace_id_of(&context)),
             })
         };
-        let trace_id = trace.as_ref().map(|trace| trace.trace_id.digits());
-        let span_id = trace.as_ref().map(|trace| trace.span_id.digits());
-        let span = tracing::info_span!(
-            target: "spanwise_http::client",
-            "http.client.request",
-            otel.kind = "client",
-            http.request.method = method::name(method),
-            server.address = target.host.map(|host| panic_safe::truncate_at(without_brackets(host), MAX_HOST_LEN)),
-            server.port = target.port,
-            url.path = &*bounded(target.path),
-            trace_id = trace_id.as_ref().map(HexDigits::as_str),
-            span_id = span_id.as_ref().map(HexDigits::as_str),
-            http.response.status_code = field::Empty,
-            otel.status_code = field::Empty,
-            error = field::Empty,
-        );
+        let trace_id = trace.as_ref().map(TraceContext::trace_id);
+        let span_id = trace.as_ref().map(TraceContext::span_id);
+        let (method, path) = (method::name(method), bounded(target.path));
+        let host = target.host.map(without_brackets);
+        let host = host.map(|host| panic_safe::truncate_at(host, MAX_HOST_LEN));
+        let announced = || Announced {
+            span_id: match &trace {
+                Some(trace) if !by_hand => trace.span.span_id(),
+                Some(_) | None => new_span_id(),
+            },
+            kind: SpanKind::Client,
+            // The span of a served request that is disabled is not the parent of any other.
+            trace: match (&around, &request_context) {
+                (None, Some(request_context)) => Some(continued(&request_context.trace)),
+                (Some(_), _) | (None, None) => None,
+            },
+        };
+        let open = || {
+            tracing::info_span!(
+                target: "spanwise_http::client",
+                "http.client.request",
+                otel.kind = "client",
+                http.request.method = method,
+                server.address = host,
+                server.port = target.port,
+                url.path = &*path,
+                trace_id = trace_id.as_ref().map(HexDigits::as_str),
+                span_id = span_id.as_ref().map(HexDigits::as_str),
+                http.response.status_code = field::Empty,
+                otel.status_code = field::Empty,
+                error = field::Empty,
+            )
+        };
+        let span = announce(announced, open);
+        // The ids of the span, with the decision of a sampler.
+        let trace = match SpanIdentity::fix_in(&span) {
+            Some(identity) if !by_hand => TraceContext::from_identity(&identity),
+            Some(_) | None => trace,
+        };
+        let observation = RequestObservation::begin(|| ObservedRequest {
+            side: RequestSide::Client,
+            method,
+            scheme: target.scheme.and_then(known_scheme),
+            route: None,
+            path: (&*path).into(),
+            protocol_version: None,
+            server_address: host.map(Box::from),
+            server_port: target.port,
+            body_size: content_length(headers),
+            span: span.clone(),
+        });
 
         if options.ids_go_to(target.host) {
             set_if_absent(headers, X_REQUEST_ID, || match context.get("request_id") {
@@ -79,10 +133,11 @@ impl Call {
             });
             if !by_hand && let Some(trace) = &trace {
                 // A disabled span cannot be a parent.
-                let served = request_context.as_ref().filter(|_| span.is_disabled());
-                let sent = served.map_or(trace, |served| &served.trace);
+                let served = request_context.as_ref().map(|served| &served.trace);
+                let parent = around.as_ref().or(served);
+                let sent = parent.filter(|_| span.is_disabled()).unwrap_or(trace);
                 headers.insert(TRACEPARENT, sent.traceparent());
-                set_if_absent(headers, TRACESTATE, || trace.tracestate());
+                set_if_absent(headers, TRACESTATE, || sent.tracestate());
             }
         }
         if options.baggage_goes_to(target.host) {
@@ -112,16 +167,40 @@ impl Call {
             };
             Arc::new(request_context).attach(&span);
         }
-        Self { span, ended: false }
+        let start = observation.is_some().then(|| Clock::system().instant());
+        Self {
+            span,
+            observation: observation.zip(start),
+            ended: false,
+        }
     }
 
     pub(super) fn span(&self) -> &Span {
         &self.span
     }
 
-    /// Records the status of the response.
-    pub(super) fn record_status(&mut self, status: StatusCode) {
+    /// Records the head of the response.
+    pub(super) fn record_response(
+        &mut self,
+        status: StatusCode,
+        version: Version,
+        headers: &HeaderMap,
+    ) {
         self.ended = true;
+        let outcome = match status.as_u16() {
+            500.. => "server_error",
+            400.. => "client_error",
+            _ => "ok",
+        };
+        let is_error = status.is_client_error() || status.is_server_error();
+        self.observe_end(|duration| RequestEnd {
+            status: Some(status.as_u16()),
+            outcome,
+            error_type: is_error.then(|| status.as_str().into()),
+            protocol_version: protocol_version(version),
+            duration,
+            body_size: content_length(headers),
+        });
         if status.is_server_error() {
             self.span.record("otel.status_code", "ERROR");
         }
@@ -132,6 +211,14 @@ impl Call {
     /// Records the error of a call without a response.
     pub(super) fn record_error(&mut self, error: &dyn fmt::Display) {
         self.ended = true;
+        self.observe_end(|duration| RequestEnd {
+            status: None,
+            outcome: "no_response",
+            error_type: Some("no_response".into()),
+            protocol_version: None,
+            duration,
+            body_size: None,
+        });
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
             // Formatted here, since layers may hold a lock of the span while they format.
@@ -139,11 +226,38 @@ impl Call {
             self.span.record("error", &*without_queries(&text));
         }
     }
+
+    /// Reports the end to the observer of requests, if there is one.
+    fn observe_end<'a>(&mut self, end: impl FnOnce(Duration) -> RequestEnd<'a>) {
+        if let Some((observation, start)) = self.observation.take() {
+            let now = Clock::system().instant();
+            observation.end(&end(now.saturating_duration_since(start)));
+        }
+    }
+}
+
+/// Returns the trace of a served request whose span is disabled, for a call in it.
+fn continued(served: &TraceContext) -> AnnouncedTrace {
+    AnnouncedTrace {
+        trace_id: served.span.trace_id(),
+        parent: Some(served.span.span_id()),
+        flags: served.span.flags(),
+        state: served.state.clone(),
+        link: None,
+    }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         if !self.ended {
+            self.observe_end(|duration| RequestEnd {
+                status: None,
+                outcome: "cancelled",
+                error_type: None,
+                protocol_version: None,
+                duration,
+                body_size: None,
+            });
             self.span
                 .record("error", "given up before there was a response");
         }
@@ -170,14 +284,15 @@ fn id_header(id: &str) -> Option<HeaderValue> {
 }
 
 /// Returns the trace id of a call outside a served request: that of the context, or a new one.
-fn trace_id_of(context: &Context) -> TraceId {
-    let trace_id = context.get("trace_id").and_then(TraceId::parse);
-    trace_id.unwrap_or_else(|| {
+fn trace_id_of(context: &Context) -> [u8; 16] {
+    let trace_id = context.get("trace_id");
+    let trace_id = trace_id.and_then(|digits| parse_hex(digits.as_bytes()));
+    trace_id.filter(|id| *id != [0; 16]).unwrap_or_else(|| {
         let request_id = context.get("request_id");
         let uuid = request_id
             .and_then(|id| Uuid::try_parse(id).ok())
             .filter(|id| !id.is_nil());
-        TraceId(uuid.unwrap_or_else(id::new_uuid).into_bytes())
+        uuid.unwrap_or_else(id::new_uuid).into_bytes()
     })
 }
 

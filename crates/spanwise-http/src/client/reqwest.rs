@@ -145,7 +145,9 @@ impl Middleware for Propagation {
         let sent = next.run(request, extensions);
         let result = sent.instrument(call.span().clone()).await;
         match &result {
-            Ok(response) => call.record_status(response.status()),
+            Ok(response) => {
+                call.record_response(response.status(), response.version(), response.headers());
+            }
             Err(error) => call.record_error(&WithoutUrl(error)),
         }
         result
@@ -154,6 +156,7 @@ impl Middleware for Propagation {
 
 fn target(url: &Url) -> Target<'_> {
     Target {
+        scheme: Some(url.scheme()),
         host: url.host_str(),
         port: url.port_or_known_default(),
         path: url.path(),

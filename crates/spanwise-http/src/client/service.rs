@@ -73,6 +73,7 @@ fn target(uri: &Uri) -> Target<'_> {
         _ => None,
     };
     Target {
+        scheme: uri.scheme_str(),
         host: authority.map(Authority::host),
         port: authority.and_then(Authority::port_u16).or(default_port),
         path: uri.path(),
@@ -103,7 +104,13 @@ where
             ready!(this.inner.poll(cx))
         };
         match &result {
-            Ok(response) => this.call.record_status(response.status()),
+            Ok(response) => {
+                this.call.record_response(
+                    response.status(),
+                    response.version(),
+                    response.headers(),
+                );
+            }
             Err(error) => this.call.record_error(error),
         }
         Poll::Ready(result)

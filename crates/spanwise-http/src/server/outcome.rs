@@ -36,6 +36,14 @@ impl Outcome {
         }
     }
 
+    /// Returns whether the server is at fault.
+    pub(crate) fn is_server_fault(self) -> bool {
+        match self {
+            Self::ServerError | Self::Panicked | Self::StreamAborted => true,
+            Self::Ok | Self::ClientError | Self::Cancelled | Self::StreamLeft => false,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",

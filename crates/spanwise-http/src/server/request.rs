@@ -6,7 +6,15 @@ use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
     uri::PathAndQuery,
 };
-use spanwise_core::CONTEXT_KEYS;
+use spanwise_core::{
+    CONTEXT_KEYS,
+    internal::{
+        SpanIdentity,
+        announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
+        request_observer::{ObservedRequest, RequestObservation, RequestSide},
+        span_identity::RANDOM,
+    },
+};
 use tracing::{Span, level_filters::LevelFilter};
 use uuid::Uuid;
 
@@ -19,9 +27,10 @@ use crate::{
     baggage::Baggage,
     bounded_text::bounded,
     client_address, id, method,
+    observed_values::{content_length, forwarded_scheme, known_scheme, protocol_version},
     request_context::RequestContext,
     request_id::{RequestId, X_REQUEST_ID},
-    trace_context::{TraceContext, TraceId},
+    trace_context::TraceContext,
     trust::Trust,
     warn_once::WarnOnce,
 };
@@ -93,14 +102,14 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let trusted = options.trust.trusts(peer).then_some(headers);
 
     let received_trace = trusted.and_then(TraceContext::from_headers);
-    let new_trace = |number: Uuid| TraceContext::new_trace(TraceId(number.into_bytes()));
+    let new_trace = |number: Uuid| TraceContext::new_trace(number.into_bytes());
     let received_id = trusted.and_then(|headers| received_id(options, headers));
     let (id, trace) = match (received_id, &received_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
         (Some(id), None) => (id, new_trace(id::new_uuid())),
         // The id of the gateway, which is in its own lines, comes before that of the trace.
         (None, Some(trace)) => {
-            let number = Uuid::from_bytes(trace.trace_id.0);
+            let number = Uuid::from_bytes(trace.span.trace_id());
             (RequestId::from_uuid(number), trace.child())
         }
         // A new request id is also the id of a new trace.
@@ -133,31 +142,54 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let shown_path = shown_path.as_deref();
 
     let span = if options.span.is_enabled() {
-        let (trace_id, span_id) = (trace.trace_id.digits(), trace.span_id.digits());
+        let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
         let client = client.map(tracing::field::display);
-        options.span.open(&[
-            Some(&method),
-            value(&route),
-            value(&shown_path),
-            Some(&id.as_str()),
-            value(&tenant_id),
-            None,
-            value(&client),
-            Some(&trace_id.as_str()),
-            Some(&span_id.as_str()),
-            None,
-            None,
-        ])
+        let open = || {
+            options.span.open(&[
+                Some(&method),
+                value(&route),
+                value(&shown_path),
+                Some(&id.as_str()),
+                value(&tenant_id),
+                None,
+                value(&client),
+                Some(&trace_id.as_str()),
+                Some(&span_id.as_str()),
+                None,
+                None,
+            ])
+        };
+        let announced = || announced(&trace, received_trace.as_ref(), headers);
+        announce(announced, open)
     } else {
         Span::none()
     };
+    // A sampler decides about the flags and the state.
+    let identity = SpanIdentity::fix_in(&span);
+    let identity = identity.and_then(|identity| TraceContext::from_identity(&identity));
+    let trace = identity.unwrap_or(trace);
+    let observation = RequestObservation::begin(|| ObservedRequest {
+        side: RequestSide::Server,
+        method,
+        scheme: trusted
+            .and_then(forwarded_scheme)
+            .or_else(|| request.uri().scheme_str().and_then(known_scheme))
+            .or(Some("http")),
+        route: route.map(Box::from),
+        path: bounded(path).into(),
+        protocol_version: protocol_version(request.version()),
+        server_address: None,
+        server_port: None,
+        body_size: content_length(headers),
+        span: span.clone(),
+    });
     let spanless = || {
         Box::new(SpanlessFields {
             method,
             route: route.map(str::to_owned),
             path: shown_path.map(str::to_owned),
             client_address: client.map(|client| client.to_string()),
-            trace_id: trace.trace_id.to_string(),
+            trace_id: trace.trace_id().as_str().to_owned(),
         })
     };
     let is_spanless = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
@@ -194,9 +226,34 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
             routed_path: route.and_then(|_| uri.path_and_query().cloned()),
             spanless,
         },
+        observation,
         head: None,
         bytes: 0,
         is_logged: false,
+    }
+}
+
+/// Announces the span of a request. A link leads to a sender that is not trusted.
+fn announced(
+    trace: &TraceContext,
+    received_trace: Option<&TraceContext>,
+    headers: &HeaderMap,
+) -> Announced {
+    let untrusted = || TraceContext::from_headers(headers);
+    let link = match received_trace {
+        Some(_) => None,
+        None => untrusted().map(|caller| (caller.span.trace_id(), caller.span.span_id())),
+    };
+    Announced {
+        span_id: trace.span.span_id(),
+        kind: SpanKind::Server,
+        trace: Some(AnnouncedTrace {
+            trace_id: trace.span.trace_id(),
+            parent: received_trace.map(|caller| caller.span.span_id()),
+            flags: received_trace.map_or(RANDOM, |caller| caller.span.flags()),
+            state: received_trace.and_then(|caller| caller.state.clone()),
+            link,
+        }),
     }
 }
 

@@ -6,7 +6,11 @@ use http::{HeaderMap, HeaderName, Response, header::Entry};
 use http_body::Body;
 use spanwise_core::{
     REDACTED,
-    internal::{errors::ErrorCopy, panic_safe},
+    internal::{
+        errors::ErrorCopy,
+        panic_safe,
+        request_observer::{RequestEnd, RequestObservation},
+    },
 };
 use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
@@ -34,6 +38,8 @@ pub(crate) struct RequestGuard {
     /// Whether the context is stored in the span.
     pub(crate) span_has_context: bool,
     pub(crate) request: RequestInfo,
+    /// Present if requests are observed.
+    pub(crate) observation: Option<RequestObservation>,
     pub(crate) head: Option<ResponseHead>,
     /// The length of the body so far, in bytes.
     pub(crate) bytes: u64,
@@ -158,7 +164,8 @@ impl RequestGuard {
     pub(crate) fn end(&mut self, completion: Completion<'_>) {
         let is_logged = mem::replace(&mut self.is_logged, true);
         // At OFF, no layer would see the event.
-        if is_logged || LevelFilter::current() == LevelFilter::OFF {
+        let is_off = LevelFilter::current() == LevelFilter::OFF;
+        if is_logged || is_off && self.observation.is_none() {
             return;
         }
         // Take the values before choosing the callsite: its names are fixed when it is chosen, and
@@ -169,6 +176,12 @@ impl RequestGuard {
             RecordedFields::take_values,
         );
         let (outcome, reason) = self.outcome(completion, values.failure.as_deref());
+        if let Some(observation) = self.observation.take() {
+            self.observe_end(observation, outcome);
+        }
+        if is_off {
+            return;
+        }
         let duration = self.millis();
         let slow = self.options.slow;
         let is_slow = slow.is_some_and(|slow| duration > slow.as_secs_f64() * 1e3);
@@ -186,6 +199,31 @@ impl RequestGuard {
                 recorded_fields::log_failure(failure, "request failed before it panicked")
             });
         }
+    }
+
+    #[cold]
+    fn observe_end(&self, observation: RequestObservation, outcome: Outcome) {
+        let head = self.head.as_ref();
+        let result = head.map(ResponseHead::result).filter(|_| {
+            // `fail` makes a failure of any status.
+            head.is_some_and(|head| head.outcome() == outcome)
+        });
+        let error_type = outcome.is_server_fault().then(|| match result {
+            Some(status) => Cow::Owned(status.to_string()),
+            None => Cow::Borrowed(outcome.name()),
+        });
+        observation.end(&RequestEnd {
+            status: head.map(|head| head.status.as_u16()),
+            outcome: outcome.name(),
+            error_type,
+            protocol_version: None,
+            duration: self
+                .options
+                .clock
+                .instant()
+                .saturating_duration_since(self.start),
+            body_size: head.map(|_| self.bytes),
+        });
     }
 
     fn outcome<'a>(

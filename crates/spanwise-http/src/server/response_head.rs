@@ -1,15 +1,13 @@
 //! The head of a response, as far as the event of the request needs it.
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
 
 use super::{
     outcome::{Outcome, grpc_to_http_status},
     request::RequestInfo,
 };
+use crate::observed_values::content_length;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
@@ -39,10 +37,7 @@ impl ResponseHead {
         let content_type = headers.get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
         let is_grpc = content_type.starts_with(b"application/grpc");
-        let declared = headers
-            .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        let length = declared.or_else(|| response.body().size_hint().exact());
+        let length = content_length(headers).or_else(|| response.body().size_hint().exact());
         Self {
             status,
             ttfb,

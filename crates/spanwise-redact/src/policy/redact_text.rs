@@ -293,7 +293,15 @@ impl Policy {
                 self.rule_of_reading(text, key)
             }
         };
-        pair.readings(text).find_map(by_key).or_else(|| {
+        let found = pair.readings(text).find_map(by_key);
+        let is_harmless = || {
+            let phrase = pair.key_in_prose(text);
+            phrase.is_some_and(|phrase| self.rules.keys.is_harmless_phrase(phrase))
+        };
+        if found.as_ref().is_some_and(|found| found.built_in) && is_harmless() {
+            return None;
+        }
+        found.or_else(|| {
             let detector = self.detector(pair)?;
             Some(HidingRule {
                 rule: Rule::Detector(detector),

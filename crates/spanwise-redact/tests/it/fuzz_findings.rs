@@ -205,6 +205,49 @@ fn secrets_with_double_colons_are_hidden() {
 }
 
 #[test]
+fn only_small_numbers_begin_an_object_identifier() {
+    check("Oid=«203.58.113.168»;x");
+    check("oid: «44.1.2.3»");
+    for text in ["OID 1.3.6.1", "snmp_oid=2.16.1.7;x", "oid=0.4.0.127"] {
+        check(text);
+    }
+}
+
+#[test]
+fn harmless_phrases_of_two_words_are_shown() {
+    check("A cheap first pass: decides whether values are forwarded");
+    check("unexpected token: tulip9931");
+    check("a pass: «decides9» x");
+    check("first pass=«Mo0nRi55» x");
+    check("first password: «Mo0nRi55» x");
+    let policy = Policy::secrets().hide("pass").unwrap();
+    assert_eq!(
+        policy.text("first pass: is over"),
+        "first pass: [REDACTED] over"
+    );
+}
+
+#[test]
+fn variables_of_source_code_are_shown() {
+    for text in [
+        "let address = listener.local_addr()?;",
+        "let mut token = Token::parse(text);",
+        "let forwarded = context.forward(|| {",
+    ] {
+        check(text);
+    }
+    for text in [
+        "let password = «Mo0nRi55»;",
+        "let pin = «4821»;",
+        "let token = \"«Mo0nRi55»\";",
+        "let token = «decode(\"Mo0nRi55\")»;",
+        "outlet token=«a.b(c)» x",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
 fn list_ends_are_not_kept_as_strings() {
     let policy = Policy::secrets().action(Action::KeepLast(4));
     let shown = policy.text(r#"{"access_token":["abcdefgh","hijklmnop"]}"#);

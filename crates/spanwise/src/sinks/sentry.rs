@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use spanwise_core::{Flush, ParseError, SinkControl, TargetLevels, internal::sync::Mutex};
+use spanwise_core::{Flush, ParseError, SinkControl, internal::sync::Mutex};
 use spanwise_sentry::{
     Dsn, InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats,
     is_valid_tag_name,
@@ -30,18 +30,10 @@ pub(crate) struct SentryChange(Arc<Mutex<Option<Change>>>);
 
 type Change = Box<dyn FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync>;
 
-/// The choices about a project of Sentry's.
+/// The choices about a project in Sentry.
 pub(crate) struct SentrySink {
-    dsn: Dsn,
+    builder: SentryBuilder,
     change: SentryChange,
-    environment: Option<String>,
-    release: Option<String>,
-    events: Option<TargetLevels>,
-    breadcrumbs: Option<TargetLevels>,
-    sample_rate: Option<f64>,
-    traces_sample_rate: Option<f64>,
-    grouping: Option<bool>,
-    logs: Option<bool>,
 }
 
 /// The project, while events are sent to it.
@@ -82,57 +74,30 @@ impl SentrySink {
         choices.listing_if(dsn.is_some(), |choices| {
             let environment = choose_environment(choices, service, dsn.is_some());
             let release = choose_release(choices, service, dsn.is_some());
-            let events = value(choices.choose(&SENTRY_EVENT_LEVEL));
-            let breadcrumbs = value(choices.choose(&SENTRY_BREADCRUMB_LEVEL));
-            let sample_rate = value(choices.choose(&SENTRY_SAMPLE_RATE));
-            let traces_sample_rate = value(choices.choose(&SENTRY_TRACES_SAMPLE_RATE));
-            let grouping = value(choices.choose(&SENTRY_GROUPING));
-            let logs = value(choices.choose(&SENTRY_ENABLE_LOGS));
-            dsn.map(|dsn| -> Box<dyn OptionalSink> {
-                Box::new(Self {
-                    dsn,
-                    change: changes.sentry.clone(),
-                    environment,
-                    release,
-                    events,
-                    breadcrumbs,
-                    sample_rate,
-                    traces_sample_rate,
-                    grouping,
-                    logs,
-                })
-            })
+            let builder = dsn.map(Sentry::builder);
+            let builder = with(builder, environment, SentryBuilder::environment);
+            let builder = with(builder, release, SentryBuilder::release);
+            let levels = value(choices.choose(&SENTRY_EVENT_LEVEL));
+            let builder = with(builder, levels, SentryBuilder::event_levels);
+            let levels = value(choices.choose(&SENTRY_BREADCRUMB_LEVEL));
+            let builder = with(builder, levels, SentryBuilder::breadcrumb_levels);
+            let ratio = value(choices.choose(&SENTRY_SAMPLE_RATE));
+            let builder = with(builder, ratio, SentryBuilder::sample_rate);
+            let ratio = value(choices.choose(&SENTRY_TRACES_SAMPLE_RATE));
+            let builder = with(builder, ratio, SentryBuilder::traces_sample_rate);
+            let is_off = value(choices.choose(&SENTRY_GROUPING)).filter(|is_on| !is_on);
+            let builder = with(builder, is_off, |builder, _| builder.without_grouping());
+            let is_on = value(choices.choose(&SENTRY_ENABLE_LOGS)).filter(|is_on| *is_on);
+            let builder = with(builder, is_on, |builder, _| builder.logs(LevelFilter::INFO));
+            let change = changes.sentry.clone();
+            builder.map(|builder| -> Box<dyn OptionalSink> { Box::new(Self { builder, change }) })
         })
     }
 }
 
 impl OptionalSink for SentrySink {
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>> {
-        let mut builder = Sentry::builder(self.dsn).report(context.report.clone());
-        if let Some(environment) = self.environment {
-            builder = builder.environment(environment);
-        }
-        if let Some(release) = self.release {
-            builder = builder.release(release);
-        }
-        if let Some(levels) = self.events {
-            builder = builder.event_levels(levels);
-        }
-        if let Some(levels) = self.breadcrumbs {
-            builder = builder.breadcrumb_levels(levels);
-        }
-        if let Some(ratio) = self.sample_rate {
-            builder = builder.sample_rate(ratio);
-        }
-        if let Some(ratio) = self.traces_sample_rate {
-            builder = builder.traces_sample_rate(ratio);
-        }
-        if self.grouping == Some(false) {
-            builder = builder.without_grouping();
-        }
-        if self.logs == Some(true) {
-            builder = builder.logs(LevelFilter::INFO);
-        }
+        let mut builder = self.builder.report(context.report.clone());
         for key in context.context_keys {
             builder = builder.tag(key);
         }
@@ -151,6 +116,18 @@ impl OptionalSink for SentrySink {
         let running = RunningSentry { sentry, guard };
         Ok(StartedSink::new_redacting(layer, running))
     }
+}
+
+/// Sets an option, if there is a builder and a value.
+fn with<T>(
+    builder: Option<SentryBuilder>,
+    value: Option<T>,
+    set: impl FnOnce(SentryBuilder, T) -> SentryBuilder,
+) -> Option<SentryBuilder> {
+    builder.map(|builder| match value {
+        Some(value) => set(builder, value),
+        None => builder,
+    })
 }
 
 fn value<T>(chosen: Option<Chosen<T>>) -> Option<T> {

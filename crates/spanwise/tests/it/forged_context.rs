@@ -33,6 +33,9 @@ const DECIDED: [(&str, &str); 6] = [
     ("order_id", "o-42"),
 ];
 
+/// Another decided value, valid for each key.
+const DECIDED_LATER: &str = "b7ad6b7169203331b7ad6b7169203331";
+
 /// A span or an event with a field of each key, that says something else.
 macro_rules! forged {
     ($macro:ident!($($before:tt)*)) => {
@@ -332,22 +335,35 @@ fn limits_by_value_use_the_decided_context() {
         let (default, output) = sampled(&sampler);
         let unit = unit_span!("decided").entered();
         context::set(key, value);
-        for n in 0..20 {
-            info!(
-                request_id = n,
-                tenant_id = n,
-                user_id = n,
-                trace_id = n,
-                span_id = n,
-                order_id = n,
-                "forged"
-            );
-        }
+        let log = || {
+            for n in 0..20 {
+                info!(
+                    request_id = n,
+                    tenant_id = n,
+                    user_id = n,
+                    trace_id = n,
+                    span_id = n,
+                    order_id = n,
+                    "forged"
+                );
+            }
+        };
+        log();
         drop(unit);
-        assert_eq!(output.objects().len(), 1, "{key}: {}", output.text());
+        let lines = output.objects();
+        assert_eq!(lines.len(), 1, "{key}: {}", output.text());
+        assert_eq!(lines[0][key], value);
         sampler.emit_summaries();
         let lines = output.objects();
         assert_eq!(lines[1]["suppressed"], 19, "{}", output.text());
+        // Another decided value has a bucket of its own. This one's is empty.
+        for (decided, shown) in [(DECIDED_LATER, 1), (value, 0)] {
+            let before = output.objects().len();
+            let _unit = unit_span!("decided").entered();
+            context::set(key, decided);
+            log();
+            assert_eq!(output.objects().len() - before, shown, "{key}={decided}");
+        }
         drop(default);
     }
 }

@@ -334,7 +334,7 @@ fn wrong_file_settings_are_reported_at_once() {
     .join("\n");
     for part in [
         "LOG_FILE: cannot log to \"/\": it names a directory",
-        "LOG_ERROR_FILE=\"~/error.log\" looks as if something in it were to be expanded",
+        "LOG_ERROR_FILE=\"~/error.log\" contains `~` or `$`, which is not expanded",
         "LOG_FILE_ROTATE=\"10\" has no unit",
         "LOG_FILE_KEEP=\"0\" keeps no file",
         "LOG_FILE_COMPRESS=\"bzip2\" is not a compression",
@@ -434,8 +434,8 @@ fn pseudonym_key_is_read_and_never_shown() {
     ] {
         let itself = problems([("LOG_REDACT_KEY_FILE", key)]).join("\n");
         let expected = format!(
-            "LOG_REDACT_KEY_FILE=(hidden, {} bytes) names no file that can be read; if it is the key itself, write it into a file, \
-             and that file's path here",
+            "LOG_REDACT_KEY_FILE=(hidden, {} bytes) is not the path of a file that can be read; if it is the key itself, write it \
+             to a file, and set the path of that file here",
             key.len()
         );
         assert_eq!(itself, expected);

@@ -1,0 +1,38 @@
+//! Values of requests and responses that only a
+//! [`RequestObserver`](spanwise_core::internal::request_observer::RequestObserver) gets.
+
+use http::{HeaderMap, HeaderName, Version, header::CONTENT_LENGTH};
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Returns the version of HTTP, as OpenTelemetry names it.
+pub(crate) fn protocol_version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}
+
+/// Returns the declared length of a body, in bytes.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Returns a known scheme. Clients can invent any number of further ones.
+pub(crate) fn known_scheme(scheme: &str) -> Option<&'static str> {
+    ["http", "https"]
+        .into_iter()
+        .find(|known| scheme.eq_ignore_ascii_case(known))
+}
+
+/// Returns the scheme that a trusted proxy received, as the nearest proxy has written it.
+pub(crate) fn forwarded_scheme(headers: &HeaderMap) -> Option<&'static str> {
+    let mut lines = headers.get_all(X_FORWARDED_PROTO).iter();
+    let last = lines.next_back()?.to_str().ok()?;
+    let last = last.rsplit(',').next().unwrap_or_default();
+    known_scheme(last.trim_matches([' ', '\t']))
+}

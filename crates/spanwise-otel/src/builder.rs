@@ -1,0 +1,479 @@
+//! The builder of the exporter.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use spanwise_core::{
+    Clock, Fault, ParseError, Redact, SelfReport, SettingValue, TargetLevels, export::QueueLimits,
+};
+use ureq::http::{HeaderName, HeaderValue};
+
+use crate::{
+    ExportOptions, InvalidOption, Otel, OtelError, OtelGuard, Sampler, SignalKind,
+    destination::{Destination, LastFailure},
+    endpoint::{Endpoint, Owner},
+    resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
+    server_text::ServerText,
+    signal::{Signal, SignalOptions},
+    tls::Tls,
+};
+
+/// Chooses what is exported, and how. Start with [`Otel::builder`].
+#[must_use = "nothing is exported until `build` is called"]
+pub struct OtelBuilder {
+    endpoint: Option<String>,
+    all: ExportOptions,
+    traces: ExportOptions,
+    logs: ExportOptions,
+    metrics: ExportOptions,
+    resource_attributes: Vec<(String, String)>,
+    /// Those that have setters of their own, which beat `resource_attributes`.
+    service_attributes: Vec<(String, String)>,
+    pub(crate) sampler: Sampler,
+    pub(crate) span_levels: Option<TargetLevels>,
+    pub(crate) log_levels: Option<TargetLevels>,
+    pub(crate) has_context: bool,
+    pub(crate) policy: Option<Arc<dyn Redact>>,
+    pub(crate) report: SelfReport,
+    pub(crate) clock: Clock,
+    invalid: Vec<InvalidOption>,
+}
+
+/// The default timeout of a request, and its longest.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// The default timeout of an attempt to send a batch.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The default delays of a batch, and the longest.
+const TRACES_DELAY: Duration = Duration::from_secs(5);
+const LOGS_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(60 * 60);
+
+/// The default numbers of records.
+const QUEUE_LEN: usize = 2048;
+const BATCH_LEN: usize = 512;
+const MAX_LEN: usize = 1_000_000;
+
+/// The default for the bytes of the records that wait.
+const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+
+impl Otel {
+    /// Creates a builder that exports all signals to the collector at `endpoint`, such as
+    /// `http://localhost:4318`. It reads no environment variables, except for those of a proxy.
+    pub fn builder(endpoint: impl Into<String>) -> OtelBuilder {
+        OtelBuilder {
+            endpoint: Some(endpoint.into()),
+            ..Self::builder_without_endpoint()
+        }
+    }
+
+    /// Creates a builder that exports the signals which have an endpoint of their own.
+    pub fn builder_without_endpoint() -> OtelBuilder {
+        OtelBuilder {
+            endpoint: None,
+            all: ExportOptions::default(),
+            traces: ExportOptions::default(),
+            logs: ExportOptions::default(),
+            metrics: ExportOptions::default(),
+            resource_attributes: Vec::new(),
+            service_attributes: Vec::new(),
+            sampler: Sampler::default(),
+            span_levels: None,
+            log_levels: None,
+            has_context: true,
+            policy: None,
+            report: SelfReport::default(),
+            clock: Clock::system(),
+            invalid: Vec::new(),
+        }
+    }
+}
+
+impl OtelBuilder {
+    /// Sets the name of the service. Defaults to that of the program.
+    pub fn service_name(self, name: impl Into<String>) -> Self {
+        self.service_attribute(SERVICE_NAME, name.into())
+    }
+
+    /// Sets the version of the service, such as `1.4.0`. Defaults to none.
+    pub fn service_version(self, version: impl Into<String>) -> Self {
+        self.service_attribute(SERVICE_VERSION, version.into())
+    }
+
+    /// Sets the id of this process among all of the service. Defaults to a random UUID.
+    pub fn service_instance_id(self, id: impl Into<String>) -> Self {
+        self.service_attribute(SERVICE_INSTANCE_ID, id.into())
+    }
+
+    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the names
+    /// of the semantic conventions. Defaults to none.
+    pub fn environment(self, environment: impl Into<String>) -> Self {
+        let environment = match environment.into() {
+            short if short == "prod" => "production".to_owned(),
+            short if short == "dev" => "development".to_owned(),
+            other => other,
+        };
+        self.service_attribute(ENVIRONMENT, environment)
+    }
+
+    fn service_attribute(mut self, key: &str, value: String) -> Self {
+        self.service_attributes.push((key.to_owned(), value));
+        self
+    }
+
+    /// Adds an attribute of everything that is exported. The last value of a key counts, except for
+    /// keys that have a setter of their own: that beats the attribute.
+    pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.resource_attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Changes how all signals are exported, where a signal has no option of its own.
+    ///
+    /// ```
+    /// use spanwise_otel::{ExportOptions, Otel};
+    ///
+    /// let with_key = |signal: ExportOptions| signal.header("api-key", "…");
+    /// let builder = Otel::builder("https://otlp.example.com").all_signals(with_key);
+    /// ```
+    pub fn all_signals(mut self, change: impl FnOnce(ExportOptions) -> ExportOptions) -> Self {
+        self.all = change(self.all);
+        self
+    }
+
+    /// Changes how traces are exported.
+    pub fn traces(mut self, change: impl FnOnce(ExportOptions) -> ExportOptions) -> Self {
+        self.traces = change(self.traces);
+        self
+    }
+
+    /// Changes how logs are exported.
+    pub fn logs(mut self, change: impl FnOnce(ExportOptions) -> ExportOptions) -> Self {
+        self.logs = change(self.logs);
+        self
+    }
+
+    /// Changes how metrics are exported.
+    pub fn metrics(mut self, change: impl FnOnce(ExportOptions) -> ExportOptions) -> Self {
+        self.metrics = change(self.metrics);
+        self
+    }
+
+    /// Sets which traces are exported. Defaults to all whose caller does not decide otherwise.
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = sampler;
+        self
+    }
+
+    /// Sets which spans are exported. Defaults to `info`.
+    pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        let levels = self.levels(SignalKind::Traces, "span_levels", levels.into());
+        self.span_levels = levels.or(self.span_levels);
+        self
+    }
+
+    /// Sets which events are exported as log records. Defaults to all.
+    pub fn log_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        let levels = self.levels(SignalKind::Logs, "log_levels", levels.into());
+        self.log_levels = levels.or(self.log_levels);
+        self
+    }
+
+    /// Returns the levels that a setter got, or `None` if they are empty or invalid.
+    fn levels(
+        &mut self,
+        signal: SignalKind,
+        option: &'static str,
+        levels: SettingValue<TargetLevels>,
+    ) -> Option<TargetLevels> {
+        match levels.read(str::parse) {
+            Ok(levels) => levels,
+            Err((_, error)) => {
+                self.invalid.push(InvalidOption {
+                    signal: Some(signal),
+                    option,
+                    error,
+                });
+                None
+            }
+        }
+    }
+
+    /// Does not make entered spans the current `opentelemetry::Context`. That makes entering cheaper
+    /// for services without instrumentation that uses the API of OpenTelemetry.
+    pub fn without_context(mut self) -> Self {
+        self.has_context = false;
+        self
+    }
+
+    /// Sets the policy that redacts everything that is exported. Defaults to no redaction.
+    pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Sets where losses are counted and reported. Defaults to the report of the process.
+    pub fn report(mut self, report: SelfReport) -> Self {
+        self.report = report;
+        self
+    }
+
+    /// Sets the clock. Defaults to the system's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Builds the exporter, and starts a sender thread for each signal.
+    ///
+    /// # Errors
+    /// * [`OtelError::Options`] if an option is not valid, with all that are not.
+    /// * [`OtelError::Thread`] if there can be no further thread.
+    pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
+        let mut attributes = std::mem::take(&mut self.resource_attributes);
+        attributes.append(&mut self.service_attributes);
+        let resource = Resource::new(attributes);
+        let [traces, logs, metrics] = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics]
+            .map(|signal| self.destination(signal, &resource));
+        if traces.is_none() && logs.is_none() && metrics.is_none() && self.invalid.is_empty() {
+            self.invalid.push(InvalidOption {
+                signal: None,
+                option: "endpoint",
+                error: ParseError::new(
+                    "no signal has an endpoint: set one, or do not build the exporter",
+                ),
+            });
+        }
+        if !self.invalid.is_empty() {
+            return Err(OtelError::Options(self.invalid));
+        }
+        Otel::start(self, resource, traces, logs).map_err(OtelError::Thread)
+    }
+
+    fn options(&self, signal: SignalKind) -> &ExportOptions {
+        match signal {
+            SignalKind::Traces => &self.traces,
+            SignalKind::Logs => &self.logs,
+            SignalKind::Metrics => &self.metrics,
+        }
+    }
+
+    /// Checks the options of a signal. Returns `None` if it is off, or if they are not valid.
+    fn destination(
+        &mut self,
+        signal: SignalKind,
+        resource: &Resource,
+    ) -> Option<(Arc<Destination>, SignalOptions)> {
+        let options = self.options(signal).or(&self.all);
+        if options.is_off {
+            return None;
+        }
+        let (url, owner) = match (&options.endpoint, &self.endpoint) {
+            (Some(own), _) => (own, Owner::OneSignal),
+            (None, Some(general)) => (general, Owner::AllSignals),
+            (None, None) => return None,
+        };
+        let mut checks = Checks {
+            signal: (owner == Owner::OneSignal).then_some(signal),
+            invalid: Vec::new(),
+        };
+        let protocol = options.protocol.unwrap_or_default();
+        let compression = options.compression.unwrap_or_default();
+        let insecure = options.is_insecure.unwrap_or_default();
+        let endpoint = Endpoint::parse(url, signal, owner, protocol, insecure);
+        let endpoint = checks.valid("endpoint", endpoint);
+        // All other options may be those of the signal.
+        checks.signal = Some(signal);
+        checks.valid("protocol", protocol.check());
+        checks.valid("compression", compression.check());
+        let headers = headers(&options, &mut checks);
+        let tls = tls(&options, endpoint.as_ref(), &mut checks);
+        let batches = self.batches(signal, &options, &mut checks);
+        let is_valid = checks.invalid.is_empty();
+        checks
+            .invalid
+            .into_iter()
+            .for_each(|it| self.report_once(it));
+        let endpoint = endpoint.filter(|_| is_valid)?;
+        if let Some(warning) = endpoint.warning(protocol) {
+            // Unthrottled: the first must not suppress the second.
+            self.report.fault_unthrottled(Fault::Setup, &warning);
+        }
+        let header_values = options.headers.iter().map(|(_, value)| &**value);
+        let destination = Destination {
+            signal,
+            server_text: ServerText::new(header_values, self.policy.clone()),
+            endpoint,
+            protocol,
+            headers,
+            compression,
+            timeout: timeout(options.timeout, TIMEOUT)
+                .min(timeout(options.max_attempt, EXPORT_TIMEOUT)),
+            tls,
+            resource: resource.clone(),
+            report: self.report.clone(),
+            clock: self.clock.clone(),
+            last_failure: LastFailure::default(),
+        };
+        Some((Arc::new(destination), batches))
+    }
+
+    /// Reports an option of all signals once.
+    fn report_once(&mut self, invalid: InvalidOption) {
+        let known = self
+            .invalid
+            .iter_mut()
+            .find(|known| (known.option, &known.error) == (invalid.option, &invalid.error));
+        match known {
+            Some(known) => known.signal = None,
+            None => self.invalid.push(invalid),
+        }
+    }
+
+    fn batches(
+        &self,
+        signal: SignalKind,
+        options: &ExportOptions,
+        checks: &mut Checks,
+    ) -> SignalOptions {
+        let queue_len = options.max_queue_len.unwrap_or(QUEUE_LEN);
+        // A smaller queue has smaller batches, unless someone says otherwise.
+        let batch_len = options.max_batch_len.unwrap_or(BATCH_LEN.min(queue_len));
+        for (option, len) in [("max_queue_len", queue_len), ("max_batch_len", batch_len)] {
+            if !(1..=MAX_LEN).contains(&len) {
+                let hint = format!("{len} is out of range: it lies between 1 and {MAX_LEN}");
+                checks.push(option, ParseError::new(hint));
+            }
+        }
+        if batch_len > queue_len {
+            let hint = format!(
+                "a batch of {batch_len} records does not fit into the queue of {queue_len}: set a \
+                 smaller batch or a larger queue"
+            );
+            checks.push("max_batch_len", ParseError::new(hint));
+        }
+        let default_delay = match signal {
+            SignalKind::Traces => TRACES_DELAY,
+            SignalKind::Logs | SignalKind::Metrics => LOGS_DELAY,
+        };
+        SignalOptions {
+            delay: options.delay.unwrap_or(default_delay).min(MAX_DELAY),
+            max_batch_len: batch_len,
+            queue: QueueLimits {
+                events: queue_len as u64,
+                items: usize::MAX,
+                bytes: options.queue_bytes.unwrap_or(QUEUE_BYTES),
+                ..QueueLimits::default()
+            },
+            report: self.report.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+/// Collects what is not valid.
+struct Checks {
+    signal: Option<SignalKind>,
+    invalid: Vec<InvalidOption>,
+}
+
+impl Checks {
+    fn valid<T>(&mut self, option: &'static str, result: Result<T, ParseError>) -> Option<T> {
+        result.map_err(|error| self.push(option, error)).ok()
+    }
+
+    fn push(&mut self, option: &'static str, error: ParseError) {
+        self.invalid.push(InvalidOption {
+            signal: self.signal,
+            option,
+            error,
+        });
+    }
+}
+
+/// Returns a timeout, of which zero means the longest.
+fn timeout(timeout: Option<Duration>, default: Duration) -> Duration {
+    match timeout.unwrap_or(default) {
+        Duration::ZERO => MAX_TIMEOUT,
+        timeout => timeout.min(MAX_TIMEOUT),
+    }
+}
+
+fn headers(options: &ExportOptions, checks: &mut Checks) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    for (name, value) in &options.headers {
+        let Ok(header) = name.parse::<HeaderName>() else {
+            let hint = "is not the name of a header";
+            let error = ParseError::word(name, hint, "write letters, digits and `-`");
+            checks.push("header", error);
+            continue;
+        };
+        if header.as_str().starts_with("content-") || header.as_str() == "host" {
+            let hint = "is a header that the exporter sets";
+            checks.push("header", ParseError::word(name, hint, "remove it"));
+        }
+        match HeaderValue::from_str(value) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.push((header, value));
+            }
+            Err(_) => checks.push(
+                "header",
+                ParseError::new(format!(
+                    "the value of the header `{name}` (hidden) has a character that no header has: \
+                     write ASCII without line breaks"
+                )),
+            ),
+        }
+    }
+    headers
+}
+
+fn tls(options: &ExportOptions, endpoint: Option<&Endpoint>, checks: &mut Checks) -> Tls {
+    let mut tls = Tls::default();
+    if let Some(pem) = &options.root_certificates {
+        let with_roots = tls.clone().with_roots(pem);
+        tls = checks.valid("root_certificates", with_roots).unwrap_or(tls);
+    }
+    match (&options.client_certificate, &options.client_key) {
+        (Some(certificate), Some(key)) => {
+            let with_client = tls.clone().with_client(certificate, key);
+            tls = checks
+                .valid("client_certificate", with_client)
+                .unwrap_or(tls);
+        }
+        (Some(_), None) => checks.push(
+            "client_key",
+            ParseError::new("the client certificate has no key: set the key, too"),
+        ),
+        (None, Some(_)) => checks.push(
+            "client_certificate",
+            ParseError::new("the client key has no certificate: set the certificate, too"),
+        ),
+        (None, None) => {}
+    }
+    if !tls.is_default()
+        && let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_tls())
+    {
+        let error = ParseError::word(
+            endpoint.to_string(),
+            "is an endpoint without TLS, which needs no certificates",
+            "use https, or remove the certificates",
+        );
+        checks.push("root_certificates", error);
+    }
+    tls
+}
+
+impl fmt::Debug for OtelBuilder {
+    /// Without the endpoint, which may contain a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtelBuilder")
+            .field("all", &self.all)
+            .field("traces", &self.traces)
+            .field("logs", &self.logs)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
+}

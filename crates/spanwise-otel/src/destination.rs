@@ -1,0 +1,140 @@
+//! The place to which a signal is sent, and how.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use spanwise_core::{
+    Clock, Fault, SelfReport,
+    export::{Deliver, Delivery, ExportItem},
+    internal::sync::Mutex,
+};
+use ureq::http::{HeaderName, HeaderValue};
+
+use crate::{
+    Compression, Protocol, SendFailure, SignalKind, endpoint::Endpoint,
+    http_transport::HttpTransport, resource::Resource, response::PartialSuccess,
+    server_text::ServerText, tls::Tls,
+};
+
+/// What the transports of a signal know.
+pub(crate) struct Destination {
+    pub(crate) signal: SignalKind,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) protocol: Protocol,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) compression: Compression,
+    /// The timeout of an attempt.
+    pub(crate) timeout: Duration,
+    pub(crate) tls: Tls,
+    pub(crate) resource: Resource,
+    pub(crate) server_text: ServerText,
+    pub(crate) report: SelfReport,
+    pub(crate) clock: Clock,
+    pub(crate) last_failure: LastFailure,
+}
+
+/// The last request that failed.
+#[derive(Debug, Default)]
+pub(crate) struct LastFailure(Mutex<Option<SendFailure>>);
+
+/// An item that is sent as one request.
+pub(crate) trait ExportRequest: ExportItem {
+    /// Returns the encoded `Export…ServiceRequest`. `resource` is an encoded `Resource`.
+    fn request(&self, resource: &[u8]) -> Vec<u8>;
+}
+
+pub(crate) const USER_AGENT: &str = concat!("spanwise-otel/", env!("CARGO_PKG_VERSION"));
+
+/// The most bytes that are read of an answer.
+pub(crate) const MAX_ANSWER_LEN: usize = 64 * 1024;
+
+impl Destination {
+    /// Creates the transport of a sender thread.
+    pub(crate) fn transport<T: ExportRequest>(self: &Arc<Self>) -> Box<dyn Deliver<T>> {
+        match self.protocol {
+            Protocol::HttpProtobuf => Box::new(HttpTransport::new(Arc::clone(self))),
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => Box::new(crate::grpc_transport::GrpcTransport::new(Arc::clone(self))),
+            #[cfg(not(feature = "grpc"))]
+            Protocol::Grpc => unreachable!("the builder refuses gRPC without its feature"),
+        }
+    }
+
+    /// Returns the result of a request that the server took.
+    pub(crate) fn taken(&self, answer: &[u8]) -> Delivery {
+        let Some(PartialSuccess { rejected, message }) = PartialSuccess::read(answer) else {
+            return Delivery::Delivered;
+        };
+        let message = self.server_text.reported(&message);
+        if rejected > 0 {
+            return Delivery::Partial {
+                refused: rejected,
+                reason: format!(
+                    "{} refuses {rejected} {}: {message}",
+                    self.endpoint,
+                    self.items()
+                ),
+            };
+        }
+        let hint = format_args!("{} answers: {message}", self.endpoint);
+        self.report.fault(Fault::Setup, &hint);
+        Delivery::Delivered
+    }
+
+    /// Returns the result of a request that is sent again, because it has no answer or because the
+    /// server cannot answer now.
+    pub(crate) fn failed(&self, reason: &str, retry_after: Option<Duration>) -> Delivery {
+        let hint = match reason {
+            _ if reason.contains("UnknownIssuer") => {
+                "; the certificate of the server is not signed by a trusted root: set \
+                 OTEL_EXPORTER_OTLP_CERTIFICATE to that of its issuer"
+            }
+            _ => "",
+        };
+        Delivery::Failed {
+            reason: format!("{}: {reason}{hint}", self.endpoint),
+            retry_after,
+        }
+    }
+
+    /// Remembers the reason if a request failed.
+    pub(crate) fn remember(&self, delivery: &Delivery) {
+        let reason = match delivery {
+            Delivery::Delivered => return,
+            Delivery::Partial { reason, .. } | Delivery::Failed { reason, .. } => reason,
+            Delivery::Refused(reason)
+            | Delivery::TooLarge(reason)
+            | Delivery::RateLimited(reason) => reason,
+        };
+        let failure = SendFailure {
+            at: self.clock.now(),
+            reason: reason.clone(),
+        };
+        // Where a fork left the lock held, nothing is remembered.
+        if let Some(mut last) = self.last_failure.0.try_lock() {
+            *last = Some(failure);
+        }
+    }
+
+    /// Returns the last failure.
+    pub(crate) fn last_failure(&self) -> Option<SendFailure> {
+        self.last_failure.0.try_lock()?.clone()
+    }
+
+    fn items(&self) -> &'static str {
+        match self.signal {
+            SignalKind::Traces => "spans",
+            SignalKind::Logs => "log records",
+            SignalKind::Metrics => "data points",
+        }
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Destination")
+            .field("signal", &self.signal)
+            .field("endpoint", &self.endpoint)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,95 @@
+//! The spans that a thread has entered, each with the guard of its OpenTelemetry context.
+
+use std::{cell::RefCell, mem::ManuallyDrop, sync::Arc, time::Duration};
+
+use opentelemetry::{
+    Context, ContextGuard,
+    trace::{SpanContext, TraceContextExt as _},
+};
+use spanwise_core::internal::{LayerId, panic_safe::catch_panic};
+use tracing_core::span::Id;
+
+use crate::open_span::OpenSpan;
+
+/// A span that the thread is in.
+struct EnteredSpan {
+    layer: LayerId,
+    id: Id,
+    pub(crate) span: Arc<OpenSpan>,
+    at: Duration,
+    /// Not dropped when the thread ends: the stack of contexts may be gone by then.
+    guard: Option<ManuallyDrop<ContextGuard>>,
+}
+
+thread_local! {
+    static ENTERED: RefCell<Vec<EnteredSpan>> = {
+        // Thread-locals are destroyed in reverse order of their creation: after this one is gone,
+        // nothing asks for the stack of contexts.
+        catch_panic(|| Context::map_current(|_| ()));
+        RefCell::default()
+    };
+}
+
+/// Records that the thread enters a span. Its context, if there is any, becomes the current one.
+pub(crate) fn enter(
+    layer: LayerId,
+    id: &Id,
+    span: Arc<OpenSpan>,
+    at: Duration,
+    context: Option<&Context>,
+) {
+    if !is_alive() {
+        return;
+    }
+    // It panics inside `Context::map_current`.
+    let guard = context.and_then(|context| catch_panic(|| context.clone().attach()));
+    let entered = EnteredSpan {
+        layer,
+        id: id.clone(),
+        span,
+        at,
+        guard: guard.map(ManuallyDrop::new),
+    };
+    // The thread-local is alive and not borrowed: its borrows run no other code.
+    let _ = ENTERED.try_with(|spans| spans.borrow_mut().push(entered));
+}
+
+/// Records that the thread leaves a span. Its context is detached. Returns the span, and when the
+/// thread came.
+pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Duration)> {
+    let left = ENTERED.try_with(|spans| {
+        let mut spans = spans.borrow_mut();
+        let index = spans
+            .iter()
+            .rposition(|entered| entered.layer == layer && entered.id == *id)?;
+        Some(spans.remove(index))
+    });
+    let EnteredSpan {
+        span, at, guard, ..
+    } = left.ok().flatten()?;
+    if let Some(guard) = guard {
+        // Dropping the context may drop values of callers.
+        catch_panic(|| drop(ManuallyDrop::into_inner(guard)));
+    }
+    Some((span, at))
+}
+
+/// Returns the span of the current context, if there is one.
+pub(crate) fn active_span_context() -> Option<SpanContext> {
+    if !is_alive() {
+        return None;
+    }
+    catch_panic(|| {
+        Context::map_current(|context| {
+            let span = context.span();
+            let span_context = span.span_context();
+            span_context.is_valid().then(|| span_context.clone())
+        })
+    })
+    .flatten()
+}
+
+/// Returns whether the thread has its thread-locals.
+fn is_alive() -> bool {
+    ENTERED.try_with(|_| ()).is_ok()
+}

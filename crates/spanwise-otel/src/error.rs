@@ -1,0 +1,68 @@
+//! Errors of the set-up.
+
+use std::{error::Error, fmt, io};
+
+use spanwise_core::ParseError;
+
+use crate::SignalKind;
+
+/// Why [`OtelBuilder::build`](crate::OtelBuilder::build) failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OtelError {
+    /// Options are not valid: all that are not.
+    Options(Vec<InvalidOption>),
+    /// A sender thread could not be started.
+    Thread(io::Error),
+}
+
+/// An option that is not valid. It never shows a header or a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidOption {
+    /// The signal whose option it is, or `None` for an option of all signals.
+    pub signal: Option<SignalKind>,
+    /// The name of the setter, such as `endpoint`.
+    pub option: &'static str,
+    /// The reason.
+    pub error: ParseError,
+}
+
+impl fmt::Display for OtelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Options(invalid) => {
+                let texts = invalid.iter().map(ToString::to_string);
+                f.write_str(&texts.collect::<Vec<_>>().join("; "))
+            }
+            Self::Thread(error) => write!(
+                f,
+                "a thread that sends to the collector cannot be started: {error}; raise the limit \
+                 of threads"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for InvalidOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            signal,
+            option,
+            error,
+        } = self;
+        if let Some(signal) = signal {
+            write!(f, "{signal}: ")?;
+        }
+        write!(f, "{option}: {error}")
+    }
+}
+
+impl Error for OtelError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Thread(error) => Some(error),
+            Self::Options(_) => None,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! How a signal is exported.
+
+use std::{fmt, time::Duration};
+
+use crate::{Compression, Protocol};
+
+/// Chooses how one signal is exported, or all of them. An option that is not set for a signal is
+/// that of [`all_signals`](crate::OtelBuilder::all_signals), or else the default.
+#[derive(Clone, Default)]
+#[must_use = "it has no effect until it is returned to the builder"]
+pub struct ExportOptions {
+    pub(crate) endpoint: Option<String>,
+    pub(crate) is_off: bool,
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) is_insecure: Option<bool>,
+    pub(crate) root_certificates: Option<Vec<u8>>,
+    pub(crate) client_certificate: Option<Vec<u8>>,
+    pub(crate) client_key: Option<Vec<u8>>,
+    pub(crate) delay: Option<Duration>,
+    pub(crate) max_attempt: Option<Duration>,
+    pub(crate) max_queue_len: Option<usize>,
+    pub(crate) max_batch_len: Option<usize>,
+    pub(crate) queue_bytes: Option<usize>,
+}
+
+impl ExportOptions {
+    /// Sets the address of the collector for this signal, to the letter. Over gRPC it is a host and
+    /// a port. Defaults to a path below the endpoint of the builder, such as `/v1/traces`.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Does not export the signal.
+    pub fn off(mut self) -> Self {
+        self.is_off = true;
+        self
+    }
+
+    /// Sets how requests go to the collector. Defaults to [`Protocol::HttpProtobuf`].
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Adds a header of every request, such as the key of a vendor. It is never shown. If a signal
+    /// has headers, it has none of those of all signals.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets how long a request may take, up to 10 minutes, which zero means, too. Defaults to 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how requests are compressed. Defaults to [`Compression::None`].
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Sets whether an endpoint without a scheme, over gRPC, is used without TLS. Defaults to
+    /// `false`.
+    pub fn insecure(mut self, is_insecure: bool) -> Self {
+        self.is_insecure = Some(is_insecure);
+        self
+    }
+
+    /// Sets the only trusted root certificates, in PEM. Defaults to those of Mozilla.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Sets the certificate by which the collector knows this service, in PEM, with the
+    /// certificates of its issuers. It needs a [`client_key`](Self::client_key). Defaults to none.
+    pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.client_certificate = Some(pem.into());
+        self
+    }
+
+    /// Sets the private key of the client certificate, in PEM. It is never shown.
+    pub fn client_key(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.client_key = Some(pem.into());
+        self
+    }
+
+    /// Sets after which time a batch is sent that is not full, up to an hour. Defaults to 5 s for
+    /// traces and 1 s for logs.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// Sets how long an attempt to send a batch may take, as [`timeout`](Self::timeout) does; the
+    /// shorter one counts. Defaults to 30 s.
+    pub fn export_timeout(mut self, timeout: Duration) -> Self {
+        self.max_attempt = Some(timeout);
+        self
+    }
+
+    /// Sets how many records may wait. Defaults to 2,048.
+    pub fn max_queue_len(mut self, records: usize) -> Self {
+        self.max_queue_len = Some(records);
+        self
+    }
+
+    /// Sets how many records a batch has at most. Defaults to 512.
+    pub fn max_batch_len(mut self, records: usize) -> Self {
+        self.max_batch_len = Some(records);
+        self
+    }
+
+    /// Sets how many bytes of records may wait. Defaults to 16 MiB.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = Some(bytes);
+        self
+    }
+
+    /// Returns the options of a signal, with those of all signals where it has none.
+    pub(crate) fn or(&self, all: &Self) -> Self {
+        let Self {
+            endpoint,
+            is_off,
+            protocol,
+            headers,
+            timeout,
+            compression,
+            is_insecure,
+            root_certificates,
+            client_certificate,
+            client_key,
+            delay,
+            max_attempt,
+            max_queue_len,
+            max_batch_len,
+            queue_bytes,
+        } = self.clone();
+        // Certificate and key belong together.
+        let (client_certificate, client_key) = match (client_certificate, client_key) {
+            (None, None) => (all.client_certificate.clone(), all.client_key.clone()),
+            own => own,
+        };
+        Self {
+            // The endpoint of all signals is not that of one.
+            endpoint,
+            is_off: is_off || all.is_off,
+            protocol: protocol.or(all.protocol),
+            headers: match headers.is_empty() {
+                true => all.headers.clone(),
+                false => headers,
+            },
+            timeout: timeout.or(all.timeout),
+            compression: compression.or(all.compression),
+            is_insecure: is_insecure.or(all.is_insecure),
+            root_certificates: root_certificates.or_else(|| all.root_certificates.clone()),
+            client_certificate,
+            client_key,
+            delay: delay.or(all.delay),
+            max_attempt: max_attempt.or(all.max_attempt),
+            max_queue_len: max_queue_len.or(all.max_queue_len),
+            max_batch_len: max_batch_len.or(all.max_batch_len),
+            queue_bytes: queue_bytes.or(all.queue_bytes),
+        }
+    }
+}
+
+impl fmt::Debug for ExportOptions {
+    /// Without the headers, the endpoint and the key, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportOptions")
+            .field("is_off", &self.is_off)
+            .field("protocol", &self.protocol)
+            .field("compression", &self.compression)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! The HTTP requests that carry spans, log records and metrics to a collector.
+
+use std::{borrow::Cow, io::Read as _, sync::Arc};
+
+use spanwise_core::export::{Deliver, Delivery};
+use ureq::{
+    Agent,
+    http::{StatusCode, header},
+};
+
+use crate::{
+    Compression,
+    destination::{Destination, ExportRequest, MAX_ANSWER_LEN, USER_AGENT},
+    response::RpcStatus,
+    retry_after,
+};
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// Sends requests over one connection.
+pub(crate) struct HttpTransport {
+    agent: Agent,
+    destination: Arc<Destination>,
+}
+
+/// An answer of the server.
+struct Answer {
+    status: StatusCode,
+    retry_after: Option<String>,
+    is_protobuf: bool,
+    body: Vec<u8>,
+}
+
+impl HttpTransport {
+    pub(crate) fn new(destination: Arc<Destination>) -> Self {
+        let config = Agent::config_builder()
+            .timeout_global(Some(destination.timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections(1)
+            .user_agent(USER_AGENT)
+            .tls_config(destination.tls.for_http());
+        Self {
+            agent: config.build().into(),
+            destination,
+        }
+    }
+
+    fn send(&self, body: &[u8]) -> Result<Answer, ureq::Error> {
+        let destination = &*self.destination;
+        let mut request = self
+            .agent
+            .post(destination.endpoint.uri())
+            .header(header::CONTENT_TYPE, PROTOBUF);
+        if destination.compression == Compression::Gzip {
+            request = request.header(header::CONTENT_ENCODING, "gzip");
+        }
+        for (name, value) in &destination.headers {
+            request = request.header(name, value);
+        }
+        let mut response = request.send(body)?;
+        let text = |name| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let retry_after = text(header::RETRY_AFTER);
+        let is_protobuf = text(header::CONTENT_TYPE).is_some_and(|kind| kind.contains("protobuf"));
+        let status = response.status();
+        // The status has decided already, whether or not all of the rest arrives. Reading the
+        // answer to its end lets the agent reuse the connection.
+        let mut body = Vec::new();
+        let reader = response.body_mut().as_reader();
+        let _ = reader.take(MAX_ANSWER_LEN as u64).read_to_end(&mut body);
+        Ok(Answer {
+            status,
+            retry_after,
+            is_protobuf,
+            body,
+        })
+    }
+
+    fn delivery(&self, answer: &Answer) -> Delivery {
+        let Self { destination, .. } = self;
+        let Answer { status, body, .. } = answer;
+        if status.is_success() {
+            return destination.taken(body);
+        }
+        let text: Cow<'_, str> = match answer.is_protobuf {
+            true => RpcStatus::read(body).message.into(),
+            false => String::from_utf8_lossy(body),
+        };
+        let text = destination.server_text.reported(&text);
+        let endpoint = &destination.endpoint;
+        let reason = format!("{endpoint} answers {}: {text}", status.as_u16());
+        match *status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Delivery::Failed {
+                reason,
+                retry_after: answer
+                    .retry_after
+                    .as_deref()
+                    .and_then(|value| retry_after::parse(value, destination.clock.now())),
+            },
+            StatusCode::PAYLOAD_TOO_LARGE => Delivery::TooLarge(reason),
+            _ => Delivery::Refused(reason),
+        }
+    }
+}
+
+impl<T: ExportRequest> Deliver<T> for HttpTransport {
+    fn deliver(&mut self, item: &T) -> Delivery {
+        let request = item.request(&self.destination.resource.encoded());
+        let body = match self.destination.compression {
+            Compression::None => request,
+            Compression::Gzip => gzip(request),
+        };
+        let delivery = match self.send(&body) {
+            Ok(answer) => self.delivery(&answer),
+            Err(error) => self.destination.failed(&error.to_string(), None),
+        };
+        self.destination.remember(&delivery);
+        delivery
+    }
+}
+
+#[cfg(feature = "gzip")]
+fn gzip(plain: Vec<u8>) -> Vec<u8> {
+    use std::io::Write as _;
+
+    let mut encoder = flate2::write::GzEncoder::new(
+        Vec::with_capacity(plain.len() / 4),
+        flate2::Compression::fast(),
+    );
+    let written = encoder.write_all(&plain).and_then(|()| encoder.finish());
+    // A vector takes all bytes.
+    written.unwrap_or_default()
+}
+
+/// The builder refuses gzip without its feature.
+#[cfg(not(feature = "gzip"))]
+fn gzip(plain: Vec<u8>) -> Vec<u8> {
+    plain
+}

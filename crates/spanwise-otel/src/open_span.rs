@@ -1,0 +1,522 @@
+//! Spans that are open, of `tracing` and of the OpenTelemetry API alike.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use opentelemetry::Context;
+use spanwise_core::{
+    Clock,
+    internal::{SpanIdentity, announced_span::SpanKind, panic_safe, sync::Mutex},
+};
+use tracing_core::Metadata;
+
+use crate::{
+    attributes::{AnyValue, Attributes, Key},
+    limits::MAX_ATTRIBUTES_LEN,
+    span_options::SpanLimits,
+    span_status::{RequestOutcome, StatusFacts},
+    wire::WireWriter as _,
+};
+
+/// A span that has begun and has not ended.
+pub(crate) struct OpenSpan {
+    pub(crate) origin: SpanOrigin,
+    started: SpanStart,
+    /// When it was last left, in nanoseconds since it began. 0 if it never was.
+    left: AtomicU64,
+    /// How long threads were in it, in nanoseconds.
+    busy: AtomicU64,
+    /// Whether its identity is known to be fixed.
+    pub(crate) is_fixed: AtomicBool,
+    is_recording: AtomicBool,
+    /// The context of the OpenTelemetry API inside of it.
+    context: OnceLock<Context>,
+    /// No code of callers runs under the lock.
+    state: Mutex<SpanState>,
+}
+
+/// Where a span comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum SpanOrigin {
+    Callsite(&'static Metadata<'static>),
+    /// A tracer of the API: its encoded `InstrumentationScope`.
+    Tracer(Arc<[u8]>),
+}
+
+/// When a span began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SpanStart {
+    /// In nanoseconds since 1970.
+    unix_nanos: u64,
+    /// On the clock that only goes forward.
+    at: Duration,
+}
+
+/// When a span ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpanEnd {
+    /// It was closed now: it ended when it was last left.
+    Closed,
+    /// In nanoseconds since 1970.
+    At(u64),
+    /// The process ends before the span.
+    Unfinished,
+}
+
+/// The span around a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ParentSpan {
+    pub(crate) span_id: [u8; 8],
+    /// Whether it is a span of another process.
+    pub(crate) is_remote: bool,
+}
+
+/// The part of a span that changes.
+struct SpanState {
+    identity: Arc<SpanIdentity>,
+    parent: Option<ParentSpan>,
+    /// The context that was set as the parent.
+    parent_context: Option<Context>,
+    /// `None` if the trace is not sampled, and after the end.
+    recorded: Option<RecordedSpan>,
+}
+
+/// What is exported of a span besides its identity and its times.
+#[derive(Debug)]
+pub(crate) struct RecordedSpan {
+    pub(crate) attributes: Attributes,
+    pub(crate) kind: SpanKind,
+    /// The name that replaces that of the callsite.
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) status: StatusFacts,
+    pub(crate) events: EncodedItems,
+    pub(crate) links: EncodedItems,
+    /// The end, if it is known before the span closes. In nanoseconds since 1970.
+    pub(crate) ended: Option<u64>,
+}
+
+/// Encoded events or links, with their tags and lengths.
+#[derive(Debug, Default)]
+pub(crate) struct EncodedItems {
+    bytes: Vec<u8>,
+    count: usize,
+    dropped: u32,
+}
+
+/// The numbers of the fields of a `Span`.
+mod field {
+    pub(super) const TRACE_ID: u32 = 1;
+    pub(super) const SPAN_ID: u32 = 2;
+    pub(super) const TRACE_STATE: u32 = 3;
+    pub(super) const PARENT_SPAN_ID: u32 = 4;
+    pub(super) const NAME: u32 = 5;
+    pub(super) const KIND: u32 = 6;
+    pub(super) const START_TIME: u32 = 7;
+    pub(super) const END_TIME: u32 = 8;
+    pub(super) const ATTRIBUTES: u32 = 9;
+    pub(super) const DROPPED_ATTRIBUTES: u32 = 10;
+    pub(super) const EVENTS: u32 = 11;
+    pub(super) const DROPPED_EVENTS: u32 = 12;
+    pub(super) const LINKS: u32 = 13;
+    pub(super) const DROPPED_LINKS: u32 = 14;
+    pub(super) const STATUS: u32 = 15;
+    pub(super) const FLAGS: u32 = 16;
+}
+
+/// The number of the field of a `Span` with its attributes.
+pub(crate) const SPAN_ATTRIBUTES: u32 = field::ATTRIBUTES;
+
+/// The flags of a span and of a link: it is known whether the context is remote, and it is.
+pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
+pub(crate) const IS_REMOTE: u32 = 0x200;
+
+/// The most bytes of a name.
+const MAX_NAME_LEN: usize = 1024;
+
+impl OpenSpan {
+    pub(crate) fn new(
+        origin: SpanOrigin,
+        started: SpanStart,
+        identity: Arc<SpanIdentity>,
+        parent: Option<ParentSpan>,
+        recorded: Option<RecordedSpan>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            origin,
+            started,
+            left: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
+            is_fixed: AtomicBool::new(false),
+            is_recording: AtomicBool::new(recorded.is_some()),
+            context: OnceLock::new(),
+            state: Mutex::new(SpanState {
+                identity,
+                parent,
+                parent_context: None,
+                recorded,
+            }),
+        })
+    }
+
+    /// Returns whether the values of the span are kept.
+    #[inline]
+    pub(crate) fn is_recording(&self) -> bool {
+        self.is_recording.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn identity(&self) -> Arc<SpanIdentity> {
+        Arc::clone(&self.state.lock().identity)
+    }
+
+    pub(crate) fn parent(&self) -> Option<ParentSpan> {
+        self.state.lock().parent
+    }
+
+    /// Changes what is exported. Nothing happens if the trace is not sampled, and after the end.
+    ///
+    /// `change` runs under a lock: it must not call code of callers.
+    pub(crate) fn record(&self, change: impl FnOnce(&mut RecordedSpan)) {
+        if self.is_recording()
+            && let Some(recorded) = &mut self.state.lock().recorded
+        {
+            change(recorded);
+        }
+    }
+
+    /// Moves the span to another trace. `context` is the one of the API that has the parent.
+    pub(crate) fn move_to(
+        &self,
+        identity: Arc<SpanIdentity>,
+        parent: Option<ParentSpan>,
+        context: Context,
+    ) {
+        let mut state = self.state.lock();
+        let replaced = (
+            std::mem::replace(&mut state.identity, identity),
+            state.parent_context.replace(context),
+        );
+        state.parent = parent;
+        drop(state);
+        drop(replaced);
+    }
+
+    /// Forgets the values of a span whose trace is not sampled. The identity is fixed, so that the
+    /// span cannot move to one that is.
+    pub(crate) fn forget_unsampled(&self) {
+        if !self.is_recording() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if !state.identity.is_sampled() {
+            self.is_recording.store(false, Ordering::Relaxed);
+            let forgotten = state.recorded.take();
+            drop(state);
+            drop(forgotten);
+        }
+    }
+
+    /// Returns the context of the API inside of the span. `make` creates it on the first call, from
+    /// the context that was set as the parent.
+    #[inline]
+    pub(crate) fn context(
+        &self,
+        make: impl FnOnce(Arc<SpanIdentity>, Option<Context>) -> Context,
+    ) -> &Context {
+        self.context.get_or_init(|| {
+            let state = self.state.lock();
+            let (identity, parent) = (Arc::clone(&state.identity), state.parent_context.clone());
+            drop(state);
+            make(identity, parent)
+        })
+    }
+
+    /// Records that a thread that was in the span leaves it. `entered` is when it came.
+    pub(crate) fn leave(&self, entered: Duration, now: Duration) {
+        self.busy
+            .fetch_add(nanos(now.saturating_sub(entered)), Ordering::Relaxed);
+        let since_start = nanos(now.saturating_sub(self.started.at)).max(1);
+        self.left.fetch_max(since_start, Ordering::Relaxed);
+    }
+
+    /// Ends the span: encodes it as a `Span` into `to`, with the name of its callsite. Returns its
+    /// attributes, whose memory can be reused, or `None` if it is not sampled or has ended before.
+    pub(crate) fn end(
+        &self,
+        end: SpanEnd,
+        shows_busy_times: bool,
+        clock: &Clock,
+        to: &mut Vec<u8>,
+    ) -> Option<Attributes> {
+        if !self.is_recording.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = self.state.lock();
+        let mut recorded = state.recorded.take()?;
+        let (identity, parent) = (Arc::clone(&state.identity), state.parent);
+        let forgotten = state.parent_context.take();
+        drop(state);
+        drop(forgotten);
+        if !identity.is_sampled() {
+            return None;
+        }
+        let end_nanos = match (end, recorded.ended) {
+            (SpanEnd::At(nanos), _) | (SpanEnd::Closed, Some(nanos)) => nanos,
+            (SpanEnd::Closed, None) => match self.left.load(Ordering::Relaxed) {
+                0 => self.started.now(clock),
+                left => self.started.unix_nanos + left,
+            },
+            (SpanEnd::Unfinished, _) => self.started.now(clock),
+        };
+        if end == SpanEnd::Unfinished {
+            let key = Key::new("spanwise.unfinished");
+            recorded.attributes.set(&key, AnyValue::Bool(true));
+        }
+        if shows_busy_times {
+            let busy = self.busy.load(Ordering::Relaxed);
+            let idle = end_nanos.saturating_sub(self.started.unix_nanos + busy);
+            for (name, nanos) in [("busy_ns", busy), ("idle_ns", idle)] {
+                let value = AnyValue::Int(i64::try_from(nanos).unwrap_or(i64::MAX));
+                recorded.attributes.set(&Key::new(name), value);
+            }
+        }
+        recorded.encode(
+            &identity,
+            parent,
+            self.origin.name(),
+            self.started.unix_nanos..end_nanos,
+            to,
+        );
+        Some(recorded.attributes)
+    }
+}
+
+impl SpanOrigin {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Callsite(callsite) => callsite.name(),
+            // Spans of the API always have a name of their own.
+            Self::Tracer(_) => "",
+        }
+    }
+}
+
+impl SpanStart {
+    pub(crate) fn now_of(clock: &Clock) -> Self {
+        Self {
+            unix_nanos: unix_nanos(clock.now()),
+            at: clock.monotonic(),
+        }
+    }
+
+    /// A start that was measured elsewhere.
+    pub(crate) fn at(time: SystemTime, clock: &Clock) -> Self {
+        let age = clock.now().duration_since(time).unwrap_or_default();
+        Self {
+            unix_nanos: unix_nanos(time),
+            at: clock.monotonic().saturating_sub(age),
+        }
+    }
+
+    /// Returns the time since 1970 that does not jump while the span is open.
+    fn now(self, clock: &Clock) -> u64 {
+        self.unix_nanos + nanos(clock.monotonic().saturating_sub(self.at))
+    }
+}
+
+/// Returns the nanoseconds since 1970.
+pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
+    nanos(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl RecordedSpan {
+    pub(crate) fn new(attributes: Attributes, kind: SpanKind) -> Self {
+        Self {
+            attributes,
+            kind,
+            name: None,
+            status: StatusFacts::default(),
+            events: EncodedItems::default(),
+            links: EncodedItems::default(),
+            ended: None,
+        }
+    }
+
+    /// Sets the name. An empty one is none.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.name = Some(panic_safe::truncate_at(name, MAX_NAME_LEN).into());
+        }
+    }
+
+    /// Sets attributes. They replace earlier values.
+    pub(crate) fn set_attributes(&mut self, attributes: &Attributes) {
+        let others = self.events.bytes.len() + self.links.bytes.len();
+        let max_len = MAX_ATTRIBUTES_LEN.saturating_sub(others);
+        self.attributes.merge(attributes, max_len);
+    }
+
+    /// Adds an encoded `Event`.
+    pub(crate) fn add_event(&mut self, event: &[u8], limits: &SpanLimits) {
+        let room = self.room();
+        self.events.push(field::EVENTS, event, limits.events, room);
+    }
+
+    /// Adds an encoded `Link`.
+    pub(crate) fn add_link(&mut self, link: &[u8], limits: &SpanLimits) {
+        let room = self.room();
+        self.links.push(field::LINKS, link, limits.links, room);
+    }
+
+    /// Returns how many bytes the span may still take.
+    fn room(&self) -> usize {
+        let taken = [
+            self.attributes.as_bytes().len(),
+            self.events.bytes.len(),
+            self.links.bytes.len(),
+        ];
+        MAX_ATTRIBUTES_LEN.saturating_sub(taken.iter().sum())
+    }
+
+    fn encode(
+        &mut self,
+        identity: &SpanIdentity,
+        parent: Option<ParentSpan>,
+        callsite_name: &str,
+        times: std::ops::Range<u64>,
+        to: &mut Vec<u8>,
+    ) {
+        let status = self.status.resolve(self.kind, &self.attributes);
+        if let Some(error_type) = &status.error_type {
+            let key = Key::new("error.type");
+            if self.attributes.get("error.type").is_none() {
+                self.attributes.set(&key, AnyValue::Text(error_type));
+            }
+        }
+        to.bytes(field::TRACE_ID, &identity.trace_id());
+        to.bytes(field::SPAN_ID, &identity.span_id());
+        if let Some(state) = identity.state() {
+            to.bytes(field::TRACE_STATE, state.as_bytes());
+        }
+        let mut flags = u32::from(identity.flags()) | HAS_IS_REMOTE;
+        if let Some(parent) = parent {
+            to.bytes(field::PARENT_SPAN_ID, &parent.span_id);
+            if parent.is_remote {
+                flags |= IS_REMOTE;
+            }
+        }
+        match (&self.name, self.http_name()) {
+            (Some(name), _) => to.bytes(field::NAME, name.as_bytes()),
+            (None, Some(name)) => to.bytes(field::NAME, name.as_bytes()),
+            (None, None) => to.bytes(field::NAME, callsite_name.as_bytes()),
+        }
+        to.uint(field::KIND, kind_number(self.kind));
+        to.fixed64(field::START_TIME, times.start);
+        to.fixed64(field::END_TIME, times.end.max(times.start));
+        to.extend_from_slice(self.attributes.as_bytes());
+        to.count(field::DROPPED_ATTRIBUTES, self.attributes.dropped());
+        to.extend_from_slice(&self.events.bytes);
+        to.count(field::DROPPED_EVENTS, self.events.dropped);
+        to.extend_from_slice(&self.links.bytes);
+        to.count(field::DROPPED_LINKS, self.links.dropped);
+        if !status.is_unset() {
+            to.message(field::STATUS, |message| status.encode(message));
+        }
+        to.fixed32(field::FLAGS, flags);
+    }
+
+    /// Returns the name of an HTTP request by the [semantic conventions]. The path is never in it.
+    ///
+    /// [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#name
+    fn http_name(&self) -> Option<String> {
+        let Some(AnyValue::Text(method)) = self.attributes.get("http.request.method") else {
+            return None;
+        };
+        let method = match method {
+            "_OTHER" => "HTTP",
+            method => method,
+        };
+        Some(match self.attributes.get("http.route") {
+            Some(AnyValue::Text(route)) => {
+                let name = format!("{method} {route}");
+                panic_safe::truncate_at(&name, MAX_NAME_LEN).to_owned()
+            }
+            _ => method.to_owned(),
+        })
+    }
+
+    /// Sets what the end of an HTTP request says about the status.
+    pub(crate) fn set_outcome(&mut self, outcome: RequestOutcome) {
+        self.status.outcome = Some(outcome);
+    }
+}
+
+impl EncodedItems {
+    fn push(&mut self, field: u32, item: &[u8], max_count: usize, room: usize) {
+        if self.count >= max_count || item.len() + MAX_HEADER_LEN > room {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
+        self.bytes.bytes(field, item);
+        self.count += 1;
+    }
+}
+
+/// The most bytes of the tag and the length of an event or a link.
+const MAX_HEADER_LEN: usize = 4;
+
+/// Appends a count of dropped items, unless it is 0.
+trait WriteCount {
+    fn count(&mut self, field: u32, count: u32);
+}
+
+impl WriteCount for Vec<u8> {
+    fn count(&mut self, field: u32, count: u32) {
+        if count > 0 {
+            self.uint(field, count.into());
+        }
+    }
+}
+
+fn kind_number(kind: SpanKind) -> u64 {
+    match kind {
+        SpanKind::Internal => 1,
+        SpanKind::Server => 2,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+        SpanKind::Consumer => 5,
+    }
+}
+
+/// Returns the kind that a text such as `client` names, in any case.
+pub(crate) fn parse_kind(text: &str) -> Option<SpanKind> {
+    let kinds = [
+        ("internal", SpanKind::Internal),
+        ("server", SpanKind::Server),
+        ("client", SpanKind::Client),
+        ("producer", SpanKind::Producer),
+        ("consumer", SpanKind::Consumer),
+    ];
+    let named = kinds
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(text));
+    named.map(|(_, kind)| *kind)
+}
+
+impl fmt::Debug for OpenSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenSpan")
+            .field("origin", &self.origin)
+            .field("started", &self.started)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,215 @@
+//! The handle of a running exporter, and its guard.
+
+use std::{
+    fmt, io,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use spanwise_core::{Flush, SinkControl, SinkStats};
+
+use crate::{
+    OtelBuilder,
+    destination::Destination,
+    resource::Resource,
+    signal::{Signal, SignalOptions},
+};
+
+/// The handle of a running exporter. Cheap to clone.
+#[derive(Clone)]
+pub struct Otel {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    traces: Option<Exported>,
+    logs: Option<Exported>,
+    resource: Resource,
+}
+
+/// A signal that is exported.
+#[derive(Debug)]
+struct Exported {
+    signal: Arc<Signal>,
+    destination: Arc<Destination>,
+}
+
+/// Shuts down the exporter when it is dropped, within two seconds. Keep it in `main`.
+#[derive(Debug)]
+#[must_use = "dropping it shuts down the exporter: bind it with `let _guard = …`, not `let _ = …`"]
+pub struct OtelGuard {
+    otel: Otel,
+    has_ended: bool,
+}
+
+/// Counts of what was exported since the start of this process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OtelStats {
+    /// Spans.
+    pub traces: SignalStats,
+    /// Log records.
+    pub logs: SignalStats,
+}
+
+/// Counts of one signal since the start of this process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignalStats {
+    /// All that were to be sent. Those that are in no count of `sent` wait.
+    pub accepted: u64,
+    /// The bytes of those that wait.
+    pub waiting_bytes: usize,
+    /// Those that were sent, and those that were lost.
+    pub sent: SinkStats,
+    /// The last failure, if there was one.
+    pub last_failure: Option<SendFailure>,
+}
+
+/// A request that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendFailure {
+    /// When it failed.
+    pub at: SystemTime,
+    /// The reason.
+    pub reason: String,
+}
+
+/// How long a guard waits when it is dropped.
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longer timeouts are shortened to this: not every duration can be added to a time.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Otel {
+    /// Starts the signals that have a destination.
+    pub(crate) fn start(
+        builder: OtelBuilder,
+        resource: Resource,
+        traces: Option<(Arc<Destination>, SignalOptions)>,
+        logs: Option<(Arc<Destination>, SignalOptions)>,
+    ) -> io::Result<(Self, OtelGuard)> {
+        let start = |(destination, options): (Arc<Destination>, SignalOptions)| {
+            let transports = Arc::clone(&destination);
+            let new_transport = move || transports.transport();
+            let signal = Signal::start(destination.signal, &options, new_transport)?;
+            Ok::<_, io::Error>(Exported {
+                signal,
+                destination,
+            })
+        };
+        let traces = traces.map(start).transpose()?;
+        let logs = logs.map(start).transpose();
+        let logs = logs.inspect_err(|_| {
+            if let Some(Exported { signal, .. }) = &traces {
+                signal.shutdown_by(Instant::now());
+            }
+        })?;
+        let inner = Inner {
+            traces,
+            logs,
+            resource,
+        };
+        let otel = Self {
+            inner: Arc::new(inner),
+        };
+        let guard = OtelGuard {
+            otel: otel.clone(),
+            has_ended: false,
+        };
+        Ok((otel, guard))
+    }
+
+    /// Returns the counts of this process so far.
+    #[must_use]
+    pub fn stats(&self) -> OtelStats {
+        let stats = |exported: &Option<Exported>| match exported {
+            Some(Exported {
+                signal,
+                destination,
+            }) => SignalStats {
+                last_failure: destination.last_failure(),
+                ..signal.stats()
+            },
+            None => SignalStats::default(),
+        };
+        OtelStats {
+            traces: stats(&self.inner.traces),
+            logs: stats(&self.inner.logs),
+        }
+    }
+
+    fn signals(&self) -> impl Iterator<Item = &Signal> {
+        let Inner { traces, logs, .. } = &*self.inner;
+        let exported = [traces, logs].into_iter().flatten();
+        exported.map(|exported| &*exported.signal)
+    }
+}
+
+impl Flush for Otel {
+    /// Waits until everything is sent. It does not wait for a collector that cannot be reached.
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
+        self.hurry();
+        let flushed = self.signals().map(|signal| signal.flush_by(deadline));
+        // Each is asked, also after an error of another one.
+        let flushed: Vec<_> = flushed.collect();
+        flushed.into_iter().collect()
+    }
+}
+
+impl SinkControl for Otel {
+    fn name(&self) -> &'static str {
+        "otel"
+    }
+
+    fn hurry(&self) {
+        self.signals().for_each(Signal::hurry);
+    }
+
+    fn shutdown_by(&self, deadline: Instant) {
+        self.hurry();
+        self.signals()
+            .for_each(|signal| signal.shutdown_by(deadline));
+    }
+}
+
+impl OtelGuard {
+    /// Sends what waits, for up to `timeout`, and counts the rest as lost.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most programs end here and do not need the counts"
+    )]
+    pub fn shutdown(mut self, timeout: Duration) -> OtelStats {
+        self.has_ended = true;
+        self.otel.shutdown_by(after(timeout));
+        self.otel.stats()
+    }
+
+    /// Returns the handle, to flush or to read the counts.
+    #[must_use]
+    pub fn otel(&self) -> Otel {
+        self.otel.clone()
+    }
+}
+
+impl Drop for OtelGuard {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.otel.shutdown_by(after(DROP_TIMEOUT));
+        }
+    }
+}
+
+fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(MAX_TIMEOUT)
+}
+
+impl fmt::Debug for Otel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otel")
+            .field("traces", &self.inner.traces)
+            .field("logs", &self.inner.logs)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! The words of the protocol: signals, transports, compression.
+
+use std::{fmt, str::FromStr};
+
+use spanwise_core::ParseError;
+
+/// One of the three kinds of data that are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignalKind {
+    /// Spans.
+    Traces,
+    /// Log records.
+    Logs,
+    /// Values of instruments.
+    Metrics,
+}
+
+/// How requests go to the collector. Defaults to [`HttpProtobuf`](Self::HttpProtobuf).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Protocol buffers over HTTP/1.1: `http/protobuf`.
+    #[default]
+    HttpProtobuf,
+    /// gRPC: `grpc`, with the feature of this name.
+    Grpc,
+}
+
+/// How requests are compressed. Defaults to [`None`](Self::None).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all: `none`.
+    #[default]
+    None,
+    /// With gzip: `gzip`, with the feature of this name.
+    Gzip,
+}
+
+impl SignalKind {
+    /// Returns the name of the sink.
+    pub(crate) fn sink_name(self) -> &'static str {
+        match self {
+            Self::Traces => "otel traces",
+            Self::Logs => "otel logs",
+            Self::Metrics => "otel metrics",
+        }
+    }
+
+    /// Returns the path of its requests over HTTP.
+    pub(crate) fn http_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Logs => "/v1/logs",
+            Self::Metrics => "/v1/metrics",
+        }
+    }
+
+    /// Returns the path of its requests over gRPC.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn grpc_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        }
+    }
+}
+
+impl Protocol {
+    /// Returns an error if the feature of the protocol is off.
+    pub(crate) fn check(self) -> Result<(), ParseError> {
+        match self {
+            Self::Grpc if cfg!(not(feature = "grpc")) => Err(ParseError::word(
+                "grpc",
+                "needs the feature `grpc`, which is off",
+                "enable it, or use http/protobuf",
+            )),
+            Self::HttpProtobuf | Self::Grpc => Ok(()),
+        }
+    }
+}
+
+impl Compression {
+    /// Returns an error if the feature of the compression is off.
+    pub(crate) fn check(self) -> Result<(), ParseError> {
+        match self {
+            Self::Gzip if cfg!(not(feature = "gzip")) => Err(ParseError::word(
+                "gzip",
+                "needs the feature `gzip`, which is off",
+                "enable it, or use none",
+            )),
+            Self::None | Self::Gzip => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "http/protobuf" => Ok(Self::HttpProtobuf),
+            "grpc" => Ok(Self::Grpc),
+            _ => Err(ParseError::word(
+                text,
+                "is not a protocol that spanwise has",
+                "write http/protobuf or grpc",
+            )),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "none" => Ok(Self::None),
+            "gzip" => Ok(Self::Gzip),
+            _ => Err(ParseError::word(
+                text,
+                "is not a compression that spanwise has",
+                "write none or gzip",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for SignalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+        })
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HttpProtobuf => "http/protobuf",
+            Self::Grpc => "grpc",
+        })
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! The answers of a collector.
+
+use std::time::Duration;
+
+use crate::wire::{WireValue, fields};
+
+/// What a collector refused of a request that it took.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct PartialSuccess {
+    /// The number of spans, log records or data points.
+    pub(crate) rejected: u64,
+    pub(crate) message: String,
+}
+
+/// An error: a `google.rpc.Status`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct RpcStatus {
+    pub(crate) message: String,
+    /// The delay of a `google.rpc.RetryInfo`.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl PartialSuccess {
+    /// Reads an `ExportTraceServiceResponse`, or that of another signal: all have the same field
+    /// numbers. Returns `None` if everything was taken.
+    pub(crate) fn read(response: &[u8]) -> Option<Self> {
+        const PARTIAL_SUCCESS: u32 = 1;
+        const REJECTED: u32 = 1;
+        const MESSAGE: u32 = 2;
+
+        let mut partial = Self::default();
+        for message in messages(response, PARTIAL_SUCCESS) {
+            for (field, value) in fields(message) {
+                match (field, value) {
+                    // A negative number makes no sense.
+                    (REJECTED, WireValue::Uint(rejected)) => {
+                        partial.rejected = u64::try_from(rejected as i64).unwrap_or_default();
+                    }
+                    (MESSAGE, WireValue::Bytes(text)) => partial.message = text_of(text),
+                    _ => {}
+                }
+            }
+        }
+        (partial != Self::default()).then_some(partial)
+    }
+}
+
+impl RpcStatus {
+    pub(crate) fn read(status: &[u8]) -> Self {
+        const MESSAGE: u32 = 2;
+        const DETAILS: u32 = 3;
+        const TYPE: u32 = 1;
+        const VALUE: u32 = 2;
+        const RETRY_DELAY: u32 = 1;
+
+        let mut read = Self::default();
+        if let Some(message) = messages(status, MESSAGE).last() {
+            read.message = text_of(message);
+        }
+        for detail in messages(status, DETAILS) {
+            let is_retry_info =
+                messages(detail, TYPE).any(|name| name.ends_with(b"/google.rpc.RetryInfo"));
+            if is_retry_info {
+                let values = messages(detail, VALUE);
+                let delays = values.flat_map(|value| messages(value, RETRY_DELAY));
+                read.retry_after = Some(delays.last().map(duration).unwrap_or_default());
+            }
+        }
+        read
+    }
+}
+
+/// Reads a `google.protobuf.Duration`.
+fn duration(message: &[u8]) -> Duration {
+    const SECONDS: u32 = 1;
+    const NANOS: u32 = 2;
+
+    let uint = |number| {
+        let values = fields(message).filter_map(|(field, value)| match value {
+            WireValue::Uint(value) if field == number => Some(value as i64),
+            _ => None,
+        });
+        values.last().unwrap_or_default()
+    };
+    let seconds = u64::try_from(uint(SECONDS)).unwrap_or_default();
+    let nanos = u32::try_from(uint(NANOS)).unwrap_or_default();
+    Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
+}
+
+/// Returns the values of a field that has bytes.
+fn messages(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
+    fields(message).filter_map(move |(field, value)| match value {
+        WireValue::Bytes(bytes) if field == number => Some(bytes),
+        _ => None,
+    })
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::WireWriter as _;
+
+    fn partial(rejected: i64, text: &str) -> Vec<u8> {
+        let mut response = Vec::new();
+        response.message(1, |partial| {
+            if rejected != 0 {
+                partial.uint(1, rejected as u64);
+            }
+            partial.bytes(2, text.as_bytes());
+        });
+        response
+    }
+
+    #[test]
+    fn partial_success_has_a_number_and_a_reason() {
+        let read =
+            |response: &[u8]| PartialSuccess::read(response).map(|it| (it.rejected, it.message));
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&partial(0, "")), None);
+        assert_eq!(read(&partial(3, "late")), Some((3, "late".to_owned())));
+        assert_eq!(read(&partial(-1, "odd")), Some((0, "odd".to_owned())));
+        assert_eq!(read(&partial(0, "a hint")), Some((0, "a hint".to_owned())));
+        assert_eq!(read(b"{}"), None);
+        assert_eq!(read(b"<html>"), None);
+    }
+
+    #[test]
+    fn a_status_has_a_message_and_a_delay() {
+        let mut status = Vec::new();
+        status.uint(1, 8);
+        status.bytes(2, b"slow down");
+        status.message(3, |any| {
+            any.bytes(1, b"type.googleapis.com/google.rpc.RetryInfo");
+            any.message(2, |info| {
+                info.message(1, |delay| {
+                    delay.uint(1, 2);
+                    delay.uint(2, 500_000_000);
+                });
+            });
+        });
+        let read = RpcStatus::read(&status);
+        assert_eq!(read.message, "slow down");
+        assert_eq!(read.retry_after, Some(Duration::from_millis(2500)));
+
+        assert_eq!(RpcStatus::read(b"not a status"), RpcStatus::default());
+    }
+}

@@ -1,0 +1,58 @@
+//! Texts of a server, as they may be reported.
+
+use std::{fmt, sync::Arc};
+
+use spanwise_core::{REDACTED, Redact};
+
+/// Removes the headers of the exporter and the application's secrets from texts of a server, which
+/// may repeat what it received.
+#[derive(Clone)]
+pub(crate) struct ServerText {
+    secrets: Vec<String>,
+    policy: Option<Arc<dyn Redact>>,
+}
+
+/// The most characters of a text that are reported.
+const MAX_CHARS: usize = 200;
+
+/// Shorter values are in every text by chance.
+const MIN_SECRET_LEN: usize = 6;
+
+impl ServerText {
+    pub(crate) fn new<'a>(
+        header_values: impl IntoIterator<Item = &'a str>,
+        policy: Option<Arc<dyn Redact>>,
+    ) -> Self {
+        // A server may repeat the key without its scheme, such as `Bearer`.
+        let parts = header_values.into_iter().flat_map(|value| {
+            let words = value.split([' ', '=', ':']);
+            std::iter::once(value).chain(words)
+        });
+        let mut secrets: Vec<String> = parts
+            .filter(|part| part.len() >= MIN_SECRET_LEN)
+            .map(str::to_owned)
+            .collect();
+        // The longest first: a part of a value is not looked for before the whole.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets, policy }
+    }
+
+    /// Returns a text without secrets, cut.
+    pub(crate) fn reported(&self, text: &str) -> String {
+        let secrets = self.secrets.iter();
+        let text = secrets.fold(text.trim().to_owned(), |text, secret| {
+            text.replace(secret, REDACTED)
+        });
+        let text = match &self.policy {
+            Some(policy) => policy.redact_text(&text).into_owned(),
+            None => text,
+        };
+        text.chars().take(MAX_CHARS).collect()
+    }
+}
+
+impl fmt::Debug for ServerText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerText").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,515 @@
+//! The layer behind the redaction: makes identities, and collects what is exported of each span.
+
+use std::{sync::Arc, thread};
+
+use opentelemetry::{
+    Context as OtelContext,
+    trace::{SpanContext, TraceContextExt as _},
+};
+use spanwise_core::internal::{
+    CallsitePlans, SpanIdentity,
+    announced_span::{Announced, AnnouncedTrace, SpanKind, take_announced},
+    parse_hex, recorded_callsite,
+    span_identity::{RANDOM, SAMPLED},
+};
+use tracing::{Event, Subscriber};
+use tracing_core::{
+    Level,
+    span::{Attributes as SpanAttributes, Id, Record},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::Context,
+    registry::{LookupSpan, SpanRef},
+};
+
+use crate::{
+    api_span::{ApiSpan, identity_below},
+    attributes::{AnyValue, Attributes, Key},
+    entered_contexts,
+    open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin, parse_kind},
+    plan::{CallsitePlan, PlanOptions, SpecialField},
+    sampler::RemoteTrace,
+    span_event::{EVENT_ATTRIBUTES, encode_event, encode_link},
+    span_options::SpanEvents,
+    span_pipeline::{SpanPipeline, is_of_opentelemetry, new_span_id, new_trace_id},
+    span_scratch::SpanScratch,
+    span_status::{ErrorEvent, MAX_DESCRIPTION_LEN},
+    value::FieldEncoder,
+};
+
+/// Collects spans. It sees redacted values.
+#[derive(Debug)]
+pub(crate) struct SpanCollector {
+    pub(crate) pipeline: Arc<SpanPipeline>,
+    event_plans: CallsitePlans<CallsitePlan>,
+}
+
+/// The position of a new span.
+struct Placement {
+    identity: SpanIdentity,
+    parent: Option<ParentSpan>,
+    kind: SpanKind,
+    /// The trace and the span of an untrusted caller.
+    link: Option<([u8; 16], [u8; 8])>,
+    /// Whether the application may still move the span to a trace that is sampled.
+    may_move: bool,
+}
+
+/// The values of the fields with a meaning of their own.
+#[derive(Default)]
+struct SpecialValues {
+    name: Option<String>,
+    kind: Option<SpanKind>,
+    status_code: Option<String>,
+    status_description: Option<String>,
+}
+
+impl SpanCollector {
+    pub(crate) fn new(pipeline: Arc<SpanPipeline>) -> Self {
+        Self {
+            pipeline,
+            event_plans: CallsitePlans::default(),
+        }
+    }
+
+    /// Decides in which trace a new span is, and below which span.
+    fn place<S: for<'s> LookupSpan<'s>>(
+        &self,
+        attrs: &SpanAttributes<'_>,
+        plan: &CallsitePlan,
+        span: &SpanRef<'_, S>,
+        announced: Option<Announced>,
+    ) -> Placement {
+        let pipeline = &*self.pipeline;
+        let (span_id, kind, announced) = match announced {
+            Some(Announced {
+                span_id,
+                kind,
+                trace,
+            }) => (span_id, kind, trace),
+            None => (new_span_id(), SpanKind::Internal, None),
+        };
+        let placed = |identity, parent| Placement {
+            identity,
+            parent,
+            kind,
+            link: None,
+            may_move: false,
+        };
+        let sees_context = attrs.is_contextual() && pipeline.options.context;
+        let around = span.scope().skip(1);
+        let around = around.filter_map(|around| Some((SpanIdentity::fix(&around)?, around)));
+        if let Some((identity, around)) = { around }.next() {
+            if sees_context
+                && let Some(active) = entered_contexts::active_span_context()
+                && active.trace_id().to_bytes() == identity.trace_id()
+                && active.span_id().to_bytes() != identity.span_id()
+                && !self.is_around(&around, active.span_id().to_bytes())
+            {
+                return below_api_span(pipeline, &active, span_id, placed);
+            }
+            let parent = ParentSpan {
+                span_id: identity.span_id(),
+                is_remote: false,
+            };
+            let identity = SpanIdentity::new(
+                identity.trace_id(),
+                span_id,
+                identity.flags(),
+                identity.state().cloned(),
+            );
+            return placed(identity, Some(parent));
+        }
+        if let Some(trace) = announced {
+            return place_announced(pipeline, trace, span_id, kind);
+        }
+        if sees_context && let Some(active) = entered_contexts::active_span_context() {
+            return below_api_span(pipeline, &active, span_id, placed);
+        }
+        let trace_id = own_trace_id(attrs, plan);
+        let (trace_id, flags) = trace_id.map_or((new_trace_id(), RANDOM), |id| (id, 0));
+        Placement {
+            may_move: true,
+            ..placed(
+                pipeline.first_identity(trace_id, span_id, flags, None),
+                None,
+            )
+        }
+    }
+
+    /// Returns whether a span of the API is the parent of `span` or of a span around it: it is older
+    /// than `span`.
+    fn is_around<S: for<'s> LookupSpan<'s>>(&self, span: &SpanRef<'_, S>, id: [u8; 8]) -> bool {
+        span.scope().any(|around| {
+            let open = self.pipeline.open.get(&around.id());
+            open.is_some_and(|open| {
+                let parent = open.parent().map(|parent| parent.span_id);
+                open.identity().span_id() == id || parent == Some(id)
+            })
+        })
+    }
+
+    /// Encodes the fields of a span, and collects those with a meaning of their own.
+    fn encode_fields(
+        plan: &CallsitePlan,
+        scratch: &mut SpanScratch,
+        attributes: &mut Attributes,
+        record: impl FnOnce(&mut dyn tracing_core::field::Visit),
+    ) -> SpecialValues {
+        let mut special = SpecialValues::default();
+        let collect = |field, value: AnyValue<'_>| special.set(field, value);
+        let mut encoder = FieldEncoder::new(
+            &plan.fields,
+            plan.has_repeated_keys,
+            attributes,
+            &mut scratch.text,
+            collect,
+        );
+        record(&mut encoder);
+        special
+    }
+
+    /// Returns what is exported of a new span.
+    fn recorded(
+        &self,
+        attrs: &SpanAttributes<'_>,
+        plan: &CallsitePlan,
+        kind: SpanKind,
+    ) -> RecordedSpan {
+        let options = &self.pipeline.options;
+        SpanScratch::with(|scratch| {
+            let mut attributes = scratch.attributes(options.limits.attributes);
+            let special = Self::encode_fields(plan, scratch, &mut attributes, |visitor| {
+                attrs.record(visitor);
+            });
+            if !plan.constants.is_empty() {
+                attributes.append(&plan.constants);
+            }
+            if options.threads {
+                push_thread(&mut attributes);
+            }
+            let mut recorded = RecordedSpan::new(attributes, kind);
+            special.apply(&mut recorded);
+            recorded
+        })
+    }
+
+    /// Returns the nearest open span around an event, the innermost first.
+    fn span_around_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Option<Arc<OpenSpan>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let scope = ctx.event_span(event)?.scope();
+        { scope }.find_map(|span| self.pipeline.open.get(&span.id()))
+    }
+}
+
+/// Places the first span of this process in a trace of which it was told.
+fn place_announced(
+    pipeline: &SpanPipeline,
+    trace: AnnouncedTrace,
+    span_id: [u8; 8],
+    kind: SpanKind,
+) -> Placement {
+    let remote = trace.parent.map(|_| RemoteTrace {
+        is_sampled: trace.flags & SAMPLED != 0,
+        state: trace.state.as_ref(),
+    });
+    Placement {
+        identity: pipeline.first_identity(trace.trace_id, span_id, trace.flags, remote),
+        parent: trace.parent.map(|span_id| ParentSpan {
+            span_id,
+            is_remote: true,
+        }),
+        kind,
+        link: trace.link,
+        may_move: false,
+    }
+}
+
+/// Places a span below the current span of the API.
+fn below_api_span(
+    pipeline: &SpanPipeline,
+    active: &SpanContext,
+    span_id: [u8; 8],
+    placed: impl FnOnce(SpanIdentity, Option<ParentSpan>) -> Placement,
+) -> Placement {
+    let (identity, parent) = identity_below(pipeline, active, span_id);
+    placed(identity, Some(parent))
+}
+
+/// Returns the trace id in a field of a root span, if it is valid.
+fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 16]> {
+    let is_trace_id = |field: &crate::plan::PlannedField| {
+        field.role == crate::plan::FieldRole::Special(SpecialField::TraceId)
+    };
+    if !plan.fields.iter().any(is_trace_id) {
+        return None;
+    }
+    let mut found = None;
+    let find = |field, value: AnyValue<'_>| {
+        if let (SpecialField::TraceId, AnyValue::Text(text)) = (field, value) {
+            found = parse_hex(text.as_bytes());
+        }
+    };
+    let limits = crate::limits::AttributeLimits {
+        count: 0,
+        ..Default::default()
+    };
+    let (mut none, mut text) = (Attributes::new(0, limits), String::new());
+    let mut finder = FieldEncoder::new(&plan.fields, false, &mut none, &mut text, find);
+    attrs.record(&mut finder);
+    found.filter(|id| *id != [0; 16])
+}
+
+fn push_thread(attributes: &mut Attributes) {
+    let thread = thread::current();
+    // The number is in the `Debug` of the id alone.
+    let id = format!("{:?}", thread.id());
+    let number = id.trim_matches(|c: char| !c.is_ascii_digit());
+    if let Ok(number) = number.parse() {
+        attributes.set(&Key::new("thread.id"), AnyValue::Int(number));
+    }
+    if let Some(name) = thread.name() {
+        attributes.set(&Key::new("thread.name"), AnyValue::Text(name));
+    }
+}
+
+impl SpecialValues {
+    fn set(&mut self, field: SpecialField, value: AnyValue<'_>) {
+        let AnyValue::Text(text) = value else {
+            return;
+        };
+        match field {
+            SpecialField::SpanName => self.name = Some(text.to_owned()),
+            SpecialField::SpanKind => self.kind = parse_kind(text),
+            SpecialField::StatusCode => self.status_code = Some(text.to_owned()),
+            SpecialField::StatusDescription => self.status_description = Some(text.to_owned()),
+            // The identity has the ids; only events have a message.
+            SpecialField::TraceId | SpecialField::SpanId | SpecialField::Message => {}
+        }
+    }
+
+    fn apply(&self, recorded: &mut RecordedSpan) {
+        if let Some(name) = &self.name {
+            recorded.set_name(name);
+        }
+        if let Some(kind) = self.kind {
+            recorded.kind = kind;
+        }
+        if let Some(code) = &self.status_code {
+            recorded.status.set_code(code);
+        }
+        if let Some(description) = &self.status_description {
+            recorded.status.set_description(description);
+            recorded.status.set_error();
+        }
+    }
+}
+
+impl<S> Layer<S> for SpanCollector
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    fn on_new_span(&self, attrs: &SpanAttributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let announced = take_announced();
+        let pipeline = &*self.pipeline;
+        let Some(plan) = pipeline.plan(attrs.metadata()) else {
+            return;
+        };
+        let Some(span) = ctx.span(id) else {
+            return;
+        };
+        let start = pipeline.start();
+        let Placement {
+            identity,
+            parent,
+            kind,
+            link,
+            may_move,
+        } = self.place(attrs, plan, &span, announced);
+        let identity = Arc::new(identity);
+        let recorded = if identity.is_sampled() || may_move {
+            let mut recorded = self.recorded(attrs, plan, kind);
+            if let Some((trace_id, span_id)) = link {
+                let link = encode_link(trace_id, span_id, HAS_NO_FLAGS, None, None);
+                recorded.add_link(&link, &pipeline.options.limits);
+            }
+            Some(recorded)
+        } else {
+            None
+        };
+        if !identity.is_sampled() {
+            pipeline.count_unsampled();
+        }
+        let origin = SpanOrigin::Callsite(attrs.metadata());
+        let open = OpenSpan::new(origin, start, Arc::clone(&identity), parent, recorded);
+        identity.attach(&span);
+        pipeline.open.insert(id, open);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        let Some(open) = self.pipeline.open.get(id).filter(|open| open.is_recording()) else {
+            return;
+        };
+        let SpanOrigin::Callsite(callsite) = open.origin else {
+            return;
+        };
+        // The context keys of a unit are recorded with another callsite.
+        if recorded_callsite(values, callsite).callsite() != callsite.callsite() {
+            return;
+        }
+        let (Some(plan), Some(_)) = (self.pipeline.plan(callsite), ctx.span(id)) else {
+            return;
+        };
+        SpanScratch::with(|scratch| {
+            let mut attributes = scratch.attributes(self.pipeline.options.limits.attributes);
+            let special = Self::encode_fields(plan, scratch, &mut attributes, |visitor| {
+                values.record(visitor);
+            });
+            open.record(|recorded| {
+                recorded.set_attributes(&attributes);
+                special.apply(recorded);
+            });
+            scratch.keep(attributes);
+        });
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
+        let Some(open) = self.pipeline.open.get(id).filter(|open| open.is_recording()) else {
+            return;
+        };
+        let Some(identity) = ctx.span(follows).and_then(|span| SpanIdentity::fix(&span)) else {
+            return;
+        };
+        let link = encode_link(
+            identity.trace_id(),
+            identity.span_id(),
+            identity.flags().into(),
+            identity.state().map(|state| &**state),
+            None,
+        );
+        open.record(|recorded| recorded.add_link(&link, &self.pipeline.options.limits));
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let Some(open) = self
+            .span_around_event(event, &ctx)
+            .filter(|open| open.is_recording())
+        else {
+            return;
+        };
+        let options = &self.pipeline.options;
+        let callsite = event.metadata();
+        let is_error = *callsite.level() == Level::ERROR;
+        let becomes_event = match options.events {
+            SpanEvents::None => false,
+            SpanEvents::Errors => is_error,
+            SpanEvents::All => true,
+        };
+        let plan = self.event_plans.get(callsite, |callsite| {
+            CallsitePlan::new(
+                callsite,
+                PlanOptions {
+                    attributes_field: EVENT_ATTRIBUTES,
+                    limits: options.limits.event_attributes,
+                    code: options.code,
+                },
+            )
+        });
+        let mut attributes = Attributes::new(EVENT_ATTRIBUTES, options.limits.event_attributes);
+        let mut message = String::new();
+        SpanScratch::with(|scratch| {
+            let find_message = |field, value: AnyValue<'_>| {
+                if let (SpecialField::Message, AnyValue::Text(text)) = (field, value) {
+                    message.push_str(text);
+                }
+            };
+            let mut encoder = FieldEncoder::new(
+                &plan.fields,
+                plan.has_repeated_keys,
+                &mut attributes,
+                &mut scratch.text,
+                find_message,
+            );
+            event.record(&mut encoder);
+            if !plan.constants.is_empty() {
+                attributes.append(&plan.constants);
+            }
+            let text = |name| match attributes.get(name) {
+                Some(AnyValue::Text(text)) => Some(text),
+                _ => None,
+            };
+            let has_exception = attributes.get("exception.message").is_some();
+            if becomes_event {
+                let name = match (has_exception, &*message) {
+                    (true, _) => "exception",
+                    (false, "") => callsite.name(),
+                    (false, message) => message,
+                };
+                let now = options.clock.now();
+                encode_event(name, now, &attributes, &mut scratch.encoded);
+            }
+            let error = is_error.then(|| ErrorEvent {
+                message: description(match &*message {
+                    "" => text("exception.message").unwrap_or_default(),
+                    message => message,
+                }),
+                exception_type: text("exception.type").map(Into::into),
+            });
+            open.record(|recorded| {
+                if becomes_event {
+                    recorded.add_event(&scratch.encoded, &options.limits);
+                }
+                if error.is_some() {
+                    recorded.status.error = error;
+                }
+            });
+        });
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        let pipeline = &self.pipeline;
+        let Some(open) = pipeline.open.get(id) else {
+            return;
+        };
+        if open.mark_fixed() {
+            if let Some(span) = ctx.span(id) {
+                SpanIdentity::fix(&span);
+            }
+            open.forget_unsampled();
+        }
+        let now = pipeline.options.clock.monotonic();
+        if pipeline.options.context {
+            let inside = Arc::clone(&open);
+            let context = inside.context(|identity, parent| {
+                entered_contexts::context_of(pipeline, &open, &identity, parent)
+            });
+            entered_contexts::enter(pipeline.layer, id, open, now, Some(context));
+        } else {
+            entered_contexts::enter(pipeline.layer, id, open, now, None);
+        }
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        let pipeline = &self.pipeline;
+        if let Some((open, entered)) = entered_contexts::exit(pipeline.layer, id) {
+            open.leave(entered, pipeline.options.clock.monotonic());
+        }
+    }
+
+    fn on_close(&self, id: Id, _: Context<'_, S>) {
+        if let Some(open) = self.pipeline.open.remove(&id) {
+            self.pipeline.end(&open, SpanEnd::Closed);
+        }
+    }
+}
+
+/// The flags of a caller that is not trusted are not known.
+const HAS_NO_FLAGS: u32 = 0;
+
+/// Returns the description of an error event.
+fn description(message: &str) -> Box<str> {
+    spanwise_core::internal::panic_safe::truncate_at(message, MAX_DESCRIPTION_LEN).into()
+}

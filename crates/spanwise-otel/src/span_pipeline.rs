@@ -1,0 +1,191 @@
+//! What all spans of an exporter share, whether they come from `tracing` or from the API.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use spanwise_core::{
+    Fault, Redact, SelfReport,
+    internal::{
+        CallsitePlans, LayerId, ShardedCounter, SpanIdentity, SpanTable, random_bits,
+        span_identity::{RANDOM, SAMPLED},
+        time_ordered_bits,
+    },
+};
+use tracing_core::{Level, LevelFilter, Metadata, span::Id};
+
+use crate::{
+    open_span::{OpenSpan, SPAN_ATTRIBUTES, SpanEnd, SpanOrigin, SpanStart},
+    plan::{CallsitePlan, PlanOptions},
+    sampler::{Decision, RemoteTrace},
+    signal::Signal,
+    span_options::SpanOptions,
+    span_scratch::SpanScratch,
+};
+
+/// Where spans end up, and the rules by which they are made.
+#[derive(Debug)]
+pub(crate) struct SpanPipeline {
+    signal: Arc<Signal>,
+    pub(crate) options: SpanOptions,
+    pub(crate) policy: Arc<dyn Redact>,
+    report: SelfReport,
+    pub(crate) layer: LayerId,
+    /// `None` for callsites whose spans are not exported.
+    plans: CallsitePlans<Option<CallsitePlan>>,
+    /// The open spans of `tracing`.
+    pub(crate) open: SpanTable<Arc<OpenSpan>>,
+    /// The open spans of the API, by a number of their own.
+    open_of_api: SpanTable<Arc<OpenSpan>>,
+    next_of_api: AtomicU64,
+    unsampled: ShardedCounter,
+    has_reported_parent: AtomicBool,
+}
+
+impl SpanPipeline {
+    pub(crate) fn new(
+        signal: Arc<Signal>,
+        options: SpanOptions,
+        policy: Arc<dyn Redact>,
+        report: SelfReport,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            signal,
+            options,
+            policy,
+            report,
+            layer: LayerId::unique(),
+            plans: CallsitePlans::default(),
+            open: SpanTable::default(),
+            open_of_api: SpanTable::default(),
+            next_of_api: AtomicU64::new(1),
+            unsampled: ShardedCounter::default(),
+            has_reported_parent: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the plan of a callsite, or `None` if its spans are not exported.
+    #[inline]
+    pub(crate) fn plan(&self, callsite: &'static Metadata<'static>) -> Option<&CallsitePlan> {
+        let plan = self.plans.get(callsite, |callsite| {
+            let target = callsite.target();
+            let level = self.options.levels.level(target);
+            let is_exported = *callsite.level() <= level.unwrap_or(LevelFilter::INFO)
+                && !is_of_opentelemetry(target);
+            let options = PlanOptions {
+                attributes_field: SPAN_ATTRIBUTES,
+                limits: self.options.limits.attributes,
+                code: self.options.code,
+            };
+            is_exported.then(|| CallsitePlan::new(callsite, options))
+        });
+        plan.as_ref()
+    }
+
+    /// Decides about a trace when its first span of this process begins. Returns the identity of
+    /// that span.
+    pub(crate) fn first_identity(
+        &self,
+        trace_id: [u8; 16],
+        span_id: [u8; 8],
+        flags: u8,
+        remote: Option<RemoteTrace<'_>>,
+    ) -> SpanIdentity {
+        let Decision { is_sampled, state } = self.options.sampler.decide(trace_id, remote);
+        let sampled = if is_sampled { SAMPLED } else { 0 };
+        SpanIdentity::new(trace_id, span_id, flags & RANDOM | sampled, state)
+    }
+
+    /// Counts a span that is not exported because its trace is not sampled.
+    pub(crate) fn count_unsampled(&self) {
+        self.unsampled.count();
+    }
+
+    /// Returns how many spans were not exported because their traces are not sampled.
+    pub(crate) fn unsampled(&self) -> u64 {
+        self.unsampled.total()
+    }
+
+    /// Returns how many spans are open.
+    pub(crate) fn open_spans(&self) -> usize {
+        self.open.len() + self.open_of_api.len()
+    }
+
+    /// Adds a span of the API to those that are open. Returns its number.
+    pub(crate) fn insert_of_api(&self, span: Arc<OpenSpan>) -> Id {
+        let id = Id::from_u64(self.next_of_api.fetch_add(1, Ordering::Relaxed));
+        self.open_of_api.insert(&id, span);
+        id
+    }
+
+    /// Removes a span of the API that ends.
+    pub(crate) fn remove_of_api(&self, id: &Id) {
+        drop(self.open_of_api.remove(id));
+    }
+
+    /// Exports a span that ends, unless it is not sampled or was exported before.
+    pub(crate) fn end(&self, span: &OpenSpan, end: SpanEnd) {
+        SpanScratch::with(|scratch| {
+            let SpanOptions {
+                busy_times, clock, ..
+            } = &self.options;
+            let Some(attributes) = span.end(end, *busy_times, clock, &mut scratch.encoded) else {
+                return;
+            };
+            scratch.keep(attributes);
+            match &span.origin {
+                SpanOrigin::Callsite(callsite) => {
+                    let scope = self.plan(callsite).map_or(&[][..], |plan| &plan.scope);
+                    self.signal.push(scope, &scratch.encoded, *callsite.level());
+                }
+                SpanOrigin::Tracer(scope) => {
+                    self.signal.push(scope, &scratch.encoded, Level::INFO);
+                }
+            }
+        });
+    }
+
+    /// Exports the spans that are open, marked as unfinished, because the process ends. Their later
+    /// end is not exported.
+    pub(crate) fn end_unfinished(&self) {
+        for table in [&self.open, &self.open_of_api] {
+            for span in table.values() {
+                self.end(&span, SpanEnd::Unfinished);
+            }
+        }
+    }
+
+    /// Returns the start of a span that begins now.
+    pub(crate) fn start(&self) -> SpanStart {
+        SpanStart::now_of(&self.options.clock)
+    }
+
+    /// Reports once that the parent of a span could not be set.
+    #[cold]
+    pub(crate) fn report_parent(&self, span: &str, error: &dyn std::fmt::Display) {
+        if !self.has_reported_parent.swap(true, Ordering::Relaxed) {
+            self.report.fault(
+                Fault::Setup,
+                &format_args!(
+                    "set_parent did not move the span `{span}` to the trace of its parent: {error}"
+                ),
+            );
+        }
+    }
+}
+
+/// Returns whether events and spans of a target are about OpenTelemetry itself.
+pub(crate) fn is_of_opentelemetry(target: &str) -> bool {
+    target.starts_with("opentelemetry")
+}
+
+/// Returns a new id of a trace: a number as that of a request id.
+pub(crate) fn new_trace_id() -> [u8; 16] {
+    time_ordered_bits().to_be_bytes()
+}
+
+/// Returns a new id of a span. An id of zeros is invalid in the specification.
+pub(crate) fn new_span_id() -> [u8; 8] {
+    random_bits().max(1).to_be_bytes()
+}

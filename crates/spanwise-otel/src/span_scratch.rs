@@ -1,0 +1,61 @@
+//! Reused memory for spans.
+
+use std::cell::Cell;
+
+use crate::{attributes::Attributes, limits::AttributeLimits, open_span::SPAN_ATTRIBUTES};
+
+/// Memory that the spans of a thread reuse, so that a span allocates little.
+#[derive(Debug, Default)]
+pub(crate) struct SpanScratch {
+    /// For values that are formatted.
+    pub(crate) text: String,
+    /// For encoded spans, events and links.
+    pub(crate) encoded: Vec<u8>,
+    /// The attributes of ended spans.
+    spare: Vec<Attributes>,
+}
+
+/// The most attributes of ended spans that a thread keeps.
+const MAX_SPARE: usize = 16;
+
+/// Buffers that grew beyond this are not kept, in bytes.
+const MAX_KEPT_LEN: usize = 16 * 1024;
+
+thread_local! {
+    static SCRATCH: Cell<Option<Box<SpanScratch>>> = const { Cell::new(None) };
+}
+
+impl SpanScratch {
+    /// Calls `f` with the memory of this thread. A call inside gets memory of its own.
+    pub(crate) fn with<R>(f: impl FnOnce(&mut Self) -> R) -> R {
+        // A thread that ends has none.
+        let taken = SCRATCH.try_with(Cell::take).ok().flatten();
+        let mut scratch = taken.unwrap_or_default();
+        let result = f(&mut scratch);
+        scratch.text.clear();
+        scratch.text.shrink_to(MAX_KEPT_LEN);
+        scratch.encoded.clear();
+        scratch.encoded.shrink_to(MAX_KEPT_LEN);
+        let replaced = SCRATCH.try_with(|kept| kept.replace(Some(scratch)));
+        drop(replaced);
+        result
+    }
+
+    /// Returns empty attributes for a span.
+    pub(crate) fn attributes(&mut self, limits: AttributeLimits) -> Attributes {
+        match self.spare.pop() {
+            Some(mut attributes) => {
+                attributes.reset(limits);
+                attributes
+            }
+            None => Attributes::new(SPAN_ATTRIBUTES, limits),
+        }
+    }
+
+    /// Keeps the memory of attributes that are no longer needed.
+    pub(crate) fn keep(&mut self, attributes: Attributes) {
+        if self.spare.len() < MAX_SPARE && attributes.as_bytes().len() <= MAX_KEPT_LEN {
+            self.spare.push(attributes);
+        }
+    }
+}
