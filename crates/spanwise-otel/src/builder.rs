@@ -2,13 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use spanwise_core::{
-    Clock, Fault, ParseError, Redact, SelfReport, SettingValue, TargetLevels, export::QueueLimits,
-};
+use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueLimits};
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    ExportOptions, InvalidOption, Otel, OtelError, OtelGuard, Sampler, SignalKind,
+    ExportOptions, InvalidOption, LogOptions, Otel, OtelError, OtelGuard, SignalKind,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
@@ -28,10 +26,7 @@ pub struct OtelBuilder {
     resource_attributes: Vec<(String, String)>,
     /// Those that have setters of their own, which beat `resource_attributes`.
     service_attributes: Vec<(String, String)>,
-    pub(crate) sampler: Sampler,
-    pub(crate) span_levels: Option<TargetLevels>,
-    pub(crate) log_levels: Option<TargetLevels>,
-    pub(crate) has_context: bool,
+    pub(crate) log_options: LogOptions,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -78,10 +73,7 @@ impl Otel {
             metrics: ExportOptions::default(),
             resource_attributes: Vec::new(),
             service_attributes: Vec::new(),
-            sampler: Sampler::default(),
-            span_levels: None,
-            log_levels: None,
-            has_context: true,
+            log_options: LogOptions::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -160,50 +152,10 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets which traces are exported. Defaults to all whose caller does not decide otherwise.
-    pub fn sampler(mut self, sampler: Sampler) -> Self {
-        self.sampler = sampler;
-        self
-    }
-
-    /// Sets which spans are exported. Defaults to `info`.
-    pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.levels(SignalKind::Traces, "span_levels", levels.into());
-        self.span_levels = levels.or(self.span_levels);
-        self
-    }
-
-    /// Sets which events are exported as log records. Defaults to all.
-    pub fn log_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.levels(SignalKind::Logs, "log_levels", levels.into());
-        self.log_levels = levels.or(self.log_levels);
-        self
-    }
-
-    /// Returns the levels that a setter got, or `None` if they are empty or invalid.
-    fn levels(
-        &mut self,
-        signal: SignalKind,
-        option: &'static str,
-        levels: SettingValue<TargetLevels>,
-    ) -> Option<TargetLevels> {
-        match levels.read(str::parse) {
-            Ok(levels) => levels,
-            Err((_, error)) => {
-                self.invalid.push(InvalidOption {
-                    signal: Some(signal),
-                    option,
-                    error,
-                });
-                None
-            }
-        }
-    }
-
-    /// Does not make entered spans the current `opentelemetry::Context`. That makes entering cheaper
-    /// for services without instrumentation that uses the API of OpenTelemetry.
-    pub fn without_context(mut self) -> Self {
-        self.has_context = false;
+    /// Sets what log records carry, and their limits. They have the clock and the report of the
+    /// builder.
+    pub fn log_options(mut self, options: LogOptions) -> Self {
+        self.log_options = options;
         self
     }
 
@@ -248,7 +200,7 @@ impl OtelBuilder {
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
-        Otel::start(self, resource, traces, logs).map_err(OtelError::Thread)
+        Otel::start(self, traces, logs).map_err(OtelError::Thread)
     }
 
     fn options(&self, signal: SignalKind) -> &ExportOptions {

@@ -6,12 +6,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use spanwise_core::{Flush, SinkControl, SinkStats};
+use spanwise_core::{Flush, Redact, SinkControl, SinkStats};
 
 use crate::{
-    OtelBuilder,
+    LogOptions, LogWriter, OtelBuilder, OtelLogs,
     destination::Destination,
-    resource::Resource,
     signal::{Signal, SignalOptions},
 };
 
@@ -24,7 +23,8 @@ pub struct Otel {
 struct Inner {
     traces: Option<Exported>,
     logs: Option<Exported>,
-    resource: Resource,
+    log_options: LogOptions,
+    policy: Option<Arc<dyn Redact>>,
 }
 
 /// A signal that is exported.
@@ -86,7 +86,6 @@ impl Otel {
     /// Starts the signals that have a destination.
     pub(crate) fn start(
         builder: OtelBuilder,
-        resource: Resource,
         traces: Option<(Arc<Destination>, SignalOptions)>,
         logs: Option<(Arc<Destination>, SignalOptions)>,
     ) -> io::Result<(Self, OtelGuard)> {
@@ -109,7 +108,11 @@ impl Otel {
         let inner = Inner {
             traces,
             logs,
-            resource,
+            log_options: builder
+                .log_options
+                .clock(builder.clock)
+                .report(builder.report),
+            policy: builder.policy,
         };
         let otel = Self {
             inner: Arc::new(inner),
@@ -119,6 +122,23 @@ impl Otel {
             has_ended: false,
         };
         Ok((otel, guard))
+    }
+
+    /// Creates the layer that exports events as log records, or `None` if logs are not exported.
+    #[must_use]
+    pub fn logs(&self) -> Option<OtelLogs> {
+        let Inner {
+            logs,
+            log_options,
+            policy,
+            ..
+        } = &*self.inner;
+        let writer = LogWriter::new(Arc::clone(&logs.as_ref()?.signal));
+        Some(OtelLogs::with_policy(
+            writer,
+            log_options.clone(),
+            policy.clone(),
+        ))
     }
 
     /// Returns the counts of this process so far.
