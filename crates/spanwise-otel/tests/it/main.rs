@@ -9,3 +9,4 @@
 
 mod log_records;
 mod support;
+mod wrapped_logs;
