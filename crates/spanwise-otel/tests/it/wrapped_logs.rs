@@ -132,7 +132,7 @@ fn log_secrets() {
         "request",
         password = SECRETS[8],
         note = Empty,
-        request_id = "password=hunter2-context"
+        job = "password=hunter2-context"
     );
     let _entered = request.enter();
     request.record("note", "password=hunter2-late");
@@ -152,10 +152,11 @@ fn planted_secrets_are_not_in_the_bytes() {
     let written = |policy: Option<Arc<dyn Redact>>| {
         let records = Records::default();
         let options = LogOptions::default()
-            .span_fields(SpanFields::All)
+            .context_key("job")
+            .span_fields(SpanFields::Only(vec!["password".into(), "note".into()]))
             .source_location();
         let layer = OtelLogs::new(records.clone(), options);
-        let context = ContextLayer::default();
+        let context = ContextLayer::default().key("job");
         let dispatch = match policy {
             Some(policy) => Dispatch::new(
                 tracing_subscriber::registry()
