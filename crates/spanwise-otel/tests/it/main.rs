@@ -7,6 +7,7 @@
     reason = "a test may panic"
 )]
 
+mod exported_logs;
 mod log_records;
 mod support;
 mod wrapped_logs;
