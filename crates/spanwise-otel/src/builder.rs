@@ -6,12 +6,12 @@ use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueL
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    ExportOptions, InvalidOption, LogOptions, Otel, OtelError, OtelGuard, SignalKind,
+    ExportOptions, InvalidOption, LogOptions, Otel, OtelError, OtelGuard, SignalKind, SpanOptions,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerText,
-    signal::{Signal, SignalOptions},
+    signal::SignalOptions,
     tls::Tls,
 };
 
@@ -26,6 +26,7 @@ pub struct OtelBuilder {
     resource_attributes: Vec<(String, String)>,
     /// Those that have setters of their own, which beat `resource_attributes`.
     service_attributes: Vec<(String, String)>,
+    pub(crate) span_options: SpanOptions,
     pub(crate) log_options: LogOptions,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
@@ -73,6 +74,7 @@ impl Otel {
             metrics: ExportOptions::default(),
             resource_attributes: Vec::new(),
             service_attributes: Vec::new(),
+            span_options: SpanOptions::default(),
             log_options: LogOptions::default(),
             policy: None,
             report: SelfReport::default(),
@@ -149,6 +151,13 @@ impl OtelBuilder {
     /// Changes how metrics are exported.
     pub fn metrics(mut self, change: impl FnOnce(ExportOptions) -> ExportOptions) -> Self {
         self.metrics = change(self.metrics);
+        self
+    }
+
+    /// Sets which spans are exported, what they carry, and their limits. They have the clock and the
+    /// report of the builder.
+    pub fn span_options(mut self, options: SpanOptions) -> Self {
+        self.span_options = options;
         self
     }
 

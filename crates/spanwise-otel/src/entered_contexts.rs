@@ -15,7 +15,7 @@ use crate::open_span::OpenSpan;
 struct EnteredSpan {
     layer: LayerId,
     id: Id,
-    pub(crate) span: Arc<OpenSpan>,
+    span: Arc<OpenSpan>,
     at: Duration,
     /// Not dropped when the thread ends: the stack of contexts may be gone by then.
     guard: Option<ManuallyDrop<ContextGuard>>,
@@ -76,17 +76,20 @@ pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Duration)>
 
 /// Returns the span of the current context, if there is one.
 pub(crate) fn active_span_context() -> Option<SpanContext> {
-    if !is_alive() {
-        return None;
-    }
-    catch_panic(|| {
-        Context::map_current(|context| {
-            let span = context.span();
-            let span_context = span.span_context();
-            span_context.is_valid().then(|| span_context.clone())
-        })
+    with_current(|context| {
+        let span = context.span();
+        let span_context = span.span_context();
+        span_context.is_valid().then(|| span_context.clone())
     })
     .flatten()
+}
+
+/// Calls `read` with the current context, unless the thread is ending.
+pub(crate) fn with_current<R>(read: impl FnOnce(&Context) -> R) -> Option<R> {
+    match is_alive() {
+        true => catch_panic(|| Context::map_current(read)),
+        false => None,
+    }
 }
 
 /// Returns whether the thread has its thread-locals.

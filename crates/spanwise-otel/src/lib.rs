@@ -1,14 +1,19 @@
 //! Traces, logs and metrics of a `tracing` service over OTLP.
 
+mod api_attributes;
+mod api_span;
+mod api_value;
 mod attributes;
 mod batch;
 mod builder;
 mod destination;
 mod endpoint;
+mod entered_contexts;
 mod error;
 mod export_options;
 #[cfg(feature = "grpc")]
 mod grpc_transport;
+mod http_spans;
 mod http_transport;
 mod limits;
 mod log_encoding;
@@ -18,6 +23,8 @@ mod log_scratch;
 mod log_writer;
 mod logs;
 mod maybe_redacted;
+mod metrics;
+mod open_span;
 mod otel;
 mod plan;
 mod protocol;
@@ -29,19 +36,35 @@ mod server_text;
 mod severity;
 mod signal;
 mod span_attributes;
+mod span_collector;
+mod span_event;
+mod span_ext;
+mod span_options;
+mod span_pipeline;
+mod span_scratch;
+mod span_status;
+mod spans;
 mod tls;
 mod trace_state;
+mod tracer;
 mod value;
 mod wire;
 
 pub use self::{
+    api_span::OtelSpan,
     builder::OtelBuilder,
     error::{InvalidOption, OtelError},
     export_options::ExportOptions,
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
+    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
-    protocol::{Compression, Protocol, SignalKind},
+    protocol::{Protocol, RequestCompression, SignalKind},
     sampler::Sampler,
+    span_ext::{SetParentError, SpanExt},
+    span_options::{SpanEvents, SpanOptions},
+    spans::OtelSpans,
+    tracer::{OtelTracer, OtelTracerProvider},
 };
+pub use opentelemetry;

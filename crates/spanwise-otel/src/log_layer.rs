@@ -409,7 +409,7 @@ fn push_text(to: &mut String, value: AnyValue<'_>) {
         AnyValue::Int(int) => to.push_str(&int.to_string()),
         AnyValue::Double(double) => to.push_str(&double.to_string()),
         AnyValue::Bytes(bytes) => to.push_str(&String::from_utf8_lossy(bytes)),
-        // Only the API of OpenTelemetry has arrays.
+        // No field is one.
         AnyValue::Array(_) => {}
     }
 }

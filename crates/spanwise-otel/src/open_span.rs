@@ -33,7 +33,7 @@ pub(crate) struct OpenSpan {
     /// How long threads were in it, in nanoseconds.
     busy: AtomicU64,
     /// Whether its identity is known to be fixed.
-    pub(crate) is_fixed: AtomicBool,
+    is_fixed: AtomicBool,
     is_recording: AtomicBool,
     /// The context of the OpenTelemetry API inside of it.
     context: OnceLock<Context>,
@@ -67,6 +67,17 @@ pub(crate) enum SpanEnd {
     At(u64),
     /// The process ends before the span.
     Unfinished,
+}
+
+/// What became of a span that ended.
+#[derive(Debug)]
+pub(crate) enum EndedSpan {
+    /// It was encoded. The memory of its attributes can be reused.
+    Exported(Attributes),
+    /// Its trace is not sampled.
+    Unsampled,
+    /// It was encoded before.
+    EndedBefore,
 }
 
 /// The span around a span.
@@ -164,6 +175,12 @@ impl OpenSpan {
         })
     }
 
+    /// Notes that the identity is fixed. Returns whether that is new.
+    #[inline]
+    pub(crate) fn mark_fixed(&self) -> bool {
+        !self.is_fixed.load(Ordering::Relaxed) && !self.is_fixed.swap(true, Ordering::Relaxed)
+    }
+
     /// Returns whether the values of the span are kept.
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
@@ -236,6 +253,11 @@ impl OpenSpan {
         })
     }
 
+    /// Returns the time since 1970, in nanoseconds. It does not jump while the span is open.
+    pub(crate) fn now(&self, clock: &Clock) -> u64 {
+        self.started.now(clock)
+    }
+
     /// Records that a thread that was in the span leaves it. `entered` is when it came.
     pub(crate) fn leave(&self, entered: Duration, now: Duration) {
         self.busy
@@ -244,27 +266,27 @@ impl OpenSpan {
         self.left.fetch_max(since_start, Ordering::Relaxed);
     }
 
-    /// Ends the span: encodes it as a `Span` into `to`, with the name of its callsite. Returns its
-    /// attributes, whose memory can be reused, or `None` if it is not sampled or has ended before.
+    /// Ends the span: encodes it as a `Span` into `to`, unless it is not sampled or has ended
+    /// before.
     pub(crate) fn end(
         &self,
         end: SpanEnd,
         shows_busy_times: bool,
         clock: &Clock,
         to: &mut Vec<u8>,
-    ) -> Option<Attributes> {
-        if !self.is_recording.swap(false, Ordering::Relaxed) {
-            return None;
-        }
+    ) -> EndedSpan {
+        self.is_recording.store(false, Ordering::Relaxed);
         let mut state = self.state.lock();
-        let mut recorded = state.recorded.take()?;
+        let recorded = state.recorded.take();
         let (identity, parent) = (Arc::clone(&state.identity), state.parent);
         let forgotten = state.parent_context.take();
         drop(state);
         drop(forgotten);
-        if !identity.is_sampled() {
-            return None;
-        }
+        let mut recorded = match recorded {
+            Some(recorded) if identity.is_sampled() => recorded,
+            None if identity.is_sampled() => return EndedSpan::EndedBefore,
+            _ => return EndedSpan::Unsampled,
+        };
         let end_nanos = match (end, recorded.ended) {
             (SpanEnd::At(nanos), _) | (SpanEnd::Closed, Some(nanos)) => nanos,
             (SpanEnd::Closed, None) => match self.left.load(Ordering::Relaxed) {
@@ -292,7 +314,7 @@ impl OpenSpan {
             self.started.unix_nanos..end_nanos,
             to,
         );
-        Some(recorded.attributes)
+        EndedSpan::Exported(recorded.attributes)
     }
 }
 

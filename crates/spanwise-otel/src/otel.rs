@@ -9,9 +9,10 @@ use std::{
 use spanwise_core::{Flush, Redact, SinkControl, SinkStats};
 
 use crate::{
-    LogOptions, LogWriter, OtelBuilder, OtelLogs,
+    LogOptions, LogWriter, OtelBuilder, OtelLogs, OtelSpans, OtelTracerProvider, SpanOptions,
     destination::Destination,
     signal::{Signal, SignalOptions},
+    span_pipeline::SpanPipeline,
 };
 
 /// The handle of a running exporter. Cheap to clone.
@@ -24,6 +25,8 @@ struct Inner {
     traces: Option<Exported>,
     logs: Option<Exported>,
     log_options: LogOptions,
+    /// Present if traces are exported.
+    spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
 }
 
@@ -50,6 +53,10 @@ pub struct OtelStats {
     pub traces: SignalStats,
     /// Log records.
     pub logs: SignalStats,
+    /// Spans that ended and were not exported, because their traces are not sampled.
+    pub unsampled_spans: u64,
+    /// Spans that are open.
+    pub open_spans: usize,
 }
 
 /// Counts of one signal since the start of this process.
@@ -105,9 +112,19 @@ impl Otel {
                 signal.shutdown_by(Instant::now());
             }
         })?;
+        let spans = traces.as_ref().map(|traces| {
+            let options = SpanOptions {
+                clock: builder.clock.clone(),
+                report: builder.report.clone(),
+                ..builder.span_options
+            };
+            let (signal, policy) = (Arc::clone(&traces.signal), builder.policy.clone());
+            SpanPipeline::new(signal, options, policy, logs.is_some())
+        });
         let inner = Inner {
             traces,
             logs,
+            spans,
             log_options: builder
                 .log_options
                 .clock(builder.clock)
@@ -147,6 +164,22 @@ impl Otel {
         Some(LogWriter::new(Arc::clone(&logs.signal)))
     }
 
+    /// Returns the layer that exports spans, or `None` if traces are not exported. Put it in front of
+    /// the layers that write lines.
+    #[must_use]
+    pub fn spans(&self) -> Option<OtelSpans> {
+        let pipeline = self.inner.spans.as_ref()?;
+        Some(OtelSpans::new(pipeline, self.inner.policy.clone()))
+    }
+
+    /// Returns the provider of tracers for code that uses the API of OpenTelemetry, or `None` if
+    /// traces are not exported.
+    #[must_use]
+    pub fn tracer_provider(&self) -> Option<OtelTracerProvider> {
+        let pipeline = self.inner.spans.as_ref()?;
+        Some(OtelTracerProvider::new(pipeline))
+    }
+
     /// Returns the counts of this process so far.
     #[must_use]
     pub fn stats(&self) -> OtelStats {
@@ -160,9 +193,12 @@ impl Otel {
             },
             None => SignalStats::default(),
         };
+        let spans = self.inner.spans.as_deref();
         OtelStats {
             traces: stats(&self.inner.traces),
             logs: stats(&self.inner.logs),
+            unsampled_spans: spans.map_or(0, SpanPipeline::unsampled),
+            open_spans: spans.map_or(0, SpanPipeline::open_spans),
         }
     }
 
@@ -194,6 +230,9 @@ impl SinkControl for Otel {
     }
 
     fn shutdown_by(&self, deadline: Instant) {
+        if let Some(spans) = &self.inner.spans {
+            spans.end_unfinished();
+        }
         self.hurry();
         self.signals()
             .for_each(|signal| signal.shutdown_by(deadline));

@@ -2,19 +2,17 @@
 
 use std::{sync::Arc, thread};
 
-use opentelemetry::{
-    Context as OtelContext,
-    trace::{SpanContext, TraceContextExt as _},
-};
+use opentelemetry::trace::SpanContext;
 use spanwise_core::internal::{
-    CallsitePlans, SpanIdentity,
+    CallsitePlans, FilterInterop, SpanIdentity,
     announced_span::{Announced, AnnouncedTrace, SpanKind, take_announced},
-    parse_hex, recorded_callsite,
+    new_span_id, panic_safe, parse_hex, recorded_callsite,
     span_identity::{RANDOM, SAMPLED},
 };
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
-    Level,
+    Interest, Level, Metadata,
+    field::Visit,
     span::{Attributes as SpanAttributes, Id, Record},
 };
 use tracing_subscriber::{
@@ -24,15 +22,16 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    api_span::{ApiSpan, identity_below},
+    api_span::{context_inside, identity_below},
     attributes::{AnyValue, Attributes, Key},
     entered_contexts,
+    limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin, parse_kind},
-    plan::{CallsitePlan, PlanOptions, SpecialField},
+    plan::{CallsitePlan, FieldRole, PlanOptions, PlannedField, SpecialField},
     sampler::RemoteTrace,
-    span_event::{EVENT_ATTRIBUTES, encode_event, encode_link},
+    span_event::{EVENT_ATTRIBUTES, LinkedSpan, encode_event},
     span_options::SpanEvents,
-    span_pipeline::{SpanPipeline, is_of_opentelemetry, new_span_id, new_trace_id},
+    span_pipeline::{SpanPipeline, new_trace_id},
     span_scratch::SpanScratch,
     span_status::{ErrorEvent, MAX_DESCRIPTION_LEN},
     value::FieldEncoder,
@@ -43,6 +42,7 @@ use crate::{
 pub(crate) struct SpanCollector {
     pub(crate) pipeline: Arc<SpanPipeline>,
     event_plans: CallsitePlans<CallsitePlan>,
+    filter_interop: FilterInterop,
 }
 
 /// The position of a new span.
@@ -70,6 +70,7 @@ impl SpanCollector {
         Self {
             pipeline,
             event_plans: CallsitePlans::default(),
+            filter_interop: FilterInterop::default(),
         }
     }
 
@@ -97,7 +98,7 @@ impl SpanCollector {
             link: None,
             may_move: false,
         };
-        let sees_context = attrs.is_contextual() && pipeline.options.context;
+        let sees_context = attrs.is_contextual() && pipeline.options.has_context;
         let around = span.scope().skip(1);
         let around = around.filter_map(|around| Some((SpanIdentity::fix(&around)?, around)));
         if let Some((identity, around)) = { around }.next() {
@@ -155,7 +156,7 @@ impl SpanCollector {
         plan: &CallsitePlan,
         scratch: &mut SpanScratch,
         attributes: &mut Attributes,
-        record: impl FnOnce(&mut dyn tracing_core::field::Visit),
+        record: impl FnOnce(&mut dyn Visit),
     ) -> SpecialValues {
         let mut special = SpecialValues::default();
         let collect = |field, value: AnyValue<'_>| special.set(field, value);
@@ -241,9 +242,8 @@ fn below_api_span(
 
 /// Returns the trace id in a field of a root span, if it is valid.
 fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 16]> {
-    let is_trace_id = |field: &crate::plan::PlannedField| {
-        field.role == crate::plan::FieldRole::Special(SpecialField::TraceId)
-    };
+    let is_trace_id =
+        |field: &PlannedField| field.role == FieldRole::Special(SpecialField::TraceId);
     if !plan.fields.iter().any(is_trace_id) {
         return None;
     }
@@ -253,9 +253,9 @@ fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 
             found = parse_hex(text.as_bytes());
         }
     };
-    let limits = crate::limits::AttributeLimits {
+    let limits = AttributeLimits {
         count: 0,
-        ..Default::default()
+        ..AttributeLimits::default()
     };
     let (mut none, mut text) = (Attributes::new(0, limits), String::new());
     let mut finder = FieldEncoder::new(&plan.fields, false, &mut none, &mut text, find);
@@ -312,6 +312,14 @@ impl<S> Layer<S> for SpanCollector
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.filter_interop.detect(dispatch);
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        self.filter_interop.interest()
+    }
+
     fn on_new_span(&self, attrs: &SpanAttributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let announced = take_announced();
         let pipeline = &*self.pipeline;
@@ -333,16 +341,22 @@ where
         let recorded = if identity.is_sampled() || may_move {
             let mut recorded = self.recorded(attrs, plan, kind);
             if let Some((trace_id, span_id)) = link {
-                let link = encode_link(trace_id, span_id, HAS_NO_FLAGS, None, None);
-                recorded.add_link(&link, &pipeline.options.limits);
+                let mut encoded = Vec::new();
+                LinkedSpan {
+                    trace_id,
+                    span_id,
+                    // Those of a caller that is not trusted are not known.
+                    flags: 0,
+                    state: None,
+                    is_remote: true,
+                }
+                .encode(None, &mut encoded);
+                recorded.add_link(&encoded, &pipeline.options.limits);
             }
             Some(recorded)
         } else {
             None
         };
-        if !identity.is_sampled() {
-            pipeline.count_unsampled();
-        }
         let origin = SpanOrigin::Callsite(attrs.metadata());
         let open = OpenSpan::new(origin, start, Arc::clone(&identity), parent, recorded);
         identity.attach(&span);
@@ -350,7 +364,12 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        let Some(open) = self.pipeline.open.get(id).filter(|open| open.is_recording()) else {
+        let Some(open) = self
+            .pipeline
+            .open
+            .get(id)
+            .filter(|open| open.is_recording())
+        else {
             return;
         };
         let SpanOrigin::Callsite(callsite) = open.origin else {
@@ -377,20 +396,27 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        let Some(open) = self.pipeline.open.get(id).filter(|open| open.is_recording()) else {
+        let Some(open) = self
+            .pipeline
+            .open
+            .get(id)
+            .filter(|open| open.is_recording())
+        else {
             return;
         };
         let Some(identity) = ctx.span(follows).and_then(|span| SpanIdentity::fix(&span)) else {
             return;
         };
-        let link = encode_link(
-            identity.trace_id(),
-            identity.span_id(),
-            identity.flags().into(),
-            identity.state().map(|state| &**state),
-            None,
-        );
-        open.record(|recorded| recorded.add_link(&link, &self.pipeline.options.limits));
+        let mut encoded = Vec::new();
+        LinkedSpan {
+            trace_id: identity.trace_id(),
+            span_id: identity.span_id(),
+            flags: identity.flags(),
+            state: identity.state().map(|state| &**state),
+            is_remote: false,
+        }
+        .encode(None, &mut encoded);
+        open.record(|recorded| recorded.add_link(&encoded, &self.pipeline.options.limits));
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -403,7 +429,7 @@ where
         let options = &self.pipeline.options;
         let callsite = event.metadata();
         let is_error = *callsite.level() == Level::ERROR;
-        let becomes_event = match options.events {
+        let becomes_event = match self.pipeline.events {
             SpanEvents::None => false,
             SpanEvents::Errors => is_error,
             SpanEvents::All => true,
@@ -414,7 +440,7 @@ where
                 PlanOptions {
                     attributes_field: EVENT_ATTRIBUTES,
                     limits: options.limits.event_attributes,
-                    code: options.code,
+                    code: options.source_location,
                 },
             )
         });
@@ -481,12 +507,11 @@ where
             open.forget_unsampled();
         }
         let now = pipeline.options.clock.monotonic();
-        if pipeline.options.context {
+        if pipeline.options.has_context {
             let inside = Arc::clone(&open);
-            let context = inside.context(|identity, parent| {
-                entered_contexts::context_of(pipeline, &open, &identity, parent)
-            });
-            entered_contexts::enter(pipeline.layer, id, open, now, Some(context));
+            let context = open
+                .context(|identity, parent| context_inside(pipeline, &inside, &identity, parent));
+            entered_contexts::enter(pipeline.layer, id, inside, now, Some(context));
         } else {
             entered_contexts::enter(pipeline.layer, id, open, now, None);
         }
@@ -506,10 +531,7 @@ where
     }
 }
 
-/// The flags of a caller that is not trusted are not known.
-const HAS_NO_FLAGS: u32 = 0;
-
 /// Returns the description of an error event.
 fn description(message: &str) -> Box<str> {
-    spanwise_core::internal::panic_safe::truncate_at(message, MAX_DESCRIPTION_LEN).into()
+    panic_safe::truncate_at(message, MAX_DESCRIPTION_LEN).into()
 }

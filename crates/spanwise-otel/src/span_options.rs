@@ -1,41 +1,47 @@
 //! What becomes of spans.
 
-use spanwise_core::{Clock, TargetLevels};
+use spanwise_core::{Clock, SelfReport, TargetLevels};
 
 use crate::{limits::AttributeLimits, sampler::Sampler};
 
-/// Which events become events of their span. The events are exported as log records anyway, if logs
-/// are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
+/// Which spans [`OtelSpans`](crate::OtelSpans) exports, what it adds to their fields, and their
+/// limits.
+///
+/// ```
+/// use spanwise_otel::{Sampler, SpanEvents, SpanOptions};
+///
+/// let options = SpanOptions::default()
+///     .sampler(Sampler::ratio(0.1).expect("a ratio from 0 to 1").parent_based())
+///     .events(SpanEvents::Errors);
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "it does nothing until a builder gets it"]
+pub struct SpanOptions {
+    /// Spans beyond these levels are not exported. Targets that are not covered have INFO.
+    pub(crate) levels: TargetLevels,
+    pub(crate) sampler: Sampler,
+    /// `None` for the default, which depends on whether logs are exported.
+    pub(crate) events: Option<SpanEvents>,
+    pub(crate) limits: SpanLimits,
+    pub(crate) source_location: bool,
+    pub(crate) threads: bool,
+    pub(crate) busy_times: bool,
+    /// Whether an entered span is the current one of the OpenTelemetry API.
+    pub(crate) has_context: bool,
+    pub(crate) clock: Clock,
+    pub(crate) report: SelfReport,
+}
+
+/// Which events become events of their span, besides log records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpanEvents {
-    /// None. The default where logs are exported.
-    #[default]
+    /// None: log records have them, with the ids of the span. The default where logs are exported.
     None,
     /// Those at ERROR. The default where only traces are exported.
     Errors,
     /// All that are enabled.
     All,
-}
-
-/// How spans are collected.
-#[derive(Debug, Clone)]
-pub(crate) struct SpanOptions {
-    /// Spans beyond these levels are not exported. Their children attach to the span around them.
-    /// Targets that are not covered have the level INFO.
-    pub(crate) levels: TargetLevels,
-    pub(crate) sampler: Sampler,
-    pub(crate) events: SpanEvents,
-    pub(crate) limits: SpanLimits,
-    /// Whether the source location is an attribute.
-    pub(crate) code: bool,
-    /// Whether the thread that opens a span is an attribute.
-    pub(crate) threads: bool,
-    /// Whether the times in which a span was entered, and was not, are attributes.
-    pub(crate) busy_times: bool,
-    /// Whether a span that is entered is the current one of the OpenTelemetry API.
-    pub(crate) context: bool,
-    pub(crate) clock: Clock,
 }
 
 /// The limits of what a span carries.
@@ -50,18 +56,115 @@ pub(crate) struct SpanLimits {
     pub(crate) link_attributes: AttributeLimits,
 }
 
+impl SpanOptions {
+    /// Sets the levels of exported spans. A child of a span that is not exported attaches to the
+    /// span around that. Defaults to INFO, also for targets that the levels do not cover.
+    pub fn levels(mut self, levels: TargetLevels) -> Self {
+        self.levels = levels;
+        self
+    }
+
+    /// Sets which traces are exported. Defaults to `parentbased_always_on`: all, except those that
+    /// the caller does not sample.
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = sampler;
+        self
+    }
+
+    /// Does not make entered spans the current ones of the OpenTelemetry API, which makes entering
+    /// cheaper. Spans of `tracing` and of the API then do not nest.
+    pub fn without_context(mut self) -> Self {
+        self.has_context = false;
+        self
+    }
+
+    /// Sets which events become events of their span. Defaults to [`SpanEvents::None`] where logs
+    /// are exported, and to [`SpanEvents::Errors`] otherwise.
+    pub fn events(mut self, events: SpanEvents) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Adds the source file and line as `code.file.path` and `code.line.number`.
+    pub fn source_location(mut self) -> Self {
+        self.source_location = true;
+        self
+    }
+
+    /// Adds the thread that opens the span as `thread.id` and `thread.name`.
+    pub fn threads(mut self) -> Self {
+        self.threads = true;
+        self
+    }
+
+    /// Adds the nanoseconds in which a thread was in the span, and in which none was, as `busy_ns`
+    /// and `idle_ns`.
+    pub fn busy_times(mut self) -> Self {
+        self.busy_times = true;
+        self
+    }
+
+    /// Sets the most attributes of a span. Further ones are counted. Defaults to 128.
+    pub fn max_attributes(mut self, count: usize) -> Self {
+        self.limits.attributes.count = count;
+        self
+    }
+
+    /// Sets the most characters of a text, also in events and links. Defaults to no limit but that
+    /// of 16 KiB, which no text exceeds.
+    pub fn max_value_chars(mut self, chars: usize) -> Self {
+        self.limits.attributes.value_chars = chars;
+        self.limits.event_attributes.value_chars = chars;
+        self.limits.link_attributes.value_chars = chars;
+        self
+    }
+
+    /// Sets the most events of a span. Further ones are counted. Defaults to 128.
+    pub fn max_events(mut self, count: usize) -> Self {
+        self.limits.events = count;
+        self
+    }
+
+    /// Sets the most attributes of an event of a span. Defaults to 128.
+    pub fn max_event_attributes(mut self, count: usize) -> Self {
+        self.limits.event_attributes.count = count;
+        self
+    }
+
+    /// Sets the most links of a span. Further ones are counted. Defaults to 128.
+    pub fn max_links(mut self, count: usize) -> Self {
+        self.limits.links = count;
+        self
+    }
+
+    /// Sets the most attributes of a link. Defaults to 128.
+    pub fn max_link_attributes(mut self, count: usize) -> Self {
+        self.limits.link_attributes.count = count;
+        self
+    }
+
+    /// Returns which events become events of their span.
+    pub(crate) fn span_events(&self, exports_logs: bool) -> SpanEvents {
+        self.events.unwrap_or(match exports_logs {
+            true => SpanEvents::None,
+            false => SpanEvents::Errors,
+        })
+    }
+}
+
 impl Default for SpanOptions {
     fn default() -> Self {
         Self {
             levels: TargetLevels::default(),
             sampler: Sampler::default(),
-            events: SpanEvents::default(),
+            events: None,
             limits: SpanLimits::default(),
-            code: false,
+            source_location: false,
             threads: false,
             busy_times: false,
-            context: true,
+            has_context: true,
             clock: Clock::default(),
+            report: SelfReport::default(),
         }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use spanwise_core::{
-    Fault, Redact, SelfReport,
+    Fault, Redact,
     internal::{
-        CallsitePlans, LayerId, ShardedCounter, SpanIdentity, SpanTable, random_bits,
+        CallsitePlans, LayerId, ShardedCounter, SpanIdentity, SpanTable,
         span_identity::{RANDOM, SAMPLED},
         time_ordered_bits,
     },
@@ -16,11 +16,12 @@ use spanwise_core::{
 use tracing_core::{Level, LevelFilter, Metadata, span::Id};
 
 use crate::{
-    open_span::{OpenSpan, SPAN_ATTRIBUTES, SpanEnd, SpanOrigin, SpanStart},
+    logs::is_of_opentelemetry,
+    open_span::{EndedSpan, OpenSpan, SPAN_ATTRIBUTES, SpanEnd, SpanOrigin, SpanStart},
     plan::{CallsitePlan, PlanOptions},
     sampler::{Decision, RemoteTrace},
     signal::Signal,
-    span_options::SpanOptions,
+    span_options::{SpanEvents, SpanOptions},
     span_scratch::SpanScratch,
 };
 
@@ -29,8 +30,9 @@ use crate::{
 pub(crate) struct SpanPipeline {
     signal: Arc<Signal>,
     pub(crate) options: SpanOptions,
-    pub(crate) policy: Arc<dyn Redact>,
-    report: SelfReport,
+    pub(crate) events: SpanEvents,
+    /// For values of the API, which no layer redacts.
+    policy: Option<Arc<dyn Redact>>,
     pub(crate) layer: LayerId,
     /// `None` for callsites whose spans are not exported.
     plans: CallsitePlans<Option<CallsitePlan>>,
@@ -47,14 +49,14 @@ impl SpanPipeline {
     pub(crate) fn new(
         signal: Arc<Signal>,
         options: SpanOptions,
-        policy: Arc<dyn Redact>,
-        report: SelfReport,
+        policy: Option<Arc<dyn Redact>>,
+        exports_logs: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             signal,
+            events: options.span_events(exports_logs),
             options,
             policy,
-            report,
             layer: LayerId::unique(),
             plans: CallsitePlans::default(),
             open: SpanTable::default(),
@@ -76,7 +78,7 @@ impl SpanPipeline {
             let options = PlanOptions {
                 attributes_field: SPAN_ATTRIBUTES,
                 limits: self.options.limits.attributes,
-                code: self.options.code,
+                code: self.options.source_location,
             };
             is_exported.then(|| CallsitePlan::new(callsite, options))
         });
@@ -97,9 +99,8 @@ impl SpanPipeline {
         SpanIdentity::new(trace_id, span_id, flags & RANDOM | sampled, state)
     }
 
-    /// Counts a span that is not exported because its trace is not sampled.
-    pub(crate) fn count_unsampled(&self) {
-        self.unsampled.count();
+    pub(crate) fn policy(&self) -> Option<&dyn Redact> {
+        self.policy.as_deref()
     }
 
     /// Returns how many spans were not exported because their traces are not sampled.
@@ -130,10 +131,11 @@ impl SpanPipeline {
             let SpanOptions {
                 busy_times, clock, ..
             } = &self.options;
-            let Some(attributes) = span.end(end, *busy_times, clock, &mut scratch.encoded) else {
-                return;
-            };
-            scratch.keep(attributes);
+            match span.end(end, *busy_times, clock, &mut scratch.encoded) {
+                EndedSpan::Exported(attributes) => scratch.keep(attributes),
+                EndedSpan::Unsampled => return self.unsampled.count(),
+                EndedSpan::EndedBefore => return,
+            }
             match &span.origin {
                 SpanOrigin::Callsite(callsite) => {
                     let scope = self.plan(callsite).map_or(&[][..], |plan| &plan.scope);
@@ -165,7 +167,7 @@ impl SpanPipeline {
     #[cold]
     pub(crate) fn report_parent(&self, span: &str, error: &dyn std::fmt::Display) {
         if !self.has_reported_parent.swap(true, Ordering::Relaxed) {
-            self.report.fault(
+            self.options.report.fault(
                 Fault::Setup,
                 &format_args!(
                     "set_parent did not move the span `{span}` to the trace of its parent: {error}"
@@ -175,17 +177,7 @@ impl SpanPipeline {
     }
 }
 
-/// Returns whether events and spans of a target are about OpenTelemetry itself.
-pub(crate) fn is_of_opentelemetry(target: &str) -> bool {
-    target.starts_with("opentelemetry")
-}
-
 /// Returns a new id of a trace: a number as that of a request id.
 pub(crate) fn new_trace_id() -> [u8; 16] {
     time_ordered_bits().to_be_bytes()
-}
-
-/// Returns a new id of a span. An id of zeros is invalid in the specification.
-pub(crate) fn new_span_id() -> [u8; 8] {
-    random_bits().max(1).to_be_bytes()
 }

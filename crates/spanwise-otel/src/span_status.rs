@@ -78,8 +78,7 @@ impl StatusFacts {
 
     /// Sets the description of an error. The last one wins.
     pub(crate) fn set_description(&mut self, description: &str) {
-        self.description =
-            Some(panic_safe::truncate_at(description, MAX_DESCRIPTION_LEN).into());
+        self.description = Some(panic_safe::truncate_at(description, MAX_DESCRIPTION_LEN).into());
     }
 
     /// Returns the status of a span that ends.
@@ -88,7 +87,13 @@ impl StatusFacts {
             let error = self.error.as_ref()?;
             error.exception_type.as_deref().map(Cow::Borrowed)
         };
-        let outcome_type = || self.outcome.as_ref()?.error_type.as_deref().map(Cow::Borrowed);
+        let outcome_type = || {
+            self.outcome
+                .as_ref()?
+                .error_type
+                .as_deref()
+                .map(Cow::Borrowed)
+        };
         let failed = |description, error_type| Status {
             code: SetCode::Error,
             description,

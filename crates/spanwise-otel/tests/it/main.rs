@@ -8,6 +8,7 @@
 )]
 
 mod exported_logs;
+mod healthy;
 mod log_records;
 mod support;
 mod wrapped_logs;

@@ -1,0 +1,93 @@
+//! Attributes from the OpenTelemetry API. No layer redacts them before.
+
+use std::borrow::Cow;
+
+use opentelemetry::{Array, KeyValue, StringValue, Value};
+use spanwise_core::{KeyVerdict, Redact, Redaction};
+
+use crate::{
+    attributes::{AnyValue, Attributes},
+    wire::WireWriter as _,
+};
+
+/// Sets attributes as the policy shows them.
+pub(crate) fn set_attributes(
+    to: &mut Attributes,
+    policy: Option<&dyn Redact>,
+    attributes: impl IntoIterator<Item = KeyValue>,
+) {
+    for KeyValue { key, value, .. } in attributes {
+        set_attribute(to, policy, key.as_str(), &value);
+    }
+}
+
+/// Returns a text without a key as the policy shows it.
+pub(crate) fn shown_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<'t, str> {
+    policy.map_or(Cow::Borrowed(text), |policy| policy.redact_text(text))
+}
+
+fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, value: &Value) {
+    let redaction = policy.map_or(Redaction::Keep, |policy| redaction(policy, key, value));
+    match redaction {
+        Redaction::Keep => {}
+        Redaction::Replace(text) => return to.set_named(key, AnyValue::Text(&text)),
+        Redaction::Remove => return,
+    }
+    match value {
+        Value::Bool(bool) => to.set_named(key, AnyValue::Bool(*bool)),
+        Value::I64(int) => to.set_named(key, AnyValue::Int(*int)),
+        Value::F64(double) => to.set_named(key, AnyValue::Double(*double)),
+        Value::String(text) => to.set_named(key, AnyValue::Text(text.as_str())),
+        Value::Array(array) => {
+            let elements = encode_array(to, policy, key, array);
+            to.set_named(key, AnyValue::Array(&elements));
+        }
+        // The type may grow.
+        other => to.set_named(key, AnyValue::Text(&other.as_str())),
+    }
+}
+
+/// Returns what the policy decides about a value. The texts of an array are decided about one by
+/// one, unless the key decides.
+fn redaction(policy: &dyn Redact, key: &str, value: &Value) -> Redaction {
+    let verdicts = policy.verdicts(key);
+    let verdict = match value {
+        Value::Bool(_) | Value::Array(Array::Bool(_)) => verdicts.boolean,
+        Value::I64(_) | Value::F64(_) | Value::Array(Array::I64(_) | Array::F64(_)) => {
+            verdicts.number
+        }
+        _ => verdicts.text,
+    };
+    match (value, verdict) {
+        (Value::Array(Array::String(_)), KeyVerdict::Pass | KeyVerdict::Text) => Redaction::Keep,
+        _ => policy.apply(verdict, key, || value.as_str()),
+    }
+}
+
+/// Returns the elements of an `ArrayValue`.
+fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: &Array) -> Vec<u8> {
+    const VALUES: u32 = 1;
+    let mut encoded = Vec::new();
+    let mut push = |value: AnyValue<'_>| {
+        if encoded.len() < crate::limits::MAX_VALUE_LEN {
+            encoded.message(VALUES, |element| value.encode(element));
+        }
+    };
+    match array {
+        Array::Bool(values) => values.iter().for_each(|bool| push(AnyValue::Bool(*bool))),
+        Array::I64(values) => values.iter().for_each(|int| push(AnyValue::Int(*int))),
+        Array::F64(values) => values
+            .iter()
+            .for_each(|double| push(AnyValue::Double(*double))),
+        Array::String(values) => {
+            for text in values.iter().map(StringValue::as_str) {
+                let shown =
+                    policy.map_or(Cow::Borrowed(text), |policy| policy.redact_value(key, text));
+                push(AnyValue::Text(to.limits().cut_text(&shown)));
+            }
+        }
+        // The type may grow.
+        other => push(AnyValue::Text(&other.to_string())),
+    }
+    encoded
+}

@@ -1,0 +1,277 @@
+//! Spans of the OpenTelemetry API: those of its tracers, and handles to spans of `tracing`.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Weak},
+    time::SystemTime,
+};
+
+use opentelemetry::{
+    Context, KeyValue, SpanId, TraceFlags, TraceId,
+    trace::{Span, SpanContext, Status, TraceContextExt as _, TraceState},
+};
+use spanwise_core::internal::{
+    SpanIdentity,
+    span_identity::{RANDOM, SAMPLED},
+};
+use tracing_core::span::Id;
+
+use crate::{
+    api_attributes::{set_attributes, shown_text},
+    attributes::Attributes,
+    entered_contexts,
+    open_span::{OpenSpan, ParentSpan, SPAN_ATTRIBUTES, SpanEnd, unix_nanos},
+    sampler::RemoteTrace,
+    span_event::{EVENT_ATTRIBUTES, LINK_ATTRIBUTES, LinkedSpan, encode_event},
+    span_pipeline::SpanPipeline,
+};
+
+/// A span of the OpenTelemetry API, from an [`OtelTracer`](crate::OtelTracer).
+///
+/// In the [`Context`] inside of a `tracing` span, it is a handle to that span. Then
+/// [`end`](Span::end) has no effect: the span ends when `tracing` closes it.
+#[derive(Debug)]
+pub struct OtelSpan {
+    context: SpanContext,
+    target: Target,
+}
+
+/// The span that a handle changes.
+#[derive(Debug)]
+enum Target {
+    /// A span of `tracing`, which the handle does not keep alive: the span owns it.
+    OfTracing(Arc<SpanPipeline>, Weak<OpenSpan>),
+    /// An own span, which ends with the handle.
+    OfApi(Arc<SpanPipeline>, Arc<OpenSpan>, Id),
+    /// A span that is not exported, or has ended.
+    None,
+}
+
+impl OtelSpan {
+    /// A handle to a span of `tracing`.
+    pub(crate) fn of_tracing(
+        pipeline: &Arc<SpanPipeline>,
+        span: &Arc<OpenSpan>,
+        identity: &SpanIdentity,
+    ) -> Self {
+        let target = match span.is_recording() {
+            true => Target::OfTracing(Arc::clone(pipeline), Arc::downgrade(span)),
+            false => Target::None,
+        };
+        Self {
+            context: span_context(identity),
+            target,
+        }
+    }
+
+    /// A span of a tracer that begins.
+    pub(crate) fn of_tracer(
+        pipeline: &Arc<SpanPipeline>,
+        span: Arc<OpenSpan>,
+        identity: &SpanIdentity,
+    ) -> Self {
+        let id = pipeline.insert_of_api(Arc::clone(&span));
+        Self {
+            context: span_context(identity),
+            target: Target::OfApi(Arc::clone(pipeline), span, id),
+        }
+    }
+
+    /// A span that only passes `context` on.
+    pub(crate) fn not_recording(context: SpanContext) -> Self {
+        Self {
+            context,
+            target: Target::None,
+        }
+    }
+
+    /// Calls `change` with the span, if it is recording.
+    fn with_open(&self, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
+        match &self.target {
+            Target::OfTracing(pipeline, span) => {
+                if let Some(span) = span.upgrade().filter(|span| span.is_recording()) {
+                    change(pipeline, &span);
+                }
+            }
+            Target::OfApi(pipeline, span, _) if span.is_recording() => change(pipeline, span),
+            Target::OfApi(..) | Target::None => {}
+        }
+    }
+
+    fn finish(&mut self, end: impl FnOnce() -> SpanEnd) {
+        if let Target::OfApi(..) = &self.target
+            && let Target::OfApi(pipeline, span, id) =
+                std::mem::replace(&mut self.target, Target::None)
+        {
+            pipeline.remove_of_api(&id);
+            pipeline.end(&span, end());
+        }
+    }
+}
+
+impl Span for OtelSpan {
+    fn add_event_with_timestamp<T>(
+        &mut self,
+        name: T,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    ) where
+        T: Into<Cow<'static, str>>,
+    {
+        self.with_open(|pipeline, span| {
+            let limits = &pipeline.options.limits;
+            let mut encoded_attributes = Attributes::new(EVENT_ATTRIBUTES, limits.event_attributes);
+            set_attributes(&mut encoded_attributes, pipeline.policy(), attributes);
+            let name = name.into();
+            let name = shown_text(pipeline.policy(), &name);
+            let mut event = Vec::new();
+            encode_event(&name, timestamp, &encoded_attributes, &mut event);
+            span.record(|recorded| recorded.add_event(&event, limits));
+        });
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        &self.context
+    }
+
+    fn is_recording(&self) -> bool {
+        let mut is_recording = false;
+        self.with_open(|_, _| is_recording = true);
+        is_recording
+    }
+
+    fn set_attribute(&mut self, attribute: KeyValue) {
+        self.set_attributes([attribute]);
+    }
+
+    fn set_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
+        self.with_open(|pipeline, span| {
+            let limits = pipeline.options.limits.attributes;
+            let mut encoded = Attributes::new(SPAN_ATTRIBUTES, limits);
+            set_attributes(&mut encoded, pipeline.policy(), attributes);
+            span.record(|recorded| recorded.set_attributes(&encoded));
+        });
+    }
+
+    fn set_status(&mut self, status: Status) {
+        self.with_open(|pipeline, span| match status {
+            Status::Unset => {}
+            Status::Ok => span.record(|recorded| recorded.status.set_ok()),
+            Status::Error { description } => {
+                let description = shown_text(pipeline.policy(), &description);
+                span.record(|recorded| {
+                    recorded.status.set_error();
+                    if !description.is_empty() {
+                        recorded.status.set_description(&description);
+                    }
+                });
+            }
+        });
+    }
+
+    fn update_name<T>(&mut self, new_name: T)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        self.with_open(|pipeline, span| {
+            let name = new_name.into();
+            let name = shown_text(pipeline.policy(), &name);
+            span.record(|recorded| recorded.set_name(&name));
+        });
+    }
+
+    fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
+        self.with_open(|pipeline, span| {
+            let link = encode_link(pipeline, &span_context, attributes);
+            span.record(|recorded| recorded.add_link(&link, &pipeline.options.limits));
+        });
+    }
+
+    fn end(&mut self) {
+        self.finish(|| SpanEnd::Closed);
+    }
+
+    fn end_with_timestamp(&mut self, timestamp: SystemTime) {
+        self.finish(|| SpanEnd::At(unix_nanos(timestamp)));
+    }
+}
+
+impl Drop for OtelSpan {
+    fn drop(&mut self) {
+        self.finish(|| SpanEnd::Closed);
+    }
+}
+
+/// Encodes a `Link`.
+pub(crate) fn encode_link(
+    pipeline: &SpanPipeline,
+    linked: &SpanContext,
+    attributes: Vec<KeyValue>,
+) -> Vec<u8> {
+    let limits = pipeline.options.limits.link_attributes;
+    let mut encoded_attributes = Attributes::new(LINK_ATTRIBUTES, limits);
+    set_attributes(&mut encoded_attributes, pipeline.policy(), attributes);
+    let state = linked.trace_state().header();
+    let mut link = Vec::new();
+    LinkedSpan {
+        trace_id: linked.trace_id().to_bytes(),
+        span_id: linked.span_id().to_bytes(),
+        flags: linked.trace_flags().to_u8(),
+        state: Some(&*state).filter(|state| !state.is_empty()),
+        is_remote: linked.is_remote(),
+    }
+    .encode(Some(&encoded_attributes), &mut link);
+    link
+}
+
+/// Returns the identity of a span below one of the API, which may be remote.
+pub(crate) fn identity_below(
+    pipeline: &SpanPipeline,
+    parent: &SpanContext,
+    span_id: [u8; 8],
+) -> (SpanIdentity, ParentSpan) {
+    let trace_id = parent.trace_id().to_bytes();
+    let flags = parent.trace_flags().to_u8() & (SAMPLED | RANDOM);
+    let state = parent.trace_state().header();
+    let state: Option<Arc<str>> = (!state.is_empty()).then(|| state.into());
+    let identity = match parent.is_remote() {
+        true => {
+            let remote = RemoteTrace {
+                is_sampled: parent.is_sampled(),
+                state: state.as_ref(),
+            };
+            pipeline.first_identity(trace_id, span_id, flags, Some(remote))
+        }
+        false => SpanIdentity::new(trace_id, span_id, flags, state),
+    };
+    let parent = ParentSpan {
+        span_id: parent.span_id().to_bytes(),
+        is_remote: parent.is_remote(),
+    };
+    (identity, parent)
+}
+
+/// Returns the context inside of a span of `tracing`: the one that was set as its parent, or else
+/// the current one, with a handle to the span.
+pub(crate) fn context_inside(
+    pipeline: &Arc<SpanPipeline>,
+    span: &Arc<OpenSpan>,
+    identity: &SpanIdentity,
+    parent: Option<Context>,
+) -> Context {
+    let around = parent.or_else(|| entered_contexts::with_current(Context::clone));
+    let handle = OtelSpan::of_tracing(pipeline, span, identity);
+    around.unwrap_or_default().with_span(handle)
+}
+
+fn span_context(identity: &SpanIdentity) -> SpanContext {
+    let state = identity.state();
+    let state = state.and_then(|state| state.parse::<TraceState>().ok());
+    SpanContext::new(
+        TraceId::from_bytes(identity.trace_id()),
+        SpanId::from_bytes(identity.span_id()),
+        TraceFlags::new(identity.flags()),
+        false,
+        state.unwrap_or_default(),
+    )
+}

@@ -1,0 +1,101 @@
+//! What the observer of HTTP requests adds to their spans.
+
+use std::sync::Arc;
+
+use opentelemetry::{KeyValue, Value};
+use spanwise_core::internal::request_observer::{
+    ObservedRequest, RequestEnd, RequestObserver, RequestSide,
+};
+use tracing::Span;
+
+use crate::{
+    api_attributes::set_attributes,
+    attributes::Attributes,
+    open_span::{OpenSpan, RecordedSpan, SPAN_ATTRIBUTES},
+    span_collector::SpanCollector,
+    span_pipeline::SpanPipeline,
+    span_status::RequestOutcome,
+};
+
+/// Completes the spans of HTTP requests by the [semantic conventions]. The subscriber of the span
+/// has the layer, so one observer serves all of them.
+///
+/// [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+#[derive(Debug)]
+pub(crate) struct HttpSpans;
+
+impl RequestObserver for HttpSpans {
+    fn begin(&self, request: &ObservedRequest) {
+        if request.side == RequestSide::Client {
+            return;
+        }
+        record(&request.span, |pipeline, open| {
+            let mut attributes = vec![
+                KeyValue::new("url.scheme", request.scheme.unwrap_or("http")),
+                KeyValue::new("url.path", request.path.to_string()),
+            ];
+            if let Some(version) = request.protocol_version {
+                attributes.push(KeyValue::new("network.protocol.version", version));
+            }
+            set(pipeline, open, attributes, |_| {});
+        });
+    }
+
+    fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
+        record(&request.span, |pipeline, open| {
+            let mut attributes = Vec::new();
+            if let Some(status) = end.status {
+                let status = Value::I64(status.into());
+                attributes.push(KeyValue::new("http.response.status_code", status));
+            }
+            if let Some(version) = end.protocol_version {
+                attributes.push(KeyValue::new("network.protocol.version", version));
+            }
+            if let Some(size) = end.body_size
+                && request.side == RequestSide::Server
+                && let Ok(size) = i64::try_from(size)
+            {
+                attributes.push(KeyValue::new("http.response.body.size", size));
+            }
+            let outcome = RequestOutcome {
+                outcome: end.outcome,
+                status: end.status,
+                error_type: end.error_type.as_deref().map(Into::into),
+            };
+            // The span of a call stays open until the body is read.
+            let ended = match request.side {
+                RequestSide::Server => Some(open.now(&pipeline.options.clock)),
+                RequestSide::Client => None,
+            };
+            set(pipeline, open, attributes, |recorded| {
+                recorded.set_outcome(outcome);
+                recorded.ended = ended;
+            });
+        });
+    }
+}
+
+/// Calls `record` with the open span, if it is recording.
+fn record(span: &Span, record: impl FnOnce(&SpanPipeline, &OpenSpan)) {
+    span.with_subscriber(|(id, dispatch)| {
+        let collector = dispatch.downcast_ref::<SpanCollector>()?;
+        let pipeline: &Arc<SpanPipeline> = &collector.pipeline;
+        let open = pipeline.open.get(id).filter(|open| open.is_recording())?;
+        record(pipeline, &open);
+        Some(())
+    });
+}
+
+fn set(
+    pipeline: &SpanPipeline,
+    open: &OpenSpan,
+    attributes: Vec<KeyValue>,
+    change: impl FnOnce(&mut RecordedSpan),
+) {
+    let mut encoded = Attributes::new(SPAN_ATTRIBUTES, pipeline.options.limits.attributes);
+    set_attributes(&mut encoded, pipeline.policy(), attributes);
+    open.record(|recorded| {
+        recorded.set_attributes(&encoded);
+        change(recorded);
+    });
+}

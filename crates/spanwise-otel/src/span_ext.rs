@@ -1,0 +1,217 @@
+//! The OpenTelemetry side of a `tracing` span.
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::SystemTime};
+
+use opentelemetry::{
+    Context, Key, KeyValue, Value,
+    trace::{Span as _, SpanContext, Status, TraceContextExt as _},
+};
+use spanwise_core::internal::{SpanIdentity, span_identity::NotReplaced};
+use tracing::{Dispatch, Span, span::Id};
+use tracing_subscriber::{Registry, registry::LookupSpan};
+
+use crate::{
+    api_span::{OtelSpan, context_inside, identity_below},
+    open_span::OpenSpan,
+    span_collector::SpanCollector,
+    span_pipeline::SpanPipeline,
+};
+
+/// What a `tracing` span can do as a span of OpenTelemetry. The methods have the names of those of
+/// `tracing_opentelemetry::OpenTelemetrySpanExt`.
+///
+/// They have no effect on a span that is disabled or not exported.
+///
+/// ```
+/// use spanwise_otel::SpanExt as _;
+/// use spanwise_otel::opentelemetry::trace::Status;
+///
+/// let span = tracing::info_span!("charge");
+/// span.set_attribute("order.id", 42);
+/// span.set_status(Status::error("declined"));
+/// ```
+pub trait SpanExt: sealed::Sealed {
+    /// Moves a root span below the span of `cx`, which often comes from a message. Its
+    /// [`context`](Self::context) then has the baggage of `cx`.
+    ///
+    /// Call it before the span is entered or gets a child or an event: from then on, a line or a
+    /// header may have its ids. HTTP requests need no call: `spanwise-http` does it.
+    ///
+    /// # Errors
+    /// [`SetParentError`], which is also reported once. The span stays where it is.
+    fn set_parent(&self, cx: Context) -> Result<(), SetParentError>;
+
+    /// Adds a link to another span.
+    fn add_link(&self, cx: SpanContext);
+
+    /// Adds a link with attributes to another span.
+    fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>);
+
+    /// Returns the context inside of the span, for propagators and tracers. For a span that is not
+    /// exported, it is that of the span around it.
+    fn context(&self) -> Context;
+
+    /// Sets an attribute, which need not be a field. It replaces an earlier value.
+    fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>);
+
+    /// Sets the status. OK beats an error, in any order.
+    fn set_status(&self, status: Status);
+
+    /// Adds an event to the span alone. It does not become a line.
+    fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>);
+
+    /// Adds an event with a time to the span alone. It does not become a line.
+    fn add_event_with_timestamp(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    );
+}
+
+/// Why the parent of a span cannot be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetParentError {
+    /// There is no [`OtelSpans`](crate::OtelSpans) layer.
+    LayerNotFound,
+    /// The span is disabled, or not exported.
+    SpanDisabled,
+    /// The span was entered, has a child or an event, or its context was read.
+    AlreadyStarted,
+    /// The span has a parent in this process.
+    NoRoot,
+    /// The context has no span.
+    NoSpanInContext,
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "it seals the trait")]
+    pub trait Sealed {}
+
+    impl Sealed for tracing::Span {}
+}
+
+impl SpanExt for Span {
+    fn set_parent(&self, cx: Context) -> Result<(), SetParentError> {
+        let moved = self.with_subscriber(|(id, dispatch)| {
+            let pipeline = pipeline(dispatch).ok_or(SetParentError::LayerNotFound)?;
+            let moved = set_parent(pipeline, dispatch, id, cx);
+            if let Err(error) = &moved {
+                let name = self.metadata().map_or("", |metadata| metadata.name());
+                pipeline.report_parent(name, error);
+            }
+            moved
+        });
+        moved.unwrap_or(Err(SetParentError::SpanDisabled))
+    }
+
+    fn add_link(&self, cx: SpanContext) {
+        self.add_link_with_attributes(cx, Vec::new());
+    }
+
+    fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>) {
+        if cx.is_valid() {
+            change(self, |span| span.add_link(cx, attributes));
+        }
+    }
+
+    fn context(&self) -> Context {
+        let context = self.with_subscriber(|(id, dispatch)| {
+            let pipeline = pipeline(dispatch)?;
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let scope = registry.span(id)?.scope();
+            let exported = { scope }
+                .find_map(|span| Some((pipeline.open.get(&span.id())?, SpanIdentity::fix(&span)?)));
+            let (open, _) = exported?;
+            if open.mark_fixed() {
+                open.forget_unsampled();
+            }
+            let context =
+                open.context(|identity, parent| context_inside(pipeline, &open, &identity, parent));
+            Some(context.clone())
+        });
+        context.flatten().unwrap_or_default()
+    }
+
+    fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>) {
+        change(self, |span| span.set_attribute(KeyValue::new(key, value)));
+    }
+
+    fn set_status(&self, status: Status) {
+        change(self, |span| span.set_status(status));
+    }
+
+    fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>) {
+        self.add_event_with_timestamp(name, opentelemetry::time::now(), attributes);
+    }
+
+    fn add_event_with_timestamp(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    ) {
+        change(self, |span| {
+            span.add_event_with_timestamp(name, timestamp, attributes);
+        });
+    }
+}
+
+/// Calls `change` with a handle to the span. Its identity stays provisional.
+fn change(span: &Span, change: impl FnOnce(&mut OtelSpan)) {
+    span.with_subscriber(|(id, dispatch)| {
+        let pipeline = pipeline(dispatch)?;
+        let open = pipeline.open.get(id)?;
+        change(&mut OtelSpan::of_tracing(pipeline, &open, &open.identity()));
+        Some(())
+    });
+}
+
+fn set_parent(
+    pipeline: &Arc<SpanPipeline>,
+    dispatch: &Dispatch,
+    id: &Id,
+    cx: Context,
+) -> Result<(), SetParentError> {
+    let open: Arc<OpenSpan> = pipeline.open.get(id).ok_or(SetParentError::SpanDisabled)?;
+    if open.parent().is_some_and(|parent| !parent.is_remote) {
+        return Err(SetParentError::NoRoot);
+    }
+    let span = cx.span();
+    let parent = span.span_context();
+    if !parent.is_valid() {
+        return Err(SetParentError::NoSpanInContext);
+    }
+    let (identity, parent) = identity_below(pipeline, parent, open.identity().span_id());
+    let identity = Arc::new(identity);
+    let replaced = Arc::clone(&identity).replace(dispatch, id);
+    replaced.map_err(|error| match error {
+        NotReplaced::Fixed => SetParentError::AlreadyStarted,
+        NotReplaced::NoIdentity => SetParentError::SpanDisabled,
+    })?;
+    open.move_to(identity, Some(parent), cx.clone());
+    Ok(())
+}
+
+fn pipeline(dispatch: &Dispatch) -> Option<&Arc<SpanPipeline>> {
+    let collector = dispatch.downcast_ref::<SpanCollector>()?;
+    Some(&collector.pipeline)
+}
+
+impl fmt::Display for SetParentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LayerNotFound => "there is no `OtelSpans` layer",
+            Self::SpanDisabled => "the span is disabled, or not exported",
+            Self::AlreadyStarted => {
+                "the span was entered, has a child or an event, or its context was read: set the \
+                 parent right after the span is created"
+            }
+            Self::NoRoot => "the span has a parent in this process: create it with `parent: None`",
+            Self::NoSpanInContext => "the context has no span",
+        })
+    }
+}
+
+impl Error for SetParentError {}

@@ -1,0 +1,95 @@
+//! The public layer of spans, in front of the redaction.
+
+use std::sync::Arc;
+
+use spanwise_core::{
+    Redact,
+    export::{is_delivering, is_sender_thread},
+    forward, forward_downcast,
+    internal::announced_span::{take_announced, want_identities},
+};
+use tracing::{Event, Subscriber};
+use tracing_core::{
+    Level,
+    span::{Attributes, Id},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+use crate::{
+    logs::is_of_opentelemetry, maybe_redacted::MaybeRedacted, span_collector::SpanCollector,
+    span_options::SpanEvents, span_pipeline::SpanPipeline,
+};
+
+/// Exports each span of `tracing` as a span of OpenTelemetry, and gives it the ids that lines, log
+/// records, errors in Sentry and outgoing headers have, too.
+///
+/// Put it in front of the layers that write lines: they read the ids of a span when it is created.
+///
+/// A span has its fields as attributes, its callsite's name, and its target as scope. These fields
+/// have a meaning of their own, also if they are recorded late:
+///
+/// | field | meaning |
+/// | --- | --- |
+/// | `otel.name` | the name |
+/// | `otel.kind` | `internal`, `server`, `client`, `producer` or `consumer` |
+/// | `otel.status_code` | `OK` or `ERROR`. OK beats ERROR, in any order. |
+/// | `otel.status_description` | the description of an error |
+/// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
+///
+/// An event at ERROR sets the status of its very span, unless a status is set, or the outcome of an
+/// HTTP request decides.
+///
+/// It filters nothing but what exporting itself causes.
+#[derive(Debug)]
+pub struct OtelSpans {
+    inner: MaybeRedacted<SpanCollector>,
+    pipeline: Arc<SpanPipeline>,
+}
+
+impl OtelSpans {
+    pub(crate) fn new(pipeline: &Arc<SpanPipeline>, policy: Option<Arc<dyn Redact>>) -> Self {
+        want_identities();
+        let collector = SpanCollector::new(Arc::clone(pipeline));
+        Self {
+            inner: MaybeRedacted::new(collector, policy, &pipeline.options.report),
+            pipeline: Arc::clone(pipeline),
+        }
+    }
+}
+
+impl<S> Layer<S> for OtelSpans
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
+
+    /// Hides the events of the HTTP client from other layers as well: they show requests, which
+    /// contain the headers of the exporter.
+    #[inline]
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        // Of a span that is not exported, no value needs to be redacted.
+        if is_sender_thread() || self.pipeline.plan(attrs.metadata()).is_none() {
+            drop(take_announced());
+            return;
+        }
+        self.inner.on_new_span(attrs, id, ctx);
+    }
+
+    forward!(inner: on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
+    forward_downcast!(this, id => Layer::<S>::downcast_raw(&this.inner, id));
+
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let metadata = event.metadata();
+        let may_matter =
+            *metadata.level() == Level::ERROR || self.pipeline.events == SpanEvents::All;
+        // Events of OpenTelemetry may come while it has borrowed the stack of contexts.
+        if may_matter && !is_sender_thread() && !is_of_opentelemetry(metadata.target()) {
+            self.inner.on_event(event, ctx);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The tracers of the OpenTelemetry API.
+
+use std::{borrow::Cow, sync::Arc};
+
+use opentelemetry::{
+    Context, InstrumentationScope,
+    trace::{self as otel, SpanBuilder, TraceContextExt as _},
+};
+use spanwise_core::internal::{announced_span::SpanKind, new_span_id, span_identity::RANDOM};
+use tracing_core::LevelFilter;
+
+use crate::{
+    api_attributes::{set_attributes, shown_text},
+    api_span::{OtelSpan, encode_link, identity_below},
+    attributes::Attributes,
+    open_span::{OpenSpan, RecordedSpan, SPAN_ATTRIBUTES, SpanOrigin, SpanStart},
+    span_event::{EVENT_ATTRIBUTES, encode_event},
+    span_pipeline::{SpanPipeline, new_trace_id},
+    wire::WireWriter as _,
+};
+
+/// The provider of tracers of the OpenTelemetry API. Their spans go the way of `tracing` spans: with
+/// the same sampler, limits and policy.
+///
+/// ```no_run
+/// use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+/// # let provider: spanwise_otel::OtelTracerProvider = unimplemented!();
+///
+/// let tracer = provider.tracer("shop");
+/// tracer.in_span("charge", |_| {
+///     // Below `charge`.
+///     tracing::info_span!("card").in_scope(|| {});
+/// });
+/// ```
+#[derive(Debug, Clone)]
+pub struct OtelTracerProvider {
+    pipeline: Arc<SpanPipeline>,
+}
+
+/// A tracer of the OpenTelemetry API, from an [`OtelTracerProvider`].
+#[derive(Debug, Clone)]
+pub struct OtelTracer {
+    pipeline: Arc<SpanPipeline>,
+    /// The encoded `InstrumentationScope`.
+    scope: Arc<[u8]>,
+    /// Whether the levels of traces do not switch the scope off.
+    is_exported: bool,
+}
+
+impl OtelTracerProvider {
+    pub(crate) fn new(pipeline: &Arc<SpanPipeline>) -> Self {
+        Self {
+            pipeline: Arc::clone(pipeline),
+        }
+    }
+}
+
+impl otel::TracerProvider for OtelTracerProvider {
+    type Tracer = OtelTracer;
+
+    fn tracer_with_scope(&self, scope: InstrumentationScope) -> OtelTracer {
+        let level = self.pipeline.options.levels.level(scope.name());
+        OtelTracer {
+            pipeline: Arc::clone(&self.pipeline),
+            scope: encode_scope(&self.pipeline, &scope),
+            is_exported: level.is_none_or(|level| level >= LevelFilter::INFO),
+        }
+    }
+}
+
+impl otel::Tracer for OtelTracer {
+    type Span = OtelSpan;
+
+    fn build_with_context(&self, builder: SpanBuilder, parent_cx: &Context) -> OtelSpan {
+        let pipeline = &self.pipeline;
+        let parent = parent_cx.span();
+        let parent = parent.span_context();
+        if !self.is_exported || parent_cx.is_telemetry_suppressed() {
+            return OtelSpan::not_recording(parent.clone());
+        }
+        let span_id = new_span_id();
+        let (identity, parent) = match parent.is_valid() {
+            true => {
+                let (identity, parent) = identity_below(pipeline, parent, span_id);
+                (identity, Some(parent))
+            }
+            false => {
+                let trace_id = new_trace_id();
+                let identity = pipeline.first_identity(trace_id, span_id, RANDOM, None);
+                (identity, None)
+            }
+        };
+        let clock = &pipeline.options.clock;
+        let start = match builder.start_time {
+            Some(time) => SpanStart::at(time, clock),
+            None => pipeline.start(),
+        };
+        let is_sampled = identity.is_sampled();
+        let recorded = is_sampled.then(|| self.recorded(builder));
+        let identity = Arc::new(identity);
+        let origin = SpanOrigin::Tracer(Arc::clone(&self.scope));
+        let span = OpenSpan::new(origin, start, Arc::clone(&identity), parent, recorded);
+        OtelSpan::of_tracer(pipeline, span, &identity)
+    }
+}
+
+impl OtelTracer {
+    /// Returns what is exported of a new span.
+    fn recorded(&self, builder: SpanBuilder) -> RecordedSpan {
+        let (policy, limits) = (self.pipeline.policy(), &self.pipeline.options.limits);
+        let mut attributes = Attributes::new(SPAN_ATTRIBUTES, limits.attributes);
+        set_attributes(
+            &mut attributes,
+            policy,
+            builder.attributes.into_iter().flatten(),
+        );
+        let kind = match builder.span_kind {
+            Some(otel::SpanKind::Server) => SpanKind::Server,
+            Some(otel::SpanKind::Client) => SpanKind::Client,
+            Some(otel::SpanKind::Producer) => SpanKind::Producer,
+            Some(otel::SpanKind::Consumer) => SpanKind::Consumer,
+            Some(otel::SpanKind::Internal) | None => SpanKind::Internal,
+        };
+        let mut recorded = RecordedSpan::new(attributes, kind);
+        recorded.set_name(&shown_text(policy, &builder.name));
+        for event in builder.events.into_iter().flatten() {
+            let mut attributes = Attributes::new(EVENT_ATTRIBUTES, limits.event_attributes);
+            set_attributes(&mut attributes, policy, event.attributes);
+            attributes.add_dropped(event.dropped_attributes_count);
+            let name = shown_text(policy, &event.name);
+            let mut encoded = Vec::new();
+            encode_event(&name, event.timestamp, &attributes, &mut encoded);
+            recorded.add_event(&encoded, limits);
+        }
+        for link in builder.links.into_iter().flatten() {
+            let encoded = encode_link(&self.pipeline, &link.span_context, link.attributes);
+            recorded.add_link(&encoded, limits);
+        }
+        recorded
+    }
+}
+
+/// Returns an `InstrumentationScope`.
+fn encode_scope(pipeline: &SpanPipeline, scope: &InstrumentationScope) -> Arc<[u8]> {
+    const NAME: u32 = 1;
+    const VERSION: u32 = 2;
+    const ATTRIBUTES: u32 = 3;
+    const DROPPED_ATTRIBUTES: u32 = 4;
+
+    let mut encoded = Vec::new();
+    let shown = |text| -> Cow<'_, str> { shown_text(pipeline.policy(), text) };
+    encoded.bytes(NAME, shown(scope.name()).as_bytes());
+    if let Some(version) = scope.version() {
+        encoded.bytes(VERSION, shown(version).as_bytes());
+    }
+    let mut attributes = Attributes::new(ATTRIBUTES, pipeline.options.limits.attributes);
+    set_attributes(
+        &mut attributes,
+        pipeline.policy(),
+        scope.attributes().cloned(),
+    );
+    encoded.extend_from_slice(attributes.as_bytes());
+    if attributes.dropped() > 0 {
+        encoded.uint(DROPPED_ATTRIBUTES, attributes.dropped().into());
+    }
+    encoded.into()
+}
