@@ -6,11 +6,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use spanwise_core::{Flush, Redact, SinkControl, SinkStats};
+use spanwise_core::{
+    Flush, Redact, SinkControl, SinkStats, internal::request_observer::observe_requests,
+};
 
 use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelLogs, OtelSpans, OtelTracerProvider, SpanOptions,
     destination::Destination,
+    http_spans::HttpSpans,
     signal::{Signal, SignalOptions},
     span_pipeline::SpanPipeline,
 };
@@ -113,6 +116,8 @@ impl Otel {
             }
         })?;
         let spans = traces.as_ref().map(|traces| {
+            // Another exporter of this process may have done it.
+            observe_requests(Arc::new(HttpSpans));
             let options = SpanOptions {
                 clock: builder.clock.clone(),
                 report: builder.report.clone(),

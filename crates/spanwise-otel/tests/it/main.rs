@@ -8,4 +8,6 @@
 )]
 
 mod log_records;
+mod span_identities;
+mod span_mapping;
 mod support;

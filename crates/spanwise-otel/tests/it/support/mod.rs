@@ -2,3 +2,4 @@
 
 pub mod receiver;
 pub mod records;
+pub mod traces;
