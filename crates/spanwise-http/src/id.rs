@@ -1,7 +1,7 @@
 //! Validation of received ids, and generation of new ones.
 
 use http::HeaderValue;
-use spanwise_core::internal::{random_bits, time_ordered_bits};
+use spanwise_core::internal::time_ordered_bits;
 use uuid::Uuid;
 
 /// The most bytes of a request id that is adopted.

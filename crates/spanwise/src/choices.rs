@@ -316,7 +316,7 @@ fn push_new(problems: &mut Vec<String>, problem: String) {
 pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
     match error.problems() {
         [problem] if problem.word.as_deref() == Some(text) => {
-            let hint = problem.hint.as_deref().unwrap_or_default();
+            let hint = conceal::message(problem.hint.as_deref().unwrap_or_default(), text);
             let colon = if hint.is_empty() { "" } else { ": " };
             format!("{shown} {}{colon}{hint}", problem.reason)
         }

@@ -58,8 +58,11 @@ const SETTERS: &[Setter] = setters! {
     sentry_dsn: "SENTRY_DSN", "https://key@sentry.example.com/42", "sentry.example.com" => ": (hidden, 18 bytes)";
 };
 
-/// The settings of setters that take no text of a variable, with a call of the setter.
-const VALUE_SETTERS: &[(&str, fn(Builder) -> Builder)] = &[
+/// The name of a setting, and a call of its setter.
+type ValueSetter = (&'static str, fn(Builder) -> Builder);
+
+/// The settings of setters that take no text of a variable.
+const VALUE_SETTERS: &[ValueSetter] = &[
     ("LOG_OWN", |builder| builder.own_targets(["shop"])),
     ("LOG_FILE", |builder| {
         builder.file("/tmp/spanwise-never-opened/a.log")
