@@ -10,4 +10,6 @@
 mod log_records;
 mod span_identities;
 mod span_mapping;
+mod span_nesting;
 mod support;
+mod unfinished_spans;
