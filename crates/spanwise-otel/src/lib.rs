@@ -25,6 +25,7 @@ mod maybe_redacted;
 mod open_span;
 mod otel;
 mod plan;
+mod propagator;
 mod protocol;
 mod resource;
 mod response;
@@ -57,6 +58,7 @@ pub use self::{
     log_writer::LogWriter,
     logs::OtelLogs,
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
+    propagator::W3cPropagator,
     protocol::{Compression, Protocol, SignalKind},
     sampler::Sampler,
     span_ext::{SetParentError, SpanExt},

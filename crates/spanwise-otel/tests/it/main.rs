@@ -7,9 +7,12 @@
     reason = "a test may panic"
 )]
 
+mod http_request_spans;
 mod log_records;
 mod span_identities;
 mod span_mapping;
 mod span_nesting;
+mod span_properties;
+mod span_secrets;
 mod support;
 mod unfinished_spans;
