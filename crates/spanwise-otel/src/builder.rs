@@ -154,8 +154,8 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets which spans are exported, what they carry, and their limits. They have the clock and the
-    /// report of the builder.
+    /// Sets which spans are exported, what they carry, and their limits. They have the clock and
+    /// the report of the builder.
     pub fn span_options(mut self, options: SpanOptions) -> Self {
         self.span_options = options;
         self

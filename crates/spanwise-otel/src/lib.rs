@@ -30,7 +30,6 @@ mod protocol;
 mod resource;
 mod response;
 mod retry_after;
-mod sampler;
 mod server_text;
 mod severity;
 mod signal;
@@ -44,6 +43,7 @@ mod span_scratch;
 mod span_status;
 mod spans;
 mod tls;
+mod trace_sampler;
 mod trace_state;
 mod tracer;
 mod value;
@@ -60,10 +60,10 @@ pub use self::{
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     propagator::W3cPropagator,
     protocol::{Compression, Protocol, SignalKind},
-    sampler::Sampler,
     span_ext::{SetParentError, SpanExt},
-    span_options::{SpanEvents, SpanOptions},
+    span_options::{EventsInSpans, SpanOptions},
     spans::OtelSpans,
+    trace_sampler::TraceSampler,
     tracer::{OtelTracer, OtelTracerProvider},
 };
 pub use opentelemetry;

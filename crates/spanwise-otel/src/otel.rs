@@ -163,8 +163,8 @@ impl Otel {
         ))
     }
 
-    /// Returns the layer that exports spans, or `None` if traces are not exported. Put it in front of
-    /// the layers that write lines.
+    /// Creates the layer that exports spans, or `None` if traces are not exported. Put it in front
+    /// of the layers that write lines.
     #[must_use]
     pub fn spans(&self) -> Option<OtelSpans> {
         let pipeline = self.inner.spans.as_ref()?;

@@ -10,7 +10,7 @@ use spanwise_core::{
         span_identity::{RANDOM, SAMPLED},
     },
 };
-use spanwise_otel::{Sampler, SpanOptions};
+use spanwise_otel::{SpanOptions, TraceSampler};
 use tracing::Instrument as _;
 
 use crate::support::traces::{ExportedSpan, Traces, named};
@@ -255,7 +255,7 @@ fn unsampled_spans_keep_their_identity_only() {
             panic!("a field of an unsampled span is read")
         }
     }
-    let traces = Traces::start(SpanOptions::default().sampler(Sampler::always_off()));
+    let traces = Traces::start(SpanOptions::default().sampler(TraceSampler::always_off()));
     let root = tracing::info_span!("root").entered();
     let child = tracing::info_span!("child", unread = ?Unread, late = tracing::field::Empty);
     child.record("late", tracing::field::debug(Unread));
@@ -272,7 +272,7 @@ fn unsampled_spans_keep_their_identity_only() {
 
 #[test]
 fn ratio_keeps_whole_traces() {
-    let sampler = Sampler::ratio(0.5).unwrap().parent_based();
+    let sampler = TraceSampler::ratio(0.5).unwrap().parent_based();
     let traces = Traces::start(SpanOptions::default().sampler(sampler));
     for _ in 0..1_000 {
         tracing::info_span!("root").in_scope(|| drop(tracing::info_span!("child")));

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{span::SpanKind, status::StatusCode},
 };
 use spanwise_core::Clock;
-use spanwise_otel::{SpanEvents, SpanOptions};
+use spanwise_otel::{EventsInSpans, SpanOptions};
 use tracing::{Level, field::Empty};
 
 use crate::support::traces::{Traces, event_text, named};
@@ -299,7 +299,7 @@ fn events_of_spans_are_chosen() {
         let spans = traces.finish();
         named(&spans, "charge").span.events.clone()
     };
-    assert_eq!(run(SpanOptions::default().events(SpanEvents::None)), []);
+    assert_eq!(run(SpanOptions::default().events(EventsInSpans::None)), []);
     let errors = run(SpanOptions::default());
     let names: Vec<&str> = errors.iter().map(|event| &*event.name).collect();
     assert_eq!(names, ["exception", "named"]);
@@ -308,7 +308,7 @@ fn events_of_spans_are_chosen() {
         event_text(&errors[0], "exception.message"),
         Some("card declined")
     );
-    let all = run(SpanOptions::default().events(SpanEvents::All));
+    let all = run(SpanOptions::default().events(EventsInSpans::All));
     let names: Vec<&str> = all.iter().map(|event| &*event.name).collect();
     assert_eq!(names, ["charging", "exception", "named"]);
     assert!(all.iter().all(|event| event.time_unix_nano > 0));
@@ -369,7 +369,7 @@ fn limits_cut_and_count() {
         .max_events(1)
         .max_event_attributes(1)
         .max_links(1)
-        .events(SpanEvents::All);
+        .events(EventsInSpans::All);
     let traces = Traces::start(options);
     let followed = tracing::info_span!("followed");
     let span = tracing::info_span!("limited", a = "äöüß", b = 1, c = Empty, d = 1);

@@ -10,7 +10,7 @@ use opentelemetry::{
     },
 };
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, trace::v1::status::StatusCode};
-use spanwise_otel::{Sampler, SetParentError, SpanExt as _, SpanOptions};
+use spanwise_otel::{SetParentError, SpanExt as _, SpanOptions, TraceSampler};
 
 use crate::support::{
     receiver::text,
@@ -272,7 +272,7 @@ fn root_moves_to_the_trace_of_a_message() {
     struct Baggage(&'static str);
 
     let traces =
-        Traces::start(SpanOptions::default().sampler(Sampler::always_off().parent_based()));
+        Traces::start(SpanOptions::default().sampler(TraceSampler::always_off().parent_based()));
     let message = Context::new()
         .with_value(Baggage("gold"))
         .with_remote_span_context(remote(TraceFlags::SAMPLED));

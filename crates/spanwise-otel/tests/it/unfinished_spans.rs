@@ -2,7 +2,7 @@
 
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use spanwise_otel::{SpanEvents, SpanOptions};
+use spanwise_otel::{EventsInSpans, SpanOptions};
 
 use crate::support::traces::{Traces, named};
 
@@ -39,7 +39,7 @@ fn open_spans_are_sent_marked_at_the_end() {
 #[test]
 fn long_span_stays_within_its_limits() {
     let events = SpanOptions::default()
-        .events(SpanEvents::All)
+        .events(EventsInSpans::All)
         .max_events(usize::MAX);
     let traces = Traces::start(events);
     let span = tracing::info_span!("long", first = 1, late = tracing::field::Empty);
