@@ -248,7 +248,7 @@ impl RecordSink for RollingFile {
         self.write_records(records, Retry::Now)
     }
 
-    /// Writes again what a file held that was deleted since it was last checked.
+    /// Writes the last records again if the file was deleted since it was last checked.
     fn finish(&mut self) {
         // Errors are in the self-report already.
         let _ = self.flush();

@@ -13,10 +13,7 @@ use tracing_subscriber::{Layer, layer::Context as LayerContext, registry::Lookup
 use crate::{
     KeyVerdict, NoRedaction, REDACTED, Redact,
     context_callsites::{begins_unit, pins_context, recorded_callsite},
-    internal::{
-        CallsitePlans, FilterInterop, KeyVerdicts, LayerId, SpanData, panic_safe,
-        plain_value::{PlainValue, record_plain_values},
-    },
+    internal::{CallsitePlans, FilterInterop, KeyVerdicts, LayerId, SpanData, panic_safe},
     redact,
     span_context::{CONTEXT_KEYS, Entry, Inherited, MAX_CONTEXT_VALUE_LEN},
 };
@@ -242,13 +239,9 @@ impl<'a> Collector<'a> {
         self.finish(key, start);
     }
 
-    fn record_plain(&mut self, field: &Field, value: PlainValue) {
+    fn add_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if let Some(key) = self.key(field) {
-            let verdict = match value {
-                PlainValue::Bool(_) => key.verdicts.boolean,
-                _ => key.verdicts.number,
-            };
-            self.add(verdict, key, format_args!("{value:?}"));
+            self.add(key.verdicts.number, key, value);
         }
     }
 
@@ -262,11 +255,35 @@ impl<'a> Collector<'a> {
 }
 
 impl Visit for Collector<'_> {
-    record_plain_values!();
-
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if let Some(key) = self.key(field) {
             self.add(key.verdicts.text, key, format_args!("{value:?}"));
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add_number(field, format_args!("{value:?}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if let Some(key) = self.key(field) {
+            self.add(key.verdicts.boolean, key, format_args!("{value}"));
         }
     }
 

@@ -26,7 +26,6 @@ pub mod nested_json;
 pub mod panic_safe;
 pub(crate) mod per_layer_filters;
 mod per_second;
-pub(crate) mod plain_value;
 mod random_bits;
 pub mod reentrancy;
 pub mod request_observer;
@@ -74,7 +73,7 @@ pub use crate::{
     levels::parse_level,
     redact::KeyVerdicts,
     self_report::SinkCounters,
-    setting_value::Grammar,
+    setting_value::TextSetting,
     span_context::MAX_CONTEXT_VALUE_LEN,
     visibility::{Visibility, VisibilityCache},
 };

@@ -7,11 +7,11 @@ use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCa
 /// Wraps any [`Layer`](tracing_subscriber::Layer). A wrapper decides what its inner layer sees, and
 /// never affects the layers beside it.
 ///
-/// The trait is implemented for every type, so that the type of the subscriber can be inferred. The
-/// wrapper of a type that is not a layer is not a layer either.
+/// Every type has these methods, because a bound on `Layer<S>` would need the type `S` of the
+/// subscriber. If the wrapped type is not a layer, the wrapper is not one either.
 pub trait LayerExt: Sized {
-    /// Forwards only events of these levels. All spans pass, because they carry the context. Events
-    /// of a target that `levels` does not cover pass if the levels of the application enable them.
+    /// Forwards only events of these levels. All spans pass, because they carry the context. If
+    /// `levels` has no level for a target, all its events pass that the application enables.
     ///
     /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside would
     /// miss events that it expects to see.
@@ -29,9 +29,9 @@ pub trait LayerExt: Sized {
         LevelFiltered::new(self, levels)
     }
 
-    /// Hides captured-only events from this layer, as if
-    /// [`LevelLayer::capture`](crate::LevelLayer::capture) were not in use. Pass the
-    /// [`LevelHandle`](crate::LevelHandle).
+    /// Hides the events that are enabled only because of
+    /// [`LevelLayer::capture`](crate::LevelLayer::capture). Pass the
+    /// [`LevelHandle`](crate::LevelHandle) of that layer.
     ///
     /// Call it before `with_filter`, as [`with_levels`](Self::with_levels).
     fn without_captured(self, sink_filter: impl Into<SinkFilter>) -> WithoutCaptured<Self> {
@@ -85,24 +85,26 @@ pub trait LayerExt: Sized {
     /// # Beside another `fmt` layer
     ///
     /// Two `fmt` layers whose field formatters have the same type share the formatted fields of
-    /// spans, so the redacted layer would print what the other one was shown. If this is detected
-    /// when the stack is complete, the redacted layer is disabled and a
-    /// [`Fault::Setup`](crate::Fault::Setup) is reported. It is not detected for `json()`,
-    /// `pretty()` and formatters of your own. Give the redacted layer
-    /// [`PrivateFields`](crate::PrivateFields), as in
-    /// `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`: then nothing is shared.
+    /// spans. So the redacted layer would print fields that the other layer formatted, unredacted.
+    /// Give the redacted layer [`PrivateFields`](crate::PrivateFields), which it does not share:
+    /// `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`.
+    ///
+    /// Without them, the redacted layer is disabled when the stack is complete, and a
+    /// [`Fault::Setup`](crate::Fault::Setup) is reported. This does not detect `json()`, `pretty()`
+    /// and formatters of your own.
     ///
     /// # Order
     ///
-    /// `with_filter` may come after or before: `layer.redacted(…).with_filter(…)` or
-    /// `layer.with_filter(…).redacted(…)`. In the second case the filter sees redacted values too.
+    /// `with_filter` may come after or before. In `layer.redacted(…).with_filter(…)` the filter
+    /// sees the original values, and in `layer.with_filter(…).redacted(…)` the redacted ones.
     ///
     /// # Cost
     ///
-    /// The verdicts on keys are cached per callsite. An event with only numbers, booleans and clean
-    /// strings is forwarded as it is. Other events, including each event with a message, are copied
-    /// into reused memory: `Debug` and `Display` run once, and the inner layer gets the scanned
-    /// text. Only hidden texts, errors and callsites with more than 32 fields allocate.
+    /// The verdicts on keys are cached per callsite. An event with only numbers, booleans and
+    /// strings without secrets is forwarded as it is. All other events are copied into reused
+    /// memory; each event with a message is one of them. `Debug` and `Display` run once, and the
+    /// inner layer gets the scanned text. Only hidden texts, errors and callsites with more than 32
+    /// fields allocate.
     fn redacted(self, policy: Arc<dyn Redact>) -> Redacted<Self> {
         Redacted::new(self, policy)
     }

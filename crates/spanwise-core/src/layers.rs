@@ -1,4 +1,4 @@
-//! A list of layers whose length is known at run time.
+//! A list of layers that is built at run time.
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ use crate::{
 
 /// A list of layers, each of which sees every event and span.
 ///
-/// Use it instead of `Vec<Box<dyn Layer>>`. An empty `Vec` disables everything in
-/// tracing-subscriber 0.3.23, and its members do not get the dispatcher. An empty `Layers` has no
-/// effect.
+/// Use it instead of a `Vec<Box<dyn Layer>>`. In tracing-subscriber 0.3.23, an empty `Vec` disables
+/// all events and spans, and the layers in a `Vec` do not get the dispatcher. An empty `Layers` has
+/// no effect.
 ///
 /// ```
 /// use spanwise_core::Layers;
@@ -58,12 +58,13 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// Returns *never* for the first layer that does, without asking the layers behind it, as a
-    /// tree of `Layered` and [`enabled`](Layer::enabled) do. Otherwise *sometimes* if a layer
-    /// returns it, or else *always*.
+    /// Returns *never* if a layer does, without asking the layers behind it. A tree of `Layered`
+    /// does the same, and so does [`enabled`](Layer::enabled). If no layer returns *never*, the
+    /// result is *sometimes* if a layer returns it, and *always* otherwise.
     ///
-    /// A layer whose hint is OFF decides in [`enabled`](Layer::enabled). An empty `Vec` of layers
-    /// is one: it returns *never* for everything and still enables it.
+    /// The *never* of a layer whose hint is OFF counts as *sometimes*: its
+    /// [`enabled`](Layer::enabled) decides. Such a layer is an empty `Vec` of layers, which returns
+    /// *never* for everything and still enables it.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         let _inside = InLayers::enter();
         let mut combined = Interest::always();
@@ -85,8 +86,8 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
             .all(|layer| layer.enabled(metadata, ctx.clone()))
     }
 
-    /// Returns the most verbose hint, or none if a layer has none, since that layer wants
-    /// everything.
+    /// Returns the most verbose hint. A layer without a hint wants everything, so then there is
+    /// none.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let hints: Option<Vec<LevelFilter>> = self
             .layers

@@ -24,28 +24,28 @@
 //!
 //! # When to use it
 //!
-//! Services use the [`spanwise`] facade, which re-exports what they need. Depend on this crate to
-//! build a stack without the facade, to write a redaction policy, or to write a sink.
+//! Services use the [`spanwise`] facade, which re-exports what they need. Use this crate directly
+//! to build a stack without the facade, to write a redaction policy, or to write a sink.
 //!
 //! # Parts
 //!
 //! | for | item |
 //! | --- | --- |
 //! | `request_id`, `tenant_id` and the like on every line | [`ContextLayer`], [`Context`] |
-//! | context that is known late, such as the user | [`context::set`] |
+//! | context that becomes known later, such as the user | [`context::set`] |
 //! | the position in a trace, for queues and jobs | [`TraceParent`] |
 //! | levels of the application, which can change at run time | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of spans | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
 //! | levels of one sink | [`LayerExt::with_levels`], [`TargetLevels`] |
-//! | events that only a recorder sees | [`LevelLayer::capture`], [`LayerExt::without_captured`], [`SinkFilter`] |
+//! | events that are enabled only for a recorder | [`LevelLayer::capture`], [`LayerExt::without_captured`], [`SinkFilter`] |
 //! | patterns for targets | [`TargetPattern`] |
-//! | a list of layers whose length is known at run time | [`Layers`] |
+//! | a list of layers that is built at run time | [`Layers`] |
 //! | redaction policies | [`Redact`], [`KeyVerdict`] |
 //! | redaction for any layer | [`LayerExt::redacted`], [`PrivateFields`] |
-//! | errors of any type as fields | [`err`] |
-//! | counters and faults of logging itself | [`SelfReport`], [`Stats`] |
+//! | errors as fields, such as those of anyhow | [`err`] |
+//! | counts of written and lost events, faults of logging itself | [`SelfReport`], [`Stats`] |
 //! | outputs that can be flushed | [`Flush`] |
-//! | exporters with a queue and a thread | [`export`] |
+//! | sinks that send over the network, from a thread of their own | [`export`] |
 //! | texts of settings | [`Setting`], [`SettingValue`], [`ParseError`], [`words`] |
 //! | a clock that tests can set | [`Clock`] |
 //!
@@ -53,9 +53,9 @@
 //!
 //! * A wrapper of [`LayerExt`] affects only its own layer, never the layers beside it.
 //! * Work that depends only on a callsite is done once per callsite and cached without a lock.
-//! * A value that panics or logs while it is formatted loses only its own text.
+//! * A value that panics while it is formatted loses its own text, and nothing else. It may log.
 //! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text; the rest is hidden.
-//! * Layers that filter for themselves (`with_filter`) work in any position of the stack.
+//! * Layers with a filter of their own (`with_filter`) work in any position of the stack.
 //!
 //! # Features
 //!

@@ -174,6 +174,7 @@ fn current<R>(f: impl FnOnce(&RedactionState) -> R) -> R {
     thread_state::with(|state| f(&state.redaction))
 }
 
+#[inline]
 fn enabled_calls() -> u64 {
     current(|current| current.enabled_calls.get())
 }

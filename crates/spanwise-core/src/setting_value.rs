@@ -1,13 +1,13 @@
-//! Arguments of setters: a value, or its text in the grammar of the setting.
+//! Arguments of setters: a value, or its text.
 
 use tracing_core::{Level, LevelFilter};
 
 use crate::{Levels, TargetLevels};
 
-/// The argument of a setter: a `T`, or a text in the grammar of `T`.
+/// The argument of a setter: a `T`, or a text that is parsed as a `T`.
 ///
-/// Convert it with `From`. A text is parsed when the builder is done, so that all mistakes are
-/// reported together. A text is trimmed, and an empty text leaves the setting as it is.
+/// Both convert with `From`. The builder parses all texts at its end, so that it reports all
+/// mistakes together. It trims a text, and an empty text leaves the setting as it is.
 ///
 /// ```
 /// use spanwise_core::{Levels, ParseError, SettingValue};
@@ -29,15 +29,14 @@ enum Input<T> {
     Text(String),
 }
 
-/// A type with a grammar, so that a setter takes it as a [`SettingValue`].
+/// A type whose setters also take its text, as a [`SettingValue`].
 ///
-/// Every crate implements it for its own types, which keeps the conversions of a [`SettingValue`]
-/// apart.
-pub trait Grammar {}
+/// It has no methods. Without it, the conversion of a text would overlap with that of a value.
+pub trait TextSetting {}
 
-impl Grammar for LevelFilter {}
-impl Grammar for Levels {}
-impl Grammar for TargetLevels {}
+impl TextSetting for LevelFilter {}
+impl TextSetting for Levels {}
+impl TextSetting for TargetLevels {}
 
 impl<T> SettingValue<T> {
     /// Returns the value, or the result of `read` for the text; `None` for an empty text.
@@ -62,25 +61,25 @@ impl<T> SettingValue<T> {
     }
 }
 
-impl<T: Grammar> From<T> for SettingValue<T> {
+impl<T: TextSetting> From<T> for SettingValue<T> {
     fn from(value: T) -> Self {
         Self(Input::Value(value))
     }
 }
 
-impl<T: Grammar> From<&str> for SettingValue<T> {
+impl<T: TextSetting> From<&str> for SettingValue<T> {
     fn from(text: &str) -> Self {
         Self(Input::Text(text.to_owned()))
     }
 }
 
-impl<T: Grammar> From<&String> for SettingValue<T> {
+impl<T: TextSetting> From<&String> for SettingValue<T> {
     fn from(text: &String) -> Self {
         text.as_str().into()
     }
 }
 
-impl<T: Grammar> From<String> for SettingValue<T> {
+impl<T: TextSetting> From<String> for SettingValue<T> {
     fn from(text: String) -> Self {
         Self(Input::Text(text))
     }

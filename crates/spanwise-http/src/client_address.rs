@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::{ParseError, internal::Grammar};
+use spanwise_core::{ParseError, internal::TextSetting};
 
 use http::{Extensions, HeaderMap, HeaderName};
 
@@ -65,7 +65,7 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-impl Grammar for ClientAddress {}
+impl TextSetting for ClientAddress {}
 
 impl FromStr for ClientAddress {
     type Err = ParseError;
@@ -107,8 +107,8 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 /// Returns the client: the peer, or if the peer is trusted, the sender that it names, and so on.
 ///
 /// `X-Forwarded-For` is read from its end, which the nearest proxy has written. The first address
-/// that is not trusted is the client, since anybody may have written what is before it. An entry
-/// that is not an address ends the search.
+/// that is not trusted is the client, since anybody may have written the entries before it. The
+/// search ends at an entry that is not an address.
 ///
 /// With [`Trust::Always`], only the last hop is read: the trusted peer has written it, and others
 /// may have written the rest.

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::{ParseError, internal::Grammar};
+use spanwise_core::{ParseError, internal::TextSetting};
 
 /// The senders whose ids, tenant, trace and `X-Forwarded-For` are trusted. Defaults to
 /// [`Trust::Never`].
@@ -59,7 +59,7 @@ impl Trust {
     }
 }
 
-impl Grammar for Trust {}
+impl TextSetting for Trust {}
 
 impl FromStr for Trust {
     type Err = ParseError;

@@ -406,11 +406,15 @@ where
 #[cold]
 fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    if let Some(renamed) = fragment.rename_pinned(&event) {
-        line.truncate(offsets.fields_start);
-        line.push(&renamed);
-        offsets.fields_end = line.len();
-        event = renamed;
+    let changes: [fn(&Fragment, &[u8]) -> Option<Vec<u8>>; 2] =
+        [Fragment::without_ids, Fragment::rename_pinned];
+    for change in changes {
+        if let Some(changed) = change(fragment, &event) {
+            line.truncate(offsets.fields_start);
+            line.push(&changed);
+            offsets.fields_end = line.len();
+            event = changed;
+        }
     }
     let keys = KeySet::new(&event);
     let span_members = fragment.member_parts().flat_map(members);

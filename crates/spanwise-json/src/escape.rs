@@ -254,7 +254,7 @@ mod vector {
     #[inline]
     #[expect(
         unsafe_code,
-        reason = "rustc does not know that what is compiled for SSE2 may call what needs SSE2"
+        reason = "rustc does not know that code compiled for SSE2 may call a function that needs SSE2"
     )]
     pub(super) fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
         // SAFETY: `find` requires SSE2, and this module is only compiled for targets that have it.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::{
     ParseError,
-    internal::{Grammar, suggest::closest},
+    internal::{TextSetting, suggest::closest},
 };
 
 /// Defines [`Format`] with all names, so that each format is listed once.
@@ -79,7 +79,7 @@ formats! {
     /// while events at DEBUG are shown. Written by the outputs of `spanwise`.
 }
 
-impl Grammar for Format {}
+impl TextSetting for Format {}
 
 impl FromStr for Format {
     type Err = ParseError;

@@ -103,6 +103,8 @@ pub(crate) struct OwnMembers<'a> {
     pub(crate) bits: u128,
     pub(crate) pinned: ContextBits,
     pub(crate) altered: &'a AlteredFields,
+    /// The members of the span's ids, if a flat line shows them. Then there are none in `members`.
+    pub(crate) ids: &'a [u8],
 }
 
 impl Fragment {
@@ -112,13 +114,18 @@ impl Fragment {
         parent: Option<&Self>,
     ) -> Self {
         let own_len = own.members[0].len() + own.members[1].len();
+        let id_bits = if own.ids.is_empty() {
+            0
+        } else {
+            span_plan.ids.bits
+        };
         let mut fragment = Self {
             span_plan: Arc::clone(span_plan),
             bytes: Box::default(),
             shared: None,
             altered: None,
             own_bits: Bits::new(own.bits),
-            bits: Bits::new(own.bits),
+            bits: Bits::new(own.bits | id_bits),
             own_len: own_len as u32,
             split: 0,
             names: [0, 0],
@@ -128,7 +135,7 @@ impl Fragment {
         };
         let mut altered = own.altered.clone();
         match span_plan.key_names.layout {
-            Layout::Flat => fragment.build_flat(own.members, parent, &mut altered),
+            Layout::Flat => fragment.build_flat(own.members, own.ids, parent, &mut altered),
             Layout::Nested => fragment.build_nested(own.members, parent, &mut altered),
         }
         if !altered.is_empty() {
@@ -166,6 +173,10 @@ impl Fragment {
             bits,
             pinned: self.own_pinned | recorded.pinned,
             altered: &altered,
+            ids: match recorded.ids {
+                b"" => self.ids(),
+                ids => ids,
+            },
         };
         Self::new(&self.span_plan, own, parent)
     }
@@ -197,6 +208,24 @@ impl Fragment {
                 Cow::Borrowed(&object[..end - 1])
             }
         }
+    }
+
+    /// Returns the members of the span's ids. Flat lines only.
+    fn ids(&self) -> &[u8] {
+        match self.span_plan.key_names.layout {
+            Layout::Flat => self.span_plan.ids.at_start(self.tail()),
+            Layout::Nested => b"",
+        }
+    }
+
+    /// Returns whether own or inherited fields may have the keys of ids. None has beside ids.
+    fn may_have_id_fields(&self) -> bool {
+        self.bits() & self.span_plan.ids.bits != 0 && self.ids().is_empty()
+    }
+
+    /// Returns the fields of an event without those whose keys the span's ids have, if it has ids.
+    pub(crate) fn without_ids(&self, event: &[u8]) -> Option<Vec<u8>> {
+        (!self.ids().is_empty()).then(|| self.span_plan.ids.remove_from(event))
     }
 
     fn own_altered(&self) -> &AlteredFields {
@@ -243,7 +272,7 @@ impl Fragment {
         line.push(self.tail());
     }
 
-    /// Returns `bytes` from `split`. Flat: `span`, and `spans` if listed. Nested: the span's own
+    /// Returns `bytes` from `split`. Flat: the ids if there are any, `span`, and `spans` if listed. Nested: the span's own
     /// object, after a comma.
     pub(crate) fn tail(&self) -> &[u8] {
         &self.bytes[self.split as usize..]
@@ -316,15 +345,22 @@ impl Fragment {
         (self.depth as usize).saturating_sub(MAX_LISTED_SPANS)
     }
 
-    fn build_flat(&mut self, own: [&[u8]; 2], parent: Option<&Self>, altered: &mut AlteredFields) {
+    fn build_flat(
+        &mut self,
+        own: [&[u8]; 2],
+        ids: &[u8],
+        parent: Option<&Self>,
+        altered: &mut AlteredFields,
+    ) {
         let span_plan = Arc::clone(&self.span_plan);
         let own_len = self.own_len as usize;
         let inherited = parent.map(Self::head).unwrap_or_default();
         let total = own_len + parent.map_or(0, Self::members_len);
         let is_plain = own_len + inherited.len() <= MIN_SHARED_LEN
             && total <= span_plan.max_len
-            && parent.is_none_or(|parent| self.own_bits.get() & parent.bits() == 0);
-        let tail_len = span_plan.key_names.span.len() + 4 + span_plan.name.len();
+            && parent.is_none_or(|parent| self.own_bits.get() & parent.bits() == 0)
+            && (ids.is_empty() || parent.is_none_or(|parent| !parent.may_have_id_fields()));
+        let tail_len = ids.len() + span_plan.key_names.span.len() + 4 + span_plan.name.len();
         let mut bytes = Vec::new();
         if is_plain {
             bytes.reserve_exact(own_len + inherited.len() + tail_len);
@@ -344,13 +380,14 @@ impl Fragment {
                     // with ours one by one.
                     self.own_bits = Bits::new(u128::MAX);
                     self.bits = self.own_bits;
-                    self.build_shared(&own, parent, altered, &mut bytes);
+                    self.build_shared(&own, ids, parent, altered, &mut bytes);
                 }
-                None => self.build_shared(&own, parent, altered, &mut bytes),
+                None => self.build_shared(&own, ids, parent, altered, &mut bytes),
             }
         }
         self.bits = Bits::new(self.bits() | parent.map_or(0, Self::bits));
         self.split = bytes.len() as u32;
+        bytes.extend_from_slice(ids);
         push_key(&mut bytes, span_plan.key_names.span);
         bytes.extend_from_slice(&span_plan.name);
         if span_plan.list {
@@ -387,6 +424,7 @@ impl Fragment {
     fn build_shared(
         &mut self,
         own: &[u8],
+        ids: &[u8],
         parent: Option<&Self>,
         altered: &mut AlteredFields,
         head: &mut Vec<u8>,
@@ -402,12 +440,15 @@ impl Fragment {
         }
         if let Some(parent) = parent {
             let keys = KeySet::new(own);
+            let id_keys = (!ids.is_empty()).then_some(&self.span_plan.ids);
+            let is_own = |key: &[u8]| {
+                keys.contains(key) || id_keys.is_some_and(|id_keys| id_keys.contains(key))
+            };
             // The keys that an outer span lists as truncated or redacted stay listed, unless this
             // span has a value of its own for the key.
-            altered.add(parent.altered(), |name| !keys.contains(name));
+            altered.add(parent.altered(), |name| !is_own(name));
             let mut room = self.span_plan.max_len.saturating_sub(own.len());
             let mut take = |part: &[u8], whole: &mut dyn FnMut()| -> Vec<u8> {
-                let is_own = |key: &[u8]| keys.contains(key);
                 if part.len() <= room && !members(part).any(|member| is_own(member.quoted_key())) {
                     room -= part.len();
                     whole();
@@ -549,6 +590,7 @@ impl Inherit for Fragment {
             bits: self.own_bits.get(),
             pinned: self.own_pinned,
             altered: self.own_altered(),
+            ids: self.ids(),
         };
         Self::new(&self.span_plan, own, parent)
     }

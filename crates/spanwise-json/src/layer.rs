@@ -1,12 +1,12 @@
 //! The JSON layer: writes events, and stores the encoded fields of spans.
 
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 use spanwise_core::{
     Fault, SelfReport,
     internal::{
         CallsitePlans, CurrentSpan, FilterInterop, LayerId, SinkCounters, SpanData, SpanDataCache,
-        SpanTable, log_record::LogRecord, recorded_callsite,
+        SpanIdentity, SpanTable, log_record::LogRecord, recorded_callsite,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
@@ -19,7 +19,7 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 
 use crate::{
     SpanEvents,
-    altered_fields::UNALTERED,
+    altered_fields::{AlteredFields, UNALTERED},
     assemble::{SpanScope, keep_last},
     builder::Options,
     escape,
@@ -29,6 +29,7 @@ use crate::{
     plan::Plan,
     scratch::{self, Scratch},
     span_events::{self, HumanDuration, SpanChange},
+    span_plan::SpanPlan,
     visit::{Encoded, Encoding, Pass, encode},
 };
 
@@ -119,6 +120,7 @@ where
     fn encode_own<R>(
         &self,
         plan: &Plan,
+        identity: Option<Arc<SpanIdentity>>,
         record: impl Fn(&mut dyn Visit),
         f: impl FnOnce(OwnMembers<'_>) -> R,
     ) -> R {
@@ -140,12 +142,17 @@ where
             encoded.add_redacted_by_key(plan);
         }
         let Encoded { bits, altered, .. } = encoded;
-        let result = f(OwnMembers {
+        let own = OwnMembers {
             members: [line.as_bytes(), b""],
             bits,
             pinned: plan.pinned(bits),
             altered: altered.as_deref().unwrap_or(&UNALTERED),
-        });
+            ids: b"",
+        };
+        let result = match (identity, &plan.span_plan) {
+            (Some(identity), Some(span_plan)) => with_ids(own, span_plan, &identity, f),
+            _ => f(own),
+        };
         scratch.put_back();
         result
     }
@@ -297,6 +304,7 @@ where
         // Values are formatted before any data of the span is locked.
         let node = self.encode_own(
             plan,
+            identity(id, &ctx),
             |visitor| attrs.record(visitor),
             |own| {
                 SpanData::new(parent.as_ref(), |parent| {
@@ -308,14 +316,14 @@ where
         self.span_changed(SpanEvents::NEW, id, SpanChange::New, &ctx);
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(node) = self.spans.get(id) else {
             return;
         };
         let callsite = recorded_callsite(values, node.read(Fragment::callsite));
         let record = |visitor: &mut dyn Visit| values.record(visitor);
-        self.encode_own(self.plan(callsite), record, |own| {
-            if !own.members[0].is_empty() {
+        self.encode_own(self.plan(callsite), identity(id, &ctx), record, |own| {
+            if !own.members[0].is_empty() || !own.ids.is_empty() {
                 node.update(|fragment, parent| fragment.record(own, parent));
             }
         });
@@ -336,4 +344,51 @@ where
         self.span_changed(SpanEvents::CLOSE, &id, SpanChange::Closed, &ctx);
         self.spans.close(&id);
     }
+}
+
+/// Returns the identity of a span, or of the nearest span around it that has one. It stays
+/// provisional: no line shows it yet.
+fn identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<Arc<SpanIdentity>>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    if !SpanIdentity::exist() {
+        return None;
+    }
+    ctx.span_scope(id)?
+        .find_map(|span| SpanIdentity::find(&span))
+}
+
+/// Calls `f` with the members and the ids of the identity, in place of fields with such keys.
+#[inline(never)] // Without an exporter of traces, no span has ids.
+fn with_ids<R>(
+    own: OwnMembers<'_>,
+    span_plan: &SpanPlan,
+    identity: &SpanIdentity,
+    f: impl FnOnce(OwnMembers<'_>) -> R,
+) -> R {
+    let keys = &span_plan.ids;
+    let ids = keys.members(identity);
+    let mut members = Cow::Borrowed(own.members[0]);
+    let mut altered = Cow::Borrowed(own.altered);
+    let (mut bits, is_flat) = (own.bits, span_plan.key_names.layout == Layout::Flat);
+    if bits & keys.bits != 0 {
+        // The bits stay: other fields may share them.
+        members = keys.remove_from(own.members[0]).into();
+        let mut kept = AlteredFields::default();
+        kept.add(own.altered, |name| !keys.contains(name));
+        altered = Cow::Owned(kept);
+    }
+    if !is_flat {
+        // They are members of the span's own object.
+        members.to_mut().extend_from_slice(&ids);
+        bits |= keys.bits;
+    }
+    f(OwnMembers {
+        members: [&members, b""],
+        bits,
+        pinned: own.pinned,
+        altered: &altered,
+        ids: if is_flat { &ids } else { b"" },
+    })
 }

@@ -150,6 +150,7 @@ mod name_limits;
 mod plan;
 mod scratch;
 mod span_events;
+mod span_ids;
 mod span_plan;
 mod text_value;
 mod timestamp;

@@ -82,7 +82,7 @@ impl LineBuffer {
         self.len += bytes.len();
     }
 
-    /// As [`push`](Self::push), for what is mostly a few bytes: a call to `memcpy` costs more than
+    /// As [`push`](Self::push), for bytes that are mostly few: a call to `memcpy` costs more than
     /// copying them.
     #[inline]
     pub(crate) fn push_small(&mut self, bytes: &[u8]) {

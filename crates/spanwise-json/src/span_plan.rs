@@ -10,6 +10,7 @@ use crate::{
     json_lexer::members,
     line_template::LineTemplate,
     name_limits::limit_name,
+    span_ids::IdKeys,
 };
 
 /// The data that all spans of a callsite share.
@@ -24,6 +25,7 @@ pub(crate) struct SpanPlan {
     pub(crate) max_len: usize,
     /// The context keys, as JSON strings.
     pub(crate) context: Box<[Vec<u8>]>,
+    pub(crate) ids: IdKeys,
 }
 
 impl SpanPlan {
@@ -42,6 +44,7 @@ impl SpanPlan {
             list: options.span_list,
             max_len: options.max_line,
             context: context.map(key).collect(),
+            ids: IdKeys::new(options, template),
         }
     }
 

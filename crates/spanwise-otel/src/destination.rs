@@ -10,7 +10,7 @@ use spanwise_core::{
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    Compression, Protocol, SendFailure, SignalKind, endpoint::Endpoint,
+    Protocol, RequestCompression, SendFailure, SignalKind, endpoint::Endpoint,
     http_transport::HttpTransport, resource::Resource, response::PartialSuccess,
     server_text::ServerText, tls::Tls,
 };
@@ -21,7 +21,7 @@ pub(crate) struct Destination {
     pub(crate) endpoint: Endpoint,
     pub(crate) protocol: Protocol,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) compression: Compression,
+    pub(crate) compression: RequestCompression,
     /// The timeout of an attempt.
     pub(crate) timeout: Duration,
     pub(crate) tls: Tls,

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Compression, Protocol};
+use crate::{Protocol, RequestCompression};
 
 /// Chooses how one signal is exported, or all of them. An option that is not set for a signal is
 /// that of [`all_signals`](crate::OtelBuilder::all_signals), or else the default.
@@ -14,7 +14,7 @@ pub struct ExportOptions {
     pub(crate) protocol: Option<Protocol>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) compression: Option<Compression>,
+    pub(crate) compression: Option<RequestCompression>,
     pub(crate) is_insecure: Option<bool>,
     pub(crate) root_certificates: Option<Vec<u8>>,
     pub(crate) client_certificate: Option<Vec<u8>>,
@@ -59,8 +59,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets how requests are compressed. Defaults to [`Compression::None`].
-    pub fn compression(mut self, compression: Compression) -> Self {
+    /// Sets how requests are compressed. Defaults to [`RequestCompression::None`].
+    pub fn compression(mut self, compression: RequestCompression) -> Self {
         self.compression = Some(compression);
         self
     }

@@ -16,7 +16,7 @@ use tonic::{
 use ureq::http::{HeaderMap, uri::PathAndQuery};
 
 use crate::{
-    Compression,
+    RequestCompression,
     destination::{Destination, ExportRequest, MAX_ANSWER_LEN, USER_AGENT},
     response::RpcStatus,
     retry_after,
@@ -116,7 +116,7 @@ impl Connection {
         *request.metadata_mut() = MetadataMap::from_headers(HeaderMap::from_iter(headers));
         request.set_timeout(destination.timeout);
         let mut client = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_LEN);
-        if destination.compression == Compression::Gzip {
+        if destination.compression == RequestCompression::Gzip {
             client = with_gzip(client);
         }
         let path = PathAndQuery::from_static(destination.signal.grpc_path());

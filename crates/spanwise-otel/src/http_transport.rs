@@ -9,7 +9,7 @@ use ureq::{
 };
 
 use crate::{
-    Compression,
+    RequestCompression,
     destination::{Destination, ExportRequest, MAX_ANSWER_LEN, USER_AGENT},
     response::RpcStatus,
     retry_after,
@@ -53,7 +53,7 @@ impl HttpTransport {
             .agent
             .post(destination.endpoint.uri())
             .header(header::CONTENT_TYPE, PROTOBUF);
-        if destination.compression == Compression::Gzip {
+        if destination.compression == RequestCompression::Gzip {
             request = request.header(header::CONTENT_ENCODING, "gzip");
         }
         for (name, value) in &destination.headers {
@@ -114,8 +114,8 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
         let request = item.request(&self.destination.resource.encoded());
         let body = match self.destination.compression {
-            Compression::None => request,
-            Compression::Gzip => gzip(request),
+            RequestCompression::None => request,
+            RequestCompression::Gzip => gzip(request),
         };
         let delivery = match self.send(&body) {
             Ok(answer) => self.delivery(&answer),

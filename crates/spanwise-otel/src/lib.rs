@@ -2,6 +2,7 @@
 
 mod api_attributes;
 mod api_span;
+mod api_value;
 mod attributes;
 mod batch;
 mod builder;
@@ -22,6 +23,7 @@ mod log_scratch;
 mod log_writer;
 mod logs;
 mod maybe_redacted;
+mod metrics;
 mod open_span;
 mod otel;
 mod plan;
@@ -57,9 +59,10 @@ pub use self::{
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
+    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     propagator::W3cPropagator,
-    protocol::{Compression, Protocol, SignalKind},
+    protocol::{Protocol, RequestCompression, SignalKind},
     span_ext::{SetParentError, SpanExt},
     span_options::{EventsInSpans, SpanOptions},
     spans::OtelSpans,

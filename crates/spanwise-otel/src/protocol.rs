@@ -29,7 +29,7 @@ pub enum Protocol {
 /// How requests are compressed. Defaults to [`None`](Self::None).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Compression {
+pub enum RequestCompression {
     /// Not at all: `none`.
     #[default]
     None,
@@ -81,7 +81,7 @@ impl Protocol {
     }
 }
 
-impl Compression {
+impl RequestCompression {
     /// Returns an error if the feature of the compression is off.
     pub(crate) fn check(self) -> Result<(), ParseError> {
         match self {
@@ -111,7 +111,7 @@ impl FromStr for Protocol {
     }
 }
 
-impl FromStr for Compression {
+impl FromStr for RequestCompression {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
@@ -146,7 +146,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-impl fmt::Display for Compression {
+impl fmt::Display for RequestCompression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "none",

@@ -66,26 +66,26 @@ impl RecorderBuilder {
     /// Sets how many bytes of lines are buffered per unit. The newest lines are kept. Defaults to
     /// 64 KiB.
     pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
-        self.options.limits.max_unit_bytes = bytes;
+        self.options.max_unit_bytes = bytes;
         self
     }
 
     /// Sets how many lines are buffered per unit. The newest lines are kept. Defaults to 1,000.
     pub fn max_unit_records(mut self, records: usize) -> Self {
-        self.options.limits.max_unit_records = records;
+        self.options.max_unit_records = records;
         self
     }
 
     /// Sets how many bytes are buffered for all units together. Above this limit, the unit with the
     /// most bytes loses its lines. A unit with a line takes at least 4 KiB. Defaults to 64 MiB.
     pub fn max_process_bytes(mut self, bytes: usize) -> Self {
-        self.options.limits.max_process_bytes = bytes;
+        self.options.max_process_bytes = bytes;
         self
     }
 
     /// Sets the length in bytes of the longest line that is buffered. Defaults to 16 KiB.
     pub fn max_record_bytes(mut self, bytes: usize) -> Self {
-        self.options.limits.max_record_bytes = bytes;
+        self.options.max_record_bytes = bytes;
         self
     }
 
@@ -101,7 +101,7 @@ impl RecorderBuilder {
     /// assert_eq!(recorder.to_string(), "debug,lines=2000/s");
     /// ```
     pub fn max_lines_per_second(mut self, lines: u32) -> Self {
-        self.options.limits.max_lines_per_second = lines;
+        self.options.max_lines_per_second = lines;
         self
     }
 
@@ -124,14 +124,13 @@ impl RecorderBuilder {
             mut options,
             report,
         } = self;
-        let limits = &mut options.limits;
         // Lines that can never fit are counted as too long at once.
-        let max = limits
+        let process = options.max_process_bytes.max(CHUNK_LEN);
+        let line = options
             .max_unit_bytes
-            .min(limits.max_process_bytes.max(CHUNK_LEN));
-        limits.max_record_bytes = limits
-            .max_record_bytes
-            .min(max.saturating_sub(CHUNK_LEN / 2));
+            .min(process)
+            .saturating_sub(CHUNK_LEN / 2);
+        options.max_record_bytes = options.max_record_bytes.min(line);
         Recorder {
             state: Arc::new(RecorderState::new(options, report)),
         }

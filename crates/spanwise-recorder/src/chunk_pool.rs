@@ -20,9 +20,9 @@ pub(crate) struct ChunkPool {
 struct State {
     /// Chunks that units hold.
     used: usize,
-    free: Vec<Chunk>,
+    spare_chunks: Vec<Chunk>,
     /// Rings without chunks, but with memory for a list of some.
-    free_rings: Vec<RecordRing>,
+    spare_rings: Vec<RecordRing>,
     /// The units that hold chunks.
     holders: SizeRanking<Weak<Unit>>,
 }
@@ -32,8 +32,8 @@ struct State {
 pub(crate) struct PoolLease(Option<Place>);
 
 /// Chunks kept for later units: 4 MiB. More are given back to the system.
-const MAX_FREE_CHUNKS: usize = 1024;
-const MAX_FREE_RINGS: usize = 256;
+const MAX_SPARE_CHUNKS: usize = 1024;
+const MAX_SPARE_RINGS: usize = 256;
 
 impl ChunkPool {
     pub(crate) fn new(bytes: usize) -> Self {
@@ -62,12 +62,12 @@ impl ChunkPool {
             Some(place) => state.holders.grow(place),
             None => {
                 lease.0 = Some(state.holders.push(Arc::downgrade(unit)));
-                if let Some(spare) = state.free_rings.pop() {
+                if let Some(spare) = state.spare_rings.pop() {
                     *ring = spare;
                 }
             }
         }
-        let chunk = state.free.pop();
+        let chunk = state.spare_chunks.pop();
         drop(state);
         ring.add_chunk(chunk.unwrap_or_else(|| Box::new([0; CHUNK_LEN])));
         true
@@ -99,20 +99,14 @@ impl ChunkPool {
         if let Some(place) = lease.0.take() {
             state.holders.remove(place);
         }
-        let State {
-            used,
-            free,
-            free_rings,
-            ..
-        } = &mut *state;
         for chunk in ring.drain_chunks() {
-            *used -= 1;
-            if free.len() < MAX_FREE_CHUNKS {
-                free.push(chunk);
+            state.used -= 1;
+            if state.spare_chunks.len() < MAX_SPARE_CHUNKS {
+                state.spare_chunks.push(chunk);
             }
         }
-        if free_rings.len() < MAX_FREE_RINGS {
-            free_rings.push(ring);
+        if state.spare_rings.len() < MAX_SPARE_RINGS {
+            state.spare_rings.push(ring);
         }
     }
 

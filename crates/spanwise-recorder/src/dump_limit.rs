@@ -45,7 +45,7 @@ impl DumpLimit {
             Trigger::Cancelled | Trigger::Slow | Trigger::Expired => self.half,
             Trigger::Error | Trigger::Status | Trigger::Panic | Trigger::Requested => self.all,
         };
-        bucket.take_many(&self.level, self.now(), lines.max(MIN_LINES_PER_DUMP))
+        bucket.take_tokens(&self.level, self.now(), lines.max(MIN_LINES_PER_DUMP))
     }
 
     /// Gives back the lines of an admitted dump that was not written.

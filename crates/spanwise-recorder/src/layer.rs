@@ -54,6 +54,11 @@ struct Plan {
     span: SpanPlan,
 }
 
+/// A subscriber that stores spans.
+trait SpanSubscriber: Subscriber + for<'s> LookupSpan<'s> {}
+
+impl<S: Subscriber + for<'s> LookupSpan<'s>> SpanSubscriber for S {}
+
 impl<L> Recorded<L> {
     pub(crate) fn new(inner: L, sink: Arc<SinkState>, sink_filter: SinkFilter) -> Self {
         Self {
@@ -86,10 +91,7 @@ impl<L> Recorded<L> {
 
     /// Returns the unit of a span, or of the nearest span above it that has one. A span that is
     /// older than the layer has none.
-    fn unit_at<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    fn unit_at<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>> {
         let above = || {
             ctx.span_scope(id)?
                 .find_map(|span| self.sink.units.get(&span.id()))
@@ -98,10 +100,11 @@ impl<L> Recorded<L> {
     }
 
     #[inline]
-    fn unit_of<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    fn unit_of<S: SpanSubscriber>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<Arc<Unit>> {
         match event.parent() {
             Some(parent) => self.unit_at(parent, ctx),
             None if event.is_contextual() => self.current_unit(ctx),
@@ -110,10 +113,7 @@ impl<L> Recorded<L> {
     }
 
     #[inline]
-    fn current_unit<S>(&self, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    fn current_unit<S: SpanSubscriber>(&self, ctx: &Context<'_, S>) -> Option<Arc<Unit>> {
         entered_units::current(self.sink.id, &self.sink.units, |id| self.unit_at(id, ctx))
     }
 }
@@ -122,7 +122,7 @@ impl<L> Recorded<L> {
     /// Handles an event that may fire a trigger or be held by tail sampling, or that is buffered in
     /// a unit other than that of the current span.
     #[inline(never)] // Off the common path, which stays small.
-    fn on_uncommon_event<S>(
+    fn on_uncommon_event<S: SpanSubscriber>(
         &self,
         event: &Event<'_>,
         ctx: Context<'_, S>,
@@ -130,7 +130,6 @@ impl<L> Recorded<L> {
         is_shown: bool,
         needs_unit: bool,
     ) where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         let unit = self.unit_of(event, &ctx);
@@ -162,7 +161,7 @@ impl<L> Recorded<L> {
     }
 
     /// Shows the event. If tail sampling holds it, returns its unit instead.
-    fn show_or_hold<S>(
+    fn show_or_hold<S: SpanSubscriber>(
         &self,
         callsite: u32,
         unit: Option<Arc<Unit>>,
@@ -170,7 +169,6 @@ impl<L> Recorded<L> {
         ctx: &Context<'_, S>,
     ) -> Option<Arc<Unit>>
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         let show = || self.inner.on_event(event, ctx.clone());
@@ -198,10 +196,12 @@ impl<L> Recorded<L> {
         None
     }
 
-    fn choose<S>(&self, threshold: Threshold, event: &Event<'_>, ctx: &Context<'_, S>) -> TailChoice
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    fn choose<S: SpanSubscriber>(
+        &self,
+        threshold: Threshold,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> TailChoice {
         let randomness = randomness_from_context(&SpanContext::from_event(event, ctx));
         let by_trace = randomness.is_some();
         let random = &self.sink.recorder.random;
@@ -227,9 +227,12 @@ impl<L> Recorded<L> {
     }
 
     /// Dumps the unit if an event of this level fires a trigger, or if a trigger is pending.
-    fn fire_trigger<S>(&self, unit: Option<&Arc<Unit>>, level: Level, ctx: &Context<'_, S>)
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
+    fn fire_trigger<S: SpanSubscriber>(
+        &self,
+        unit: Option<&Arc<Unit>>,
+        level: Level,
+        ctx: &Context<'_, S>,
+    ) where
         L: Layer<S>,
     {
         if let Some(unit) = unit
@@ -244,9 +247,8 @@ impl<L> Recorded<L> {
 
     /// Writes the header and the buffered lines of a unit, unless another thread is doing so.
     #[cold]
-    fn dump<S>(&self, unit: &Arc<Unit>, trigger: Trigger, ctx: &Context<'_, S>)
+    fn dump<S: SpanSubscriber>(&self, unit: &Arc<Unit>, trigger: Trigger, ctx: &Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         let Some(dump) = unit.begin_dump(trigger, &self.sink.dumps) else {
@@ -266,9 +268,8 @@ impl<L> Recorded<L> {
     }
 
     /// Dumps a unit through which a panic unwinds, even if no panic hook logs.
-    fn detect_panic<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    fn detect_panic<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         if thread::panicking()

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::{
     ParseError, TargetLevels,
-    internal::{DurationUnits, Grammar, parse_duration, parse_level, suggest},
+    internal::{DurationUnits, TextSetting, parse_duration, parse_level, suggest},
 };
 
 use crate::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND};
@@ -63,7 +63,7 @@ impl FromStr for RecorderBuilder {
     }
 }
 
-impl Grammar for Recorder {}
+impl TextSetting for Recorder {}
 
 impl FromStr for Recorder {
     type Err = ParseError;
@@ -133,7 +133,7 @@ impl fmt::Display for Recorder {
         if let Some(tail) = options.tail {
             write!(f, ",tail={}", tail.ratio())?;
         }
-        let lines = options.limits.max_lines_per_second;
+        let lines = options.max_lines_per_second;
         if lines != DEFAULT_LINES_PER_SECOND {
             write!(f, ",lines={lines}/s")?;
         }

@@ -114,22 +114,19 @@ impl RecorderStats {
 /// 0 held in 0 bytes`.
 impl fmt::Display for RecorderStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            captured,
-            written,
-            forgotten,
-            evicted,
-            oversize,
-            suppressed,
-            failed,
-            memory,
-        } = self;
         write!(
             f,
-            "{captured} buffered, {written} written, {forgotten} forgotten, {evicted} evicted, \
-             {oversize} too long, {suppressed} suppressed, {failed} failed, {} held in {memory} \
-             bytes",
-            self.held()
+            "{} buffered, {} written, {} forgotten, {} evicted, {} too long, {} suppressed, {} \
+             failed, {} held in {} bytes",
+            self.captured,
+            self.written,
+            self.forgotten,
+            self.evicted,
+            self.oversize,
+            self.suppressed,
+            self.failed,
+            self.held(),
+            self.memory,
         )
     }
 }

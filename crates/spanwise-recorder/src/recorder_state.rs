@@ -43,17 +43,12 @@ pub(crate) struct Options {
     /// The ratio of units that show their events at INFO and below although no trigger fired.
     /// `None` without tail sampling.
     pub(crate) tail: Option<Threshold>,
-    pub(crate) limits: Limits,
-    pub(crate) clock: Clock,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Limits {
     pub(crate) max_unit_bytes: usize,
     pub(crate) max_unit_records: usize,
     pub(crate) max_process_bytes: usize,
     pub(crate) max_record_bytes: usize,
     pub(crate) max_lines_per_second: u32,
+    pub(crate) clock: Clock,
 }
 
 /// Enough for ten units of the largest size, or 500 small ones, each second.
@@ -65,13 +60,11 @@ impl Default for Options {
             capture: LevelFilter::DEBUG.into(),
             slow: None,
             tail: None,
-            limits: Limits {
-                max_unit_bytes: 64 * 1024,
-                max_unit_records: 1000,
-                max_process_bytes: 64 * 1024 * 1024,
-                max_record_bytes: 16 * 1024,
-                max_lines_per_second: DEFAULT_LINES_PER_SECOND,
-            },
+            max_unit_bytes: 64 * 1024,
+            max_unit_records: 1000,
+            max_process_bytes: 64 * 1024 * 1024,
+            max_record_bytes: 16 * 1024,
+            max_lines_per_second: DEFAULT_LINES_PER_SECOND,
             clock: Clock::system(),
         }
     }
@@ -80,7 +73,7 @@ impl Default for Options {
 impl RecorderState {
     pub(crate) fn new(options: Options, report: SelfReport) -> Self {
         Self {
-            pool: ChunkPool::new(options.limits.max_process_bytes),
+            pool: ChunkPool::new(options.max_process_bytes),
             is_timed: options.slow.is_some() || options.tail.is_some(),
             options,
             counters: Counters::default(),
@@ -123,10 +116,7 @@ impl SinkState {
             id: LayerId::unique(),
             units: SpanTable::default(),
             outside: Unit::new(recorder, None),
-            dumps: Arc::new(DumpLimit::new(
-                options.limits.max_lines_per_second,
-                &options.clock,
-            )),
+            dumps: Arc::new(DumpLimit::new(options.max_lines_per_second, &options.clock)),
             callsites: RwLock::default(),
         });
         let mut sinks = recorder.sinks.lock();

@@ -20,42 +20,33 @@ pub(crate) enum Trigger {
     Expired,
 }
 
+/// The triggers in the order of their numbers, each with the `reason` in the header, and with what
+/// happened to the unit, after "a unit of work that".
+const TRIGGERS: [(Trigger, &str, &str); 7] = [
+    (Trigger::Error, "error", "failed"),
+    (Trigger::Status, "status", "failed"),
+    (Trigger::Slow, "slow", "was slow"),
+    (Trigger::Panic, "panic", "failed"),
+    (Trigger::Cancelled, "cancelled", "was cancelled"),
+    (Trigger::Requested, "requested", "was requested"),
+    (Trigger::Expired, "expired", "expired"),
+];
+
 impl Trigger {
     /// Returns the `reason` in the header.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Status => "status",
-            Self::Slow => "slow",
-            Self::Panic => "panic",
-            Self::Cancelled => "cancelled",
-            Self::Requested => "requested",
-            Self::Expired => "expired",
-        }
+        TRIGGERS[self as usize - 1].1
     }
 
     /// Returns what happened to the unit, after "a unit of work that".
     pub(crate) fn predicate(self) -> &'static str {
-        match self {
-            Self::Error | Self::Status | Self::Panic => "failed",
-            Self::Slow => "was slow",
-            Self::Cancelled => "was cancelled",
-            Self::Requested => "was requested",
-            Self::Expired => "expired",
-        }
+        TRIGGERS[self as usize - 1].2
     }
 
+    /// Returns the trigger with this number, or `None` for 0.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        let all = [
-            Self::Error,
-            Self::Status,
-            Self::Slow,
-            Self::Panic,
-            Self::Cancelled,
-            Self::Requested,
-            Self::Expired,
-        ];
-        all.into_iter().find(|trigger| *trigger as u8 == number)
+        let index = usize::from(number).checked_sub(1)?;
+        TRIGGERS.get(index).map(|(trigger, ..)| *trigger)
     }
 }
 

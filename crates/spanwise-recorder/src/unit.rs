@@ -264,7 +264,7 @@ impl Unit {
         let records = self.discard(&mut state, DiscardReason::Suppressed);
         drop(state);
         if records > 0 {
-            let max = self.recorder.options.limits.max_lines_per_second;
+            let max = self.recorder.options.max_lines_per_second;
             let why = format_args!(
                 "{records} lines of a unit of work that {}: at most {max} lines are written per \
                  second",

@@ -42,7 +42,11 @@ enum Destination<W> {
 impl<W> Destination<W> {
     /// Takes the disposition of the line that is about to be written.
     #[inline]
-    fn take<'a, M>(sink: &SinkState, make_writer: &'a M, writer: impl FnOnce(&'a M) -> W) -> Self
+    fn of_next_line<'a, M>(
+        sink: &SinkState,
+        make_writer: &'a M,
+        writer: impl FnOnce(&'a M) -> W,
+    ) -> Self
     where
         M: MakeWriter<'a, Writer = W>,
     {
@@ -107,7 +111,7 @@ impl<W> RecorderWriter<W> {
             destination: if EnteredLine::current(sink.id).is_some() {
                 Destination::EnteredUnit
             } else {
-                Destination::take(sink, make_writer, writer)
+                Destination::of_next_line(sink, make_writer, writer)
             },
         }
     }
@@ -227,7 +231,8 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
                 return Ok(());
             }
             // The chunk is full, the unit is being dumped, or a value of the line exited the span.
-            self.destination = Destination::take(self.sink, self.make_writer, W::make_writer);
+            self.destination =
+                Destination::of_next_line(self.sink, self.make_writer, W::make_writer);
         }
         self.write_slow(line)
     }

@@ -1,7 +1,7 @@
 //! Secrets in command-line arguments.
 //!
 //! Named options (`--password x`, `-storepass x`) are decided as keys are. One-letter options mean
-//! nothing without their command, so a table lists commands with their letters. A command applies
+//! nothing without their command, so a table lists commands with their options. A command applies
 //! up to the end of its line, or to a `|`, `;` or `&&`.
 
 use crate::{
@@ -33,7 +33,8 @@ struct Flag {
     commands: &'static [&'static str],
     /// A word that must precede the option, such as `login`.
     after: &'static str,
-    letters: &'static str,
+    /// None if the password is an argument of its own.
+    options: &'static [&'static str],
     form: Form,
 }
 
@@ -49,7 +50,7 @@ enum Form {
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// The word after `n` words that are not options. No letter is needed.
+    /// The word after `n` words that are not options. No option is needed.
     Word(usize),
     /// `ada/x@db`
     Oracle,
@@ -57,67 +58,51 @@ enum Form {
     Setting,
 }
 
-const fn flag(commands: &'static [&'static str], letters: &'static str, form: Form) -> Flag {
-    login(commands, "", letters, form)
-}
-
-const fn login(
+const fn flag(
     commands: &'static [&'static str],
     after: &'static str,
-    letters: &'static str,
+    options: &'static [&'static str],
     form: Form,
 ) -> Flag {
     Flag {
         commands,
         after,
-        letters,
+        options,
         form,
     }
 }
 
 #[rustfmt::skip] // a row each
 const FLAGS: &[Flag] = &[
-    flag(&["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mariadb", "mariadb-dump"], "-p", Form::Attached),
-    flag(&["sshpass"], "-p", Form::Either),
-    login(&["docker", "podman", "helm", "skopeo"], "login", "-p", Form::Either),
-    login(&["az"], "login", "-p", Form::Separate),
-    flag(&["skopeo"], "--creds", Form::AfterMark(b':')),
-    flag(&["skopeo"], "--src-creds", Form::AfterMark(b':')),
-    flag(&["skopeo"], "--dest-creds", Form::AfterMark(b':')),
-    flag(&["curl"], "-u", Form::AfterMark(b':')),
-    flag(&["curl"], "-U", Form::AfterMark(b':')),
-    flag(&["curl"], "--user", Form::AfterMark(b':')),
-    flag(&["curl"], "--proxy-user", Form::AfterMark(b':')),
-    flag(&["http"], "-a", Form::AfterMark(b':')),
-    flag(&["lftp"], "-u", Form::AfterMark(b',')),
-    flag(&["redis-cli"], "-a", Form::Separate),
-    flag(&["mongo", "mongosh", "mongodump", "mongorestore", "mongoexport", "mongoimport"], "-p", Form::Either),
-    flag(&["sqlcmd"], "-P", Form::Either),
-    flag(&["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "ldappasswd"], "-w", Form::Either),
-    flag(&["ldappasswd"], "-s", Form::Either),
-    flag(&["smbclient"], "-U", Form::AfterMark(b'%')),
-    flag(&["7z"], "-p", Form::Attached),
-    flag(&["zip", "unzip"], "-P", Form::Either),
-    flag(&["openssl"], "-passin", Form::AfterPass),
-    flag(&["openssl"], "-passout", Form::AfterPass),
-    flag(&["openssl"], "-pass", Form::AfterPass),
-    flag(&["openssl"], "-k", Form::Separate),
-    flag(&["openssl"], "-K", Form::Separate),
-    flag(&["ipmitool"], "-P", Form::Either),
-    flag(&["cqlsh"], "-p", Form::Either),
-    flag(&["keytool"], "-storepass", Form::Separate),
-    flag(&["keytool"], "-keypass", Form::Separate),
-    flag(&["keytool"], "-srcstorepass", Form::Separate),
-    flag(&["keytool"], "-deststorepass", Form::Separate),
-    flag(&["jarsigner"], "-storepass", Form::Separate),
-    flag(&["jarsigner"], "-keypass", Form::Separate),
-    flag(&["htpasswd"], "", Form::Word(2)),
-    login(&["rabbitmqctl"], "add_user", "", Form::Word(1)),
-    login(&["rabbitmqctl"], "change_password", "", Form::Word(1)),
-    login(&["vault"], "login", "", Form::Word(0)),
-    login(&["mc"], "set", "", Form::Word(3)),
-    flag(&["sqlplus"], "", Form::Oracle),
-    flag(&["setx", "set"], "", Form::Setting),
+    flag(&["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mariadb", "mariadb-dump"], "", &["-p"], Form::Attached),
+    flag(&["sshpass"], "", &["-p"], Form::Either),
+    flag(&["docker", "podman", "helm", "skopeo"], "login", &["-p"], Form::Either),
+    flag(&["az"], "login", &["-p"], Form::Separate),
+    flag(&["skopeo"], "", &["--creds", "--src-creds", "--dest-creds"], Form::AfterMark(b':')),
+    flag(&["curl"], "", &["-u", "-U", "--user", "--proxy-user"], Form::AfterMark(b':')),
+    flag(&["http"], "", &["-a"], Form::AfterMark(b':')),
+    flag(&["lftp"], "", &["-u"], Form::AfterMark(b',')),
+    flag(&["redis-cli"], "", &["-a"], Form::Separate),
+    flag(&["mongo", "mongosh", "mongodump", "mongorestore", "mongoexport", "mongoimport"], "", &["-p"], Form::Either),
+    flag(&["sqlcmd"], "", &["-P"], Form::Either),
+    flag(&["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "ldappasswd"], "", &["-w"], Form::Either),
+    flag(&["ldappasswd"], "", &["-s"], Form::Either),
+    flag(&["smbclient"], "", &["-U"], Form::AfterMark(b'%')),
+    flag(&["7z"], "", &["-p"], Form::Attached),
+    flag(&["zip", "unzip"], "", &["-P"], Form::Either),
+    flag(&["openssl"], "", &["-passin", "-passout", "-pass"], Form::AfterPass),
+    flag(&["openssl"], "", &["-k", "-K"], Form::Separate),
+    flag(&["ipmitool"], "", &["-P"], Form::Either),
+    flag(&["cqlsh"], "", &["-p"], Form::Either),
+    flag(&["keytool"], "", &["-storepass", "-keypass", "-srcstorepass", "-deststorepass"], Form::Separate),
+    flag(&["jarsigner"], "", &["-storepass", "-keypass"], Form::Separate),
+    flag(&["htpasswd"], "", &[], Form::Word(2)),
+    flag(&["rabbitmqctl"], "add_user", &[], Form::Word(1)),
+    flag(&["rabbitmqctl"], "change_password", &[], Form::Word(1)),
+    flag(&["vault"], "login", &[], Form::Word(0)),
+    flag(&["mc"], "set", &[], Form::Word(3)),
+    flag(&["sqlplus"], "", &[], Form::Oracle),
+    flag(&["setx", "set"], "", &[], Form::Setting),
 ];
 
 /// One bit per flag.
@@ -221,13 +206,13 @@ impl Line {
     ) -> bool {
         let bytes = text.as_bytes();
         let word = &bytes[start..stop];
-        for (_, flag) in self
+        for (option, flag) in self
             .flags_in(self.ready)
-            .filter(|(_, flag)| !flag.letters.is_empty())
+            .flat_map(|(_, flag)| flag.options.iter().map(move |option| (option, flag)))
         {
-            let letters = flag.letters.as_bytes();
-            let is_short = letters.len() == 2;
-            if word == letters {
+            let option = option.as_bytes();
+            let is_short = option.len() == 2;
+            if word == option {
                 if is_short && matches!(bytes.get(stop), Some(b'"' | b'\'')) {
                     let (from, to) = value(bytes, stop);
                     push(text, Expected::Form(flag.form), from, to, found);
@@ -238,7 +223,7 @@ impl Line {
             }
             // `--user=ada:x`, `-su ada:x`
             if flag.form == Form::AfterMark(b':')
-                && let Some(joined) = Self::joined(word, letters)
+                && let Some(joined) = Self::joined(word, option)
             {
                 if joined < word.len() {
                     let (from, to) = value(bytes, start + joined);
@@ -248,7 +233,7 @@ impl Line {
                 }
                 return true;
             }
-            let is_attached = is_short && word.starts_with(letters) && flag.form != Form::Separate;
+            let is_attached = is_short && word.starts_with(option) && flag.form != Form::Separate;
             if is_attached {
                 let (from, to) = value(bytes, start + 2);
                 push(text, Expected::Form(flag.form), from, to, found);
@@ -259,15 +244,15 @@ impl Line {
     }
 
     /// Returns where the value begins in a word that contains an option and its value.
-    fn joined(word: &[u8], letters: &[u8]) -> Option<usize> {
-        if letters.len() > 2 {
-            let is_match = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
-            return is_match.then_some(letters.len() + 1);
+    fn joined(word: &[u8], option: &[u8]) -> Option<usize> {
+        if option.len() > 2 {
+            let is_match = word.starts_with(option) && word.get(option.len()) == Some(&b'=');
+            return is_match.then_some(option.len() + 1);
         }
         let is_several = word.len() <= 5
             && word.get(1).is_some_and(|byte| *byte != b'-')
             && word[1..].iter().all(u8::is_ascii_alphabetic);
-        (is_several && word.last() == letters.last()).then_some(word.len())
+        (is_several && word.last() == option.last()).then_some(word.len())
     }
 
     fn flags_in(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
@@ -287,7 +272,7 @@ impl Line {
         let mut setting = false;
         for (_, flag) in self
             .flags_in(self.ready)
-            .filter(|(_, flag)| flag.letters.is_empty())
+            .filter(|(_, flag)| flag.options.is_empty())
         {
             match flag.form {
                 Form::Word(before) if before == self.words => {
@@ -444,11 +429,17 @@ mod tests {
                 "mc" => "mc alias",
                 command => command,
             };
-            let words = [command, flag.after, flag.letters].join(" ");
-            let line = format!("{}{gap}{secret}", words.trim_end().replace("  ", " "));
-            let mut matches = Vec::new();
-            let stats = scan::detect(line.as_bytes(), u32::MAX, &mut matches);
-            assert!(stats.command_line, "`{line}` is not read");
+            let options: &[&str] = if flag.options.is_empty() {
+                &[""]
+            } else {
+                flag.options
+            };
+            for option in options {
+                let words = [command, flag.after, option].join(" ");
+                let line = format!("{}{gap}{secret}", words.trim_end().replace("  ", " "));
+                let stats = scan::detect(line.as_bytes(), u32::MAX, &mut Vec::new());
+                assert!(stats.command_line, "`{line}` is not read");
+            }
         }
     }
 }

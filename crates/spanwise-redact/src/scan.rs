@@ -9,7 +9,7 @@ use crate::{
     numbers,
     prefix_filter::PrefixFilter,
     scan_cost,
-    tokens::{RunCache, TOKENS, TokenTail},
+    tokens::{self, RunCache, Token, TokenTail},
     urls,
 };
 
@@ -123,8 +123,9 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 /// Returns whether a whole literal is in `text`, from the first candidate on.
 #[cold]
 fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
-    let is_at = |token: usize, at| TOKENS[token].is_at(text, at).then_some(());
-    let literals = &TOKEN_FILTERS.without_prose_keys;
+    let filters = &*TOKEN_FILTERS;
+    let is_at = |token: usize, at| filters.tokens[token].is_at(text, at).then_some(());
+    let literals = &filters.without_prose_keys;
     literals.find_map(text, starts, first, is_at).is_some()
 }
 
@@ -157,7 +158,7 @@ fn has_mark<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
 pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> CharStats {
     let mut stats = CharStats::from_text(text);
     scan_cost::add(text.len());
-    tokens(text, &mut stats, wanted, matches);
+    find_tokens(text, &mut stats, wanted, matches);
     if !stats.has_tokens_only() {
         detect_marks(text, stats, wanted, matches);
     }
@@ -221,7 +222,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
 }
 
 /// Appends the tokens with known prefixes, and records hints for the searches for pairs.
-fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Match>) {
+fn find_tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Match>) {
     let min_len = if stats.seen & COLON == 0 {
         MIN_TOKEN_LEN
     } else {
@@ -240,13 +241,14 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
     let Some(starts) = token_starts(text, min_len) else {
         return;
     };
-    let literals: &TokenFilters = &TOKEN_FILTERS;
+    let filters = &*TOKEN_FILTERS;
     let literals = if stats.digits > 0 {
-        &literals.all
+        &filters.all
     } else {
-        &literals.without_prose_keys
+        &filters.without_prose_keys
     };
     let mut found = TokenScan {
+        tokens: &filters.tokens,
         wanted,
         runs: RunCache::new(),
         stats,
@@ -282,16 +284,17 @@ fn ends_with_option(text: &[u8]) -> bool {
 fn ends_with_prose_key(text: &[u8]) -> bool {
     let from = text.len().saturating_sub(MIN_TOKEN_LEN);
     scan_cost::add(text.len() - from);
+    let filters = &*TOKEN_FILTERS;
     let is_key = |token: usize, at| {
-        let token = &TOKENS[token];
+        let token = &filters.tokens[token];
         (matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)).then_some(())
     };
-    let literals = &TOKEN_FILTERS.all;
-    literals.find_map(text, text, from, is_key).is_some()
+    filters.all.find_map(text, text, from, is_key).is_some()
 }
 
 /// The state of the search for tokens.
 struct TokenScan<'s> {
+    tokens: &'static [Token],
     /// One bit for each detector.
     wanted: u32,
     runs: RunCache,
@@ -302,7 +305,7 @@ impl TokenScan<'_> {
     #[cold]
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
         literals.candidates_at(&text[at..]).find_map(|index| {
-            let token = &TOKENS[index];
+            let token = &self.tokens[index];
             scan_cost::add(token.literal.len());
             if !token.is_at(text, at) {
                 return None;
@@ -413,22 +416,28 @@ const NUMBERS: u32 = detector_bit(Detector::Card)
     | detector_bit(Detector::Ipv4)
     | detector_bit(Detector::Iban);
 
-/// Filters for the literals of [`TOKENS`], by their index.
+/// All tokens, and filters for their literals, by their index.
 struct TokenFilters {
+    tokens: Vec<Token>,
     all: PrefixFilter,
     /// For texts without a digit, in which prose contains no value.
     without_prose_keys: PrefixFilter,
 }
 
 static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
-    let all = TOKENS.iter().map(|token| (token.literal, token.next()));
-    let unless_prose_key = TOKENS.iter().map(|token| match token.tail {
-        TokenTail::ProseKey => ("", None),
-        _ => (token.literal, token.next()),
-    });
+    let tokens: Vec<Token> = tokens::tokens().collect();
+    let all = tokens.iter().map(|token| (token.literal, token.next()));
+    let unless_prose_key = all
+        .clone()
+        .zip(&tokens)
+        .map(|(literal, token)| match token.tail {
+            TokenTail::ProseKey => ("", None),
+            _ => literal,
+        });
     TokenFilters {
         all: PrefixFilter::new(all),
         without_prose_keys: PrefixFilter::new(unless_prose_key),
+        tokens,
     }
 });
 
@@ -478,56 +487,3 @@ static CHAR_COUNTS: [u64; 256] = {
     }
     stats
 };
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(text: &str) -> Vec<Detector> {
-        let mut matches = Vec::new();
-        detect(text.as_bytes(), u32::MAX, &mut matches);
-        let rules = matches.into_iter().map(|found| match found.rule {
-            Rule::Detector(detector) => detector,
-            Rule::Key { .. } => panic!("{text} has no key"),
-        });
-        rules.collect()
-    }
-
-    #[test]
-    fn long_texts_are_counted() {
-        let card = "4111111111111111";
-        let text = format!("{}{card}", "1".repeat((1 << 20) - 16) + " ");
-        assert_eq!(found(&text), [Detector::Card]);
-    }
-
-    #[test]
-    fn shortest_tokens_are_found_at_any_offset() {
-        let ends = "a".repeat(24);
-        let shortest = [
-            ("eyJabcdefgh..", Detector::Jwt),
-            ("xapp-abcdefgh", Detector::Slack),
-            ("xoxb-abcdefghij", Detector::Slack),
-            ("basic YTpiOmM6", Detector::Basic),
-            ("bearer abcdefghijklmno1", Detector::Bearer),
-            ("token abcdefghijklmno1", Detector::Bearer),
-            ("sk_test_abcdefghij", Detector::Stripe),
-            ("AKIAABCDEFGHIJKLMNOP", Detector::AwsKeyId),
-            ("a://:b@", Detector::UrlUserinfo),
-            ("a@b.cd", Detector::Email),
-            ("8.8.8.8", Detector::Ipv4),
-            ("2a00::", Detector::Ipv6),
-            ("078-05-1120", Detector::Ssn),
-            ("4222222222222", Detector::Card),
-            ("NO9386011117947", Detector::Iban),
-        ];
-        for (secret, detector) in shortest {
-            for before in 0..20 {
-                for after in 0..20 {
-                    let (before, after) = (&ends[..before], &ends[..after]);
-                    let text = format!("{before} {secret} {after}");
-                    assert!(found(text.trim()).contains(&detector), "{text}");
-                }
-            }
-        }
-    }
-}

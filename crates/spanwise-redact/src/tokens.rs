@@ -12,7 +12,7 @@ use crate::{
     credential, scan_cost, urls,
 };
 
-pub(crate) use token_table::TOKENS;
+pub(crate) use token_table::tokens;
 
 /// A literal that may begin a secret, and the requirement on the text after it.
 #[derive(Debug, Clone, Copy)]
@@ -77,8 +77,8 @@ impl Token {
     pub(crate) fn is_at(&self, text: &[u8], at: usize) -> bool {
         let literal = self.literal.as_bytes();
         match text.get(at..at + literal.len()) {
-            Some(there) if self.any_case() => there.eq_ignore_ascii_case(literal),
-            Some(there) => there == literal,
+            Some(candidate) if self.any_case() => candidate.eq_ignore_ascii_case(literal),
+            Some(candidate) => candidate == literal,
             None => false,
         }
     }
@@ -109,10 +109,10 @@ impl Token {
             }
             TokenTail::Exact(set, length) => {
                 let end = set.run_end(&text[..text.len().min(after + length + 1)], after);
-                let is_free = at == 0 || !ByteClass::KEY.has(text[at - 1]) || !is_glued;
+                let is_separate = at == 0 || !ByteClass::KEY.has(text[at - 1]) || !is_glued;
                 let is_named = at > 0 && matches!(text[at - 1], b'-' | b'.' | b'_');
                 let is_match = end - after == length && is_boundary(text, end);
-                (is_match && is_free && !is_named).then_some((at, end))
+                (is_match && is_separate && !is_named).then_some((at, end))
             }
             TokenTail::Between((before, many), (set, least)) => {
                 let start = before.run_start(text, at, many);

@@ -28,7 +28,7 @@ impl Limiter {
     #[inline]
     pub(crate) fn decide(&self, clock: &LimiterClock) -> Decision {
         match self {
-            Self::Rate(rate, level) => rate.take_shared(level, rate.now(clock)),
+            Self::Rate(rate, level) => rate.take_shared_token(level, rate.now(clock)),
             Self::First(counter, state) => counter.next(state, clock.now(counter.precision)),
         }
     }
@@ -57,20 +57,19 @@ impl RateLimiter {
 
     /// Takes a token from a bucket that one thread changes at a time.
     #[inline]
-    pub(crate) fn take(self, level: &mut u64, now: u64) -> Decision {
-        self.decision(self.bucket.take(level, now), now)
+    pub(crate) fn take_token(self, level: &mut u64, now: u64) -> Decision {
+        self.decision(self.bucket.take_token(level, now), now)
     }
 
     /// Takes a token from a bucket that threads share.
     #[inline]
-    pub(crate) fn take_shared(self, level: &AtomicU64, now: u64) -> Decision {
-        self.decision(self.bucket.take_shared(level, now), now)
+    pub(crate) fn take_shared_token(self, level: &AtomicU64, now: u64) -> Decision {
+        self.decision(self.bucket.take_shared_token(level, now), now)
     }
 
-    /// Returns the state of a bucket that is empty at `now`: it gets one token per interval from
-    /// then.
-    pub(crate) fn empty_at(self, now: u64) -> u64 {
-        self.bucket.empty_at(now)
+    /// Returns the level of a bucket that has no token at `now`.
+    pub(crate) fn empty_level(self, now: u64) -> u64 {
+        self.bucket.empty_level(now)
     }
 
     #[inline]

@@ -46,16 +46,16 @@ impl LruBuckets {
     }
 
     /// Takes a token from the bucket of `key`.
-    pub(crate) fn take(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
+    pub(crate) fn take_token(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
         // The hash table uses the bits at both ends.
         let shard = (key >> 32) as usize % SHARDS;
         let mut shard = self.shards[shard].lock();
         let (bucket, origin) = shard.get_or_insert(key, now);
         match origin {
-            Origin::Own => limit.take(bucket, now),
+            Origin::Own => limit.take_token(bucket, now),
             Origin::TakenOver => {
-                *bucket = limit.empty_at(now);
-                limit.take_shared(&self.overflow, now)
+                *bucket = limit.empty_level(now);
+                limit.take_shared_token(&self.overflow, now)
             }
         }
     }
@@ -270,7 +270,7 @@ mod tests {
         for value in 0..100_000_u64 {
             let mut hasher = buckets.hasher();
             hasher.write_u64(value);
-            buckets.take(hasher.finish(), limit, SECOND);
+            buckets.take_token(hasher.finish(), limit, SECOND);
         }
         assert_eq!(buckets.len(), MAX_KEYS);
         for shard in &buckets.shards {

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, num::ParseIntError, str::FromStr};
 
 use spanwise_core::{
     ParseError,
-    internal::{Grammar, parse_duration, parse_level, suggest},
+    internal::{TextSetting, parse_duration, parse_level, suggest},
 };
 use tracing::Level;
 
@@ -60,7 +60,7 @@ impl FromStr for SamplerBuilder {
     }
 }
 
-impl Grammar for Sampler {}
+impl TextSetting for Sampler {}
 
 impl FromStr for Sampler {
     type Err = ParseError;

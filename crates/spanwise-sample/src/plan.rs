@@ -251,7 +251,7 @@ impl CompiledLimit {
             Self::Buckets(limiter, field) => {
                 // Read the value before anything is locked, and the clock after.
                 let key = evaluation.bucket_key(rule, field.as_ref());
-                rule.buckets.take(key, *limiter, limiter.now(clock))
+                rule.buckets.take_token(key, *limiter, limiter.now(clock))
             }
         }
     }

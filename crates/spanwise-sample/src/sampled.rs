@@ -105,26 +105,44 @@ impl<L> Sampled<L> {
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        self.emit_due_summaries(decision.time(), &ctx);
-        match decision {
-            Decision::Keep => {
-                self.sink.count_kept();
-                self.inner.on_event(event, ctx);
-            }
-            Decision::KeepWithRatio(rate) => {
-                self.sink.count_kept();
-                self.forward_with_rate(event, ctx, rate);
-            }
-            Decision::KeepFor { others, .. } => {
-                self.sink.count_kept();
-                match self.sink.represent(event.metadata(), others) {
-                    0 => self.inner.on_event(event, ctx),
-                    others => self.forward_with_rate(event, ctx, one_of(others + 1)),
-                }
-            }
-            Decision::SampledOut => self.sink.count_sampled_out(),
-            Decision::Suppress { now, due } => self.sink.suppress(event.metadata(), now, due),
+        match self.count(decision, event, &ctx) {
+            Some(Some(rate)) => self.forward_with_rate(event, ctx, rate),
+            Some(None) => self.inner.on_event(event, ctx),
+            None => {}
         }
+    }
+
+    /// Emits the summaries that are due, and counts the event. Returns its rate if it is kept.
+    #[inline]
+    fn count<S>(
+        &self,
+        decision: Decision,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<Option<SampleRate>>
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        self.emit_due_summaries(decision.time(), ctx);
+        let rate = match decision {
+            Decision::Keep => None,
+            Decision::KeepWithRatio(rate) => Some(rate),
+            Decision::KeepFor { others, .. } => {
+                let others = self.sink.represent(event.metadata(), others);
+                (others > 0).then(|| one_of(others + 1))
+            }
+            Decision::SampledOut => {
+                self.sink.count_sampled_out();
+                return None;
+            }
+            Decision::Suppress { now, due } => {
+                self.sink.suppress(event.metadata(), now, due);
+                return None;
+            }
+        };
+        self.sink.count_kept();
+        Some(rate)
     }
 
     /// Handles an event with a context from a wrapper further out.
@@ -153,26 +171,12 @@ impl<L> Sampled<L> {
             return forward(None);
         }
         let decision = self.decide(plan, event, ctx);
-        self.emit_due_summaries(decision.time(), ctx);
-        let rate = match decision {
-            Decision::Keep => None,
-            Decision::KeepWithRatio(rate) => Some(rate),
-            Decision::KeepFor { others, .. } => {
-                let others = self.sink.represent(event.metadata(), others);
-                (others > 0).then(|| one_of(others + 1))
-            }
-            Decision::SampledOut | Decision::Suppress { .. } => {
-                if let Decision::Suppress { now, due } = decision {
-                    self.sink.suppress(event.metadata(), now, due);
-                } else {
-                    self.sink.count_sampled_out();
-                }
+        match self.count(decision, event, ctx) {
+            Some(rate) => forward(rate.filter(|_| !context.buffered)),
+            None => {
                 context.forward_sampled_out(|| self.inner.on_event(event, ctx.clone()));
-                return;
             }
-        };
-        self.sink.count_kept();
-        forward(rate.filter(|_| !context.buffered));
+        }
     }
 
     fn decide<S>(&self, plan: &Plan, event: &Event<'_>, ctx: &Context<'_, S>) -> Decision

@@ -9,8 +9,8 @@ use std::{
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::internal::{
-    CallsitePlans, FilterInterop, SpanTable, log_record, log_record::LogRecord, pins_context,
-    recorded_callsite,
+    CallsitePlans, FilterInterop, SpanIdentity, SpanTable, log_record, log_record::LogRecord,
+    pins_context, recorded_callsite,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -245,8 +245,9 @@ where
             attrs.record(visitor)
         });
         let fields = fields.into_span_fields();
-        let parent = ctx
-            .span(id)
+        let span = ctx.span(id);
+        let identity = span.as_ref().and_then(SpanIdentity::find);
+        let parent = span
             .and_then(|span| span.parent())
             .and_then(|parent| self.spans.get(&parent.id()));
         let memory = &self.pipeline.breadcrumb_memory;
@@ -260,19 +261,21 @@ where
             Some(parent) => (Arc::clone(&parent.unit), false),
         };
         let timing = self.pipeline.options.traces.map(|_| {
-            let parent = parent.as_ref().and_then(|parent| parent.timing.as_ref());
-            Timing {
-                span_id: own_span_id(&fields).unwrap_or_else(ids::new_span_id),
-                parent: parent.map(|timing| timing.span_id),
-                started: self.pipeline.clock.now(),
-            }
+            let span_id = own_span_id(&fields).unwrap_or_else(ids::new_span_id);
+            Timing::new(span_id, parent.as_deref(), self.pipeline.clock.now())
         });
-        let span = OpenSpan::new(callsite, fields, unit, begins_unit, timing);
+        let span = OpenSpan::new(callsite, fields, unit, begins_unit, timing, identity);
         self.spans.insert(id, span);
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         if let Some(span) = self.spans.get(id) {
+            if SpanIdentity::exist()
+                && let Some(identity) = ctx.span(id).as_ref().and_then(SpanIdentity::find)
+            {
+                // It may have moved to another trace.
+                span.set_identity(identity);
+            }
             let callsite = recorded_callsite(values, span.callsite);
             let record = |visitor: &mut dyn tracing_core::field::Visit| values.record(visitor);
             let fields = Fields::record(callsite, ErrorDetail::Texts, record);

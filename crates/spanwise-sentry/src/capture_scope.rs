@@ -57,7 +57,7 @@ impl Drop for CaptureScope {
     }
 }
 
-/// Takes what is known of the envelope that the client passes on now.
+/// Takes the mark of the envelope that the client passes on now.
 pub(crate) fn take_already_redacted() -> AlreadyRedacted {
     let taken = ALREADY_REDACTED.try_with(RefCell::take);
     taken.unwrap_or_default()

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use sentry_core::types;
-use spanwise_core::{ParseError, internal::Grammar};
+use spanwise_core::{ParseError, internal::TextSetting};
 
 /// The address of a project, as its settings in Sentry show it.
 ///
@@ -33,7 +33,7 @@ impl Dsn {
     }
 }
 
-impl Grammar for Dsn {}
+impl TextSetting for Dsn {}
 
 impl FromStr for Dsn {
     type Err = ParseError;

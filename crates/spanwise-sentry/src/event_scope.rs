@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sentry_core::protocol::{Map, SpanId, TraceId, Value};
-use spanwise_core::{CONTEXT_KEYS, REDACTED};
+use spanwise_core::{CONTEXT_KEYS, REDACTED, internal::SpanIdentity};
 
 use crate::{
     fields::field_value,
@@ -89,13 +89,22 @@ impl TagKeys {
             }
         }
         values.tags.extend(&self.constant);
-        let timing = spans.first().and_then(|span| span.timing.as_ref());
-        let span_id = timing.map(|timing| timing.span_id).or(values.span_id);
+        let identity = identity(spans);
+        let (trace_id, span_id) = match identity {
+            Some(identity) => (
+                Some(identity.trace_id().into()),
+                Some(identity.span_id().into()),
+            ),
+            None => {
+                let own = spans.first().and_then(|span| span.span_id());
+                (values.trace_id, own.or(values.span_id))
+            }
+        };
         let root = spans.iter().find(|span| span.begins_unit);
         EventScope {
             tags: values.tags,
             user_id: values.user_id,
-            trace_id: values.trace_id.unwrap_or_else(|| unit.trace_id()),
+            trace_id: trace_id.unwrap_or_else(|| unit.trace_id()),
             span_id: span_id.unwrap_or_else(ids::new_span_id),
             spans: spans_with_fields(spans),
             transaction: root.map(|span| transaction_name(span)),
@@ -146,8 +155,17 @@ fn spans_with_fields(spans: &[Arc<OpenSpan>]) -> Map<String, Value> {
     all
 }
 
-/// Returns the trace of the nearest span that pins or else names one, or that of the unit.
+/// Returns the identity of the nearest span that has one.
+pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<Arc<SpanIdentity>> {
+    spans.iter().find_map(|span| span.identity())
+}
+
+/// Returns the trace of the identity, or of the nearest span that pins or else names one, or that
+/// of the unit.
 pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
+    if let Some(identity) = identity(spans) {
+        return identity.trace_id().into();
+    }
     context_value(spans, "trace_id", trace_id).unwrap_or_else(|| unit.trace_id())
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Fields {
     pub(crate) values: Vec<(&'static str, Value)>,
     /// The fields that are errors, each with its causes, the outermost error first.
     pub(crate) errors: Vec<Vec<Cause>>,
-    /// Whether they are those of a record of the `log` crate, some of which are its origin.
+    /// Whether it is a record of the `log` crate. Some fields of such a record are its origin.
     is_log_record: bool,
     detail: ErrorDetail,
 }

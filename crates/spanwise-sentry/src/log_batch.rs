@@ -32,7 +32,7 @@ pub(crate) enum BatchState {
     /// The log is its first.
     Started,
     Waiting,
-    /// It is to be sent.
+    /// The batch was full, and must be sent.
     Full(Vec<Log>),
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
 use spanwise_core::internal::{
-    panic_safe, pins_context,
+    SpanIdentity, panic_safe, pins_context,
     sync::{Mutex, RwLock},
 };
 use tracing_core::Metadata;
@@ -149,13 +149,25 @@ pub(crate) struct OpenSpan {
     pub(crate) begins_unit: bool,
     /// Present if traces are sent.
     pub(crate) timing: Option<Timing>,
+    identity: RwLock<Option<Arc<SpanIdentity>>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Timing {
-    pub(crate) span_id: SpanId,
+    /// The id of the span if it has no identity.
+    span_id: SpanId,
     pub(crate) parent: Option<SpanId>,
     pub(crate) started: SystemTime,
+}
+
+impl Timing {
+    pub(crate) fn new(span_id: SpanId, parent: Option<&OpenSpan>, started: SystemTime) -> Self {
+        Self {
+            span_id,
+            parent: parent.and_then(OpenSpan::span_id),
+            started,
+        }
+    }
 }
 
 impl OpenSpan {
@@ -165,6 +177,7 @@ impl OpenSpan {
         unit: Arc<Unit>,
         begins_unit: bool,
         timing: Option<Timing>,
+        identity: Option<Arc<SpanIdentity>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             callsite,
@@ -173,7 +186,28 @@ impl OpenSpan {
             unit,
             begins_unit,
             timing,
+            identity: RwLock::new(identity),
         })
+    }
+
+    /// Returns the identity, if traces are exported by another layer.
+    pub(crate) fn identity(&self) -> Option<Arc<SpanIdentity>> {
+        if !SpanIdentity::exist() {
+            return None;
+        }
+        self.identity.read().clone()
+    }
+
+    pub(crate) fn set_identity(&self, identity: Arc<SpanIdentity>) {
+        let replaced = self.identity.write().replace(identity);
+        drop(replaced);
+    }
+
+    /// Returns the id of the span, if traces are sent.
+    pub(crate) fn span_id(&self) -> Option<SpanId> {
+        let timing = self.timing.as_ref()?;
+        let identity = self.identity();
+        Some(identity.map_or(timing.span_id, |identity| identity.span_id().into()))
     }
 
     /// Returns whether the value of a context key is pinned: no span inside and no event replaces

@@ -8,12 +8,14 @@ use std::{
 };
 
 use sentry_core::protocol::{
-    Map, Span, SpanStatus, TraceContext, TraceId, Transaction, User, Value,
+    Map, Span, SpanId, SpanStatus, TraceContext, TraceId, Transaction, User, Value,
 };
 use spanwise_core::internal::consistent_sampling::{self, Threshold};
 
 use crate::{
-    event_scope::{EventScope, context_value, current_trace_id, shown_text, transaction_name},
+    event_scope::{
+        EventScope, context_value, current_trace_id, identity, shown_text, transaction_name,
+    },
     fields::field_value,
     ids,
     open_spans::{OpenSpan, Timing, Unit},
@@ -44,6 +46,10 @@ fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> boo
 /// Returns the randomness of the trace or request that the nearest span names, or else of the trace
 /// of the unit.
 fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
+    if let Some(identity) = identity(spans) {
+        let entry = ("trace_id", identity.trace_id_digits());
+        return consistent_sampling::randomness_from_entries([entry].into_iter());
+    }
     let keys = ["trace_id", "request_id"];
     let named = keys.map(|key| (key, context_value(spans, key, shown_text)));
     let entries = named.iter();
@@ -62,7 +68,7 @@ pub(crate) fn finish_span(
     scope: impl FnOnce() -> EventScope,
     at: SystemTime,
 ) -> Option<Transaction<'static>> {
-    let timing = span.timing.as_ref()?;
+    let (timing, span_id) = (span.timing.as_ref()?, span.span_id()?);
     let unit: &Unit = &span.unit;
     if !is_sampled(threshold, unit, spans) {
         return None;
@@ -71,7 +77,9 @@ pub(crate) fn finish_span(
         let trace_id = current_trace_id(spans, unit);
         let mut collected = unit.collected.lock();
         if collected.spans.len() < MAX_SPANS {
-            collected.spans.push(child(span, timing, trace_id, at));
+            collected
+                .spans
+                .push(child(span, timing, span_id, trace_id, at));
         }
         return None;
     }
@@ -79,15 +87,21 @@ pub(crate) fn finish_span(
     if is_health_check(span) {
         return None;
     }
-    Some(transaction(span, timing, scope(), children, at))
+    Some(transaction(span, timing, span_id, scope(), children, at))
 }
 
 // These structs are written out, since `Default` of Sentry's types draws ids from a generator that
 // an exiting thread has lost.
 
-fn child(span: &OpenSpan, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Span {
+fn child(
+    span: &OpenSpan,
+    timing: &Timing,
+    span_id: SpanId,
+    trace_id: TraceId,
+    at: SystemTime,
+) -> Span {
     Span {
-        span_id: timing.span_id,
+        span_id,
         trace_id,
         parent_span_id: timing.parent,
         same_process_as_parent: None,
@@ -104,6 +118,7 @@ fn child(span: &OpenSpan, timing: &Timing, trace_id: TraceId, at: SystemTime) ->
 fn transaction(
     span: &OpenSpan,
     timing: &Timing,
+    span_id: SpanId,
     scope: EventScope,
     spans: Vec<Span>,
     at: SystemTime,
@@ -111,7 +126,7 @@ fn transaction(
     let has_failed = span.unit.has_failed.load(Ordering::Relaxed);
     let trace = TraceContext {
         trace_id: scope.trace_id,
-        span_id: timing.span_id,
+        span_id,
         parent_span_id: timing.parent,
         op: Some(op(span)),
         description: None,

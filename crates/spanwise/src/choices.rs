@@ -280,7 +280,7 @@ impl<'a> Choices<'a> {
                 let name = self.name_of(def);
                 self.warn(format!(
                     "{name} does not count: this program is built without {}; add the feature \
-                     `{}` of `spanwise`, or leave the variable out",
+                     `{}` of `spanwise`, or remove the variable",
                     feature.part, feature.name
                 ));
             }
@@ -390,7 +390,8 @@ impl CodeValues {
     }
 }
 
-/// Returns what is wrong around a value, of whatever setting, that a shell would have undone.
+/// Returns a mistake around the value of any setting that a shell would have removed: quotes, the
+/// name of a variable.
 fn mistake_around(value: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
     if value.starts_with(is_quote) || value.ends_with(is_quote) {

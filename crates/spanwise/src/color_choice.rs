@@ -1,6 +1,6 @@
 //! When lines for people have colours.
 
-/// Whether `pretty`, `compact` and `short` have colours in the output; files have none.
+/// Whether `pretty`, `compact` and `short` have colours in the output. Files never have them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Color {

@@ -118,7 +118,7 @@ impl Config {
             && !(self.is_strict && self.findings.explanation.has_warnings())
     }
 
-    /// Returns what stops the start, as far as that is known before anything is opened.
+    /// Returns the problems that stop the start and are known before anything is opened.
     pub(crate) fn problems(&self) -> Vec<String> {
         let Findings {
             explanation,

@@ -35,7 +35,7 @@ impl FileOptions {
     pub(crate) fn choose(choices: &mut Choices<'_>) -> Self {
         let file = choices.choose(&LOG_FILE);
         let error_file = choices.choose(&LOG_ERROR_FILE);
-        // A file with a wrong path still is a file: its settings are not wrong for that.
+        // If only its path is wrong, the settings of a file are not reported, too.
         let has_file = choices.is_set(&LOG_FILE);
         let has_any = has_file || choices.is_set(&LOG_ERROR_FILE);
         let mut files = Self::default();
@@ -70,8 +70,7 @@ impl FileOptions {
         files
     }
 
-    /// Returns what is wrong with a path from a variable, as far as that can be seen before the
-    /// file is opened.
+    /// Returns the problem of a path from a variable, if it shows before the file is opened.
     fn path_problem(&self, name: &str, path: &Path) -> Option<String> {
         let text = path.to_string_lossy();
         let shown = format!("{name}={}", conceal::shown(&text));
@@ -142,7 +141,7 @@ fn choose_one<T: Clone + 'static>(
     if chosen.is_set() && !has_file {
         let (name, file) = (choices.name_of(&entry.def), choices.name_of(&LOG_FILE.def));
         choices.problem(format!(
-            "{name} is set, and there is no file for it: set {file} too, or leave both out"
+            "{name} is set, and there is no file for it: set {file} too, or remove {name}"
         ));
     }
     Some(chosen.value)

@@ -56,7 +56,7 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         && rust_log.value != log_level.value
     {
         let warning = format!(
-            "{}={} does not count: {}={} is set too; leave one of them out",
+            "{}={} does not count: {}={} is set too; remove one of them",
             choices.name_of(&LOG_LEVEL.def),
             conceal::bare(&log_level.value.to_string()),
             choices.name_of(&RUST_LOG.def),

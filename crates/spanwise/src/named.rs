@@ -6,7 +6,7 @@ pub(crate) trait Named: Copy + 'static {
     const NAMED: &'static [(&'static str, Self)];
 }
 
-/// Implements [`Named`], `Display` and `Grammar` for an enum with a `const fn name`.
+/// Implements [`Named`], `Display` and `TextSetting` for an enum with a `const fn name`.
 macro_rules! named {
     ($type:ident: $($variant:ident),+ $(; $($alias:literal = $of:ident),+)?) => {
         impl $crate::named::Named for $type {
@@ -16,7 +16,7 @@ macro_rules! named {
             ];
         }
 
-        impl spanwise_core::internal::Grammar for $type {}
+        impl spanwise_core::internal::TextSetting for $type {}
 
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

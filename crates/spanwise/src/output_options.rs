@@ -80,7 +80,7 @@ pub(crate) fn choose_output(
 ) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
     let set = choices.set(&LOG_OUTPUT);
-    // A pod that sets it for a service sets it for a tool that somebody runs there, too.
+    // A pod sets it for its service, and so also for a tool that somebody runs in the pod.
     let is_misled = |set: &Chosen<Output>| {
         preset == Preset::Cli
             && set.value == Output::Stdout
@@ -90,7 +90,7 @@ pub(crate) fn choose_output(
         let name = choices.name_of(&LOG_OUTPUT.def);
         choices.warn(format!(
             "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for \
-             the output of the program; leave it out"
+             the output of the program; remove it"
         ));
     }
     let by_preset = Chosen {
@@ -107,7 +107,7 @@ pub(crate) fn choose_output(
         let level = choices.name_of(&LOG_OUTPUT_LEVEL.def);
         let output = choices.name_of(&LOG_OUTPUT.def);
         choices.problem(format!(
-            "{level} is set, and {output} is none: set another output, or leave the level out"
+            "{level} is set, and {output} is none: set another output, or remove the level"
         ));
     }
     (output.value, level)

@@ -96,7 +96,7 @@ impl OwnCrate {
         self.version.filter(|version| !version.is_empty())
     }
 
-    /// The crate that is the program, and the package's library beside it.
+    /// Returns the crate of the program, and the library of its package.
     fn targets(&self) -> Vec<String> {
         let root = self.module.split("::").next().unwrap_or_default();
         let mut targets = vec![root.to_owned()];

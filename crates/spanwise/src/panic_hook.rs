@@ -161,7 +161,7 @@ fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
     })
 }
 
-/// Returns whether `hook` is certainly not std's. `of_std` are two samples of that one.
+/// Returns whether `hook` is certainly not std's. `of_std` are two samples of std's hook.
 ///
 /// The hook of std has no data, and all pointers to it have the same address and vtable, unless a
 /// build duplicates the vtable. Then the samples may differ, and a hook without data may be std's,
@@ -212,7 +212,7 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
 mod tests {
     use super::*;
 
-    /// No program can choose what its build does with tables of functions, so this is asked from
+    /// A program cannot choose whether its build duplicates vtables, so the function is tested from
     /// inside.
     #[test]
     fn hook_that_may_be_std_s_is_not_the_program_s() {

@@ -262,7 +262,7 @@ pub(crate) fn with_accepts(error: ParseError, setting: &Setting) -> ParseError {
     error.with_hint(format_args!("accepts {}", setting.accepts))
 }
 
-/// Whether `text` switches off what is off by default.
+/// Whether `text` switches off a part that is off by default.
 fn is_off(text: &str) -> bool {
     ["off", "none"]
         .iter()

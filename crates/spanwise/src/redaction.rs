@@ -87,7 +87,7 @@ impl Redaction {
         Self::new(None, "off")
     }
 
-    /// Returns the policy of the rules, and what is wrong with the change.
+    /// Returns the policy of the rules, and the problem of the change.
     fn from_rules(
         rules: Option<&Chosen<PolicyOverrides>>,
         key: Option<&PseudonymKeyFile>,
@@ -132,7 +132,7 @@ fn choose_key(
         let redact = choices.name_of(&LOG_REDACT.def);
         let key_file = choices.name_of(&LOG_REDACT_KEY_FILE.def);
         choices.wrong(format!(
-            "{redact}=off and {key_file} contradict each other: leave one of them out"
+            "{redact}=off and {key_file} contradict each other: remove one of them"
         ));
     }
     if read.get().is_none()

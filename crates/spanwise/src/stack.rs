@@ -21,8 +21,7 @@ use tracing_subscriber::{
 /// Builds a subscriber from layers, and wraps each of them as its kind needs.
 ///
 /// Use it where [`Builder`](crate::Builder) does not fit: for a subscriber of your own, or
-/// without the settings of the environment. The order of the calls does not matter, but for that
-/// of the layers.
+/// without the settings of the environment. Only the order of the layers matters.
 ///
 /// | | redacted | sampled | fed by the recorder |
 /// | --- | --- | --- | --- |

@@ -235,7 +235,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         let (variable, levels) = (config.name_of(&LOG_RECORDER.def), &config.levels.events);
         let why = format_args!(
             "the recorder buffers nothing: the levels `{levels}` show all of `{recorder}`; let it \
-             buffer more, such as {variable}=debug, or leave it out"
+             buffer more, such as {variable}=debug, or remove it"
         );
         report.fault(Fault::Setup, &why);
     }

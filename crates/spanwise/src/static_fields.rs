@@ -42,7 +42,7 @@ impl StaticFields {
             if let Err(problem) = check(name, value) {
                 problems.push(problem);
             } else if !seen.insert(name) {
-                problems.push(format!("`{name}` is there twice: leave one out"));
+                problems.push(format!("`{name}` is set twice: remove one"));
             } else {
                 fields.set(name, value);
             }
@@ -179,7 +179,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
         return Err(conceal::message(&error, name));
     }
     if value.is_empty() {
-        return Err(format!("{shown} has no value: write one, or leave it out"));
+        return Err(format!("{shown} has no value: write one, or remove it"));
     }
     if value.len() > MAX_VALUE_LEN {
         return Err(format!(

@@ -91,7 +91,7 @@ pub fn in_current<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
 
 /// The default dispatcher of this thread, unless it is the global one.
 ///
-/// Setting the global one by scope would change what it does: `tracing` then drops the events that
+/// Setting the global one by scope would change its behaviour: `tracing` then drops the events that
 /// are logged while another one is handled, and looks each default up in a thread-local.
 fn scoped_dispatch() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!is_global(dispatch)).then(|| dispatch.clone()))

@@ -53,7 +53,7 @@ impl Chunk {
     }
 }
 
-/// A queue of chunks, of which the last is being filled.
+/// A queue of chunks. The last one is being filled.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     full: VecDeque<Chunk>,

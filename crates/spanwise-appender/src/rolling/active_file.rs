@@ -116,8 +116,8 @@ impl ActiveFile {
             .saturating_add(bytes)
     }
 
-    /// Removes the first `bytes` of a record of which the rest did not fit. If another process has
-    /// written meanwhile, they stay as a partial line.
+    /// Removes a partial record of `bytes` bytes from the end. If another process has written since
+    /// then, it stays as a partial line.
     pub(super) fn truncate_partial(&mut self, bytes: u64) {
         if bytes == 0 {
             return;

@@ -156,8 +156,8 @@ impl RollingFileBuilder {
     /// such as `.app.log.probe` and removes it: to see whether new files there are like that, too.
     ///
     /// # Errors
-    /// The error that [`build`](Self::build) would return, as far as that can be seen. Not whether
-    /// another process logs there.
+    /// The error that [`build`](Self::build) would return. Whether another process logs there is
+    /// not checked.
     pub fn check(&self) -> Result<(), OpenError> {
         let invalid = |error: ParseError| {
             let path = &self.path;

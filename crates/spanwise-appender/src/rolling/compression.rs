@@ -9,7 +9,7 @@ use std::{
 
 use spanwise_core::{
     ParseError,
-    internal::{Grammar, suggest::closest},
+    internal::{TextSetting, suggest::closest},
 };
 
 /// The compression of rolled files, by a thread of its own. Defaults to none.
@@ -98,7 +98,7 @@ impl Compression {
     }
 }
 
-impl Grammar for Compression {}
+impl TextSetting for Compression {}
 
 impl FromStr for Compression {
     type Err = ParseError;

@@ -4,7 +4,7 @@ use std::{fs::File, io};
 
 use super::{active_file::ActiveFile, fs};
 
-/// The end of a deleted file: what was written since it was last seen at its path.
+/// The end of a deleted file: the records since it was last seen at its path.
 #[derive(Debug)]
 pub(super) struct DeletedFileTail {
     /// Closed once all is read, so that the disk frees its space.

@@ -75,7 +75,7 @@ impl PathLock {
     }
 }
 
-/// Checks that the file is a lock, and not a file that somebody needs.
+/// Checks that the file is a lock, and not a file with other content.
 fn check(file: &Meta) -> io::Result<()> {
     let is_lock = file.is_file() && file.len() <= LOCK_LINE_LEN && file.links() == 1;
     if is_lock {

@@ -48,7 +48,7 @@ impl FileWriter {
         if active.is_ok_and(|active| active.is_deleted()) {
             return Err(error);
         }
-        // A file that was moved keeps what is written to it.
+        // Records that are written to a moved file are not lost.
         let path = self.settings.names.current().display();
         let why = DisplayIoError(&error);
         self.settings.report_failure(&format_args!(
@@ -57,7 +57,7 @@ impl FileWriter {
         Ok(false)
     }
 
-    /// Opens what is at the path, and does not wait to retry what failed before.
+    /// Opens the file at the path, and does not wait to retry what failed before.
     pub(super) fn reopen_now(&mut self) -> io::Result<()> {
         self.reopen()?;
         self.write_retry.worked();
@@ -77,8 +77,8 @@ impl FileWriter {
         self.write_deleted_tails()
     }
 
-    /// Writes again what a deleted file got in the last second, unless its directory was deleted
-    /// with it.
+    /// Writes the records of the last second again if their file was deleted, unless its directory
+    /// was deleted with it.
     pub(super) fn finish(&mut self) {
         let is_deleted = Meta::from_file(&self.active.file).is_ok_and(|active| active.is_deleted());
         let unverified = match is_deleted {
@@ -103,7 +103,7 @@ impl FileWriter {
         }
     }
 
-    /// Opens what is at the path, and continues there.
+    /// Opens the file at the path, and continues there.
     fn reopen(&mut self) -> io::Result<()> {
         let settings = Arc::clone(&self.settings);
         let dir = Dir::current(&self.dir)?;

@@ -9,7 +9,7 @@ use std::{
 
 use spanwise_core::{
     ParseError,
-    internal::{Grammar, suggest::closest},
+    internal::{TextSetting, suggest::closest},
 };
 
 use crate::ByteSize;
@@ -168,7 +168,7 @@ impl Default for Retention {
     }
 }
 
-impl Grammar for Retention {}
+impl TextSetting for Retention {}
 
 impl FromStr for Retention {
     type Err = ParseError;

@@ -4,7 +4,7 @@ use std::{fmt, mem, str::FromStr};
 
 use spanwise_core::{
     ParseError,
-    internal::{Grammar, suggest::closest},
+    internal::{TextSetting, suggest::closest},
 };
 
 use crate::ByteSize;
@@ -118,7 +118,7 @@ impl Interval {
     }
 }
 
-impl Grammar for Rotation {}
+impl TextSetting for Rotation {}
 
 impl FromStr for Rotation {
     type Err = ParseError;

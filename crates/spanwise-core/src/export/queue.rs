@@ -120,6 +120,21 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
+    /// Adds an item that matters more than older ones: with it, at most `max` items wait. The
+    /// oldest ones are dropped and counted.
+    pub fn push_newest(&self, item: T, max: usize) {
+        let mut dropped = Vec::new();
+        let mut state = self.state.lock();
+        while state.others.items.len() >= max.max(1) {
+            dropped.extend(state.others.pop_front());
+        }
+        drop(state);
+        if !dropped.is_empty() {
+            self.shed(&dropped);
+        }
+        self.push(item);
+    }
+
     #[cold]
     fn shed(&self, dropped: &[Queued<T>]) {
         for Queued { item, .. } in dropped {

@@ -27,21 +27,21 @@ use tracing_core::Metadata;
 /// assert_eq!(plans.iter().sum::<usize>(), 2);
 /// ```
 pub struct CallsitePlans<P> {
-    buckets: Box<[Bucket<P>; BUCKETS]>,
+    roots: Box<[PlanSlot<P>; ROOTS]>,
 }
 
-type Bucket<P> = OnceLock<Box<Planned<P>>>;
+type PlanSlot<P> = OnceLock<Box<Planned<P>>>;
 
 struct Planned<P> {
     callsite: &'static Metadata<'static>,
     plan: P,
-    /// Other callsites of this bucket: `next[i]` has those whose hash continues with the bits `i`.
-    next: [Bucket<P>; BRANCHES],
+    /// Callsites whose hash begins alike: `next[i]` has those that continue with the bits `i`.
+    next: [PlanSlot<P>; BRANCHES],
 }
 
 /// 4 KiB per layer. A service with 1,000 callsites compares two addresses on average.
-const BUCKETS: usize = 1 << FIRST_BITS;
-const FIRST_BITS: u32 = 8;
+const ROOTS: usize = 1 << ROOT_BITS;
+const ROOT_BITS: u32 = 8;
 
 /// 64 bytes per plan.
 const BRANCHES: usize = 1 << BRANCH_BITS;
@@ -59,19 +59,19 @@ impl<P> CallsitePlans<P> {
         build: impl FnOnce(&'static Metadata<'static>) -> P,
     ) -> &P {
         let mut hash = hash(callsite);
-        let mut bucket = &self.buckets[take_bits(&mut hash, FIRST_BITS)];
-        while let Some(planned) = bucket.get() {
+        let mut slot = &self.roots[take_bits(&mut hash, ROOT_BITS)];
+        while let Some(planned) = slot.get() {
             if ptr::eq(planned.callsite, callsite) {
                 return &planned.plan;
             }
-            bucket = &planned.next[take_bits(&mut hash, BRANCH_BITS)];
+            slot = &planned.next[take_bits(&mut hash, BRANCH_BITS)];
         }
-        insert(bucket, hash, callsite, build(callsite))
+        insert(slot, hash, callsite, build(callsite))
     }
 
     /// Returns all plans, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &P> {
-        let mut open: Vec<&Bucket<P>> = self.buckets.iter().collect();
+        let mut open: Vec<&PlanSlot<P>> = self.roots.iter().collect();
         iter::from_fn(move || {
             loop {
                 if let Some(planned) = open.pop()?.get() {
@@ -100,7 +100,7 @@ fn take_bits(hash: &mut u64, count: u32) -> usize {
 
 #[cold]
 fn insert<'a, P>(
-    mut bucket: &'a Bucket<P>,
+    mut slot: &'a PlanSlot<P>,
     mut hash: u64,
     callsite: &'static Metadata<'static>,
     plan: P,
@@ -111,13 +111,13 @@ fn insert<'a, P>(
         next: [const { OnceLock::new() }; BRANCHES],
     });
     loop {
-        // Another thread may have filled the bucket, with this callsite or with another one.
-        let ours = bucket.set(planned).err();
-        let there = bucket.get_or_init(|| unreachable!("set above, by us or by another thread"));
+        // Another thread may have filled the slot, with this callsite or with another one.
+        let ours = slot.set(planned).err();
+        let there = slot.get_or_init(|| unreachable!("set above, by us or by another thread"));
         match ours {
             Some(refused) if !ptr::eq(there.callsite, callsite) => {
                 planned = refused;
-                bucket = &there.next[take_bits(&mut hash, BRANCH_BITS)];
+                slot = &there.next[take_bits(&mut hash, BRANCH_BITS)];
             }
             _ => return &there.plan,
         }
@@ -127,7 +127,7 @@ fn insert<'a, P>(
 impl<P> Default for CallsitePlans<P> {
     fn default() -> Self {
         Self {
-            buckets: Box::new([const { OnceLock::new() }; BUCKETS]),
+            roots: Box::new([const { OnceLock::new() }; ROOTS]),
         }
     }
 }
@@ -166,10 +166,10 @@ mod tests {
     /// Returns the number of comparisons until the callsite is found.
     fn comparisons<P>(plans: &CallsitePlans<P>, callsite: &'static Metadata<'static>) -> usize {
         let mut hash = hash(callsite);
-        let mut bucket = &plans.buckets[take_bits(&mut hash, FIRST_BITS)];
+        let mut slot = &plans.roots[take_bits(&mut hash, ROOT_BITS)];
         let path = iter::from_fn(|| {
-            let planned = bucket.get()?;
-            bucket = &planned.next[take_bits(&mut hash, BRANCH_BITS)];
+            let planned = slot.get()?;
+            slot = &planned.next[take_bits(&mut hash, BRANCH_BITS)];
             Some(planned.callsite)
         });
         1 + path.take_while(|other| !ptr::eq(*other, callsite)).count()

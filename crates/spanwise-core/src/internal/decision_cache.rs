@@ -137,12 +137,14 @@ impl DecisionCache {
         last: 0,
     };
 
+    #[inline]
     fn find(&mut self, sampler: usize, callsite: usize) -> Option<&mut CachedDecision> {
         let mut entries = self.entries.iter_mut();
         entries.find(|entry| entry.callsite == callsite && entry.sampler == sampler)
     }
 }
 
+#[inline]
 fn with_cache<R>(f: impl FnOnce(&mut DecisionCache) -> R) -> R {
     thread_state::with(|state| f(&mut state.decisions.borrow_mut()))
 }

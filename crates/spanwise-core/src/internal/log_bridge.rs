@@ -46,7 +46,6 @@ use crate::{
     Redact,
     internal::{
         panic_safe,
-        plain_value::PlainValue,
         runtime_callsite::{Origin, RuntimeCallsite},
     },
 };
@@ -218,7 +217,12 @@ fn unreserved_key(key: &str) -> &str {
 enum RecordValue<'v> {
     #[default]
     Absent,
-    Plain(PlainValue),
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
     Str(&'v str),
     /// Another type, which becomes [`Text`](Self::Text).
     Unsupported,
@@ -229,7 +233,12 @@ impl RecordValue<'_> {
     fn as_value(&self) -> Option<&dyn Value> {
         match self {
             Self::Absent | Self::Unsupported => None,
-            Self::Plain(value) => Some(value.as_value()),
+            Self::Bool(value) => Some(value),
+            Self::I64(value) => Some(value),
+            Self::U64(value) => Some(value),
+            Self::I128(value) => Some(value),
+            Self::U128(value) => Some(value),
+            Self::F64(value) => Some(value),
             Self::Str(value) => Some(value),
             Self::Text(value) => Some(value),
         }
@@ -238,10 +247,10 @@ impl RecordValue<'_> {
 
 struct ReadRecordValue<'k, 'v>(&'k mut RecordValue<'v>);
 
-macro_rules! visit_plain {
+macro_rules! visit_as {
     ($($method:ident($type:ty) $variant:ident),+) => {$(
         fn $method(&mut self, value: $type) -> Result<(), kv::Error> {
-            *self.0 = RecordValue::Plain(PlainValue::$variant(value));
+            *self.0 = RecordValue::$variant(value);
             Ok(())
         }
     )+};
@@ -258,14 +267,9 @@ impl<'v> VisitValue<'v> for ReadRecordValue<'_, 'v> {
         Ok(())
     }
 
-    fn visit_borrowed_str(&mut self, value: &'v str) -> Result<(), kv::Error> {
-        *self.0 = RecordValue::Str(value);
-        Ok(())
-    }
-
-    visit_plain! {
+    visit_as! {
         visit_bool(bool) Bool, visit_i64(i64) I64, visit_u64(u64) U64, visit_i128(i128) I128,
-        visit_u128(u128) U128, visit_f64(f64) F64
+        visit_u128(u128) U128, visit_f64(f64) F64, visit_borrowed_str(&'v str) Str
     }
 }
 
@@ -278,7 +282,12 @@ impl fmt::Display for MessageWithFields<'_, '_> {
         for (key, value) in self.1.iter() {
             match value {
                 RecordValue::Absent | RecordValue::Unsupported => {}
-                RecordValue::Plain(value) => write!(f, " {key}={value}")?,
+                RecordValue::Bool(value) => write!(f, " {key}={value}")?,
+                RecordValue::I64(value) => write!(f, " {key}={value}")?,
+                RecordValue::U64(value) => write!(f, " {key}={value}")?,
+                RecordValue::I128(value) => write!(f, " {key}={value}")?,
+                RecordValue::U128(value) => write!(f, " {key}={value}")?,
+                RecordValue::F64(value) => write!(f, " {key}={value}")?,
                 RecordValue::Str(value) => write!(f, " {key}={value:?}")?,
                 RecordValue::Text(value) => {
                     let mut text = String::new();

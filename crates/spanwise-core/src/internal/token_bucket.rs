@@ -45,7 +45,7 @@ impl TokenBucket {
 
     /// Takes a token from a bucket that one thread changes at a time. Returns whether it did.
     #[inline]
-    pub fn take(self, level: &mut u64, now: u64) -> bool {
+    pub fn take_token(self, level: &mut u64, now: u64) -> bool {
         let next = self.next(*level, now);
         *level = next.unwrap_or(*level);
         next.is_some()
@@ -53,7 +53,7 @@ impl TokenBucket {
 
     /// Takes a token from a bucket that threads share. Returns whether it did.
     #[inline]
-    pub fn take_shared(self, level: &AtomicU64, now: u64) -> bool {
+    pub fn take_shared_token(self, level: &AtomicU64, now: u64) -> bool {
         level
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
                 self.next(level, now)
@@ -64,7 +64,7 @@ impl TokenBucket {
     /// Takes this many tokens if there is at least one. The missing ones become a debt. Returns
     /// whether it did.
     #[must_use]
-    pub fn take_many(self, level: &AtomicU64, now: u64, tokens: u64) -> bool {
+    pub fn take_tokens(self, level: &AtomicU64, now: u64, tokens: u64) -> bool {
         let others = self.cost(tokens.saturating_sub(1));
         level
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
@@ -73,7 +73,7 @@ impl TokenBucket {
             .is_ok()
     }
 
-    /// Gives back what [`take_many`](Self::take_many) took.
+    /// Gives back what [`take_tokens`](Self::take_tokens) took.
     pub fn give_back(self, level: &AtomicU64, tokens: u64) {
         let cost = self.cost(tokens);
         // The closure always has a next value.
@@ -92,9 +92,9 @@ impl TokenBucket {
         });
     }
 
-    /// Returns the level of a bucket that gets its first token after an interval.
+    /// Returns the level of a bucket that has no token at `now`. It gets one after an interval.
     #[must_use]
-    pub fn empty_at(self, now: u64) -> u64 {
+    pub fn empty_level(self, now: u64) -> u64 {
         let all = self.tolerance.saturating_add(self.interval.unwrap_or(0));
         now.saturating_add(all)
     }

@@ -2,10 +2,7 @@
 
 use tracing_core::{Field, Metadata, callsite::Identifier};
 
-use crate::{
-    KeyVerdict, Redact,
-    internal::{log_record, plain_value::PlainValue},
-};
+use crate::{KeyVerdict, Redact, internal::log_record};
 
 /// How to handle each field of a callsite, by its index.
 #[derive(Debug)]
@@ -125,14 +122,16 @@ impl FieldPlan {
         self.by_type(field).map(|field| field.text)
     }
 
-    /// Returns how to handle a number or a boolean in `field`.
+    /// Returns how to handle a number in `field`.
     #[inline]
-    pub(super) fn plain_handling(&self, field: &Field, value: PlainValue) -> Option<Handling> {
-        let by_type = self.by_type(field)?;
-        Some(match value {
-            PlainValue::Bool(_) => by_type.boolean,
-            _ => by_type.number,
-        })
+    pub(super) fn number_handling(&self, field: &Field) -> Option<Handling> {
+        self.by_type(field).map(|field| field.number)
+    }
+
+    /// Returns how to handle a boolean in `field`.
+    #[inline]
+    pub(super) fn bool_handling(&self, field: &Field) -> Option<Handling> {
+        self.by_type(field).map(|field| field.boolean)
     }
 
     #[inline]

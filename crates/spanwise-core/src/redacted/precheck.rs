@@ -4,11 +4,11 @@ use std::{error::Error, fmt, ptr};
 
 use tracing_core::{Field, field::Visit};
 
-use super::plan::{FieldPlan, Handling};
-use crate::{
-    Redact,
-    internal::plain_value::{PlainValue, record_plain_values},
+use super::{
+    plan::{FieldPlan, Handling},
+    values::{RedactedValue, record_plain_values},
 };
+use crate::Redact;
 
 /// Returns whether some value must be redacted. Costs less than rebuilding the values.
 pub(super) fn needs_redaction(
@@ -38,9 +38,10 @@ impl Precheck<'_> {
         self.visit_as(self.plan.text_handling(field), field, shows_all);
     }
 
+    /// Visits a value without a text.
     #[inline]
-    fn record_plain(&mut self, field: &Field, value: PlainValue) {
-        self.visit_as(self.plan.plain_handling(field, value), field, |_, _| true);
+    fn plain(&mut self, handling: Option<Handling>, field: &Field, _: RedactedValue) {
+        self.visit_as(handling, field, |_, _| true);
     }
 
     #[inline]

@@ -12,12 +12,9 @@ use super::{
     precheck::needs_redaction,
     redacted_error::{Original, Originals, RedactedError, next_originals_id, with_originals},
     text_arena::TextArena,
-    values::{AsValue, RedactedValue, TextHandling},
+    values::{AsValue, RedactedValue, TextHandling, record_plain_values},
 };
-use crate::{
-    NoRedaction, REDACTED, Redact,
-    internal::plain_value::{PlainValue, record_plain_values},
-};
+use crate::{NoRedaction, REDACTED, Redact};
 
 /// When to call `Debug` and `Display` of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +111,7 @@ fn with_stack_slice<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) ->
 /// An original value.
 #[derive(Clone, Copy)]
 enum FieldValue<'a> {
-    Plain(PlainValue),
+    Plain(RedactedValue),
     Str(&'a str),
     Bytes(&'a [u8]),
     Debug(&'a dyn fmt::Debug),
@@ -127,7 +124,13 @@ impl FieldValue<'_> {
     fn replacement(self, key: &str, policy: &dyn Redact, formatting: Formatting) -> String {
         let replace = |value: fmt::Arguments<'_>| policy.replace_display(key, value);
         match self {
-            Self::Plain(value) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::Bool(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::I64(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::U64(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::I128(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::U128(value)) => replace(format_args!("{value}")),
+            Self::Plain(RedactedValue::F64(value)) => replace(format_args!("{value}")),
+            Self::Plain(_) => REDACTED.to_owned(),
             Self::Str(text) => replace(format_args!("{text}")),
             Self::Bytes(bytes) => replace(format_args!("{}", String::from_utf8_lossy(bytes))),
             Self::Debug(_) | Self::Error(_) if formatting == Formatting::Lazy => {
@@ -155,12 +158,10 @@ struct Rebuilder<'a> {
 impl Rebuilder<'_> {
     /// Stores a number or a boolean, which only its key can hide.
     #[inline]
-    fn record_plain(&mut self, field: &Field, value: PlainValue) {
-        match self.plan.plain_handling(field, value) {
-            Some(Handling::Show | Handling::Scan) => {
-                self.slots[field.index()] = RedactedValue::Plain(value);
-            }
-            handling => self.hide(field, FieldValue::Plain(value), handling),
+    fn plain(&mut self, handling: Option<Handling>, field: &Field, slot: RedactedValue) {
+        match handling {
+            Some(Handling::Show | Handling::Scan) => self.slots[field.index()] = slot,
+            handling => self.hide(field, FieldValue::Plain(slot), handling),
         }
     }
 
@@ -201,7 +202,7 @@ impl Rebuilder<'_> {
     /// Copies a value that is shown as it is, because another value of the event may differ.
     fn copy(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
         match value {
-            FieldValue::Plain(value) => RedactedValue::Plain(value),
+            FieldValue::Plain(slot) => slot,
             FieldValue::Str(text) => RedactedValue::Str(self.arena.push(text)),
             FieldValue::Bytes(bytes) => RedactedValue::Bytes(self.arena.push_bytes(bytes)),
             FieldValue::Debug(_) | FieldValue::Error(_) if self.formatting == Formatting::Lazy => {
@@ -242,7 +243,7 @@ impl Rebuilder<'_> {
     fn scan(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
         let key = field.name();
         match value {
-            FieldValue::Plain(value) => RedactedValue::Plain(value),
+            FieldValue::Plain(slot) => slot,
             FieldValue::Str(text) => {
                 self.scan_str(key, text, |arena| RedactedValue::Str(arena.push(text)))
             }

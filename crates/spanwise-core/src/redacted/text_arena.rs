@@ -51,11 +51,13 @@ impl RetainedArena {
         is_owned: Cell::new(false),
     };
 
+    #[inline]
     fn take() -> Option<Box<TextArena>> {
         let arena = current(|current| current.arena.arena.take());
         arena.map(ManuallyDrop::into_inner)
     }
 
+    #[inline]
     fn put_back(arena: Box<TextArena>) {
         if !current(|current| current.arena.is_owned.get()) && !Self::own() {
             return;

@@ -11,11 +11,7 @@ use super::{
     redacted_error::Originals,
     text_arena::{ByteRange, TextArena},
 };
-use crate::{
-    NoRedaction, REDACTED, Redact,
-    internal::{nested_json, plain_value::PlainValue},
-    redact::redacted_display,
-};
+use crate::{NoRedaction, REDACTED, Redact, internal::nested_json, redact::redacted_display};
 
 /// A redacted value, of the type of the original. Its text, bytes or error is in a [`TextArena`].
 #[derive(Clone, Copy, Default)]
@@ -23,7 +19,12 @@ pub(super) enum RedactedValue {
     #[default]
     Absent,
     Hidden,
-    Plain(PlainValue),
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
     Str(ByteRange),
     /// The output of a `Debug`.
     Debug(ByteRange),
@@ -52,6 +53,25 @@ impl TextHandling {
     }
 }
 
+/// Implements the methods of `Visit` for numbers and booleans with `Self::plain`.
+macro_rules! record_plain_values {
+    () => {
+        record_plain_values!(
+            record_f64(f64) number_handling F64, record_i64(i64) number_handling I64,
+            record_u64(u64) number_handling U64, record_i128(i128) number_handling I128,
+            record_u128(u128) number_handling U128, record_bool(bool) bool_handling Bool
+        );
+    };
+    ($($method:ident($type:ty) $handling:ident $variant:ident),+) => {$(
+        fn $method(&mut self, field: &Field, value: $type) {
+            let handling = self.plan.$handling(field);
+            self.plain(handling, field, RedactedValue::$variant(value));
+        }
+    )+};
+}
+
+pub(super) use record_plain_values;
+
 /// A [`RedactedValue`] that can be borrowed as a `Value`.
 #[derive(Default)]
 pub(super) enum AsValue<'a> {
@@ -76,7 +96,12 @@ impl RedactedValue {
         match self {
             Self::Absent => AsValue::Absent,
             Self::Hidden => AsValue::Str(REDACTED),
-            Self::Plain(value) => AsValue::Value(value.as_value()),
+            Self::Bool(value) => AsValue::Value(value),
+            Self::I64(value) => AsValue::Value(value),
+            Self::U64(value) => AsValue::Value(value),
+            Self::I128(value) => AsValue::Value(value),
+            Self::U128(value) => AsValue::Value(value),
+            Self::F64(value) => AsValue::Value(value),
             Self::Str(range) => AsValue::Str(arena.text(*range)),
             Self::Debug(range) => AsValue::Debug(debug(Formatted(arena.text(*range)))),
             Self::Json(range) => AsValue::Json(debug(FormattedJson(arena.text(*range)))),

@@ -13,7 +13,7 @@ fn bucket_allows_a_burst_and_then_its_rate() {
     let level = AtomicU64::new(0);
     let kept = |from: u64, to: u64| {
         (from..to)
-            .filter(|ms| bucket.take_shared(&level, ms * MS))
+            .filter(|ms| bucket.take_shared_token(&level, ms * MS))
             .collect::<Vec<_>>()
     };
     // A token every 100 ms.
@@ -25,5 +25,5 @@ fn bucket_allows_a_burst_and_then_its_rate() {
 #[test]
 fn bucket_without_rate_keeps_nothing() {
     let (bucket, mut level) = (TokenBucket::new(0, SECOND, 1), 0);
-    assert!(!bucket.take(&mut level, 99 * MS));
+    assert!(!bucket.take_token(&mut level, 99 * MS));
 }

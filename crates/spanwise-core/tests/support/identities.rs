@@ -41,6 +41,9 @@ impl Identities {
     }
 }
 
+/// The target of spans that get no identity.
+pub const UNKNOWN: &str = "unknown";
+
 impl<S> Layer<S> for Identities
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
@@ -49,7 +52,10 @@ where
         want_identities();
     }
 
-    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if attrs.metadata().target() == UNKNOWN {
+            return;
+        }
         let span = ctx.span(id).unwrap();
         let announced = take_announced();
         let parent = span.parent().and_then(|parent| SpanIdentity::fix(&parent));

@@ -1,4 +1,4 @@
-//! The head of a response, as far as the event of the request needs it.
+//! The parts of a response's head that the event of the request needs.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;

@@ -9,6 +9,9 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
 #[path = "../../../spanwise-core/tests/support/allocations.rs"]
 mod allocations;
+#[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
+#[path = "../../../spanwise-core/tests/support/identities.rs"]
+mod identities;
 mod support;
 
 mod any_values;
@@ -22,5 +25,6 @@ mod memory;
 mod nested_like_fmt;
 mod redacted_keys;
 mod redacted_values;
+mod span_ids;
 mod timestamps;
 mod values;

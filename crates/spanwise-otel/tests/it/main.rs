@@ -16,3 +16,5 @@ mod span_properties;
 mod span_secrets;
 mod support;
 mod unfinished_spans;
+
+mod healthy;

@@ -81,7 +81,7 @@ impl Unit {
         let mut state = self.state();
         let is_buffered = state.phase == Phase::Buffering
             && !tag.is_held()
-            && line.len() <= options.limits.max_record_bytes
+            && line.len() <= options.max_record_bytes
             && !self.is_full(&state, RecordRing::record_len(line))
             && state.ring.try_push_contiguous(tag.callsite(), line);
         if is_buffered {
@@ -97,7 +97,7 @@ impl Unit {
         let RecorderState {
             options, counters, ..
         } = &*self.recorder;
-        let fits = line.len() <= options.limits.max_record_bytes;
+        let fits = line.len() <= options.max_record_bytes;
         let len = RecordRing::record_len(line);
         for _ in 0..MAX_ATTEMPTS {
             let mut state = self.state();
@@ -142,9 +142,9 @@ impl Unit {
 
     #[inline]
     fn is_full(&self, state: &State, len: usize) -> bool {
-        let limits = &self.recorder.options.limits;
-        state.ring.records() >= limits.max_unit_records
-            || state.ring.len() + len > limits.max_unit_bytes
+        let options = &self.recorder.options;
+        state.ring.records() >= options.max_unit_records
+            || state.ring.len() + len > options.max_unit_bytes
     }
 
     /// Makes room for a record. Returns false if the pool is empty.
@@ -179,7 +179,7 @@ impl Unit {
             largest.evict()
         };
         if records > 0 {
-            let max = self.recorder.options.limits.max_process_bytes;
+            let max = self.recorder.options.max_process_bytes;
             let why = format_args!(
                 "{records} lines of a unit of work: all units together have filled their {max} \
                  bytes"

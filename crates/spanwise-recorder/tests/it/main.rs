@@ -13,6 +13,7 @@ mod call_recorder;
 )]
 mod support;
 
+mod buffer_models;
 mod counters;
 mod dump_limit;
 mod entered_spans;

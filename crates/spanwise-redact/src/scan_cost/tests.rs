@@ -1,8 +1,8 @@
-use std::cell::Cell;
+use std::{cell::Cell, collections::HashMap};
 
 use spanwise_core::Redact;
 
-use crate::{Policy, builtin_keys, tokens::TOKENS};
+use crate::{Policy, builtin_keys, tokens::tokens};
 
 thread_local! {
     static WORK: Cell<u64> = const { Cell::new(0) };
@@ -80,7 +80,7 @@ const SEPARATORS: [&str; 16] = [
 fn literals_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
-    for (index, token) in TOKENS.iter().enumerate() {
+    for (index, token) in tokens().enumerate() {
         // Four separators for each literal, so that each kind of literal gets all of them.
         for turn in 0..4 {
             let separator = SEPARATORS[(index + turn * 5) % SEPARATORS.len()];
@@ -94,7 +94,7 @@ fn literals_cost_linear_work() {
 #[test]
 fn literals_grow_as_their_text() {
     let policy = policy();
-    for (index, token) in TOKENS.iter().enumerate().step_by(11) {
+    for (index, token) in tokens().enumerate().step_by(11) {
         let separator = SEPARATORS[index % SEPARATORS.len()];
         let part = format!("{}{separator}", token.literal);
         Dearest::default().check_growth(&policy, "", &part);
@@ -139,132 +139,6 @@ fn keys_cost_linear_work() {
     dearest.print();
 }
 
-/// All notations of pairs and values, and what encloses them.
-const FORMS: &[&str] = &[
-    "password:\n  a{\n",
-    "password:\n  ${\n",
-    "{\"a\":\"x password:\\n  \\\"a1 ",
-    "x password:\\n  \\\"a1 ",
-    "secretkey=(",
-    "secretkey=\"",
-    "secretkey: Some {",
-    "?sig=",
-    "&code=a",
-    "password=(",
-    "password=a(",
-    "password=[",
-    "password={",
-    "password={a}}",
-    ";password={",
-    "\"pin\":(",
-    "\"pin\":'",
-    "{\"pin\":[",
-    "?password=",
-    "cookie: it's \"pin\":'a",
-    "\"pin\":`x 'pin':\"",
-    "\\\"pin\\\":\\\"x pin: ",
-    "password: Some [",
-    "x\npassword\n:\n",
-    "a[password]=",
-    "password[]=",
-    "password[0][1]=",
-    "password=\"a\"b",
-    "password='a'b",
-    "password='a''",
-    "password='''",
-    "password=a\"b",
-    "password=a'b ",
-    "password=a\"\n",
-    "password=a,",
-    "password=a;b c",
-    ";password=a b",
-    "password=a&b",
-    "password=\\\\",
-    "password=a\\n",
-    "password=a)",
-    "password=a)]}",
-    "password=<",
-    "password: |\n a",
-    "password:\n  a1",
-    "password:\n  \"a1",
-    "password: abcd efgh ijkl mnop ",
-    "name: api_token, value: a1 ",
-    "name: api_token value=",
-    "key=\"pin\" value=\"",
-    "api_token a1b2c3 ",
-    "api_token password is a1b2c3",
-    "password set to 1234567 ",
-    "secret token rotated: a1\"",
-    "insert into a (pin, b) values ('a', 'b') ",
-    "insert into a (pin, ",
-    "insert into a (pin) values ('",
-    "insert into a (pin) values (1, (",
-    "mc alias set a b c d",
-    "password: a b c ",
-    "passphrase: a b c ",
-    "token: not ",
-    "token: a: ",
-    "token: `a` ",
-    "authorization: a ",
-    "authorization: bearer ",
-    "authorization=bearer ",
-    "cookie: a",
-    "address=a:1 ",
-    "a%3D",
-    "password%253D",
-    "%22pin%22%3A",
-    "%",
-    "<pin>",
-    "<pin>a",
-    "<pin><![CDATA[",
-    " --pin ",
-    " --pin 'a",
-    "mysql -p'a ",
-    "curl -u a:",
-    "postgres://a:",
-    "postgres://a:b ",
-    "postgres://a:b@",
-    "https://a:b/@",
-    "a:b@tcp(",
-    ":thin:a/",
-    "h:5432:a:b:",
-    "identified by 'a",
-    "identified by a",
-    "identified with by ",
-    "password 'a",
-    "password ",
-    "login a password b ",
-    "-----BEGIN PRIVATE KEY-----",
-    "-----BEGIN ",
-    "-----END ",
-    "-",
-    "a@b.cd ",
-    "a'@",
-    "\u{e9}@",
-    "1.2.3.4 ",
-    "1.",
-    "4111 ",
-    "4111.1111.",
-    "1:",
-    "::",
-    "DE02",
-    "a.bcdefg.",
-    "\"",
-    "'",
-    "\\",
-    "\\\"",
-    "{",
-    "[",
-    "(",
-    "{\"a\":",
-    "=",
-    ":",
-    "a=",
-    "a: ",
-    "//",
-    "?&;",
-];
-
 const AROUND: [&str; 7] = [
     "",
     "{\"a\":\"",
@@ -275,11 +149,20 @@ const AROUND: [&str; 7] = [
     "it's ",
 ];
 
+/// Returns a list of `costly_forms.json`. Its `notations` are those of pairs and values, and what
+/// encloses them.
+fn forms(list: &str) -> Vec<String> {
+    let lists = include_str!("../../tests/data/costly_forms.json");
+    let mut lists: HashMap<String, Vec<String>> = serde_json::from_str(lists).expect("lists");
+    lists.remove(list).expect("a list of the file")
+}
+
 #[test]
 fn forms_and_nestings_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
-    for (index, form) in FORMS.iter().enumerate() {
+    let forms = forms("notations");
+    for (index, form) in forms.iter().enumerate() {
         for turn in 0..3 {
             dearest.check(&policy, AROUND[(index + 2 * turn) % AROUND.len()], form);
         }
@@ -287,7 +170,7 @@ fn forms_and_nestings_cost_linear_work() {
             dearest.check_growth(&policy, AROUND[(index + 1) % AROUND.len()], form);
         }
         // Each with the next one.
-        let next = FORMS[(index + 7) % FORMS.len()];
+        let next = &forms[(index + 7) % forms.len()];
         dearest.check(&policy, "", &format!("{form}{next}"));
     }
     dearest.print();
@@ -298,24 +181,8 @@ fn forms_and_nestings_cost_linear_work() {
 fn values_in_values_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
-    for part in [
-        "ip=/",
-        "ip=@",
-        "address=0x",
-        "host=a://",
-        "ip=/ ",
-        "ip=\"/",
-        "ip: /",
-        "pwd=/",
-        "pwd=/a",
-        "\"h:5432:a:b:",
-        "'h:5432:a:b:",
-        "*:*:*:a:",
-        "<a><![CDATA[",
-        "token: `a",
-        "code=a.b;",
-    ] {
-        dearest.check_growth(&policy, "", part);
+    for part in forms("values in values") {
+        dearest.check_growth(&policy, "", &part);
     }
     // Nothing closes them, or the end of the text does.
     let text = "<a><![CDATA[".repeat(5_400) + "]]>";
@@ -333,18 +200,9 @@ fn rules_about_paths_cost_linear_work() {
         policy = policy.hide(rule).expect("a path");
     }
     let mut dearest = Dearest::default();
-    for part in [
-        "[",
-        "{\"a\":",
-        "{\"a\":[",
-        "[1,",
-        "[[],",
-        "{\"items\":[{\"card\":1},",
-        "[\"a\",",
-        "[{\"b\":1},",
-    ] {
+    for part in forms("JSON with paths") {
         for before in ["", "{\"items\":["] {
-            dearest.check_growth(&policy, before, part);
+            dearest.check_growth(&policy, before, &part);
         }
     }
     dearest.print();
@@ -358,15 +216,8 @@ fn rules_of_the_user_cost_linear_work() {
         .hide("*_handle")
         .expect("an end");
     let mut dearest = Dearest::default();
-    for part in [
-        "badge=a ",
-        "badge: not ",
-        "badge=(",
-        "a_handle=\"",
-        " --badge a",
-        "badge badge: ",
-    ] {
-        dearest.check_growth(&policy, "", part);
+    for part in forms("user rules") {
+        dearest.check_growth(&policy, "", &part);
     }
     let shown = Policy::secrets().show("secret_key").expect("a name");
     for part in ["secretkey=(", "secretkey=\"", "secretkey=a"] {

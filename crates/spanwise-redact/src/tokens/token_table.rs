@@ -172,37 +172,13 @@ const GROUPS: &[(Detector, TokenTail, &[&str])] = &[
     ]),
 ];
 
-/// All literals, in the order of [`GROUPS`].
-pub(crate) static TOKENS: [Token; LEN] = {
-    let (detector, tail, _) = GROUPS[0];
-    let mut tokens = [Token {
-        detector,
-        literal: "",
-        tail,
-    }; LEN];
-    let (mut next, mut group) = (0, 0);
-    while group < GROUPS.len() {
-        let (detector, tail, literals) = GROUPS[group];
-        let first = next;
-        while next < first + literals.len() {
-            let literal = literals[next - first];
-            tokens[next] = Token {
-                detector,
-                literal,
-                tail,
-            };
-            next += 1;
-        }
-        group += 1;
-    }
-    tokens
-};
-
-const LEN: usize = {
-    let (mut len, mut group) = (0, 0);
-    while group < GROUPS.len() {
-        len += GROUPS[group].2.len();
-        group += 1;
-    }
-    len
-};
+/// Returns all literals.
+pub(crate) fn tokens() -> impl Iterator<Item = Token> {
+    GROUPS.iter().flat_map(|&(detector, tail, literals)| {
+        literals.iter().map(move |&literal| Token {
+            detector,
+            literal,
+            tail,
+        })
+    })
+}

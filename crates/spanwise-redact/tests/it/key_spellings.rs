@@ -170,3 +170,36 @@ fn long_keys_are_decided_by_their_ends() {
         }
     }
 }
+
+#[test]
+fn keys_are_compared_as_they_look() {
+    let policy = Policy::secrets();
+    for key in [
+        "paſſword",
+        "pаssword",
+        "рaѕѕwоrd",
+        "ｐａｓｓｗｏｒｄ",
+        "pass\u{200b}word",
+        "p\\u0061ssword",
+        "p\\\\u0061ssword",
+        "p\\x61ssword",
+        "p\\u{61}ssword",
+        "pässwörd",
+        "pa\u{301}ssword",
+        "𝐩𝒂𝓼𝔰𝕨𝖔𝗋𝘥",
+        "ⓟⓐⓢⓢⓦⓞⓡⓓ",
+        "ᴘᴀꜱꜱᴡᴏʀᴅ",
+        // Any other escape separates words.
+        "a\\nb\\password",
+        "password\\",
+    ] {
+        assert_eq!(policy.key(key), KeyVerdict::Redact, "{key}");
+    }
+    for key in ["πassword", "pass\\u00word", "pass\\uZZZZword"] {
+        assert_eq!(policy.key(key), KeyVerdict::Pass, "{key}");
+    }
+    // The sharp s looks like no ASCII letter.
+    let policy = Policy::secrets().hide("größe").unwrap();
+    assert_eq!(policy.key("große"), KeyVerdict::Redact);
+    assert_eq!(policy.key("grosse"), KeyVerdict::Pass);
+}

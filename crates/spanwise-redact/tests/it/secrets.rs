@@ -205,3 +205,49 @@ fn detectors_can_be_switched_off() {
     let policy = Policy::secrets().without_detector(Detector::Card);
     assert_eq!(policy.text("4111111111111111"), "4111111111111111");
 }
+
+#[test]
+fn long_texts_are_counted() {
+    let card = "4111111111111111";
+    // Below the scan limit of 64 KiB.
+    let text = format!("{}{card}", "1".repeat((1 << 15) - 16) + " ");
+    let policy = Policy::secrets();
+    assert!(policy.text(&text).ends_with(" [REDACTED]"));
+    assert_eq!(policy.counts(), [("card".to_owned(), 1)]);
+}
+
+#[test]
+fn shortest_tokens_are_found_at_any_offset() {
+    let ends = "a".repeat(24);
+    let shortest = [
+        ("eyJabcdefgh..", Detector::Jwt),
+        ("xapp-abcdefgh", Detector::Slack),
+        ("xoxb-abcdefghij", Detector::Slack),
+        ("basic YTpiOmM6", Detector::Basic),
+        ("bearer abcdefghijklmno1", Detector::Bearer),
+        ("token abcdefghijklmno1", Detector::Bearer),
+        ("sk_test_abcdefghij", Detector::Stripe),
+        ("AKIAABCDEFGHIJKLMNOP", Detector::AwsKeyId),
+        ("a://:b@", Detector::UrlUserinfo),
+        ("a@b.cd", Detector::Email),
+        ("8.8.8.8", Detector::Ipv4),
+        ("2a00::", Detector::Ipv6),
+        ("078-05-1120", Detector::Ssn),
+        ("4222222222222", Detector::Card),
+        ("NO9386011117947", Detector::Iban),
+    ];
+    for (secret, detector) in shortest {
+        let policy = Policy::secrets_and_pii();
+        let mut texts = 0;
+        for before in 0..20 {
+            for after in 0..20 {
+                let (before, after) = (&ends[..before], &ends[..after]);
+                let text = format!("{before} {secret} {after}");
+                assert!(policy.text(text.trim()).contains("[REDACTED]"), "{text}");
+                texts += 1;
+            }
+        }
+        let count = (detector.name().to_owned(), texts);
+        assert!(policy.counts().contains(&count), "{:?}", policy.counts());
+    }
+}

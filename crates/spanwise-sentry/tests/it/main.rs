@@ -9,6 +9,9 @@
     reason = "a test may panic"
 )]
 
+#[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
+#[path = "../../../spanwise-core/tests/support/identities.rs"]
+mod identities;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,6 +19,7 @@ mod dedup;
 mod event_selection;
 mod events;
 mod exiting_thread;
+mod exported_ids;
 mod failing_server;
 #[cfg(unix)]
 mod forks;

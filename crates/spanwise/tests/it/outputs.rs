@@ -73,7 +73,7 @@ fn level_without_an_output_is_refused() {
         Err(InitError::Settings(problems)) => assert_eq!(
             problems,
             [
-                "LOG_OUTPUT_LEVEL is set, and LOG_OUTPUT is none: set another output, or leave the level out"
+                "LOG_OUTPUT_LEVEL is set, and LOG_OUTPUT is none: set another output, or remove the level"
             ]
         ),
         other => panic!("{other:?}"),

@@ -190,7 +190,7 @@ fn rust_log_beats_log_level() {
     let both = [("LOG_LEVEL", "warn"), ("RUST_LOG", "error")];
     let text = explain(both);
     assert_line(&text, "RUST_LOG = error (RUST_LOG)");
-    let warning = "LOG_LEVEL=warn does not count: RUST_LOG=error is set too; leave one of them out";
+    let warning = "LOG_LEVEL=warn does not count: RUST_LOG=error is set too; remove one of them";
     assert_line(&text, &format!("warning: {warning}"));
     let [one, other] = both;
     assert_eq!(problems([one, other, ("LOG_STRICT", "1")]), [warning]);
@@ -420,7 +420,7 @@ fn pseudonym_key_is_read_and_never_shown() {
     let off = problems([("LOG_REDACT", "off"), ("LOG_REDACT_KEY_FILE", path)]);
     assert_eq!(
         off,
-        ["LOG_REDACT=off and LOG_REDACT_KEY_FILE contradict each other: leave one of them out"]
+        ["LOG_REDACT=off and LOG_REDACT_KEY_FILE contradict each other: remove one of them"]
     );
     std::fs::write(path, "hunter2").unwrap();
     let short = problems([("LOG_REDACT_KEY_FILE", path)]).join("\n");
@@ -455,7 +455,9 @@ fn file_setting_without_a_file_is_refused() {
     let vars = [("LOG_PRESET", "prod"), ("LOG_FILE_KEEP", "3")];
     assert_eq!(
         start(Builder::from_vars(vars).unwrap()),
-        ["LOG_FILE_KEEP is set, and there is no file for it: set LOG_FILE too, or leave both out"]
+        [
+            "LOG_FILE_KEEP is set, and there is no file for it: set LOG_FILE too, or remove LOG_FILE_KEEP"
+        ]
     );
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.log");

@@ -95,8 +95,8 @@ impl LineQueue {
         (is_due && may_write).then(|| take_chunk(state)).flatten()
     }
 
-    /// Returns a job after the records of a stuck sink were abandoned: what callers left in the
-    /// buffer meanwhile. They retry records that are refused from now on.
+    /// Returns a job after the records of a stuck sink were abandoned: the records that callers
+    /// left in the buffer since then. Callers retry records that are refused from now on.
     fn job_after_abandonment(&self, state: &mut State) -> Job {
         let may_write =
             !state.lifecycle.forking && !state.lifecycle.writing && !state.health.is_backing_off();
@@ -109,7 +109,7 @@ impl LineQueue {
         Job::End
     }
 
-    /// Abandons what is held, if anything is. From then on there is no writer thread.
+    /// Abandons the buffered records, if there are any. From then on there is no writer thread.
     fn end_worker(&self, state: &mut State) -> Job {
         self.abandon(state);
         state.lifecycle.has_worker = false;

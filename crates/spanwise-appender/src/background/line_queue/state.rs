@@ -44,7 +44,7 @@ impl Counts {
     }
 }
 
-/// Whether the output takes records, and which ones the buffer accepts because of that.
+/// Whether the output takes records, and which records the buffer accepts while it does not.
 #[derive(Debug)]
 pub(super) struct Health {
     pub(super) admission: AdmissionControl,

@@ -131,11 +131,7 @@ impl Receiver {
         accept: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let receiver = Self {
-            address: listener.local_addr().expect("its address"),
-            scheme,
-            shared: Arc::default(),
-        };
+        let receiver = Self::at(listener.local_addr().expect("its address"), scheme);
         let shared = Arc::clone(&receiver.shared);
         let accept = Arc::new(accept);
         thread::spawn(move || {
@@ -150,6 +146,25 @@ impl Receiver {
             }
         });
         receiver
+    }
+
+    /// Returns a collector that someone else runs at this address.
+    pub(super) fn at(address: SocketAddr, scheme: &'static str) -> Self {
+        Self {
+            address,
+            scheme,
+            shared: Arc::default(),
+        }
+    }
+
+    /// Counts a connection.
+    pub(super) fn connected(&self) {
+        self.shared.lock().connections += 1;
+    }
+
+    /// Stores a request. Returns how it is answered.
+    pub(super) fn receive(&self, request: Request) -> Behaviour {
+        self.shared.receive(request)
     }
 
     /// Treats all later requests like this.
@@ -319,40 +334,47 @@ impl Shared {
 
     fn serve(&self, stream: Box<dyn Stream>) {
         let mut stream = BufReader::new(stream);
-        while let Some(mut request) = read_request(&mut stream) {
-            let mut state = self.lock();
-            let behaviour = state.next.pop_front();
-            let mut behaviour = behaviour.unwrap_or_else(|| state.behaviour.clone());
-            if let Behaviour::MaxItems(max) = behaviour
-                && request.items() > max
-            {
-                behaviour = Behaviour::status(413);
-            }
-            request.is_taken = behaviour.takes();
-            state.requests.push(request);
-            drop(state);
-            self.changed.notify_all();
+        while let Some(request) = read_request(&mut stream) {
+            let behaviour = self.receive(request);
             if answer(stream.get_mut(), behaviour).is_err() {
                 return;
             }
         }
     }
+
+    fn receive(&self, mut request: Request) -> Behaviour {
+        let mut state = self.lock();
+        let behaviour = state.next.pop_front();
+        let mut behaviour = behaviour.unwrap_or_else(|| state.behaviour.clone());
+        if let Behaviour::MaxItems(max) = behaviour
+            && request.items() > max
+        {
+            behaviour = Behaviour::status(413);
+        }
+        request.is_taken = behaviour.takes();
+        state.requests.push(request);
+        drop(state);
+        self.changed.notify_all();
+        behaviour
+    }
+}
+
+/// Returns the response of a signal: those of all signals have the same field numbers.
+pub(super) fn partial_success(rejected: i64, reason: &str) -> Vec<u8> {
+    let response = ExportLogsServiceResponse {
+        partial_success: Some(ExportLogsPartialSuccess {
+            rejected_log_records: rejected,
+            error_message: reason.to_owned(),
+        }),
+    };
+    response.encode_to_vec()
 }
 
 /// Answers a request. After an error, the connection is closed.
 fn answer(stream: &mut Box<dyn Stream>, behaviour: Behaviour) -> io::Result<()> {
     let (status, headers, body) = match behaviour {
         Behaviour::Accept | Behaviour::MaxItems(_) => (200, &[][..], Vec::new()),
-        Behaviour::Partial(rejected, reason) => {
-            // The messages of all signals have the same field numbers.
-            let response = ExportLogsServiceResponse {
-                partial_success: Some(ExportLogsPartialSuccess {
-                    rejected_log_records: rejected,
-                    error_message: reason.to_owned(),
-                }),
-            };
-            (200, &[][..], response.encode_to_vec())
-        }
+        Behaviour::Partial(rejected, reason) => (200, &[][..], partial_success(rejected, reason)),
         Behaviour::Answer(status, headers, body) => (status, headers, body),
         Behaviour::Hang => {
             let mut rest = [0; 64];

@@ -146,7 +146,7 @@ const VALUES: &[(&str, &str, Verdict)] = &[
         "=eu",
         Wrong("\"\" is not a field name"),
     ),
-    ("LOG_STATIC_FIELDS", "a=1,a=2", Wrong("`a` is there twice")),
+    ("LOG_STATIC_FIELDS", "a=1,a=2", Wrong("`a` is set twice")),
     (
         "LOG_STATIC_FIELDS",
         "password=mossy7",

@@ -1,0 +1,90 @@
+//! The ids that lines show for a span whose traces are exported.
+//!
+//! They are `trace_id`, `span_id` and `trace_flags` of the span's identity. Fields with these keys,
+//! of the span, of outer spans and of events in a flat line, are dropped then.
+
+use spanwise_core::internal::{HexDigits, SpanIdentity};
+
+use crate::{builder::Options, json_lexer::members, line_template::LineTemplate, plan::Role};
+
+/// The keys of the ids, and where they are shown.
+#[derive(Debug)]
+pub(crate) struct IdKeys {
+    /// `,"trace_id":` and so on. Empty if the key is excluded from lines.
+    shown: [Box<[u8]>; 3],
+    /// The keys as JSON strings.
+    quoted: [Box<[u8]>; 3],
+    /// The bits of all keys.
+    pub(crate) bits: u128,
+    /// The length of all members.
+    len: usize,
+}
+
+const NAMES: [&str; 3] = ["trace_id", "span_id", "trace_flags"];
+
+/// The lengths of the values, which are JSON strings.
+const VALUE_LENS: [usize; 3] = [34, 18, 4];
+
+impl IdKeys {
+    pub(crate) fn new(options: &Options, template: &LineTemplate) -> Self {
+        let keys = NAMES.map(|name| template.key(options, name, false));
+        let shown: [Box<[u8]>; 3] = keys.each_ref().map(|key| match key.role {
+            Role::Omitted => Box::default(),
+            _ => key.member.as_bytes().into(),
+        });
+        let lens = shown.iter().zip(VALUE_LENS);
+        let len = lens
+            .filter(|(member, _)| !member.is_empty())
+            .map(|(member, value_len)| member.len() + value_len)
+            .sum();
+        Self {
+            shown,
+            quoted: keys.each_ref().map(|key| key.name().into()),
+            bits: keys.iter().fold(0, |bits, key| bits | key.bit),
+            len,
+        }
+    }
+
+    /// Returns the members of a span with this identity.
+    pub(crate) fn members(&self, identity: &SpanIdentity) -> Vec<u8> {
+        let flags = HexDigits::<2>::from_bytes(&[identity.flags()]);
+        let values = [
+            identity.trace_id_digits(),
+            identity.span_id_digits(),
+            flags.as_str(),
+        ];
+        let mut members = Vec::with_capacity(self.len);
+        for (member, value) in self.shown.iter().zip(values) {
+            if !member.is_empty() {
+                members.extend_from_slice(member);
+                members.push(b'"');
+                members.extend_from_slice(value.as_bytes());
+                members.push(b'"');
+            }
+        }
+        members
+    }
+
+    /// Returns the members of the ids at the start of `tail`, or nothing if there are none.
+    pub(crate) fn at_start<'t>(&self, tail: &'t [u8]) -> &'t [u8] {
+        let first = self.shown.iter().find(|member| !member.is_empty());
+        match first {
+            Some(first) if tail.starts_with(first) => &tail[..self.len],
+            Some(_) | None => b"",
+        }
+    }
+
+    /// Returns whether a key, which is a JSON string, is one of an id.
+    pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
+        self.quoted.iter().any(|key| **key == *quoted)
+    }
+
+    /// Returns the members that are not ids.
+    pub(crate) fn remove_from(&self, all: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(all.len());
+        members(all)
+            .filter(|member| !self.contains(member.quoted_key()))
+            .for_each(|member| kept.extend_from_slice(member.bytes));
+        kept
+    }
+}

@@ -1,0 +1,367 @@
+//! Metrics: instruments of the OpenTelemetry API, exported over OTLP and as text for Prometheus.
+//!
+//! The SDK aggregates. A thread of ours runs the callbacks, collects at each interval, and encodes
+//! the values once. The sender thread of the exporter sends them.
+
+mod collection;
+mod event_metrics;
+mod http_metrics;
+mod meters;
+mod metrics_options;
+mod metrics_payload;
+mod otlp_metrics;
+mod own_metrics;
+#[cfg(target_os = "linux")]
+mod process_metrics;
+mod prometheus_names;
+mod prometheus_text;
+mod readers;
+mod scrape_listener;
+mod snapshot;
+
+use std::{
+    collections::HashSet,
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use opentelemetry::{
+    InstrumentationScope, KeyValue,
+    metrics::{Meter, MeterProvider as _},
+};
+use spanwise_core::{
+    Clock, Fault, Redact, SelfReport,
+    export::{Deliver, Exporter, ExporterOptions, QueueLimits},
+    internal::{forks, panic_safe, sync::Mutex},
+};
+
+use self::{
+    collection::CollectionSchedule,
+    event_metrics::EventCounts,
+    prometheus_text::{MetricsText, TextFormat, metrics_text},
+    readers::Readers,
+    scrape_listener::ScrapeListener,
+    snapshot::Snapshot,
+};
+pub use self::{
+    event_metrics::OtelEventMetrics,
+    meters::Meters,
+    metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions},
+};
+pub(crate) use self::{http_metrics::HttpMetrics, metrics_payload::MetricsPayload};
+
+/// A scrape waits this long for callbacks. Then it has no values of those that still run.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The room for payloads that wait. Items below ERROR may take half of it.
+const QUEUE_BYTES: usize = 2 * 16 * 1024 * 1024;
+
+/// The payloads that wait at most, if their values count from the last export. Otherwise the newest
+/// one replaces older ones.
+const MAX_WAITING_DELTAS: usize = 10;
+
+/// A metric has at most this number of series. The SDK counts others as one, with this attribute.
+const MAX_SERIES: usize = 2000;
+const OVERFLOW_ATTRIBUTE: &str = "otel.metric.overflow";
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Makes the transport of a process.
+pub(crate) type NewTransport =
+    Box<dyn Fn() -> Box<dyn Deliver<MetricsPayload>> + Send + Sync + 'static>;
+
+/// The parts of [`Metrics`] that all signals share.
+pub(crate) struct MetricsSetup {
+    /// The labels of `target_info`.
+    pub(crate) resource: Vec<KeyValue>,
+    /// The same, encoded as `Resource`.
+    pub(crate) encoded_resource: Arc<[u8]>,
+    pub(crate) policy: Option<Arc<dyn Redact>>,
+    pub(crate) report: SelfReport,
+    pub(crate) clock: Clock,
+    /// `None` if metrics are only scraped.
+    pub(crate) new_transport: Option<NewTransport>,
+    /// `otlp_http` or `otlp_grpc`.
+    pub(crate) transport: &'static str,
+}
+
+/// The metrics of a process. Dropping it ends its threads.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    shared: Arc<Shared>,
+    /// The meter of the metrics of this crate.
+    meter: Meter,
+    event_counts: OnceLock<Arc<EventCounts>>,
+    listener: Mutex<Option<ScrapeListener>>,
+}
+
+struct Shared {
+    meters: Meters,
+    readers: Readers,
+    max_waiting: usize,
+    schedule: CollectionSchedule,
+    exporter: Option<Exporter<MetricsPayload, ()>>,
+    resource: Vec<KeyValue>,
+    encoded_resource: Arc<[u8]>,
+    policy: Option<Arc<dyn Redact>>,
+    report: SelfReport,
+    /// Metrics that are not exported as they should be, and that were reported.
+    reported: Mutex<HashSet<String>>,
+    /// The process that has the threads. A forked child exports nothing.
+    generation: u32,
+}
+
+impl Metrics {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The address of the listener cannot be bound, or there can be no further thread.
+    pub(crate) fn start(options: &MetricsOptions, setup: MetricsSetup) -> io::Result<Self> {
+        let (sdk, readers) = Readers::new(options);
+        let max_waiting = match options.temporality {
+            MetricTemporality::Cumulative => 1,
+            MetricTemporality::Delta | MetricTemporality::LowMemory => MAX_WAITING_DELTAS,
+        };
+        let exporter = setup.new_transport.map(|new_transport| {
+            let mut exporter = ExporterOptions::new("otel metrics", "the OpenTelemetry collector");
+            exporter.limits = QueueLimits {
+                items: 4 * MAX_WAITING_DELTAS,
+                bytes: QUEUE_BYTES,
+                ..exporter.limits
+            };
+            exporter.report = setup.report.clone();
+            exporter.clock = setup.clock.clone();
+            Exporter::new(exporter, new_transport, || ())
+        });
+        if let Some(exporter) = &exporter {
+            exporter.start(None)?;
+        }
+        let shared = Arc::new(Shared {
+            meters: Meters::new(sdk, setup.report.clone()),
+            readers,
+            max_waiting,
+            // Without exports, callbacks run for a scrape only.
+            schedule: CollectionSchedule::new(exporter.is_some().then_some(options.interval)),
+            exporter,
+            resource: setup.resource,
+            encoded_resource: setup.encoded_resource,
+            policy: setup.policy,
+            report: setup.report,
+            reported: Mutex::default(),
+            generation: forks::generation(),
+        });
+        let scope = InstrumentationScope::builder("spanwise").with_version(VERSION);
+        let meter = shared.meters.meter_with_scope(scope.build());
+        own_metrics::observe_sinks(&meter, &shared.report, setup.transport);
+        #[cfg(target_os = "linux")]
+        process_metrics::observe_process(&meter);
+        let metrics = Self {
+            shared: Arc::clone(&shared),
+            meter,
+            event_counts: OnceLock::new(),
+            listener: Mutex::default(),
+        };
+        if let Some((host, port)) = &options.prometheus {
+            let shared = Arc::clone(&shared);
+            let text = move |accept: Option<&str>| shared.text(accept);
+            let listener = ScrapeListener::start(host, *port, Box::new(text)).map_err(|error| {
+                let text = format!("cannot serve metrics on {host}:{port}: {error}");
+                io::Error::new(error.kind(), text)
+            })?;
+            *metrics.listener.lock() = Some(listener);
+        }
+        thread::Builder::new()
+            .name("spanwise-otel-collection".to_owned())
+            .spawn(move || shared.run())?;
+        Ok(metrics)
+    }
+
+    /// Returns the provider of meters.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    /// Returns an observer that measures HTTP requests.
+    pub(crate) fn http(&self) -> HttpMetrics {
+        HttpMetrics::new(&self.meter)
+    }
+
+    /// Returns a layer that counts events by level.
+    pub(crate) fn event_counts(&self) -> OtelEventMetrics {
+        OtelEventMetrics::counting(self.counts())
+    }
+
+    /// Returns a layer that counts events by level, and makes metrics of their fields.
+    pub(crate) fn of_events(&self) -> OtelEventMetrics {
+        let meter = self.shared.meters.meter("spanwise.events");
+        OtelEventMetrics::of_fields(self.counts(), meter, self.shared.report.clone())
+    }
+
+    fn counts(&self) -> Arc<EventCounts> {
+        let counts = self
+            .event_counts
+            .get_or_init(|| EventCounts::register(&self.meter));
+        Arc::clone(counts)
+    }
+
+    /// Returns the content type and the metrics as text, as a client with this `Accept` header
+    /// prefers it.
+    pub(crate) fn text(&self, accept: Option<&str>) -> (&'static str, String) {
+        self.shared.text(accept)
+    }
+
+    /// Returns the address of the listener for Prometheus.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.listener.lock().as_ref().map(ScrapeListener::address)
+    }
+
+    /// Collects and exports, and waits until everything is sent.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] if the deadline comes first or the server fails.
+    pub(crate) fn flush(&self, deadline: Instant) -> io::Result<()> {
+        let Some(exporter) = self
+            .shared
+            .exporter
+            .as_ref()
+            .filter(|_| self.shared.has_threads())
+        else {
+            return Ok(());
+        };
+        let is_collected = self.shared.schedule.request(true, deadline);
+        exporter.current().queue.flush(deadline)?;
+        if is_collected {
+            return Ok(());
+        }
+        let text = "not all metrics were collected";
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    }
+
+    /// Collects once more, sends what it can until `deadline`, and counts the rest as lost.
+    pub(crate) fn shutdown_by(&self, deadline: Instant) {
+        if !self.shared.has_threads() {
+            return;
+        }
+        self.listener.lock().take();
+        let Some(exporter) = &self.shared.exporter else {
+            self.shared.schedule.end();
+            return;
+        };
+        // A callback that hangs leaves time to send what waits.
+        let rest = deadline.saturating_duration_since(Instant::now());
+        self.shared
+            .schedule
+            .request(true, Instant::now() + rest / 2);
+        self.shared.schedule.end();
+        exporter.shutdown_by(deadline);
+    }
+}
+
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        if self.shared.has_threads() {
+            self.shared.schedule.end();
+            if let Some(exporter) = &self.shared.exporter {
+                exporter.shutdown_by(Instant::now());
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// The loop of the collecting thread.
+    fn run(&self) {
+        while let Some(collection) = self.schedule.next() {
+            self.meters.observe();
+            if collection.exports {
+                // The policy is not ours.
+                panic_safe::catch_panic(|| self.export());
+            }
+            self.schedule.done(collection);
+        }
+    }
+
+    fn export(&self) {
+        let Some(exporter) = &self.exporter else {
+            return;
+        };
+        let snapshot = Snapshot::new(&self.readers.export.collected(), self.policy.as_deref());
+        self.report_overflows(&snapshot);
+        if snapshot.points() > 0 {
+            let payload = MetricsPayload::new(&snapshot, &self.encoded_resource);
+            let queue = &exporter.current().queue;
+            queue.push_newest(payload, self.max_waiting);
+        }
+    }
+
+    /// Returns whether this is the process that has the threads. Locks of the SDK may be taken in
+    /// a forked child, by threads that it does not have.
+    fn has_threads(&self) -> bool {
+        forks::generation() == self.generation
+    }
+
+    fn text(&self, accept: Option<&str>) -> (&'static str, String) {
+        let format = TextFormat::accepted(accept);
+        let snapshot = match &self.readers.text {
+            Some(reader) if self.has_threads() => {
+                let deadline = Instant::now() + SCRAPE_TIMEOUT;
+                self.schedule.request(false, deadline);
+                Snapshot::new(&reader.collected(), self.policy.as_deref())
+            }
+            _ => Snapshot::default(),
+        };
+        self.report_overflows(&snapshot);
+        let MetricsText { text, omitted } = metrics_text(&snapshot, &self.resource, format);
+        for name in omitted {
+            self.report_once(name, |name| {
+                format!("Prometheus does not see the metric {name}: another one has its name")
+            });
+        }
+        (format.content_type(), text)
+    }
+
+    fn report_overflows(&self, snapshot: &Snapshot) {
+        for metric in snapshot.metrics() {
+            let mut overflows = false;
+            metric.points.each_attributes(|attributes| {
+                overflows |= attributes
+                    .iter()
+                    .any(|attribute| attribute.key.as_str() == OVERFLOW_ATTRIBUTE);
+            });
+            if overflows {
+                self.report_once(metric.name.clone(), |name| {
+                    format!(
+                        "the metric {name} has more than {MAX_SERIES} sets of attributes: \
+                         further ones are counted as {OVERFLOW_ATTRIBUTE}"
+                    )
+                });
+            }
+        }
+    }
+
+    fn report_once(&self, metric: String, text: impl FnOnce(&str) -> String) {
+        let mut reported = self.reported.lock();
+        if reported.contains(&metric) {
+            return;
+        }
+        let text = text(&metric);
+        reported.insert(metric);
+        drop(reported);
+        self.report.fault_unthrottled(Fault::Setup, &text);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("exporter", &self.exporter)
+            .field("schedule", &self.schedule)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

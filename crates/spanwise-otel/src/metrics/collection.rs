@@ -1,0 +1,109 @@
+//! The schedule of the thread that runs callbacks and exports.
+
+use std::time::{Duration, Instant};
+
+use spanwise_core::internal::sync::{Condvar, Mutex};
+
+/// What other threads request of the collecting thread.
+#[derive(Debug)]
+pub(crate) struct CollectionSchedule {
+    state: Mutex<Requests>,
+    /// Signals any change.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Requests {
+    /// Numbers the requests.
+    last: u64,
+    /// The last request that was fulfilled.
+    done: u64,
+    wants_export: bool,
+    /// `None` if there are exports on request only.
+    interval: Option<Duration>,
+    next_export: Option<Instant>,
+    has_ended: bool,
+}
+
+/// The next work of the collecting thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Collection {
+    /// The last request that it fulfils.
+    number: u64,
+    /// Whether the values are exported, after the callbacks ran.
+    pub(crate) exports: bool,
+}
+
+impl CollectionSchedule {
+    pub(crate) fn new(interval: Option<Duration>) -> Self {
+        Self {
+            state: Mutex::new(Requests {
+                last: 0,
+                done: 0,
+                wants_export: false,
+                interval,
+                next_export: interval.and_then(|interval| Instant::now().checked_add(interval)),
+                has_ended: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits until there is something to do. Returns `None` at the end.
+    pub(crate) fn next(&self) -> Option<Collection> {
+        let mut state = self.state.lock();
+        loop {
+            let now = Instant::now();
+            if state.has_ended {
+                return None;
+            }
+            let is_due = state.next_export.is_some_and(|at| at <= now);
+            if is_due || state.last > state.done {
+                let exports = std::mem::take(&mut state.wants_export) || is_due;
+                if is_due {
+                    // An export that was late does not cause two.
+                    state.next_export = state
+                        .interval
+                        .and_then(|interval| now.checked_add(interval));
+                }
+                return Some(Collection {
+                    number: state.last,
+                    exports,
+                });
+            }
+            state = match state.next_export {
+                Some(at) => self.changed.wait_timeout(state, at - now).0,
+                None => self.changed.wait(state),
+            };
+        }
+    }
+
+    pub(crate) fn done(&self, collection: Collection) {
+        self.state.lock().done = collection.number;
+        self.changed.notify_all();
+    }
+
+    /// Has the callbacks run, and the values exported on request. Waits for it until `deadline`,
+    /// and returns whether it was done.
+    pub(crate) fn request(&self, exports: bool, deadline: Instant) -> bool {
+        let mut state = self.state.lock();
+        state.last += 1;
+        state.wants_export |= exports;
+        let number = state.last;
+        self.changed.notify_all();
+        while state.done < number && !state.has_ended {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return false;
+            }
+            (state, _) = self.changed.wait_timeout(state, rest);
+        }
+        state.done >= number
+    }
+
+    /// Ends the collecting thread.
+    pub(crate) fn end(&self) {
+        self.state.lock().has_ended = true;
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,348 @@
+//! The layer that makes metrics of events.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use opentelemetry::{
+    Key, KeyValue, Value,
+    metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter},
+};
+use spanwise_core::{
+    Context as SpanContext, Fault, SelfReport,
+    export::is_sender_thread,
+    internal::{CallsitePlans, ShardedCounter, forks},
+};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_core::{Level, Metadata};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+/// Counts events by level, and makes metrics of their fields on request.
+///
+/// Created by [`Otel::event_counts`](crate::Otel::event_counts) and
+/// [`Otel::metrics_of_events`](crate::Otel::metrics_of_events).
+#[derive(Debug)]
+pub struct OtelEventMetrics {
+    counts: Arc<EventCounts>,
+    fields: Option<FieldMetrics>,
+}
+
+/// Counts events by level.
+#[derive(Debug, Default)]
+pub(crate) struct EventCounts([ShardedCounter; 5]);
+
+#[derive(Debug)]
+struct FieldMetrics {
+    meter: Meter,
+    report: SelfReport,
+    context_keys: Vec<String>,
+    /// The process that exports. In a forked child, a lock of the SDK may never be released.
+    generation: u32,
+    /// `None` for callsites without a metric.
+    plans: CallsitePlans<Option<EventPlan>>,
+}
+
+/// What becomes of each field of a callsite, by its index.
+#[derive(Debug)]
+struct EventPlan(Box<[MetricRole]>);
+
+#[derive(Debug)]
+enum MetricRole {
+    Metric(FieldInstrument),
+    Attribute,
+    /// It is the message.
+    Ignored,
+}
+
+/// The instrument of a field. It is created when the kind of its numbers is known.
+#[derive(Debug)]
+struct FieldInstrument {
+    name: &'static str,
+    kind: MetricKind,
+}
+
+#[derive(Debug)]
+enum MetricKind {
+    MonotonicCounter(OnceLock<Counter<u64>>, OnceLock<Counter<f64>>),
+    Counter(OnceLock<UpDownCounter<i64>>, OnceLock<UpDownCounter<f64>>),
+    Gauge(OnceLock<Gauge<i64>>, OnceLock<Gauge<f64>>),
+    Histogram(OnceLock<Histogram<f64>>),
+}
+
+/// The value of a field that is a metric.
+#[derive(Debug, Clone, Copy)]
+enum Measurement {
+    Int(i64),
+    Float(f64),
+}
+
+impl EventCounts {
+    const LEVELS: [Level; 5] = [
+        Level::ERROR,
+        Level::WARN,
+        Level::INFO,
+        Level::DEBUG,
+        Level::TRACE,
+    ];
+
+    /// Creates counters and registers their metric.
+    pub(crate) fn register(meter: &Meter) -> Arc<Self> {
+        let counts = Arc::new(Self::default());
+        let observed = Arc::clone(&counts);
+        meter
+            .u64_observable_counter("spanwise.events")
+            .with_unit("{event}")
+            .with_description("The events that were logged, by level.")
+            .with_callback(move |events| {
+                for (level, count) in Self::LEVELS.iter().zip(&observed.0) {
+                    events.observe(count.total(), &[KeyValue::new("level", level.as_str())]);
+                }
+            })
+            .build();
+        counts
+    }
+
+    fn count(&self, level: Level) {
+        let index = match level {
+            Level::ERROR => 0,
+            Level::WARN => 1,
+            Level::INFO => 2,
+            Level::DEBUG => 3,
+            Level::TRACE => 4,
+        };
+        self.0[index].count();
+    }
+}
+
+impl OtelEventMetrics {
+    /// Counts events only.
+    pub(crate) fn counting(counts: Arc<EventCounts>) -> Self {
+        Self {
+            counts,
+            fields: None,
+        }
+    }
+
+    /// Makes metrics of the fields, too.
+    pub(crate) fn of_fields(counts: Arc<EventCounts>, meter: Meter, report: SelfReport) -> Self {
+        Self {
+            counts,
+            fields: Some(FieldMetrics {
+                meter,
+                report,
+                context_keys: Vec::new(),
+                generation: forks::generation(),
+                plans: CallsitePlans::default(),
+            }),
+        }
+    }
+
+    /// Adds the values of these context keys, such as `tenant_id`, to the attributes of each
+    /// metric. Defaults to none: each value makes a series of its own.
+    #[must_use]
+    pub fn context_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        if let Some(fields) = &mut self.fields {
+            fields.context_keys.extend(keys.into_iter().map(Into::into));
+        }
+        self
+    }
+}
+
+impl<S> Layer<S> for OtelEventMetrics
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if is_sender_thread() || event.metadata().target().starts_with("opentelemetry") {
+            return;
+        }
+        self.counts.count(*event.metadata().level());
+        if let Some(fields) = &self.fields
+            && forks::generation() == fields.generation
+        {
+            fields.measure(event, &ctx);
+        }
+    }
+}
+
+impl FieldMetrics {
+    fn measure<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let plan = self.plans.get(event.metadata(), EventPlan::new);
+        let Some(EventPlan(roles)) = plan else {
+            return;
+        };
+        let mut visitor = MeasuringVisitor {
+            roles,
+            measurements: Vec::new(),
+            attributes: Vec::new(),
+        };
+        event.record(&mut visitor);
+        let MeasuringVisitor {
+            measurements,
+            mut attributes,
+            ..
+        } = visitor;
+        if !self.context_keys.is_empty() {
+            let context = SpanContext::from_event(event, ctx);
+            let wanted = context
+                .iter()
+                .filter(|(key, _)| self.context_keys.iter().any(|wanted| wanted == key));
+            for (key, value) in wanted {
+                // The value of the event wins.
+                if attributes.iter().all(|known| known.key.as_str() != key) {
+                    attributes.push(KeyValue::new(key, value.to_owned()));
+                }
+            }
+        }
+        for (instrument, measurement) in measurements {
+            let is_recorded = instrument.record(&self.meter, measurement, &attributes);
+            if !is_recorded {
+                let name = instrument.name;
+                let reason = format_args!("the counter {name} ignores a negative value");
+                self.report.fault(Fault::Setup, &reason);
+            }
+        }
+    }
+}
+
+impl EventPlan {
+    fn new(callsite: &'static Metadata<'static>) -> Option<Self> {
+        let roles: Box<[MetricRole]> = callsite
+            .fields()
+            .iter()
+            .map(|field| match FieldInstrument::new(field.name()) {
+                Some(instrument) => MetricRole::Metric(instrument),
+                None if field.name() == "message" => MetricRole::Ignored,
+                None => MetricRole::Attribute,
+            })
+            .collect();
+        let is_metric = |role: &MetricRole| matches!(role, MetricRole::Metric(_));
+        roles.iter().any(is_metric).then_some(Self(roles))
+    }
+}
+
+impl FieldInstrument {
+    fn new(field: &'static str) -> Option<Self> {
+        let (prefix, name) = field.split_once('.')?;
+        let kind = match prefix {
+            "monotonic_counter" => MetricKind::MonotonicCounter(OnceLock::new(), OnceLock::new()),
+            "counter" => MetricKind::Counter(OnceLock::new(), OnceLock::new()),
+            "gauge" => MetricKind::Gauge(OnceLock::new(), OnceLock::new()),
+            "histogram" => MetricKind::Histogram(OnceLock::new()),
+            _ => return None,
+        };
+        (!name.is_empty()).then_some(Self { name, kind })
+    }
+
+    /// Returns whether the instrument takes the value.
+    fn record(&self, meter: &Meter, value: Measurement, attributes: &[KeyValue]) -> bool {
+        let name = self.name;
+        match (&self.kind, value) {
+            (MetricKind::MonotonicCounter(ints, _), Measurement::Int(value)) => {
+                let Ok(value) = u64::try_from(value) else {
+                    return false;
+                };
+                let counter = ints.get_or_init(|| meter.u64_counter(name).build());
+                counter.add(value, attributes);
+            }
+            (MetricKind::MonotonicCounter(_, floats), Measurement::Float(value)) => {
+                if value < 0.0 {
+                    return false;
+                }
+                let counter = floats.get_or_init(|| meter.f64_counter(name).build());
+                counter.add(value, attributes);
+            }
+            (MetricKind::Counter(ints, _), Measurement::Int(value)) => {
+                let counter = ints.get_or_init(|| meter.i64_up_down_counter(name).build());
+                counter.add(value, attributes);
+            }
+            (MetricKind::Counter(_, floats), Measurement::Float(value)) => {
+                let counter = floats.get_or_init(|| meter.f64_up_down_counter(name).build());
+                counter.add(value, attributes);
+            }
+            (MetricKind::Gauge(ints, _), Measurement::Int(value)) => {
+                let gauge = ints.get_or_init(|| meter.i64_gauge(name).build());
+                gauge.record(value, attributes);
+            }
+            (MetricKind::Gauge(_, floats), Measurement::Float(value)) => {
+                let gauge = floats.get_or_init(|| meter.f64_gauge(name).build());
+                gauge.record(value, attributes);
+            }
+            (MetricKind::Histogram(histogram), value) => {
+                let histogram = histogram.get_or_init(|| meter.f64_histogram(name).build());
+                let value = match value {
+                    Measurement::Int(value) => value as f64,
+                    Measurement::Float(value) => value,
+                };
+                histogram.record(value, attributes);
+            }
+        }
+        true
+    }
+}
+
+/// Sorts the values of an event into metrics and attributes.
+struct MeasuringVisitor<'p> {
+    roles: &'p [MetricRole],
+    measurements: Vec<(&'p FieldInstrument, Measurement)>,
+    attributes: Vec<KeyValue>,
+}
+
+impl MeasuringVisitor<'_> {
+    fn number(&mut self, field: &Field, value: Measurement) {
+        match self.roles.get(field.index()) {
+            Some(MetricRole::Metric(instrument)) => self.measurements.push((instrument, value)),
+            Some(MetricRole::Attribute) => self.attributes.push(KeyValue::new(
+                Key::from_static_str(field.name()),
+                match value {
+                    Measurement::Int(value) => Value::I64(value),
+                    Measurement::Float(value) => Value::F64(value),
+                },
+            )),
+            Some(MetricRole::Ignored) | None => {}
+        }
+    }
+
+    fn attribute(&mut self, field: &Field, value: impl Into<Value>) {
+        if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
+            let key = Key::from_static_str(field.name());
+            self.attributes.push(KeyValue::new(key, value));
+        }
+    }
+}
+
+impl Visit for MeasuringVisitor<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.number(field, Measurement::Float(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field, Measurement::Int(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        let value = match i64::try_from(value) {
+            Ok(value) => Measurement::Int(value),
+            Err(_) => Measurement::Float(value as f64),
+        };
+        self.number(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.attribute(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.attribute(field, value.to_owned());
+    }
+
+    /// Formatted values differ too often to be attributes.
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}

@@ -1,0 +1,304 @@
+//! Metrics of the HTTP requests that `spanwise-http` serves and sends.
+//!
+//! Their attributes are those of the semantic conventions. None of them is a path or an id, so the
+//! number of series does not grow with the requests.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, Hash, RandomState},
+};
+
+use opentelemetry::{
+    KeyValue, Value,
+    metrics::{BoundHistogram, Histogram, Meter, UpDownCounter},
+};
+use spanwise_core::internal::{
+    forks,
+    request_observer::{ObservedRequest, RequestEnd, RequestObserver, RequestSide},
+    sync::RwLock,
+};
+
+/// The bounds that the semantic conventions advise, in seconds.
+const DURATIONS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+/// In bytes. Sizes are recorded as floats: their sum cannot overflow.
+const SIZES: [f64; 6] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+
+/// Series beyond this number are looked up by the SDK, which counts those beyond 2,000 as one.
+const MAX_BOUND: usize = 1000;
+
+/// Measures the requests of both sides.
+#[derive(Debug)]
+pub(crate) struct HttpMetrics {
+    server: SideMetrics,
+    client: SideMetrics,
+    /// The process that exports. In a forked child, a lock of the SDK may never be released.
+    generation: u32,
+}
+
+impl HttpMetrics {
+    pub(crate) fn new(meter: &Meter) -> Self {
+        Self {
+            server: SideMetrics::new(meter, "server"),
+            client: SideMetrics::new(meter, "client"),
+            generation: forks::generation(),
+        }
+    }
+
+    fn side(&self, request: &ObservedRequest) -> &SideMetrics {
+        match request.side {
+            RequestSide::Server => &self.server,
+            RequestSide::Client => &self.client,
+        }
+    }
+}
+
+impl RequestObserver for HttpMetrics {
+    fn begin(&self, request: &ObservedRequest) {
+        if forks::generation() == self.generation {
+            self.side(request).count_active(request, 1);
+        }
+    }
+
+    fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
+        if forks::generation() != self.generation {
+            return;
+        }
+        let side = self.side(request);
+        side.count_active(request, -1);
+        side.record(request, end);
+    }
+}
+
+/// The instruments of one side.
+#[derive(Debug)]
+struct SideMetrics {
+    duration: Histogram<f64>,
+    request_size: Histogram<f64>,
+    response_size: Histogram<f64>,
+    active: UpDownCounter<i64>,
+    /// By hash.
+    bound: RwLock<HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>>,
+    hasher: RandomState,
+}
+
+/// The instruments of one series.
+#[derive(Debug, Clone)]
+struct BoundSeries {
+    duration: BoundHistogram<f64>,
+    /// Bound on first use, since an unused one is exported as well.
+    request_size: Option<BoundHistogram<f64>>,
+    response_size: Option<BoundHistogram<f64>>,
+}
+
+/// The attributes of a request, as far as its metrics have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Series<'r> {
+    method: &'static str,
+    scheme: Option<&'static str>,
+    route: Option<&'r str>,
+    status: Option<u16>,
+    error_type: Option<&'r str>,
+    protocol_version: Option<&'static str>,
+    server_address: Option<&'r str>,
+    server_port: Option<u16>,
+    has_request_size: bool,
+    has_response_size: bool,
+}
+
+/// The texts of a [`Series`].
+#[derive(Debug)]
+struct OwnedSeries {
+    /// With empty texts.
+    fixed: Series<'static>,
+    route: Option<Box<str>>,
+    error_type: Option<Box<str>>,
+    server_address: Option<Box<str>>,
+}
+
+impl SideMetrics {
+    fn new(meter: &Meter, side: &str) -> Self {
+        let served = match side {
+            "server" => "that is served here",
+            _ => "that is sent from here",
+        };
+        let size = |part: &str, text: &str| {
+            meter
+                .f64_histogram(format!("http.{side}.{part}.body.size"))
+                .with_unit("By")
+                .with_description(format!("The size of the body of {text} {served}."))
+                .with_boundaries(SIZES.to_vec())
+                .build()
+        };
+        Self {
+            duration: meter
+                .f64_histogram(format!("http.{side}.request.duration"))
+                .with_unit("s")
+                .with_description(format!("The duration of a request {served}."))
+                .with_boundaries(DURATIONS.to_vec())
+                .build(),
+            request_size: size("request", "a request"),
+            response_size: size("response", "the response to a request"),
+            active: meter
+                .i64_up_down_counter(format!("http.{side}.active_requests"))
+                .with_unit("{request}")
+                .with_description(format!("The number of requests in progress {served}."))
+                .build(),
+            bound: RwLock::default(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn count_active(&self, request: &ObservedRequest, change: i64) {
+        let mut attributes = vec![KeyValue::new("http.request.method", request.method)];
+        let address = request.server_address.as_deref();
+        let port = request.server_port;
+        attributes.extend(address.map(|host| KeyValue::new("server.address", host.to_owned())));
+        attributes.extend(port.map(|port| KeyValue::new("server.port", i64::from(port))));
+        attributes.extend(
+            request
+                .scheme
+                .map(|scheme| KeyValue::new("url.scheme", scheme)),
+        );
+        self.active.add(change, &attributes);
+    }
+
+    fn record(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
+        let series = Series::new(request, end);
+        let hash = self.hasher.hash_one(series);
+        let known = self.bound.read();
+        if let Some(bound) = find(&known, hash, &series) {
+            bound.record(request, end);
+            return;
+        }
+        let is_full = known.len() >= MAX_BOUND;
+        drop(known);
+        if is_full {
+            self.record_unbound(&series, request, end);
+            return;
+        }
+        let mut known = self.bound.write();
+        // Another thread may have bound it meanwhile.
+        if find(&known, hash, &series).is_none() {
+            let bound = self.bind(&series);
+            known
+                .entry(hash)
+                .or_default()
+                .push((OwnedSeries::new(&series), bound));
+        }
+        if let Some(bound) = find(&known, hash, &series) {
+            bound.record(request, end);
+        }
+    }
+
+    fn bind(&self, series: &Series<'_>) -> BoundSeries {
+        let attributes = series.attributes();
+        let size = |histogram: &Histogram<f64>, has: bool| has.then(|| histogram.bind(&attributes));
+        BoundSeries {
+            duration: self.duration.bind(&attributes),
+            request_size: size(&self.request_size, series.has_request_size),
+            response_size: size(&self.response_size, series.has_response_size),
+        }
+    }
+
+    fn record_unbound(&self, series: &Series<'_>, request: &ObservedRequest, end: &RequestEnd<'_>) {
+        let attributes = series.attributes();
+        self.duration
+            .record(end.duration.as_secs_f64(), &attributes);
+        if let Some(size) = request.body_size {
+            self.request_size.record(size as f64, &attributes);
+        }
+        if let Some(size) = end.body_size {
+            self.response_size.record(size as f64, &attributes);
+        }
+    }
+}
+
+fn find<'k>(
+    known: &'k HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>,
+    hash: u64,
+    series: &Series<'_>,
+) -> Option<&'k BoundSeries> {
+    let (_, bound) = known
+        .get(&hash)?
+        .iter()
+        .find(|(owned, _)| owned.series() == *series)?;
+    Some(bound)
+}
+
+impl BoundSeries {
+    fn record(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
+        self.duration.record(end.duration.as_secs_f64());
+        if let (Some(histogram), Some(size)) = (&self.request_size, request.body_size) {
+            histogram.record(size as f64);
+        }
+        if let (Some(histogram), Some(size)) = (&self.response_size, end.body_size) {
+            histogram.record(size as f64);
+        }
+    }
+}
+
+impl<'r> Series<'r> {
+    fn new(request: &'r ObservedRequest, end: &'r RequestEnd<'_>) -> Self {
+        Self {
+            method: request.method,
+            scheme: request.scheme,
+            route: request.route.as_deref(),
+            status: end.status,
+            error_type: end.error_type.as_deref(),
+            protocol_version: request.protocol_version.or(end.protocol_version),
+            server_address: request.server_address.as_deref(),
+            server_port: request.server_port,
+            has_request_size: request.body_size.is_some(),
+            has_response_size: end.body_size.is_some(),
+        }
+    }
+
+    /// Returns the attributes, sorted by key, as the SDK looks them up fastest.
+    fn attributes(&self) -> Vec<KeyValue> {
+        let text = |text: &str| Value::from(text.to_owned());
+        let known = |text: &'static str| Value::from(text);
+        let number = |number: u16| Value::from(i64::from(number));
+        let attributes = [
+            ("error.type", self.error_type.map(text)),
+            ("http.request.method", Some(known(self.method))),
+            ("http.response.status_code", self.status.map(number)),
+            ("http.route", self.route.map(text)),
+            ("network.protocol.version", self.protocol_version.map(known)),
+            ("server.address", self.server_address.map(text)),
+            ("server.port", self.server_port.map(number)),
+            ("url.scheme", self.scheme.map(known)),
+        ];
+        attributes
+            .into_iter()
+            .filter_map(|(key, value)| Some(KeyValue::new(key, value?)))
+            .collect()
+    }
+}
+
+impl OwnedSeries {
+    fn new(series: &Series<'_>) -> Self {
+        Self {
+            fixed: Series {
+                route: None,
+                error_type: None,
+                server_address: None,
+                ..*series
+            },
+            route: series.route.map(Box::from),
+            error_type: series.error_type.map(Box::from),
+            server_address: series.server_address.map(Box::from),
+        }
+    }
+
+    fn series(&self) -> Series<'_> {
+        Series {
+            route: self.route.as_deref(),
+            error_type: self.error_type.as_deref(),
+            server_address: self.server_address.as_deref(),
+            ..self.fixed
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The provider of meters, whose callbacks cannot harm the SDK.
+//!
+//! The SDK runs callbacks under the lock that creating an instrument needs. A callback that panics
+//! there ends all metrics, and one that hangs blocks each thread that creates an instrument. So a
+//! thread of ours runs them without a lock, and the SDK replays their last observations.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use opentelemetry::{
+    InstrumentationScope, KeyValue,
+    metrics::{
+        AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, Gauge, Histogram,
+        HistogramBuilder, InstrumentBuilder, InstrumentProvider, Meter, MeterProvider,
+        ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
+    },
+};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use spanwise_core::{
+    Fault, SelfReport,
+    internal::{panic_safe, sync::Mutex},
+};
+
+/// The observations of a callback that has run for longer than this are dropped.
+const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes the meters whose metrics are exported: the [`MeterProvider`] of
+/// [`Otel::meter_provider`](crate::Otel::meter_provider).
+#[derive(Debug, Clone)]
+pub struct Meters {
+    sdk: SdkMeterProvider,
+    callbacks: Arc<Callbacks>,
+}
+
+impl Meters {
+    pub(crate) fn new(sdk: SdkMeterProvider, report: SelfReport) -> Self {
+        Self {
+            sdk,
+            callbacks: Arc::new(Callbacks {
+                list: Mutex::default(),
+                report,
+            }),
+        }
+    }
+
+    /// Runs the callbacks of all instruments, one after the other.
+    pub(crate) fn observe(&self) {
+        self.callbacks.run();
+    }
+}
+
+impl MeterProvider for Meters {
+    fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
+        Meter::new(Arc::new(InstrumentMaker {
+            meter: self.sdk.meter_with_scope(scope),
+            callbacks: Arc::clone(&self.callbacks),
+        }))
+    }
+}
+
+/// The callbacks of all instruments.
+struct Callbacks {
+    list: Mutex<Vec<Arc<dyn Observe>>>,
+    report: SelfReport,
+}
+
+impl Callbacks {
+    fn add<T>(&self, instrument: &str, callback: Callback<T>) -> Arc<ObservedCallback<T>>
+    where
+        T: Copy + Send + Sync + 'static,
+    {
+        let observed = Arc::new(ObservedCallback {
+            instrument: instrument.to_owned(),
+            callback,
+            state: Mutex::new(Observed {
+                running_since: None,
+                has_panicked: false,
+                values: Vec::new(),
+            }),
+        });
+        self.list
+            .lock()
+            .push(Arc::clone(&observed) as Arc<dyn Observe>);
+        observed
+    }
+
+    fn run(&self) {
+        let callbacks = self.list.lock().clone();
+        for callback in callbacks {
+            callback.observe(&self.report);
+        }
+    }
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callbacks")
+            .field("count", &self.list.lock().len())
+            .finish_non_exhaustive()
+    }
+}
+
+trait Observe: Send + Sync {
+    fn observe(&self, report: &SelfReport);
+}
+
+/// A callback of the application, with what it last observed.
+struct ObservedCallback<T> {
+    instrument: String,
+    callback: Callback<T>,
+    state: Mutex<Observed<T>>,
+}
+
+struct Observed<T> {
+    running_since: Option<Instant>,
+    has_panicked: bool,
+    values: Vec<(T, Vec<KeyValue>)>,
+}
+
+impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
+    fn observe(&self, report: &SelfReport) {
+        self.state.lock().running_since = Some(Instant::now());
+        let values = Observations(Mutex::new(Vec::new()));
+        let panicked = panic_safe::catch_panic(|| (self.callback)(&values)).is_none();
+        let values = match panicked {
+            true => Vec::new(),
+            false => values.0.into_inner(),
+        };
+        let mut state = self.state.lock();
+        state.running_since = None;
+        state.values = values;
+        let is_first_panic = panicked && !std::mem::replace(&mut state.has_panicked, panicked);
+        drop(state);
+        if is_first_panic {
+            let reason = format_args!("a callback of the metric {} panicked", self.instrument);
+            report.fault(Fault::Setup, &reason);
+        }
+    }
+}
+
+impl<T: Copy> ObservedCallback<T> {
+    fn replay(&self, instrument: &dyn AsyncInstrument<T>) {
+        let state = self.state.lock();
+        let hangs = state
+            .running_since
+            .is_some_and(|since| since.elapsed() > OBSERVATION_TIMEOUT);
+        if !hangs {
+            for (value, attributes) in &state.values {
+                instrument.observe(*value, attributes);
+            }
+        }
+    }
+}
+
+/// Takes the observations of one run of a callback.
+struct Observations<T>(Mutex<Vec<(T, Vec<KeyValue>)>>);
+
+impl<T: Send + Sync> AsyncInstrument<T> for Observations<T> {
+    fn observe(&self, value: T, attributes: &[KeyValue]) {
+        self.0.lock().push((value, attributes.to_vec()));
+    }
+}
+
+/// Makes the instruments of one meter.
+struct InstrumentMaker {
+    meter: Meter,
+    callbacks: Arc<Callbacks>,
+}
+
+/// Instruments that the application calls.
+macro_rules! instruments {
+    ($($name:ident: $instrument:ty),* $(,)?) => {$(
+        fn $name(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
+            let mut sdk = self.meter.$name(builder.name);
+            sdk.description = builder.description;
+            sdk.unit = builder.unit;
+            sdk.build()
+        }
+    )*};
+}
+
+macro_rules! histograms {
+    ($($name:ident: $value:ty),* $(,)?) => {$(
+        fn $name(&self, builder: HistogramBuilder<'_, Histogram<$value>>) -> Histogram<$value> {
+            let mut sdk = self.meter.$name(builder.name);
+            sdk.description = builder.description;
+            sdk.unit = builder.unit;
+            sdk.boundaries = builder.boundaries;
+            sdk.build()
+        }
+    )*};
+}
+
+/// Instruments that call the application.
+macro_rules! observable_instruments {
+    ($($name:ident: $instrument:ty, $value:ty);* $(;)?) => {$(
+        fn $name(
+            &self,
+            builder: AsyncInstrumentBuilder<'_, $instrument, $value>,
+        ) -> $instrument {
+            let callbacks: Vec<_> = builder
+                .callbacks
+                .into_iter()
+                .map(|callback| self.callbacks.add(&builder.name, callback))
+                .collect();
+            let mut sdk = self.meter.$name(builder.name);
+            sdk.description = builder.description;
+            sdk.unit = builder.unit;
+            for callback in callbacks {
+                sdk = sdk.with_callback(move |instrument| callback.replay(instrument));
+            }
+            sdk.build()
+        }
+    )*};
+}
+
+impl InstrumentProvider for InstrumentMaker {
+    instruments! {
+        u64_counter: Counter<u64>,
+        f64_counter: Counter<f64>,
+        i64_up_down_counter: UpDownCounter<i64>,
+        f64_up_down_counter: UpDownCounter<f64>,
+        u64_gauge: Gauge<u64>,
+        i64_gauge: Gauge<i64>,
+        f64_gauge: Gauge<f64>,
+    }
+
+    histograms! {
+        u64_histogram: u64,
+        f64_histogram: f64,
+    }
+
+    observable_instruments! {
+        u64_observable_counter: ObservableCounter<u64>, u64;
+        f64_observable_counter: ObservableCounter<f64>, f64;
+        i64_observable_up_down_counter: ObservableUpDownCounter<i64>, i64;
+        f64_observable_up_down_counter: ObservableUpDownCounter<f64>, f64;
+        u64_observable_gauge: ObservableGauge<u64>, u64;
+        i64_observable_gauge: ObservableGauge<i64>, i64;
+        f64_observable_gauge: ObservableGauge<f64>, f64;
+    }
+}

@@ -1,0 +1,87 @@
+//! The options of metrics.
+
+use std::time::Duration;
+
+/// How metrics are collected and served. See [`OtelBuilder::metrics`](crate::OtelBuilder::metrics).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsOptions {
+    pub(crate) interval: Duration,
+    pub(crate) temporality: MetricTemporality,
+    pub(crate) histograms: HistogramAggregation,
+    pub(crate) prometheus: Option<(String, u16)>,
+}
+
+/// Whether the exported values count from the start or from the last export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricTemporality {
+    /// All values count from the start.
+    #[default]
+    Cumulative,
+    /// Counters and histograms count from the last export. Up-down counters count from the start.
+    Delta,
+    /// Counters and histograms that the application calls count from the last export. All others
+    /// count from the start.
+    LowMemory,
+}
+
+/// The buckets of histograms without a view.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistogramAggregation {
+    /// The bounds that the instrument advises, or the default ones of OpenTelemetry.
+    #[default]
+    Explicit,
+    /// At most 160 buckets, whose bounds are powers of a base that fits the values.
+    Base2Exponential,
+}
+
+impl MetricsOptions {
+    /// Creates the default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the time between two exports. Defaults to one minute.
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets from when the exported values count. Defaults to [`MetricTemporality::Cumulative`].
+    #[must_use]
+    pub fn temporality(mut self, temporality: MetricTemporality) -> Self {
+        self.temporality = temporality;
+        self
+    }
+
+    /// Sets the buckets of histograms. Defaults to [`HistogramAggregation::Explicit`].
+    #[must_use]
+    pub fn histograms(mut self, histograms: HistogramAggregation) -> Self {
+        self.histograms = histograms;
+        self
+    }
+
+    /// Serves `GET /metrics` for Prometheus on this host and port. Defaults to no listener.
+    ///
+    /// With port 0 the system chooses a free one. Values count from the start here, whatever the
+    /// temporality of the exports is.
+    #[must_use]
+    pub fn prometheus(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.prometheus = Some((host.into(), port));
+        self
+    }
+}
+
+impl Default for MetricsOptions {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            temporality: MetricTemporality::default(),
+            histograms: HistogramAggregation::default(),
+            prometheus: None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Metrics of the telemetry itself: what became of the events that reached each sink.
+//!
+//! Exports over OTLP are also counted under the names of the semantic conventions, so that one
+//! dashboard serves services in any language.
+
+use std::collections::BTreeMap;
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{AsyncInstrument, Meter},
+};
+use spanwise_core::{SelfReport, SinkStats};
+
+/// Registers the metrics. `transport` is `otlp_http` or `otlp_grpc`.
+pub(crate) fn observe_sinks(meter: &Meter, report: &SelfReport, transport: &'static str) {
+    let sinks = report.clone();
+    meter
+        .u64_observable_counter("spanwise.sink.records")
+        .with_unit("{record}")
+        .with_description("The events, spans and points that reached a sink, by their outcome.")
+        .with_callback(move |records| {
+            for (name, stats) in stats_by_name(&sinks) {
+                for (outcome, count) in stats.outcomes() {
+                    let attributes = [
+                        KeyValue::new("outcome", outcome),
+                        KeyValue::new("sink", name.clone()),
+                    ];
+                    records.observe(count, &attributes);
+                }
+            }
+        })
+        .build();
+    for signal in &SIGNALS {
+        signal.observe(meter, report, transport);
+    }
+}
+
+/// A sink that exports over OTLP, as the semantic conventions name it.
+struct ExportedSignal {
+    sink: &'static str,
+    name: &'static str,
+    unit: &'static str,
+    /// Metrics have none.
+    processor: Option<&'static str>,
+}
+
+const SIGNALS: [ExportedSignal; 3] = [
+    ExportedSignal {
+        sink: "otel traces",
+        name: "span",
+        unit: "{span}",
+        processor: Some("batching_span_processor"),
+    },
+    ExportedSignal {
+        sink: "otel logs",
+        name: "log",
+        unit: "{log_record}",
+        processor: Some("batching_log_processor"),
+    },
+    ExportedSignal {
+        sink: "otel metrics",
+        name: "metric_data_point",
+        unit: "{data_point}",
+        processor: None,
+    },
+];
+
+impl ExportedSignal {
+    fn observe(&self, meter: &Meter, report: &SelfReport, transport: &'static str) {
+        let sink = self.sink;
+        let sinks = report.clone();
+        let exporter = component(&format!("{transport}_exporter"));
+        meter
+            .u64_observable_counter(format!("otel.sdk.exporter.{}.exported", self.name))
+            .with_unit(self.unit)
+            .with_description("The items whose export has ended, with success or not.")
+            .with_callback(move |exported| {
+                if let Some(stats) = stats_by_name(&sinks).get(sink) {
+                    count(exported, stats.delivered, &exporter, None);
+                    count(exported, stats.write_failed, &exporter, Some("rejected"));
+                }
+            })
+            .build();
+        let Some(processor) = self.processor else {
+            return;
+        };
+        let sinks = report.clone();
+        let processor = component(processor);
+        meter
+            .u64_observable_counter(format!("otel.sdk.processor.{}.processed", self.name))
+            .with_unit(self.unit)
+            .with_description("The items that were passed to the exporter, or dropped.")
+            .with_callback(move |processed| {
+                if let Some(stats) = stats_by_name(&sinks).get(sink) {
+                    let passed = stats.delivered + stats.write_failed;
+                    count(processed, passed, &processor, None);
+                    count(processed, stats.shed, &processor, Some("queue_full"));
+                    let late = stats.lost_at_shutdown;
+                    count(processed, late, &processor, Some("already_shutdown"));
+                }
+            })
+            .build();
+    }
+}
+
+fn component(kind: &str) -> [KeyValue; 2] {
+    [
+        KeyValue::new("otel.component.name", format!("{kind}/0")),
+        KeyValue::new("otel.component.type", kind.to_owned()),
+    ]
+}
+
+fn count(
+    counter: &dyn AsyncInstrument<u64>,
+    count: u64,
+    component: &[KeyValue; 2],
+    error_type: Option<&'static str>,
+) {
+    let error_type = error_type.map(|error_type| KeyValue::new("error.type", error_type));
+    let attributes: Vec<_> = error_type.into_iter().chain(component.clone()).collect();
+    counter.observe(count, &attributes);
+}
+
+/// The counters of all sinks of one name.
+#[derive(Debug, Default)]
+struct SinkTotals {
+    delivered: u64,
+    write_failed: u64,
+    shed: u64,
+    lost_at_shutdown: u64,
+}
+
+impl SinkTotals {
+    fn add(&mut self, stats: &SinkStats) {
+        self.delivered += stats.delivered;
+        self.write_failed += stats.write_failed;
+        self.shed += stats.shed.total();
+        self.lost_at_shutdown += stats.lost_at_shutdown;
+    }
+
+    fn outcomes(&self) -> [(&'static str, u64); 4] {
+        [
+            ("delivered", self.delivered),
+            ("write_failed", self.write_failed),
+            ("shed", self.shed),
+            ("lost_at_shutdown", self.lost_at_shutdown),
+        ]
+    }
+}
+
+fn stats_by_name(report: &SelfReport) -> BTreeMap<String, SinkTotals> {
+    let mut by_name: BTreeMap<String, SinkTotals> = BTreeMap::new();
+    for stats in report.stats().sinks {
+        by_name.entry(stats.name.clone()).or_default().add(&stats);
+    }
+    by_name
+}

@@ -1,0 +1,163 @@
+//! Names of metrics and labels as Prometheus has them.
+
+use std::borrow::Cow;
+
+/// How a family of metrics is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FamilyKind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// The name and the unit of a family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FamilyName {
+    /// Without the `_total` of a counter.
+    pub(crate) name: String,
+    /// The unit, if the name ends with it.
+    pub(crate) unit: Option<String>,
+}
+
+/// Returns the name of the family of an instrument: invalid characters become `_`, and the unit
+/// follows the name unless that has it.
+pub(crate) fn family_name(instrument: &str, unit: &str, kind: FamilyKind) -> FamilyName {
+    let mut name = sanitized(instrument);
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    if kind == FamilyKind::Counter {
+        name = without_suffix(name, "_total");
+    }
+    let unit = prometheus_unit(unit, kind);
+    if let Some(unit) = &unit
+        && !format!("_{name}_").contains(&format!("_{unit}_"))
+    {
+        name = name + "_" + unit;
+    }
+    // The samples of other types have these suffixes.
+    let reserved: &[&str] = match kind {
+        FamilyKind::Counter => &[],
+        FamilyKind::Gauge | FamilyKind::Histogram => &["_total", "_count", "_sum", "_bucket"],
+    };
+    if reserved.iter().any(|suffix| name.ends_with(suffix)) {
+        name += "_value";
+    }
+    FamilyName {
+        unit: unit.filter(|unit| name.ends_with(&format!("_{unit}"))),
+        name,
+    }
+}
+
+fn without_suffix(mut name: String, suffix: &str) -> String {
+    if name.len() > suffix.len() && name.ends_with(suffix) {
+        name.truncate(name.len() - suffix.len());
+    }
+    name
+}
+
+/// Returns the name of a label.
+pub(crate) fn label_name(key: &str) -> String {
+    let mut name = sanitized(key).replace(':', "_");
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    name
+}
+
+/// Replaces invalid characters by `_`, and several `_` by one.
+fn sanitized(name: &str) -> String {
+    let mut sanitized = String::with_capacity(name.len());
+    for c in name.chars() {
+        let c = match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | ':' => c,
+            _ => '_',
+        };
+        if c != '_' || !sanitized.ends_with('_') {
+            sanitized.push(c);
+        }
+    }
+    sanitized
+}
+
+/// Returns the words of a unit of UCUM, such as `bytes_per_second` of `By/s`.
+fn prometheus_unit(unit: &str, kind: FamilyKind) -> Option<String> {
+    let unit = without_annotations(unit);
+    if unit == "1" {
+        return (kind == FamilyKind::Gauge).then(|| "ratio".to_owned());
+    }
+    let (counted, per) = match unit.split_once('/') {
+        Some((counted, per)) => (counted, Some(per)),
+        None => (&*unit, None),
+    };
+    let mut words = sanitized(unit_word(counted).unwrap_or(counted));
+    if let Some(per) = per.filter(|per| !per.is_empty()) {
+        words = format!("{words}_per_{}", sanitized(per_word(per).unwrap_or(per)));
+    }
+    let words = words.trim_matches('_').replace(':', "_");
+    (!words.is_empty()).then_some(words)
+}
+
+/// Removes `{…}`, which explains what is counted.
+fn without_annotations(unit: &str) -> Cow<'_, str> {
+    if !unit.contains('{') {
+        return Cow::Borrowed(unit.trim());
+    }
+    let mut depth = 0;
+    let mut rest = String::new();
+    for c in unit.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ if depth <= 0 => rest.push(c),
+            _ => {}
+        }
+    }
+    Cow::Owned(rest.trim().to_owned())
+}
+
+fn unit_word(unit: &str) -> Option<&'static str> {
+    Some(match unit {
+        "d" => "days",
+        "h" => "hours",
+        "min" => "minutes",
+        "s" => "seconds",
+        "ms" => "milliseconds",
+        "us" => "microseconds",
+        "ns" => "nanoseconds",
+        "By" => "bytes",
+        "KiBy" => "kibibytes",
+        "MiBy" => "mebibytes",
+        "GiBy" => "gibibytes",
+        "TiBy" => "tibibytes",
+        "KBy" => "kilobytes",
+        "MBy" => "megabytes",
+        "GBy" => "gigabytes",
+        "TBy" => "terabytes",
+        "bit" => "bits",
+        "m" => "meters",
+        "g" => "grams",
+        "kg" => "kilograms",
+        "V" => "volts",
+        "A" => "amperes",
+        "W" => "watts",
+        "J" => "joules",
+        "Hz" => "hertz",
+        "Cel" => "celsius",
+        "%" => "percent",
+        _ => return None,
+    })
+}
+
+fn per_word(unit: &str) -> Option<&'static str> {
+    Some(match unit {
+        "s" => "second",
+        "min" | "m" => "minute",
+        "h" => "hour",
+        "d" => "day",
+        "w" => "week",
+        "mo" => "month",
+        "y" => "year",
+        _ => return None,
+    })
+}

@@ -1,0 +1,493 @@
+//! A snapshot in the text formats that Prometheus scrapes.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fmt::{self, Write as _},
+};
+
+use opentelemetry::KeyValue;
+
+use super::{
+    prometheus_names::{FamilyKind, FamilyName, family_name, label_name},
+    snapshot::{
+        Buckets, Distribution, ExponentialDistribution, MetricSnapshot, Number, Point, Points,
+        ScopeSnapshot, Snapshot, Summary,
+    },
+};
+
+/// A text format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextFormat {
+    /// The text format 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl TextFormat {
+    /// Returns the format that a client with this `Accept` header prefers.
+    pub(crate) fn accepted(accept: Option<&str>) -> Self {
+        let (mut open_metrics, mut text): (f32, f32) = (0.0, 0.0);
+        for range in accept.unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let (mut quality, mut is_known_version) = (1.0, true);
+            for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+                match name.trim() {
+                    "q" => quality = value.trim().parse().unwrap_or(0.0),
+                    "version" => {
+                        let version = value.trim().trim_matches('"');
+                        is_known_version = matches!(version, "1.0.0" | "1.0" | "0.0.4");
+                    }
+                    _ => {}
+                }
+            }
+            match &*media_type {
+                "application/openmetrics-text" if is_known_version => {
+                    open_metrics = open_metrics.max(quality);
+                }
+                "text/plain" | "text/*" => text = text.max(quality),
+                _ => {}
+            }
+        }
+        match open_metrics > 0.0 && open_metrics >= text {
+            true => Self::OpenMetrics,
+            false => Self::Prometheus,
+        }
+    }
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// Returns a name without the `_total` of a counter, as this format has it in comments.
+    fn family(self, name: &str, kind: FamilyKind) -> String {
+        match (self, kind) {
+            (Self::Prometheus, FamilyKind::Counter) => format!("{name}_total"),
+            _ => name.to_owned(),
+        }
+    }
+}
+
+/// A snapshot as text.
+#[derive(Debug)]
+pub(crate) struct MetricsText {
+    pub(crate) text: String,
+    /// The instruments that are not in it, because another one has their name.
+    pub(crate) omitted: Vec<String>,
+}
+
+/// Metrics that have one name in Prometheus.
+struct Family<'s> {
+    kind: FamilyKind,
+    unit: Option<String>,
+    metrics: Vec<(&'s ScopeSnapshot, &'s MetricSnapshot)>,
+}
+
+/// Writes a snapshot with cumulative values. `resource` has the labels of `target_info`.
+pub(crate) fn metrics_text(
+    snapshot: &Snapshot,
+    resource: &[KeyValue],
+    format: TextFormat,
+) -> MetricsText {
+    let mut families = Families::default();
+    for scope in &snapshot.scopes {
+        for metric in &scope.metrics {
+            families.add(scope, metric);
+        }
+    }
+    let mut writer = TextWriter {
+        format,
+        text: String::new(),
+    };
+    writer.target_info(resource);
+    for (name, family) in &families.families {
+        writer.family(name, family);
+    }
+    if format == TextFormat::OpenMetrics {
+        writer.text.push_str("# EOF\n");
+    }
+    MetricsText {
+        text: writer.text,
+        omitted: families.omitted,
+    }
+}
+
+/// Families by name, and the names of all their samples.
+#[derive(Default)]
+struct Families<'s> {
+    families: BTreeMap<String, Family<'s>>,
+    /// The name of the family to which each name of samples belongs.
+    names: HashMap<String, String>,
+    omitted: Vec<String>,
+}
+
+const TARGET_INFO: &str = "target_info";
+
+impl<'s> Families<'s> {
+    fn add(&mut self, scope: &'s ScopeSnapshot, metric: &'s MetricSnapshot) {
+        let Some(kind) = kind(&metric.points) else {
+            return;
+        };
+        let FamilyName { name, unit } = family_name(&metric.name, &metric.unit, kind);
+        if let Some(family) = self.families.get_mut(&name)
+            && family.kind == kind
+        {
+            family.metrics.push((scope, metric));
+            return;
+        }
+        let names = sample_names(&name, kind);
+        if names.iter().any(|name| self.is_taken(name)) {
+            self.omitted.push(metric.name.clone());
+            return;
+        }
+        let family = Family {
+            kind,
+            unit,
+            metrics: vec![(scope, metric)],
+        };
+        let of_family = names.into_iter().map(|sample| (sample, name.clone()));
+        self.names.extend(of_family);
+        self.families.insert(name, family);
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        name == TARGET_INFO || name == "target" || self.names.contains_key(name)
+    }
+}
+
+/// Returns the type, or `None` for changes since the last collection, which it does not have.
+fn kind(points: &Points) -> Option<FamilyKind> {
+    match points {
+        Points::Sum { is_delta: true, .. }
+        | Points::Histogram { is_delta: true, .. }
+        | Points::Exponential { is_delta: true, .. } => None,
+        Points::Sum {
+            is_monotonic: true, ..
+        } => Some(FamilyKind::Counter),
+        Points::Gauge(_) | Points::Sum { .. } => Some(FamilyKind::Gauge),
+        Points::Histogram { .. } | Points::Exponential { .. } => Some(FamilyKind::Histogram),
+    }
+}
+
+/// Returns the name of the family, and those of its samples.
+fn sample_names(name: &str, kind: FamilyKind) -> Vec<String> {
+    let suffixes: &[&str] = match kind {
+        FamilyKind::Counter => &["", "_total"],
+        FamilyKind::Gauge => &[""],
+        FamilyKind::Histogram => &["", "_bucket", "_count", "_sum"],
+    };
+    let names = suffixes.iter().map(|suffix| format!("{name}{suffix}"));
+    names.collect()
+}
+
+struct TextWriter {
+    format: TextFormat,
+    text: String,
+}
+
+impl TextWriter {
+    fn target_info(&mut self, resource: &[KeyValue]) {
+        if resource.is_empty() {
+            return;
+        }
+        let (family, kind) = match self.format {
+            TextFormat::Prometheus => (TARGET_INFO, "gauge"),
+            TextFormat::OpenMetrics => ("target", "info"),
+        };
+        self.help(
+            family,
+            "Attributes of the resource that all metrics describe.",
+        );
+        self.comment("TYPE", family, kind);
+        let labels = Labels::new(resource, []);
+        self.sample(TARGET_INFO, &labels, None, &1);
+    }
+
+    fn family(&mut self, name: &str, family: &Family<'_>) {
+        let shown = self.format.family(name, family.kind);
+        let described = family
+            .metrics
+            .iter()
+            .find(|(_, metric)| !metric.description.is_empty());
+        match described {
+            Some((_, metric)) => self.help(&shown, &metric.description),
+            None => {
+                let instrument = &family.metrics[0].1.name;
+                self.help(&shown, &format!("The metric {instrument}."));
+            }
+        }
+        let kind = match family.kind {
+            FamilyKind::Counter => "counter",
+            FamilyKind::Gauge => "gauge",
+            FamilyKind::Histogram => "histogram",
+        };
+        self.comment("TYPE", &shown, kind);
+        if let (TextFormat::OpenMetrics, Some(unit)) = (self.format, &family.unit) {
+            self.comment("UNIT", &shown, unit);
+        }
+        let (first, _) = family.metrics[0];
+        let is_one_scope = family
+            .metrics
+            .iter()
+            .all(|(scope, _)| scope.scope == first.scope);
+        let mut written = HashSet::new();
+        for (scope, metric) in &family.metrics {
+            let scope = (!is_one_scope).then_some(*scope);
+            self.metric(name, metric, scope, &mut written);
+        }
+    }
+
+    fn metric(
+        &mut self,
+        name: &str,
+        metric: &MetricSnapshot,
+        scope: Option<&ScopeSnapshot>,
+        written: &mut HashSet<String>,
+    ) {
+        let mut labels_of = |attributes: &[KeyValue]| {
+            let scope = scope.map(|scope| &scope.scope);
+            let name = scope.map(|scope| ("otel_scope_name", scope.name().to_owned()));
+            let version = scope.and_then(|scope| scope.version());
+            let version = version.map(|version| ("otel_scope_version", version.to_owned()));
+            let labels = Labels::new(attributes, [name, version].into_iter().flatten());
+            // Keys that differ in attributes may be one label. The first series is written.
+            written.insert(labels.to_string()).then_some(labels)
+        };
+        match &metric.points {
+            Points::Gauge(points) | Points::Sum { points, .. } => {
+                let is_counter = kind(&metric.points) == Some(FamilyKind::Counter);
+                let name = if is_counter {
+                    format!("{name}_total")
+                } else {
+                    name.to_owned()
+                };
+                for Point { attributes, value } in points {
+                    if let Some(labels) = labels_of(attributes) {
+                        self.sample(&name, &labels, None, &self.number(*value));
+                    }
+                }
+            }
+            Points::Histogram { points, .. } => {
+                for Point { attributes, value } in points {
+                    if let Some(labels) = labels_of(attributes) {
+                        self.histogram(name, &labels, &value.summary, explicit_buckets(value));
+                    }
+                }
+            }
+            Points::Exponential { points, .. } => {
+                for Point { attributes, value } in points {
+                    if let Some(labels) = labels_of(attributes) {
+                        self.histogram(name, &labels, &value.summary, base2_buckets(value));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the samples of one series. The buckets are cumulative.
+    fn histogram(
+        &mut self,
+        name: &str,
+        labels: &Labels,
+        summary: &Summary,
+        buckets: Vec<(f64, u64)>,
+    ) {
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in &buckets {
+            let bound = self.float(*bound).to_string();
+            self.sample(&bucket, labels, Some(&bound), count);
+        }
+        self.sample(&bucket, labels, Some("+Inf"), &summary.count);
+        // OpenMetrics has no sum of values that may be negative.
+        let has_negative = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
+        if self.format == TextFormat::Prometheus || !has_negative {
+            let sum = self.float(summary.sum);
+            self.sample(&format!("{name}_sum"), labels, None, &sum);
+            self.sample(&format!("{name}_count"), labels, None, &summary.count);
+        }
+    }
+
+    fn number(&self, number: Number) -> TextNumber {
+        match number {
+            Number::Int(value) => TextNumber::Int(value),
+            Number::Float(value) => self.float(value),
+        }
+    }
+
+    fn float(&self, value: f64) -> TextNumber {
+        match self.format {
+            TextFormat::Prometheus => TextNumber::Short(value),
+            TextFormat::OpenMetrics => TextNumber::Float(value),
+        }
+    }
+
+    fn help(&mut self, family: &str, text: &str) {
+        let mut escaped = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                '\\' => escaped.push_str(r"\\"),
+                '\n' => escaped.push_str(r"\n"),
+                '"' if self.format == TextFormat::OpenMetrics => escaped.push_str(r#"\""#),
+                // A parser may take it for the end of a line.
+                '\r' => escaped.push(' '),
+                c => escaped.push(c),
+            }
+        }
+        self.comment("HELP", family, &escaped);
+    }
+
+    fn comment(&mut self, kind: &str, family: &str, text: &str) {
+        self.line(format_args!("# {kind} {family} {text}"));
+    }
+
+    fn sample(
+        &mut self,
+        name: &str,
+        labels: &Labels,
+        bound: Option<&str>,
+        value: &dyn fmt::Display,
+    ) {
+        match (bound, labels.0.is_empty()) {
+            (None, true) => self.line(format_args!("{name} {value}")),
+            (None, false) => self.line(format_args!("{name}{{{labels}}} {value}")),
+            (Some(bound), true) => self.line(format_args!("{name}{{le=\"{bound}\"}} {value}")),
+            (Some(bound), false) => {
+                self.line(format_args!("{name}{{{labels},le=\"{bound}\"}} {value}"));
+            }
+        }
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        // Writing into a `String` does not fail.
+        let _ = self.text.write_fmt(line);
+        self.text.push('\n');
+    }
+}
+
+/// Labels by name, in order.
+struct Labels(BTreeMap<String, String>);
+
+impl Labels {
+    /// The values of attributes that become one label are joined by `;`.
+    fn new(
+        attributes: &[KeyValue],
+        further: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        let mut labels: BTreeMap<String, String> = BTreeMap::new();
+        let attributes = attributes.iter().map(|attribute| {
+            let name = match label_name(attribute.key.as_str()) {
+                // The label of buckets.
+                name if name == "le" => "exported_le".to_owned(),
+                name => name,
+            };
+            (name, attribute.value.as_str().into_owned())
+        });
+        let further = further
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        for (name, value) in attributes.chain(further) {
+            labels
+                .entry(name)
+                .and_modify(|joined| *joined = format!("{joined};{value}"))
+                .or_insert(value);
+        }
+        Self(labels)
+    }
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(f, "{comma}{name}=\"")?;
+            for c in value.chars() {
+                match c {
+                    '\\' => f.write_str(r"\\")?,
+                    '"' => f.write_str(r#"\""#)?,
+                    '\n' => f.write_str(r"\n")?,
+                    c => f.write_char(c)?,
+                }
+            }
+            f.write_char('"')?;
+        }
+        Ok(())
+    }
+}
+
+/// A number as Go, and thus Prometheus, parses it.
+enum TextNumber {
+    Int(i64),
+    /// `1` rather than `1.0`.
+    Short(f64),
+    Float(f64),
+}
+
+impl fmt::Display for TextNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(value) => value.fmt(f),
+            Self::Short(value) | Self::Float(value) if value.is_nan() => f.write_str("NaN"),
+            Self::Short(value) | Self::Float(value) if value.is_infinite() => {
+                f.write_str(if *value > 0.0 { "+Inf" } else { "-Inf" })
+            }
+            // Beyond this, `Debug` has an exponent.
+            Self::Short(value) if value.fract() == 0.0 && value.abs() < 1e15 => value.fmt(f),
+            Self::Short(value) | Self::Float(value) => write!(f, "{value:?}"),
+        }
+    }
+}
+
+fn explicit_buckets(value: &Distribution) -> Vec<(f64, u64)> {
+    cumulative(
+        value
+            .bounds
+            .iter()
+            .copied()
+            .zip(value.counts.iter().copied()),
+    )
+}
+
+/// Returns buckets for the powers of the base, from the lowest to the highest.
+fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
+    let upper = |index: i32| {
+        // In two steps, since 2^scale may be large.
+        let exponent = f64::from(index) * (-f64::from(value.scale)).exp2();
+        exponent.exp2()
+    };
+    let with_index = |buckets: &Buckets| {
+        let offset = buckets.offset;
+        let counts = buckets.counts.clone().into_iter().enumerate();
+        counts.map(move |(at, count)| (offset.saturating_add(at as i32), count))
+    };
+    // A negative bucket is from -base^(index+1), included, to -base^index.
+    let mut negative: Vec<_> = with_index(&value.negative)
+        .map(|(index, count)| (-upper(index), count))
+        .collect();
+    negative.reverse();
+    let zero = (value.zero_count > 0).then_some((value.zero_threshold, value.zero_count));
+    let positive =
+        with_index(&value.positive).map(|(index, count)| (upper(index.saturating_add(1)), count));
+    cumulative(negative.into_iter().chain(zero).chain(positive))
+}
+
+/// Adds up the counts. Bounds beyond the largest number are part of `+Inf`, and of equal bounds
+/// the last is written.
+fn cumulative(buckets: impl Iterator<Item = (f64, u64)>) -> Vec<(f64, u64)> {
+    let mut sums: Vec<(f64, u64)> = Vec::new();
+    let mut sum = 0;
+    for (bound, count) in buckets {
+        sum += count;
+        if !bound.is_finite() {
+            continue;
+        }
+        match sums.last_mut() {
+            Some((last, total)) if *last >= bound => *total = sum,
+            _ => sums.push((bound, sum)),
+        }
+    }
+    sums
+}

@@ -1,0 +1,115 @@
+//! The provider of the SDK, and the readers that collect from it.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    metrics::{
+        Aggregation, Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream,
+        Temporality, data::ResourceMetrics, reader::MetricReader,
+    },
+};
+
+use super::metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions};
+
+/// The readers of a provider.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    /// Has the values that are exported.
+    pub(crate) export: SharedReader,
+    /// Has the values that are shown as text, which count from the start.
+    pub(crate) text: Option<SharedReader>,
+}
+
+impl Readers {
+    /// Creates a provider with its readers. A reader of its own for the text costs each
+    /// measurement a second time, so there is one only if the text is served.
+    pub(crate) fn new(options: &MetricsOptions) -> (SdkMeterProvider, Self) {
+        let temporality = match options.temporality {
+            MetricTemporality::Cumulative => Temporality::Cumulative,
+            MetricTemporality::Delta => Temporality::Delta,
+            MetricTemporality::LowMemory => Temporality::LowMemory,
+        };
+        let export = SharedReader::new(temporality);
+        // An empty resource: the default one reads the environment.
+        let mut provider = SdkMeterProvider::builder()
+            .with_resource(Resource::builder_empty().build())
+            .with_reader(export.clone());
+        let text = if temporality == Temporality::Cumulative {
+            Some(export.clone())
+        } else if options.prometheus.is_some() {
+            let reader = SharedReader::new(Temporality::Cumulative);
+            provider = provider.with_reader(reader.clone());
+            Some(reader)
+        } else {
+            None
+        };
+        if options.histograms == HistogramAggregation::Base2Exponential {
+            provider = provider.with_view(exponential_view);
+        }
+        (provider.build(), Self { export, text })
+    }
+}
+
+/// The limits that OpenTelemetry specifies for exponential histograms.
+fn exponential_view(instrument: &Instrument) -> Option<Stream> {
+    (instrument.kind() == InstrumentKind::Histogram)
+        .then(|| {
+            let stream =
+                Stream::builder().with_aggregation(Aggregation::Base2ExponentialHistogram {
+                    max_size: 160,
+                    max_scale: 20,
+                    record_min_max: true,
+                });
+            stream.build().ok()
+        })
+        .flatten()
+}
+
+/// A reader that the provider and we share.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedReader(Arc<ManualReader>);
+
+impl SharedReader {
+    fn new(temporality: Temporality) -> Self {
+        Self(Arc::new(
+            ManualReader::builder()
+                .with_temporality(temporality)
+                .build(),
+        ))
+    }
+
+    /// Collects the values of all instruments. Returns none after the provider was shut down.
+    pub(crate) fn collected(&self) -> ResourceMetrics {
+        let mut metrics = ResourceMetrics::default();
+        // An error leaves it as it is.
+        let _ = self.0.collect(&mut metrics);
+        metrics
+    }
+}
+
+impl MetricReader for SharedReader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}

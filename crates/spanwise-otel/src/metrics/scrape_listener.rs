@@ -1,0 +1,157 @@
+//! A small HTTP server for Prometheus.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The time for a request and its response.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A longer request is refused, in bytes.
+const MAX_REQUEST_LEN: usize = 64 * 1024;
+
+/// Makes the content type and the text for a client with this `Accept` header.
+pub(crate) type MakeText = dyn Fn(Option<&str>) -> (&'static str, String) + Send + Sync;
+
+/// Serves `GET /metrics`, one request at a time, on a thread of its own until it is dropped.
+#[derive(Debug)]
+pub(crate) struct ScrapeListener {
+    address: SocketAddr,
+    has_ended: Arc<AtomicBool>,
+}
+
+impl ScrapeListener {
+    pub(crate) fn start(host: &str, port: u16, text: Box<MakeText>) -> io::Result<Self> {
+        let listener = TcpListener::bind((host, port))?;
+        let address = listener.local_addr()?;
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&has_ended);
+        thread::Builder::new()
+            .name("spanwise-otel-scrapes".to_owned())
+            .spawn(move || serve(&listener, &ended, &text))?;
+        Ok(Self { address, has_ended })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for ScrapeListener {
+    fn drop(&mut self) {
+        self.has_ended.store(true, Ordering::Relaxed);
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        // Wakes the thread. If it fails, the thread ends with the next request.
+        let _ = TcpStream::connect_timeout(&address, Duration::from_millis(100));
+    }
+}
+
+fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
+    for stream in listener.incoming() {
+        if has_ended.load(Ordering::Relaxed) {
+            return;
+        }
+        match stream {
+            // The client sees an error, and there is nobody else to report it to.
+            Ok(stream) => drop(answer(stream, text)),
+            // Such as too many open files: it does not pass at once.
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
+    let deadline = Instant::now() + TIMEOUT;
+    let request = read_request(&mut stream, deadline)?;
+    let response = match &request {
+        Some(request) => respond(request, text),
+        None => plain("431 Request Header Fields Too Large", "", "too large\n"),
+    };
+    let mut rest = response.as_bytes();
+    while !rest.is_empty() {
+        stream.set_write_timeout(Some(until(deadline)?))?;
+        match stream.write(rest)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => rest = &rest[written..],
+        }
+    }
+    stream.shutdown(std::net::Shutdown::Write)
+}
+
+fn until(deadline: Instant) -> io::Result<Duration> {
+    let rest = deadline.saturating_duration_since(Instant::now());
+    if rest.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    Ok(rest)
+}
+
+/// Reads the head of a request. Returns `None` if it is too long.
+fn read_request(stream: &mut TcpStream, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        if request.len() > MAX_REQUEST_LEN {
+            return Ok(None);
+        }
+        stream.set_read_timeout(Some(until(deadline)?))?;
+        match stream.read(&mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => request.extend_from_slice(&buffer[..read]),
+        }
+    }
+    Ok(Some(request))
+}
+
+fn respond(request: &[u8], text: &MakeText) -> String {
+    let request = String::from_utf8_lossy(request);
+    let mut lines = request.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, target) = (words.next(), words.next().unwrap_or_default());
+    if !words
+        .next()
+        .is_some_and(|version| version.starts_with("HTTP/1."))
+    {
+        return plain("400 Bad Request", "", "not a request of HTTP/1.1\n");
+    }
+    let path = target.split('?').next().unwrap_or_default();
+    if path != "/metrics" {
+        return plain("404 Not Found", "", "metrics are at /metrics\n");
+    }
+    if method != Some("GET") {
+        return plain("405 Method Not Allowed", "Allow: GET\r\n", "use GET\n");
+    }
+    let accept: Vec<&str> = lines
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("accept"))
+        .map(|(_, value)| value.trim())
+        .collect();
+    let accept = (!accept.is_empty()).then(|| accept.join(","));
+    let (content_type, body) = text(accept.as_deref());
+    response("200 OK", "", content_type, &body)
+}
+
+fn plain(status: &str, headers: &str, body: &str) -> String {
+    response(status, headers, "text/plain; charset=utf-8", body)
+}
+
+fn response(status: &str, headers: &str, content_type: &str, body: &str) -> String {
+    let len = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len}\r\n\
+         {headers}Connection: close\r\n\r\n{body}"
+    )
+}

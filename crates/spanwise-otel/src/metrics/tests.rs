@@ -1,0 +1,135 @@
+//! Tests of the encodings and of the collecting thread.
+
+mod callback_faults;
+mod event_fields;
+mod http_series;
+mod otlp_equality;
+mod scrapes;
+mod text_equality;
+mod text_parser;
+mod waiting_payloads;
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use opentelemetry_proto::tonic::{
+    collector::metrics::v1::ExportMetricsServiceRequest,
+    metrics::v1::{Metric, metric::Data, number_data_point},
+};
+use prost::Message as _;
+use spanwise_core::{
+    Clock, Redact, SelfReport, SinkStats,
+    export::{Deliver, Delivery},
+};
+
+use super::{Metrics, MetricsOptions, MetricsPayload, MetricsSetup};
+
+/// Everything comes sooner. A test that fails ends then.
+const IN_TIME: Duration = Duration::from_secs(60);
+
+/// A server in this process.
+struct Collector {
+    received: Receiver<ExportMetricsServiceRequest>,
+    metrics: Metrics,
+    report: SelfReport,
+}
+
+/// Decodes what is sent, as a server does.
+struct Decoding(Sender<ExportMetricsServiceRequest>);
+
+impl Deliver<MetricsPayload> for Decoding {
+    fn deliver(&mut self, payload: &MetricsPayload) -> Delivery {
+        let request = ExportMetricsServiceRequest::decode(payload.request()).unwrap();
+        // The test may be over.
+        let _ = self.0.send(request);
+        Delivery::Delivered
+    }
+}
+
+/// The metrics are exported on request only.
+fn hourly() -> MetricsOptions {
+    MetricsOptions::new().interval(Duration::from_secs(60 * 60))
+}
+
+fn collector(options: &MetricsOptions) -> Collector {
+    collector_with_policy(options, None)
+}
+
+fn collector_with_policy(options: &MetricsOptions, policy: Option<Arc<dyn Redact>>) -> Collector {
+    let (sender, received) = mpsc::channel();
+    let report = SelfReport::silent();
+    let setup = MetricsSetup {
+        policy,
+        new_transport: Some(Box::new(move || Box::new(Decoding(sender.clone())))),
+        ..setup(&report)
+    };
+    Collector {
+        received,
+        metrics: Metrics::start(options, setup).unwrap(),
+        report,
+    }
+}
+
+/// Without a transport.
+fn setup(report: &SelfReport) -> MetricsSetup {
+    MetricsSetup {
+        resource: Vec::new(),
+        encoded_resource: Arc::from([]),
+        policy: None,
+        report: report.clone(),
+        clock: Clock::system(),
+        new_transport: None,
+        transport: "otlp_http",
+    }
+}
+
+fn in_time() -> Instant {
+    Instant::now() + IN_TIME
+}
+
+impl Collector {
+    /// Collects and returns what the server got.
+    #[track_caller]
+    fn exported(&self) -> ExportMetricsServiceRequest {
+        self.metrics.flush(in_time()).unwrap();
+        self.received.try_iter().last().unwrap()
+    }
+
+    fn stats(&self) -> SinkStats {
+        let sinks = self.report.stats().sinks;
+        let metrics = sinks.into_iter().find(|sink| sink.name == "otel metrics");
+        metrics.unwrap()
+    }
+}
+
+/// Returns the metric of this name.
+fn metric<'r>(request: &'r ExportMetricsServiceRequest, name: &str) -> Option<&'r Metric> {
+    let scopes = request
+        .resource_metrics
+        .iter()
+        .flat_map(|r| &r.scope_metrics);
+    scopes
+        .flat_map(|scope| &scope.metrics)
+        .find(|metric| metric.name == name)
+}
+
+/// Returns the values of a gauge or sum.
+#[track_caller]
+fn values(request: &ExportMetricsServiceRequest, name: &str) -> Vec<f64> {
+    let points = match &metric(request, name).unwrap().data {
+        Some(Data::Gauge(gauge)) => &gauge.data_points,
+        Some(Data::Sum(sum)) => &sum.data_points,
+        other => panic!("{other:?}"),
+    };
+    let value = |value: &Option<number_data_point::Value>| match value {
+        Some(number_data_point::Value::AsInt(value)) => *value as f64,
+        Some(number_data_point::Value::AsDouble(value)) => *value,
+        None => panic!("{name} has no value"),
+    };
+    points.iter().map(|point| value(&point.value)).collect()
+}

@@ -1,0 +1,109 @@
+//! Callbacks that panic or hang.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use opentelemetry::metrics::MeterProvider as _;
+
+use super::{collector, hourly, in_time, metric, values};
+
+#[test]
+fn panicking_callback_costs_only_its_own_values() {
+    let collector = collector(&hourly());
+    let meter = collector.metrics.meters().meter("test");
+    let panics = Arc::new(AtomicBool::new(false));
+    let panicking = Arc::clone(&panics);
+    let observed = move |value: &dyn opentelemetry::metrics::AsyncInstrument<i64>| {
+        value.observe(1, &[]);
+        assert!(!panicking.load(Ordering::Relaxed), "planted");
+    };
+    meter
+        .i64_observable_gauge("a")
+        .with_callback(observed)
+        .build();
+    meter
+        .i64_observable_gauge("b")
+        .with_callback(|value| value.observe(2, &[]))
+        .build();
+    assert_eq!(values(&collector.exported(), "a"), [1.0]);
+    panics.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        let exported = collector.exported();
+        assert!(metric(&exported, "a").is_none());
+        assert_eq!(values(&exported, "b"), [2.0]);
+    }
+    let faults = collector.report.stats().faults;
+    assert_eq!(
+        faults.iter().map(|(_, count)| count).sum::<u64>(),
+        1,
+        "{faults:?}"
+    );
+    // Instruments can still be created.
+    meter.u64_counter("c").build().add(3, &[]);
+    panics.store(false, Ordering::Relaxed);
+    let exported = collector.exported();
+    assert_eq!(
+        (values(&exported, "a"), values(&exported, "c")),
+        (vec![1.0], vec![3.0])
+    );
+}
+
+#[test]
+fn hanging_callback_blocks_no_other_thread() {
+    let collector = collector(&hourly());
+    let meter = collector.metrics.meters().meter("test");
+    let (release, hang) = mpsc::channel::<()>();
+    let (entered, has_entered) = mpsc::channel();
+    let hang = Mutex::new((entered, hang));
+    meter
+        .i64_observable_gauge("hanging")
+        .with_callback(move |_| {
+            let hang = hang.lock().unwrap();
+            let _ = hang.0.send(());
+            // Until the test ends.
+            let _ = hang.1.recv();
+        })
+        .build();
+    assert!(
+        collector
+            .metrics
+            .flush(Instant::now() + Duration::from_millis(1))
+            .is_err()
+    );
+    has_entered.recv_timeout(super::IN_TIME).unwrap();
+    // Nothing of this waits for the callback.
+    let counter = meter.u64_counter("counted").build();
+    counter.add(1, &[]);
+    meter
+        .i64_observable_gauge("late")
+        .with_callback(|value| value.observe(1, &[]))
+        .build();
+    let (_, text) = collector.metrics.text(None);
+    assert!(text.contains("\ncounted_total 1\n"), "{text}");
+    collector
+        .metrics
+        .shutdown_by(Instant::now() + Duration::from_millis(1));
+    drop(release);
+}
+
+#[test]
+fn shutdown_collects_once_more() {
+    let collector = collector(&hourly());
+    let meter = collector.metrics.meters().meter("test");
+    meter.u64_counter("late").build().add(7, &[]);
+    collector.metrics.shutdown_by(in_time());
+    let exported = collector.received.try_iter().last().unwrap();
+    assert_eq!(values(&exported, "late"), [7.0]);
+    let stats = collector.stats();
+    assert!(stats.delivered > 0);
+    assert_eq!(stats.lost(), 0);
+    // A later text has what is there, and does not wait.
+    meter.u64_counter("late").build().add(1, &[]);
+    assert!(collector.metrics.text(None).1.contains("\nlate_total 8\n"));
+}

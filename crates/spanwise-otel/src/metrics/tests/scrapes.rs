@@ -1,0 +1,116 @@
+//! The listener for Prometheus, over real connections.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    time::Duration,
+};
+
+use opentelemetry::metrics::MeterProvider as _;
+use spanwise_core::SelfReport;
+
+use super::{hourly, setup, text_parser::parse};
+use crate::metrics::Metrics;
+
+fn serving() -> Metrics {
+    let options = hourly().prometheus("127.0.0.1", 0);
+    let metrics = Metrics::start(&options, setup(&SelfReport::silent())).unwrap();
+    let meter = metrics.meters().meter("test");
+    meter.u64_counter("served").build().add(7, &[]);
+    metrics
+}
+
+/// Sends a request and returns the head and the body of the response.
+fn send(metrics: &Metrics, request: &[u8]) -> (String, String) {
+    let mut stream = TcpStream::connect(metrics.address().unwrap()).unwrap();
+    stream.set_read_timeout(Some(super::IN_TIME)).unwrap();
+    // The server may answer and close before it has read everything.
+    let _ = stream.write_all(request);
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    let response = String::from_utf8(response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn metrics_are_served_in_the_accepted_format() {
+    let metrics = serving();
+    let (head, body) = send(&metrics, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(
+        head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"),
+        "{head}"
+    );
+    assert!(
+        head.contains(&format!("Content-Length: {}\r\n", body.len())),
+        "{head}"
+    );
+    assert!(parse(&body, false).contains_key("served_total"));
+
+    let request = b"GET /metrics?x=1 HTTP/1.0\r\naccept: application/openmetrics-text\r\n\r\n";
+    let (head, body) = send(&metrics, request);
+    assert!(
+        head.contains("Content-Type: application/openmetrics-text; version=1.0.0"),
+        "{head}"
+    );
+    assert!(parse(&body, true).contains_key("served"));
+}
+
+#[test]
+fn other_requests_are_refused() {
+    let metrics = serving();
+    let long = vec![b'a'; 70_000];
+    for (request, status) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "404"),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
+        (b"HEAD /metrics HTTP/1.1\r\n\r\n", "405"),
+        (b"GET /metrics\r\n\r\n", "400"),
+        (b"\xff\xfe\r\n\r\n", "400"),
+        (&long, ""),
+    ] {
+        let (head, body) = send(&metrics, request);
+        let status = match status {
+            // The connection may be reset before the answer is read.
+            "" => "431",
+            status => status,
+        };
+        let is_refused = head.starts_with(&format!("HTTP/1.1 {status} "));
+        assert!(is_refused || status == "431" && head.is_empty(), "{head}");
+        assert!(!body.contains("served"), "{body}");
+    }
+}
+
+#[test]
+fn silent_client_does_not_stop_the_listener() {
+    let metrics = serving();
+    let silent = TcpStream::connect(metrics.address().unwrap()).unwrap();
+    silent.shutdown(Shutdown::Write).unwrap();
+    let mut slow = TcpStream::connect(metrics.address().unwrap()).unwrap();
+    slow.write_all(b"GET /met").unwrap();
+    // Waits for the time limit of the slow one.
+    let (head, _) = send(&metrics, b"GET /metrics HTTP/1.1\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+}
+
+#[test]
+fn listener_ends_at_the_shutdown() {
+    let metrics = serving();
+    let address = metrics.address().unwrap();
+    metrics.shutdown_by(super::in_time());
+    assert_eq!(metrics.address(), None);
+    // Connections are refused as soon as the thread has ended.
+    let refused = || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err();
+    let deadline = super::in_time();
+    while !refused() {
+        assert!(std::time::Instant::now() < deadline, "it still listens");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn taken_port_is_an_error() {
+    let metrics = serving();
+    let taken = hourly().prometheus("127.0.0.1", metrics.address().unwrap().port());
+    assert!(Metrics::start(&taken, setup(&SelfReport::silent())).is_err());
+}
