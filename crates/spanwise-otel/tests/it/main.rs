@@ -7,6 +7,8 @@
     reason = "a test may panic"
 )]
 
+mod exported_logs;
+mod healthy;
 mod http_request_spans;
 mod log_records;
 mod span_identities;
@@ -16,5 +18,4 @@ mod span_properties;
 mod span_secrets;
 mod support;
 mod unfinished_spans;
-
-mod healthy;
+mod wrapped_logs;
