@@ -103,8 +103,8 @@ impl OtelBuilder {
         self.service_attribute(SERVICE_INSTANCE_ID, id.into())
     }
 
-    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the names
-    /// of the semantic conventions. Defaults to none.
+    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the
+    /// names of the semantic conventions. Defaults to none.
     pub fn environment(self, environment: impl Into<String>) -> Self {
         let environment = match environment.into() {
             short if short == "prod" => "production".to_owned(),
@@ -157,8 +157,8 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets which spans are exported, what they carry, and their limits. They have the clock and the
-    /// report of the builder.
+    /// Sets which spans are exported, what they carry, and their limits. They have the clock and
+    /// the report of the builder.
     pub fn span_options(mut self, options: SpanOptions) -> Self {
         self.span_options = options;
         self

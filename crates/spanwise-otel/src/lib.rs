@@ -62,6 +62,7 @@ pub use self::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
+    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     protocol::{Protocol, RequestCompression, SignalKind},
     sampler::Sampler,

@@ -174,17 +174,23 @@ impl Otel {
     #[must_use]
     pub fn logs(&self) -> Option<OtelLogs> {
         let Inner {
-            logs,
             log_options,
             policy,
             ..
         } = &*self.inner;
-        let writer = LogWriter::new(Arc::clone(&logs.as_ref()?.signal));
         Some(OtelLogs::with_policy(
-            writer,
+            self.log_writer()?,
             log_options.clone(),
             policy.clone(),
         ))
+    }
+
+    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a flight
+    /// recorder in front of it, and give that to [`OtelLogs::with_writer`].
+    #[must_use]
+    pub fn log_writer(&self) -> Option<LogWriter> {
+        let logs = self.inner.logs.as_ref()?;
+        Some(LogWriter::new(Arc::clone(&logs.signal)))
     }
 
     /// Returns the layer that exports spans, or `None` if traces are not exported. Put it in front of

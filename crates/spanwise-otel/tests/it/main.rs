@@ -17,3 +17,8 @@ mod own_events;
 mod responses;
 mod setup;
 mod support;
+mod exported_logs;
+mod healthy;
+mod log_records;
+mod support;
+mod wrapped_logs;
