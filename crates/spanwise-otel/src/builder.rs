@@ -6,8 +6,8 @@ use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueL
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard, Sampler,
-    SignalKind, SpanOptions,
+    ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
+    SignalKind, SpanOptions, TraceSampler, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
@@ -34,6 +34,7 @@ pub struct OtelBuilder {
     pub(crate) named_listener: (Option<String>, Option<u16>, bool),
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,
+    pub(crate) propagator: W3cPropagator,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -85,6 +86,7 @@ impl Otel {
             named_listener: (None, None, false),
             log_options: LogOptions::default(),
             metrics_options: MetricsOptions::default(),
+            propagator: W3cPropagator::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -115,8 +117,8 @@ impl OtelBuilder {
         self.service_attribute(SERVICE_INSTANCE_ID, id.into())
     }
 
-    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the names
-    /// of the semantic conventions. Defaults to none.
+    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the
+    /// names of the semantic conventions. Defaults to none.
     pub fn environment(self, environment: impl Into<String>) -> Self {
         let environment = match environment.into() {
             short if short == "prod" => "production".to_owned(),
@@ -187,6 +189,13 @@ impl OtelBuilder {
         change: impl FnOnce(MetricsOptions) -> MetricsOptions,
     ) -> Self {
         self.metrics_options = change(self.metrics_options);
+        self
+    }
+
+    /// Sets the headers that code with the API of OpenTelemetry reads and sends, after
+    /// [`Otel::install_globals`]. Defaults to those of the trace and of baggage.
+    pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
+        self.propagator = propagator;
         self
     }
 
@@ -268,7 +277,7 @@ impl OtelBuilder {
         if name.is_none() && argument.is_none() {
             return;
         }
-        match Sampler::from_name(name.as_deref().unwrap_or(DEFAULT), argument) {
+        match TraceSampler::from_name(name.as_deref().unwrap_or(DEFAULT), argument) {
             Ok(sampler) => self.span_options.sampler = sampler,
             Err(error) => self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Traces),

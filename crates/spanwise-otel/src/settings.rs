@@ -6,7 +6,7 @@ use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, wor
 
 use crate::{
     ExportOptions, HistogramAggregation, InvalidOption, MetricTemporality, Otel, OtelBuilder,
-    Sampler, SignalKind,
+    SignalKind, TraceSampler, W3cPropagator,
 };
 
 /// A variable of the [specification], and what it changes.
@@ -312,7 +312,7 @@ const SIGNALS: &[OtelSetting] = rows! {
         help: "Which traces are exported. After `parentbased_`, the caller decides about its traces.",
         apply: |builder, text| {
             // The argument may not be there yet.
-            Sampler::from_name(text, None)?;
+            TraceSampler::from_name(text, None)?;
             builder.named_sampler.0 = Some(text.to_owned());
             Ok(())
         },
@@ -322,10 +322,38 @@ const SIGNALS: &[OtelSetting] = rows! {
         accepts: "a number from `0` to `1`",
         help: "The ratio of traces for a sampler that is named after `traceidratio`.",
         apply: |builder, text| {
-            Sampler::from_name("traceidratio", Some(text))?;
+            TraceSampler::from_name("traceidratio", Some(text))?;
             builder.named_sampler.1 = Some(text.to_owned());
             Ok(())
         },
+    }
+    "OTEL_PROPAGATORS" => (None, "propagator") {
+        default: "tracecontext,baggage",
+        accepts: "`tracecontext`, `baggage`, both joined by a comma, or `none`",
+        help: "The headers that code with the API of OpenTelemetry reads and sends.",
+        apply: |builder, text| {
+            let words = words::parse_each(text, |word| match word {
+                "tracecontext" | "baggage" => Ok(word),
+                "none" if text == "none" => Ok(word),
+                _ => Err(Problem::new(format!(
+                    "`{word}` is not a propagator that spanwise has: write tracecontext, baggage, both, or none alone"
+                ))),
+            })?;
+            let propagator = match (words.contains(&"tracecontext"), words.contains(&"baggage")) {
+                (true, true) => W3cPropagator::default(),
+                (true, false) => W3cPropagator::trace_context(),
+                (false, true) => W3cPropagator::baggage(),
+                (false, false) => W3cPropagator::none(),
+            };
+            builder.change(|builder| builder.propagator(propagator));
+            Ok(())
+        },
+    }
+    "OTEL_LOG_LEVEL" => (None, "log_level") {
+        default: "info",
+        accepts: "a level",
+        help: "Has no effect: faults of the exporter are reported on stderr.",
+        apply: |_, text| text.parse::<TargetLevels>().map(drop),
     }
     "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "levels") {
         default: "info",

@@ -139,7 +139,7 @@ impl OptionalSink for OtelSink {
         }
         let (otel, guard) = self.change.apply(builder).build().map_err(problems)?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        let events = otel.metrics_of_events();
+        let events = otel.event_counts();
         let add_layers = move |mut stack: Stack| {
             if let Some(spans) = spans {
                 stack = stack.first(spans);
