@@ -62,7 +62,6 @@ pub use self::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
-    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     protocol::{Protocol, RequestCompression, SignalKind},
     sampler::Sampler,
