@@ -14,6 +14,7 @@ mod exported_logs;
 mod forks;
 mod healthy;
 mod http_request_spans;
+mod http_requests;
 mod log_records;
 mod metrics;
 mod own_events;
