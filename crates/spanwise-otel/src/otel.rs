@@ -269,10 +269,13 @@ impl Otel {
     /// Measures the HTTP requests of this process, and completes their spans, unless another
     /// exporter does.
     fn observe_requests(&self) {
-        request_observer::observe_requests(Arc::new(HttpRequests {
+        let observer = HttpRequests {
             metrics: self.measured().map(Metrics::http),
             spans: self.inner.spans.is_some().then_some(HttpSpans),
-        }));
+        };
+        if observer.metrics.is_some() || observer.spans.is_some() {
+            request_observer::observe_requests(Arc::new(observer));
+        }
     }
 
     fn measured(&self) -> Option<&Metrics> {
