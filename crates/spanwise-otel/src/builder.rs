@@ -7,9 +7,10 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
     ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
-    SignalKind, SpanOptions,
+    Propagator, SignalKind, SpanOptions,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
+    propagators::Propagators,
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerText,
     signal::SignalOptions,
@@ -30,6 +31,7 @@ pub struct OtelBuilder {
     pub(crate) span_options: SpanOptions,
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,
+    pub(crate) propagators: Propagators,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -79,6 +81,7 @@ impl Otel {
             span_options: SpanOptions::default(),
             log_options: LogOptions::default(),
             metrics_options: MetricsOptions::default(),
+            propagators: Propagators::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -174,6 +177,13 @@ impl OtelBuilder {
     /// Sets how metrics are collected, and whether they are served for Prometheus.
     pub fn metrics_options(mut self, options: MetricsOptions) -> Self {
         self.metrics_options = options;
+        self
+    }
+
+    /// Sets the headers of the global propagator, which [`Otel::install_globals`] installs. Defaults
+    /// to [`Propagator::TraceContext`] and [`Propagator::Baggage`].
+    pub fn propagators(mut self, propagators: impl IntoIterator<Item = Propagator>) -> Self {
+        self.propagators = Propagators(propagators.into_iter().collect());
         self
     }
 

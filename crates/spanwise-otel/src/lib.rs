@@ -27,6 +27,7 @@ mod metrics;
 mod open_span;
 mod otel;
 mod plan;
+mod propagators;
 mod protocol;
 mod resource;
 mod response;
@@ -63,6 +64,7 @@ pub use self::{
         OtelMeterProvider,
     },
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
+    propagators::Propagator,
     protocol::{Protocol, RequestCompression, SignalKind},
     sampler::Sampler,
     span_ext::{SetParentError, SpanExt},

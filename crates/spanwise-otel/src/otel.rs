@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use opentelemetry::global;
 use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
     internal::request_observer::{self, ObservedRequest, RequestEnd, RequestObserver},
@@ -18,6 +19,7 @@ use crate::{
     destination::Destination,
     http_spans::HttpSpans,
     metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport},
+    propagators::Propagators,
     resource::Resource,
     signal::{Signal, SignalOptions},
     span_pipeline::SpanPipeline,
@@ -36,6 +38,7 @@ struct Inner {
     log_options: LogOptions,
     /// Present if traces are exported.
     spans: Option<Arc<SpanPipeline>>,
+    propagators: Propagators,
     policy: Option<Arc<dyn Redact>>,
 }
 
@@ -158,6 +161,7 @@ impl Otel {
                 .log_options
                 .clock(builder.clock)
                 .report(builder.report),
+            propagators: builder.propagators,
             policy: builder.policy,
         };
         let otel = Self {
@@ -255,6 +259,18 @@ impl Otel {
             metrics: self.measured().map(Metrics::http),
             spans: self.inner.spans.is_some().then_some(HttpSpans),
         }))
+    }
+
+    /// Makes this exporter that of `opentelemetry::global`: its tracers and meters, if they are
+    /// exported, and its propagator. Call it once, in `main`.
+    pub fn install_globals(&self) {
+        if let Some(provider) = self.tracer_provider() {
+            global::set_tracer_provider(provider);
+        }
+        if let Some(provider) = self.meter_provider() {
+            global::set_meter_provider(provider);
+        }
+        global::set_text_map_propagator(self.inner.propagators.clone());
     }
 
     fn measured(&self) -> Option<&Metrics> {

@@ -11,6 +11,7 @@ mod counts;
 mod dead_collector;
 #[cfg(unix)]
 mod forks;
+mod globals;
 mod healthy;
 mod log_records;
 mod own_events;
