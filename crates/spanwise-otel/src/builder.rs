@@ -7,10 +7,9 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
     ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
-    Propagator, SignalKind, SpanOptions,
+    SignalKind, SpanOptions, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
-    propagators::Propagators,
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerText,
     signal::SignalOptions,
@@ -31,7 +30,7 @@ pub struct OtelBuilder {
     pub(crate) span_options: SpanOptions,
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,
-    pub(crate) propagators: Propagators,
+    pub(crate) propagator: W3cPropagator,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -81,7 +80,7 @@ impl Otel {
             span_options: SpanOptions::default(),
             log_options: LogOptions::default(),
             metrics_options: MetricsOptions::default(),
-            propagators: Propagators::default(),
+            propagator: W3cPropagator::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -180,10 +179,10 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets the headers of the global propagator, which [`Otel::install_globals`] installs. Defaults
-    /// to [`Propagator::TraceContext`] and [`Propagator::Baggage`].
-    pub fn propagators(mut self, propagators: impl IntoIterator<Item = Propagator>) -> Self {
-        self.propagators = Propagators(propagators.into_iter().collect());
+    /// Sets the headers that code with the API of OpenTelemetry reads and sends, after
+    /// [`Otel::install_globals`]. Defaults to those of the trace and of baggage.
+    pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
+        self.propagator = propagator;
         self
     }
 
