@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use opentelemetry::global;
 use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
     internal::request_observer::{self, ObservedRequest, RequestEnd, RequestObserver},
@@ -14,7 +15,7 @@ use spanwise_core::{
 
 use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventMetrics, OtelLogs, OtelMeterProvider,
-    OtelSpans, OtelTracerProvider, Protocol, SpanOptions,
+    OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
     destination::Destination,
     http_spans::HttpSpans,
     metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport},
@@ -37,6 +38,7 @@ struct Inner {
     /// Present if traces are exported.
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
+    propagator: W3cPropagator,
 }
 
 /// A signal that is exported.
@@ -159,10 +161,12 @@ impl Otel {
                 .clock(builder.clock)
                 .report(builder.report),
             policy: builder.policy,
+            propagator: builder.propagator,
         };
         let otel = Self {
             inner: Arc::new(inner),
         };
+        otel.observe_requests();
         let guard = OtelGuard {
             otel: otel.clone(),
             has_ended: false,
@@ -174,21 +178,27 @@ impl Otel {
     #[must_use]
     pub fn logs(&self) -> Option<OtelLogs> {
         let Inner {
-            logs,
             log_options,
             policy,
             ..
         } = &*self.inner;
-        let writer = LogWriter::new(Arc::clone(&logs.as_ref()?.signal));
         Some(OtelLogs::with_policy(
-            writer,
+            self.log_writer()?,
             log_options.clone(),
             policy.clone(),
         ))
     }
 
-    /// Returns the layer that exports spans, or `None` if traces are not exported. Put it in front of
-    /// the layers that write lines.
+    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a flight
+    /// recorder in front of it, and give that to [`OtelLogs::with_writer`].
+    #[must_use]
+    pub fn log_writer(&self) -> Option<LogWriter> {
+        let logs = self.inner.logs.as_ref()?;
+        Some(LogWriter::new(Arc::clone(&logs.signal)))
+    }
+
+    /// Creates the layer that exports spans, or `None` if traces are not exported. Put it in front
+    /// of the layers that write lines.
     #[must_use]
     pub fn spans(&self) -> Option<OtelSpans> {
         let pipeline = self.inner.spans.as_ref()?;
@@ -244,17 +254,25 @@ impl Otel {
         self.measured()?.address()
     }
 
-    /// Measures the HTTP requests of this process, and completes their spans. Returns whether it
-    /// does: the first exporter of a process that is asked does.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "a program with one exporter knows the answer"
-    )]
-    pub fn observe_requests(&self) -> bool {
+    /// Makes this exporter that of the API of OpenTelemetry: the global providers of tracers and
+    /// meters, and the propagator of headers.
+    pub fn install_globals(&self) {
+        if let Some(tracers) = self.tracer_provider() {
+            global::set_tracer_provider(tracers);
+        }
+        if let Some(meters) = self.meter_provider() {
+            global::set_meter_provider(meters);
+        }
+        global::set_text_map_propagator(self.inner.propagator.clone());
+    }
+
+    /// Measures the HTTP requests of this process, and completes their spans, unless another
+    /// exporter does.
+    fn observe_requests(&self) {
         request_observer::observe_requests(Arc::new(HttpRequests {
             metrics: self.measured().map(Metrics::http),
             spans: self.inner.spans.is_some().then_some(HttpSpans),
-        }))
+        }));
     }
 
     fn measured(&self) -> Option<&Metrics> {

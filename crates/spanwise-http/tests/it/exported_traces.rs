@@ -195,16 +195,22 @@ async fn untrusted_caller_is_a_link() {
 }
 
 #[tokio::test]
-async fn call_without_a_span_sends_the_span_around_it() {
-    let setup = Setup::default();
-    let sent = setup
-        .serve(Trust::Never, "spanwise_http::client", &[])
-        .await;
-    // Logged in `work`.
-    assert_eq!(
-        sent_parent(&sent),
-        parent_of(&setup.line("in the call"), "03")
-    );
+async fn call_that_is_not_exported_sends_the_span_around_it() {
+    const CLIENT: &str = "spanwise_http::client";
+    for (identities, off) in [
+        (Identities::default(), CLIENT),
+        (Identities::without(CLIENT), "none"),
+    ] {
+        let setup = Setup {
+            identities,
+            ..Setup::default()
+        };
+        let sent = setup.serve(Trust::Never, off, &[]).await;
+        // Logged in the call, which is in `work`.
+        let line = setup.line("in the call");
+        assert_eq!(sent_parent(&sent), parent_of(&line, "03"), "{off}");
+        assert_ne!(ids(&line), ids(&setup.line("handler")), "{off}");
+    }
 }
 
 #[tokio::test]
