@@ -155,13 +155,6 @@ impl Context {
         }))
     }
 
-    /// Returns the ids of the span, where traces are exported.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn identity(&self) -> Option<&SpanIdentity> {
-        self.identity.as_deref()
-    }
-
     /// Returns whether the context has no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {

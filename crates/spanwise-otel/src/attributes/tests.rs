@@ -141,7 +141,7 @@ proptest! {
         let mut appended = first.clone();
         appended.append(&second);
         let mut updated = first.clone();
-        updated.update(&second);
+        updated.merge(&second, MAX_ATTRIBUTES_LEN);
         for (joined, winner) in [(&appended, &own), (&updated, &others)] {
             let decoded = decode(joined);
             let mut keys: Vec<&str> = decoded.iter().map(|(key, _)| &**key).collect();
