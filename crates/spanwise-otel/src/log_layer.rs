@@ -302,11 +302,7 @@ where
             parent => self.with_own(
                 callsite,
                 |visitor| attrs.record(visitor),
-                |own| {
-                    SpanData::new(parent.as_ref(), |parent| {
-                        SpanAttributes::new(callsite, own, parent)
-                    })
-                },
+                |own| SpanData::new(parent.as_ref(), |parent| SpanAttributes::new(own, parent)),
             ),
         };
         self.spans.insert(id, node);

@@ -55,6 +55,9 @@ pub struct OtelStats {
     pub logs: SignalStats,
     /// Spans that ended and were not exported, because their traces are not sampled.
     pub unsampled_spans: u64,
+    /// Events that were not exported, because their traces are not sampled: see
+    /// [`LogOptions::only_sampled_traces`].
+    pub unsampled_logs: u64,
     /// Spans that are open.
     pub open_spans: usize,
 }
@@ -197,6 +200,7 @@ impl Otel {
         OtelStats {
             traces: stats(&self.inner.traces),
             logs: stats(&self.inner.logs),
+            unsampled_logs: self.inner.log_options.sampled_out.total(),
             unsampled_spans: spans.map_or(0, SpanPipeline::unsampled),
             open_spans: spans.map_or(0, SpanPipeline::open_spans),
         }

@@ -157,7 +157,7 @@ fn raw_identifiers_lose_their_prefix() {
 
 #[derive(Debug)]
 struct Declined {
-    cause: Option<Box<Declined>>,
+    cause: Option<Box<Self>>,
     text: String,
 }
 

@@ -101,7 +101,7 @@ fn suppressed_events_are_counted() {
 
 /// An error with a secret in each text.
 #[derive(Debug)]
-struct Leaky(&'static str, Option<Box<Leaky>>);
+struct Leaky(&'static str, Option<Box<Self>>);
 
 impl fmt::Display for Leaky {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
