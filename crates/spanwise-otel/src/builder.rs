@@ -6,7 +6,8 @@ use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueL
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    ExportOptions, InvalidOption, LogOptions, Otel, OtelError, OtelGuard, SignalKind, SpanOptions,
+    ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
+    SignalKind, SpanOptions,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
@@ -28,6 +29,7 @@ pub struct OtelBuilder {
     service_attributes: Vec<(String, String)>,
     pub(crate) span_options: SpanOptions,
     pub(crate) log_options: LogOptions,
+    pub(crate) metrics_options: MetricsOptions,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -76,6 +78,7 @@ impl Otel {
             service_attributes: Vec::new(),
             span_options: SpanOptions::default(),
             log_options: LogOptions::default(),
+            metrics_options: MetricsOptions::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -100,8 +103,8 @@ impl OtelBuilder {
         self.service_attribute(SERVICE_INSTANCE_ID, id.into())
     }
 
-    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the names
-    /// of the semantic conventions. Defaults to none.
+    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the
+    /// names of the semantic conventions. Defaults to none.
     pub fn environment(self, environment: impl Into<String>) -> Self {
         let environment = match environment.into() {
             short if short == "prod" => "production".to_owned(),
@@ -154,8 +157,8 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets which spans are exported, what they carry, and their limits. They have the clock and the
-    /// report of the builder.
+    /// Sets which spans are exported, what they carry, and their limits. They have the clock and
+    /// the report of the builder.
     pub fn span_options(mut self, options: SpanOptions) -> Self {
         self.span_options = options;
         self
@@ -165,6 +168,12 @@ impl OtelBuilder {
     /// builder.
     pub fn log_options(mut self, options: LogOptions) -> Self {
         self.log_options = options;
+        self
+    }
+
+    /// Sets how metrics are collected, and whether they are served for Prometheus.
+    pub fn metrics_options(mut self, options: MetricsOptions) -> Self {
+        self.metrics_options = options;
         self
     }
 
@@ -191,13 +200,15 @@ impl OtelBuilder {
     /// # Errors
     /// * [`OtelError::Options`] if an option is not valid, with all that are not.
     /// * [`OtelError::Thread`] if there can be no further thread.
+    /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);
         let [traces, logs, metrics] = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics]
             .map(|signal| self.destination(signal, &resource));
-        if traces.is_none() && logs.is_none() && metrics.is_none() && self.invalid.is_empty() {
+        let is_off = traces.is_none() && logs.is_none() && metrics.is_none();
+        if is_off && !self.metrics_options.has_text() && self.invalid.is_empty() {
             self.invalid.push(InvalidOption {
                 signal: None,
                 option: "endpoint",
@@ -209,7 +220,8 @@ impl OtelBuilder {
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
-        Otel::start(self, traces, logs).map_err(OtelError::Thread)
+        let metrics = metrics.map(|(destination, _)| destination);
+        Otel::start(self, traces, logs, metrics, resource)
     }
 
     fn options(&self, signal: SignalKind) -> &ExportOptions {

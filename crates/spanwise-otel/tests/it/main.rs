@@ -7,6 +7,16 @@
     reason = "a test may panic"
 )]
 
+mod counts;
+mod dead_collector;
+#[cfg(unix)]
+mod forks;
+mod healthy;
+mod log_records;
+mod own_events;
+mod responses;
+mod setup;
+mod support;
 mod exported_logs;
 mod healthy;
 mod log_records;
