@@ -58,11 +58,11 @@ pub use self::{
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
+    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     metrics::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
-    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     protocol::{Protocol, RequestCompression, SignalKind},
     sampler::Sampler,

@@ -188,8 +188,8 @@ impl Otel {
         ))
     }
 
-    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a flight
-    /// recorder in front of it, and give that to [`OtelLogs::with_writer`].
+    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a
+    /// flight recorder in front of it, and give that to [`OtelLogs::with_writer`].
     #[must_use]
     pub fn log_writer(&self) -> Option<LogWriter> {
         let logs = self.inner.logs.as_ref()?;

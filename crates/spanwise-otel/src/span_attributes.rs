@@ -1,4 +1,4 @@
-//! What a span adds to the records inside it, encoded once per span.
+//! The attributes that a span adds to the records inside it, encoded once per span.
 
 use spanwise_core::internal::Inherit;
 
@@ -136,8 +136,8 @@ fn has_key(attributes: &[u8], attribute: EncodedAttribute<'_>) -> bool {
     encoded_attributes(attributes).any(|known| known.key() == attribute.key())
 }
 
-/// Returns the old attributes with the new ones at their places, and those whose keys are new. Counts
-/// what exceeds the limit.
+/// Returns the old attributes with the new ones at their places, and those whose keys are new.
+/// Counts those that exceed the limit.
 fn replaced(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
     let find = |key: &[u8]| encoded_attributes(new).find(|new| new.key() == key);
     let kept = encoded_attributes(old).map(|old| find(old.key()).unwrap_or(old));

@@ -79,7 +79,7 @@ fn records_have_the_ids_of_exported_spans() {
 }
 
 #[test]
-fn logs_of_traces_that_are_not_sampled_are_dropped_on_request() {
+fn logs_of_unsampled_traces_are_dropped_on_request() {
     let receiver = Receiver::start();
     let (otel, guard) = Otel::builder(receiver.endpoint())
         .span_options(

@@ -346,7 +346,7 @@ async fn request(n: u32) {
         async {
             info!("{n} charging");
             tokio::task::yield_now().await;
-            // Such fields are no attributes beside the ids.
+            // Such fields do not become attributes beside the ids.
             warn!(trace_id = "forged", span_id = 7, "{n} charged");
         }
         .instrument(charge.clone())
@@ -382,7 +382,7 @@ fn ids_that_the_application_records_are_used() {
 }
 
 #[test]
-fn traces_that_are_not_sampled_keep_their_logs_by_default() {
+fn unsampled_traces_keep_their_logs_by_default() {
     let count = |options: LogOptions, flags| {
         let records = Records::default();
         let stack = tracing_subscriber::registry()

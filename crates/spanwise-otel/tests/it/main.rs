@@ -9,16 +9,16 @@
 
 mod counts;
 mod dead_collector;
+mod exported_logs;
 #[cfg(unix)]
 mod forks;
 mod healthy;
+mod healthy;
+mod log_records;
 mod log_records;
 mod own_events;
 mod responses;
 mod setup;
 mod support;
-mod exported_logs;
-mod healthy;
-mod log_records;
 mod support;
 mod wrapped_logs;

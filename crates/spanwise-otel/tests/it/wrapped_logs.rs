@@ -18,7 +18,7 @@ fn logs(records: Records) -> OtelLogs<Records> {
 }
 
 #[test]
-fn buffered_records_are_written_when_their_request_fails() {
+fn buffered_records_of_a_failing_request_are_written() {
     let records = Records::default();
     let recorder = Recorder::default();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
