@@ -100,8 +100,8 @@ impl OtelBuilder {
         self.service_attribute(SERVICE_INSTANCE_ID, id.into())
     }
 
-    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the names
-    /// of the semantic conventions. Defaults to none.
+    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the
+    /// names of the semantic conventions. Defaults to none.
     pub fn environment(self, environment: impl Into<String>) -> Self {
         let environment = match environment.into() {
             short if short == "prod" => "production".to_owned(),

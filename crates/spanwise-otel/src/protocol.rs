@@ -47,6 +47,15 @@ impl SignalKind {
         }
     }
 
+    /// Returns the server, as the texts of faults name it.
+    pub(crate) fn collector(self) -> &'static str {
+        match self {
+            Self::Traces => "the collector of traces",
+            Self::Logs => "the collector of logs",
+            Self::Metrics => "the collector of metrics",
+        }
+    }
+
     /// Returns the path of its requests over HTTP.
     pub(crate) fn http_path(self) -> &'static str {
         match self {

@@ -91,7 +91,7 @@ impl Signal {
         options: &SignalOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<Batch>> + Send + Sync + 'static,
     ) -> io::Result<Arc<Self>> {
-        let mut exporter = ExporterOptions::new(kind.sink_name(), "the OpenTelemetry collector");
+        let mut exporter = ExporterOptions::new(kind.sink_name(), kind.collector());
         exporter.limits = options.queue;
         exporter.report = options.report.clone();
         exporter.clock = options.clock.clone();

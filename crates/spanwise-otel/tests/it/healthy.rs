@@ -2,39 +2,42 @@
 
 #[cfg(feature = "grpc")]
 use spanwise_otel::Protocol;
-use spanwise_otel::{OtelBuilder, RequestCompression};
-use tracing_subscriber::prelude::*;
+use spanwise_otel::{ExportOptions, OtelBuilder, RequestCompression};
 
 use crate::support::{
-    GUARD, builder,
+    GUARD, assert_settled, builder,
     receiver::{Receiver, attribute, body},
+    record,
     tls::{self, CA, CLIENT, CLIENT_KEY, Clients},
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 const COUNT: usize = 10_000;
 
-/// Logs 10,000 events, and checks that all arrive once.
+/// Logs 10,000 events and opens as many spans, and checks that all arrive once.
 #[track_caller]
 fn check(receiver: &Receiver, builder: OtelBuilder) {
-    let builder = builder.all_signals(|signal| signal.max_queue_len(2 * COUNT));
+    let builder = builder
+        .metrics(ExportOptions::off)
+        .all_signals(|signal| signal.max_queue_len(2 * COUNT).max_batch_len(512));
     let (otel, guard) = builder.build().unwrap();
-    let subscriber = tracing_subscriber::registry().with(otel.logs());
-    tracing::subscriber::with_default(subscriber, || {
-        for number in 0..COUNT {
-            tracing::info!(number, "an event");
-        }
-    });
+    record(&otel, COUNT);
     let stats = guard.shutdown(GUARD);
-    assert_eq!(stats.logs.sent.lost(), 0, "{stats:?}");
-    assert_eq!(stats.logs.sent.delivered, COUNT as u64, "{stats:?}");
-    assert_eq!(stats.logs.accepted, COUNT as u64);
-    let logs = receiver.logs();
-    assert_eq!(logs.len(), COUNT);
-    for (number, log) in logs.iter().enumerate() {
+    for signal in [&stats.traces, &stats.logs] {
+        assert_eq!(signal.sent.lost(), 0, "{stats:?}");
+        assert_eq!(signal.sent.delivered, COUNT as u64, "{stats:?}");
+        assert_settled(signal);
+    }
+    let (spans, logs) = (receiver.spans(), receiver.logs());
+    assert_eq!((spans.len(), logs.len()), (COUNT, COUNT));
+    for (number, (span, log)) in spans.iter().zip(&logs).enumerate() {
+        assert_eq!(span.item.name, "a span");
         assert_eq!(body(&log.item.body), "an event");
-        let value = attribute(&log.item.attributes, "number");
-        assert_eq!(value, Some(&Value::IntValue(number as i64)));
+        for attributes in [&span.item.attributes, &log.item.attributes] {
+            let value = attribute(attributes, "number");
+            assert_eq!(value, Some(&Value::IntValue(number as i64)));
+        }
+        assert_eq!(span.item.span_id, log.item.span_id);
     }
 }
 
@@ -42,10 +45,11 @@ fn check(receiver: &Receiver, builder: OtelBuilder) {
 fn everything_arrives_over_http() {
     let receiver = Receiver::start();
     check(&receiver, builder(&receiver));
-    assert_eq!(receiver.connections(), 1);
+    // One for each signal.
+    assert_eq!(receiver.connections(), 2);
     let user_agent = format!("spanwise-otel/{}", env!("CARGO_PKG_VERSION"));
     for request in receiver.requests() {
-        assert_eq!(request.path, "/v1/logs");
+        assert!(matches!(&*request.path, "/v1/traces" | "/v1/logs"));
         assert_eq!(request.header("user-agent"), Some(&*user_agent));
         assert_eq!(request.header("content-encoding"), None);
     }
@@ -100,7 +104,7 @@ mod grpc {
             &receiver,
             builder(&receiver).all_signals(|signal| signal.protocol(Protocol::Grpc)),
         );
-        assert_eq!(receiver.connections(), 1);
+        assert_eq!(receiver.connections(), 2);
         for request in receiver.requests() {
             let user_agent = request.header("user-agent").unwrap();
             assert!(user_agent.starts_with("spanwise-otel/"), "{user_agent}");

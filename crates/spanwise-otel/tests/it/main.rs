@@ -7,10 +7,17 @@
     reason = "a test may panic"
 )]
 
+mod counts;
+mod dead_collector;
 mod exported_logs;
+#[cfg(unix)]
+mod forks;
 mod healthy;
 mod http_request_spans;
 mod log_records;
+mod own_events;
+mod responses;
+mod setup;
 mod span_identities;
 mod span_mapping;
 mod span_nesting;

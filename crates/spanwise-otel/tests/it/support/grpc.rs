@@ -10,6 +10,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     runtime::Builder,
 };
+use tracing::subscriber::NoSubscriber;
 
 use super::{
     receiver::{Behaviour, Receiver, Request, partial_success},
@@ -32,6 +33,8 @@ fn start_with(tls: Option<Clients>) -> Receiver {
     let receiver = Receiver::at(listener.local_addr().unwrap(), scheme);
     let served = receiver.clone();
     thread::spawn(move || {
+        // Its own events are not those of the exporter.
+        let _quiet = tracing::subscriber::set_default(NoSubscriber::new());
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(listen(listener, tls, served));
     });

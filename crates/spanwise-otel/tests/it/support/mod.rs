@@ -16,7 +16,9 @@ use std::{
 };
 
 use spanwise_core::SelfReport;
-use spanwise_otel::{Otel, OtelBuilder};
+use spanwise_otel::{Otel, OtelBuilder, SignalStats};
+use tracing::Dispatch;
+use tracing_subscriber::prelude::*;
 
 use receiver::Receiver;
 
@@ -26,6 +28,31 @@ pub const GUARD: Duration = Duration::from_secs(60);
 /// Returns a builder that sends to `receiver` and reports nothing on stderr.
 pub fn builder(receiver: &Receiver) -> OtelBuilder {
     Otel::builder(receiver.endpoint()).report(SelfReport::silent())
+}
+
+/// Returns a subscriber with both layers of `otel`.
+pub fn subscriber(otel: &Otel) -> Dispatch {
+    let registry = tracing_subscriber::registry();
+    Dispatch::new(registry.with(otel.spans()).with(otel.logs()))
+}
+
+/// Logs and opens a span, this number of times each.
+pub fn record(otel: &Otel, count: usize) {
+    tracing::dispatcher::with_default(&subscriber(otel), || {
+        for number in 0..count {
+            tracing::info_span!("a span", number).in_scope(|| {
+                tracing::info!(number, "an event");
+            });
+        }
+    });
+}
+
+/// Checks that each record is in exactly one count.
+#[track_caller]
+pub fn assert_settled(stats: &SignalStats) {
+    let sent = &stats.sent;
+    assert_eq!(stats.accepted, sent.delivered + sent.lost(), "{stats:?}");
+    assert_eq!(stats.waiting_bytes, 0, "{stats:?}");
 }
 
 /// Set in a process that runs a single test.
@@ -40,6 +67,9 @@ pub fn output_alone(test: &str) -> Option<Output> {
     }
     let mut again = Command::new(env::current_exe().unwrap());
     again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    for proxy in ["http_proxy", "https_proxy", "all_proxy"] {
+        again.env_remove(proxy).env_remove(proxy.to_uppercase());
+    }
     let output = again.env(ALONE, "1").output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let has_passed = output.status.success() && stdout.contains("1 passed");

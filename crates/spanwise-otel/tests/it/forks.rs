@@ -1,0 +1,86 @@
+//! Forked processes: each sends its own records.
+
+use std::{
+    panic::{self, AssertUnwindSafe},
+    time::{Duration, Instant},
+};
+
+use spanwise_core::Flush as _;
+use spanwise_otel::{ExportOptions, Protocol};
+use tracing::info;
+
+use crate::support::{
+    GUARD, builder, output_alone,
+    receiver::{Receiver, attribute, body, text},
+    subscriber,
+};
+
+fn check(receiver: &Receiver, protocol: Protocol) {
+    let builder = builder(receiver)
+        .metrics(ExportOptions::off)
+        .all_signals(|signal| signal.protocol(protocol).delay(Duration::from_secs(3600)));
+    let (otel, guard) = builder.build().unwrap();
+    let _default = tracing::dispatcher::set_default(&subscriber(&otel));
+    info!("in the parent, sent");
+    otel.flush_by(Instant::now() + GUARD).unwrap();
+    info!("in the parent, waiting");
+    in_child(|| {
+        assert_eq!(otel.stats().logs.accepted, 0);
+        info!("in the child");
+        assert_eq!(otel.stats().logs.accepted, 1);
+        otel.flush_by(Instant::now() + GUARD).unwrap();
+        assert_eq!(otel.stats().logs.sent.delivered, 1);
+    });
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(stats.logs.sent.delivered, 2, "{stats:?}");
+
+    let logs = receiver.logs();
+    let bodies: Vec<&str> = logs.iter().map(|log| body(&log.item.body)).collect();
+    let expected = [
+        "in the parent, sent",
+        "in the child",
+        "in the parent, waiting",
+    ];
+    assert_eq!(bodies, expected);
+    let of = |number: usize, key| attribute(&logs[number].resource.attributes, key);
+    assert_eq!(of(0, "process.pid"), of(2, "process.pid"));
+    assert_ne!(of(0, "process.pid"), of(1, "process.pid"));
+    let id = |number: usize| text(&logs[number].resource.attributes, "service.instance.id");
+    assert_eq!(id(0), id(2));
+    assert_ne!(id(0), id(1));
+}
+
+#[test]
+fn child_sends_its_own_records() {
+    if output_alone("forks::child_sends_its_own_records").is_none() {
+        check(&Receiver::start(), Protocol::HttpProtobuf);
+    }
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn child_has_a_channel_of_its_own() {
+    if output_alone("forks::child_has_a_channel_of_its_own").is_none() {
+        check(&crate::support::grpc::start(), Protocol::Grpc);
+    }
+}
+
+#[expect(unsafe_code, reason = "nothing safe forks")]
+fn in_child(work: impl FnOnce()) {
+    // SAFETY: the child runs `work` and exits. The code under test supports forked children of
+    // processes with threads.
+    unsafe {
+        match libc::fork() {
+            -1 => panic!("cannot fork"),
+            0 => {
+                let worked = panic::catch_unwind(AssertUnwindSafe(work));
+                libc::_exit(i32::from(worked.is_err()));
+            }
+            child => {
+                let mut status = 0;
+                assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+                assert_eq!(status, 0, "the child failed");
+            }
+        }
+    }
+}

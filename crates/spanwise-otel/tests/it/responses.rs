@@ -1,0 +1,283 @@
+//! Answers of a collector that does not take everything.
+
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use spanwise_core::Flush as _;
+use spanwise_otel::{ExportOptions, OtelBuilder, OtelStats};
+
+use crate::support::{
+    GUARD, assert_settled, builder,
+    receiver::{Behaviour, Receiver, body},
+    record,
+};
+
+/// Returns a builder that exports only logs, and sends a batch when it has 10.
+fn logs_in_tens(receiver: &Receiver) -> OtelBuilder {
+    builder(receiver)
+        .traces(ExportOptions::off)
+        .metrics(ExportOptions::off)
+        .logs(|logs| logs.delay(Duration::from_secs(3600)).max_batch_len(10))
+}
+
+/// Sends a batch of 10 log records to a collector that behaves like this once.
+fn send_ten(receiver: &Receiver, behaviour: Behaviour) -> OtelStats {
+    receiver.behave_once(behaviour);
+    let (otel, guard) = logs_in_tens(receiver).build().unwrap();
+    record(&otel, 10);
+    let stats = guard.shutdown(GUARD);
+    assert_settled(&stats.logs);
+    stats
+}
+
+fn counts(stats: &OtelStats) -> (u64, u64, u64) {
+    let sent = &stats.logs.sent;
+    (sent.delivered, sent.write_failed, sent.lost_at_shutdown)
+}
+
+fn failure(stats: &OtelStats) -> &str {
+    stats.logs.last_failure.as_ref().map_or("", |it| &it.reason)
+}
+
+#[test]
+fn partial_success_counts_rejected_records() {
+    let receiver = Receiver::start();
+    let stats = send_ten(&receiver, Behaviour::Partial(3, "too old"));
+    assert_eq!(counts(&stats), (7, 3, 0));
+    assert_eq!(receiver.requests().len(), 1);
+    let reason = failure(&stats);
+    assert!(reason.contains("3 log records: too old"), "{reason}");
+}
+
+#[test]
+fn hints_of_the_collector_fail_nothing() {
+    let receiver = Receiver::start();
+    let stats = send_ten(&receiver, Behaviour::Partial(0, "use gzip"));
+    assert_eq!(counts(&stats), (10, 0, 0));
+    let stats = send_ten(&receiver, Behaviour::Partial(-5, "odd"));
+    assert_eq!(counts(&stats), (10, 0, 0));
+    let stats = send_ten(&receiver, Behaviour::Partial(99, "odd"));
+    assert_eq!(counts(&stats), (0, 10, 0));
+}
+
+#[test]
+fn refused_requests_are_not_sent_again() {
+    for status in [300, 301, 400, 401, 403, 404, 408, 500, 501] {
+        let receiver = Receiver::start();
+        let answer = b"no such tenant".to_vec();
+        let stats = send_ten(&receiver, Behaviour::Answer(status, &[], answer));
+        assert_eq!(counts(&stats), (0, 10, 0), "{status}");
+        assert_eq!(receiver.requests().len(), 1, "{status}");
+        let reason = failure(&stats);
+        let expected = format!("answers {status}: no such tenant");
+        assert!(reason.ends_with(&expected), "{reason}");
+    }
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let receiver = Receiver::start();
+    let elsewhere: &[(&str, &str)] = &[("location", "/v1/elsewhere")];
+    send_ten(&receiver, Behaviour::Answer(307, elsewhere, Vec::new()));
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[test]
+fn busy_collectors_are_asked_again() {
+    for busy in [
+        Behaviour::status(429),
+        Behaviour::status(502),
+        Behaviour::status(503),
+        Behaviour::status(504),
+        Behaviour::Close,
+        Behaviour::Reset,
+        Behaviour::Garbage,
+    ] {
+        let receiver = Receiver::start();
+        let stats = send_ten(&receiver, busy.clone());
+        // The shutdown asks once more: the first request came before it, or is its own.
+        let (delivered, write_failed, lost) = counts(&stats);
+        assert_eq!((delivered + lost, write_failed), (10, 0), "{busy:?}");
+    }
+}
+
+#[test]
+fn retries_deliver_everything_once() {
+    for busy in [Behaviour::status(503), Behaviour::Close, Behaviour::Reset] {
+        let receiver = Receiver::start();
+        receiver.behave_once(busy.clone());
+        let (otel, guard) = logs_in_tens(&receiver).build().unwrap();
+        record(&otel, 10);
+        receiver.wait_for_requests(2);
+        let stats = guard.shutdown(GUARD);
+        assert_eq!(counts(&stats), (10, 0, 0), "{busy:?}");
+        assert_settled(&stats.logs);
+        let requests = receiver.requests();
+        assert_eq!(requests[0].body, requests[1].body, "{busy:?}");
+        assert!(requests[1].at - requests[0].at >= Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn retry_after_is_respected() {
+    let receiver = Receiver::start();
+    let later: &[(&str, &str)] = &[("retry-after", "2")];
+    receiver.behave_once(Behaviour::Answer(503, later, Vec::new()));
+    let (otel, guard) = logs_in_tens(&receiver).build().unwrap();
+    record(&otel, 10);
+    receiver.wait_for_requests(2);
+    let requests = receiver.requests();
+    assert!(requests[1].at - requests[0].at >= Duration::from_secs(2));
+    assert_eq!(counts(&guard.shutdown(GUARD)), (10, 0, 0));
+    assert_eq!(receiver.requests().len(), 2);
+}
+
+#[test]
+fn flush_does_not_wait_for_retry_after() {
+    let receiver = Receiver::start();
+    let later: &[(&str, &str)] = &[("retry-after", "3600")];
+    receiver.behave_once(Behaviour::Answer(503, later, Vec::new()));
+    let (otel, guard) = logs_in_tens(&receiver).build().unwrap();
+    record(&otel, 10);
+    receiver.wait_for_requests(1);
+    // The answer may still be on its way: then the first flush has that failure.
+    let flush = || otel.flush_by(Instant::now() + GUARD);
+    assert!(flush().is_ok() || flush().is_ok());
+    assert_eq!(counts(&guard.shutdown(GUARD)), (10, 0, 0));
+}
+
+#[test]
+fn large_requests_are_split() {
+    let receiver = Receiver::behaving(Behaviour::MaxItems(3));
+    let (otel, guard) = logs_in_tens(&receiver).build().unwrap();
+    record(&otel, 10);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(counts(&stats), (10, 0, 0));
+    let logs = receiver.logs();
+    let numbers = |log: &LogRecord| format!("{:?}", log.attributes);
+    assert_eq!(logs.len(), 10);
+    assert!(logs.iter().all(|log| body(&log.item.body) == "an event"));
+    let mut distinct: Vec<String> = logs.iter().map(|log| numbers(&log.item)).collect();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 10, "in order, each once");
+}
+
+#[test]
+fn records_too_large_alone_are_refused() {
+    let receiver = Receiver::behaving(Behaviour::MaxItems(0));
+    let (otel, guard) = logs_in_tens(&receiver).build().unwrap();
+    record(&otel, 4);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(counts(&stats), (0, 4, 0));
+    // 4, 2, 1, 1, 2, 1, 1
+    assert_eq!(receiver.requests().len(), 7);
+}
+
+#[test]
+fn reasons_have_no_headers_and_few_characters() {
+    let receiver = Receiver::start();
+    let mut answer = b"unknown key: very-secret-key ".to_vec();
+    answer.extend(std::iter::repeat_n(b'x', 100_000));
+    receiver.behave_once(Behaviour::Answer(401, &[], answer));
+    let builder = logs_in_tens(&receiver)
+        .all_signals(|signal| signal.header("authorization", "Bearer very-secret-key"));
+    assert!(!format!("{builder:?}").contains("secret"), "{builder:?}");
+    let (otel, guard) = builder.build().unwrap();
+    record(&otel, 10);
+    let stats = guard.shutdown(GUARD);
+    let reason = failure(&stats);
+    assert!(reason.contains("unknown key: [REDACTED] xxx"), "{reason}");
+    assert!(!reason.contains("secret") && reason.len() < 300, "{reason}");
+    assert!(!format!("{otel:?}").contains("secret"), "{otel:?}");
+    let requests = receiver.requests();
+    let sent = requests[0].header("authorization");
+    assert_eq!(sent, Some("Bearer very-secret-key"));
+}
+
+#[cfg(feature = "grpc")]
+mod grpc {
+    use super::*;
+    use crate::support::grpc;
+    use spanwise_otel::Protocol;
+
+    fn send_ten(receiver: &Receiver, behaviour: Behaviour) -> OtelStats {
+        receiver.behave_once(behaviour);
+        let builder = logs_in_tens(receiver);
+        let builder = builder.all_signals(|signal| signal.protocol(Protocol::Grpc));
+        let (otel, guard) = builder.build().unwrap();
+        record(&otel, 10);
+        let stats = guard.shutdown(GUARD);
+        assert_settled(&stats.logs);
+        stats
+    }
+
+    #[test]
+    fn partial_success_counts_rejected_records() {
+        let receiver = grpc::start();
+        let stats = send_ten(&receiver, Behaviour::Partial(3, "too old"));
+        assert_eq!(counts(&stats), (7, 3, 0));
+        let reason = failure(&stats);
+        assert!(reason.contains("3 log records: too old"), "{reason}");
+    }
+
+    #[test]
+    fn refused_calls_are_not_made_again() {
+        // INVALID_ARGUMENT, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAUTHENTICATED.
+        for code in [3, 7, 8, 12, 16] {
+            let receiver = grpc::start();
+            let message: &[(&str, &str)] = &[("grpc-message", "no such tenant")];
+            let stats = send_ten(&receiver, Behaviour::Answer(code, message, Vec::new()));
+            assert_eq!(counts(&stats), (0, 10, 0), "{code}");
+            assert_eq!(receiver.requests().len(), 1, "{code}");
+            let reason = failure(&stats);
+            assert!(reason.ends_with(": no such tenant"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn busy_collectors_are_asked_again() {
+        // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS; and
+        // RESOURCE_EXHAUSTED with a RetryInfo of one second.
+        let retry_info = "CAgaMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIAQ";
+        let details: &'static [(&str, &str)] =
+            Box::leak(Box::new([("grpc-status-details-bin", retry_info)]));
+        let plain = [1, 4, 10, 11, 14, 15].map(Behaviour::status);
+        let with_details = Behaviour::Answer(8, details, Vec::new());
+        for busy in plain.into_iter().chain([with_details]) {
+            let receiver = grpc::start();
+            receiver.behave_once(busy.clone());
+            let builder = logs_in_tens(&receiver);
+            let builder = builder.all_signals(|signal| signal.protocol(Protocol::Grpc));
+            let (otel, guard) = builder.build().unwrap();
+            record(&otel, 10);
+            receiver.wait_for_requests(1);
+            let flush = || otel.flush_by(Instant::now() + GUARD);
+            assert!(flush().is_ok() || flush().is_ok(), "{busy:?}");
+            assert_eq!(counts(&guard.shutdown(GUARD)), (10, 0, 0), "{busy:?}");
+            assert_eq!(receiver.requests().len(), 2, "{busy:?}");
+        }
+    }
+
+    #[test]
+    fn large_calls_are_split() {
+        let receiver = grpc::start();
+        receiver.behave(Behaviour::MaxItems(3));
+        let builder = logs_in_tens(&receiver);
+        let builder = builder.all_signals(|signal| signal.protocol(Protocol::Grpc));
+        let (otel, guard) = builder.build().unwrap();
+        record(&otel, 10);
+        assert_eq!(counts(&guard.shutdown(GUARD)), (10, 0, 0));
+        assert_eq!(receiver.logs().len(), 10);
+    }
+
+    #[test]
+    fn headers_are_sent() {
+        let receiver = grpc::start();
+        let builder = logs_in_tens(&receiver)
+            .all_signals(|signal| signal.protocol(Protocol::Grpc).header("api-key", "abc"));
+        let (otel, guard) = builder.build().unwrap();
+        record(&otel, 1);
+        assert_eq!(counts(&guard.shutdown(GUARD)), (1, 0, 0));
+        assert_eq!(receiver.requests()[0].header("api-key"), Some("abc"));
+    }
+}

@@ -1,0 +1,239 @@
+//! Options of the builder, and the errors of wrong ones.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use spanwise_core::SelfReport;
+use spanwise_otel::{ExportOptions, Otel, OtelBuilder, OtelError, SignalKind};
+
+use crate::support::{
+    GUARD, builder,
+    receiver::{Receiver, text},
+    record,
+    tls::{CA, CLIENT, CLIENT_KEY},
+};
+
+fn silent(endpoint: &str) -> OtelBuilder {
+    Otel::builder(endpoint).report(SelfReport::silent())
+}
+
+#[track_caller]
+fn errors(builder: OtelBuilder) -> Vec<String> {
+    match builder.build() {
+        Err(OtelError::Options(invalid)) => invalid.iter().map(ToString::to_string).collect(),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it is valid"),
+    }
+}
+
+#[test]
+fn wrong_options_are_reported_together() {
+    let builder = silent("http://collector:4318").all_signals(|signal| {
+        signal
+            .header("a b", "x")
+            .header("host", "x")
+            .header("Content-Type", "x")
+            .header("api-key", "secret\n")
+            .max_queue_len(10)
+            .max_batch_len(11)
+            .client_key(CLIENT_KEY)
+            .root_certificates(CA)
+    });
+    let errors = errors(builder.traces(|traces| traces.endpoint("ftp://collector")));
+    let text = errors.join("\n");
+    assert!(!text.contains("secret"), "{text}");
+    for part in [
+        "traces: endpoint: `ftp://collector` has an unknown scheme",
+        "header: `a b` is not the name of a header",
+        "header: `host` is a header that the exporter sets",
+        "header: `Content-Type` is a header that the exporter sets",
+        "header: the value of the header `api-key` (hidden) has a character",
+        "max_batch_len: a batch of 11 records does not fit into the queue of 10",
+        "client_certificate: the client key has no certificate",
+        "is an endpoint without TLS, which needs no certificates",
+    ] {
+        let times = errors.iter().filter(|error| error.contains(part)).count();
+        // The endpoints without TLS are two.
+        let expected = if part.starts_with("is an endpoint") {
+            2
+        } else {
+            1
+        };
+        assert_eq!(times, expected, "{part}: {text}");
+    }
+}
+
+#[test]
+fn wrong_certificates_are_found_at_the_start() {
+    let with = |change: fn(ExportOptions) -> ExportOptions| {
+        let errors = errors(silent("https://collector").all_signals(change));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors.into_iter().next().unwrap()
+    };
+    for (error, part) in [
+        (
+            with(|signal| signal.root_certificates("no PEM")),
+            "root_certificates: the certificate is not in PEM",
+        ),
+        (
+            with(|signal| signal.root_certificates(CLIENT_KEY)),
+            "root_certificates: the certificate is not in PEM",
+        ),
+        (
+            with(|signal| signal.client_certificate(CLIENT)),
+            "client_key: the client certificate has no key",
+        ),
+        (
+            with(|signal| signal.client_certificate(CLIENT).client_key("no PEM")),
+            "client_certificate: the client key is not in PEM",
+        ),
+        (
+            with(|signal| signal.client_certificate(CA).client_key(CLIENT_KEY)),
+            "client_certificate: the client key does not belong to the client certificate",
+        ),
+    ] {
+        assert!(error.starts_with(part), "{error}");
+        assert!(
+            !error.contains("BEGIN PRIVATE") || error.contains("write it"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn endpoints_decide_which_signals_are_exported() {
+    let (otel, guard) = silent("http://localhost:1").build().unwrap();
+    assert!(otel.spans().is_some() && otel.logs().is_some());
+    guard.shutdown(Duration::ZERO);
+
+    let only_logs = Otel::builder_without_endpoint()
+        .report(SelfReport::silent())
+        .logs(|logs| logs.endpoint("http://localhost:1/logs"));
+    let (otel, guard) = only_logs.build().unwrap();
+    assert!(otel.spans().is_none() && otel.logs().is_some());
+    guard.shutdown(Duration::ZERO);
+
+    let none = Otel::builder_without_endpoint();
+    let errors = errors(none.logs(ExportOptions::off));
+    assert_eq!(
+        errors,
+        ["endpoint: no signal has an endpoint: set one, or do not build the exporter"]
+    );
+}
+
+#[test]
+fn own_options_of_a_signal_win() {
+    let receiver = Receiver::start();
+    let builder = builder(&receiver)
+        .metrics(ExportOptions::off)
+        .all_signals(|signal| signal.header("a", "all").header("b", "all"))
+        .traces(|traces| {
+            let own = format!("{}/own/path", receiver.endpoint());
+            traces.endpoint(own).header("a", "own")
+        });
+    let (otel, guard) = builder.build().unwrap();
+    record(&otel, 1);
+    guard.shutdown(GUARD);
+    let requests = receiver.requests();
+    let of = |path: &str| {
+        requests
+            .iter()
+            .find(|request| request.path == path)
+            .unwrap()
+    };
+    let traces = of("/own/path");
+    assert_eq!(
+        (traces.header("a"), traces.header("b")),
+        (Some("own"), None)
+    );
+    let logs = of("/v1/logs");
+    assert_eq!(
+        (logs.header("a"), logs.header("b")),
+        (Some("all"), Some("all"))
+    );
+}
+
+/// Returns the attributes of the resource of everything that `builder` exports.
+fn resource(builder: impl FnOnce(OtelBuilder) -> OtelBuilder) -> Vec<KeyValue> {
+    let receiver = Receiver::start();
+    let start = crate::support::builder(&receiver).metrics(ExportOptions::off);
+    let (otel, guard) = builder(start).build().unwrap();
+    record(&otel, 1);
+    guard.shutdown(GUARD);
+    let (span, log) = (receiver.spans().remove(0), receiver.logs().remove(0));
+    assert_eq!(span.resource, log.resource);
+    span.resource.attributes
+}
+
+#[test]
+fn resource_describes_the_process() {
+    let attributes = resource(|builder| builder);
+    let all: BTreeMap<&str, &Value> = attributes
+        .iter()
+        .map(|pair| {
+            (
+                &*pair.key,
+                pair.value.as_ref().unwrap().value.as_ref().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(all.len(), attributes.len(), "no key is there twice");
+    assert_eq!(
+        all["process.pid"],
+        &Value::IntValue(std::process::id().into())
+    );
+    let program = text(&attributes, "service.name").unwrap();
+    assert!(program.starts_with("it-"), "{program}");
+    assert_eq!(text(&attributes, "telemetry.sdk.name"), Some("spanwise"));
+    assert_eq!(text(&attributes, "telemetry.sdk.language"), Some("rust"));
+    let version = text(&attributes, "telemetry.sdk.version");
+    assert_eq!(version, Some(env!("CARGO_PKG_VERSION")));
+    let id = text(&attributes, "service.instance.id").unwrap();
+    let parts: Vec<usize> = id.split('-').map(str::len).collect();
+    assert_eq!(parts, [8, 4, 4, 4, 12], "{id}");
+    assert_eq!(&id[14..15], "4", "{id}");
+    assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
+    if cfg!(unix) {
+        assert!(all.contains_key("host.name"));
+    }
+}
+
+#[test]
+fn configured_attributes_win() {
+    let attributes = resource(|builder| {
+        builder
+            .service_name("shop")
+            .service_version("1.4.0")
+            .service_instance_id("shop-7")
+            .environment("prod")
+            .resource_attribute("service.name", "ignored")
+            .resource_attribute("host.name", "box")
+            .resource_attribute("team", "first")
+            .resource_attribute("team", "payments")
+    });
+    for (key, value) in [
+        ("service.name", "shop"),
+        ("service.version", "1.4.0"),
+        ("service.instance.id", "shop-7"),
+        ("deployment.environment.name", "production"),
+        ("host.name", "box"),
+        ("team", "payments"),
+    ] {
+        assert_eq!(text(&attributes, key), Some(value));
+    }
+    let environment = |name: &str| {
+        let attributes = resource(|builder| builder.environment(name));
+        text(&attributes, "deployment.environment.name").map(str::to_owned)
+    };
+    assert_eq!(environment("dev").as_deref(), Some("development"));
+    assert_eq!(environment("staging").as_deref(), Some("staging"));
+}
+
+#[test]
+fn signals_have_names() {
+    let names = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics];
+    assert_eq!(
+        names.map(|signal| signal.to_string()),
+        ["traces", "logs", "metrics"]
+    );
+}
