@@ -306,14 +306,16 @@ impl DispatchedSummary {
 }
 
 impl EventState {
-    pub(crate) const NEW: Self = Self {
-        flags: Cell::new(0),
-        sample_rate: Cell::new(0.0),
-        trace_rate: Cell::new(0.0),
-        entered_line: Cell::new(EnteredLine::NONE),
-        owned_line: Cell::new(None),
-        summary: Cell::new(None),
-    };
+    pub(crate) const fn new() -> Self {
+        Self {
+            flags: Cell::new(0),
+            sample_rate: Cell::new(0.0),
+            trace_rate: Cell::new(0.0),
+            entered_line: Cell::new(EnteredLine::NONE),
+            owned_line: Cell::new(None),
+            summary: Cell::new(None),
+        }
+    }
 
     #[inline]
     fn context(&self, flags: u16) -> EventContext {

@@ -161,12 +161,14 @@ pub(crate) struct RedactionState {
 }
 
 impl RedactionState {
-    pub(crate) const NEW: Self = Self {
-        enabled_calls: Cell::new(0),
-        originals: Cell::new((ptr::null(), 0)),
-        last_originals_id: Cell::new(0),
-        arena: RetainedArena::NEW,
-    };
+    pub(crate) const fn new() -> Self {
+        Self {
+            enabled_calls: Cell::new(0),
+            originals: Cell::new((ptr::null(), 0)),
+            last_originals_id: Cell::new(0),
+            arena: RetainedArena::new(),
+        }
+    }
 }
 
 #[inline(always)] // See `thread_state::with`.

@@ -60,6 +60,9 @@ pub fn client() -> ClientLayer {
 /// If the span is disabled, by its level or without a subscriber, the headers are sent
 /// nevertheless. The `traceparent` then names the span of the served request.
 ///
+/// Where traces are exported, `traceparent` and `tracestate` are those of the exported span of the
+/// call, or else of the nearest exported span around it, with the decision of the sampler.
+///
 /// # Retries and redirects
 ///
 /// Put layers that retry calls or follow redirects around this one. Then each attempt has a span of

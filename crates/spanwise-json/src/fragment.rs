@@ -272,8 +272,8 @@ impl Fragment {
         line.push(self.tail());
     }
 
-    /// Returns `bytes` from `split`. Flat: the ids if there are any, `span`, and `spans` if listed. Nested: the span's own
-    /// object, after a comma.
+    /// Returns `bytes` from `split`. Flat: the ids if there are any, `span`, and `spans` if listed.
+    /// Nested: the span's own object, after a comma.
     pub(crate) fn tail(&self) -> &[u8] {
         &self.bytes[self.split as usize..]
     }

@@ -42,6 +42,8 @@
 //!
 //! * `timestamp`, `level`, `target`, `message`;
 //! * the fields of the event as written, then those of the spans from the innermost outwards;
+//! * `trace_id`, `span_id` and `trace_flags` of the innermost span, where a layer exports traces to
+//!   OpenTelemetry. Fields with these names are omitted then;
 //! * `span`, the name of the innermost span, and `spans` if enabled;
 //! * the source location and the thread if enabled, then the [static fields](JsonLayer::add).
 //!

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
-use spanwise_core::{KeyVerdict, Redact, Redaction};
+use spanwise_core::{KeyVerdict, Redact, Redaction, internal::KeyVerdicts};
 
 use crate::{
     attributes::{AnyValue, Attributes},
@@ -27,7 +27,9 @@ pub(crate) fn shown_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<
 }
 
 fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, value: &Value) {
-    let redaction = policy.map_or(Redaction::Keep, |policy| redaction(policy, key, value));
+    let redaction = policy.map_or(Redaction::Keep, |policy| {
+        redaction(policy, policy.verdicts(key), key, value)
+    });
     match redaction {
         Redaction::Keep => {}
         Redaction::Replace(text) => return to.set_named(key, AnyValue::Text(&text)),
@@ -49,8 +51,12 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
 
 /// Returns what the policy decides about a value. The texts of an array are decided about one by
 /// one, unless the key decides.
-fn redaction(policy: &dyn Redact, key: &str, value: &Value) -> Redaction {
-    let verdicts = policy.verdicts(key);
+pub(crate) fn redaction(
+    policy: &dyn Redact,
+    verdicts: KeyVerdicts,
+    key: &str,
+    value: &Value,
+) -> Redaction {
     let verdict = match value {
         Value::Bool(_) | Value::Array(Array::Bool(_)) => verdicts.boolean,
         Value::I64(_) | Value::F64(_) | Value::Array(Array::I64(_) | Array::F64(_)) => {

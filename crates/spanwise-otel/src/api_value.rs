@@ -1,8 +1,8 @@
-//! The encoding of attributes of the OpenTelemetry API.
+//! The encoding of attributes of the OpenTelemetry API, without limits and a policy.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
-use crate::wire::WireWriter as _;
+use crate::{attributes::AnyValue, wire::WireWriter as _};
 
 /// Appends a `KeyValue` as the field `field`.
 pub(crate) fn write_key_value(into: &mut Vec<u8>, field: u32, attribute: &KeyValue) {
@@ -35,60 +35,30 @@ pub(crate) fn write_scope(into: &mut Vec<u8>, field: u32, scope: &Instrumentatio
 /// Appends the field of an `AnyValue`.
 fn write_value(into: &mut Vec<u8>, value: &Value) {
     match value {
-        Value::Bool(value) => write_bool(into, *value),
-        Value::I64(value) => write_int(into, *value),
-        Value::F64(value) => write_double(into, *value),
-        Value::String(value) => write_text(into, value.as_str()),
-        Value::Array(array) => write_array(into, array),
-        // The enum may grow.
-        other => write_text(into, &other.as_str()),
+        Value::Bool(bool) => AnyValue::Bool(*bool).encode(into),
+        Value::I64(int) => AnyValue::Int(*int).encode(into),
+        Value::F64(double) => AnyValue::Double(*double).encode(into),
+        Value::String(text) => AnyValue::Text(text.as_str()).encode(into),
+        Value::Array(array) => AnyValue::Array(&elements(array)).encode(into),
+        // The type may grow.
+        other => AnyValue::Text(&other.as_str()).encode(into),
     }
 }
 
-fn write_array(into: &mut Vec<u8>, array: &Array) {
-    const ARRAY_VALUE: u32 = 5;
-
-    into.message(ARRAY_VALUE, |list| match array {
-        Array::Bool(values) => write_each(list, values, |any_value, value| {
-            write_bool(any_value, *value);
-        }),
-        Array::I64(values) => write_each(list, values, |any_value, value| {
-            write_int(any_value, *value);
-        }),
-        Array::F64(values) => write_each(list, values, |any_value, value| {
-            write_double(any_value, *value);
-        }),
-        Array::String(values) => write_each(list, values, |any_value, value| {
-            write_text(any_value, value.as_str());
-        }),
-        _ => {}
-    });
-}
-
-fn write_each<T>(list: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+/// Returns the elements of an `ArrayValue`.
+fn elements(array: &Array) -> Vec<u8> {
     const VALUES: u32 = 1;
-
-    for value in values {
-        list.message(VALUES, |any_value| write(any_value, value));
+    let mut encoded = Vec::new();
+    let mut push = |value: AnyValue<'_>| encoded.message(VALUES, |element| value.encode(element));
+    match array {
+        Array::Bool(values) => values.iter().for_each(|bool| push(AnyValue::Bool(*bool))),
+        Array::I64(values) => values.iter().for_each(|int| push(AnyValue::Int(*int))),
+        Array::F64(values) => values.iter().for_each(|it| push(AnyValue::Double(*it))),
+        Array::String(values) => values
+            .iter()
+            .for_each(|it| push(AnyValue::Text(it.as_str()))),
+        // The type may grow.
+        other => push(AnyValue::Text(&other.to_string())),
     }
-}
-
-fn write_text(any_value: &mut Vec<u8>, text: &str) {
-    const STRING_VALUE: u32 = 1;
-    any_value.bytes(STRING_VALUE, text.as_bytes());
-}
-
-fn write_bool(any_value: &mut Vec<u8>, value: bool) {
-    const BOOL_VALUE: u32 = 2;
-    any_value.uint(BOOL_VALUE, value.into());
-}
-
-fn write_int(any_value: &mut Vec<u8>, value: i64) {
-    const INT_VALUE: u32 = 3;
-    any_value.uint(INT_VALUE, value as u64);
-}
-
-fn write_double(any_value: &mut Vec<u8>, value: f64) {
-    const DOUBLE_VALUE: u32 = 4;
-    any_value.double(DOUBLE_VALUE, value);
+    encoded
 }

@@ -6,7 +6,8 @@ use spanwise_core::{Clock, Fault, ParseError, Redact, SelfReport, export::QueueL
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
-    ExportOptions, InvalidOption, LogOptions, Otel, OtelError, OtelGuard, SignalKind, SpanOptions,
+    ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
+    SignalKind, SpanOptions,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
@@ -28,6 +29,7 @@ pub struct OtelBuilder {
     service_attributes: Vec<(String, String)>,
     pub(crate) span_options: SpanOptions,
     pub(crate) log_options: LogOptions,
+    pub(crate) metrics_options: MetricsOptions,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -76,6 +78,7 @@ impl Otel {
             service_attributes: Vec::new(),
             span_options: SpanOptions::default(),
             log_options: LogOptions::default(),
+            metrics_options: MetricsOptions::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -168,6 +171,12 @@ impl OtelBuilder {
         self
     }
 
+    /// Sets how metrics are collected, and whether they are served for Prometheus.
+    pub fn metrics_options(mut self, options: MetricsOptions) -> Self {
+        self.metrics_options = options;
+        self
+    }
+
     /// Sets the policy that redacts everything that is exported. Defaults to no redaction.
     pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
         self.policy = Some(policy);
@@ -191,13 +200,15 @@ impl OtelBuilder {
     /// # Errors
     /// * [`OtelError::Options`] if an option is not valid, with all that are not.
     /// * [`OtelError::Thread`] if there can be no further thread.
+    /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);
         let [traces, logs, metrics] = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics]
             .map(|signal| self.destination(signal, &resource));
-        if traces.is_none() && logs.is_none() && metrics.is_none() && self.invalid.is_empty() {
+        let is_off = traces.is_none() && logs.is_none() && metrics.is_none();
+        if is_off && !self.metrics_options.has_text() && self.invalid.is_empty() {
             self.invalid.push(InvalidOption {
                 signal: None,
                 option: "endpoint",
@@ -209,7 +220,8 @@ impl OtelBuilder {
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
-        Otel::start(self, traces, logs).map_err(OtelError::Thread)
+        let metrics = metrics.map(|(destination, _)| destination);
+        Otel::start(self, traces, logs, metrics, resource)
     }
 
     fn options(&self, signal: SignalKind) -> &ExportOptions {

@@ -14,6 +14,8 @@ pub enum OtelError {
     Options(Vec<InvalidOption>),
     /// A sender thread could not be started.
     Thread(io::Error),
+    /// The address at which metrics are served for Prometheus cannot be bound.
+    Listener(io::Error),
 }
 
 /// An option that is not valid. It never shows a header or a key.
@@ -40,6 +42,7 @@ impl fmt::Display for OtelError {
                 "a thread that sends to the collector cannot be started: {error}; raise the limit \
                  of threads"
             ),
+            Self::Listener(error) => error.fmt(f),
         }
     }
 }
@@ -61,7 +64,7 @@ impl fmt::Display for InvalidOption {
 impl Error for OtelError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Thread(error) => Some(error),
+            Self::Thread(error) | Self::Listener(error) => Some(error),
             Self::Options(_) => None,
         }
     }

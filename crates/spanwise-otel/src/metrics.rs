@@ -6,7 +6,7 @@
 mod collection;
 mod event_metrics;
 mod http_metrics;
-mod meters;
+mod meter_provider;
 mod metrics_options;
 mod metrics_payload;
 mod otlp_metrics;
@@ -23,7 +23,10 @@ use std::{
     collections::HashSet,
     fmt, io,
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -34,7 +37,7 @@ use opentelemetry::{
 };
 use spanwise_core::{
     Clock, Fault, Redact, SelfReport,
-    export::{Deliver, Exporter, ExporterOptions, QueueLimits},
+    export::{Deliver, ExportItem as _, Exporter, ExporterOptions, QueueLimits},
     internal::{forks, panic_safe, sync::Mutex},
 };
 
@@ -46,9 +49,14 @@ use self::{
     scrape_listener::ScrapeListener,
     snapshot::Snapshot,
 };
+use crate::{
+    OtelError, SignalStats,
+    resource::{Resource, ResourceValue},
+};
+
 pub use self::{
     event_metrics::OtelEventMetrics,
-    meters::Meters,
+    meter_provider::OtelMeterProvider,
     metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions},
 };
 pub(crate) use self::{http_metrics::HttpMetrics, metrics_payload::MetricsPayload};
@@ -56,8 +64,13 @@ pub(crate) use self::{http_metrics::HttpMetrics, metrics_payload::MetricsPayload
 /// A scrape waits this long for callbacks. Then it has no values of those that still run.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The room for payloads that wait. Items below ERROR may take half of it.
-const QUEUE_BYTES: usize = 2 * 16 * 1024 * 1024;
+/// The room for payloads that wait. Items that are not urgent may take half of it.
+const QUEUE_LIMITS: QueueLimits = QueueLimits {
+    items: 4 * MAX_WAITING_DELTAS,
+    events: u64::MAX,
+    bytes: 2 * 16 * 1024 * 1024,
+    max_age: Duration::from_secs(10 * 60),
+};
 
 /// The payloads that wait at most, if their values count from the last export. Otherwise the newest
 /// one replaces older ones.
@@ -69,16 +82,20 @@ const OVERFLOW_ATTRIBUTE: &str = "otel.metric.overflow";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Returns the text without metrics.
+pub(crate) fn empty_text(accept: Option<&str>) -> (&'static str, String) {
+    let format = TextFormat::accepted(accept);
+    let empty = metrics_text(&Snapshot::default(), &[], format);
+    (format.content_type(), empty.text)
+}
+
 /// Makes the transport of a process.
 pub(crate) type NewTransport =
     Box<dyn Fn() -> Box<dyn Deliver<MetricsPayload>> + Send + Sync + 'static>;
 
 /// The parts of [`Metrics`] that all signals share.
 pub(crate) struct MetricsSetup {
-    /// The labels of `target_info`.
-    pub(crate) resource: Vec<KeyValue>,
-    /// The same, encoded as `Resource`.
-    pub(crate) encoded_resource: Arc<[u8]>,
+    pub(crate) resource: Resource,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -99,13 +116,15 @@ pub(crate) struct Metrics {
 }
 
 struct Shared {
-    meters: Meters,
+    meter_provider: OtelMeterProvider,
     readers: Readers,
     max_waiting: usize,
     schedule: CollectionSchedule,
     exporter: Option<Exporter<MetricsPayload, ()>>,
+    /// The data points that were to be sent.
+    accepted: AtomicU64,
+    /// The labels of `target_info`.
     resource: Vec<KeyValue>,
-    encoded_resource: Arc<[u8]>,
     policy: Option<Arc<dyn Redact>>,
     report: SelfReport,
     /// Metrics that are not exported as they should be, and that were reported.
@@ -119,7 +138,7 @@ impl Metrics {
     ///
     /// # Errors
     /// The address of the listener cannot be bound, or there can be no further thread.
-    pub(crate) fn start(options: &MetricsOptions, setup: MetricsSetup) -> io::Result<Self> {
+    pub(crate) fn start(options: &MetricsOptions, setup: MetricsSetup) -> Result<Self, OtelError> {
         let (sdk, readers) = Readers::new(options);
         let max_waiting = match options.temporality {
             MetricTemporality::Cumulative => 1,
@@ -127,34 +146,30 @@ impl Metrics {
         };
         let exporter = setup.new_transport.map(|new_transport| {
             let mut exporter = ExporterOptions::new("otel metrics", "the OpenTelemetry collector");
-            exporter.limits = QueueLimits {
-                items: 4 * MAX_WAITING_DELTAS,
-                bytes: QUEUE_BYTES,
-                ..exporter.limits
-            };
+            exporter.limits = QUEUE_LIMITS;
             exporter.report = setup.report.clone();
             exporter.clock = setup.clock.clone();
             Exporter::new(exporter, new_transport, || ())
         });
         if let Some(exporter) = &exporter {
-            exporter.start(None)?;
+            exporter.start(None).map_err(OtelError::Thread)?;
         }
         let shared = Arc::new(Shared {
-            meters: Meters::new(sdk, setup.report.clone()),
+            meter_provider: OtelMeterProvider::new(sdk, setup.report.clone()),
             readers,
             max_waiting,
             // Without exports, callbacks run for a scrape only.
             schedule: CollectionSchedule::new(exporter.is_some().then_some(options.interval)),
+            accepted: AtomicU64::new(0),
             exporter,
-            resource: setup.resource,
-            encoded_resource: setup.encoded_resource,
+            resource: labels(&setup.resource),
             policy: setup.policy,
             report: setup.report,
             reported: Mutex::default(),
             generation: forks::generation(),
         });
         let scope = InstrumentationScope::builder("spanwise").with_version(VERSION);
-        let meter = shared.meters.meter_with_scope(scope.build());
+        let meter = shared.meter_provider.meter_with_scope(scope.build());
         own_metrics::observe_sinks(&meter, &shared.report, setup.transport);
         #[cfg(target_os = "linux")]
         process_metrics::observe_process(&meter);
@@ -169,19 +184,20 @@ impl Metrics {
             let text = move |accept: Option<&str>| shared.text(accept);
             let listener = ScrapeListener::start(host, *port, Box::new(text)).map_err(|error| {
                 let text = format!("cannot serve metrics on {host}:{port}: {error}");
-                io::Error::new(error.kind(), text)
+                OtelError::Listener(io::Error::new(error.kind(), text))
             })?;
             *metrics.listener.lock() = Some(listener);
         }
         thread::Builder::new()
             .name("spanwise-otel-collection".to_owned())
-            .spawn(move || shared.run())?;
+            .spawn(move || shared.run())
+            .map_err(OtelError::Thread)?;
         Ok(metrics)
     }
 
     /// Returns the provider of meters.
-    pub(crate) fn meters(&self) -> &Meters {
-        &self.shared.meters
+    pub(crate) fn meter_provider(&self) -> &OtelMeterProvider {
+        &self.shared.meter_provider
     }
 
     /// Returns an observer that measures HTTP requests.
@@ -196,7 +212,7 @@ impl Metrics {
 
     /// Returns a layer that counts events by level, and makes metrics of their fields.
     pub(crate) fn of_events(&self) -> OtelEventMetrics {
-        let meter = self.shared.meters.meter("spanwise.events");
+        let meter = self.shared.meter_provider.meter("spanwise.events");
         OtelEventMetrics::of_fields(self.counts(), meter, self.shared.report.clone())
     }
 
@@ -218,20 +234,38 @@ impl Metrics {
         self.listener.lock().as_ref().map(ScrapeListener::address)
     }
 
+    /// Returns the counts of this process.
+    pub(crate) fn stats(&self) -> SignalStats {
+        let exporter = self.shared.exporter.as_ref();
+        let Some(process) = exporter.and_then(Exporter::existing) else {
+            return SignalStats::default();
+        };
+        SignalStats {
+            accepted: self.shared.accepted.load(Ordering::Relaxed),
+            waiting_bytes: process.queue.held_bytes(),
+            sent: process.queue.counters().stats(),
+            last_failure: None,
+        }
+    }
+
+    /// Starts to collect and to send, and does not wait for it. A flush or shutdown that comes next
+    /// waits for this collection instead of a further one.
+    pub(crate) fn hurry(&self) {
+        if let Some(exporter) = self.shared.exporter_here() {
+            self.shared.schedule.hurry();
+            exporter.current().queue.hurry();
+        }
+    }
+
     /// Collects and exports, and waits until everything is sent.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first or the server fails.
-    pub(crate) fn flush(&self, deadline: Instant) -> io::Result<()> {
-        let Some(exporter) = self
-            .shared
-            .exporter
-            .as_ref()
-            .filter(|_| self.shared.has_threads())
-        else {
+    pub(crate) fn flush_by(&self, deadline: Instant) -> io::Result<()> {
+        let Some(exporter) = self.shared.exporter_here() else {
             return Ok(());
         };
-        let is_collected = self.shared.schedule.request(true, deadline);
+        let is_collected = self.shared.schedule.export(deadline);
         exporter.current().queue.flush(deadline)?;
         if is_collected {
             return Ok(());
@@ -246,17 +280,15 @@ impl Metrics {
             return;
         }
         self.listener.lock().take();
-        let Some(exporter) = &self.shared.exporter else {
+        if let Some(exporter) = &self.shared.exporter {
+            // A callback that hangs leaves time to send what waits.
+            let rest = deadline.saturating_duration_since(Instant::now());
+            self.shared.schedule.export(Instant::now() + rest / 2);
             self.shared.schedule.end();
-            return;
-        };
-        // A callback that hangs leaves time to send what waits.
-        let rest = deadline.saturating_duration_since(Instant::now());
-        self.shared
-            .schedule
-            .request(true, Instant::now() + rest / 2);
-        self.shared.schedule.end();
-        exporter.shutdown_by(deadline);
+            exporter.shutdown_by(deadline);
+        } else {
+            self.shared.schedule.end();
+        }
     }
 }
 
@@ -275,7 +307,7 @@ impl Shared {
     /// The loop of the collecting thread.
     fn run(&self) {
         while let Some(collection) = self.schedule.next() {
-            self.meters.observe();
+            self.meter_provider.observe();
             if collection.exports {
                 // The policy is not ours.
                 panic_safe::catch_panic(|| self.export());
@@ -291,10 +323,15 @@ impl Shared {
         let snapshot = Snapshot::new(&self.readers.export.collected(), self.policy.as_deref());
         self.report_overflows(&snapshot);
         if snapshot.points() > 0 {
-            let payload = MetricsPayload::new(&snapshot, &self.encoded_resource);
+            let payload = MetricsPayload::new(&snapshot);
+            self.accepted.fetch_add(payload.events(), Ordering::Relaxed);
             let queue = &exporter.current().queue;
             queue.push_newest(payload, self.max_waiting);
         }
+    }
+
+    fn exporter_here(&self) -> Option<&Exporter<MetricsPayload, ()>> {
+        self.exporter.as_ref().filter(|_| self.has_threads())
     }
 
     /// Returns whether this is the process that has the threads. Locks of the SDK may be taken in
@@ -308,7 +345,7 @@ impl Shared {
         let snapshot = match &self.readers.text {
             Some(reader) if self.has_threads() => {
                 let deadline = Instant::now() + SCRAPE_TIMEOUT;
-                self.schedule.request(false, deadline);
+                self.schedule.observe(deadline);
                 Snapshot::new(&reader.collected(), self.policy.as_deref())
             }
             _ => Snapshot::default(),
@@ -352,6 +389,15 @@ impl Shared {
         drop(reported);
         self.report.fault_unthrottled(Fault::Setup, &text);
     }
+}
+
+fn labels(resource: &Resource) -> Vec<KeyValue> {
+    let attributes = resource.attributes().iter();
+    let labels = attributes.map(|(key, value)| match value {
+        ResourceValue::Text(text) => KeyValue::new(key.clone(), text.clone()),
+        ResourceValue::Int(int) => KeyValue::new(key.clone(), *int),
+    });
+    labels.collect()
 }
 
 impl fmt::Debug for Shared {

@@ -2,18 +2,23 @@
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use spanwise_core::{
-    Flush, Redact, SinkControl, SinkStats, internal::request_observer::observe_requests,
+    Flush, Redact, SinkControl, SinkStats,
+    internal::request_observer::{self, ObservedRequest, RequestEnd, RequestObserver},
 };
 
 use crate::{
-    LogOptions, LogWriter, OtelBuilder, OtelLogs, OtelSpans, OtelTracerProvider, SpanOptions,
+    LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventMetrics, OtelLogs, OtelMeterProvider,
+    OtelSpans, OtelTracerProvider, Protocol, SpanOptions,
     destination::Destination,
     http_spans::HttpSpans,
+    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport},
+    resource::Resource,
     signal::{Signal, SignalOptions},
     span_pipeline::SpanPipeline,
 };
@@ -27,6 +32,7 @@ pub struct Otel {
 struct Inner {
     traces: Option<Exported>,
     logs: Option<Exported>,
+    metrics: Option<Measured>,
     log_options: LogOptions,
     /// Present if traces are exported.
     spans: Option<Arc<SpanPipeline>>,
@@ -38,6 +44,14 @@ struct Inner {
 struct Exported {
     signal: Arc<Signal>,
     destination: Arc<Destination>,
+}
+
+/// Metrics that are exported, or shown as text.
+#[derive(Debug)]
+struct Measured {
+    metrics: Metrics,
+    /// `None` if they are not exported.
+    destination: Option<Arc<Destination>>,
 }
 
 /// Shuts down the exporter when it is dropped, within two seconds. Keep it in `main`.
@@ -56,6 +70,8 @@ pub struct OtelStats {
     pub traces: SignalStats,
     /// Log records.
     pub logs: SignalStats,
+    /// Data points of metrics.
+    pub metrics: SignalStats,
     /// Spans that ended and were not exported, because their traces are not sampled.
     pub unsampled_spans: u64,
     /// Spans that are open.
@@ -98,26 +114,33 @@ impl Otel {
         builder: OtelBuilder,
         traces: Option<(Arc<Destination>, SignalOptions)>,
         logs: Option<(Arc<Destination>, SignalOptions)>,
-    ) -> io::Result<(Self, OtelGuard)> {
+        metrics: Option<Arc<Destination>>,
+        resource: Resource,
+    ) -> Result<(Self, OtelGuard), OtelError> {
         let start = |(destination, options): (Arc<Destination>, SignalOptions)| {
             let transports = Arc::clone(&destination);
             let new_transport = move || transports.transport();
-            let signal = Signal::start(destination.signal, &options, new_transport)?;
-            Ok::<_, io::Error>(Exported {
+            let signal = Signal::start(destination.signal, &options, new_transport)
+                .map_err(OtelError::Thread)?;
+            Ok::<_, OtelError>(Exported {
                 signal,
                 destination,
             })
         };
         let traces = traces.map(start).transpose()?;
-        let logs = logs.map(start).transpose();
-        let logs = logs.inspect_err(|_| {
-            if let Some(Exported { signal, .. }) = &traces {
+        let end = |started: &Option<Exported>| {
+            if let Some(Exported { signal, .. }) = started {
                 signal.shutdown_by(Instant::now());
             }
+        };
+        let logs = logs.map(start).transpose();
+        let logs = logs.inspect_err(|_| end(&traces))?;
+        let metrics = Measured::start(&builder, metrics, resource);
+        let metrics = metrics.inspect_err(|_| {
+            end(&traces);
+            end(&logs);
         })?;
         let spans = traces.as_ref().map(|traces| {
-            // Another exporter of this process may have done it.
-            observe_requests(Arc::new(HttpSpans));
             let options = SpanOptions {
                 clock: builder.clock.clone(),
                 report: builder.report.clone(),
@@ -129,6 +152,7 @@ impl Otel {
         let inner = Inner {
             traces,
             logs,
+            metrics,
             spans,
             log_options: builder
                 .log_options
@@ -169,8 +193,8 @@ impl Otel {
         Some(LogWriter::new(Arc::clone(&logs.signal)))
     }
 
-    /// Creates the layer that exports spans, or `None` if traces are not exported. Put it in front
-    /// of the layers that write lines.
+    /// Returns the layer that exports spans, or `None` if traces are not exported. Put it in front of
+    /// the layers that write lines.
     #[must_use]
     pub fn spans(&self) -> Option<OtelSpans> {
         let pipeline = self.inner.spans.as_ref()?;
@@ -183,6 +207,64 @@ impl Otel {
     pub fn tracer_provider(&self) -> Option<OtelTracerProvider> {
         let pipeline = self.inner.spans.as_ref()?;
         Some(OtelTracerProvider::new(pipeline))
+    }
+
+    /// Returns the provider of meters for code that uses the API of OpenTelemetry, or `None` if there
+    /// are no metrics.
+    #[must_use]
+    pub fn meter_provider(&self) -> Option<OtelMeterProvider> {
+        Some(self.measured()?.meter_provider().clone())
+    }
+
+    /// Creates the layer that counts events by level, as `spanwise.events`, or `None` if there are no
+    /// metrics.
+    #[must_use]
+    pub fn event_counts(&self) -> Option<OtelEventMetrics> {
+        Some(self.measured()?.event_counts())
+    }
+
+    /// Creates the layer that counts events by level, and makes metrics of their fields
+    /// `monotonic_counter.*`, `counter.*`, `gauge.*` and `histogram.*`. Other fields that are
+    /// numbers, texts or booleans are attributes. It replaces [`event_counts`](Self::event_counts).
+    #[must_use]
+    pub fn metrics_of_events(&self) -> Option<OtelEventMetrics> {
+        Some(self.measured()?.of_events())
+    }
+
+    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
+    /// the request: the text is OpenMetrics if that is preferred. Returns an empty text if there are
+    /// no metrics, or none as [text](crate::MetricsOptions::text).
+    ///
+    /// It runs the callbacks of instruments, and waits for them up to four seconds.
+    #[must_use]
+    pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
+        match self.measured() {
+            Some(metrics) => metrics.text(accept),
+            None => metrics::empty_text(accept),
+        }
+    }
+
+    /// Returns the address at which metrics are served for Prometheus.
+    #[must_use]
+    pub fn prometheus_address(&self) -> Option<SocketAddr> {
+        self.measured()?.address()
+    }
+
+    /// Measures the HTTP requests of this process, and completes their spans. Returns whether it
+    /// does: the first exporter of a process that is asked does.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "a program with one exporter knows the answer"
+    )]
+    pub fn observe_requests(&self) -> bool {
+        request_observer::observe_requests(Arc::new(HttpRequests {
+            metrics: self.measured().map(Metrics::http),
+            spans: self.inner.spans.is_some().then_some(HttpSpans),
+        }))
+    }
+
+    fn measured(&self) -> Option<&Metrics> {
+        Some(&self.inner.metrics.as_ref()?.metrics)
     }
 
     /// Returns the counts of this process so far.
@@ -198,8 +280,19 @@ impl Otel {
             },
             None => SignalStats::default(),
         };
+        let metrics = match &self.inner.metrics {
+            Some(Measured {
+                metrics,
+                destination,
+            }) => SignalStats {
+                last_failure: destination.as_ref().and_then(|it| it.last_failure()),
+                ..metrics.stats()
+            },
+            None => SignalStats::default(),
+        };
         let spans = self.inner.spans.as_deref();
         OtelStats {
+            metrics,
             traces: stats(&self.inner.traces),
             logs: stats(&self.inner.logs),
             unsampled_spans: spans.map_or(0, SpanPipeline::unsampled),
@@ -214,11 +307,73 @@ impl Otel {
     }
 }
 
+impl Measured {
+    /// Starts metrics if they are exported or shown.
+    fn start(
+        builder: &OtelBuilder,
+        destination: Option<Arc<Destination>>,
+        resource: Resource,
+    ) -> Result<Option<Self>, OtelError> {
+        let options = &builder.metrics_options;
+        if destination.is_none() && !options.has_text() {
+            return Ok(None);
+        }
+        let transport = match &destination {
+            Some(destination) if destination.protocol == Protocol::Grpc => "otlp_grpc",
+            _ => "otlp_http",
+        };
+        let new_transport = destination
+            .clone()
+            .map(|destination| -> NewTransport { Box::new(move || destination.transport()) });
+        let setup = MetricsSetup {
+            resource,
+            policy: builder.policy.clone(),
+            report: builder.report.clone(),
+            clock: builder.clock.clone(),
+            new_transport,
+            transport,
+        };
+        Ok(Some(Self {
+            metrics: Metrics::start(options, setup)?,
+            destination,
+        }))
+    }
+}
+
+/// Observes HTTP requests for all signals.
+#[derive(Debug)]
+struct HttpRequests {
+    metrics: Option<HttpMetrics>,
+    spans: Option<HttpSpans>,
+}
+
+impl RequestObserver for HttpRequests {
+    fn begin(&self, request: &ObservedRequest) {
+        if let Some(spans) = &self.spans {
+            spans.begin(request);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.begin(request);
+        }
+    }
+
+    fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
+        if let Some(spans) = &self.spans {
+            spans.end(request, end);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.end(request, end);
+        }
+    }
+}
+
 impl Flush for Otel {
     /// Waits until everything is sent. It does not wait for a collector that cannot be reached.
     fn flush_by(&self, deadline: Instant) -> io::Result<()> {
         self.hurry();
-        let flushed = self.signals().map(|signal| signal.flush_by(deadline));
+        let metrics = self.measured().map(|metrics| metrics.flush_by(deadline));
+        let signals = self.signals().map(|signal| signal.flush_by(deadline));
+        let flushed = signals.chain(metrics);
         // Each is asked, also after an error of another one.
         let flushed: Vec<_> = flushed.collect();
         flushed.into_iter().collect()
@@ -232,6 +387,9 @@ impl SinkControl for Otel {
 
     fn hurry(&self) {
         self.signals().for_each(Signal::hurry);
+        if let Some(metrics) = self.measured() {
+            metrics.hurry();
+        }
     }
 
     fn shutdown_by(&self, deadline: Instant) {
@@ -241,6 +399,9 @@ impl SinkControl for Otel {
         self.hurry();
         self.signals()
             .for_each(|signal| signal.shutdown_by(deadline));
+        if let Some(metrics) = self.measured() {
+            metrics.shutdown_by(deadline);
+        }
     }
 }
 
@@ -280,6 +441,7 @@ impl fmt::Debug for Otel {
         f.debug_struct("Otel")
             .field("traces", &self.inner.traces)
             .field("logs", &self.inner.logs)
+            .field("metrics", &self.inner.metrics)
             .finish_non_exhaustive()
     }
 }

@@ -40,7 +40,7 @@ impl JsonStrings {
     /// Returns the matches sorted. Each covers a whole number or parts of strings.
     pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
         for found in &mut matches {
-            whole_escapes(text.as_bytes(), found);
+            widen_to_escapes(text.as_bytes(), found);
         }
         let mut fitting = Vec::with_capacity(matches.len());
         // The end of the last hidden number, which may contain more matches.
@@ -57,7 +57,7 @@ impl JsonStrings {
                     self.split_at_strings(text, &found, &mut fitting);
                 }
                 None => {
-                    let found = whole_number(text, &found);
+                    let found = widen_to_number(text, &found);
                     number = found.end;
                     fitting.push(found);
                 }
@@ -89,13 +89,13 @@ impl JsonStrings {
 
 /// Widens a match that covers part of an escape to all of it: the other part would be another
 /// escape.
-fn whole_escapes(text: &[u8], found: &mut Match) {
+fn widen_to_escapes(text: &[u8], found: &mut Match) {
     found.start -= backslashes_before(text, found.start) % 2;
     found.end += backslashes_before(text, found.end) % 2;
 }
 
-/// Returns the match for the whole number, which becomes a string.
-fn whole_number(text: &str, found: &Match) -> Match {
+/// Widens a match to its number, which becomes a string.
+fn widen_to_number(text: &str, found: &Match) -> Match {
     let text = text.as_bytes();
     Match {
         start: run_start(text, found.start, found.start, is_scalar),

@@ -4,11 +4,14 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{ends_with_word, find2, is_boundary, is_space, run_end, run_start},
+    byte_search::{
+        contains_text, ends_with_word, find2, is_boundary, is_space, run_end, run_start,
+    },
     context_tracker::ContextTracker,
     credential::{self, KeySubject, ValueReading},
     json_strings::JsonStrings,
-    pair_lexer::{MAX_KEY_LEN, Pair},
+    normalized_key::MAX_KEY_LEN,
+    pair_lexer::Pair,
     value_end::{self, Quote, ValueContext, ValueSpan},
 };
 
@@ -342,11 +345,10 @@ fn is_expression(value: &[u8]) -> bool {
 /// a message follows: `address=db-1 Connection refused`.
 fn has_words(key: &str, first: &[u8]) -> bool {
     let key = key.as_bytes();
-    let has = |part: &[u8]| {
-        key.windows(part.len())
-            .any(|word| word.eq_ignore_ascii_case(part))
-    };
-    !first.is_empty() && !has(b"phone") && (!has(b"addr") || first.iter().all(u8::is_ascii_digit))
+    let is_number = first.iter().all(u8::is_ascii_digit);
+    !first.is_empty()
+        && !contains_text(key, b"phone")
+        && (!contains_text(key, b"addr") || is_number)
 }
 
 /// Returns the text up to the end of the line that contains `at`.

@@ -17,6 +17,7 @@ use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, is_space, run_end},
     credential::{self, KeySubject},
+    normalized_key::MAX_KEY_LEN,
     scan_cost,
     word_lists::{UNITS, contains_word},
 };
@@ -145,9 +146,6 @@ fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Op
         .and_then(|first| text.get(first..word.1));
     [first, text.get(name..word.1)]
 }
-
-/// The maximum length of a key, in bytes.
-const MAX_KEY_LEN: usize = 64;
 
 impl<'t> ProsePair<'t> {
     /// Returns the keys that may belong to the value, the most likely first.

@@ -32,10 +32,12 @@ pub(crate) struct QueryState {
 }
 
 impl QueryState {
-    pub(crate) const NEW: Self = Self {
-        query: Cell::new(None),
-        reply: Cell::new(None),
-    };
+    pub(crate) const fn new() -> Self {
+        Self {
+            query: Cell::new(None),
+            reply: Cell::new(None),
+        }
+    }
 }
 
 fn current<R>(f: impl FnOnce(&QueryState) -> R) -> R {

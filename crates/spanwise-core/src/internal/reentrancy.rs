@@ -16,13 +16,15 @@ pub(crate) struct ReentrancyState {
 }
 
 impl ReentrancyState {
-    pub(crate) const NEW: Self = Self {
-        writing: Cell::new(0),
-        in_layers: Cell::new(false),
-        written: Cell::new(false),
-        writer_role: Cell::new(WriterRole::Caller),
-        queue: Cell::new(0),
-    };
+    pub(crate) const fn new() -> Self {
+        Self {
+            writing: Cell::new(0),
+            in_layers: Cell::new(false),
+            written: Cell::new(false),
+            writer_role: Cell::new(WriterRole::Caller),
+            queue: Cell::new(0),
+        }
+    }
 }
 
 #[inline(always)] // See `thread_state::with`.

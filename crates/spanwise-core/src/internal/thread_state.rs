@@ -33,14 +33,14 @@ pub(crate) struct ThreadState {
 thread_local! {
     static STATE: ThreadState = const {
         ThreadState {
-            event: EventState::NEW,
-            reentrancy: ReentrancyState::NEW,
-            redaction: RedactionState::NEW,
+            event: EventState::new(),
+            reentrancy: ReentrancyState::new(),
+            redaction: RedactionState::new(),
             counter_shard: Cell::new(sharded_counter::UNASSIGNED),
             cached_trace: Cell::new(CachedTrace::EMPTY),
             sample_random: Cell::new(0),
             decisions: RefCell::new(DecisionCache::EMPTY),
-            error_query: QueryState::NEW,
+            error_query: QueryState::new(),
             announced: Cell::new(None),
         }
     };

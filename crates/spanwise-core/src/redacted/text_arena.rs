@@ -46,10 +46,12 @@ impl Drop for DropArena {
 }
 
 impl RetainedArena {
-    pub(super) const NEW: Self = Self {
-        arena: Cell::new(None),
-        is_owned: Cell::new(false),
-    };
+    pub(super) const fn new() -> Self {
+        Self {
+            arena: Cell::new(None),
+            is_owned: Cell::new(false),
+        }
+    }
 
     #[inline]
     fn take() -> Option<Box<TextArena>> {

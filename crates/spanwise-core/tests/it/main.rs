@@ -17,6 +17,7 @@ mod identities;
 mod support;
 
 mod backtrace;
+mod callsite_plans;
 mod captured_events;
 mod clock;
 mod consistent_sampling;

@@ -19,6 +19,8 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 pub struct Identities {
     next: Arc<AtomicU64>,
     is_unsampled: bool,
+    /// Spans of this target get no identity either.
+    skipped: Option<&'static str>,
     announced: Arc<Mutex<Vec<Announced>>>,
 }
 
@@ -27,6 +29,14 @@ impl Identities {
     pub fn unsampled() -> Self {
         Self {
             is_unsampled: true,
+            ..Self::default()
+        }
+    }
+
+    /// Gives no identities to spans of this target.
+    pub fn without(target: &'static str) -> Self {
+        Self {
+            skipped: Some(target),
             ..Self::default()
         }
     }
@@ -53,7 +63,9 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if attrs.metadata().target() == UNKNOWN {
+        let target = attrs.metadata().target();
+        if target == UNKNOWN || self.skipped == Some(target) {
+            drop(take_announced());
             return;
         }
         let span = ctx.span(id).unwrap();

@@ -108,9 +108,13 @@ impl Call {
             )
         };
         let span = announce(announced, open);
-        // The ids of the span, with the decision of a sampler.
-        let trace = match SpanIdentity::fix_in(&span) {
-            Some(identity) if !by_hand => TraceContext::from_identity(&identity),
+        // The ids of the span, with the decision of a sampler. If it is not exported, those of the
+        // span around it.
+        let exported = SpanIdentity::fix_in(&span);
+        let exported = exported.and_then(|identity| TraceContext::from_identity(&identity));
+        let exported = exported.or_else(|| around.clone());
+        let trace = match exported {
+            Some(exported) if !by_hand => Some(exported),
             Some(_) | None => trace,
         };
         let observation = RequestObservation::begin(|| ObservedRequest {
@@ -133,9 +137,9 @@ impl Call {
             });
             if !by_hand && let Some(trace) = &trace {
                 // A disabled span cannot be a parent.
-                let served = request_context.as_ref().map(|served| &served.trace);
-                let parent = around.as_ref().or(served);
-                let sent = parent.filter(|_| span.is_disabled()).unwrap_or(trace);
+                let served = request_context.as_ref();
+                let served = served.filter(|_| span.is_disabled() && around.is_none());
+                let sent = served.map_or(trace, |served| &served.trace);
                 headers.insert(TRACEPARENT, sent.traceparent());
                 set_if_absent(headers, TRACESTATE, || sent.tracestate());
             }

@@ -9,6 +9,9 @@
     reason = "a test may panic"
 )]
 
+#[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
+#[path = "../../../spanwise-core/tests/support/identities.rs"]
+mod identities;
 mod support;
 
 mod any_headers;
@@ -24,6 +27,7 @@ mod concurrent_requests;
 mod disabled_span;
 mod executors;
 mod exiting_thread;
+mod exported_traces;
 mod failures;
 mod field_names;
 mod forks;
@@ -34,6 +38,7 @@ mod ids;
 mod late_context;
 mod late_field_name;
 mod levels;
+mod observed_requests;
 mod outcomes;
 mod plain_paths;
 mod propagation;

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use spanwise_core::internal::sync::{Condvar, Mutex};
+use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
+
+/// An export that was hurried longer ago lacks later values.
+const HURRIED_FOR: Duration = Duration::from_secs(1);
 
 /// What other threads request of the collecting thread.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ struct Requests {
     /// The last request that was fulfilled.
     done: u64,
     wants_export: bool,
+    /// The export that `hurry` started, and when.
+    hurried: Option<(u64, Instant)>,
     /// `None` if there are exports on request only.
     interval: Option<Duration>,
     next_export: Option<Instant>,
@@ -41,6 +46,7 @@ impl CollectionSchedule {
                 last: 0,
                 done: 0,
                 wants_export: false,
+                hurried: None,
                 interval,
                 next_export: interval.and_then(|interval| Instant::now().checked_add(interval)),
                 has_ended: false,
@@ -83,14 +89,47 @@ impl CollectionSchedule {
         self.changed.notify_all();
     }
 
-    /// Has the callbacks run, and the values exported on request. Waits for it until `deadline`,
-    /// and returns whether it was done.
-    pub(crate) fn request(&self, exports: bool, deadline: Instant) -> bool {
+    /// Has the callbacks run, and waits for it until `deadline`.
+    pub(crate) fn observe(&self, deadline: Instant) {
         let mut state = self.state.lock();
+        let number = self.request(&mut state, false);
+        self.wait_done(state, number, deadline);
+    }
+
+    /// Has the values exported. Waits for it until `deadline`, and returns whether it was done.
+    pub(crate) fn export(&self, deadline: Instant) -> bool {
+        let mut state = self.state.lock();
+        let number = match state.hurried.take() {
+            Some((number, since)) if since.elapsed() < HURRIED_FOR => number,
+            _ => self.request(&mut state, true),
+        };
+        self.wait_done(state, number, deadline)
+    }
+
+    /// Has the values exported. The next call of [`export`](Self::export) waits for that instead of
+    /// a further one.
+    pub(crate) fn hurry(&self) {
+        let mut state = self.state.lock();
+        let is_hurried = |(_, since): &(u64, Instant)| since.elapsed() < HURRIED_FOR;
+        if !state.hurried.as_ref().is_some_and(is_hurried) {
+            let number = self.request(&mut state, true);
+            state.hurried = Some((number, Instant::now()));
+        }
+    }
+
+    fn request(&self, state: &mut Requests, exports: bool) -> u64 {
         state.last += 1;
         state.wants_export |= exports;
-        let number = state.last;
         self.changed.notify_all();
+        state.last
+    }
+
+    fn wait_done(
+        &self,
+        mut state: MutexGuard<'_, Requests>,
+        number: u64,
+        deadline: Instant,
+    ) -> bool {
         while state.done < number && !state.has_ended {
             let rest = deadline.saturating_duration_since(Instant::now());
             if rest.is_zero() {

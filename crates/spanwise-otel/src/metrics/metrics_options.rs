@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-/// How metrics are collected and served. See [`OtelBuilder::metrics`](crate::OtelBuilder::metrics).
+/// How metrics are collected and served. See [`OtelBuilder::metrics_options`](crate::OtelBuilder::metrics_options).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsOptions {
     pub(crate) interval: Duration,
     pub(crate) temporality: MetricTemporality,
     pub(crate) histograms: HistogramAggregation,
     pub(crate) prometheus: Option<(String, u16)>,
+    pub(crate) text: bool,
 }
 
 /// Whether the exported values count from the start or from the last export.
@@ -64,6 +65,20 @@ impl MetricsOptions {
         self
     }
 
+    /// Makes metrics available as text, by [`Otel::metrics_text`](crate::Otel::metrics_text), even
+    /// if they are not exported or count from the last export. Defaults to text of metrics that are
+    /// exported and count from the start.
+    #[must_use]
+    pub fn text(mut self) -> Self {
+        self.text = true;
+        self
+    }
+
+    /// Returns whether there is text in any case.
+    pub(crate) fn has_text(&self) -> bool {
+        self.text || self.prometheus.is_some()
+    }
+
     /// Serves `GET /metrics` for Prometheus on this host and port. Defaults to no listener.
     ///
     /// With port 0 the system chooses a free one. Values count from the start here, whatever the
@@ -82,6 +97,7 @@ impl Default for MetricsOptions {
             temporality: MetricTemporality::default(),
             histograms: HistogramAggregation::default(),
             prometheus: None,
+            text: false,
         }
     }
 }

@@ -3,27 +3,32 @@
 use spanwise_core::export::ExportItem;
 use tracing_core::Level;
 
-use super::{otlp_metrics::metrics_request, snapshot::Snapshot};
+use super::{
+    otlp_metrics::{metrics_request, scope_metrics},
+    snapshot::Snapshot,
+};
+use crate::destination::ExportRequest;
 
-/// An encoded `ExportMetricsServiceRequest`.
+/// The encoded metrics of all scopes.
 #[derive(Debug)]
 pub(crate) struct MetricsPayload {
-    request: Vec<u8>,
+    scope_metrics: Vec<u8>,
     /// The number of data points.
     points: u64,
 }
 
 impl MetricsPayload {
-    /// `resource` is an encoded `Resource`.
-    pub(crate) fn new(snapshot: &Snapshot, resource: &[u8]) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
         Self {
-            request: metrics_request(snapshot, resource),
+            scope_metrics: scope_metrics(snapshot),
             points: snapshot.points() as u64,
         }
     }
+}
 
-    pub(crate) fn request(&self) -> &[u8] {
-        &self.request
+impl ExportRequest for MetricsPayload {
+    fn request(&self, resource: &[u8]) -> Vec<u8> {
+        metrics_request(resource, &self.scope_metrics)
     }
 }
 
@@ -33,7 +38,7 @@ impl ExportItem for MetricsPayload {
     }
 
     fn bytes(&self) -> usize {
-        self.request.len()
+        self.scope_metrics.len()
     }
 
     fn level(&self) -> Level {

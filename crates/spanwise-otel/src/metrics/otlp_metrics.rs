@@ -8,31 +8,39 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// Returns an `ExportMetricsServiceRequest`. `resource` is an encoded `Resource`.
-pub(crate) fn metrics_request(snapshot: &Snapshot, resource: &[u8]) -> Vec<u8> {
+/// Returns an `ExportMetricsServiceRequest` of an encoded `Resource` and [`scope_metrics`].
+pub(crate) fn metrics_request(resource: &[u8], scope_metrics: &[u8]) -> Vec<u8> {
     const RESOURCE_METRICS: u32 = 1;
     const RESOURCE: u32 = 1;
+
+    let mut request = Vec::with_capacity(resource.len() + scope_metrics.len() + 16);
+    request.message(RESOURCE_METRICS, |resource_metrics| {
+        resource_metrics.bytes(RESOURCE, resource);
+        resource_metrics.extend_from_slice(scope_metrics);
+    });
+    request
+}
+
+/// Returns the fields of a `ResourceMetrics` that follow its resource.
+pub(crate) fn scope_metrics(snapshot: &Snapshot) -> Vec<u8> {
     const SCOPE_METRICS: u32 = 2;
     const SCOPE: u32 = 1;
     const METRICS: u32 = 2;
     const SCHEMA_URL: u32 = 3;
 
-    let mut request = Vec::new();
-    request.message(RESOURCE_METRICS, |resource_metrics| {
-        resource_metrics.bytes(RESOURCE, resource);
-        for scope in &snapshot.scopes {
-            resource_metrics.message(SCOPE_METRICS, |scope_metrics| {
-                write_scope(scope_metrics, SCOPE, &scope.scope);
-                for metric in &scope.metrics {
-                    scope_metrics.message(METRICS, |encoded| write_metric(encoded, metric));
-                }
-                if let Some(url) = scope.scope.schema_url() {
-                    scope_metrics.bytes(SCHEMA_URL, url.as_bytes());
-                }
-            });
-        }
-    });
-    request
+    let mut encoded = Vec::new();
+    for scope in &snapshot.scopes {
+        encoded.message(SCOPE_METRICS, |scope_metrics| {
+            write_scope(scope_metrics, SCOPE, &scope.scope);
+            for metric in &scope.metrics {
+                scope_metrics.message(METRICS, |encoded| write_metric(encoded, metric));
+            }
+            if let Some(url) = scope.scope.schema_url() {
+                scope_metrics.bytes(SCHEMA_URL, url.as_bytes());
+            }
+        });
+    }
+    encoded
 }
 
 fn write_metric(metric: &mut Vec<u8>, snapshot: &MetricSnapshot) {

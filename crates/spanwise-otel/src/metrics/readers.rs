@@ -41,7 +41,7 @@ impl Readers {
             .with_reader(export.clone());
         let text = if temporality == Temporality::Cumulative {
             Some(export.clone())
-        } else if options.prometheus.is_some() {
+        } else if options.has_text() {
             let reader = SharedReader::new(Temporality::Cumulative);
             provider = provider.with_reader(reader.clone());
             Some(reader)

@@ -4,21 +4,19 @@
 //! receivers refuse two points of one series.
 
 use std::{
-    borrow::Cow,
     cmp::Ordering,
     collections::HashMap,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::metrics::{
     Temporality,
     data::{AggregatedMetrics, ExponentialBucket, Metric, MetricData, ResourceMetrics},
 };
-use spanwise_core::{
-    KeyVerdict, Redact, Redaction,
-    internal::{KeyVerdicts, panic_safe},
-};
+use spanwise_core::{Redact, Redaction, internal::KeyVerdicts};
+
+use crate::api_attributes::redaction;
 
 /// All metrics of a process.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -549,25 +547,9 @@ impl<'p> AttributePolicy<'p> {
                 .entry(key.to_owned())
                 .or_insert(policy.verdicts(key)),
         };
-        let apply = |verdict, text: &mut dyn FnMut() -> String| {
-            policy.apply(verdict, key, || Cow::Owned(text()))
-        };
-        let redaction = match &attribute.value {
-            Value::Bool(value) => apply(verdicts.boolean, &mut || value.to_string()),
-            Value::I64(value) => apply(verdicts.number, &mut || value.to_string()),
-            Value::F64(value) => apply(verdicts.number, &mut || value.to_string()),
-            Value::String(text) => policy.apply(verdicts.text, key, || text.as_str().into()),
-            Value::Array(Array::String(texts)) => {
-                return redact_texts(policy, verdicts.text, attribute, texts);
-            }
-            Value::Array(Array::Bool(_)) => apply(verdicts.boolean, &mut || text(attribute)),
-            Value::Array(Array::I64(_) | Array::F64(_)) => {
-                apply(verdicts.number, &mut || text(attribute))
-            }
-            _ => apply(verdicts.text, &mut || text(attribute)),
-        };
+        let redaction = redaction(policy, verdicts, key, &attribute.value);
         match redaction {
-            Redaction::Keep => Some(attribute.clone()),
+            Redaction::Keep => Some(with_shown_texts(policy, attribute)),
             Redaction::Remove => None,
             Redaction::Replace(text) => {
                 Some(KeyValue::new(attribute.key.clone(), text.into_owned()))
@@ -576,31 +558,16 @@ impl<'p> AttributePolicy<'p> {
     }
 }
 
-fn text(attribute: &KeyValue) -> String {
-    let mut text = String::new();
-    panic_safe::format_into(
-        &mut text,
-        format_args!("{}", attribute.value),
-        <dyn Redact>::MAX_COLLECT_LEN,
-    );
-    text
-}
-
-fn redact_texts(
-    policy: &dyn Redact,
-    verdict: KeyVerdict,
-    attribute: &KeyValue,
-    texts: &[opentelemetry::StringValue],
-) -> Option<KeyValue> {
+/// Redacts the texts of an array one by one: [`redaction`] decides by the key only.
+fn with_shown_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
+    let Value::Array(Array::String(texts)) = &attribute.value else {
+        return attribute.clone();
+    };
     let key = attribute.key.as_str();
-    let mut shown = Vec::with_capacity(texts.len());
-    for text in texts {
-        match policy.apply(verdict, key, || text.as_str().into()) {
-            Redaction::Keep => shown.push(text.clone()),
-            Redaction::Remove => return None,
-            Redaction::Replace(text) => shown.push(text.into_owned().into()),
-        }
-    }
-    let texts = Value::Array(Array::String(shown));
-    Some(KeyValue::new(attribute.key.clone(), texts))
+    let texts = texts.iter().map(|text| {
+        let shown = policy.redact_value(key, text.as_str());
+        StringValue::from(shown.into_owned())
+    });
+    let texts = Value::Array(Array::String(texts.collect()));
+    KeyValue::new(attribute.key.clone(), texts)
 }

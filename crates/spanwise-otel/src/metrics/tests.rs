@@ -27,6 +27,8 @@ use spanwise_core::{
     export::{Deliver, Delivery},
 };
 
+use crate::{destination::ExportRequest as _, resource::Resource};
+
 use super::{Metrics, MetricsOptions, MetricsPayload, MetricsSetup};
 
 /// Everything comes sooner. A test that fails ends then.
@@ -44,7 +46,7 @@ struct Decoding(Sender<ExportMetricsServiceRequest>);
 
 impl Deliver<MetricsPayload> for Decoding {
     fn deliver(&mut self, payload: &MetricsPayload) -> Delivery {
-        let request = ExportMetricsServiceRequest::decode(payload.request()).unwrap();
+        let request = ExportMetricsServiceRequest::decode(&*payload.request(&[])).unwrap();
         // The test may be over.
         let _ = self.0.send(request);
         Delivery::Delivered
@@ -78,8 +80,7 @@ fn collector_with_policy(options: &MetricsOptions, policy: Option<Arc<dyn Redact
 /// Without a transport.
 fn setup(report: &SelfReport) -> MetricsSetup {
     MetricsSetup {
-        resource: Vec::new(),
-        encoded_resource: Arc::from([]),
+        resource: Resource::new(Vec::new()),
         policy: None,
         report: report.clone(),
         clock: Clock::system(),
@@ -96,7 +97,7 @@ impl Collector {
     /// Collects and returns what the server got.
     #[track_caller]
     fn exported(&self) -> ExportMetricsServiceRequest {
-        self.metrics.flush(in_time()).unwrap();
+        self.metrics.flush_by(in_time()).unwrap();
         self.received.try_iter().last().unwrap()
     }
 

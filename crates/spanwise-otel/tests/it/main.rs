@@ -25,4 +25,8 @@ mod span_properties;
 mod span_secrets;
 mod support;
 mod unfinished_spans;
+mod exported_logs;
+mod healthy;
+mod log_records;
+mod support;
 mod wrapped_logs;

@@ -288,7 +288,8 @@ async fn sentry_has_the_decided_context() {
 /// Lines of a stack with this sampler.
 fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
     let output = Lines::default();
-    let layer = JsonLayer::new().with_writer(output.clone());
+    let layer = JsonLayer::new().context_key("order_id");
+    let layer = layer.with_writer(output.clone());
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default().key("order_id"))
         .with(layer.sampled(sampler.clone()));

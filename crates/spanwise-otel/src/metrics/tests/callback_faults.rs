@@ -16,7 +16,7 @@ use super::{collector, hourly, in_time, metric, values};
 #[test]
 fn panicking_callback_costs_only_its_own_values() {
     let collector = collector(&hourly());
-    let meter = collector.metrics.meters().meter("test");
+    let meter = collector.metrics.meter_provider().meter("test");
     let panics = Arc::new(AtomicBool::new(false));
     let panicking = Arc::clone(&panics);
     let observed = move |value: &dyn opentelemetry::metrics::AsyncInstrument<i64>| {
@@ -57,7 +57,7 @@ fn panicking_callback_costs_only_its_own_values() {
 #[test]
 fn hanging_callback_blocks_no_other_thread() {
     let collector = collector(&hourly());
-    let meter = collector.metrics.meters().meter("test");
+    let meter = collector.metrics.meter_provider().meter("test");
     let (release, hang) = mpsc::channel::<()>();
     let (entered, has_entered) = mpsc::channel();
     let hang = Mutex::new((entered, hang));
@@ -73,7 +73,7 @@ fn hanging_callback_blocks_no_other_thread() {
     assert!(
         collector
             .metrics
-            .flush(Instant::now() + Duration::from_millis(1))
+            .flush_by(Instant::now() + Duration::from_millis(1))
             .is_err()
     );
     has_entered.recv_timeout(super::IN_TIME).unwrap();
@@ -95,7 +95,7 @@ fn hanging_callback_blocks_no_other_thread() {
 #[test]
 fn shutdown_collects_once_more() {
     let collector = collector(&hourly());
-    let meter = collector.metrics.meters().meter("test");
+    let meter = collector.metrics.meter_provider().meter("test");
     meter.u64_counter("late").build().add(7, &[]);
     collector.metrics.shutdown_by(in_time());
     let exported = collector.received.try_iter().last().unwrap();

@@ -134,7 +134,8 @@ fn events_are_counted_by_level() {
 #[test]
 fn sinks_and_the_process_are_measured() {
     let collector = collector(&hourly());
-    let meter = opentelemetry::metrics::MeterProvider::meter(collector.metrics.meters(), "m");
+    let meter =
+        opentelemetry::metrics::MeterProvider::meter(collector.metrics.meter_provider(), "m");
     meter.u64_counter("any").build().add(1, &[]);
     collector.exported();
     let exported = collector.exported();

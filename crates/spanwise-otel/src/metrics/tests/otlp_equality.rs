@@ -15,8 +15,8 @@ use spanwise_core::SelfReport;
 
 use super::{collector, hourly, metric};
 use crate::metrics::{
-    HistogramAggregation, Meters, MetricTemporality, MetricsOptions,
-    otlp_metrics::metrics_request,
+    HistogramAggregation, MetricTemporality, MetricsOptions, OtelMeterProvider,
+    otlp_metrics::{metrics_request, scope_metrics},
     readers::Readers,
     snapshot::{MetricSnapshot, Number, Point, Points, ScopeSnapshot, Snapshot},
 };
@@ -153,13 +153,13 @@ fn all_kinds_have_the_values_of_the_sdk() {
                 .temporality(temporality)
                 .histograms(histograms);
             let (sdk, readers) = Readers::new(&options);
-            let meters = Meters::new(sdk, SelfReport::silent());
+            let meters = OtelMeterProvider::new(sdk, SelfReport::silent());
             record_all_kinds(&meters.meter_with_scope(scope()));
             record_all_kinds(&meters.meter("other"));
             meters.observe();
             let collected = readers.export.collected();
 
-            let request = metrics_request(&Snapshot::new(&collected, None), &[]);
+            let request = metrics_request(&[], &scope_metrics(&Snapshot::new(&collected, None)));
             let ours = ExportMetricsServiceRequest::decode(&*request).unwrap();
             let theirs = ExportMetricsServiceRequest::from(&collected);
             let metrics = ours.resource_metrics[0].scope_metrics[0].metrics.len();
@@ -205,7 +205,7 @@ fn numbers_that_no_instrument_yields_are_encoded() {
             dropped_attributes_count: 3,
             ..Resource::default()
         };
-        let request = metrics_request(&snapshot, &resource.encode_to_vec());
+        let request = metrics_request(&resource.encode_to_vec(), &scope_metrics(&snapshot));
         let request = ExportMetricsServiceRequest::decode(&*request).unwrap();
         assert_eq!(request.resource_metrics[0].resource, Some(resource));
         let Some(Data::Gauge(gauge)) = &metric(&request, "x").unwrap().data else {
@@ -227,7 +227,7 @@ fn numbers_that_no_instrument_yields_are_encoded() {
 #[test]
 fn integers_beyond_otlp_are_floats() {
     let collector = collector(&hourly());
-    let meter = collector.metrics.meters().meter("test");
+    let meter = collector.metrics.meter_provider().meter("test");
     meter.u64_counter("big").build().add(u64::MAX, &[]);
     assert_eq!(
         super::values(&collector.exported(), "big"),
@@ -238,7 +238,7 @@ fn integers_beyond_otlp_are_floats() {
 #[test]
 fn counters_of_integers_and_floats_are_one_metric() {
     let collector = collector(&hourly());
-    let meter = collector.metrics.meters().meter("test");
+    let meter = collector.metrics.meter_provider().meter("test");
     meter.u64_counter("mixed").build().add(1, &[]);
     meter.f64_counter("mixed").build().add(0.5, &[]);
     meter
@@ -251,7 +251,7 @@ fn counters_of_integers_and_floats_are_one_metric() {
 #[test]
 fn repeated_keys_occur_once() {
     let collector = collector(&hourly());
-    let meter = collector.metrics.meters().meter("test");
+    let meter = collector.metrics.meter_provider().meter("test");
     let attributes = [
         KeyValue::new("b", 1),
         KeyValue::new("a", 1),
@@ -273,7 +273,7 @@ fn repeated_keys_occur_once() {
 #[test]
 fn deltas_count_from_the_last_export() {
     let collector = collector(&hourly().temporality(MetricTemporality::Delta));
-    let meter = collector.metrics.meters().meter("test");
+    let meter = collector.metrics.meter_provider().meter("test");
     let counter = meter.u64_counter("sent").build();
     for added in [3, 4] {
         counter.add(added, &[]);

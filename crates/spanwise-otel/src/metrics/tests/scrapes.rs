@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 fn serving() -> Metrics {
     let options = hourly().prometheus("127.0.0.1", 0);
     let metrics = Metrics::start(&options, setup(&SelfReport::silent())).unwrap();
-    let meter = metrics.meters().meter("test");
+    let meter = metrics.meter_provider().meter("test");
     meter.u64_counter("served").build().add(7, &[]);
     metrics
 }

@@ -22,26 +22,26 @@ use spanwise_redact::Policy;
 
 use super::text_parser::{Labels, ParsedFamily, parse};
 use crate::metrics::{
-    HistogramAggregation, Meters, MetricTemporality, MetricsOptions,
-    otlp_metrics::metrics_request,
+    HistogramAggregation, MetricTemporality, MetricsOptions, OtelMeterProvider,
+    otlp_metrics::{metrics_request, scope_metrics},
     prometheus_text::{MetricsText, TextFormat, metrics_text},
     readers::Readers,
     snapshot::Snapshot,
 };
 
-/// Meters whose values are collected once, for all formats.
+/// OtelMeterProvider whose values are collected once, for all formats.
 struct Collected {
     snapshot: Snapshot,
     request: ExportMetricsServiceRequest,
 }
 
-fn collected(options: &MetricsOptions, record: impl FnOnce(&Meters)) -> Collected {
+fn collected(options: &MetricsOptions, record: impl FnOnce(&OtelMeterProvider)) -> Collected {
     let (sdk, readers) = Readers::new(options);
-    let meters = Meters::new(sdk, SelfReport::silent());
+    let meters = OtelMeterProvider::new(sdk, SelfReport::silent());
     record(&meters);
     meters.observe();
     let snapshot = Snapshot::new(&readers.export.collected(), None);
-    let request = metrics_request(&snapshot, &[]);
+    let request = metrics_request(&[], &scope_metrics(&snapshot));
     Collected {
         request: ExportMetricsServiceRequest::decode(&*request).unwrap(),
         snapshot,
@@ -64,7 +64,7 @@ impl Collected {
     }
 }
 
-fn record_all_kinds(meters: &Meters) {
+fn record_all_kinds(meters: &OtelMeterProvider) {
     let meter = meters.meter("orders");
     let hostile = "a\\b\"c\nd\re ä,}={ ";
     for attributes in [
@@ -309,7 +309,7 @@ fn promtool_has_no_findings() {
         let collector = super::collector(&options);
         let metrics = &collector.metrics;
         // A unit that is not a base unit is a finding.
-        let meter = metrics.meters().meter("orders");
+        let meter = metrics.meter_provider().meter("orders");
         for attributes in [&[][..], &[KeyValue::new("text", "a\\b\"c\nd")]] {
             meter
                 .u64_counter("orders.paid")
@@ -449,7 +449,7 @@ fn text_counts_from_the_start_even_if_exports_do_not() {
     let collector = super::collector(&options);
     let counter = collector
         .metrics
-        .meters()
+        .meter_provider()
         .meter("m")
         .u64_counter("sent")
         .build();
@@ -467,7 +467,7 @@ fn text_counts_from_the_start_even_if_exports_do_not() {
 fn secrets_are_redacted_and_their_series_merged() {
     let policy: Arc<dyn Redact> = Arc::new(Policy::secrets());
     let collector = super::collector_with_policy(&super::hourly(), Some(policy));
-    let meter = collector.metrics.meters().meter("m");
+    let meter = collector.metrics.meter_provider().meter("m");
     let secrets = ["hunter2-one", "hunter2-two"];
     for secret in secrets {
         let attributes = [

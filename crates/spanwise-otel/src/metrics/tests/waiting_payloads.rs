@@ -38,11 +38,15 @@ fn fail(options: &MetricsOptions, exports: usize) -> (u64, SinkStats) {
         ..setup(&report)
     };
     let metrics = Metrics::start(options, setup).unwrap();
-    let counter = metrics.meters().meter("test").u64_counter("sent").build();
+    let counter = metrics
+        .meter_provider()
+        .meter("test")
+        .u64_counter("sent")
+        .build();
     for _ in 0..exports {
         counter.add(1, &[]);
         // Each collects. All end when the server fails.
-        assert!(metrics.flush(in_time()).is_err());
+        assert!(metrics.flush_by(in_time()).is_err());
     }
     let stats = report.stats();
     let stats = stats.sinks.iter().find(|sink| sink.name == "otel metrics");

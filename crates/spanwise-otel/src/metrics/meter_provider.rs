@@ -30,12 +30,12 @@ const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Makes the meters whose metrics are exported: the [`MeterProvider`] of
 /// [`Otel::meter_provider`](crate::Otel::meter_provider).
 #[derive(Debug, Clone)]
-pub struct Meters {
+pub struct OtelMeterProvider {
     sdk: SdkMeterProvider,
     callbacks: Arc<Callbacks>,
 }
 
-impl Meters {
+impl OtelMeterProvider {
     pub(crate) fn new(sdk: SdkMeterProvider, report: SelfReport) -> Self {
         Self {
             sdk,
@@ -52,7 +52,7 @@ impl Meters {
     }
 }
 
-impl MeterProvider for Meters {
+impl MeterProvider for OtelMeterProvider {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
         Meter::new(Arc::new(InstrumentMaker {
             meter: self.sdk.meter_with_scope(scope),
