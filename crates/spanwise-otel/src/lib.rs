@@ -59,11 +59,11 @@ pub use self::{
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
+    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     metrics::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
-    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     propagator::W3cPropagator,
     protocol::{Protocol, RequestCompression, SignalKind},

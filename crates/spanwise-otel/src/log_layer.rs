@@ -170,8 +170,8 @@ impl<W> LogLayer<W> {
         self.look_up(current.id()?, ctx)
     }
 
-    /// Returns the data of a span, or of the nearest one around it that has any: a span that is older
-    /// than the layer has none.
+    /// Returns the data of a span, or of the nearest one around it that has any: a span that is
+    /// older than the layer has none.
     #[inline]
     fn look_up<S>(&self, id: &Id, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
     where
@@ -302,11 +302,7 @@ where
             parent => self.with_own(
                 callsite,
                 |visitor| attrs.record(visitor),
-                |own| {
-                    SpanData::new(parent.as_ref(), |parent| {
-                        SpanAttributes::new(callsite, own, parent)
-                    })
-                },
+                |own| SpanData::new(parent.as_ref(), |parent| SpanAttributes::new(own, parent)),
             ),
         };
         self.spans.insert(id, node);
@@ -359,7 +355,7 @@ impl LogPlan {
         }
         Self {
             callsite: plan,
-            severity: Severity::of(callsite),
+            severity: Severity::from_callsite(callsite),
             event_name: event_name(callsite).filter(|_| callsite.is_event()),
             has_span_data,
         }

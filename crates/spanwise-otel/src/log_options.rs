@@ -1,4 +1,4 @@
-//! What a log record carries.
+//! The content of a log record, and its limits.
 
 use std::sync::Arc;
 

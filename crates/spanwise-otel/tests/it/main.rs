@@ -14,6 +14,8 @@ mod exported_logs;
 mod forks;
 mod healthy;
 mod http_request_spans;
+mod healthy;
+mod log_records;
 mod log_records;
 mod own_events;
 mod responses;
