@@ -60,7 +60,6 @@ pub use self::{
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
-    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     metrics::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
