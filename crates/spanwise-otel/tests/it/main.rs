@@ -12,9 +12,12 @@ mod dead_collector;
 mod exported_logs;
 #[cfg(unix)]
 mod forks;
+mod globals;
 mod healthy;
 mod http_request_spans;
+mod http_requests;
 mod log_records;
+mod metrics;
 mod own_events;
 mod responses;
 mod setup;
