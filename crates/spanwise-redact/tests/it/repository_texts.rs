@@ -61,7 +61,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-sentry/tests/support/receiver.rs", "sentry_key="),
     ("spanwise-json/src/visit.rs", "pass: Pass"),
     ("spanwise-sentry/tests/it/failing_server.rs", "let dsn"),
-    ("spanwise-http/src/url_queries.rs", "token=canary"),
     ("spanwise/src/conceal.rs", "secret: &[char]"),
     ("spanwise/src/conceal.rs", "4111111111111111"),
     ("spanwise-json/src/visit.rs", "self.pass == Pass::Message"),
