@@ -99,8 +99,9 @@ impl Endpoint {
             (HTTP_PORT, Protocol::Grpc) => ("HTTP", "use port 4317, or the protocol http/protobuf"),
             _ => return None,
         };
+        let authority = self.uri.authority()?;
         Some(format!(
-            "the port of the endpoint {self} is usually that of {usual}, and the protocol is \
+            "the port of the endpoint {authority} is usually that of {usual}, and the protocol is \
              {protocol}: {hint}"
         ))
     }
