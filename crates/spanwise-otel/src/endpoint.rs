@@ -189,7 +189,7 @@ mod tests {
             ("http://", "is not a URL"),
             ("http:///v1", "is not a URL"),
             ("http://c:99999", "has no valid host and port"),
-            ("http://c:port", "is not a URL"),
+            ("http://c:port", "has no valid host and port"),
             ("http://a b", "is not a URL"),
             ("http://c?key=secret", "has a query"),
             ("http://c/#a", "has a query or fragment"),
