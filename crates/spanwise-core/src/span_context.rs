@@ -153,6 +153,11 @@ impl Context {
         self.entries.iter().flat_map(|entries| entries.iter())
     }
 
+    /// Returns the ids of the span, where traces are exported.
+    pub(crate) fn identity(&self) -> Option<&SpanIdentity> {
+        self.identity.as_deref()
+    }
+
     /// Returns whether the context has no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
