@@ -18,7 +18,7 @@ use crate::{
     OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
     destination::Destination,
     http_spans::HttpSpans,
-    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport},
+    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport, ReadQueue},
     resource::Resource,
     signal::{Signal, SignalOptions},
     span_pipeline::SpanPipeline,
@@ -137,7 +137,11 @@ impl Otel {
         };
         let logs = logs.map(start).transpose();
         let logs = logs.inspect_err(|_| end(&traces))?;
-        let metrics = Measured::start(&builder, metrics, resource);
+        let queues = [&traces, &logs].into_iter().flatten().map(|exported| {
+            let signal = Arc::downgrade(&exported.signal);
+            Arc::new(move || signal.upgrade()?.queue_state()) as ReadQueue
+        });
+        let metrics = Measured::start(&builder, metrics, resource, queues.collect());
         let metrics = metrics.inspect_err(|_| {
             end(&traces);
             end(&logs);
@@ -328,6 +332,7 @@ impl Measured {
         builder: &OtelBuilder,
         destination: Option<Arc<Destination>>,
         resource: Resource,
+        queues: Vec<ReadQueue>,
     ) -> Result<Option<Self>, OtelError> {
         let options = &builder.metrics_options;
         if destination.is_none() && !options.has_text() {
@@ -347,6 +352,7 @@ impl Measured {
             clock: builder.clock.clone(),
             new_transport,
             transport,
+            queues,
         };
         Ok(Some(Self {
             metrics: Metrics::start(options, setup)?,
