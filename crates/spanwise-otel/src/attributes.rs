@@ -168,10 +168,6 @@ impl Attributes {
         &self.bytes
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -191,11 +187,6 @@ impl Attributes {
     pub(crate) fn is_full_for(&self, key: &Key) -> bool {
         (self.entries.len() >= self.limits.count || self.bytes.len() >= MAX_ATTRIBUTES_LEN)
             && self.find(NewKey::Encoded(&key.0)).is_none()
-    }
-
-    /// Returns whether there is an attribute with this name.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.find(NewKey::Name(name)).is_some()
     }
 
     /// Sets the value of `key`. It replaces an earlier value at its place.

@@ -59,6 +59,7 @@ struct LogPlan {
     callsite: CallsitePlan,
     severity: Severity,
     event_name: Option<&'static str>,
+    is_exported: bool,
     /// Whether a span of the callsite has data of its own.
     has_span_data: bool,
 }
@@ -170,8 +171,8 @@ impl<W> LogLayer<W> {
         self.look_up(current.id()?, ctx)
     }
 
-    /// Returns the data of a span, or of the nearest one around it that has any: a span that is older
-    /// than the layer has none.
+    /// Returns the data of a span, or of the nearest one around it that has any: a span that is
+    /// older than the layer has none.
     #[inline]
     fn look_up<S>(&self, id: &Id, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
     where
@@ -270,7 +271,8 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let facts = EventContext::take();
-        if self.plan(event.metadata()).callsite.is_log_record && is_record_of_opentelemetry(event) {
+        let plan = self.plan(event.metadata());
+        if !plan.is_exported || plan.callsite.is_log_record && is_record_of_opentelemetry(event) {
             return;
         }
         let span = ctx.event_span(event);
@@ -302,11 +304,7 @@ where
             parent => self.with_own(
                 callsite,
                 |visitor| attrs.record(visitor),
-                |own| {
-                    SpanData::new(parent.as_ref(), |parent| {
-                        SpanAttributes::new(callsite, own, parent)
-                    })
-                },
+                |own| SpanData::new(parent.as_ref(), |parent| SpanAttributes::new(own, parent)),
             ),
         };
         self.spans.insert(id, node);
@@ -359,8 +357,12 @@ impl LogPlan {
         }
         Self {
             callsite: plan,
-            severity: Severity::of(callsite),
+            severity: Severity::from_callsite(callsite),
             event_name: event_name(callsite).filter(|_| callsite.is_event()),
+            is_exported: options.levels.as_ref().is_none_or(|levels| {
+                let level = levels.level(callsite.target());
+                level.is_some_and(|level| *callsite.level() <= level)
+            }),
             has_span_data,
         }
     }

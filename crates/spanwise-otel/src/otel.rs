@@ -76,6 +76,9 @@ pub struct OtelStats {
     pub metrics: SignalStats,
     /// Spans that ended and were not exported, because their traces are not sampled.
     pub unsampled_spans: u64,
+    /// Events that were not exported, because their traces are not sampled: see
+    /// [`LogOptions::only_sampled_traces`].
+    pub unsampled_logs: u64,
     /// Spans that are open.
     pub open_spans: usize,
 }
@@ -193,8 +196,8 @@ impl Otel {
         ))
     }
 
-    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a flight
-    /// recorder in front of it, and give that to [`OtelLogs::with_writer`].
+    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a
+    /// flight recorder in front of it, and give that to [`OtelLogs::with_writer`].
     #[must_use]
     pub fn log_writer(&self) -> Option<LogWriter> {
         let logs = self.inner.logs.as_ref()?;
@@ -314,6 +317,7 @@ impl Otel {
             metrics,
             traces: stats(&self.inner.traces),
             logs: stats(&self.inner.logs),
+            unsampled_logs: self.inner.log_options.sampled_out.total(),
             unsampled_spans: spans.map_or(0, SpanPipeline::unsampled),
             open_spans: spans.map_or(0, SpanPipeline::open_spans),
         }

@@ -1,7 +1,6 @@
-//! What a span adds to the records inside it, encoded once per span.
+//! The attributes that a span adds to the records inside it, encoded once per span.
 
 use spanwise_core::internal::Inherit;
-use tracing_core::Metadata;
 
 use crate::{
     attributes::{EncodedAttribute, encoded_attributes},
@@ -15,7 +14,6 @@ use crate::{
 /// recorded it: fields of spans and events with this key do not replace it.
 #[derive(Debug)]
 pub(crate) struct SpanAttributes {
-    pub(crate) callsite: &'static Metadata<'static>,
     /// Own pinned attributes, inherited pinned ones, other own ones, and other inherited ones.
     bytes: Box<[u8]>,
     /// Where the first three of them end.
@@ -45,11 +43,7 @@ impl OwnAttributes<'_> {
 }
 
 impl SpanAttributes {
-    pub(crate) fn new(
-        callsite: &'static Metadata<'static>,
-        own: OwnAttributes<'_>,
-        parent: Option<&Self>,
-    ) -> Self {
+    pub(crate) fn new(own: OwnAttributes<'_>, parent: Option<&Self>) -> Self {
         let inherited_len = parent.map_or(0, |parent| parent.bytes.len());
         let own_len = own.pinned.len() + own.others.len();
         let mut bytes = Vec::with_capacity(own_len + inherited_len);
@@ -71,7 +65,6 @@ impl SpanAttributes {
         let own_end = bytes.len();
         inherit(&mut bytes, own.others, parent.map_or(&[], Self::others));
         Self {
-            callsite,
             bytes: bytes.into_boxed_slice(),
             own_pinned_end: own.pinned.len() as u32,
             pinned_end: pinned_end as u32,
@@ -97,7 +90,7 @@ impl SpanAttributes {
             ids: recorded.ids.or(own.ids),
             dropped,
         };
-        Self::new(self.callsite, own, parent)
+        Self::new(own, parent)
     }
 
     fn own(&self) -> OwnAttributes<'_> {
@@ -135,7 +128,7 @@ impl SpanAttributes {
 
 impl Inherit for SpanAttributes {
     fn rebuild(&self, parent: Option<&Self>) -> Self {
-        Self::new(self.callsite, self.own(), parent)
+        Self::new(self.own(), parent)
     }
 }
 
@@ -143,8 +136,8 @@ fn has_key(attributes: &[u8], attribute: EncodedAttribute<'_>) -> bool {
     encoded_attributes(attributes).any(|known| known.key() == attribute.key())
 }
 
-/// Returns the old attributes with the new ones at their places, and those whose keys are new. Counts
-/// what exceeds the limit.
+/// Returns the old attributes with the new ones at their places, and those whose keys are new.
+/// Counts those that exceed the limit.
 fn replaced(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
     let find = |key: &[u8]| encoded_attributes(new).find(|new| new.key() == key);
     let kept = encoded_attributes(old).map(|old| find(old.key()).unwrap_or(old));

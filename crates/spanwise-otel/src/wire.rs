@@ -81,7 +81,7 @@ impl WireWriter for Vec<u8> {
     }
 
     #[inline]
-    fn message(&mut self, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.varint(tag(field, LENGTH_DELIMITED));
         // Most messages are short: their length takes this byte.
         let length_at = self.len();

@@ -1,8 +1,8 @@
-//! User code that logs, opens spans, records, reads the context and panics, in each place from which
-//! a layer of logs calls it, under the subscriber of all threads. No thread hangs, and no neighbour
-//! of such a value is lost.
+//! User code that logs, opens spans, records, reads the context and panics, in each place where a
+//! layer of logs calls it, under the subscriber of all threads.
 //!
-//! In a process of its own, as its subscriber is that of all threads.
+//! No thread hangs, and no neighbour of such a value is lost. In a process of its own, as its
+//! subscriber is that of all threads.
 
 #![allow(
     clippy::disallowed_methods,

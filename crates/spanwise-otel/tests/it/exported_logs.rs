@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use spanwise_core::{ContextLayer, Redact};
-use spanwise_otel::{LogOptions, Otel, OtelLogs};
+use spanwise_otel::{LogOptions, Otel, OtelLogs, SpanOptions, TraceSampler};
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
 use tracing::{Dispatch, debug, error, info, info_span};
@@ -42,12 +42,73 @@ fn consecutive_records_of_a_target_share_a_scope() {
 }
 
 #[test]
+fn records_have_the_ids_of_exported_spans() {
+    let receiver = Receiver::start();
+    let (otel, guard) = Otel::builder(receiver.endpoint()).build().unwrap();
+    let stack = tracing_subscriber::registry()
+        .with(otel.spans().unwrap())
+        .with(otel.logs().unwrap());
+    tracing::subscriber::with_default(stack, || {
+        for n in 0..100 {
+            let request = info_span!("request").entered();
+            info!(n, "received");
+            info_span!("charge").in_scope(|| info!(n, "charged"));
+            info!(parent: request.id(), n, "answered");
+            info!(parent: None, n, "outside");
+        }
+    });
+    guard.shutdown(LONG);
+    let spans = receiver.spans();
+    let logs = receiver.logs();
+    assert_eq!((spans.len(), logs.len()), (200, 400));
+    for log in logs {
+        let name = match body(&log.item.body) {
+            "received" | "answered" => "request",
+            "charged" => "charge",
+            _ => {
+                assert!(log.item.trace_id.is_empty() && log.item.span_id.is_empty());
+                continue;
+            }
+        };
+        let ids = (&log.item.trace_id, &log.item.span_id);
+        let mut of_log = spans.iter().map(|span| &span.item);
+        let span = of_log.find(|span| (&span.trace_id, &span.span_id) == ids);
+        assert_eq!(span.unwrap().name, name);
+        assert_eq!(log.item.flags & 1, 1);
+    }
+}
+
+#[test]
+fn logs_of_unsampled_traces_are_dropped_on_request() {
+    let receiver = Receiver::start();
+    let (otel, guard) = Otel::builder(receiver.endpoint())
+        .span_options(
+            SpanOptions::default().sampler(TraceSampler::from_name("always_off", None).unwrap()),
+        )
+        .log_options(LogOptions::default().only_sampled_traces())
+        .build()
+        .unwrap();
+    let stack = tracing_subscriber::registry()
+        .with(otel.spans().unwrap())
+        .with(otel.logs().unwrap());
+    tracing::subscriber::with_default(stack, || {
+        info_span!("request").in_scope(|| {
+            info!("dropped");
+            error!("kept");
+        });
+        info!("outside");
+    });
+    let stats = guard.shutdown(LONG);
+    assert_eq!((stats.logs.accepted, stats.unsampled_logs), (2, 1));
+}
+
+#[test]
 fn policy_of_the_exporter_redacts_records_and_context() {
     let receiver = Receiver::start();
     let policy: Arc<dyn Redact> = Arc::new(Policy::secrets_and_pii());
     let (otel, guard) = Otel::builder(receiver.endpoint())
         .redact(policy)
-        .log_options(LogOptions::default().context_key("job"))
+        .log_options(|options| options.context_key("job"))
         .build()
         .unwrap();
     // The context has no policy of its own.

@@ -16,7 +16,7 @@ use spanwise_otel::{LogOptions, OtelLogs, SpanFields};
 use spanwise_testing::support::fixed_clock;
 use tracing::{
     Dispatch, Event, Instrument as _, Level, Subscriber, debug, error, field::Empty, info,
-    info_span, trace, warn,
+    info_span, instrument::WithSubscriber as _, trace, warn,
 };
 use tracing_core::span::{Attributes, Id};
 use tracing_subscriber::{
@@ -313,13 +313,11 @@ fn record_has_the_ids_of_its_span() {
     let dispatch = Dispatch::new(stack);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
-        .on_thread_start(move || {
-            std::mem::forget(tracing::dispatcher::set_default(&dispatch));
-        })
         .build()
         .unwrap();
     runtime.block_on(async {
-        let requests: Vec<_> = (0..200).map(|n| tokio::spawn(request(n))).collect();
+        let spawn = |n| tokio::spawn(request(n).with_subscriber(dispatch.clone()));
+        let requests: Vec<_> = (0..200).map(spawn).collect();
         for request in requests {
             request.await.unwrap();
         }
@@ -348,7 +346,7 @@ async fn request(n: u32) {
         async {
             info!("{n} charging");
             tokio::task::yield_now().await;
-            // Such fields are no attributes beside the ids.
+            // Such fields do not become attributes beside the ids.
             warn!(trace_id = "forged", span_id = 7, "{n} charged");
         }
         .instrument(charge.clone())
@@ -384,7 +382,7 @@ fn ids_that_the_application_records_are_used() {
 }
 
 #[test]
-fn traces_that_are_not_sampled_keep_their_logs_by_default() {
+fn unsampled_traces_keep_their_logs_by_default() {
     let count = |options: LogOptions, flags| {
         let records = Records::default();
         let stack = tracing_subscriber::registry()

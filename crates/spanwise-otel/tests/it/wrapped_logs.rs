@@ -18,7 +18,7 @@ fn logs(records: Records) -> OtelLogs<Records> {
 }
 
 #[test]
-fn buffered_records_are_written_when_their_request_fails() {
+fn buffered_records_of_a_failing_request_are_written() {
     let records = Records::default();
     let recorder = Recorder::default();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
@@ -101,7 +101,7 @@ fn suppressed_events_are_counted() {
 
 /// An error with a secret in each text.
 #[derive(Debug)]
-struct Leaky(&'static str, Option<Box<Leaky>>);
+struct Leaky(&'static str, Option<Box<Self>>);
 
 impl fmt::Display for Leaky {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
