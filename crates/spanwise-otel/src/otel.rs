@@ -276,12 +276,9 @@ impl Otel {
     /// Measures the HTTP requests of this process, and completes their spans, unless another
     /// exporter does.
     fn observe_requests(&self) {
-        let observer = HttpRequests {
-            metrics: self.measured().map(Metrics::http),
-            spans: self.inner.spans.is_some().then_some(HttpSpans),
-        };
-        if observer.metrics.is_some() || observer.spans.is_some() {
-            request_observer::observe_requests(Arc::new(observer));
+        let metrics = self.measured().map(Metrics::http);
+        if metrics.is_some() || self.inner.spans.is_some() {
+            request_observer::observe_requests(Arc::new(HttpRequests { metrics }));
         }
     }
 
@@ -369,23 +366,18 @@ impl Measured {
 #[derive(Debug)]
 struct HttpRequests {
     metrics: Option<HttpMetrics>,
-    spans: Option<HttpSpans>,
 }
 
 impl RequestObserver for HttpRequests {
     fn begin(&self, request: &ObservedRequest) {
-        if let Some(spans) = &self.spans {
-            spans.begin(request);
-        }
+        HttpSpans.begin(request);
         if let Some(metrics) = &self.metrics {
             metrics.begin(request);
         }
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
-        if let Some(spans) = &self.spans {
-            spans.end(request, end);
-        }
+        HttpSpans.end(request, end);
         if let Some(metrics) = &self.metrics {
             metrics.end(request, end);
         }

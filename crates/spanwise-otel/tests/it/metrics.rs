@@ -112,7 +112,7 @@ fn metrics_arrive_over_grpc() {
 #[test]
 fn metrics_are_exported_at_each_interval() {
     let receiver = Receiver::start();
-    let often = MetricsOptions::new().interval(Duration::from_millis(1));
+    let often = |options: MetricsOptions| options.interval(Duration::from_millis(1));
     let builder = metrics_only(&receiver).metrics_options(often);
     let (otel, guard) = builder.build().unwrap();
     count(&otel, 7);
@@ -175,7 +175,7 @@ fn scrape(address: SocketAddr) -> String {
 
 #[test]
 fn prometheus_needs_no_collector() {
-    let options = MetricsOptions::new().prometheus("localhost", 0);
+    let options = |options: MetricsOptions| options.prometheus("localhost", 0);
     let builder = Otel::builder_without_endpoint()
         .report(SelfReport::silent())
         .service_name("shop")
@@ -200,7 +200,7 @@ fn prometheus_needs_no_collector() {
 fn text_needs_no_collector_and_no_listener() {
     let builder = Otel::builder_without_endpoint()
         .report(SelfReport::silent())
-        .metrics_options(MetricsOptions::new().text());
+        .metrics_options(MetricsOptions::text);
     let (otel, _guard) = builder.build().unwrap();
     count(&otel, 7);
     assert_eq!(otel.prometheus_address(), None);
@@ -215,7 +215,7 @@ fn text_needs_no_collector_and_no_listener() {
 fn address_that_is_taken_is_an_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let options = MetricsOptions::new().prometheus("127.0.0.1", port);
+    let options = |options: MetricsOptions| options.prometheus("127.0.0.1", port);
     let built = Otel::builder_without_endpoint()
         .metrics_options(options)
         .build();
