@@ -8,10 +8,7 @@ use std::{
 
 use spanwise_core::{
     Clock, SelfReport,
-    export::{
-        Deliver, ExportItem as _, Exporter, ExporterOptions, PeriodicTasks, QueueLimits,
-        SinkCounters,
-    },
+    export::{Deliver, ExportItem as _, Exporter, ExporterOptions, PeriodicTasks, QueueLimits},
     internal::sync::Mutex,
 };
 use tracing_core::Level;
@@ -152,11 +149,6 @@ impl Signal {
             SignalKind::Logs => usize::from(level > Level::WARN),
             SignalKind::Traces | SignalKind::Metrics => 0,
         }
-    }
-
-    /// Returns the counters of this process, for records that never reach a batch.
-    pub(crate) fn counters(&self) -> &SinkCounters {
-        self.exporter.current().queue.counters()
     }
 
     /// Returns the counts of this process.

@@ -123,7 +123,7 @@ impl SpanCollector {
             return placed(identity, Some(parent));
         }
         if let Some(trace) = announced {
-            return place_announced(pipeline, trace, span_id, kind);
+            return place_announced(pipeline, &trace, span_id, kind);
         }
         if sees_context && let Some(active) = entered_contexts::active_span_context() {
             return below_api_span(pipeline, &active, span_id, placed);
@@ -209,7 +209,7 @@ impl SpanCollector {
 /// Places the first span of this process in an announced trace.
 fn place_announced(
     pipeline: &SpanPipeline,
-    trace: AnnouncedTrace,
+    trace: &AnnouncedTrace,
     span_id: [u8; 8],
     kind: SpanKind,
 ) -> Placement {

@@ -12,6 +12,7 @@ mod dead_collector;
 mod exported_logs;
 #[cfg(unix)]
 mod forks;
+mod globals;
 mod healthy;
 mod http_request_spans;
 mod log_records;
