@@ -59,6 +59,7 @@ struct LogPlan {
     callsite: CallsitePlan,
     severity: Severity,
     event_name: Option<&'static str>,
+    is_exported: bool,
     /// Whether a span of the callsite has data of its own.
     has_span_data: bool,
 }
@@ -270,7 +271,8 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let facts = EventContext::take();
-        if self.plan(event.metadata()).callsite.is_log_record && is_record_of_opentelemetry(event) {
+        let plan = self.plan(event.metadata());
+        if !plan.is_exported || plan.callsite.is_log_record && is_record_of_opentelemetry(event) {
             return;
         }
         let span = ctx.event_span(event);
@@ -357,6 +359,10 @@ impl LogPlan {
             callsite: plan,
             severity: Severity::from_callsite(callsite),
             event_name: event_name(callsite).filter(|_| callsite.is_event()),
+            is_exported: options.levels.as_ref().is_none_or(|levels| {
+                let level = levels.level(callsite.target());
+                level.is_some_and(|level| *callsite.level() <= level)
+            }),
             has_span_data,
         }
     }

@@ -76,6 +76,9 @@ pub struct OtelStats {
     pub metrics: SignalStats,
     /// Spans that ended and were not exported, because their traces are not sampled.
     pub unsampled_spans: u64,
+    /// Events that were not exported, because their traces are not sampled: see
+    /// [`LogOptions::only_sampled_traces`].
+    pub unsampled_logs: u64,
     /// Spans that are open.
     pub open_spans: usize,
 }
@@ -189,8 +192,8 @@ impl Otel {
         ))
     }
 
-    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a flight
-    /// recorder in front of it, and give that to [`OtelLogs::with_writer`].
+    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a
+    /// flight recorder in front of it, and give that to [`OtelLogs::with_writer`].
     #[must_use]
     pub fn log_writer(&self) -> Option<LogWriter> {
         let logs = self.inner.logs.as_ref()?;
@@ -269,10 +272,13 @@ impl Otel {
     /// Measures the HTTP requests of this process, and completes their spans, unless another
     /// exporter does.
     fn observe_requests(&self) {
-        request_observer::observe_requests(Arc::new(HttpRequests {
+        let observer = HttpRequests {
             metrics: self.measured().map(Metrics::http),
-            spans: self.inner.spans.is_some().then_some(HttpSpans),
-        }));
+            spans: HttpSpans,
+        };
+        if observer.metrics.is_some() || self.inner.spans.is_some() {
+            request_observer::observe_requests(Arc::new(observer));
+        }
     }
 
     fn measured(&self) -> Option<&Metrics> {
@@ -307,6 +313,7 @@ impl Otel {
             metrics,
             traces: stats(&self.inner.traces),
             logs: stats(&self.inner.logs),
+            unsampled_logs: self.inner.log_options.sampled_out.total(),
             unsampled_spans: spans.map_or(0, SpanPipeline::unsampled),
             open_spans: spans.map_or(0, SpanPipeline::open_spans),
         }
@@ -356,23 +363,20 @@ impl Measured {
 #[derive(Debug)]
 struct HttpRequests {
     metrics: Option<HttpMetrics>,
-    spans: Option<HttpSpans>,
+    /// It finds the layer of the span, also that of another exporter.
+    spans: HttpSpans,
 }
 
 impl RequestObserver for HttpRequests {
     fn begin(&self, request: &ObservedRequest) {
-        if let Some(spans) = &self.spans {
-            spans.begin(request);
-        }
+        self.spans.begin(request);
         if let Some(metrics) = &self.metrics {
             metrics.begin(request);
         }
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
-        if let Some(spans) = &self.spans {
-            spans.end(request, end);
-        }
+        self.spans.end(request, end);
         if let Some(metrics) = &self.metrics {
             metrics.end(request, end);
         }

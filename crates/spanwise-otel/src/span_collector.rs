@@ -99,9 +99,9 @@ impl SpanCollector {
             may_move: false,
         };
         let sees_context = attrs.is_contextual() && pipeline.options.has_context;
-        let around = span.scope().skip(1);
-        let around = around.filter_map(|around| Some((SpanIdentity::fix(&around)?, around)));
-        if let Some((identity, around)) = { around }.next() {
+        let mut around = span.scope().skip(1);
+        let around = around.find_map(|around| Some((SpanIdentity::fix(&around)?, around)));
+        if let Some((identity, around)) = around {
             if sees_context
                 && let Some(active) = entered_contexts::active_span_context()
                 && active.trace_id().to_bytes() == identity.trace_id()
@@ -201,8 +201,8 @@ impl SpanCollector {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let scope = ctx.event_span(event)?.scope();
-        { scope }.find_map(|span| self.pipeline.open.get(&span.id()))
+        let mut scope = ctx.event_span(event)?.scope();
+        scope.find_map(|span| self.pipeline.open.get(&span.id()))
     }
 }
 

@@ -120,10 +120,11 @@ impl SpanExt for Span {
         let context = self.with_subscriber(|(id, dispatch)| {
             let pipeline = pipeline(dispatch)?;
             let registry = dispatch.downcast_ref::<Registry>()?;
-            let scope = registry.span(id)?.scope();
-            let exported = { scope }
-                .find_map(|span| Some((pipeline.open.get(&span.id())?, SpanIdentity::fix(&span)?)));
-            let (open, _) = exported?;
+            let mut scope = registry.span(id)?.scope();
+            let open = scope.find_map(|span| {
+                SpanIdentity::fix(&span)?;
+                pipeline.open.get(&span.id())
+            })?;
             if open.mark_fixed() {
                 open.forget_unsampled();
             }

@@ -100,7 +100,7 @@ fn callers_may_use_everything_inside_of_the_layer() {
     let (otel, guard) = Otel::builder(receiver.endpoint())
         .metrics(|metrics| metrics.off())
         .all_signals(|signal| signal.max_queue_len(100_000))
-        .span_options(SpanOptions::default().events(EventsInSpans::All))
+        .span_options(|options| options.events(EventsInSpans::All))
         .build()
         .unwrap();
     global::set_tracer_provider(otel.tracer_provider().unwrap());

@@ -108,7 +108,7 @@ fn policy_of_the_exporter_redacts_records_and_context() {
     let policy: Arc<dyn Redact> = Arc::new(Policy::secrets_and_pii());
     let (otel, guard) = Otel::builder(receiver.endpoint())
         .redact(policy)
-        .log_options(LogOptions::default().context_key("job"))
+        .log_options(|options| options.context_key("job"))
         .build()
         .unwrap();
     // The context has no policy of its own.
