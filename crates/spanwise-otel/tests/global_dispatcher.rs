@@ -11,7 +11,7 @@ use spanwise_core::{
     Context as SpanwiseContext, ContextLayer,
     internal::{SpanIdentity, panic_safe::PANICKED},
 };
-use spanwise_otel::{EventsInSpans, Otel, SpanExt as _, SpanOptions};
+use spanwise_otel::{EventsInSpans, Otel, SpanExt as _};
 use tracing::{Instrument as _, Span as TracingSpan, field::Empty};
 use tracing_subscriber::prelude::*;
 
