@@ -406,9 +406,7 @@ where
 #[cold]
 fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    let changes: [fn(&Fragment, &[u8]) -> Option<Vec<u8>>; 2] =
-        [Fragment::without_ids, Fragment::rename_pinned];
-    for change in changes {
+    for change in [Fragment::without_ids, Fragment::rename_pinned] {
         if let Some(changed) = change(fragment, &event) {
             line.truncate(offsets.fields_start);
             line.push(&changed);

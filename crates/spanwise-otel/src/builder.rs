@@ -7,7 +7,7 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
     ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
-    SignalKind, SpanOptions,
+    SignalKind, SpanOptions, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
@@ -30,6 +30,7 @@ pub struct OtelBuilder {
     pub(crate) span_options: SpanOptions,
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,
+    pub(crate) propagator: W3cPropagator,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
@@ -79,6 +80,7 @@ impl Otel {
             span_options: SpanOptions::default(),
             log_options: LogOptions::default(),
             metrics_options: MetricsOptions::default(),
+            propagator: W3cPropagator::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
@@ -174,6 +176,13 @@ impl OtelBuilder {
     /// Sets how metrics are collected, and whether they are served for Prometheus.
     pub fn metrics_options(mut self, options: MetricsOptions) -> Self {
         self.metrics_options = options;
+        self
+    }
+
+    /// Sets the headers that code with the API of OpenTelemetry reads and sends, after
+    /// [`Otel::install_globals`]. Defaults to those of the trace and of baggage.
+    pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
+        self.propagator = propagator;
         self
     }
 

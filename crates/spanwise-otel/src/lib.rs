@@ -27,11 +27,11 @@ mod metrics;
 mod open_span;
 mod otel;
 mod plan;
+mod propagator;
 mod protocol;
 mod resource;
 mod response;
 mod retry_after;
-mod sampler;
 mod server_text;
 mod severity;
 mod signal;
@@ -45,6 +45,7 @@ mod span_scratch;
 mod span_status;
 mod spans;
 mod tls;
+mod trace_sampler;
 mod trace_state;
 mod tracer;
 mod value;
@@ -58,17 +59,17 @@ pub use self::{
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
-    metrics::{HistogramAggregation, Meters, MetricTemporality, MetricsOptions, OtelEventMetrics},
     metrics::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
+    propagator::W3cPropagator,
     protocol::{Protocol, RequestCompression, SignalKind},
-    sampler::Sampler,
     span_ext::{SetParentError, SpanExt},
-    span_options::{SpanEvents, SpanOptions},
+    span_options::{EventsInSpans, SpanOptions},
     spans::OtelSpans,
+    trace_sampler::TraceSampler,
     tracer::{OtelTracer, OtelTracerProvider},
 };
 pub use opentelemetry;

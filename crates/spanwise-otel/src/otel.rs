@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use opentelemetry::global;
 use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
     internal::request_observer::{self, ObservedRequest, RequestEnd, RequestObserver},
@@ -14,7 +15,7 @@ use spanwise_core::{
 
 use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventMetrics, OtelLogs, OtelMeterProvider,
-    OtelSpans, OtelTracerProvider, Protocol, SpanOptions,
+    OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
     destination::Destination,
     http_spans::HttpSpans,
     metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport},
@@ -37,6 +38,7 @@ struct Inner {
     /// Present if traces are exported.
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
+    propagator: W3cPropagator,
 }
 
 /// A signal that is exported.
@@ -162,10 +164,12 @@ impl Otel {
                 .clock(builder.clock)
                 .report(builder.report),
             policy: builder.policy,
+            propagator: builder.propagator,
         };
         let otel = Self {
             inner: Arc::new(inner),
         };
+        otel.observe_requests();
         let guard = OtelGuard {
             otel: otel.clone(),
             has_ended: false,
@@ -196,8 +200,8 @@ impl Otel {
         Some(LogWriter::new(Arc::clone(&logs.signal)))
     }
 
-    /// Returns the layer that exports spans, or `None` if traces are not exported. Put it in front of
-    /// the layers that write lines.
+    /// Creates the layer that exports spans, or `None` if traces are not exported. Put it in front
+    /// of the layers that write lines.
     #[must_use]
     pub fn spans(&self) -> Option<OtelSpans> {
         let pipeline = self.inner.spans.as_ref()?;
@@ -253,17 +257,25 @@ impl Otel {
         self.measured()?.address()
     }
 
-    /// Measures the HTTP requests of this process, and completes their spans. Returns whether it
-    /// does: the first exporter of a process that is asked does.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "a program with one exporter knows the answer"
-    )]
-    pub fn observe_requests(&self) -> bool {
+    /// Makes this exporter that of the API of OpenTelemetry: the global providers of tracers and
+    /// meters, and the propagator of headers.
+    pub fn install_globals(&self) {
+        if let Some(tracers) = self.tracer_provider() {
+            global::set_tracer_provider(tracers);
+        }
+        if let Some(meters) = self.meter_provider() {
+            global::set_meter_provider(meters);
+        }
+        global::set_text_map_propagator(self.inner.propagator.clone());
+    }
+
+    /// Measures the HTTP requests of this process, and completes their spans, unless another
+    /// exporter does.
+    fn observe_requests(&self) {
         request_observer::observe_requests(Arc::new(HttpRequests {
             metrics: self.measured().map(Metrics::http),
             spans: self.inner.spans.is_some().then_some(HttpSpans),
-        }))
+        }));
     }
 
     fn measured(&self) -> Option<&Metrics> {

@@ -28,12 +28,12 @@ use crate::{
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin, parse_kind},
     plan::{CallsitePlan, FieldRole, PlanOptions, PlannedField, SpecialField},
-    sampler::RemoteTrace,
     span_event::{EVENT_ATTRIBUTES, LinkedSpan, encode_event},
-    span_options::SpanEvents,
+    span_options::EventsInSpans,
     span_pipeline::{SpanPipeline, new_trace_id},
     span_scratch::SpanScratch,
     span_status::{ErrorEvent, MAX_DESCRIPTION_LEN},
+    trace_sampler::RemoteTrace,
     value::FieldEncoder,
 };
 
@@ -139,8 +139,8 @@ impl SpanCollector {
         }
     }
 
-    /// Returns whether a span of the API is the parent of `span` or of a span around it: it is older
-    /// than `span`.
+    /// Returns whether a span of the API is the parent of `span` or of a span around it, and so is
+    /// older than `span`.
     fn is_around<S: for<'s> LookupSpan<'s>>(&self, span: &SpanRef<'_, S>, id: [u8; 8]) -> bool {
         span.scope().any(|around| {
             let open = self.pipeline.open.get(&around.id());
@@ -206,7 +206,7 @@ impl SpanCollector {
     }
 }
 
-/// Places the first span of this process in a trace of which it was told.
+/// Places the first span of this process in an announced trace.
 fn place_announced(
     pipeline: &SpanPipeline,
     trace: AnnouncedTrace,
@@ -430,9 +430,9 @@ where
         let callsite = event.metadata();
         let is_error = *callsite.level() == Level::ERROR;
         let becomes_event = match self.pipeline.events {
-            SpanEvents::None => false,
-            SpanEvents::Errors => is_error,
-            SpanEvents::All => true,
+            EventsInSpans::None => false,
+            EventsInSpans::Errors => is_error,
+            EventsInSpans::All => true,
         };
         let plan = self.event_plans.get(callsite, |callsite| {
             CallsitePlan::new(

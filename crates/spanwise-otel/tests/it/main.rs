@@ -10,15 +10,18 @@
 mod counts;
 mod dead_collector;
 mod exported_logs;
-#[cfg(unix)]
 mod forks;
 mod healthy;
-mod healthy;
-mod log_records;
+mod http_request_spans;
 mod log_records;
 mod own_events;
 mod responses;
 mod setup;
+mod span_identities;
+mod span_mapping;
+mod span_nesting;
+mod span_properties;
+mod span_secrets;
 mod support;
-mod support;
+mod unfinished_spans;
 mod wrapped_logs;
