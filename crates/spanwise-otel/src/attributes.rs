@@ -130,10 +130,12 @@ impl KeyBits {
         Self(1 << (hash >> 26))
     }
 
-    /// Returns the keys of encoded attributes.
-    pub(crate) fn of_attributes(bytes: &[u8]) -> Self {
+    /// Returns the keys of encoded attributes, and their number.
+    pub(crate) fn of_attributes(bytes: &[u8]) -> (Self, u32) {
         let keys = encoded_attributes(bytes).map(|attribute| Self::of_encoded(attribute.key()));
-        keys.fold(Self::default(), Self::or)
+        keys.fold((Self::default(), 0), |(keys, count), key| {
+            (keys.or(key), count + 1)
+        })
     }
 
     #[inline]

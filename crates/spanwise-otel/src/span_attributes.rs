@@ -67,10 +67,10 @@ impl SpanAttributes {
         let own_end = bytes.len();
         inherit(&mut bytes, own.others, parent.map_or(&[], Self::others));
         let (pinned, others) = bytes.split_at(pinned_end);
-        let is_hidden = encoded_attributes(others).any(|attribute| has_key(pinned, attribute));
-        let count = encoded_attributes(&bytes).count() as u32;
+        let is_hidden = !pinned.is_empty()
+            && encoded_attributes(others).any(|attribute| has_key(pinned, attribute));
         Self {
-            keys: (!is_hidden).then(|| (KeyBits::of_attributes(&bytes), count)),
+            keys: (!is_hidden).then(|| KeyBits::of_attributes(&bytes)),
             bytes: bytes.into_boxed_slice(),
             own_pinned_end: own.pinned.len() as u32,
             pinned_end: pinned_end as u32,

@@ -100,19 +100,27 @@ const fn tag(field: u32, wire_type: u32) -> u64 {
 }
 
 /// Appends two integers. Most of them take one byte each, and both are appended at once.
-#[inline]
+#[inline(always)] // A step of every field: a call costs as much as the step.
 fn push_pair(into: &mut Vec<u8>, one: u64, other: u64) {
     if one < 0x80 && other < 0x80 {
         into.extend_from_slice(&[one as u8, other as u8]);
     } else {
-        into.varint(one);
-        into.varint(other);
+        push_long_pair(into, one, other);
     }
+}
+
+#[inline(never)] // Off the common path, which stays small.
+fn push_long_pair(into: &mut Vec<u8>, one: u64, other: u64) {
+    into.varint(one);
+    into.varint(other);
 }
 
 /// Returns the length of an integer in bytes.
 #[inline]
 pub(crate) const fn varint_len(value: u64) -> usize {
+    if value < 0x80 {
+        return 1;
+    }
     let bits = u64::BITS - (value | 1).leading_zeros();
     bits.div_ceil(7) as usize
 }
