@@ -120,16 +120,13 @@ impl Context {
     /// Returns the value of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value)
+        self.entry(key).map(|entry| entry.value)
     }
 
     /// Returns the value of `key` if it is pinned: fields of spans and events do not override it.
     #[must_use]
     pub fn pinned(&self, key: &str) -> Option<&str> {
-        self.all()
-            .find(|entry| entry.key == key)
+        self.entry(key)
             .filter(|entry| entry.is_pinned)
             .map(|entry| entry.value)
     }
@@ -137,22 +134,28 @@ impl Context {
     /// Returns keys with their values: those of the outermost span first, each span's in the order
     /// of its fields. Where traces are exported, the ids of the span come last.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.all().map(|entry| (entry.key, entry.value))
+        let recorded = self
+            .recorded()
+            .filter(|entry| self.identity.is_none() || !matches!(entry.key, TRACE_ID | SPAN_ID));
+        let ids = self.identity.iter().flat_map(|identity| ids(identity));
+        recorded.chain(ids).map(|entry| (entry.key, entry.value))
     }
 
-    fn all(&self) -> impl Iterator<Item = Entry<'_>> {
-        let recorded = self.entries.iter().flat_map(|entries| entries.iter());
-        let recorded = recorded
-            .filter(|entry| self.identity.is_none() || !matches!(entry.key, TRACE_ID | SPAN_ID));
-        let ids = self.identity.iter().flat_map(|identity| {
-            let trace_id = (TRACE_ID, identity.trace_id_digits());
-            [trace_id, (SPAN_ID, identity.span_id_digits())]
-        });
-        recorded.chain(ids.map(|(key, value)| Entry {
-            key,
-            value,
-            is_pinned: true,
-        }))
+    fn entry(&self, key: &str) -> Option<Entry<'_>> {
+        let is_wanted = |entry: &Entry<'_>| entry.key == key;
+        let identity = self.identity.as_ref();
+        let id = identity.and_then(|identity| ids(identity).into_iter().find(is_wanted));
+        id.or_else(|| self.recorded().find(is_wanted))
+    }
+
+    /// Returns the entries that fields of spans recorded, also those that the identity replaces.
+    pub(crate) fn recorded(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.iter().flat_map(|entries| entries.iter())
+    }
+
+    /// Returns the ids of the span, where traces are exported.
+    pub(crate) fn identity(&self) -> Option<&SpanIdentity> {
+        self.identity.as_deref()
     }
 
     /// Returns whether the context has no values.
@@ -160,6 +163,19 @@ impl Context {
     pub fn is_empty(&self) -> bool {
         self.entries.is_none() && self.identity.is_none()
     }
+}
+
+/// Returns the entries of an identity.
+fn ids(identity: &SpanIdentity) -> [Entry<'_>; 2] {
+    let entry = |key, value| Entry {
+        key,
+        value,
+        is_pinned: true,
+    };
+    [
+        entry(TRACE_ID, identity.trace_id_digits()),
+        entry(SPAN_ID, identity.span_id_digits()),
+    ]
 }
 
 impl Entries {

@@ -355,8 +355,13 @@ where
     if !SpanIdentity::exist() {
         return None;
     }
-    ctx.span_scope(id)?
-        .find_map(|span| SpanIdentity::find(&span))
+    let span = ctx.span(id)?;
+    // Nearly always the span has one. A scope looks each span up.
+    let around = || {
+        let mut around = span.scope().skip(1);
+        around.find_map(|span| SpanIdentity::find(&span))
+    };
+    SpanIdentity::find(&span).or_else(around)
 }
 
 /// Calls `f` with the members and the ids of the identity, in place of fields with such keys.

@@ -33,6 +33,7 @@ mod resource;
 mod response;
 mod retry_after;
 mod server_text;
+mod settings;
 mod severity;
 mod signal;
 mod span_attributes;
@@ -66,6 +67,7 @@ pub use self::{
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     propagator::W3cPropagator,
     protocol::{Protocol, RequestCompression, SignalKind},
+    settings::OtelSetting,
     span_ext::{SetParentError, SpanExt},
     span_options::{EventsInSpans, SpanOptions},
     spans::OtelSpans,

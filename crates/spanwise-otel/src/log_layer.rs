@@ -59,6 +59,7 @@ struct LogPlan {
     callsite: CallsitePlan,
     /// The fields that all its records have.
     head: Box<[u8]>,
+    is_exported: bool,
     /// Whether a span of the callsite has data of its own.
     has_span_data: bool,
 }
@@ -269,7 +270,8 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let facts = EventContext::take();
-        if self.plan(event.metadata()).callsite.is_log_record && is_record_of_opentelemetry(event) {
+        let plan = self.plan(event.metadata());
+        if !plan.is_exported || plan.callsite.is_log_record && is_record_of_opentelemetry(event) {
             return;
         }
         let span = ctx.event_span(event);
@@ -355,6 +357,10 @@ impl LogPlan {
         Self {
             callsite: plan,
             head: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
+            is_exported: options.levels.as_ref().is_none_or(|levels| {
+                let level = levels.level(callsite.target());
+                level.is_some_and(|level| *callsite.level() <= level)
+            }),
             has_span_data,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, internal::ShardedCounter};
+use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, TargetLevels, internal::ShardedCounter};
 
 use crate::limits::AttributeLimits;
 
@@ -23,6 +23,7 @@ pub struct LogOptions {
     pub(crate) span_fields: SpanFields,
     pub(crate) source_location: bool,
     pub(crate) only_sampled_traces: bool,
+    pub(crate) levels: Option<TargetLevels>,
     pub(crate) limits: AttributeLimits,
     pub(crate) clock: Clock,
     pub(crate) report: SelfReport,
@@ -57,6 +58,12 @@ impl LogOptions {
     /// keys.
     pub fn span_fields(mut self, fields: SpanFields) -> Self {
         self.span_fields = fields;
+        self
+    }
+
+    /// Sets which events are exported. Defaults to all that are enabled.
+    pub fn levels(mut self, levels: TargetLevels) -> Self {
+        self.levels = Some(levels);
         self
     }
 

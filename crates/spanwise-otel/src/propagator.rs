@@ -1,6 +1,6 @@
 //! The W3C headers of a trace, for code that uses the OpenTelemetry API.
 
-use std::{fmt::Write as _, str};
+use std::fmt::Write as _;
 
 use opentelemetry::{
     Context, SpanId, TraceFlags, TraceId,
@@ -8,7 +8,7 @@ use opentelemetry::{
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
     trace::{SpanContext, TraceContextExt as _, TraceState},
 };
-use spanwise_core::TraceParent;
+use spanwise_core::{TraceParent, internal::percent_decode};
 
 /// A propagator of [`traceparent`, `tracestate`][trace context] and [`baggage`], for
 /// [`set_text_map_propagator`](opentelemetry::global::set_text_map_propagator).
@@ -105,8 +105,9 @@ impl TextMapPropagator for W3cPropagator {
             Some(remote) => cx.with_remote_span_context(remote),
             None => cx.clone(),
         };
-        match extractor.get(BAGGAGE) {
-            Some(header) if self.baggage => cx.with_baggage(parse_baggage(header)),
+        // A list may be in several headers.
+        match extractor.get_all(BAGGAGE) {
+            Some(headers) if self.baggage => cx.with_baggage(parse_baggage(&headers.join(","))),
             _ => cx,
         }
     }
@@ -133,8 +134,8 @@ fn inject_trace(span: &SpanContext, injector: &mut dyn Injector) {
 }
 
 fn extract_trace(extractor: &dyn Extractor) -> Option<SpanContext> {
-    let parent = TraceParent::parse(extractor.get(TRACEPARENT)?.as_bytes())?;
-    let state = extractor.get(TRACESTATE);
+    let parent = TraceParent::parse(extractor.get(TRACEPARENT)?.trim().as_bytes())?;
+    let state = extractor.get_all(TRACESTATE).map(|all| all.join(","));
     // An invalid `tracestate` does not make the `traceparent` invalid.
     let state = state.and_then(|state| state.parse::<TraceState>().ok());
     Some(SpanContext::new(
@@ -152,8 +153,9 @@ fn baggage_header(baggage: &Baggage) -> String {
         let mut entry = String::from(key.as_str());
         entry.push('=');
         encode(value.as_str(), &mut entry);
-        if !metadata.as_str().is_empty() {
-            entry.extend([";", metadata.as_str()]);
+        let metadata = metadata.as_str().trim();
+        if !metadata.is_empty() && metadata.bytes().all(is_metadata_octet) {
+            entry.extend([";", metadata]);
         }
         let separator = usize::from(!header.is_empty());
         if header.len() + separator + entry.len() > MAX_BAGGAGE_LEN {
@@ -167,11 +169,16 @@ fn baggage_header(baggage: &Baggage) -> String {
     header
 }
 
-/// Percent-encodes a value.
+/// Returns whether metadata may have this byte. A line break would end the header.
+fn is_metadata_octet(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b',' | b'\\')
+}
+
+/// Percent-encodes a value. Some parsers take `=` for the end of the value.
 fn encode(value: &str, to: &mut String) {
     for byte in value.bytes() {
         match byte {
-            b'"' | b',' | b';' | b'\\' | b'%' | 0..=b' ' | 0x7F.. => {
+            b'"' | b',' | b';' | b'=' | b'\\' | b'%' | 0..=b' ' | 0x7F.. => {
                 // Writing to a `String` does not fail.
                 let _ = write!(to, "%{byte:02X}");
             }
@@ -191,33 +198,10 @@ fn parse_baggage(header: &str) -> Baggage {
         let Some((key, value)) = pair.split_once('=') else {
             continue;
         };
-        if let Some(value) = decode(value.trim()) {
-            let (key, metadata) = (key.trim().to_owned(), metadata.trim().to_owned());
-            baggage.insert_with_metadata(key, value, metadata);
-        }
+        let (key, value) = (key.trim().to_owned(), percent_decode(value.trim()));
+        baggage.insert_with_metadata(key, value, metadata.trim().to_owned());
     }
     baggage
-}
-
-/// Percent-decodes a value. Returns `None` if it is not UTF-8.
-fn decode(value: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = match (first, after) {
-            (b'%', [high, low, ..]) => str::from_utf8(&[*high, *low])
-                .ok()
-                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = match escaped {
-            Some(_) => &after[2..],
-            None => after,
-        };
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -289,7 +273,12 @@ mod tests {
             .map(|(key, (value, metadata))| (key.as_str(), value.as_str(), metadata.as_str()))
             .collect();
         kept.sort_unstable();
-        assert_eq!(kept, [("b", "%zz", ""), ("c", "1", "meta=x")]);
+        let expected = [
+            ("a", "\u{FFFD}", ""),
+            ("b", "%zz", ""),
+            ("c", "1", "meta=x"),
+        ];
+        assert_eq!(kept, expected);
     }
 
     #[test]

@@ -178,12 +178,8 @@ impl FromStr for Pattern {
                 "it would hide everything; use `Policy::allow_only` to show only some keys",
             );
         }
-        let (from, starts) = trimmed
-            .strip_prefix('*')
-            .map_or((trimmed, false), |rest| (rest, true));
-        let (part, ends) = from
-            .strip_suffix('*')
-            .map_or((from, false), |rest| (rest, true));
+        let (starts, ends) = (trimmed.starts_with('*'), trimmed.ends_with('*'));
+        let part = &trimmed[usize::from(starts)..trimmed.len() - usize::from(ends)];
         if part.contains('*') {
             return wrong("it has a character that names cannot have");
         }

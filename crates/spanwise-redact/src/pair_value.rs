@@ -25,13 +25,14 @@ pub(crate) struct RuleTraits {
 }
 
 impl Pair<'_> {
-    /// Returns the end of the JSON string that contains the key: the value must end there.
-    pub(crate) fn limit_to_json_string(&mut self, document: &JsonStrings) -> usize {
+    /// Returns where the value must end in a JSON document: with the string that contains the key,
+    /// or where the grammar of JSON ends it.
+    pub(crate) fn limit_in_json(&mut self, text: &str, document: &JsonStrings) -> usize {
         match document.string_at(self.separator_end - 1) {
             Some((_, end)) => end,
             None => {
                 self.quote = Some((b'"', 0));
-                usize::MAX
+                document.end_of_value(text, self.separator_end)
             }
         }
     }
@@ -332,12 +333,15 @@ impl Pair<'_> {
 }
 
 /// Returns whether a value is an expression in source code without a literal: `request.token()`,
-/// `Dsn::parse(text)`.
+/// `Dsn::parse(text)`, `|name| …`.
 fn is_expression(value: &[u8]) -> bool {
-    let name = ByteClass::WORD.run_end(value, 0);
-    let goes_on = [&b"."[..], b"::", b"("];
-    value.first().is_some_and(u8::is_ascii_alphabetic)
-        && goes_on.iter().any(|mark| value[name..].starts_with(mark))
+    let (name, marks) = match value.strip_prefix(b"|") {
+        Some(parameter) => (parameter, &[&b"|"[..]][..]),
+        None => (value, &[&b"."[..], b"::", b"("][..]),
+    };
+    let rest = &name[ByteClass::WORD.run_end(name, 0)..];
+    name.first().is_some_and(u8::is_ascii_alphabetic)
+        && marks.iter().any(|mark| rest.starts_with(mark))
         && !value.iter().any(|byte| b"\"'`".contains(byte))
 }
 

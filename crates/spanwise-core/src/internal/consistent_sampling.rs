@@ -99,7 +99,13 @@ pub fn randomness_from_trace_id(trace_id: [u8; 16]) -> u64 {
 /// Returns the randomness of the trace, or else of the request, in `context`.
 #[must_use]
 pub fn randomness_from_context(context: &Context) -> Option<u64> {
-    randomness_from_entries(context.iter())
+    match context.identity() {
+        Some(identity) => Some(trace_randomness(identity.trace_id_digits())),
+        None => {
+            let recorded = context.recorded();
+            randomness_from_entries(recorded.map(|entry| (entry.key, entry.value)))
+        }
+    }
 }
 
 /// Returns [`randomness_from_context`] for keys with their values. The last value of a key wins.

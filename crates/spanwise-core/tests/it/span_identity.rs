@@ -7,6 +7,7 @@ use spanwise_core::{
         announced_span::{
             Announced, AnnouncedTrace, SpanKind, announce, identities_are_wanted, take_announced,
         },
+        consistent_sampling::randomness_from_context,
         span_identity::NotReplaced,
     },
 };
@@ -49,6 +50,9 @@ fn context_has_the_ids_of_the_identity() {
     );
     assert_eq!(context.pinned("trace_id"), context.get("trace_id"));
     assert_ne!(context.get("trace_id"), Some(TRACE));
+    // Samplers keep the trace that is exported.
+    let low = u64::from_str_radix(&identity.trace_id_digits()[18..], 16);
+    assert_eq!(randomness_from_context(&context), low.ok());
 
     let child = info_span!("child");
     let (outer, inner) = (ids(), child.in_scope(ids));

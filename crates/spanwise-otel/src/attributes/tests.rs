@@ -91,7 +91,15 @@ proptest! {
         let mut attributes = Attributes::new(FIELD, limits);
         let mut expected: Vec<(String, Value)> = Vec::new();
         let mut dropped = 0;
+        // The model does not know the limit of all bytes.
+        let total: usize = values.iter().map(|(key, value, _)| match value {
+            Owned::Text(text) => key.len() + text.len() + 20,
+            _ => key.len() + 80,
+        }).sum();
+        let fits = total < MAX_ATTRIBUTES_LEN;
         for (key, value, by_name) in &values {
+            let is_known = expected.iter().any(|(known, _)| known == key);
+            prop_assert!(attributes.get(key).is_some() == is_known || !fits);
             if *by_name && attributes.get(key).is_none() {
                 attributes.push_named(key, value.borrow());
             } else {
@@ -107,12 +115,7 @@ proptest! {
         }
         let is_within = attributes.as_bytes().len() <= MAX_ATTRIBUTES_LEN;
         prop_assert!(is_within);
-        // The model does not know the limit of all bytes.
-        let total: usize = values.iter().map(|(key, value, _)| match value {
-            Owned::Text(text) => key.len() + text.len() + 20,
-            _ => key.len() + 80,
-        }).sum();
-        if total < MAX_ATTRIBUTES_LEN {
+        if fits {
             prop_assert_eq!(decode(&attributes), expected);
             prop_assert_eq!(attributes.dropped(), dropped);
         }

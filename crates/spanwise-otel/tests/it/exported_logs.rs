@@ -82,10 +82,10 @@ fn records_have_the_ids_of_exported_spans() {
 fn logs_of_unsampled_traces_are_dropped_on_request() {
     let receiver = Receiver::start();
     let (otel, guard) = Otel::builder(receiver.endpoint())
-        .span_options(
-            SpanOptions::default().sampler(TraceSampler::from_name("always_off", None).unwrap()),
-        )
-        .log_options(LogOptions::default().only_sampled_traces())
+        .span_options(|options| {
+            options.sampler(TraceSampler::from_name("always_off", None).unwrap())
+        })
+        .log_options(|options| options.only_sampled_traces())
         .build()
         .unwrap();
     let stack = tracing_subscriber::registry()
@@ -108,7 +108,7 @@ fn policy_of_the_exporter_redacts_records_and_context() {
     let policy: Arc<dyn Redact> = Arc::new(Policy::secrets_and_pii());
     let (otel, guard) = Otel::builder(receiver.endpoint())
         .redact(policy)
-        .log_options(LogOptions::default().context_key("job"))
+        .log_options(|options| options.context_key("job"))
         .build()
         .unwrap();
     // The context has no policy of its own.

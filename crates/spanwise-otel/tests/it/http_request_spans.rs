@@ -68,6 +68,7 @@ fn open(side: RequestSide) -> Span {
 /// Returns the span of a request that ends like this.
 fn observed(side: RequestSide, request_end: &RequestEnd<'_>) -> ExportedSpan {
     let traces = Traces::build(|builder| builder);
+    // An exporter of another test may be the observer: it finds the layer of the span.
     let span = open(side);
     let observation = RequestObservation::begin(|| request(side, &span)).expect("an observer");
     span.in_scope(|| tracing::error!("handled"));

@@ -256,7 +256,7 @@ fn span_lasts_from_its_creation_to_its_last_exit() {
     let traces = Traces::build(|builder| {
         builder
             .clock(clock.clone())
-            .span_options(SpanOptions::default().busy_times())
+            .span_options(|options| options.busy_times())
     });
     let entered = tracing::info_span!("entered");
     let never = tracing::info_span!("never");

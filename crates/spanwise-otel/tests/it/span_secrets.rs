@@ -10,7 +10,7 @@ use opentelemetry::{
     },
 };
 use prost::Message as _;
-use spanwise_otel::{EventsInSpans, SpanExt as _, SpanOptions};
+use spanwise_otel::{EventsInSpans, SpanExt as _};
 use spanwise_redact::Policy;
 use tracing::field::Empty;
 
@@ -58,7 +58,7 @@ fn no_secret_is_exported() {
     let traces = Traces::build(|builder| {
         builder
             .redact(Arc::new(Policy::secrets()))
-            .span_options(SpanOptions::default().events(EventsInSpans::All))
+            .span_options(|options| options.events(EventsInSpans::All))
     });
     let name = format!("pay with {CARD}");
     let span = tracing::info_span!(

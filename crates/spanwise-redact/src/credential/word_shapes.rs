@@ -3,6 +3,7 @@
 use super::{KeySubject, trim, words_of};
 use crate::{
     byte_class::ByteClass,
+    byte_search::run_end,
     word_lists::{
         ERROR_PREFIXES, ERROR_SUBJECTS, ERROR_SUFFIXES, ERRORS, FOLDERS, MEASURES, PHRASE_UNITS,
         STATES, TYPES, UNITS, any_contains, contains_word,
@@ -54,10 +55,8 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
 
 /// Returns whether it is a number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
 pub(super) fn is_duration(word: &[u8]) -> bool {
-    let digits = word
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
-    let (number, unit) = word.split_at(digits.count());
+    let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let (number, unit) = word.split_at(run_end(word, 0, is_digit));
     let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
     (1..=8).contains(&number.len()) && (is_unit || contains_word(UNITS, unit))
 }

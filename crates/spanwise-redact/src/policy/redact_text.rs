@@ -246,7 +246,7 @@ impl Policy {
                 continue;
             };
             let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
-                Some(strings) => pair.limit_to_json_string(strings).min(text.len()),
+                Some(strings) => pair.limit_in_json(text, strings),
                 None => text.len(),
             };
             let Some(value) = found.value(&text[..end], &pair, &mut context) else {

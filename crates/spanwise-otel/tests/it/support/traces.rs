@@ -34,7 +34,7 @@ pub struct ExportedSpan {
 
 impl Traces {
     pub fn start(options: SpanOptions) -> Self {
-        Self::build(|builder| builder.span_options(options))
+        Self::build(|builder| builder.span_options(|_| options))
     }
 
     pub fn build(change: impl FnOnce(OtelBuilder) -> OtelBuilder) -> Self {
