@@ -230,7 +230,7 @@ fn address_that_is_taken_is_an_error() {
 }
 
 #[test]
-fn fields_of_events_are_metrics_and_secrets_are_not_sent() {
+fn fields_of_events_are_metrics_without_secrets() {
     let receiver = Receiver::start();
     let builder = metrics_only(&receiver).redact(Arc::new(Policy::secrets()));
     let (otel, guard) = builder.build().unwrap();
@@ -291,4 +291,23 @@ fn exporters_and_queues_are_measured() {
             "{sample} in {families}"
         );
     }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn runtime_is_measured() {
+    let builder = Otel::builder_without_endpoint()
+        .report(SelfReport::silent())
+        .metrics_options(MetricsOptions::text);
+    let (otel, _guard) = builder.build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).build().unwrap();
+    otel.observe_runtime(runtime.handle());
+    let (done, waits) = tokio::sync::oneshot::channel::<()>();
+    let task = runtime.spawn(waits);
+    let text = otel.metrics_text(None).1;
+    assert!(text.contains("\ntokio_runtime_workers 2\n"), "{text}");
+    assert!(text.contains("\ntokio_runtime_alive_tasks 1\n"), "{text}");
+    drop(done);
+    assert!(runtime.block_on(task).unwrap().is_err());
 }
