@@ -39,6 +39,8 @@ pub struct OtelBuilder {
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
     invalid: Vec<InvalidOption>,
+    /// What the user perhaps did not mean.
+    warnings: Vec<String>,
 }
 
 /// The default timeout of a request, and its longest.
@@ -91,6 +93,7 @@ impl Otel {
             report: SelfReport::default(),
             clock: Clock::system(),
             invalid: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -244,6 +247,10 @@ impl OtelBuilder {
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
+        for warning in &self.warnings {
+            // Unthrottled: the first must not suppress the second.
+            self.report.fault_unthrottled(Fault::Setup, warning);
+        }
         let metrics = metrics.map(|(destination, _)| destination);
         Otel::start(self, traces, logs, metrics, resource)
     }
@@ -332,10 +339,10 @@ impl OtelBuilder {
             .into_iter()
             .for_each(|it| self.report_once(it));
         let endpoint = endpoint.filter(|_| is_valid)?;
-        if let Some(warning) = endpoint.warning(protocol) {
-            // Unthrottled: the first must not suppress the second.
-            self.report.fault_unthrottled(Fault::Setup, &warning);
-        }
+        let warning = endpoint.warning(protocol);
+        // Signals may have one endpoint.
+        let warning = warning.filter(|warning| !self.warnings.contains(warning));
+        self.warnings.extend(warning);
         let header_values = options.headers.iter().map(|(_, value)| &**value);
         let destination = Destination {
             signal,
