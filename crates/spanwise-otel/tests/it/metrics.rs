@@ -311,3 +311,24 @@ fn runtime_is_measured() {
     drop(done);
     assert!(runtime.block_on(task).unwrap().is_err());
 }
+
+#[test]
+fn too_large_request_is_split() {
+    let receiver = Receiver::start();
+    receiver.behave_once(Behaviour::status(413));
+    let (otel, guard) = metrics_only(&receiver).build().unwrap();
+    count(&otel, 7);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(stats.metrics.sent.lost(), 0, "{stats:?}");
+    assert_settled(&stats.metrics);
+    let [first, second] = &receiver.metrics()[..] else {
+        panic!("{:#?}", receiver.metrics());
+    };
+    let metrics = |request: &ExportMetricsServiceRequest| {
+        let scopes = request.resource_metrics[0].scope_metrics.iter();
+        scopes.map(|scope| scope.metrics.len()).sum::<usize>()
+    };
+    assert!(metrics(first) >= 1 && metrics(second) >= metrics(first));
+    let sums = [first, second].map(|half| sums(half, "orders.paid"));
+    assert_eq!(sums.concat(), [7]);
+}
