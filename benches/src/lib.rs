@@ -9,7 +9,7 @@
 //!
 //! Other benches: writing to a file ([`appender`]), policies ([`redaction`]), samplers
 //! ([`sampling`]), the flight recorder ([`recorder`]), requests of a server ([`http`]), calls of a
-//! client ([`http_client`]), and a server under load ([`load`]).
+//! client ([`http_client`]), OpenTelemetry ([`otel`]), and a server under load ([`load`]).
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the
 //! global default: that is how services run, and a scoped dispatcher would cost every contender the
@@ -27,6 +27,7 @@ mod instructions;
 mod limit;
 pub mod load;
 mod options;
+pub mod otel;
 pub mod recorder;
 pub mod redaction;
 mod rounds;

@@ -26,6 +26,7 @@ pub mod nested_json;
 pub mod panic_safe;
 pub(crate) mod per_layer_filters;
 mod per_second;
+mod percent_encoding;
 mod random_bits;
 pub mod reentrancy;
 pub mod request_observer;
@@ -55,6 +56,7 @@ pub use self::{
     linked_slots::{LinkedSlots, SlotId, SlotList},
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
+    percent_encoding::percent_decode,
     random_bits::{new_span_id, random_bits, time_ordered_bits},
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},

@@ -154,9 +154,7 @@ impl Context {
     }
 
     /// Returns the ids of the span, where traces are exported.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn identity(&self) -> Option<&SpanIdentity> {
+    pub(crate) fn identity(&self) -> Option<&SpanIdentity> {
         self.identity.as_deref()
     }
 

@@ -3,6 +3,7 @@
 //! [W3C Baggage]: https://www.w3.org/TR/baggage/
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use spanwise_core::internal::percent_decode;
 
 pub(crate) const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
@@ -105,28 +106,6 @@ fn token(text: &[u8]) -> Option<&str> {
 /// `\`.
 fn is_baggage_octet(byte: &u8) -> bool {
     byte.is_ascii_graphic() && !b"\",;\\".contains(byte)
-}
-
-/// Decodes percent-encoding. Invalid UTF-8 becomes U+FFFD, as the specification requires.
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
-        let escaped = (*first == b'%')
-            .then(|| others.split_first_chunk::<2>())
-            .flatten()
-            .and_then(|(digits, rest)| Some((byte(*digits)?, rest)));
-        let (byte, others) = escaped.unwrap_or((*first, others));
-        bytes.push(byte);
-        rest = others;
-    }
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-fn byte([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 /// Builds a `baggage` header.

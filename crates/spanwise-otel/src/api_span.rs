@@ -21,9 +21,9 @@ use crate::{
     attributes::Attributes,
     entered_contexts,
     open_span::{OpenSpan, ParentSpan, SPAN_ATTRIBUTES, SpanEnd, unix_nanos},
-    sampler::RemoteTrace,
     span_event::{EVENT_ATTRIBUTES, LINK_ATTRIBUTES, LinkedSpan, encode_event},
     span_pipeline::SpanPipeline,
+    trace_sampler::RemoteTrace,
 };
 
 /// A span of the OpenTelemetry API, from an [`OtelTracer`](crate::OtelTracer).

@@ -2,7 +2,7 @@
 
 use crate::{
     limits::{AttributeLimits, MAX_ATTRIBUTES_LEN},
-    wire::{WireValue, WireWriter as _, fields, varint_len},
+    wire::{WireValue, WireWriter as _, fields, take_varint, varint_len},
 };
 
 /// The value of an attribute.
@@ -46,6 +46,51 @@ pub(crate) struct Attributes {
 /// A key that something else has is shown with this prefix, as in lines.
 const DISPLACED_PREFIX: &str = "fields.";
 
+/// An attribute that is encoded already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EncodedAttribute<'a> {
+    /// The field of the owner's message.
+    field: &'a [u8],
+    /// The place of the encoded key.
+    key_start: usize,
+    key_end: usize,
+}
+
+impl<'a> EncodedAttribute<'a> {
+    /// Returns the field of the owner's message.
+    pub(crate) fn field(self) -> &'a [u8] {
+        self.field
+    }
+
+    /// Returns the encoded key, to compare it.
+    pub(crate) fn key(self) -> &'a [u8] {
+        &self.field[self.key_start..self.key_end]
+    }
+}
+
+/// Returns the attributes in the [bytes](Attributes::as_bytes) of others.
+pub(crate) fn encoded_attributes(
+    mut bytes: &[u8],
+) -> impl Iterator<Item = EncodedAttribute<'_>> + Clone {
+    std::iter::from_fn(move || {
+        let mut rest = bytes;
+        let _tag = take_varint(&mut rest)?;
+        let len = take_varint(&mut rest)? as usize;
+        let key_start = bytes.len() - rest.len();
+        let (field, others) = bytes.split_at_checked(key_start + len)?;
+        let mut rest = &field[key_start..];
+        let _tag = take_varint(&mut rest)?;
+        let key_len = take_varint(&mut rest)? as usize;
+        let key_end = field.len() - rest.len() + key_len;
+        bytes = others;
+        Some(EncodedAttribute {
+            field,
+            key_start,
+            key_end,
+        })
+    })
+}
+
 /// The place of an attribute.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -61,6 +106,11 @@ impl Key {
         let mut encoded = Vec::with_capacity(name.len() + 3);
         NewKey::Name(name).encode(&mut encoded);
         Self(encoded.into_boxed_slice())
+    }
+
+    /// Returns whether an encoded key is this one.
+    pub(crate) fn is(&self, key: &[u8]) -> bool {
+        *self.0 == *key
     }
 }
 
@@ -118,10 +168,6 @@ impl Attributes {
         &self.bytes
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -143,19 +189,10 @@ impl Attributes {
             && self.find(NewKey::Encoded(&key.0)).is_none()
     }
 
-    /// Returns whether there is an attribute with this name.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.find(NewKey::Name(name)).is_some()
-    }
-
     /// Sets the value of `key`. It replaces an earlier value at its place.
     #[inline]
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
-        self.set_encoded(NewKey::Encoded(&key.0), value);
-    }
-
-    #[inline]
-    fn set_encoded(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
+        let key = NewKey::Encoded(&key.0);
         match self.find(key) {
             None => self.add(key, value),
             Some(at) => self.replace(at, key, value),
@@ -186,6 +223,17 @@ impl Attributes {
     /// Renames the attribute `name`, if there is one, to make place for another one.
     pub(crate) fn displace(&mut self, name: &str) {
         if let Some(at) = self.find(NewKey::Name(name)) {
+            self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
+        }
+    }
+
+    /// [`displace`](Self::displace) for an encoded key.
+    pub(crate) fn displace_key(&mut self, key: &[u8]) {
+        if let Some(at) = self.find(NewKey::Encoded(key)) {
+            let name = match fields(key).next() {
+                Some((NewKey::KEY, WireValue::Bytes(name))) => String::from_utf8_lossy(name),
+                _ => return,
+            };
             self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
         }
     }
@@ -225,6 +273,32 @@ impl Attributes {
             return self.add_dropped(1);
         }
         self.entries.push(entry);
+    }
+
+    /// Adds an attribute whose key is not there yet.
+    pub(crate) fn push_encoded(&mut self, attribute: EncodedAttribute<'_>) {
+        let EncodedAttribute {
+            field,
+            key_start,
+            key_end,
+        } = attribute;
+        let start = self.bytes.len();
+        if self.entries.len() >= self.limits.count || start + field.len() > MAX_ATTRIBUTES_LEN {
+            return self.add_dropped(1);
+        }
+        self.bytes.extend_from_slice(field);
+        self.entries.push(Entry {
+            start: start as u32,
+            end: self.bytes.len() as u32,
+            key_start: (start + key_start) as u32,
+            key_end: (start + key_end) as u32,
+        });
+    }
+
+    /// Returns whether there is an attribute with the key of another one.
+    #[inline]
+    pub(crate) fn contains_key(&self, key: &[u8]) -> bool {
+        self.find(NewKey::Encoded(key)).is_some()
     }
 
     /// Adds those attributes of `other` whose keys are not there yet.

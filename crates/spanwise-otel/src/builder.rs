@@ -7,7 +7,7 @@ use ureq::http::{HeaderName, HeaderValue};
 
 use crate::{
     ExportOptions, InvalidOption, LogOptions, MetricsOptions, Otel, OtelError, OtelGuard,
-    SignalKind, SpanOptions,
+    SignalKind, SpanOptions, TraceSampler, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
@@ -28,12 +28,19 @@ pub struct OtelBuilder {
     /// Those that have setters of their own, which beat `resource_attributes`.
     service_attributes: Vec<(String, String)>,
     pub(crate) span_options: SpanOptions,
+    /// The name and the argument of a sampler, from two variables.
+    pub(crate) named_sampler: (Option<String>, Option<String>),
+    /// The host and the port for Prometheus, from two variables, and whether a third one wants them.
+    pub(crate) named_listener: (Option<String>, Option<u16>, bool),
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,
+    pub(crate) propagator: W3cPropagator,
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
     invalid: Vec<InvalidOption>,
+    /// What the user perhaps did not mean.
+    warnings: Vec<String>,
 }
 
 /// The default timeout of a request, and its longest.
@@ -77,17 +84,27 @@ impl Otel {
             resource_attributes: Vec::new(),
             service_attributes: Vec::new(),
             span_options: SpanOptions::default(),
+            named_sampler: (None, None),
+            named_listener: (None, None, false),
             log_options: LogOptions::default(),
             metrics_options: MetricsOptions::default(),
+            propagator: W3cPropagator::default(),
             policy: None,
             report: SelfReport::default(),
             clock: Clock::system(),
             invalid: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 }
 
 impl OtelBuilder {
+    /// Sets the address of a collector for all signals, as [`Otel::builder`] does.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
     /// Sets the name of the service. Defaults to that of the program.
     pub fn service_name(self, name: impl Into<String>) -> Self {
         self.service_attribute(SERVICE_NAME, name.into())
@@ -103,8 +120,8 @@ impl OtelBuilder {
         self.service_attribute(SERVICE_INSTANCE_ID, id.into())
     }
 
-    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the names
-    /// of the semantic conventions. Defaults to none.
+    /// Sets the environment. `prod` becomes `production`, and `dev` becomes `development`: the
+    /// names of the semantic conventions. Defaults to none.
     pub fn environment(self, environment: impl Into<String>) -> Self {
         let environment = match environment.into() {
             short if short == "prod" => "production".to_owned(),
@@ -157,23 +174,31 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets which spans are exported, what they carry, and their limits. They have the clock and the
-    /// report of the builder.
-    pub fn span_options(mut self, options: SpanOptions) -> Self {
-        self.span_options = options;
+    /// Changes which spans are exported, what they carry, and their limits.
+    pub fn span_options(mut self, change: impl FnOnce(SpanOptions) -> SpanOptions) -> Self {
+        self.span_options = change(self.span_options);
         self
     }
 
-    /// Sets what log records carry, and their limits. They have the clock and the report of the
-    /// builder.
-    pub fn log_options(mut self, options: LogOptions) -> Self {
-        self.log_options = options;
+    /// Changes which log records are exported, what they carry, and their limits.
+    pub fn log_options(mut self, change: impl FnOnce(LogOptions) -> LogOptions) -> Self {
+        self.log_options = change(self.log_options);
         self
     }
 
-    /// Sets how metrics are collected, and whether they are served for Prometheus.
-    pub fn metrics_options(mut self, options: MetricsOptions) -> Self {
-        self.metrics_options = options;
+    /// Changes how metrics are collected, and whether they are served for Prometheus.
+    pub fn metrics_options(
+        mut self,
+        change: impl FnOnce(MetricsOptions) -> MetricsOptions,
+    ) -> Self {
+        self.metrics_options = change(self.metrics_options);
+        self
+    }
+
+    /// Sets the headers that code with the API of OpenTelemetry reads and sends, after
+    /// [`Otel::install_globals`]. Defaults to those of the trace and of baggage.
+    pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
+        self.propagator = propagator;
         self
     }
 
@@ -202,6 +227,8 @@ impl OtelBuilder {
     /// * [`OtelError::Thread`] if there can be no further thread.
     /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
+        self.choose_named_sampler();
+        self.choose_named_listener();
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);
@@ -220,8 +247,51 @@ impl OtelBuilder {
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
+        for warning in &self.warnings {
+            // Unthrottled: the first must not suppress the second.
+            self.report.fault_unthrottled(Fault::Setup, warning);
+        }
         let metrics = metrics.map(|(destination, _)| destination);
         Otel::start(self, traces, logs, metrics, resource)
+    }
+
+    fn choose_named_listener(&mut self) {
+        const DEFAULT: (&str, u16) = ("localhost", 9464);
+        let (host, port, is_wanted) = std::mem::take(&mut self.named_listener);
+        if is_wanted {
+            let host = host.unwrap_or_else(|| DEFAULT.0.to_owned());
+            let options = std::mem::take(&mut self.metrics_options);
+            self.metrics_options = options.prometheus(host, port.unwrap_or(DEFAULT.1));
+        } else if host.is_some() || port.is_some() {
+            self.invalid.push(InvalidOption {
+                signal: Some(SignalKind::Metrics),
+                option: if host.is_some() {
+                    "prometheus_host"
+                } else {
+                    "prometheus_port"
+                },
+                error: ParseError::new(
+                    "has no effect without a listener: set OTEL_METRICS_EXPORTER to prometheus as \
+                     well, or unset it",
+                ),
+            });
+        }
+    }
+
+    fn choose_named_sampler(&mut self) {
+        const DEFAULT: &str = "parentbased_always_on";
+        let (name, argument) = (&self.named_sampler.0, self.named_sampler.1.as_deref());
+        if name.is_none() && argument.is_none() {
+            return;
+        }
+        match TraceSampler::from_name(name.as_deref().unwrap_or(DEFAULT), argument) {
+            Ok(sampler) => self.span_options.sampler = sampler,
+            Err(error) => self.invalid.push(InvalidOption {
+                signal: Some(SignalKind::Traces),
+                option: "sampler",
+                error,
+            }),
+        }
     }
 
     fn options(&self, signal: SignalKind) -> &ExportOptions {
@@ -269,10 +339,10 @@ impl OtelBuilder {
             .into_iter()
             .for_each(|it| self.report_once(it));
         let endpoint = endpoint.filter(|_| is_valid)?;
-        if let Some(warning) = endpoint.warning(protocol) {
-            // Unthrottled: the first must not suppress the second.
-            self.report.fault_unthrottled(Fault::Setup, &warning);
-        }
+        let warning = endpoint.warning(protocol);
+        // Signals may have one endpoint.
+        let warning = warning.filter(|warning| !self.warnings.contains(warning));
+        self.warnings.extend(warning);
         let header_values = options.headers.iter().map(|(_, value)| &**value);
         let destination = Destination {
             signal,

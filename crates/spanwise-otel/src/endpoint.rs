@@ -99,8 +99,9 @@ impl Endpoint {
             (HTTP_PORT, Protocol::Grpc) => ("HTTP", "use port 4317, or the protocol http/protobuf"),
             _ => return None,
         };
+        let authority = self.uri.authority()?;
         Some(format!(
-            "the port of the endpoint {self} is usually that of {usual}, and the protocol is \
+            "the port of the endpoint {authority} is usually that of {usual}, and the protocol is \
              {protocol}: {hint}"
         ))
     }
@@ -188,7 +189,7 @@ mod tests {
             ("http://", "is not a URL"),
             ("http:///v1", "is not a URL"),
             ("http://c:99999", "has no valid host and port"),
-            ("http://c:port", "is not a URL"),
+            ("http://c:port", "has no valid host and port"),
             ("http://a b", "is not a URL"),
             ("http://c?key=secret", "has a query"),
             ("http://c/#a", "has a query or fragment"),

@@ -1,4 +1,4 @@
-//! How a signal is exported.
+//! The options of the export of a signal.
 
 use std::{fmt, time::Duration};
 

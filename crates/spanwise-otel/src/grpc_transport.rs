@@ -1,6 +1,6 @@
 //! The gRPC calls that carry spans, log records and metrics to a collector.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, io, sync::Arc};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use spanwise_core::export::{Deliver, Delivery, mark_sender_thread};
@@ -8,9 +8,9 @@ use tokio::runtime::{Builder, Runtime};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
-    codec::{BufferSettings, Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::MetadataMap,
-    transport::{Channel, Endpoint},
+    transport::{self, Channel, Endpoint},
 };
 
 use ureq::http::{HeaderMap, uri::PathAndQuery};
@@ -30,7 +30,9 @@ pub(crate) struct GrpcTransport {
 
 struct Connection {
     runtime: Runtime,
-    channel: Channel,
+    /// `None` after a call without an answer: the next one uses another channel. A connection that
+    /// is dead would not be noticed otherwise, while nothing is received.
+    channel: Option<Channel>,
 }
 
 impl GrpcTransport {
@@ -46,7 +48,7 @@ impl GrpcTransport {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
-                let connection = Connection::new(&self.destination);
+                let connection = Connection::new();
                 none.insert(connection.map_err(|error| Status::unavailable(error.to_string()))?)
             }
         };
@@ -91,12 +93,22 @@ impl<T: ExportRequest> Deliver<T> for GrpcTransport {
 }
 
 impl Connection {
-    fn new(destination: &Destination) -> Result<Self, Box<dyn Error>> {
+    fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             // They look up names.
             .on_thread_start(mark_sender_thread)
             .build()?;
+        Ok(Self {
+            runtime,
+            channel: None,
+        })
+    }
+
+    fn channel(&mut self, destination: &Destination) -> Result<Channel, transport::Error> {
+        if let Some(channel) = &self.channel {
+            return Ok(channel.clone());
+        }
         let endpoint = Endpoint::from_shared(destination.endpoint.uri().to_string())?;
         let mut endpoint = endpoint
             .user_agent(USER_AGENT)?
@@ -104,18 +116,19 @@ impl Connection {
         if destination.endpoint.is_tls() {
             endpoint = endpoint.tls_config(destination.tls.for_grpc())?;
         }
-        let in_runtime = runtime.enter();
+        let _in_runtime = self.runtime.enter();
         let channel = endpoint.connect_lazy();
-        drop(in_runtime);
-        Ok(Self { runtime, channel })
+        Ok(self.channel.insert(channel).clone())
     }
 
-    fn send(&self, destination: &Destination, message: Bytes) -> Result<Bytes, Status> {
+    fn send(&mut self, destination: &Destination, message: Bytes) -> Result<Bytes, Status> {
+        let channel = self.channel(destination);
+        let channel = channel.map_err(|error| Status::from_error(Box::new(error)))?;
         let mut request = Request::new(message);
         let headers = destination.headers.iter().cloned();
         *request.metadata_mut() = MetadataMap::from_headers(HeaderMap::from_iter(headers));
         request.set_timeout(destination.timeout);
-        let mut client = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_LEN);
+        let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_LEN);
         if destination.compression == RequestCompression::Gzip {
             client = with_gzip(client);
         }
@@ -131,15 +144,26 @@ impl Connection {
             // Also for a server that does not heed the timeout of the request.
             tokio::time::timeout(destination.timeout, call).await
         });
-        match answer {
-            Ok(answer) => answer.map(tonic::Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded("no answer within the timeout")),
+        let answer = answer.unwrap_or_else(|_| {
+            let status = Status::deadline_exceeded("no answer within the timeout");
+            Err(status)
+        });
+        if let Err(status) = &answer
+            && matches!(
+                status.code(),
+                Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unknown
+            )
+        {
+            self.channel = None;
         }
+        answer.map(tonic::Response::into_inner)
     }
 }
 
 #[cfg(feature = "gzip")]
 fn with_gzip(client: Grpc<Channel>) -> Grpc<Channel> {
+    use tonic::codec::CompressionEncoding;
+
     client
         .send_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Gzip)

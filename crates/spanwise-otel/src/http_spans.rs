@@ -1,4 +1,4 @@
-//! What the observer of HTTP requests adds to their spans.
+//! Attributes and status of the spans of HTTP requests, from their observer.
 
 use std::sync::Arc;
 

@@ -113,9 +113,9 @@ impl HttpTransport {
 impl<T: ExportRequest> Deliver<T> for HttpTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
         let request = item.request(&self.destination.resource.encoded());
-        let body = match self.destination.compression {
-            RequestCompression::None => request,
-            RequestCompression::Gzip => gzip(request),
+        let body: Cow<'_, [u8]> = match self.destination.compression {
+            RequestCompression::None => request.into(),
+            RequestCompression::Gzip => gzip(&request).into(),
         };
         let delivery = match self.send(&body) {
             Ok(answer) => self.delivery(&answer),
@@ -127,20 +127,20 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
 }
 
 #[cfg(feature = "gzip")]
-fn gzip(plain: Vec<u8>) -> Vec<u8> {
+fn gzip(plain: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
 
     let mut encoder = flate2::write::GzEncoder::new(
         Vec::with_capacity(plain.len() / 4),
         flate2::Compression::fast(),
     );
-    let written = encoder.write_all(&plain).and_then(|()| encoder.finish());
+    let written = encoder.write_all(plain).and_then(|()| encoder.finish());
     // A vector takes all bytes.
     written.unwrap_or_default()
 }
 
 /// The builder refuses gzip without its feature.
 #[cfg(not(feature = "gzip"))]
-fn gzip(plain: Vec<u8>) -> Vec<u8> {
-    plain
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    plain.to_vec()
 }

@@ -27,12 +27,13 @@ mod metrics;
 mod open_span;
 mod otel;
 mod plan;
+mod propagator;
 mod protocol;
 mod resource;
 mod response;
 mod retry_after;
-mod sampler;
 mod server_text;
+mod settings;
 mod severity;
 mod signal;
 mod span_attributes;
@@ -45,6 +46,7 @@ mod span_scratch;
 mod span_status;
 mod spans;
 mod tls;
+mod trace_sampler;
 mod trace_state;
 mod tracer;
 mod value;
@@ -63,11 +65,13 @@ pub use self::{
         OtelMeterProvider,
     },
     otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
+    propagator::W3cPropagator,
     protocol::{Protocol, RequestCompression, SignalKind},
-    sampler::Sampler,
+    settings::OtelSetting,
     span_ext::{SetParentError, SpanExt},
-    span_options::{SpanEvents, SpanOptions},
+    span_options::{EventsInSpans, SpanOptions},
     spans::OtelSpans,
+    trace_sampler::TraceSampler,
     tracer::{OtelTracer, OtelTracerProvider},
 };
 pub use opentelemetry;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use spanwise_core::{Context, internal::parse_hex};
+use spanwise_core::internal::SpanIdentity;
 use tracing_core::Level;
 
 use crate::{
@@ -58,24 +58,22 @@ pub(crate) struct RecordIds {
 }
 
 impl RecordIds {
-    /// Returns the ids of the span of an event: those of its identity or, where no layer gives
-    /// spans their identities, those that it recorded.
-    pub(crate) fn of(context: &Context) -> Self {
-        if let Some(identity) = context.identity() {
-            return Self {
-                trace_id: Some(identity.trace_id()),
-                span_id: Some(identity.span_id()),
-                flags: Some(identity.flags()),
-            };
-        }
-        let trace_id = context.get("trace_id");
-        let trace_id = trace_id.and_then(|digits| parse_hex(digits.as_bytes()));
-        // A span id without its trace has no meaning.
-        let span_id = trace_id.and_then(|_| context.get("span_id"));
+    /// Returns the ids, and those of `other` where there is none.
+    pub(crate) fn or(self, other: Self) -> Self {
         Self {
-            trace_id,
-            span_id: span_id.and_then(|digits| parse_hex(digits.as_bytes())),
-            flags: None,
+            trace_id: self.trace_id.or(other.trace_id),
+            span_id: self.span_id.or(other.span_id),
+            flags: self.flags.or(other.flags),
+        }
+    }
+}
+
+impl From<&SpanIdentity> for RecordIds {
+    fn from(identity: &SpanIdentity) -> Self {
+        Self {
+            trace_id: Some(identity.trace_id()),
+            span_id: Some(identity.span_id()),
+            flags: Some(identity.flags()),
         }
     }
 }
@@ -104,7 +102,8 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
     if let Some(trace_id) = trace_id {
         head.bytes(TRACE_ID, &trace_id);
     }
-    if let Some(span_id) = span_id {
+    // The id of a span without its trace has no meaning.
+    if let Some(span_id) = span_id.filter(|_| trace_id.is_some()) {
         head.bytes(SPAN_ID, &span_id);
     }
     if let Some(flags) = flags {

@@ -1,17 +1,18 @@
 //! The layer behind the redaction: encodes events as log records.
 
-use std::{borrow::Cow, io::Write as _};
+use std::{borrow::Cow, io::Write as _, sync::Arc};
 
 use spanwise_core::{
-    Context, EventContext, Fault,
+    CONTEXT_KEYS, EventContext, Fault,
     internal::{
-        CallsitePlans, FilterInterop, LayerId, SpanData, log_record::LogRecord, panic_safe,
-        recorded_callsite, reentrancy,
+        CallsitePlans, FilterInterop, LayerId, SpanData, SpanIdentity, SpanTable,
+        log_record::LogRecord, panic_safe, parse_hex, pins_context, recorded_callsite, reentrancy,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
     Interest, Level, Metadata,
+    field::Visit,
     span::{Attributes as SpanValues, Id, Record},
 };
 use tracing_subscriber::{
@@ -22,8 +23,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    LogOptions, SpanFields,
-    attributes::{AnyValue, Attributes},
+    LogOptions,
+    attributes::{AnyValue, Attributes, Key, encoded_attributes},
     limits::MAX_VALUE_LEN,
     log_encoding::{ATTRIBUTES, RecordHead, RecordIds, encode_record},
     log_scratch::LogScratch,
@@ -32,7 +33,7 @@ use crate::{
         CallsitePlan, FieldRole, PlanOptions, SpecialField, encode_scope, event_name, push_code,
     },
     severity::Severity,
-    span_attributes::SpanAttributes,
+    span_attributes::{OwnAttributes, SpanAttributes},
     value::FieldEncoder,
 };
 
@@ -42,9 +43,15 @@ pub(crate) struct LogLayer<W> {
     make_writer: W,
     options: LogOptions,
     id: LayerId,
+    /// The keys that all records of a span have.
+    context_keys: Vec<Key>,
     plans: CallsitePlans<LogPlan>,
+    spans: SpanTable<SpanNode>,
     filter_interop: FilterInterop,
 }
+
+/// What a span adds to its records, in the tree of spans.
+type SpanNode = Arc<SpanData<SpanAttributes>>;
 
 /// Everything that depends on a callsite alone.
 #[derive(Debug)]
@@ -52,15 +59,25 @@ struct LogPlan {
     callsite: CallsitePlan,
     severity: Severity,
     event_name: Option<&'static str>,
+    is_exported: bool,
+    /// Whether a span of the callsite has data of its own.
+    has_span_data: bool,
 }
 
 impl<W> LogLayer<W> {
     pub(crate) fn new(make_writer: W, options: LogOptions) -> Self {
+        let more_keys = options.context_keys.iter().map(String::as_str);
         Self {
+            context_keys: CONTEXT_KEYS
+                .into_iter()
+                .chain(more_keys)
+                .map(Key::new)
+                .collect(),
             make_writer,
             options,
             id: LayerId::unique(),
             plans: CallsitePlans::default(),
+            spans: SpanTable::default(),
             filter_interop: FilterInterop::default(),
         }
     }
@@ -71,26 +88,101 @@ impl<W> LogLayer<W> {
             .get(callsite, |callsite| LogPlan::new(callsite, &self.options))
     }
 
-    /// Returns the fields of a span that records show.
-    fn span_attributes(
+    /// Returns the identity of a span, or of the nearest one around it that has one.
+    #[inline]
+    fn identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<Arc<SpanIdentity>>
+    where
+        S: for<'s> LookupSpan<'s>,
+    {
+        let span = span.filter(|_| SpanIdentity::exist())?;
+        // Usually that of the span itself.
+        SpanIdentity::fix(span).or_else(|| span.scope().find_map(|span| SpanIdentity::fix(&span)))
+    }
+
+    /// Encodes the fields of a span that records show, and calls `f` with them.
+    fn with_own<R>(
         &self,
         callsite: &'static Metadata<'static>,
-        record: impl FnOnce(&mut dyn tracing_core::field::Visit),
-    ) -> Attributes {
+        record: impl FnOnce(&mut dyn Visit),
+        f: impl FnOnce(OwnAttributes<'_>) -> R,
+    ) -> R {
         let plan = &self.plan(callsite).callsite;
-        let mut attributes = Attributes::new(ATTRIBUTES, self.options.limits);
-        let mut text = String::new();
+        let mut scratch = LogScratch::take(self.options.limits);
+        let LogScratch {
+            attributes,
+            text,
+            head,
+            output,
+            ..
+        } = &mut *scratch;
+        let mut ids = RecordIds::default();
+        let special = |field, value: AnyValue<'_>| {
+            let AnyValue::Text(digits) = value else {
+                return;
+            };
+            match field {
+                SpecialField::TraceId => ids.trace_id = parse_hex(digits.as_bytes()),
+                SpecialField::SpanId => ids.span_id = parse_hex(digits.as_bytes()),
+                _ => {}
+            }
+        };
         let (fields, has_repeated_keys) = (&plan.fields, plan.has_repeated_keys);
-        let special = |_, _: AnyValue<'_>| {};
-        let mut encoder = FieldEncoder::new(
+        record(&mut FieldEncoder::new(
             fields,
             has_repeated_keys,
-            &mut attributes,
-            &mut text,
+            attributes,
+            text,
             special,
-        );
-        record(&mut encoder);
-        attributes
+        ));
+        let (pinned, others) = match pins_context(callsite) {
+            true => {
+                let is_pinned = |key: &[u8]| self.context_keys.iter().any(|known| known.is(key));
+                for attribute in encoded_attributes(attributes.as_bytes()) {
+                    let to = match is_pinned(attribute.key()) {
+                        true => &mut *head,
+                        false => &mut *output,
+                    };
+                    to.extend_from_slice(attribute.field());
+                }
+                (&**head, &**output)
+            }
+            false => (&[][..], attributes.as_bytes()),
+        };
+        let own = OwnAttributes {
+            pinned,
+            others,
+            ids,
+            dropped: attributes.dropped(),
+        };
+        let result = f(own);
+        scratch.put_back();
+        result
+    }
+
+    /// Returns the data of the parent of a new span.
+    fn parent_of<S>(&self, attrs: &SpanValues<'_>, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        if let Some(parent) = attrs.parent() {
+            return self.look_up(parent, ctx);
+        }
+        let current = attrs.is_contextual().then(|| ctx.current_span())?;
+        self.look_up(current.id()?, ctx)
+    }
+
+    /// Returns the data of a span, or of the nearest one around it that has any: a span that is
+    /// older than the layer has none.
+    #[inline]
+    fn look_up<S>(&self, id: &Id, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let above = || {
+            ctx.span_scope(id)?
+                .find_map(|span| self.spans.get(&span.id()))
+        };
+        self.spans.get(id).or_else(above)
     }
 }
 
@@ -98,18 +190,16 @@ impl<W> LogLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    fn encode<S>(
+    fn encode(
         &self,
         scratch: &mut LogScratch,
         event: &Event<'_>,
         facts: EventContext,
-        span: Option<&SpanRef<'_, S>>,
-        context: &Context,
-    ) where
-        S: for<'s> LookupSpan<'s>,
-    {
+        node: Option<&SpanNode>,
+        identity: Option<&SpanIdentity>,
+    ) {
         let plan = self.plan(event.metadata());
-        self.encode_fields(scratch, plan, event, context);
+        encode_fields(scratch, plan, event, identity.is_none());
         let attributes = &mut scratch.attributes;
         let scope = match plan.callsite.is_log_record {
             true => push_origin(attributes, event, self.options.source_location),
@@ -119,67 +209,20 @@ where
             }
         };
         push_facts(attributes, facts);
-        push_context(attributes, context);
-        if let Some(span) = span.filter(|_| self.options.span_fields != SpanFields::None) {
-            self.push_span_fields(attributes, span);
+        let mut ids = identity.map(RecordIds::from);
+        if let Some(node) = node {
+            node.read(|span| {
+                push_span(attributes, span);
+                ids.get_or_insert(span.ids());
+            });
         }
         let head = RecordHead {
             time: self.options.clock.now(),
             severity: plan.severity,
-            ids: RecordIds::of(context),
+            ids: ids.unwrap_or_default(),
             event_name: plan.event_name,
         };
         encode_record(scratch, &scope, &head);
-    }
-
-    /// Encodes the body and the fields.
-    #[inline]
-    fn encode_fields(
-        &self,
-        scratch: &mut LogScratch,
-        plan: &LogPlan,
-        event: &Event<'_>,
-        context: &Context,
-    ) {
-        let LogScratch {
-            attributes,
-            body,
-            text,
-            ..
-        } = scratch;
-        let CallsitePlan {
-            fields,
-            has_repeated_keys,
-            ..
-        } = &plan.callsite;
-        let special = |field, value: AnyValue<'_>| {
-            if field == SpecialField::Message {
-                body.clear();
-                push_text(body, value);
-            }
-        };
-        let mut encoder = FieldEncoder::new(fields, *has_repeated_keys, attributes, text, special)
-            .keep_ids(context.identity().is_none());
-        event.record(&mut encoder);
-        if body.is_empty() {
-            let texts = ERROR_FIELDS.iter().filter_map(|name| attributes.get(name));
-            if let Some(AnyValue::Text(text)) = texts.into_iter().next() {
-                body.push_str(text);
-            }
-        }
-    }
-
-    #[cold]
-    fn push_span_fields<S>(&self, attributes: &mut Attributes, span: &SpanRef<'_, S>)
-    where
-        S: for<'s> LookupSpan<'s>,
-    {
-        let data = span
-            .scope()
-            .find_map(|span| SpanData::<SpanAttributes>::find(Some(self.id), &span));
-        if let Some(data) = data {
-            data.read(|spans| attributes.append(spans.all()));
-        }
     }
 
     #[inline]
@@ -202,12 +245,10 @@ where
 
     /// Returns whether the event is dropped because its trace is not sampled.
     #[inline]
-    fn is_sampled_out(&self, event: &Event<'_>, context: &Context) -> bool {
+    fn is_sampled_out(&self, event: &Event<'_>, identity: Option<&SpanIdentity>) -> bool {
         let is_dropped = self.options.only_sampled_traces
             && *event.metadata().level() > Level::WARN
-            && context
-                .identity()
-                .is_some_and(|identity| !identity.is_sampled());
+            && identity.is_some_and(|identity| !identity.is_sampled());
         if is_dropped {
             self.options.sampled_out.count();
         }
@@ -230,51 +271,69 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let facts = EventContext::take();
-        if self.plan(event.metadata()).callsite.is_log_record && is_record_of_opentelemetry(event) {
+        let plan = self.plan(event.metadata());
+        if !plan.is_exported || plan.callsite.is_log_record && is_record_of_opentelemetry(event) {
             return;
         }
         let span = ctx.event_span(event);
-        let context = span.as_ref().map(Context::from_span).unwrap_or_default();
-        if self.is_sampled_out(event, &context) {
+        let identity = Self::identity(span.as_ref());
+        if self.is_sampled_out(event, identity.as_deref()) {
             return;
         }
+        let node = span.and_then(|span| self.look_up(&span.id(), &ctx));
         let mut scratch = LogScratch::take(self.options.limits);
-        self.encode(&mut scratch, event, facts, span.as_ref(), &context);
+        self.encode(
+            &mut scratch,
+            event,
+            facts,
+            node.as_ref(),
+            identity.as_deref(),
+        );
         self.write(&scratch.output, event.metadata());
         scratch.put_back();
     }
 
     fn on_new_span(&self, attrs: &SpanValues<'_>, id: &Id, ctx: LayerContext<'_, S>) {
-        if self.options.span_fields == SpanFields::None {
-            return;
-        }
         let callsite = attrs.metadata();
-        // Values are formatted before any data of the span is locked.
-        let own = self.span_attributes(callsite, |visitor| attrs.record(visitor));
-        let Some(span) = ctx.span(id) else { return };
-        let parent = span.parent().and_then(|parent| {
-            let mut scope = parent.scope();
-            scope.find_map(|span| SpanData::<SpanAttributes>::find(Some(self.id), &span))
-        });
-        let data = SpanData::new(parent.as_ref(), |parent| {
-            SpanAttributes::new(callsite, own, parent)
-        });
-        data.attach(self.id, &span);
+        let parent = self.parent_of(attrs, &ctx);
+        let node = match parent {
+            // A span that adds nothing shares the data of its parent. That of a unit of work is its
+            // own, for `context::set`.
+            Some(parent) if !self.plan(callsite).has_span_data => parent,
+            // Values are formatted before any data of the span is locked.
+            parent => self.with_own(
+                callsite,
+                |visitor| attrs.record(visitor),
+                |own| SpanData::new(parent.as_ref(), |parent| SpanAttributes::new(own, parent)),
+            ),
+        };
+        self.spans.insert(id, node);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
-        if self.options.span_fields == SpanFields::None {
+        let Some(span_callsite) = ctx.metadata(id) else {
+            return;
+        };
+        let callsite = recorded_callsite(values, span_callsite);
+        if !self.plan(callsite).has_span_data {
             return;
         }
-        let data = ctx
-            .span(id)
-            .and_then(|span| SpanData::<SpanAttributes>::find(Some(self.id), &span));
-        let Some(data) = data else { return };
-        let callsite = recorded_callsite(values, data.read(|span| span.callsite));
-        let recorded = self.span_attributes(callsite, |visitor| values.record(visitor));
-        if !recorded.is_empty() {
-            data.update(|span, parent| span.record(&recorded, parent));
-        }
+        let Some(node) = self.spans.get(id) else {
+            return;
+        };
+        self.with_own(
+            callsite,
+            |visitor| values.record(visitor),
+            |own| {
+                if !own.is_empty() {
+                    node.update(|span, parent| span.record(own, parent));
+                }
+            },
+        );
+    }
+
+    fn on_close(&self, id: Id, _: LayerContext<'_, S>) {
+        self.spans.remove(&id);
     }
 }
 
@@ -286,17 +345,58 @@ impl LogPlan {
             code: options.source_location && callsite.is_event(),
         };
         let mut plan = CallsitePlan::new(callsite, plan_options);
+        let mut has_span_data = callsite.fields().field(UNIT_FIELD).is_some();
         if callsite.is_span() {
             for (planned, field) in plan.fields.iter_mut().zip(callsite.fields()) {
-                if !options.span_fields.has(field.name()) {
+                let name = field.name();
+                if !options.is_context_key(name) && !options.span_fields.has(name) {
                     planned.role = FieldRole::Omitted;
                 }
+                has_span_data |= planned.role != FieldRole::Omitted;
             }
         }
         Self {
             callsite: plan,
-            severity: Severity::of(callsite),
+            severity: Severity::from_callsite(callsite),
             event_name: event_name(callsite).filter(|_| callsite.is_event()),
+            is_exported: options.levels.as_ref().is_none_or(|levels| {
+                let level = levels.level(callsite.target());
+                level.is_some_and(|level| *callsite.level() <= level)
+            }),
+            has_span_data,
+        }
+    }
+}
+
+/// A span with this field begins a unit of work.
+const UNIT_FIELD: &str = "spanwise.unit";
+
+/// Encodes the body and the fields of an event.
+#[inline]
+fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, keeps_ids: bool) {
+    let LogScratch {
+        attributes,
+        body,
+        text,
+        ..
+    } = scratch;
+    let CallsitePlan {
+        fields,
+        has_repeated_keys,
+        ..
+    } = &plan.callsite;
+    let special = |field, value: AnyValue<'_>| {
+        if field == SpecialField::Message {
+            body.clear();
+            push_text(body, value);
+        }
+    };
+    let encoder = FieldEncoder::new(fields, *has_repeated_keys, attributes, text, special);
+    event.record(&mut encoder.keep_ids(keeps_ids));
+    if body.is_empty() {
+        let mut texts = ERROR_FIELDS.iter().filter_map(|name| attributes.get(name));
+        if let Some(AnyValue::Text(text)) = texts.next() {
+            body.push_str(text);
         }
     }
 }
@@ -348,21 +448,20 @@ fn push_facts(attributes: &mut Attributes, facts: EventContext) {
     }
 }
 
-/// Adds the context keys of the span, without the ids. A field of the event with the same key
-/// stays, unless the key is pinned.
+/// Adds the attributes of the span. A field of the event with the same key stays, unless the key is
+/// pinned.
 #[inline]
-fn push_context(attributes: &mut Attributes, context: &Context) {
-    for (key, value) in context.iter() {
-        if matches!(key, "trace_id" | "span_id") {
-            continue;
-        }
-        let value = AnyValue::Text(value);
-        if !attributes.contains(key) {
-            attributes.push_named(key, value);
-        } else if context.pinned(key).is_some() {
-            push_reserved(attributes, key, value);
+fn push_span(attributes: &mut Attributes, span: &SpanAttributes) {
+    for attribute in encoded_attributes(span.pinned()) {
+        attributes.displace_key(attribute.key());
+        attributes.push_encoded(attribute);
+    }
+    for attribute in encoded_attributes(span.others()) {
+        if !attributes.contains_key(attribute.key()) {
+            attributes.push_encoded(attribute);
         }
     }
+    attributes.add_dropped(span.dropped());
 }
 
 /// Adds an attribute whose key is not the application's.

@@ -1,8 +1,8 @@
-//! What a log record carries.
+//! The content of a log record, and its limits.
 
 use std::sync::Arc;
 
-use spanwise_core::{Clock, SelfReport, internal::ShardedCounter};
+use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, TargetLevels, internal::ShardedCounter};
 
 use crate::limits::AttributeLimits;
 
@@ -19,9 +19,11 @@ use crate::limits::AttributeLimits;
 #[derive(Debug, Clone, Default)]
 #[must_use = "it does nothing until a layer gets it"]
 pub struct LogOptions {
+    pub(crate) context_keys: Vec<String>,
     pub(crate) span_fields: SpanFields,
     pub(crate) source_location: bool,
     pub(crate) only_sampled_traces: bool,
+    pub(crate) levels: Option<TargetLevels>,
     pub(crate) limits: AttributeLimits,
     pub(crate) clock: Clock,
     pub(crate) report: SelfReport,
@@ -42,10 +44,26 @@ pub enum SpanFields {
 }
 
 impl LogOptions {
-    /// Sets which fields of spans a record has. Defaults to [`SpanFields::None`]: only the
-    /// [`Context`](spanwise_core::Context).
+    /// Declares one more context key, like [`ContextLayer::key`](spanwise_core::ContextLayer::key).
+    pub fn context_key(mut self, key: impl Into<String>) -> Self {
+        self.context_keys.push(key.into());
+        self
+    }
+
+    pub(crate) fn is_context_key(&self, name: &str) -> bool {
+        CONTEXT_KEYS.contains(&name) || self.context_keys.iter().any(|key| key == name)
+    }
+
+    /// Sets which fields of spans a record has. Defaults to [`SpanFields::None`]: only the context
+    /// keys.
     pub fn span_fields(mut self, fields: SpanFields) -> Self {
         self.span_fields = fields;
+        self
+    }
+
+    /// Sets which events are exported. Defaults to all that are enabled.
+    pub fn levels(mut self, levels: TargetLevels) -> Self {
+        self.levels = Some(levels);
         self
     }
 

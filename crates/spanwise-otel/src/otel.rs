@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use opentelemetry::global;
 use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
     internal::request_observer::{self, ObservedRequest, RequestEnd, RequestObserver},
@@ -14,10 +15,10 @@ use spanwise_core::{
 
 use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventMetrics, OtelLogs, OtelMeterProvider,
-    OtelSpans, OtelTracerProvider, Protocol, SpanOptions,
+    OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
     destination::Destination,
     http_spans::HttpSpans,
-    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport},
+    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport, ReadQueue},
     resource::Resource,
     signal::{Signal, SignalOptions},
     span_pipeline::SpanPipeline,
@@ -37,6 +38,7 @@ struct Inner {
     /// Present if traces are exported.
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
+    propagator: W3cPropagator,
 }
 
 /// A signal that is exported.
@@ -74,6 +76,9 @@ pub struct OtelStats {
     pub metrics: SignalStats,
     /// Spans that ended and were not exported, because their traces are not sampled.
     pub unsampled_spans: u64,
+    /// Events that were not exported, because their traces are not sampled: see
+    /// [`LogOptions::only_sampled_traces`].
+    pub unsampled_logs: u64,
     /// Spans that are open.
     pub open_spans: usize,
 }
@@ -135,7 +140,11 @@ impl Otel {
         };
         let logs = logs.map(start).transpose();
         let logs = logs.inspect_err(|_| end(&traces))?;
-        let metrics = Measured::start(&builder, metrics, resource);
+        let queues = [&traces, &logs].into_iter().flatten().map(|exported| {
+            let signal = Arc::downgrade(&exported.signal);
+            Arc::new(move || signal.upgrade()?.queue_state()) as ReadQueue
+        });
+        let metrics = Measured::start(&builder, metrics, resource, queues.collect());
         let metrics = metrics.inspect_err(|_| {
             end(&traces);
             end(&logs);
@@ -159,10 +168,12 @@ impl Otel {
                 .clock(builder.clock)
                 .report(builder.report),
             policy: builder.policy,
+            propagator: builder.propagator,
         };
         let otel = Self {
             inner: Arc::new(inner),
         };
+        otel.observe_requests();
         let guard = OtelGuard {
             otel: otel.clone(),
             has_ended: false,
@@ -174,21 +185,27 @@ impl Otel {
     #[must_use]
     pub fn logs(&self) -> Option<OtelLogs> {
         let Inner {
-            logs,
             log_options,
             policy,
             ..
         } = &*self.inner;
-        let writer = LogWriter::new(Arc::clone(&logs.as_ref()?.signal));
         Some(OtelLogs::with_policy(
-            writer,
+            self.log_writer()?,
             log_options.clone(),
             policy.clone(),
         ))
     }
 
-    /// Returns the layer that exports spans, or `None` if traces are not exported. Put it in front of
-    /// the layers that write lines.
+    /// Creates the writer that exports log records, or `None` if logs are not exported. Put a
+    /// flight recorder in front of it, and give that to [`OtelLogs::with_writer`].
+    #[must_use]
+    pub fn log_writer(&self) -> Option<LogWriter> {
+        let logs = self.inner.logs.as_ref()?;
+        Some(LogWriter::new(Arc::clone(&logs.signal)))
+    }
+
+    /// Creates the layer that exports spans, or `None` if traces are not exported. Put it in front
+    /// of the layers that write lines.
     #[must_use]
     pub fn spans(&self) -> Option<OtelSpans> {
         let pipeline = self.inner.spans.as_ref()?;
@@ -244,17 +261,25 @@ impl Otel {
         self.measured()?.address()
     }
 
-    /// Measures the HTTP requests of this process, and completes their spans. Returns whether it
-    /// does: the first exporter of a process that is asked does.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "a program with one exporter knows the answer"
-    )]
-    pub fn observe_requests(&self) -> bool {
-        request_observer::observe_requests(Arc::new(HttpRequests {
-            metrics: self.measured().map(Metrics::http),
-            spans: self.inner.spans.is_some().then_some(HttpSpans),
-        }))
+    /// Makes this exporter that of the API of OpenTelemetry: the global providers of tracers and
+    /// meters, and the propagator of headers.
+    pub fn install_globals(&self) {
+        if let Some(tracers) = self.tracer_provider() {
+            global::set_tracer_provider(tracers);
+        }
+        if let Some(meters) = self.meter_provider() {
+            global::set_meter_provider(meters);
+        }
+        global::set_text_map_propagator(self.inner.propagator.clone());
+    }
+
+    /// Measures the HTTP requests of this process, and completes their spans, unless another
+    /// exporter does.
+    fn observe_requests(&self) {
+        let metrics = self.measured().map(Metrics::http);
+        if metrics.is_some() || self.inner.spans.is_some() {
+            request_observer::observe_requests(Arc::new(HttpRequests { metrics }));
+        }
     }
 
     fn measured(&self) -> Option<&Metrics> {
@@ -289,6 +314,7 @@ impl Otel {
             metrics,
             traces: stats(&self.inner.traces),
             logs: stats(&self.inner.logs),
+            unsampled_logs: self.inner.log_options.sampled_out.total(),
             unsampled_spans: spans.map_or(0, SpanPipeline::unsampled),
             open_spans: spans.map_or(0, SpanPipeline::open_spans),
         }
@@ -307,6 +333,7 @@ impl Measured {
         builder: &OtelBuilder,
         destination: Option<Arc<Destination>>,
         resource: Resource,
+        queues: Vec<ReadQueue>,
     ) -> Result<Option<Self>, OtelError> {
         let options = &builder.metrics_options;
         if destination.is_none() && !options.has_text() {
@@ -326,6 +353,7 @@ impl Measured {
             clock: builder.clock.clone(),
             new_transport,
             transport,
+            queues,
         };
         Ok(Some(Self {
             metrics: Metrics::start(options, setup)?,
@@ -338,23 +366,18 @@ impl Measured {
 #[derive(Debug)]
 struct HttpRequests {
     metrics: Option<HttpMetrics>,
-    spans: Option<HttpSpans>,
 }
 
 impl RequestObserver for HttpRequests {
     fn begin(&self, request: &ObservedRequest) {
-        if let Some(spans) = &self.spans {
-            spans.begin(request);
-        }
+        HttpSpans.begin(request);
         if let Some(metrics) = &self.metrics {
             metrics.begin(request);
         }
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
-        if let Some(spans) = &self.spans {
-            spans.end(request, end);
-        }
+        HttpSpans.end(request, end);
         if let Some(metrics) = &self.metrics {
             metrics.end(request, end);
         }

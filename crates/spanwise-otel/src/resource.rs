@@ -8,10 +8,10 @@ use crate::wire::WireWriter as _;
 
 /// The resource of this process, encoded. Clones share it. A forked child has its own.
 #[derive(Debug, Clone)]
-pub(crate) struct Resource(Arc<Inner>);
+pub(crate) struct Resource(Arc<ResourceParts>);
 
 #[derive(Debug)]
-struct Inner {
+struct ResourceParts {
     configured: Vec<(String, String)>,
     of_process: PerProcess<OfProcess>,
 }
@@ -38,14 +38,14 @@ impl Resource {
     /// the process.
     pub(crate) fn new(configured: Vec<(String, String)>) -> Self {
         let of_process = PerProcess::new(OfProcess::new(&configured));
-        Self(Arc::new(Inner {
+        Self(Arc::new(ResourceParts {
             configured,
             of_process,
         }))
     }
 
     fn of_process(&self) -> &OfProcess {
-        let Inner {
+        let ResourceParts {
             configured,
             of_process,
         } = &*self.0;

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_has_a_message_and_a_delay() {
+    fn status_has_a_message_and_a_delay() {
         let mut status = Vec::new();
         status.uint(1, 8);
         status.bytes(2, b"slow down");

@@ -16,7 +16,7 @@ pub(crate) enum Severity {
 
 impl Severity {
     /// Returns the severity of the events of a callsite.
-    pub(crate) fn of(callsite: &Metadata<'_>) -> Self {
+    pub(crate) fn from_callsite(callsite: &Metadata<'_>) -> Self {
         if cfg!(panic = "abort") && is_panic(callsite) {
             return Self::Fatal;
         }

@@ -1,46 +1,154 @@
-//! The fields of spans as attributes of the records inside them.
+//! The attributes that a span adds to the records inside it, encoded once per span.
 
 use spanwise_core::internal::Inherit;
-use tracing_core::Metadata;
 
-use crate::{attributes::Attributes, limits::MAX_ATTRIBUTES_LEN};
+use crate::{
+    attributes::{EncodedAttribute, encoded_attributes},
+    limits::MAX_ATTRIBUTES_LEN,
+    log_encoding::RecordIds,
+};
 
-/// The attributes of a span, and those that it inherits.
+/// The attributes that a span adds to its records: its own, and those that it inherits.
+///
+/// An attribute is *pinned* if its key is a context key and a fixed part of the unit of work
+/// recorded it: fields of spans and events with this key do not replace it.
 #[derive(Debug)]
 pub(crate) struct SpanAttributes {
-    pub(crate) callsite: &'static Metadata<'static>,
-    own: Attributes,
-    /// Its own, and those of the spans around it whose keys it does not have.
-    all: Attributes,
+    /// Own pinned attributes, inherited pinned ones, other own ones, and other inherited ones.
+    bytes: Box<[u8]>,
+    /// Where the first three of them end.
+    own_pinned_end: u32,
+    pinned_end: u32,
+    own_end: u32,
+    own_ids: RecordIds,
+    ids: RecordIds,
+    /// Attributes that exceeded the limits: own ones, and all.
+    own_dropped: u32,
+    dropped: u32,
+}
+
+/// The encoded attributes that one visit of a span's fields produced.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OwnAttributes<'a> {
+    pub(crate) pinned: &'a [u8],
+    pub(crate) others: &'a [u8],
+    pub(crate) ids: RecordIds,
+    pub(crate) dropped: u32,
+}
+
+impl OwnAttributes<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pinned.is_empty() && self.others.is_empty() && self.ids == RecordIds::default()
+    }
 }
 
 impl SpanAttributes {
-    pub(crate) fn new(
-        callsite: &'static Metadata<'static>,
-        own: Attributes,
-        parent: Option<&Self>,
-    ) -> Self {
-        let mut all = own.clone();
-        if let Some(parent) = parent {
-            all.append(&parent.all);
+    pub(crate) fn new(own: OwnAttributes<'_>, parent: Option<&Self>) -> Self {
+        let inherited_len = parent.map_or(0, |parent| parent.bytes.len());
+        let own_len = own.pinned.len() + own.others.len();
+        let mut bytes = Vec::with_capacity(own_len + inherited_len);
+        let inherited_dropped = parent.map_or(0, |parent| parent.dropped);
+        let mut dropped = own.dropped.saturating_add(inherited_dropped);
+        let mut inherit = |bytes: &mut Vec<u8>, own: &[u8], inherited: &[u8]| {
+            for attribute in encoded_attributes(inherited).filter(|it| !has_key(own, *it)) {
+                if bytes.len() + attribute.field().len() > MAX_ATTRIBUTES_LEN {
+                    dropped = dropped.saturating_add(1);
+                } else {
+                    bytes.extend_from_slice(attribute.field());
+                }
+            }
+        };
+        bytes.extend_from_slice(own.pinned);
+        inherit(&mut bytes, own.pinned, parent.map_or(&[], Self::pinned));
+        let pinned_end = bytes.len();
+        bytes.extend_from_slice(own.others);
+        let own_end = bytes.len();
+        inherit(&mut bytes, own.others, parent.map_or(&[], Self::others));
+        Self {
+            bytes: bytes.into_boxed_slice(),
+            own_pinned_end: own.pinned.len() as u32,
+            pinned_end: pinned_end as u32,
+            own_end: own_end as u32,
+            own_ids: own.ids,
+            ids: own
+                .ids
+                .or(parent.map(|parent| parent.ids).unwrap_or_default()),
+            own_dropped: own.dropped,
+            dropped,
         }
-        Self { callsite, own, all }
     }
 
     /// Returns the attributes with the recorded ones, which replace earlier ones.
-    pub(crate) fn record(&self, recorded: &Attributes, parent: Option<&Self>) -> Self {
-        let mut own = self.own.clone();
-        own.merge(recorded, MAX_ATTRIBUTES_LEN);
-        Self::new(self.callsite, own, parent)
+    pub(crate) fn record(&self, recorded: OwnAttributes<'_>, parent: Option<&Self>) -> Self {
+        let own = self.own();
+        let mut dropped = own.dropped.saturating_add(recorded.dropped);
+        let pinned = replaced(own.pinned, recorded.pinned, &mut dropped);
+        let others = replaced(own.others, recorded.others, &mut dropped);
+        let own = OwnAttributes {
+            pinned: &pinned,
+            others: &others,
+            ids: recorded.ids.or(own.ids),
+            dropped,
+        };
+        Self::new(own, parent)
     }
 
-    pub(crate) fn all(&self) -> &Attributes {
-        &self.all
+    fn own(&self) -> OwnAttributes<'_> {
+        OwnAttributes {
+            pinned: &self.bytes[..self.own_pinned_end as usize],
+            others: &self.bytes[self.pinned_end as usize..self.own_end as usize],
+            ids: self.own_ids,
+            dropped: self.own_dropped,
+        }
+    }
+
+    /// Returns the encoded attributes that are pinned.
+    #[inline]
+    pub(crate) fn pinned(&self) -> &[u8] {
+        &self.bytes[..self.pinned_end as usize]
+    }
+
+    /// Returns the encoded attributes that are not pinned.
+    #[inline]
+    pub(crate) fn others(&self) -> &[u8] {
+        &self.bytes[self.pinned_end as usize..]
+    }
+
+    /// Returns the ids that the application recorded.
+    #[inline]
+    pub(crate) fn ids(&self) -> RecordIds {
+        self.ids
+    }
+
+    #[inline]
+    pub(crate) fn dropped(&self) -> u32 {
+        self.dropped
     }
 }
 
 impl Inherit for SpanAttributes {
     fn rebuild(&self, parent: Option<&Self>) -> Self {
-        Self::new(self.callsite, self.own.clone(), parent)
+        Self::new(self.own(), parent)
     }
+}
+
+fn has_key(attributes: &[u8], attribute: EncodedAttribute<'_>) -> bool {
+    encoded_attributes(attributes).any(|known| known.key() == attribute.key())
+}
+
+/// Returns the old attributes with the new ones at their places, and those whose keys are new.
+/// Counts those that exceed the limit.
+fn replaced(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
+    let find = |key: &[u8]| encoded_attributes(new).find(|new| new.key() == key);
+    let kept = encoded_attributes(old).map(|old| find(old.key()).unwrap_or(old));
+    let added = encoded_attributes(new).filter(|new| !has_key(old, *new));
+    let mut all = Vec::with_capacity(old.len() + new.len());
+    for attribute in kept.chain(added) {
+        if all.len() + attribute.field().len() > MAX_ATTRIBUTES_LEN {
+            *dropped = dropped.saturating_add(1);
+        } else {
+            all.extend_from_slice(attribute.field());
+        }
+    }
+    all
 }

@@ -28,12 +28,12 @@ use crate::{
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin, parse_kind},
     plan::{CallsitePlan, FieldRole, PlanOptions, PlannedField, SpecialField},
-    sampler::RemoteTrace,
     span_event::{EVENT_ATTRIBUTES, LinkedSpan, encode_event},
-    span_options::SpanEvents,
+    span_options::EventsInSpans,
     span_pipeline::{SpanPipeline, new_trace_id},
     span_scratch::SpanScratch,
     span_status::{ErrorEvent, MAX_DESCRIPTION_LEN},
+    trace_sampler::RemoteTrace,
     value::FieldEncoder,
 };
 
@@ -99,9 +99,9 @@ impl SpanCollector {
             may_move: false,
         };
         let sees_context = attrs.is_contextual() && pipeline.options.has_context;
-        let around = span.scope().skip(1);
-        let around = around.filter_map(|around| Some((SpanIdentity::fix(&around)?, around)));
-        if let Some((identity, around)) = { around }.next() {
+        let mut around = span.scope().skip(1);
+        let around = around.find_map(|around| Some((SpanIdentity::fix(&around)?, around)));
+        if let Some((identity, around)) = around {
             if sees_context
                 && let Some(active) = entered_contexts::active_span_context()
                 && active.trace_id().to_bytes() == identity.trace_id()
@@ -123,7 +123,7 @@ impl SpanCollector {
             return placed(identity, Some(parent));
         }
         if let Some(trace) = announced {
-            return place_announced(pipeline, trace, span_id, kind);
+            return place_announced(pipeline, &trace, span_id, kind);
         }
         if sees_context && let Some(active) = entered_contexts::active_span_context() {
             return below_api_span(pipeline, &active, span_id, placed);
@@ -139,8 +139,8 @@ impl SpanCollector {
         }
     }
 
-    /// Returns whether a span of the API is the parent of `span` or of a span around it: it is older
-    /// than `span`.
+    /// Returns whether a span of the API is the parent of `span` or of a span around it, and so is
+    /// older than `span`.
     fn is_around<S: for<'s> LookupSpan<'s>>(&self, span: &SpanRef<'_, S>, id: [u8; 8]) -> bool {
         span.scope().any(|around| {
             let open = self.pipeline.open.get(&around.id());
@@ -201,15 +201,15 @@ impl SpanCollector {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let scope = ctx.event_span(event)?.scope();
-        { scope }.find_map(|span| self.pipeline.open.get(&span.id()))
+        let mut scope = ctx.event_span(event)?.scope();
+        scope.find_map(|span| self.pipeline.open.get(&span.id()))
     }
 }
 
-/// Places the first span of this process in a trace of which it was told.
+/// Places the first span of this process in an announced trace.
 fn place_announced(
     pipeline: &SpanPipeline,
-    trace: AnnouncedTrace,
+    trace: &AnnouncedTrace,
     span_id: [u8; 8],
     kind: SpanKind,
 ) -> Placement {
@@ -430,9 +430,9 @@ where
         let callsite = event.metadata();
         let is_error = *callsite.level() == Level::ERROR;
         let becomes_event = match self.pipeline.events {
-            SpanEvents::None => false,
-            SpanEvents::Errors => is_error,
-            SpanEvents::All => true,
+            EventsInSpans::None => false,
+            EventsInSpans::Errors => is_error,
+            EventsInSpans::All => true,
         };
         let plan = self.event_plans.get(callsite, |callsite| {
             CallsitePlan::new(

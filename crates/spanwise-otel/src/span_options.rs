@@ -1,18 +1,18 @@
-//! What becomes of spans.
+//! Options of the layer of spans.
 
 use spanwise_core::{Clock, SelfReport, TargetLevels};
 
-use crate::{limits::AttributeLimits, sampler::Sampler};
+use crate::{limits::AttributeLimits, trace_sampler::TraceSampler};
 
 /// Which spans [`OtelSpans`](crate::OtelSpans) exports, what it adds to their fields, and their
 /// limits.
 ///
 /// ```
-/// use spanwise_otel::{Sampler, SpanEvents, SpanOptions};
+/// use spanwise_otel::{TraceSampler, EventsInSpans, SpanOptions};
 ///
 /// let options = SpanOptions::default()
-///     .sampler(Sampler::ratio(0.1).expect("a ratio from 0 to 1").parent_based())
-///     .events(SpanEvents::Errors);
+///     .sampler(TraceSampler::ratio(0.1).expect("a ratio from 0 to 1").parent_based())
+///     .events(EventsInSpans::Errors);
 /// # let _ = options;
 /// ```
 #[derive(Debug, Clone)]
@@ -20,9 +20,9 @@ use crate::{limits::AttributeLimits, sampler::Sampler};
 pub struct SpanOptions {
     /// Spans beyond these levels are not exported. Targets that are not covered have INFO.
     pub(crate) levels: TargetLevels,
-    pub(crate) sampler: Sampler,
+    pub(crate) sampler: TraceSampler,
     /// `None` for the default, which depends on whether logs are exported.
-    pub(crate) events: Option<SpanEvents>,
+    pub(crate) events: Option<EventsInSpans>,
     pub(crate) limits: SpanLimits,
     pub(crate) source_location: bool,
     pub(crate) threads: bool,
@@ -35,7 +35,7 @@ pub struct SpanOptions {
 
 /// Which events become events of their span, besides log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpanEvents {
+pub enum EventsInSpans {
     /// None: log records have them, with the ids of the span. The default where logs are exported.
     None,
     /// Those at ERROR. The default where only traces are exported.
@@ -66,7 +66,7 @@ impl SpanOptions {
 
     /// Sets which traces are exported. Defaults to `parentbased_always_on`: all, except those that
     /// the caller does not sample.
-    pub fn sampler(mut self, sampler: Sampler) -> Self {
+    pub fn sampler(mut self, sampler: TraceSampler) -> Self {
         self.sampler = sampler;
         self
     }
@@ -78,9 +78,9 @@ impl SpanOptions {
         self
     }
 
-    /// Sets which events become events of their span. Defaults to [`SpanEvents::None`] where logs
-    /// are exported, and to [`SpanEvents::Errors`] otherwise.
-    pub fn events(mut self, events: SpanEvents) -> Self {
+    /// Sets which events become events of their span. Defaults to [`EventsInSpans::None`] where
+    /// logs are exported, and to [`EventsInSpans::Errors`] otherwise.
+    pub fn events(mut self, events: EventsInSpans) -> Self {
         self.events = Some(events);
         self
     }
@@ -144,10 +144,10 @@ impl SpanOptions {
     }
 
     /// Returns which events become events of their span.
-    pub(crate) fn span_events(&self, exports_logs: bool) -> SpanEvents {
+    pub(crate) fn span_events(&self, exports_logs: bool) -> EventsInSpans {
         self.events.unwrap_or(match exports_logs {
-            true => SpanEvents::None,
-            false => SpanEvents::Errors,
+            true => EventsInSpans::None,
+            false => EventsInSpans::Errors,
         })
     }
 }
@@ -156,7 +156,7 @@ impl Default for SpanOptions {
     fn default() -> Self {
         Self {
             levels: TargetLevels::default(),
-            sampler: Sampler::default(),
+            sampler: TraceSampler::default(),
             events: None,
             limits: SpanLimits::default(),
             source_location: false,

@@ -1,4 +1,4 @@
-//! What all spans of an exporter share, whether they come from `tracing` or from the API.
+//! The way of spans from their begin to the exporter, of `tracing` and of the API alike.
 
 use std::sync::{
     Arc,
@@ -19,10 +19,10 @@ use crate::{
     logs::is_of_opentelemetry,
     open_span::{EndedSpan, OpenSpan, SPAN_ATTRIBUTES, SpanEnd, SpanOrigin, SpanStart},
     plan::{CallsitePlan, PlanOptions},
-    sampler::{Decision, RemoteTrace},
     signal::Signal,
-    span_options::{SpanEvents, SpanOptions},
+    span_options::{EventsInSpans, SpanOptions},
     span_scratch::SpanScratch,
+    trace_sampler::{Decision, RemoteTrace},
 };
 
 /// Where spans end up, and the rules by which they are made.
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) struct SpanPipeline {
     signal: Arc<Signal>,
     pub(crate) options: SpanOptions,
-    pub(crate) events: SpanEvents,
+    pub(crate) events: EventsInSpans,
     /// For values of the API, which no layer redacts.
     policy: Option<Arc<dyn Redact>>,
     pub(crate) layer: LayerId,

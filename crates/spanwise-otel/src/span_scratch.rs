@@ -19,7 +19,7 @@ pub(crate) struct SpanScratch {
 const MAX_SPARE: usize = 16;
 
 /// Buffers that grew beyond this are not kept, in bytes.
-const MAX_KEPT_LEN: usize = 16 * 1024;
+const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<SpanScratch>>> = const { Cell::new(None) };
@@ -33,9 +33,9 @@ impl SpanScratch {
         let mut scratch = taken.unwrap_or_default();
         let result = f(&mut scratch);
         scratch.text.clear();
-        scratch.text.shrink_to(MAX_KEPT_LEN);
+        scratch.text.shrink_to(MAX_RETAINED_LEN);
         scratch.encoded.clear();
-        scratch.encoded.shrink_to(MAX_KEPT_LEN);
+        scratch.encoded.shrink_to(MAX_RETAINED_LEN);
         let replaced = SCRATCH.try_with(|kept| kept.replace(Some(scratch)));
         drop(replaced);
         result
@@ -54,7 +54,7 @@ impl SpanScratch {
 
     /// Keeps the memory of attributes that are no longer needed.
     pub(crate) fn keep(&mut self, attributes: Attributes) {
-        if self.spare.len() < MAX_SPARE && attributes.as_bytes().len() <= MAX_KEPT_LEN {
+        if self.spare.len() < MAX_SPARE && attributes.as_bytes().len() <= MAX_RETAINED_LEN {
             self.spare.push(attributes);
         }
     }

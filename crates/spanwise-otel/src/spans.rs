@@ -17,7 +17,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     logs::is_of_opentelemetry, maybe_redacted::MaybeRedacted, span_collector::SpanCollector,
-    span_options::SpanEvents, span_pipeline::SpanPipeline,
+    span_options::EventsInSpans, span_pipeline::SpanPipeline,
 };
 
 /// Exports each span of `tracing` as a span of OpenTelemetry, and gives it the ids that lines, log
@@ -71,7 +71,7 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        // Of a span that is not exported, no value needs to be redacted.
+        // The policy need not read the values of a span that is not exported.
         if is_sender_thread() || self.pipeline.plan(attrs.metadata()).is_none() {
             drop(take_announced());
             return;
@@ -86,7 +86,7 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let metadata = event.metadata();
         let may_matter =
-            *metadata.level() == Level::ERROR || self.pipeline.events == SpanEvents::All;
+            *metadata.level() == Level::ERROR || self.pipeline.events == EventsInSpans::All;
         // Events of OpenTelemetry may come while it has borrowed the stack of contexts.
         if may_matter && !is_sender_thread() && !is_of_opentelemetry(metadata.target()) {
             self.inner.on_event(event, ctx);

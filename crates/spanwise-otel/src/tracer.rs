@@ -19,8 +19,8 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The provider of tracers of the OpenTelemetry API. Their spans go the way of `tracing` spans: with
-/// the same sampler, limits and policy.
+/// The provider of tracers of the OpenTelemetry API. Their spans have the same sampler, limits and
+/// policy as those of `tracing`.
 ///
 /// ```no_run
 /// use opentelemetry::trace::{Tracer as _, TracerProvider as _};

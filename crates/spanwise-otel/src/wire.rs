@@ -81,7 +81,7 @@ impl WireWriter for Vec<u8> {
     }
 
     #[inline]
-    fn message(&mut self, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         self.varint(tag(field, LENGTH_DELIMITED));
         // Most messages are short: their length takes this byte.
         let length_at = self.len();
@@ -154,7 +154,7 @@ pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue
     })
 }
 
-fn take_varint(message: &mut &[u8]) -> Option<u64> {
+pub(crate) fn take_varint(message: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = message.split_first()?;

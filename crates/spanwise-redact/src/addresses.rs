@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::{
     byte_class::ByteClass,
     byte_search::{
-        ends_escape, ends_with_word, is_boundary, out_of_escape, rfind, run_end, run_start,
+        contains_text, ends_escape, ends_with_word, is_boundary, out_of_escape, rfind, run_end,
+        run_start,
     },
     scan_cost,
 };
@@ -207,10 +208,7 @@ fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
         return true;
     }
     let about = [&b"upgrad"[..], b"downgrad", b"version"];
-    about.iter().any(|about| {
-        let mut parts = before.windows(about.len());
-        parts.any(|part| part.eq_ignore_ascii_case(about))
-    })
+    about.iter().any(|about| contains_text(before, about))
 }
 
 /// Returns whether a prefix length follows the address that ends at `at`, so that it names a

@@ -222,8 +222,8 @@ impl BuiltinRules {
 
     /// Returns what the rules that are `on` decide about a key.
     pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyDecision {
-        if !key.last().is_ascii()
-            && let Some(rule) = self.foreign(key.last()).filter(|rule| on[*rule])
+        if !key.last_part().is_ascii()
+            && let Some(rule) = self.foreign(key.last_part()).filter(|rule| on[*rule])
         {
             return hide(rule);
         }
@@ -252,7 +252,7 @@ impl BuiltinRules {
     #[cold]
     fn foreign(&self, key: &[u8]) -> Option<usize> {
         let mut foreign = self.foreign.iter();
-        let found = foreign.find(|(word, _)| key.ends_with(word.whole()))?;
+        let found = foreign.find(|(word, _)| key.ends_with(word.full()))?;
         Some(found.1)
     }
 

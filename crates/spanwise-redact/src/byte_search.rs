@@ -64,14 +64,40 @@ pub(crate) fn backslashes_before(text: &[u8], at: usize) -> usize {
 
 /// Returns whether `word` is at `at`, ignoring case.
 pub(crate) fn matches_at(text: &[u8], at: usize, word: &[u8]) -> bool {
-    let there = text.get(at..at + word.len());
-    there.is_some_and(|there| there.eq_ignore_ascii_case(word))
+    let candidate = text.get(at..at + word.len());
+    candidate.is_some_and(|candidate| candidate.eq_ignore_ascii_case(word))
 }
 
 /// Returns whether the text ends with `word`, ignoring case.
 pub(crate) fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
     let at = text.len().checked_sub(word.len());
     at.is_some_and(|at| matches_at(text, at, word))
+}
+
+/// Returns whether `part` is anywhere in the text, ignoring case.
+pub(crate) fn contains_text(text: &[u8], part: &[u8]) -> bool {
+    scan_cost::add(text.len());
+    text.windows(part.len())
+        .any(|window| window.eq_ignore_ascii_case(part))
+}
+
+/// Returns the start of the character that contains `at`.
+pub(crate) fn char_start(text: &str, at: usize) -> usize {
+    let is_start = |back: &usize| text.is_char_boundary(at - back);
+    at - (0..4).find(is_start).unwrap_or(0)
+}
+
+/// Returns the end of the character that contains `at`, or `at` between characters.
+pub(crate) fn char_end(text: &str, at: usize) -> usize {
+    let is_end = |ahead: &usize| text.is_char_boundary(at + ahead);
+    at + (0..4).find(is_end).unwrap_or(0)
+}
+
+/// Returns the opening quote at `at`, which backslashes may precede, and its end.
+pub(crate) fn quote_at(text: &[u8], at: usize) -> Option<((u8, usize), usize)> {
+    let mark = run_end(text, at, |byte| byte == b'\\');
+    let quote = text.get(mark).filter(|mark| matches!(mark, b'"' | b'\''))?;
+    Some(((*quote, mark - at), mark + 1))
 }
 
 /// Returns the rest of the line from `from` on, at most `max` bytes.

@@ -6,25 +6,10 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{after_escape, find, is_space, matches_at, run_end, run_start},
+    byte_search::{after_escape, find, is_space, matches_at, quote_at, run_end, run_start},
     credential, urls, value_end,
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
-
-/// A secret argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Argument<'t> {
-    /// The value of a named option.
-    Option {
-        key: &'t str,
-        start: usize,
-        end: usize,
-    },
-    Secret {
-        start: usize,
-        end: usize,
-    },
-}
 
 /// How a command takes a password.
 #[derive(Debug, Clone, Copy)]
@@ -108,8 +93,9 @@ const FLAGS: &[Flag] = &[
 /// One bit per flag.
 const _: () = assert!(FLAGS.len() <= u64::BITS as usize);
 
-/// Calls `found` with the arguments of `text` that may be secret.
-pub(crate) fn arguments<'t>(text: &'t str, mut found: impl FnMut(Argument<'t>)) {
+/// Calls `found` with the start and the end of each argument that may be secret, and with the name
+/// of its option. An argument without a name is a secret by its command.
+pub(crate) fn arguments<'t>(text: &'t str, mut found: impl FnMut(Option<&'t str>, usize, usize)) {
     let bytes = text.as_bytes();
     let mut line = Line::default();
     let mut at = 0;
@@ -153,7 +139,7 @@ impl Line {
         text: &'t str,
         start: usize,
         end: usize,
-        found: &mut impl FnMut(Argument<'t>),
+        found: &mut impl FnMut(Option<&'t str>, usize, usize),
     ) -> usize {
         let bytes = text.as_bytes();
         if matches!(&bytes[start..end], b"|" | b";" | b"&&" | b"||") {
@@ -202,7 +188,7 @@ impl Line {
         text: &'t str,
         start: usize,
         stop: usize,
-        found: &mut impl FnMut(Argument<'t>),
+        found: &mut impl FnMut(Option<&'t str>, usize, usize),
     ) -> bool {
         let bytes = text.as_bytes();
         let word = &bytes[start..stop];
@@ -265,7 +251,7 @@ impl Line {
         text: &'t str,
         start: usize,
         stop: usize,
-        found: &mut impl FnMut(Argument<'t>),
+        found: &mut impl FnMut(Option<&'t str>, usize, usize),
     ) {
         let bytes = text.as_bytes();
         let word = &bytes[start..stop];
@@ -282,10 +268,7 @@ impl Line {
                 }
                 Form::Oracle => {
                     if let Some((from, to)) = urls::oracle(bytes, start) {
-                        found(Argument::Secret {
-                            start: from,
-                            end: to,
-                        });
+                        found(None, from, to);
                     }
                 }
                 Form::Setting => setting = true,
@@ -322,12 +305,9 @@ impl Line {
 
 /// Returns a value, quoted or not.
 fn value(text: &[u8], start: usize) -> (usize, usize) {
-    let slashes = run_end(text, start, |byte| byte == b'\\') - start;
-    match text.get(start + slashes) {
-        Some(mark @ (b'"' | b'\'')) => {
-            value_end::quoted(text, start + slashes + 1, *mark, slashes, None)
-        }
-        _ => (start, urls::end_of_run(text, start)),
+    match quote_at(text, start) {
+        Some(((mark, slashes), start)) => value_end::quoted(text, start, mark, slashes, None),
+        None => (start, urls::end_of_run(text, start)),
     }
 }
 
@@ -336,7 +316,7 @@ fn push<'t>(
     expected: Expected,
     start: usize,
     end: usize,
-    found: &mut impl FnMut(Argument<'t>),
+    found: &mut impl FnMut(Option<&'t str>, usize, usize),
 ) {
     let bytes = text.as_bytes();
     let content = &bytes[start..end];
@@ -345,7 +325,7 @@ fn push<'t>(
         Expected::Named(from, to) => {
             let key = &text[from..to];
             if !is_prose(content, &bytes[from..to]) {
-                found(Argument::Option { key, start, end });
+                found(Some(key), start, end);
             }
             return;
         }
@@ -363,7 +343,7 @@ fn push<'t>(
     }
     let content = &bytes[start..end];
     if start < end && !credential::is_placeholder(content) {
-        found(Argument::Secret { start, end });
+        found(None, start, end);
     }
 }
 

@@ -18,7 +18,7 @@ mod word_shapes;
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{is_space, line_from, run_end, run_start},
+    byte_search::{contains_text, is_space, line_from, run_end, run_start, skip_space},
     scan_cost,
     word_lists::{
         NAMES, SENTENCE_OPENERS, SENTENCE_STARTS, STATES, VERBS, any_contains, contains_word,
@@ -62,7 +62,7 @@ pub(crate) enum KeySubject {
 impl KeySubject {
     pub(crate) fn key(key: &str) -> Self {
         let key = key.as_bytes();
-        let has = |parts: &[&str]| parts.iter().any(|part| contains(key, part.as_bytes()));
+        let has = |parts: &[&str]| parts.iter().any(|part| contains_text(key, part.as_bytes()));
         if has(&["phrase", "mnemonic", "recovery", "seed"]) {
             Self::Phrase
         } else if has(&["passcode", "pin", "otp", "cvv", "cvc", "code"]) {
@@ -75,12 +75,6 @@ impl KeySubject {
             Self::Thing
         }
     }
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    scan_cost::add(text.len());
-    text.windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part))
 }
 
 /// Reads the bare value after `key: `, at the start of `text`.
@@ -125,12 +119,8 @@ pub(crate) fn is_sentence(text: &[u8]) -> bool {
 fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        at += line[at..]
-            .iter()
-            .take_while(|byte| is_space(**byte))
-            .count();
-        let end = line[at..].iter().position(|byte| is_space(*byte));
-        let end = end.map_or(line.len(), |end| at + end);
+        at = skip_space(line, at);
+        let end = run_end(line, at, |byte| !is_space(byte));
         let word = (at, &line[at..end]);
         at = end;
         (!word.1.is_empty()).then_some(word)
@@ -234,5 +224,7 @@ pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
     let near = || line_from(rest, 0, 48);
-    is_key(&["pass"]) && is_number && (contains(near(), b"fail") || contains(near(), b"skip"))
+    is_key(&["pass"])
+        && is_number
+        && (contains_text(near(), b"fail") || contains_text(near(), b"skip"))
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
-    json_strings::string_at,
+    json_strings::JsonReader,
     key_pattern::{Segment, advance, parts, start},
     key_rules::KeyRules,
     normalized_key::NormalizedKey,
@@ -22,12 +22,11 @@ pub(crate) fn may_be_json(text: &str) -> bool {
 /// of the field that contains the text.
 pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Vec<Match>) {
     let mut walk = Walk {
-        text: text.as_bytes(),
+        reader: JsonReader::new(text),
         states: States::new(keys.paths(), key),
         open: Vec::new(),
         member: None,
         matches,
-        at: 0,
     };
     if walk.read(text).is_none() {
         walk.cut_off();
@@ -116,34 +115,33 @@ struct Open {
 }
 
 struct Walk<'t, 'k, 'h> {
-    text: &'t [u8],
+    reader: JsonReader<'t>,
     states: States<'k>,
     open: Vec<Open>,
     /// The member that the next value belongs to.
     member: Option<Member>,
     matches: &'h mut Vec<Match>,
-    at: usize,
 }
 
 impl Walk<'_, '_, '_> {
     /// Returns `None` where the text stops being JSON.
     fn read(&mut self, text: &str) -> Option<()> {
         loop {
-            match self.peek()? {
+            match self.reader.peek()? {
                 bracket @ (b'{' | b'[') => {
-                    self.at += 1;
+                    self.reader.at += 1;
                     self.open.push(Open {
                         is_object: bracket == b'{',
                         member: self.member.take(),
                     });
                 }
                 b'"' => {
-                    self.string()?;
+                    self.reader.string()?;
                     let member = self.member.take();
                     self.close(member, false);
                 }
                 _ => {
-                    self.at = run_end(self.text, self.at, |byte| {
+                    self.reader.at = run_end(self.reader.text, self.reader.at, |byte| {
                         !b",]}".contains(&byte) && !is_space(byte)
                     });
                     let member = self.member.take();
@@ -155,32 +153,32 @@ impl Walk<'_, '_, '_> {
                     Some(open) => open.is_object,
                     None => return Some(()),
                 };
-                match self.peek()? {
+                match self.reader.peek()? {
                     b'}' | b']' => {
-                        self.at += 1;
+                        self.reader.at += 1;
                         let done = self.open.pop().and_then(|open| open.member);
                         self.close(done, false);
                         continue;
                     }
                     b',' => {
-                        self.at += 1;
+                        self.reader.at += 1;
                         continue;
                     }
                     _ => {}
                 }
-                let mut name = (self.at, self.at);
+                let mut name = (self.reader.at, self.reader.at);
                 if is_object {
-                    name = self.string()?;
-                    if self.peek()? != b':' {
+                    name = self.reader.string()?;
+                    if self.reader.peek()? != b':' {
                         return None;
                     }
-                    self.at += 1;
+                    self.reader.at += 1;
                     self.states.push(text.get(name.0..name.1));
                 } else {
                     self.states.push(None);
                 }
                 let rule = self.states.rule();
-                let start = skip_space(self.text, self.at);
+                let start = skip_space(self.reader.text, self.reader.at);
                 self.member = Some(Member { name, start, rule });
                 break;
             }
@@ -189,7 +187,7 @@ impl Walk<'_, '_, '_> {
 
     /// Ends all open values at the end of a truncated text.
     fn cut_off(&mut self) {
-        self.at = self.text.len();
+        self.reader.at = self.reader.text.len();
         let member = self.member.take();
         self.close(member, true);
         while let Some(open) = self.open.pop() {
@@ -201,8 +199,8 @@ impl Walk<'_, '_, '_> {
         let Some(member) = member else { return };
         self.states.pop();
         let Some(rule) = member.rule else { return };
-        let quoted = self.text.get(member.start) == Some(&b'"') && !is_cut;
-        let (start, end) = (member.start.min(self.at), self.at);
+        let quoted = self.reader.text.get(member.start) == Some(&b'"') && !is_cut;
+        let (start, end) = (member.start.min(self.reader.at), self.reader.at);
         self.matches.push(Match {
             start: start + usize::from(quoted),
             end: end - usize::from(quoted),
@@ -212,19 +210,5 @@ impl Walk<'_, '_, '_> {
             },
             needs_quotes: (!quoted).then_some(0),
         });
-    }
-
-    /// Returns the start and the end of a string, without its quotes.
-    fn string(&mut self) -> Option<(usize, usize)> {
-        (self.text[self.at] == b'"').then_some(())?;
-        let string = string_at(self.text, self.at)?;
-        self.at = string.1 + 1;
-        Some(string)
-    }
-
-    /// Returns the next byte that is not white space.
-    fn peek(&mut self) -> Option<u8> {
-        self.at = skip_space(self.text, self.at);
-        self.text.get(self.at).copied()
     }
 }

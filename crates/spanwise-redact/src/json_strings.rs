@@ -11,21 +11,37 @@ use crate::{
 pub(crate) struct JsonStrings {
     /// Each from after its opening quote to its closing quote.
     strings: Vec<(usize, usize)>,
+    /// Each object and array from its opening bracket to after its closing bracket.
+    brackets: Vec<(usize, usize)>,
 }
 
 impl JsonStrings {
     /// Returns `None` if the text is not JSON.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
-            text: text.as_bytes(),
-            at: skip_space(text.as_bytes(), 0),
+            reader: JsonReader::new(text),
             strings: Vec::new(),
+            brackets: Vec::new(),
         };
-        matches!(parser.text.get(parser.at), Some(b'{' | b'[' | b'"')).then_some(())?;
+        matches!(parser.reader.peek()?, b'{' | b'[' | b'"').then_some(())?;
         parser.read()?;
         Some(Self {
             strings: parser.strings,
+            brackets: parser.brackets,
         })
+    }
+
+    /// Returns the end of the value that begins after `at`, with its closing quote or bracket.
+    pub(crate) fn end_of_value(&self, text: &str, at: usize) -> usize {
+        let start = skip_space(text.as_bytes(), at);
+        let bracket = self
+            .brackets
+            .binary_search_by_key(&start, |(open, _)| *open);
+        match (bracket, self.string_at(start + 1)) {
+            (Ok(bracket), _) => self.brackets[bracket].1,
+            (Err(_), Some((_, quote))) => quote + 1,
+            (Err(_), None) => run_end(text.as_bytes(), start, is_scalar),
+        }
     }
 
     /// Returns the string that contains `at`.
@@ -40,7 +56,7 @@ impl JsonStrings {
     /// Returns the matches sorted. Each covers a whole number or parts of strings.
     pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
         for found in &mut matches {
-            whole_escapes(text.as_bytes(), found);
+            widen_to_escapes(text.as_bytes(), found);
         }
         let mut fitting = Vec::with_capacity(matches.len());
         // The end of the last hidden number, which may contain more matches.
@@ -57,7 +73,7 @@ impl JsonStrings {
                     self.split_at_strings(text, &found, &mut fitting);
                 }
                 None => {
-                    let found = whole_number(text, &found);
+                    let found = widen_to_number(text, &found);
                     number = found.end;
                     fitting.push(found);
                 }
@@ -89,13 +105,13 @@ impl JsonStrings {
 
 /// Widens a match that covers part of an escape to all of it: the other part would be another
 /// escape.
-fn whole_escapes(text: &[u8], found: &mut Match) {
+fn widen_to_escapes(text: &[u8], found: &mut Match) {
     found.start -= backslashes_before(text, found.start) % 2;
     found.end += backslashes_before(text, found.end) % 2;
 }
 
-/// Returns the match for the whole number, which becomes a string.
-fn whole_number(text: &str, found: &Match) -> Match {
+/// Widens a match to its number, which becomes a string.
+fn widen_to_number(text: &str, found: &Match) -> Match {
     let text = text.as_bytes();
     Match {
         start: run_start(text, found.start, found.start, is_scalar),
@@ -109,28 +125,62 @@ fn is_scalar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
 }
 
+/// A position in a JSON text.
+pub(crate) struct JsonReader<'t> {
+    pub(crate) text: &'t [u8],
+    pub(crate) at: usize,
+}
+
+impl<'t> JsonReader<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        let text = text.as_bytes();
+        Self { text, at: 0 }
+    }
+
+    /// Returns the next byte that is not white space.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        self.at = skip_space(self.text, self.at);
+        self.text.get(self.at).copied()
+    }
+
+    /// Reads a string. Returns its start and its end, without its quotes.
+    pub(crate) fn string(&mut self) -> Option<(usize, usize)> {
+        (self.peek()? == b'"').then_some(())?;
+        let start = self.at + 1;
+        let mut end = find2(self.text, *b"\"\\", start)?;
+        while self.text[end] != b'"' {
+            end = find2(self.text, *b"\"\\", end + 2)?;
+        }
+        self.at = end + 1;
+        Some((start, end))
+    }
+}
+
 struct Parser<'t> {
-    text: &'t [u8],
-    at: usize,
+    reader: JsonReader<'t>,
     strings: Vec<(usize, usize)>,
+    brackets: Vec<(usize, usize)>,
 }
 
 impl Parser<'_> {
     /// Reads one value with nothing after it.
     fn read(&mut self) -> Option<()> {
-        // One entry for each open value: `true` for an object.
-        let mut open: Vec<bool> = Vec::new();
+        // For each open value: `true` for an object, and its index in `brackets`.
+        let mut open: Vec<(bool, usize)> = Vec::new();
         loop {
-            match self.next()? {
+            match self.reader.peek()? {
                 bracket @ (b'{' | b'[') => {
-                    self.at += 1;
+                    let start = self.reader.at;
+                    self.reader.at += 1;
                     let is_object = bracket == b'{';
-                    if self.next()? != closing(is_object) {
-                        open.push(is_object);
+                    self.brackets.push((start, start));
+                    if self.reader.peek()? != closing(is_object) {
+                        open.push((is_object, self.brackets.len() - 1));
                         self.name(is_object)?;
                         continue;
                     }
-                    self.at += 1;
+                    self.reader.at += 1;
+                    self.brackets.last_mut()?.1 = self.reader.at;
                 }
                 b'"' => self.string()?,
                 byte if is_scalar(byte) => self.scalar()?,
@@ -138,17 +188,18 @@ impl Parser<'_> {
             }
             // After a value.
             loop {
-                let Some(is_object) = open.last().copied() else {
-                    return (skip_space(self.text, self.at) == self.text.len()).then_some(());
+                let Some((is_object, index)) = open.last().copied() else {
+                    return self.reader.peek().is_none().then_some(());
                 };
-                match self.next()? {
+                match self.reader.peek()? {
                     b',' => {
-                        self.at += 1;
+                        self.reader.at += 1;
                         self.name(is_object)?;
                         break;
                     }
                     byte if byte == closing(is_object) => {
-                        self.at += 1;
+                        self.reader.at += 1;
+                        self.brackets[index].1 = self.reader.at;
                         open.pop();
                     }
                     _ => return None,
@@ -159,49 +210,29 @@ impl Parser<'_> {
 
     fn name(&mut self, is_object: bool) -> Option<()> {
         if is_object {
-            (self.next()? == b'"').then_some(())?;
             self.string()?;
-            (self.next()? == b':').then_some(())?;
-            self.at += 1;
+            (self.reader.peek()? == b':').then_some(())?;
+            self.reader.at += 1;
         }
         Some(())
     }
 
     fn scalar(&mut self) -> Option<()> {
-        let end = run_end(self.text, self.at, is_scalar);
-        let scalar = std::str::from_utf8(&self.text[self.at..end]).ok()?;
+        let JsonReader { text, at } = self.reader;
+        let end = run_end(text, at, is_scalar);
+        let scalar = std::str::from_utf8(&text[at..end]).ok()?;
         let is_number = || {
             scalar.starts_with(|c: char| c == '-' || c.is_ascii_digit())
                 && scalar.parse::<f64>().is_ok()
         };
-        self.at = end;
+        self.reader.at = end;
         (matches!(scalar, "true" | "false" | "null") || is_number()).then_some(())
     }
 
     fn string(&mut self) -> Option<()> {
-        let string = string_at(self.text, self.at)?;
+        let string = self.reader.string()?;
         self.strings.push(string);
-        self.at = string.1 + 1;
         Some(())
-    }
-
-    /// Returns the next byte that is not white space.
-    fn next(&mut self) -> Option<u8> {
-        self.at = skip_space(self.text, self.at);
-        self.text.get(self.at).copied()
-    }
-}
-
-/// Returns the start and the end of the string whose opening quote is at `quote`, without quotes.
-pub(crate) fn string_at(text: &[u8], quote: usize) -> Option<(usize, usize)> {
-    let start = quote + 1;
-    let mut at = start;
-    loop {
-        at = find2(text, *b"\"\\", at)?;
-        if text[at] == b'"' {
-            return Some((start, at));
-        }
-        at += 2;
     }
 }
 

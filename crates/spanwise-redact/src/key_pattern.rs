@@ -62,7 +62,7 @@ pub(crate) fn advance(
             Segment::AnyDepth => next[at] = true,
             Segment::Any => next[at + 1] = true,
             Segment::Name(wanted) => {
-                next[at + 1] |= name.is_some_and(|name| name.whole() == wanted.as_bytes());
+                next[at + 1] |= name.is_some_and(|name| name.full() == wanted.as_bytes());
             }
         }
     }
@@ -83,9 +83,11 @@ fn skip_any_depth(path: &[Segment], set: &mut [bool]) {
 impl Pattern {
     pub(crate) fn matches(&self, key: &NormalizedKey, written: &str) -> bool {
         match self {
-            Self::Exact(name) => key.last() == name.as_bytes() || key.whole() == name.as_bytes(),
-            Self::EndsWith(name) => key.whole().ends_with(name.as_bytes()),
-            Self::Contains(name) => memchr::memmem::find(key.whole(), name.as_bytes()).is_some(),
+            Self::Exact(name) => {
+                key.last_part() == name.as_bytes() || key.full() == name.as_bytes()
+            }
+            Self::EndsWith(name) => key.full().ends_with(name.as_bytes()),
+            Self::Contains(name) => memchr::memmem::find(key.full(), name.as_bytes()).is_some(),
             Self::Path(path) => is_on_path(path, parts(written)),
         }
     }
@@ -100,7 +102,7 @@ impl Pattern {
     pub(crate) fn detector(&self) -> Option<Detector> {
         let Self::Exact(name) = self else { return None };
         let mut all = Detector::ALL.into_iter();
-        all.find(|detector| NormalizedKey::new(detector.name()).whole() == name.as_bytes())
+        all.find(|detector| NormalizedKey::new(detector.name()).full() == name.as_bytes())
     }
 
     pub(crate) fn is_of(&self, key: &str) -> bool {
@@ -141,7 +143,7 @@ impl FromStr for Pattern {
         };
         let name = |part: &str| {
             let normal = NormalizedKey::new(part);
-            String::from_utf8_lossy(normal.whole()).into_owned()
+            String::from_utf8_lossy(normal.full()).into_owned()
         };
         let no_name = ['=', ',', ':', ';', '"', '\''];
         if trimmed.contains(no_name) {
@@ -176,12 +178,8 @@ impl FromStr for Pattern {
                 "it would hide everything; use `Policy::allow_only` to show only some keys",
             );
         }
-        let (from, starts) = trimmed
-            .strip_prefix('*')
-            .map_or((trimmed, false), |rest| (rest, true));
-        let (part, ends) = from
-            .strip_suffix('*')
-            .map_or((from, false), |rest| (rest, true));
+        let (starts, ends) = (trimmed.starts_with('*'), trimmed.ends_with('*'));
+        let part = &trimmed[usize::from(starts)..trimmed.len() - usize::from(ends)];
         if part.contains('*') {
             return wrong("it has a character that names cannot have");
         }

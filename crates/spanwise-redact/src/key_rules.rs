@@ -210,7 +210,7 @@ impl PatternIndex {
     /// Returns the user rule that hides a key: a whole name takes precedence over a path, a part or
     /// an end.
     fn find(&self, key: &NormalizedKey, written: &str) -> Option<usize> {
-        let (whole, last) = (key.whole(), key.last());
+        let (whole, last) = (key.full(), key.last_part());
         let ends = || {
             self.ends
                 .iter()

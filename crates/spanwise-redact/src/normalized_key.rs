@@ -2,6 +2,7 @@
 
 use crate::{
     builtin_keys::{EXEMPT_ATTRIBUTES, HEADER_PREFIXES},
+    byte_search::char_end,
     confusables,
 };
 
@@ -21,7 +22,8 @@ pub(crate) struct NormalizedKey {
     pub(crate) is_attribute: bool,
 }
 
-const MAX_KEY_LEN: usize = 128;
+/// The maximum length of a key with its quotes, in bytes.
+pub(crate) const MAX_KEY_LEN: usize = 128;
 
 impl NormalizedKey {
     pub(crate) fn new(key: &str) -> Self {
@@ -38,10 +40,7 @@ impl NormalizedKey {
         // A letter in lower case may be half as long again.
         let (mut looks, mut len) = ([0; 12 * MAX_KEY_LEN], 0);
         // An escaped letter takes up to eight bytes.
-        let mut from = key.len().saturating_sub(8 * MAX_KEY_LEN);
-        while !key.is_char_boundary(from) {
-            from += 1;
-        }
+        let from = char_end(key, key.len().saturating_sub(8 * MAX_KEY_LEN));
         confusables::fold(&key[from..], |c| {
             if let Some(room) = looks
                 .get_mut(len..)
@@ -69,10 +68,7 @@ impl NormalizedKey {
             normal.is_attribute = EXEMPT_ATTRIBUTES.contains(&key);
             key = header.unwrap_or(key);
         }
-        let mut from = key.len().saturating_sub(MAX_KEY_LEN);
-        while !key.is_char_boundary(from) {
-            from += 1;
-        }
+        let from = char_end(key, key.len().saturating_sub(MAX_KEY_LEN));
         let bytes = &key.as_bytes()[from..];
         let mut before = GAP;
         let mut is_acronym = false;
@@ -104,11 +100,13 @@ impl NormalizedKey {
         normal
     }
 
-    pub(crate) fn whole(&self) -> &[u8] {
+    /// Returns all letters and digits.
+    pub(crate) fn full(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
-    pub(crate) fn last(&self) -> &[u8] {
+    /// Returns the part after the last dot.
+    pub(crate) fn last_part(&self) -> &[u8] {
         &self.bytes[self.last..self.length]
     }
 

@@ -45,6 +45,7 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, backslashes_before, find2, is_space, rfind, run_end, run_start},
+    normalized_key::MAX_KEY_LEN,
     scan_cost,
     value_end::Quote,
 };
@@ -124,9 +125,6 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         }
     }
 }
-
-/// The maximum length of a key with its quotes, in bytes.
-pub(crate) const MAX_KEY_LEN: usize = 128;
 
 /// The maximum length of a remark in parentheses after a key, in bytes.
 const MAX_REMARK_LEN: usize = 32;
@@ -291,13 +289,13 @@ impl<'t> Pair<'t> {
     /// Returns the ways to read the key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name, self.name + self.key.len());
-        let is_plain = self.quote.is_none()
+        let is_unquoted = self.quote.is_none()
             && text.get(start..end) == Some(self.key)
             && NOUNS
                 .iter()
                 .chain(&ATTRIBUTES)
                 .any(|word| self.key.eq_ignore_ascii_case(word));
-        let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
+        let with_word = move || is_unquoted.then(|| word_before(text, start)).flatten();
         let two = std::iter::once_with(with_word).flatten().flatten();
         let two = two.filter_map(move |from| text.get(from..end));
         std::iter::once(self.key)
@@ -308,8 +306,8 @@ impl<'t> Pair<'t> {
     /// Returns the key with the word before it, if both are written like prose: `first pass: …`.
     pub(crate) fn key_in_prose(&self, text: &'t str) -> Option<&'t str> {
         let end = self.name + self.key.len();
-        let is_plain = self.is_colon && self.quote.is_none();
-        let is_key = is_plain && text.get(self.name..end) == Some(self.key);
+        let is_unquoted = self.is_colon && self.quote.is_none();
+        let is_key = is_unquoted && text.get(self.name..end) == Some(self.key);
         let [word, _] = is_key.then(|| word_before(text, self.name)).flatten()?;
         text.get(word..end)
     }

@@ -4,11 +4,14 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{ends_with_word, find2, is_boundary, is_space, run_end, run_start},
+    byte_search::{
+        contains_text, ends_with_word, find2, is_boundary, is_space, run_end, run_start,
+    },
     context_tracker::ContextTracker,
     credential::{self, KeySubject, ValueReading},
     json_strings::JsonStrings,
-    pair_lexer::{MAX_KEY_LEN, Pair},
+    normalized_key::MAX_KEY_LEN,
+    pair_lexer::Pair,
     value_end::{self, Quote, ValueContext, ValueSpan},
 };
 
@@ -22,13 +25,14 @@ pub(crate) struct RuleTraits {
 }
 
 impl Pair<'_> {
-    /// Returns the end of the JSON string that contains the key: the value must end there.
-    pub(crate) fn limit_to_json_string(&mut self, document: &JsonStrings) -> usize {
+    /// Returns where the value must end in a JSON document: with the string that contains the key,
+    /// or where the grammar of JSON ends it.
+    pub(crate) fn limit_in_json(&mut self, text: &str, document: &JsonStrings) -> usize {
         match document.string_at(self.separator_end - 1) {
             Some((_, end)) => end,
             None => {
                 self.quote = Some((b'"', 0));
-                usize::MAX
+                document.end_of_value(text, self.separator_end)
             }
         }
     }
@@ -329,12 +333,15 @@ impl Pair<'_> {
 }
 
 /// Returns whether a value is an expression in source code without a literal: `request.token()`,
-/// `Dsn::parse(text)`.
+/// `Dsn::parse(text)`, `|name| …`.
 fn is_expression(value: &[u8]) -> bool {
-    let name = ByteClass::WORD.run_end(value, 0);
-    let goes_on = [&b"."[..], b"::", b"("];
-    value.first().is_some_and(u8::is_ascii_alphabetic)
-        && goes_on.iter().any(|mark| value[name..].starts_with(mark))
+    let (name, marks) = match value.strip_prefix(b"|") {
+        Some(parameter) => (parameter, &[&b"|"[..]][..]),
+        None => (value, &[&b"."[..], b"::", b"("][..]),
+    };
+    let rest = &name[ByteClass::WORD.run_end(name, 0)..];
+    name.first().is_some_and(u8::is_ascii_alphabetic)
+        && marks.iter().any(|mark| rest.starts_with(mark))
         && !value.iter().any(|byte| b"\"'`".contains(byte))
 }
 
@@ -342,11 +349,10 @@ fn is_expression(value: &[u8]) -> bool {
 /// a message follows: `address=db-1 Connection refused`.
 fn has_words(key: &str, first: &[u8]) -> bool {
     let key = key.as_bytes();
-    let has = |part: &[u8]| {
-        key.windows(part.len())
-            .any(|word| word.eq_ignore_ascii_case(part))
-    };
-    !first.is_empty() && !has(b"phone") && (!has(b"addr") || first.iter().all(u8::is_ascii_digit))
+    let is_number = first.iter().all(u8::is_ascii_digit);
+    !first.is_empty()
+        && !contains_text(key, b"phone")
+        && (!contains_text(key, b"addr") || is_number)
 }
 
 /// Returns the text up to the end of the line that contains `at`.

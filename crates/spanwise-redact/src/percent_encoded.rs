@@ -3,6 +3,7 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{find, is_space, run_end, run_start},
+    normalized_key::MAX_KEY_LEN,
     word_lists::contains_word,
 };
 
@@ -27,7 +28,6 @@ impl EncodedPair<'_> {
 
 /// Returns the next pair from `*at` on.
 pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>> {
-    const MAX_KEY_LEN: usize = 64;
     let bytes = text.as_bytes();
     loop {
         let percent = find(bytes, b'%', *at)?;

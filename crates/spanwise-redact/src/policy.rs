@@ -331,7 +331,7 @@ impl Policy {
             (Action::KeepLast(count), _) => keep_last(value, count),
             #[cfg(feature = "pseudonyms")]
             (Action::Pseudonym, name) => match &self.rules.key {
-                Some(key) => Cow::Owned(key.pseudonym(NormalizedKey::new(name).last(), value)),
+                Some(key) => Cow::Owned(key.pseudonym(NormalizedKey::new(name).last_part(), value)),
                 None => {
                     self.report_missing_key();
                     Cow::Borrowed(REDACTED)

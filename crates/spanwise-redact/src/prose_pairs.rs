@@ -15,8 +15,9 @@
 
 use crate::{
     byte_class::ByteClass,
-    byte_search::{after_escape, find, is_space, run_end},
+    byte_search::{after_escape, find, is_space, run_end, run_start},
     credential::{self, KeySubject},
+    normalized_key::MAX_KEY_LEN,
     scan_cost,
     word_lists::{UNITS, contains_word},
 };
@@ -77,13 +78,7 @@ pub(crate) fn next<'t>(
             + run_end(&bytes[start..end], 0, |byte| {
                 !b"\"'`\\,;)]}<>".contains(&byte)
             });
-        let content = &bytes[start..end];
-        let end = start + content.len()
-            - content
-                .iter()
-                .rev()
-                .take_while(|byte| b".:!?".contains(byte))
-                .count();
+        let end = run_start(bytes, end, end - start, |byte| b".:!?".contains(&byte));
         return Some(ProsePair {
             link,
             keys,
@@ -146,9 +141,6 @@ fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Op
     [first, text.get(name..word.1)]
 }
 
-/// The maximum length of a key, in bytes.
-const MAX_KEY_LEN: usize = 64;
-
 impl<'t> ProsePair<'t> {
     /// Returns the keys that may belong to the value, the most likely first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'t str> + use<'t> {
@@ -177,15 +169,9 @@ impl<'t> ProsePair<'t> {
     fn digits(&self, text: &[u8], about: KeySubject) -> Option<(usize, usize)> {
         let length = self.end - self.start;
         let rest = &text[self.end..];
-        let group = rest
-            .iter()
-            .skip(1)
-            .take(9)
-            .take_while(|byte| byte.is_ascii_digit());
-        let second = if rest.first() == Some(&b' ') {
-            group.count()
-        } else {
-            0
+        let second = match rest {
+            [b' ', group @ ..] => ByteClass::DIGIT.run_end(&group[..group.len().min(9)], 0),
+            _ => 0,
         };
         let is_pair = length == second && (3..=4).contains(&length);
         let end = self.end + if is_pair { 1 + second } else { 0 };

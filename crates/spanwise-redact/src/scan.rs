@@ -108,9 +108,9 @@ impl CharStats {
     }
 }
 
-/// Returns whether the text contains no secret. A short look shows that for most texts.
+/// Returns whether a first look shows that the text contains no secret, as it does for most texts.
 #[inline]
-pub(crate) fn is_plain(text: &[u8]) -> bool {
+pub(crate) fn is_clearly_clean(text: &[u8]) -> bool {
     has_no_mark(text)
         && token_starts(text, MIN_TOKEN_LEN).is_none_or(|starts| {
             TOKEN_FILTERS

@@ -3,16 +3,14 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{
-        ends_with_word, find, find2, is_space, matches_at, run_end, run_start, skip_space,
+        ends_with_word, find, find2, is_space, matches_at, quote_at, run_end, run_start, skip_space,
     },
+    normalized_key::MAX_KEY_LEN,
     scan_cost, value_end,
 };
 
 /// Statements with more columns are skipped.
 const MAX_COLUMNS: usize = 64;
-
-/// The maximum length of a column or table name with its quotes, in bytes.
-const MAX_NAME_LEN: usize = 128;
 
 /// Calls `found` with the rule, the start and the end of each literal in a column that a rule
 /// hides.
@@ -79,11 +77,11 @@ fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
 
 /// Returns whether `INTO table` precedes the bracket at `open`.
 fn follows_into(text: &[u8], open: usize) -> bool {
-    let end = run_start(text, open, MAX_NAME_LEN, is_space);
-    let name = run_start(text, end, MAX_NAME_LEN, |byte| {
+    let end = run_start(text, open, MAX_KEY_LEN, is_space);
+    let name = run_start(text, end, MAX_KEY_LEN, |byte| {
         ByteClass::KEY.has(byte) || b"\"'`[]\\".contains(&byte)
     });
-    let word = run_start(text, name, MAX_NAME_LEN, is_space);
+    let word = run_start(text, name, MAX_KEY_LEN, is_space);
     name < end && word < name && ends_with_word(&text[..word], b"into")
 }
 
@@ -94,7 +92,7 @@ fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Op
     let is_mark = |byte: u8| is_space(byte) || b"\"'`[]\\".contains(&byte);
     for _ in 0..MAX_COLUMNS {
         let begin = run_end(bytes, at, is_mark);
-        let end = ByteClass::KEY.run_end(&bytes[..bytes.len().min(begin + MAX_NAME_LEN)], begin);
+        let end = ByteClass::KEY.run_end(&bytes[..bytes.len().min(begin + MAX_KEY_LEN)], begin);
         name(text.get(begin..end)?);
         at = run_end(bytes, end, is_mark) + 1;
         match bytes.get(at - 1)? {
@@ -117,14 +115,11 @@ fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
     let start = skip_space(text, at);
     // `N'…'`, `E'…'`
     let prefix = start + usize::from(matches!(text.get(start), Some(b'N' | b'n' | b'E' | b'e')));
-    for from in [start, prefix] {
-        let slashes = run_end(text, from, |byte| byte == b'\\') - from;
-        if let Some(mark @ (b'"' | b'\'')) = text.get(from + slashes) {
-            let from = from + slashes + 1;
-            let end = end_of_literal(text, from, *mark, slashes);
-            let after = (end + slashes + 1).min(text.len());
-            return (from, end, end_of_value(text, after));
-        }
+    let quoted = [start, prefix].into_iter();
+    if let Some(((mark, slashes), from)) = quoted.filter_map(|at| quote_at(text, at)).next() {
+        let end = end_of_literal(text, from, mark, slashes);
+        let after = (end + slashes + 1).min(text.len());
+        return (from, end, end_of_value(text, after));
     }
     let after = end_of_value(text, start);
     let is_number = start < after && text[start..after].iter().all(u8::is_ascii_digit);

@@ -6,8 +6,8 @@ use crate::{
     Detector,
     byte_class::ByteClass,
     byte_search::{
-        after_escape, backslashes_before, ends_with_word, find, find_text, is_boundary, is_space,
-        line_from, matches_at, run_end, run_start, skip_space,
+        after_escape, backslashes_before, contains_text, ends_with_word, find, find_text,
+        is_boundary, is_space, line_from, matches_at, quote_at, run_end, run_start, skip_space,
     },
     credential, scan_cost, urls,
 };
@@ -431,14 +431,8 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
     }
     let before = &text[at.saturating_sub(96)..at];
     scan_cost::add(before.len());
-    let is_statement = |word: &&[u8]| {
-        let mut parts = before.windows(word.len());
-        parts.any(|part| part.eq_ignore_ascii_case(word))
-    };
-    if ![&b"USER "[..], b"ROLE ", b"GRANT "]
-        .iter()
-        .any(is_statement)
-    {
+    let statements = [&b"USER "[..], b"ROLE ", b"GRANT "];
+    if !statements.iter().any(|word| contains_text(before, word)) {
         return None;
     }
     let end = run_end(text, start, |byte| {
@@ -480,11 +474,7 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
 
 /// Returns the quoted text at `at`, unless it is empty or a parameter.
 fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
-    let slashes = run_end(text, at, |byte| byte == b'\\') - at;
-    let mark = *text
-        .get(at + slashes)
-        .filter(|mark| matches!(mark, b'\'' | b'"'))?;
-    let start = at + slashes + 1;
+    let ((mark, slashes), start) = quote_at(text, at)?;
     let mut from = start;
     // Inside other quotes, two quotes end both.
     let mut first = None;

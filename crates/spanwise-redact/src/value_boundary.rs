@@ -5,6 +5,7 @@ use spanwise_core::REDACTED;
 use crate::{
     byte_class::ByteClass,
     byte_search::{is_space, run_end},
+    normalized_key::MAX_KEY_LEN,
     scan_cost,
 };
 
@@ -165,7 +166,6 @@ fn is_separator(text: &[u8], at: usize) -> bool {
 /// Returns whether a key with its separator is at `at`. In a connection string it may contain
 /// spaces.
 pub(crate) fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
-    const MAX_KEY_LEN: usize = 64;
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];
     let is_part = |byte: u8| ByteClass::KEY.has(byte) || matches!(byte, b'[' | b']');
     let begun = at + usize::from(matches!(near.get(at), Some(b'$' | b'@')));

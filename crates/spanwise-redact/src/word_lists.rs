@@ -71,13 +71,13 @@ pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "longer", "many", "max", "maximum", "may", "min", "minimum", "more", "muss", "must", "mustn't",
     "need", "needs", "neither", "nine", "no", "non", "none", "not", "nothing", "now", "of", "on",
     "only", "or", "other", "out", "parsing", "passed", "please", "reached", "reading", "requires",
-    "returned", "same", "see", "seems", "seven", "several", "should", "shouldn't", "since", "six",
-    "sixteen", "so", "some", "still", "such", "ten", "than", "that", "the", "their", "them", "then",
-    "there", "these", "they", "this", "those", "three", "timed", "to", "too", "tried", "trying",
-    "twelve", "two", "unable", "under", "unterminated", "until", "up", "use", "uses", "using",
-    "usually", "validating", "verifying", "via", "waiting", "was", "wasn't", "we", "were", "when",
-    "where", "whether", "which", "while", "will", "with", "within", "without", "won't", "would",
-    "writing", "you", "your", "zero",
+    "returned", "same", "see", "seems", "send", "seven", "several", "should", "shouldn't", "since",
+    "six", "sixteen", "so", "some", "still", "such", "ten", "than", "that", "the", "their", "them",
+    "then", "there", "these", "they", "this", "those", "three", "timed", "to", "too", "tried",
+    "trying", "twelve", "two", "unable", "under", "unterminated", "until", "up", "use", "uses",
+    "using", "usually", "validating", "verifying", "via", "waiting", "was", "wasn't", "we", "were",
+    "when", "where", "whether", "which", "while", "will", "with", "within", "without", "won't",
+    "would", "writing", "you", "your", "zero",
 ];
 
 /// Nouns that begin a sentence: more words must follow. After the key of a password a verb must

@@ -34,6 +34,8 @@ use crate::{
     sinks::SinkChanges,
     static_fields::StaticFields,
 };
+#[cfg(feature = "otel")]
+use crate::{settings::OTEL_EXPORTER_OTLP_ENDPOINT, sinks::otel::OtelChange};
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
 ///
@@ -408,6 +410,31 @@ impl Builder {
     pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
         self.code
             .set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace.into());
+        self
+    }
+
+    /// Sets the OpenTelemetry Collector that gets traces and logs, instead of
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and under every preset.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
+    ///     .otlp_endpoint("http://collector:4318")
+    ///     .otel(|otel| otel.service_instance_id("shop-1"));
+    /// ```
+    #[cfg(feature = "otel")]
+    pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.code.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into());
+        self
+    }
+
+    /// Changes the options of OpenTelemetry, after the settings of the environment. Without an
+    /// endpoint nothing is exported, and `change` is not called.
+    #[cfg(feature = "otel")]
+    pub fn otel<F>(mut self, change: F) -> Self
+    where
+        F: FnOnce(spanwise_otel::OtelBuilder) -> spanwise_otel::OtelBuilder + Send + Sync + 'static,
+    {
+        self.sinks.otel = OtelChange::new(change);
         self
     }
 

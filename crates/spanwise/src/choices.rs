@@ -204,6 +204,20 @@ impl<'a> Choices<'a> {
         Some(text.to_owned())
     }
 
+    /// Returns the text that a source has for a setting without a row here.
+    #[allow(
+        dead_code,
+        reason = "the part that has such settings may not be built in"
+    )]
+    pub(crate) fn sourced_text(&mut self, def: &Setting) -> Option<Chosen<String>> {
+        let raw = self.sources.iter().find_map(|source| source.raw(def))?;
+        let text = self.text(def, &raw)?;
+        Some(Chosen {
+            value: text,
+            origin: Origin::Variable(raw.name),
+        })
+    }
+
     /// Returns the trimmed text of a variable that belongs to other programs, which accept any.
     pub(crate) fn foreign_text(&self, def: &Setting) -> Option<String> {
         let raw = self.sources.iter().find_map(|source| source.raw(def))?;

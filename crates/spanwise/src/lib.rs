@@ -201,6 +201,7 @@
 //! | `http` | `spanwise::http`: the span and event of a request, propagation of ids; `Telemetry::http_server` |
 //! | `axum` | `http`, with the route and the peer address that axum knows |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
+//! | `otel`, `otel-grpc` | traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` |
 //! | `sentry` | errors in Sentry: `SENTRY_DSN` |
 //! | `tokio` | `spanwise::task::spawn`, `spawn_blocking` and `JoinSet`: tasks that keep the context of their request |
 //!
@@ -276,6 +277,8 @@ pub use spanwise_core::{AsError, ParseError, Problem, Setting, SettingValue, Shu
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
 pub use spanwise_json::{Format, as_json};
+#[cfg(feature = "otel")]
+pub use spanwise_otel as otel;
 pub use spanwise_recorder as record;
 pub use spanwise_sample as sample;
 #[cfg(feature = "sentry")]

@@ -12,6 +12,8 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::{Stack, choices::Choices, service::Service, static_fields::StaticFields};
 
+#[cfg(feature = "otel")]
+pub(crate) mod otel;
 #[cfg(feature = "sentry")]
 pub(crate) mod sentry;
 
@@ -21,6 +23,8 @@ type Choose = fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn Opt
 
 /// The sinks in the order of their layers.
 const REGISTRY: &[Choose] = &[
+    #[cfg(feature = "otel")]
+    otel::OtelSink::choose,
     #[cfg(feature = "sentry")]
     sentry::SentrySink::choose,
 ];
@@ -28,6 +32,8 @@ const REGISTRY: &[Choose] = &[
 /// The changes that code makes to sinks.
 #[derive(Default)]
 pub(crate) struct SinkChanges {
+    #[cfg(feature = "otel")]
+    pub(crate) otel: otel::OtelChange,
     #[cfg(feature = "sentry")]
     pub(crate) sentry: sentry::SentryChange,
 }
@@ -67,9 +73,9 @@ pub(crate) trait RunningSink: SinkControl + Any {
     fn on_installed(&self) {}
 }
 
-/// A running sink, with the layer that feeds it.
+/// A running sink, with the layers that feed it.
 pub(crate) struct StartedSink {
-    pub(crate) add_layer: Box<dyn FnOnce(Stack) -> Stack>,
+    pub(crate) add_layers: Box<dyn FnOnce(Stack) -> Stack>,
     pub(crate) running: Arc<dyn RunningSink>,
 }
 
@@ -81,7 +87,7 @@ impl StartedSink {
         running: impl RunningSink,
     ) -> Self {
         Self {
-            add_layer: Box::new(move |stack| stack.layer(layer)),
+            add_layers: Box::new(move |stack| stack.layer(layer)),
             running: Arc::new(running),
         }
     }
@@ -91,8 +97,16 @@ impl StartedSink {
         layer: impl Layer<Registry> + Send + Sync,
         running: impl RunningSink,
     ) -> Self {
+        Self::with_layers(move |stack| stack.layer_unredacted(layer), running)
+    }
+
+    /// Creates a started sink that adds its layers, which redact by themselves.
+    pub(crate) fn with_layers(
+        add_layers: impl FnOnce(Stack) -> Stack + 'static,
+        running: impl RunningSink,
+    ) -> Self {
         Self {
-            add_layer: Box::new(move |stack| stack.layer_unredacted(layer)),
+            add_layers: Box::new(add_layers),
             running: Arc::new(running),
         }
     }
@@ -162,7 +176,7 @@ mod tests {
         let sink = new(LastEvent(Arc::clone(&last)), Control);
         let levels: Levels = "info".parse().unwrap();
         let stack = Stack::new(levels).redact(Arc::new(Policy::secrets()));
-        let stack = (sink.add_layer)(stack).build();
+        let stack = (sink.add_layers)(stack).build();
         with_default(stack, || info!(password = "hunter2", "logged in"));
         let text = last.lock().clone();
         assert!(text.contains("logged in"), "{text}");

@@ -53,6 +53,8 @@ pub struct Stack {
     policy: Option<Arc<dyn Redact>>,
     sampler: Option<Sampler>,
     recorder: Option<Recorder>,
+    /// Layers whose data the others read.
+    first: Vec<AddLayer>,
     layers: Vec<AddLayer>,
 }
 
@@ -75,6 +77,7 @@ impl Stack {
             policy: None,
             sampler: None,
             recorder: None,
+            first: Vec::new(),
             layers: Vec::new(),
         }
     }
@@ -173,6 +176,9 @@ impl Stack {
                 .map(|recorder| (recorder, SinkFilter::from(handle))),
         };
         let mut layers = Layers::<Registry>::default();
+        for add in self.first {
+            add(&mut layers, &wrappers);
+        }
         layers.push(context);
         for add in self.layers {
             add(&mut layers, &wrappers);
@@ -192,6 +198,31 @@ impl Stack {
                 None => layer,
             };
             wrappers.push_lines(layers, level, writer, |writer| layer.with_writer(writer));
+        })
+    }
+
+    /// Adds a layer in front of all others, such as one that gives each span its ids. It redacts by
+    /// itself.
+    #[cfg(feature = "otel")]
+    pub(crate) fn first(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        let add: AddLayer = Box::new(|layers, wrappers| wrappers.push(layers, layer));
+        self.first.push(add);
+        self
+    }
+
+    /// Adds an output of lines whose layer redacts by itself.
+    #[cfg(feature = "otel")]
+    pub(crate) fn redacting_lines<W, L>(
+        self,
+        writer: W,
+        layer: impl FnOnce(LineWriter<W>) -> L + Send + Sync + 'static,
+    ) -> Self
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+        L: Layer<Registry> + Send + Sync,
+    {
+        self.add(|layers, wrappers| {
+            wrappers.push_lines(layers, LevelFilter::TRACE, writer, layer);
         })
     }
 

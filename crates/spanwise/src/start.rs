@@ -186,7 +186,7 @@ fn install(
     stack = outputs.add_layers(stack, config, builder.writer, report);
     let mut running = Vec::new();
     for sink in sinks {
-        stack = (sink.add_layer)(stack);
+        stack = (sink.add_layers)(stack);
         running.push(sink.running);
     }
     for add in builder.layers {

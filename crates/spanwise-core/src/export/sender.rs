@@ -12,9 +12,9 @@ use super::{
     Deliver, Delivery, ExportItem, PeriodicTasks,
     queue::{ExportQueue, Queued},
 };
-use crate::internal::{Backoff, panic_safe};
+use crate::internal::{Backoff, panic_safe, random_bits};
 
-/// The delays between attempts at a server that fails.
+/// The delays between attempts at a server that fails, before jitter.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1)..=Duration::from_secs(60));
 
 /// What the current thread does for an exporter.
@@ -179,7 +179,7 @@ impl<T: ExportItem> Sender<T> {
             } => {
                 let max_age = self.queue.limits.max_age;
                 let requested = retry_after.unwrap_or_default().min(max_age);
-                let delay = self.backoff.next_delay().max(requested);
+                let delay = jittered(self.backoff.next_delay()).max(requested);
                 self.not_before = Some(self.queue.clock.instant() + delay);
                 if started.saturating_duration_since(queued.since) > max_age {
                     self.queue.settle_refused(&reason);
@@ -194,4 +194,11 @@ impl<T: ExportItem> Sender<T> {
         self.backoff.reset();
         self.not_before = None;
     }
+}
+
+/// Returns the delay, or up to a quarter less. So processes that saw a server fail at the same time
+/// do not all ask it again at the same time.
+fn jittered(delay: Duration) -> Duration {
+    let random = random_bits() as u32;
+    delay - (delay / 4).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

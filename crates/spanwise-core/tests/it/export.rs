@@ -204,6 +204,25 @@ impl Setup {
         panic!("the sender never waits");
     }
 
+    /// Lets the sender work until it waits for a back-off of `delay`, and returns until when.
+    #[track_caller]
+    fn run_until_backoff(&mut self, delay: Duration) -> Duration {
+        let until = self.run().expect("a back-off");
+        let with_jitter = delay * 3 / 4..=delay;
+        assert!(
+            with_jitter.contains(&until),
+            "{until:?} instead of {delay:?}"
+        );
+        until
+    }
+
+    /// Does so, and lets that time pass.
+    #[track_caller]
+    fn run_and_wait(&mut self, delay: Duration) {
+        let until = self.run_until_backoff(delay);
+        self.clock.advance(until);
+    }
+
     fn stats(&self) -> SinkStats {
         self.queue.counters().stats()
     }
@@ -353,17 +372,17 @@ fn failed_item_is_retried_after_a_growing_delay() {
     let mut setup = setup(limits(10, 100));
     setup.script.fail(9);
     setup.queue.push(error("a"));
-    let mut delays = Vec::new();
-    while let Some(delay) = setup.run() {
+    for delay in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
+        let delay = delay * SECOND;
+        let until = setup.run_until_backoff(delay);
         // Nothing is sent before.
         assert_eq!(setup.script.received(), ["a"]);
-        setup.clock.advance(delay - Duration::from_millis(1));
+        setup.clock.advance(until - Duration::from_millis(1));
         assert_eq!(setup.run(), Some(Duration::from_millis(1)));
         assert!(setup.script.received().is_empty());
         setup.clock.advance(Duration::from_millis(1));
-        delays.push(delay.as_secs());
     }
-    assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    assert_eq!(setup.run(), None);
     assert_eq!(setup.stats().delivered, 1);
     assert!(setup.has_reported(Fault::FlushFailed));
 }
@@ -378,8 +397,7 @@ fn delivery_and_refusal_reset_the_back_off() {
         setup.queue.push(error("a"));
         setup.queue.push(error("b"));
         for delay in [1, 2, 4, 1] {
-            assert_eq!(setup.run(), Some(delay * SECOND));
-            setup.clock.advance(delay * SECOND);
+            setup.run_and_wait(delay * SECOND);
         }
         assert_eq!(setup.run(), None);
     }
@@ -393,10 +411,11 @@ fn retry_after_extends_the_back_off() {
     setup.script.answer(failed(Some(SECOND)));
     setup.script.answer(failed(Some(Duration::MAX)));
     setup.queue.push(error("a"));
-    for delay in [90, 2, 600] {
-        assert_eq!(setup.run(), Some(delay * SECOND));
-        setup.clock.advance(delay * SECOND);
-    }
+    assert_eq!(setup.run(), Some(90 * SECOND), "without jitter");
+    setup.clock.advance(90 * SECOND);
+    setup.run_and_wait(2 * SECOND);
+    assert_eq!(setup.run(), Some(600 * SECOND), "without jitter");
+    setup.clock.advance(600 * SECOND);
     assert_eq!(setup.run(), None);
     assert_eq!(setup.stats().delivered, 1);
 }
@@ -412,8 +431,7 @@ fn rate_limit_does_not_reset_the_back_off() {
     setup.queue.push(error("a"));
     setup.queue.push(error("b"));
     for delay in [1, 2] {
-        assert_eq!(setup.run(), Some(delay * SECOND));
-        setup.clock.advance(delay * SECOND);
+        setup.run_and_wait(delay * SECOND);
     }
     assert_eq!(setup.run(), None);
     let stats = setup.stats();
@@ -431,9 +449,8 @@ fn old_item_is_given_up_after_another_failure() {
     setup.run();
     setup.clock.advance(11 * SECOND);
     setup.queue.push(error("new"));
-    assert_eq!(setup.run(), Some(2 * SECOND));
+    setup.run_and_wait(2 * SECOND);
     assert_eq!(setup.stats().write_failed, 1);
-    setup.clock.advance(2 * SECOND);
     setup.run();
     assert_eq!(setup.script.received(), ["old", "old", "new"]);
     assert_eq!(setup.stats().delivered, 1);
@@ -450,8 +467,7 @@ fn panicking_transport_counts_as_a_failure() {
         .answers
         .push_back(Answer::Panic);
     setup.queue.push(error("a"));
-    assert_eq!(setup.run(), Some(SECOND));
-    setup.clock.advance(SECOND);
+    setup.run_and_wait(SECOND);
     assert_eq!(setup.run(), None);
     assert_eq!(setup.stats().delivered, 1);
 }
@@ -473,7 +489,7 @@ fn flush_does_not_wait_for_the_back_off() {
     setup.script.fail(1);
     setup.queue.push(error("a"));
     setup.queue.push(info("b"));
-    assert_eq!(setup.run(), Some(SECOND));
+    setup.run_until_backoff(SECOND);
     // The clock stands still.
     assert!(flush_while_working(&mut setup).is_ok());
     assert_eq!(setup.stats().delivered, 2);
@@ -498,10 +514,10 @@ fn hurry_asks_a_failing_server_once_more() {
     let mut setup = setup(QueueLimits::default());
     setup.script.fail(2);
     setup.queue.push(error("a"));
-    assert_eq!(setup.run(), Some(SECOND));
+    setup.run_until_backoff(SECOND);
     setup.queue.hurry();
     // It fails again: the back-off holds from now on.
-    assert_eq!(setup.run(), Some(2 * SECOND));
+    setup.run_until_backoff(2 * SECOND);
     assert_eq!(setup.script.received(), ["a", "a"]);
     setup.queue.hurry();
     assert_eq!(setup.run(), None);
@@ -652,10 +668,10 @@ fn earlier_of_two_times_wakes_the_sender() {
     let mut setup = setup_with_tasks(QueueLimits::default(), Some(weak));
     setup.script.fail(1);
     setup.queue.push(error("a"));
-    for (task, expected) in [(3, 1), (1, 1)] {
-        *tasks.next.lock().unwrap() = Some(setup.clock.instant() + task * SECOND);
-        assert_eq!(setup.run(), Some(expected * SECOND));
-    }
+    *tasks.next.lock().unwrap() = Some(setup.clock.instant() + 3 * SECOND);
+    setup.run_until_backoff(SECOND);
+    *tasks.next.lock().unwrap() = Some(setup.clock.instant() + SECOND / 2);
+    assert_eq!(setup.run(), Some(SECOND / 2));
 }
 
 /// A signal between the last look and the wait is not lost: `wait` would never return.

@@ -157,7 +157,7 @@ fn raw_identifiers_lose_their_prefix() {
 
 #[derive(Debug)]
 struct Declined {
-    cause: Option<Box<Declined>>,
+    cause: Option<Box<Self>>,
     text: String,
 }
 
@@ -282,7 +282,7 @@ impl fmt::Debug for Endless {
     }
 }
 
-/// Goes on after an error, but not for ever.
+/// Goes on after an error, and ends after a while.
 struct Deaf;
 
 impl fmt::Debug for Deaf {

@@ -9,11 +9,22 @@
 
 mod counts;
 mod dead_collector;
-#[cfg(unix)]
+mod exported_logs;
 mod forks;
+mod globals;
 mod healthy;
+mod http_request_spans;
+mod http_requests;
 mod log_records;
+mod metrics;
 mod own_events;
 mod responses;
 mod setup;
+mod span_identities;
+mod span_mapping;
+mod span_nesting;
+mod span_properties;
+mod span_secrets;
 mod support;
+mod unfinished_spans;
+mod wrapped_logs;

@@ -271,6 +271,26 @@ mod grpc {
     }
 
     #[test]
+    fn connections_without_answers_are_replaced() {
+        let receiver = grpc::start();
+        receiver.behave_once(Behaviour::Hang);
+        let builder = logs_in_tens(&receiver).all_signals(|signal| {
+            signal
+                .protocol(Protocol::Grpc)
+                .timeout(Duration::from_millis(100))
+        });
+        let (otel, guard) = builder.build().unwrap();
+        record(&otel, 10);
+        receiver.wait_for_requests(1);
+        let flush = || otel.flush_by(Instant::now() + GUARD);
+        // Under load, further attempts take longer than the timeout.
+        let is_sent = (0..100).any(|_| flush().is_ok());
+        assert!(is_sent, "{:?}", otel.stats());
+        assert_eq!(counts(&guard.shutdown(GUARD)), (10, 0, 0));
+        assert!(receiver.connections() >= 2);
+    }
+
+    #[test]
     fn headers_are_sent() {
         let receiver = grpc::start();
         let builder = logs_in_tens(&receiver)

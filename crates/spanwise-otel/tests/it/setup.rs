@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
-use spanwise_core::SelfReport;
+use spanwise_core::{Fault, SelfReport};
 use spanwise_otel::{ExportOptions, Otel, OtelBuilder, OtelError, SignalKind};
 
 use crate::support::{
@@ -227,6 +227,17 @@ fn configured_attributes_win() {
     };
     assert_eq!(environment("dev").as_deref(), Some("development"));
     assert_eq!(environment("staging").as_deref(), Some("staging"));
+}
+
+#[test]
+fn ports_of_the_other_protocol_are_reported_once() {
+    let report = SelfReport::silent();
+    let builder = Otel::builder("http://localhost:4317").report(report.clone());
+    let (_, guard) = builder.build().unwrap();
+    guard.shutdown(Duration::ZERO);
+    let faults = report.stats().faults;
+    let setup = faults.iter().find(|(fault, _)| *fault == Fault::Setup);
+    assert_eq!(setup.map(|(_, count)| *count), Some(1));
 }
 
 #[test]

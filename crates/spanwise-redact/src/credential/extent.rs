@@ -23,7 +23,7 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         if at > read + 1 && read > 0 {
             break;
         }
-        let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = ByteClass::DIGIT.run_end(word, 0);
         let (number, rest) = word.split_at(digits);
         let (mark, rest) = match rest {
             [b'.' | b')' | b':', rest @ ..] => (1, rest),
@@ -40,16 +40,13 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         } else {
             0
         };
-        let letters = word[start..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphabetic())
-            .count();
-        let after = &word[start + letters..];
-        let is_word = letters > 0 && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
+        let letters = ByteClass::ALPHA.run_end(word, start);
+        let after = &word[letters..];
+        let is_word = letters > start && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
         if !is_word {
             break;
         }
-        end = at + start + letters;
+        end = at + letters;
         read = at + word.len();
         let goes_on = after.is_empty() || is_list && after == b",";
         if !goes_on {
@@ -88,42 +85,37 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
 pub(crate) fn end_of_code(text: &[u8], first: usize) -> usize {
     let line = line_from(text, 0, 64);
     let is_group = |word: &[u8]| word.len() <= 6 && word.iter().all(u8::is_ascii_digit);
-    let mut end = first;
-    if !line.get(..first).is_some_and(is_group) {
-        return first;
+    if line.get(..first).is_some_and(is_group) {
+        end_of_parts(line, first, |word, digits| {
+            word.starts_with(digits) && is_group(digits)
+        })
+    } else {
+        first
     }
-    for (at, word) in words_of(line).skip(1) {
-        let digits = trim(word);
-        if at != end + 1 || digits.is_empty() || !word.starts_with(digits) || !is_group(digits) {
-            break;
-        }
-        end = at + digits.len();
-        if digits.len() != word.len() {
-            break;
-        }
-    }
-    end
 }
 
 /// Returns the end of PII of several words at the start of `text`: `Ada Lovelace`, `12 Baker
-/// Street`.
+/// Street`. The first word ends at `first`.
 pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
-    let line = line_from(text, 0, 160);
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || b"'.-".contains(byte);
+    end_of_parts(line_from(text, 0, 160), first, |word, part| {
+        let is_name = part.len() > 1 && part[0].is_ascii_uppercase() && part.iter().all(is_letter);
+        let is_number = part.len() <= 6 && part.iter().all(u8::is_ascii_digit);
+        (is_name || is_number) && !word.iter().any(|byte| b"=:{(".contains(byte))
+    })
+}
+
+/// Returns the end of the words after `first` that are parts of the value, each after one space. A
+/// punctuation mark ends the last one. `is_part` gets a word with and without such marks.
+fn end_of_parts(line: &[u8], first: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
     let mut end = first;
     for (at, word) in words_of(line).skip_while(|(at, _)| *at < first) {
-        let letters = trim(word);
-        let is_part = letters.len() > 1
-            && letters[0].is_ascii_uppercase()
-            && letters
-                .iter()
-                .all(|byte| byte.is_ascii_alphabetic() || b"'.-".contains(byte))
-            || !letters.is_empty() && letters.len() <= 6 && letters.iter().all(u8::is_ascii_digit);
-        let is_pair = word.iter().any(|byte| b"=:{(".contains(byte));
-        if at != end + 1 || !is_part || is_pair {
+        let part = trim(word);
+        if at != end + 1 || part.is_empty() || !is_part(word, part) {
             break;
         }
-        end = at + letters.len();
-        if letters.len() != word.len() {
+        end = at + part.len();
+        if part.len() != word.len() {
             break;
         }
     }

@@ -3,6 +3,7 @@
 use spanwise_core::REDACTED;
 
 use crate::{
+    normalized_key::NormalizedKey,
     scan_cost, value_end,
     word_lists::{BOOLEANS, MASK_WORDS, MASKS, contains_word},
 };
@@ -115,21 +116,6 @@ fn is_name_of_secret(name: &[u8]) -> bool {
         "hash", "pin", "param", "value",
     ];
     let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_.-".contains(byte);
-    let mut start = 0;
-    let mut known = false;
-    for at in 1..=name.len() {
-        let ends = at == name.len()
-            || b"_.-".contains(&name[at])
-            || name[at].is_ascii_uppercase() && name[at - 1].is_ascii_lowercase();
-        if ends {
-            let word = &name[start..at];
-            let word = word
-                .strip_prefix(b"_")
-                .or(word.strip_prefix(b"."))
-                .unwrap_or(word);
-            known |= contains_word(&words, word.strip_prefix(b"-").unwrap_or(word));
-            start = at;
-        }
-    }
-    known && name.iter().all(is_part)
+    let key = NormalizedKey::new(std::str::from_utf8(name).unwrap_or_default());
+    name.iter().all(is_part) && key.words().any(|(word, _)| contains_word(&words, word))
 }

@@ -3,8 +3,8 @@
 use super::{
     KeySubject, is_credential, trim,
     word_shapes::{
-        is_count, is_duration, is_error_name, is_module, is_name, is_path, is_plain, is_type,
-        is_variable,
+        is_count, is_duration, is_error_name, is_module, is_name, is_path, is_sentence_word,
+        is_type, is_variable,
     },
     words_of,
 };
@@ -85,13 +85,13 @@ impl<'l> Prose<'l> {
         if word.is_empty() {
             // The token that a parser did not expect: `}`.
             let is_short = first.len() <= 5;
-            return Some(is_short || second.is_some_and(|second| is_plain(trim(second))));
+            return Some(is_short || second.is_some_and(|second| is_sentence_word(trim(second))));
         }
         if word.iter().all(u8::is_ascii_digit) {
             return Some(is_count(word, self.rest, self.about));
         }
         // A YAML tag: `!vault |`.
-        if first[0] == b'!' && second == Some(b"|") && is_plain(word) {
+        if first[0] == b'!' && second == Some(b"|") && is_sentence_word(word) {
             return Some(true);
         }
         if is_type(first) || self.is_thing() && is_module(word) || is_variable(first) {
@@ -120,8 +120,8 @@ impl<'l> Prose<'l> {
         let word = self.word;
         if self.about == KeySubject::Phrase {
             let mut words = words_of(self.line).take(4);
-            let is_sentence =
-                is_plain(word) && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim(word)));
+            let is_sentence = is_sentence_word(word)
+                && words.any(|(_, word)| contains_word(FUNCTION_WORDS, trim(word)));
             return Some(is_sentence || self.second.is_none() && self.is_state());
         }
         if self.first.last() != Some(&b':') || self.second.is_none() || self.depth == MAX_CHAIN_LEN
@@ -134,7 +134,7 @@ impl<'l> Prose<'l> {
             rest.is_some_and(|rest| rest.decide())
         };
         let is_password = self.about == KeySubject::Password;
-        let is_named = self.is_thing() && (is_plain(word) || is_name(word));
+        let is_named = self.is_thing() && (is_sentence_word(word) || is_name(word));
         Some(
             self.is_state()
                 || self.is_opener()
@@ -152,7 +152,7 @@ impl<'l> Prose<'l> {
             return Some(self.is_thing() || second.is_some());
         }
         let is_state = self.is_state();
-        if !is_plain(word) && !is_state {
+        if !is_sentence_word(word) && !is_state {
             // `SameSite must be …`
             let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
             let is_verb = |second: &[u8]| contains_word(VERBS, trim(second));
@@ -203,7 +203,7 @@ impl<'l> Prose<'l> {
         }
         if self.is_start() {
             return next.is_empty()
-                || is_plain(next)
+                || is_sentence_word(next)
                 || is_number(next.strip_suffix(b"+").unwrap_or(next))
                 || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
                 || is_name(next)
@@ -214,7 +214,7 @@ impl<'l> Prose<'l> {
         let words = || words_of(self.line).map(|(_, word)| word);
         let sentence = || {
             words()
-                .take_while(|word| !word.contains(&b'=') && is_plain(trim(word)))
+                .take_while(|word| !word.contains(&b'=') && is_sentence_word(trim(word)))
                 .map(trim)
                 .take(3)
         };

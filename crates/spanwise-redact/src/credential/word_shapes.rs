@@ -3,6 +3,7 @@
 use super::{KeySubject, trim, words_of};
 use crate::{
     byte_class::ByteClass,
+    byte_search::run_end,
     word_lists::{
         ERROR_PREFIXES, ERROR_SUBJECTS, ERROR_SUFFIXES, ERRORS, FOLDERS, MEASURES, PHRASE_UNITS,
         STATES, TYPES, UNITS, any_contains, contains_word,
@@ -40,24 +41,22 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
     // `3 wrong attempts`
     let is_small = digits.len() <= 2 && matches!(about, KeySubject::Code | KeySubject::Password);
     let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
-    if is_small && second.is_some_and(is_plain) && third.is_some_and(|third| unit(&third)) {
+    if is_small && second.is_some_and(is_sentence_word) && third.is_some_and(|third| unit(&third)) {
         return true;
     }
     // `12 messages pending`
-    let is_word = |word: &[u8]| is_plain(word) && word.len() > 2;
+    let is_word = |word: &[u8]| is_sentence_word(word) && word.len() > 2;
     if digits.len() <= most_of_any && second.is_some_and(is_word) {
         return true;
     }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
-    about == KeySubject::Thing && is_status && second.is_none_or(is_plain)
+    about == KeySubject::Thing && is_status && second.is_none_or(is_sentence_word)
 }
 
 /// Returns whether it is a number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
 pub(super) fn is_duration(word: &[u8]) -> bool {
-    let digits = word
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
-    let (number, unit) = word.split_at(digits.count());
+    let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let (number, unit) = word.split_at(run_end(word, 0, is_digit));
     let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
     (1..=8).contains(&number.len()) && (is_unit || contains_word(UNITS, unit))
 }
@@ -119,7 +118,7 @@ pub(super) fn is_module(word: &[u8]) -> bool {
 }
 
 /// Returns whether it is a word of a sentence: letters, perhaps with an apostrophe or a hyphen.
-pub(super) fn is_plain(word: &[u8]) -> bool {
+pub(super) fn is_sentence_word(word: &[u8]) -> bool {
     let parts = || word.split(|byte| matches!(byte, b'\'' | b'-'));
     let is_part = |part: &[u8]| {
         let rest = part.get(1..).unwrap_or_default();

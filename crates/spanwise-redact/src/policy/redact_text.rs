@@ -10,8 +10,8 @@ use crate::{
     addresses::is_network_address,
     builtin_keys::QUERY_PARAMETERS,
     builtin_rules::{RULES, Tier},
-    byte_search::{ends_with_word, find, is_space},
-    commands::{self, Argument},
+    byte_search::{char_end, char_start, ends_with_word, find, is_space, run_end},
+    commands,
     context_tracker::ContextTracker,
     credential,
     json_strings::JsonStrings,
@@ -78,8 +78,8 @@ impl HidingRule {
         };
         let mut value = pair.value(&bytes[..near], context, traits)?;
         let goes_on = value.end == near && near < end;
-        if goes_on && let Some(whole) = pair.value(&bytes[..end], context, traits) {
-            value = whole;
+        if goes_on && let Some(longer) = pair.value(&bytes[..end], context, traits) {
+            value = longer;
         }
         if is_phone(pair.key) {
             value.end = end_of_phone(&bytes[..end], value.start, value.end);
@@ -102,7 +102,7 @@ impl Policy {
     /// Returns `text`, the value of `key`, with all matches replaced.
     #[inline]
     pub(super) fn redact<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        if scan::is_plain(text.as_bytes()) && !self.has_paths_into(text) {
+        if scan::is_clearly_clean(text.as_bytes()) && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
         self.scan(key, text)
@@ -115,7 +115,7 @@ impl Policy {
         !self.rules.keys.paths().is_empty() && crate::json_paths::may_be_json(text)
     }
 
-    // Not inlined, so that a plain text saves no registers.
+    // Not inlined, so that a clean text saves no registers.
     #[inline(never)]
     fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         let mut matches = Vec::new();
@@ -206,7 +206,7 @@ impl Policy {
             return None;
         }
         let normal = NormalizedKey::new(pair.key);
-        let name = normal.whole();
+        let name = normal.full();
         let is_query = pair.may_be_parameter
             && QUERY_PARAMETERS
                 .iter()
@@ -246,7 +246,7 @@ impl Policy {
                 continue;
             };
             let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
-                Some(strings) => pair.limit_to_json_string(strings).min(text.len()),
+                Some(strings) => pair.limit_in_json(text, strings),
                 None => text.len(),
             };
             let Some(value) = found.value(&text[..end], &pair, &mut context) else {
@@ -257,10 +257,8 @@ impl Policy {
                 continue;
             }
             matches.push(Match {
-                start: value.start,
-                end: value.end,
-                rule: found.rule,
                 needs_quotes: value.needs_quotes,
+                ..Match::new(value.start, value.end, found.rule)
             });
             // Search for keys inside this hidden value, but not inside the one before it: so each
             // byte is read for at most two keys.
@@ -343,16 +341,16 @@ impl Policy {
         if !stats.command_line {
             return;
         }
-        commands::arguments(text, |argument| match argument {
-            Argument::Option { key, start, end } => {
+        commands::arguments(text, |key, start, end| match key {
+            Some(key) => {
                 let found = self.rule(text, key);
                 matches.extend(found.and_then(|found| found.match_in(text, start, end)));
             }
-            Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
+            None if self.wants(Detector::CommandLine) => {
                 let rule = Rule::Detector(Detector::CommandLine);
                 matches.push(Match::new(start, end, rule));
             }
-            Argument::Secret { .. } => {}
+            None => {}
         });
     }
 
@@ -385,7 +383,8 @@ impl Policy {
                 alone &= next.end <= found.end && matches!(found.rule, Rule::Key { .. });
                 end = end.max(next.end);
             }
-            let (start, end) = (floor(text, found.start.max(at)), ceil(text, end));
+            let start = char_start(text, found.start.max(at));
+            let end = char_end(text, end);
             let rule_state = self.state(found.rule);
             rule_state.count.fetch_add(1, Ordering::Relaxed);
             let value = &text[start..end];
@@ -430,8 +429,8 @@ fn is_phone(key: &str) -> bool {
 /// Returns the end of a phone number whose first group ends at `end`: `+49 171 5550123`.
 fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
     const MAX_GROUPS: usize = 8;
-    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+()-./".contains(byte);
-    if !text[start..end].iter().all(is_part) {
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"+()-./".contains(&byte);
+    if !text[start..end].iter().all(|byte| is_part(*byte)) {
         return end;
     }
     let mut at = end;
@@ -439,11 +438,7 @@ fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
         let Some(group) = text.get(at..).and_then(|rest| rest.strip_prefix(b" ")) else {
             break;
         };
-        let length = group
-            .iter()
-            .take(16)
-            .take_while(|byte| is_part(byte))
-            .count();
+        let length = run_end(&group[..group.len().min(16)], 0, is_part);
         let digits = group[..length].iter().filter(|byte| byte.is_ascii_digit());
         // A group ends as a value does, so `2 of 3` and `42ms` have none.
         let ends = group
@@ -457,23 +452,9 @@ fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
     at
 }
 
-fn floor(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
-fn ceil(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at += 1;
-    }
-    at
-}
-
 fn is_header(key: &str) -> bool {
     let normal = NormalizedKey::new(key);
-    let name = normal.last();
+    let name = normal.last_part();
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
 }
 

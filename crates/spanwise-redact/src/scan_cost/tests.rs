@@ -29,43 +29,19 @@ fn work(policy: &Policy, before: &str, part: &str, length: usize) -> u64 {
     WORK.get() - start
 }
 
-/// The most expensive text so far.
-#[derive(Default)]
-struct Dearest {
-    work: u64,
-    part: String,
+#[track_caller]
+fn check(policy: &Policy, before: &str, part: &str) {
+    let work = work(policy, before, part, MIN_LEN);
+    let bound = MAX_WORK * MIN_LEN as u64;
+    assert!(work <= bound, "{before}{part}…: {work} for {MIN_LEN} bytes");
 }
 
-impl Dearest {
-    #[track_caller]
-    fn check(&mut self, policy: &Policy, before: &str, part: &str) {
-        let work = work(policy, before, part, MIN_LEN);
-        let bound = MAX_WORK * MIN_LEN as u64;
-        assert!(work <= bound, "{before}{part}…: {work} for {MIN_LEN} bytes");
-        if work > self.work {
-            self.work = work;
-            self.part = format!("{before}{part}");
-        }
-    }
-
-    #[track_caller]
-    fn check_growth(&mut self, policy: &Policy, before: &str, part: &str) {
-        self.check(policy, before, part);
-        let (short, long) = (
-            work(policy, before, part, SHORT),
-            work(policy, before, part, LONG),
-        );
-        // 1.2 × 8 × the work of the short text.
-        assert!(long * 10 <= short * 96, "{before}{part}…: {short}, {long}");
-    }
-
-    fn print(&self) {
-        let part = &self.part;
-        println!(
-            "{} bytes for each byte of {part}…",
-            self.work / MIN_LEN as u64
-        );
-    }
+#[track_caller]
+fn check_growth(policy: &Policy, before: &str, part: &str) {
+    check(policy, before, part);
+    let [short, long] = [SHORT, LONG].map(|length| work(policy, before, part, length));
+    // 1.2 × 8 × the work of the short text.
+    assert!(long * 10 <= short * 96, "{before}{part}…: {short}, {long}");
 }
 
 fn policy() -> Policy {
@@ -79,16 +55,14 @@ const SEPARATORS: [&str; 16] = [
 #[test]
 fn literals_cost_linear_work() {
     let policy = policy();
-    let mut dearest = Dearest::default();
     for (index, token) in tokens().enumerate() {
         // Four separators for each literal, so that each kind of literal gets all of them.
         for turn in 0..4 {
             let separator = SEPARATORS[(index + turn * 5) % SEPARATORS.len()];
-            dearest.check(&policy, "", &format!("{}{separator}", token.literal));
+            check(&policy, "", &format!("{}{separator}", token.literal));
         }
-        dearest.check(&policy, "", &format!("_{} a1", token.literal));
+        check(&policy, "", &format!("_{} a1", token.literal));
     }
-    dearest.print();
 }
 
 #[test]
@@ -97,19 +71,18 @@ fn literals_grow_as_their_text() {
     for (index, token) in tokens().enumerate().step_by(11) {
         let separator = SEPARATORS[index % SEPARATORS.len()];
         let part = format!("{}{separator}", token.literal);
-        Dearest::default().check_growth(&policy, "", &part);
+        check_growth(&policy, "", &part);
     }
     for part in [
         "token-", "basic/", "token ", "basic ", "bearer-", "eyJ.", "_eyJ", "://", "://a:", "a@",
     ] {
-        Dearest::default().check_growth(&policy, "", part);
+        check_growth(&policy, "", part);
     }
 }
 
 #[test]
 fn keys_cost_linear_work() {
     let policy = policy();
-    let mut dearest = Dearest::default();
     let lists = [
         builtin_keys::STRONG,
         builtin_keys::SECRETS,
@@ -130,13 +103,12 @@ fn keys_cost_linear_work() {
             "<{k}>", " --{k} a",
         ];
         for form in [forms[index % forms.len()], forms[(index / 3) % forms.len()]] {
-            dearest.check(&policy, "", &form.replace("{k}", &key));
+            check(&policy, "", &form.replace("{k}", &key));
         }
     }
     for query in builtin_keys::QUERY_PARAMETERS {
-        dearest.check(&policy, "", &format!("&{query}=a"));
+        check(&policy, "", &format!("&{query}=a"));
     }
-    dearest.print();
 }
 
 const AROUND: [&str; 7] = [
@@ -160,29 +132,26 @@ fn forms(list: &str) -> Vec<String> {
 #[test]
 fn forms_and_nestings_cost_linear_work() {
     let policy = policy();
-    let mut dearest = Dearest::default();
     let forms = forms("notations");
     for (index, form) in forms.iter().enumerate() {
         for turn in 0..3 {
-            dearest.check(&policy, AROUND[(index + 2 * turn) % AROUND.len()], form);
+            check(&policy, AROUND[(index + 2 * turn) % AROUND.len()], form);
         }
         if index % 3 == 0 {
-            dearest.check_growth(&policy, AROUND[(index + 1) % AROUND.len()], form);
+            check_growth(&policy, AROUND[(index + 1) % AROUND.len()], form);
         }
         // Each with the next one.
         let next = &forms[(index + 7) % forms.len()];
-        dearest.check(&policy, "", &format!("{form}{next}"));
+        check(&policy, "", &format!("{form}{next}"));
     }
-    dearest.print();
 }
 
 /// Values that are shown, or that begin inside each other.
 #[test]
 fn values_in_values_cost_linear_work() {
     let policy = policy();
-    let mut dearest = Dearest::default();
     for part in forms("values in values") {
-        dearest.check_growth(&policy, "", &part);
+        check_growth(&policy, "", &part);
     }
     // Nothing closes them, or the end of the text does.
     let text = "<a><![CDATA[".repeat(5_400) + "]]>";
@@ -190,7 +159,6 @@ fn values_in_values_cost_linear_work() {
     let _ = policy.text(&text);
     let work = WORK.get() - start;
     assert!(work <= MAX_WORK * text.len() as u64, "{work}");
-    dearest.print();
 }
 
 #[test]
@@ -199,13 +167,11 @@ fn rules_about_paths_cost_linear_work() {
     for rule in ["items[*].card", "**.a.*.b", "a.**.b.**.c"] {
         policy = policy.hide(rule).expect("a path");
     }
-    let mut dearest = Dearest::default();
     for part in forms("JSON with paths") {
         for before in ["", "{\"items\":["] {
-            dearest.check_growth(&policy, before, &part);
+            check_growth(&policy, before, &part);
         }
     }
-    dearest.print();
 }
 
 #[test]
@@ -215,13 +181,11 @@ fn rules_of_the_user_cost_linear_work() {
         .expect("a name")
         .hide("*_handle")
         .expect("an end");
-    let mut dearest = Dearest::default();
     for part in forms("user rules") {
-        dearest.check_growth(&policy, "", &part);
+        check_growth(&policy, "", &part);
     }
     let shown = Policy::secrets().show("secret_key").expect("a name");
     for part in ["secretkey=(", "secretkey=\"", "secretkey=a"] {
-        dearest.check_growth(&shown, "", part);
+        check_growth(&shown, "", part);
     }
-    dearest.print();
 }

@@ -233,6 +233,7 @@ fn variables_of_source_code_are_shown() {
         "let address = listener.local_addr()?;",
         "let mut token = Token::parse(text);",
         "let forwarded = context.forward(|| {",
+        "let address = |callsite| plans.get(callsite);",
     ] {
         check(text);
     }
@@ -244,6 +245,25 @@ fn variables_of_source_code_are_shown() {
         "outlet token=«a.b(c)» x",
     ] {
         check(text);
+    }
+}
+
+#[test]
+fn values_of_json_end_where_json_ends_them() {
+    for name in ["n'", "n", "a\\\"b'", "", "n: 'x", "n\\\\"] {
+        for value in [
+            "{\"a\":[\"b]\"]}",
+            "[1,[]]",
+            "{ \"x\": 2 }",
+            "-1.5e3",
+            "\"a,'b\"",
+            "\"x: '\"",
+        ] {
+            check_json(
+                &format!(r#"{{"credentials":{value},"{name}":1}}"#),
+                &format!(r#"{{"credentials":"[REDACTED]","{name}":1}}"#),
+            );
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod grpc;
 pub mod receiver;
 pub mod records;
 pub mod tls;
+pub mod traces;
 
 use std::{
     env,

@@ -1,4 +1,4 @@
-//! Decides which traces are exported.
+//! Head sampling of traces.
 //!
 //! The decision depends on the randomness of the trace alone, in the same way as the other samplers
 //! of the workspace: equal ratios keep the same traces.
@@ -12,25 +12,25 @@ use spanwise_core::{
 
 use crate::trace_state;
 
-/// Decides which traces are exported. Defaults to [`Sampler::always_on`] below the decision of the
-/// caller: `parentbased_always_on`.
+/// Decides which traces are exported. Defaults to `parentbased_always_on`: all, except those that
+/// the caller does not sample.
 ///
 /// A ratio is compared with the low 56 bits of the trace id, or with the sub-key `rv` in the
-/// `tracestate` of the caller. That is [consistent probability sampling]: equal ratios keep the same
-/// traces in all services, and a smaller one keeps some of those of a larger one. `LOG_SAMPLE`,
-/// `tail=` and the traces of Sentry decide alike.
+/// `tracestate` of the caller. That is [consistent probability sampling]: equal ratios keep the
+/// same traces in all services, and a smaller one keeps some of those of a larger one.
+/// `LOG_SAMPLE`, `tail=` and the traces of Sentry decide alike.
 ///
 /// ```
-/// use spanwise_otel::Sampler;
+/// use spanwise_otel::TraceSampler;
 ///
-/// let sampler = Sampler::ratio(0.01).expect("a ratio from 0 to 1").parent_based();
-/// assert_eq!(sampler, Sampler::from_name("parentbased_traceidratio", Some("0.01"))?);
+/// let sampler = TraceSampler::ratio(0.01).expect("a ratio from 0 to 1").parent_based();
+/// assert_eq!(sampler, TraceSampler::from_name("parentbased_traceidratio", Some("0.01"))?);
 /// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 ///
 /// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampler {
+pub struct TraceSampler {
     root: RootDecision,
     follows_parent: bool,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Decision {
     pub(crate) state: Option<Arc<str>>,
 }
 
-impl Sampler {
+impl TraceSampler {
     /// Returns the sampler that exports every trace.
     #[must_use]
     pub const fn always_on() -> Self {
@@ -193,13 +193,13 @@ fn parse_ratio(text: &str) -> Result<Threshold, ParseError> {
     })
 }
 
-impl Default for Sampler {
+impl Default for TraceSampler {
     fn default() -> Self {
         Self::always_on().parent_based()
     }
 }
 
-impl fmt::Display for Sampler {
+impl fmt::Display for TraceSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.follows_parent {
             f.write_str("parentbased_")?;
@@ -223,7 +223,7 @@ mod tests {
 
     #[track_caller]
     fn check(
-        sampler: Sampler,
+        sampler: TraceSampler,
         trace_id: [u8; 16],
         caller: Option<(bool, &str)>,
         expected: (bool, Option<&str>),
@@ -239,14 +239,14 @@ mod tests {
         assert_eq!((decision.is_sampled, decision.state.as_deref()), expected);
     }
 
-    fn ratio(ratio: f64) -> Sampler {
-        Sampler::ratio(ratio).unwrap()
+    fn ratio(ratio: f64) -> TraceSampler {
+        TraceSampler::ratio(ratio).unwrap()
     }
 
     #[test]
     fn roots_are_decided_by_their_randomness() {
-        check(Sampler::always_on(), LOW, None, (true, None));
-        check(Sampler::always_off(), HIGH, None, (false, None));
+        check(TraceSampler::always_on(), LOW, None, (true, None));
+        check(TraceSampler::always_off(), HIGH, None, (false, None));
         check(ratio(0.01), HIGH, None, (true, Some("ot=th:fd70a4")));
         check(ratio(0.1), HIGH, None, (true, Some("ot=th:e6666")));
         check(ratio(0.5), HIGH, None, (true, Some("ot=th:8")));
@@ -270,8 +270,8 @@ mod tests {
     #[test]
     fn parent_decides_and_keeps_its_threshold() {
         for sampler in [
-            Sampler::default(),
-            Sampler::always_off().parent_based(),
+            TraceSampler::default(),
+            TraceSampler::always_off().parent_based(),
             ratio(0.0).parent_based(),
         ] {
             check(sampler, LOW, Some((true, "")), (true, None));
@@ -285,22 +285,27 @@ mod tests {
     fn threshold_that_was_not_followed_is_erased() {
         let state = "ot=th:8;x:1,congo=t61";
         let erased = Some("ot=x:1,congo=t61");
-        check(Sampler::default(), LOW, Some((true, state)), (true, erased));
         check(
-            Sampler::always_on(),
+            TraceSampler::default(),
+            LOW,
+            Some((true, state)),
+            (true, erased),
+        );
+        check(
+            TraceSampler::always_on(),
             HIGH,
             Some((true, state)),
             (true, erased),
         );
         check(
-            Sampler::always_off(),
+            TraceSampler::always_off(),
             HIGH,
             Some((true, state)),
             (false, erased),
         );
         check(ratio(0.1), LOW, Some((true, state)), (false, erased));
         check(
-            Sampler::always_on(),
+            TraceSampler::always_on(),
             HIGH,
             Some((true, "ot=th:8")),
             (true, None),
@@ -317,19 +322,23 @@ mod tests {
             ("parentbased_always_off", None),
             ("parentbased_traceidratio", Some("0.25")),
         ] {
-            let shown = Sampler::from_name(name, argument).unwrap().to_string();
+            let shown = TraceSampler::from_name(name, argument).unwrap().to_string();
             assert_eq!(shown.split('=').next(), Some(name));
             assert_eq!(shown.split('=').nth(1), argument);
         }
         assert_eq!(
-            Sampler::from_name("traceidratio", None),
-            Ok(Sampler::ratio(1.0).unwrap())
+            TraceSampler::from_name("traceidratio", None),
+            Ok(TraceSampler::ratio(1.0).unwrap())
         );
     }
 
     #[test]
     fn other_samplers_are_errors() {
-        let error = |name, argument| Sampler::from_name(name, argument).unwrap_err().to_string();
+        let error = |name, argument| {
+            TraceSampler::from_name(name, argument)
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(
             error("jaeger_remote", None),
             "`jaeger_remote` is not a sampler: write `always_on`, `always_off`, `traceidratio`, \
@@ -367,7 +376,10 @@ mod tests {
         for id in ids {
             let decisions = ratios.map(|ratio| {
                 let threshold = Threshold::from_ratio(ratio).unwrap();
-                let is_sampled = Sampler::ratio(ratio).unwrap().decide(id, None).is_sampled;
+                let is_sampled = TraceSampler::ratio(ratio)
+                    .unwrap()
+                    .decide(id, None)
+                    .is_sampled;
                 assert_eq!(is_sampled, threshold.keeps(randomness_from_trace_id(id)));
                 is_sampled
             });

@@ -1,0 +1,31 @@
+//! Percent-encoding, as in URLs, in `baggage` and in settings of OpenTelemetry.
+
+/// Decodes percent-encoding. `%` without two digits stays. Invalid UTF-8 becomes U+FFFD.
+///
+/// ```
+/// use spanwise_core::internal::percent_decode;
+///
+/// assert_eq!(percent_decode("caf%C3%A9 100%"), "café 100%");
+/// assert_eq!(percent_decode("%+1%FF"), "%+1\u{FFFD}");
+/// ```
+#[must_use]
+pub fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let escaped = (*first == b'%')
+            .then(|| others.split_first_chunk::<2>())
+            .flatten()
+            .and_then(|(digits, rest)| Some((byte(*digits)?, rest)));
+        let (byte, others) = escaped.unwrap_or((*first, others));
+        bytes.push(byte);
+        rest = others;
+    }
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn byte([high, low]: [u8; 2]) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+}

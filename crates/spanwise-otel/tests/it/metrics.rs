@@ -1,0 +1,294 @@
+//! Metrics through the exporter, to a collector and to Prometheus.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use opentelemetry_proto::tonic::{
+    collector::metrics::v1::ExportMetricsServiceRequest,
+    metrics::v1::{Metric, metric::Data, number_data_point},
+};
+use spanwise_core::{Flush as _, SelfReport};
+use spanwise_otel::{
+    ExportOptions, MetricsOptions, Otel, OtelBuilder, OtelError,
+    opentelemetry::{KeyValue, metrics::MeterProvider as _},
+};
+#[cfg(any(feature = "gzip", feature = "grpc"))]
+use spanwise_otel::{Protocol, RequestCompression};
+use spanwise_redact::Policy;
+use tracing_subscriber::prelude::*;
+
+use crate::support::{
+    GUARD, assert_settled, builder,
+    receiver::{Behaviour, Receiver, text},
+    record,
+};
+
+/// Exports metrics only.
+fn metrics_only(receiver: &Receiver) -> OtelBuilder {
+    builder(receiver)
+        .traces(ExportOptions::off)
+        .logs(ExportOptions::off)
+        .service_name("shop")
+}
+
+fn count(otel: &Otel, value: u64) {
+    let meter = otel.meter_provider().unwrap().meter("orders");
+    let counter = meter.u64_counter("orders.paid").build();
+    counter.add(value, &[KeyValue::new("kind", "card")]);
+}
+
+fn find<'r>(request: &'r ExportMetricsServiceRequest, name: &str) -> Option<&'r Metric> {
+    let scopes = request
+        .resource_metrics
+        .iter()
+        .flat_map(|r| &r.scope_metrics);
+    scopes
+        .flat_map(|scope| &scope.metrics)
+        .find(|metric| metric.name == name)
+}
+
+/// Returns the values of a sum of integers.
+fn sums(request: &ExportMetricsServiceRequest, name: &str) -> Vec<i64> {
+    let Some(Data::Sum(sum)) = find(request, name).and_then(|metric| metric.data.as_ref()) else {
+        return Vec::new();
+    };
+    let points = sum.data_points.iter().map(|point| match point.value {
+        Some(number_data_point::Value::AsInt(value)) => value,
+        other => panic!("{name} is {other:?}"),
+    });
+    points.collect()
+}
+
+/// Records, shuts down, and checks that everything arrived.
+#[track_caller]
+fn check(receiver: &Receiver, builder: OtelBuilder) {
+    let (otel, guard) = builder.build().unwrap();
+    count(&otel, 7);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(stats.metrics.sent.lost(), 0, "{stats:?}");
+    assert!(stats.metrics.sent.delivered > 0, "{stats:?}");
+    assert_settled(&stats.metrics);
+    let requests = receiver.metrics();
+    let [request] = &requests[..] else {
+        panic!("{requests:#?}");
+    };
+    assert_eq!(sums(request, "orders.paid"), [7]);
+    let resource = request.resource_metrics[0].resource.as_ref().unwrap();
+    assert_eq!(text(&resource.attributes, "service.name"), Some("shop"));
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[test]
+fn metrics_arrive_over_http() {
+    let receiver = Receiver::start();
+    check(&receiver, metrics_only(&receiver));
+    assert_eq!(receiver.requests()[0].path, "/v1/metrics");
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn metrics_arrive_with_gzip() {
+    let receiver = Receiver::start();
+    let gzip = |signal: ExportOptions| signal.compression(RequestCompression::Gzip);
+    check(&receiver, metrics_only(&receiver).all_signals(gzip));
+    assert_eq!(
+        receiver.requests()[0].header("content-encoding"),
+        Some("gzip")
+    );
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn metrics_arrive_over_grpc() {
+    let receiver = crate::support::grpc::start();
+    let grpc = |signal: ExportOptions| signal.protocol(Protocol::Grpc);
+    check(&receiver, metrics_only(&receiver).all_signals(grpc));
+}
+
+#[test]
+fn metrics_are_exported_at_each_interval() {
+    let receiver = Receiver::start();
+    let often = |options: MetricsOptions| options.interval(Duration::from_millis(1));
+    let builder = metrics_only(&receiver).metrics_options(often);
+    let (otel, guard) = builder.build().unwrap();
+    count(&otel, 7);
+    receiver.wait_for_requests(3);
+    guard.shutdown(GUARD);
+    assert_eq!(sums(receiver.metrics().last().unwrap(), "orders.paid"), [7]);
+}
+
+#[test]
+fn flush_exports_the_values_of_now() {
+    let receiver = Receiver::start();
+    let (otel, _guard) = metrics_only(&receiver).build().unwrap();
+    for total in [1, 2] {
+        count(&otel, 1);
+        otel.flush_by(Instant::now() + GUARD).unwrap();
+        assert_eq!(
+            sums(receiver.metrics().last().unwrap(), "orders.paid"),
+            [total]
+        );
+    }
+}
+
+#[test]
+fn rejected_points_are_counted() {
+    let receiver = Receiver::behaving(Behaviour::Partial(2, "no room"));
+    let (otel, guard) = metrics_only(&receiver).build().unwrap();
+    count(&otel, 7);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(stats.metrics.sent.write_failed, 2, "{stats:?}");
+    assert_settled(&stats.metrics);
+}
+
+#[test]
+fn metrics_that_are_off_are_none() {
+    let receiver = Receiver::start();
+    let builder = builder(&receiver).metrics(ExportOptions::off);
+    let (otel, guard) = builder.build().unwrap();
+    assert!(otel.meter_provider().is_none());
+    assert!(otel.event_counts().is_none() && otel.metrics_of_events().is_none());
+    assert_eq!(otel.metrics_text(None).1, "");
+    let accept = Some("application/openmetrics-text");
+    assert_eq!(otel.metrics_text(accept).1, "# EOF\n");
+    guard.shutdown(GUARD);
+    assert_eq!(receiver.requests().len(), 0);
+}
+
+/// Scrapes the metrics and returns their text.
+fn scrape(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(GUARD)).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: shop\r\n\r\n")
+        .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    body.to_owned()
+}
+
+#[test]
+fn prometheus_needs_no_collector() {
+    let options = |options: MetricsOptions| options.prometheus("localhost", 0);
+    let builder = Otel::builder_without_endpoint()
+        .report(SelfReport::silent())
+        .service_name("shop")
+        .metrics_options(options);
+    let (otel, guard) = builder.build().unwrap();
+    count(&otel, 7);
+    let text = scrape(otel.prometheus_address().unwrap());
+    assert!(
+        text.contains("\norders_paid_total{kind=\"card\"} 7\n"),
+        "{text}"
+    );
+    assert!(text.contains("service_name=\"shop\""), "{text}");
+    assert_eq!(
+        otel.metrics_text(None).1.lines().count(),
+        text.lines().count()
+    );
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(stats.metrics.accepted, 0);
+}
+
+#[test]
+fn text_needs_no_collector_and_no_listener() {
+    let builder = Otel::builder_without_endpoint()
+        .report(SelfReport::silent())
+        .metrics_options(MetricsOptions::text);
+    let (otel, _guard) = builder.build().unwrap();
+    count(&otel, 7);
+    assert_eq!(otel.prometheus_address(), None);
+    assert!(
+        otel.metrics_text(None)
+            .1
+            .contains("\norders_paid_total{kind=\"card\"} 7\n")
+    );
+}
+
+#[test]
+fn address_that_is_taken_is_an_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let options = |options: MetricsOptions| options.prometheus("127.0.0.1", port);
+    let built = Otel::builder_without_endpoint()
+        .metrics_options(options)
+        .build();
+    let Err(error @ OtelError::Listener(_)) = built else {
+        panic!("{built:?}");
+    };
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("cannot serve metrics on 127.0.0.1:{port}: ")),
+        "{text}"
+    );
+}
+
+#[test]
+fn fields_of_events_are_metrics_and_secrets_are_not_sent() {
+    let receiver = Receiver::start();
+    let builder = metrics_only(&receiver).redact(Arc::new(Policy::secrets()));
+    let (otel, guard) = builder.build().unwrap();
+    let stack = tracing_subscriber::registry().with(otel.metrics_of_events());
+    tracing::subscriber::with_default(stack, || {
+        tracing::info!(
+            monotonic_counter.logins = 1,
+            password = "hunter2",
+            "a login"
+        );
+        tracing::info!(
+            monotonic_counter.logins = 2,
+            password = "hunter3",
+            "a login"
+        );
+    });
+    let text = otel.metrics_text(None).1;
+    guard.shutdown(GUARD);
+    assert_eq!(sums(&receiver.metrics()[0], "logins"), [3]);
+    assert_eq!(
+        sums(&receiver.metrics()[0], "spanwise.events")
+            .iter()
+            .sum::<i64>(),
+        2
+    );
+    let bytes = &receiver.requests()[0].body;
+    assert!(!bytes.windows(6).any(|bytes| bytes == b"hunter"));
+    assert!(!text.contains("hunter"), "{text}");
+}
+
+/// All signals have their counts and queues under the standard names.
+#[test]
+fn exporters_and_queues_are_measured() {
+    let receiver = Receiver::start();
+    let (otel, guard) = builder(&receiver).build().unwrap();
+    record(&otel, 5);
+    otel.flush_by(Instant::now() + GUARD).unwrap();
+    let families = otel.metrics_text(None).1;
+    guard.shutdown(GUARD);
+    for sample in [
+        "otel_sdk_exporter_span_exported_total{otel_component_name=\"otlp_http_exporter/0\",\
+         otel_component_type=\"otlp_http_exporter\"} 5",
+        "otel_sdk_processor_log_processed_total{\
+         otel_component_name=\"batching_log_processor/0\",\
+         otel_component_type=\"batching_log_processor\"} 5",
+        "otel_sdk_processor_span_queue_size{\
+         otel_component_name=\"batching_span_processor/0\",\
+         otel_component_type=\"batching_span_processor\"} 0",
+        "otel_sdk_processor_log_queue_capacity{\
+         otel_component_name=\"batching_log_processor/0\",\
+         otel_component_type=\"batching_log_processor\"} 2048",
+        "spanwise_sink_queue_bytes{sink=\"otel traces\"} 0",
+        "spanwise_sink_records_total{outcome=\"delivered\",sink=\"otel logs\"} 5",
+        "spanwise_sink_retries_total{sink=\"otel metrics\"} 0",
+    ] {
+        assert!(
+            families.contains(&format!("\n{sample}\n")),
+            "{sample} in {families}"
+        );
+    }
+}

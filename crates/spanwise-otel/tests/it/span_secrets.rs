@@ -1,0 +1,125 @@
+//! Secrets in everything that a span carries.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use opentelemetry::{
+    Array, KeyValue, StringValue, Value,
+    trace::{
+        Event, Link, Span as _, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags,
+        TraceId, TraceState, Tracer as _, TracerProvider as _,
+    },
+};
+use prost::Message as _;
+use spanwise_otel::{EventsInSpans, SpanExt as _};
+use spanwise_redact::Policy;
+use tracing::field::Empty;
+
+use crate::support::traces::{Traces, named};
+
+/// Found by its form.
+const CARD: &str = "4111 1111 1111 1111";
+/// Found by its key.
+const PASSWORD: &str = "hunter2hunter2";
+
+#[derive(Debug)]
+struct Declined;
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "card {CARD} declined")
+    }
+}
+
+impl Error for Declined {}
+
+fn link() -> SpanContext {
+    let (trace_id, span_id) = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
+    SpanContext::new(
+        trace_id,
+        span_id,
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::NONE,
+    )
+}
+
+fn secrets() -> Vec<KeyValue> {
+    let list = Array::String(vec![StringValue::from(CARD), StringValue::from("harmless")]);
+    vec![
+        KeyValue::new("note", format!("card {CARD}")),
+        KeyValue::new("db.password", PASSWORD),
+        KeyValue::new("list", Value::Array(list)),
+        KeyValue::new("pin", 1234),
+    ]
+}
+
+#[test]
+fn no_secret_is_exported() {
+    let traces = Traces::build(|builder| {
+        builder
+            .redact(Arc::new(Policy::secrets()))
+            .span_options(|options| options.events(EventsInSpans::All))
+    });
+    let name = format!("pay with {CARD}");
+    let span = tracing::info_span!(
+        "charge",
+        card = CARD,
+        password = PASSWORD,
+        otel.name = name,
+        late = Empty,
+        otel.status_description = Empty,
+    );
+    span.record("late", CARD);
+    span.record("otel.status_description", format!("declined {CARD}"));
+    span.in_scope(|| {
+        let error = &Declined as &dyn Error;
+        tracing::error!(error, password = PASSWORD, "charge of {CARD} failed");
+    });
+    for pair in secrets() {
+        span.set_attribute(pair.key, pair.value);
+    }
+    span.add_event(name.clone(), secrets());
+    span.add_link_with_attributes(link(), secrets());
+    span.set_status(Status::error(name.clone()));
+    span.context().span().update_name(name.clone());
+    drop(span);
+
+    let tracer = traces.otel.tracer_provider().unwrap().tracer("client");
+    let mut of_api = tracer
+        .span_builder(name.clone())
+        .with_attributes(secrets())
+        .with_events(vec![Event::new(
+            name.clone(),
+            std::time::SystemTime::now(),
+            secrets(),
+            0,
+        )])
+        .with_links(vec![Link::new(link(), secrets(), 0)])
+        .start(&tracer);
+    of_api.record_error(&Declined);
+    of_api.set_status(Status::error(name));
+    drop(of_api);
+
+    let spans = traces.finish();
+    assert_eq!(spans.len(), 2);
+    for span in &spans {
+        let bytes = span.span.encode_to_vec();
+        for secret in [CARD, PASSWORD] {
+            let is_there = bytes
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!is_there, "{secret}: {span:#?}");
+        }
+        assert_eq!(span.name, "pay with [REDACTED]");
+        assert_eq!(span.text("note"), Some("card [REDACTED]"));
+        assert_eq!(span.text("db.password"), Some("[REDACTED]"));
+        assert_eq!(span.text("pin"), Some("[REDACTED]"));
+        // What is not secret stays.
+        let shown = format!("{:?}", span.value("list"));
+        assert!(
+            shown.contains("harmless") && shown.contains("[REDACTED]"),
+            "{shown}"
+        );
+    }
+    assert_eq!(named(&spans[..1], "pay with [REDACTED]").events.len(), 2);
+}
