@@ -157,11 +157,11 @@ where
     fn encode_own_with_ids<R>(
         &self,
         plan: &Plan,
-        identity: Option<Arc<SpanIdentity>>,
+        identity: Option<&SpanIdentity>,
         record: impl Fn(&mut dyn Visit),
         f: impl FnOnce(OwnMembers<'_>) -> R,
     ) -> R {
-        self.encode_own(plan, record, |own| match (&identity, &plan.span_plan) {
+        self.encode_own(plan, record, |own| match (identity, &plan.span_plan) {
             (Some(identity), Some(span_plan)) => with_ids(own, span_plan, identity, f),
             _ => f(own),
         })
@@ -319,7 +319,7 @@ where
             })
         };
         let node = if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx), record, make)
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, make)
         } else {
             self.encode_own(plan, record, make)
         };
@@ -340,7 +340,7 @@ where
         };
         let plan = self.plan(callsite);
         if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx), record, update);
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, update);
         } else {
             self.encode_own(plan, record, update);
         }
