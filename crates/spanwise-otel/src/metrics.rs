@@ -50,7 +50,7 @@ use self::{
     snapshot::Snapshot,
 };
 use crate::{
-    OtelError, SignalStats,
+    OtelError, SignalKind, SignalStats,
     resource::{Resource, ResourceValue},
 };
 
@@ -145,7 +145,10 @@ impl Metrics {
             MetricTemporality::Delta | MetricTemporality::LowMemory => MAX_WAITING_DELTAS,
         };
         let exporter = setup.new_transport.map(|new_transport| {
-            let mut exporter = ExporterOptions::new("otel metrics", "the OpenTelemetry collector");
+            let mut exporter = ExporterOptions::new(
+                SignalKind::Metrics.sink_name(),
+                SignalKind::Metrics.collector(),
+            );
             exporter.limits = QUEUE_LIMITS;
             exporter.report = setup.report.clone();
             exporter.clock = setup.clock.clone();

@@ -112,7 +112,7 @@ fn metrics_arrive_over_grpc() {
 fn metrics_are_exported_at_each_interval() {
     let receiver = Receiver::start();
     let often = MetricsOptions::new().interval(Duration::from_millis(1));
-    let builder = metrics_only(&receiver).metrics_options(often);
+    let builder = metrics_only(&receiver).metrics_options(|_| often);
     let (otel, guard) = builder.build().unwrap();
     count(&otel, 7);
     receiver.wait_for_requests(3);
@@ -178,7 +178,7 @@ fn prometheus_needs_no_collector() {
     let builder = Otel::builder_without_endpoint()
         .report(SelfReport::silent())
         .service_name("shop")
-        .metrics_options(options);
+        .metrics_options(|_| options);
     let (otel, guard) = builder.build().unwrap();
     count(&otel, 7);
     let text = scrape(otel.prometheus_address().unwrap());
@@ -199,7 +199,7 @@ fn prometheus_needs_no_collector() {
 fn text_needs_no_collector_and_no_listener() {
     let builder = Otel::builder_without_endpoint()
         .report(SelfReport::silent())
-        .metrics_options(MetricsOptions::new().text());
+        .metrics_options(MetricsOptions::text);
     let (otel, _guard) = builder.build().unwrap();
     count(&otel, 7);
     assert_eq!(otel.prometheus_address(), None);
@@ -216,7 +216,7 @@ fn address_that_is_taken_is_an_error() {
     let port = taken.local_addr().unwrap().port();
     let options = MetricsOptions::new().prometheus("127.0.0.1", port);
     let built = Otel::builder_without_endpoint()
-        .metrics_options(options)
+        .metrics_options(|_| options)
         .build();
     let Err(error @ OtelError::Listener(_)) = built else {
         panic!("{built:?}");

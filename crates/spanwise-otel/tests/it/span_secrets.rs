@@ -10,7 +10,7 @@ use opentelemetry::{
     },
 };
 use prost::Message as _;
-use spanwise_otel::{EventsInSpans, SpanExt as _, SpanOptions};
+use spanwise_otel::{EventsInSpans, SpanExt as _};
 use spanwise_redact::Policy;
 use tracing::field::Empty;
 
