@@ -59,7 +59,11 @@ pub use self::{
     meter_provider::OtelMeterProvider,
     metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions},
 };
-pub(crate) use self::{http_metrics::HttpMetrics, metrics_payload::MetricsPayload};
+pub(crate) use self::{
+    http_metrics::HttpMetrics,
+    metrics_payload::MetricsPayload,
+    own_metrics::{QueueState, ReadQueue},
+};
 
 /// A scrape waits this long for callbacks. Then it has no values of those that still run.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -103,6 +107,8 @@ pub(crate) struct MetricsSetup {
     pub(crate) new_transport: Option<NewTransport>,
     /// `otlp_http` or `otlp_grpc`.
     pub(crate) transport: &'static str,
+    /// The queues of the other signals.
+    pub(crate) queues: Vec<ReadQueue>,
 }
 
 /// The metrics of a process. Dropping it ends its threads.
@@ -174,6 +180,10 @@ impl Metrics {
         let scope = InstrumentationScope::builder("spanwise").with_version(VERSION);
         let meter = shared.meter_provider.meter_with_scope(scope.build());
         own_metrics::observe_sinks(&meter, &shared.report, setup.transport);
+        let mut queues = setup.queues;
+        let own = Arc::downgrade(&shared);
+        queues.push(Arc::new(move || own.upgrade()?.queue_state()));
+        own_metrics::observe_queues(&meter, queues);
         #[cfg(target_os = "linux")]
         process_metrics::observe_process(&meter);
         let metrics = Self {
@@ -331,6 +341,16 @@ impl Shared {
             let queue = &exporter.current().queue;
             queue.push_newest(payload, self.max_waiting);
         }
+    }
+
+    fn queue_state(&self) -> Option<QueueState> {
+        let queue = &self.exporter.as_ref()?.existing()?.queue;
+        Some(QueueState {
+            sink: SignalKind::Metrics.sink_name(),
+            records: None,
+            bytes: queue.held_bytes(),
+            retries: queue.retries(),
+        })
     }
 
     fn exporter_here(&self) -> Option<&Exporter<MetricsPayload, ()>> {

@@ -18,7 +18,7 @@ use crate::{
     OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
     destination::Destination,
     http_spans::HttpSpans,
-    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport},
+    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport, ReadQueue},
     resource::Resource,
     signal::{Signal, SignalOptions},
     span_pipeline::SpanPipeline,
@@ -140,7 +140,11 @@ impl Otel {
         };
         let logs = logs.map(start).transpose();
         let logs = logs.inspect_err(|_| end(&traces))?;
-        let metrics = Measured::start(&builder, metrics, resource);
+        let queues = [&traces, &logs].into_iter().flatten().map(|exported| {
+            let signal = Arc::downgrade(&exported.signal);
+            Arc::new(move || signal.upgrade()?.queue_state()) as ReadQueue
+        });
+        let metrics = Measured::start(&builder, metrics, resource, queues.collect());
         let metrics = metrics.inspect_err(|_| {
             end(&traces);
             end(&logs);
@@ -272,12 +276,9 @@ impl Otel {
     /// Measures the HTTP requests of this process, and completes their spans, unless another
     /// exporter does.
     fn observe_requests(&self) {
-        let observer = HttpRequests {
-            metrics: self.measured().map(Metrics::http),
-            spans: self.inner.spans.is_some().then_some(HttpSpans),
-        };
-        if observer.metrics.is_some() || observer.spans.is_some() {
-            request_observer::observe_requests(Arc::new(observer));
+        let metrics = self.measured().map(Metrics::http);
+        if metrics.is_some() || self.inner.spans.is_some() {
+            request_observer::observe_requests(Arc::new(HttpRequests { metrics }));
         }
     }
 
@@ -332,6 +333,7 @@ impl Measured {
         builder: &OtelBuilder,
         destination: Option<Arc<Destination>>,
         resource: Resource,
+        queues: Vec<ReadQueue>,
     ) -> Result<Option<Self>, OtelError> {
         let options = &builder.metrics_options;
         if destination.is_none() && !options.has_text() {
@@ -351,6 +353,7 @@ impl Measured {
             clock: builder.clock.clone(),
             new_transport,
             transport,
+            queues,
         };
         Ok(Some(Self {
             metrics: Metrics::start(options, setup)?,
@@ -363,23 +366,18 @@ impl Measured {
 #[derive(Debug)]
 struct HttpRequests {
     metrics: Option<HttpMetrics>,
-    spans: Option<HttpSpans>,
 }
 
 impl RequestObserver for HttpRequests {
     fn begin(&self, request: &ObservedRequest) {
-        if let Some(spans) = &self.spans {
-            spans.begin(request);
-        }
+        HttpSpans.begin(request);
         if let Some(metrics) = &self.metrics {
             metrics.begin(request);
         }
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
-        if let Some(spans) = &self.spans {
-            spans.end(request, end);
-        }
+        HttpSpans.end(request, end);
         if let Some(metrics) = &self.metrics {
             metrics.end(request, end);
         }

@@ -16,6 +16,7 @@ use tracing_core::Level;
 use crate::{
     SignalKind, SignalStats,
     batch::{Batch, Importance},
+    metrics::QueueState,
 };
 
 /// When a batch is sent, how much may wait, and where losses are reported.
@@ -38,6 +39,7 @@ pub(crate) struct Signal {
     kind: SignalKind,
     exporter: Exporter<Batch, OpenBatches>,
     max_batch_len: usize,
+    max_records: u64,
     delay: Duration,
     clock: Clock,
 }
@@ -96,6 +98,7 @@ impl Signal {
             kind,
             exporter: Exporter::new(exporter, new_transport, OpenBatches::new),
             max_batch_len: options.max_batch_len,
+            max_records: options.queue.events,
             delay: options.delay,
             clock: options.clock.clone(),
         });
@@ -149,6 +152,19 @@ impl Signal {
             SignalKind::Logs => usize::from(level > Level::WARN),
             SignalKind::Traces | SignalKind::Metrics => 0,
         }
+    }
+
+    /// Returns how full the queue of this process is. The open batches are a part of it.
+    pub(crate) fn queue_state(&self) -> Option<QueueState> {
+        let process = self.exporter.existing()?;
+        let stats = self.stats();
+        let settled = stats.sent.delivered + stats.sent.lost();
+        Some(QueueState {
+            sink: self.kind.sink_name(),
+            records: Some((stats.accepted.saturating_sub(settled), self.max_records)),
+            bytes: stats.waiting_bytes,
+            retries: process.queue.retries(),
+        })
     }
 
     /// Returns the counts of this process.

@@ -99,9 +99,9 @@ impl SpanCollector {
             may_move: false,
         };
         let sees_context = attrs.is_contextual() && pipeline.options.has_context;
-        let around = span.scope().skip(1);
-        let around = around.filter_map(|around| Some((SpanIdentity::fix(&around)?, around)));
-        if let Some((identity, around)) = { around }.next() {
+        let mut around = span.scope().skip(1);
+        let around = around.find_map(|around| Some((SpanIdentity::fix(&around)?, around)));
+        if let Some((identity, around)) = around {
             if sees_context
                 && let Some(active) = entered_contexts::active_span_context()
                 && active.trace_id().to_bytes() == identity.trace_id()
@@ -123,7 +123,7 @@ impl SpanCollector {
             return placed(identity, Some(parent));
         }
         if let Some(trace) = announced {
-            return place_announced(pipeline, trace, span_id, kind);
+            return place_announced(pipeline, &trace, span_id, kind);
         }
         if sees_context && let Some(active) = entered_contexts::active_span_context() {
             return below_api_span(pipeline, &active, span_id, placed);
@@ -201,15 +201,15 @@ impl SpanCollector {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let scope = ctx.event_span(event)?.scope();
-        { scope }.find_map(|span| self.pipeline.open.get(&span.id()))
+        let mut scope = ctx.event_span(event)?.scope();
+        scope.find_map(|span| self.pipeline.open.get(&span.id()))
     }
 }
 
 /// Places the first span of this process in an announced trace.
 fn place_announced(
     pipeline: &SpanPipeline,
-    trace: AnnouncedTrace,
+    trace: &AnnouncedTrace,
     span_id: [u8; 8],
     kind: SpanKind,
 ) -> Placement {

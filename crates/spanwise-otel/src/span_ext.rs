@@ -120,10 +120,11 @@ impl SpanExt for Span {
         let context = self.with_subscriber(|(id, dispatch)| {
             let pipeline = pipeline(dispatch)?;
             let registry = dispatch.downcast_ref::<Registry>()?;
-            let scope = registry.span(id)?.scope();
-            let exported = { scope }
-                .find_map(|span| Some((pipeline.open.get(&span.id())?, SpanIdentity::fix(&span)?)));
-            let (open, _) = exported?;
+            let mut scope = registry.span(id)?.scope();
+            let open = scope.find_map(|span| {
+                SpanIdentity::fix(&span)?;
+                pipeline.open.get(&span.id())
+            })?;
             if open.mark_fixed() {
                 open.forget_unsampled();
             }
@@ -178,19 +179,18 @@ fn set_parent(
     if open.parent().is_some_and(|parent| !parent.is_remote) {
         return Err(SetParentError::NoRoot);
     }
-    let span = cx.span();
-    let parent = span.span_context();
+    let parent = cx.span().span_context().clone();
     if !parent.is_valid() {
         return Err(SetParentError::NoSpanInContext);
     }
-    let (identity, parent) = identity_below(pipeline, parent, open.identity().span_id());
+    let (identity, parent) = identity_below(pipeline, &parent, open.identity().span_id());
     let identity = Arc::new(identity);
     let replaced = Arc::clone(&identity).replace(dispatch, id);
     replaced.map_err(|error| match error {
         NotReplaced::Fixed => SetParentError::AlreadyStarted,
         NotReplaced::NoIdentity => SetParentError::SpanDisabled,
     })?;
-    open.move_to(identity, Some(parent), cx.clone());
+    open.move_to(identity, Some(parent), cx);
     Ok(())
 }
 

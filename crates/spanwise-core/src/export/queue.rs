@@ -1,6 +1,14 @@
 //! The bounded queue between the application and the sender thread.
 
-use std::{collections::VecDeque, fmt, io, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use super::{ExportItem, ExporterOptions, QueueLimits};
 use crate::{
@@ -24,6 +32,7 @@ pub struct ExportQueue<T> {
     destination: &'static str,
     pub(super) clock: Clock,
     counters: Arc<SinkCounters>,
+    retries: AtomicU64,
     report: SelfReport,
 }
 
@@ -80,6 +89,7 @@ impl<T: ExportItem> ExportQueue<T> {
             destination: options.destination,
             clock: options.clock.clone(),
             counters: options.report.sink(options.name),
+            retries: AtomicU64::new(0),
             report: options.report.clone(),
         }
     }
@@ -244,6 +254,12 @@ impl<T: ExportItem> ExportQueue<T> {
         &self.counters
     }
 
+    /// Returns how often an item was put back because the server failed.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
     /// Returns the bytes of all items that wait or are being sent.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -353,6 +369,7 @@ impl<T: ExportItem> ExportQueue<T> {
         drop(state);
         self.settled.notify_all();
         if counts {
+            self.retries.fetch_add(1, Ordering::Relaxed);
             let reason = format_args!("cannot send to {}, retrying: {reason}", self.destination);
             self.report.fault(Fault::FlushFailed, &reason);
         }

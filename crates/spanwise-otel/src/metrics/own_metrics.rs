@@ -3,7 +3,7 @@
 //! Exports over OTLP are also counted under the names of the semantic conventions, so that one
 //! dashboard serves services in any language.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use opentelemetry::{
     KeyValue,
@@ -33,6 +33,59 @@ pub(crate) fn observe_sinks(meter: &Meter, report: &SelfReport, transport: &'sta
     for signal in &SIGNALS {
         signal.observe(meter, report, transport);
     }
+}
+
+/// How full the queue of an exporter is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueState {
+    pub(crate) sink: &'static str,
+    /// The records that wait or are being sent, and their limit if there is one.
+    pub(crate) records: Option<(u64, u64)>,
+    pub(crate) bytes: usize,
+    /// How often a request failed and was repeated.
+    pub(crate) retries: u64,
+}
+
+/// Returns the state of a queue, or `None` after its exporter has ended.
+pub(crate) type ReadQueue = Arc<dyn Fn() -> Option<QueueState> + Send + Sync>;
+
+/// Registers the metrics of queues.
+pub(crate) fn observe_queues(meter: &Meter, queues: Vec<ReadQueue>) {
+    let queues: Arc<[ReadQueue]> = queues.into();
+    let states = |queues: &Arc<[ReadQueue]>| {
+        let queues = Arc::clone(queues);
+        move || -> Vec<QueueState> { queues.iter().filter_map(|read| read()).collect() }
+    };
+    let sink = |state: &QueueState| [KeyValue::new("sink", state.sink)];
+    let read = states(&queues);
+    meter
+        .i64_observable_up_down_counter("spanwise.sink.queue.bytes")
+        .with_unit("By")
+        .with_description("The memory of what waits for a sink.")
+        .with_callback(move |bytes| {
+            for state in read() {
+                bytes.observe(int(state.bytes as u64), &sink(&state));
+            }
+        })
+        .build();
+    let read = states(&queues);
+    meter
+        .u64_observable_counter("spanwise.sink.retries")
+        .with_unit("{request}")
+        .with_description("The requests that failed and were repeated.")
+        .with_callback(move |retries| {
+            for state in read() {
+                retries.observe(state.retries, &sink(&state));
+            }
+        })
+        .build();
+    for signal in &SIGNALS {
+        signal.observe_queue(meter, &queues);
+    }
+}
+
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// A sink that exports over OTLP, as the semantic conventions name it.
@@ -100,6 +153,37 @@ impl ExportedSignal {
                 }
             })
             .build();
+    }
+}
+
+impl ExportedSignal {
+    fn observe_queue(&self, meter: &Meter, queues: &Arc<[ReadQueue]>) {
+        let Some(processor) = self.processor else {
+            return;
+        };
+        let (name, unit, sink) = (self.name, self.unit, self.sink);
+        let register = |what: &str, text: &'static str, read: fn((u64, u64)) -> u64| {
+            let queues = Arc::clone(queues);
+            let attributes = component(processor);
+            meter
+                .i64_observable_up_down_counter(format!("otel.sdk.processor.{name}.queue.{what}"))
+                .with_unit(unit)
+                .with_description(text)
+                .with_callback(move |observed| {
+                    let mut states = queues.iter().filter_map(|read| read());
+                    let state = states.find(|state| state.sink == sink);
+                    if let Some(records) = state.and_then(|state| state.records) {
+                        observed.observe(int(read(records)), &attributes);
+                    }
+                })
+                .build();
+        };
+        register("size", "The items in the queue.", |(records, _)| records);
+        register(
+            "capacity",
+            "The items that the queue can hold.",
+            |(_, max)| max,
+        );
     }
 }
 

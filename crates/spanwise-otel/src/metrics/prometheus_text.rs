@@ -274,14 +274,14 @@ impl TextWriter {
             Points::Histogram { points, .. } => {
                 for Point { attributes, value } in points {
                     if let Some(labels) = labels_of(attributes) {
-                        self.histogram(name, &labels, &value.summary, explicit_buckets(value));
+                        self.histogram(name, &labels, &value.summary, &explicit_buckets(value));
                     }
                 }
             }
             Points::Exponential { points, .. } => {
                 for Point { attributes, value } in points {
                     if let Some(labels) = labels_of(attributes) {
-                        self.histogram(name, &labels, &value.summary, base2_buckets(value));
+                        self.histogram(name, &labels, &value.summary, &base2_buckets(value));
                     }
                 }
             }
@@ -294,10 +294,10 @@ impl TextWriter {
         name: &str,
         labels: &Labels,
         summary: &Summary,
-        buckets: Vec<(f64, u64)>,
+        buckets: &[(f64, u64)],
     ) {
         let bucket = format!("{name}_bucket");
-        for (bound, count) in &buckets {
+        for (bound, count) in buckets {
             let bound = self.float(*bound).to_string();
             self.sample(&bucket, labels, Some(&bound), count);
         }

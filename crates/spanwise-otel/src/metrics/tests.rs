@@ -86,6 +86,7 @@ fn setup(report: &SelfReport) -> MetricsSetup {
         clock: Clock::system(),
         new_transport: None,
         transport: "otlp_http",
+        queues: Vec::new(),
     }
 }
 

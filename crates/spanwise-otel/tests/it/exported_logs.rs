@@ -82,9 +82,7 @@ fn records_have_the_ids_of_exported_spans() {
 fn logs_of_unsampled_traces_are_dropped_on_request() {
     let receiver = Receiver::start();
     let (otel, guard) = Otel::builder(receiver.endpoint())
-        .span_options(|options| {
-            options.sampler(TraceSampler::from_name("always_off", None).unwrap())
-        })
+        .span_options(|spans| spans.sampler(TraceSampler::from_name("always_off", None).unwrap()))
         .log_options(LogOptions::only_sampled_traces)
         .build()
         .unwrap();

@@ -24,6 +24,7 @@ use tracing_subscriber::prelude::*;
 use crate::support::{
     GUARD, assert_settled, builder,
     receiver::{Behaviour, Receiver, text},
+    record,
 };
 
 /// Exports metrics only.
@@ -111,8 +112,8 @@ fn metrics_arrive_over_grpc() {
 #[test]
 fn metrics_are_exported_at_each_interval() {
     let receiver = Receiver::start();
-    let often = MetricsOptions::new().interval(Duration::from_millis(1));
-    let builder = metrics_only(&receiver).metrics_options(|_| often);
+    let often = |options: MetricsOptions| options.interval(Duration::from_millis(1));
+    let builder = metrics_only(&receiver).metrics_options(often);
     let (otel, guard) = builder.build().unwrap();
     count(&otel, 7);
     receiver.wait_for_requests(3);
@@ -174,11 +175,11 @@ fn scrape(address: SocketAddr) -> String {
 
 #[test]
 fn prometheus_needs_no_collector() {
-    let options = MetricsOptions::new().prometheus("localhost", 0);
+    let options = |options: MetricsOptions| options.prometheus("localhost", 0);
     let builder = Otel::builder_without_endpoint()
         .report(SelfReport::silent())
         .service_name("shop")
-        .metrics_options(|_| options);
+        .metrics_options(options);
     let (otel, guard) = builder.build().unwrap();
     count(&otel, 7);
     let text = scrape(otel.prometheus_address().unwrap());
@@ -214,9 +215,9 @@ fn text_needs_no_collector_and_no_listener() {
 fn address_that_is_taken_is_an_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let options = MetricsOptions::new().prometheus("127.0.0.1", port);
+    let options = |options: MetricsOptions| options.prometheus("127.0.0.1", port);
     let built = Otel::builder_without_endpoint()
-        .metrics_options(|_| options)
+        .metrics_options(options)
         .build();
     let Err(error @ OtelError::Listener(_)) = built else {
         panic!("{built:?}");
@@ -258,4 +259,36 @@ fn fields_of_events_are_metrics_and_secrets_are_not_sent() {
     let bytes = &receiver.requests()[0].body;
     assert!(!bytes.windows(6).any(|bytes| bytes == b"hunter"));
     assert!(!text.contains("hunter"), "{text}");
+}
+
+/// All signals have their counts and queues under the standard names.
+#[test]
+fn exporters_and_queues_are_measured() {
+    let receiver = Receiver::start();
+    let (otel, guard) = builder(&receiver).build().unwrap();
+    record(&otel, 5);
+    otel.flush_by(Instant::now() + GUARD).unwrap();
+    let families = otel.metrics_text(None).1;
+    guard.shutdown(GUARD);
+    for sample in [
+        "otel_sdk_exporter_span_exported_total{otel_component_name=\"otlp_http_exporter/0\",\
+         otel_component_type=\"otlp_http_exporter\"} 5",
+        "otel_sdk_processor_log_processed_total{\
+         otel_component_name=\"batching_log_processor/0\",\
+         otel_component_type=\"batching_log_processor\"} 5",
+        "otel_sdk_processor_span_queue_size{\
+         otel_component_name=\"batching_span_processor/0\",\
+         otel_component_type=\"batching_span_processor\"} 0",
+        "otel_sdk_processor_log_queue_capacity{\
+         otel_component_name=\"batching_log_processor/0\",\
+         otel_component_type=\"batching_log_processor\"} 2048",
+        "spanwise_sink_queue_bytes{sink=\"otel traces\"} 0",
+        "spanwise_sink_records_total{outcome=\"delivered\",sink=\"otel logs\"} 5",
+        "spanwise_sink_retries_total{sink=\"otel metrics\"} 0",
+    ] {
+        assert!(
+            families.contains(&format!("\n{sample}\n")),
+            "{sample} in {families}"
+        );
+    }
 }
