@@ -161,3 +161,6 @@ fn per_word(unit: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -571,3 +571,6 @@ fn with_shown_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
     let texts = Value::Array(Array::String(texts.collect()));
     KeyValue::new(attribute.key.clone(), texts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use spanwise_core::{ContextLayer, Redact};
-use spanwise_otel::{LogOptions, Otel, OtelLogs, TraceSampler};
+use spanwise_otel::{LogOptions, Otel, OtelLogs, SpanOptions, TraceSampler};
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
 use tracing::{Dispatch, debug, error, info, info_span};
@@ -82,8 +82,10 @@ fn records_have_the_ids_of_exported_spans() {
 fn logs_of_unsampled_traces_are_dropped_on_request() {
     let receiver = Receiver::start();
     let (otel, guard) = Otel::builder(receiver.endpoint())
-        .span_options(|spans| spans.sampler(TraceSampler::from_name("always_off", None).unwrap()))
-        .log_options(LogOptions::only_sampled_traces)
+        .span_options(|options| {
+            options.sampler(TraceSampler::from_name("always_off", None).unwrap())
+        })
+        .log_options(|options| options.only_sampled_traces())
         .build()
         .unwrap();
     let stack = tracing_subscriber::registry()

@@ -10,7 +10,6 @@
 mod counts;
 mod dead_collector;
 mod exported_logs;
-#[cfg(unix)]
 mod forks;
 mod globals;
 mod healthy;

@@ -250,7 +250,7 @@ fn variables_of_source_code_are_shown() {
 
 #[test]
 fn values_of_json_end_where_json_ends_them() {
-    for name in ["n'", "n", "a\\\"b'", "", "n: 'x", "pin\\\\"] {
+    for name in ["n'", "n", "a\\\"b'", "", "n: 'x", "n\\\\"] {
         for value in [
             "{\"a\":[\"b]\"]}",
             "[1,[]]",

@@ -1,0 +1,73 @@
+use opentelemetry::metrics::MeterProvider as _;
+use proptest::prelude::*;
+use spanwise_core::SelfReport;
+use spanwise_redact::Policy;
+
+use super::*;
+use crate::metrics::{HistogramAggregation, MetricsOptions, OtelMeterProvider, readers::Readers};
+
+/// Returns the only point of an exponential histogram.
+fn only_point(snapshot: &Snapshot, name: &str) -> ExponentialDistribution {
+    let metric = snapshot.metrics().find(|metric| metric.name == name);
+    match metric.map(|metric| &metric.points) {
+        Some(Points::Exponential { points, .. }) if points.len() == 1 => points[0].value.clone(),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        Just(0.0),
+        -1e3..1e3,
+        (-60.0..60.0).prop_map(f64::exp2),
+        (-60.0..60.0).prop_map(|exponent| -f64::exp2(exponent)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Series that the policy makes equal have the counts of one series with all values.
+    #[test]
+    fn merged_series_have_the_counts_of_both(
+        first in prop::collection::vec(any_value(), 1..200),
+        second in prop::collection::vec(any_value(), 1..200),
+    ) {
+        let options = MetricsOptions::new().histograms(HistogramAggregation::Base2Exponential);
+        let (sdk, readers) = Readers::new(&options);
+        let provider = OtelMeterProvider::new(sdk, SelfReport::silent());
+        let meter = provider.meter("test");
+        let parts = meter.f64_histogram("parts").build();
+        let all = meter.f64_histogram("all").build();
+        for (secret, values) in [("one", &first), ("two", &second)] {
+            for value in values {
+                parts.record(*value, &[KeyValue::new("password", secret)]);
+                all.record(*value, &[]);
+            }
+        }
+        let policy = Policy::secrets();
+        let snapshot = Snapshot::new(&readers.export.collected(), Some(&policy));
+        let (merged, whole) = (only_point(&snapshot, "parts"), only_point(&snapshot, "all"));
+        prop_assert_eq!(merged.summary.count, whole.summary.count);
+        prop_assert_eq!((merged.summary.min, merged.summary.max), (whole.summary.min, whole.summary.max));
+        prop_assert_eq!(merged.zero_count, whole.zero_count);
+        let scale = merged.scale.min(whole.scale);
+        let at_scale = |buckets: &Buckets, from: i32| buckets.downscaled(from - scale);
+        for side in [|it: &ExponentialDistribution| it.positive.clone(), |it: &ExponentialDistribution| it.negative.clone()] {
+            prop_assert_eq!(
+                at_scale(&side(&merged), merged.scale),
+                at_scale(&side(&whole), whole.scale)
+            );
+        }
+    }
+}
+
+#[test]
+fn sums_of_integers_become_floats_beyond_their_range() {
+    let mut sum = Number::Int(i64::MAX);
+    sum.add(&Number::Int(1));
+    assert_eq!(sum, Number::Float(i64::MAX as f64 + 1.0));
+    let mut sum = Number::Int(1);
+    sum.add(&Number::Float(0.5));
+    assert_eq!(sum, Number::Float(1.5));
+}
