@@ -11,6 +11,7 @@ mod endpoint;
 mod entered_contexts;
 mod error;
 mod export_options;
+mod exporter_handle;
 #[cfg(feature = "grpc")]
 mod grpc_transport;
 mod http_spans;
@@ -25,7 +26,6 @@ mod logs;
 mod maybe_redacted;
 mod metrics;
 mod open_span;
-mod otel;
 mod plan;
 mod propagator;
 mod protocol;
@@ -57,6 +57,7 @@ pub use self::{
     builder::OtelBuilder,
     error::{InvalidOption, OtelError},
     export_options::ExportOptions,
+    exporter_handle::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
@@ -64,7 +65,6 @@ pub use self::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
-    otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     propagator::W3cPropagator,
     protocol::{Protocol, RequestCompression, SignalKind},
     settings::OtelSetting,
