@@ -14,6 +14,8 @@ mod export_options;
 mod exporter_handle;
 #[cfg(feature = "grpc")]
 mod grpc_transport;
+#[cfg(feature = "gzip")]
+mod gzip;
 mod http_spans;
 mod http_transport;
 mod limits;
