@@ -243,8 +243,8 @@ impl Otel {
     }
 
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
-    /// the request: the text is OpenMetrics if that is preferred. Returns an empty text if there
-    /// are no metrics, or none as [text](crate::MetricsOptions::text).
+    /// the request: the text is OpenMetrics if that is preferred. It is empty if there are no
+    /// metrics, or none as [text](crate::MetricsOptions::text).
     ///
     /// It runs the callbacks of instruments, and waits for them up to four seconds.
     #[must_use]
@@ -252,6 +252,15 @@ impl Otel {
         match self.measured() {
             Some(metrics) => metrics.text(accept),
             None => metrics::empty_text(accept),
+        }
+    }
+
+    /// Measures the workers, the tasks and the queue of a runtime of Tokio.
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+    pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        if let Some(metrics) = self.measured() {
+            metrics.observe_runtime(runtime);
         }
     }
 

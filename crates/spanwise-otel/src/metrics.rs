@@ -16,6 +16,8 @@ mod process_metrics;
 mod prometheus_names;
 mod prometheus_text;
 mod readers;
+#[cfg(feature = "tokio")]
+mod runtime_metrics;
 mod scrape_listener;
 mod snapshot;
 
@@ -216,6 +218,11 @@ impl Metrics {
     /// Returns an observer that measures HTTP requests.
     pub(crate) fn http(&self) -> HttpMetrics {
         HttpMetrics::new(&self.meter)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        runtime_metrics::observe_runtime(&self.meter, runtime);
     }
 
     /// Returns a layer that counts events by level.
