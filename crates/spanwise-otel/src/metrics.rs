@@ -155,7 +155,7 @@ impl Metrics {
         let exporter = setup.new_transport.map(|new_transport| {
             let mut exporter = ExporterOptions::new(
                 SignalKind::Metrics.sink_name(),
-                "the OpenTelemetry collector",
+                SignalKind::Metrics.collector(),
             );
             exporter.limits = QUEUE_LIMITS;
             exporter.report = setup.report.clone();

@@ -33,7 +33,7 @@ pub struct Otel {
 struct Inner {
     traces: Option<Exported>,
     logs: Option<Exported>,
-    metrics: Option<Measured>,
+    metrics: Option<ExportedMetrics>,
     log_options: LogOptions,
     /// Present if traces are exported.
     spans: Option<Arc<SpanPipeline>>,
@@ -50,7 +50,7 @@ struct Exported {
 
 /// Metrics that are exported, or shown as text.
 #[derive(Debug)]
-struct Measured {
+struct ExportedMetrics {
     metrics: Metrics,
     /// `None` if they are not exported.
     destination: Option<Arc<Destination>>,
@@ -144,7 +144,7 @@ impl Otel {
             let signal = Arc::downgrade(&exported.signal);
             Arc::new(move || signal.upgrade()?.queue_state()) as ReadQueue
         });
-        let metrics = Measured::start(&builder, metrics, resource, queues.collect());
+        let metrics = ExportedMetrics::start(&builder, metrics, resource, queues.collect());
         let metrics = metrics.inspect_err(|_| {
             end(&traces);
             end(&logs);
@@ -309,7 +309,7 @@ impl Otel {
             None => SignalStats::default(),
         };
         let metrics = match &self.inner.metrics {
-            Some(Measured {
+            Some(ExportedMetrics {
                 metrics,
                 destination,
             }) => SignalStats {
@@ -336,7 +336,7 @@ impl Otel {
     }
 }
 
-impl Measured {
+impl ExportedMetrics {
     /// Starts metrics if they are exported or shown.
     fn start(
         builder: &OtelBuilder,
