@@ -387,7 +387,9 @@ impl Fragment {
         }
         self.bits = Bits::new(self.bits() | parent.map_or(0, Self::bits));
         self.split = bytes.len() as u32;
-        bytes.extend_from_slice(ids);
+        if !ids.is_empty() {
+            bytes.extend_from_slice(ids);
+        }
         push_key(&mut bytes, span_plan.key_names.span);
         bytes.extend_from_slice(&span_plan.name);
         if span_plan.list {

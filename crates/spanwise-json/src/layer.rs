@@ -120,7 +120,6 @@ where
     fn encode_own<R>(
         &self,
         plan: &Plan,
-        identity: Option<Arc<SpanIdentity>>,
         record: impl Fn(&mut dyn Visit),
         f: impl FnOnce(OwnMembers<'_>) -> R,
     ) -> R {
@@ -142,19 +141,30 @@ where
             encoded.add_redacted_by_key(plan);
         }
         let Encoded { bits, altered, .. } = encoded;
-        let own = OwnMembers {
+        let result = f(OwnMembers {
             members: [line.as_bytes(), b""],
             bits,
             pinned: plan.pinned(bits),
             altered: altered.as_deref().unwrap_or(&UNALTERED),
             ids: b"",
-        };
-        let result = match (identity, &plan.span_plan) {
-            (Some(identity), Some(span_plan)) => with_ids(own, span_plan, &identity, f),
-            _ => f(own),
-        };
+        });
         scratch.put_back();
         result
+    }
+
+    /// As [`encode_own`](Self::encode_own), where spans have identities.
+    #[inline(never)] // Off the path of a program that exports no traces, which stays small.
+    fn encode_own_with_ids<R>(
+        &self,
+        plan: &Plan,
+        identity: Option<&SpanIdentity>,
+        record: impl Fn(&mut dyn Visit),
+        f: impl FnOnce(OwnMembers<'_>) -> R,
+    ) -> R {
+        self.encode_own(plan, record, |own| match (identity, &plan.span_plan) {
+            (Some(identity), Some(span_plan)) => with_ids(own, span_plan, identity, f),
+            _ => f(own),
+        })
     }
 
     /// Returns the node of a span, or of the nearest one above it that has a node. A span opened
@@ -302,16 +312,17 @@ where
         };
         let parent = self.parent_of(attrs, &ctx);
         // Values are formatted before any data of the span is locked.
-        let node = self.encode_own(
-            plan,
-            identity(id, &ctx),
-            |visitor| attrs.record(visitor),
-            |own| {
-                SpanData::new(parent.as_ref(), |parent| {
-                    Fragment::new(span_plan, own, parent)
-                })
-            },
-        );
+        let record = |visitor: &mut dyn Visit| attrs.record(visitor);
+        let make = |own: OwnMembers<'_>| {
+            SpanData::new(parent.as_ref(), |parent| {
+                Fragment::new(span_plan, own, parent)
+            })
+        };
+        let node = if SpanIdentity::exist() {
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, make)
+        } else {
+            self.encode_own(plan, record, make)
+        };
         self.spans.insert(id, node);
         self.span_changed(SpanEvents::NEW, id, SpanChange::New, &ctx);
     }
@@ -322,11 +333,17 @@ where
         };
         let callsite = recorded_callsite(values, node.read(Fragment::callsite));
         let record = |visitor: &mut dyn Visit| values.record(visitor);
-        self.encode_own(self.plan(callsite), identity(id, &ctx), record, |own| {
+        let update = |own: OwnMembers<'_>| {
             if !own.members[0].is_empty() || !own.ids.is_empty() {
                 node.update(|fragment, parent| fragment.record(own, parent));
             }
-        });
+        };
+        let plan = self.plan(callsite);
+        if SpanIdentity::exist() {
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, update);
+        } else {
+            self.encode_own(plan, record, update);
+        }
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
@@ -348,13 +365,10 @@ where
 
 /// Returns the identity of a span, or of the nearest span around it that has one. It stays
 /// provisional: no line shows it yet.
-fn identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<Arc<SpanIdentity>>
+fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<Arc<SpanIdentity>>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    if !SpanIdentity::exist() {
-        return None;
-    }
     let span = ctx.span(id)?;
     // Nearly always the span has one. A scope looks each span up.
     let around = || {
@@ -365,7 +379,6 @@ where
 }
 
 /// Calls `f` with the members and the ids of the identity, in place of fields with such keys.
-#[inline(never)] // Without an exporter of traces, no span has ids.
 fn with_ids<R>(
     own: OwnMembers<'_>,
     span_plan: &SpanPlan,

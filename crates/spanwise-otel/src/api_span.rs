@@ -260,8 +260,12 @@ pub(crate) fn context_inside(
     parent: Option<Context>,
 ) -> Context {
     let around = parent.or_else(|| entered_contexts::with_current(Context::clone));
-    let handle = OtelSpan::of_tracing(pipeline, span, identity);
-    around.unwrap_or_default().with_span(handle)
+    let around = around.unwrap_or_default();
+    match span.is_recording() {
+        true => around.with_span(OtelSpan::of_tracing(pipeline, span, identity)),
+        // A context without a handle costs less. Its span is not remote nevertheless.
+        false => around.with_remote_span_context(span_context(identity)),
+    }
 }
 
 fn span_context(identity: &SpanIdentity) -> SpanContext {

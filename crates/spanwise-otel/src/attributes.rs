@@ -21,6 +21,10 @@ pub(crate) enum AnyValue<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(Box<[u8]>);
 
+/// A set of keys. Keys may share a bit: disjoint sets prove that no key is in both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct KeyBits(u64);
+
 /// The key of an attribute that is being encoded.
 #[derive(Debug, Clone, Copy)]
 enum NewKey<'a> {
@@ -42,6 +46,9 @@ pub(crate) struct Attributes {
     entries: Vec<Entry>,
     dropped: u32,
 }
+
+/// [`Attributes::append_last`] leaves room for the body of a record.
+const MAX_LAST_LEN: usize = MAX_ATTRIBUTES_LEN / 2;
 
 /// A key that something else has is shown with this prefix, as in lines.
 const DISPLACED_PREFIX: &str = "fields.";
@@ -111,6 +118,34 @@ impl Key {
     /// Returns whether an encoded key is this one.
     pub(crate) fn is(&self, key: &[u8]) -> bool {
         *self.0 == *key
+    }
+}
+
+impl KeyBits {
+    /// Returns the bit of an encoded key. It depends on the end of its name.
+    #[inline]
+    fn of_encoded(key: &[u8]) -> Self {
+        let tail = key.last_chunk::<4>().copied().unwrap_or_default();
+        let hash = u32::from_le_bytes(tail).wrapping_mul(0x9E37_79B9);
+        Self(1 << (hash >> 26))
+    }
+
+    /// Returns the keys of encoded attributes, and their number.
+    pub(crate) fn of_attributes(bytes: &[u8]) -> (Self, u32) {
+        let keys = encoded_attributes(bytes).map(|attribute| Self::of_encoded(attribute.key()));
+        keys.fold((Self::default(), 0), |(keys, count), key| {
+            (keys.or(key), count + 1)
+        })
+    }
+
+    #[inline]
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[inline]
+    pub(crate) fn is_disjoint(self, other: Self) -> bool {
+        self.0 & other.0 == 0
     }
 }
 
@@ -295,6 +330,28 @@ impl Attributes {
         });
     }
 
+    /// Adds encoded attributes at once, the last ones of a record: none of them is replaced later.
+    /// Returns whether it did; it does not if a key may be there already, or if a limit is near.
+    #[inline]
+    pub(crate) fn append_last(&mut self, bytes: &[u8], keys: KeyBits, count: usize) -> bool {
+        let len = self.bytes.len() + bytes.len();
+        let fits = self.entries.len() + count <= self.limits.count && len <= MAX_LAST_LEN;
+        let key = |entry: &Entry| &self.bytes[entry.key_start as usize..entry.key_end as usize];
+        let known = self
+            .entries
+            .iter()
+            .map(|entry| KeyBits::of_encoded(key(entry)));
+        if !fits
+            || !known
+                .fold(KeyBits::default(), KeyBits::or)
+                .is_disjoint(keys)
+        {
+            return false;
+        }
+        self.bytes.extend_from_slice(bytes);
+        true
+    }
+
     /// Returns whether there is an attribute with the key of another one.
     #[inline]
     pub(crate) fn contains_key(&self, key: &[u8]) -> bool {
@@ -464,7 +521,7 @@ impl<'a> AnyValue<'a> {
 
     /// Returns the length of the `AnyValue`.
     #[inline]
-    fn encoded_len(self) -> usize {
+    pub(crate) fn encoded_len(self) -> usize {
         let with_len = |bytes: &[u8]| 1 + varint_len(bytes.len() as u64) + bytes.len();
         match self {
             Self::Text(text) => with_len(text.as_bytes()),

@@ -59,6 +59,20 @@ impl Destination {
         }
     }
 
+    /// Returns the body of a request, compressed.
+    pub(crate) fn body<T: ExportRequest>(&self, item: &T) -> Vec<u8> {
+        let body = item.request(&self.resource.encoded());
+        match self.compression {
+            RequestCompression::None => body,
+            #[cfg(feature = "gzip")]
+            RequestCompression::Gzip => crate::gzip::gzip(&body),
+            #[cfg(not(feature = "gzip"))]
+            RequestCompression::Gzip => {
+                unreachable!("the builder refuses gzip without its feature")
+            }
+        }
+    }
+
     /// Returns the result of a request that the server took.
     pub(crate) fn taken(&self, answer: &[u8]) -> Delivery {
         let Some(PartialSuccess { rejected, message }) = PartialSuccess::read(answer) else {

@@ -1,19 +1,18 @@
 //! The gRPC calls that carry spans, log records and metrics to a collector.
 
-use std::{error::Error, io, sync::Arc};
+use std::{error::Error, future::poll_fn, io, sync::Arc};
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full, Limited};
 use spanwise_core::export::{Deliver, Delivery, mark_sender_thread};
 use tokio::runtime::{Builder, Runtime};
 use tonic::{
-    Code, Request, Status,
-    client::Grpc,
-    codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    metadata::MetadataMap,
+    Code, Status,
+    body::Body,
+    client::GrpcService,
     transport::{self, Channel, Endpoint},
 };
-
-use ureq::http::{HeaderMap, uri::PathAndQuery};
+use ureq::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 
 use crate::{
     RequestCompression,
@@ -35,6 +34,17 @@ struct Connection {
     channel: Option<Channel>,
 }
 
+/// Why a call failed.
+enum CallError {
+    /// There was no answer, for this reason.
+    NoAnswer(String),
+    /// The server answered with an error.
+    Status(Status),
+}
+
+/// The least length of a message: a flag and a length.
+const PREFIX_LEN: usize = 5;
+
 impl GrpcTransport {
     pub(crate) fn new(destination: Arc<Destination>) -> Self {
         Self {
@@ -44,13 +54,10 @@ impl GrpcTransport {
         }
     }
 
-    fn send(&mut self, message: Bytes) -> Result<Bytes, Status> {
+    fn send(&mut self, message: &[u8]) -> Result<Bytes, CallError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => {
-                let connection = Connection::new();
-                none.insert(connection.map_err(|error| Status::unavailable(error.to_string()))?)
-            }
+            none => none.insert(Connection::new().map_err(CallError::no_answer)?),
         };
         connection.send(&self.destination, message)
     }
@@ -58,7 +65,7 @@ impl GrpcTransport {
     fn delivery(&self, status: &Status) -> Delivery {
         let Self { destination, .. } = self;
         let details = RpcStatus::read(status.details());
-        let text = destination.server_text.reported(&explanation(status));
+        let text = destination.server_text.reported(status.message());
         let retry_after = details.retry_after.map(retry_after::bounded);
         let reason = format!("{:?}: {text}", status.code());
         match status.code() {
@@ -82,10 +89,11 @@ impl GrpcTransport {
 
 impl<T: ExportRequest> Deliver<T> for GrpcTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
-        let request = item.request(&self.destination.resource.encoded());
-        let delivery = match self.send(request.into()) {
+        let message = self.destination.body(item);
+        let delivery = match self.send(&message) {
             Ok(answer) => self.destination.taken(&answer),
-            Err(status) => self.delivery(&status),
+            Err(CallError::Status(status)) => self.delivery(&status),
+            Err(CallError::NoAnswer(reason)) => self.destination.failed(&reason, None),
         };
         self.destination.remember(&delivery);
         delivery
@@ -121,116 +129,115 @@ impl Connection {
         Ok(self.channel.insert(channel).clone())
     }
 
-    fn send(&mut self, destination: &Destination, message: Bytes) -> Result<Bytes, Status> {
+    fn send(&mut self, destination: &Destination, message: &[u8]) -> Result<Bytes, CallError> {
         let channel = self.channel(destination);
-        let channel = channel.map_err(|error| Status::from_error(Box::new(error)))?;
-        let mut request = Request::new(message);
-        let headers = destination.headers.iter().cloned();
-        *request.metadata_mut() = MetadataMap::from_headers(HeaderMap::from_iter(headers));
-        request.set_timeout(destination.timeout);
-        let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_LEN);
-        if destination.compression == RequestCompression::Gzip {
-            client = with_gzip(client);
-        }
-        let path = PathAndQuery::from_static(destination.signal.grpc_path());
-        let call = async {
-            client
-                .ready()
-                .await
-                .map_err(|error| Status::from_error(Box::new(error)))?;
-            client.unary(request, path, RawCodec).await
-        };
-        let answer = self.runtime.block_on(async {
-            // Also for a server that does not heed the timeout of the request.
-            tokio::time::timeout(destination.timeout, call).await
-        });
+        let channel = channel.map_err(CallError::no_answer)?;
+        let call = call(channel, request(destination, message));
+        // Also for a server that does not heed the timeout of the request.
+        let timeout = || tokio::time::timeout(destination.timeout, call);
+        let answer = self.runtime.block_on(async { timeout().await });
         let answer = answer.unwrap_or_else(|_| {
-            let status = Status::deadline_exceeded("no answer within the timeout");
-            Err(status)
+            let reason = "no answer within the timeout";
+            Err(CallError::NoAnswer(reason.to_owned()))
         });
-        if let Err(status) = &answer
-            && matches!(
-                status.code(),
-                Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unknown
-            )
-        {
+        if let Err(CallError::NoAnswer(_)) = &answer {
             self.channel = None;
         }
-        answer.map(tonic::Response::into_inner)
+        answer
     }
 }
 
-#[cfg(feature = "gzip")]
-fn with_gzip(client: Grpc<Channel>) -> Grpc<Channel> {
-    use tonic::codec::CompressionEncoding;
-
-    client
-        .send_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Gzip)
-}
-
-/// The builder refuses gzip without its feature.
-#[cfg(not(feature = "gzip"))]
-fn with_gzip(client: Grpc<Channel>) -> Grpc<Channel> {
-    client
-}
-
-/// Returns the message of a status, with the causes of a failed connection.
-fn explanation(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        let error_text = error.to_string();
-        if !text.contains(&error_text) {
-            text = format!("{text}: {error_text}");
+impl CallError {
+    /// Creates the error of a failed connection, with its causes.
+    fn no_answer(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = error.into();
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let error_text = error.to_string();
+            if !text.contains(&error_text) {
+                text = format!("{text}: {error_text}");
+            }
+            cause = error.source();
         }
-        cause = error.source();
+        Self::NoAnswer(text)
     }
-    text
+}
+
+/// Returns the request of a call with one message.
+fn request(destination: &Destination, message: &[u8]) -> Request<Body> {
+    let is_compressed = destination.compression == RequestCompression::Gzip;
+    let mut frame = BytesMut::with_capacity(PREFIX_LEN + message.len());
+    frame.put_u8(is_compressed.into());
+    // A batch is far below 4 GiB.
+    frame.put_u32(message.len() as u32);
+    frame.put_slice(message);
+    let mut request = Request::new(Body::new(Full::new(frame.freeze())));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static(destination.signal.grpc_path());
+    let headers = request.headers_mut();
+    headers.extend(destination.headers.iter().cloned());
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    let content_type = HeaderValue::from_static("application/grpc");
+    headers.insert(header::CONTENT_TYPE, content_type);
+    if is_compressed {
+        headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+    }
+    // It is at most 10 minutes.
+    let timeout = format!("{}m", destination.timeout.as_millis().max(1));
+    if let Ok(timeout) = HeaderValue::from_str(&timeout) {
+        headers.insert("grpc-timeout", timeout);
+    }
+    request
+}
+
+/// Makes a call, and returns the message of the answer.
+async fn call(mut channel: Channel, request: Request<Body>) -> Result<Bytes, CallError> {
+    let ready = poll_fn(|context| GrpcService::poll_ready(&mut channel, context));
+    ready.await.map_err(CallError::no_answer)?;
+    let response = GrpcService::call(&mut channel, request).await;
+    let (head, body) = response.map_err(CallError::no_answer)?.into_parts();
+    // The answer of a call that fails at once.
+    if let Some(status) = Status::from_header_map(&head.headers) {
+        return checked(status, Bytes::new());
+    }
+    if head.status != StatusCode::OK {
+        return Err(CallError::Status(status_of_http(head.status)));
+    }
+    let body = Limited::new(body, MAX_ANSWER_LEN).collect().await;
+    let body = body.map_err(CallError::no_answer)?;
+    let status = body.trailers().and_then(Status::from_header_map);
+    let Some(status) = status else {
+        return Err(CallError::NoAnswer("the answer has no status".to_owned()));
+    };
+    let mut message = body.to_bytes();
+    message.advance(PREFIX_LEN.min(message.len()));
+    checked(status, message)
+}
+
+fn checked(status: Status, message: Bytes) -> Result<Bytes, CallError> {
+    match status.code() {
+        Code::Ok => Ok(message),
+        _ => Err(CallError::Status(status)),
+    }
+}
+
+/// Returns the status of an answer that a proxy gave instead of the server, as gRPC maps it.
+fn status_of_http(status: StatusCode) -> Status {
+    let code = match status {
+        StatusCode::BAD_REQUEST => Code::Internal,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::Unimplemented,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
+        _ => Code::Unknown,
+    };
+    Status::new(code, format!("HTTP status {}", status.as_u16()))
 }
 
 fn is_too_large(message: &str) -> bool {
     message.contains("larger than max") || message.contains("message length too large")
-}
-
-/// Passes encoded messages through.
-#[derive(Debug, Clone, Copy)]
-struct RawCodec;
-
-impl Codec for RawCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.put(message);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
-    }
-}
-
-impl Decoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(message.copy_to_bytes(message.remaining())))
-    }
 }

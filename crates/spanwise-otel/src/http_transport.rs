@@ -112,11 +112,7 @@ impl HttpTransport {
 
 impl<T: ExportRequest> Deliver<T> for HttpTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
-        let request = item.request(&self.destination.resource.encoded());
-        let body: Cow<'_, [u8]> = match self.destination.compression {
-            RequestCompression::None => request.into(),
-            RequestCompression::Gzip => gzip(&request).into(),
-        };
+        let body = self.destination.body(item);
         let delivery = match self.send(&body) {
             Ok(answer) => self.delivery(&answer),
             Err(error) => self.destination.failed(&error.to_string(), None),
@@ -124,23 +120,4 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
         self.destination.remember(&delivery);
         delivery
     }
-}
-
-#[cfg(feature = "gzip")]
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    use std::io::Write as _;
-
-    let mut encoder = flate2::write::GzEncoder::new(
-        Vec::with_capacity(plain.len() / 4),
-        flate2::Compression::fast(),
-    );
-    let written = encoder.write_all(plain).and_then(|()| encoder.finish());
-    // A vector takes all bytes.
-    written.unwrap_or_default()
-}
-
-/// The builder refuses gzip without its feature.
-#[cfg(not(feature = "gzip"))]
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    plain.to_vec()
 }

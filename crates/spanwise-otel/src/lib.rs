@@ -11,8 +11,11 @@ mod endpoint;
 mod entered_contexts;
 mod error;
 mod export_options;
+mod exporter_handle;
 #[cfg(feature = "grpc")]
 mod grpc_transport;
+#[cfg(feature = "gzip")]
+mod gzip;
 mod http_spans;
 mod http_transport;
 mod limits;
@@ -25,7 +28,6 @@ mod logs;
 mod maybe_redacted;
 mod metrics;
 mod open_span;
-mod otel;
 mod plan;
 mod propagator;
 mod protocol;
@@ -57,6 +59,7 @@ pub use self::{
     builder::OtelBuilder,
     error::{InvalidOption, OtelError},
     export_options::ExportOptions,
+    exporter_handle::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     log_options::{LogOptions, SpanFields},
     log_writer::LogWriter,
     logs::OtelLogs,
@@ -64,7 +67,6 @@ pub use self::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
-    otel::{Otel, OtelGuard, OtelStats, SendFailure, SignalStats},
     propagator::W3cPropagator,
     protocol::{Protocol, RequestCompression, SignalKind},
     settings::OtelSetting,

@@ -14,7 +14,7 @@ use crate::{
     limits::MAX_ATTRIBUTES_LEN,
     log_scratch::LogScratch,
     severity::Severity,
-    wire::{WireValue, WireWriter as _, fields, varint_len},
+    wire::{WireValue, WireWriter as _, fields, take_varint, varint_len},
 };
 
 /// The field of a `LogRecord` with its attributes.
@@ -43,10 +43,22 @@ const LOG_RECORDS: u32 = 2;
 /// The parts of a record besides its body and its attributes.
 #[derive(Debug)]
 pub(crate) struct RecordHead<'a> {
+    /// From [`encode_callsite`].
+    pub(crate) of_callsite: &'a [u8],
     pub(crate) time: SystemTime,
-    pub(crate) severity: Severity,
     pub(crate) ids: RecordIds,
-    pub(crate) event_name: Option<&'a str>,
+}
+
+/// Returns the fields that all records of a callsite have.
+pub(crate) fn encode_callsite(severity: Severity, event_name: Option<&str>) -> Box<[u8]> {
+    let mut fields = Vec::new();
+    // The first field: it is what `DecodedRecord` reads.
+    fields.uint(SEVERITY_NUMBER, severity as u64);
+    fields.bytes(SEVERITY_TEXT, severity.text().as_bytes());
+    if let Some(name) = event_name {
+        fields.bytes(EVENT_NAME, name.as_bytes());
+    }
+    fields.into_boxed_slice()
 }
 
 /// The trace and the span of a record, as far as they are known.
@@ -88,12 +100,8 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
         output,
         ..
     } = scratch;
-    // The first field: it is what `DecodedRecord` reads.
-    head.uint(SEVERITY_NUMBER, record.severity as u64);
-    head.bytes(SEVERITY_TEXT, record.severity.text().as_bytes());
-    let time = nanoseconds(record.time);
-    head.fixed64(TIME, time);
-    head.fixed64(OBSERVED_TIME, time);
+    head.extend_from_slice(record.of_callsite);
+    push_times(head, nanoseconds(record.time));
     let RecordIds {
         trace_id,
         span_id,
@@ -109,11 +117,10 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
     if let Some(flags) = flags {
         head.fixed32(FLAGS, flags.into());
     }
-    if let Some(name) = record.event_name {
-        head.bytes(EVENT_NAME, name.as_bytes());
-    }
     if !body.is_empty() {
-        head.message(BODY, |value| AnyValue::Text(body).encode(value));
+        let value = AnyValue::Text(body);
+        head.header(BODY, value.encoded_len());
+        value.encode(head);
     }
     attributes.truncate(MAX_ATTRIBUTES_LEN.saturating_sub(DROPPED_ATTRIBUTES_LEN + head.len()));
     if attributes.dropped() > 0 {
@@ -129,6 +136,19 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
     output.extend_from_slice(attributes.as_bytes());
 }
 
+/// Appends the time and the observed time, which are the same.
+#[inline]
+fn push_times(head: &mut Vec<u8>, time: u64) {
+    const FIXED64: u32 = 1;
+    const LEN: usize = 1 + size_of::<u64>();
+    let mut times = [0; 2 * LEN];
+    for (encoded, field) in times.chunks_exact_mut(LEN).zip([TIME, OBSERVED_TIME]) {
+        encoded[0] = (field << 3 | FIXED64) as u8;
+        encoded[1..].copy_from_slice(&time.to_le_bytes());
+    }
+    head.extend_from_slice(&times);
+}
+
 /// What [`encode_record`] encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DecodedRecord<'a> {
@@ -140,16 +160,11 @@ pub(crate) struct DecodedRecord<'a> {
 impl<'a> DecodedRecord<'a> {
     /// Returns `None` if the bytes are none of a record.
     pub(crate) fn decode(output: &'a [u8]) -> Option<Self> {
-        let (SCOPE_LOGS, WireValue::Bytes(scope_logs)) = fields(output).next()? else {
-            return None;
-        };
-        let mut parts = fields(scope_logs);
-        let (SCOPE, WireValue::Bytes(scope)) = parts.next()? else {
-            return None;
-        };
-        let (LOG_RECORDS, WireValue::Bytes(record)) = parts.next()? else {
-            return None;
-        };
+        let mut rest = output;
+        let scope_logs = take_message(&mut rest, SCOPE_LOGS)?;
+        let mut rest = scope_logs;
+        let scope = take_message(&mut rest, SCOPE)?;
+        let record = take_message(&mut rest, LOG_RECORDS)?;
         let (SEVERITY_NUMBER, WireValue::Uint(number)) = fields(record).next()? else {
             return None;
         };
@@ -159,6 +174,19 @@ impl<'a> DecodedRecord<'a> {
             level: Severity::level(number),
         })
     }
+}
+
+/// Takes a message from the front, if its field is `field`.
+#[inline]
+fn take_message<'a>(from: &mut &'a [u8], field: u32) -> Option<&'a [u8]> {
+    const LENGTH_DELIMITED: u64 = 2;
+    if take_varint(from)? != u64::from(field << 3) | LENGTH_DELIMITED {
+        return None;
+    }
+    let len = usize::try_from(take_varint(from)?).ok()?;
+    let (message, rest) = from.split_at_checked(len)?;
+    *from = rest;
+    Some(message)
 }
 
 /// Returns a time as OTLP has it. A time before 1970 is 0, which means unknown.

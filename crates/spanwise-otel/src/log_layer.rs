@@ -26,7 +26,7 @@ use crate::{
     LogOptions,
     attributes::{AnyValue, Attributes, Key, encoded_attributes},
     limits::MAX_VALUE_LEN,
-    log_encoding::{ATTRIBUTES, RecordHead, RecordIds, encode_record},
+    log_encoding::{ATTRIBUTES, RecordHead, RecordIds, encode_callsite, encode_record},
     log_scratch::LogScratch,
     logs::is_of_opentelemetry,
     plan::{
@@ -57,8 +57,8 @@ type SpanNode = Arc<SpanData<SpanAttributes>>;
 #[derive(Debug)]
 struct LogPlan {
     callsite: CallsitePlan,
-    severity: Severity,
-    event_name: Option<&'static str>,
+    /// The fields that all its records have.
+    head: Box<[u8]>,
     is_exported: bool,
     /// Whether a span of the callsite has data of its own.
     has_span_data: bool,
@@ -212,15 +212,14 @@ where
         let mut ids = identity.map(RecordIds::from);
         if let Some(node) = node {
             node.read(|span| {
-                push_span(attributes, span);
+                span.push(attributes);
                 ids.get_or_insert(span.ids());
             });
         }
         let head = RecordHead {
+            of_callsite: &plan.head,
             time: self.options.clock.now(),
-            severity: plan.severity,
             ids: ids.unwrap_or_default(),
-            event_name: plan.event_name,
         };
         encode_record(scratch, &scope, &head);
     }
@@ -357,8 +356,7 @@ impl LogPlan {
         }
         Self {
             callsite: plan,
-            severity: Severity::from_callsite(callsite),
-            event_name: event_name(callsite).filter(|_| callsite.is_event()),
+            head: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
             is_exported: options.levels.as_ref().is_none_or(|levels| {
                 let level = levels.level(callsite.target());
                 level.is_some_and(|level| *callsite.level() <= level)
@@ -446,22 +444,6 @@ fn push_facts(attributes: &mut Attributes, facts: EventContext) {
     if facts.buffered {
         push_reserved(attributes, "buffered", AnyValue::Bool(true));
     }
-}
-
-/// Adds the attributes of the span. A field of the event with the same key stays, unless the key is
-/// pinned.
-#[inline]
-fn push_span(attributes: &mut Attributes, span: &SpanAttributes) {
-    for attribute in encoded_attributes(span.pinned()) {
-        attributes.displace_key(attribute.key());
-        attributes.push_encoded(attribute);
-    }
-    for attribute in encoded_attributes(span.others()) {
-        if !attributes.contains_key(attribute.key()) {
-            attributes.push_encoded(attribute);
-        }
-    }
-    attributes.add_dropped(span.dropped());
 }
 
 /// Adds an attribute whose key is not the application's.

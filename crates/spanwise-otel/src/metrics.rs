@@ -16,6 +16,8 @@ mod process_metrics;
 mod prometheus_names;
 mod prometheus_text;
 mod readers;
+#[cfg(feature = "tokio")]
+mod runtime_metrics;
 mod scrape_listener;
 mod snapshot;
 
@@ -153,7 +155,7 @@ impl Metrics {
         let exporter = setup.new_transport.map(|new_transport| {
             let mut exporter = ExporterOptions::new(
                 SignalKind::Metrics.sink_name(),
-                "the OpenTelemetry collector",
+                SignalKind::Metrics.collector(),
             );
             exporter.limits = QUEUE_LIMITS;
             exporter.report = setup.report.clone();
@@ -216,6 +218,11 @@ impl Metrics {
     /// Returns an observer that measures HTTP requests.
     pub(crate) fn http(&self) -> HttpMetrics {
         HttpMetrics::new(&self.meter)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        runtime_metrics::observe_runtime(&self.meter, runtime);
     }
 
     /// Returns a layer that counts events by level.

@@ -387,6 +387,15 @@ impl RecordedSpan {
         self.attributes.merge(attributes, max_len);
     }
 
+    /// Adds the keys of a context that no field has. The identity has the ids.
+    pub(crate) fn add_context(&mut self, context: &spanwise_core::Context) {
+        for (key, value) in context.iter() {
+            if !matches!(key, "trace_id" | "span_id") && self.attributes.get(key).is_none() {
+                self.attributes.push_named(key, AnyValue::Text(value));
+            }
+        }
+    }
+
     /// Adds an encoded `Event`.
     pub(crate) fn add_event(&mut self, event: &[u8], limits: &SpanLimits) {
         let room = self.room();

@@ -3,7 +3,7 @@
 use spanwise_core::internal::Inherit;
 
 use crate::{
-    attributes::{EncodedAttribute, encoded_attributes},
+    attributes::{Attributes, EncodedAttribute, KeyBits, encoded_attributes},
     limits::MAX_ATTRIBUTES_LEN,
     log_encoding::RecordIds,
 };
@@ -20,6 +20,8 @@ pub(crate) struct SpanAttributes {
     own_pinned_end: u32,
     pinned_end: u32,
     own_end: u32,
+    /// The keys, and their number, if no key is in more than one part.
+    keys: Option<(KeyBits, u32)>,
     own_ids: RecordIds,
     ids: RecordIds,
     /// Attributes that exceeded the limits: own ones, and all.
@@ -64,7 +66,11 @@ impl SpanAttributes {
         bytes.extend_from_slice(own.others);
         let own_end = bytes.len();
         inherit(&mut bytes, own.others, parent.map_or(&[], Self::others));
+        let (pinned, others) = bytes.split_at(pinned_end);
+        let is_hidden = !pinned.is_empty()
+            && encoded_attributes(others).any(|attribute| has_key(pinned, attribute));
         Self {
+            keys: (!is_hidden).then(|| KeyBits::of_attributes(&bytes)),
             bytes: bytes.into_boxed_slice(),
             own_pinned_end: own.pinned.len() as u32,
             pinned_end: pinned_end as u32,
@@ -103,14 +109,12 @@ impl SpanAttributes {
     }
 
     /// Returns the encoded attributes that are pinned.
-    #[inline]
-    pub(crate) fn pinned(&self) -> &[u8] {
+    fn pinned(&self) -> &[u8] {
         &self.bytes[..self.pinned_end as usize]
     }
 
     /// Returns the encoded attributes that are not pinned.
-    #[inline]
-    pub(crate) fn others(&self) -> &[u8] {
+    fn others(&self) -> &[u8] {
         &self.bytes[self.pinned_end as usize..]
     }
 
@@ -120,9 +124,30 @@ impl SpanAttributes {
         self.ids
     }
 
+    /// Adds the attributes to those of an event. A field of the event with the same key stays,
+    /// unless the key is pinned.
     #[inline]
-    pub(crate) fn dropped(&self) -> u32 {
-        self.dropped
+    pub(crate) fn push(&self, to: &mut Attributes) {
+        to.add_dropped(self.dropped);
+        let is_added = self
+            .keys
+            .is_some_and(|(keys, count)| to.append_last(&self.bytes, keys, count as usize));
+        if !is_added {
+            self.push_each(to);
+        }
+    }
+
+    #[cold]
+    fn push_each(&self, to: &mut Attributes) {
+        for attribute in encoded_attributes(self.pinned()) {
+            to.displace_key(attribute.key());
+            to.push_encoded(attribute);
+        }
+        for attribute in encoded_attributes(self.others()) {
+            if !to.contains_key(attribute.key()) {
+                to.push_encoded(attribute);
+            }
+        }
     }
 }
 

@@ -524,10 +524,18 @@ where
         }
     }
 
-    fn on_close(&self, id: Id, _: Context<'_, S>) {
-        if let Some(open) = self.pipeline.open.remove(&id) {
-            self.pipeline.end(&open, SpanEnd::Closed);
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        let Some(open) = self.pipeline.open.remove(&id) else {
+            return;
+        };
+        if self.pipeline.options.context_keys
+            && open.is_recording()
+            && let Some(span) = ctx.span(&id)
+        {
+            let context = spanwise_core::Context::from_span(&span);
+            open.record(|recorded| recorded.add_context(&context));
         }
+        self.pipeline.end(&open, SpanEnd::Closed);
     }
 }
 

@@ -27,6 +27,7 @@ pub struct SpanOptions {
     pub(crate) source_location: bool,
     pub(crate) threads: bool,
     pub(crate) busy_times: bool,
+    pub(crate) context_keys: bool,
     /// Whether an entered span is the current one of the OpenTelemetry API.
     pub(crate) has_context: bool,
     pub(crate) clock: Clock,
@@ -104,6 +105,14 @@ impl SpanOptions {
         self
     }
 
+    /// Adds the [`Context`](spanwise_core::Context) of the span, such as the request id and the
+    /// tenant, if a [`ContextLayer`](spanwise_core::ContextLayer) is in the stack. Fields of the
+    /// span win.
+    pub fn context_keys(mut self) -> Self {
+        self.context_keys = true;
+        self
+    }
+
     /// Sets the most attributes of a span. Further ones are counted. Defaults to 128.
     pub fn max_attributes(mut self, count: usize) -> Self {
         self.limits.attributes.count = count;
@@ -162,6 +171,7 @@ impl Default for SpanOptions {
             source_location: false,
             threads: false,
             busy_times: false,
+            context_keys: false,
             has_context: true,
             clock: Clock::default(),
             report: SelfReport::default(),

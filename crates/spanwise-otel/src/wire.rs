@@ -47,8 +47,7 @@ impl WireWriter for Vec<u8> {
 
     #[inline]
     fn uint(&mut self, field: u32, value: u64) {
-        self.varint(tag(field, VARINT));
-        self.varint(value);
+        push_pair(self, tag(field, VARINT), value);
     }
 
     #[inline]
@@ -76,8 +75,7 @@ impl WireWriter for Vec<u8> {
 
     #[inline]
     fn header(&mut self, field: u32, len: usize) {
-        self.varint(tag(field, LENGTH_DELIMITED));
-        self.varint(len as u64);
+        push_pair(self, tag(field, LENGTH_DELIMITED), len as u64);
     }
 
     #[inline]
@@ -101,9 +99,28 @@ const fn tag(field: u32, wire_type: u32) -> u64 {
     (field << 3 | wire_type) as u64
 }
 
+/// Appends two integers. Most of them take one byte each, and both are appended at once.
+#[inline(always)] // A step of every field: a call costs as much as the step.
+fn push_pair(into: &mut Vec<u8>, one: u64, other: u64) {
+    if one < 0x80 && other < 0x80 {
+        into.extend_from_slice(&[one as u8, other as u8]);
+    } else {
+        push_long_pair(into, one, other);
+    }
+}
+
+#[inline(never)] // Off the common path, which stays small.
+fn push_long_pair(into: &mut Vec<u8>, one: u64, other: u64) {
+    into.varint(one);
+    into.varint(other);
+}
+
 /// Returns the length of an integer in bytes.
 #[inline]
 pub(crate) const fn varint_len(value: u64) -> usize {
+    if value < 0x80 {
+        return 1;
+    }
     let bits = u64::BITS - (value | 1).leading_zeros();
     bits.div_ceil(7) as usize
 }
@@ -154,7 +171,18 @@ pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue
     })
 }
 
+/// Takes an integer from the front. Most of them are one byte.
+#[inline]
 pub(crate) fn take_varint(message: &mut &[u8]) -> Option<u64> {
+    let (byte, rest) = message.split_first()?;
+    if *byte < 0x80 {
+        *message = rest;
+        return Some(u64::from(*byte));
+    }
+    take_long_varint(message)
+}
+
+fn take_long_varint(message: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = message.split_first()?;

@@ -25,6 +25,23 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 ///
 /// Created by [`Otel::event_counts`](crate::Otel::event_counts) and
 /// [`Otel::metrics_of_events`](crate::Otel::metrics_of_events).
+///
+/// ```
+/// use spanwise_otel::{MetricsOptions, Otel};
+/// use tracing_subscriber::prelude::*;
+///
+/// let (otel, _guard) = Otel::builder_without_endpoint()
+///     .metrics_options(MetricsOptions::text)
+///     .build()?;
+/// let stack = tracing_subscriber::registry().with(otel.metrics_of_events());
+/// tracing::subscriber::with_default(stack, || {
+///     tracing::info!(monotonic_counter.orders = 1, kind = "card", "paid");
+/// });
+/// // The content type and the text are the response to a scrape by Prometheus.
+/// let (_content_type, text) = otel.metrics_text(None);
+/// assert!(text.contains("orders_total{kind=\"card\"} 1\n"));
+/// # Ok::<(), spanwise_otel::OtelError>(())
+/// ```
 #[derive(Debug)]
 pub struct OtelEventMetrics {
     counts: Arc<EventCounts>,

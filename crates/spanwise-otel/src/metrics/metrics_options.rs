@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How metrics are collected and served. See [`OtelBuilder::metrics_options`](crate::OtelBuilder::metrics_options).
+/// How metrics are collected and served. See
+/// [`OtelBuilder::metrics_options`](crate::OtelBuilder::metrics_options).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsOptions {
     pub(crate) interval: Duration,

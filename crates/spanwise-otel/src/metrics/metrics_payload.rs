@@ -4,44 +4,47 @@ use spanwise_core::export::ExportItem;
 use tracing_core::Level;
 
 use super::{
-    otlp_metrics::{metrics_request, scope_metrics},
+    otlp_metrics::{EncodedMetric, encoded_metrics, metrics_request},
     snapshot::Snapshot,
 };
 use crate::destination::ExportRequest;
 
 /// The encoded metrics of all scopes.
 #[derive(Debug)]
-pub(crate) struct MetricsPayload {
-    scope_metrics: Vec<u8>,
-    /// The number of data points.
-    points: u64,
-}
+pub(crate) struct MetricsPayload(Vec<EncodedMetric>);
 
 impl MetricsPayload {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
-        Self {
-            scope_metrics: scope_metrics(snapshot),
-            points: snapshot.points() as u64,
-        }
+        Self(encoded_metrics(snapshot))
     }
 }
 
 impl ExportRequest for MetricsPayload {
     fn request(&self, resource: &[u8]) -> Vec<u8> {
-        metrics_request(resource, &self.scope_metrics)
+        metrics_request(resource, &self.0)
     }
 }
 
 impl ExportItem for MetricsPayload {
+    /// Data points are counted.
     fn events(&self) -> u64 {
-        self.points
+        self.0.iter().map(|metric| metric.points).sum()
     }
 
     fn bytes(&self) -> usize {
-        self.scope_metrics.len()
+        self.0.iter().map(EncodedMetric::bytes).sum()
     }
 
     fn level(&self) -> Level {
         Level::INFO
+    }
+
+    /// A single metric is not split.
+    fn split(mut self) -> Result<(Self, Self), Self> {
+        if self.0.len() < 2 {
+            return Err(self);
+        }
+        let second = self.0.split_off(self.0.len() / 2);
+        Ok((self, Self(second)))
     }
 }

@@ -1,46 +1,79 @@
 //! The encoding of a snapshot as `ExportMetricsServiceRequest`.
 
+use std::sync::Arc;
+
 use super::snapshot::{
-    Buckets, Distribution, ExponentialDistribution, MetricSnapshot, Number, Point, Points, Snapshot,
+    Buckets, Distribution, ExponentialDistribution, MetricSnapshot, Number, Point, Points,
+    ScopeSnapshot, Snapshot,
 };
 use crate::{
     api_value::{write_key_value, write_scope},
     wire::WireWriter as _,
 };
 
-/// Returns an `ExportMetricsServiceRequest` of an encoded `Resource` and [`scope_metrics`].
-pub(crate) fn metrics_request(resource: &[u8], scope_metrics: &[u8]) -> Vec<u8> {
-    const RESOURCE_METRICS: u32 = 1;
-    const RESOURCE: u32 = 1;
-
-    let mut request = Vec::with_capacity(resource.len() + scope_metrics.len() + 16);
-    request.message(RESOURCE_METRICS, |resource_metrics| {
-        resource_metrics.bytes(RESOURCE, resource);
-        resource_metrics.extend_from_slice(scope_metrics);
-    });
-    request
+/// A `Metric` with its points, encoded.
+#[derive(Debug)]
+pub(crate) struct EncodedMetric {
+    /// The fields of the `ScopeMetrics`, without its metrics.
+    scope: Arc<[u8]>,
+    metric: Vec<u8>,
+    pub(crate) points: u64,
 }
 
-/// Returns the fields of a `ResourceMetrics` that follow its resource.
-pub(crate) fn scope_metrics(snapshot: &Snapshot) -> Vec<u8> {
-    const SCOPE_METRICS: u32 = 2;
+impl EncodedMetric {
+    /// Returns the memory that it takes, without what it shares with others.
+    pub(crate) fn bytes(&self) -> usize {
+        self.metric.len() + size_of::<Self>()
+    }
+}
+
+/// Encodes all metrics, those of one scope one after the other.
+pub(crate) fn encoded_metrics(snapshot: &Snapshot) -> Vec<EncodedMetric> {
     const SCOPE: u32 = 1;
-    const METRICS: u32 = 2;
     const SCHEMA_URL: u32 = 3;
 
-    let mut encoded = Vec::new();
-    for scope in &snapshot.scopes {
-        encoded.message(SCOPE_METRICS, |scope_metrics| {
-            write_scope(scope_metrics, SCOPE, &scope.scope);
-            for metric in &scope.metrics {
-                scope_metrics.message(METRICS, |encoded| write_metric(encoded, metric));
-            }
-            if let Some(url) = scope.scope.schema_url() {
-                scope_metrics.bytes(SCHEMA_URL, url.as_bytes());
+    let of_scope = |scope: &ScopeSnapshot| {
+        let mut fields = Vec::new();
+        write_scope(&mut fields, SCOPE, &scope.scope);
+        if let Some(url) = scope.scope.schema_url() {
+            fields.bytes(SCHEMA_URL, url.as_bytes());
+        }
+        let fields: Arc<[u8]> = fields.into();
+        let encoded = scope.metrics.iter().map(|metric| {
+            let mut encoded = Vec::new();
+            write_metric(&mut encoded, metric);
+            EncodedMetric {
+                scope: Arc::clone(&fields),
+                metric: encoded,
+                points: metric.points.len() as u64,
             }
         });
-    }
-    encoded
+        encoded.collect::<Vec<_>>()
+    };
+    snapshot.scopes.iter().flat_map(of_scope).collect()
+}
+
+/// Returns an `ExportMetricsServiceRequest`. `resource` is an encoded `Resource`.
+pub(crate) fn metrics_request(resource: &[u8], metrics: &[EncodedMetric]) -> Vec<u8> {
+    const RESOURCE_METRICS: u32 = 1;
+    const RESOURCE: u32 = 1;
+    const SCOPE_METRICS: u32 = 2;
+    const METRICS: u32 = 2;
+
+    let len: usize = metrics.iter().map(EncodedMetric::bytes).sum();
+    let mut request = Vec::with_capacity(resource.len() + len);
+    request.message(RESOURCE_METRICS, |resource_metrics| {
+        resource_metrics.bytes(RESOURCE, resource);
+        for metrics in metrics.chunk_by(|one, next| Arc::ptr_eq(&one.scope, &next.scope)) {
+            resource_metrics.message(SCOPE_METRICS, |scope_metrics| {
+                scope_metrics.extend_from_slice(&metrics[0].scope);
+                for metric in metrics {
+                    scope_metrics.bytes(METRICS, &metric.metric);
+                }
+            });
+        }
+    });
+    request
 }
 
 fn write_metric(metric: &mut Vec<u8>, snapshot: &MetricSnapshot) {

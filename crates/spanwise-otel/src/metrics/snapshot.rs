@@ -174,7 +174,7 @@ fn scope_metrics<'m>(
     snapshots
 }
 
-fn metric_snapshot<T: Measured>(
+fn metric_snapshot<T: InstrumentNumber>(
     metric: &Metric,
     data: &MetricData<T>,
     attributes: &mut AttributePolicy<'_>,
@@ -207,8 +207,8 @@ fn metric_snapshot<T: Measured>(
                     summary: Summary {
                         count: point.count(),
                         sum: point.sum().float(),
-                        min: point.min().map(Measured::float),
-                        max: point.max().map(Measured::float),
+                        min: point.min().map(InstrumentNumber::float),
+                        max: point.max().map(InstrumentNumber::float),
                     },
                     bounds: point.bounds().collect(),
                     counts: point.bucket_counts().collect(),
@@ -227,8 +227,8 @@ fn metric_snapshot<T: Measured>(
                     summary: Summary {
                         count: point.count() as u64,
                         sum: point.sum().float(),
-                        min: point.min().map(Measured::float),
-                        max: point.max().map(Measured::float),
+                        min: point.min().map(InstrumentNumber::float),
+                        max: point.max().map(InstrumentNumber::float),
                     },
                     scale: point.scale().into(),
                     zero_count: point.zero_count(),
@@ -255,13 +255,13 @@ fn metric_snapshot<T: Measured>(
 }
 
 /// The kinds of numbers that instruments take.
-trait Measured: Copy {
+trait InstrumentNumber: Copy {
     fn number(self) -> Number;
 
     fn float(self) -> f64;
 }
 
-impl Measured for f64 {
+impl InstrumentNumber for f64 {
     fn number(self) -> Number {
         Number::Float(self)
     }
@@ -271,7 +271,7 @@ impl Measured for f64 {
     }
 }
 
-impl Measured for i64 {
+impl InstrumentNumber for i64 {
     fn number(self) -> Number {
         Number::Int(self)
     }
@@ -281,7 +281,7 @@ impl Measured for i64 {
     }
 }
 
-impl Measured for u64 {
+impl InstrumentNumber for u64 {
     /// OTLP has no larger integers.
     fn number(self) -> Number {
         i64::try_from(self).map_or(Number::Float(self as f64), Number::Int)

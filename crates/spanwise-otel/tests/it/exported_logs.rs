@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use spanwise_core::{ContextLayer, Redact};
-use spanwise_otel::{LogOptions, Otel, OtelLogs, SpanOptions, TraceSampler};
+use spanwise_otel::{LogOptions, Otel, OtelLogs, TraceSampler};
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
 use tracing::{Dispatch, debug, error, info, info_span};

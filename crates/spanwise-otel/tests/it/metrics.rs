@@ -12,12 +12,14 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{Metric, metric::Data, number_data_point},
 };
 use spanwise_core::{Flush as _, SelfReport};
+#[cfg(feature = "grpc")]
+use spanwise_otel::Protocol;
+#[cfg(feature = "gzip")]
+use spanwise_otel::RequestCompression;
 use spanwise_otel::{
     ExportOptions, MetricsOptions, Otel, OtelBuilder, OtelError,
     opentelemetry::{KeyValue, metrics::MeterProvider as _},
 };
-#[cfg(any(feature = "gzip", feature = "grpc"))]
-use spanwise_otel::{Protocol, RequestCompression};
 use spanwise_redact::Policy;
 use tracing_subscriber::prelude::*;
 
@@ -230,7 +232,7 @@ fn address_that_is_taken_is_an_error() {
 }
 
 #[test]
-fn fields_of_events_are_metrics_and_secrets_are_not_sent() {
+fn fields_of_events_are_metrics_without_secrets() {
     let receiver = Receiver::start();
     let builder = metrics_only(&receiver).redact(Arc::new(Policy::secrets()));
     let (otel, guard) = builder.build().unwrap();
@@ -291,4 +293,44 @@ fn exporters_and_queues_are_measured() {
             "{sample} in {families}"
         );
     }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn runtime_is_measured() {
+    let builder = Otel::builder_without_endpoint()
+        .report(SelfReport::silent())
+        .metrics_options(MetricsOptions::text);
+    let (otel, _guard) = builder.build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).build().unwrap();
+    otel.observe_runtime(runtime.handle());
+    let (done, waits) = tokio::sync::oneshot::channel::<()>();
+    let task = runtime.spawn(waits);
+    let text = otel.metrics_text(None).1;
+    assert!(text.contains("\ntokio_runtime_workers 2\n"), "{text}");
+    assert!(text.contains("\ntokio_runtime_alive_tasks 1\n"), "{text}");
+    drop(done);
+    assert!(runtime.block_on(task).unwrap().is_err());
+}
+
+#[test]
+fn too_large_request_is_split() {
+    let receiver = Receiver::start();
+    receiver.behave_once(Behaviour::status(413));
+    let (otel, guard) = metrics_only(&receiver).build().unwrap();
+    count(&otel, 7);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(stats.metrics.sent.lost(), 0, "{stats:?}");
+    assert_settled(&stats.metrics);
+    let [first, second] = &receiver.metrics()[..] else {
+        panic!("{:#?}", receiver.metrics());
+    };
+    let metrics = |request: &ExportMetricsServiceRequest| {
+        let scopes = request.resource_metrics[0].scope_metrics.iter();
+        scopes.map(|scope| scope.metrics.len()).sum::<usize>()
+    };
+    assert!(metrics(first) >= 1 && metrics(second) >= metrics(first));
+    let sums = [first, second].map(|half| sums(half, "orders.paid"));
+    assert_eq!(sums.concat(), [7]);
 }

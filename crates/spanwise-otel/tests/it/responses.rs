@@ -243,7 +243,8 @@ mod grpc {
             Box::leak(Box::new([("grpc-status-details-bin", retry_info)]));
         let plain = [1, 4, 10, 11, 14, 15].map(Behaviour::status);
         let with_details = Behaviour::Answer(8, details, Vec::new());
-        for busy in plain.into_iter().chain([with_details]) {
+        let others = [with_details, Behaviour::Reset];
+        for busy in plain.into_iter().chain(others) {
             let receiver = grpc::start();
             receiver.behave_once(busy.clone());
             let builder = logs_in_tens(&receiver);

@@ -394,3 +394,28 @@ fn limits_cut_and_count() {
     assert_eq!(span.links[0].span_id, followed.span_id);
     assert_eq!(span.links[0].trace_id, followed.trace_id);
 }
+
+#[test]
+fn context_keys_are_added_on_request() {
+    use tracing_subscriber::prelude::*;
+    let run = |options: SpanOptions| {
+        let traces = Traces::start(options);
+        let subscriber = tracing_subscriber::registry()
+            .with(traces.otel.spans())
+            .with(spanwise_core::ContextLayer::default());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info_span!("request", request_id = "r-1", tenant_id = "acme").in_scope(|| {
+                drop(tracing::info_span!("charge", tenant_id = "own"));
+            });
+        });
+        traces.finish()
+    };
+    let spans = run(SpanOptions::default().context_keys());
+    let charge = named(&spans, "charge");
+    assert_eq!(charge.text("request_id"), Some("r-1"));
+    assert_eq!(charge.text("tenant_id"), Some("own"));
+    assert_eq!(charge.keys().len(), 2);
+    assert_eq!(named(&spans, "request").keys(), ["request_id", "tenant_id"]);
+    let spans = run(SpanOptions::default());
+    assert_eq!(named(&spans, "charge").keys(), ["tenant_id"]);
+}

@@ -134,6 +134,9 @@ impl OptionalSink for OtelSink {
         for (name, value) in context.static_fields.iter() {
             builder = builder.resource_attribute(name, value);
         }
+        for key in context.context_keys {
+            builder = builder.log_options(|options| options.context_key(key));
+        }
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }

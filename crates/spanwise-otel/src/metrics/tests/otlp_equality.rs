@@ -16,7 +16,7 @@ use spanwise_core::SelfReport;
 use super::{collector, hourly, metric};
 use crate::metrics::{
     HistogramAggregation, MetricTemporality, MetricsOptions, OtelMeterProvider,
-    otlp_metrics::{metrics_request, scope_metrics},
+    otlp_metrics::{encoded_metrics, metrics_request},
     readers::Readers,
     snapshot::{MetricSnapshot, Number, Point, Points, ScopeSnapshot, Snapshot},
 };
@@ -159,7 +159,7 @@ fn all_kinds_have_the_values_of_the_sdk() {
             meters.observe();
             let collected = readers.export.collected();
 
-            let request = metrics_request(&[], &scope_metrics(&Snapshot::new(&collected, None)));
+            let request = metrics_request(&[], &encoded_metrics(&Snapshot::new(&collected, None)));
             let ours = ExportMetricsServiceRequest::decode(&*request).unwrap();
             let theirs = ExportMetricsServiceRequest::from(&collected);
             let metrics = ours.resource_metrics[0].scope_metrics[0].metrics.len();
@@ -205,7 +205,7 @@ fn numbers_that_no_instrument_yields_are_encoded() {
             dropped_attributes_count: 3,
             ..Resource::default()
         };
-        let request = metrics_request(&resource.encode_to_vec(), &scope_metrics(&snapshot));
+        let request = metrics_request(&resource.encode_to_vec(), &encoded_metrics(&snapshot));
         let request = ExportMetricsServiceRequest::decode(&*request).unwrap();
         assert_eq!(request.resource_metrics[0].resource, Some(resource));
         let Some(Data::Gauge(gauge)) = &metric(&request, "x").unwrap().data else {

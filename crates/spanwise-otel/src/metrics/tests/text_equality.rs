@@ -23,7 +23,7 @@ use spanwise_redact::Policy;
 use super::text_parser::{Labels, ParsedFamily, parse};
 use crate::metrics::{
     HistogramAggregation, MetricTemporality, MetricsOptions, OtelMeterProvider,
-    otlp_metrics::{metrics_request, scope_metrics},
+    otlp_metrics::{encoded_metrics, metrics_request},
     prometheus_text::{MetricsText, TextFormat, metrics_text},
     readers::Readers,
     snapshot::Snapshot,
@@ -41,7 +41,7 @@ fn collected(options: &MetricsOptions, record: impl FnOnce(&OtelMeterProvider)) 
     record(&meters);
     meters.observe();
     let snapshot = Snapshot::new(&readers.export.collected(), None);
-    let request = metrics_request(&[], &scope_metrics(&snapshot));
+    let request = metrics_request(&[], &encoded_metrics(&snapshot));
     Collected {
         request: ExportMetricsServiceRequest::decode(&*request).unwrap(),
         snapshot,

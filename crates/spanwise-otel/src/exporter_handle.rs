@@ -33,7 +33,7 @@ pub struct Otel {
 struct Inner {
     traces: Option<Exported>,
     logs: Option<Exported>,
-    metrics: Option<Measured>,
+    metrics: Option<ExportedMetrics>,
     log_options: LogOptions,
     /// Present if traces are exported.
     spans: Option<Arc<SpanPipeline>>,
@@ -50,7 +50,7 @@ struct Exported {
 
 /// Metrics that are exported, or shown as text.
 #[derive(Debug)]
-struct Measured {
+struct ExportedMetrics {
     metrics: Metrics,
     /// `None` if they are not exported.
     destination: Option<Arc<Destination>>,
@@ -144,7 +144,7 @@ impl Otel {
             let signal = Arc::downgrade(&exported.signal);
             Arc::new(move || signal.upgrade()?.queue_state()) as ReadQueue
         });
-        let metrics = Measured::start(&builder, metrics, resource, queues.collect());
+        let metrics = ExportedMetrics::start(&builder, metrics, resource, queues.collect());
         let metrics = metrics.inspect_err(|_| {
             end(&traces);
             end(&logs);
@@ -220,15 +220,15 @@ impl Otel {
         Some(OtelTracerProvider::new(pipeline))
     }
 
-    /// Returns the provider of meters for code that uses the API of OpenTelemetry, or `None` if there
-    /// are no metrics.
+    /// Returns the provider of meters for code that uses the API of OpenTelemetry, or `None` if
+    /// there are no metrics.
     #[must_use]
     pub fn meter_provider(&self) -> Option<OtelMeterProvider> {
         Some(self.measured()?.meter_provider().clone())
     }
 
-    /// Creates the layer that counts events by level, as `spanwise.events`, or `None` if there are no
-    /// metrics.
+    /// Creates the layer that counts events by level, as `spanwise.events`, or `None` if there are
+    /// no metrics.
     #[must_use]
     pub fn event_counts(&self) -> Option<OtelEventMetrics> {
         Some(self.measured()?.event_counts())
@@ -243,8 +243,8 @@ impl Otel {
     }
 
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
-    /// the request: the text is OpenMetrics if that is preferred. Returns an empty text if there are
-    /// no metrics, or none as [text](crate::MetricsOptions::text).
+    /// the request: the text is OpenMetrics if that is preferred. It is empty if there are no
+    /// metrics, or none as [text](crate::MetricsOptions::text).
     ///
     /// It runs the callbacks of instruments, and waits for them up to four seconds.
     #[must_use]
@@ -252,6 +252,15 @@ impl Otel {
         match self.measured() {
             Some(metrics) => metrics.text(accept),
             None => metrics::empty_text(accept),
+        }
+    }
+
+    /// Measures the workers, the tasks and the queue of a runtime of Tokio.
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+    pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        if let Some(metrics) = self.measured() {
+            metrics.observe_runtime(runtime);
         }
     }
 
@@ -300,7 +309,7 @@ impl Otel {
             None => SignalStats::default(),
         };
         let metrics = match &self.inner.metrics {
-            Some(Measured {
+            Some(ExportedMetrics {
                 metrics,
                 destination,
             }) => SignalStats {
@@ -327,7 +336,7 @@ impl Otel {
     }
 }
 
-impl Measured {
+impl ExportedMetrics {
     /// Starts metrics if they are exported or shown.
     fn start(
         builder: &OtelBuilder,
