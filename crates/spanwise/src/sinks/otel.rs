@@ -28,6 +28,7 @@ type Change = Box<dyn FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync>;
 pub(crate) struct OtelSink {
     builder: OtelBuilder,
     change: OtelChange,
+    measures_events: bool,
 }
 
 /// The exporter, until the shutdown.
@@ -116,6 +117,7 @@ impl OtelSink {
         Some(Box::new(Self {
             builder,
             change: changes.otel.clone(),
+            measures_events: changes.measures_events,
         }))
     }
 }
@@ -142,7 +144,10 @@ impl OptionalSink for OtelSink {
         }
         let (otel, guard) = self.change.apply(builder).build().map_err(problems)?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        let events = otel.event_counts();
+        let events = match self.measures_events {
+            true => otel.metrics_of_events(),
+            false => otel.event_counts(),
+        };
         let add_layers = move |mut stack: Stack| {
             if let Some(spans) = spans {
                 stack = stack.first(spans);
@@ -206,6 +211,32 @@ impl RunningSink for RunningOtel {
 }
 
 impl crate::Handle {
+    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
+    /// the request: the text is OpenMetrics if that is preferred. Empty without metrics.
+    ///
+    /// It runs the callbacks of instruments and waits for them, so call it where blocking is
+    /// allowed.
+    ///
+    /// ```
+    /// use spanwise::{Builder, Output, Preset};
+    ///
+    /// let telemetry = Builder::new(Preset::Prod)
+    ///     .output(Output::None)
+    ///     .otlp_endpoint("http://127.0.0.1:4318")
+    ///     .init()?;
+    /// let (content_type, text) = telemetry.handle().metrics_text(None);
+    /// assert!(content_type.starts_with("text/plain"));
+    /// assert!(text.contains("process_cpu_time_seconds_total") || cfg!(not(target_os = "linux")));
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    #[must_use]
+    pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
+        match self.sink::<RunningOtel>() {
+            Some(running) => running.otel.metrics_text(accept),
+            None => ("text/plain; version=0.0.4; charset=utf-8", String::new()),
+        }
+    }
+
     /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero without it.
     #[must_use]
     pub fn otel_stats(&self) -> OtelStats {
