@@ -9,7 +9,8 @@
 //!
 //! Other benches: writing to a file ([`appender`]), policies ([`redaction`]), samplers
 //! ([`sampling`]), the flight recorder ([`recorder`]), requests of a server ([`http`]), calls of a
-//! client ([`http_client`]), OpenTelemetry ([`otel`]), and a server under load ([`load`]).
+//! client ([`http_client`]), OpenTelemetry ([`otel`]), a server under load ([`load`]), and a server
+//! with a failing collector ([`otel_load`]).
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the
 //! global default: that is how services run, and a scoped dispatcher would cost every contender the
@@ -19,6 +20,7 @@
 mod allocations;
 pub mod appender;
 mod child;
+mod collector;
 mod contender;
 mod data;
 pub mod http;
@@ -28,6 +30,7 @@ mod limit;
 pub mod load;
 mod options;
 pub mod otel;
+pub mod otel_load;
 pub mod recorder;
 pub mod redaction;
 mod rounds;

@@ -18,13 +18,13 @@ use std::{
     error::Error,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use axum::{Router, body::Body, routing::get};
-use spanwise::{Builder, Preset};
+use spanwise::{Builder, Preset, Telemetry};
 use tokio::{net::TcpListener, runtime::Runtime, task::spawn_blocking};
 use tower::ServiceBuilder;
 use tower_http::{
@@ -123,7 +123,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
 }
 
 fn load(contender: Contender) -> Result<Load, Box<dyn Error>> {
-    let server = Server::start(contender)?;
+    let server = Server::start(["--serve", contender.name()])?;
     let url = format!("http://{}/orders/42", server.address);
     let wrk = |seconds: &str| {
         Command::new("wrk")
@@ -159,24 +159,45 @@ fn load(contender: Contender) -> Result<Load, Box<dyn Error>> {
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
 
 /// A server in a process of its own, until it is dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
+    stderr: BufReader<ChildStderr>,
 }
 
 impl Server {
-    fn start(contender: Contender) -> Result<Self, Box<dyn Error>> {
+    /// Starts this program with these arguments. Its first line on stderr is its address.
+    pub(crate) fn start<const COUNT: usize>(
+        arguments: [&str; COUNT],
+    ) -> Result<Self, Box<dyn Error>> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args(["--serve", contender.name()])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
         let stderr = process.stderr.take().ok_or("the server has no stderr")?;
+        let mut stderr = BufReader::new(stderr);
         let mut address = String::new();
-        BufReader::new(stderr).read_line(&mut address)?;
+        stderr.read_line(&mut address)?;
         let address = address.trim().parse().map_err(|_| address)?;
-        Ok(Self { process, address })
+        Ok(Self {
+            process,
+            address,
+            stderr,
+        })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends the server. Returns what it wrote to stderr after its address.
+    pub(crate) fn stop(mut self) -> io::Result<String> {
+        drop(self.process.stdin.take());
+        let mut text = String::new();
+        self.stderr.read_to_string(&mut text)?;
+        Ok(text)
     }
 }
 
@@ -187,17 +208,42 @@ impl Drop for Server {
     }
 }
 
-async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
-    let app = Router::new().route("/orders/{id}", get(read_order));
+/// Opens a port and writes its address for [`Server::start`].
+pub(crate) async fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(io::stderr(), "{}", listener.local_addr()?)?;
-    let ended = async {
-        let _ = spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await;
-    };
+    Ok(listener)
+}
+
+/// The routes of all contenders.
+pub(crate) fn routes() -> Router {
+    Router::new().route("/orders/{id}", get(read_order))
+}
+
+/// Serves with the layer of the facade, until [`Server`] ends it.
+pub(crate) async fn serve_logged(
+    listener: TcpListener,
+    app: Router,
+    telemetry: &Telemetry,
+) -> io::Result<()> {
+    let app = app.layer(telemetry.http_server());
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stdin_closed())
+        .await
+}
+
+async fn stdin_closed() {
+    let _ = spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await;
+}
+
+async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
+    let app = routes();
+    let listener = listen().await?;
     match contender {
         Contender::Bare => {
             axum::serve(listener, app)
-                .with_graceful_shutdown(ended)
+                .with_graceful_shutdown(stdin_closed())
                 .await?
         }
         Contender::TowerHttp => {
@@ -212,7 +258,7 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
                 .propagate_x_request_id();
             let app = app.layer(layers);
             axum::serve(listener, app)
-                .with_graceful_shutdown(ended)
+                .with_graceful_shutdown(stdin_closed())
                 .await?;
         }
         Contender::Spanwise | Contender::Sentry => {
@@ -223,11 +269,7 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
                 builder = builder.sentry_dsn(format!("http://key@{}/1", silent.local_addr()?));
             }
             let telemetry = builder.init()?;
-            let app = app.layer(telemetry.http_server());
-            let app = app.into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, app)
-                .with_graceful_shutdown(ended)
-                .await?;
+            serve_logged(listener, app, &telemetry).await?;
             telemetry.shutdown(Duration::from_secs(1));
         }
     }

@@ -19,11 +19,9 @@ use std::{
     collections::BTreeMap,
     error::Error,
     hint::black_box,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    io::{self, Write as _},
     process::Command,
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -41,6 +39,7 @@ use tracing_subscriber::{Layer, prelude::*, registry};
 
 use crate::{
     Workload as Events, child,
+    collector::Collector,
     data::Data,
     options::{named, number},
     table,
@@ -348,7 +347,7 @@ struct Cost {
 type Results = BTreeMap<(Contender, Workload), Cost>;
 
 fn by_instructions() -> Result<(), Box<dyn Error>> {
-    let collector = start_collector()?;
+    let collector = Collector::start()?.address.to_string();
     let mut results = Results::new();
     for contender in CONTENDERS {
         for workload in WORKLOADS {
@@ -496,43 +495,4 @@ fn print_ratios(
         &WORKLOADS.map(Workload::name),
         rows.into_iter(),
     )
-}
-
-/// Starts a collector that reads requests and keeps nothing. Returns its address.
-fn start_collector() -> io::Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?.to_string();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer_all(stream));
-        }
-    });
-    Ok(address)
-}
-
-/// Answers each request of a connection with an empty message.
-fn answer_all(stream: TcpStream) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut writer = stream;
-    loop {
-        let mut len = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                len = value.trim().parse().map_err(io::Error::other)?;
-            }
-        }
-        io::copy(&mut reader.by_ref().take(len), &mut io::sink())?;
-        writer.write_all(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n",
-        )?;
-    }
 }
