@@ -11,9 +11,9 @@
 //! exported is waited for.
 //!
 //! `upstream` is tracing-opentelemetry, opentelemetry-appender-tracing, the batch processors of the
-//! SDK and opentelemetry-otlp, as they are by default. `upstream-lean` leaves out what tracing-
-//! opentelemetry can leave out: the thread, the target, the location, the busy and idle times. In
-//! `nested`, both have the fields of the spans on each record.
+//! SDK and opentelemetry-otlp, as they are by default. `upstream-lean` omits what the layer for spans
+//! can omit: the thread, the target, the location, the busy and idle times. In `nested`, both have
+//! the fields of the spans on each record.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use std::{
     process::Command,
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use opentelemetry::trace::TracerProvider as _;
@@ -34,9 +34,9 @@ use opentelemetry_sdk::{
     logs::{BatchConfigBuilder as LogConfig, BatchLogProcessor, SdkLoggerProvider},
     trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider},
 };
-use spanwise_otel::{Otel, OtelGuard};
+use spanwise_otel::{ExportOptions, Otel, OtelGuard, TraceSampler};
 use spanwise_redact::Policy;
-use tracing::{Dispatch, Level, Span, dispatcher, info, info_span, level_filters::LevelFilter};
+use tracing::{Dispatch, Span, dispatcher, info_span, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, prelude::*, registry};
 
 use crate::{
@@ -185,13 +185,14 @@ impl Contender {
             Self::Spanwise | Self::SpanwisePolicy => {
                 let mut otel = Otel::builder(format!("http://{collector}"))
                     .service_name("benches")
-                    .max_queue_len(QUEUE_LEN)
-                    .without_metrics();
+                    .all_signals(|options| options.max_queue_len(QUEUE_LEN))
+                    .metrics(ExportOptions::off);
                 if self == Self::SpanwisePolicy {
                     otel = otel.redact(Arc::new(Policy::secrets_and_pii()));
                 }
                 if workload == Workload::Unsampled {
-                    otel = otel.sampler("always_off");
+                    let off = TraceSampler::always_off();
+                    otel = otel.span_options(|options| options.sampler(off));
                 }
                 let (otel, guard) = otel.build()?;
                 let spans = workload.has_traces().then(|| otel.spans());
@@ -267,11 +268,10 @@ impl Running {
         match self {
             Self::Nothing => {}
             Self::Spanwise(guard) => {
-                let deadline = Instant::now() + TIMEOUT;
-                guard.shutdown_by(deadline);
-                for sink in guard.stats() {
-                    if sink.accepted != sink.delivered {
-                        return Err(format!("not all is delivered: {sink:?}").into());
+                let stats = guard.shutdown(TIMEOUT);
+                for signal in [stats.traces, stats.logs] {
+                    if signal.accepted != signal.sent.delivered {
+                        return Err(format!("not all is delivered: {signal:?}").into());
                     }
                 }
             }

@@ -30,7 +30,8 @@ pub struct OtelBuilder {
     pub(crate) span_options: SpanOptions,
     /// The name and the argument of a sampler, from two variables.
     pub(crate) named_sampler: (Option<String>, Option<String>),
-    /// The host and the port for Prometheus, from two variables, and whether a third one wants them.
+    /// The host and the port for Prometheus, from two variables, and whether a third one wants
+    /// them.
     pub(crate) named_listener: (Option<String>, Option<u16>, bool),
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,

@@ -15,10 +15,9 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 /// Writes each event as a log record of OpenTelemetry, with the ids and the context of its span.
 ///
 /// A record has the message as its body, the target as its scope, and the fields as attributes. It
-/// has the ids of the span where traces are exported, and the
-/// [`Context`](spanwise_core::Context) of the span if a
-/// [`ContextLayer`](spanwise_core::ContextLayer) is in the stack. An error becomes
-/// `exception.message`, `exception.type` and `exception.stacktrace`.
+/// has the ids of the span and its [context keys](spanwise_core::CONTEXT_KEYS). A field of the
+/// event with such a key stays, except where the key is pinned; then it becomes `fields.<key>`. An
+/// error becomes `exception.message`, `exception.type` and `exception.stacktrace`.
 ///
 /// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
 /// The bytes of several events together are a `ResourceLogs` too. A [`LogWriter`] exports them.

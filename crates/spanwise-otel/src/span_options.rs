@@ -106,8 +106,8 @@ impl SpanOptions {
     }
 
     /// Adds the [`Context`](spanwise_core::Context) of the span, such as the request id and the
-    /// tenant, if a [`ContextLayer`](spanwise_core::ContextLayer) is in the stack. Fields of the span
-    /// win.
+    /// tenant, if a [`ContextLayer`](spanwise_core::ContextLayer) is in the stack. Fields of the
+    /// span win.
     pub fn context_keys(mut self) -> Self {
         self.context_keys = true;
         self

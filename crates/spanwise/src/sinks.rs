@@ -44,6 +44,9 @@ pub(crate) fn settings() -> Vec<Setting> {
 pub(crate) struct SinkChanges {
     #[cfg(feature = "otel")]
     pub(crate) otel: otel::OtelChange,
+    /// Whether fields of events become metrics.
+    #[cfg(feature = "otel")]
+    pub(crate) measures_events: bool,
     #[cfg(feature = "sentry")]
     pub(crate) sentry: sentry::SentryChange,
 }

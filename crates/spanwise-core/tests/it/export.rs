@@ -280,6 +280,17 @@ fn other_items_take_half_of_the_queue() {
 }
 
 #[test]
+fn newest_item_displaces_the_oldest_one() {
+    let mut setup = setup(limits(10, 100));
+    for name in ["a", "b", "c"] {
+        setup.queue.push_newest(info(name), 2);
+    }
+    assert_eq!(setup.stats().shed.info, 1);
+    setup.run();
+    assert_eq!(setup.script.received(), ["b", "c"]);
+}
+
+#[test]
 fn item_beyond_the_limit_in_bytes_is_dropped() {
     let setup = setup(limits(10, 10));
     let big = Item {

@@ -2,7 +2,9 @@
 
 #[cfg(feature = "grpc")]
 use spanwise_otel::Protocol;
-use spanwise_otel::{ExportOptions, OtelBuilder, RequestCompression};
+#[cfg(feature = "gzip")]
+use spanwise_otel::RequestCompression;
+use spanwise_otel::{ExportOptions, OtelBuilder};
 
 use crate::support::{
     GUARD, assert_settled, builder,

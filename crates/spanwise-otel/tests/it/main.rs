@@ -16,6 +16,7 @@ mod healthy;
 mod http_request_spans;
 mod http_requests;
 mod log_records;
+mod log_secrets;
 mod metrics;
 mod own_events;
 mod responses;

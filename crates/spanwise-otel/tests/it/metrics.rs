@@ -12,12 +12,14 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{Metric, metric::Data, number_data_point},
 };
 use spanwise_core::{Flush as _, SelfReport};
+#[cfg(feature = "grpc")]
+use spanwise_otel::Protocol;
+#[cfg(feature = "gzip")]
+use spanwise_otel::RequestCompression;
 use spanwise_otel::{
     ExportOptions, MetricsOptions, Otel, OtelBuilder, OtelError,
     opentelemetry::{KeyValue, metrics::MeterProvider as _},
 };
-#[cfg(any(feature = "gzip", feature = "grpc"))]
-use spanwise_otel::{Protocol, RequestCompression};
 use spanwise_redact::Policy;
 use tracing_subscriber::prelude::*;
 

@@ -33,6 +33,7 @@ pub(crate) struct OtelSink {
     has_endpoint_in_code: bool,
     /// Whether code changes the builder.
     is_changed: bool,
+    measures_events: bool,
 }
 
 /// The exporter, until the shutdown.
@@ -132,6 +133,7 @@ impl OtelSink {
             variables,
             has_endpoint_in_code,
             is_changed: changes.otel.is_set(),
+            measures_events: changes.measures_events,
         }))
     }
 
@@ -187,6 +189,9 @@ impl OptionalSink for OtelSink {
         for (name, value) in context.static_fields.iter() {
             builder = builder.resource_attribute(name, value);
         }
+        for key in context.context_keys {
+            builder = builder.log_options(|options| options.context_key(key));
+        }
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
@@ -196,7 +201,10 @@ impl OptionalSink for OtelSink {
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        let events = otel.event_counts();
+        let events = match self.measures_events {
+            true => otel.metrics_of_events(),
+            false => otel.event_counts(),
+        };
         let add_layers = move |mut stack: Stack| {
             if let Some(spans) = spans {
                 stack = stack.first(spans);
@@ -245,6 +253,32 @@ impl RunningSink for RunningOtel {
 }
 
 impl crate::Handle {
+    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
+    /// the request: the text is OpenMetrics if that is preferred. Empty without metrics.
+    ///
+    /// It runs the callbacks of instruments and waits for them, so call it where blocking is
+    /// allowed.
+    ///
+    /// ```
+    /// use spanwise::{Builder, Output, Preset};
+    ///
+    /// let telemetry = Builder::new(Preset::Prod)
+    ///     .output(Output::None)
+    ///     .otlp_endpoint("http://127.0.0.1:4318")
+    ///     .init()?;
+    /// let (content_type, text) = telemetry.handle().metrics_text(None);
+    /// assert!(content_type.starts_with("text/plain"));
+    /// assert!(text.contains("process_cpu_time_seconds_total") || cfg!(not(target_os = "linux")));
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    #[must_use]
+    pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
+        match self.sink::<RunningOtel>() {
+            Some(running) => running.otel.metrics_text(accept),
+            None => ("text/plain; version=0.0.4; charset=utf-8", String::new()),
+        }
+    }
+
     /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero without it.
     #[must_use]
     pub fn otel_stats(&self) -> OtelStats {
