@@ -279,7 +279,8 @@ impl crate::Handle {
         }
     }
 
-    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero without it.
+    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero
+    /// without an exporter.
     #[must_use]
     pub fn otel_stats(&self) -> OtelStats {
         let running = self.sink::<RunningOtel>();

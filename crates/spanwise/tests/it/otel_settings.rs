@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spanwise::{Builder, InitError, otel::OtelSetting};
+use spanwise::{Builder, InitError, Setting, otel::OtelSetting};
 use tempfile::TempDir;
 
 use crate::support::Lines;
@@ -302,6 +302,45 @@ fn every_variable_has_values_here() {
         .collect();
     let tried: BTreeSet<_> = ROWS.iter().flat_map(Row::names).collect();
     assert_eq!(known, tried);
+}
+
+/// Variables that differ only in the name of the signal are in one row.
+#[test]
+fn every_variable_is_documented() {
+    let mut table = String::from("| variable | accepts | default | |\n| --- | --- | --- | --- |\n");
+    let settings: Vec<_> = OtelSetting::all().map(|setting| setting.def).collect();
+    let same = |one: &Setting, other: &Setting| {
+        (one.default, one.accepts, one.help) == (other.default, other.accepts, other.help)
+    };
+    for alike in settings.chunk_by(same) {
+        let names: Vec<_> = alike
+            .iter()
+            .map(|setting| format!("`{}`", setting.name))
+            .collect();
+        let setting = alike[0];
+        table.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            names.join(", "),
+            setting.accepts,
+            setting.default,
+            setting.help
+        ));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/opentelemetry.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (start, end) = ("<!-- settings -->\n", "<!-- end of settings -->\n");
+    let before = page.split_once(start).unwrap().0;
+    let after = page.split_once(end).unwrap().1;
+    let rendered = format!("{before}{start}{table}{end}{after}");
+    if std::env::vars().any(|(name, _)| name == "UPDATE_DOCS") {
+        std::fs::write(path, &rendered).unwrap();
+        return;
+    }
+    assert_eq!(
+        page, rendered,
+        "docs/opentelemetry.md is out of date: \
+         UPDATE_DOCS=1 cargo test -p spanwise --features otel --test it otel_settings"
+    );
 }
 
 #[test]

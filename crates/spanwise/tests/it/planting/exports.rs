@@ -41,7 +41,7 @@ pub fn facade(mut out: File, builder: Builder) -> Box<dyn Any> {
         for request in receiver.requests() {
             out.write_all(&request.body).expect("it is written");
         }
-        // Numbers are no text in a request.
+        // Numbers are not text in a request.
         let items = (receiver.logs(), receiver.spans(), receiver.metrics());
         write!(out, "{items:?}").expect("it is written");
     }))))
