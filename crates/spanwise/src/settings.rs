@@ -379,7 +379,7 @@ settings! {
         key: "static_fields",
         default: "none",
         accepts: "names and values joined by commas, such as `region=eu,cluster=blue`",
-        help: "Constant fields of every JSON line, and tags of every event in Sentry. The policy redacts them too.",
+        help: "Constant fields of every JSON line, tags of every event in Sentry, and attributes of the resource in OpenTelemetry. The policy redacts them too.",
         parse: StaticFields::parse,
     }.without_value_in_errors();
     LOG_STRICT: bool = {
