@@ -45,10 +45,6 @@ impl OtelChange {
         Self(Arc::new(Mutex::new(Some(Box::new(change)))))
     }
 
-    fn is_set(&self) -> bool {
-        self.0.lock().is_some()
-    }
-
     fn apply(&self, builder: OtelBuilder) -> OtelBuilder {
         let change = self.0.lock().take();
         match change {
@@ -237,7 +233,8 @@ impl crate::Handle {
         }
     }
 
-    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero without it.
+    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero
+    /// without it.
     #[must_use]
     pub fn otel_stats(&self) -> OtelStats {
         let running = self.sink::<RunningOtel>();
