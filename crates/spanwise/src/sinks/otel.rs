@@ -50,6 +50,10 @@ impl OtelChange {
         Self(Arc::new(Mutex::new(Some(Box::new(change)))))
     }
 
+    fn is_set(&self) -> bool {
+        self.0.lock().is_some()
+    }
+
     fn apply(&self, builder: OtelBuilder) -> OtelBuilder {
         let change = self.0.lock().take();
         match change {
