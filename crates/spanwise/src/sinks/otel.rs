@@ -1,4 +1,4 @@
-//! Traces and logs over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
+//! Traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
 //! OpenTelemetry.
 
 use std::{io, mem, sync::Arc, time::Instant};
@@ -99,6 +99,7 @@ impl OtelSink {
             builder = builder.resource_attribute("service.version", version);
         }
         let mut variables = Vec::new();
+        let mut exported = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
             let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
             if is_general && in_code.is_some() {
@@ -108,6 +109,7 @@ impl OtelSink {
                 continue;
             };
             variables.push(setting);
+            exported.extend(setting.exports(&value).map(|signal| (setting, signal)));
             match builder.apply(setting, &value) {
                 Ok(()) if is_general => {}
                 Ok(()) => choices.explain(&setting.def, shown(setting, &value), origin),
@@ -115,6 +117,18 @@ impl OtelSink {
             }
         }
         let has_endpoint_in_code = in_code.is_some();
+        // Code may set an endpoint later.
+        let is_changed = changes.otel.is_set();
+        for (setting, signal) in exported {
+            let has_endpoint = variables.iter().any(|it| it.is_endpoint_of(signal));
+            if !(has_endpoint || has_endpoint_in_code || is_changed) {
+                let name = setting.def.name;
+                choices.problem(format!(
+                    "{name}: otlp has no endpoint: set {}, or remove otlp",
+                    OTEL_EXPORTER_OTLP_ENDPOINT.def.name
+                ));
+            }
+        }
         if let Some(endpoint) = in_code {
             builder = builder.endpoint(endpoint.value);
         }
@@ -132,7 +146,7 @@ impl OtelSink {
             change: changes.otel.clone(),
             variables,
             has_endpoint_in_code,
-            is_changed: changes.otel.is_set(),
+            is_changed,
             measures_events: changes.measures_events,
         }))
     }
