@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::{
 use serde_json::Value;
 
 use crate::{
+    export_to,
     exported::{Exported, Logged, digits, exported},
     program,
     receiver::Receiver,
@@ -32,13 +33,7 @@ pub(crate) fn check(runtime: &str) {
     let receiver = Receiver::start();
     let start = |service: &str, args: &[&str]| {
         let mut command = program(service, args);
-        command.envs([
-            ("LOG_PRESET", "prod"),
-            ("SERVICE_NAME", service),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
-            ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
-            ("OTEL_BLRP_MAX_QUEUE_SIZE", "100000"),
-        ]);
+        export_to(&mut command, &receiver, service);
         RunningProgram::start(&mut command)
     };
     let mut back = start("back", &[runtime]);
