@@ -55,8 +55,9 @@ use line_queue::{LineQueue, ProcessQueue, deadline_after};
 ///
 /// # After a fork
 /// The child writes only what it logs itself, on a thread that its first line starts. The parent
-/// writes the lines in the buffer: before the fork, if the output takes them within 25 ms, so that
-/// the parent of a daemon may end at once.
+/// writes the lines in the buffer: before the fork, if the output takes them within 500 ms, so that
+/// the parent of a daemon may end at once. After a fork that waited without success, later forks do
+/// not wait until the output takes something.
 ///
 /// # Before an `exec`
 /// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush)
