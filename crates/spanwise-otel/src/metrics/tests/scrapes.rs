@@ -140,7 +140,10 @@ fn panic_in_the_policy_fails_only_this_scrape() {
     };
     let metrics = Metrics::start(&options, setup).unwrap();
     let meter = metrics.meter_provider().meter("test");
-    meter.u64_counter("a").build().add(1, &[KeyValue::new("key", "value")]);
+    meter
+        .u64_counter("a")
+        .build()
+        .add(1, &[KeyValue::new("key", "value")]);
     for _ in 0..2 {
         let (head, _) = send(&metrics, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
