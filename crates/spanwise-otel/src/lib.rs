@@ -64,7 +64,7 @@ pub use self::{
     log_writer::LogWriter,
     logs::OtelLogs,
     metrics::{
-        HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
+        HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventCounts, OtelEventMetrics,
         OtelMeterProvider,
     },
     propagator::W3cPropagator,

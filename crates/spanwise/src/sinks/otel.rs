@@ -144,9 +144,10 @@ impl OptionalSink for OtelSink {
         }
         let (otel, guard) = self.change.apply(builder).build().map_err(problems)?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        let events = match self.measures_events {
-            true => otel.metrics_of_events(),
-            false => otel.event_counts(),
+        // Metrics of events count them, too.
+        let (events, counts) = match self.measures_events {
+            true => (otel.metrics_of_events(), None),
+            false => (None, otel.event_counts()),
         };
         let add_layers = move |mut stack: Stack| {
             if let Some(spans) = spans {
@@ -154,6 +155,9 @@ impl OptionalSink for OtelSink {
             }
             if let Some(events) = events {
                 stack = stack.layer_unredacted(events);
+            }
+            if let Some(counts) = counts {
+                stack = stack.layer_unredacted(counts);
             }
             match (logs, writer) {
                 (Some(logs), Some(writer)) => {
