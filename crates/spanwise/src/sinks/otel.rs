@@ -215,9 +215,10 @@ impl OptionalSink for OtelSink {
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        let events = match self.measures_events {
-            true => otel.metrics_of_events(),
-            false => otel.event_counts(),
+        // Metrics of events count them, too.
+        let (events, counts) = match self.measures_events {
+            true => (otel.metrics_of_events(), None),
+            false => (None, otel.event_counts()),
         };
         let add_layers = move |mut stack: Stack| {
             if let Some(spans) = spans {
@@ -225,6 +226,9 @@ impl OptionalSink for OtelSink {
             }
             if let Some(events) = events {
                 stack = stack.layer_unredacted(events);
+            }
+            if let Some(counts) = counts {
+                stack = stack.layer_unredacted(counts);
             }
             match (logs, writer) {
                 (Some(logs), Some(writer)) => {
