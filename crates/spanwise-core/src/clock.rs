@@ -106,6 +106,15 @@ impl Clock {
         }
     }
 
+    /// Returns [`now`](Self::now) in nanoseconds since 1970. A time before that is 0.
+    #[inline]
+    pub(crate) fn unix_nanos(&self) -> u64 {
+        match &self.0 {
+            Source::System => system::unix_nanos(),
+            Source::Manual(manual) => since_1970(manual.lock().now),
+        }
+    }
+
     /// Returns [`monotonic`](Self::monotonic) at the last tick of the system, which costs a
     /// fraction on Linux. It is some milliseconds behind, never ahead, and never goes back. On
     /// other systems, and for a manual clock, it is the same as `monotonic`.
@@ -125,6 +134,13 @@ impl Manual {
     }
 }
 
+/// Returns the nanoseconds since 1970.
+fn since_1970(time: SystemTime) -> u64 {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+    let nanos = since_epoch.unwrap_or_default().as_nanos();
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
     use std::time::Duration;
@@ -139,6 +155,18 @@ mod system {
     #[inline]
     pub(super) fn monotonic_coarse() -> Duration {
         read(ClockId::MonotonicCoarse)
+    }
+
+    /// The arithmetic of `SystemTime` costs more than the clock.
+    #[inline]
+    pub(super) fn unix_nanos() -> u64 {
+        let time = clock_gettime(ClockId::Realtime);
+        match u64::try_from(time.tv_sec) {
+            Ok(seconds) => seconds
+                .saturating_mul(1_000_000_000)
+                .saturating_add(time.tv_nsec as u64),
+            Err(_) => 0,
+        }
     }
 
     #[inline]
@@ -164,5 +192,9 @@ mod system {
 
     pub(super) fn monotonic_coarse() -> Duration {
         monotonic()
+    }
+
+    pub(super) fn unix_nanos() -> u64 {
+        super::since_1970(crate::Clock::system().now())
     }
 }

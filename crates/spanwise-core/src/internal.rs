@@ -65,6 +65,13 @@ pub use self::{
     token_bucket::TokenBucket,
     trace_cache::TraceCache,
 };
+/// Returns the time of a clock in nanoseconds since 1970. A time before that is 0.
+#[inline]
+#[must_use]
+pub fn unix_nanos(clock: &crate::Clock) -> u64 {
+    clock.unix_nanos()
+}
+
 pub use crate::{
     context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},

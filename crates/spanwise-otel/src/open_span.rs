@@ -12,16 +12,16 @@ use std::{
 use opentelemetry::Context;
 use spanwise_core::{
     Clock,
-    internal::{SpanIdentity, announced_span::SpanKind, forks, panic_safe, sync::Mutex},
+    internal::{self, SpanIdentity, announced_span::SpanKind, forks, panic_safe, sync::Mutex},
 };
 use tracing_core::Metadata;
 
 use crate::{
     attributes::{AnyValue, Attributes, Key},
-    limits::MAX_ATTRIBUTES_LEN,
+    limits::{AttributeLimits, MAX_ATTRIBUTES_LEN},
     span_options::SpanLimits,
     span_status::{RequestOutcome, StatusFacts},
-    wire::WireWriter as _,
+    wire::{WireWriter as _, short_fixed64, short_header, short_uint},
 };
 
 /// A span that has begun and has not ended.
@@ -75,8 +75,8 @@ pub(crate) enum SpanEnd {
 /// What became of a span that ended.
 #[derive(Debug)]
 pub(crate) enum EndedSpan {
-    /// It was encoded. The memory of its attributes can be reused.
-    Exported(Attributes),
+    /// It was encoded. Its memory can be reused.
+    Exported(Box<RecordedSpan>),
     /// Its trace is not sampled.
     Unsampled,
     /// It was encoded before, or the process that opened it exports it.
@@ -99,7 +99,7 @@ struct SpanState {
     parent_context: Option<Context>,
     has_ended: bool,
     /// `None` if the trace is not sampled, and after the end.
-    recorded: Option<RecordedSpan>,
+    recorded: Option<Box<RecordedSpan>>,
 }
 
 /// What is exported of a span besides its identity and its times.
@@ -161,7 +161,7 @@ impl OpenSpan {
         started: SpanStart,
         identity: Arc<SpanIdentity>,
         parent: Option<ParentSpan>,
-        recorded: Option<RecordedSpan>,
+        recorded: Option<Box<RecordedSpan>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             origin,
@@ -344,7 +344,7 @@ impl OpenSpan {
             self.started.unix_nanos..end_nanos,
             to,
         );
-        EndedSpan::Exported(recorded.attributes)
+        EndedSpan::Exported(recorded)
     }
 }
 
@@ -361,7 +361,7 @@ impl SpanOrigin {
 impl SpanStart {
     pub(crate) fn now_of(clock: &Clock) -> Self {
         Self {
-            unix_nanos: unix_nanos(clock.now()),
+            unix_nanos: internal::unix_nanos(clock),
             monotonic: clock.monotonic(),
         }
     }
@@ -392,16 +392,43 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl RecordedSpan {
-    pub(crate) fn new(attributes: Attributes, kind: SpanKind) -> Self {
+    pub(crate) fn new(limits: AttributeLimits) -> Self {
         Self {
-            attributes,
-            kind,
+            attributes: Attributes::new(SPAN_ATTRIBUTES, limits),
+            kind: SpanKind::Internal,
             name: None,
             status: StatusFacts::default(),
             events: EncodedItems::default(),
             links: EncodedItems::default(),
             ended: None,
         }
+    }
+
+    /// Makes it that of a new span, and keeps the memory of attributes, events and links.
+    pub(crate) fn reset(&mut self, limits: AttributeLimits) {
+        // All fields are named, so that a new one is not forgotten.
+        let Self {
+            attributes,
+            kind,
+            name,
+            status,
+            events,
+            links,
+            ended,
+        } = self;
+        attributes.reset(limits);
+        *kind = SpanKind::Internal;
+        *name = None;
+        *status = StatusFacts::default();
+        events.clear();
+        links.clear();
+        *ended = None;
+    }
+
+    /// Returns how much memory is kept if it is reused, in bytes.
+    pub(crate) fn retained_len(&self) -> usize {
+        let items = self.events.bytes.capacity() + self.links.bytes.capacity();
+        self.attributes.as_bytes().len() + items
     }
 
     /// Sets the name. An empty one is none.
@@ -468,8 +495,7 @@ impl RecordedSpan {
                 self.attributes.set_own(&key, AnyValue::Text(error_type));
             }
         }
-        to.bytes(field::TRACE_ID, &identity.trace_id());
-        to.bytes(field::SPAN_ID, &identity.span_id());
+        push_ids(to, identity);
         if let Some(state) = identity.state() {
             to.bytes(field::TRACE_STATE, state.as_bytes());
         }
@@ -490,9 +516,7 @@ impl RecordedSpan {
                 );
             }
         }
-        to.uint(field::KIND, kind_number(self.kind));
-        to.fixed64(field::START_TIME, times.start);
-        to.fixed64(field::END_TIME, times.end.max(times.start));
+        push_kind_and_times(to, self.kind, times);
         to.extend_from_slice(self.attributes.as_bytes());
         to.count(field::DROPPED_ATTRIBUTES, self.attributes.dropped());
         to.extend_from_slice(&self.events.bytes);
@@ -532,6 +556,12 @@ impl RecordedSpan {
 }
 
 impl EncodedItems {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+        self.dropped = 0;
+    }
+
     fn push(&mut self, field: u32, item: &[u8], max_count: usize, room: usize) {
         if self.count >= max_count || item.len() + MAX_HEADER_LEN > room {
             self.dropped = self.dropped.saturating_add(1);
@@ -540,6 +570,29 @@ impl EncodedItems {
         self.bytes.bytes(field, item);
         self.count += 1;
     }
+}
+
+/// Appends the ids of a span at once.
+#[inline]
+fn push_ids(to: &mut Vec<u8>, identity: &SpanIdentity) {
+    let mut ids = [0; 2 + 16 + 2 + 8];
+    let (trace_id, span_id) = ids.split_at_mut(2 + 16);
+    trace_id[..2].copy_from_slice(&short_header(field::TRACE_ID, 16));
+    trace_id[2..].copy_from_slice(&identity.trace_id());
+    span_id[..2].copy_from_slice(&short_header(field::SPAN_ID, 8));
+    span_id[2..].copy_from_slice(&identity.span_id());
+    to.extend_from_slice(&ids);
+}
+
+/// Appends the kind, the start and the end of a span at once.
+#[inline]
+fn push_kind_and_times(to: &mut Vec<u8>, kind: SpanKind, times: std::ops::Range<u64>) {
+    let mut fields = [0; 2 + 9 + 9];
+    fields[..2].copy_from_slice(&short_uint(field::KIND, kind_number(kind)));
+    let (start, end) = fields[2..].split_at_mut(9);
+    start.copy_from_slice(&short_fixed64(field::START_TIME, times.start));
+    end.copy_from_slice(&short_fixed64(field::END_TIME, times.end.max(times.start)));
+    to.extend_from_slice(&fields);
 }
 
 /// The most bytes of the tag and the length of an event or a link.
@@ -561,7 +614,7 @@ impl WriteCount for Vec<u8> {
     }
 }
 
-fn kind_number(kind: SpanKind) -> u64 {
+fn kind_number(kind: SpanKind) -> u8 {
     match kind {
         SpanKind::Internal => 1,
         SpanKind::Server => 2,

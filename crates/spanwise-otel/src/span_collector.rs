@@ -1,6 +1,6 @@
 //! The layer behind the redaction: makes identities, and collects what is exported of each span.
 
-use std::{sync::Arc, thread};
+use std::{iter::successors, sync::Arc, thread};
 
 use opentelemetry::trace::SpanContext;
 use spanwise_core::internal::{
@@ -100,7 +100,7 @@ impl SpanCollector {
             may_move: false,
         };
         let sees_context = attrs.is_contextual() && pipeline.options.has_context;
-        let mut around = span.scope().skip(1);
+        let mut around = successors(span.parent(), SpanRef::parent);
         let around = around.find_map(|around| Some((SpanIdentity::fix(&around)?, around)));
         if let Some((identity, around)) = around {
             if sees_context
@@ -161,7 +161,7 @@ impl SpanCollector {
     /// Encodes the fields of a span, and collects those with a meaning of their own.
     fn encode_fields(
         plan: &CallsitePlan,
-        scratch: &mut SpanScratch,
+        text: &mut String,
         attributes: &mut Attributes,
         record: impl FnOnce(&mut dyn Visit),
     ) -> SpecialValues {
@@ -171,7 +171,7 @@ impl SpanCollector {
             &plan.fields,
             plan.has_repeated_keys,
             attributes,
-            &mut scratch.text,
+            text,
             collect,
         );
         record(&mut encoder);
@@ -184,20 +184,21 @@ impl SpanCollector {
         attrs: &SpanAttributes<'_>,
         plan: &CallsitePlan,
         kind: SpanKind,
-    ) -> RecordedSpan {
+    ) -> Box<RecordedSpan> {
         let options = &self.pipeline.options;
         SpanScratch::with(|scratch| {
-            let mut attributes = scratch.attributes(options.limits.attributes);
-            let special = Self::encode_fields(plan, scratch, &mut attributes, |visitor| {
+            let mut recorded = scratch.recorded(options.limits.attributes);
+            recorded.kind = kind;
+            let attributes = &mut recorded.attributes;
+            let special = Self::encode_fields(plan, &mut scratch.text, attributes, |visitor| {
                 attrs.record(visitor);
             });
             if !plan.constants.is_empty() {
                 attributes.append(&plan.constants);
             }
             if options.threads {
-                push_thread(&mut attributes);
+                push_thread(attributes);
             }
-            let mut recorded = RecordedSpan::new(attributes, kind);
             special.apply(&mut recorded);
             recorded
         })
@@ -208,8 +209,10 @@ impl SpanCollector {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let mut scope = ctx.event_span(event)?.scope();
-        scope.find_map(|span| self.pipeline.open.get(&span.id()))
+        let span = ctx.event_span(event)?;
+        let open = |span: &SpanRef<'_, S>| self.pipeline.open.get(&span.id());
+        // Nearly always the span has one. A scope looks each span up.
+        open(&span).or_else(|| span.scope().skip(1).find_map(|span| open(&span)))
     }
 }
 
@@ -390,15 +393,16 @@ where
             return;
         };
         SpanScratch::with(|scratch| {
-            let mut attributes = scratch.attributes(self.pipeline.options.limits.attributes);
-            let special = Self::encode_fields(plan, scratch, &mut attributes, |visitor| {
+            let mut new = scratch.recorded(self.pipeline.options.limits.attributes);
+            let attributes = &mut new.attributes;
+            let special = Self::encode_fields(plan, &mut scratch.text, attributes, |visitor| {
                 values.record(visitor);
             });
             open.record(|recorded| {
-                recorded.set_attributes(&attributes);
+                recorded.set_attributes(&new.attributes);
                 special.apply(recorded);
             });
-            scratch.keep(attributes);
+            scratch.keep(new);
         });
     }
 

@@ -133,7 +133,7 @@ impl SpanPipeline {
                 busy_times, clock, ..
             } = &self.options;
             match span.end(end, *busy_times, clock, &mut scratch.encoded) {
-                EndedSpan::Exported(attributes) => scratch.keep(attributes),
+                EndedSpan::Exported(recorded) => scratch.keep(recorded),
                 EndedSpan::Unsampled => return self.unsampled.count(),
                 EndedSpan::ExportedElsewhere => return,
             }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::{attributes::Attributes, limits::AttributeLimits, open_span::SPAN_ATTRIBUTES};
+use crate::{limits::AttributeLimits, open_span::RecordedSpan};
 
 /// Memory that the spans of a thread reuse, so that a span allocates little.
 #[derive(Debug, Default)]
@@ -11,11 +11,12 @@ pub(crate) struct SpanScratch {
     pub(crate) text: String,
     /// For encoded spans, events and links.
     pub(crate) encoded: Vec<u8>,
-    /// The attributes of ended spans.
-    spare: Vec<Attributes>,
+    /// What is left of ended spans.
+    #[expect(clippy::vec_box, reason = "they move between here and the open spans")]
+    spare: Vec<Box<RecordedSpan>>,
 }
 
-/// The most attributes of ended spans that a thread keeps.
+/// The most ended spans whose memory a thread keeps.
 const MAX_SPARE: usize = 16;
 
 /// Buffers that grew beyond this are not kept, in bytes.
@@ -41,21 +42,21 @@ impl SpanScratch {
         result
     }
 
-    /// Returns empty attributes for a span.
-    pub(crate) fn attributes(&mut self, limits: AttributeLimits) -> Attributes {
+    /// Returns an empty record for a new span, of kind `INTERNAL`.
+    pub(crate) fn recorded(&mut self, limits: AttributeLimits) -> Box<RecordedSpan> {
         match self.spare.pop() {
-            Some(mut attributes) => {
-                attributes.reset(limits);
-                attributes
+            Some(mut recorded) => {
+                recorded.reset(limits);
+                recorded
             }
-            None => Attributes::new(SPAN_ATTRIBUTES, limits),
+            None => Box::new(RecordedSpan::new(limits)),
         }
     }
 
-    /// Keeps the memory of attributes that are no longer needed.
-    pub(crate) fn keep(&mut self, attributes: Attributes) {
-        if self.spare.len() < MAX_SPARE && attributes.as_bytes().len() <= MAX_RETAINED_LEN {
-            self.spare.push(attributes);
+    /// Keeps the memory of a record that is no longer needed.
+    pub(crate) fn keep(&mut self, recorded: Box<RecordedSpan>) {
+        if self.spare.len() < MAX_SPARE && recorded.retained_len() <= MAX_RETAINED_LEN {
+            self.spare.push(recorded);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     api_attributes::{set_attributes, shown_text},
     api_span::{OtelSpan, encode_link, identity_below},
     attributes::Attributes,
-    open_span::{OpenSpan, RecordedSpan, SPAN_ATTRIBUTES, SpanOrigin, SpanStart},
+    open_span::{OpenSpan, RecordedSpan, SpanOrigin, SpanStart},
     span_event::{EVENT_ATTRIBUTES, encode_event},
     span_pipeline::{SpanPipeline, new_trace_id},
     wire::WireWriter as _,
@@ -106,22 +106,21 @@ impl otel::Tracer for OtelTracer {
 
 impl OtelTracer {
     /// Returns what is exported of a new span.
-    fn recorded(&self, builder: SpanBuilder) -> RecordedSpan {
+    fn recorded(&self, builder: SpanBuilder) -> Box<RecordedSpan> {
         let (policy, limits) = (self.pipeline.policy(), &self.pipeline.options.limits);
-        let mut attributes = Attributes::new(SPAN_ATTRIBUTES, limits.attributes);
+        let mut recorded = Box::new(RecordedSpan::new(limits.attributes));
         set_attributes(
-            &mut attributes,
+            &mut recorded.attributes,
             policy,
             builder.attributes.into_iter().flatten(),
         );
-        let kind = match builder.span_kind {
+        recorded.kind = match builder.span_kind {
             Some(otel::SpanKind::Server) => SpanKind::Server,
             Some(otel::SpanKind::Client) => SpanKind::Client,
             Some(otel::SpanKind::Producer) => SpanKind::Producer,
             Some(otel::SpanKind::Consumer) => SpanKind::Consumer,
             Some(otel::SpanKind::Internal) | None => SpanKind::Internal,
         };
-        let mut recorded = RecordedSpan::new(attributes, kind);
         recorded.set_name(&shown_text(policy, &builder.name));
         for event in builder.events.into_iter().flatten() {
             let mut attributes = Attributes::new(EVENT_ATTRIBUTES, limits.event_attributes);

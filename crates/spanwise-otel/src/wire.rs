@@ -99,6 +99,29 @@ const fn tag(field: u32, wire_type: u32) -> u64 {
     (field << 3 | wire_type) as u64
 }
 
+/// Returns the header of a field whose number is below 16 and whose length is below 128.
+#[inline]
+pub(crate) const fn short_header(field: u32, len: u8) -> [u8; 2] {
+    debug_assert!(field < 16 && len < 0x80, "a byte each");
+    [tag(field, LENGTH_DELIMITED) as u8, len]
+}
+
+/// Returns a `uint32`, `int64` or enum whose number is below 16 and whose value is below 128.
+#[inline]
+pub(crate) const fn short_uint(field: u32, value: u8) -> [u8; 2] {
+    debug_assert!(field < 16 && value < 0x80, "a byte each");
+    [tag(field, VARINT) as u8, value]
+}
+
+/// Returns a `fixed64` whose number is below 16.
+#[inline]
+pub(crate) const fn short_fixed64(field: u32, value: u64) -> [u8; 9] {
+    debug_assert!(field < 16, "one byte");
+    let tag = tag(field, FIXED64) as u8;
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    [tag, a, b, c, d, e, f, g, h]
+}
+
 /// Appends two integers. Most of them take one byte each, and both are appended at once.
 #[inline(always)] // A step of every field: a call costs as much as the step.
 fn push_pair(into: &mut Vec<u8>, one: u64, other: u64) {

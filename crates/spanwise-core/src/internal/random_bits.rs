@@ -4,10 +4,9 @@
 //! while a thread ends and its thread-locals are destroyed.
 
 use std::{
-    cell::RefCell,
-    hash::{BuildHasher, RandomState},
+    cell::Cell,
+    hash::{BuildHasher as _, RandomState},
     process,
-    time::UNIX_EPOCH,
 };
 
 use crate::{Clock, internal::forks};
@@ -20,30 +19,29 @@ use crate::{Clock, internal::forks};
 pub fn random_bits() -> u64 {
     thread_local! {
         // Without a destructor, so it is available while the thread ends.
-        static STREAM: RefCell<Option<Stream>> = const { RefCell::new(None) };
+        static STREAM: Cell<Option<Stream>> = const { Cell::new(None) };
     }
-    let drawn = STREAM.try_with(|stream| {
-        let generation = forks::generation();
-        let mut stream = stream.try_borrow_mut().ok()?;
-        let stream = match &mut *stream {
+    let generation = forks::generation();
+    let drawn = STREAM.try_with(|kept| {
+        let mut stream = match kept.get() {
             Some(stream) if stream.generation == generation => stream,
-            stream => stream.insert(Stream::new(generation)),
+            _ => Stream::new(generation),
         };
-        Some(stream.next())
+        let number = stream.next();
+        kept.set(Some(stream));
+        number
     });
     // On platforms where every thread-local is destroyed.
-    let drawn = drawn.ok().flatten();
-    drawn.unwrap_or_else(|| Stream::new(forks::generation()).next())
+    drawn.unwrap_or_else(|_| Stream::new(generation).next())
 }
 
 /// Returns the number of a new UUID of version 7. The numbers sort by time, to a quarter of a
 /// microsecond, and their low 62 bits are random, as those of a trace id should be.
 #[must_use]
 pub fn time_ordered_bits() -> u128 {
-    let now = Clock::system().now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default();
-    let millis = now.as_secs() * 1000 + u64::from(now.subsec_millis());
-    let fraction = u64::from(now.subsec_nanos() % 1_000_000) * 4096 / 1_000_000;
+    let now = Clock::system().unix_nanos();
+    let millis = now / 1_000_000;
+    let fraction = now % 1_000_000 * 4096 / 1_000_000;
     let high = millis << 16 | 7 << 12 | fraction;
     let low = 0b10 << 62 | random_bits() >> 2;
     u128::from(high) << 64 | u128::from(low)
@@ -56,10 +54,11 @@ pub fn new_span_id() -> [u8; 8] {
 }
 
 /// The random stream of one thread in one process.
+#[derive(Clone, Copy)]
 struct Stream {
     /// The generation of the process: see [`forks`].
     generation: u32,
-    key: RandomState,
+    key: [u64; 2],
     count: u64,
 }
 
@@ -69,21 +68,74 @@ const PROCESS_STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 impl Stream {
     #[cold]
     fn new(generation: u32) -> Self {
-        let began = Clock::system().now().duration_since(UNIX_EPOCH);
-        let began = began.unwrap_or_default();
-        let began = began.as_nanos() as u64;
+        let began = Clock::system().unix_nanos();
+        let key = RandomState::new();
         Self {
             generation,
             // A child may get the same key as its parent, so each process starts at another count.
             // It depends on the process id, and on the time in case that an id is reused: no
             // process draws more than one number per nanosecond.
-            key: RandomState::new(),
+            key: [0, 1].map(|half: u64| key.hash_one(half)),
             count: began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())),
         }
     }
 
     fn next(&mut self) -> u64 {
         self.count = self.count.wrapping_add(1);
-        self.key.hash_one(self.count)
+        sip_hash(self.key, self.count)
+    }
+}
+
+/// Returns the SipHash-1-3 of a number. A hasher of the standard library, which takes messages of
+/// any length, needs three times as many steps.
+#[inline]
+fn sip_hash(key: [u64; 2], number: u64) -> u64 {
+    const MESSAGE_LEN: u64 = size_of::<u64>() as u64;
+    let mut state = [
+        key[0] ^ 0x736f_6d65_7073_6575,
+        key[1] ^ 0x646f_7261_6e64_6f6d,
+        key[0] ^ 0x6c79_6765_6e65_7261,
+        key[1] ^ 0x7465_6462_7974_6573,
+    ];
+    for block in [number, MESSAGE_LEN << 56] {
+        state[3] ^= block;
+        sip_round(&mut state);
+        state[0] ^= block;
+    }
+    state[2] ^= 0xff;
+    for _ in 0..3 {
+        sip_round(&mut state);
+    }
+    state.into_iter().fold(0, |hash, part| hash ^ part)
+}
+
+#[inline]
+fn sip_round([v0, v1, v2, v3]: &mut [u64; 4]) {
+    *v0 = v0.wrapping_add(*v1);
+    *v1 = v1.rotate_left(13) ^ *v0;
+    *v0 = v0.rotate_left(32);
+    *v2 = v2.wrapping_add(*v3);
+    *v3 = v3.rotate_left(16) ^ *v2;
+    *v0 = v0.wrapping_add(*v3);
+    *v3 = v3.rotate_left(21) ^ *v0;
+    *v2 = v2.wrapping_add(*v1);
+    *v1 = v1.rotate_left(17) ^ *v2;
+    *v2 = v2.rotate_left(32);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::Hasher as _;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_siphash_of_a_count() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            // It is SipHash-1-3 with the key 0.
+            let mut expected = std::hash::DefaultHasher::new();
+            expected.write_u64(number);
+            assert_eq!(sip_hash([0, 0], number), expected.finish());
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::{
     error::Error,
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -30,14 +30,20 @@ use crate::{
 };
 
 /// The ids of a span, with the sampling decision about its trace.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct SpanIdentity {
     trace_id: [u8; 16],
     span_id: [u8; 8],
     flags: u8,
     state: Option<Arc<str>>,
-    trace_id_digits: HexDigits<32>,
-    span_id_digits: HexDigits<16>,
+    /// Only lines, headers and the like have digits.
+    digits: OnceLock<IdDigits>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct IdDigits {
+    trace_id: HexDigits<32>,
+    span_id: HexDigits<16>,
 }
 
 /// The flag of `traceparent` that the trace is recorded.
@@ -74,9 +80,16 @@ impl SpanIdentity {
             span_id,
             flags,
             state,
-            trace_id_digits: HexDigits::from_bytes(&trace_id),
-            span_id_digits: HexDigits::from_bytes(&span_id),
+            digits: OnceLock::new(),
         }
+    }
+
+    #[inline]
+    fn digits(&self) -> &IdDigits {
+        self.digits.get_or_init(|| IdDigits {
+            trace_id: HexDigits::from_bytes(&self.trace_id),
+            span_id: HexDigits::from_bytes(&self.span_id),
+        })
     }
 
     /// Returns the id of the trace.
@@ -94,13 +107,13 @@ impl SpanIdentity {
     /// Returns the id of the trace as 32 lower-case hexadecimal digits.
     #[must_use]
     pub fn trace_id_digits(&self) -> &str {
-        self.trace_id_digits.as_str()
+        self.digits().trace_id.as_str()
     }
 
     /// Returns the id of the span as 16 lower-case hexadecimal digits.
     #[must_use]
     pub fn span_id_digits(&self) -> &str {
-        self.span_id_digits.as_str()
+        self.digits().span_id.as_str()
     }
 
     /// Returns the flags of `traceparent`: [`SAMPLED`] and [`RANDOM`].
@@ -220,7 +233,7 @@ impl SpanIdentity {
         if *stored.is_fixed.get_mut() {
             return Err(NotReplaced::Fixed);
         }
-        let (trace_id, span_id) = (self.trace_id_digits, self.span_id_digits);
+        let IdDigits { trace_id, span_id } = *self.digits();
         let replaced = std::mem::replace(&mut stored.identity, self);
         drop(extensions);
         drop((span, replaced));
@@ -239,6 +252,15 @@ pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: 
     let values = callsite.fields().value_set_all(&values);
     recording(callsite, || dispatch.record(id, &Record::new(&values)));
 }
+
+impl PartialEq for SpanIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |it: &Self| (it.trace_id, it.span_id, it.flags);
+        parts(self) == parts(other) && self.state == other.state
+    }
+}
+
+impl Eq for SpanIdentity {}
 
 impl fmt::Debug for SpanIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
