@@ -461,3 +461,27 @@ fn attributes_of_scopes_are_redacted() {
     assert_eq!(text(&orders.attributes, "db"), Some("shop"));
     assert_eq!(sums(&requests[0], "orders.paid"), [2]);
 }
+
+#[cfg(feature = "grpc")]
+#[test]
+fn exporters_are_named_by_their_own_protocol() {
+    let receiver = crate::support::grpc::start();
+    let builder = builder(&receiver)
+        .traces(|signal| signal.protocol(Protocol::Grpc))
+        .metrics(ExportOptions::off)
+        .metrics_options(MetricsOptions::text);
+    let (otel, _guard) = builder.build().unwrap();
+    let (_, text) = otel.metrics_text(None);
+    for (item, exporter) in [("span", "otlp_grpc"), ("log", "otlp_http")] {
+        let name = format!("otel_sdk_exporter_{item}_exported_total{{");
+        let mut samples = text.lines().filter(|line| line.starts_with(&name));
+        let exporter = format!("otel_component_type=\"{exporter}_exporter\"");
+        assert!(
+            samples
+                .next()
+                .is_some_and(|sample| sample.contains(&exporter)),
+            "{text}"
+        );
+    }
+    assert!(!text.contains("metric_data_point_exported"), "{text}");
+}
