@@ -33,7 +33,8 @@ pub struct OtelMeterProvider {
 }
 
 impl OtelMeterProvider {
-    /// The observations of earlier runs are dropped once a run of all callbacks has taken `timeout`.
+    /// The observations of earlier runs are dropped once a run of all callbacks has taken
+    /// `timeout`.
     pub(crate) fn new(sdk: SdkMeterProvider, report: SelfReport, timeout: Duration) -> Self {
         Self {
             sdk,
