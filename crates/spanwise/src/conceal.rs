@@ -24,6 +24,20 @@ pub(crate) fn bare(value: &str) -> String {
     }
 }
 
+/// Returns the same as [`bare`] for a URL, which it hides if there may be a secret in it.
+pub(crate) fn url(value: &str) -> String {
+    if has_user_or_query(value) {
+        hidden(value.len())
+    } else {
+        bare(value)
+    }
+}
+
+/// Returns whether there may be a user, a password or a query in a URL.
+pub(crate) fn has_user_or_query(url: &str) -> bool {
+    url.contains(['@', '?'])
+}
+
 pub(crate) fn hidden(len: usize) -> String {
     format!("(hidden, {len} bytes)")
 }

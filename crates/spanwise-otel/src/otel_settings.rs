@@ -2,11 +2,14 @@
 
 use std::{fs, mem, time::Duration};
 
-use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, words};
+use spanwise_core::{
+    ParseError, Problem, Sensitivity, Setting, TargetLevels, internal::parse_level, words,
+};
 
 use crate::{
     ExportOptions, HistogramAggregation, InvalidOption, MetricTemporality, Otel, OtelBuilder,
-    SignalKind, TraceSampler, W3cPropagator,
+    Protocol, SignalKind, TraceSampler, W3cPropagator,
+    endpoint::{Endpoint, Owner},
 };
 
 /// A variable of the [specification], and what it changes.
@@ -61,6 +64,31 @@ impl OtelSetting {
     #[must_use]
     pub fn is_endpoint(&self) -> bool {
         self.option.1 == "endpoint"
+    }
+
+    /// Returns whether it is the address of a collector of this signal.
+    #[must_use]
+    pub fn is_endpoint_of(&self, signal: SignalKind) -> bool {
+        self.is_endpoint() && self.option.0.is_none_or(|own| own == signal)
+    }
+
+    /// Returns whether there is something to export or serve with this value: it is the address of
+    /// a collector, or it requests metrics for Prometheus.
+    #[must_use]
+    pub fn enables(&self, text: &str) -> bool {
+        self.is_endpoint() || self.names_exporter(text, "prometheus").is_some()
+    }
+
+    /// Returns the signal that this value exports over OTLP, and which needs an endpoint.
+    #[must_use]
+    pub fn exports(&self, text: &str) -> Option<SignalKind> {
+        self.names_exporter(text, "otlp")
+    }
+
+    fn names_exporter(&self, text: &str, exporter: &str) -> Option<SignalKind> {
+        let (signal, option) = self.option;
+        let is_named = || text.split(',').any(|word| word.trim() == exporter);
+        signal.filter(|_| option == "off" && is_named())
     }
 
     /// Returns whether this value switches everything off.
@@ -142,6 +170,9 @@ const ENDPOINTS: &[OtelSetting] = exporter_rows! {
         help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used to the letter.",
         sensitivity: Public,
         apply: |builder, signal, text| {
+            // The protocol may not be there yet, and gRPC needs no scheme.
+            let some = signal.unwrap_or(SignalKind::Traces);
+            Endpoint::parse(text, some, Owner::AllSignals, Protocol::Grpc, false)?;
             let url = text.to_owned();
             match signal {
                 None => builder.change(|builder| builder.endpoint(url)),
@@ -161,7 +192,7 @@ const ENDPOINTS: &[OtelSetting] = exporter_rows! {
             Ok(())
         },
     }
-    "HEADERS" => "headers" {
+    "HEADERS" => "header" {
         default: "none",
         accepts: "names and values joined by commas, such as `api-key=1234,x-team=shop`; values are percent-decoded",
         help: "Headers of each request. Those of a signal replace those of all signals.",
@@ -353,7 +384,7 @@ const SIGNALS: &[OtelSetting] = rows! {
         default: "info",
         accepts: "a level",
         help: "Has no effect: faults of the exporter are reported on stderr.",
-        apply: |_, text| text.parse::<TargetLevels>().map(drop),
+        apply: |_, text| level(text),
     }
     "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "levels") {
         default: "info",
@@ -660,6 +691,15 @@ fn batch_len(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Resul
     let len = count(text, 1, 1_000_000)?;
     builder.change_signal(Some(signal), |options| options.max_batch_len(len));
     Ok(())
+}
+
+/// Checks a level of all targets.
+fn level(text: &str) -> Result<(), ParseError> {
+    if parse_level(text).is_some() {
+        return Ok(());
+    }
+    let hint = "write off, error, warn, info, debug or trace";
+    Err(ParseError::word(text, "is not a level", hint))
 }
 
 /// Parses `true` or `false`, in any case.
