@@ -396,8 +396,7 @@ impl Visit for MeasuringVisitor<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
             let key = Key::from_static_str(field.name());
-            self.attributes
-                .extend(self.fields.text_attribute(key, value));
+            self.attributes.push(self.fields.text_attribute(key, value));
         }
     }
 
