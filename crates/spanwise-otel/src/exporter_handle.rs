@@ -15,10 +15,14 @@ use spanwise_core::{
 
 use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventCounts, OtelEventMetrics, OtelLogs,
-    OtelMeterProvider, OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
+    OtelMeterProvider, OtelSpans, OtelTracerProvider, Protocol, SignalKind, SpanOptions,
+    W3cPropagator,
     destination::Destination,
     http_spans::HttpSpans,
-    metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport, ReadQueue},
+    metrics::{
+        self, HttpMetrics, Metrics, MetricsSetup, NewTransport, OBSERVATION_TIMEOUT, ReadQueue,
+        RequestedExport,
+    },
     resource::Resource,
     signal::{Signal, SignalOptions},
     span_pipeline::SpanPipeline,
@@ -144,7 +148,14 @@ impl Otel {
             let signal = Arc::downgrade(&exported.signal);
             Arc::new(move || signal.upgrade()?.queue_state()) as ReadQueue
         });
-        let metrics = ExportedMetrics::start(&builder, metrics, resource, queues.collect());
+        let queues = queues.collect();
+        let exported = [&traces, &logs].into_iter().flatten();
+        let destinations = exported.map(|exported| &exported.destination);
+        let protocols = destinations
+            .chain(&metrics)
+            .map(|destination| (destination.signal, destination.protocol))
+            .collect();
+        let metrics = ExportedMetrics::start(&builder, metrics, resource, protocols, queues);
         let metrics = metrics.inspect_err(|_| {
             end(&traces);
             end(&logs);
@@ -329,6 +340,12 @@ impl Otel {
         }
     }
 
+    /// Sends what waits. Returns the export of metrics that it started.
+    fn hurry_all(&self) -> Option<RequestedExport> {
+        self.signals().for_each(Signal::hurry);
+        self.measured()?.hurry()
+    }
+
     fn signals(&self) -> impl Iterator<Item = &Signal> {
         let Inner { traces, logs, .. } = &*self.inner;
         let exported = [traces, logs].into_iter().flatten();
@@ -342,16 +359,13 @@ impl ExportedMetrics {
         builder: &OtelBuilder,
         destination: Option<Arc<Destination>>,
         resource: Resource,
+        protocols: Vec<(SignalKind, Protocol)>,
         queues: Vec<ReadQueue>,
     ) -> Result<Option<Self>, OtelError> {
         let options = &builder.metrics_options;
         if destination.is_none() && !options.has_text() {
             return Ok(None);
         }
-        let transport = match &destination {
-            Some(destination) if destination.protocol == Protocol::Grpc => "otlp_grpc",
-            _ => "otlp_http",
-        };
         let new_transport = destination
             .clone()
             .map(|destination| -> NewTransport { Box::new(move || destination.transport()) });
@@ -361,7 +375,8 @@ impl ExportedMetrics {
             report: builder.report.clone(),
             clock: builder.clock.clone(),
             new_transport,
-            transport,
+            protocols,
+            observation_timeout: OBSERVATION_TIMEOUT,
             queues,
         };
         Ok(Some(Self {
@@ -396,8 +411,10 @@ impl RequestObserver for HttpRequests {
 impl Flush for Otel {
     /// Waits until everything is sent. It does not wait for a collector that cannot be reached.
     fn flush_by(&self, deadline: Instant) -> io::Result<()> {
-        self.hurry();
-        let metrics = self.measured().map(|metrics| metrics.flush_by(deadline));
+        let export = self.hurry_all();
+        let metrics = self
+            .measured()
+            .map(|metrics| metrics.flush_by(export, deadline));
         let signals = self.signals().map(|signal| signal.flush_by(deadline));
         let flushed = signals.chain(metrics);
         // Each is asked, also after an error of another one.
@@ -412,21 +429,18 @@ impl SinkControl for Otel {
     }
 
     fn hurry(&self) {
-        self.signals().for_each(Signal::hurry);
-        if let Some(metrics) = self.measured() {
-            metrics.hurry();
-        }
+        self.hurry_all();
     }
 
     fn shutdown_by(&self, deadline: Instant) {
         if let Some(spans) = &self.inner.spans {
             spans.end_unfinished();
         }
-        self.hurry();
+        let export = self.hurry_all();
         self.signals()
             .for_each(|signal| signal.shutdown_by(deadline));
         if let Some(metrics) = self.measured() {
-            metrics.shutdown_by(deadline);
+            metrics.shutdown_by(export, deadline);
         }
     }
 }

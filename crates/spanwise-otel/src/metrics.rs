@@ -52,20 +52,24 @@ use self::{
     snapshot::Snapshot,
 };
 use crate::{
-    OtelError, SignalKind, SignalStats,
+    OtelError, Protocol, SignalKind, SignalStats,
     resource::{Resource, ResourceValue},
 };
 
+pub(crate) use self::{
+    collection::RequestedExport,
+    http_metrics::HttpMetrics,
+    metrics_payload::MetricsPayload,
+    own_metrics::{QueueState, ReadQueue},
+};
 pub use self::{
     event_metrics::{OtelEventCounts, OtelEventMetrics},
     meter_provider::OtelMeterProvider,
     metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions},
 };
-pub(crate) use self::{
-    http_metrics::HttpMetrics,
-    metrics_payload::MetricsPayload,
-    own_metrics::{QueueState, ReadQueue},
-};
+
+/// The default of [`MetricsSetup::observation_timeout`].
+pub(crate) const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A scrape waits this long for callbacks. Then it has no values of those that still run.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -107,8 +111,10 @@ pub(crate) struct MetricsSetup {
     pub(crate) clock: Clock,
     /// `None` if metrics are only scraped.
     pub(crate) new_transport: Option<NewTransport>,
-    /// `otlp_http` or `otlp_grpc`.
-    pub(crate) transport: &'static str,
+    /// The signals that are exported, and how.
+    pub(crate) protocols: Vec<(SignalKind, Protocol)>,
+    /// Observations are dropped after callbacks have run for this long.
+    pub(crate) observation_timeout: Duration,
     /// The queues of the other signals.
     pub(crate) queues: Vec<ReadQueue>,
 }
@@ -166,7 +172,11 @@ impl Metrics {
             exporter.start(None).map_err(OtelError::Thread)?;
         }
         let shared = Arc::new(Shared {
-            meter_provider: OtelMeterProvider::new(sdk, setup.report.clone()),
+            meter_provider: OtelMeterProvider::new(
+                sdk,
+                setup.report.clone(),
+                setup.observation_timeout,
+            ),
             readers,
             max_waiting,
             // Without exports, callbacks run for a scrape only.
@@ -181,7 +191,7 @@ impl Metrics {
         });
         let scope = InstrumentationScope::builder("spanwise").with_version(VERSION);
         let meter = shared.meter_provider.meter_with_scope(scope.build());
-        own_metrics::observe_sinks(&meter, &shared.report, setup.transport);
+        own_metrics::observe_sinks(&meter, &shared.report, &setup.protocols);
         let mut queues = setup.queues;
         let own = Arc::downgrade(&shared);
         queues.push(Arc::new(move || own.upgrade()?.queue_state()));
@@ -269,24 +279,28 @@ impl Metrics {
         }
     }
 
-    /// Starts to collect and to send, and does not wait for it. A flush or shutdown that comes next
-    /// waits for this collection instead of a further one.
-    pub(crate) fn hurry(&self) {
-        if let Some(exporter) = self.shared.exporter_here() {
-            self.shared.schedule.hurry();
-            exporter.current().queue.hurry();
-        }
+    /// Starts to collect and to send, and does not wait for it. Returns `None` if nothing is
+    /// exported.
+    pub(crate) fn hurry(&self) -> Option<RequestedExport> {
+        let exporter = self.shared.exporter_here()?;
+        let export = self.shared.schedule.request_export();
+        exporter.current().queue.hurry();
+        Some(export)
     }
 
-    /// Collects and exports, and waits until everything is sent.
+    /// Waits until an export is collected, and everything is sent.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first or the server fails.
-    pub(crate) fn flush_by(&self, deadline: Instant) -> io::Result<()> {
-        let Some(exporter) = self.shared.exporter_here() else {
+    pub(crate) fn flush_by(
+        &self,
+        export: Option<RequestedExport>,
+        deadline: Instant,
+    ) -> io::Result<()> {
+        let (Some(exporter), Some(export)) = (self.shared.exporter_here(), export) else {
             return Ok(());
         };
-        let is_collected = self.shared.schedule.export(deadline);
+        let is_collected = self.shared.schedule.wait_exported(export, deadline);
         exporter.current().queue.flush(deadline)?;
         if is_collected {
             return Ok(());
@@ -295,8 +309,8 @@ impl Metrics {
         Err(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 
-    /// Collects once more, sends what it can until `deadline`, and counts the rest as lost.
-    pub(crate) fn shutdown_by(&self, deadline: Instant) {
+    /// Waits for an export, sends what it can until `deadline`, and counts the rest as lost.
+    pub(crate) fn shutdown_by(&self, export: Option<RequestedExport>, deadline: Instant) {
         if !self.shared.has_threads() {
             return;
         }
@@ -304,7 +318,10 @@ impl Metrics {
         if let Some(exporter) = &self.shared.exporter {
             // A callback that hangs leaves time to send what waits.
             let rest = deadline.saturating_duration_since(Instant::now());
-            self.shared.schedule.export(Instant::now() + rest / 2);
+            if let Some(export) = export {
+                let schedule = &self.shared.schedule;
+                schedule.wait_exported(export, Instant::now() + rest / 2);
+            }
             self.shared.schedule.end();
             exporter.shutdown_by(deadline);
         } else {

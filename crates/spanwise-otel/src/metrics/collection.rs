@@ -4,9 +4,6 @@ use std::time::{Duration, Instant};
 
 use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
-/// An export that was hurried longer ago lacks later values.
-const HURRIED_FOR: Duration = Duration::from_secs(1);
-
 /// What other threads request of the collecting thread.
 #[derive(Debug)]
 pub(crate) struct CollectionSchedule {
@@ -22,8 +19,6 @@ struct Requests {
     /// The last request that was fulfilled.
     done: u64,
     wants_export: bool,
-    /// The export that `hurry` started, and when.
-    hurried: Option<(u64, Instant)>,
     /// `None` if there are exports on request only.
     interval: Option<Duration>,
     next_export: Option<Instant>,
@@ -39,6 +34,10 @@ pub(crate) struct Collection {
     pub(crate) exports: bool,
 }
 
+/// An export that was requested.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestedExport(u64);
+
 impl CollectionSchedule {
     pub(crate) fn new(interval: Option<Duration>) -> Self {
         Self {
@@ -46,7 +45,6 @@ impl CollectionSchedule {
                 last: 0,
                 done: 0,
                 wants_export: false,
-                hurried: None,
                 interval,
                 next_export: interval.and_then(|interval| Instant::now().checked_add(interval)),
                 has_ended: false,
@@ -96,25 +94,15 @@ impl CollectionSchedule {
         self.wait_done(state, number, deadline);
     }
 
-    /// Has the values exported. Waits for it until `deadline`, and returns whether it was done.
-    pub(crate) fn export(&self, deadline: Instant) -> bool {
-        let mut state = self.state.lock();
-        let number = match state.hurried.take() {
-            Some((number, since)) if since.elapsed() < HURRIED_FOR => number,
-            _ => self.request(&mut state, true),
-        };
-        self.wait_done(state, number, deadline)
+    /// Has the values of now exported, and does not wait for it. Requests that come before the
+    /// export starts share it.
+    pub(crate) fn request_export(&self) -> RequestedExport {
+        RequestedExport(self.request(&mut self.state.lock(), true))
     }
 
-    /// Has the values exported. The next call of [`export`](Self::export) waits for that instead of
-    /// a further one.
-    pub(crate) fn hurry(&self) {
-        let mut state = self.state.lock();
-        let is_hurried = |(_, since): &(u64, Instant)| since.elapsed() < HURRIED_FOR;
-        if !state.hurried.as_ref().is_some_and(is_hurried) {
-            let number = self.request(&mut state, true);
-            state.hurried = Some((number, Instant::now()));
-        }
+    /// Waits for an export until `deadline`, and returns whether it was done.
+    pub(crate) fn wait_exported(&self, export: RequestedExport, deadline: Instant) -> bool {
+        self.wait_done(self.state.lock(), export.0, deadline)
     }
 
     fn request(&self, state: &mut Requests, exports: bool) -> u64 {

@@ -1,6 +1,7 @@
 //! The layer that makes metrics of events.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -10,9 +11,9 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter},
 };
 use spanwise_core::{
-    Context as SpanContext, Fault, Redact, SelfReport,
+    Context as SpanContext, Fault, KeyVerdict, Redact, SelfReport,
     export::is_sender_thread,
-    internal::{CallsitePlans, ShardedCounter, forks, panic_safe},
+    internal::{CallsitePlans, ShardedCounter, forks},
 };
 use tracing::{
     Event, Subscriber,
@@ -232,7 +233,7 @@ impl FieldMetrics {
             for (key, value) in wanted {
                 // The value of the event wins.
                 if attributes.iter().all(|known| known.key.as_str() != key) {
-                    attributes.extend(self.text_attribute(Key::new(key), value));
+                    attributes.push(self.text_attribute(Key::new(key), value));
                 }
             }
         }
@@ -247,22 +248,24 @@ impl FieldMetrics {
     }
 
     /// Returns an attribute with the start of a text.
-    fn text_attribute(&self, key: Key, text: &str) -> Option<KeyValue> {
-        const LIMITS: AttributeLimits = AttributeLimits {
-            count: usize::MAX,
-            value_chars: MAX_TEXT_CHARS,
-        };
+    fn text_attribute(&self, key: Key, text: &str) -> KeyValue {
         if text.len() <= MAX_TEXT_CHARS {
-            return Some(KeyValue::new(key, text.to_owned()));
+            return KeyValue::new(key, text.to_owned());
         }
         let shown = match &self.policy {
-            // Before the text is cut: the policy does not find a secret that is cut off.
-            Some(policy) => {
-                panic_safe::catch_panic(|| policy.redact_value(key.as_str(), text).into_owned())?
-            }
-            None => text.to_owned(),
+            // Before the text is cut: the policy does not find a secret that is cut off. Other
+            // verdicts do not depend on the text, and are applied when the values are collected.
+            Some(policy) => match policy.verdicts(key.as_str()).text {
+                KeyVerdict::Pass | KeyVerdict::Text => policy.redact_value(key.as_str(), text),
+                _ => Cow::Borrowed(text),
+            },
+            None => Cow::Borrowed(text),
         };
-        Some(KeyValue::new(key, LIMITS.cut_text(&shown).to_owned()))
+        let limits = AttributeLimits {
+            value_chars: MAX_TEXT_CHARS,
+            ..AttributeLimits::default()
+        };
+        KeyValue::new(key, limits.cut_text(&shown).to_owned())
     }
 }
 
@@ -393,8 +396,7 @@ impl Visit for MeasuringVisitor<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
             let key = Key::from_static_str(field.name());
-            self.attributes
-                .extend(self.fields.text_attribute(key, value));
+            self.attributes.push(self.fields.text_attribute(key, value));
         }
     }
 

@@ -24,9 +24,6 @@ use spanwise_core::{
     internal::{panic_safe, sync::Mutex},
 };
 
-/// The observations of a callback that has run for longer than this are dropped.
-const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Makes the meters whose metrics are exported: the [`MeterProvider`] of
 /// [`Otel::meter_provider`](crate::Otel::meter_provider).
 #[derive(Debug, Clone)]
@@ -36,11 +33,17 @@ pub struct OtelMeterProvider {
 }
 
 impl OtelMeterProvider {
-    pub(crate) fn new(sdk: SdkMeterProvider, report: SelfReport) -> Self {
+    /// The observations of earlier runs are dropped once a run of all callbacks has taken
+    /// `timeout`.
+    pub(crate) fn new(sdk: SdkMeterProvider, report: SelfReport, timeout: Duration) -> Self {
         Self {
             sdk,
             callbacks: Arc::new(Callbacks {
                 list: Mutex::default(),
+                run: Arc::new(CallbackRun {
+                    state: Mutex::default(),
+                    timeout,
+                }),
                 report,
             }),
         }
@@ -64,7 +67,42 @@ impl MeterProvider for OtelMeterProvider {
 /// The callbacks of all instruments.
 struct Callbacks {
     list: Mutex<Vec<Arc<dyn Observe>>>,
+    run: Arc<CallbackRun>,
     report: SelfReport,
+}
+
+/// The last run of all callbacks.
+struct CallbackRun {
+    state: Mutex<RunState>,
+    timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct RunState {
+    number: u64,
+    /// `None` if it has ended.
+    since: Option<Instant>,
+}
+
+impl CallbackRun {
+    fn start(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.number += 1;
+        state.since = Some(Instant::now());
+        state.number
+    }
+
+    fn end(&self) {
+        self.state.lock().since = None;
+    }
+
+    /// Returns whether what this run observed is still shown. While a callback hangs, all that come
+    /// after it have values of earlier runs.
+    fn shows(&self, run: u64) -> bool {
+        let state = *self.state.lock();
+        let is_late = |since: Instant| since.elapsed() >= self.timeout;
+        run == state.number || !state.since.is_some_and(is_late)
+    }
 }
 
 impl Callbacks {
@@ -75,8 +113,9 @@ impl Callbacks {
         let observed = Arc::new(ObservedCallback {
             instrument: instrument.to_owned(),
             callback,
+            last_run: Arc::clone(&self.run),
             state: Mutex::new(Observed {
-                running_since: None,
+                run: 0,
                 has_panicked: false,
                 values: Vec::new(),
             }),
@@ -89,9 +128,11 @@ impl Callbacks {
 
     fn run(&self) {
         let callbacks = self.list.lock().clone();
+        let run = self.run.start();
         for callback in callbacks {
-            callback.observe(&self.report);
+            callback.observe(run, &self.report);
         }
+        self.run.end();
     }
 }
 
@@ -104,25 +145,26 @@ impl fmt::Debug for Callbacks {
 }
 
 trait Observe: Send + Sync {
-    fn observe(&self, report: &SelfReport);
+    fn observe(&self, run: u64, report: &SelfReport);
 }
 
 /// A callback of the application, with what it last observed.
 struct ObservedCallback<T> {
     instrument: String,
     callback: Callback<T>,
+    last_run: Arc<CallbackRun>,
     state: Mutex<Observed<T>>,
 }
 
 struct Observed<T> {
-    running_since: Option<Instant>,
+    /// The run that made the values.
+    run: u64,
     has_panicked: bool,
     values: Vec<(T, Vec<KeyValue>)>,
 }
 
 impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
-    fn observe(&self, report: &SelfReport) {
-        self.state.lock().running_since = Some(Instant::now());
+    fn observe(&self, run: u64, report: &SelfReport) {
         let values = Observations(Mutex::new(Vec::new()));
         let panicked = panic_safe::catch_panic(|| (self.callback)(&values)).is_none();
         let values = match panicked {
@@ -130,7 +172,7 @@ impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
             false => values.0.into_inner(),
         };
         let mut state = self.state.lock();
-        state.running_since = None;
+        state.run = run;
         state.values = values;
         let is_first_panic = panicked && !std::mem::replace(&mut state.has_panicked, panicked);
         drop(state);
@@ -144,10 +186,7 @@ impl<T: Copy + Send + Sync> Observe for ObservedCallback<T> {
 impl<T: Copy> ObservedCallback<T> {
     fn replay(&self, instrument: &dyn AsyncInstrument<T>) {
         let state = self.state.lock();
-        let hangs = state
-            .running_since
-            .is_some_and(|since| since.elapsed() > OBSERVATION_TIMEOUT);
-        if !hangs {
+        if self.last_run.shows(state.run) {
             for (value, attributes) in &state.values {
                 instrument.observe(*value, attributes);
             }

@@ -11,8 +11,14 @@ use opentelemetry::{
 };
 use spanwise_core::{SelfReport, SinkStats};
 
-/// Registers the metrics. `transport` is `otlp_http` or `otlp_grpc`.
-pub(crate) fn observe_sinks(meter: &Meter, report: &SelfReport, transport: &'static str) {
+use crate::{Protocol, SignalKind};
+
+/// Registers the metrics. `protocols` are those of the signals that are exported.
+pub(crate) fn observe_sinks(
+    meter: &Meter,
+    report: &SelfReport,
+    protocols: &[(SignalKind, Protocol)],
+) {
     let sinks = report.clone();
     meter
         .u64_observable_counter("spanwise.sink.records")
@@ -31,7 +37,10 @@ pub(crate) fn observe_sinks(meter: &Meter, report: &SelfReport, transport: &'sta
         })
         .build();
     for signal in &SIGNALS {
-        signal.observe(meter, report, transport);
+        let is_of_signal = |(kind, _): &&(SignalKind, Protocol)| *kind == signal.kind;
+        if let Some((_, protocol)) = protocols.iter().find(is_of_signal) {
+            signal.observe(meter, report, *protocol);
+        }
     }
 }
 
@@ -90,7 +99,7 @@ fn int(value: u64) -> i64 {
 
 /// A sink that exports over OTLP, as the semantic conventions name it.
 struct ExportedSignal {
-    sink: &'static str,
+    kind: SignalKind,
     name: &'static str,
     unit: &'static str,
     /// Metrics have none.
@@ -99,19 +108,19 @@ struct ExportedSignal {
 
 const SIGNALS: [ExportedSignal; 3] = [
     ExportedSignal {
-        sink: "otel traces",
+        kind: SignalKind::Traces,
         name: "span",
         unit: "{span}",
         processor: Some("batching_span_processor"),
     },
     ExportedSignal {
-        sink: "otel logs",
+        kind: SignalKind::Logs,
         name: "log",
         unit: "{log_record}",
         processor: Some("batching_log_processor"),
     },
     ExportedSignal {
-        sink: "otel metrics",
+        kind: SignalKind::Metrics,
         name: "metric_data_point",
         unit: "{data_point}",
         processor: None,
@@ -119,10 +128,13 @@ const SIGNALS: [ExportedSignal; 3] = [
 ];
 
 impl ExportedSignal {
-    fn observe(&self, meter: &Meter, report: &SelfReport, transport: &'static str) {
-        let sink = self.sink;
+    fn observe(&self, meter: &Meter, report: &SelfReport, protocol: Protocol) {
+        let sink = self.kind.sink_name();
         let sinks = report.clone();
-        let exporter = component(&format!("{transport}_exporter"));
+        let exporter = component(match protocol {
+            Protocol::Grpc => "otlp_grpc_exporter",
+            Protocol::HttpProtobuf => "otlp_http_exporter",
+        });
         meter
             .u64_observable_counter(format!("otel.sdk.exporter.{}.exported", self.name))
             .with_unit(self.unit)
@@ -161,7 +173,7 @@ impl ExportedSignal {
         let Some(processor) = self.processor else {
             return;
         };
-        let (name, unit, sink) = (self.name, self.unit, self.sink);
+        let (name, unit, sink) = (self.name, self.unit, self.kind.sink_name());
         let register = |what: &str, text: &'static str, read: fn((u64, u64)) -> u64| {
             let queues = Arc::clone(queues);
             let attributes = component(processor);

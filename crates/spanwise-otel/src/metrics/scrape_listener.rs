@@ -142,7 +142,7 @@ fn respond(request: &[u8], text: &MakeText) -> String {
         .map(|(_, value)| value.trim())
         .collect();
     let accept = (!accept.is_empty()).then(|| accept.join(","));
-    // The policy that redacts attributes is not ours. A panic of it must not end this thread.
+    // A panic must not end this thread: Prometheus would get no further answer.
     match panic_safe::catch_panic(|| text(accept.as_deref())) {
         Some((content_type, body)) => response("200 OK", "", content_type, &body),
         None => plain(

@@ -27,9 +27,9 @@ use spanwise_core::{
     export::{Deliver, Delivery},
 };
 
-use crate::{destination::ExportRequest as _, resource::Resource};
+use crate::{Protocol, SignalKind, destination::ExportRequest as _, resource::Resource};
 
-use super::{Metrics, MetricsOptions, MetricsPayload, MetricsSetup};
+use super::{Metrics, MetricsOptions, MetricsPayload, MetricsSetup, OBSERVATION_TIMEOUT};
 
 /// Everything comes sooner. A test that fails ends then.
 const IN_TIME: Duration = Duration::from_secs(60);
@@ -85,7 +85,8 @@ fn setup(report: &SelfReport) -> MetricsSetup {
         report: report.clone(),
         clock: Clock::system(),
         new_transport: None,
-        transport: "otlp_http",
+        protocols: vec![(SignalKind::Metrics, Protocol::HttpProtobuf)],
+        observation_timeout: OBSERVATION_TIMEOUT,
         queues: Vec::new(),
     }
 }
@@ -98,7 +99,9 @@ impl Collector {
     /// Collects and returns what the server got.
     #[track_caller]
     fn exported(&self) -> ExportMetricsServiceRequest {
-        self.metrics.flush_by(in_time()).unwrap();
+        self.metrics
+            .flush_by(self.metrics.hurry(), in_time())
+            .unwrap();
         self.received.try_iter().last().unwrap()
     }
 

@@ -418,15 +418,18 @@ fn long_attributes_are_cut() {
     let (otel, _guard) = shown(|options| options);
     let stack = tracing_subscriber::registry().with(otel.metrics_of_events());
     tracing::subscriber::with_default(stack, || {
-        tracing::info!(monotonic_counter.paid = 1, note = long);
-        let secret = format!("{}password=hunter2", " ".repeat(240));
+        tracing::info!(monotonic_counter.paid = 1, note = "é".repeat(1_000));
+        // The start of the token alone is not a token.
+        let token =
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P";
+        let secret = format!("{} {token}", "a".repeat(240));
         tracing::info!(monotonic_counter.sent = 1, note = secret);
     });
     let (_, text) = otel.metrics_text(None);
     let cut = format!("paid_total{{note=\"{}\"}} 1\n", "é".repeat(256));
     assert!(text.contains(&cut), "{text}");
     assert!(
-        text.contains("sent_total{") && !text.contains("hunter"),
+        text.contains("sent_total{") && !text.contains("eyJ"),
         "{text}"
     );
 }
@@ -460,4 +463,28 @@ fn attributes_of_scopes_are_redacted() {
     assert_eq!(text(&orders.attributes, "password"), Some("[REDACTED]"));
     assert_eq!(text(&orders.attributes, "db"), Some("shop"));
     assert_eq!(sums(&requests[0], "orders.paid"), [2]);
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn exporters_are_named_by_their_own_protocol() {
+    let receiver = crate::support::grpc::start();
+    let builder = builder(&receiver)
+        .traces(|signal| signal.protocol(Protocol::Grpc))
+        .metrics(ExportOptions::off)
+        .metrics_options(MetricsOptions::text);
+    let (otel, _guard) = builder.build().unwrap();
+    let (_, text) = otel.metrics_text(None);
+    for (item, exporter) in [("span", "otlp_grpc"), ("log", "otlp_http")] {
+        let name = format!("otel_sdk_exporter_{item}_exported_total{{");
+        let mut samples = text.lines().filter(|line| line.starts_with(&name));
+        let exporter = format!("otel_component_type=\"{exporter}_exporter\"");
+        assert!(
+            samples
+                .next()
+                .is_some_and(|sample| sample.contains(&exporter)),
+            "{text}"
+        );
+    }
+    assert!(!text.contains("metric_data_point_exported"), "{text}");
 }

@@ -4,7 +4,9 @@ use spanwise_core::SelfReport;
 use spanwise_redact::Policy;
 
 use super::*;
-use crate::metrics::{HistogramAggregation, MetricsOptions, OtelMeterProvider, readers::Readers};
+use crate::metrics::{
+    HistogramAggregation, MetricsOptions, OBSERVATION_TIMEOUT, OtelMeterProvider, readers::Readers,
+};
 
 /// Returns the only point of an exponential histogram.
 fn only_point(snapshot: &Snapshot, name: &str) -> ExponentialDistribution {
@@ -35,7 +37,7 @@ proptest! {
     ) {
         let options = MetricsOptions::default().histograms(HistogramAggregation::Base2Exponential);
         let (sdk, readers) = Readers::new(&options);
-        let provider = OtelMeterProvider::new(sdk, SelfReport::silent());
+        let provider = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
         let meter = provider.meter("test");
         let parts = meter.f64_histogram("parts").build();
         let all = meter.f64_histogram("all").build();
@@ -77,7 +79,7 @@ fn sums_of_integers_become_floats_beyond_their_range() {
 fn series_at_both_ends_of_the_range_are_merged() {
     let options = MetricsOptions::default().histograms(HistogramAggregation::Base2Exponential);
     let (sdk, readers) = Readers::new(&options);
-    let provider = OtelMeterProvider::new(sdk, SelfReport::silent());
+    let provider = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
     let sizes = provider.meter("test").f64_histogram("sizes").build();
     for (secret, value) in [
         ("one", 1e-320),

@@ -11,7 +11,10 @@ use std::{
 
 use opentelemetry::metrics::MeterProvider as _;
 
-use super::{collector, hourly, in_time, metric, values};
+use spanwise_core::SelfReport;
+
+use super::{collector, hourly, in_time, metric, setup, values};
+use crate::metrics::{Metrics, MetricsSetup, Snapshot};
 
 #[test]
 fn panicking_callback_costs_only_its_own_values() {
@@ -73,7 +76,10 @@ fn hanging_callback_blocks_no_other_thread() {
     assert!(
         collector
             .metrics
-            .flush_by(Instant::now() + Duration::from_millis(1))
+            .flush_by(
+                collector.metrics.hurry(),
+                Instant::now() + Duration::from_millis(1)
+            )
             .is_err()
     );
     has_entered.recv_timeout(super::IN_TIME).unwrap();
@@ -88,7 +94,7 @@ fn hanging_callback_blocks_no_other_thread() {
     assert!(text.contains("\ncounted_total 1\n"), "{text}");
     collector
         .metrics
-        .shutdown_by(Instant::now() + Duration::from_millis(1));
+        .shutdown_by(None, Instant::now() + Duration::from_millis(1));
     drop(release);
 }
 
@@ -97,7 +103,9 @@ fn shutdown_collects_once_more() {
     let collector = collector(&hourly());
     let meter = collector.metrics.meter_provider().meter("test");
     meter.u64_counter("late").build().add(7, &[]);
-    collector.metrics.shutdown_by(in_time());
+    collector
+        .metrics
+        .shutdown_by(collector.metrics.hurry(), in_time());
     let exported = collector.received.try_iter().last().unwrap();
     assert_eq!(values(&exported, "late"), [7.0]);
     let stats = collector.stats();
@@ -106,4 +114,68 @@ fn shutdown_collects_once_more() {
     // A later text has what is there, and does not wait.
     meter.u64_counter("late").build().add(1, &[]);
     assert!(collector.metrics.text(None).1.contains("\nlate_total 8\n"));
+}
+
+#[test]
+fn values_behind_a_hanging_callback_expire() {
+    let setup = MetricsSetup {
+        observation_timeout: Duration::ZERO,
+        ..setup(&SelfReport::silent())
+    };
+    let metrics = Metrics::start(&hourly().text(), setup).unwrap();
+    let meter = metrics.meter_provider().meter("test");
+    let (release, hang) = mpsc::channel::<()>();
+    let (entered, has_entered) = mpsc::channel();
+    let hang = Mutex::new((entered, hang));
+    let hangs = Arc::new(AtomicBool::new(false));
+    let is_hanging = Arc::clone(&hangs);
+    meter
+        .i64_observable_gauge("hanging")
+        .with_callback(move |value| {
+            value.observe(1, &[]);
+            if is_hanging.load(Ordering::Relaxed) {
+                let hang = hang.lock().unwrap();
+                let _ = hang.0.send(());
+                // Until the test ends.
+                let _ = hang.1.recv();
+            }
+        })
+        .build();
+    meter
+        .i64_observable_gauge("behind")
+        .with_callback(|value| value.observe(2, &[]))
+        .build();
+    let (_, text) = metrics.text(None);
+    assert!(
+        text.contains("\nhanging 1\n") && text.contains("\nbehind 2\n"),
+        "{text}"
+    );
+    hangs.store(true, Ordering::Relaxed);
+    metrics.shared.schedule.observe(Instant::now());
+    has_entered.recv_timeout(super::IN_TIME).unwrap();
+    // A scrape would wait for the callback.
+    let collected = metrics.shared.readers.text.as_ref().unwrap().collected();
+    let snapshot = Snapshot::new(&collected, None);
+    let has_values = |name: &str| {
+        let mut metrics = snapshot.metrics();
+        metrics.any(|metric| metric.name == name && metric.points.len() > 0)
+    };
+    assert!(
+        !has_values("hanging") && !has_values("behind"),
+        "{snapshot:?}"
+    );
+    drop(release);
+}
+
+#[test]
+fn flush_does_not_reuse_the_export_of_another_caller() {
+    let collector = collector(&hourly());
+    let meter = collector.metrics.meter_provider().meter("test");
+    let counter = meter.u64_counter("counted").build();
+    counter.add(1, &[]);
+    collector.metrics.hurry();
+    let first = collector.received.recv_timeout(super::IN_TIME).unwrap();
+    assert_eq!(values(&first, "counted"), [1.0]);
+    counter.add(1, &[]);
+    assert_eq!(values(&collector.exported(), "counted"), [2.0]);
 }

@@ -15,7 +15,8 @@ use spanwise_core::SelfReport;
 
 use super::{collector, hourly, metric};
 use crate::metrics::{
-    HistogramAggregation, MetricTemporality, MetricsOptions, OtelMeterProvider,
+    HistogramAggregation, MetricTemporality, MetricsOptions, OBSERVATION_TIMEOUT,
+    OtelMeterProvider,
     otlp_metrics::{encoded_metrics, metrics_request},
     readers::Readers,
     snapshot::{MetricSnapshot, Number, Point, Points, ScopeSnapshot, Snapshot},
@@ -153,7 +154,7 @@ fn all_kinds_have_the_values_of_the_sdk() {
                 .temporality(temporality)
                 .histograms(histograms);
             let (sdk, readers) = Readers::new(&options);
-            let meters = OtelMeterProvider::new(sdk, SelfReport::silent());
+            let meters = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
             record_all_kinds(&meters.meter_with_scope(scope()));
             record_all_kinds(&meters.meter("other"));
             meters.observe();

@@ -1,18 +1,16 @@
 //! The listener for Prometheus, over real connections.
 
 use std::{
-    borrow::Cow,
     io::{Read as _, Write as _},
-    net::{Shutdown, TcpStream},
-    sync::Arc,
+    net::{Shutdown, SocketAddr, TcpStream},
     time::Duration,
 };
 
-use opentelemetry::{KeyValue, metrics::MeterProvider as _};
-use spanwise_core::{KeyVerdict, Redact, SelfReport};
+use opentelemetry::metrics::MeterProvider as _;
+use spanwise_core::SelfReport;
 
 use super::{hourly, setup, text_parser::parse};
-use crate::metrics::{Metrics, MetricsSetup};
+use crate::metrics::{Metrics, scrape_listener::ScrapeListener};
 
 fn serving() -> Metrics {
     let options = hourly().prometheus("127.0.0.1", 0);
@@ -24,7 +22,11 @@ fn serving() -> Metrics {
 
 /// Sends a request and returns the head and the body of the response.
 fn send(metrics: &Metrics, request: &[u8]) -> (String, String) {
-    let mut stream = TcpStream::connect(metrics.address().unwrap()).unwrap();
+    send_to(metrics.address().unwrap(), request)
+}
+
+fn send_to(address: SocketAddr, request: &[u8]) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(super::IN_TIME)).unwrap();
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(request);
@@ -99,7 +101,7 @@ fn silent_client_does_not_stop_the_listener() {
 fn listener_ends_at_the_shutdown() {
     let metrics = serving();
     let address = metrics.address().unwrap();
-    metrics.shutdown_by(super::in_time());
+    metrics.shutdown_by(metrics.hurry(), super::in_time());
     assert_eq!(metrics.address(), None);
     // Connections are refused as soon as the thread has ended.
     let refused = || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err();
@@ -117,35 +119,12 @@ fn taken_port_is_an_error() {
     assert!(Metrics::start(&taken, setup(&SelfReport::silent())).is_err());
 }
 
-/// A policy that has a fault.
-#[derive(Debug)]
-struct Panicking;
-
-impl Redact for Panicking {
-    fn key(&self, key: &str) -> KeyVerdict {
-        panic!("planted: {key}")
-    }
-
-    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        Cow::Borrowed(text)
-    }
-}
-
 #[test]
-fn panic_in_the_policy_fails_only_this_scrape() {
-    let options = hourly().prometheus("127.0.0.1", 0);
-    let setup = MetricsSetup {
-        policy: Some(Arc::new(Panicking)),
-        ..setup(&SelfReport::silent())
-    };
-    let metrics = Metrics::start(&options, setup).unwrap();
-    let meter = metrics.meter_provider().meter("test");
-    meter
-        .u64_counter("a")
-        .build()
-        .add(1, &[KeyValue::new("key", "value")]);
+fn panic_fails_only_this_scrape() {
+    let listener = ScrapeListener::start("127.0.0.1", 0, Box::new(|_| panic!("planted"))).unwrap();
     for _ in 0..2 {
-        let (head, _) = send(&metrics, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (head, _) = send_to(listener.address(), request);
         assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
     }
 }

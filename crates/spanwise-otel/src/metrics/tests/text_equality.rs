@@ -22,7 +22,8 @@ use spanwise_redact::Policy;
 
 use super::text_parser::{Labels, ParsedFamily, parse};
 use crate::metrics::{
-    HistogramAggregation, MetricTemporality, MetricsOptions, OtelMeterProvider,
+    HistogramAggregation, MetricTemporality, MetricsOptions, OBSERVATION_TIMEOUT,
+    OtelMeterProvider,
     otlp_metrics::{encoded_metrics, metrics_request},
     prometheus_text::{MetricsText, TextFormat, metrics_text},
     readers::Readers,
@@ -37,7 +38,7 @@ struct Collected {
 
 fn collected(options: &MetricsOptions, record: impl FnOnce(&OtelMeterProvider)) -> Collected {
     let (sdk, readers) = Readers::new(options);
-    let meters = OtelMeterProvider::new(sdk, SelfReport::silent());
+    let meters = OtelMeterProvider::new(sdk, SelfReport::silent(), OBSERVATION_TIMEOUT);
     record(&meters);
     meters.observe();
     let snapshot = Snapshot::new(&readers.export.collected(), None);

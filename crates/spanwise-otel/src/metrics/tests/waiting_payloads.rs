@@ -46,7 +46,7 @@ fn fail(options: &MetricsOptions, exports: usize) -> (u64, SinkStats) {
     for _ in 0..exports {
         counter.add(1, &[]);
         // Each collects. All end when the server fails.
-        assert!(metrics.flush_by(in_time()).is_err());
+        assert!(metrics.flush_by(metrics.hurry(), in_time()).is_err());
     }
     let stats = report.stats();
     let stats = stats.sinks.iter().find(|sink| sink.name == "otel metrics");
