@@ -414,7 +414,7 @@ settings! {
         accepts: "the address of an OpenTelemetry Collector, such as `http://collector:4318`; in programs built with the feature `otel`",
         help: "Where traces, logs and metrics go. With it, the other variables of OpenTelemetry are read. The preset test ignores it.",
         parse: parse::any,
-        show: |endpoint| crate::conceal::bare(endpoint),
+        show: |endpoint| crate::conceal::address(endpoint),
     }.or(Unset("none")).ignored_in_tests().needs("otel", "OpenTelemetry", cfg!(feature = "otel"));
     APP_ENV: String = {
         key: "service.environment",

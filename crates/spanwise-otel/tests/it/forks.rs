@@ -29,10 +29,10 @@ fn check(receiver: &Receiver, protocol: Protocol) {
         info!("in the child");
         assert_eq!(otel.stats().logs.accepted, 1);
         otel.flush_by(Instant::now() + GUARD).unwrap();
-        assert_eq!(otel.stats().logs.sent.delivered, 1);
+        assert_eq!(otel.stats().logs.outcomes.delivered, 1);
     });
     let stats = guard.shutdown(GUARD);
-    assert_eq!(stats.logs.sent.delivered, 2, "{stats:?}");
+    assert_eq!(stats.logs.outcomes.delivered, 2, "{stats:?}");
 
     let logs = receiver.logs();
     let bodies: Vec<&str> = logs.iter().map(|log| body(&log.item.body)).collect();

@@ -3,7 +3,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use spanwise_core::{Flush, Sensitivity, Setting, SinkControl, internal::sync::Mutex};
+use spanwise_core::{Flush, Sensitivity, SinkControl, internal::sync::Mutex};
 use spanwise_otel::{
     InvalidOption, Otel, OtelBuilder, OtelError, OtelGuard, OtelSetting, OtelStats,
 };
@@ -89,13 +89,16 @@ impl OtelSink {
                     continue;
                 };
                 match builder.apply(setting, &text) {
-                    Ok(()) => choices.explain(&setting.def, shown(&setting.def, &text), origin),
+                    Ok(()) => choices.explain(&setting.def, shown(setting, &text), origin),
                     Err(error) => choices.wrong(match setting.def.sensitivity {
                         Sensitivity::Public => {
                             let value = format!("{}={}", setting.def.name, conceal::shown(&text));
                             describe(&value, &text, &error)
                         }
-                        Sensitivity::Secret => format!("{}: {error}", setting.def.name),
+                        Sensitivity::Secret => {
+                            let error = conceal::message(&error.to_string(), &text);
+                            format!("{}: {error}", setting.def.name)
+                        }
                     }),
                 }
                 is_disabled |= setting.disables_all(&text);
@@ -123,8 +126,9 @@ impl OtelSink {
 }
 
 /// Returns a value as `explain()` shows it.
-fn shown(setting: &Setting, text: &str) -> String {
-    match setting.sensitivity {
+fn shown(setting: &OtelSetting, text: &str) -> String {
+    match setting.def.sensitivity {
+        Sensitivity::Public if setting.is_endpoint() => conceal::address(text),
         Sensitivity::Public => conceal::bare(text),
         Sensitivity::Secret => conceal::hidden(text.len()),
     }
@@ -178,7 +182,7 @@ fn problems(error: OtelError) -> Vec<String> {
 
 /// Names the variable of an option that is not valid.
 fn problem(invalid: &InvalidOption) -> String {
-    match OtelSetting::of_option(invalid) {
+    match OtelSetting::for_option(invalid) {
         Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
         None => format!("otel::OtelBuilder: {invalid}"),
     }
