@@ -11,9 +11,9 @@
 //! exported is waited for.
 //!
 //! `upstream` is tracing-opentelemetry, opentelemetry-appender-tracing, the batch processors of the
-//! SDK and opentelemetry-otlp, as they are by default. `upstream-lean` omits what the layer for spans
-//! can omit: the thread, the target, the location, the busy and idle times. In `nested`, both have
-//! the fields of the spans on each record.
+//! SDK and opentelemetry-otlp, as they are by default. `upstream-lean` omits what the layer for
+//! spans can omit: the thread, the target, the location, the busy and idle times. In `nested`, both
+//! have the fields of the spans on each record.
 
 use std::{
     collections::BTreeMap,

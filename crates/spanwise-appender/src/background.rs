@@ -26,7 +26,8 @@ mod worker;
 pub use admission::WhenFull;
 use line_queue::{LineQueue, ProcessQueue, deadline_after};
 
-/// A bounded, counted buffer in front of an output, written by a thread of its own.
+/// A bounded buffer in front of an output, which counts its lines, and whose own thread writes
+/// them.
 ///
 /// Callers do not wait for a disk or a reader: a line is copied into the buffer under a short lock.
 /// The thread lets lines gather for about a millisecond, and writes them in large pieces; it writes
@@ -54,9 +55,9 @@ use line_queue::{LineQueue, ProcessQueue, deadline_after};
 /// ```
 ///
 /// # After a fork
-/// The child writes only what it logs itself, on a thread that its first line starts. The parent
-/// writes the lines in the buffer: before the fork, if the output takes them within 25 ms, so that
-/// the parent of a daemon may end at once.
+/// The lines in the buffer stay the parent's. A parent that becomes a daemon ends right after the
+/// fork, so up to 25 ms are spent before the fork on writing them. The child begins with an empty
+/// buffer, and starts a thread with its first line.
 ///
 /// # Before an `exec`
 /// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush)
@@ -69,9 +70,10 @@ pub struct Background {
 /// Keeps the writer thread of a [`Background`] running. Dropping it writes the buffered lines, for
 /// at most five seconds.
 ///
-/// `std::process::exit` does the same. After that, each thread writes what it logs. A line then
-/// waits for a stalled reader for at most 100 ms. After that it stays in the buffer, and is written
-/// with the next line or at the end of the program.
+/// On Unix, `std::process::exit` writes them too, although it drops no guard. A line that is logged
+/// after the shutdown is written by the thread that logs it, which waits for a stalled reader for
+/// at most 100 ms. A line that is not taken by then stays in the buffer, and is written with the
+/// next one or at the end of the program.
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
@@ -145,8 +147,8 @@ impl Background {
         self.queue().flush(deadline_after(timeout))
     }
 
-    /// Flushes like [`flush`](Self::flush), for a panic hook. After one wait for `timeout` without
-    /// success, further panics do not wait until the writer takes something.
+    /// Flushes like [`flush`](Self::flush), for a panic hook. Once a wait has timed out, later
+    /// panics do not wait at all, until the writer has taken something again.
     ///
     /// # Errors
     /// The same as [`flush`](Self::flush).
@@ -154,7 +156,7 @@ impl Background {
         self.queue().flush_in_panic(timeout)
     }
 
-    /// The queue of this process.
+    /// Returns the queue of this process. After a fork, the first call in the child makes one.
     #[inline]
     fn queue(&self) -> &LineQueue {
         self.queue.here(LineQueue::for_child)
@@ -235,8 +237,8 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Sets the level from which on callers wait until the kernel has their line: for at most a
-    /// second, and not while the writer refuses lines. Defaults to no level.
+    /// Makes callers wait until the kernel has their line, for lines of this level and more severe
+    /// ones: for at most a second, and not while the writer refuses lines. Defaults to no level.
     pub fn sync_on(mut self, level: Level) -> Self {
         self.options.sync_on = Some(level);
         self

@@ -41,7 +41,8 @@ pub(crate) enum SpanScope<'a> {
     /// The span that is current on this thread.
     Current,
     Explicit(&'a Id),
-    Root,
+    /// The event was logged with `parent: None`.
+    NoSpan,
 }
 
 /// Where the parts of a line end, for [`truncate_line`](truncate::truncate_line).
@@ -59,7 +60,7 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     /// Starts a line, up to its first field.
-    #[inline(always)] // A step of every line: with the others it is one function.
+    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn begin<'a>(
         &self,
         scratch: &'a mut Scratch,
@@ -96,7 +97,7 @@ where
     }
 
     /// Appends the fields of the event.
-    #[inline(always)] // A step of every line: with the others it is one function.
+    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
         let Draft {
             scratch,
@@ -125,7 +126,7 @@ where
     }
 
     /// Appends everything after the fields, and writes the line.
-    #[inline(always)] // A step of every line: with the others it is one function.
+    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn finish<S>(
         &self,
         draft: &mut Draft<'_>,
@@ -140,10 +141,11 @@ where
                 .with_current(|node, cache| {
                     node.read_cached(cache, |fragment| self.push_fragment(draft, fragment));
                 })
+                // The error has the current span, if there is one that must be looked up.
                 .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
                 .ok(),
             SpanScope::Explicit(id) => self.push_span(draft, id, ctx),
-            SpanScope::Root => None,
+            SpanScope::NoSpan => None,
         };
         if has_span.is_none() {
             draft.offsets.spans_end = draft.scratch.line.len();
@@ -201,6 +203,7 @@ where
         if let Some(log) = draft.log {
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
         }
+        // Empty unless a thread follows it: otherwise it is in `plan.close`.
         draft.scratch.line.push(&draft.plan.location);
         if self.template.has_threads {
             self.push_thread(draft.scratch);
@@ -213,7 +216,7 @@ where
     }
 
     /// Appends the parts between the fields and the spans.
-    #[inline(always)] // A step of every line: with the others it is one function.
+    #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     fn close_fields(&self, draft: &mut Draft<'_>) {
         let Draft {
             scratch,
@@ -253,6 +256,7 @@ where
         } = draft;
         let line = &mut scratch.line;
         match self.template.key_names.layout {
+            // No key of the event can be one of the spans'.
             Layout::Flat if encoded.bits & fragment.bits() == 0 => {
                 offsets.spans_end = line.len() + fragment.members_len();
                 fragment.push_flat(line);
@@ -402,7 +406,8 @@ where
 }
 
 /// Appends the spans' members whose keys the event has not used. A field of the event shadows one
-/// of a span, except pinned context (see [`Context`](spanwise_core::Context)).
+/// of a span, except ids and pinned context (see [`Context`](spanwise_core::Context)): for these,
+/// the field of the event is removed or renamed.
 #[cold]
 fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();

@@ -293,7 +293,7 @@ where
         let scope = match event.parent() {
             Some(parent) => SpanScope::Explicit(parent),
             None if event.is_contextual() => SpanScope::Current,
-            None => SpanScope::Root,
+            None => SpanScope::NoSpan,
         };
         if plan.is_log {
             return self.log_event(event, plan, &scope, &ctx);

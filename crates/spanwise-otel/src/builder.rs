@@ -10,9 +10,9 @@ use crate::{
     SignalKind, SpanOptions, TraceSampler, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
+    otel_settings::shown_key,
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerText,
-    settings::shown_key,
     signal::SignalOptions,
     tls::Tls,
 };

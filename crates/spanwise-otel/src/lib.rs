@@ -1,4 +1,77 @@
-//! Traces, logs and metrics of a `tracing` service over OTLP.
+//! Traces, logs and metrics of a `tracing` service over OTLP, with ids that agree with its lines.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use spanwise_otel::Otel;
+//! use tracing_subscriber::prelude::*;
+//!
+//! # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let collector = format!("http://{}", server.local_addr()?);
+//! # drop(server);
+//! let (otel, guard) = Otel::builder(collector).service_name("shop").build()?;
+//! let subscriber = tracing_subscriber::registry()
+//!     .with(otel.spans())
+//!     .with(otel.logs());
+//! # tracing::subscriber::with_default(subscriber, || {
+//!
+//! let request = tracing::info_span!("POST /pay", otel.kind = "server");
+//! request.in_scope(|| {
+//!     // A log record with the ids of the span, which it marks as failed.
+//!     tracing::error!("payment failed");
+//! });
+//! drop(request);
+//! # });
+//!
+//! // At the end of `main`. No collector listens at this address: all is lost and counted.
+//! let stats = guard.shutdown(Duration::from_secs(2));
+//! assert_eq!((stats.traces.accepted, stats.traces.outcomes.lost()), (1, 1));
+//! assert_eq!((stats.logs.accepted, stats.logs.outcomes.lost()), (1, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # When to use it
+//!
+//! Most services use it through the `spanwise` facade: enable its feature `otel` and set
+//! `OTEL_EXPORTER_OTLP_ENDPOINT`. Use this crate for a `tracing` stack of your own. It reads no
+//! variables then, unless you apply those of [`OtelSetting::all`].
+//!
+//! It replaces `tracing-opentelemetry`, `opentelemetry-appender-tracing` and `opentelemetry-otlp`.
+//! Use these if you need an exporter or a span processor of the SDK.
+//!
+//! # Behaviour
+//!
+//! * **Spans:** [`Otel::spans`] is the layer. Put it in front of layers that write lines: they read
+//!   the ids. Integers stay integers, and a late record replaces the value. Fields `otel.name`,
+//!   `otel.kind` and `otel.status_code` apply at any time.
+//! * **Logs:** [`Otel::logs`] exports each event, with the ids of its span.
+//! * **Metrics:** those of HTTP requests, of the process and of the exporter, and what the program
+//!   measures with the API. [`Otel::metrics_text`] is the text for Prometheus.
+//! * **API:** after [`Otel::install_globals`], `opentelemetry::global` has the tracers and meters.
+//!   Spans of both nest in each other. [`SpanExt`] has `set_parent` and `context`.
+//! * **Sampling:** [`TraceSampler`] decides by the trace id, as spanwise-sample does: equal ratios
+//!   keep the same requests.
+//! * **Redaction:** the policy of [`OtelBuilder::redact`] sees each value before it is encoded.
+//!
+//! # Limits
+//!
+//! A queue and a thread for each signal: no other thread waits for the network.
+//! [`Otel::stats`] counts what the collector refuses, what exceeds the
+//! [queue](ExportOptions::max_queue_len), and what the shutdown loses; stderr has a line about it.
+//! A span or record has at most 128 attributes and 64 KiB, a value 16 KiB. A forked child exports
+//! nothing.
+//!
+//! # Features
+//!
+//! | feature | |
+//! | --- | --- |
+//! | `grpc` | OTLP over gRPC: [`Protocol::Grpc`] |
+//! | `gzip` | compressed requests: [`RequestCompression::Gzip`] |
+//! | `tokio` | metrics of a runtime of Tokio: `Otel::observe_runtime` |
+//!
+//! # Troubleshooting
+//!
+//! See `docs/opentelemetry.md` in the repository.
 
 mod api_attributes;
 mod api_span;
@@ -28,6 +101,7 @@ mod logs;
 mod maybe_redacted;
 mod metrics;
 mod open_span;
+mod otel_settings;
 mod plan;
 mod propagator;
 mod protocol;
@@ -35,7 +109,6 @@ mod resource;
 mod response;
 mod retry_after;
 mod server_text;
-mod settings;
 mod severity;
 mod signal;
 mod span_attributes;
@@ -67,9 +140,9 @@ pub use self::{
         HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
         OtelMeterProvider,
     },
+    otel_settings::OtelSetting,
     propagator::W3cPropagator,
     protocol::{Protocol, RequestCompression, SignalKind},
-    settings::OtelSetting,
     span_ext::{SetParentError, SpanExt},
     span_options::{EventsInSpans, SpanOptions},
     spans::OtelSpans,

@@ -358,7 +358,7 @@ impl Redact for Policy {
             Err((rule, _)) => {
                 let rule = &rules.rule_states[rule];
                 let verdict = rule.verdict(rules.action);
-                // With `Replace`, each value is counted.
+                // `replace` counts each value. Other verdicts are requested once per callsite.
                 if verdict != KeyVerdict::Replace {
                     rule.count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -393,8 +393,9 @@ impl Redact for Policy {
         self.redact(Some(key), text)
     }
 
-    /// Returns the counts of detectors first, then those of key rules as `key password`, without
-    /// zeros. A field that is hidden or removed by its name counts once per callsite and sink.
+    /// Returns the counts that are not zero: those of detectors by their name, such as `email`,
+    /// then those of key rules, such as `key password`. A field that is hidden or removed by its
+    /// name counts once per callsite and sink.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
         let count = |rule: &RuleState| rule.count.load(Ordering::Relaxed);
@@ -440,7 +441,7 @@ impl fmt::Debug for Policy {
 }
 
 impl PolicyRules {
-    /// Returns the verdict on a key, or the rule that hides it.
+    /// Returns the verdict on a key, or as an error the rule that hides it.
     fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
         match (self.decide(key), &self.allowed) {
             (KeyDecision::Hide { rule, origin }, _) => Err((rule, origin)),
@@ -448,6 +449,7 @@ impl PolicyRules {
                 Ok(KeyVerdict::Redact)
             }
             (KeyDecision::Trust, None) => Ok(KeyVerdict::Trust),
+            // `value` looks at the text.
             (KeyDecision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
             (KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass, _) => {
                 Ok(KeyVerdict::Pass)
@@ -456,7 +458,7 @@ impl PolicyRules {
     }
 
     /// Returns the decision about the field with this name. With an allow list, only rules that
-    /// were added to it decide. The other rules decide about keys inside shown texts.
+    /// were added after it decide about a field. All rules decide about keys inside shown texts.
     fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);

@@ -26,28 +26,30 @@ use crate::{
 /// * A kept event that represents dropped ones has a `sample_rate`: 0.01 is one of a hundred.
 ///   Layers that read [`EventContext`] show it, such as those of spanwise.
 /// * A summary event, `events suppressed`, reports the events that a [`Rate`](crate::Rate), a
-///   [`First`](crate::First) or a ratio of 0 dropped and that no `sample_rate` represents. Its
-///   target is `spanwise::sampler`, its level is that of the events, and its fields are
-///   `suppressed` (how many), `suppressed_target`, `callsite` (file and line), `first` and `last`
-///   (times).
+///   [`First`](crate::First) or a ratio of 0 dropped, without those for which a later event of
+///   [`First::then_every`](crate::First::then_every) has a `sample_rate`. Its target is
+///   `spanwise::sampler`, its level is that of the events, and its fields are `suppressed` (how
+///   many), `suppressed_target`, `callsite` (file and line), `first` and `last` (times).
 ///
-/// There is one summary per callsite and period: the period of `First` or of `Rate`, which is at
-/// least a second. It is emitted before the next event that reaches the layer after the period, or
-/// by [`Sampler::emit_summaries`]. With a ratio of 0, only the latter emits it.
+/// There is one summary per callsite and period: the period of the `First`, or that of the `Rate`
+/// but at least a second. It is emitted before the next event that reaches the layer after the
+/// period, or by [`Sampler::emit_summaries`]. With a ratio of 0, only the latter emits it.
 ///
 /// So the output shows how many events reached the layer: each event counts as 1 / `sample_rate`,
 /// and each summary as `suppressed`.
 ///
 /// # Order
 ///
-/// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. If the sampler dropped
-///   an event, a filter inside would apply its decision to the next one. So a layer with a filter
-///   inside is not sampled, and a [`Fault::Setup`] reports it.
-/// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. So the
-///   values of dropped events are not redacted.
+/// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. A filter inside the
+///   sampler would keep its answer for an event that the sampler then drops, and apply it to the
+///   next event. So a layer that contains a filter is not sampled, and a [`Fault::Setup`] reports
+///   it.
+/// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. Then no
+///   time is spent on redacting events that are dropped.
 /// * With a recorder, inside of it: `|writer| layer.with_writer(writer).sampled(…)` is the last
-///   argument of `Recorder::sink`. So buffered events are complete, and a dropped error is still a
-///   trigger. A layer with a recorder inside is not sampled, and a [`Fault::Setup`] reports it.
+///   argument of `Recorder::sink`. The recorder then sees each event before it may be dropped: its
+///   dumps lack none, and an error that the sampler drops still triggers one. A layer with a
+///   recorder inside is not sampled, and a [`Fault::Setup`] reports it.
 /// * With [`without_captured`](spanwise_core::LayerExt::without_captured) and
 ///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. So
 ///   the sampler counts only events that are shown.
@@ -84,8 +86,8 @@ pub trait SampleExt: Sized {
 impl<L> SampleExt for L {}
 
 impl<L> Sampled<L> {
-    /// Sets where faults are reported: that the layer is not sampled, or that no summary reported
-    /// suppressed events. Defaults to the report of the process.
+    /// Sets where faults are reported: that the layer is not sampled, or, when it is dropped, how
+    /// many suppressed events no summary has reported. Defaults to the report of the process.
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
@@ -105,16 +107,17 @@ impl<L> Sampled<L> {
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        match self.count(decision, event, &ctx) {
+        match self.emit_due_and_count(decision, event, &ctx) {
             Some(Some(rate)) => self.forward_with_rate(event, ctx, rate),
             Some(None) => self.inner.on_event(event, ctx),
             None => {}
         }
     }
 
-    /// Emits the summaries that are due, and counts the event. Returns its rate if it is kept.
+    /// Emits the summaries that are due, and counts the event. Returns `None` if it is dropped, and
+    /// `Some(None)` if it is kept and represents only itself.
     #[inline]
-    fn count<S>(
+    fn emit_due_and_count<S>(
         &self,
         decision: Decision,
         event: &Event<'_>,
@@ -145,7 +148,7 @@ impl<L> Sampled<L> {
         Some(rate)
     }
 
-    /// Handles an event with a context from a wrapper further out.
+    /// Handles an event for which a wrapper further out has set an [`EventContext`].
     #[inline(never)] // Keeps `on_event` small.
     fn on_event_in_context<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
@@ -156,7 +159,7 @@ impl<L> Sampled<L> {
         if let Plan::Summary = plan {
             return self.on_summary(event, ctx.clone());
         }
-        // Taken before the decision reads a value, which may log.
+        // Taken first: the decision may format a value that logs an event, which must not see it.
         let context = EventContext::take();
         let forward = |rate: Option<SampleRate>| {
             let change = |inner: &mut EventContext| {
@@ -171,8 +174,10 @@ impl<L> Sampled<L> {
             return forward(None);
         }
         let decision = self.decide(plan, event, ctx);
-        match self.count(decision, event, ctx) {
+        match self.emit_due_and_count(decision, event, ctx) {
+            // A buffered line has no rate: who counts events omits it.
             Some(rate) => forward(rate.filter(|_| !context.buffered)),
+            // A recorder further out may still want it in its buffer.
             None => {
                 context.forward_sampled_out(|| self.inner.on_event(event, ctx.clone()));
             }
@@ -194,8 +199,9 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Handles the summary of a sampler: a dispatched one, which reaches all sinks, or one from a
-    /// sampler around this one.
+    /// Handles the summary of a sampler. A dispatched one is for one sink, but comes to all: its
+    /// sink shows it, and a sink that contains another sampler forwards it. One that is not
+    /// dispatched comes from a sampler around this one, and passes.
     fn on_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber,
@@ -297,24 +303,24 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.sink.traces().clear_all();
+        self.sink.trace_cache().clear_on_all_threads();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.traces().clear();
+        self.sink.trace_cache().clear_on_this_thread();
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.traces().clear();
+        self.sink.trace_cache().clear_on_this_thread();
         self.inner.on_exit(id, ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.inner.on_close(id, ctx);
         // After `on_close` of the inner layer, whose events still find the span.
-        self.sink.traces().clear_all();
+        self.sink.trace_cache().clear_on_all_threads();
     }
 
     #[inline]

@@ -127,7 +127,7 @@ impl SampledSink {
 
     /// The trace or request of each thread.
     #[inline]
-    pub(crate) fn traces(&self) -> &TraceCache {
+    pub(crate) fn trace_cache(&self) -> &TraceCache {
         &self.traces
     }
 

@@ -438,8 +438,8 @@ impl Builder {
         self
     }
 
-    /// Makes metrics of the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*` of
-    /// events, where metrics are exported. Their other fields become attributes.
+    /// Makes metrics of the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*`
+    /// of events, where metrics are exported. Their other fields become attributes.
     #[cfg(feature = "otel")]
     pub fn metrics_of_events(mut self) -> Self {
         self.sinks.measures_events = true;

@@ -9,6 +9,7 @@ use crate::{
     explain::Origin,
     parse,
     settings::{self, DefaultValue, ErrorStyle, InTests, OPTIONAL, SETTINGS, SettingRow},
+    sinks,
     warning::Warning,
 };
 
@@ -299,8 +300,9 @@ impl<'a> Choices<'a> {
                 ));
             }
         }
+        let known = [SETTINGS, &sinks::settings()].concat();
         for source in self.sources {
-            for warning in source.unknown(SETTINGS) {
+            for warning in source.unknown(&known) {
                 self.warn(warning);
             }
         }

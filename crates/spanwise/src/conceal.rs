@@ -24,14 +24,6 @@ pub(crate) fn bare(value: &str) -> String {
     }
 }
 
-/// Returns the address of a server as [`bare`] does, and its length if it names a user.
-pub(crate) fn address(value: &str) -> String {
-    match value.contains('@') {
-        true => hidden(value.len()),
-        false => bare(value),
-    }
-}
-
 /// Returns the user and the password of an address, such as `http://user:password@host`.
 fn userinfo(value: &str) -> Option<&str> {
     let (before, _) = value.rsplit_once('@')?;
@@ -39,6 +31,20 @@ fn userinfo(value: &str) -> Option<&str> {
         Some((_, userinfo)) => Some(userinfo),
         None => Some(before).filter(|before| before.contains(':')),
     }
+}
+
+/// Returns the same as [`bare`] for a URL, which it hides if there may be a secret in it.
+pub(crate) fn url(value: &str) -> String {
+    if has_user_or_query(value) {
+        hidden(value.len())
+    } else {
+        bare(value)
+    }
+}
+
+/// Returns whether there may be a user, a password or a query in a URL.
+pub(crate) fn has_user_or_query(url: &str) -> bool {
+    url.contains(['@', '?'])
 }
 
 pub(crate) fn hidden(len: usize) -> String {

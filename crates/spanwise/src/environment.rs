@@ -73,6 +73,7 @@ impl Source for Environment {
     /// Names that are nearly settings, or begin as settings do. The values are not read.
     fn unknown(&self, known: &[Setting]) -> Vec<Warning> {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
+        let has_otel = cfg!(feature = "otel");
         let prefix = format!("{}_", self.prefix);
         // A typo in another name is as likely a variable of another program.
         let has_own_prefix = |name: &&String| {
@@ -80,6 +81,7 @@ impl Source for Environment {
                 || ["RUST_LOG", "SERVICE_", "SENTRY_"]
                     .iter()
                     .any(|begin| name.starts_with(begin))
+                || (has_otel && name.starts_with("OTEL_"))
         };
         let own_names: Vec<&str> = known
             .iter()

@@ -379,7 +379,7 @@ settings! {
         key: "static_fields",
         default: "none",
         accepts: "names and values joined by commas, such as `region=eu,cluster=blue`",
-        help: "Constant fields of every JSON line, and tags of every event in Sentry. The policy redacts them too.",
+        help: "Constant fields of every JSON line, tags of every event in Sentry, and attributes of the resource in OpenTelemetry. The policy redacts them too.",
         parse: StaticFields::parse,
     }.without_value_in_errors();
     LOG_STRICT: bool = {
@@ -414,7 +414,7 @@ settings! {
         accepts: "the address of an OpenTelemetry Collector, such as `http://collector:4318`; in programs built with the feature `otel`",
         help: "Where traces, logs and metrics go. With it, the other variables of OpenTelemetry are read. The preset test ignores it.",
         parse: parse::any,
-        show: |endpoint| crate::conceal::address(endpoint),
+        show: |endpoint| crate::conceal::url(endpoint),
     }.or(Unset("none")).ignored_in_tests().needs("otel", "OpenTelemetry", cfg!(feature = "otel"));
     APP_ENV: String = {
         key: "service.environment",

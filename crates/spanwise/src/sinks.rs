@@ -7,7 +7,7 @@
 
 use std::{any::Any, sync::Arc};
 
-use spanwise_core::{Redact, SelfReport, SinkControl};
+use spanwise_core::{Redact, SelfReport, Setting, SinkControl};
 use tracing_subscriber::{Layer, Registry};
 
 use crate::{Stack, choices::Choices, service::Service, static_fields::StaticFields};
@@ -28,6 +28,16 @@ const REGISTRY: &[Choose] = &[
     #[cfg(feature = "sentry")]
     sentry::SentrySink::choose,
 ];
+
+/// Returns the settings that sinks define themselves.
+pub(crate) fn settings() -> Vec<Setting> {
+    #[cfg(feature = "otel")]
+    return spanwise_otel::OtelSetting::all()
+        .map(|setting| setting.def)
+        .collect();
+    #[cfg(not(feature = "otel"))]
+    Vec::new()
+}
 
 /// The changes that code makes to sinks.
 #[derive(Default)]

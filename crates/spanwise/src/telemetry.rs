@@ -197,7 +197,7 @@ impl Handle {
 
     /// Returns the running sink of this type.
     #[cfg_attr(
-        not(feature = "sentry"),
+        not(any(feature = "otel", feature = "sentry")),
         expect(dead_code, reason = "there may be no sink")
     )]
     pub(crate) fn sink<S: RunningSink>(&self) -> Option<&S> {

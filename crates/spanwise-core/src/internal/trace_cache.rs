@@ -73,7 +73,7 @@ impl TraceCache {
 
     /// Clears the cache of this thread: it enters or leaves a span that the sink sees.
     #[inline]
-    pub fn clear(&self) {
+    pub fn clear_on_this_thread(&self) {
         thread_state::with(|state| {
             if state.cached_trace.get().sink == self.sink {
                 state.cached_trace.set(CachedTrace::EMPTY);
@@ -83,7 +83,7 @@ impl TraceCache {
 
     /// Clears the cache of all threads: something was recorded into a span, or a span was closed.
     #[inline]
-    pub fn clear_all(&self) {
+    pub fn clear_on_all_threads(&self) {
         if self.is_used.load(Ordering::Relaxed) {
             self.changes.fetch_add(1, Ordering::Relaxed);
         }

@@ -43,7 +43,7 @@ pub(crate) struct RequestInfo {
     method_kind: MethodKind,
     /// The headers that are logged, by the index of their field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
-    /// The path if the span has a route instead. It shares the memory of the request.
+    /// The path, if the span shows the route in its place. It shares the memory of the request.
     pub(crate) routed_path: Option<PathAndQuery>,
     /// The fields of the span if it is disabled.
     pub(crate) spanless: Option<Box<SpanlessFields>>,
@@ -66,8 +66,9 @@ enum MethodKind {
 }
 
 impl RequestInfo {
-    /// Returns whether the response to the method never has a body.
-    pub(crate) fn has_no_response_body(&self, status: StatusCode) -> bool {
+    /// Returns whether the method alone rules a response body out: HEAD does always, CONNECT if it
+    /// succeeds.
+    pub(crate) fn method_rules_out_body(&self, status: StatusCode) -> bool {
         match self.method_kind {
             MethodKind::Head => true,
             MethodKind::Connect => status.is_success(),
@@ -76,14 +77,15 @@ impl RequestInfo {
     }
 }
 
-/// Opens the span of a request, and sets its id in the request. `tenant_id` is the tenant that the
+/// Opens the span of a request, and puts the request id into the headers and the extensions.
+/// `tenant_id` is the tenant that the
 /// application has determined.
 pub(crate) fn begin_request<B>(
     options: &Arc<Options>,
     request: &mut Request<B>,
     tenant_id: Option<&str>,
 ) -> RequestGuard {
-    let guard = read(options, request, tenant_id);
+    let guard = open(options, request, tenant_id);
     let id = &guard.request.id;
     // This replaces an id that is not trusted.
     request
@@ -93,7 +95,8 @@ pub(crate) fn begin_request<B>(
     guard
 }
 
-fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>) -> RequestGuard {
+/// Reads the headers, opens the span, and attaches what calls inside need.
+fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>) -> RequestGuard {
     let (headers, extensions) = (request.headers(), request.extensions());
     let peer = client_address::peer(extensions);
     if peer.is_none() && matches!(options.trust, Trust::Networks(_)) {
@@ -104,10 +107,11 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let received_trace = trusted.and_then(TraceContext::from_headers);
     let new_trace = |number: Uuid| TraceContext::new_trace(number.into_bytes());
     let received_id = trusted.and_then(|headers| received_id(options, headers));
+    // A received request id comes before that of the trace: it is in the lines of the gateway.
     let (id, trace) = match (received_id, &received_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
         (Some(id), None) => (id, new_trace(id::new_uuid())),
-        // The id of the gateway, which is in its own lines, comes before that of the trace.
+        // Without one, the trace id is the request id.
         (None, Some(trace)) => {
             let number = Uuid::from_bytes(trace.span.trace_id());
             (RequestId::from_uuid(number), trace.child())
@@ -120,6 +124,7 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     };
     let tenant_header = match &options.tenant {
         Tenant::Header(name) => trusted.and_then(|headers| single_header(headers, name)),
+        // The answer of the function is `tenant_id`.
         Tenant::None | Tenant::Function(_) => None,
     };
     let mut baggage = trusted.map(Baggage::from_headers).unwrap_or_default();
@@ -145,6 +150,8 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
         let client = client.map(tracing::field::display);
         let open = || {
+            // In the order of the built-in fields. The user, the status and the cancellation are
+            // recorded later.
             options.span.open(&[
                 Some(&method),
                 value(&route),
@@ -159,12 +166,13 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
                 None,
             ])
         };
-        let announced = || announced(&trace, received_trace.as_ref(), headers);
-        announce(announced, open)
+        let announcement = || announcement(&trace, received_trace.as_ref(), headers);
+        announce(announcement, open)
     } else {
         Span::none()
     };
-    // A sampler decides about the flags and the state.
+    // The layer that exports spans may have given the span another identity than was announced: its
+    // sampler sets the flags and the state. Calls inside send that one.
     let identity = SpanIdentity::fix_in(&span);
     let identity = identity.and_then(|identity| TraceContext::from_identity(&identity));
     let trace = identity.unwrap_or(trace);
@@ -196,8 +204,8 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let spanless = is_spanless.then(spanless);
     let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
     let uses_member = tenant_member.is_some() && tenant_id == tenant_member;
-    // A trusted sender may forward baggage of others. For context keys, only adopted values are
-    // propagated.
+    // A trusted sender may pass on baggage that it did not write. So a member with the name of a
+    // context key is sent on only if this request uses its value.
     baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_member && key == "tenant_id");
     let start = options.clock.instant();
     let request_context = Arc::new(RequestContext {
@@ -233,8 +241,9 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     }
 }
 
-/// Announces the span of a request. A link leads to a sender that is not trusted.
-fn announced(
+/// Returns the announcement of a request's span. The span of a trusted caller is its parent; that
+/// of an untrusted one is only linked.
+fn announcement(
     trace: &TraceContext,
     received_trace: Option<&TraceContext>,
     headers: &HeaderMap,
@@ -257,7 +266,7 @@ fn announced(
     }
 }
 
-/// Without a known peer, no sender is in a trusted network.
+/// Warns once that networks are trusted while peers are unknown, so that no sender is trusted.
 static NO_PEER: WarnOnce = WarnOnce::new();
 
 fn no_peer() -> String {
@@ -273,8 +282,8 @@ fn received_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
     values.find_map(RequestId::from_header)
 }
 
-/// Returns the value of a header that was sent once. If it is repeated, another service may use
-/// another value.
+/// Returns the value of a header, or `None` if it is repeated: another service might choose another
+/// of its values.
 fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     let line = lines.next()?;

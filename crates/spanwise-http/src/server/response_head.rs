@@ -42,7 +42,7 @@ impl ResponseHead {
             status,
             ttfb,
             length,
-            has_no_body: request.has_no_response_body(status)
+            has_no_body: request.method_rules_out_body(status)
                 || status.is_informational()
                 || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
             is_grpc,

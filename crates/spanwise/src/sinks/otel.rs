@@ -1,9 +1,9 @@
 //! Traces and logs over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
 //! OpenTelemetry.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, mem, sync::Arc, time::Instant};
 
-use spanwise_core::{Flush, Sensitivity, SinkControl, internal::sync::Mutex};
+use spanwise_core::{Flush, ParseError, Sensitivity, SinkControl, internal::sync::Mutex};
 use spanwise_otel::{
     InvalidOption, Otel, OtelBuilder, OtelError, OtelGuard, OtelSetting, OtelStats,
 };
@@ -15,7 +15,7 @@ use crate::{
     conceal,
     explain::Origin,
     service::Service,
-    settings::OTEL_EXPORTER_OTLP_ENDPOINT,
+    settings::{OTEL_EXPORTER_OTLP_ENDPOINT, SERVICE_NAME, SERVICE_VERSION},
 };
 
 /// What `Builder::otel` changes, until the sink starts.
@@ -28,6 +28,11 @@ type Change = Box<dyn FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync>;
 pub(crate) struct OtelSink {
     builder: OtelBuilder,
     change: OtelChange,
+    /// The variables that are set.
+    variables: Vec<&'static OtelSetting>,
+    has_endpoint_in_code: bool,
+    /// Whether code changes the builder.
+    is_changed: bool,
     measures_events: bool,
 }
 
@@ -45,10 +50,6 @@ impl OtelChange {
         Self(Arc::new(Mutex::new(Some(Box::new(change)))))
     }
 
-    fn is_set(&self) -> bool {
-        self.0.lock().is_some()
-    }
-
     fn apply(&self, builder: OtelBuilder) -> OtelBuilder {
         let change = self.0.lock().take();
         match change {
@@ -59,7 +60,7 @@ impl OtelChange {
 }
 
 impl OtelSink {
-    /// Returns the sink if there is an endpoint. The other variables are read only then: they may
+    /// Returns the sink if something turns it on. The other variables are read only then: they may
     /// be there for other programs.
     pub(super) fn choose(
         changes: &SinkChanges,
@@ -67,51 +68,56 @@ impl OtelSink {
         service: &Service,
     ) -> Option<Box<dyn OptionalSink>> {
         let general = choices.choose(&OTEL_EXPORTER_OTLP_ENDPOINT);
-        let is_in_code = matches!(&general, Some(endpoint) if endpoint.origin == Origin::Code);
+        let in_code = general.filter(|endpoint| endpoint.origin == Origin::Code);
         // Tests that run where a service is configured export nothing.
         let reads_variables = choices.preset != Preset::Test;
-        let has_own_endpoint = || {
-            let mut endpoints = OtelSetting::all().filter(|setting| setting.is_endpoint());
-            reads_variables && endpoints.any(|setting| choices.foreign_text(&setting.def).is_some())
+        let variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
+            let mut settings = OtelSetting::all().filter(|_| reads_variables);
+            settings.find(|setting| {
+                let text = choices.foreign_text(&setting.def);
+                text.is_some_and(|text| is_meant(setting, &text))
+            })
         };
-        if !is_in_code && general.is_none() && !has_own_endpoint() {
+        if in_code.is_none() && variable(choices, OtelSetting::enables).is_none() {
+            return None;
+        }
+        if let Some(setting) = variable(choices, OtelSetting::disables_all) {
+            let text = choices.sourced_text(&setting.def)?;
+            choices.explain(&setting.def, text.value, text.origin);
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
-        if reads_variables {
-            let mut is_disabled = false;
-            for setting in OtelSetting::all() {
-                let Some(Chosen {
-                    value: text,
-                    origin,
-                }) = choices.sourced_text(&setting.def)
-                else {
-                    continue;
-                };
-                match builder.apply(setting, &text) {
-                    Ok(()) => choices.explain(&setting.def, shown(setting, &text), origin),
-                    Err(error) => choices.wrong(match setting.def.sensitivity {
-                        Sensitivity::Public => {
-                            let value = format!("{}={}", setting.def.name, conceal::shown(&text));
-                            describe(&value, &text, &error)
-                        }
-                        Sensitivity::Secret => {
-                            let error = conceal::message(&error.to_string(), &text);
-                            format!("{}: {error}", setting.def.name)
-                        }
-                    }),
-                }
-                is_disabled |= setting.disables_all(&text);
+        // The attributes of the resource beat what the program says of itself.
+        let is_named = choices.set(&SERVICE_NAME).is_some();
+        let has_version = choices.set(&SERVICE_VERSION).is_some();
+        builder = builder.resource_attribute("service.name", &service.name);
+        if let Some(version) = &service.version {
+            builder = builder.resource_attribute("service.version", version);
+        }
+        let mut variables = Vec::new();
+        for setting in OtelSetting::all().filter(|_| reads_variables) {
+            let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
+            if is_general && in_code.is_some() {
+                continue;
             }
-            if is_disabled {
-                return None;
+            let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def) else {
+                continue;
+            };
+            variables.push(setting);
+            match builder.apply(setting, &value) {
+                Ok(()) if is_general => {}
+                Ok(()) => choices.explain(&setting.def, shown(setting, &value), origin),
+                Err(error) => choices.wrong(wrong(setting, &value, &error)),
             }
         }
-        if let Some(endpoint) = general {
+        let has_endpoint_in_code = in_code.is_some();
+        if let Some(endpoint) = in_code {
             builder = builder.endpoint(endpoint.value);
         }
-        builder = builder.service_name(&service.name);
-        if let Some(version) = &service.version {
+        if is_named {
+            builder = builder.service_name(&service.name);
+        }
+        if let Some(version) = service.version.as_ref().filter(|_| has_version) {
             builder = builder.service_version(version);
         }
         if let Some(environment) = &service.environment {
@@ -120,23 +126,63 @@ impl OtelSink {
         Some(Box::new(Self {
             builder,
             change: changes.otel.clone(),
+            variables,
+            has_endpoint_in_code,
+            is_changed: changes.otel.is_set(),
             measures_events: changes.measures_events,
         }))
+    }
+
+    /// Names the variable or the setter of an option that is not valid.
+    fn problem(&self, invalid: &InvalidOption) -> String {
+        let is_endpoint = OtelSetting::for_option(invalid).is_some_and(OtelSetting::is_endpoint);
+        if is_endpoint && invalid.signal.is_none() && self.has_endpoint_in_code {
+            return format!("Builder::otlp_endpoint: {}", invalid.error);
+        }
+        let mut of_all = invalid.clone();
+        of_all.signal = None;
+        let mut settings = [invalid, &of_all]
+            .into_iter()
+            .filter_map(OtelSetting::for_option);
+        let is_set = |setting: &&OtelSetting| {
+            let mut variables = self.variables.iter();
+            variables.any(|variable| variable.def.name == setting.def.name)
+        };
+        // Another variable may need one that is not set.
+        let needed = OtelSetting::for_option(&of_all).filter(|_| !self.is_changed);
+        match settings.find(is_set).or(needed) {
+            Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
+            None => format!("Builder::otel: {invalid}"),
+        }
     }
 }
 
 /// Returns a value as `explain()` shows it.
 fn shown(setting: &OtelSetting, text: &str) -> String {
     match setting.def.sensitivity {
-        Sensitivity::Public if setting.is_endpoint() => conceal::address(text),
+        Sensitivity::Public if setting.is_endpoint() => conceal::url(text),
         Sensitivity::Public => conceal::bare(text),
         Sensitivity::Secret => conceal::hidden(text.len()),
     }
 }
 
+/// Returns the sentence about a value that is wrong. The errors of secrets do not show them.
+fn wrong(setting: &OtelSetting, text: &str, error: &ParseError) -> String {
+    let name = setting.def.name;
+    let is_shown = setting.def.sensitivity == Sensitivity::Public
+        && !(setting.is_endpoint() && conceal::has_user_or_query(text));
+    if is_shown {
+        describe(&format!("{name}={}", conceal::shown(text)), text, error)
+    } else {
+        let error = conceal::message(&error.to_string(), text);
+        format!("{name}: {error}")
+    }
+}
+
 impl OptionalSink for OtelSink {
-    fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>> {
-        let mut builder = self.builder.report(context.report.clone());
+    fn start(mut self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>> {
+        let builder = mem::replace(&mut self.builder, Otel::builder_without_endpoint());
+        let mut builder = builder.report(context.report.clone());
         for (name, value) in context.static_fields.iter() {
             builder = builder.resource_attribute(name, value);
         }
@@ -146,7 +192,11 @@ impl OptionalSink for OtelSink {
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
-        let (otel, guard) = self.change.apply(builder).build().map_err(problems)?;
+        let built = self.change.apply(builder).build();
+        let (otel, guard) = built.map_err(|error| match error {
+            OtelError::Options(invalid) => invalid.iter().map(|it| self.problem(it)).collect(),
+            _ => vec![error.to_string()],
+        })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
         let events = match self.measures_events {
             true => otel.metrics_of_events(),
@@ -170,21 +220,6 @@ impl OptionalSink for OtelSink {
             add_layers,
             RunningOtel { otel, guard },
         ))
-    }
-}
-
-fn problems(error: OtelError) -> Vec<String> {
-    match error {
-        OtelError::Options(invalid) => invalid.iter().map(problem).collect(),
-        _ => vec![error.to_string()],
-    }
-}
-
-/// Names the variable of an option that is not valid.
-fn problem(invalid: &InvalidOption) -> String {
-    match OtelSetting::for_option(invalid) {
-        Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
-        None => format!("otel::OtelBuilder: {invalid}"),
     }
 }
 
@@ -241,7 +276,8 @@ impl crate::Handle {
         }
     }
 
-    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero without it.
+    /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero
+    /// without an exporter.
     #[must_use]
     pub fn otel_stats(&self) -> OtelStats {
         let running = self.sink::<RunningOtel>();

@@ -49,7 +49,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn variables_that_are_advised_are_settings() {
     let known: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
     let sources = sources();
-    // Constants with such a name are no variables.
+    // Constants with such a name are not variables.
     let constants: BTreeSet<&str> = sources
         .iter()
         .flat_map(|(_, source)| source.split("const ").skip(1))

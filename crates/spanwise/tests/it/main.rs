@@ -18,6 +18,9 @@ macro_rules! alone {
     };
 }
 
+#[cfg(feature = "otel")]
+#[path = "../../../spanwise-otel/tests/it/support/receiver.rs"]
+mod otlp_receiver;
 #[cfg(feature = "sentry")]
 #[path = "../../../spanwise-sentry/tests/support/receiver.rs"]
 mod receiver;
@@ -51,6 +54,12 @@ mod late_records;
 mod layer_panics;
 mod local_time;
 mod log_records;
+#[cfg(feature = "otel")]
+mod otel_export;
+#[cfg(feature = "otel")]
+mod otel_service;
+#[cfg(feature = "otel")]
+mod otel_settings;
 mod outputs;
 #[cfg(feature = "axum")]
 mod panicking_handler;

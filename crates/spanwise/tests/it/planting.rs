@@ -4,6 +4,8 @@
 
 #[cfg(feature = "sentry")]
 pub mod envelopes;
+#[cfg(feature = "otel")]
+pub mod exports;
 pub mod keys;
 pub mod needles;
 pub mod places;

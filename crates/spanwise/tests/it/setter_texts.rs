@@ -78,6 +78,10 @@ const VALUE_SETTERS: &[ValueSetter] = &[
     ("LOG_REDACT", Builder::without_redaction),
     ("LOG_CONTEXT", |builder| builder.context_key("order_id")),
     ("LOG_STATIC_FIELDS", |builder| builder.field("region", "eu")),
+    #[cfg(feature = "otel")]
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", |builder| {
+        builder.otlp_endpoint("http://collector:4318")
+    }),
     ("SERVICE_NAME", |builder| builder.service("shop", "1.4.0")),
     ("SERVICE_VERSION", |builder| {
         builder.service("shop", "1.4.0")
@@ -154,6 +158,7 @@ fn every_setting_has_a_setter_or_a_reason() {
         let is_built = match name {
             "LOG_HTTP_TRUST" | "LOG_HTTP_CLIENT_ADDRESS" => cfg!(feature = "http"),
             "SENTRY_DSN" => cfg!(feature = "sentry"),
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => cfg!(feature = "otel"),
             _ => true,
         };
         let ways = [by_text, by_value.is_some(), is_excused];

@@ -180,6 +180,15 @@ pub const PROGRAMS: &[Program] = &[
         },
         logs_panics: true,
     },
+    #[cfg(feature = "otel")]
+    Program {
+        name: "the facade: OpenTelemetry",
+        start: |_, directory| {
+            let file = std::fs::File::create(directory.join("requests")).expect("a file");
+            super::exports::facade(file, Builder::new(Preset::Prod).output(Output::None))
+        },
+        logs_panics: true,
+    },
     Program {
         name: "fmt on stderr",
         start: |policy, _| install(text::layer().with_writer(io::stderr).redacted(policy)),

@@ -71,7 +71,11 @@ fn near_miss_is_a_warning_that_names_what_was_meant() {
         ("RUST_LOG_STYLE", "always"),
         ("APP_NAME", "shop"),
         ("SENTRY_ORG", "shop"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4317"),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "http://otel:4318/v1/traces",
+        ),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
     ] {
         assert_eq!(explained(&[(name, value)]), Vec::<String>::new(), "{name}");
     }
@@ -114,6 +118,12 @@ fn setting_of_a_missing_part_is_a_warning() {
             "/run/mossy7",
             "pseudonyms",
             cfg!(feature = "pseudonyms"),
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://mossy7:4318",
+            "otel",
+            cfg!(feature = "otel"),
         ),
     ] {
         if is_there {
@@ -263,7 +273,10 @@ const POD: [(&str, &str); 84] = [
 fn pod_full_of_foreign_variables_starts() {
     alone!();
     let ours = [("LOG_PRESET", "prod"), ("APP_ENV", "production")];
-    let vars = || POD.into_iter().chain(ours);
+    // With the feature, the variables of OpenTelemetry are settings.
+    let is_foreign =
+        |(name, _): &(&str, &str)| !(cfg!(feature = "otel") && name.starts_with("OTEL_"));
+    let vars = || POD.into_iter().filter(is_foreign).chain(ours);
     let lines = Lines::default();
     let builder = Builder::from_vars(vars())
         .unwrap()

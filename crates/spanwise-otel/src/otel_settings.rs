@@ -2,12 +2,15 @@
 
 use std::{fs, mem, time::Duration};
 
-use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, words};
+use spanwise_core::{
+    ParseError, Problem, Sensitivity, Setting, TargetLevels, internal::parse_level, words,
+};
 use ureq::http::HeaderName;
 
 use crate::{
     ExportOptions, HistogramAggregation, InvalidOption, MetricTemporality, Otel, OtelBuilder,
-    SignalKind, TraceSampler, W3cPropagator,
+    Protocol, SignalKind, TraceSampler, W3cPropagator,
+    endpoint::{Endpoint, Owner},
 };
 
 /// A variable of the [specification], and what it changes.
@@ -62,6 +65,14 @@ impl OtelSetting {
     #[must_use]
     pub fn is_endpoint(&self) -> bool {
         self.option.1 == "endpoint"
+    }
+
+    /// Returns whether there is something to export or serve with this value: it is the address of
+    /// a collector, or it requests metrics for Prometheus.
+    #[must_use]
+    pub fn enables(&self, text: &str) -> bool {
+        let is_prometheus = || text.split(',').any(|word| word.trim() == "prometheus");
+        self.is_endpoint() || (self.def.name == "OTEL_METRICS_EXPORTER" && is_prometheus())
     }
 
     /// Returns whether this value switches everything off.
@@ -143,6 +154,9 @@ const ENDPOINTS: &[OtelSetting] = exporter_rows! {
         help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used to the letter.",
         sensitivity: Public,
         apply: |builder, signal, text| {
+            // The protocol may not be there yet, and gRPC needs no scheme.
+            let some = signal.unwrap_or(SignalKind::Traces);
+            Endpoint::parse(text, some, Owner::AllSignals, Protocol::Grpc, false)?;
             let url = text.to_owned();
             match signal {
                 None => builder.change(|builder| builder.endpoint(url)),
@@ -354,7 +368,7 @@ const SIGNALS: &[OtelSetting] = rows! {
         default: "info",
         accepts: "a level",
         help: "Has no effect: faults of the exporter are reported on stderr.",
-        apply: |_, text| text.parse::<TargetLevels>().map(drop),
+        apply: |_, text| level(text),
     }
     "OTEL_RUST_TRACES_LEVEL" => (Some(SignalKind::Traces), "levels") {
         default: "info",
@@ -661,6 +675,15 @@ fn batch_len(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Resul
     let len = count(text, 1, 1_000_000)?;
     builder.change_signal(Some(signal), |options| options.max_batch_len(len));
     Ok(())
+}
+
+/// Checks a level of all targets.
+fn level(text: &str) -> Result<(), ParseError> {
+    if parse_level(text).is_some() {
+        return Ok(());
+    }
+    let hint = "write off, error, warn, info, debug or trace";
+    Err(ParseError::word(text, "is not a level", hint))
 }
 
 /// Parses `true` or `false`, in any case.
