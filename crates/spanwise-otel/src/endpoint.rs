@@ -42,8 +42,8 @@ impl Endpoint {
         // Anywhere: a password may contain a slash, a question mark or a hash.
         if text.contains('@') {
             return Err(ParseError::new(format!(
-                "the endpoint of {} bytes has an `@`, so it may contain a password: send that in a \
-                 header",
+                "the endpoint of {} bytes has an `@`, which follows a user or a password: send \
+                 them in a header",
                 text.len()
             )));
         }
