@@ -2,12 +2,14 @@
 
 use std::{
     borrow::Cow,
+    ptr,
     sync::{Arc, Weak},
     time::SystemTime,
 };
 
 use opentelemetry::{
     Context, KeyValue, SpanId, TraceFlags, TraceId,
+    baggage::Baggage,
     trace::{Span, SpanContext, Status, TraceContextExt as _, TraceState},
 };
 use spanwise_core::internal::{
@@ -265,6 +267,27 @@ pub(crate) fn context_inside(
         true => around.with_span(OtelSpan::of_tracing(pipeline, span, identity)),
         // A context without a handle costs less. Its span is not remote nevertheless.
         false => around.with_remote_span_context(span_context(identity)),
+    }
+}
+
+/// Returns the context inside of a span of `tracing` that a thread enters. It has the baggage of the
+/// current context, unless a context was set as the parent.
+///
+/// The context of the first enter is kept, since a new one costs allocations. The API does not tell
+/// whether it has all values of the current one, so only baggage and suppression are compared.
+#[inline]
+pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, span: &Arc<OpenSpan>) -> Context {
+    let kept = span.context(|identity, parent| context_inside(pipeline, span, &identity, parent));
+    let is_like_kept = |current: &Context| {
+        let baggage = |context: &Context| context.get::<Baggage>().map(ptr::from_ref);
+        baggage(current) == baggage(kept)
+            && current.is_telemetry_suppressed() == kept.is_telemetry_suppressed()
+    };
+    match entered_contexts::with_current(is_like_kept) {
+        Some(false) if !span.has_parent_context() => {
+            context_inside(pipeline, span, &span.identity(), None)
+        }
+        Some(_) | None => kept.clone(),
     }
 }
 

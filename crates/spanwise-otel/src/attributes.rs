@@ -234,6 +234,19 @@ impl Attributes {
         }
     }
 
+    /// [`set`](Self::set) for an attribute of the exporter's own, which is short. The limits are for
+    /// those of the application.
+    pub(crate) fn set_own(&mut self, key: &Key, value: AnyValue<'_>) {
+        let key = NewKey::Encoded(&key.0);
+        match self.find(key) {
+            None => {
+                let entry = self.encode(key, value);
+                self.entries.push(entry);
+            }
+            Some(at) => self.replace(at, key, value),
+        }
+    }
+
     /// [`set`](Self::set) for a key that is not known before.
     pub(crate) fn set_named(&mut self, name: &str, value: AnyValue<'_>) {
         let key = NewKey::Name(name);

@@ -36,13 +36,13 @@ pub(crate) fn enter(
     id: &Id,
     span: Arc<OpenSpan>,
     at: Duration,
-    context: Option<&Context>,
+    context: Option<Context>,
 ) {
     if !is_alive() {
         return;
     }
     // It panics inside `Context::map_current`.
-    let guard = context.and_then(|context| catch_panic(|| context.clone().attach()));
+    let guard = context.and_then(|context| catch_panic(|| context.attach()));
     let entered = EnteredSpan {
         layer,
         id: id.clone(),

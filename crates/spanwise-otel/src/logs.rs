@@ -22,8 +22,8 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 /// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
 /// The bytes of several events together are a `ResourceLogs` too. A [`LogWriter`] exports them.
 ///
-/// It filters nothing but events that exporting itself causes: those of the threads that send, and
-/// those of targets such as `opentelemetry_sdk`.
+/// It filters nothing, except the events that the exporter causes by sending. It writes no record
+/// of events whose target is a crate of OpenTelemetry, such as `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct OtelLogs<W = LogWriter> {
     inner: MaybeRedacted<LogLayer<W>>,
@@ -66,8 +66,8 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides the events of the HTTP client from other layers as well: they show requests, which
-    /// contain the headers of the exporter.
+    /// Hides what the exporter's own HTTP client logs, from other layers as well: such events show
+    /// its requests, with the headers and their keys.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)

@@ -12,7 +12,7 @@ use std::{
 use opentelemetry::Context;
 use spanwise_core::{
     Clock,
-    internal::{SpanIdentity, announced_span::SpanKind, panic_safe, sync::Mutex},
+    internal::{SpanIdentity, announced_span::SpanKind, forks, panic_safe, sync::Mutex},
 };
 use tracing_core::Metadata;
 
@@ -28,14 +28,16 @@ use crate::{
 pub(crate) struct OpenSpan {
     pub(crate) origin: SpanOrigin,
     started: SpanStart,
-    /// When it was last left, in nanoseconds since it began. 0 if it never was.
-    left: AtomicU64,
-    /// How long threads were in it, in nanoseconds.
+    /// When a thread last left it, in nanoseconds since it began. 0 if none did.
+    last_exit_nanos: AtomicU64,
+    /// The time that threads spent inside, in nanoseconds.
     busy: AtomicU64,
-    /// Whether its identity is known to be fixed.
+    /// The process that opened it, and so exports it: a forked child has copies of open spans.
+    generation: u32,
+    /// Whether this layer has seen that the identity is fixed. It may be fixed without.
     is_fixed: AtomicBool,
     is_recording: AtomicBool,
-    /// The context of the OpenTelemetry API inside of it.
+    /// The context of the OpenTelemetry API for code inside of the span, once it was needed.
     context: OnceLock<Context>,
     /// No code of callers runs under the lock.
     state: Mutex<SpanState>,
@@ -54,14 +56,15 @@ pub(crate) enum SpanOrigin {
 pub(crate) struct SpanStart {
     /// In nanoseconds since 1970.
     unix_nanos: u64,
-    /// On the clock that only goes forward.
-    at: Duration,
+    /// The same time on the [monotonic clock](Clock::monotonic), to measure from.
+    monotonic: Duration,
 }
 
 /// When a span ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanEnd {
-    /// It was closed now: it ended when it was last left.
+    /// `tracing` closes the span, or the API ends it. It ended when a thread last left it, or else
+    /// now.
     Closed,
     /// In nanoseconds since 1970.
     At(u64),
@@ -76,11 +79,11 @@ pub(crate) enum EndedSpan {
     Exported(Attributes),
     /// Its trace is not sampled.
     Unsampled,
-    /// It was encoded before.
-    EndedBefore,
+    /// It was encoded before, or the process that opened it exports it.
+    ExportedElsewhere,
 }
 
-/// The span around a span.
+/// The parent of a span, in this process or in another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ParentSpan {
     pub(crate) span_id: [u8; 8],
@@ -94,6 +97,7 @@ struct SpanState {
     parent: Option<ParentSpan>,
     /// The context that was set as the parent.
     parent_context: Option<Context>,
+    has_ended: bool,
     /// `None` if the trace is not sampled, and after the end.
     recorded: Option<RecordedSpan>,
 }
@@ -103,12 +107,12 @@ struct SpanState {
 pub(crate) struct RecordedSpan {
     pub(crate) attributes: Attributes,
     pub(crate) kind: SpanKind,
-    /// The name that replaces that of the callsite.
+    /// A name other than that of the callsite.
     pub(crate) name: Option<Box<str>>,
     pub(crate) status: StatusFacts,
     pub(crate) events: EncodedItems,
     pub(crate) links: EncodedItems,
-    /// The end, if it is known before the span closes. In nanoseconds since 1970.
+    /// The time of the end, if it was set before the span closes. In nanoseconds since 1970.
     pub(crate) ended: Option<u64>,
 }
 
@@ -120,7 +124,7 @@ pub(crate) struct EncodedItems {
     dropped: u32,
 }
 
-/// The numbers of the fields of a `Span`.
+/// The field numbers of the Protobuf message `Span`.
 mod field {
     pub(super) const TRACE_ID: u32 = 1;
     pub(super) const SPAN_ID: u32 = 2;
@@ -143,7 +147,8 @@ mod field {
 /// The number of the field of a `Span` with its attributes.
 pub(crate) const SPAN_ATTRIBUTES: u32 = field::ATTRIBUTES;
 
-/// The flags of a span and of a link: it is known whether the context is remote, and it is.
+/// Flags of a span and of a link. The first says that the second is known, and the second that the
+/// parent, or the linked span, is in another process.
 pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
 pub(crate) const IS_REMOTE: u32 = 0x200;
 
@@ -161,8 +166,9 @@ impl OpenSpan {
         Arc::new(Self {
             origin,
             started,
-            left: AtomicU64::new(0),
+            last_exit_nanos: AtomicU64::new(0),
             busy: AtomicU64::new(0),
+            generation: forks::generation(),
             is_fixed: AtomicBool::new(false),
             is_recording: AtomicBool::new(recorded.is_some()),
             context: OnceLock::new(),
@@ -170,12 +176,14 @@ impl OpenSpan {
                 identity,
                 parent,
                 parent_context: None,
+                has_ended: false,
                 recorded,
             }),
         })
     }
 
-    /// Notes that the identity is fixed. Returns whether that is new.
+    /// Notes that the identity is fixed. Returns true on the first call: then call
+    /// [`settle`](Self::settle) with the identity.
     #[inline]
     pub(crate) fn mark_fixed(&self) -> bool {
         !self.is_fixed.load(Ordering::Relaxed) && !self.is_fixed.swap(true, Ordering::Relaxed)
@@ -185,6 +193,14 @@ impl OpenSpan {
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
         self.is_recording.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the trace is not sampled and its values are not kept, although the identity
+    /// may still be provisional.
+    pub(crate) fn cannot_become_sampled(&self) -> bool {
+        !self.is_recording()
+            && !self.is_fixed.load(Ordering::Relaxed)
+            && !self.state.lock().identity.is_sampled()
     }
 
     pub(crate) fn identity(&self) -> Arc<SpanIdentity> {
@@ -206,7 +222,7 @@ impl OpenSpan {
         }
     }
 
-    /// Moves the span to another trace. `context` is the one of the API that has the parent.
+    /// Moves the span to another trace. `context` has the new parent as its span.
     pub(crate) fn move_to(
         &self,
         identity: Arc<SpanIdentity>,
@@ -223,19 +239,27 @@ impl OpenSpan {
         drop(replaced);
     }
 
-    /// Forgets the values of a span whose trace is not sampled. The identity is fixed, so that the
-    /// span cannot move to one that is.
-    pub(crate) fn forget_unsampled(&self) {
+    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, the values
+    /// of the span are dropped.
+    pub(crate) fn settle(&self, identity: Arc<SpanIdentity>) {
         if !self.is_recording() {
             return;
         }
         let mut state = self.state.lock();
-        if !state.identity.is_sampled() {
+        let mut dropped = None;
+        if !identity.is_sampled() {
             self.is_recording.store(false, Ordering::Relaxed);
-            let forgotten = state.recorded.take();
-            drop(state);
-            drop(forgotten);
+            dropped = state.recorded.take();
         }
+        // Another thread may be between the two steps of `set_parent`.
+        let replaced = std::mem::replace(&mut state.identity, identity);
+        drop(state);
+        drop((dropped, replaced));
+    }
+
+    /// Returns whether a context was set as the parent.
+    pub(crate) fn has_parent_context(&self) -> bool {
+        self.state.lock().parent_context.is_some()
     }
 
     /// Returns the context of the API inside of the span. `make` creates it on the first call, from
@@ -258,16 +282,17 @@ impl OpenSpan {
         self.started.now(clock)
     }
 
-    /// Records that a thread that was in the span leaves it. `entered` is when it came.
+    /// Records that a thread leaves the span at the time `now`. It entered it at `entered`.
     pub(crate) fn leave(&self, entered: Duration, now: Duration) {
         self.busy
             .fetch_add(nanos(now.saturating_sub(entered)), Ordering::Relaxed);
-        let since_start = nanos(now.saturating_sub(self.started.at)).max(1);
-        self.left.fetch_max(since_start, Ordering::Relaxed);
+        let since_start = nanos(now.saturating_sub(self.started.monotonic)).max(1);
+        self.last_exit_nanos
+            .fetch_max(since_start, Ordering::Relaxed);
     }
 
-    /// Ends the span: encodes it as a `Span` into `to`, unless it is not sampled or has ended
-    /// before.
+    /// Ends the span: encodes it as a `Span` into `to`, unless it is not sampled, has ended before,
+    /// or was opened by the parent of this process.
     pub(crate) fn end(
         &self,
         end: SpanEnd,
@@ -276,7 +301,13 @@ impl OpenSpan {
         to: &mut Vec<u8>,
     ) -> EndedSpan {
         self.is_recording.store(false, Ordering::Relaxed);
+        if self.generation != forks::generation() {
+            return EndedSpan::ExportedElsewhere;
+        }
         let mut state = self.state.lock();
+        if std::mem::replace(&mut state.has_ended, true) {
+            return EndedSpan::ExportedElsewhere;
+        }
         let recorded = state.recorded.take();
         let (identity, parent) = (Arc::clone(&state.identity), state.parent);
         let forgotten = state.parent_context.take();
@@ -284,27 +315,26 @@ impl OpenSpan {
         drop(forgotten);
         let mut recorded = match recorded {
             Some(recorded) if identity.is_sampled() => recorded,
-            None if identity.is_sampled() => return EndedSpan::EndedBefore,
             _ => return EndedSpan::Unsampled,
         };
         let end_nanos = match (end, recorded.ended) {
             (SpanEnd::At(nanos), _) | (SpanEnd::Closed, Some(nanos)) => nanos,
-            (SpanEnd::Closed, None) => match self.left.load(Ordering::Relaxed) {
+            (SpanEnd::Closed, None) => match self.last_exit_nanos.load(Ordering::Relaxed) {
                 0 => self.started.now(clock),
-                left => self.started.unix_nanos + left,
+                since_start => self.started.unix_nanos.saturating_add(since_start),
             },
             (SpanEnd::Unfinished, _) => self.started.now(clock),
         };
         if end == SpanEnd::Unfinished {
             let key = Key::new("spanwise.unfinished");
-            recorded.attributes.set(&key, AnyValue::Bool(true));
+            recorded.attributes.set_own(&key, AnyValue::Bool(true));
         }
         if shows_busy_times {
             let busy = self.busy.load(Ordering::Relaxed);
-            let idle = end_nanos.saturating_sub(self.started.unix_nanos + busy);
+            let idle = end_nanos.saturating_sub(self.started.unix_nanos.saturating_add(busy));
             for (name, nanos) in [("busy_ns", busy), ("idle_ns", idle)] {
                 let value = AnyValue::Int(i64::try_from(nanos).unwrap_or(i64::MAX));
-                recorded.attributes.set(&Key::new(name), value);
+                recorded.attributes.set_own(&Key::new(name), value);
             }
         }
         recorded.encode(
@@ -332,7 +362,7 @@ impl SpanStart {
     pub(crate) fn now_of(clock: &Clock) -> Self {
         Self {
             unix_nanos: unix_nanos(clock.now()),
-            at: clock.monotonic(),
+            monotonic: clock.monotonic(),
         }
     }
 
@@ -341,13 +371,14 @@ impl SpanStart {
         let age = clock.now().duration_since(time).unwrap_or_default();
         Self {
             unix_nanos: unix_nanos(time),
-            at: clock.monotonic().saturating_sub(age),
+            monotonic: clock.monotonic().saturating_sub(age),
         }
     }
 
     /// Returns the time since 1970 that does not jump while the span is open.
     fn now(self, clock: &Clock) -> u64 {
-        self.unix_nanos + nanos(clock.monotonic().saturating_sub(self.at))
+        let elapsed = clock.monotonic().saturating_sub(self.monotonic);
+        self.unix_nanos.saturating_add(nanos(elapsed))
     }
 }
 
@@ -387,11 +418,14 @@ impl RecordedSpan {
         self.attributes.merge(attributes, max_len);
     }
 
-    /// Adds the keys of a context that no field has. The identity has the ids.
+    /// Adds the context keys that are not attributes yet. The ids are fields of the `Span` instead.
     pub(crate) fn add_context(&mut self, context: &spanwise_core::Context) {
         for (key, value) in context.iter() {
             if !matches!(key, "trace_id" | "span_id") && self.attributes.get(key).is_none() {
-                self.attributes.push_named(key, AnyValue::Text(value));
+                match key.len() + value.len() + MAX_PAIR_HEADER_LEN > self.room() {
+                    true => self.attributes.add_dropped(1),
+                    false => self.attributes.push_named(key, AnyValue::Text(value)),
+                }
             }
         }
     }
@@ -430,7 +464,8 @@ impl RecordedSpan {
         if let Some(error_type) = &status.error_type {
             let key = Key::new("error.type");
             if self.attributes.get("error.type").is_none() {
-                self.attributes.set(&key, AnyValue::Text(error_type));
+                let error_type = panic_safe::truncate_at(error_type, MAX_NAME_LEN);
+                self.attributes.set_own(&key, AnyValue::Text(error_type));
             }
         }
         to.bytes(field::TRACE_ID, &identity.trace_id());
@@ -445,10 +480,15 @@ impl RecordedSpan {
                 flags |= IS_REMOTE;
             }
         }
-        match (&self.name, self.http_name()) {
-            (Some(name), _) => to.bytes(field::NAME, name.as_bytes()),
-            (None, Some(name)) => to.bytes(field::NAME, name.as_bytes()),
-            (None, None) => to.bytes(field::NAME, callsite_name.as_bytes()),
+        match &self.name {
+            Some(name) => to.bytes(field::NAME, name.as_bytes()),
+            None => {
+                let name = self.http_name();
+                to.bytes(
+                    field::NAME,
+                    name.as_deref().unwrap_or(callsite_name).as_bytes(),
+                );
+            }
         }
         to.uint(field::KIND, kind_number(self.kind));
         to.fixed64(field::START_TIME, times.start);
@@ -504,6 +544,9 @@ impl EncodedItems {
 
 /// The most bytes of the tag and the length of an event or a link.
 const MAX_HEADER_LEN: usize = 4;
+
+/// The most bytes of the tags and lengths of an attribute that is a text.
+const MAX_PAIR_HEADER_LEN: usize = 16;
 
 /// Appends a count of dropped items, unless it is 0.
 trait WriteCount {

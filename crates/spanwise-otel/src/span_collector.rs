@@ -22,7 +22,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    api_span::{context_inside, identity_below},
+    api_span::{context_on_enter, identity_below},
     attributes::{AnyValue, Attributes, Key},
     entered_contexts,
     limits::AttributeLimits,
@@ -91,11 +91,12 @@ impl SpanCollector {
             }) => (span_id, kind, trace),
             None => (new_span_id(), SpanKind::Internal, None),
         };
+        let link = announced.as_ref().and_then(|trace| trace.link);
         let placed = |identity, parent| Placement {
             identity,
             parent,
             kind,
-            link: None,
+            link,
             may_move: false,
         };
         let sees_context = attrs.is_contextual() && pipeline.options.has_context;
@@ -122,11 +123,17 @@ impl SpanCollector {
             );
             return placed(identity, Some(parent));
         }
+        // A call begins a trace only outside of a span of the API.
+        let begins_call =
+            |trace: &AnnouncedTrace| kind == SpanKind::Client && trace.parent.is_none();
+        if sees_context
+            && announced.as_ref().is_none_or(begins_call)
+            && let Some(active) = entered_contexts::active_span_context()
+        {
+            return below_api_span(pipeline, &active, span_id, placed);
+        }
         if let Some(trace) = announced {
             return place_announced(pipeline, &trace, span_id, kind);
-        }
-        if sees_context && let Some(active) = entered_contexts::active_span_context() {
-            return below_api_span(pipeline, &active, span_id, placed);
         }
         let trace_id = own_trace_id(attrs, plan);
         let (trace_id, flags) = trace_id.map_or((new_trace_id(), RANDOM), |id| (id, 0));
@@ -321,7 +328,7 @@ where
     }
 
     fn on_new_span(&self, attrs: &SpanAttributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let announced = take_announced();
+        let announced = take_announced(id);
         let pipeline = &*self.pipeline;
         let Some(plan) = pipeline.plan(attrs.metadata()) else {
             return;
@@ -363,7 +370,7 @@ where
         pipeline.open.insert(id, open);
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         let Some(open) = self
             .pipeline
             .open
@@ -379,7 +386,7 @@ where
         if recorded_callsite(values, callsite).callsite() != callsite.callsite() {
             return;
         }
-        let (Some(plan), Some(_)) = (self.pipeline.plan(callsite), ctx.span(id)) else {
+        let Some(plan) = self.pipeline.plan(callsite) else {
             return;
         };
         SpanScratch::with(|scratch| {
@@ -501,17 +508,14 @@ where
             return;
         };
         if open.mark_fixed() {
-            if let Some(span) = ctx.span(id) {
-                SpanIdentity::fix(&span);
+            if let Some(identity) = ctx.span(id).and_then(|span| SpanIdentity::fix(&span)) {
+                open.settle(identity);
             }
-            open.forget_unsampled();
         }
         let now = pipeline.options.clock.monotonic();
         if pipeline.options.has_context {
-            let inside = Arc::clone(&open);
-            let context = open
-                .context(|identity, parent| context_inside(pipeline, &inside, &identity, parent));
-            entered_contexts::enter(pipeline.layer, id, inside, now, Some(context));
+            let context = context_on_enter(pipeline, &open);
+            entered_contexts::enter(pipeline.layer, id, open, now, Some(context));
         } else {
             entered_contexts::enter(pipeline.layer, id, open, now, None);
         }

@@ -83,6 +83,8 @@ pub enum SetParentError {
     NoRoot,
     /// The context has no span.
     NoSpanInContext,
+    /// The span continues a trace that is not sampled, so its fields were not kept.
+    NotSampled,
 }
 
 mod sealed {
@@ -121,12 +123,12 @@ impl SpanExt for Span {
             let pipeline = pipeline(dispatch)?;
             let registry = dispatch.downcast_ref::<Registry>()?;
             let mut scope = registry.span(id)?.scope();
-            let open = scope.find_map(|span| {
-                SpanIdentity::fix(&span)?;
-                pipeline.open.get(&span.id())
+            let (identity, open) = scope.find_map(|span| {
+                let identity = SpanIdentity::fix(&span)?;
+                Some((identity, pipeline.open.get(&span.id())?))
             })?;
             if open.mark_fixed() {
-                open.forget_unsampled();
+                open.settle(identity);
             }
             let context =
                 open.context(|identity, parent| context_inside(pipeline, &open, &identity, parent));
@@ -184,6 +186,9 @@ fn set_parent(
         return Err(SetParentError::NoSpanInContext);
     }
     let (identity, parent) = identity_below(pipeline, &parent, open.identity().span_id());
+    if identity.is_sampled() && open.cannot_become_sampled() {
+        return Err(SetParentError::NotSampled);
+    }
     let identity = Arc::new(identity);
     let replaced = Arc::clone(&identity).replace(dispatch, id);
     replaced.map_err(|error| match error {
@@ -210,6 +215,10 @@ impl fmt::Display for SetParentError {
             }
             Self::NoRoot => "the span has a parent in this process: create it with `parent: None`",
             Self::NoSpanInContext => "the context has no span",
+            Self::NotSampled => {
+                "the span continues a trace that is not sampled, so its fields were not kept: create \
+                 it outside of that trace"
+            }
         })
     }
 }

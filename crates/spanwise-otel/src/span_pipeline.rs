@@ -125,7 +125,8 @@ impl SpanPipeline {
         drop(self.open_of_api.remove(id));
     }
 
-    /// Exports a span that ends, unless it is not sampled or was exported before.
+    /// Exports a span that ends, unless it is not sampled, has ended before, or was opened by the
+    /// parent of this process.
     pub(crate) fn end(&self, span: &OpenSpan, end: SpanEnd) {
         SpanScratch::with(|scratch| {
             let SpanOptions {
@@ -134,7 +135,7 @@ impl SpanPipeline {
             match span.end(end, *busy_times, clock, &mut scratch.encoded) {
                 EndedSpan::Exported(attributes) => scratch.keep(attributes),
                 EndedSpan::Unsampled => return self.unsampled.count(),
-                EndedSpan::EndedBefore => return,
+                EndedSpan::ExportedElsewhere => return,
             }
             match &span.origin {
                 SpanOrigin::Callsite(callsite) => {

@@ -6,7 +6,7 @@ use spanwise_core::{
     Redact,
     export::{is_delivering, is_sender_thread},
     forward, forward_downcast,
-    internal::announced_span::{take_announced, want_identities},
+    internal::announced_span::{reserve_announced, take_announced, want_identities},
 };
 use tracing::{Event, Subscriber};
 use tracing_core::{
@@ -23,7 +23,8 @@ use crate::{
 /// Exports each span of `tracing` as a span of OpenTelemetry, and gives it the ids that lines, log
 /// records, errors in Sentry and outgoing headers have, too.
 ///
-/// Put it in front of the layers that write lines: they read the ids of a span when it is created.
+/// Add it to the registry before the layers that write lines: `registry().with(spans).with(lines)`.
+/// They read the ids of a span when it is created.
 ///
 /// A span has its fields as attributes, its callsite's name, and its target as scope. These fields
 /// have a meaning of their own, also if they are recorded late:
@@ -36,10 +37,10 @@ use crate::{
 /// | `otel.status_description` | the description of an error |
 /// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
 ///
-/// An event at ERROR sets the status of its very span, unless a status is set, or the outcome of an
-/// HTTP request decides.
+/// An event at ERROR makes the status of its span an error, and not that of the spans around it. A
+/// status that is set takes precedence, and so does the outcome of an HTTP request.
 ///
-/// It filters nothing but what exporting itself causes.
+/// It filters nothing, except the events that the exporter causes by sending.
 #[derive(Debug)]
 pub struct OtelSpans {
     inner: MaybeRedacted<SpanCollector>,
@@ -63,8 +64,8 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides the events of the HTTP client from other layers as well: they show requests, which
-    /// contain the headers of the exporter.
+    /// Hides what the exporter's own HTTP client logs, from other layers as well: such events show
+    /// its requests, with the headers and their keys.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)
@@ -73,8 +74,12 @@ where
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         // The policy need not read the values of a span that is not exported.
         if is_sender_thread() || self.pipeline.plan(attrs.metadata()).is_none() {
-            drop(take_announced());
+            drop(take_announced(id));
             return;
+        }
+        if let MaybeRedacted::Redacted(_) = self.inner {
+            // The policy formats the fields first, and that may open spans.
+            reserve_announced(id);
         }
         self.inner.on_new_span(attrs, id, ctx);
     }
@@ -87,7 +92,8 @@ where
         let metadata = event.metadata();
         let may_matter =
             *metadata.level() == Level::ERROR || self.pipeline.events == EventsInSpans::All;
-        // Events of OpenTelemetry may come while it has borrowed the stack of contexts.
+        // The API may log while it borrows its stack of contexts. Until then, nothing may use the
+        // stack, and code of callers might when it formats the event.
         if may_matter && !is_sender_thread() && !is_of_opentelemetry(metadata.target()) {
             self.inner.on_event(event, ctx);
         }

@@ -49,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) backtrace: PanicBacktrace,
     /// Whether std skips a panic if an output took its event.
     pub(crate) leaves_std_out: bool,
+    /// Whether the program ends after the hook.
+    pub(crate) aborts: bool,
 }
 
 /// Logs each panic at ERROR with its message, its location and a backtrace, flushes the outputs,
@@ -66,6 +68,7 @@ pub(crate) fn install(handle: Handle, options: Options) {
         policy,
         backtrace,
         leaves_std_out,
+        aborts,
     } = options;
     let previous = move |info: &PanicHookInfo<'_>| {
         if is_set_by_program || !print_instead(info, policy.as_deref()) {
@@ -77,9 +80,8 @@ pub(crate) fn install(handle: Handle, options: Options) {
         if reentrancy::is_logging() {
             // A layer or a writer panicked, perhaps at every event. Another event from inside the
             // hook would abort the program.
-            if cfg!(panic = "abort") {
-                // The program ends in any case.
-                handle.flush(FLUSH_TIMEOUT);
+            if aborts {
+                handle.shut_down_in_panic(FLUSH_TIMEOUT);
             }
             return previous(info);
         }
@@ -87,8 +89,8 @@ pub(crate) fn install(handle: Handle, options: Options) {
         let lost_before = log(info, backtrace, || handle.lost_lines());
         // Wait for network sinks only if the program ends here. Otherwise they send in the
         // background.
-        let flushed = if cfg!(panic = "abort") {
-            handle.flush(FLUSH_TIMEOUT)
+        let flushed = if aborts {
+            handle.shut_down_in_panic(FLUSH_TIMEOUT)
         } else {
             handle.flush_lines_in_panic(FLUSH_TIMEOUT)
         };
@@ -210,7 +212,16 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        env, io,
+        process::{self, Command},
+        time::Instant,
+    };
+
+    use spanwise_core::{Flush, SinkControl};
+
     use super::*;
+    use crate::{Builder, Output, Preset, sinks::RunningSink};
 
     /// A program cannot choose whether its build duplicates vtables, so the function is tested from
     /// inside.
@@ -232,6 +243,59 @@ mod tests {
             assert!(!is_set_by_program(&two, [&two, &third]));
             assert!(is_set_by_program(&with_data, [&two, &third]));
         }
+    }
+
+    /// An output that prints its shutdown.
+    struct Printing;
+
+    impl Flush for Printing {
+        fn flush_by(&self, _: Instant) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl SinkControl for Printing {
+        fn name(&self) -> &str {
+            "printing"
+        }
+
+        fn shutdown_by(&self, _: Instant) {
+            println!("shut down");
+        }
+    }
+
+    impl RunningSink for Printing {}
+
+    /// Programs of tests do not abort at a panic, so the function is tested from inside.
+    #[test]
+    fn aborting_panic_shuts_down_the_sinks() {
+        const ALONE: &str = "SPANWISE_TEST_ABORTS";
+
+        if env::var_os(ALONE).is_none() {
+            let test = "panic_hook::tests::aborting_panic_shuts_down_the_sinks";
+            let mut again = Command::new(env::current_exe().unwrap());
+            again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+            let output = again.env(ALONE, "1").output().unwrap();
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                !output.status.success() && stdout.contains("shut down"),
+                "{output:?}"
+            );
+            return;
+        }
+        let builder = Builder::new(Preset::Prod).output(Output::None);
+        let telemetry = builder.init().unwrap();
+        let mut handle = telemetry.handle();
+        handle.sinks = Arc::new([Arc::new(Printing)]);
+        panic::set_hook(Box::new(|_| process::abort()));
+        let options = Options {
+            policy: None,
+            backtrace: PanicBacktrace::Off,
+            leaves_std_out: false,
+            aborts: true,
+        };
+        install(handle, options);
+        panic!("out of stock");
     }
 
     #[test]

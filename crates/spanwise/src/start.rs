@@ -220,6 +220,7 @@ fn install(
             policy: config.redaction.policy.clone(),
             backtrace: config.panic_backtrace,
             leaves_std_out: matches!(config.preset, Preset::Prod | Preset::Cli),
+            aborts: cfg!(panic = "abort"),
         };
         panic_hook::install(telemetry.handle(), options);
     }

@@ -132,9 +132,7 @@ impl Telemetry {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
         // Network sinks send all the while, and get the time that is left.
-        let sinks = &self.handle.sinks;
-        sinks.iter().for_each(|sink| sink.hurry());
-        sinks.iter().for_each(|sink| sink.shutdown_by(end));
+        self.handle.shut_down_sinks(end);
         ShutdownReport::from_stats(&self.handle.stats().sinks)
     }
 }
@@ -233,6 +231,20 @@ impl Handle {
         self.flush_each(|output| {
             output.flush_in_panic(end.saturating_duration_since(Instant::now()))
         })
+    }
+
+    /// Does the same as [`flush_lines`](Self::flush_lines), and shuts the network sinks down: the
+    /// program ends after the panic hook.
+    pub(crate) fn shut_down_in_panic(&self, at_most: Duration) -> bool {
+        let end = deadline_after(at_most);
+        let flushed = self.flush_lines(end);
+        self.shut_down_sinks(end);
+        flushed
+    }
+
+    fn shut_down_sinks(&self, end: Instant) {
+        self.sinks.iter().for_each(|sink| sink.hurry());
+        self.sinks.iter().for_each(|sink| sink.shutdown_by(end));
     }
 
     fn flush_each(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {

@@ -12,6 +12,8 @@ use std::{
     },
 };
 
+use tracing_core::span::Id;
+
 use crate::internal::thread_state;
 
 /// What is known about the span that is opened next.
@@ -24,6 +26,12 @@ pub struct Announced {
     /// The trace, if the span is the first of this process in it. It counts only if the span has no
     /// parent in this process. `None` for the trace of the span around it.
     pub trace: Option<AnnouncedTrace>,
+}
+
+/// An announcement that was not taken yet.
+pub(crate) struct Announcement {
+    announced: Announced,
+    reserved_for: Option<Id>,
 }
 
 /// The trace of a span whose parent is not in this process.
@@ -79,25 +87,47 @@ pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -
     if !identities_are_wanted() {
         return open();
     }
-    let _restored = Restored(replace(Some(Box::new(make()))));
+    let announcement = Announcement {
+        announced: make(),
+        reserved_for: None,
+    };
+    let _restored = Restored(replace(Some(Box::new(announcement))));
     open()
 }
 
-/// Takes the announcement of the span that is being opened.
+/// Takes the announcement of the span that is being opened, unless it is
+/// [reserved](reserve_announced) for another one.
 #[inline]
 #[must_use]
-pub fn take_announced() -> Option<Announced> {
-    replace(None).map(|announced| *announced)
+pub fn take_announced(id: &Id) -> Option<Announced> {
+    let announcement = replace(None)?;
+    match &announcement.reserved_for {
+        Some(reserved_for) if reserved_for != id => {
+            replace(Some(announcement));
+            None
+        }
+        Some(_) | None => Some(announcement.announced),
+    }
+}
+
+/// Reserves the announcement for the span `id`, which is being opened: spans that its fields open
+/// while they are formatted do not take it.
+#[inline]
+pub fn reserve_announced(id: &Id) {
+    if let Some(mut announcement) = replace(None) {
+        announcement.reserved_for.get_or_insert_with(|| id.clone());
+        replace(Some(announcement));
+    }
 }
 
 #[inline]
-fn replace(announced: Option<Box<Announced>>) -> Option<Box<Announced>> {
+fn replace(announced: Option<Box<Announcement>>) -> Option<Box<Announcement>> {
     let announced = announced.map(ManuallyDrop::new);
     thread_state::with(|state| state.announced.replace(announced)).map(ManuallyDrop::into_inner)
 }
 
 /// Restores the announcement around when it is dropped, which is rarely one.
-struct Restored(Option<Box<Announced>>);
+struct Restored(Option<Box<Announcement>>);
 
 impl Drop for Restored {
     fn drop(&mut self) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    announced_span::Announced, decision_cache::DecisionCache, error_query::QueryState,
+    announced_span::Announcement, decision_cache::DecisionCache, error_query::QueryState,
     reentrancy::ReentrancyState, sharded_counter, trace_cache::CachedTrace,
 };
 use crate::{event_context::EventState, redacted::RedactionState};
@@ -27,7 +27,7 @@ pub(crate) struct ThreadState {
     pub(crate) decisions: RefCell<DecisionCache>,
     pub(crate) error_query: QueryState,
     /// The announcement of the span that is being opened.
-    pub(crate) announced: Cell<Option<ManuallyDrop<Box<Announced>>>>,
+    pub(crate) announced: Cell<Option<ManuallyDrop<Box<Announcement>>>>,
 }
 
 thread_local! {

@@ -11,7 +11,7 @@ use spanwise_core::{
         span_identity::NotReplaced,
     },
 };
-use tracing::{Span, info, info_span};
+use tracing::{Span, info, info_span, span::Id};
 use tracing_subscriber::{Registry, prelude::*, registry, registry::LookupSpan};
 
 use crate::identities::{Identities, move_to};
@@ -143,7 +143,7 @@ fn announcement_is_for_the_span_that_opens() {
 
     // Nobody took it: the span is disabled.
     announce(|| client(8), Span::none);
-    assert_eq!(take_announced(), None);
+    assert_eq!(take_announced(&Id::from_u64(1)), None);
 
     // One inside another, and one after it.
     announce(
@@ -157,7 +157,7 @@ fn announcement_is_for_the_span_that_opens() {
 
     let panicked = std::panic::catch_unwind(|| announce(|| client(9), || panic!("in a field")));
     assert!(panicked.is_err());
-    assert_eq!(take_announced(), None);
+    assert_eq!(take_announced(&Id::from_u64(1)), None);
 }
 
 #[test]

@@ -65,11 +65,11 @@ where
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let target = attrs.metadata().target();
         if target == UNKNOWN || self.skipped == Some(target) {
-            drop(take_announced());
+            drop(take_announced(id));
             return;
         }
         let span = ctx.span(id).unwrap();
-        let announced = take_announced();
+        let announced = take_announced(id);
         let parent = span.parent().and_then(|parent| SpanIdentity::fix(&parent));
         let trace = announced.as_ref().and_then(|known| known.trace.clone());
         let trace_id = match (&trace, &parent) {

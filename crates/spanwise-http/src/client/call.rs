@@ -14,6 +14,7 @@ use spanwise_core::{
         announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
         new_span_id, panic_safe, parse_hex,
         request_observer::{ObservedRequest, RequestEnd, RequestObservation, RequestSide},
+        span_identity::RANDOM,
     },
 };
 use tracing::{Span, field};
@@ -65,13 +66,19 @@ impl Call {
         let around = SpanIdentity::current();
         let around = around.and_then(|identity| TraceContext::from_identity(&identity));
         let by_hand = headers.contains_key(TRACEPARENT);
+        let mut begun = None;
         let trace = if by_hand {
             TraceContext::from_headers(headers)
         } else {
             Some(match (&around, &request_context) {
                 (Some(around), _) => around.child(),
                 (None, Some(request_context)) => request_context.trace.child(),
-                (None, None) => TraceContext::new_trace(trace_id_of(&context)),
+                (None, None) => {
+                    let trace = begin_trace(&context);
+                    let trace_id = trace.trace_id;
+                    begun = Some(trace);
+                    TraceContext::new_trace(trace_id)
+                }
             })
         };
         let trace_id = trace.as_ref().map(TraceContext::trace_id);
@@ -88,7 +95,8 @@ impl Call {
             // The span of a served request that is disabled is not the parent of any other.
             trace: match (&around, &request_context) {
                 (None, Some(request_context)) => Some(continued(&request_context.trace)),
-                (Some(_), _) | (None, None) => None,
+                (Some(_), _) => None,
+                (None, None) => begun,
             },
         };
         let open = || {
@@ -287,17 +295,28 @@ fn id_header(id: &str) -> Option<HeaderValue> {
         .flatten()
 }
 
-/// Returns the trace id of a call outside a served request: that of the context, or a new one.
-fn trace_id_of(context: &Context) -> [u8; 16] {
-    let trace_id = context.get("trace_id");
-    let trace_id = trace_id.and_then(|digits| parse_hex(digits.as_bytes()));
-    trace_id.filter(|id| *id != [0; 16]).unwrap_or_else(|| {
-        let request_id = context.get("request_id");
-        let uuid = request_id
-            .and_then(|id| Uuid::try_parse(id).ok())
-            .filter(|id| !id.is_nil());
-        uuid.unwrap_or_else(id::new_uuid).into_bytes()
-    })
+/// Returns the trace of a call outside a served request. Its id is that of the context, or a new
+/// one.
+fn begin_trace(context: &Context) -> AnnouncedTrace {
+    let trace_id = || {
+        let trace_id = parse_hex(context.get("trace_id")?.as_bytes());
+        trace_id.filter(|id| *id != [0; 16])
+    };
+    let request_id = || {
+        let uuid = Uuid::try_parse(context.get("request_id")?).ok();
+        uuid.filter(|id| !id.is_nil()).map(Uuid::into_bytes)
+    };
+    let (trace_id, flags) = match trace_id().or_else(request_id) {
+        Some(id) => (id, 0),
+        None => (id::new_uuid().into_bytes(), RANDOM),
+    };
+    AnnouncedTrace {
+        trace_id,
+        parent: None,
+        flags,
+        state: None,
+        link: None,
+    }
 }
 
 /// Builds the baggage. The value of a key is that of the context, or else the tenant of a server

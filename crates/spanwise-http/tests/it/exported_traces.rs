@@ -259,3 +259,27 @@ async fn header_set_by_hand_is_kept() {
     assert_eq!(ids(inside)[0], ids(job)[0]);
     assert_ne!(ids(inside)[1], CALLER);
 }
+
+#[tokio::test]
+async fn call_outside_of_a_request_begins_a_trace() {
+    let identities = Identities::default();
+    let stack = tracing_subscriber::registry()
+        .with(identities.clone())
+        .with(ContextLayer::default());
+    let _default = stack.set_default();
+    let sent = sent_parent(&call(&[]).await);
+    let trace = AnnouncedTrace {
+        trace_id: sent.trace_id(),
+        parent: None,
+        flags: 2,
+        state: None,
+        link: None,
+    };
+    assert_eq!(identities.announced()[0].trace, Some(trace));
+    assert_eq!(sent.flags(), 3);
+
+    // Nothing is known about the bits of an id that was set by hand.
+    let by_hand = format!("00-{TRACE}-{CALLER}-01");
+    call(&[("traceparent", &*by_hand)]).await;
+    assert_eq!(identities.announced()[1].trace, None);
+}

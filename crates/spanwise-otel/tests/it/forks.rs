@@ -5,9 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::Flush as _;
+use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+use spanwise_core::{Flush as _, SinkControl};
 use spanwise_otel::{ExportOptions, Protocol};
-use tracing::info;
+use tracing::{info, info_span};
 
 use crate::support::{
     GUARD, builder, output_alone,
@@ -83,4 +84,37 @@ fn in_child(work: impl FnOnce()) {
             }
         }
     }
+}
+
+#[test]
+fn child_leaves_open_spans_to_its_parent() {
+    if output_alone("forks::child_leaves_open_spans_to_its_parent").is_some() {
+        return;
+    }
+    let receiver = Receiver::start();
+    let builder = builder(&receiver)
+        .metrics(ExportOptions::off)
+        .logs(ExportOptions::off);
+    let (otel, guard) = builder.build().unwrap();
+    let _default = tracing::dispatcher::set_default(&subscriber(&otel));
+    let mut closed = Some(info_span!("closed in both"));
+    let mut of_api = Some(
+        otel.tracer_provider()
+            .unwrap()
+            .tracer("client")
+            .start("of api"),
+    );
+    let _open = info_span!("open");
+    in_child(|| {
+        drop((closed.take(), of_api.take()));
+        drop(info_span!("of the child"));
+        SinkControl::shutdown_by(&otel, Instant::now() + GUARD);
+        assert_eq!(otel.stats().traces.outcomes.delivered, 1);
+    });
+    drop((closed, of_api));
+    assert_eq!(guard.shutdown(GUARD).traces.outcomes.delivered, 3);
+    let spans = receiver.spans();
+    let mut names: Vec<&str> = spans.iter().map(|span| &*span.item.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["closed in both", "of api", "of the child", "open"]);
 }

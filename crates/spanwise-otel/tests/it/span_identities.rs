@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use spanwise_core::{
     Context, ContextLayer,
     internal::{
         SpanIdentity,
         announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
+        new_span_id,
         span_identity::{RANDOM, SAMPLED},
     },
 };
@@ -287,4 +289,92 @@ fn ratio_keeps_whole_traces() {
         // The low 56 bits of the id are at least the threshold.
         assert!(pair[1].trace_id[9] >= 0x80);
     }
+}
+
+/// A value that opens a span when it is formatted.
+struct OpensSpan;
+
+impl std::fmt::Debug for OpensSpan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        drop(tracing::info_span!("inner"));
+        f.write_str("opened")
+    }
+}
+
+#[test]
+fn span_of_a_field_does_not_take_the_announced_ids() {
+    let policy = Arc::new(spanwise_redact::Policy::secrets());
+    let traces = Traces::build(|builder| builder.redact(policy));
+    let announced = || Announced {
+        span_id: [9; 8],
+        kind: SpanKind::Server,
+        trace: Some(new_trace()),
+    };
+    drop(announce(
+        announced,
+        || tracing::info_span!("request", value = ?OpensSpan),
+    ));
+    let spans = traces.finish();
+    let request = named(&spans, "request");
+    assert_eq!(ids(request), (vec![7; 16], vec![9; 8]));
+    assert_eq!(request.text("value"), Some("opened"));
+    assert!(spans.len() > 1);
+    let others = spans.iter().filter(|span| span.name == "inner");
+    assert!(others.into_iter().all(|span| span.span_id != [9; 8]));
+}
+
+/// Returns a trace that begins in this process, although a caller sent another one.
+fn new_trace() -> AnnouncedTrace {
+    AnnouncedTrace {
+        trace_id: [7; 16],
+        parent: None,
+        flags: RANDOM,
+        state: None,
+        link: Some(([1; 16], [2; 8])),
+    }
+}
+
+#[test]
+fn request_inside_a_span_keeps_its_link() {
+    let traces = Traces::start(SpanOptions::default());
+    let announced = || Announced {
+        span_id: [9; 8],
+        kind: SpanKind::Server,
+        trace: Some(new_trace()),
+    };
+    let around = tracing::info_span!("around").entered();
+    drop(announce(announced, || tracing::info_span!("request")));
+    drop(around);
+    let spans = traces.finish();
+    let request = named(&spans, "request");
+    assert!(request.is_child_of(named(&spans, "around")));
+    assert_eq!(request.links[0].span_id, [2; 8]);
+}
+
+#[test]
+fn call_begins_a_random_trace_outside_of_api_spans() {
+    let traces = Traces::start(SpanOptions::default());
+    let tracer = traces.otel.tracer_provider().unwrap().tracer("client");
+    let call = |name: &'static str| {
+        let announced = || Announced {
+            span_id: new_span_id(),
+            kind: SpanKind::Client,
+            trace: Some(AnnouncedTrace {
+                link: None,
+                ..new_trace()
+            }),
+        };
+        let trace_id = "07070707070707070707070707070707";
+        drop(announce(announced, || {
+            tracing::info_span!("call", otel.name = name, trace_id)
+        }));
+    };
+    call("root");
+    tracer.in_span("api", |_| call("inside"));
+    let spans = traces.finish();
+    let root = named(&spans, "root");
+    assert!(root.is_root());
+    assert_eq!(root.trace_id, [7; 16]);
+    assert_eq!(root.flags, u32::from(SAMPLED | RANDOM) | 0x100);
+    assert!(named(&spans, "inside").is_child_of(named(&spans, "api")));
 }

@@ -4,13 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::{
     Context, KeyValue,
+    baggage::BaggageExt as _,
     trace::{
         Event, Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _,
         TraceFlags, TraceId, TraceState, Tracer as _, TracerProvider as _,
     },
 };
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, trace::v1::status::StatusCode};
+use spanwise_core::TraceParent;
 use spanwise_otel::{SetParentError, SpanExt as _, SpanOptions, TraceSampler};
+use tracing_subscriber::prelude::*;
 
 use crate::support::{
     receiver::text,
@@ -390,4 +393,109 @@ fn levels_switch_off_the_spans_of_a_tracer() {
     let spans = traces.finish();
     assert_eq!(spans.len(), 2);
     assert!(named(&spans, "inside").is_child_of(named(&spans, "loud")));
+}
+
+#[test]
+fn unsampled_trace_is_not_left_for_a_sampled_one() {
+    let traces = Traces::start(SpanOptions::default());
+    let unsampled: TraceParent = format!("00-{:032x}-{:016x}-00", 7, 8).parse().unwrap();
+    let span = unsampled.unit(|| tracing::info_span!("job", order.id = 42));
+    let message = |flags| Context::new().with_remote_span_context(remote(flags));
+    assert_eq!(
+        span.set_parent(message(TraceFlags::SAMPLED)),
+        Err(SetParentError::NotSampled)
+    );
+    span.set_parent(message(TraceFlags::default())).unwrap();
+    drop(span);
+    let (spans, stats) = traces.finish_with_stats();
+    assert_eq!((spans.len(), stats.unsampled_spans), (0, 1));
+}
+
+/// Enters each span when ids are recorded into it.
+struct EnterOnRecord;
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for EnterOnRecord {
+    fn on_record(
+        &self,
+        id: &tracing::span::Id,
+        _: &tracing::span::Record<'_>,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        tracing::dispatcher::get_default(|dispatch| {
+            dispatch.enter(id);
+            dispatch.exit(id);
+        });
+    }
+}
+
+#[test]
+fn span_that_is_entered_while_it_moves_is_kept() {
+    let sampler = TraceSampler::always_off().parent_based();
+    let traces = Traces::start(SpanOptions::default().sampler(sampler));
+    let subscriber = tracing_subscriber::registry()
+        .with(traces.otel.spans())
+        .with(EnterOnRecord);
+    tracing::subscriber::with_default(subscriber, || {
+        let span = tracing::info_span!("job", order.id = 42);
+        let message = Context::new().with_remote_span_context(remote(TraceFlags::SAMPLED));
+        span.set_parent(message).unwrap();
+    });
+    let (spans, stats) = traces.finish_with_stats();
+    assert_eq!(stats.unsampled_spans, 0);
+    let job = named(&spans, "job");
+    assert_eq!(
+        (&*job.trace_id, job.keys()),
+        (&[1; 16][..], vec!["order.id"])
+    );
+}
+
+#[test]
+fn each_enter_has_the_current_baggage() {
+    let traces = Traces::start(SpanOptions::default());
+    let worker = tracing::info_span!("worker");
+    let tenant = || {
+        let current = Context::current();
+        let tenant = current.baggage().get("tenant").map(ToString::to_string);
+        (tenant, current.is_telemetry_suppressed())
+    };
+    let step = tracing::info_span!(parent: &worker, "step");
+    for name in ["gold", "silver"] {
+        let job = Context::new().with_baggage([KeyValue::new("tenant", name)]);
+        let _attached = job.attach();
+        let seen = worker.in_scope(|| {
+            assert_eq!(
+                active().span_id(),
+                worker.context().span().span_context().span_id()
+            );
+            (tenant(), step.in_scope(tenant))
+        });
+        let expected = (Some(name.to_owned()), false);
+        assert_eq!(seen, (expected.clone(), expected));
+    }
+    assert_eq!(worker.in_scope(tenant), (None, false));
+    let suppressed = Context::enter_telemetry_suppressed_scope();
+    assert_eq!(worker.in_scope(tenant), (None, true));
+    drop(suppressed);
+    assert_eq!(worker.in_scope(tenant), (None, false));
+    drop((worker, step));
+    assert_eq!(traces.finish().len(), 2);
+}
+
+#[test]
+fn start_beyond_the_clock_is_exported() {
+    let traces = Traces::start(SpanOptions::default());
+    let tracer = traces.otel.tracer_provider().unwrap().tracer("client");
+    let start = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1 << 40);
+    drop(
+        tracer
+            .span_builder("far")
+            .with_start_time(start)
+            .start(&tracer),
+    );
+    let spans = traces.finish();
+    let far = named(&spans, "far");
+    assert_eq!(
+        (far.start_time_unix_nano, far.end_time_unix_nano),
+        (u64::MAX, u64::MAX)
+    );
 }
