@@ -432,7 +432,7 @@ fn age_counts_from_the_end_of_a_requested_wait() {
     assert_eq!((setup.stats().delivered, setup.stats().lost()), (2, 0));
 }
 
-/// A server that requests one wait after another does not keep an item for ever.
+/// A server that requests one wait after another keeps no item without end.
 #[test]
 fn requested_waits_keep_an_item_for_an_hour() {
     let wait = 1000 * SECOND;
