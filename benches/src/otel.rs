@@ -269,7 +269,7 @@ impl Running {
             Self::Spanwise(guard) => {
                 let stats = guard.shutdown(TIMEOUT);
                 for signal in [stats.traces, stats.logs] {
-                    if signal.accepted != signal.sent.delivered {
+                    if signal.accepted != signal.outcomes.delivered {
                         return Err(format!("not all is delivered: {signal:?}").into());
                     }
                 }

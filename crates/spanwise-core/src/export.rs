@@ -144,7 +144,8 @@ pub enum Delivery {
     Failed {
         /// The reason, for the line on stderr.
         reason: String,
-        /// The time that the server requests before the next attempt, as by `Retry-After`.
+        /// The time that the server requests before the next attempt, as by `Retry-After`. At most
+        /// an hour counts.
         retry_after: Option<Duration>,
     },
 }
@@ -172,7 +173,8 @@ pub struct QueueLimits {
     pub items: usize,
     /// The most bytes of all items. Defaults to 32 MiB.
     pub bytes: usize,
-    /// The age at which an item is given up after another failure. Defaults to 10 minutes.
+    /// The age at which an item is given up after another failure. It counts from the end of a wait
+    /// that the server requested, of up to an hour. Defaults to 10 minutes.
     pub max_age: Duration,
 }
 

@@ -10,6 +10,7 @@ use crate::{
     SignalKind, SpanOptions, TraceSampler, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
+    otel_settings::shown_key,
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerText,
     signal::SignalOptions,
@@ -28,11 +29,8 @@ pub struct OtelBuilder {
     /// Those that have setters of their own, which beat `resource_attributes`.
     service_attributes: Vec<(String, String)>,
     pub(crate) span_options: SpanOptions,
-    /// The name and the argument of a sampler, from two variables.
-    pub(crate) named_sampler: (Option<String>, Option<String>),
-    /// The host and the port for Prometheus, from two variables, and whether a third one wants
-    /// them.
-    pub(crate) named_listener: (Option<String>, Option<u16>, bool),
+    pub(crate) named_sampler: NamedSampler,
+    pub(crate) named_listener: NamedListener,
     pub(crate) log_options: LogOptions,
     pub(crate) metrics_options: MetricsOptions,
     pub(crate) propagator: W3cPropagator,
@@ -44,11 +42,28 @@ pub struct OtelBuilder {
     warnings: Vec<String>,
 }
 
-/// The default timeout of a request, and its longest.
+/// A sampler, from two variables.
+#[derive(Debug, Default)]
+pub(crate) struct NamedSampler {
+    pub(crate) name: Option<String>,
+    pub(crate) argument: Option<String>,
+}
+
+/// The address for Prometheus, from two variables.
+#[derive(Debug, Default)]
+pub(crate) struct NamedListener {
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+    /// Whether a third variable requests the listener.
+    pub(crate) is_requested: bool,
+}
+
+/// The default timeout of a request, and the longest.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// The default timeout of an attempt to send a batch.
+/// The default of a second limit of the same request, which has a variable of its own. The shorter
+/// one counts.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The default delays of a batch, and the longest.
@@ -85,8 +100,8 @@ impl Otel {
             resource_attributes: Vec::new(),
             service_attributes: Vec::new(),
             span_options: SpanOptions::default(),
-            named_sampler: (None, None),
-            named_listener: (None, None, false),
+            named_sampler: NamedSampler::default(),
+            named_listener: NamedListener::default(),
             log_options: LogOptions::default(),
             metrics_options: MetricsOptions::default(),
             propagator: W3cPropagator::default(),
@@ -144,7 +159,8 @@ impl OtelBuilder {
         self
     }
 
-    /// Changes how all signals are exported, where a signal has no option of its own.
+    /// Changes how all signals are exported, where a signal has no option of its own. An endpoint
+    /// is that of [`endpoint`](Self::endpoint).
     ///
     /// ```
     /// use spanwise_otel::{ExportOptions, Otel};
@@ -154,6 +170,9 @@ impl OtelBuilder {
     /// ```
     pub fn all_signals(mut self, change: impl FnOnce(ExportOptions) -> ExportOptions) -> Self {
         self.all = change(self.all);
+        if let Some(endpoint) = self.all.endpoint.take() {
+            self.endpoint = Some(endpoint);
+        }
         self
     }
 
@@ -196,8 +215,8 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets the headers that code with the API of OpenTelemetry reads and sends, after
-    /// [`Otel::install_globals`]. Defaults to those of the trace and of baggage.
+    /// Sets the propagator that [`Otel::install_globals`] makes the global one, for code that uses
+    /// the API of OpenTelemetry. Defaults to `traceparent`, `tracestate` and `baggage`.
     pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
         self.propagator = propagator;
         self
@@ -224,7 +243,7 @@ impl OtelBuilder {
     /// Builds the exporter, and starts a sender thread for each signal.
     ///
     /// # Errors
-    /// * [`OtelError::Options`] if an option is not valid, with all that are not.
+    /// * [`OtelError::Options`] if options are not valid. It lists all of them.
     /// * [`OtelError::Thread`] if there can be no further thread.
     /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
@@ -237,7 +256,7 @@ impl OtelBuilder {
         let [traces, logs, metrics] = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics]
             .map(|signal| self.destination(signal, &resource));
         let is_off = traces.is_none() && logs.is_none() && metrics.is_none();
-        if is_off && !self.metrics_options.has_text() && self.invalid.is_empty() {
+        if is_off && !self.metrics_options.exposes_prometheus_text() && self.invalid.is_empty() {
             self.invalid.push(InvalidOption {
                 signal: None,
                 option: "endpoint",
@@ -259,8 +278,12 @@ impl OtelBuilder {
 
     fn choose_named_listener(&mut self) {
         const DEFAULT: (&str, u16) = ("localhost", 9464);
-        let (host, port, is_wanted) = std::mem::take(&mut self.named_listener);
-        if is_wanted {
+        let NamedListener {
+            host,
+            port,
+            is_requested,
+        } = std::mem::take(&mut self.named_listener);
+        if is_requested {
             let host = host.unwrap_or_else(|| DEFAULT.0.to_owned());
             let options = std::mem::take(&mut self.metrics_options);
             self.metrics_options = options.prometheus(host, port.unwrap_or(DEFAULT.1));
@@ -282,11 +305,12 @@ impl OtelBuilder {
 
     fn choose_named_sampler(&mut self) {
         const DEFAULT: &str = "parentbased_always_on";
-        let (name, argument) = (&self.named_sampler.0, self.named_sampler.1.as_deref());
+        let NamedSampler { name, argument } = &self.named_sampler;
         if name.is_none() && argument.is_none() {
             return;
         }
-        match TraceSampler::from_name(name.as_deref().unwrap_or(DEFAULT), argument) {
+        let name = name.as_deref().unwrap_or(DEFAULT);
+        match TraceSampler::from_name(name, argument.as_deref()) {
             Ok(sampler) => self.span_options.sampler = sampler,
             Err(error) => self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Traces),
@@ -339,10 +363,10 @@ impl OtelBuilder {
         checks
             .invalid
             .into_iter()
-            .for_each(|it| self.report_once(it));
+            .for_each(|it| self.add_invalid(it));
         let endpoint = endpoint.filter(|_| is_valid)?;
         let warning = endpoint.warning(protocol);
-        // Signals may have one endpoint.
+        // Signals may share an endpoint: warn about it once.
         let warning = warning.filter(|warning| !self.warnings.contains(warning));
         self.warnings.extend(warning);
         let header_values = options.headers.iter().map(|(_, value)| &**value);
@@ -354,7 +378,7 @@ impl OtelBuilder {
             headers,
             compression,
             timeout: timeout(options.timeout, TIMEOUT)
-                .min(timeout(options.max_attempt, EXPORT_TIMEOUT)),
+                .min(timeout(options.export_timeout, EXPORT_TIMEOUT)),
             tls,
             resource: resource.clone(),
             report: self.report.clone(),
@@ -364,8 +388,9 @@ impl OtelBuilder {
         Some((Arc::new(destination), batches))
     }
 
-    /// Reports an option of all signals once.
-    fn report_once(&mut self, invalid: InvalidOption) {
+    /// Adds an option that is not valid. If another signal has the same one, it is that of all
+    /// signals, and listed once.
+    fn add_invalid(&mut self, invalid: InvalidOption) {
         let known = self
             .invalid
             .iter_mut()
@@ -449,9 +474,11 @@ fn headers(options: &ExportOptions, checks: &mut Checks) -> Vec<(HeaderName, Hea
     let mut headers = Vec::new();
     for (name, value) in &options.headers {
         let Ok(header) = name.parse::<HeaderName>() else {
-            let hint = "is not the name of a header";
-            let error = ParseError::word(name, hint, "write letters, digits and `-`");
-            checks.push("header", error);
+            let error = format!(
+                "{} is not the name of a header: write letters, digits and `-`",
+                shown_key(name)
+            );
+            checks.push("header", ParseError::new(error));
             continue;
         };
         if header.as_str().starts_with("content-") || header.as_str() == "host" {

@@ -94,9 +94,17 @@ impl Destination {
         Delivery::Delivered
     }
 
-    /// Returns the result of a request that is sent again, because it has no answer or because the
-    /// server cannot answer now.
+    /// Returns the result of a request that is sent again, because the server cannot take it now.
     pub(crate) fn failed(&self, reason: &str, retry_after: Option<Duration>) -> Delivery {
+        Delivery::Failed {
+            reason: format!("{}: {reason}", self.endpoint),
+            retry_after,
+        }
+    }
+
+    /// Returns the result of a request that is sent again, because it has no answer. `reason` may
+    /// contain a text of the server.
+    pub(crate) fn no_answer(&self, reason: &str) -> Delivery {
         let hint = match reason {
             _ if reason.contains("UnknownIssuer") => {
                 "; the certificate of the server is not signed by a trusted root: set \
@@ -104,10 +112,8 @@ impl Destination {
             }
             _ => "",
         };
-        Delivery::Failed {
-            reason: format!("{}: {reason}{hint}", self.endpoint),
-            retry_after,
-        }
+        let reason = self.server_text.reported(reason);
+        self.failed(&format!("{reason}{hint}"), None)
     }
 
     /// Remembers the reason if a request failed.

@@ -14,12 +14,12 @@ pub(crate) struct Endpoint {
     is_tls: bool,
 }
 
-/// Whose address an endpoint is.
+/// The signals that an endpoint is set for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// It is that of all signals. Over HTTP, each has a path below it.
+    /// All signals. Over HTTP, each has a path below the endpoint.
     AllSignals,
-    /// It is that of a signal, to the letter.
+    /// One signal, which uses the endpoint to the letter.
     OneSignal,
 }
 
@@ -39,9 +39,11 @@ impl Endpoint {
         let text = text.trim();
         let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
         let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
+        // Anywhere: a password may contain a slash, a question mark or a hash.
+        if text.contains('@') {
             return Err(ParseError::new(format!(
-                "the endpoint of {} bytes has a user or password: send them in a header",
+                "the endpoint of {} bytes has an `@`, which follows a user or a password: send \
+                 them in a header",
                 text.len()
             )));
         }
@@ -92,7 +94,7 @@ impl Endpoint {
         &self.uri
     }
 
-    /// Returns what the port lets one doubt.
+    /// Returns a warning if the port is usually that of the other protocol.
     pub(crate) fn warning(&self, protocol: Protocol) -> Option<String> {
         let (usual, hint) = match (self.uri.port_u16()?, protocol) {
             (GRPC_PORT, Protocol::HttpProtobuf) => ("gRPC", "use port 4318, or the protocol grpc"),
@@ -198,11 +200,23 @@ mod tests {
             assert!(error.contains(reason), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
-        let error = error("http://user:secret@c:4318");
-        assert!(
-            error.contains("user or password") && !error.contains("secret"),
-            "{error}"
-        );
+        for text in [
+            "http://user:secret@c:4318",
+            "http://secret@c",
+            "http://user:sec/secret@c:4318",
+            "http://user:1234/secret@c",
+            "http://user:sec?secret@c",
+            "http://user:sec#secret@c",
+            "http://c/v1?key=secret@c",
+            "http://c/secret@c",
+            "user:secret@c:4318",
+            "ftp://user:secret@c",
+        ] {
+            let error = error(text);
+            let expected = format!("the endpoint of {} bytes has an `@`", text.len());
+            assert!(error.starts_with(&expected), "{error}");
+            assert!(!error.contains("sec"), "{error}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct ExportOptions {
     pub(crate) client_certificate: Option<Vec<u8>>,
     pub(crate) client_key: Option<Vec<u8>>,
     pub(crate) delay: Option<Duration>,
-    pub(crate) max_attempt: Option<Duration>,
+    pub(crate) export_timeout: Option<Duration>,
     pub(crate) max_queue_len: Option<usize>,
     pub(crate) max_batch_len: Option<usize>,
     pub(crate) queue_bytes: Option<usize>,
@@ -28,7 +28,8 @@ pub struct ExportOptions {
 
 impl ExportOptions {
     /// Sets the address of the collector for this signal, to the letter. Over gRPC it is a host and
-    /// a port. Defaults to a path below the endpoint of the builder, such as `/v1/traces`.
+    /// a port. Defaults to a path below the endpoint of the builder, such as `/v1/traces`. In
+    /// [`all_signals`](crate::OtelBuilder::all_signals), it is the endpoint of the builder.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -98,10 +99,10 @@ impl ExportOptions {
         self
     }
 
-    /// Sets how long an attempt to send a batch may take, as [`timeout`](Self::timeout) does; the
-    /// shorter one counts. Defaults to 30 s.
+    /// Sets a second limit of the same request, which the specification has besides
+    /// [`timeout`](Self::timeout): the shorter one counts. Defaults to 30 s.
     pub fn export_timeout(mut self, timeout: Duration) -> Self {
-        self.max_attempt = Some(timeout);
+        self.export_timeout = Some(timeout);
         self
     }
 
@@ -137,7 +138,7 @@ impl ExportOptions {
             client_certificate,
             client_key,
             delay,
-            max_attempt,
+            export_timeout,
             max_queue_len,
             max_batch_len,
             queue_bytes,
@@ -148,7 +149,7 @@ impl ExportOptions {
             own => own,
         };
         Self {
-            // The endpoint of all signals is not that of one.
+            // The endpoint of all signals is that of the builder.
             endpoint,
             is_off: is_off || all.is_off,
             protocol: protocol.or(all.protocol),
@@ -163,7 +164,7 @@ impl ExportOptions {
             client_certificate,
             client_key,
             delay: delay.or(all.delay),
-            max_attempt: max_attempt.or(all.max_attempt),
+            export_timeout: export_timeout.or(all.export_timeout),
             max_queue_len: max_queue_len.or(all.max_queue_len),
             max_batch_len: max_batch_len.or(all.max_batch_len),
             queue_bytes: queue_bytes.or(all.queue_bytes),

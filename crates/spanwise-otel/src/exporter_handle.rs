@@ -91,12 +91,12 @@ pub struct OtelStats {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalStats {
-    /// All that were to be sent. Those that are in no count of `sent` wait.
+    /// All that were to be sent. Those that are in no count of `outcomes` wait.
     pub accepted: u64,
     /// The bytes of those that wait.
     pub waiting_bytes: usize,
     /// Those that were sent, and those that were lost.
-    pub sent: SinkStats,
+    pub outcomes: SinkStats,
     /// The last failure, if there was one.
     pub last_failure: Option<SendFailure>,
 }
@@ -174,10 +174,7 @@ impl Otel {
             logs,
             metrics,
             spans,
-            log_options: builder
-                .log_options
-                .clock(builder.clock)
-                .report(builder.report),
+            log_options: builder.log_options.or(builder.clock, builder.report),
             policy: builder.policy,
             propagator: builder.propagator,
         };
@@ -363,7 +360,7 @@ impl ExportedMetrics {
         queues: Vec<ReadQueue>,
     ) -> Result<Option<Self>, OtelError> {
         let options = &builder.metrics_options;
-        if destination.is_none() && !options.has_text() {
+        if destination.is_none() && !options.exposes_prometheus_text() {
             return Ok(None);
         }
         let new_transport = destination

@@ -3,9 +3,12 @@
 use std::{error::Error, future::poll_fn, io, sync::Arc};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use spanwise_core::export::{Deliver, Delivery, mark_sender_thread};
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::Instant,
+};
 use tonic::{
     Code, Status,
     body::Body,
@@ -93,7 +96,7 @@ impl<T: ExportRequest> Deliver<T> for GrpcTransport {
         let delivery = match self.send(&message) {
             Ok(answer) => self.destination.taken(&answer),
             Err(CallError::Status(status)) => self.delivery(&status),
-            Err(CallError::NoAnswer(reason)) => self.destination.failed(&reason, None),
+            Err(CallError::NoAnswer(reason)) => self.destination.no_answer(&reason),
         };
         self.destination.remember(&delivery);
         delivery
@@ -130,11 +133,30 @@ impl Connection {
     }
 
     fn send(&mut self, destination: &Destination, message: &[u8]) -> Result<Bytes, CallError> {
+        let deadline = Instant::now() + destination.timeout;
+        let was_idle = self.channel.is_some();
+        let answer = self.send_once(destination, message, deadline);
+        match answer {
+            // The server may have closed the connection while it was idle. Nothing runs then that
+            // would notice it.
+            Err(CallError::NoAnswer(_)) if was_idle && Instant::now() < deadline => {
+                self.send_once(destination, message, deadline)
+            }
+            answer => answer,
+        }
+    }
+
+    fn send_once(
+        &mut self,
+        destination: &Destination,
+        message: &[u8],
+        deadline: Instant,
+    ) -> Result<Bytes, CallError> {
         let channel = self.channel(destination);
         let channel = channel.map_err(CallError::no_answer)?;
         let call = call(channel, request(destination, message));
         // Also for a server that does not heed the timeout of the request.
-        let timeout = || tokio::time::timeout(destination.timeout, call);
+        let timeout = || tokio::time::timeout_at(deadline, call);
         let answer = self.runtime.block_on(async { timeout().await });
         let answer = answer.unwrap_or_else(|_| {
             let reason = "no answer within the timeout";
@@ -204,15 +226,28 @@ async fn call(mut channel: Channel, request: Request<Body>) -> Result<Bytes, Cal
     if head.status != StatusCode::OK {
         return Err(CallError::Status(status_of_http(head.status)));
     }
-    let body = Limited::new(body, MAX_ANSWER_LEN).collect().await;
-    let body = body.map_err(CallError::no_answer)?;
-    let status = body.trailers().and_then(Status::from_header_map);
-    let Some(status) = status else {
-        return Err(CallError::NoAnswer("the answer has no status".to_owned()));
-    };
-    let mut message = body.to_bytes();
+    let (mut message, status) = read(body).await?;
     message.advance(PREFIX_LEN.min(message.len()));
-    checked(status, message)
+    checked(status, message.freeze())
+}
+
+/// Reads an answer to its end, where its status is. Returns at most [`MAX_ANSWER_LEN`] bytes of it:
+/// the server has taken a request even if it says too much about it.
+async fn read(mut body: Body) -> Result<(BytesMut, Status), CallError> {
+    let (mut message, mut status) = (BytesMut::new(), None);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(CallError::no_answer)?;
+        if let Some(data) = frame.data_ref() {
+            let room = MAX_ANSWER_LEN.saturating_sub(message.len());
+            message.extend_from_slice(&data[..room.min(data.len())]);
+        } else if let Some(trailers) = frame.trailers_ref() {
+            status = Status::from_header_map(trailers);
+        }
+    }
+    match status {
+        Some(status) => Ok((message, status)),
+        None => Err(CallError::NoAnswer("the answer has no status".to_owned())),
+    }
 }
 
 fn checked(status: Status, message: Bytes) -> Result<Bytes, CallError> {

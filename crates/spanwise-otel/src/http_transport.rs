@@ -115,7 +115,7 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
         let body = self.destination.body(item);
         let delivery = match self.send(&body) {
             Ok(answer) => self.delivery(&answer),
-            Err(error) => self.destination.failed(&error.to_string(), None),
+            Err(error) => self.destination.no_answer(&error.to_string()),
         };
         self.destination.remember(&delivery);
         delivery

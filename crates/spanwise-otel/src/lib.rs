@@ -25,8 +25,8 @@
 //!
 //! // At the end of `main`. No collector listens at this address: all is lost and counted.
 //! let stats = guard.shutdown(Duration::from_secs(2));
-//! assert_eq!((stats.traces.accepted, stats.traces.sent.lost()), (1, 1));
-//! assert_eq!((stats.logs.accepted, stats.logs.sent.lost()), (1, 1));
+//! assert_eq!((stats.traces.accepted, stats.traces.outcomes.lost()), (1, 1));
+//! assert_eq!((stats.logs.accepted, stats.logs.outcomes.lost()), (1, 1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

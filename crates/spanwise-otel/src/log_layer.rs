@@ -3,7 +3,7 @@
 use std::{borrow::Cow, io::Write as _, sync::Arc};
 
 use spanwise_core::{
-    CONTEXT_KEYS, EventContext, Fault,
+    CONTEXT_KEYS, Clock, EventContext, Fault, SelfReport,
     internal::{
         CallsitePlans, FilterInterop, LayerId, SpanData, SpanIdentity, SpanTable,
         log_record::LogRecord, panic_safe, parse_hex, pins_context, recorded_callsite, reentrancy,
@@ -42,6 +42,8 @@ use crate::{
 pub(crate) struct LogLayer<W> {
     make_writer: W,
     options: LogOptions,
+    clock: Clock,
+    report: SelfReport,
     id: LayerId,
     /// The keys that all records of a span have.
     context_keys: Vec<Key>,
@@ -74,6 +76,8 @@ impl<W> LogLayer<W> {
                 .map(Key::new)
                 .collect(),
             make_writer,
+            clock: options.clock.clone().unwrap_or_default(),
+            report: options.report.clone().unwrap_or_default(),
             options,
             id: LayerId::unique(),
             plans: CallsitePlans::default(),
@@ -218,7 +222,7 @@ where
         }
         let head = RecordHead {
             of_callsite: &plan.head,
-            time: self.options.clock.now(),
+            time: self.clock.now(),
             ids: ids.unwrap_or_default(),
         };
         encode_record(scratch, &scope, &head);
@@ -236,7 +240,7 @@ where
 
     #[cold]
     fn write_failed(&self, why: &dyn std::fmt::Display) {
-        self.options.report.fault(
+        self.report.fault(
             Fault::WriteFailed,
             &format_args!("a log record for OpenTelemetry is lost: {why}"),
         );

@@ -25,8 +25,10 @@ pub struct LogOptions {
     pub(crate) only_sampled_traces: bool,
     pub(crate) levels: Option<TargetLevels>,
     pub(crate) limits: AttributeLimits,
-    pub(crate) clock: Clock,
-    pub(crate) report: SelfReport,
+    /// `None` for that of the builder.
+    pub(crate) clock: Option<Clock>,
+    /// `None` for that of the builder.
+    pub(crate) report: Option<SelfReport>,
     /// The events that `only_sampled_traces` dropped.
     pub(crate) sampled_out: Arc<ShardedCounter>,
 }
@@ -93,16 +95,27 @@ impl LogOptions {
         self
     }
 
-    /// Sets the clock for the time of a record. Defaults to [`Clock::system`].
+    /// Sets the clock for the time of a record. Defaults to that of the builder, or else to
+    /// [`Clock::system`].
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
-    /// Sets where faults are reported. Defaults to the report of the process.
+    /// Sets where faults are reported. Defaults to that of the builder, or else to the
+    /// report of the process.
     pub fn report(mut self, report: SelfReport) -> Self {
-        self.report = report;
+        self.report = Some(report);
         self
+    }
+
+    /// Returns the options with this clock and report where they have none.
+    pub(crate) fn or(self, clock: Clock, report: SelfReport) -> Self {
+        Self {
+            clock: self.clock.or(Some(clock)),
+            report: self.report.or(Some(report)),
+            ..self
+        }
     }
 }
 

@@ -44,8 +44,9 @@ impl<W> OtelLogs<W> {
         policy: Option<Arc<dyn Redact>>,
     ) -> Self {
         let layer = LogLayer::new(make_writer, options.clone());
+        let report = options.report.clone().unwrap_or_default();
         Self {
-            inner: MaybeRedacted::new(layer, policy.clone(), &options.report),
+            inner: MaybeRedacted::new(layer, policy.clone(), &report),
             options,
             policy,
         }

@@ -274,7 +274,7 @@ impl Metrics {
         SignalStats {
             accepted: self.shared.accepted.load(Ordering::Relaxed),
             waiting_bytes: process.queue.held_bytes(),
-            sent: process.queue.counters().stats(),
+            outcomes: process.queue.counters().stats(),
             last_failure: None,
         }
     }

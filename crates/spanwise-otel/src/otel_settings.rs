@@ -5,6 +5,7 @@ use std::{fs, mem, time::Duration};
 use spanwise_core::{
     ParseError, Problem, Sensitivity, Setting, TargetLevels, internal::parse_level, words,
 };
+use ureq::http::HeaderName;
 
 use crate::{
     ExportOptions, HistogramAggregation, InvalidOption, MetricTemporality, Otel, OtelBuilder,
@@ -99,7 +100,7 @@ impl OtelSetting {
 
     /// Returns the variable that sets an option which the builder refused.
     #[must_use]
-    pub fn of_option(invalid: &InvalidOption) -> Option<&'static Self> {
+    pub fn for_option(invalid: &InvalidOption) -> Option<&'static Self> {
         let option = (invalid.signal, invalid.option);
         Self::all().find(|setting| setting.option == option)
     }
@@ -198,7 +199,7 @@ const ENDPOINTS: &[OtelSetting] = exporter_rows! {
         help: "Headers of each request. Those of a signal replace those of all signals.",
         sensitivity: Secret,
         apply: |builder, signal, text| {
-            let headers = pairs(text)?;
+            let headers = pairs(text, EmptyValues::Refused)?;
             builder.change_signal(signal, |options| {
                 headers.into_iter().fold(options, |options, (name, value)| options.header(name, value))
             });
@@ -316,7 +317,7 @@ const SIGNALS: &[OtelSetting] = rows! {
                     "`{word}` is not an exporter that spanwise has: write otlp, prometheus, both, or none alone"
                 ))),
             })?;
-            builder.named_listener.2 = exporters.contains(&"prometheus");
+            builder.named_listener.is_requested = exporters.contains(&"prometheus");
             if !exporters.contains(&"otlp") {
                 builder.change_signal(Some(SignalKind::Metrics), ExportOptions::off);
             }
@@ -328,7 +329,7 @@ const SIGNALS: &[OtelSetting] = rows! {
         accepts: "keys and values joined by commas, such as `cloud.region=eu,team=shop`; values are percent-decoded",
         help: "What all data says about its source. The name, version and environment of the service have settings of their own.",
         apply: |builder, text| {
-            let attributes = pairs(text)?;
+            let attributes = pairs(text, EmptyValues::Accepted)?;
             builder.change(|builder| {
                 attributes.into_iter().fold(builder, |builder, (key, value)| {
                     builder.resource_attribute(key, value)
@@ -344,7 +345,7 @@ const SIGNALS: &[OtelSetting] = rows! {
         apply: |builder, text| {
             // The argument may not be there yet.
             TraceSampler::from_name(text, None)?;
-            builder.named_sampler.0 = Some(text.to_owned());
+            builder.named_sampler.name = Some(text.to_owned());
             Ok(())
         },
     }
@@ -354,7 +355,7 @@ const SIGNALS: &[OtelSetting] = rows! {
         help: "The ratio of traces for a sampler that is named after `traceidratio`.",
         apply: |builder, text| {
             TraceSampler::from_name("traceidratio", Some(text))?;
-            builder.named_sampler.1 = Some(text.to_owned());
+            builder.named_sampler.argument = Some(text.to_owned());
             Ok(())
         },
     }
@@ -564,7 +565,7 @@ const METRICS: &[OtelSetting] = rows! {
         accepts: "a name or an address, such as `0.0.0.0`",
         help: "Where metrics are served for Prometheus, if OTEL_METRICS_EXPORTER says so.",
         apply: |builder, text| {
-            builder.named_listener.0 = Some(text.to_owned());
+            builder.named_listener.host = Some(text.to_owned());
             Ok(())
         },
     }
@@ -574,7 +575,7 @@ const METRICS: &[OtelSetting] = rows! {
         help: "The port for Prometheus.",
         apply: |builder, text| {
             let port = number(text, 0, u64::from(u16::MAX), "a port")?;
-            builder.named_listener.1 = u16::try_from(port).ok();
+            builder.named_listener.port = u16::try_from(port).ok();
             Ok(())
         },
     }
@@ -745,8 +746,15 @@ fn file(path: &str) -> Result<Vec<u8>, ParseError> {
     })
 }
 
+/// How [`pairs`] treats `key=`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EmptyValues {
+    Accepted,
+    Refused,
+}
+
 /// Parses `key=value` pairs. No error shows a value, which may be secret.
-fn pairs(text: &str) -> Result<Vec<(String, String)>, ParseError> {
+fn pairs(text: &str, empty: EmptyValues) -> Result<Vec<(String, String)>, ParseError> {
     words::parse_each(text, |pair| {
         let Some((key, value)) = pair.split_once('=') else {
             return Err(Problem::new(format!(
@@ -758,13 +766,30 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, ParseError> {
         if key.is_empty() {
             return Err(Problem::new("a pair has no key: write `key=value`"));
         }
-        match percent_decoded(value.trim()) {
+        let value = value.trim();
+        if value.is_empty() && empty == EmptyValues::Refused {
+            return Err(Problem::new(format!(
+                "{} has no value: write `key=value`",
+                shown_key(key)
+            )));
+        }
+        match percent_decoded(value) {
             Some(value) => Ok((key.to_owned(), value)),
             None => Err(Problem::new(format!(
-                "the value of `{key}` is not percent-encoded: write `%25` for a percent sign"
+                "the value of {} is not percent-encoded: write `%25` for a percent sign",
+                shown_key(key)
             ))),
         }
     })
+}
+
+/// Returns the key of a pair as errors show it: its length if it is not a token. Then it may be a
+/// part of a value, such as `Authorization: Basic dXNlcg==`, where `:` was written for `=`.
+pub(crate) fn shown_key(key: &str) -> String {
+    match key.parse::<HeaderName>() {
+        Ok(_) => format!("`{key}`"),
+        Err(_) => format!("a key of {} bytes", key.len()),
+    }
 }
 
 /// Decodes `%20` and the like. Returns `None` if a `%` is without two digits, or if the result is

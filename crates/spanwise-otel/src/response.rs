@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::wire::{WireValue, fields};
 
-/// What a collector refused of a request that it took.
+/// The part of an accepted request that the collector refused.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct PartialSuccess {
     /// The number of spans, log records or data points.

@@ -37,6 +37,9 @@ pub(crate) struct SignalOptions {
 /// refused or too old, or as lost at the shutdown. A forked child starts without records.
 pub(crate) struct Signal {
     kind: SignalKind,
+    /// A record goes to [`current`](Exporter::current), which starts a sender thread in a forked
+    /// child. Everything else asks [`existing`](Exporter::existing): a child that has pushed
+    /// nothing has nothing to send or to count.
     exporter: Exporter<Batch, OpenBatches>,
     max_batch_len: usize,
     max_records: u64,
@@ -133,7 +136,8 @@ impl Signal {
             full = open.take();
         }
         open.batch.push(scope, record, level);
-        // The first record of a batch does not fill it if batches have more than one record.
+        // If `full` is taken already, this record did not fit into that batch and is the only one
+        // of the next, which is not full.
         if full.is_none() && open.batch.len() >= self.max_batch_len {
             full = open.take();
         } else if open.due.is_none() {
@@ -158,7 +162,7 @@ impl Signal {
     pub(crate) fn queue_state(&self) -> Option<QueueState> {
         let process = self.exporter.existing()?;
         let stats = self.stats();
-        let settled = stats.sent.delivered + stats.sent.lost();
+        let settled = stats.outcomes.delivered + stats.outcomes.lost();
         Some(QueueState {
             sink: self.kind.sink_name(),
             records: Some((stats.accepted.saturating_sub(settled), self.max_records)),
@@ -177,7 +181,7 @@ impl Signal {
         SignalStats {
             accepted: state.accepted,
             waiting_bytes: open_bytes + process.queue.held_bytes(),
-            sent: process.queue.counters().stats(),
+            outcomes: process.queue.counters().stats(),
             last_failure: None,
         }
     }
@@ -190,7 +194,8 @@ impl Signal {
         }
     }
 
-    /// Waits until everything that was pushed is sent. The server is asked once more.
+    /// Waits until everything that was pushed is sent. If the server failed before, it is tried
+    /// again at once, without waiting for the back-off.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first, or if the server fails.
@@ -213,7 +218,6 @@ impl Signal {
 
     /// Moves the open batches whose time `is_due` accepts into the queue.
     fn queue_batches(&self, is_due: impl Fn(Instant) -> bool) {
-        // A child has nothing of its parent's to send.
         let Some(process) = self.exporter.existing() else {
             return;
         };

@@ -58,5 +58,5 @@ fn own_events_are_not_exported() {
         ["0 is logged", "1 is logged", "2 is logged", "the end"]
     );
     assert!(logs.iter().all(|log| log.scope.name == module_path!()));
-    assert_eq!((sent.accepted, sent.sent.delivered), (4, 4), "{sent:?}");
+    assert_eq!((sent.accepted, sent.outcomes.delivered), (4, 4), "{sent:?}");
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Returns `value` in quotes, or its length if it may be a secret.
 pub(crate) fn shown(value: &str) -> String {
-    if value.split_inclusive(ends_run).any(may_be_secret) {
+    if userinfo(value).is_some() || value.split_inclusive(ends_run).any(may_be_secret) {
         hidden(value.len())
     } else {
         format!("{value:?}")
@@ -21,6 +21,15 @@ pub(crate) fn bare(value: &str) -> String {
     match shown.strip_prefix('"') {
         Some(_) => value.to_owned(),
         None => shown,
+    }
+}
+
+/// Returns the user and the password of an address, such as `http://user:password@host`.
+fn userinfo(value: &str) -> Option<&str> {
+    let (before, _) = value.rsplit_once('@')?;
+    match before.split_once("://") {
+        Some((_, userinfo)) => Some(userinfo),
+        None => Some(before).filter(|before| before.contains(':')),
     }
 }
 
@@ -47,6 +56,7 @@ pub(crate) fn message(message: &str, value: &str) -> String {
     let secrets: Vec<Vec<char>> = value
         .split(ends_run)
         .filter(|run| may_be_secret(run))
+        .chain(userinfo(value))
         .map(|run| folded(run).collect())
         .collect();
     let characters: Vec<char> = message.chars().collect();
@@ -144,6 +154,10 @@ mod tests {
             "Wq7Ld93xPa/b+c==",
             "correcthorsebatterystaple",
             "4111111111111111",
+            "http://user:hunter@c:4318",
+            "http://user:hun,te/r@c",
+            "user:hunter@c:4317",
+            "http://hunter@c",
         ] {
             assert_eq!(shown(value), hidden(value.len()));
         }
@@ -159,6 +173,10 @@ mod tests {
         assert_eq!(
             message("no `9f86d081884c7d65`", value),
             "no `(hidden, 16 bytes)`"
+        );
+        assert_eq!(
+            message("`http://user:hunter@c` is odd", "http://user:hunter@c"),
+            "`http://(hidden, 11 bytes)@c` is odd"
         );
         let plain = "`shop=debgu`: `debgu` is not a level";
         assert_eq!(message(plain, "info,shop=debgu"), plain);

@@ -17,6 +17,9 @@ use crate::internal::{Backoff, panic_safe, random_bits};
 /// The delays between attempts at a server that fails, before jitter.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1)..=Duration::from_secs(60));
 
+/// The longest wait that a server may request. It also bounds how long an item waits on request.
+const MAX_REQUESTED_WAIT: Duration = Duration::from_secs(60 * 60);
+
 /// What the current thread does for an exporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -68,6 +71,9 @@ pub(super) struct Sender<T> {
     backoff: Backoff,
     /// The end of the back-off.
     not_before: Option<Instant>,
+    /// The end of the last wait that the server requested. Items that waited until then are as old
+    /// as if they had been pushed then.
+    requested_end: Option<Instant>,
 }
 
 /// The result of one turn of the loop.
@@ -93,6 +99,7 @@ impl<T: ExportItem> Sender<T> {
             tasks,
             backoff: BACKOFF,
             not_before: None,
+            requested_end: None,
         }
     }
 
@@ -178,16 +185,25 @@ impl<T: ExportItem> Sender<T> {
                 retry_after,
             } => {
                 let max_age = self.queue.limits.max_age;
-                let requested = retry_after.unwrap_or_default().min(max_age);
-                let delay = jittered(self.backoff.next_delay()).max(requested);
-                self.not_before = Some(self.queue.clock.instant() + delay);
-                if started.saturating_duration_since(queued.since) > max_age {
+                let aged_since = self.aged_since(queued.since);
+                let now = self.queue.clock.instant();
+                let requested = retry_after.map(|wait| wait.min(MAX_REQUESTED_WAIT));
+                let delay = jittered(self.backoff.next_delay());
+                self.not_before = Some(now + delay.max(requested.unwrap_or_default()));
+                self.requested_end = requested.map(|wait| now + wait).or(self.requested_end);
+                if started.saturating_duration_since(aged_since) > max_age {
                     self.queue.settle_refused(&reason);
                 } else {
                     self.queue.put_back(queued, &reason);
                 }
             }
         }
+    }
+
+    /// Returns the time from which the age of an item counts that was pushed at `since`.
+    fn aged_since(&self, since: Instant) -> Instant {
+        let end = self.requested_end.unwrap_or(since);
+        end.clamp(since, since + MAX_REQUESTED_WAIT)
     }
 
     fn end_backoff(&mut self) {

@@ -414,19 +414,59 @@ fn delivery_and_refusal_reset_the_back_off() {
     }
 }
 
+/// Items that wait because the server requests it are not too old afterwards.
+#[test]
+fn age_counts_from_the_end_of_a_requested_wait() {
+    let hour = 3600 * SECOND;
+    let mut setup = setup(QueueLimits::default());
+    setup.script.answer(failed(Some(2 * hour)));
+    setup.script.fail(1);
+    setup.queue.push(error("a"));
+    setup.queue.push(info("b"));
+    assert_eq!(setup.run(), Some(hour));
+    setup.clock.advance(hour);
+    // The server fails again, and is asked again.
+    setup.run_and_wait(2 * SECOND);
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.script.received(), ["a", "a", "a", "b"]);
+    assert_eq!((setup.stats().delivered, setup.stats().lost()), (2, 0));
+}
+
+/// A server that requests one wait after another keeps no item without end.
+#[test]
+fn requested_waits_keep_an_item_for_an_hour() {
+    let wait = 1000 * SECOND;
+    let mut setup = setup(QueueLimits::default());
+    for _ in 0..6 {
+        setup.script.answer(failed(Some(wait)));
+    }
+    setup.queue.push(error("a"));
+    // The age counts from 3,600 s on: at 4,000 s it is below ten minutes, at 5,000 s it is not.
+    for _ in 0..5 {
+        assert_eq!(setup.run(), Some(wait));
+        setup.clock.advance(wait);
+    }
+    setup.run();
+    assert_eq!(setup.script.received().len(), 6);
+    assert_eq!(
+        (setup.stats().delivered, setup.stats().write_failed),
+        (0, 1)
+    );
+}
+
 #[test]
 fn retry_after_extends_the_back_off() {
     let mut setup = setup(QueueLimits::default());
     setup.script.answer(failed(Some(90 * SECOND)));
-    // Shorter than the back-off, and longer than any item may wait.
+    // Shorter than the back-off, and longer than a requested wait may be.
     setup.script.answer(failed(Some(SECOND)));
     setup.script.answer(failed(Some(Duration::MAX)));
     setup.queue.push(error("a"));
     assert_eq!(setup.run(), Some(90 * SECOND), "without jitter");
     setup.clock.advance(90 * SECOND);
     setup.run_and_wait(2 * SECOND);
-    assert_eq!(setup.run(), Some(600 * SECOND), "without jitter");
-    setup.clock.advance(600 * SECOND);
+    assert_eq!(setup.run(), Some(3600 * SECOND), "without jitter");
+    setup.clock.advance(3600 * SECOND);
     assert_eq!(setup.run(), None);
     assert_eq!(setup.stats().delivered, 1);
 }

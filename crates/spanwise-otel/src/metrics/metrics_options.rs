@@ -88,8 +88,8 @@ impl MetricsOptions {
         })
     }
 
-    /// Returns whether there is text in any case.
-    pub(crate) fn has_text(&self) -> bool {
+    /// Returns whether metrics are available as text in any case.
+    pub(crate) fn exposes_prometheus_text(&self) -> bool {
         self.text || self.prometheus.is_some()
     }
 

@@ -44,7 +44,7 @@ impl Readers {
             .with_reader(export.clone());
         let text = if temporality == Temporality::Cumulative {
             Some(export.clone())
-        } else if options.has_text() {
+        } else if options.exposes_prometheus_text() {
             let reader = SharedReader::new(Temporality::Cumulative);
             provider = provider.with_reader(reader.clone());
             Some(reader)

@@ -213,12 +213,12 @@ fn full_queues_shed_info_before_warn() {
         (0..40).for_each(|_| warn!("an event"));
         (0..40).for_each(|_| error!("an event"));
     });
-    let shed = otel.stats().logs.sent.shed;
+    let shed = otel.stats().logs.outcomes.shed;
     assert_eq!((shed.warn, shed.error), (0, 0), "{shed:?}");
     assert_eq!(shed.info, 1000 - 20, "{shed:?}");
     let stats = guard.shutdown(Duration::ZERO);
     assert_settled(&stats.logs);
-    assert_eq!(stats.logs.sent.lost_at_shutdown, 100);
+    assert_eq!(stats.logs.outcomes.lost_at_shutdown, 100);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn full_queues_shed_the_newest_spans() {
         (0..1000).for_each(|_| drop(info_span!("a span")));
     });
     let stats = otel.stats().traces;
-    assert_eq!(stats.sent.shed.info, 900, "{stats:?}");
+    assert_eq!(stats.outcomes.shed.info, 900, "{stats:?}");
     assert!(stats.waiting_bytes > 0);
     let stats = guard.shutdown(Duration::ZERO);
     assert_settled(&stats.traces);

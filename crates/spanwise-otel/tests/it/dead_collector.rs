@@ -44,8 +44,8 @@ fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 fn assert_all_lost(stats: &OtelStats) {
     for signal in [&stats.traces, &stats.logs] {
         assert_eq!(signal.accepted, COUNT as u64, "{stats:?}");
-        assert_eq!(signal.sent.delivered, 0, "{stats:?}");
-        assert_eq!(signal.sent.lost(), COUNT as u64, "{stats:?}");
+        assert_eq!(signal.outcomes.delivered, 0, "{stats:?}");
+        assert_eq!(signal.outcomes.lost(), COUNT as u64, "{stats:?}");
         assert_settled(signal);
     }
 }
@@ -202,8 +202,8 @@ fn one_dead_signal_does_not_stop_the_other() {
     record(&otel, COUNT);
     healthy.wait_for_logs(COUNT);
     let stats = ends(move || guard.shutdown(TIMEOUT));
-    assert_eq!(stats.logs.sent.delivered, COUNT as u64);
-    assert_eq!(stats.traces.sent.lost_at_shutdown, COUNT as u64);
+    assert_eq!(stats.logs.outcomes.delivered, COUNT as u64);
+    assert_eq!(stats.traces.outcomes.lost_at_shutdown, COUNT as u64);
 }
 
 #[test]
@@ -224,8 +224,8 @@ fn healthy_is_served_from_current_thread() {
             record(&otel, COUNT);
             guard.shutdown(GUARD)
         });
-        assert_eq!(stats.logs.sent.delivered, COUNT as u64);
-        assert_eq!(stats.traces.sent.delivered, COUNT as u64);
+        assert_eq!(stats.logs.outcomes.delivered, COUNT as u64);
+        assert_eq!(stats.traces.outcomes.delivered, COUNT as u64);
     }
 }
 

@@ -27,7 +27,7 @@ fn consecutive_records_of_a_target_share_a_scope() {
         error!(target: "shop::pay", "refused");
     });
     let sent = guard.shutdown(LONG).logs;
-    assert_eq!((sent.accepted, sent.sent.delivered), (9, 9));
+    assert_eq!((sent.accepted, sent.outcomes.delivered), (9, 9));
     let mut scopes: Vec<String> = receiver
         .logs()
         .iter()
@@ -155,7 +155,7 @@ fn recorder_before_the_exporter_sends_what_it_writes() {
     });
     drop(dispatch);
     let sent = guard.shutdown(LONG).logs;
-    assert_eq!((sent.accepted, sent.sent.delivered), (3, 3));
+    assert_eq!((sent.accepted, sent.outcomes.delivered), (3, 3));
     let logs = receiver.logs();
     let bodies: Vec<&str> = logs.iter().map(|log| body(&log.item.body)).collect();
     assert!(bodies.contains(&"looked up 42"), "{bodies:?}");

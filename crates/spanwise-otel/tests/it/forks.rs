@@ -30,10 +30,10 @@ fn check(receiver: &Receiver, protocol: Protocol) {
         info!("in the child");
         assert_eq!(otel.stats().logs.accepted, 1);
         otel.flush_by(Instant::now() + GUARD).unwrap();
-        assert_eq!(otel.stats().logs.sent.delivered, 1);
+        assert_eq!(otel.stats().logs.outcomes.delivered, 1);
     });
     let stats = guard.shutdown(GUARD);
-    assert_eq!(stats.logs.sent.delivered, 2, "{stats:?}");
+    assert_eq!(stats.logs.outcomes.delivered, 2, "{stats:?}");
 
     let logs = receiver.logs();
     let bodies: Vec<&str> = logs.iter().map(|log| body(&log.item.body)).collect();
@@ -109,10 +109,10 @@ fn child_leaves_open_spans_to_its_parent() {
         drop((closed.take(), of_api.take()));
         drop(info_span!("of the child"));
         SinkControl::shutdown_by(&otel, Instant::now() + GUARD);
-        assert_eq!(otel.stats().traces.sent.delivered, 1);
+        assert_eq!(otel.stats().traces.outcomes.delivered, 1);
     });
     drop((closed, of_api));
-    assert_eq!(guard.shutdown(GUARD).traces.sent.delivered, 3);
+    assert_eq!(guard.shutdown(GUARD).traces.outcomes.delivered, 3);
     let spans = receiver.spans();
     let mut names: Vec<&str> = spans.iter().map(|span| &*span.item.name).collect();
     names.sort_unstable();

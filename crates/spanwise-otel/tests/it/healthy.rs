@@ -26,8 +26,8 @@ fn check(receiver: &Receiver, builder: OtelBuilder) {
     record(&otel, COUNT);
     let stats = guard.shutdown(GUARD);
     for signal in [&stats.traces, &stats.logs] {
-        assert_eq!(signal.sent.lost(), 0, "{stats:?}");
-        assert_eq!(signal.sent.delivered, COUNT as u64, "{stats:?}");
+        assert_eq!(signal.outcomes.lost(), 0, "{stats:?}");
+        assert_eq!(signal.outcomes.delivered, COUNT as u64, "{stats:?}");
         assert_settled(signal);
     }
     let (spans, logs) = (receiver.spans(), receiver.logs());

@@ -73,8 +73,8 @@ fn check(receiver: &Receiver, builder: OtelBuilder) {
     let (otel, guard) = builder.build().unwrap();
     count(&otel, 7);
     let stats = guard.shutdown(GUARD);
-    assert_eq!(stats.metrics.sent.lost(), 0, "{stats:?}");
-    assert!(stats.metrics.sent.delivered > 0, "{stats:?}");
+    assert_eq!(stats.metrics.outcomes.lost(), 0, "{stats:?}");
+    assert!(stats.metrics.outcomes.delivered > 0, "{stats:?}");
     assert_settled(&stats.metrics);
     let requests = receiver.metrics();
     let [request] = &requests[..] else {
@@ -145,7 +145,7 @@ fn rejected_points_are_counted() {
     let (otel, guard) = metrics_only(&receiver).build().unwrap();
     count(&otel, 7);
     let stats = guard.shutdown(GUARD);
-    assert_eq!(stats.metrics.sent.write_failed, 2, "{stats:?}");
+    assert_eq!(stats.metrics.outcomes.write_failed, 2, "{stats:?}");
     assert_settled(&stats.metrics);
 }
 
@@ -323,7 +323,7 @@ fn too_large_request_is_split() {
     let (otel, guard) = metrics_only(&receiver).build().unwrap();
     count(&otel, 7);
     let stats = guard.shutdown(GUARD);
-    assert_eq!(stats.metrics.sent.lost(), 0, "{stats:?}");
+    assert_eq!(stats.metrics.outcomes.lost(), 0, "{stats:?}");
     assert_settled(&stats.metrics);
     let [first, second] = &receiver.metrics()[..] else {
         panic!("{:#?}", receiver.metrics());

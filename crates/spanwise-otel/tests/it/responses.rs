@@ -31,7 +31,7 @@ fn send_ten(receiver: &Receiver, behaviour: Behaviour) -> OtelStats {
 }
 
 fn counts(stats: &OtelStats) -> (u64, u64, u64) {
-    let sent = &stats.logs.sent;
+    let sent = &stats.logs.outcomes;
     (sent.delivered, sent.write_failed, sent.lost_at_shutdown)
 }
 
@@ -146,6 +146,29 @@ fn flush_does_not_wait_for_retry_after() {
     assert_eq!(counts(&guard.shutdown(GUARD)), (10, 0, 0));
 }
 
+/// A server or a load balancer closes connections that are idle.
+#[test]
+fn connections_closed_while_idle_lose_nothing() {
+    let receiver = Receiver::start();
+    check_idle_connections(&receiver, logs_in_tens(&receiver));
+}
+
+#[track_caller]
+fn check_idle_connections(receiver: &Receiver, builder: OtelBuilder) {
+    let (otel, guard) = builder.build().unwrap();
+    for _ in 0..3 {
+        record(&otel, 1);
+        let flushed = otel.flush_by(Instant::now() + GUARD);
+        assert!(flushed.is_ok(), "{:?}", otel.stats());
+        receiver.close_connections();
+    }
+    record(&otel, 1);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(counts(&stats), (4, 0, 0), "{stats:?}");
+    assert_eq!(failure(&stats), "");
+    assert_eq!(receiver.logs().len(), 4);
+}
+
 #[test]
 fn large_requests_are_split() {
     let receiver = Receiver::behaving(Behaviour::MaxItems(3));
@@ -196,9 +219,17 @@ fn reasons_have_no_headers_and_few_characters() {
 
 #[cfg(feature = "grpc")]
 mod grpc {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    use spanwise_core::SelfReport;
+    use spanwise_otel::{Otel, Protocol};
+
     use super::*;
     use crate::support::grpc;
-    use spanwise_otel::Protocol;
 
     fn send_ten(receiver: &Receiver, behaviour: Behaviour) -> OtelStats {
         receiver.behave_once(behaviour);
@@ -257,6 +288,60 @@ mod grpc {
             assert_eq!(counts(&guard.shutdown(GUARD)), (10, 0, 0), "{busy:?}");
             assert_eq!(receiver.requests().len(), 2, "{busy:?}");
         }
+    }
+
+    #[test]
+    fn connections_closed_while_idle_lose_nothing() {
+        let receiver = grpc::start();
+        let builder = logs_in_tens(&receiver);
+        let builder = builder.all_signals(|signal| signal.protocol(Protocol::Grpc));
+        check_idle_connections(&receiver, builder);
+    }
+
+    #[test]
+    fn calls_with_long_answers_are_not_made_again() {
+        let receiver = grpc::start();
+        let long = Box::leak("x".repeat(1_000_000).into_boxed_str());
+        let stats = send_ten(&receiver, Behaviour::Partial(0, long));
+        assert_eq!(counts(&stats), (10, 0, 0));
+        assert_eq!(receiver.requests().len(), 1);
+        assert_eq!(failure(&stats), "");
+    }
+
+    /// A server may say more about why it closes a connection, and repeat what it received.
+    #[test]
+    fn reasons_of_closed_connections_have_no_headers() {
+        const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        let text = b"unknown key: very-secret-key";
+        // GOAWAY: no stream was processed, with the error ENHANCE_YOUR_CALM.
+        let mut close = vec![0, 0, 8 + text.len() as u8, 7, 0, 0, 0, 0, 0];
+        close.extend([0, 0, 0, 0, 0, 0, 0, 11]);
+        close.extend(text);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                stream.write_all(&[&SETTINGS, &close[..]].concat()).ok();
+                let mut rest = [0; 64];
+                while stream.read(&mut rest).is_ok_and(|read| read > 0) {}
+            }
+        });
+        let builder = Otel::builder(endpoint)
+            .report(SelfReport::silent())
+            .traces(ExportOptions::off)
+            .metrics(ExportOptions::off)
+            .all_signals(|signal| {
+                signal
+                    .protocol(Protocol::Grpc)
+                    .header("authorization", "Bearer very-secret-key")
+            });
+        let (otel, guard) = builder.build().unwrap();
+        record(&otel, 1);
+        let stats = guard.shutdown(GUARD);
+        assert_eq!(counts(&stats), (0, 0, 1));
+        let reason = failure(&stats);
+        assert!(reason.contains("unknown key: [REDACTED]"), "{reason}");
+        assert!(!reason.contains("secret"), "{reason}");
     }
 
     #[test]

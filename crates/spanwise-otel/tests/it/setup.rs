@@ -1,10 +1,13 @@
 //! Options of the builder, and the errors of wrong ones.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
-use spanwise_core::{Fault, SelfReport};
-use spanwise_otel::{ExportOptions, Otel, OtelBuilder, OtelError, SignalKind};
+use spanwise_core::{Clock, Fault, ParseError, SelfReport};
+use spanwise_otel::{ExportOptions, Otel, OtelBuilder, OtelError, OtelSetting, SignalKind};
 
 use crate::support::{
     GUARD, builder,
@@ -44,7 +47,7 @@ fn wrong_options_are_reported_together() {
     assert!(!text.contains("secret"), "{text}");
     for part in [
         "traces: endpoint: `ftp://collector` has an unknown scheme",
-        "header: `a b` is not the name of a header",
+        "header: a key of 3 bytes is not the name of a header",
         "header: `host` is a header that the exporter sets",
         "header: `Content-Type` is a header that the exporter sets",
         "header: the value of the header `api-key` (hidden) has a character",
@@ -61,6 +64,106 @@ fn wrong_options_are_reported_together() {
         };
         assert_eq!(times, expected, "{part}: {text}");
     }
+}
+
+fn apply(builder: &mut OtelBuilder, name: &str, text: &str) -> Result<(), ParseError> {
+    let setting = OtelSetting::all().find(|setting| setting.def.name == name);
+    builder.apply(setting.unwrap(), text)
+}
+
+/// A key is shown only if it is a token: otherwise a part of a value may be in it.
+#[test]
+fn headers_show_no_part_of_a_value() {
+    for text in [
+        "Authorization: Basic dXNlcjpodW50ZXIy==",
+        "Bearer hunter2=",
+        "Bearer hunter2=%zz",
+        "api-key=hunter2%",
+        "hunter2",
+        "=hunter2",
+        "api-key=hunter2%0A",
+    ] {
+        let mut builder = silent("http://collector:4318");
+        let problems = match apply(&mut builder, "OTEL_EXPORTER_OTLP_HEADERS", text) {
+            Err(error) => error.to_string(),
+            Ok(()) => errors(builder).join("\n"),
+        };
+        assert!(!problems.contains("hunter"), "{text}: {problems}");
+        assert!(!problems.contains("dXNl"), "{text}: {problems}");
+    }
+}
+
+#[test]
+fn headers_have_values_and_attributes_may_be_empty() {
+    let mut builder = silent("http://collector:4318");
+    let error = apply(&mut builder, "OTEL_EXPORTER_OTLP_HEADERS", "a=1,b=, c = ").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`b` has no value: write `key=value`; `c` has no value: write `key=value`"
+    );
+    apply(&mut builder, "OTEL_RESOURCE_ATTRIBUTES", "a=1,b=").unwrap();
+}
+
+/// Errors of the builder name the variable of each option that has one.
+#[test]
+fn options_have_variables() {
+    let mut builder = silent("http://collector:4318");
+    apply(&mut builder, "OTEL_EXPORTER_OTLP_HEADERS", "host=x").unwrap();
+    let Err(OtelError::Options(invalid)) = builder.build() else {
+        panic!("it is valid");
+    };
+    let setting = OtelSetting::for_option(&invalid[0]).unwrap();
+    assert_eq!(setting.def.name, "OTEL_EXPORTER_OTLP_HEADERS");
+}
+
+#[test]
+fn passwords_in_endpoints_are_refused_and_not_shown() {
+    for text in [
+        "http://user:hunter2@c:4318",
+        "http://user:hun/ter2@c:4318",
+        "http://user:1234/hunter2@c",
+        "http://user:hun?ter2@c",
+        "http://hunter2@c",
+    ] {
+        for builder in [
+            silent(text),
+            Otel::builder_without_endpoint().logs(|logs| logs.endpoint(text)),
+        ] {
+            let shown = format!("{builder:?}");
+            assert!(!shown.contains("hun"), "{shown}");
+            let errors = errors(builder).join("\n");
+            assert!(errors.contains("has an `@`"), "{errors}");
+            assert!(!errors.contains("hun"), "{errors}");
+        }
+    }
+}
+
+#[test]
+fn endpoint_of_all_signals_is_that_of_the_builder() {
+    let receiver = Receiver::start();
+    let (otel, guard) = silent("http://localhost:1")
+        .all_signals(|signal| signal.endpoint(receiver.endpoint()))
+        .metrics(ExportOptions::off)
+        .build()
+        .unwrap();
+    record(&otel, 1);
+    let stats = guard.shutdown(GUARD);
+    assert_eq!(stats.traces.outcomes.delivered, 1, "{stats:?}");
+    assert_eq!(receiver.logs().len(), 1);
+}
+
+#[test]
+fn own_clock_of_logs_wins() {
+    let receiver = Receiver::start();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    let (otel, guard) = builder(&receiver)
+        .log_options(|logs| logs.clock(Clock::manual(time)))
+        .build()
+        .unwrap();
+    record(&otel, 1);
+    guard.shutdown(GUARD);
+    let logs = receiver.logs();
+    assert_eq!(logs[0].item.time_unix_nano, 1_000_000_000_000_000);
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl OtelSink {
 
     /// Names the variable or the setter of an option that is not valid.
     fn problem(&self, invalid: &InvalidOption) -> String {
-        let is_endpoint = OtelSetting::of_option(invalid).is_some_and(OtelSetting::is_endpoint);
+        let is_endpoint = OtelSetting::for_option(invalid).is_some_and(OtelSetting::is_endpoint);
         if is_endpoint && invalid.signal.is_none() && self.has_endpoint_in_code {
             return format!("Builder::otlp_endpoint: {}", invalid.error);
         }
@@ -161,13 +161,13 @@ impl OtelSink {
         of_all.signal = None;
         let mut settings = [invalid, &of_all]
             .into_iter()
-            .filter_map(OtelSetting::of_option);
+            .filter_map(OtelSetting::for_option);
         let is_set = |setting: &&OtelSetting| {
             let mut variables = self.variables.iter();
             variables.any(|variable| variable.def.name == setting.def.name)
         };
         // Another variable may need one that is not set.
-        let needed = OtelSetting::of_option(&of_all).filter(|_| !self.is_changed);
+        let needed = OtelSetting::for_option(&of_all).filter(|_| !self.is_changed);
         match settings.find(is_set).or(needed) {
             Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
             None => format!("Builder::otel: {invalid}"),
@@ -192,6 +192,7 @@ fn wrong(setting: &OtelSetting, text: &str, error: &ParseError) -> String {
     if is_shown {
         describe(&format!("{name}={}", conceal::shown(text)), text, error)
     } else {
+        let error = conceal::message(&error.to_string(), text);
         format!("{name}: {error}")
     }
 }

@@ -93,12 +93,15 @@ fn ids_on_lines_are_the_exported_ones() {
     // Everything is counted: lines, spans, log records and metrics.
     let stats = handle.otel_stats();
     assert_eq!(
-        (stats.traces.accepted, stats.traces.sent.delivered),
+        (stats.traces.accepted, stats.traces.outcomes.delivered),
         (40, 40)
     );
-    assert_eq!((stats.logs.accepted, stats.logs.sent.delivered), (41, 41));
-    assert!(stats.metrics.sent.delivered > 0, "{stats:?}");
-    let exported = 40 + 41 + stats.metrics.sent.delivered;
+    assert_eq!(
+        (stats.logs.accepted, stats.logs.outcomes.delivered),
+        (41, 41)
+    );
+    assert!(stats.metrics.outcomes.delivered > 0, "{stats:?}");
+    let exported = 40 + 41 + stats.metrics.outcomes.delivered;
     assert_eq!(report.delivered, 41 + exported);
 }
 
@@ -153,11 +156,14 @@ fn collector_that_hangs_is_left_at_the_deadline() {
     let report = telemetry.shutdown(Duration::from_millis(200));
     let stats = handle.otel_stats();
     assert_eq!(
-        (stats.traces.accepted, stats.traces.sent.lost_at_shutdown),
+        (
+            stats.traces.accepted,
+            stats.traces.outcomes.lost_at_shutdown
+        ),
         (10, 10)
     );
     assert_eq!(
-        (stats.logs.accepted, stats.logs.sent.lost_at_shutdown),
+        (stats.logs.accepted, stats.logs.outcomes.lost_at_shutdown),
         (10, 10)
     );
     assert_eq!(lines.objects().len(), 10);

@@ -472,7 +472,7 @@ fn contradictions_name_the_variable_that_is_set() {
                 ("OTEL_TRACES_EXPORTER", "none"),
                 ("OTEL_METRICS_EXPORTER", "none"),
             ],
-            "OTEL_EXPORTER_OTLP_HEADERS: `a b` is not the name of a header",
+            "OTEL_EXPORTER_OTLP_HEADERS: a key of 3 bytes is not the name of a header",
         ),
         (
             &[https, ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key)],

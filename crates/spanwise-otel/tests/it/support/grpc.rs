@@ -8,6 +8,7 @@ use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     runtime::Builder,
 };
 use tracing::subscriber::NoSubscriber;
@@ -50,9 +51,11 @@ async fn listen(listener: TcpListener, tls: Option<Clients>, receiver: Receiver)
         tokio_rustls::TlsAcceptor::from(Arc::new(config))
     });
     while let Ok((stream, _)) = listener.accept().await {
+        let stream = stream.into_std().unwrap();
+        receiver.connected(&stream);
+        let stream = TcpStream::from_std(stream).unwrap();
         let (acceptor, receiver) = (acceptor.clone(), receiver.clone());
         tokio::spawn(async move {
-            receiver.connected();
             match acceptor {
                 None => serve(stream, receiver).await,
                 Some(acceptor) => {

@@ -50,7 +50,7 @@ pub fn record(otel: &Otel, count: usize) {
 /// Checks that each record is in exactly one count.
 #[track_caller]
 pub fn assert_settled(stats: &SignalStats) {
-    let sent = &stats.sent;
+    let sent = &stats.outcomes;
     assert_eq!(stats.accepted, sent.delivered + sent.lost(), "{stats:?}");
     assert_eq!(stats.waiting_bytes, 0, "{stats:?}");
 }

@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
@@ -84,6 +84,8 @@ struct State {
     /// How all later requests are treated.
     behaviour: Behaviour,
     connections: usize,
+    /// Those that [`Receiver::close_connections`] closes.
+    open: Vec<TcpStream>,
 }
 
 /// A request that was received.
@@ -137,7 +139,7 @@ impl Receiver {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (shared, accept) = (Arc::clone(&shared), Arc::clone(&accept));
-                shared.lock().connections += 1;
+                shared.connected(&stream);
                 thread::spawn(move || {
                     if let Some(stream) = accept(stream) {
                         shared.serve(stream);
@@ -158,8 +160,16 @@ impl Receiver {
     }
 
     /// Counts a connection.
-    pub(super) fn connected(&self) {
-        self.shared.lock().connections += 1;
+    pub(super) fn connected(&self, stream: &TcpStream) {
+        self.shared.connected(stream);
+    }
+
+    /// Closes all connections.
+    pub fn close_connections(&self) {
+        for stream in self.shared.lock().open.drain(..) {
+            // The client may have closed it.
+            stream.shutdown(Shutdown::Both).ok();
+        }
     }
 
     /// Stores a request. Returns how it is answered.
@@ -330,6 +340,12 @@ impl Request {
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("the state")
+    }
+
+    fn connected(&self, stream: &TcpStream) {
+        let mut state = self.lock();
+        state.connections += 1;
+        state.open.extend(stream.try_clone());
     }
 
     fn serve(&self, stream: Box<dyn Stream>) {
