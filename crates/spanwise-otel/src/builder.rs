@@ -230,6 +230,7 @@ impl OtelBuilder {
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
         self.choose_named_sampler();
         self.choose_named_listener();
+        self.invalid.extend(self.metrics_options.invalid());
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);

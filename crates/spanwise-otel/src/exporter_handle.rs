@@ -14,8 +14,8 @@ use spanwise_core::{
 };
 
 use crate::{
-    LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventMetrics, OtelLogs, OtelMeterProvider,
-    OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
+    LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventCounts, OtelEventMetrics, OtelLogs,
+    OtelMeterProvider, OtelSpans, OtelTracerProvider, Protocol, SpanOptions, W3cPropagator,
     destination::Destination,
     http_spans::HttpSpans,
     metrics::{self, HttpMetrics, Metrics, MetricsSetup, NewTransport, ReadQueue},
@@ -230,7 +230,7 @@ impl Otel {
     /// Creates the layer that counts events by level, as `spanwise.events`, or `None` if there are
     /// no metrics.
     #[must_use]
-    pub fn event_counts(&self) -> Option<OtelEventMetrics> {
+    pub fn event_counts(&self) -> Option<OtelEventCounts> {
         Some(self.measured()?.event_counts())
     }
 

@@ -137,7 +137,7 @@ pub use self::{
     log_writer::LogWriter,
     logs::OtelLogs,
     metrics::{
-        HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventMetrics,
+        HistogramAggregation, MetricTemporality, MetricsOptions, OtelEventCounts, OtelEventMetrics,
         OtelMeterProvider,
     },
     otel_settings::OtelSetting,

@@ -57,7 +57,7 @@ use crate::{
 };
 
 pub use self::{
-    event_metrics::OtelEventMetrics,
+    event_metrics::{OtelEventCounts, OtelEventMetrics},
     meter_provider::OtelMeterProvider,
     metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions},
 };
@@ -226,14 +226,15 @@ impl Metrics {
     }
 
     /// Returns a layer that counts events by level.
-    pub(crate) fn event_counts(&self) -> OtelEventMetrics {
-        OtelEventMetrics::counting(self.counts())
+    pub(crate) fn event_counts(&self) -> OtelEventCounts {
+        OtelEventCounts::new(self.counts())
     }
 
     /// Returns a layer that counts events by level, and makes metrics of their fields.
     pub(crate) fn of_events(&self) -> OtelEventMetrics {
         let meter = self.shared.meter_provider.meter("spanwise.events");
-        OtelEventMetrics::of_fields(self.counts(), meter, self.shared.report.clone())
+        let Shared { report, policy, .. } = &*self.shared;
+        OtelEventMetrics::new(self.counts(), meter, report.clone(), policy.clone())
     }
 
     fn counts(&self) -> Arc<EventCounts> {

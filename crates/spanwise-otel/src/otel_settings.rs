@@ -66,12 +66,29 @@ impl OtelSetting {
         self.option.1 == "endpoint"
     }
 
+    /// Returns whether it is the address of a collector of this signal.
+    #[must_use]
+    pub fn is_endpoint_of(&self, signal: SignalKind) -> bool {
+        self.is_endpoint() && self.option.0.is_none_or(|own| own == signal)
+    }
+
     /// Returns whether there is something to export or serve with this value: it is the address of
     /// a collector, or it requests metrics for Prometheus.
     #[must_use]
     pub fn enables(&self, text: &str) -> bool {
-        let is_prometheus = || text.split(',').any(|word| word.trim() == "prometheus");
-        self.is_endpoint() || (self.def.name == "OTEL_METRICS_EXPORTER" && is_prometheus())
+        self.is_endpoint() || self.names_exporter(text, "prometheus").is_some()
+    }
+
+    /// Returns the signal that this value exports over OTLP, and which needs an endpoint.
+    #[must_use]
+    pub fn exports(&self, text: &str) -> Option<SignalKind> {
+        self.names_exporter(text, "otlp")
+    }
+
+    fn names_exporter(&self, text: &str, exporter: &str) -> Option<SignalKind> {
+        let (signal, option) = self.option;
+        let is_named = || text.split(',').any(|word| word.trim() == exporter);
+        signal.filter(|_| option == "off" && is_named())
     }
 
     /// Returns whether this value switches everything off.

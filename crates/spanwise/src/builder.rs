@@ -413,7 +413,7 @@ impl Builder {
         self
     }
 
-    /// Sets the OpenTelemetry Collector that gets traces and logs, instead of
+    /// Sets the OpenTelemetry Collector that gets traces, logs and metrics, instead of
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` and under every preset.
     ///
     /// ```
@@ -427,8 +427,8 @@ impl Builder {
         self
     }
 
-    /// Changes the options of OpenTelemetry, after the settings of the environment. Without an
-    /// endpoint nothing is exported, and `change` is not called.
+    /// Changes the options of OpenTelemetry, after the settings of the environment. If neither an
+    /// endpoint nor `OTEL_METRICS_EXPORTER=prometheus` turns it on, `change` is not called.
     #[cfg(feature = "otel")]
     pub fn otel<F>(mut self, change: F) -> Self
     where

@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::print_stdout,
     reason = "a test that is its own program"
 )]
@@ -25,13 +26,20 @@ use std::{
     time::Duration,
 };
 
+use receiver::Receiver;
+
 /// Nothing that the tests wait for takes this long, on whatever machine.
 const GUARD: Duration = Duration::from_secs(120);
 
 /// The first argument of a program that a test starts.
 const PROGRAM: &str = "--program";
 
-const TESTS: [(&str, fn()); 4] = [
+/// The ratio of traces, for lines.
+const RATIO: (&str, &str) = ("LOG_SAMPLE", "info=0.25");
+
+const TAIL: (&str, &str) = ("LOG_RECORDER", "debug,tail=0.25");
+
+const TESTS: [(&str, fn()); 5] = [
     ("ids_agree_on_many_threads", || {
         same_ids::check("multi_thread");
     }),
@@ -39,10 +47,13 @@ const TESTS: [(&str, fn()); 4] = [
         same_ids::check("current_thread");
     }),
     ("ratio_keeps_lines_of_exported_traces", || {
-        same_samples::check(("LOG_SAMPLE", "info=0.25"));
+        same_samples::check(&[RATIO]);
     }),
     ("tail_keeps_lines_of_exported_traces", || {
-        same_samples::check(("LOG_RECORDER", "debug,tail=0.25"));
+        same_samples::check(&[TAIL]);
+    }),
+    ("ratio_and_tail_keep_the_same_lines", || {
+        same_samples::check(&[RATIO, TAIL]);
     }),
 ];
 
@@ -51,6 +62,21 @@ fn program(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.env_clear().args([PROGRAM, name]).args(args);
     command
+}
+
+/// Makes a program export to `receiver`, as this service. Queues have room for everything, and no
+/// request is repeated because the collector is slow.
+fn export_to(command: &mut Command, receiver: &Receiver, service: &str) {
+    command.envs([
+        ("LOG_PRESET", "prod"),
+        ("SERVICE_NAME", service),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "120000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "120000"),
+        ("OTEL_BLRP_EXPORT_TIMEOUT", "120000"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "100000"),
+    ]);
 }
 
 fn run(name: &str, args: &[&str]) -> Result<(), Box<dyn Error>> {

@@ -7,8 +7,10 @@ use opentelemetry_proto::tonic::trace::v1::{
     span::SpanKind::{self, Client, Internal, Server},
     status::StatusCode,
 };
+use serde_json::Value;
 
 use crate::{
+    export_to,
     exported::{Exported, Logged, digits, exported},
     program,
     receiver::Receiver,
@@ -26,21 +28,12 @@ const TRACED_ORDERS: usize = 30;
 /// `price`, `tax` and `mail`; in `back` that of the server and `shelf`.
 const SPANS: [usize; 2] = [6, 2];
 
-/// Lines outside of requests.
-const LINES_WITHOUT_SPAN: [&str; 2] = ["listening", "logging configured"];
-
 /// Runs both services on such a runtime, and checks what they wrote and exported.
 pub(crate) fn check(runtime: &str) {
     let receiver = Receiver::start();
     let start = |service: &str, args: &[&str]| {
         let mut command = program(service, args);
-        command.envs([
-            ("LOG_PRESET", "prod"),
-            ("SERVICE_NAME", service),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
-            ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
-            ("OTEL_BLRP_MAX_QUEUE_SIZE", "100000"),
-        ]);
+        export_to(&mut command, &receiver, service);
         RunningProgram::start(&mut command)
     };
     let mut back = start("back", &[runtime]);
@@ -66,6 +59,7 @@ pub(crate) fn check(runtime: &str) {
     // The order matters: `front` has open connections to `back`.
     let front = front.finish();
     let back = back.finish();
+    check_texts(&front, &back, &receiver);
     let [front, back] = exported([("front", &front), ("back", &back)], &receiver);
     for service in [&front, &back] {
         check_records(service);
@@ -143,7 +137,7 @@ fn check_lines(service: &Exported) {
     for line in &service.lines {
         assert_eq!(line.level, "INFO", "{line:?}");
         if line.span_id.is_empty() {
-            assert!(LINES_WITHOUT_SPAN.contains(&&*line.message), "{line:?}");
+            assert_eq!(line.message, "listening", "{line:?}");
             continue;
         }
         let key = (line.trace_id.clone(), line.span_id.clone());
@@ -222,7 +216,7 @@ fn check_traces(front: &Exported, back: &Exported) {
 fn check_untrusted(front: &Exported, back: &Exported) {
     let mut links = BTreeSet::new();
     for span in front.spans.iter().chain(&back.spans) {
-        for id in [&span.trace_id, &span.span_id, &span.parent_span_id] {
+        for id in [&span.trace_id, &span.parent_span_id] {
             assert!(!Caller::Untrusted.has(&digits(id)), "{span:#?}");
         }
         for link in &span.links {
@@ -239,9 +233,20 @@ fn check_untrusted(front: &Exported, back: &Exported) {
         )
     });
     assert_eq!(links, callers.collect());
-    for line in front.lines.iter().chain(&back.lines) {
-        let text = format!("{line:?}");
-        assert!(!text.contains(&Caller::Untrusted.prefix()[..8]), "{text}");
+}
+
+/// No line and no log record has an id of an untrusted caller as text.
+fn check_texts(front: &[Value], back: &[Value], receiver: &Receiver) {
+    let lines = front.iter().chain(back).map(Value::to_string);
+    let requests = receiver.requests().into_iter();
+    let logs = requests.filter(|request| request.path == "/v1/logs");
+    let logs = logs.map(|request| String::from_utf8_lossy(&request.body).into_owned());
+    for text in lines.chain(logs) {
+        let id = Caller::Untrusted.prefix();
+        assert!(
+            !text.contains(id) && !text.contains("bad0bad0-bad0"),
+            "{text}"
+        );
     }
 }
 

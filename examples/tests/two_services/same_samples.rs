@@ -6,7 +6,7 @@ use spanwise::file::WhenFull;
 use tracing::info;
 
 use crate::{
-    GUARD,
+    GUARD, export_to,
     exported::{digits, exported},
     program,
     receiver::Receiver,
@@ -31,19 +31,15 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Checks that the requests with lines are those with exported spans.
-pub(crate) fn check(lines: (&str, &str)) {
+pub(crate) fn check(samplers_of_lines: &[(&str, &str)]) {
     let receiver = Receiver::start();
     let mut command = program("sampled", &[]);
+    export_to(&mut command, &receiver, "sampled");
     command.envs([
-        ("LOG_PRESET", "prod"),
-        ("SERVICE_NAME", "sampled"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
         ("OTEL_TRACES_SAMPLER", "traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
-        ("OTEL_BLRP_MAX_QUEUE_SIZE", "100000"),
-        lines,
     ]);
+    command.envs(samplers_of_lines.iter().copied());
     let lines = RunningProgram::start(&mut command).finish();
     let [exported] = exported([("sampled", &lines)], &receiver);
     let is_handled = |message: &str| message == "handled";

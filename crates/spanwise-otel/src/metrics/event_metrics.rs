@@ -10,9 +10,9 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter},
 };
 use spanwise_core::{
-    Context as SpanContext, Fault, SelfReport,
+    Context as SpanContext, Fault, Redact, SelfReport,
     export::is_sender_thread,
-    internal::{CallsitePlans, ShardedCounter, forks},
+    internal::{CallsitePlans, ShardedCounter, forks, panic_safe},
 };
 use tracing::{
     Event, Subscriber,
@@ -21,10 +21,16 @@ use tracing::{
 use tracing_core::{Level, Metadata};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-/// Counts events by level, and makes metrics of their fields on request.
-///
-/// Created by [`Otel::event_counts`](crate::Otel::event_counts) and
+use crate::limits::AttributeLimits;
+
+/// Counts events by level. Created by [`Otel::event_counts`](crate::Otel::event_counts).
+#[derive(Debug)]
+pub struct OtelEventCounts(Arc<EventCounts>);
+
+/// Counts events by level, and makes metrics of their fields. Created by
 /// [`Otel::metrics_of_events`](crate::Otel::metrics_of_events).
+///
+/// Texts that are attributes are cut after 256 characters.
 ///
 /// ```
 /// use spanwise_otel::{MetricsOptions, Otel};
@@ -45,10 +51,13 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 #[derive(Debug)]
 pub struct OtelEventMetrics {
     counts: Arc<EventCounts>,
-    fields: Option<FieldMetrics>,
+    fields: FieldMetrics,
 }
 
-/// Counts events by level.
+/// A longer text is cut: each value of an attribute makes a series, which stays in memory.
+const MAX_TEXT_CHARS: usize = 256;
+
+/// Counters of events by level.
 #[derive(Debug, Default)]
 pub(crate) struct EventCounts([ShardedCounter; 5]);
 
@@ -56,6 +65,7 @@ pub(crate) struct EventCounts([ShardedCounter; 5]);
 struct FieldMetrics {
     meter: Meter,
     report: SelfReport,
+    policy: Option<Arc<dyn Redact>>,
     context_keys: Vec<String>,
     /// The process that exports. In a forked child, a lock of the SDK may never be released.
     generation: u32,
@@ -123,8 +133,12 @@ impl EventCounts {
         counts
     }
 
-    fn count(&self, level: Level) {
-        let index = match level {
+    /// Counts an event. Returns false, and does not count it, if the exporter itself logged it.
+    fn count(&self, event: &Event<'_>) -> bool {
+        if is_sender_thread() || event.metadata().target().starts_with("opentelemetry") {
+            return false;
+        }
+        let index = match *event.metadata().level() {
             Level::ERROR => 0,
             Level::WARN => 1,
             Level::INFO => 2,
@@ -132,29 +146,33 @@ impl EventCounts {
             Level::TRACE => 4,
         };
         self.0[index].count();
+        true
+    }
+}
+
+impl OtelEventCounts {
+    pub(crate) fn new(counts: Arc<EventCounts>) -> Self {
+        Self(counts)
     }
 }
 
 impl OtelEventMetrics {
-    /// Counts events only.
-    pub(crate) fn counting(counts: Arc<EventCounts>) -> Self {
+    pub(crate) fn new(
+        counts: Arc<EventCounts>,
+        meter: Meter,
+        report: SelfReport,
+        policy: Option<Arc<dyn Redact>>,
+    ) -> Self {
         Self {
             counts,
-            fields: None,
-        }
-    }
-
-    /// Makes metrics of the fields, too.
-    pub(crate) fn of_fields(counts: Arc<EventCounts>, meter: Meter, report: SelfReport) -> Self {
-        Self {
-            counts,
-            fields: Some(FieldMetrics {
+            fields: FieldMetrics {
                 meter,
                 report,
+                policy,
                 context_keys: Vec::new(),
                 generation: forks::generation(),
                 plans: CallsitePlans::default(),
-            }),
+            },
         }
     }
 
@@ -162,10 +180,15 @@ impl OtelEventMetrics {
     /// metric. Defaults to none: each value makes a series of its own.
     #[must_use]
     pub fn context_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        if let Some(fields) = &mut self.fields {
-            fields.context_keys.extend(keys.into_iter().map(Into::into));
-        }
+        let keys = keys.into_iter().map(Into::into);
+        self.fields.context_keys.extend(keys);
         self
+    }
+}
+
+impl<S: Subscriber> Layer<S> for OtelEventCounts {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.count(event);
     }
 }
 
@@ -174,14 +197,8 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if is_sender_thread() || event.metadata().target().starts_with("opentelemetry") {
-            return;
-        }
-        self.counts.count(*event.metadata().level());
-        if let Some(fields) = &self.fields
-            && forks::generation() == fields.generation
-        {
-            fields.measure(event, &ctx);
+        if self.counts.count(event) && forks::generation() == self.fields.generation {
+            self.fields.measure(event, &ctx);
         }
     }
 }
@@ -196,6 +213,7 @@ impl FieldMetrics {
             return;
         };
         let mut visitor = MeasuringVisitor {
+            fields: self,
             roles,
             measurements: Vec::new(),
             attributes: Vec::new(),
@@ -214,7 +232,7 @@ impl FieldMetrics {
             for (key, value) in wanted {
                 // The value of the event wins.
                 if attributes.iter().all(|known| known.key.as_str() != key) {
-                    attributes.push(KeyValue::new(key, value.to_owned()));
+                    attributes.extend(self.text_attribute(Key::new(key), value));
                 }
             }
         }
@@ -226,6 +244,25 @@ impl FieldMetrics {
                 self.report.fault(Fault::Setup, &reason);
             }
         }
+    }
+
+    /// Returns an attribute with the start of a text.
+    fn text_attribute(&self, key: Key, text: &str) -> Option<KeyValue> {
+        const LIMITS: AttributeLimits = AttributeLimits {
+            count: usize::MAX,
+            value_chars: MAX_TEXT_CHARS,
+        };
+        if text.len() <= MAX_TEXT_CHARS {
+            return Some(KeyValue::new(key, text.to_owned()));
+        }
+        let shown = match &self.policy {
+            // Before the text is cut: the policy does not find a secret that is cut off.
+            Some(policy) => {
+                panic_safe::catch_panic(|| policy.redact_value(key.as_str(), text).into_owned())?
+            }
+            None => text.to_owned(),
+        };
+        Some(KeyValue::new(key, LIMITS.cut_text(&shown).to_owned()))
     }
 }
 
@@ -307,6 +344,7 @@ impl FieldInstrument {
 
 /// Sorts the values of an event into metrics and attributes.
 struct MeasuringVisitor<'p> {
+    fields: &'p FieldMetrics,
     roles: &'p [MetricRole],
     measurements: Vec<(&'p FieldInstrument, Measurement)>,
     attributes: Vec<KeyValue>,
@@ -324,13 +362,6 @@ impl MeasuringVisitor<'_> {
                 },
             )),
             Some(MetricRole::Ignored) | None => {}
-        }
-    }
-
-    fn attribute(&mut self, field: &Field, value: impl Into<Value>) {
-        if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
-            let key = Key::from_static_str(field.name());
-            self.attributes.push(KeyValue::new(key, value));
         }
     }
 }
@@ -353,11 +384,18 @@ impl Visit for MeasuringVisitor<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.attribute(field, value);
+        if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
+            let key = Key::from_static_str(field.name());
+            self.attributes.push(KeyValue::new(key, value));
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.attribute(field, value.to_owned());
+        if let Some(MetricRole::Attribute) = self.roles.get(field.index()) {
+            let key = Key::from_static_str(field.name());
+            self.attributes
+                .extend(self.fields.text_attribute(key, value));
+        }
     }
 
     /// Formatted values differ too often to be attributes.

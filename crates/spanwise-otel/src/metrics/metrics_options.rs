@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use spanwise_core::ParseError;
+
+use crate::{InvalidOption, SignalKind};
+
+/// A shorter interval would keep the collecting thread busy.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How metrics are collected and served. See
 /// [`OtelBuilder::metrics_options`](crate::OtelBuilder::metrics_options).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +46,7 @@ pub enum HistogramAggregation {
 }
 
 impl MetricsOptions {
-    /// Creates the default options.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the time between two exports. Defaults to one minute.
+    /// Sets the time between two exports: at least one second. Defaults to one minute.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
@@ -73,6 +74,18 @@ impl MetricsOptions {
     pub fn text(mut self) -> Self {
         self.text = true;
         self
+    }
+
+    /// Returns the options that are not valid.
+    pub(crate) fn invalid(&self) -> Option<InvalidOption> {
+        (self.interval < MIN_INTERVAL).then(|| InvalidOption {
+            signal: Some(SignalKind::Metrics),
+            option: "interval",
+            error: ParseError::new(format!(
+                "an interval of {:?} is too short: set at least 1 second",
+                self.interval
+            )),
+        })
     }
 
     /// Returns whether there is text in any case.

@@ -16,6 +16,9 @@ use opentelemetry_sdk::{
 
 use super::metrics_options::{HistogramAggregation, MetricTemporality, MetricsOptions};
 
+/// An exponential histogram has at most this number of buckets on each side of zero.
+pub(crate) const MAX_BUCKETS: u32 = 160;
+
 /// The readers of a provider.
 #[derive(Debug)]
 pub(crate) struct Readers {
@@ -61,7 +64,7 @@ fn exponential_view(instrument: &Instrument) -> Option<Stream> {
         .then(|| {
             let stream =
                 Stream::builder().with_aggregation(Aggregation::Base2ExponentialHistogram {
-                    max_size: 160,
+                    max_size: MAX_BUCKETS,
                     max_scale: 20,
                     record_min_max: true,
                 });

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use spanwise_core::internal::panic_safe;
+
 /// The time for a request and its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -140,8 +142,15 @@ fn respond(request: &[u8], text: &MakeText) -> String {
         .map(|(_, value)| value.trim())
         .collect();
     let accept = (!accept.is_empty()).then(|| accept.join(","));
-    let (content_type, body) = text(accept.as_deref());
-    response("200 OK", "", content_type, &body)
+    // The policy that redacts attributes is not ours. A panic of it must not end this thread.
+    match panic_safe::catch_panic(|| text(accept.as_deref())) {
+        Some((content_type, body)) => response("200 OK", "", content_type, &body),
+        None => plain(
+            "500 Internal Server Error",
+            "",
+            "the metrics cannot be shown\n",
+        ),
+    }
 }
 
 fn plain(status: &str, headers: &str, body: &str) -> String {

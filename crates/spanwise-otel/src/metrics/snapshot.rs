@@ -16,7 +16,8 @@ use opentelemetry_sdk::metrics::{
 };
 use spanwise_core::{Redact, Redaction, internal::KeyVerdicts};
 
-use crate::api_attributes::redaction;
+use super::readers::MAX_BUCKETS;
+use crate::{api_attributes::redaction, limits::AttributeLimits};
 
 /// All metrics of a process.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,13 +114,25 @@ impl Snapshot {
     /// Copies what the SDK collected. `policy` redacts the attributes.
     pub(crate) fn new(collected: &ResourceMetrics, policy: Option<&dyn Redact>) -> Self {
         let mut attributes = AttributePolicy::new(policy);
-        let mut scopes: Vec<_> = collected
-            .scope_metrics()
-            .map(|scope| ScopeSnapshot {
-                scope: scope.scope().clone(),
-                metrics: scope_metrics(scope.metrics(), &mut attributes),
-            })
-            .collect();
+        let mut scopes: Vec<ScopeSnapshot> = Vec::new();
+        for collected in collected.scope_metrics() {
+            let scope = attributes.shown_scope(collected.scope());
+            let metrics = collected.metrics();
+            match scopes.iter_mut().find(|known| known.scope == scope) {
+                Some(same) => append_metrics(&mut same.metrics, metrics, &mut attributes),
+                None => {
+                    let mut shown = Vec::new();
+                    append_metrics(&mut shown, metrics, &mut attributes);
+                    scopes.push(ScopeSnapshot {
+                        scope,
+                        metrics: shown,
+                    });
+                }
+            }
+        }
+        for metric in scopes.iter_mut().flat_map(|scope| &mut scope.metrics) {
+            metric.points.merge_equal();
+        }
         // The SDK keeps them in no order.
         scopes.sort_by(|a, b| {
             let key = |scope: &ScopeSnapshot| {
@@ -143,11 +156,12 @@ impl Snapshot {
     }
 }
 
-fn scope_metrics<'m>(
+/// Appends points to those of the same metric.
+fn append_metrics<'m>(
+    snapshots: &mut Vec<MetricSnapshot>,
     metrics: impl Iterator<Item = &'m Metric>,
     attributes: &mut AttributePolicy<'_>,
-) -> Vec<MetricSnapshot> {
-    let mut snapshots: Vec<MetricSnapshot> = Vec::new();
+) {
     for metric in metrics {
         let snapshot = match metric.data() {
             AggregatedMetrics::F64(data) => metric_snapshot(metric, data, attributes),
@@ -168,10 +182,6 @@ fn scope_metrics<'m>(
         };
         snapshots.extend(rest);
     }
-    for snapshot in &mut snapshots {
-        snapshot.points.merge_equal();
-    }
-    snapshots
 }
 
 fn metric_snapshot<T: InstrumentNumber>(
@@ -457,17 +467,39 @@ impl Distribution {
 
 impl ExponentialDistribution {
     fn add(&mut self, other: &Self) {
-        let scale = self.scale.min(other.scale);
+        let scale = self.common_scale(other);
         self.summary.add(&other.summary);
         self.zero_count += other.zero_count;
         self.zero_threshold = self.zero_threshold.max(other.zero_threshold);
         let sum = |a: &Buckets, b: &Buckets| {
-            let a = a.downscaled(self.scale - scale);
-            a.plus(&b.downscaled(other.scale - scale))
+            let a = a.counts_by_index(self.scale - scale);
+            Buckets::from_counts(a.chain(b.counts_by_index(other.scale - scale)))
         };
         self.positive = sum(&self.positive, &other.positive);
         self.negative = sum(&self.negative, &other.negative);
         self.scale = scale;
+    }
+
+    /// Returns the highest scale at which both have room in [`MAX_BUCKETS`]. Buckets for both
+    /// 5 ms and 5 s would be millions at the scale of either.
+    fn common_scale(&self, other: &Self) -> i32 {
+        let has_room = |a: &Buckets, b: &Buckets, scale: i32| {
+            let a = a.index_range(self.scale - scale);
+            match (a, b.index_range(other.scale - scale)) {
+                (Some((first, last)), Some((other_first, other_last))) => {
+                    last.max(other_last) - first.min(other_first) < i64::from(MAX_BUCKETS)
+                }
+                _ => true,
+            }
+        };
+        let mut scale = self.scale.min(other.scale);
+        // It ends: each step halves the range.
+        while !has_room(&self.positive, &other.positive, scale)
+            || !has_room(&self.negative, &other.negative, scale)
+        {
+            scale -= 1;
+        }
+        scale
     }
 }
 
@@ -479,28 +511,34 @@ impl Buckets {
         }
     }
 
-    /// Returns the same counts at a scale that is lower by `steps`: each step halves the number of
-    /// buckets.
-    fn downscaled(&self, steps: i32) -> Self {
-        let indexes = (self.offset..).map(|index| index >> steps.clamp(0, 31));
-        Self::from_indexes(indexes.zip(self.counts.iter().copied()))
+    /// Returns the buckets that are not empty, with their indexes at a scale that is lower by
+    /// `steps`: each step halves the number of buckets, so several may have one index.
+    fn counts_by_index(&self, steps: i32) -> impl DoubleEndedIterator<Item = (i64, u64)> {
+        let counts = self.counts.iter().copied().enumerate();
+        let counts = counts.filter(|(_, count)| *count > 0);
+        counts.map(move |(at, count)| {
+            // Indexes have 32 bits, but their sums and differences may have more.
+            let index = i64::from(self.offset) + at as i64;
+            (index >> steps.clamp(0, 63), count)
+        })
     }
 
-    fn plus(&self, other: &Self) -> Self {
-        let with_indexes = |buckets: &Self| -> Vec<(i32, u64)> {
-            (buckets.offset..).zip(buckets.counts.clone()).collect()
-        };
-        Self::from_indexes(with_indexes(self).into_iter().chain(with_indexes(other)))
+    /// Returns the lowest and the highest index that is not empty.
+    fn index_range(&self, steps: i32) -> Option<(i64, i64)> {
+        let mut indexes = self.counts_by_index(steps).map(|(index, _)| index);
+        let first = indexes.next()?;
+        Some((first, indexes.next_back().unwrap_or(first)))
     }
 
-    fn from_indexes(counts: impl Iterator<Item = (i32, u64)>) -> Self {
-        let counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+    fn from_counts(counts: impl Iterator<Item = (i64, u64)>) -> Self {
+        let counts: Vec<_> = counts.collect();
         let indexes = || counts.iter().map(|(index, _)| *index);
         let (Some(first), Some(last)) = (indexes().min(), indexes().max()) else {
             return Self::default();
         };
         let mut buckets = Self {
-            offset: first,
+            // The index of a bucket, shifted to the right at most.
+            offset: first as i32,
             counts: vec![0; (last - first) as usize + 1],
         };
         for (index, count) in counts {
@@ -510,7 +548,7 @@ impl Buckets {
     }
 }
 
-/// Sorts and redacts attributes.
+/// Sorts, redacts and cuts attributes.
 struct AttributePolicy<'p> {
     policy: Option<&'p dyn Redact>,
     /// The verdicts of the keys that occurred.
@@ -532,10 +570,29 @@ impl<'p> AttributePolicy<'p> {
                 .filter_map(|attribute| self.redact(policy, attribute))
                 .collect(),
         };
-        // The SDK keeps them as they were recorded.
+        // The SDK keeps them as they were recorded. The last value of a key counts.
+        shown.reverse();
         shown.sort_by(|a, b| a.key.cmp(&b.key));
-        shown.dedup_by(|later, earlier| later.key == earlier.key);
+        shown.dedup_by(|earlier, last| earlier.key == last.key);
+        for attribute in &mut shown {
+            cut_texts(&mut attribute.value);
+        }
         shown
+    }
+
+    fn shown_scope(&mut self, scope: &InstrumentationScope) -> InstrumentationScope {
+        if scope.attributes().next().is_none() {
+            return scope.clone();
+        }
+        let mut shown = InstrumentationScope::builder(scope.name().to_owned())
+            .with_attributes(self.apply(scope.attributes()));
+        if let Some(version) = scope.version() {
+            shown = shown.with_version(version.to_owned());
+        }
+        if let Some(url) = scope.schema_url() {
+            shown = shown.with_schema_url(url.to_owned());
+        }
+        shown.build()
     }
 
     fn redact(&mut self, policy: &dyn Redact, attribute: &KeyValue) -> Option<KeyValue> {
@@ -555,6 +612,22 @@ impl<'p> AttributePolicy<'p> {
                 Some(KeyValue::new(attribute.key.clone(), text.into_owned()))
             }
         }
+    }
+}
+
+/// Cuts texts at [`MAX_VALUE_LEN`](crate::limits::MAX_VALUE_LEN).
+fn cut_texts(value: &mut Value) {
+    let limits = AttributeLimits::default();
+    let cut = |text: &mut StringValue| {
+        let kept = limits.cut_text(text.as_str());
+        if kept.len() < text.as_str().len() {
+            *text = StringValue::from(kept.to_owned());
+        }
+    };
+    match value {
+        Value::String(text) => cut(text),
+        Value::Array(Array::String(texts)) => texts.iter_mut().for_each(cut),
+        _ => {}
     }
 }
 

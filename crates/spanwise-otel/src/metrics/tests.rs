@@ -55,7 +55,7 @@ impl Deliver<MetricsPayload> for Decoding {
 
 /// The metrics are exported on request only.
 fn hourly() -> MetricsOptions {
-    MetricsOptions::new().interval(Duration::from_secs(60 * 60))
+    MetricsOptions::default().interval(Duration::from_secs(60 * 60))
 }
 
 fn collector(options: &MetricsOptions) -> Collector {

@@ -1,7 +1,6 @@
 //! A collector that refuses connections, or never answers.
 
 use std::{
-    net::TcpListener,
     panic::{self, AssertUnwindSafe},
     sync::mpsc,
     thread,
@@ -51,17 +50,15 @@ fn assert_all_lost(stats: &OtelStats) {
     }
 }
 
-fn refusing_endpoint() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
+/// No server listens on this port. A port that was free before may be that of another test now.
+const REFUSING_ENDPOINT: &str = "http://127.0.0.1:1";
 
 #[test]
 fn refused_connections_lose_everything() {
     for protocol in PROTOCOLS {
         let stats = ends(|| {
             let builder =
-                Otel::builder(refusing_endpoint()).report(spanwise_core::SelfReport::silent());
+                Otel::builder(REFUSING_ENDPOINT).report(spanwise_core::SelfReport::silent());
             let (otel, guard) = without_metrics(builder, *protocol).build().unwrap();
             record(&otel, COUNT);
             // A longer deadline than that of the test: a refused connection is not waited for.
@@ -77,7 +74,7 @@ fn refused_connections_are_reported_once() {
     let Some(output) = output_alone("dead_collector::refused_connections_are_reported_once") else {
         for protocol in PROTOCOLS {
             let report = spanwise_core::SelfReport::new();
-            let builder = Otel::builder(refusing_endpoint()).report(report.clone());
+            let builder = Otel::builder(REFUSING_ENDPOINT).report(report.clone());
             let (otel, guard) = without_metrics(builder, *protocol).build().unwrap();
             record(&otel, COUNT);
             guard.shutdown(GUARD);

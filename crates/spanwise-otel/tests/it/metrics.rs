@@ -17,8 +17,10 @@ use spanwise_otel::Protocol;
 #[cfg(feature = "gzip")]
 use spanwise_otel::RequestCompression;
 use spanwise_otel::{
-    ExportOptions, MetricsOptions, Otel, OtelBuilder, OtelError,
-    opentelemetry::{KeyValue, metrics::MeterProvider as _},
+    ExportOptions, HistogramAggregation, MetricsOptions, Otel, OtelBuilder, OtelError, OtelGuard,
+    opentelemetry::{
+        InstrumentationScope, KeyValue, StringValue, Value, metrics::MeterProvider as _,
+    },
 };
 use spanwise_redact::Policy;
 use tracing_subscriber::prelude::*;
@@ -114,11 +116,11 @@ fn metrics_arrive_over_grpc() {
 #[test]
 fn metrics_are_exported_at_each_interval() {
     let receiver = Receiver::start();
-    let often = |options: MetricsOptions| options.interval(Duration::from_millis(1));
+    let often = |options: MetricsOptions| options.interval(Duration::from_secs(1));
     let builder = metrics_only(&receiver).metrics_options(often);
     let (otel, guard) = builder.build().unwrap();
     count(&otel, 7);
-    receiver.wait_for_requests(3);
+    receiver.wait_for_requests(2);
     guard.shutdown(GUARD);
     assert_eq!(sums(receiver.metrics().last().unwrap(), "orders.paid"), [7]);
 }
@@ -333,4 +335,129 @@ fn too_large_request_is_split() {
     assert!(metrics(first) >= 1 && metrics(second) >= metrics(first));
     let sums = [first, second].map(|half| sums(half, "orders.paid"));
     assert_eq!(sums.concat(), [7]);
+}
+
+#[test]
+fn intervals_under_a_second_are_refused() {
+    for interval in [Duration::ZERO, Duration::from_millis(999)] {
+        let options = |options: MetricsOptions| options.text().interval(interval);
+        let result = Otel::builder_without_endpoint()
+            .metrics_options(options)
+            .build();
+        let Err(OtelError::Options(invalid)) = result else {
+            panic!("{result:?}");
+        };
+        let [invalid] = &invalid[..] else {
+            panic!("{invalid:?}");
+        };
+        assert_eq!(invalid.option, "interval");
+        assert!(
+            invalid.error.to_string().contains("1 second"),
+            "{invalid:?}"
+        );
+    }
+}
+
+/// Returns an exporter whose metrics are shown as text only, without secrets.
+fn shown(change: impl FnOnce(MetricsOptions) -> MetricsOptions) -> (Otel, OtelGuard) {
+    let builder = Otel::builder_without_endpoint()
+        .report(SelfReport::silent())
+        .redact(Arc::new(Policy::secrets()))
+        .metrics_options(|options| change(options.text()));
+    builder.build().unwrap()
+}
+
+#[test]
+fn merged_histograms_have_as_many_buckets_as_one() {
+    let base2 =
+        |options: MetricsOptions| options.histograms(HistogramAggregation::Base2Exponential);
+    let (otel, _guard) = shown(base2);
+    let meter = otel.meter_provider().unwrap().meter("test");
+    let durations = meter.f64_histogram("durations").build();
+    for (password, seconds) in [("one", 0.005), ("two", 5.0), ("three", 5e8)] {
+        durations.record(seconds, &[KeyValue::new("password", password)]);
+    }
+    let (_, text) = otel.metrics_text(None);
+    let buckets = text.lines().filter(|line| line.contains("_bucket{"));
+    // Those of positive values, and `+Inf`.
+    assert!((2..=161).contains(&buckets.count()));
+    assert!(text.contains("durations_count{password=\"[REDACTED]\"} 3\n"));
+}
+
+#[test]
+fn last_value_of_a_repeated_key_counts() {
+    let (otel, _guard) = shown(|options| options);
+    let meter = otel.meter_provider().unwrap().meter("test");
+    let attributes = ["first", "second", "last"].map(|value| KeyValue::new("kind", value));
+    meter.u64_counter("orders").build().add(1, &attributes);
+    let (_, text) = otel.metrics_text(None);
+    assert!(text.contains("orders_total{kind=\"last\"} 1\n"), "{text}");
+}
+
+#[test]
+fn long_attributes_are_cut() {
+    let (otel, _guard) = shown(|options| options);
+    let meter = otel.meter_provider().unwrap().meter("test");
+    let long = "é".repeat(100_000);
+    let attributes = [
+        KeyValue::new("text", long.clone()),
+        KeyValue::new(
+            "texts",
+            Value::Array(vec![StringValue::from(long.clone())].into()),
+        ),
+    ];
+    meter.u64_counter("orders").build().add(1, &attributes);
+    let (_, text) = otel.metrics_text(None);
+    // 16 KiB each, and the rest of the text.
+    assert!(
+        text.contains("orders_total{") && text.len() < 40_000,
+        "{}",
+        text.len()
+    );
+
+    let (otel, _guard) = shown(|options| options);
+    let stack = tracing_subscriber::registry().with(otel.metrics_of_events());
+    tracing::subscriber::with_default(stack, || {
+        tracing::info!(monotonic_counter.paid = 1, note = long);
+        let secret = format!("{}password=hunter2", " ".repeat(240));
+        tracing::info!(monotonic_counter.sent = 1, note = secret);
+    });
+    let (_, text) = otel.metrics_text(None);
+    let cut = format!("paid_total{{note=\"{}\"}} 1\n", "é".repeat(256));
+    assert!(text.contains(&cut), "{text}");
+    assert!(
+        text.contains("sent_total{") && !text.contains("hunter"),
+        "{text}"
+    );
+}
+
+#[test]
+fn attributes_of_scopes_are_redacted() {
+    let receiver = Receiver::start();
+    let builder = metrics_only(&receiver).redact(Arc::new(Policy::secrets()));
+    let (otel, guard) = builder.build().unwrap();
+    for password in ["hunter2", "hunter3"] {
+        let scope = InstrumentationScope::builder("orders")
+            .with_attributes([
+                KeyValue::new("password", password),
+                KeyValue::new("db", "shop"),
+            ])
+            .build();
+        let meter = otel.meter_provider().unwrap().meter_with_scope(scope);
+        meter.u64_counter("orders.paid").build().add(1, &[]);
+    }
+    guard.shutdown(GUARD);
+    let requests = receiver.metrics();
+    let scopes = &requests[0].resource_metrics[0].scope_metrics;
+    let orders = scopes
+        .iter()
+        .filter_map(|it| it.scope.as_ref())
+        .filter(|it| it.name == "orders");
+    // Scopes that become equal are one, with the values of both.
+    let [orders] = orders.collect::<Vec<_>>()[..] else {
+        panic!("{scopes:#?}");
+    };
+    assert_eq!(text(&orders.attributes, "password"), Some("[REDACTED]"));
+    assert_eq!(text(&orders.attributes, "db"), Some("shop"));
+    assert_eq!(sums(&requests[0], "orders.paid"), [2]);
 }

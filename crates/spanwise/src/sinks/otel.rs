@@ -1,4 +1,4 @@
-//! Traces and logs over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
+//! Traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
 //! OpenTelemetry.
 
 use std::{io, mem, sync::Arc, time::Instant};
@@ -50,6 +50,10 @@ impl OtelChange {
         Self(Arc::new(Mutex::new(Some(Box::new(change)))))
     }
 
+    fn is_set(&self) -> bool {
+        self.0.lock().is_some()
+    }
+
     fn apply(&self, builder: OtelBuilder) -> OtelBuilder {
         let change = self.0.lock().take();
         match change {
@@ -95,6 +99,7 @@ impl OtelSink {
             builder = builder.resource_attribute("service.version", version);
         }
         let mut variables = Vec::new();
+        let mut exported = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
             let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
             if is_general && in_code.is_some() {
@@ -104,6 +109,7 @@ impl OtelSink {
                 continue;
             };
             variables.push(setting);
+            exported.extend(setting.exports(&value).map(|signal| (setting, signal)));
             match builder.apply(setting, &value) {
                 Ok(()) if is_general => {}
                 Ok(()) => choices.explain(&setting.def, shown(setting, &value), origin),
@@ -111,6 +117,18 @@ impl OtelSink {
             }
         }
         let has_endpoint_in_code = in_code.is_some();
+        // Code may set an endpoint later.
+        let is_changed = changes.otel.is_set();
+        for (setting, signal) in exported {
+            let has_endpoint = variables.iter().any(|it| it.is_endpoint_of(signal));
+            if !(has_endpoint || has_endpoint_in_code || is_changed) {
+                let name = setting.def.name;
+                choices.problem(format!(
+                    "{name}: otlp has no endpoint: set {}, or remove otlp",
+                    OTEL_EXPORTER_OTLP_ENDPOINT.def.name
+                ));
+            }
+        }
         if let Some(endpoint) = in_code {
             builder = builder.endpoint(endpoint.value);
         }
@@ -128,7 +146,7 @@ impl OtelSink {
             change: changes.otel.clone(),
             variables,
             has_endpoint_in_code,
-            is_changed: changes.otel.is_set(),
+            is_changed,
             measures_events: changes.measures_events,
         }))
     }
@@ -197,9 +215,10 @@ impl OptionalSink for OtelSink {
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        let events = match self.measures_events {
-            true => otel.metrics_of_events(),
-            false => otel.event_counts(),
+        // Metrics of events count them, too.
+        let (events, counts) = match self.measures_events {
+            true => (otel.metrics_of_events(), None),
+            false => (None, otel.event_counts()),
         };
         let add_layers = move |mut stack: Stack| {
             if let Some(spans) = spans {
@@ -207,6 +226,9 @@ impl OptionalSink for OtelSink {
             }
             if let Some(events) = events {
                 stack = stack.layer_unredacted(events);
+            }
+            if let Some(counts) = counts {
+                stack = stack.layer_unredacted(counts);
             }
             match (logs, writer) {
                 (Some(logs), Some(writer)) => {

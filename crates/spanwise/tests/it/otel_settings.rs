@@ -506,6 +506,21 @@ fn contradictions_name_the_variable_that_is_set() {
         assert!(problem.starts_with(begin), "{more:?}: {problem}");
         assert!(!problem.contains("mossy7"), "{problem}");
     }
+    // Without an endpoint of the signal there is nowhere to export it to.
+    let traces = (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://127.0.0.1:9/v1/traces",
+    );
+    let cases = [
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+    ];
+    for (name, value) in cases {
+        let expected = format!(
+            "{name}: otlp has no endpoint: set OTEL_EXPORTER_OTLP_ENDPOINT, or remove otlp"
+        );
+        assert_eq!(problems(&[PROD, traces, (name, value)]), [expected]);
+    }
     if !cfg!(feature = "otel-grpc") {
         let problems = problems(&vars(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]));
         assert_eq!(problems.len(), 1, "{problems:?}");

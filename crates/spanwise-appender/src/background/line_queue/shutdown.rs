@@ -178,21 +178,27 @@ impl LineQueue {
     }
 
     /// Writes held records, since a parent that ends at once, as that of a daemon does, would lose
-    /// them. Then waits for the thread that has the turn.
+    /// them. Then waits for the thread that has the turn. After one wait without success, later
+    /// forks do not wait until the output takes something.
     fn prepare_fork(&self, deadline: Instant) {
         let mut state = self.state.lock();
         if is_writing_thread() {
             state.lifecycle.forking = true;
             return;
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let half = Instant::now() + left / 2;
         let target = state.counts.accepted;
+        let settled = state.counts.settled;
         let is_held = |state: &State| {
             // Without a writer thread, the next line writes them: a sink that does not return must
             // not block the fork.
             state.lifecycle.phase != Phase::Direct && state.counts.settled < target
         };
+        let now = Instant::now();
+        let deadline = match state.health.last_failed_fork == Some(settled) {
+            true => now,
+            false => deadline,
+        };
+        let half = now + deadline.saturating_duration_since(now) / 2;
         if is_held(&state) {
             self.wake_worker(&mut state);
         }
@@ -202,6 +208,10 @@ impl LineQueue {
         state.lifecycle.forking = true;
         while state.lifecycle.writing && Instant::now() < deadline {
             state = self.wait_for_progress(state, deadline);
+        }
+        let is_stuck = Instant::now() >= half && state.counts.settled == settled;
+        if is_stuck && (is_held(&state) || state.lifecycle.writing) {
+            state.health.last_failed_fork = Some(settled);
         }
     }
 }

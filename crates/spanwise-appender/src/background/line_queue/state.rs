@@ -56,6 +56,8 @@ pub(super) struct Health {
     pub(super) last_failed_wait: Option<u64>,
     /// The same for a flush during a panic.
     pub(super) last_failed_panic_flush: Option<u64>,
+    /// The same for the wait of a fork.
+    pub(super) last_failed_fork: Option<u64>,
 }
 
 /// An output that refuses records.
@@ -203,6 +205,7 @@ impl State {
                 last_error: None,
                 last_failed_wait: None,
                 last_failed_panic_flush: None,
+                last_failed_fork: None,
             },
             wakeups: Wakeups::default(),
             lifecycle: Lifecycle::default(),

@@ -14,6 +14,9 @@ use hyper_util::{
 use spanwise_http::{ClientLayer, ClientService};
 use tower::ServiceBuilder;
 
+/// No server listens on this port. A port that was free before may be that of another test now.
+pub const REFUSING: &str = "http://127.0.0.1:1";
+
 /// A service that stores requests.
 pub struct Service {
     pub port: u16,

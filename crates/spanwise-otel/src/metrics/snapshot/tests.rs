@@ -33,7 +33,7 @@ proptest! {
         first in prop::collection::vec(any_value(), 1..200),
         second in prop::collection::vec(any_value(), 1..200),
     ) {
-        let options = MetricsOptions::new().histograms(HistogramAggregation::Base2Exponential);
+        let options = MetricsOptions::default().histograms(HistogramAggregation::Base2Exponential);
         let (sdk, readers) = Readers::new(&options);
         let provider = OtelMeterProvider::new(sdk, SelfReport::silent());
         let meter = provider.meter("test");
@@ -52,8 +52,9 @@ proptest! {
         prop_assert_eq!((merged.summary.min, merged.summary.max), (whole.summary.min, whole.summary.max));
         prop_assert_eq!(merged.zero_count, whole.zero_count);
         let scale = merged.scale.min(whole.scale);
-        let at_scale = |buckets: &Buckets, from: i32| buckets.downscaled(from - scale);
+        let at_scale = |buckets: &Buckets, from: i32| Buckets::from_counts(buckets.counts_by_index(from - scale));
         for side in [|it: &ExponentialDistribution| it.positive.clone(), |it: &ExponentialDistribution| it.negative.clone()] {
+            prop_assert!(side(&merged).counts.len() <= MAX_BUCKETS as usize);
             prop_assert_eq!(
                 at_scale(&side(&merged), merged.scale),
                 at_scale(&side(&whole), whole.scale)
@@ -70,4 +71,27 @@ fn sums_of_integers_become_floats_beyond_their_range() {
     let mut sum = Number::Int(1);
     sum.add(&Number::Float(0.5));
     assert_eq!(sum, Number::Float(1.5));
+}
+
+#[test]
+fn series_at_both_ends_of_the_range_are_merged() {
+    let options = MetricsOptions::default().histograms(HistogramAggregation::Base2Exponential);
+    let (sdk, readers) = Readers::new(&options);
+    let provider = OtelMeterProvider::new(sdk, SelfReport::silent());
+    let sizes = provider.meter("test").f64_histogram("sizes").build();
+    for (secret, value) in [
+        ("one", 1e-320),
+        ("two", 1e300),
+        ("three", -1e-320),
+        ("four", -1e300),
+    ] {
+        sizes.record(value, &[KeyValue::new("password", secret)]);
+    }
+    let policy = Policy::secrets();
+    let snapshot = Snapshot::new(&readers.export.collected(), Some(&policy));
+    let merged = only_point(&snapshot, "sizes");
+    for side in [&merged.positive, &merged.negative] {
+        assert!(side.counts.len() <= MAX_BUCKETS as usize, "{merged:?}");
+        assert_eq!(side.counts.iter().sum::<u64>(), 2, "{merged:?}");
+    }
 }

@@ -149,7 +149,7 @@ fn all_kinds_have_the_values_of_the_sdk() {
             HistogramAggregation::Explicit,
             HistogramAggregation::Base2Exponential,
         ] {
-            let options = MetricsOptions::new()
+            let options = MetricsOptions::default()
                 .temporality(temporality)
                 .histograms(histograms);
             let (sdk, readers) = Readers::new(&options);

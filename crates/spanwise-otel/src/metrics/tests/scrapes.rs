@@ -1,16 +1,18 @@
 //! The listener for Prometheus, over real connections.
 
 use std::{
+    borrow::Cow,
     io::{Read as _, Write as _},
     net::{Shutdown, TcpStream},
+    sync::Arc,
     time::Duration,
 };
 
-use opentelemetry::metrics::MeterProvider as _;
-use spanwise_core::SelfReport;
+use opentelemetry::{KeyValue, metrics::MeterProvider as _};
+use spanwise_core::{KeyVerdict, Redact, SelfReport};
 
 use super::{hourly, setup, text_parser::parse};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, MetricsSetup};
 
 fn serving() -> Metrics {
     let options = hourly().prometheus("127.0.0.1", 0);
@@ -113,4 +115,37 @@ fn taken_port_is_an_error() {
     let metrics = serving();
     let taken = hourly().prometheus("127.0.0.1", metrics.address().unwrap().port());
     assert!(Metrics::start(&taken, setup(&SelfReport::silent())).is_err());
+}
+
+/// A policy that has a fault.
+#[derive(Debug)]
+struct Panicking;
+
+impl Redact for Panicking {
+    fn key(&self, key: &str) -> KeyVerdict {
+        panic!("planted: {key}")
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Cow::Borrowed(text)
+    }
+}
+
+#[test]
+fn panic_in_the_policy_fails_only_this_scrape() {
+    let options = hourly().prometheus("127.0.0.1", 0);
+    let setup = MetricsSetup {
+        policy: Some(Arc::new(Panicking)),
+        ..setup(&SelfReport::silent())
+    };
+    let metrics = Metrics::start(&options, setup).unwrap();
+    let meter = metrics.meter_provider().meter("test");
+    meter
+        .u64_counter("a")
+        .build()
+        .add(1, &[KeyValue::new("key", "value")]);
+    for _ in 0..2 {
+        let (head, _) = send(&metrics, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
+    }
 }

@@ -270,7 +270,7 @@ fn each_value_equals_that_of_the_request() {
         HistogramAggregation::Base2Exponential,
     ] {
         let collected = collected(
-            &MetricsOptions::new().histograms(histograms),
+            &MetricsOptions::default().histograms(histograms),
             record_all_kinds,
         );
         for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
@@ -351,7 +351,7 @@ fn promtool_has_no_findings() {
 
 #[test]
 fn scopes_are_labels_only_where_they_clash() {
-    let collected = collected(&MetricsOptions::new(), |meters| {
+    let collected = collected(&MetricsOptions::default(), |meters| {
         let add = |scope: InstrumentationScope, name: &'static str, value| {
             meters
                 .meter_with_scope(scope)
@@ -385,7 +385,7 @@ fn scopes_are_labels_only_where_they_clash() {
 
 #[test]
 fn names_that_clash_are_written_once_and_reported() {
-    let collected = collected(&MetricsOptions::new(), |meters| {
+    let collected = collected(&MetricsOptions::default(), |meters| {
         let meter: Meter = meters.meter("m");
         meter.u64_counter("a").build().add(1, &[]);
         meter.i64_gauge("a").build().record(2, &[]);
