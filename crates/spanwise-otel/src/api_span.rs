@@ -9,7 +9,7 @@ use std::{
 
 use opentelemetry::{
     Context, KeyValue, SpanId, TraceFlags, TraceId,
-    baggage::Baggage,
+    baggage::BaggageExt as _,
     trace::{Span, SpanContext, Status, TraceContextExt as _, TraceState},
 };
 use spanwise_core::internal::{
@@ -270,17 +270,16 @@ pub(crate) fn context_inside(
     }
 }
 
-/// Returns the context inside of a span of `tracing` that a thread enters. It has the baggage of the
+/// Returns the context for a thread that enters a span of `tracing`. It has the baggage of the
 /// current context, unless a context was set as the parent.
 ///
-/// The context of the first enter is kept, since a new one costs allocations. The API does not tell
-/// whether it has all values of the current one, so only baggage and suppression are compared.
+/// The context of the first enter is reused, since a new one costs allocations. The API compares no
+/// contexts, so it is built again only if the baggage or the suppression differs.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, span: &Arc<OpenSpan>) -> Context {
     let kept = span.context(|identity, parent| context_inside(pipeline, span, &identity, parent));
     let is_like_kept = |current: &Context| {
-        let baggage = |context: &Context| context.get::<Baggage>().map(ptr::from_ref);
-        baggage(current) == baggage(kept)
+        ptr::eq(current.baggage(), kept.baggage())
             && current.is_telemetry_suppressed() == kept.is_telemetry_suppressed()
     };
     match entered_contexts::with_current(is_like_kept) {

@@ -234,8 +234,8 @@ impl Attributes {
         }
     }
 
-    /// [`set`](Self::set) for an attribute of the exporter's own, which is short. The limits are for
-    /// those of the application.
+    /// [`set`](Self::set) for a short attribute that the exporter adds. The limits are for those of
+    /// the application.
     pub(crate) fn set_own(&mut self, key: &Key, value: AnyValue<'_>) {
         let key = NewKey::Encoded(&key.0);
         match self.find(key) {

@@ -239,8 +239,8 @@ impl OpenSpan {
         drop(replaced);
     }
 
-    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, the values
-    /// of the span are dropped.
+    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, the
+    /// values of the span are dropped.
     pub(crate) fn settle(&self, identity: Arc<SpanIdentity>) {
         if !self.is_recording() {
             return;

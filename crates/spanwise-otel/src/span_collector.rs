@@ -511,10 +511,10 @@ where
         let Some(open) = pipeline.open.get(id) else {
             return;
         };
-        if open.mark_fixed() {
-            if let Some(identity) = ctx.span(id).and_then(|span| SpanIdentity::fix(&span)) {
-                open.settle(identity);
-            }
+        if open.mark_fixed()
+            && let Some(identity) = ctx.span(id).and_then(|span| SpanIdentity::fix(&span))
+        {
+            open.settle(identity);
         }
         let now = pipeline.options.clock.monotonic();
         if pipeline.options.has_context {

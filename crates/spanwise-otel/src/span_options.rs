@@ -74,6 +74,9 @@ impl SpanOptions {
 
     /// Does not make entered spans the current ones of the OpenTelemetry API, which makes entering
     /// cheaper. Spans of `tracing` and of the API then do not nest.
+    ///
+    /// By default, the context inside of a span has the baggage that is current when a thread
+    /// enters it. Other values are those of the first enter.
     pub fn without_context(mut self) -> Self {
         self.has_context = false;
         self
