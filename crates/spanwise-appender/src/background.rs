@@ -56,9 +56,9 @@ use line_queue::{LineQueue, ProcessQueue, deadline_after};
 ///
 /// # After a fork
 /// The lines in the buffer stay the parent's. A parent that becomes a daemon ends right after the
-/// fork, so up to 500 ms are spent before the fork on writing them. After a fork that waited without
-/// success, later forks do not wait until the output takes something. The child begins with an empty
-/// buffer, and starts a thread with its first line.
+/// fork, so up to 500 ms are spent before the fork on writing them. After a fork that waited
+/// without success, later forks do not wait until the output takes something. The child begins with
+/// an empty buffer, and starts a thread with its first line.
 ///
 /// # Before an `exec`
 /// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush)

@@ -33,8 +33,8 @@ pub type BeforeExit = dyn Fn(Instant) + Send + Sync;
 /// Callbacks, each with the [`generation`] of the process that registered it.
 static EXIT_CALLBACKS: Mutex<Vec<(u32, Weak<BeforeExit>)>> = Mutex::new(Vec::new());
 
-/// How long a fork waits for buffered lines and for writes in progress. On a busy machine the writer
-/// thread may not run for tens of milliseconds.
+/// How long a fork waits for buffered lines and for writes in progress. On a busy machine the
+/// writer thread may not run for tens of milliseconds.
 const FORK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the end of the process waits, for all outputs together.
