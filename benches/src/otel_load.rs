@@ -132,10 +132,10 @@ impl From<&SignalStats> for Counts {
     fn from(stats: &SignalStats) -> Self {
         Self {
             accepted: stats.accepted,
-            delivered: stats.sent.delivered,
-            shed: stats.sent.shed.total(),
-            write_failed: stats.sent.write_failed,
-            lost: stats.sent.lost_at_shutdown,
+            delivered: stats.outcomes.delivered,
+            shed: stats.outcomes.shed.total(),
+            write_failed: stats.outcomes.write_failed,
+            lost: stats.outcomes.lost_at_shutdown,
         }
     }
 }

@@ -51,7 +51,9 @@
 //!   Spans of both nest in each other. [`SpanExt`] has `set_parent` and `context`.
 //! * **Sampling:** [`TraceSampler`] decides by the trace id, as spanwise-sample does: equal ratios
 //!   keep the same requests.
-//! * **Redaction:** the policy of [`OtelBuilder::redact`] sees each value before it is encoded.
+//! * **Redaction:** without a policy, secrets are exported as they are. That of
+//!   [`OtelBuilder::redact`] sees each value before it is encoded, also those of [`SpanExt`] and of
+//!   the API. A wrapper around the layer, such as `redacted` of spanwise-core, does not see these.
 //!
 //! # Limits
 //!
@@ -59,7 +61,7 @@
 //! [`Otel::stats`] counts what the collector refuses, what exceeds the
 //! [queue](ExportOptions::max_queue_len), and what the shutdown loses; stderr has a line about it.
 //! A span or record has at most 128 attributes and 64 KiB, a value 16 KiB. A forked child exports
-//! nothing.
+//! its own spans and records, and no metrics.
 //!
 //! # Features
 //!

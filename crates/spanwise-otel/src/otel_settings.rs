@@ -184,7 +184,7 @@ const ENDPOINTS: &[OtelSetting] = exporter_rows! {
     }
     "PROTOCOL" => "protocol" {
         default: "http/protobuf",
-        accepts: "`http/protobuf`, or `grpc` in programs built with that feature",
+        accepts: "`http/protobuf`, or `grpc` in programs built with the feature `otel-grpc`",
         help: "How requests go to the collector.",
         sensitivity: Public,
         apply: |builder, signal, text| {
@@ -219,7 +219,7 @@ const ENDPOINTS: &[OtelSetting] = exporter_rows! {
     }
     "COMPRESSION" => "compression" {
         default: "none",
-        accepts: "`none`, or `gzip` in programs built with that feature",
+        accepts: "`none` or `gzip`",
         help: "How requests are compressed.",
         sensitivity: Public,
         apply: |builder, signal, text| {

@@ -83,7 +83,7 @@ impl Protocol {
             Self::Grpc if cfg!(not(feature = "grpc")) => Err(ParseError::word(
                 "grpc",
                 "needs the feature `grpc`, which is off",
-                "enable it, or use http/protobuf",
+                "enable it (in spanwise: `otel-grpc`), or use http/protobuf",
             )),
             Self::HttpProtobuf | Self::Grpc => Ok(()),
         }

@@ -187,10 +187,6 @@
 //! its exit code. `docs/programs.md` in the repository describes command-line tools, batch jobs
 //! and libraries.
 //!
-//! # What it does not do
-//!
-//! It exports neither metrics nor OTLP.
-//!
 //! # Features
 //!
 //! | feature | |

@@ -570,7 +570,8 @@ impl<'p> AttributePolicy<'p> {
                 .filter_map(|attribute| self.redact(policy, attribute))
                 .collect(),
         };
-        // The SDK keeps them as they were recorded. The last value of a key counts.
+        // The SDK keeps them as they were recorded. The last value of a key counts, as far
+        // as their order is that of the caller.
         shown.reverse();
         shown.sort_by(|a, b| a.key.cmp(&b.key));
         shown.dedup_by(|earlier, last| earlier.key == last.key);
