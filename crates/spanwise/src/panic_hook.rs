@@ -268,6 +268,10 @@ mod tests {
 
     /// Programs of tests do not abort at a panic, so the function is tested from inside.
     #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the variable is for the test in its other process"
+    )]
     fn aborting_panic_shuts_down_the_sinks() {
         const ALONE: &str = "SPANWISE_TEST_ABORTS";
 
