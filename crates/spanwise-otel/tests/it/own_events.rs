@@ -14,10 +14,11 @@ fn init(receiver: &Receiver, protocol: Protocol) -> (Otel, OtelGuard) {
         .metrics(ExportOptions::off)
         .all_signals(|signal| signal.protocol(protocol));
     let (otel, guard) = builder.build().unwrap();
-    tracing_subscriber::registry()
+    let subscriber = tracing_subscriber::registry()
         .with(otel.spans())
-        .with(otel.logs())
-        .init();
+        .with(otel.logs());
+    // Not `init`, which also sets the logger if tracing-subscriber has that feature.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     tracing_log::LogTracer::init().unwrap();
     (otel, guard)
 }

@@ -220,8 +220,8 @@ fn reasons_have_no_headers_and_few_characters() {
 #[cfg(feature = "grpc")]
 mod grpc {
     use std::{
-        io::{Read as _, Write as _},
-        net::TcpListener,
+        io::{self, Read as _, Write as _},
+        net::{TcpListener, TcpStream},
         thread,
     };
 
@@ -308,6 +308,21 @@ mod grpc {
         assert_eq!(failure(&stats), "");
     }
 
+    /// Reads the preface of HTTP/2, and frames up to the headers of a call.
+    fn wait_for_call(stream: &mut TcpStream) -> io::Result<()> {
+        const HEADERS: u8 = 1;
+        stream.read_exact(&mut [0; 24])?;
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head)?;
+            let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            stream.read_exact(&mut vec![0; len as usize])?;
+            if head[3] == HEADERS {
+                return Ok(());
+            }
+        }
+    }
+
     /// A server may say more about why it closes a connection, and repeat what it received.
     #[test]
     fn reasons_of_closed_connections_have_no_headers() {
@@ -321,7 +336,10 @@ mod grpc {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                stream.write_all(&[&SETTINGS, &close[..]].concat()).ok();
+                stream.write_all(&SETTINGS).ok();
+                // A connection that closes before the call begins has another reason.
+                wait_for_call(&mut stream).ok();
+                stream.write_all(&close).ok();
                 let mut rest = [0; 64];
                 while stream.read(&mut rest).is_ok_and(|read| read > 0) {}
             }
