@@ -279,9 +279,13 @@ fn each_signal_has_a_thread_with_an_endpoint() {
     alone!();
     let receiver = Receiver::start();
     let (_, telemetry) = start(&receiver, |builder| builder);
-    let names = threads();
-    let has_exporter = names.iter().any(|name| name.starts_with("spanwise-otel"));
-    assert!(has_exporter, "{names:?}");
+    // A new thread sets its name itself, some time after it was started.
+    let deadline = std::time::Instant::now() + TIMEOUT;
+    let is_named = |names: Vec<String>| names.iter().any(|name| name.starts_with("spanwise-otel"));
+    while !is_named(threads()) {
+        assert!(std::time::Instant::now() < deadline, "{:?}", threads());
+        std::thread::yield_now();
+    }
     telemetry.shutdown(TIMEOUT);
 }
 
