@@ -329,7 +329,7 @@ impl OtelBuilder {
     }
 
     /// Checks the options of a signal. Returns `None` if it is off, or if they are not valid.
-    fn destination(
+    pub(crate) fn destination(
         &mut self,
         signal: SignalKind,
         resource: &Resource,

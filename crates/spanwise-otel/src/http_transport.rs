@@ -121,3 +121,52 @@ impl<T: ExportRequest> Deliver<T> for HttpTransport {
         delivery
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread,
+        time::Duration,
+    };
+
+    use tracing_core::Level;
+
+    use super::*;
+    use crate::{
+        Otel, SignalKind,
+        batch::{Batch, Importance},
+        resource::Resource,
+    };
+
+    /// How long the queue waits after an answer is tested in spanwise-core.
+    #[test]
+    fn busy_servers_say_when_to_ask_again() {
+        for (header, expected) in [
+            ("", None),
+            ("retry-after: 2\r\n", Some(Duration::from_secs(2))),
+        ] {
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            let endpoint = format!("http://{}", server.local_addr().unwrap());
+            let answer = format!("HTTP/1.1 503 Busy\r\n{header}content-length: 0\r\n\r\n");
+            let answering = thread::spawn(move || {
+                let (mut stream, _) = server.accept().unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+                stream.read_to_end(&mut Vec::new()).ok();
+            });
+            let mut builder = Otel::builder(endpoint);
+            let resource = Resource::new(Vec::new());
+            let destination = builder.destination(SignalKind::Logs, &resource);
+            let mut transport = destination.unwrap().0.transport::<Batch>();
+            let mut batch = Batch::new(Importance::High);
+            batch.push(b"", b"", Level::WARN);
+            match transport.deliver(&batch) {
+                Delivery::Failed { retry_after, .. } => assert_eq!(retry_after, expected),
+                other => panic!("{other:?}"),
+            }
+            drop(transport);
+            answering.join().unwrap();
+        }
+    }
+}

@@ -22,15 +22,19 @@ use crate::{
 /// The provider of tracers of the OpenTelemetry API. Their spans have the same sampler, limits and
 /// policy as those of `tracing`.
 ///
-/// ```no_run
+/// ```
 /// use opentelemetry::trace::{Tracer as _, TracerProvider as _};
-/// # let provider: spanwise_otel::OtelTracerProvider = unimplemented!();
+/// use spanwise_otel::Otel;
 ///
+/// let (otel, guard) = Otel::builder("http://127.0.0.1:1").build()?;
+/// let provider = otel.tracer_provider().expect("traces are exported");
 /// let tracer = provider.tracer("shop");
 /// tracer.in_span("charge", |_| {
 ///     // Below `charge`.
 ///     tracing::info_span!("card").in_scope(|| {});
 /// });
+/// assert_eq!(guard.shutdown(std::time::Duration::ZERO).traces.accepted, 1);
+/// # Ok::<(), spanwise_otel::OtelError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct OtelTracerProvider {

@@ -1,6 +1,6 @@
 //! Collectors that speak gRPC.
 
-use std::{future::poll_fn, io::Read as _, net::TcpListener, sync::Arc, thread, time::Instant};
+use std::{future::poll_fn, io::Read as _, net::TcpListener, sync::Arc, thread};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::read::GzDecoder;
@@ -95,7 +95,6 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, receiver: Receiver) 
                     })
                     .collect(),
                 body: message,
-                at: Instant::now(),
                 is_taken: false,
             };
             let behaviour = receiver.receive(request);

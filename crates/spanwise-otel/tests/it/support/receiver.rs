@@ -96,7 +96,6 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Without compression.
     pub body: Vec<u8>,
-    pub at: Instant,
     /// Whether the collector took it.
     pub is_taken: bool,
 }
@@ -439,7 +438,6 @@ fn read_request(stream: &mut BufReader<Box<dyn Stream>>) -> Option<Request> {
         path,
         headers,
         body: Vec::new(),
-        at: Instant::now(),
         is_taken: false,
     };
     let len = request.header("content-length").expect("a length");
