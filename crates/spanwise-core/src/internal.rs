@@ -56,7 +56,7 @@ pub use self::{
     linked_slots::{LinkedSlots, SlotId, SlotList},
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
-    percent_encoding::percent_decode,
+    percent_encoding::{percent_decode, percent_decode_strictly},
     random_bits::{new_span_id, random_bits, time_ordered_bits},
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},

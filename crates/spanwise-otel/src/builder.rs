@@ -10,9 +10,9 @@ use crate::{
     SignalKind, SpanOptions, TraceSampler, W3cPropagator,
     destination::{Destination, LastFailure},
     endpoint::{Endpoint, Owner},
-    otel_settings::shown_key,
     resource::{ENVIRONMENT, Resource, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION},
     server_text::ServerText,
+    setting_texts::shown_key,
     signal::SignalOptions,
     tls::Tls,
 };
@@ -309,12 +309,17 @@ impl OtelBuilder {
         if name.is_none() && argument.is_none() {
             return;
         }
+        // An argument alone does not fit the default.
+        let option = match name {
+            Some(_) => "sampler",
+            None => "sampler_argument",
+        };
         let name = name.as_deref().unwrap_or(DEFAULT);
         match TraceSampler::from_name(name, argument.as_deref()) {
             Ok(sampler) => self.span_options.sampler = sampler,
             Err(error) => self.invalid.push(InvalidOption {
                 signal: Some(SignalKind::Traces),
-                option: "sampler",
+                option,
                 error,
             }),
         }

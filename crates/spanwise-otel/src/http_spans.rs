@@ -11,8 +11,9 @@ use tracing::Span;
 use crate::{
     api_attributes::set_attributes,
     attributes::Attributes,
-    open_span::{OpenSpan, RecordedSpan, SPAN_ATTRIBUTES},
+    open_span::{OpenSpan, RecordedSpan},
     span_collector::SpanCollector,
+    span_encoding::SPAN_ATTRIBUTES,
     span_pipeline::SpanPipeline,
     span_status::RequestOutcome,
 };

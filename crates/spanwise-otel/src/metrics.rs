@@ -3,7 +3,9 @@
 //! The SDK aggregates. A thread of ours runs the callbacks, collects at each interval, and encodes
 //! the values once. The sender thread of the exporter sends them.
 
+mod attribute_policy;
 mod collection;
+mod distributions;
 mod event_metrics;
 mod http_metrics;
 mod meter_provider;

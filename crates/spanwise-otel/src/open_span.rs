@@ -19,9 +19,13 @@ use tracing_core::Metadata;
 use crate::{
     attributes::{AnyValue, Attributes, Key},
     limits::{AttributeLimits, MAX_ATTRIBUTES_LEN},
+    span_encoding::{
+        EncodedItems, HAS_IS_REMOTE, IS_REMOTE, SPAN_ATTRIBUTES, WriteCount as _, field, push_ids,
+        push_kind_and_times,
+    },
     span_options::SpanLimits,
     span_status::{RequestOutcome, StatusFacts},
-    wire::{WireWriter as _, short_fixed64, short_header, short_uint},
+    wire::WireWriter as _,
 };
 
 /// A span that has begun and has not ended.
@@ -116,41 +120,8 @@ pub(crate) struct RecordedSpan {
     pub(crate) ended: Option<u64>,
 }
 
-/// Encoded events or links, with their tags and lengths.
-#[derive(Debug, Default)]
-pub(crate) struct EncodedItems {
-    bytes: Vec<u8>,
-    count: usize,
-    dropped: u32,
-}
-
-/// The field numbers of the Protobuf message `Span`.
-mod field {
-    pub(super) const TRACE_ID: u32 = 1;
-    pub(super) const SPAN_ID: u32 = 2;
-    pub(super) const TRACE_STATE: u32 = 3;
-    pub(super) const PARENT_SPAN_ID: u32 = 4;
-    pub(super) const NAME: u32 = 5;
-    pub(super) const KIND: u32 = 6;
-    pub(super) const START_TIME: u32 = 7;
-    pub(super) const END_TIME: u32 = 8;
-    pub(super) const ATTRIBUTES: u32 = 9;
-    pub(super) const DROPPED_ATTRIBUTES: u32 = 10;
-    pub(super) const EVENTS: u32 = 11;
-    pub(super) const DROPPED_EVENTS: u32 = 12;
-    pub(super) const LINKS: u32 = 13;
-    pub(super) const DROPPED_LINKS: u32 = 14;
-    pub(super) const STATUS: u32 = 15;
-    pub(super) const FLAGS: u32 = 16;
-}
-
-/// The number of the field of a `Span` with its attributes.
-pub(crate) const SPAN_ATTRIBUTES: u32 = field::ATTRIBUTES;
-
-/// Flags of a span and of a link. The first says that the second is known, and the second that the
-/// parent, or the linked span, is in another process.
-pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
-pub(crate) const IS_REMOTE: u32 = 0x200;
+/// The most bytes of the tags and lengths of an attribute that is a text.
+const MAX_PAIR_HEADER_LEN: usize = 16;
 
 /// The most bytes of a name.
 const MAX_NAME_LEN: usize = 1024;
@@ -553,90 +524,6 @@ impl RecordedSpan {
     pub(crate) fn set_outcome(&mut self, outcome: RequestOutcome) {
         self.status.outcome = Some(outcome);
     }
-}
-
-impl EncodedItems {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.count = 0;
-        self.dropped = 0;
-    }
-
-    fn push(&mut self, field: u32, item: &[u8], max_count: usize, room: usize) {
-        if self.count >= max_count || item.len() + MAX_HEADER_LEN > room {
-            self.dropped = self.dropped.saturating_add(1);
-            return;
-        }
-        self.bytes.bytes(field, item);
-        self.count += 1;
-    }
-}
-
-/// Appends the ids of a span at once.
-#[inline]
-fn push_ids(to: &mut Vec<u8>, identity: &SpanIdentity) {
-    let mut ids = [0; 2 + 16 + 2 + 8];
-    let (trace_id, span_id) = ids.split_at_mut(2 + 16);
-    trace_id[..2].copy_from_slice(&short_header(field::TRACE_ID, 16));
-    trace_id[2..].copy_from_slice(&identity.trace_id());
-    span_id[..2].copy_from_slice(&short_header(field::SPAN_ID, 8));
-    span_id[2..].copy_from_slice(&identity.span_id());
-    to.extend_from_slice(&ids);
-}
-
-/// Appends the kind, the start and the end of a span at once.
-#[inline]
-fn push_kind_and_times(to: &mut Vec<u8>, kind: SpanKind, times: std::ops::Range<u64>) {
-    let mut fields = [0; 2 + 9 + 9];
-    fields[..2].copy_from_slice(&short_uint(field::KIND, kind_number(kind)));
-    let (start, end) = fields[2..].split_at_mut(9);
-    start.copy_from_slice(&short_fixed64(field::START_TIME, times.start));
-    end.copy_from_slice(&short_fixed64(field::END_TIME, times.end.max(times.start)));
-    to.extend_from_slice(&fields);
-}
-
-/// The most bytes of the tag and the length of an event or a link.
-const MAX_HEADER_LEN: usize = 4;
-
-/// The most bytes of the tags and lengths of an attribute that is a text.
-const MAX_PAIR_HEADER_LEN: usize = 16;
-
-/// Appends a count of dropped items, unless it is 0.
-trait WriteCount {
-    fn count(&mut self, field: u32, count: u32);
-}
-
-impl WriteCount for Vec<u8> {
-    fn count(&mut self, field: u32, count: u32) {
-        if count > 0 {
-            self.uint(field, count.into());
-        }
-    }
-}
-
-fn kind_number(kind: SpanKind) -> u8 {
-    match kind {
-        SpanKind::Internal => 1,
-        SpanKind::Server => 2,
-        SpanKind::Client => 3,
-        SpanKind::Producer => 4,
-        SpanKind::Consumer => 5,
-    }
-}
-
-/// Returns the kind that a text such as `client` names, in any case.
-pub(crate) fn parse_kind(text: &str) -> Option<SpanKind> {
-    let kinds = [
-        ("internal", SpanKind::Internal),
-        ("server", SpanKind::Server),
-        ("client", SpanKind::Client),
-        ("producer", SpanKind::Producer),
-        ("consumer", SpanKind::Consumer),
-    ];
-    let named = kinds
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(text));
-    named.map(|(_, kind)| *kind)
 }
 
 impl fmt::Debug for OpenSpan {

@@ -1,16 +1,14 @@
 //! The standard variables of OpenTelemetry, a row each.
 
-use std::{fs, mem, time::Duration};
+use std::mem;
 
-use spanwise_core::{
-    ParseError, Problem, Sensitivity, Setting, TargetLevels, internal::parse_level, words,
-};
-use ureq::http::HeaderName;
+use spanwise_core::{ParseError, Problem, Sensitivity, Setting, TargetLevels, words};
 
 use crate::{
     ExportOptions, HistogramAggregation, InvalidOption, MetricTemporality, Otel, OtelBuilder,
     Protocol, SignalKind, TraceSampler, W3cPropagator,
     endpoint::{Endpoint, Owner},
+    setting_texts::{EmptyValues, boolean, count, file, level, limit, millis, number, pairs},
 };
 
 /// A variable of the [specification], and what it changes.
@@ -692,122 +690,4 @@ fn batch_len(builder: &mut OtelBuilder, signal: SignalKind, text: &str) -> Resul
     let len = count(text, 1, 1_000_000)?;
     builder.change_signal(Some(signal), |options| options.max_batch_len(len));
     Ok(())
-}
-
-/// Checks a level of all targets.
-fn level(text: &str) -> Result<(), ParseError> {
-    if parse_level(text).is_some() {
-        return Ok(());
-    }
-    let hint = "write off, error, warn, info, debug or trace";
-    Err(ParseError::word(text, "is not a level", hint))
-}
-
-/// Parses `true` or `false`, in any case.
-fn boolean(text: &str) -> Result<bool, ParseError> {
-    match () {
-        () if text.eq_ignore_ascii_case("true") => Ok(true),
-        () if text.eq_ignore_ascii_case("false") => Ok(false),
-        () => Err(ParseError::word(
-            text,
-            "is neither true nor false",
-            "write one of them",
-        )),
-    }
-}
-
-fn millis(text: &str, least: u64, most: u64) -> Result<Duration, ParseError> {
-    number(text, least, most, "milliseconds").map(Duration::from_millis)
-}
-
-fn count(text: &str, least: u64, most: u64) -> Result<usize, ParseError> {
-    number(text, least, most, "a number").map(|count| usize::try_from(count).unwrap_or(usize::MAX))
-}
-
-fn limit(text: &str) -> Result<usize, ParseError> {
-    count(text, 0, u64::MAX)
-}
-
-fn number(text: &str, least: u64, most: u64, what: &str) -> Result<u64, ParseError> {
-    let number = text.parse::<u64>().ok();
-    number
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| {
-            let hint = format!("write {what} from {least} to {most}");
-            ParseError::word(text, "is out of range", hint)
-        })
-}
-
-/// Reads a file of certificates. What it contains is checked later.
-fn file(path: &str) -> Result<Vec<u8>, ParseError> {
-    fs::read(path).map_err(|error| {
-        let reason = format!("cannot be read: {error}");
-        ParseError::word(path, reason, "write the path of a file in PEM")
-    })
-}
-
-/// How [`pairs`] treats `key=`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EmptyValues {
-    Accepted,
-    Refused,
-}
-
-/// Parses `key=value` pairs. No error shows a value, which may be secret.
-fn pairs(text: &str, empty: EmptyValues) -> Result<Vec<(String, String)>, ParseError> {
-    words::parse_each(text, |pair| {
-        let Some((key, value)) = pair.split_once('=') else {
-            return Err(Problem::new(format!(
-                "a pair of {} bytes has no `=`: write `key=value`",
-                pair.len()
-            )));
-        };
-        let key = key.trim();
-        if key.is_empty() {
-            return Err(Problem::new("a pair has no key: write `key=value`"));
-        }
-        let value = value.trim();
-        if value.is_empty() && empty == EmptyValues::Refused {
-            return Err(Problem::new(format!(
-                "{} has no value: write `key=value`",
-                shown_key(key)
-            )));
-        }
-        match percent_decoded(value) {
-            Some(value) => Ok((key.to_owned(), value)),
-            None => Err(Problem::new(format!(
-                "the value of {} is not percent-encoded: write `%25` for a percent sign",
-                shown_key(key)
-            ))),
-        }
-    })
-}
-
-/// Returns the key of a pair as errors show it: its length if it is not a token. Then it may be a
-/// part of a value, such as `Authorization: Basic dXNlcg==`, where `:` was written for `=`.
-pub(crate) fn shown_key(key: &str) -> String {
-    match key.parse::<HeaderName>() {
-        Ok(_) => format!("`{key}`"),
-        Err(_) => format!("a key of {} bytes", key.len()),
-    }
-}
-
-/// Decodes `%20` and the like. Returns `None` if a `%` is without two digits, or if the result is
-/// not UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte == b'%' {
-            let (digits, after) = rest.split_at_checked(2)?;
-            let digits = str::from_utf8(digits).ok()?;
-            let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-            bytes.push(u8::from_str_radix(digits, 16).ok().filter(|_| is_hex)?);
-            rest = after;
-        } else {
-            bytes.push(*byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }

@@ -6,7 +6,8 @@ use spanwise_core::internal::panic_safe;
 
 use crate::{
     attributes::Attributes,
-    open_span::{HAS_IS_REMOTE, IS_REMOTE, unix_nanos},
+    open_span::unix_nanos,
+    span_encoding::{HAS_IS_REMOTE, IS_REMOTE},
     wire::WireWriter as _,
 };
 

@@ -17,9 +17,10 @@ use tracing_core::{Level, LevelFilter, Metadata, span::Id};
 
 use crate::{
     logs::is_of_opentelemetry,
-    open_span::{EndedSpan, OpenSpan, SPAN_ATTRIBUTES, SpanEnd, SpanOrigin, SpanStart},
+    open_span::{EndedSpan, OpenSpan, SpanEnd, SpanOrigin, SpanStart},
     plan::{CallsitePlan, PlanOptions},
     signal::Signal,
+    span_encoding::SPAN_ATTRIBUTES,
     span_options::{EventsInSpans, SpanOptions},
     span_scratch::SpanScratch,
     trace_sampler::{Decision, RemoteTrace},

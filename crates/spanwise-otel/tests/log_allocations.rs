@@ -2,41 +2,17 @@
 //!
 //! In a process of its own, as its allocator counts.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    io,
-    sync::Arc,
-};
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest of it")]
+#[path = "../../spanwise-core/tests/support/allocations.rs"]
+mod allocations;
+
+use std::{io, sync::Arc};
 
 use spanwise_core::{ContextLayer, LayerExt as _, Redact};
 use spanwise_otel::{LogOptions, OtelLogs, SpanFields};
 use spanwise_redact::Policy;
 use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::prelude::*;
-
-struct Counting;
-
-thread_local! {
-    /// Allocations of this thread only, not of the test runner's threads.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
-// SAFETY: every call is forwarded to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 fn log(n: u64) {
     info!(
@@ -51,13 +27,13 @@ fn log(n: u64) {
 }
 
 /// Returns the allocations of an event outside of spans, and of one inside two.
-fn allocations(dispatch: &Dispatch) -> (u64, u64) {
+fn per_event(dispatch: &Dispatch) -> (u64, u64) {
     tracing::dispatcher::with_default(dispatch, || {
         let count = || {
             (0..100).for_each(log);
-            let before = COUNT.get();
+            let before = allocations::allocations();
             (0..100).for_each(log);
-            COUNT.get() - before
+            allocations::allocations() - before
         };
         let flat = count();
         let _request = info_span!("request", request_id = "r-1", user_id = 7).entered();
@@ -73,11 +49,11 @@ fn warm_record_allocates_nothing() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default());
         Dispatch::new(stack.with(logs))
     };
-    assert_eq!(allocations(&stack(LogOptions::default())), (0, 0));
+    assert_eq!(per_event(&stack(LogOptions::default())), (0, 0));
     let all = LogOptions::default()
         .source_location()
         .span_fields(SpanFields::All);
-    assert_eq!(allocations(&stack(all)), (0, 0));
+    assert_eq!(per_event(&stack(all)), (0, 0));
 }
 
 #[test]
@@ -87,5 +63,5 @@ fn policy_allocates_nothing_for_clean_texts() {
     let context = ContextLayer::default().redact(Arc::clone(&policy));
     let stack = tracing_subscriber::registry().with(context);
     let dispatch = Dispatch::new(stack.with(logs.redacted(policy)));
-    assert_eq!(allocations(&dispatch), (0, 0));
+    assert_eq!(per_event(&dispatch), (0, 0));
 }

@@ -1,35 +1,11 @@
 //! Clean texts do not allocate. Neither do JSON lines with them, or with keys that are hidden.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-};
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest of it")]
+#[path = "../../spanwise-core/tests/support/allocations.rs"]
+mod allocations;
 
 use spanwise_core::Redact;
 use spanwise_redact::Policy;
-
-struct Counting;
-
-thread_local! {
-    /// Allocations of this thread only, not of the test runner's threads.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
-// SAFETY: every call is forwarded to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[test]
 fn clean_texts_are_borrowed_without_allocation() {
@@ -53,9 +29,9 @@ fn clean_texts_are_borrowed_without_allocation() {
     // The tables of the detectors are built on first use.
     assert_ne!(policy.text("password=hunter2"), "password=hunter2");
     for text in texts {
-        let before = COUNT.get();
+        let before = allocations::allocations();
         let shown = policy.text(text);
-        let made = COUNT.get() - before;
+        let made = allocations::allocations() - before;
         assert_eq!(shown, text);
         assert_eq!(made, 0, "{text}");
     }
@@ -83,10 +59,10 @@ fn clean_json_lines_do_not_allocate() {
         for number in 0..10 {
             log(number);
         }
-        let before = COUNT.get();
+        let before = allocations::allocations();
         for number in 0..100 {
             log(number);
         }
-        assert_eq!(COUNT.get() - before, 0);
+        assert_eq!(allocations::allocations() - before, 0);
     });
 }

@@ -10,6 +10,29 @@
 /// ```
 #[must_use]
 pub fn percent_decode(text: &str) -> String {
+    let bytes = bytes(text, Some);
+    String::from_utf8(bytes.unwrap_or_default())
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Decodes percent-encoded text. Returns `None` if a `%` is without two digits, or if the result is
+/// not UTF-8.
+///
+/// ```
+/// use spanwise_core::internal::percent_decode_strictly;
+///
+/// assert_eq!(percent_decode_strictly("caf%C3%A9 100%25").as_deref(), Some("café 100%"));
+/// assert_eq!(percent_decode_strictly("100%"), None);
+/// assert_eq!(percent_decode_strictly("%FF"), None);
+/// ```
+#[must_use]
+pub fn percent_decode_strictly(text: &str) -> Option<String> {
+    let bytes = bytes(text, |byte| (byte != b'%').then_some(byte));
+    String::from_utf8(bytes?).ok()
+}
+
+/// Decodes bytes. `other` returns one that is not decoded, or `None` if it is not valid.
+fn bytes(text: &str, other: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {
@@ -17,12 +40,14 @@ pub fn percent_decode(text: &str) -> String {
             .then(|| others.split_first_chunk::<2>())
             .flatten()
             .and_then(|(digits, rest)| Some((byte(*digits)?, rest)));
-        let (byte, others) = escaped.unwrap_or((*first, others));
+        let (byte, others) = match escaped {
+            Some(escaped) => escaped,
+            None => (other(*first)?, others),
+        };
         bytes.push(byte);
         rest = others;
     }
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    Some(bytes)
 }
 
 fn byte([high, low]: [u8; 2]) -> Option<u8> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::snapshot::{
-    Buckets, Distribution, ExponentialDistribution, MetricSnapshot, Number, Point, Points,
-    ScopeSnapshot, Snapshot,
+use super::{
+    distributions::{Buckets, Distribution, ExponentialDistribution},
+    snapshot::{MetricSnapshot, Number, Point, Points, ScopeSnapshot, Snapshot},
 };
 use crate::{
     api_value::{write_key_value, write_scope},

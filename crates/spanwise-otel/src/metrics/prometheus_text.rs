@@ -8,11 +8,9 @@ use std::{
 use opentelemetry::KeyValue;
 
 use super::{
+    distributions::{Buckets, Distribution, ExponentialDistribution, Summary},
     prometheus_names::{FamilyKind, FamilyName, family_name, label_name},
-    snapshot::{
-        Buckets, Distribution, ExponentialDistribution, MetricSnapshot, Number, Point, Points,
-        ScopeSnapshot, Snapshot, Summary,
-    },
+    snapshot::{MetricSnapshot, Number, Point, Points, ScopeSnapshot, Snapshot},
 };
 
 /// A text format.

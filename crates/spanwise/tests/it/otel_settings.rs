@@ -462,6 +462,10 @@ fn contradictions_name_the_variable_that_is_set() {
             "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `collector:4318` has no scheme",
         ),
         (
+            &[("OTEL_TRACES_SAMPLER_ARG", "0.5")],
+            "OTEL_TRACES_SAMPLER_ARG: `0.5` has no meaning for `parentbased_always_on`",
+        ),
+        (
             &[("OTEL_EXPORTER_OTLP_HEADERS", "host=mossy7")],
             "OTEL_EXPORTER_OTLP_HEADERS: `host` is a header that the exporter sets: remove it",
         ),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use spanwise_core::SelfReport;
 use spanwise_redact::Policy;
 
-use super::*;
+use super::{super::readers::MAX_BUCKETS, *};
 use crate::metrics::{
     HistogramAggregation, MetricsOptions, OBSERVATION_TIMEOUT, OtelMeterProvider, readers::Readers,
 };

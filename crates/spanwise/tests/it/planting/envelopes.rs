@@ -12,7 +12,7 @@ use spanwise::{
     Builder, Telemetry,
     sentry::{Sentry, SentryBuilder, SentryLayer},
 };
-use spanwise_core::{Redact, SelfReport, SinkControl as _};
+use spanwise_core::{Flush as _, Redact, SelfReport, SinkControl as _};
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, Registry, layer::Context, registry::LookupSpan};
 
@@ -42,6 +42,7 @@ pub fn layer(
     let sentry = guard.sentry();
     // The guard would not wait for long.
     let ending = Ending(Some(Box::new(move || {
+        wait_until_sent(|deadline| sentry.flush_by(deadline).is_ok());
         sentry.shutdown_by(Instant::now() + ARRIVAL_TIMEOUT);
         write(&receiver, &mut lines.clone());
         drop(guard);
@@ -61,9 +62,17 @@ pub fn facade(mut out: impl Write + 'static + Send, builder: Builder) -> Box<dyn
         .init()
         .expect("the first one");
     Box::new(Ending(Some(Box::new(move || {
+        wait_until_sent(|_| telemetry.handle().flush(ARRIVAL_TIMEOUT));
         telemetry.shutdown(ARRIVAL_TIMEOUT);
         write(&receiver, &mut out);
     }))))
+}
+
+/// Flushes until everything is sent. A flush ends when a request fails, as one may on a loaded
+/// machine.
+pub fn wait_until_sent(flush: impl Fn(Instant) -> bool) {
+    let deadline = Instant::now() + ARRIVAL_TIMEOUT;
+    while !flush(deadline) && Instant::now() < deadline {}
 }
 
 fn write(receiver: &Receiver, out: &mut dyn Write) {

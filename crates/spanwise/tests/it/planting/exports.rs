@@ -1,6 +1,11 @@
 //! A collector as a sink: what it gets of spans, log records and metrics, byte by byte.
 
-use std::{any::Any, fs::File, io::Write as _, time::Duration};
+use std::{
+    any::Any,
+    fs::File,
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use spanwise::{
     Builder, Telemetry,
@@ -37,6 +42,9 @@ pub fn facade(mut out: File, builder: Builder) -> Box<dyn Any> {
         .init()
         .expect("the first one");
     Box::new(Ending(Some(Box::new(move || {
+        let deadline = Instant::now() + ARRIVAL_TIMEOUT;
+        // A flush ends when a request fails, as one may on a loaded machine.
+        while !telemetry.handle().flush(ARRIVAL_TIMEOUT) && Instant::now() < deadline {}
         telemetry.shutdown(ARRIVAL_TIMEOUT);
         for request in receiver.requests() {
             out.write_all(&request.body).expect("it is written");

@@ -1,0 +1,109 @@
+//! Redaction of the attributes of metrics.
+
+use std::collections::HashMap;
+
+use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
+use spanwise_core::{Redact, Redaction, internal::KeyVerdicts};
+
+use crate::{api_attributes::redaction, limits::AttributeLimits};
+
+/// Sorts, redacts and cuts attributes.
+pub(super) struct AttributePolicy<'p> {
+    policy: Option<&'p dyn Redact>,
+    /// The verdicts of the keys that occurred.
+    verdicts: HashMap<String, KeyVerdicts>,
+}
+
+impl<'p> AttributePolicy<'p> {
+    pub(super) fn new(policy: Option<&'p dyn Redact>) -> Self {
+        Self {
+            policy,
+            verdicts: HashMap::new(),
+        }
+    }
+
+    pub(super) fn apply<'a>(
+        &mut self,
+        attributes: impl Iterator<Item = &'a KeyValue>,
+    ) -> Vec<KeyValue> {
+        let mut shown: Vec<KeyValue> = match self.policy {
+            None => attributes.cloned().collect(),
+            Some(policy) => attributes
+                .filter_map(|attribute| self.redact(policy, attribute))
+                .collect(),
+        };
+        // The SDK keeps them as they were recorded. The last value of a key counts, as far
+        // as their order is that of the caller.
+        shown.reverse();
+        shown.sort_by(|a, b| a.key.cmp(&b.key));
+        shown.dedup_by(|earlier, last| earlier.key == last.key);
+        for attribute in &mut shown {
+            cut_texts(&mut attribute.value);
+        }
+        shown
+    }
+
+    pub(super) fn shown_scope(&mut self, scope: &InstrumentationScope) -> InstrumentationScope {
+        if scope.attributes().next().is_none() {
+            return scope.clone();
+        }
+        let mut shown = InstrumentationScope::builder(scope.name().to_owned())
+            .with_attributes(self.apply(scope.attributes()));
+        if let Some(version) = scope.version() {
+            shown = shown.with_version(version.to_owned());
+        }
+        if let Some(url) = scope.schema_url() {
+            shown = shown.with_schema_url(url.to_owned());
+        }
+        shown.build()
+    }
+
+    fn redact(&mut self, policy: &dyn Redact, attribute: &KeyValue) -> Option<KeyValue> {
+        let key = attribute.key.as_str();
+        let verdicts = match self.verdicts.get(key) {
+            Some(verdicts) => *verdicts,
+            None => *self
+                .verdicts
+                .entry(key.to_owned())
+                .or_insert(policy.verdicts(key)),
+        };
+        let redaction = redaction(policy, verdicts, key, &attribute.value);
+        match redaction {
+            Redaction::Keep => Some(with_shown_texts(policy, attribute)),
+            Redaction::Remove => None,
+            Redaction::Replace(text) => {
+                Some(KeyValue::new(attribute.key.clone(), text.into_owned()))
+            }
+        }
+    }
+}
+
+/// Cuts texts at [`MAX_VALUE_LEN`](crate::limits::MAX_VALUE_LEN).
+fn cut_texts(value: &mut Value) {
+    let limits = AttributeLimits::default();
+    let cut = |text: &mut StringValue| {
+        let kept = limits.cut_text(text.as_str());
+        if kept.len() < text.as_str().len() {
+            *text = StringValue::from(kept.to_owned());
+        }
+    };
+    match value {
+        Value::String(text) => cut(text),
+        Value::Array(Array::String(texts)) => texts.iter_mut().for_each(cut),
+        _ => {}
+    }
+}
+
+/// Redacts the texts of an array one by one: [`redaction`] decides by the key only.
+fn with_shown_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
+    let Value::Array(Array::String(texts)) = &attribute.value else {
+        return attribute.clone();
+    };
+    let key = attribute.key.as_str();
+    let texts = texts.iter().map(|text| {
+        let shown = policy.redact_value(key, text.as_str());
+        StringValue::from(shown.into_owned())
+    });
+    let texts = Value::Array(Array::String(texts.collect()));
+    KeyValue::new(attribute.key.clone(), texts)
+}
