@@ -404,7 +404,10 @@ impl Shared {
         let MetricsText { text, omitted } = metrics_text(&snapshot, &self.resource, format);
         for name in omitted {
             self.report_once(name, |name| {
-                format!("Prometheus does not see the metric {name}: another one has its name")
+                format!(
+                    "Prometheus does not see all series of the metric {name}: others have its name \
+                     and labels; rename it or its attributes"
+                )
             });
         }
         (format.content_type(), text)

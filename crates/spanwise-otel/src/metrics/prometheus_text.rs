@@ -74,7 +74,8 @@ impl TextFormat {
 #[derive(Debug)]
 pub(crate) struct MetricsText {
     pub(crate) text: String,
-    /// The instruments that are not in it, because another one has their name.
+    /// The instruments that are not in it, or not with all their series, because others have their
+    /// name and labels.
     pub(crate) omitted: Vec<String>,
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn metrics_text(
     let mut writer = TextWriter {
         format,
         text: String::new(),
+        omitted: families.omitted,
     };
     writer.target_info(resource);
     for (name, family) in &families.families {
@@ -110,7 +112,7 @@ pub(crate) fn metrics_text(
     }
     MetricsText {
         text: writer.text,
-        omitted: families.omitted,
+        omitted: writer.omitted,
     }
 }
 
@@ -185,6 +187,7 @@ fn sample_names(name: &str, kind: FamilyKind) -> Vec<String> {
 struct TextWriter {
     format: TextFormat,
     text: String,
+    omitted: Vec<String>,
 }
 
 impl TextWriter {
@@ -246,6 +249,7 @@ impl TextWriter {
         scope: Option<&ScopeSnapshot>,
         written: &mut HashSet<String>,
     ) {
+        let mut is_complete = true;
         let mut labels_of = |attributes: &[KeyValue]| {
             let scope = scope.map(|scope| &scope.scope);
             let name = scope.map(|scope| ("otel_scope_name", scope.name().to_owned()));
@@ -253,7 +257,9 @@ impl TextWriter {
             let version = version.map(|version| ("otel_scope_version", version.to_owned()));
             let labels = Labels::new(attributes, [name, version].into_iter().flatten());
             // Keys that differ in attributes may be one label. The first series is written.
-            written.insert(labels.to_string()).then_some(labels)
+            let is_first = written.insert(labels.to_string());
+            is_complete &= is_first;
+            is_first.then_some(labels)
         };
         match &metric.points {
             Points::Gauge(points) | Points::Sum { points, .. } => {
@@ -283,6 +289,9 @@ impl TextWriter {
                     }
                 }
             }
+        }
+        if !is_complete {
+            self.omitted.push(metric.name.clone());
         }
     }
 

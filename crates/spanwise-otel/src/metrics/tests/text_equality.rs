@@ -396,13 +396,16 @@ fn names_that_clash_are_written_once_and_reported() {
         meter.i64_gauge("c.d").build().record(6, &[]);
         meter.i64_gauge("c/d").build().record(7, &[]);
         meter.i64_gauge("target.info").build().record(8, &[]);
+        let labels = [[KeyValue::new("x.y", 1)], [KeyValue::new("x_y", 1)]];
+        let gauge = meter.i64_gauge("e").build();
+        labels.iter().for_each(|labels| gauge.record(9, labels));
     });
     for format in [TextFormat::Prometheus, TextFormat::OpenMetrics] {
         collected.families(format);
         // The first of equal series is written.
         assert_eq!(
             collected.text(format).omitted,
-            ["a", "b.count", "target.info"]
+            ["a", "b.count", "target.info", "c/d", "e"]
         );
     }
 }
