@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-otel/src/endpoint.rs", "http://user:sec#secret"),
     ("spanwise-otel/src/endpoint.rs", "key=secret@c"),
     ("spanwise-otel/src/endpoint.rs", "ftp://user:secret"),
-    ("spanwise-otel/src/otel_settings.rs", "Authorization: Basic"),
+    ("spanwise-otel/src/setting_texts.rs", "Authorization: Basic"),
     ("spanwise/src/conceal.rs", "http://user:"),
     ("spanwise/tests/it/otel_settings.rs", "mossy7"),
     ("docs/opentelemetry.md", "api-key=1234"),
