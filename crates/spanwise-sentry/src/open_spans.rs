@@ -149,7 +149,7 @@ pub(crate) struct OpenSpan {
     pub(crate) begins_unit: bool,
     /// Present if traces are sent.
     pub(crate) timing: Option<Timing>,
-    identity: RwLock<Option<Arc<SpanIdentity>>>,
+    identity: RwLock<Option<SpanIdentity>>,
 }
 
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl OpenSpan {
         unit: Arc<Unit>,
         begins_unit: bool,
         timing: Option<Timing>,
-        identity: Option<Arc<SpanIdentity>>,
+        identity: Option<SpanIdentity>,
     ) -> Arc<Self> {
         Arc::new(Self {
             callsite,
@@ -191,14 +191,14 @@ impl OpenSpan {
     }
 
     /// Returns the identity, if traces are exported by another layer.
-    pub(crate) fn identity(&self) -> Option<Arc<SpanIdentity>> {
+    pub(crate) fn identity(&self) -> Option<SpanIdentity> {
         if !SpanIdentity::exist() {
             return None;
         }
         self.identity.read().clone()
     }
 
-    pub(crate) fn set_identity(&self, identity: Arc<SpanIdentity>) {
+    pub(crate) fn set_identity(&self, identity: SpanIdentity) {
         let replaced = self.identity.write().replace(identity);
         drop(replaced);
     }
