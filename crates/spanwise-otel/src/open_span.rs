@@ -24,7 +24,6 @@ use crate::{
         push_kind_and_times,
     },
     span_options::SpanLimits,
-    span_scratch::SpanScratch,
     span_status::{RequestOutcome, StatusFacts},
     wire::WireWriter as _,
 };
@@ -211,11 +210,12 @@ impl OpenSpan {
         drop(replaced);
     }
 
-    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, the
-    /// values of the span are no longer kept.
-    pub(crate) fn settle(&self, identity: SpanIdentity) {
+    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, returns
+    /// the values of the span, which are no longer needed.
+    #[must_use = "their memory can be reused"]
+    pub(crate) fn settle(&self, identity: SpanIdentity) -> Option<Box<RecordedSpan>> {
         if !self.is_recording() {
-            return;
+            return None;
         }
         let mut state = self.state.lock();
         let mut unsampled = None;
@@ -227,9 +227,7 @@ impl OpenSpan {
         let replaced = std::mem::replace(&mut state.identity, identity);
         drop(state);
         drop(replaced);
-        if let Some(unsampled) = unsampled {
-            SpanScratch::with(|scratch| scratch.keep(unsampled));
-        }
+        unsampled
     }
 
     /// Returns whether a context was set as the parent.

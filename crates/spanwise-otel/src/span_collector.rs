@@ -512,7 +512,7 @@ where
         if open.mark_fixed()
             && let Some(identity) = ctx.span(id).and_then(|span| SpanIdentity::fix(&span))
         {
-            open.settle(identity);
+            SpanPipeline::settle(&open, identity);
         }
         let options = &pipeline.options;
         let now = options.busy_times.then(|| options.clock.monotonic());

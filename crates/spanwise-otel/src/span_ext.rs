@@ -128,7 +128,7 @@ impl SpanExt for Span {
                 Some((identity, pipeline.open.get(&span.id())?))
             })?;
             if open.mark_fixed() {
-                open.settle(identity);
+                SpanPipeline::settle(&open, identity);
             }
             let context =
                 open.context(|identity, parent| context_inside(pipeline, &open, identity, parent));

@@ -87,7 +87,7 @@ impl<'a> AnyValue<'a> {
                 }
                 bytes[1 + len] &= 0x7F;
                 let end = to.len() + 2 + len;
-                // A copy of a constant length is no call.
+                // A copy of a constant length needs no call.
                 to.extend_from_slice(&bytes);
                 to.truncate(end);
             }
