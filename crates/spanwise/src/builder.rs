@@ -20,8 +20,10 @@ use tracing_subscriber::{
     fmt::{MakeWriter, writer::BoxMakeWriter},
 };
 
-#[cfg(feature = "sentry")]
-use crate::sinks::sentry::SentryChange;
+#[cfg(feature = "otel")]
+use crate::settings::OTEL_EXPORTER_OTLP_ENDPOINT;
+#[cfg(any(feature = "otel", feature = "sentry"))]
+use crate::sinks::builder_change;
 use crate::{
     Color, Output, PanicBacktrace, Preset, Stack, TimeZone,
     choices::{CodeValues, Source},
@@ -34,8 +36,6 @@ use crate::{
     sinks::SinkChanges,
     static_fields::StaticFields,
 };
-#[cfg(feature = "otel")]
-use crate::{settings::OTEL_EXPORTER_OTLP_ENDPOINT, sinks::otel::OtelChange};
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
 ///
@@ -434,7 +434,7 @@ impl Builder {
     where
         F: FnOnce(spanwise_otel::OtelBuilder) -> spanwise_otel::OtelBuilder + Send + Sync + 'static,
     {
-        self.sinks.otel = OtelChange::new(change);
+        self.sinks.otel = builder_change(change);
         self
     }
 
@@ -470,7 +470,7 @@ impl Builder {
             + Sync
             + 'static,
     {
-        self.sinks.sentry = SentryChange::new(change);
+        self.sinks.sentry = builder_change(change);
         self
     }
 
