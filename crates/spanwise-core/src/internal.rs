@@ -6,6 +6,7 @@ mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
+mod counter;
 mod decision_cache;
 mod duration;
 mod entered_spans;
@@ -46,6 +47,7 @@ mod trace_cache;
 pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
+    counter::Counter,
     decision_cache::SampleDecision,
     duration::{DurationUnits, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},

@@ -9,10 +9,7 @@ use std::{
 use sentry_core::{Client, Hub};
 use spanwise_core::{Flush, SinkControl, SinkStats};
 
-use crate::{
-    builder::MAX_TIMEOUT, capture_scope::is_thread_exiting, pipeline::Pipeline,
-    process_state::Counts,
-};
+use crate::{builder::MAX_TIMEOUT, capture_scope::is_thread_exiting, pipeline::Pipeline};
 
 /// The handle of a project in Sentry to which events are sent. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -55,18 +52,13 @@ impl Sentry {
         let Some(process) = self.pipeline.exporter.existing() else {
             return SentryStats::default();
         };
-        let Counts {
-            ignored,
-            repeated,
-            discarded,
-            refused_tags,
-        } = &process.state.counts;
+        let counts = &process.state.counts;
         SentryStats {
             sent: process.queue.counters().stats(),
-            repeated: repeated.get(),
-            ignored: ignored.get(),
-            discarded: discarded.get(),
-            refused_tags: refused_tags.get(),
+            repeated: counts.repeated.get(),
+            ignored: counts.ignored.get(),
+            discarded: counts.discarded.get(),
+            refused_tags: counts.refused_tags.get(),
         }
     }
 
