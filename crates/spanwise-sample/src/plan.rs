@@ -272,7 +272,7 @@ where
 {
     let look_up = || randomness_from_context(&Context::from_event(event, ctx));
     let randomness = if event.is_contextual() {
-        sink.trace_cache().randomness(look_up)
+        sink.traces.randomness(look_up)
     } else {
         look_up()
     };

@@ -136,7 +136,7 @@ impl<L> Sampled<L> {
                 (others > 0).then(|| one_of(others + 1))
             }
             Decision::SampledOut => {
-                self.sink.count_sampled_out();
+                self.sink.sampled_out.count();
                 return None;
             }
             Decision::Suppress { now, due } => {
@@ -144,7 +144,7 @@ impl<L> Sampled<L> {
                 return None;
             }
         };
-        self.sink.count_kept();
+        self.sink.kept.count();
         Some(rate)
     }
 
@@ -207,7 +207,7 @@ impl<L> Sampled<L> {
         S: Subscriber,
         L: Layer<S>,
     {
-        if DispatchedSummary::take(self.sink.id()) {
+        if DispatchedSummary::take(self.sink.id) {
             self.emit_summary(summary, ctx);
         } else if !DispatchedSummary::is_current() || self.has_inner_sampler {
             self.inner.on_event(summary, ctx);
@@ -303,24 +303,24 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_all_threads();
+        self.sink.traces.clear_on_all_threads();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_this_thread();
+        self.sink.traces.clear_on_this_thread();
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_this_thread();
+        self.sink.traces.clear_on_this_thread();
         self.inner.on_exit(id, ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.inner.on_close(id, ctx);
         // After `on_close` of the inner layer, whose events still find the span.
-        self.sink.trace_cache().clear_on_all_threads();
+        self.sink.traces.clear_on_all_threads();
     }
 
     #[inline]
@@ -337,7 +337,7 @@ where
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
                 self.emit_due_summaries(None, &ctx);
-                self.sink.count_kept();
+                self.sink.kept.count();
                 self.inner.on_event(event, ctx);
             }
             Plan::Ratio(threshold) => {
@@ -347,10 +347,10 @@ where
                     .sample_rate(*threshold, event, &ctx, &self.sink)
                 {
                     Some(rate) => {
-                        self.sink.count_kept();
+                        self.sink.kept.count();
                         self.forward_with_rate(event, ctx, rate);
                     }
-                    None => self.sink.count_sampled_out(),
+                    None => self.sink.sampled_out.count(),
                 }
             }
             Plan::Limit(limiter) => {

@@ -82,6 +82,7 @@ use crate::{
 pub struct Sampler(Arc<Inner>);
 
 /// A reference from a sink to its sampler, without which both would live forever.
+#[derive(Debug)]
 pub(crate) struct WeakSampler(Weak<Inner>);
 
 impl WeakSampler {
@@ -90,12 +91,6 @@ impl WeakSampler {
         if let Some(inner) = self.0.upgrade() {
             inner.sinks.remove(sink);
         }
-    }
-}
-
-impl fmt::Debug for WeakSampler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WeakSampler")
     }
 }
 
