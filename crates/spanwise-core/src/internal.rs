@@ -36,6 +36,7 @@ pub mod runtime_callsite;
 mod sharded_counter;
 mod span_data;
 pub mod span_identity;
+mod span_subscriber;
 mod span_table;
 pub mod stdio;
 pub mod suggest;
@@ -63,6 +64,7 @@ pub use self::{
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},
     span_identity::SpanIdentity,
+    span_subscriber::SpanSubscriber,
     span_table::SpanTable,
     token_bucket::TokenBucket,
     trace_cache::TraceCache,

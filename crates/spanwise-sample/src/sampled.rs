@@ -6,11 +6,12 @@ use spanwise_core::{
     EventContext, Fault, SelfReport, forward, forward_downcast,
     internal::{
         DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleDecision as Decision, SampleRate,
+        SpanSubscriber,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
     Sampler,
@@ -102,9 +103,8 @@ impl<L> Sampled<L> {
 
     /// Forwards or drops an event according to the decision.
     #[inline]
-    fn apply<S>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
+    fn apply<S: SpanSubscriber>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         match self.emit_due_and_count(decision, event, &ctx) {
@@ -117,14 +117,13 @@ impl<L> Sampled<L> {
     /// Emits the summaries that are due, and counts the event. Returns `None` if it is dropped, and
     /// `Some(None)` if it is kept and represents only itself.
     #[inline]
-    fn emit_due_and_count<S>(
+    fn emit_due_and_count<S: Subscriber>(
         &self,
         decision: Decision,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Option<Option<SampleRate>>
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         self.emit_due_summaries(decision.time(), ctx);
@@ -150,9 +149,8 @@ impl<L> Sampled<L> {
 
     /// Handles an event for which a wrapper further out has set an [`EventContext`].
     #[inline(never)] // Keeps `on_event` small.
-    fn on_event_in_context<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    fn on_event_in_context<S: SpanSubscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         let plan = self.sampler.plan(event.metadata());
@@ -184,10 +182,12 @@ impl<L> Sampled<L> {
         }
     }
 
-    fn decide<S>(&self, plan: &Plan, event: &Event<'_>, ctx: &Context<'_, S>) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    fn decide<S: SpanSubscriber>(
+        &self,
+        plan: &Plan,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Decision {
         match plan {
             Plan::Keep | Plan::Summary => Decision::Keep,
             Plan::Ratio(threshold) => {
@@ -202,9 +202,8 @@ impl<L> Sampled<L> {
     /// Handles the summary of a sampler. A dispatched one is for one sink, but comes to all: its
     /// sink shows it, and a sink that contains another sampler forwards it. One that is not
     /// dispatched comes from a sampler around this one, and passes.
-    fn on_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    fn on_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         if DispatchedSummary::take(self.sink.id) {
@@ -215,9 +214,8 @@ impl<L> Sampled<L> {
     }
 
     /// Forwards a summary, hiding the context of the event at hand.
-    fn emit_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    fn emit_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         let mut context = EventContext::default();
@@ -230,9 +228,8 @@ impl<L> Sampled<L> {
     /// They go to the inner layer directly. A nested dispatch would overwrite what the filters of
     /// other layers decided about the event at hand.
     #[inline]
-    fn emit_due_summaries<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
+    fn emit_due_summaries<S: Subscriber>(&self, now: Option<u64>, ctx: &Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         if self.sink.has_pending_summary()
@@ -246,9 +243,12 @@ impl<L> Sampled<L> {
 
     /// Forwards an event that represents dropped ones.
     #[inline]
-    fn forward_with_rate<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, rate: SampleRate)
-    where
-        S: Subscriber,
+    fn forward_with_rate<S: Subscriber>(
+        &self,
+        event: &Event<'_>,
+        ctx: Context<'_, S>,
+        rate: SampleRate,
+    ) where
         L: Layer<S>,
     {
         let forward = || self.inner.on_event(event, ctx);
@@ -266,7 +266,7 @@ fn one_of(events: u64) -> SampleRate {
 
 impl<S, L> Layer<S> for Sampled<L>
 where
-    S: Subscriber + for<'s> LookupSpan<'s>,
+    S: SpanSubscriber,
     L: Layer<S>,
 {
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
