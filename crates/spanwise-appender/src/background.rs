@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, ShutdownReport, SinkStats};
+use spanwise_core::{
+    Fault, Flush, SelfReport, ShutdownReport, SinkStats, internal::deadline_after,
+};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -24,7 +26,7 @@ mod loss_events;
 mod worker;
 
 pub use admission::WhenFull;
-use line_queue::{LineQueue, ProcessQueue, deadline_after};
+use line_queue::{LineQueue, ProcessQueue};
 
 /// A bounded buffer in front of an output, which counts its lines, and whose own thread writes
 /// them.

@@ -50,7 +50,7 @@ pub use self::{
     callsite::CallsitePlans,
     counter::Counter,
     decision_cache::SampleDecision,
-    duration::{DurationUnits, parse_duration},
+    duration::{DurationUnits, MAX_TIMEOUT, deadline_after, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
     error_chain::error_chain,
     hex_digits::{HexDigits, parse_hex},

@@ -9,7 +9,10 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats};
+use spanwise_core::{
+    Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats,
+    internal::deadline_after,
+};
 
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
@@ -317,11 +320,6 @@ impl Handle {
         }
         flushed.is_ok()
     }
-}
-
-fn deadline_after(duration: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(duration).unwrap_or(now + SHUTDOWN_TIMEOUT)
 }
 
 impl fmt::Debug for Handle {
