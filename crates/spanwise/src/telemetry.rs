@@ -171,10 +171,6 @@ impl Handle {
         self.levels.set_levels_for(duration, levels)
     }
 
-    pub(crate) fn report(&self) -> &SelfReport {
-        &self.report
-    }
-
     /// Returns the counters of events and of faults.
     #[must_use]
     pub fn stats(&self) -> Stats {
