@@ -320,12 +320,6 @@ impl Drop for FlushGuard {
     }
 }
 
-impl fmt::Debug for FlushGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FlushGuard").field(&self.background).finish()
-    }
-}
-
 /// A writer of a [`Background`] for lines of one level. Each call of `write` is one record.
 #[derive(Debug)]
 pub struct BackgroundWriter<'a> {
