@@ -77,6 +77,7 @@ pub struct Background {
 /// after the shutdown is written by the thread that logs it, which waits for a stalled reader for
 /// at most 100 ms. A line that is not taken by then stays in the buffer, and is written with the
 /// next one or at the end of the program.
+#[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
@@ -90,7 +91,7 @@ pub struct BackgroundBuilder {
     report: SelfReport,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     name: String,
     capacity: usize,
@@ -210,10 +211,7 @@ impl BackgroundBuilder {
             options: Options {
                 name: name.to_owned(),
                 capacity: 8 * 1024 * 1024,
-                when_full: WhenFull::default(),
-                sync_on: None,
-                flush_on_panic: false,
-                direct: false,
+                ..Options::default()
             },
             report: SelfReport::default(),
         }
