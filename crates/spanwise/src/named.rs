@@ -6,8 +6,8 @@ pub(crate) trait Named: Copy + 'static {
     const NAMED: &'static [(&'static str, Self)];
 }
 
-/// Implements [`Named`], `name`, `Display` and `TextSetting` for an enum. A setting accepts the name
-/// of each variant and the `aliases`, but not the name of what is only `shown`.
+/// Implements [`Named`], `name`, `Display` and `TextSetting` for an enum. A setting accepts the
+/// name of each variant and the `aliases`, but not the name of what is only `shown`.
 macro_rules! named {
     (
         $type:ident: $($variant:ident = $name:literal),+
