@@ -346,16 +346,6 @@ pub(crate) struct CodeValues {
 }
 
 impl CodeValues {
-    /// Sets the value of a setter. An empty text changes nothing.
-    pub(crate) fn set<V, T>(&mut self, setter: &str, entry: &SettingRow<T>, value: SettingValue<V>)
-    where
-        T: From<V> + Send + Sync + 'static,
-    {
-        if let Some(value) = self.parse(setter, entry, value) {
-            self.put(entry, value);
-        }
-    }
-
     /// Parses the value of a setter. Returns `None` if it is empty or wrong.
     pub(crate) fn parse<V, T>(
         &mut self,
