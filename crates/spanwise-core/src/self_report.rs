@@ -153,12 +153,7 @@ impl SelfReport {
             return;
         }
         // Format before locking: the detail may run user code.
-        let mut text = String::new();
-        panic_safe::format_into(
-            &mut text,
-            format_args!("{detail}"),
-            <dyn Redact>::MAX_COLLECT_LEN,
-        );
+        let text = panic_safe::format_text(format_args!("{detail}"), <dyn Redact>::MAX_COLLECT_LEN);
         let text = match self.0.redact.get() {
             Some(policy) => policy.redact_text(&text),
             None => Cow::Borrowed(&*text),

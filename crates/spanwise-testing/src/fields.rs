@@ -91,7 +91,5 @@ impl Visit for Collector {
 }
 
 fn text(value: fmt::Arguments<'_>) -> String {
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, value, MAX_TEXT_LEN);
-    text
+    panic_safe::format_text(value, MAX_TEXT_LEN)
 }
