@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, ShutdownReport, SinkStats};
+use spanwise_core::{
+    Fault, Flush, SelfReport, ShutdownReport, SinkStats, internal::deadline_after,
+};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -24,7 +26,7 @@ mod loss_events;
 mod worker;
 
 pub use admission::WhenFull;
-use line_queue::{LineQueue, ProcessQueue, deadline_after};
+use line_queue::{LineQueue, ProcessQueue};
 
 /// A bounded buffer in front of an output, which counts its lines, and whose own thread writes
 /// them.
@@ -75,6 +77,7 @@ pub struct Background {
 /// after the shutdown is written by the thread that logs it, which waits for a stalled reader for
 /// at most 100 ms. A line that is not taken by then stays in the buffer, and is written with the
 /// next one or at the end of the program.
+#[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
@@ -88,7 +91,7 @@ pub struct BackgroundBuilder {
     report: SelfReport,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     name: String,
     capacity: usize,
@@ -208,10 +211,7 @@ impl BackgroundBuilder {
             options: Options {
                 name: name.to_owned(),
                 capacity: 8 * 1024 * 1024,
-                when_full: WhenFull::default(),
-                sync_on: None,
-                flush_on_panic: false,
-                direct: false,
+                ..Options::default()
             },
             report: SelfReport::default(),
         }
@@ -315,12 +315,6 @@ impl FlushGuard {
 impl Drop for FlushGuard {
     fn drop(&mut self) {
         self.end(DROP_TIMEOUT);
-    }
-}
-
-impl fmt::Debug for FlushGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FlushGuard").field(&self.background).finish()
     }
 }
 

@@ -30,15 +30,16 @@ use crate::{
 /// The state of one sink of a sampler.
 #[derive(Debug)]
 pub(crate) struct SampledSink {
-    id: LayerId,
+    pub(crate) id: LayerId,
     /// Its index among the sinks of the sampler.
-    index: usize,
+    pub(crate) index: usize,
     sampler: WeakSampler,
-    traces: TraceCache,
+    /// The trace or request of each thread.
+    pub(crate) traces: TraceCache,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
-    kept: ShardedCounter,
-    sampled_out: ShardedCounter,
+    pub(crate) kept: ShardedCounter,
+    pub(crate) sampled_out: ShardedCounter,
     /// Suppressed events that a later kept event represents, through its `sample_rate`.
     represented: AtomicU64,
     callsites: CallsitePlans<CallsiteSuppression>,
@@ -105,15 +106,6 @@ impl SampledSink {
         }
     }
 
-    #[inline]
-    pub(crate) fn id(&self) -> LayerId {
-        self.id
-    }
-
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
     /// Returns the bit of this sink. With more than 64 sinks, sinks share bits; those then decide
     /// separately.
     pub(crate) fn bit(&self) -> u64 {
@@ -123,22 +115,6 @@ impl SampledSink {
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
         // Ignores a second call: a layer has one dispatcher.
         let _ = self.dispatch.set(dispatch.downgrade());
-    }
-
-    /// The trace or request of each thread.
-    #[inline]
-    pub(crate) fn trace_cache(&self) -> &TraceCache {
-        &self.traces
-    }
-
-    #[inline]
-    pub(crate) fn count_kept(&self) {
-        self.kept.count();
-    }
-
-    #[inline]
-    pub(crate) fn count_sampled_out(&self) {
-        self.sampled_out.count();
     }
 
     /// Counts a suppressed event, whose summary is due at `due`.

@@ -105,7 +105,7 @@ impl Failure {
         // A line that was lost since then may be this one.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
-            handle.report().fault_unthrottled(Fault::Lost, &why);
+            handle.report.fault_unthrottled(Fault::Lost, &why);
         }
     }
 }

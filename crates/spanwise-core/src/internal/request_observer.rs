@@ -59,7 +59,7 @@ pub struct ObservedRequest {
 }
 
 /// What is known about a request when it ends.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RequestEnd<'a> {
     /// The status of the response, if there is one.
     pub status: Option<u16>,
