@@ -1,4 +1,4 @@
-//! The levels of one sink.
+//! The wrapper that filters the events of one sink by level.
 
 use tracing::{Event, Subscriber};
 use tracing_core::{LevelFilter, Metadata};
@@ -10,10 +10,11 @@ use crate::{
     internal::{CallsitePlans, log_record},
 };
 
-/// A layer that sees only events of certain levels. Created by
+/// Forwards only events of certain levels to the inner layer. Created by
 /// [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
-/// The decision is cached per callsite. All spans pass, because they carry the context of events.
+/// The decision is cached per callsite. All spans are forwarded, because they carry the context of
+/// events.
 #[derive(Debug)]
 pub struct LevelFiltered<L> {
     inner: L,
@@ -25,7 +26,8 @@ pub struct LevelFiltered<L> {
 enum Decision {
     Pass,
     Drop,
-    /// All records of `tracing-log` share one callsite per level; their target is a field.
+    /// Decided per record. All records of `tracing-log` of one level share a callsite, and their
+    /// target is a field.
     PerRecord,
 }
 
@@ -61,7 +63,7 @@ impl<L> LevelFiltered<L> {
     }
 
     fn level(&self, target: &str) -> LevelFilter {
-        // The levels of the application decide about targets that are not named here.
+        // The levels of the application decide about targets that these levels do not name.
         self.levels.level(target).unwrap_or(LevelFilter::TRACE)
     }
 }

@@ -1,4 +1,4 @@
-//! Routing of events by callsite: to errors, breadcrumbs or logs.
+//! Routes events to errors, breadcrumbs or logs, by callsite.
 
 use spanwise_core::{
     TargetLevels,
@@ -22,7 +22,8 @@ pub(crate) struct Routings(CallsitePlans<CallsiteRouting>);
 #[derive(Debug, Clone, Copy)]
 enum CallsiteRouting {
     Known(Routing),
-    /// Records of the `log` crate share a callsite per level. Their target is a field of the event.
+    /// Decided per record. Records of the `log` crate share a callsite per level, and their target
+    /// is a field of the event.
     ByRecord,
 }
 
@@ -58,7 +59,7 @@ impl Routings {
             if log_record::is_log_record(callsite) {
                 CallsiteRouting::ByRecord
             } else if callsite.target() == DispatchedSummary::TARGET {
-                // Sentry is not sampled: it has the events that a summary counts.
+                // Sentry needs no summaries, because its events are not sampled.
                 CallsiteRouting::Known(Routing::NONE)
             } else {
                 let target = callsite.target();
@@ -67,7 +68,7 @@ impl Routings {
         })
     }
 
-    /// Returns whether an event of `callsite` may be of use, without a look at its fields.
+    /// Returns whether an event of `callsite` may be used, without reading its fields.
     #[inline]
     pub(crate) fn may_use(&self, callsite: &'static Metadata<'static>, options: &Options) -> bool {
         match self.get(callsite, options) {
@@ -76,7 +77,7 @@ impl Routings {
         }
     }
 
-    /// Returns the routing of an event, which is a `record` of the `log` crate or none.
+    /// Returns the routing of an event. `record` is set for a record of the `log` crate.
     pub(crate) fn routing(
         &self,
         callsite: &'static Metadata<'static>,
