@@ -6,8 +6,9 @@ use serde_core::ser::{Serialize, Serializer};
 
 use crate::warning::Warning;
 
-/// The effective settings before the start: code beats environment beats preset. `Display` shows
-/// one setting per line, then the warnings, then the problems that stop the start.
+/// The effective settings before the start. Code overrides the environment, and the environment
+/// overrides the preset. `Display` shows one setting per line, then the warnings, then the start-up
+/// errors.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -25,7 +26,7 @@ pub struct Explanation {
     entries: Vec<ExplainedSetting>,
     /// Warnings about names of variables.
     warnings: Vec<Warning>,
-    /// Problems that stop the start.
+    /// Start-up errors.
     problems: Vec<String>,
 }
 
@@ -36,7 +37,7 @@ struct ExplainedSetting {
     origin: Origin,
 }
 
-/// What set a value.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Code,
@@ -51,7 +52,7 @@ pub(crate) enum Origin {
 }
 
 impl Explanation {
-    /// Adds a warning, once.
+    /// Adds a warning, unless it was already added.
     pub(crate) fn warn(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -66,7 +67,7 @@ impl Explanation {
         &self.warnings
     }
 
-    /// Adds the problems that stop the start. If the start is strict, the warnings are among them.
+    /// Adds the start-up errors. If the start is strict, the warnings become errors.
     pub(crate) fn with_problems(mut self, problems: Vec<String>, is_strict: bool) -> Self {
         self.problems = problems;
         if is_strict {
@@ -84,7 +85,7 @@ impl Explanation {
     }
 }
 
-/// As an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
+/// Serializes as an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
 impl Serialize for Explanation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.entries.iter().map(

@@ -1,9 +1,9 @@
-//! Sinks that a program can be built without, such as exporters.
+//! Optional sinks, such as exporters. Each is behind a cargo feature.
 //!
-//! A sink is a module here, which implements [`OptionalSink`], and a line in [`REGISTRY`]. Its
-//! settings are rows in [`settings`](crate::settings) that name the feature: without it, a variable
-//! that is set gives a warning. The stack redacts what the layer of a sink sees, unless the sink
-//! does that itself: see [`StartedSink`].
+//! A sink is a submodule that implements [`OptionalSink`], and a line in [`REGISTRY`]. Its settings
+//! are rows in [`settings`](crate::settings) that name the feature. Without the feature, there is a
+//! warning if such a variable is set. The stack redacts events for the layer of a sink, unless the
+//! sink redacts itself: see [`StartedSink`].
 
 use std::{any::Any, sync::Arc};
 
@@ -17,8 +17,8 @@ pub(crate) mod otel;
 #[cfg(feature = "sentry")]
 pub(crate) mod sentry;
 
-/// Returns a sink if code or a variable requests it. Reads all of its settings in any case, so that
-/// every wrong value is reported.
+/// Returns a sink if code or a variable requests it. Always reads all its settings, so that every
+/// invalid value is reported.
 type Choose = fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>;
 
 /// The sinks in the order of their layers.
@@ -53,17 +53,17 @@ pub(crate) struct SinkChanges {
 
 /// A sink that the settings request, before it starts.
 pub(crate) trait OptionalSink {
-    /// Starts the sink. Fails with everything that is wrong.
+    /// Starts the sink. On failure, returns all problems.
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>>;
 }
 
-/// The choices that concern every sink.
+/// The choices that all sinks use.
 #[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
-    /// For a sink that redacts by itself.
+    /// The policy for sinks that redact themselves.
     pub(crate) policy: Option<&'a Arc<dyn Redact>>,
-    /// The keys of the context that the program declares.
+    /// The context keys that the program declares.
     pub(crate) context_keys: &'a [String],
     pub(crate) static_fields: &'a StaticFields,
 }
@@ -82,7 +82,7 @@ pub(crate) fn choose(
 
 /// A sink that runs until the shutdown.
 pub(crate) trait RunningSink: SinkControl + Any {
-    /// Is called once, after the global subscriber is set.
+    /// Called once, after the global subscriber was set.
     fn on_installed(&self) {}
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct StartedSink {
 
 #[allow(dead_code, reason = "there may be no sink, or none of a kind")]
 impl StartedSink {
-    /// Creates a started sink. The stack redacts what its layer sees.
+    /// Creates a started sink. The stack redacts events for its layer.
     pub(crate) fn new(
         layer: impl Layer<Registry> + Send + Sync,
         running: impl RunningSink,
@@ -105,7 +105,7 @@ impl StartedSink {
         }
     }
 
-    /// Creates a started sink whose layer redacts by itself, with the policy of the context.
+    /// Creates a started sink whose layer redacts itself, with the policy of the context.
     pub(crate) fn new_redacting(
         layer: impl Layer<Registry> + Send + Sync,
         running: impl RunningSink,
@@ -113,7 +113,7 @@ impl StartedSink {
         Self::with_layers(move |stack| stack.layer_unredacted(layer), running)
     }
 
-    /// Creates a started sink that adds its layers, which redact by themselves.
+    /// Creates a started sink that adds several layers. The layers redact themselves.
     pub(crate) fn with_layers(
         add_layers: impl FnOnce(Stack) -> Stack + 'static,
         running: impl RunningSink,
@@ -125,7 +125,7 @@ impl StartedSink {
     }
 }
 
-/// Starts all sinks, and fails with everything that is wrong.
+/// Starts all sinks. On failure, returns all problems.
 pub(crate) fn start(
     sinks: Vec<Box<dyn OptionalSink>>,
     context: &StackContext<'_>,
@@ -196,7 +196,7 @@ mod tests {
         text
     }
 
-    /// No sink that is built in leaves redaction to the stack.
+    /// A unit test, because all built-in sinks redact themselves.
     #[test]
     fn stack_redacts_unless_the_sink_does() {
         assert!(!logged(StartedSink::new).contains("hunter2"));

@@ -1,4 +1,4 @@
-//! Ends of values with several words: phrases, codes, names.
+//! Finds the end of values with several words: phrases, codes, names.
 
 use super::{trim, words_of};
 use crate::{
@@ -106,7 +106,7 @@ pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
 }
 
 /// Returns the end of the words after `first` that are parts of the value, each after one space. A
-/// punctuation mark ends the last one. `is_part` gets a word with and without such marks.
+/// punctuation mark ends the last one. `is_part` is passed the word with and without such marks.
 fn end_of_parts(line: &[u8], first: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
     let mut end = first;
     for (at, word) in words_of(line).skip_while(|(at, _)| *at < first) {

@@ -18,7 +18,7 @@ use crate::{
     settings::{OTEL_EXPORTER_OTLP_ENDPOINT, SERVICE_NAME, SERVICE_VERSION},
 };
 
-/// What `Builder::otel` changes, until the sink starts.
+/// The change from `Builder::otel`, until the sink starts.
 #[derive(Clone, Default)]
 pub(crate) struct OtelChange(Arc<Mutex<Option<Change>>>);
 
@@ -64,8 +64,8 @@ impl OtelChange {
 }
 
 impl OtelSink {
-    /// Returns the sink if something turns it on. The other variables are read only then: they may
-    /// be there for other programs.
+    /// Returns the sink if a setting turns it on. Only in that case are the other variables read,
+    /// because they may be meant for other programs.
     pub(super) fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
@@ -73,7 +73,7 @@ impl OtelSink {
     ) -> Option<Box<dyn OptionalSink>> {
         let general = choices.choose(&OTEL_EXPORTER_OTLP_ENDPOINT);
         let in_code = general.filter(|endpoint| endpoint.origin == Origin::Code);
-        // Tests that run where a service is configured export nothing.
+        // Tests on a machine with a configured service must not export.
         let reads_variables = choices.preset != Preset::Test;
         let variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
             let mut settings = OtelSetting::all().filter(|_| reads_variables);
@@ -91,7 +91,7 @@ impl OtelSink {
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
-        // The attributes of the resource beat what the program says of itself.
+        // The resource attributes override the name from the program.
         let is_named = choices.set(&SERVICE_NAME).is_some();
         let has_version = choices.set(&SERVICE_VERSION).is_some();
         builder = builder.resource_attribute("service.name", &service.name);
@@ -166,7 +166,7 @@ impl OtelSink {
             let mut variables = self.variables.iter();
             variables.any(|variable| variable.def.name == setting.def.name)
         };
-        // Another variable may need one that is not set.
+        // Perhaps another variable requires a variable that is not set.
         let needed = OtelSetting::for_option(&of_all).filter(|_| !self.is_changed);
         match settings.find(is_set).or(needed) {
             Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
@@ -175,16 +175,16 @@ impl OtelSink {
     }
 }
 
-/// Returns a value as `explain()` shows it.
+/// Returns a value in the form of `explain()`.
 fn shown(setting: &OtelSetting, text: &str) -> String {
     match setting.def.sensitivity {
         Sensitivity::Public if setting.is_endpoint() => conceal::url(text),
-        Sensitivity::Public => conceal::bare(text),
+        Sensitivity::Public => conceal::shown_unquoted(text),
         Sensitivity::Secret => conceal::hidden(text.len()),
     }
 }
 
-/// Returns the sentence about a value that is wrong. The errors of secrets do not show them.
+/// Returns the sentence about an invalid value. Does not show secrets.
 fn wrong(setting: &OtelSetting, text: &str, error: &ParseError) -> String {
     let name = setting.def.name;
     let is_shown = setting.def.sensitivity == Sensitivity::Public
@@ -216,7 +216,7 @@ impl OptionalSink for OtelSink {
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        // Metrics of events count them, too.
+        // The metrics layer counts these events, too.
         let (events, counts) = match self.measures_events {
             true => (otel.metrics_of_events(), None),
             false => (None, otel.event_counts()),
@@ -272,10 +272,11 @@ impl RunningSink for RunningOtel {
 }
 
 impl crate::Handle {
-    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
-    /// the request: the text is OpenMetrics if that is preferred. Empty without metrics.
+    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
+    /// header of the request. If it prefers OpenMetrics, the body has that format. The body is
+    /// empty if there are no metrics.
     ///
-    /// It runs the callbacks of instruments and waits for them, so call it where blocking is
+    /// It calls the callbacks of instruments and waits for them, so call it only where blocking is
     /// allowed.
     ///
     /// ```

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// What `Builder::sentry` changes, until the sink starts.
+/// The change from `Builder::sentry`, until the sink starts.
 #[derive(Clone, Default)]
 pub(crate) struct SentryChange(Arc<Mutex<Option<Change>>>);
 
@@ -153,7 +153,7 @@ fn choose_dsn(change: &SentryChange, choices: &mut Choices<'_>) -> Option<Dsn> {
     Some(dsn)
 }
 
-/// Chooses the environment: its variable, else that of the service.
+/// Chooses the environment from its variable, or else from the environment of the service.
 fn choose_environment(
     choices: &mut Choices<'_>,
     service: &Service,
@@ -179,7 +179,7 @@ fn choose_environment(
     environment
 }
 
-/// Chooses the release: its variable, else the name and the version of the service.
+/// Chooses the release from its variable, or else from the name and the version of the service.
 fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -> Option<String> {
     let set = choices.set(&SENTRY_RELEASE);
     let is_set = set.is_some();
