@@ -22,7 +22,7 @@ pub struct WaitFor<'a> {
     pattern: Pattern<'a>,
     deadline: Instant,
     called_at: &'static Location<'static>,
-    /// How many events were checked.
+    /// The number of events that were checked.
     seen: usize,
     timer: Option<Timer>,
 }
@@ -79,7 +79,7 @@ impl fmt::Debug for WaitFor<'_> {
     }
 }
 
-/// A thread that wakes the tasks at the deadline: this works with any executor.
+/// A thread that wakes the tasks at the deadline. A thread works with any executor.
 struct Timer {
     thread: Thread,
     is_stopped: Arc<AtomicBool>,

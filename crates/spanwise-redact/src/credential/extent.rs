@@ -56,8 +56,8 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
     end
 }
 
-/// Returns the end of four groups of four small letters, the format of Google's app passwords, or
-/// 0. Groups with a word of a sentence among them do not count.
+/// Returns the end of four groups of four small letters, the format of Google's app passwords.
+/// Returns 0 if there are none, or if one is a word of a sentence.
 pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     const LENGTH: usize = 4 * 4 + 3;
     let Some(groups) = text.get(..LENGTH) else {
