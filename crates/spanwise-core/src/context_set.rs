@@ -46,9 +46,7 @@ use crate::{
 /// ```
 pub fn set(key: &str, value: impl fmt::Display) {
     // Format before the dispatcher is borrowed, because the value may log.
-    let mut text = String::new();
-    let max_len = <dyn Redact>::MAX_COLLECT_LEN;
-    panic_safe::format_into(&mut text, format_args!("{value}"), max_len);
+    let text = panic_safe::format_text(format_args!("{value}"), <dyn Redact>::MAX_COLLECT_LEN);
     let done = tracing::dispatcher::get_default(|dispatch| set_in(dispatch, key, &text));
     if let Err(error) = done {
         error.report(key);

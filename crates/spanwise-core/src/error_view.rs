@@ -280,8 +280,7 @@ fn format_backtrace(error: &impl fmt::Debug) -> Option<Arc<str>> {
     if !LIMIT.allows() {
         return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND).into());
     }
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, format_args!("{error:?}"), MAX_DEBUG_LEN);
+    let text = panic_safe::format_text(format_args!("{error:?}"), MAX_DEBUG_LEN);
     // anyhow and eyre write the backtrace at the end.
     let (_, backtrace) = text.rsplit_once("\nStack backtrace:\n")?;
     Some(panic_safe::truncate_at(backtrace, MAX_BACKTRACE_LEN).into())

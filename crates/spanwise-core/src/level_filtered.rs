@@ -19,16 +19,9 @@ use crate::{
 pub struct LevelFiltered<L> {
     inner: L,
     levels: TargetLevels,
-    plans: CallsitePlans<Decision>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Decision {
-    Pass,
-    Drop,
-    /// Decided per record. All records of `tracing-log` of one level share a callsite, and their
-    /// target is a field.
-    PerRecord,
+    /// Whether events of a callsite are forwarded. `None` for records of `tracing-log`, because
+    /// they share one callsite per level, and their target is a field.
+    plans: CallsitePlans<Option<bool>>,
 }
 
 impl<L> LevelFiltered<L> {
@@ -42,29 +35,19 @@ impl<L> LevelFiltered<L> {
 
     fn passes(&self, event: &Event<'_>) -> bool {
         let callsite = event.metadata();
-        match self.plans.get(callsite, |callsite| self.decide(callsite)) {
-            Decision::Pass => true,
-            Decision::Drop => false,
-            Decision::PerRecord => {
-                let target = log_record::LogRecord::from_event(event).target;
-                *callsite.level() <= self.level(target.as_deref().unwrap_or(callsite.target()))
-            }
-        }
+        let decided = self.plans.get(callsite, |callsite| {
+            let is_record = log_record::is_log_record(callsite);
+            (!is_record).then(|| self.is_shown(callsite, callsite.target()))
+        });
+        decided.unwrap_or_else(|| {
+            let target = log_record::LogRecord::from_event(event).target;
+            self.is_shown(callsite, target.as_deref().unwrap_or(callsite.target()))
+        })
     }
 
-    fn decide(&self, callsite: &Metadata<'_>) -> Decision {
-        if log_record::is_log_record(callsite) {
-            Decision::PerRecord
-        } else if *callsite.level() <= self.level(callsite.target()) {
-            Decision::Pass
-        } else {
-            Decision::Drop
-        }
-    }
-
-    fn level(&self, target: &str) -> LevelFilter {
+    fn is_shown(&self, callsite: &Metadata<'_>, target: &str) -> bool {
         // The levels of the application decide about targets that these levels do not name.
-        self.levels.level(target).unwrap_or(LevelFilter::TRACE)
+        *callsite.level() <= self.levels.level(target).unwrap_or(LevelFilter::TRACE)
     }
 }
 

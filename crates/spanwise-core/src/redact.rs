@@ -215,8 +215,7 @@ impl dyn Redact {
     /// Formats `value` and returns [`replace_text`](#method.replace_text) of it.
     #[must_use]
     pub fn replace_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
-        let mut text = String::new();
-        panic_safe::format_into(&mut text, value, Self::MAX_COLLECT_LEN);
+        let text = panic_safe::format_text(value, Self::MAX_COLLECT_LEN);
         self.replace_text(key, &text)
     }
 
@@ -292,7 +291,6 @@ pub(crate) fn redacted_display(
     key: &str,
     value: fmt::Arguments<'_>,
 ) -> String {
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, value, <dyn Redact>::MAX_COLLECT_LEN);
+    let text = panic_safe::format_text(value, <dyn Redact>::MAX_COLLECT_LEN);
     policy.replacement_for(Some(key), &text).unwrap_or(text)
 }

@@ -79,27 +79,16 @@ pub enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 7] = [
-        Self::WriteFailed,
-        Self::FlushFailed,
-        Self::Setup,
-        Self::Shed,
-        Self::Lost,
-        Self::Evicted,
-        Self::Suppressed,
+    /// All kinds with their names, in order.
+    const ALL: [(Self, &str); 7] = [
+        (Self::WriteFailed, "write failed"),
+        (Self::FlushFailed, "flush failed"),
+        (Self::Setup, "setup"),
+        (Self::Shed, "shed"),
+        (Self::Lost, "lines lost"),
+        (Self::Evicted, "buffered lines evicted"),
+        (Self::Suppressed, "buffered lines suppressed"),
     ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::WriteFailed => "write failed",
-            Self::FlushFailed => "flush failed",
-            Self::Setup => "setup",
-            Self::Shed => "shed",
-            Self::Lost => "lines lost",
-            Self::Evicted => "buffered lines evicted",
-            Self::Suppressed => "buffered lines suppressed",
-        }
-    }
 }
 
 impl SelfReport {
@@ -165,12 +154,7 @@ impl SelfReport {
             return;
         }
         // Format before locking, because the detail may run user code.
-        let mut text = String::new();
-        panic_safe::format_into(
-            &mut text,
-            format_args!("{detail}"),
-            <dyn Redact>::MAX_COLLECT_LEN,
-        );
+        let text = panic_safe::format_text(format_args!("{detail}"), <dyn Redact>::MAX_COLLECT_LEN);
         let text = match self.0.redact.get() {
             Some(policy) => policy.redact_text(&text),
             None => Cow::Borrowed(&*text),
@@ -191,7 +175,8 @@ impl SelfReport {
             1 => String::new(),
             since => format!(" ({since} since the last report)"),
         };
-        let line = format!("spanwise: {}: {text}{since}\n", fault.name());
+        let (_, name) = Fault::ALL[fault as usize];
+        let line = format!("spanwise: {name}: {text}{since}\n");
         // An error of stderr cannot be reported anywhere. If stderr is full, the next fault tries
         // again.
         let written = stdio::write_to_stderr(line.as_bytes());
@@ -205,24 +190,17 @@ impl SelfReport {
     pub fn stats(&self) -> Stats {
         let sinks = self.0.sinks();
         let sinks = sinks.iter().flat_map(|sinks| sinks.iter());
-        let faults = Fault::ALL.map(|fault| {
-            (
-                fault,
-                self.0.faults[fault as usize].count.load(Ordering::Relaxed),
-            )
-        });
+        let counts = self.0.faults.iter();
+        let counts = counts.map(|counter| counter.count.load(Ordering::Relaxed));
+        let faults = Fault::ALL.map(|(fault, _)| fault).into_iter().zip(counts);
+        let redact = self.0.redact.get();
         Stats {
             sinks: sinks
                 .filter_map(Weak::upgrade)
                 .map(|sink| sink.stats())
                 .collect(),
-            faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
-            redacted: self
-                .0
-                .redact
-                .get()
-                .map(|policy| policy.counts())
-                .unwrap_or_default(),
+            faults: faults.filter(|(_, count)| *count > 0).collect(),
+            redacted: redact.map(|policy| policy.counts()).unwrap_or_default(),
         }
     }
 }
@@ -261,7 +239,7 @@ pub struct SinkCounters {
 }
 
 /// Returns 0 for the most severe level.
-fn severity(level: Level) -> usize {
+pub(crate) fn severity(level: Level) -> usize {
     match level {
         Level::ERROR => 0,
         Level::WARN => 1,
@@ -378,27 +356,20 @@ impl ShutdownReport {
 impl fmt::Display for SinkStats {
     /// `stdout: 648 lines written, 19352 lost: 17025 shed (error 0, warn 3794, …), …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            delivered,
-            write_failed,
-            shed,
-            lost_at_shutdown,
-        } = self;
-        let ShedCounts {
-            error,
-            warn,
-            info,
-            debug,
-            trace,
-        } = shed;
+        let (name, delivered, shed) = (&self.name, self.delivered, self.shed);
         write!(
             f,
-            "{name}: {delivered} lines written, {} lost: {} shed (error {error}, warn {warn}, \
-             info {info}, debug {debug}, trace {trace}), {write_failed} refused, \
-             {lost_at_shutdown} at shutdown",
+            "{name}: {delivered} lines written, {} lost: {} shed (error {}, warn {}, info {}, \
+             debug {}, trace {}), {} refused, {} at shutdown",
             self.lost(),
             shed.total(),
+            shed.error,
+            shed.warn,
+            shed.info,
+            shed.debug,
+            shed.trace,
+            self.write_failed,
+            self.lost_at_shutdown,
         )
     }
 }

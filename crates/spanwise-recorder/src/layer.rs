@@ -10,8 +10,8 @@ use std::{
 use spanwise_core::{
     Context as SpanContext, EventContext, SinkFilter, forward, forward_downcast,
     internal::{
-        CallsitePlans, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, Visibility,
-        VisibilityCache,
+        CallsitePlans, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, SpanSubscriber,
+        Visibility, VisibilityCache,
         consistent_sampling::{Threshold, randomness_from_context},
         recorded_callsite,
     },
@@ -21,7 +21,7 @@ use tracing_core::{
     Level, Metadata,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
     entered_units,
@@ -52,11 +52,6 @@ struct Plan {
     capture: VisibilityCache,
     span: SpanPlan,
 }
-
-/// A subscriber that stores spans.
-trait SpanSubscriber: Subscriber + for<'s> LookupSpan<'s> {}
-
-impl<S: Subscriber + for<'s> LookupSpan<'s>> SpanSubscriber for S {}
 
 impl<L> Recorded<L> {
     pub(crate) fn new(inner: L, sink: Arc<SinkState>, sink_filter: SinkFilter) -> Self {
@@ -281,7 +276,7 @@ impl<L> Recorded<L> {
 
 impl<S, L> Layer<S> for Recorded<L>
 where
-    S: Subscriber + for<'s> LookupSpan<'s>,
+    S: SpanSubscriber,
     L: Layer<S>,
 {
     #[inline]

@@ -16,8 +16,9 @@ pub(crate) struct RecordRing {
     idle: Vec<Chunk>,
     /// The offset of the oldest record, in the first chunk.
     start: usize,
-    len: usize,
-    records: usize,
+    /// The length of all records.
+    pub(crate) len: usize,
+    pub(crate) records: usize,
 }
 
 /// The number of the callsite, and the length of the line.
@@ -33,15 +34,6 @@ impl RecordRing {
     /// Returns the length of the record of a line.
     pub(crate) fn record_len(line: &[u8]) -> usize {
         HEADER_LEN + line.len()
-    }
-
-    pub(crate) fn records(&self) -> usize {
-        self.records
-    }
-
-    /// Returns the length of all records.
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     pub(crate) fn has_memory(&self) -> bool {

@@ -1,17 +1,14 @@
 //! The state that the sinks of a recorder share, and the state of one sink.
 
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak, atomic::AtomicUsize},
     time::Duration,
 };
 
 use spanwise_core::{
     Clock, SelfReport, TargetLevels,
     internal::{
-        LayerId, ShardedCounter, SpanTable,
+        Counter, LayerId, ShardedCounter, SpanTable,
         consistent_sampling::{SampleRng, Threshold},
         sync::{Mutex, RwLock},
     },
@@ -151,29 +148,15 @@ pub(crate) struct Counters {
     pub(crate) failed: Counter,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline]
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 impl Counters {
     pub(crate) fn stats(&self, pool: &ChunkPool) -> RecorderStats {
         RecorderStats {
-            written: self.written.now(),
-            forgotten: self.forgotten.now(),
-            evicted: self.evicted.now(),
-            oversize: self.oversize.now(),
-            suppressed: self.suppressed.now(),
-            failed: self.failed.now(),
+            written: self.written.get(),
+            forgotten: self.forgotten.get(),
+            evicted: self.evicted.get(),
+            oversize: self.oversize.get(),
+            suppressed: self.suppressed.get(),
+            failed: self.failed.get(),
             memory: pool.used_bytes(),
             // Read last, because a record is counted as captured before it is counted elsewhere.
             captured: self.captured.total(),

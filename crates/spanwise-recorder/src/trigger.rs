@@ -178,8 +178,7 @@ impl Visit for TriggerVisitor<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.status_field(field).is_some() {
-            let mut text = String::new();
-            panic_safe::format_into(&mut text, format_args!("{value:?}"), MAX_STATUS_LEN);
+            let text = panic_safe::format_text(format_args!("{value:?}"), MAX_STATUS_LEN);
             self.text(field, &text);
         }
     }

@@ -31,7 +31,7 @@ pub(crate) enum Tier {
 }
 
 /// The built-in rules with their vocabulary.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct BuiltinRules {
     named: Vec<(&'static str, Tier)>,
     vocabulary: Vocabulary,
@@ -71,17 +71,7 @@ enum Effect {
 
 impl BuiltinRules {
     fn new() -> Self {
-        let mut rules = Self {
-            named: Vec::new(),
-            vocabulary: Vocabulary::default(),
-            phrases: Vec::new(),
-            by_last: Vec::new(),
-            inside: Vec::new(),
-            inside_trigrams: Trigrams::default(),
-            foreign: Vec::new(),
-            secret_trigrams: Trigrams::default(),
-            trigrams: Trigrams::default(),
-        };
+        let mut rules = Self::default();
         let common = TrigramCounts::new();
         let flags = [
             (builtin_keys::DESCRIPTIVE_WORDS, DESCRIPTIVE),

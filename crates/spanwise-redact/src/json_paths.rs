@@ -135,15 +135,13 @@ impl Walk<'_, '_, '_> {
                         member: self.member.take(),
                     });
                 }
-                b'"' => {
-                    self.reader.string()?;
-                    let member = self.member.take();
-                    self.close(member, false);
-                }
-                _ => {
-                    self.reader.at = run_end(self.reader.text, self.reader.at, |byte| {
-                        !b",]}".contains(&byte) && !is_space(byte)
-                    });
+                quote_or_scalar => {
+                    if quote_or_scalar == b'"' {
+                        self.reader.string()?;
+                    } else {
+                        let is_scalar = |byte| !b",]}".contains(&byte) && !is_space(byte);
+                        self.reader.at = run_end(self.reader.text, self.reader.at, is_scalar);
+                    }
                     let member = self.member.take();
                     self.close(member, false);
                 }

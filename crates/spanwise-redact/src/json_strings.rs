@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The strings of a text that is a JSON object, array or string.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct JsonStrings {
     /// Each from after its opening quote to its closing quote.
     strings: Vec<(usize, usize)>,
@@ -21,15 +21,11 @@ impl JsonStrings {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
             reader: JsonReader::new(text),
-            strings: Vec::new(),
-            brackets: Vec::new(),
+            found: Self::default(),
         };
         matches!(parser.reader.peek()?, b'{' | b'[' | b'"').then_some(())?;
         parser.read()?;
-        Some(Self {
-            strings: parser.strings,
-            brackets: parser.brackets,
-        })
+        Some(parser.found)
     }
 
     /// Returns the end of the value that begins after `at`, with its closing quote or bracket.
@@ -160,8 +156,7 @@ impl<'t> JsonReader<'t> {
 
 struct Parser<'t> {
     reader: JsonReader<'t>,
-    strings: Vec<(usize, usize)>,
-    brackets: Vec<(usize, usize)>,
+    found: JsonStrings,
 }
 
 impl Parser<'_> {
@@ -175,14 +170,14 @@ impl Parser<'_> {
                     let start = self.reader.at;
                     self.reader.at += 1;
                     let is_object = bracket == b'{';
-                    self.brackets.push((start, start));
+                    self.found.brackets.push((start, start));
                     if self.reader.peek()? != closing(is_object) {
-                        open.push((is_object, self.brackets.len() - 1));
+                        open.push((is_object, self.found.brackets.len() - 1));
                         self.name(is_object)?;
                         continue;
                     }
                     self.reader.at += 1;
-                    self.brackets.last_mut()?.1 = self.reader.at;
+                    self.found.brackets.last_mut()?.1 = self.reader.at;
                 }
                 b'"' => self.string()?,
                 byte if is_scalar(byte) => self.scalar()?,
@@ -201,7 +196,7 @@ impl Parser<'_> {
                     }
                     byte if byte == closing(is_object) => {
                         self.reader.at += 1;
-                        self.brackets[index].1 = self.reader.at;
+                        self.found.brackets[index].1 = self.reader.at;
                         open.pop();
                     }
                     _ => return None,
@@ -233,7 +228,7 @@ impl Parser<'_> {
 
     fn string(&mut self) -> Option<()> {
         let string = self.reader.string()?;
-        self.strings.push(string);
+        self.found.strings.push(string);
         Some(())
     }
 }

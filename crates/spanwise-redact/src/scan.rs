@@ -342,9 +342,7 @@ fn discord_tokens(text: &[u8], matches: &mut Vec<Match>) {
     {
         at = dot + 1;
         let is_second = text.get(dot + 7) == Some(&b'.')
-            && text[dot + 1..dot + 7]
-                .iter()
-                .all(|byte| ByteClass::BASE64URL.has(*byte));
+            && ByteClass::BASE64URL.has_all(&text[dot + 1..dot + 7]);
         if !is_second {
             continue;
         }

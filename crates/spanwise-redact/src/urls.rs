@@ -67,7 +67,7 @@ fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> 
     if let Some(colon) = find(user, b':', 0) {
         return (colon + 1 < at_sign).then_some((after + colon + 1, after + at_sign));
     }
-    let is_token = user.len() >= 20 && user.iter().all(|byte| ByteClass::BASE64URL.has(*byte));
+    let is_token = user.len() >= 20 && ByteClass::BASE64URL.has_all(user);
     let is_mixed =
         || user.iter().any(u8::is_ascii_digit) && user.iter().any(u8::is_ascii_alphabetic);
     (is_token && (is_web || is_mixed())).then_some((after, after + at_sign))

@@ -127,9 +127,7 @@ fn is_escape(text: &[u8], at: usize) -> bool {
         },
         Some(b'u') => {
             let code = text.get(at + 1..at + 5);
-            code.is_some_and(|code| {
-                code.starts_with(b"00") && code.iter().all(|byte| ByteClass::HEX.has(*byte))
-            })
+            code.is_some_and(|code| code.starts_with(b"00") && ByteClass::HEX.has_all(code))
         }
         Some(byte) => is_space(*byte),
     }

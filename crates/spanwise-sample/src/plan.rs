@@ -10,14 +10,14 @@ use std::{
 use spanwise_core::{
     CONTEXT_KEYS, Context,
     internal::{
-        LimiterClock, SampleDecision as Decision, SampleRate,
+        LimiterClock, SampleDecision as Decision, SampleRate, SpanSubscriber,
         consistent_sampling::{SampleRng, Threshold, randomness_from_context},
         has_set_custom_key, log_record,
     },
 };
-use tracing::{Event, Subscriber};
+use tracing::Event;
 use tracing_core::{Field, Metadata};
-use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
+use tracing_subscriber::layer::Context as LayerContext;
 
 use crate::{
     EventMatcher, Limit, field_text,
@@ -163,16 +163,13 @@ impl Plan {
 
 impl Rules {
     /// Returns the decision of the first rule that matches the event.
-    pub(crate) fn decide<S>(
+    pub(crate) fn decide<S: SpanSubscriber>(
         &self,
         rules: &[Rule],
         evaluation: &Evaluation<'_, '_, S>,
         random: &SampleRng,
         clock: &LimiterClock,
-    ) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Decision {
         for candidate in &self.0 {
             let rule = &rules[candidate.rule];
             if candidate
@@ -227,16 +224,13 @@ impl CompiledLimit {
         }
     }
 
-    fn decide<S>(
+    fn decide<S: SpanSubscriber>(
         &self,
         rule: &Rule,
         evaluation: &Evaluation<'_, '_, S>,
         random: &SampleRng,
         clock: &LimiterClock,
-    ) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Decision {
         match self {
             Self::KeepAll => Decision::Keep,
             Self::KeepNone => Decision::Suppress {
@@ -264,19 +258,16 @@ impl CompiledLimit {
 /// Samples by the trace or request of the event, or else at random. Returns the rate if the event
 /// is kept.
 #[inline]
-pub(crate) fn sample_by_trace<S>(
+pub(crate) fn sample_by_trace<S: SpanSubscriber>(
     event: &Event<'_>,
     ctx: &LayerContext<'_, S>,
     sink: &SampledSink,
     threshold: Threshold,
     random: &SampleRng,
-) -> Option<SampleRate>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-{
+) -> Option<SampleRate> {
     let look_up = || randomness_from_context(&Context::from_event(event, ctx));
     let randomness = if event.is_contextual() {
-        sink.trace_cache().randomness(look_up)
+        sink.traces.randomness(look_up)
     } else {
         look_up()
     };
@@ -295,10 +286,7 @@ pub(crate) struct Evaluation<'a, 'e, S> {
     context: OnceCell<Context>,
 }
 
-impl<'a, 'e, S> Evaluation<'a, 'e, S>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-{
+impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
     pub(crate) fn new(
         event: &'a Event<'e>,
         ctx: &'a LayerContext<'a, S>,

@@ -6,11 +6,12 @@ use spanwise_core::{
     EventContext, Fault, SelfReport, forward, forward_downcast,
     internal::{
         DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleDecision as Decision, SampleRate,
+        SpanSubscriber,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
     Sampler,
@@ -105,9 +106,8 @@ impl<L> Sampled<L> {
 
     /// Forwards or drops an event according to the decision.
     #[inline]
-    fn apply<S>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
+    fn apply<S: SpanSubscriber>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         match self.emit_due_and_count(decision, event, &ctx) {
@@ -120,14 +120,13 @@ impl<L> Sampled<L> {
     /// Emits the summaries that are due, and counts the event. Returns `None` if the event is
     /// dropped, and `Some(None)` if it is kept and represents only itself.
     #[inline]
-    fn emit_due_and_count<S>(
+    fn emit_due_and_count<S: Subscriber>(
         &self,
         decision: Decision,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Option<Option<SampleRate>>
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         self.emit_due_summaries(decision.time(), ctx);
@@ -139,7 +138,7 @@ impl<L> Sampled<L> {
                 (represented > 0).then(|| one_of(represented + 1))
             }
             Decision::SampledOut => {
-                self.sink.count_sampled_out();
+                self.sink.sampled_out.count();
                 return None;
             }
             Decision::Suppress { now, summary_due } => {
@@ -147,15 +146,14 @@ impl<L> Sampled<L> {
                 return None;
             }
         };
-        self.sink.count_kept();
+        self.sink.kept.count();
         Some(rate)
     }
 
     /// Handles an event whose [`EventContext`] was set by an outer wrapper.
     #[inline(never)] // Keeps `on_event` small.
-    fn on_event_in_context<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    fn on_event_in_context<S: SpanSubscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         let plan = self.sampler.plan(event.metadata());
@@ -188,10 +186,12 @@ impl<L> Sampled<L> {
         }
     }
 
-    fn decide<S>(&self, plan: &Plan, event: &Event<'_>, ctx: &Context<'_, S>) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    fn decide<S: SpanSubscriber>(
+        &self,
+        plan: &Plan,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Decision {
         match plan {
             Plan::Keep | Plan::Summary => Decision::Keep,
             Plan::Ratio(threshold) => {
@@ -206,12 +206,11 @@ impl<L> Sampled<L> {
     /// Handles the summary of a sampler. A dispatched summary is for one sink, but reaches all. Its
     /// own sink shows it, and a sink with another sampler inside forwards it. A summary that is not
     /// dispatched comes from an outer sampler, and is forwarded.
-    fn on_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    fn on_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
-        if DispatchedSummary::take(self.sink.id()) {
+        if DispatchedSummary::take(self.sink.id) {
             self.emit_summary(summary, ctx);
         } else if !DispatchedSummary::is_current() || self.has_inner_sampler {
             self.inner.on_event(summary, ctx);
@@ -219,9 +218,8 @@ impl<L> Sampled<L> {
     }
 
     /// Forwards a summary. Hides the context of the current event from it.
-    fn emit_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    fn emit_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         let mut context = EventContext::default();
@@ -234,9 +232,8 @@ impl<L> Sampled<L> {
     /// The summaries go to the inner layer directly. A nested dispatch would overwrite the
     /// decisions of other layers' filters about the current event.
     #[inline]
-    fn emit_due_summaries<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
+    fn emit_due_summaries<S: Subscriber>(&self, now: Option<u64>, ctx: &Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         if self.sink.has_pending_summary()
@@ -250,9 +247,12 @@ impl<L> Sampled<L> {
 
     /// Forwards an event that represents dropped events.
     #[inline]
-    fn forward_with_rate<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, rate: SampleRate)
-    where
-        S: Subscriber,
+    fn forward_with_rate<S: Subscriber>(
+        &self,
+        event: &Event<'_>,
+        ctx: Context<'_, S>,
+        rate: SampleRate,
+    ) where
         L: Layer<S>,
     {
         let forward = || self.inner.on_event(event, ctx);
@@ -270,7 +270,7 @@ fn one_of(events: u64) -> SampleRate {
 
 impl<S, L> Layer<S> for Sampled<L>
 where
-    S: Subscriber + for<'s> LookupSpan<'s>,
+    S: SpanSubscriber,
     L: Layer<S>,
 {
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
@@ -307,17 +307,17 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_all_threads();
+        self.sink.traces.clear_on_all_threads();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_this_thread();
+        self.sink.traces.clear_on_this_thread();
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_this_thread();
+        self.sink.traces.clear_on_this_thread();
         self.inner.on_exit(id, ctx);
     }
 
@@ -325,7 +325,7 @@ where
         self.inner.on_close(id, ctx);
         // Runs after `on_close` of the inner layer, because events that the inner layer logs still
         // belong to the span.
-        self.sink.trace_cache().clear_on_all_threads();
+        self.sink.traces.clear_on_all_threads();
     }
 
     #[inline]
@@ -342,7 +342,7 @@ where
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
                 self.emit_due_summaries(None, &ctx);
-                self.sink.count_kept();
+                self.sink.kept.count();
                 self.inner.on_event(event, ctx);
             }
             Plan::Ratio(threshold) => {
@@ -352,10 +352,10 @@ where
                     .sample_rate(*threshold, event, &ctx, &self.sink)
                 {
                     Some(rate) => {
-                        self.sink.count_kept();
+                        self.sink.kept.count();
                         self.forward_with_rate(event, ctx, rate);
                     }
-                    None => self.sink.count_sampled_out(),
+                    None => self.sink.sampled_out.count(),
                 }
             }
             Plan::Limit(limiter) => {

@@ -30,15 +30,16 @@ use crate::{
 /// The state of one sink of a sampler.
 #[derive(Debug)]
 pub(crate) struct SampledSink {
-    id: LayerId,
+    pub(crate) id: LayerId,
     /// The index of this sink in the sampler.
-    index: usize,
+    pub(crate) index: usize,
     sampler: WeakSampler,
-    traces: TraceCache,
+    /// The cached trace or request of each thread.
+    pub(crate) traces: TraceCache,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
-    kept: ShardedCounter,
-    sampled_out: ShardedCounter,
+    pub(crate) kept: ShardedCounter,
+    pub(crate) sampled_out: ShardedCounter,
     /// Suppressed events that a later kept event represents, through its `sample_rate`.
     represented: AtomicU64,
     callsites: CallsitePlans<CallsiteSuppression>,
@@ -104,15 +105,6 @@ impl SampledSink {
         }
     }
 
-    #[inline]
-    pub(crate) fn id(&self) -> LayerId {
-        self.id
-    }
-
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
     /// Returns the bit of this sink. If there are more than 64 sinks, some share a bit. Sinks that
     /// share a bit decide separately.
     pub(crate) fn bit(&self) -> u64 {
@@ -122,22 +114,6 @@ impl SampledSink {
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
         // Ignores a second call, because a layer has one dispatcher.
         let _ = self.dispatch.set(dispatch.downgrade());
-    }
-
-    /// The cached trace or request of each thread.
-    #[inline]
-    pub(crate) fn trace_cache(&self) -> &TraceCache {
-        &self.traces
-    }
-
-    #[inline]
-    pub(crate) fn count_kept(&self) {
-        self.kept.count();
-    }
-
-    #[inline]
-    pub(crate) fn count_sampled_out(&self) {
-        self.sampled_out.count();
     }
 
     /// Counts a suppressed event. Its summary is due at `due`.

@@ -8,14 +8,14 @@ use std::{
 use spanwise_core::{
     Clock,
     internal::{
-        CallsitePlans, LimiterClock, SampleDecision as Decision, SampleRate,
+        CallsitePlans, LimiterClock, SampleDecision as Decision, SampleRate, SpanSubscriber,
         consistent_sampling::{SampleRng, Threshold},
         panic_safe,
     },
 };
-use tracing::{Event, Subscriber};
+use tracing::Event;
 use tracing_core::Metadata;
-use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
+use tracing_subscriber::layer::Context as LayerContext;
 
 use crate::{
     EventMatcher, Limit,
@@ -82,6 +82,7 @@ use crate::{
 pub struct Sampler(Arc<Inner>);
 
 /// A weak reference from a sink to its sampler. A strong one would leak both in a cycle.
+#[derive(Debug)]
 pub(crate) struct WeakSampler(Weak<Inner>);
 
 impl WeakSampler {
@@ -90,12 +91,6 @@ impl WeakSampler {
         if let Some(inner) = self.0.upgrade() {
             inner.sinks.remove(sink);
         }
-    }
-}
-
-impl fmt::Debug for WeakSampler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WeakSampler")
     }
 }
 
@@ -161,16 +156,13 @@ impl Sampler {
 
     /// Decides about an event to which only a ratio applies. Returns the rate if the event is kept.
     #[inline]
-    pub(crate) fn sample_rate<S>(
+    pub(crate) fn sample_rate<S: SpanSubscriber>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         sink: &SampledSink,
-    ) -> Option<SampleRate>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Option<SampleRate> {
         if self.0.sinks.has_several() {
             return self.shared_sample_rate(threshold, event, ctx, sink);
         }
@@ -178,16 +170,13 @@ impl Sampler {
     }
 
     #[inline(never)] // Inlined, it costs a sampler with one sink 3 instructions per event.
-    fn shared_sample_rate<S>(
+    fn shared_sample_rate<S: SpanSubscriber>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         sink: &SampledSink,
-    ) -> Option<SampleRate>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Option<SampleRate> {
         let decide = || {
             let rate = plan::sample_by_trace(event, ctx, sink, threshold, &self.0.random);
             rate.map_or(Decision::SampledOut, Decision::KeepWithRatio)
@@ -210,16 +199,13 @@ impl Sampler {
     }
 
     /// Decides about an event that rules with conditions may match.
-    pub(crate) fn decide_by_rules<S>(
+    pub(crate) fn decide_by_rules<S: SpanSubscriber>(
         &self,
         rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         sink: &SampledSink,
-    ) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Decision {
         let inner = &*self.0;
         self.shared_decision(event, sink, || {
             let evaluation = Evaluation::new(event, ctx, sink);

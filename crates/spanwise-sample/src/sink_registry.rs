@@ -43,7 +43,7 @@ impl SinkRegistry {
     /// Removes a sink that is being dropped.
     pub(crate) fn remove(&self, sink: &SampledSink) {
         let mut state = self.state.lock();
-        state.live.retain(|(index, _)| *index != sink.index());
+        state.live.retain(|(index, _)| *index != sink.index);
         state.dropped = [state.dropped, sink.stats()].into_iter().sum();
         self.update(&state);
     }

@@ -10,7 +10,7 @@ use sentry_core::{Client, ClientOptions, TracesSamplingStrategy, protocol::Event
 use spanwise_core::{
     Clock, Fault, NoRedaction, Redact, SelfReport, SettingValue, TargetLevels, TargetPattern,
     export::{Deliver, Exporter, ExporterOptions, PeriodicTasks, QueueLimits},
-    internal::consistent_sampling::Threshold,
+    internal::{MAX_TIMEOUT, consistent_sampling::Threshold},
 };
 
 use crate::{
@@ -65,9 +65,6 @@ const DEDUP_WINDOW: Duration = Duration::from_secs(60);
 
 /// The memory for the breadcrumbs of all units of work, in bytes.
 const BREADCRUMB_MEMORY: usize = 32 * 1024 * 1024;
-
-/// Longer durations are shortened to this, because a huge duration cannot be added to a time.
-pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Sentry {
     /// Creates a builder that sends to the project of `dsn`. It reads no environment variables.

@@ -9,15 +9,15 @@ use std::{
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::internal::{
-    CallsitePlans, FilterInterop, SpanIdentity, SpanTable, log_record, log_record::LogRecord,
-    pins_context, recorded_callsite,
+    CallsitePlans, FilterInterop, SpanIdentity, SpanSubscriber, SpanTable, log_record,
+    log_record::LogRecord, pins_context, recorded_callsite,
 };
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::{Dispatch, Event};
 use tracing_core::{
     Interest, Level, Metadata,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
     breadcrumbs::{MAX_BREADCRUMBS, StoredBreadcrumb},
@@ -69,10 +69,11 @@ impl CaptureLayer {
     }
 
     /// Returns the open spans that enclose an event or a span, the innermost first.
-    fn scope_spans<S>(&self, id: Option<&Id>, ctx: &Context<'_, S>) -> Vec<Arc<OpenSpan>>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
+    fn scope_spans<S: SpanSubscriber>(
+        &self,
+        id: Option<&Id>,
+        ctx: &Context<'_, S>,
+    ) -> Vec<Arc<OpenSpan>> {
         let scope = id.and_then(|id| ctx.span_scope(id));
         let spans = scope.into_iter().flatten();
         spans
@@ -93,7 +94,7 @@ impl CaptureLayer {
     }
 
     /// Sends an event as a log, as an error, or both.
-    fn send<S>(
+    fn send<S: SpanSubscriber>(
         &self,
         event: &Event<'_>,
         routing: Routing,
@@ -101,9 +102,7 @@ impl CaptureLayer {
         id: Option<&Id>,
         unit: &Unit,
         ctx: &Context<'_, S>,
-    ) where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
+    ) {
         let detail = match routing.event {
             true => ErrorDetail::Exceptions,
             false => ErrorDetail::Texts,
@@ -182,16 +181,13 @@ impl CaptureLayer {
     }
 
     /// Returns whether a span begins a unit inside the unit of its outer spans.
-    fn begins_unit<S>(
+    fn begins_unit<S: SpanSubscriber>(
         &self,
         callsite: &'static Metadata<'static>,
         fields: &[(&'static str, Value)],
         id: &Id,
         ctx: &Context<'_, S>,
-    ) -> bool
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
+    ) -> bool {
         let has = |name| callsite.fields().field(name).is_some();
         let plan = |_: &Metadata<'_>| has(REQUEST_ID) || has(UNIT_FIELD);
         if !self.may_begin_unit.get(callsite, plan) {
@@ -227,10 +223,7 @@ fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
     all.split_off(first)
 }
 
-impl<S> Layer<S> for CaptureLayer
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
+impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.filter_interop.detect(dispatch);
     }

@@ -7,12 +7,9 @@ use std::{
 };
 
 use sentry_core::{Client, Hub};
-use spanwise_core::{Flush, SinkControl, SinkStats};
+use spanwise_core::{Flush, SinkControl, SinkStats, internal::deadline_after};
 
-use crate::{
-    builder::MAX_TIMEOUT, capture_scope::is_thread_exiting, pipeline::Pipeline,
-    process_state::Counts,
-};
+use crate::{capture_scope::is_thread_exiting, pipeline::Pipeline};
 
 /// The handle of the exporter to a Sentry project. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -55,18 +52,13 @@ impl Sentry {
         let Some(process) = self.pipeline.exporter.existing() else {
             return SentryStats::default();
         };
-        let Counts {
-            ignored,
-            repeated,
-            discarded,
-            refused_tags,
-        } = &process.state.counts;
+        let counts = &process.state.counts;
         SentryStats {
             sent: process.queue.counters().stats(),
-            repeated: repeated.get(),
-            ignored: ignored.get(),
-            discarded: discarded.get(),
-            refused_tags: refused_tags.get(),
+            repeated: counts.repeated.get(),
+            ignored: counts.ignored.get(),
+            discarded: counts.discarded.get(),
+            refused_tags: counts.refused_tags.get(),
         }
     }
 
@@ -129,7 +121,7 @@ impl SentryGuard {
     )]
     pub fn shutdown(mut self, timeout: Duration) -> SentryStats {
         self.has_ended = true;
-        self.sentry.shutdown_by(after(timeout));
+        self.sentry.shutdown_by(deadline_after(timeout));
         self.sentry.stats()
     }
 
@@ -143,11 +135,7 @@ impl SentryGuard {
 impl Drop for SentryGuard {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.sentry.shutdown_by(after(DROP_TIMEOUT));
+            self.sentry.shutdown_by(deadline_after(DROP_TIMEOUT));
         }
     }
-}
-
-fn after(timeout: Duration) -> Instant {
-    Instant::now() + timeout.min(MAX_TIMEOUT)
 }

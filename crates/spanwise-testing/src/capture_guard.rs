@@ -118,7 +118,7 @@ impl fmt::Debug for Capture {
 /// });
 /// logs.wait_for("worker started", std::time::Duration::from_secs(5));
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CaptureHandle {
     store: Owner,
 }
@@ -135,13 +135,8 @@ impl CaptureHandle {
     }
 }
 
-impl fmt::Debug for CaptureHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaptureHandle").finish_non_exhaustive()
-    }
-}
-
 /// Keeps its thread in a capture until it is dropped. Created by [`CaptureHandle::enter`].
+#[derive(Debug)]
 #[must_use = "the thread belongs to the capture while this lives"]
 pub struct Entered {
     store: Owner,
@@ -151,12 +146,6 @@ pub struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         route::release_thread(&self.store);
-    }
-}
-
-impl fmt::Debug for Entered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entered").finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,8 @@
 //! A `Visit` that collects fields as values. It survives values that panic or write endlessly.
 
-use std::{
-    error::Error,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{error::Error, fmt};
 
-use spanwise_core::internal::{panic_safe, suggest::closest};
+use spanwise_core::internal::{error_chain, panic_safe, suggest::closest};
 use tracing_core::{Field, field::Visit};
 
 use crate::{FieldValue, render};
@@ -84,12 +80,9 @@ impl Visit for Collector {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let message = text(format_args!("{value}"));
-        let mut causes = Vec::new();
-        let mut cause = source(value);
-        while let (Some(error), true) = (cause, causes.len() < MAX_CAUSES) {
-            causes.push(text(format_args!("{error}")));
-            cause = source(error);
-        }
+        let causes = error_chain(value, MAX_CAUSES);
+        let causes = causes.map(|error| text(format_args!("{error}")));
+        let causes = causes.collect();
         self.add(field, FieldValue::Error { message, causes });
     }
 
@@ -99,12 +92,5 @@ impl Visit for Collector {
 }
 
 fn text(value: fmt::Arguments<'_>) -> String {
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, value, MAX_TEXT_LEN);
-    text
-}
-
-/// `source` is also user code.
-fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    catch_unwind(AssertUnwindSafe(|| error.source())).unwrap_or_default()
+    panic_safe::format_text(value, MAX_TEXT_LEN)
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use spanwise_core::{
     Context, SelfReport, forward,
-    internal::log_record::{LogRecord, is_log_field, is_log_record},
+    internal::{
+        SpanSubscriber,
+        log_record::{LogRecord, is_log_field, is_log_record},
+    },
 };
 use spanwise_json::JsonLayer;
 use tracing::{Event, Subscriber};
@@ -137,10 +140,7 @@ fn owner<R: for<'s> LookupSpan<'s>>(span: Option<&SpanRef<'_, R>>) -> Option<Own
     record_of(span?)?.owner().cloned()
 }
 
-fn spans_around<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Vec<Span>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-{
+fn spans_around<S: SpanSubscriber>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Vec<Span> {
     let scope = ctx.event_scope(event).into_iter().flatten();
     scope
         .filter_map(|span| record_of(&span))

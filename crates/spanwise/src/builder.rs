@@ -20,8 +20,10 @@ use tracing_subscriber::{
     fmt::{MakeWriter, writer::BoxMakeWriter},
 };
 
-#[cfg(feature = "sentry")]
-use crate::sinks::sentry::SentryChange;
+#[cfg(feature = "otel")]
+use crate::settings::OTEL_EXPORTER_OTLP_ENDPOINT;
+#[cfg(any(feature = "otel", feature = "sentry"))]
+use crate::sinks::builder_change;
 use crate::{
     Color, Output, PanicBacktrace, Preset, Stack, TimeZone,
     choices::{CodeValues, Source},
@@ -34,8 +36,6 @@ use crate::{
     sinks::SinkChanges,
     static_fields::StaticFields,
 };
-#[cfg(feature = "otel")]
-use crate::{settings::OTEL_EXPORTER_OTLP_ENDPOINT, sinks::otel::OtelChange};
 
 /// Configures logging. Values in code override the environment, and the environment overrides the
 /// preset.
@@ -116,10 +116,30 @@ impl Builder {
         }
     }
 
-    /// Sets the preset.
-    pub fn preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
-        self.code.set("preset", &LOG_PRESET, preset.into());
+    /// Sets what a setter got. An empty text changes nothing.
+    fn set<V, T>(
+        mut self,
+        setter: &str,
+        row: &SettingRow<T>,
+        value: impl Into<SettingValue<V>>,
+    ) -> Self
+    where
+        T: From<V> + Send + Sync + 'static,
+    {
+        match self.code.parse(setter, row, value.into()) {
+            Some(value) => self.put(row, value),
+            None => self,
+        }
+    }
+
+    fn put<T: Send + Sync + 'static>(mut self, row: &SettingRow<T>, value: T) -> Self {
+        self.code.put(row, value);
         self
+    }
+
+    /// Sets the preset.
+    pub fn preset(self, preset: impl Into<SettingValue<Preset>>) -> Self {
+        self.set("preset", &LOG_PRESET, preset)
     }
 
     /// Sets the preset for the case that neither code nor the environment sets one. Defaults to
@@ -144,9 +164,8 @@ impl Builder {
 
     /// Sets the levels of events. If the levels have no default level, the preset's level applies
     /// to all other targets.
-    pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
-        self.code.set("levels", &RUST_LOG, levels.into());
-        self
+    pub fn levels(self, levels: impl Into<SettingValue<Levels>>) -> Self {
+        self.set("levels", &RUST_LOG, levels)
     }
 
     /// Sets your own targets. The preset dev logs DEBUG for them. The name of a crate includes all
@@ -166,43 +185,36 @@ impl Builder {
                 self.code.refuse(&shown, target, &ParseError::new(problem));
             }
         }
-        self.code.put(&LOG_OWN, targets);
-        self
+        self.put(&LOG_OWN, targets)
     }
 
     /// Sets the levels of spans. The fields of an enabled span are on every line inside it.
     /// Defaults to INFO, or to the level of events if that is more verbose. See
     /// [`LevelLayer::span_levels`](crate::layer::LevelLayer::span_levels).
-    pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        self.code.set("span_levels", &LOG_SPANS, levels.into());
-        self
+    pub fn span_levels(self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        self.set("span_levels", &LOG_SPANS, levels)
     }
 
     /// Sets the format of lines. Defaults to the format of the preset.
-    pub fn format(mut self, format: impl Into<SettingValue<Format>>) -> Self {
-        self.code.set("format", &LOG_FORMAT, format.into());
-        self
+    pub fn format(self, format: impl Into<SettingValue<Format>>) -> Self {
+        self.set("format", &LOG_FORMAT, format)
     }
 
     /// Sets the time zone of timestamps. Defaults to UTC. With [`Preset::Dev`] and [`Preset::Cli`],
     /// `pretty`, `compact` and `short` default to local time.
-    pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
-        self.code.set("time", &LOG_TIME, zone.into());
-        self
+    pub fn time(self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
+        self.set("time", &LOG_TIME, zone)
     }
 
     /// Sets where lines go. Defaults to the output of the preset.
-    pub fn output(mut self, output: impl Into<SettingValue<Output>>) -> Self {
-        self.code.set("output", &LOG_OUTPUT, output.into());
-        self
+    pub fn output(self, output: impl Into<SettingValue<Output>>) -> Self {
+        self.set("output", &LOG_OUTPUT, output)
     }
 
     /// Sets the least severe level that [`output`](Self::output) or
     /// [`with_writer`](Self::with_writer) receives. Defaults to all enabled events.
-    pub fn output_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        self.code
-            .set("output_level", &LOG_OUTPUT_LEVEL, level.into());
-        self
+    pub fn output_level(self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
+        self.set("output_level", &LOG_OUTPUT_LEVEL, level)
     }
 
     /// Writes lines to your own writer instead of the [`output`](Self::output), with one
@@ -224,52 +236,42 @@ impl Builder {
     }
 
     /// Also writes lines to a file, in the background, in the same format without colours.
-    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.code.put(&LOG_FILE, path.into());
-        self
+    pub fn file(self, path: impl Into<PathBuf>) -> Self {
+        self.put(&LOG_FILE, path.into())
     }
 
     /// Sets the least severe level that [`file`](Self::file) receives. Defaults to all enabled
     /// events.
-    pub fn file_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        self.code.set("file_level", &LOG_FILE_LEVEL, level.into());
-        self
+    pub fn file_level(self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
+        self.set("file_level", &LOG_FILE_LEVEL, level)
     }
 
     /// Also writes lines at ERROR to a file.
-    pub fn error_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.code.put(&LOG_ERROR_FILE, path.into());
-        self
+    pub fn error_file(self, path: impl Into<PathBuf>) -> Self {
+        self.put(&LOG_ERROR_FILE, path.into())
     }
 
     /// Sets when a new file starts. Defaults to daily, and at 100 MiB.
-    pub fn file_rotation(mut self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
-        self.code
-            .set("file_rotation", &LOG_FILE_ROTATE, rotation.into());
-        self
+    pub fn file_rotation(self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
+        self.set("file_rotation", &LOG_FILE_ROTATE, rotation)
     }
 
     /// Sets which rolled files are kept. Defaults to the newest 14 for each log file.
-    pub fn file_retention(mut self, retention: impl Into<SettingValue<Retention>>) -> Self {
-        self.code
-            .set("file_retention", &LOG_FILE_KEEP, retention.into());
-        self
+    pub fn file_retention(self, retention: impl Into<SettingValue<Retention>>) -> Self {
+        self.set("file_retention", &LOG_FILE_KEEP, retention)
     }
 
     /// Sets how rolled files are compressed. Defaults to [`Compression::Gzip`], or to none without
     /// the feature `gzip`.
-    pub fn file_compression(mut self, compression: impl Into<SettingValue<Compression>>) -> Self {
-        self.code
-            .set("file_compression", &LOG_FILE_COMPRESS, compression.into());
-        self
+    pub fn file_compression(self, compression: impl Into<SettingValue<Compression>>) -> Self {
+        self.set("file_compression", &LOG_FILE_COMPRESS, compression)
     }
 
     /// Allows several processes to log to the same path. Each further process writes its own files,
     /// with a number in their names: `shop.2.log`. Defaults to one file, which only one process can
     /// open.
-    pub fn file_per_process(mut self) -> Self {
-        self.code.put(&LOG_FILE_PER_PROCESS, true);
-        self
+    pub fn file_per_process(self) -> Self {
+        self.put(&LOG_FILE_PER_PROCESS, true)
     }
 
     /// Changes the policy of the preset and the environment. `change` is passed [`Policy::secrets`]
@@ -313,26 +315,23 @@ impl Builder {
 
     /// Sets the sampler of the outputs. [Added](Self::layer) layers receive every event. Defaults
     /// to none.
-    pub fn sampler(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
-        self.code.set("sampler", &LOG_SAMPLE, sampler.into());
-        self
+    pub fn sampler(self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
+        self.set("sampler", &LOG_SAMPLE, sampler)
     }
 
     /// Sets the flight recorder, which buffers lines for each request and writes them to the
     /// outputs if the request fails. [Added](Self::layer) layers do not receive buffered events.
     /// Defaults to none.
-    pub fn recorder(mut self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
-        self.code.set("recorder", &LOG_RECORDER, recorder.into());
-        self
+    pub fn recorder(self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
+        self.set("recorder", &LOG_RECORDER, recorder)
     }
 
     /// Sets the callers that [`Telemetry::http_server`](crate::Telemetry::http_server) trusts. It
     /// adopts their request ids, trace ids and tenant ids, and reads their `X-Forwarded-For`.
     /// Defaults to none.
     #[cfg(feature = "http")]
-    pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
-        self.code.set("http_trust", &LOG_HTTP_TRUST, trust.into());
-        self
+    pub fn http_trust(self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
+        self.set("http_trust", &LOG_HTTP_TRUST, trust)
     }
 
     /// Sets which part of a client's address
@@ -340,23 +339,17 @@ impl Builder {
     /// to the full address with [`Preset::Dev`].
     #[cfg(feature = "http")]
     pub fn http_client_address(
-        mut self,
+        self,
         address: impl Into<SettingValue<spanwise_http::ClientAddress>>,
     ) -> Self {
-        self.code.set(
-            "http_client_address",
-            &LOG_HTTP_CLIENT_ADDRESS,
-            address.into(),
-        );
-        self
+        self.set("http_client_address", &LOG_HTTP_CLIENT_ADDRESS, address)
     }
 
     /// Sets the name and the version of the service, on each line of `json`. `json-nested` does not
     /// show them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.code.put(&SERVICE_NAME, name.into());
-        self.code.put(&SERVICE_VERSION, version.into());
-        self
+        self.put(&SERVICE_VERSION, version.into())
     }
 
     /// Adds a span field to the keys of the [`Context`](crate::context::Context). JSON lines show
@@ -392,17 +385,15 @@ impl Builder {
 
     /// Sets whether `pretty`, `compact` and `short` have colours in the output. Defaults to
     /// [`Color::Auto`].
-    pub fn color(mut self, color: impl Into<SettingValue<Color>>) -> Self {
-        self.code.set("color", &LOG_COLOR, color.into());
-        self
+    pub fn color(self, color: impl Into<SettingValue<Color>>) -> Self {
+        self.set("color", &LOG_COLOR, color)
     }
 
     /// Turns warnings about the names of variables into errors. The warnings are about names that
     /// resemble a setting, names with the prefix of the settings, and settings of parts that are
     /// not built in. Defaults to warnings.
-    pub fn strict(mut self) -> Self {
-        self.code.put(&LOG_STRICT, true);
-        self
+    pub fn strict(self) -> Self {
+        self.put(&LOG_STRICT, true)
     }
 
     /// Does not install a panic hook.
@@ -413,10 +404,8 @@ impl Builder {
 
     /// Sets the length of the backtrace in the event of a panic. Defaults to
     /// [`PanicBacktrace::Short`].
-    pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
-        self.code
-            .set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace.into());
-        self
+    pub fn panic_backtrace(self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
+        self.set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace)
     }
 
     /// Sets the OpenTelemetry Collector that receives traces, logs and metrics. Overrides
@@ -428,9 +417,8 @@ impl Builder {
     ///     .otel(|otel| otel.service_instance_id("shop-1"));
     /// ```
     #[cfg(feature = "otel")]
-    pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.code.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into());
-        self
+    pub fn otlp_endpoint(self, endpoint: impl Into<String>) -> Self {
+        self.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into())
     }
 
     /// Changes the options of OpenTelemetry, after the settings of the environment were applied.
@@ -440,7 +428,7 @@ impl Builder {
     where
         F: FnOnce(spanwise_otel::OtelBuilder) -> spanwise_otel::OtelBuilder + Send + Sync + 'static,
     {
-        self.sinks.otel = OtelChange::new(change);
+        self.sinks.otel = builder_change(change);
         self
     }
 
@@ -463,9 +451,8 @@ impl Builder {
     /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
     /// ```
     #[cfg(feature = "sentry")]
-    pub fn sentry_dsn(mut self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
-        self.code.set("sentry_dsn", &SENTRY_DSN, dsn.into());
-        self
+    pub fn sentry_dsn(self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
+        self.set("sentry_dsn", &SENTRY_DSN, dsn)
     }
 
     /// Changes the options of Sentry, after the settings of the environment were applied. `change`
@@ -478,7 +465,7 @@ impl Builder {
             + Sync
             + 'static,
     {
-        self.sinks.sentry = SentryChange::new(change);
+        self.sinks.sentry = builder_change(change);
         self
     }
 

@@ -39,6 +39,10 @@ pub(crate) struct Chosen<T> {
 }
 
 impl<T> Chosen<T> {
+    pub(crate) fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+
     /// Returns whether code or a source set the value.
     pub(crate) fn is_set(&self) -> bool {
         matches!(self.origin, Origin::Code | Origin::Variable(_))
@@ -103,32 +107,31 @@ impl<'a> Choices<'a> {
                 return None;
             }
         };
-        Some(self.listed(entry, Chosen { value, origin }))
+        Some(self.listed(entry, Chosen::new(value, origin)))
     }
 
     /// Like [`choose`](Self::choose), with a default that depends on other settings.
     pub(crate) fn choose_or<T: Clone + 'static>(
         &mut self,
         entry: &SettingRow<T>,
-        default: impl FnOnce() -> (T, Origin),
+        default: impl FnOnce() -> Chosen<T>,
     ) -> T {
-        let set = self.set(entry);
-        let chosen = set.unwrap_or_else(|| {
-            let (value, origin) = default();
-            Chosen { value, origin }
-        });
+        let chosen = self.set(entry).unwrap_or_else(default);
         self.listed(entry, chosen).value
+    }
+
+    /// Returns the value that [`choose`](Self::choose) does, without its origin.
+    pub(crate) fn value<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<T> {
+        self.choose(entry).map(|chosen| chosen.value)
     }
 
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
     pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
         // The source is always read, so that its mistakes are reported.
         let sourced = self.sourced(entry);
-        let code = self.code.get(entry).map(|value| Chosen {
-            value,
-            origin: Origin::Code,
-        });
-        code.or(sourced)
+        let code = self.code.get(entry);
+        code.map(|value| Chosen::new(value, Origin::Code))
+            .or(sourced)
     }
 
     /// Returns the value that a source sets, even if code sets a different value.
@@ -159,10 +162,7 @@ impl<'a> Choices<'a> {
             return None;
         }
         match (entry.parse)(&entry.def, &text) {
-            Ok(value) => Some(Chosen {
-                value,
-                origin: Origin::Variable(name.clone()),
-            }),
+            Ok(value) => Some(Chosen::new(value, Origin::Variable(name.clone()))),
             Err(error) => {
                 let problems = match entry.errors {
                     ErrorStyle::QuotesValue => vec![describe(
@@ -214,10 +214,7 @@ impl<'a> Choices<'a> {
     pub(crate) fn sourced_text(&mut self, def: &Setting) -> Option<Chosen<String>> {
         let raw = self.sources.iter().find_map(|source| source.raw(def))?;
         let text = self.text(def, &raw)?;
-        Some(Chosen {
-            value: text,
-            origin: Origin::Variable(raw.name),
-        })
+        Some(Chosen::new(text, Origin::Variable(raw.name)))
     }
 
     /// Returns the trimmed text of a variable that other programs define, so that any value is
@@ -251,7 +248,7 @@ impl<'a> Choices<'a> {
     pub(crate) fn explain(&mut self, def: &Setting, value: impl fmt::Display, origin: Origin) {
         if self.is_listing {
             let name = self.name_of(def);
-            self.findings.explanation.add(name, value, origin);
+            self.findings.explanation.add(name, value, &origin);
         }
     }
 
@@ -312,7 +309,7 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// The explanation of the choices, and all problems.
+/// The explanation of the choices, and everything that is wrong.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) explanation: Explanation,
@@ -351,16 +348,6 @@ pub(crate) struct CodeValues {
 }
 
 impl CodeValues {
-    /// Sets the value of a setter. An empty text changes nothing.
-    pub(crate) fn set<V, T>(&mut self, setter: &str, entry: &SettingRow<T>, value: SettingValue<V>)
-    where
-        T: From<V> + Send + Sync + 'static,
-    {
-        if let Some(value) = self.parse(setter, entry, value) {
-            self.put(entry, value);
-        }
-    }
-
     /// Parses the value of a setter. Returns `None` if it is empty or invalid.
     pub(crate) fn parse<V, T>(
         &mut self,

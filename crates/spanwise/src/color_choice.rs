@@ -15,14 +15,6 @@ pub enum Color {
 }
 
 impl Color {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Always => "always",
-            Self::Never => "never",
-        }
-    }
-
     pub(crate) fn applies(self, is_terminal: bool) -> bool {
         match self {
             Self::Auto => is_terminal,
@@ -32,4 +24,4 @@ impl Color {
     }
 }
 
-crate::named::named!(Color: Auto, Always, Never);
+crate::named::named!(Color: Auto = "auto", Always = "always", Never = "never");

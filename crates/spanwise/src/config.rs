@@ -75,10 +75,8 @@ impl Config {
             &builder.pseudonym_key,
             &mut choices,
         );
-        let sampler = choices.choose(&LOG_SAMPLE).and_then(|chosen| chosen.value);
-        let recorder = choices
-            .choose(&LOG_RECORDER)
-            .and_then(|chosen| chosen.value);
+        let sampler = choices.value(&LOG_SAMPLE).flatten();
+        let recorder = choices.value(&LOG_RECORDER).flatten();
         #[cfg(feature = "http")]
         let http_server = choose_server_layer(&mut choices);
         let context = choose_context(builder, &mut choices);
@@ -115,19 +113,16 @@ impl Config {
     /// Returns whether every value from a source is valid by itself.
     pub(crate) fn is_readable(&self) -> bool {
         self.findings.wrong.is_empty()
-            && !(self.is_strict && self.findings.explanation.has_warnings())
+            && !(self.is_strict && !self.findings.explanation.warnings.is_empty())
     }
 
     /// Returns the start-up errors that are known before anything is opened.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let Findings {
-            explanation,
-            wrong,
-            problems,
-        } = &self.findings;
-        let mut problems = [&wrong[..], &problems[..]].concat();
+        let findings = &self.findings;
+        let mut problems = [&findings.wrong[..], &findings.problems[..]].concat();
         if self.is_strict {
-            problems.extend(explanation.warnings().iter().map(Warning::problem));
+            let warnings = findings.explanation.warnings.iter();
+            problems.extend(warnings.map(Warning::problem));
         }
         problems
     }
@@ -151,19 +146,14 @@ impl Config {
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     let set = choices.set(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {
-        Some(Chosen {
-            value: Preset::for_environment(&environment.value)?,
-            origin: environment.origin,
-        })
+        let preset = Preset::for_environment(&environment.value)?;
+        Some(Chosen::new(preset, environment.origin))
     });
-    let default = match builder.default_preset {
-        Some(preset) => (preset, Origin::Code),
-        None => (Preset::from_terminal(), Origin::Terminal),
+    let default = || match builder.default_preset {
+        Some(preset) => Chosen::new(preset, Origin::Code),
+        None => Chosen::new(Preset::from_terminal(), Origin::Terminal),
     };
-    let preset = set.or(by_environment).unwrap_or(Chosen {
-        value: default.0,
-        origin: default.1,
-    });
+    let preset = set.or(by_environment).unwrap_or_else(default);
     choices.explain(&LOG_PRESET.def, preset.value, preset.origin);
     choices.preset = preset.value;
 }
@@ -171,11 +161,11 @@ fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
 fn choose_panic_backtrace(choices: &mut Choices<'_>) -> PanicBacktrace {
     let preset = choices.preset;
     choices.choose_or(&LOG_PANIC_BACKTRACE, || match preset {
-        Preset::Cli => (
-            PanicBacktrace::for_command_line(),
-            Origin::Preset(preset.name()),
-        ),
-        _ => (PanicBacktrace::default(), Origin::Default),
+        Preset::Cli => {
+            let backtrace = PanicBacktrace::for_command_line();
+            Chosen::new(backtrace, Origin::Preset(preset.name()))
+        }
+        _ => Chosen::new(PanicBacktrace::default(), Origin::Default),
     })
 }
 

@@ -23,18 +23,12 @@ use crate::warning::Warning;
 #[derive(Debug, Clone, Default)]
 #[must_use = "it is shown only if it is printed"]
 pub struct Explanation {
-    entries: Vec<ExplainedSetting>,
+    /// Each setting, with its value and origin as text.
+    entries: Vec<(String, String)>,
     /// Warnings about names of variables.
-    warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<Warning>,
     /// Start-up errors.
     problems: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-struct ExplainedSetting {
-    name: String,
-    value: String,
-    origin: Origin,
 }
 
 /// The origin of a value.
@@ -59,14 +53,6 @@ impl Explanation {
         }
     }
 
-    pub(crate) fn has_warnings(&self) -> bool {
-        !self.warnings.is_empty()
-    }
-
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
     /// Adds the start-up errors. If the start is strict, the warnings become errors.
     pub(crate) fn with_problems(mut self, problems: Vec<String>, is_strict: bool) -> Self {
         self.problems = problems;
@@ -76,37 +62,22 @@ impl Explanation {
         self
     }
 
-    pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: Origin) {
-        self.entries.push(ExplainedSetting {
-            name,
-            value: value.to_string(),
-            origin,
-        });
+    pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: &Origin) {
+        self.entries.push((name, format!("{value} ({origin})")));
     }
 }
 
 /// Serializes as an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
 impl Serialize for Explanation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.entries.iter().map(
-            |ExplainedSetting {
-                 name,
-                 value,
-                 origin,
-             }| (name, format!("{value} ({origin})")),
-        ))
+        serializer.collect_map(self.entries.iter().map(|(name, text)| (name, text)))
     }
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ExplainedSetting {
-            name,
-            value,
-            origin,
-        } in &self.entries
-        {
-            writeln!(f, "{name} = {value} ({origin})")?;
+        for (name, text) in &self.entries {
+            writeln!(f, "{name} = {text}")?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;

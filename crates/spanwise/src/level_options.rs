@@ -24,14 +24,8 @@ impl LevelOptions {
     ) -> Self {
         let by_preset = choices.preset.levels(own_targets);
         let defaults = match default {
-            Some(levels) => Chosen {
-                value: levels.clone().or(&by_preset),
-                origin: Origin::Code,
-            },
-            None => Chosen {
-                value: by_preset,
-                origin: Origin::Preset(choices.preset.name()),
-            },
+            Some(levels) => Chosen::new(levels.clone().or(&by_preset), Origin::Code),
+            None => Chosen::new(by_preset, Origin::Preset(choices.preset.name())),
         };
         let events = choose_events(choices, defaults, verbosity);
         if let Err(error) = events.check_spans() {
@@ -39,11 +33,8 @@ impl LevelOptions {
                 choices.problem(problem.to_string());
             }
         }
-        let spans = choices.choose(&LOG_SPANS);
-        Self {
-            events,
-            spans: spans.map(|spans| spans.value).unwrap_or_default(),
-        }
+        let spans = choices.value(&LOG_SPANS).unwrap_or_default();
+        Self { events, spans }
     }
 }
 

@@ -292,7 +292,7 @@ pub mod context {
 
 /// Layers for your own stack, and their levels.
 pub mod layer {
-    pub use crate::stack::{LineWriter, StackLine};
+    pub use crate::stack::LineWriter;
     pub use spanwise_core::{
         LayerExt, LevelHandle, LevelLayer, Levels, PrivateFields, SinkFilter, TargetLevels,
     };

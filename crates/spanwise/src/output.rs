@@ -25,15 +25,6 @@ pub enum Output {
 }
 
 impl Output {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-            Self::None => "none",
-            Self::TestHarness => "test harness",
-        }
-    }
-
     pub(crate) fn is_terminal(self) -> bool {
         match self {
             Self::Stdout => io::stdout().is_terminal(),
@@ -43,4 +34,6 @@ impl Output {
     }
 }
 
-crate::named::named!(Output: Stdout, Stderr, None);
+crate::named::named! {
+    Output: Stdout = "stdout", Stderr = "stderr", None = "none"; shown TestHarness = "test harness"
+}

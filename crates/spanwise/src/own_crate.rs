@@ -116,14 +116,8 @@ pub(crate) fn choose(
 ) -> Vec<String> {
     let set = choices.set(&LOG_OWN).filter(|own| !own.value.is_empty());
     let own = set.unwrap_or_else(|| match own {
-        Some(own) => Chosen {
-            value: own.targets(),
-            origin: Origin::Crate,
-        },
-        None => Chosen {
-            value: program.own_target().into_iter().collect(),
-            origin: Origin::Program,
-        },
+        Some(own) => Chosen::new(own.targets(), Origin::Crate),
+        None => Chosen::new(program.own_target().into_iter().collect(), Origin::Program),
     });
     let shown = match own.value.join(", ") {
         none if none.is_empty() => "none".to_owned(),

@@ -25,14 +25,6 @@ impl PanicBacktrace {
             _ => Self::Off,
         }
     }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Short => "short",
-            Self::Full => "full",
-            Self::Off => "off",
-        }
-    }
 }
 
-crate::named::named!(PanicBacktrace: Short, Full, Off);
+crate::named::named!(PanicBacktrace: Short = "short", Full = "full", Off = "off");

@@ -33,15 +33,6 @@ pub enum Preset {
 }
 
 impl Preset {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Dev => "dev",
-            Self::Prod => "prod",
-            Self::Test => "test",
-            Self::Cli => "cli",
-        }
-    }
-
     /// Returns the preset for the value of a variable such as `APP_ENV`, which names the deployment
     /// environment. Returns `None` for unknown values.
     ///
@@ -122,4 +113,7 @@ impl Preset {
     }
 }
 
-crate::named::named!(Preset: Dev, Prod, Test, Cli; "development" = Dev, "production" = Prod);
+crate::named::named! {
+    Preset: Dev = "dev", Prod = "prod", Test = "test", Cli = "cli";
+    aliases Dev = "development", Prod = "production"
+}

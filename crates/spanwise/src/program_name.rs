@@ -102,30 +102,10 @@ fn without_version(name: &str) -> &str {
 
 /// Returns whether `word` occurs in target triples or release names.
 fn is_platform(word: &str) -> bool {
-    const WORDS: [&str; 21] = [
-        "linux",
-        "darwin",
-        "macos",
-        "apple",
-        "windows",
-        "win32",
-        "win64",
-        "freebsd",
-        "musl",
-        "gnu",
-        "static",
-        "amd64",
-        "arm64",
-        "armv7",
-        "aarch64",
-        "riscv64gc",
-        "i686",
-        "x86",
-        "x64",
-        "x86_64",
-        "unknown",
-    ];
-    WORDS.contains(&word.to_ascii_lowercase().as_str())
+    const WORDS: &str = "linux darwin macos apple windows win32 win64 freebsd musl gnu static \
+                         amd64 arm64 armv7 aarch64 riscv64gc i686 x86 x64 x86_64 unknown";
+    let mut words = WORDS.split(' ');
+    words.any(|known| known.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Failure {
         // If a line was lost since then, it may be the line of this error.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
-            handle.report().fault_unthrottled(Fault::Lost, &why);
+            handle.report.fault_unthrottled(Fault::Lost, &why);
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::{
-    choices::Choices,
+    choices::{Choices, Chosen},
     explain::Origin,
     own_crate::OwnCrate,
     program_name::ProgramName,
@@ -25,8 +25,8 @@ impl Service {
         program: &ProgramName,
     ) -> Self {
         let name = choices.choose_or(&SERVICE_NAME, || match own.and_then(|own| own.name()) {
-            Some(name) => (name.to_owned(), Origin::Crate),
-            None => (program.name().to_owned(), Origin::Program),
+            Some(name) => Chosen::new(name.to_owned(), Origin::Crate),
+            None => Chosen::new(program.name().to_owned(), Origin::Program),
         });
         let version = choices.set(&SERVICE_VERSION);
         let (version, origin) = match version {
@@ -38,11 +38,10 @@ impl Service {
         };
         let shown = version.as_deref().unwrap_or("none");
         choices.explain(&SERVICE_VERSION.def, shown, origin);
-        let environment = choices.choose(&APP_ENV);
         Self {
             name,
             version,
-            environment: environment.map(|environment| environment.value),
+            environment: choices.value(&APP_ENV),
         }
     }
 }

@@ -2,13 +2,11 @@
 //!
 //! A sink is a submodule that implements [`OptionalSink`], and a line in [`REGISTRY`]. Its settings
 //! are rows in [`settings`](crate::settings) that name the feature. Without the feature, there is a
-//! warning if such a variable is set. The stack redacts events for the layer of a sink, unless the
-//! sink redacts itself: see [`StartedSink`].
+//! warning if such a variable is set.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, io, sync::Arc, time::Instant};
 
-use spanwise_core::{Redact, SelfReport, Setting, SinkControl};
-use tracing_subscriber::{Layer, Registry};
+use spanwise_core::{Flush, Redact, SelfReport, Setting, SinkControl, internal::sync::Mutex};
 
 use crate::{Stack, choices::Choices, service::Service, static_fields::StaticFields};
 
@@ -43,12 +41,33 @@ pub(crate) fn settings() -> Vec<Setting> {
 #[derive(Default)]
 pub(crate) struct SinkChanges {
     #[cfg(feature = "otel")]
-    pub(crate) otel: otel::OtelChange,
+    pub(crate) otel: BuilderChange<spanwise_otel::OtelBuilder>,
     /// Whether fields of events become metrics.
     #[cfg(feature = "otel")]
     pub(crate) measures_events: bool,
     #[cfg(feature = "sentry")]
-    pub(crate) sentry: sentry::SentryChange,
+    pub(crate) sentry: BuilderChange<spanwise_sentry::SentryBuilder>,
+}
+
+/// The change of a sink's builder by code, until the sink starts.
+pub(crate) type BuilderChange<B> = Arc<Mutex<Option<Change<B>>>>;
+
+type Change<B> = Box<dyn FnOnce(B) -> B + Send + Sync>;
+
+#[allow(dead_code, reason = "there may be no sink")]
+pub(crate) fn builder_change<B>(
+    change: impl FnOnce(B) -> B + Send + Sync + 'static,
+) -> BuilderChange<B> {
+    Arc::new(Mutex::new(Some(Box::new(change))))
+}
+
+#[allow(dead_code, reason = "there may be no sink")]
+fn apply<B>(change: &BuilderChange<B>, builder: B) -> B {
+    let change = change.lock().take();
+    match change {
+        Some(change) => change(builder),
+        None => builder,
+    }
 }
 
 /// A sink that the settings request, before it starts.
@@ -86,35 +105,16 @@ pub(crate) trait RunningSink: SinkControl + Any {
     fn on_installed(&self) {}
 }
 
-/// A running sink, with the layers that feed it.
+/// A running sink, and a function that adds its layers. The function must use [`Stack::layer`] for
+/// a layer that does not itself redact with the policy of the context.
 pub(crate) struct StartedSink {
     pub(crate) add_layers: Box<dyn FnOnce(Stack) -> Stack>,
     pub(crate) running: Arc<dyn RunningSink>,
 }
 
-#[allow(dead_code, reason = "there may be no sink, or none of a kind")]
+#[allow(dead_code, reason = "there may be no sink")]
 impl StartedSink {
-    /// Creates a started sink. The stack redacts events for its layer.
     pub(crate) fn new(
-        layer: impl Layer<Registry> + Send + Sync,
-        running: impl RunningSink,
-    ) -> Self {
-        Self {
-            add_layers: Box::new(move |stack| stack.layer(layer)),
-            running: Arc::new(running),
-        }
-    }
-
-    /// Creates a started sink whose layer redacts itself, with the policy of the context.
-    pub(crate) fn new_redacting(
-        layer: impl Layer<Registry> + Send + Sync,
-        running: impl RunningSink,
-    ) -> Self {
-        Self::with_layers(move |stack| stack.layer_unredacted(layer), running)
-    }
-
-    /// Creates a started sink that adds several layers. The layers redact themselves.
-    pub(crate) fn with_layers(
         add_layers: impl FnOnce(Stack) -> Stack + 'static,
         running: impl RunningSink,
     ) -> Self {
@@ -122,6 +122,40 @@ impl StartedSink {
             add_layers: Box::new(add_layers),
             running: Arc::new(running),
         }
+    }
+}
+
+/// The handle of a running sink, with a guard. Dropping the guard ends the sink.
+#[allow(dead_code, reason = "there may be no sink")]
+pub(crate) struct GuardedSink<H, G> {
+    pub(crate) handle: H,
+    pub(crate) guard: G,
+    pub(crate) on_installed: fn(&H),
+}
+
+impl<H: Flush, G: Send + Sync + 'static> Flush for GuardedSink<H, G> {
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
+        self.handle.flush_by(deadline)
+    }
+}
+
+impl<H: SinkControl, G: Send + Sync + 'static> SinkControl for GuardedSink<H, G> {
+    fn name(&self) -> &str {
+        self.handle.name()
+    }
+
+    fn hurry(&self) {
+        self.handle.hurry();
+    }
+
+    fn shutdown_by(&self, deadline: Instant) {
+        self.handle.shutdown_by(deadline);
+    }
+}
+
+impl<H: SinkControl, G: Send + Sync + 'static> RunningSink for GuardedSink<H, G> {
+    fn on_installed(&self) {
+        (self.on_installed)(&self.handle);
     }
 }
 
@@ -142,64 +176,5 @@ pub(crate) fn start(
         Ok(started)
     } else {
         Err(problems)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{io, time::Instant};
-
-    use spanwise_core::{Flush, Levels, internal::sync::Mutex};
-    use spanwise_redact::Policy;
-    use tracing::{Event, info, subscriber::with_default};
-    use tracing_subscriber::layer::Context;
-
-    use super::*;
-
-    /// Stores the last event as text.
-    struct LastEvent(Arc<Mutex<String>>);
-
-    impl Layer<Registry> for LastEvent {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, Registry>) {
-            let text = format!("{event:?}");
-            *self.0.lock() = text;
-        }
-    }
-
-    struct Control;
-
-    impl Flush for Control {
-        fn flush_by(&self, _: Instant) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl SinkControl for Control {
-        fn name(&self) -> &str {
-            "test"
-        }
-
-        fn shutdown_by(&self, _: Instant) {}
-    }
-
-    impl RunningSink for Control {}
-
-    fn logged(new: impl FnOnce(LastEvent, Control) -> StartedSink) -> String {
-        let last = Arc::<Mutex<String>>::default();
-        let sink = new(LastEvent(Arc::clone(&last)), Control);
-        let levels: Levels = "info".parse().unwrap();
-        let stack = Stack::new(levels).redact(Arc::new(Policy::secrets()));
-        let stack = (sink.add_layers)(stack).build();
-        with_default(stack, || info!(password = "hunter2", "logged in"));
-        let text = last.lock().clone();
-        assert!(text.contains("logged in"), "{text}");
-        text
-    }
-
-    /// A unit test, because all built-in sinks redact themselves.
-    #[test]
-    fn stack_redacts_unless_the_sink_does() {
-        assert!(!logged(StartedSink::new).contains("hunter2"));
-        assert!(logged(StartedSink::new_redacting).contains("hunter2"));
     }
 }

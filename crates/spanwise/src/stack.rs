@@ -1,10 +1,6 @@
 //! The stack of layers. Each layer is inside the wrappers that it needs, in the correct order.
 
-use std::{
-    fmt,
-    io::{self, Write},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use spanwise_core::{
     ContextLayer, LayerExt as _, Layers, LevelHandle, LevelLayer, Levels, Redact, SinkFilter,
@@ -15,7 +11,10 @@ use spanwise_recorder::{Recorder, RecorderLine, RecorderWriter};
 use spanwise_sample::{SampleExt as _, Sampler};
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,
+    Layer, Registry,
+    fmt::{MakeWriter, writer::EitherWriter},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
 };
 
 /// Builds a subscriber from layers, and adds the wrappers that each layer needs.
@@ -341,64 +340,25 @@ enum WriterKind<W> {
     Recorded(RecorderWriter<W>),
 }
 
-/// The writer of one line.
-pub struct StackLine<'a, W: MakeWriter<'a>>(LineKind<'a, W>);
-
-enum LineKind<'a, W: MakeWriter<'a>> {
-    Plain(W::Writer),
-    Recorded(RecorderLine<'a, W>),
-}
-
 impl<'a, W> MakeWriter<'a> for LineWriter<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    type Writer = StackLine<'a, W>;
+    type Writer = EitherWriter<<W as MakeWriter<'a>>::Writer, RecorderLine<'a, W>>;
 
     #[inline]
     fn make_writer(&'a self) -> Self::Writer {
-        StackLine(match &self.0 {
-            WriterKind::Plain(writer) => LineKind::Plain(writer.make_writer()),
-            WriterKind::Recorded(writer) => LineKind::Recorded(writer.make_writer()),
-        })
+        match &self.0 {
+            WriterKind::Plain(writer) => EitherWriter::A(writer.make_writer()),
+            WriterKind::Recorded(writer) => EitherWriter::B(writer.make_writer()),
+        }
     }
 
     #[inline]
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
-        StackLine(match &self.0 {
-            WriterKind::Plain(writer) => LineKind::Plain(writer.make_writer_for(metadata)),
-            WriterKind::Recorded(writer) => LineKind::Recorded(writer.make_writer_for(metadata)),
-        })
-    }
-}
-
-impl<'a, W: MakeWriter<'a>> Write for StackLine<'a, W> {
-    #[inline]
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            LineKind::Plain(writer) => writer.write(line),
-            LineKind::Recorded(writer) => writer.write(line),
+        match &self.0 {
+            WriterKind::Plain(writer) => EitherWriter::A(writer.make_writer_for(metadata)),
+            WriterKind::Recorded(writer) => EitherWriter::B(writer.make_writer_for(metadata)),
         }
-    }
-
-    #[inline]
-    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
-        match &mut self.0 {
-            LineKind::Plain(writer) => writer.write_all(line),
-            LineKind::Recorded(writer) => writer.write_all(line),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            LineKind::Plain(writer) => writer.flush(),
-            LineKind::Recorded(writer) => writer.flush(),
-        }
-    }
-}
-
-impl<'a, W: MakeWriter<'a>> fmt::Debug for StackLine<'a, W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StackLine").finish_non_exhaustive()
     }
 }

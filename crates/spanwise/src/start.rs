@@ -246,7 +246,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         let variable = config.name_of(&LOG_SAMPLE.def);
         rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
     }
-    for warning in config.findings.explanation.warnings() {
+    for warning in &config.findings.explanation.warnings {
         report.fault_unthrottled(Fault::Setup, warning);
         tracing::warn!(target: "spanwise", "{warning}");
     }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats};
+use spanwise_core::{
+    Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats,
+    internal::deadline_after,
+};
 
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
@@ -169,10 +172,6 @@ impl Handle {
         self.levels.set_levels_for(duration, levels)
     }
 
-    pub(crate) fn report(&self) -> &SelfReport {
-        &self.report
-    }
-
     /// Returns the counters of events and of faults.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -319,11 +318,6 @@ impl Handle {
         }
         flushed.is_ok()
     }
-}
-
-fn deadline_after(duration: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(duration).unwrap_or(now + SHUTDOWN_TIMEOUT)
 }
 
 impl fmt::Debug for Handle {

@@ -18,13 +18,6 @@ pub enum TimeZone {
 }
 
 impl TimeZone {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Utc => "utc",
-        }
-    }
-
     /// Returns the format of timestamps in this zone.
     pub(crate) const fn timestamp(self) -> Timestamp {
         match self {
@@ -34,7 +27,7 @@ impl TimeZone {
     }
 }
 
-crate::named::named!(TimeZone: Local, Utc);
+crate::named::named!(TimeZone: Local = "local", Utc = "utc");
 
 /// Returns the value of `TZ` if the system does not know this zone, and therefore uses UTC.
 #[expect(

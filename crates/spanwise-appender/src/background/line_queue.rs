@@ -12,7 +12,7 @@ use std::{
 use spanwise_core::{
     Fault, SelfReport,
     internal::{
-        LayerId, SinkCounters,
+        LayerId, SinkCounters, deadline_after,
         forks::{self, PerProcess},
         panic_safe,
         sync::{Condvar, Mutex, MutexGuard},
@@ -313,10 +313,4 @@ impl Drop for LineQueue {
         // The drop of the writer may panic.
         let _ = panic_safe::catch_panic(|| drop(sink));
     }
-}
-
-/// Returns the instant after this duration. Durations over a year count as a year.
-pub(crate) fn deadline_after(duration: Duration) -> Instant {
-    const MAX: Duration = Duration::from_secs(60 * 60 * 24 * 365);
-    Instant::now() + duration.min(MAX)
 }

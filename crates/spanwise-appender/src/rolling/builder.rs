@@ -40,7 +40,7 @@ pub struct RollingFileBuilder {
     options: Options,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Options {
     pub(super) rotation: Rotation,
     pub(super) retention: Retention,
@@ -65,17 +65,8 @@ impl RollingFile {
         RollingFileBuilder {
             path: path.into(),
             options: Options {
-                rotation: Rotation::default(),
-                retention: Retention::default(),
-                compression: Compression::None,
                 mode: 0o640,
-                link_latest: false,
-                per_process: false,
-                fallback_to_stderr: false,
-                #[cfg(all(unix, feature = "sighup"))]
-                reopen_on_sighup: false,
-                clock: Clock::system(),
-                report: SelfReport::default(),
+                ..Options::default()
             },
         }
     }

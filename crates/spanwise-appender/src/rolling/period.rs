@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use spanwise_core::internal::rfc3339::since_epoch;
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::rotation::{Interval, Rotation};
@@ -63,23 +64,14 @@ impl Period {
 
 /// Returns the minutes since 1970. All periods and all changes of the offset start with a minute.
 pub(super) fn minute(time: SystemTime) -> i64 {
-    seconds(time).div_euclid(60)
+    since_epoch(time).0.div_euclid(60)
 }
 
 fn utc(time: SystemTime) -> OffsetDateTime {
     // The dates with a year of four digits, without one day at each end, so that the offset fits.
     const MAX_SECONDS: i64 = 253_402_300_799 - 86_400;
-    let seconds = seconds(time).clamp(-62_167_219_200 + 86_400, MAX_SECONDS);
+    let seconds = since_epoch(time)
+        .0
+        .clamp(-62_167_219_200 + 86_400, MAX_SECONDS);
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-fn seconds(time: SystemTime) -> i64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => {
-            let before = before.duration();
-            let seconds = i64::try_from(before.as_secs()).unwrap_or(i64::MAX - 1);
-            -seconds - i64::from(before.subsec_nanos() > 0)
-        }
-    }
 }

@@ -106,16 +106,13 @@ impl Default for Rotation {
 }
 
 impl Interval {
-    const ALL: [Self; 4] = [Self::Minutely, Self::Hourly, Self::Daily, Self::Weekly];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Minutely => "minutely",
-            Self::Hourly => "hourly",
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-        }
-    }
+    /// All intervals with their names, in order.
+    const ALL: [(Self, &str); 4] = [
+        (Self::Minutely, "minutely"),
+        (Self::Hourly, "hourly"),
+        (Self::Daily, "daily"),
+        (Self::Weekly, "weekly"),
+    ];
 }
 
 impl TextSetting for Rotation {}
@@ -134,8 +131,8 @@ impl FromStr for Rotation {
                 "start" => mem::replace(&mut rotation.start, true),
                 "local" => mem::replace(&mut rotation.local, true),
                 "utc" => mem::replace(&mut utc, true),
-                _ => match intervals.find(|interval| interval.name() == lower) {
-                    Some(interval) => rotation.every.replace(interval).is_some(),
+                _ => match intervals.find(|(_, name)| *name == lower) {
+                    Some((interval, _)) => rotation.every.replace(interval).is_some(),
                     None => rotation.size.replace(parse_size(word)?).is_some(),
                 },
             };
@@ -168,7 +165,10 @@ fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
         return Ok(size);
     }
     let others = ["start", "local", "utc", "never"];
-    let words = Interval::ALL.map(Interval::name).into_iter().chain(others);
+    let words = Interval::ALL
+        .map(|(_, name)| name)
+        .into_iter()
+        .chain(others);
     let meant = closest(word, words).map(|meant| format!("did you mean `{meant}`? "));
     let meant = meant.unwrap_or_default();
     let hint = format!(
@@ -182,7 +182,8 @@ impl fmt::Display for Rotation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = [
             self.is_never().then(|| "never".to_owned()),
-            self.every.map(|interval| interval.name().to_owned()),
+            self.every
+                .map(|every| Interval::ALL[every as usize].1.to_owned()),
             self.size.map(|size| size.to_string()),
             self.start.then(|| "start".to_owned()),
             self.local.then(|| "local".to_owned()),

@@ -35,7 +35,7 @@ pub(crate) struct Announcement {
 }
 
 /// The trace of a span whose parent is not in this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnnouncedTrace {
     /// The id of the trace.
     pub trace_id: [u8; 16],

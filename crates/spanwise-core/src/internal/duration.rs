@@ -1,6 +1,9 @@
 //! Durations in the syntax of settings: a unit with an optional factor, such as `s`, `10s` or `m`.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 const UNITS: [(&str, Duration); 4] = [
     ("h", Duration::from_secs(3600)),
@@ -8,6 +11,15 @@ const UNITS: [(&str, Duration); 4] = [
     ("s", Duration::from_secs(1)),
     ("ms", Duration::from_millis(1)),
 ];
+
+/// Returns the instant after this duration. Durations over a year count as a year.
+#[must_use]
+pub fn deadline_after(duration: Duration) -> Instant {
+    Instant::now() + duration.min(MAX_TIMEOUT)
+}
+
+/// The longest duration for which anything waits: a year.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Parses a unit with an optional factor.
 ///

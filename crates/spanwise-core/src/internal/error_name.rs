@@ -46,8 +46,7 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
         return None;
     }
     // Errors such as those of `anyhow::msg` write their message as `Debug`.
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, format_args!("{error}"), debug.len() + 1);
+    let text = panic_safe::format_text(format_args!("{error}"), debug.len() + 1);
     let is_text = if is_whole {
         text == debug
     } else {

@@ -291,9 +291,7 @@ impl fmt::Display for MessageWithFields<'_, '_> {
                 RecordValue::F64(value) => write!(f, " {key}={value}")?,
                 RecordValue::Str(value) => write!(f, " {key}={value:?}")?,
                 RecordValue::Text(value) => {
-                    let mut text = String::new();
-                    panic_safe::format_into(
-                        &mut text,
+                    let text = panic_safe::format_text(
                         format_args!("{value}"),
                         <dyn Redact>::MAX_COLLECT_LEN,
                     );

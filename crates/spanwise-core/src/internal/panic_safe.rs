@@ -64,6 +64,14 @@ pub fn format_into(out: &mut String, value: fmt::Arguments<'_>, limit: usize) ->
     format_value_into(out, value, limit).truncated
 }
 
+/// Returns the text of `value`, as [`format_into`] appends it.
+#[must_use]
+pub fn format_text(value: fmt::Arguments<'_>, limit: usize) -> String {
+    let mut text = String::new();
+    format_into(&mut text, value, limit);
+    text
+}
+
 /// The result of [`format_value_into`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Appended {

@@ -59,7 +59,7 @@ pub struct ObservedRequest {
 }
 
 /// The facts about a request at its end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RequestEnd<'a> {
     /// The status of the response, if there is one.
     pub status: Option<u16>,

@@ -19,6 +19,8 @@ use tracing_core::{
     field::FieldSet, identify_callsite, subscriber::Interest,
 };
 
+use crate::self_report::severity;
+
 /// The maximum number of callsites. Further origins have no callsite.
 pub const MAX_CALLSITES: usize = 4096;
 
@@ -157,7 +159,7 @@ impl Origin<'_> {
     #[inline]
     fn hash(&self) -> u64 {
         let place = u64::from(self.line.unwrap_or_default()) << 8;
-        let mut hash = mix(SEED, place | u64::from(level_number(self.level)));
+        let mut hash = mix(SEED, place | severity(self.level) as u64);
         hash = mix_text(hash, self.target);
         hash = mix_text(hash, self.file.unwrap_or_default());
         // The first field of every record is the message.
@@ -209,16 +211,6 @@ fn mix_text(hash: u64, text: &str) -> u64 {
     let rest = chunks.remainder().iter();
     let rest = rest.fold(0, |word, byte| word << 8 | u64::from(*byte));
     mix(hash, rest)
-}
-
-fn level_number(level: Level) -> u8 {
-    match level {
-        Level::ERROR => 1,
-        Level::WARN => 2,
-        Level::INFO => 3,
-        Level::DEBUG => 4,
-        Level::TRACE => 5,
-    }
 }
 
 #[cold]

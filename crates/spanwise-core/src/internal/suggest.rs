@@ -61,35 +61,20 @@ fn closest_within<'a>(
 /// ```
 #[must_use]
 pub fn closest_level(word: &str) -> Option<&'static str> {
-    let foreign = FOREIGN_LEVELS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(word));
-    foreign
-        .map(|(_, level)| *level)
-        .or_else(|| closest(word, LEVELS))
+    // Names of levels in other loggers, which are not accepted here.
+    let foreign = match word.to_ascii_lowercase().as_str() {
+        "err" | "severe" | "alert" | "emergency" => "error",
+        "warnings" => "warn",
+        "notice" | "information" | "informational" => "info",
+        "verbose" | "dbg" | "fine" => "debug",
+        "finest" | "trc" | "all" => "trace",
+        "none" | "silent" => "off",
+        _ => return closest(word, LEVELS),
+    };
+    Some(foreign)
 }
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-
-/// Names of levels in other loggers that are not accepted here.
-const FOREIGN_LEVELS: [(&str, &str); 16] = [
-    ("warnings", "warn"),
-    ("err", "error"),
-    ("severe", "error"),
-    ("alert", "error"),
-    ("emergency", "error"),
-    ("notice", "info"),
-    ("information", "info"),
-    ("informational", "info"),
-    ("verbose", "debug"),
-    ("dbg", "debug"),
-    ("fine", "debug"),
-    ("finest", "trace"),
-    ("trc", "trace"),
-    ("all", "trace"),
-    ("none", "off"),
-    ("silent", "off"),
-];
 
 /// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
 /// (optimal string alignment).

@@ -153,13 +153,10 @@ impl Call {
             }
         }
         if options.baggage_goes_to(target.host) {
-            let received = request_context
-                .as_ref()
-                .map(|request_context| &request_context.baggage);
+            let served = request_context.as_deref();
             set_if_absent(headers, BAGGAGE, || {
-                let own_tenant = request_context
-                    .as_ref()
-                    .and_then(|request_context| request_context.tenant_id.as_deref());
+                let own_tenant = served.and_then(|served| served.tenant_id.as_deref());
+                let received = served.map(|served| &served.baggage);
                 baggage(&options.baggage, &context, own_tenant, received)
             });
         }
@@ -224,12 +221,10 @@ impl Call {
     pub(super) fn record_error(&mut self, error: &dyn fmt::Display) {
         self.ended = true;
         self.observe_end(|duration| RequestEnd {
-            status: None,
             outcome: "no_response",
             error_type: Some("no_response".into()),
-            protocol_version: None,
             duration,
-            body_size: None,
+            ..RequestEnd::default()
         });
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
@@ -263,12 +258,9 @@ impl Drop for Call {
     fn drop(&mut self) {
         if !self.ended {
             self.observe_end(|duration| RequestEnd {
-                status: None,
                 outcome: "cancelled",
-                error_type: None,
-                protocol_version: None,
                 duration,
-                body_size: None,
+                ..RequestEnd::default()
             });
             self.span
                 .record("error", "given up before there was a response");
@@ -290,9 +282,8 @@ fn set_if_absent(
 }
 
 fn id_header(id: &str) -> Option<HeaderValue> {
-    (!id.contains(REDACTED))
-        .then(|| HeaderValue::from_str(id).ok())
-        .flatten()
+    let header = HeaderValue::from_str(id).ok();
+    header.filter(|_| !id.contains(REDACTED))
 }
 
 /// Returns the trace of a call outside a served request. The id comes from the context, or is new.
@@ -311,10 +302,8 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
     };
     AnnouncedTrace {
         trace_id,
-        parent: None,
         flags,
-        state: None,
-        link: None,
+        ..AnnouncedTrace::default()
     }
 }
 

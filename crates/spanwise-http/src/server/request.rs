@@ -40,7 +40,7 @@ use crate::{
 pub(crate) struct RequestInfo {
     pub(crate) id: RequestId,
     pub(crate) is_quiet: bool,
-    method_kind: MethodKind,
+    method: Method,
     /// The headers to log, each with the index of its field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
     /// The path, if the span shows the route instead. It shares the memory of the request.
@@ -58,22 +58,11 @@ pub(crate) struct SpanlessFields {
     pub(crate) trace_id: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MethodKind {
-    Head,
-    Connect,
-    Other,
-}
-
 impl RequestInfo {
     /// Returns whether the method forbids a response body: always for HEAD, and for CONNECT with a
     /// success status.
     pub(crate) fn method_rules_out_body(&self, status: StatusCode) -> bool {
-        match self.method_kind {
-            MethodKind::Head => true,
-            MethodKind::Connect => status.is_success(),
-            MethodKind::Other => false,
-        }
+        self.method == Method::HEAD || self.method == Method::CONNECT && status.is_success()
     }
 }
 
@@ -226,11 +215,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         request: RequestInfo {
             id,
             is_quiet: options.is_quiet(path),
-            method_kind: match *request.method() {
-                Method::HEAD => MethodKind::Head,
-                Method::CONNECT => MethodKind::Connect,
-                _ => MethodKind::Other,
-            },
+            method: request.method().clone(),
             headers: logged_headers(options, headers),
             routed_path: route.and_then(|_| uri.path_and_query().cloned()),
             spanless,

@@ -216,17 +216,14 @@ impl RequestGuard {
             Some(status) => Cow::Owned(status.to_string()),
             None => Cow::Borrowed(outcome.name()),
         });
+        let now = self.options.clock.instant();
         observation.end(&RequestEnd {
             status: head.map(|head| head.status.as_u16()),
             outcome: outcome.name(),
             error_type,
-            protocol_version: None,
-            duration: self
-                .options
-                .clock
-                .instant()
-                .saturating_duration_since(self.start),
+            duration: now.saturating_duration_since(self.start),
             body_size: head.map(|_| self.bytes),
+            ..RequestEnd::default()
         });
     }
 

@@ -147,8 +147,8 @@ impl Unit {
     #[inline]
     fn is_full(&self, state: &State, len: usize) -> bool {
         let options = &self.recorder.options;
-        state.ring.records() >= options.max_unit_records
-            || state.ring.len() + len > options.max_unit_bytes
+        state.ring.records >= options.max_unit_records
+            || state.ring.len + len > options.max_unit_bytes
     }
 
     /// Makes room for a record. Returns false if the pool is empty.
@@ -196,14 +196,14 @@ impl Unit {
     /// does not fit even then, gives back all memory of the unit.
     fn make_room_within(&self, len: usize) -> u64 {
         let mut state = self.state();
-        let before = state.ring.records();
+        let before = state.ring.records;
         while !state.ring.has_room(len) {
             if !state.ring.drop_oldest() {
                 self.discard(&mut state, DiscardReason::Evicted);
                 break;
             }
         }
-        let records = (before - state.ring.records()) as u64;
+        let records = (before - state.ring.records) as u64;
         self.recorder.counters.evicted.add(records);
         state.dropped_records += records;
         records

@@ -1,14 +1,16 @@
 //! Traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
 //! OpenTelemetry.
 
-use std::{io, mem, sync::Arc, time::Instant};
+use std::{mem, sync::Arc};
 
-use spanwise_core::{Flush, ParseError, Sensitivity, SinkControl, internal::sync::Mutex};
+use spanwise_core::{ParseError, Sensitivity};
 use spanwise_otel::{
     InvalidOption, Otel, OtelBuilder, OtelError, OtelGuard, OtelSetting, OtelStats,
 };
 
-use super::{OptionalSink, RunningSink, SinkChanges, StackContext, StartedSink};
+use super::{
+    BuilderChange, GuardedSink, OptionalSink, SinkChanges, StackContext, StartedSink, apply,
+};
 use crate::{
     Preset, Stack,
     choices::{Choices, Chosen, describe},
@@ -18,16 +20,10 @@ use crate::{
     settings::{OTEL_EXPORTER_OTLP_ENDPOINT, SERVICE_NAME, SERVICE_VERSION},
 };
 
-/// The change from `Builder::otel`, until the sink starts.
-#[derive(Clone, Default)]
-pub(crate) struct OtelChange(Arc<Mutex<Option<Change>>>);
-
-type Change = Box<dyn FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync>;
-
 /// The choices about the exporter.
 pub(crate) struct OtelSink {
     builder: OtelBuilder,
-    change: OtelChange,
+    change: BuilderChange<OtelBuilder>,
     /// The variables that are set.
     variables: Vec<&'static OtelSetting>,
     has_endpoint_in_code: bool,
@@ -36,32 +32,7 @@ pub(crate) struct OtelSink {
     measures_events: bool,
 }
 
-/// The exporter, until the shutdown.
-struct RunningOtel {
-    otel: Otel,
-    #[expect(dead_code, reason = "dropping it ends the exporter")]
-    guard: OtelGuard,
-}
-
-impl OtelChange {
-    pub(crate) fn new(
-        change: impl FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(Some(Box::new(change)))))
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.lock().is_some()
-    }
-
-    fn apply(&self, builder: OtelBuilder) -> OtelBuilder {
-        let change = self.0.lock().take();
-        match change {
-            Some(change) => change(builder),
-            None => builder,
-        }
-    }
-}
+type RunningOtel = GuardedSink<Otel, OtelGuard>;
 
 impl OtelSink {
     /// Returns the sink if a setting turns it on. Only in that case are the other variables read,
@@ -118,7 +89,7 @@ impl OtelSink {
         }
         let has_endpoint_in_code = in_code.is_some();
         // Code may set an endpoint later.
-        let is_changed = changes.otel.is_set();
+        let is_changed = changes.otel.lock().is_some();
         for (setting, signal) in exported {
             let has_endpoint = variables.iter().any(|it| it.is_endpoint_of(signal));
             if !(has_endpoint || has_endpoint_in_code || is_changed) {
@@ -210,7 +181,7 @@ impl OptionalSink for OtelSink {
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
-        let built = self.change.apply(builder).build();
+        let built = apply(&self.change, builder).build();
         let (otel, guard) = built.map_err(|error| match error {
             OtelError::Options(invalid) => invalid.iter().map(|it| self.problem(it)).collect(),
             _ => vec![error.to_string()],
@@ -238,36 +209,12 @@ impl OptionalSink for OtelSink {
                 _ => stack,
             }
         };
-        Ok(StartedSink::with_layers(
-            add_layers,
-            RunningOtel { otel, guard },
-        ))
-    }
-}
-
-impl Flush for RunningOtel {
-    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
-        self.otel.flush_by(deadline)
-    }
-}
-
-impl SinkControl for RunningOtel {
-    fn name(&self) -> &str {
-        self.otel.name()
-    }
-
-    fn hurry(&self) {
-        self.otel.hurry();
-    }
-
-    fn shutdown_by(&self, deadline: Instant) {
-        self.otel.shutdown_by(deadline);
-    }
-}
-
-impl RunningSink for RunningOtel {
-    fn on_installed(&self) {
-        self.otel.install_globals();
+        let running = RunningOtel {
+            handle: otel,
+            guard,
+            on_installed: Otel::install_globals,
+        };
+        Ok(StartedSink::new(add_layers, running))
     }
 }
 
@@ -294,7 +241,7 @@ impl crate::Handle {
     #[must_use]
     pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
         match self.sink::<RunningOtel>() {
-            Some(running) => running.otel.metrics_text(accept),
+            Some(running) => running.handle.metrics_text(accept),
             None => ("text/plain; version=0.0.4; charset=utf-8", String::new()),
         }
     }
@@ -305,7 +252,7 @@ impl crate::Handle {
     pub fn otel_stats(&self) -> OtelStats {
         let running = self.sink::<RunningOtel>();
         running
-            .map(|running| running.otel.stats())
+            .map(|running| running.handle.stats())
             .unwrap_or_default()
     }
 }

@@ -1,15 +1,17 @@
 //! Errors in Sentry: `SENTRY_DSN` and the settings that go with it.
 
-use std::{io, sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use spanwise_core::{Flush, ParseError, SinkControl, internal::sync::Mutex};
+use spanwise_core::ParseError;
 use spanwise_sentry::{
     Dsn, InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats,
     is_valid_tag_name,
 };
 use tracing::level_filters::LevelFilter;
 
-use super::{OptionalSink, RunningSink, SinkChanges, StackContext, StartedSink};
+use super::{
+    BuilderChange, GuardedSink, OptionalSink, SinkChanges, StackContext, StartedSink, apply,
+};
 use crate::{
     Preset,
     choices::{Choices, Chosen, describe},
@@ -24,44 +26,13 @@ use crate::{
     },
 };
 
-/// The change from `Builder::sentry`, until the sink starts.
-#[derive(Clone, Default)]
-pub(crate) struct SentryChange(Arc<Mutex<Option<Change>>>);
-
-type Change = Box<dyn FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync>;
-
-/// The choices about a project in Sentry.
+/// The choices about Sentry.
 pub(crate) struct SentrySink {
     builder: SentryBuilder,
-    change: SentryChange,
+    change: BuilderChange<SentryBuilder>,
 }
 
-/// The project, while events are sent to it.
-struct RunningSentry {
-    sentry: Sentry,
-    #[expect(dead_code, reason = "dropping it ends the sending")]
-    guard: SentryGuard,
-}
-
-impl SentryChange {
-    pub(crate) fn new(
-        change: impl FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(Some(Box::new(change)))))
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.lock().is_some()
-    }
-
-    fn apply(&self, builder: SentryBuilder) -> SentryBuilder {
-        let change = self.0.lock().take();
-        match change {
-            Some(change) => change(builder),
-            None => builder,
-        }
-    }
-}
+type RunningSentry = GuardedSink<Sentry, SentryGuard>;
 
 impl SentrySink {
     /// Returns the sink if there is a DSN.
@@ -77,17 +48,17 @@ impl SentrySink {
             let builder = dsn.map(Sentry::builder);
             let builder = with(builder, environment, SentryBuilder::environment);
             let builder = with(builder, release, SentryBuilder::release);
-            let levels = value(choices.choose(&SENTRY_EVENT_LEVEL));
+            let levels = choices.value(&SENTRY_EVENT_LEVEL);
             let builder = with(builder, levels, SentryBuilder::event_levels);
-            let levels = value(choices.choose(&SENTRY_BREADCRUMB_LEVEL));
+            let levels = choices.value(&SENTRY_BREADCRUMB_LEVEL);
             let builder = with(builder, levels, SentryBuilder::breadcrumb_levels);
-            let ratio = value(choices.choose(&SENTRY_SAMPLE_RATE));
+            let ratio = choices.value(&SENTRY_SAMPLE_RATE);
             let builder = with(builder, ratio, SentryBuilder::sample_rate);
-            let ratio = value(choices.choose(&SENTRY_TRACES_SAMPLE_RATE));
+            let ratio = choices.value(&SENTRY_TRACES_SAMPLE_RATE);
             let builder = with(builder, ratio, SentryBuilder::traces_sample_rate);
-            let is_off = value(choices.choose(&SENTRY_GROUPING)).filter(|is_on| !is_on);
+            let is_off = choices.value(&SENTRY_GROUPING).filter(|is_on| !is_on);
             let builder = with(builder, is_off, |builder, _| builder.without_grouping());
-            let is_on = value(choices.choose(&SENTRY_ENABLE_LOGS)).filter(|is_on| *is_on);
+            let is_on = choices.value(&SENTRY_ENABLE_LOGS).filter(|is_on| *is_on);
             let builder = with(builder, is_on, |builder, _| builder.logs(LevelFilter::INFO));
             let change = changes.sentry.clone();
             builder.map(|builder| -> Box<dyn OptionalSink> { Box::new(Self { builder, change }) })
@@ -111,10 +82,16 @@ impl OptionalSink for SentrySink {
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
-        let (layer, guard) = self.change.apply(builder).build().map_err(problems)?;
-        let sentry = guard.sentry();
-        let running = RunningSentry { sentry, guard };
-        Ok(StartedSink::new_redacting(layer, running))
+        let (layer, guard) = apply(&self.change, builder).build().map_err(problems)?;
+        let running = RunningSentry {
+            handle: guard.sentry(),
+            guard,
+            on_installed: Sentry::bind,
+        };
+        Ok(StartedSink::new(
+            |stack| stack.layer_unredacted(layer),
+            running,
+        ))
     }
 }
 
@@ -130,11 +107,7 @@ fn with<T>(
     })
 }
 
-fn value<T>(chosen: Option<Chosen<T>>) -> Option<T> {
-    chosen.map(|chosen| chosen.value)
-}
-
-fn choose_dsn(change: &SentryChange, choices: &mut Choices<'_>) -> Option<Dsn> {
+fn choose_dsn(change: &BuilderChange<SentryBuilder>, choices: &mut Choices<'_>) -> Option<Dsn> {
     let Some(Chosen { value: dsn, origin }) = choices.set(&SENTRY_DSN) else {
         let origin = match choices.preset {
             Preset::Test => Origin::Preset(Preset::Test.name()),
@@ -143,7 +116,7 @@ fn choose_dsn(change: &SentryChange, choices: &mut Choices<'_>) -> Option<Dsn> {
         choices.explain(&SENTRY_DSN.def, "none", origin);
         return None;
     };
-    let changes = match change.is_set() {
+    let changes = match change.lock().is_some() {
         true => ", with changes in code",
         false => "",
     };
@@ -222,39 +195,13 @@ fn invalid_levels(invalid: &InvalidLevels) -> String {
     describe(&shown, text, &ParseError::new(error.to_string()))
 }
 
-impl Flush for RunningSentry {
-    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
-        self.sentry.flush_by(deadline)
-    }
-}
-
-impl SinkControl for RunningSentry {
-    fn name(&self) -> &str {
-        self.sentry.name()
-    }
-
-    fn hurry(&self) {
-        self.sentry.hurry();
-    }
-
-    fn shutdown_by(&self, deadline: Instant) {
-        self.sentry.shutdown_by(deadline);
-    }
-}
-
-impl RunningSink for RunningSentry {
-    fn on_installed(&self) {
-        self.sentry.bind();
-    }
-}
-
 impl crate::Handle {
     /// Returns the counters of errors for Sentry. All zero without it.
     #[must_use]
     pub fn sentry_stats(&self) -> SentryStats {
         let running = self.sink::<RunningSentry>();
         running
-            .map(|running| running.sentry.stats())
+            .map(|running| running.handle.stats())
             .unwrap_or_default()
     }
 }

@@ -9,9 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::internal::{panic_safe, reentrancy::WriterRole, sync::MutexGuard};
+use spanwise_core::internal::{
+    deadline_after, panic_safe, reentrancy::WriterRole, sync::MutexGuard,
+};
 
-use super::{LineQueue, State, deadline_after, sink_call::is_writing_thread};
+use super::{LineQueue, State, sink_call::is_writing_thread};
 use crate::record_sink::{Retry, StopFlag};
 
 /// The longest wait of a line for the output. After that, the line is not lost but written later.

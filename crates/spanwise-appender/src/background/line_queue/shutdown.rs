@@ -5,10 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, ShutdownReport, internal::sync::MutexGuard};
+use spanwise_core::{
+    Fault, ShutdownReport,
+    internal::{deadline_after, sync::MutexGuard},
+};
 
 use super::{
-    LineQueue, ProcessQueue, State, deadline_after,
+    LineQueue, ProcessQueue, State,
     sink_call::is_writing_thread,
     state::{Phase, Worker},
 };

@@ -60,8 +60,7 @@ const MAX_ERROR_LEN: usize = 512;
 impl SinkError {
     fn new(error: io::Error) -> Self {
         let kind = error.kind();
-        let mut text = String::new();
-        panic_safe::format_into(&mut text, format_args!("{error}"), MAX_ERROR_LEN);
+        let text = panic_safe::format_text(format_args!("{error}"), MAX_ERROR_LEN);
         // Its drop may panic, too.
         let _ = panic_safe::catch_panic(|| drop(error));
         Self { kind, text }

@@ -44,47 +44,26 @@ fn crate_of(function: &str) -> &str {
 }
 
 /// Runtimes that run the application or log for it, with the name suffixes of their crates.
-const RUNTIMES: [(&str, &[&str]); 16] = [
-    (
-        "tokio",
-        &["util", "stream", "rustls", "native_tls", "tungstenite"],
-    ),
-    (
-        "futures",
-        &["core", "util", "executor", "channel", "task", "io", "sink"],
-    ),
-    ("rayon", &["core"]),
-    ("hyper", &["util", "rustls", "tls", "timeout"]),
-    ("axum", &["core", "extra", "server"]),
-    ("tower", &["http", "service", "layer"]),
-    (
-        "tracing",
-        &[
-            "core",
-            "subscriber",
-            "futures",
-            "log",
-            "opentelemetry",
-            "error",
-        ],
-    ),
+const RUNTIMES: [(&str, &str); 16] = [
+    ("tokio", "util stream rustls native_tls tungstenite"),
+    ("futures", "core util executor channel task io sink"),
+    ("rayon", "core"),
+    ("hyper", "util rustls tls timeout"),
+    ("axum", "core extra server"),
+    ("tower", "http service layer"),
+    ("tracing", "core subscriber futures log opentelemetry error"),
     (
         "spanwise",
-        &[
-            "core", "http", "json", "sample", "sentry", "appender", "redact", "testing",
-        ],
+        "core http json sample sentry appender redact testing",
     ),
-    ("h2", &[]),
-    ("tonic", &[]),
-    (
-        "actix",
-        &["web", "http", "rt", "server", "service", "router"],
-    ),
-    ("smol", &[]),
-    ("anyhow", &[]),
-    ("eyre", &[]),
-    ("log", &[]),
-    ("backtrace", &[]),
+    ("h2", ""),
+    ("tonic", ""),
+    ("actix", "web http rt server service router"),
+    ("smol", ""),
+    ("anyhow", ""),
+    ("eyre", ""),
+    ("log", ""),
+    ("backtrace", ""),
 ];
 
 /// Returns the runtime of a dependency: `tokio` for `tokio_postgres`.
@@ -97,11 +76,13 @@ fn runtime_of_crate(krate: &str) -> Option<&'static str> {
 fn runtime_named(krate: &str) -> Option<&'static str> {
     match krate {
         "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),
-        _ => find_runtime(krate, |parts, part| parts.contains(&part)),
+        _ => find_runtime(krate, |parts, part| {
+            parts.split(' ').any(|known| known == part)
+        }),
     }
 }
 
-fn find_runtime(krate: &str, is_part: impl Fn(&[&str], &str) -> bool) -> Option<&'static str> {
+fn find_runtime(krate: &str, is_part: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     if krate == "async_std" {
         return Some("async_std");
     }
