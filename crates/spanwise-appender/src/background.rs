@@ -35,9 +35,8 @@ use line_queue::{LineQueue, ProcessQueue};
 /// The thread lets lines gather for about a millisecond, and writes them in large pieces; it writes
 /// a line at ERROR at once. [`WhenFull`] decides what happens when the thread is behind.
 ///
-/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It also is an
-/// [`io::Write`]: each call of `write` is one record, which is treated like a line at WARN. Clones
-/// write to the same buffer.
+/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It is also an
+/// [`io::Write`]: each `write` is one line at WARN. Clones write to the same buffer.
 ///
 /// Each line is counted once in [`stats`](Self::stats): delivered, refused by the writer, shed, or
 /// lost at shutdown. An event at WARN with the target `spanwise` reports how many lines of which
@@ -102,7 +101,7 @@ pub(crate) struct Options {
 }
 
 const PANIC_TIMEOUT: Duration = Duration::from_millis(500);
-const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_CAPACITY: usize = 4 * 1024;
 
 /// The level of a record whose level is not known: it may be important.
@@ -163,7 +162,7 @@ impl Background {
     /// Returns the queue of this process. After a fork, the first call in the child makes one.
     #[inline]
     fn queue(&self) -> &LineQueue {
-        self.queue.here(LineQueue::for_child)
+        self.queue.for_this_process(LineQueue::for_child)
     }
 
     #[inline]
@@ -314,7 +313,7 @@ impl FlushGuard {
 
 impl Drop for FlushGuard {
     fn drop(&mut self) {
-        self.end(DROP_TIMEOUT);
+        self.end(FLUSH_TIMEOUT);
     }
 }
 
@@ -359,7 +358,7 @@ impl Write for Background {
 
     /// Waits until the lines accepted so far are written, for at most five seconds.
     fn flush(&mut self) -> io::Result<()> {
-        Self::flush(self, DROP_TIMEOUT)
+        Self::flush(self, FLUSH_TIMEOUT)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Parts that the other crates of the workspace share. They promise nothing: any release may change
-//! or remove them.
+//! Parts that the other crates of the workspace share. They are not a stable API. Any release may
+//! change or remove them.
 
 pub mod announced_span;
 mod backoff;

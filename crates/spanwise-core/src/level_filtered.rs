@@ -1,4 +1,4 @@
-//! The levels of one sink.
+//! The wrapper that filters the events of one sink by level.
 
 use tracing::{Event, Subscriber};
 use tracing_core::{LevelFilter, Metadata};
@@ -10,16 +10,17 @@ use crate::{
     internal::{CallsitePlans, log_record},
 };
 
-/// A layer that sees only events of certain levels. Created by
+/// Forwards only events of certain levels to the inner layer. Created by
 /// [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
-/// The decision is cached per callsite. All spans pass, because they carry the context of events.
+/// The decision is cached per callsite. All spans are forwarded, because they carry the context of
+/// events.
 #[derive(Debug)]
 pub struct LevelFiltered<L> {
     inner: L,
     levels: TargetLevels,
-    /// Whether the events of a callsite pass. `None` for records of `tracing-log`, which share one
-    /// callsite per level: their target is a field.
+    /// Whether events of a callsite are forwarded. `None` for records of `tracing-log`, because
+    /// they share one callsite per level, and their target is a field.
     plans: CallsitePlans<Option<bool>>,
 }
 
@@ -45,7 +46,7 @@ impl<L> LevelFiltered<L> {
     }
 
     fn is_shown(&self, callsite: &Metadata<'_>, target: &str) -> bool {
-        // The levels of the application decide about targets that are not named here.
+        // The levels of the application decide about targets that these levels do not name.
         *callsite.level() <= self.levels.level(target).unwrap_or(LevelFilter::TRACE)
     }
 }

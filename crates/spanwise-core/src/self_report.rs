@@ -1,4 +1,4 @@
-//! Counters of logging itself, and reports of its faults on stderr.
+//! Counters of logging itself, and its fault reports on stderr.
 
 use std::{
     borrow::Cow,
@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-/// Collects what became of the events of a sink, and what went wrong. Cheap to clone; clones share
-/// their counters.
+/// Counts the outcome of the events of each sink, and the faults of logging. Cheap to clone, and
+/// clones share their counters.
 ///
-/// The default report is one for the whole process. Every fault is counted. stderr shows a line of
-/// at most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is
-/// ignored. A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever
-/// written to stdout.
+/// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as a
+/// line of at most about a kilobyte, and at most once in ten seconds per kind of fault. A closed
+/// stderr is ignored. If stderr is a full pipe, the line is skipped, and the next fault of that
+/// kind tries again. Nothing is written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -51,10 +51,10 @@ struct LastPrinted {
     count: u64,
 }
 
-/// A fault of the same kind is printed again after this time.
+/// The minimum time between two printed faults of the same kind.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A longer detail is cut, in bytes.
+/// A detail is cut at this many bytes.
 const MAX_DETAIL_LEN: usize = 512;
 
 /// A kind of failure of logging itself.
@@ -65,16 +65,16 @@ pub enum Fault {
     WriteFailed,
     /// An output could not flush its buffer.
     FlushFailed,
-    /// Something is missing or set up wrongly; logging goes on without it.
+    /// A part is missing or set up wrongly, and logging continues without it.
     Setup,
-    /// An output is behind and sheds lines by their level.
+    /// An output is too slow, so lines are shed by level.
     Shed,
     /// Not all lines were delivered before the shutdown ended.
     Lost,
-    /// The memory for buffered lines is full, and some were evicted.
+    /// The memory for buffered lines was full, and some lines were evicted.
     Evicted,
-    /// More units of work failed in a second than a recorder writes, and the lines of some were
-    /// dropped.
+    /// More units of work failed per second than a recorder may write, and the lines of some units
+    /// were dropped.
     Suppressed,
 }
 
@@ -92,13 +92,13 @@ impl Fault {
 }
 
 impl SelfReport {
-    /// Creates a report with counters of its own, which prints faults on stderr.
+    /// Creates a separate instance that prints faults on stderr.
     #[must_use]
     pub fn new() -> Self {
         Self::with_stderr(true)
     }
 
-    /// Creates a report that only counts.
+    /// Creates a separate instance that only counts.
     #[must_use]
     pub fn silent() -> Self {
         Self::with_stderr(false)
@@ -113,14 +113,15 @@ impl SelfReport {
         }))
     }
 
-    /// Sets the policy for printed details, because the text of an error may contain secrets. Its
-    /// counts are part of [`stats`](Self::stats). The first call wins. Defaults to no policy.
+    /// Sets the policy for printed details, because the text of an error may contain secrets. The
+    /// counts of the policy are part of [`stats`](Self::stats). The first call wins. Defaults to no
+    /// policy.
     pub fn redact(&self, policy: Arc<dyn Redact>) {
         let _ = self.0.redact.set(policy);
     }
 
-    /// Creates counters for a sink. They are part of [`stats`](Self::stats) until the sink drops
-    /// them.
+    /// Creates counters for a sink. The counters are part of [`stats`](Self::stats) until the sink
+    /// drops them.
     #[must_use]
     pub fn sink(&self, name: impl Into<String>) -> Arc<SinkCounters> {
         let counters = Arc::new(SinkCounters {
@@ -134,13 +135,13 @@ impl SelfReport {
         counters
     }
 
-    /// Counts a fault, and prints it unless one of its kind was printed in the last ten seconds.
+    /// Counts a fault. Prints it if no fault of the same kind was printed in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
         self.count_and_print(fault, detail, REPEAT_INTERVAL);
     }
 
-    /// Counts a fault and prints it at once: for faults that no later fault would report.
+    /// Counts a fault and always prints it. For faults that have no later chance to be printed.
     #[cold]
     pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
         self.count_and_print(fault, detail, Duration::ZERO);
@@ -152,7 +153,7 @@ impl SelfReport {
         if !self.0.stderr {
             return;
         }
-        // Format before locking: the detail may run user code.
+        // Format before locking, because the detail may run user code.
         let text = panic_safe::format_text(format_args!("{detail}"), <dyn Redact>::MAX_COLLECT_LEN);
         let text = match self.0.redact.get() {
             Some(policy) => policy.redact_text(&text),
@@ -160,7 +161,7 @@ impl SelfReport {
         };
         let text = panic_safe::truncate_at(&text, MAX_DETAIL_LEN);
         let now = Instant::now();
-        // A thread that is printing a fault of this kind prints for this one too.
+        // Another thread is printing a fault of this kind. This fault is only counted.
         let Some(mut last_printed) = counter.last_printed.try_lock() else {
             return;
         };
@@ -176,7 +177,8 @@ impl SelfReport {
         };
         let (_, name) = Fault::ALL[fault as usize];
         let line = format!("spanwise: {name}: {text}{since}\n");
-        // If stderr fails there is nothing left to do. If it is full, the next fault tries again.
+        // An error of stderr cannot be reported anywhere. If stderr is full, the next fault tries
+        // again.
         let written = stdio::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             *last_printed = Some(LastPrinted { at: now, count });
@@ -204,8 +206,8 @@ impl SelfReport {
 }
 
 impl Inner {
-    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the
-    /// lock.
+    /// Locks the sinks. Returns `None` in a forked child if another thread of the parent had the
+    /// lock at the fork.
     fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
         for _ in 0..1000 {
             match self.sinks.try_lock() {
@@ -218,14 +220,14 @@ impl Inner {
 }
 
 impl Default for SelfReport {
-    /// Returns the report of the process.
+    /// Returns the process-wide instance.
     fn default() -> Self {
         static PROCESS: LazyLock<SelfReport> = LazyLock::new(SelfReport::new);
         PROCESS.clone()
     }
 }
 
-/// What became of the events that reached a sink. Each is counted exactly once.
+/// Counts the outcome of the events that reached a sink. Each event is counted exactly once.
 #[derive(Debug, Default)]
 pub struct SinkCounters {
     name: String,
@@ -248,7 +250,7 @@ pub(crate) fn severity(level: Level) -> usize {
 }
 
 impl SinkCounters {
-    /// Counts lines that the output took.
+    /// Counts lines that the output accepted.
     #[inline]
     pub fn add_delivered(&self, lines: u64) {
         self.delivered.fetch_add(lines, Ordering::Relaxed);
@@ -259,7 +261,7 @@ impl SinkCounters {
         self.write_failed.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// Counts a line that was shed because the output is behind.
+    /// Counts a line that was shed because the output is too slow.
     pub fn shed(&self, level: Level) {
         self.shed[severity(level)].fetch_add(1, Ordering::Relaxed);
     }
@@ -296,25 +298,26 @@ impl SinkCounters {
 pub struct Stats {
     /// One entry per sink, in the order of their creation.
     pub sinks: Vec<SinkStats>,
-    /// The kinds of fault that occurred, with their counts.
+    /// The kinds of faults that occurred, with their counts.
     pub faults: Vec<(Fault, u64)>,
-    /// How often each rule of the policy of [`SelfReport::redact`] hid something.
+    /// For each rule of the policy of [`SelfReport::redact`], the number of hidden values.
     pub redacted: Vec<(String, u64)>,
 }
 
 /// Counters of one sink at one time.
 ///
-/// Their sum, and the lines still in the buffer, are the events that reached the sink.
+/// The sum of the counters and of the lines in the buffer is the number of events that reached the
+/// sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {
     /// The sink's name, such as `json`.
     pub name: String,
-    /// Lines that the output took.
+    /// Lines that the output accepted.
     pub delivered: u64,
     /// Lines that the output refused.
     pub write_failed: u64,
-    /// Lines that were shed because the output was behind.
+    /// Lines that were shed because the output was too slow.
     pub shed: ShedCounts,
     /// Lines that were not delivered by the deadline of the shutdown.
     pub lost_at_shutdown: u64,
@@ -332,9 +335,10 @@ impl SinkStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Lines that the outputs took.
+    /// Lines that the outputs accepted.
     pub delivered: u64,
-    /// Lines that an output refused, that were shed, or that were still held at the deadline.
+    /// Lines that an output refused, that were shed, or that were still in a buffer at the
+    /// deadline.
     pub lost: u64,
 }
 

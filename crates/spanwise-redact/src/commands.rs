@@ -1,8 +1,8 @@
 //! Secrets in command-line arguments.
 //!
-//! Named options (`--password x`, `-storepass x`) are decided as keys are. One-letter options mean
-//! nothing without their command, so a table lists commands with their options. A command applies
-//! up to the end of its line, or to a `|`, `;` or `&&`.
+//! Named options (`--password x`, `-storepass x`) are checked like keys. The meaning of a
+//! one-letter option depends on the command, so a table lists commands with their options. A
+//! command ends at the end of its line, or at a `|`, `;` or `&&`.
 
 use crate::{
     byte_class::ByteClass,
@@ -11,14 +11,14 @@ use crate::{
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
 
-/// How a command takes a password.
+/// The form in which a command accepts a password.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
     /// The ends of the names of commands. A path may precede them.
     commands: &'static [&'static str],
     /// A word that must precede the option, such as `login`.
     after: &'static str,
-    /// None if the password is an argument of its own.
+    /// Empty if the password is an argument without an option.
     options: &'static [&'static str],
     form: Form,
 }
@@ -35,7 +35,7 @@ enum Form {
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// The word after `n` words that are not options. No option is needed.
+    /// The word after `n` words that are not options. The command needs no option.
     Word(usize),
     /// `ada/x@db`
     Oracle,
@@ -94,7 +94,7 @@ const FLAGS: &[Flag] = &[
 const _: () = assert!(FLAGS.len() <= u64::BITS as usize);
 
 /// Calls `found` with the start and the end of each argument that may be secret, and with the name
-/// of its option. An argument without a name is a secret by its command.
+/// of its option. An argument without a name is secret because of its command.
 pub(crate) fn arguments<'t>(text: &'t str, found: impl FnMut(Option<&'t str>, usize, usize)) {
     let bytes = text.as_bytes();
     let line = Line::default();
@@ -148,7 +148,7 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
             return end;
         }
         if let Some(expected) = self.line.expected.take() {
-            // A quote that closes the text around the option begins no value.
+            // A quote that closes the text around the option does not begin a value.
             let is_end = matches!(bytes[start], b'"' | b'\'')
                 && run_end(&bytes[..end], start + 1, |byte| b"}]),".contains(&byte)) == end;
             let (from, to) = value(bytes, start);
@@ -290,7 +290,7 @@ impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
     }
 }
 
-/// Returns where the value begins in a word that contains an option and its value.
+/// Returns the start of the value in a word that contains both an option and its value.
 fn joined(word: &[u8], option: &[u8]) -> Option<usize> {
     if option.len() > 2 {
         let is_match = word.starts_with(option) && word.get(option.len()) == Some(&b'=');
@@ -355,7 +355,7 @@ mod tests {
     use super::*;
     use crate::scan;
 
-    /// A row is read only if a literal of a detector leads to it.
+    /// A row of the table is used only if a detector has a literal for its command.
     #[test]
     fn all_listed_commands_are_parsed() {
         let all = FLAGS

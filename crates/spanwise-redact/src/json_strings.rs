@@ -1,4 +1,5 @@
-//! Finds the strings of a JSON text, so that matches end with their string and the text stays JSON.
+//! Finds the strings of a JSON text, so that matches end with their string and the text remains
+//! valid JSON.
 
 use crate::{
     byte_search::{backslashes_before, find2, run_end, run_start, skip_space},
@@ -49,7 +50,7 @@ impl JsonStrings {
             .filter(|(start, _)| *start <= at)
     }
 
-    /// Returns the matches sorted. Each covers a whole number or parts of strings.
+    /// Returns the sorted matches. Each match covers a whole number or parts of strings.
     pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
         for found in &mut matches {
             widen_to_escapes(text.as_bytes(), found);
@@ -61,10 +62,11 @@ impl JsonStrings {
             match self.string_at(found.start) {
                 Some((_, end)) if found.end <= end => fitting.push(found),
                 Some(_) => self.split_at_strings(text, &found, &mut fitting),
-                // A value that is not a string gets quotes.
+                // The replacement of a value that is not a string needs quotes.
                 None if found.needs_quotes.is_some() => fitting.push(found),
                 None if found.start < number => {}
-                // Text between strings is hidden with the strings, and is not a value itself.
+                // Text between strings is not itself a value. It is hidden together with the
+                // strings.
                 None if !matches!(text.as_bytes()[found.start], b'-' | b'0'..=b'9') => {
                     self.split_at_strings(text, &found, &mut fitting);
                 }
@@ -99,8 +101,8 @@ impl JsonStrings {
     }
 }
 
-/// Widens a match that covers part of an escape to all of it: the other part would be another
-/// escape.
+/// Widens a match that covers a part of an escape to the whole escape, because the rest would be a
+/// different escape.
 fn widen_to_escapes(text: &[u8], found: &mut Match) {
     found.start -= backslashes_before(text, found.start) % 2;
     found.end += backslashes_before(text, found.end) % 2;

@@ -1,8 +1,8 @@
 //! Fingerprints, which group events into issues.
 //!
 //! Sentry groups two messages that differ in a number into two issues. So the fingerprint consists
-//! of the message and the texts of errors, with placeholders for what varies between events:
-//! numbers, hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
+//! of the message and the texts of errors, with placeholders for the parts that vary between
+//! events: numbers, hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
 
 use std::borrow::Cow;
 
@@ -11,20 +11,20 @@ use spanwise_core::internal::panic_safe;
 
 use crate::fields::{Cause, Fields};
 
-/// The rule that groups events without a fingerprint of their own.
+/// The rule that groups events without an explicit fingerprint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Grouping {
-    /// A fingerprint of their texts.
+    /// By a fingerprint of their texts.
     #[default]
     ByText,
-    /// Sentry's own rules.
+    /// By Sentry's own rules.
     BySentry,
 }
 
-/// The most bytes of a text that are compared.
+/// At most this many bytes of a text are compared.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// The most errors of a chain that are compared.
+/// At most this many errors of a chain are compared.
 const MAX_CAUSES: usize = 8;
 
 /// The field that sets the fingerprint of an event.
@@ -54,8 +54,8 @@ pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
-/// Returns the fingerprint of the access event of a failed request without an error: its route and
-/// its outcome. All of them have the same message.
+/// Returns the fingerprint of the access event of a failed request without an error: route and
+/// outcome, because all these events have the same message.
 pub(crate) fn request_fingerprint(
     target: &str,
     transaction: Option<&str>,
@@ -82,7 +82,7 @@ pub(crate) fn fingerprint(
 }
 
 /// Returns the fingerprint of a panic: the function that panicked or else the file, and the
-/// message. The line is omitted, since it changes with each release.
+/// message. The line is omitted, because it changes with each release.
 pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fingerprint {
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
     let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));
@@ -93,7 +93,7 @@ pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fi
     parts.into_iter().map(Cow::Owned).collect()
 }
 
-/// Returns `text` with placeholders for what varies between events.
+/// Returns `text` with placeholders for the parts that vary between events.
 fn normalize(text: &str) -> String {
     let text = panic_safe::truncate_at(text, MAX_TEXT_LEN);
     let mut out = String::with_capacity(text.len());
@@ -120,7 +120,7 @@ fn normalize(text: &str) -> String {
     out
 }
 
-/// Appends a placeholder. A list of the same placeholder becomes a single one.
+/// Appends a placeholder. A list of equal placeholders becomes one placeholder.
 fn push_placeholder(out: &mut String, placeholder: &str) {
     let without = out.trim_end_matches([' ', ',', ';']);
     if without.len() < out.len() && without.ends_with(placeholder) {
@@ -136,7 +136,7 @@ const PATH: &str = "<path>";
 
 /// Returns the length of a variable part at the start of `text`, and its placeholder.
 fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
-    // Inside a word, only a long number varies: `user10042`, not `sha256`.
+    // Inside a word, only a long number counts as variable: `user10042`, but not `sha256`.
     if before.is_some_and(char::is_alphanumeric) {
         let digits = digits_len(text);
         let ends_word = !text[digits..].starts_with(char::is_alphanumeric);
@@ -171,8 +171,8 @@ fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     Some((start + host, start + rest.len()))
 }
 
-/// Returns the length of a path: an absolute one, one below `.`, `..` or `~`, or one that ends with
-/// a file name.
+/// Returns the length of a path: an absolute path, a path below `.`, `..` or `~`, or a path that
+/// ends with a file name.
 fn path(text: &str, before: Option<char>) -> Option<usize> {
     let is_path_char = |c: char| {
         c.is_alphanumeric()
@@ -199,7 +199,7 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
             && extension.contains(|c: char| c.is_ascii_alphabetic());
         is_extension && !stem.is_empty()
     });
-    // The path of a URL comes after its host.
+    // The path of a URL follows the host.
     let is_in_url = before == Some('/') || path.starts_with("//");
     let has_names = path.contains(char::is_alphanumeric);
     let is_deep = path.matches('/').count() >= 2;
@@ -262,7 +262,8 @@ fn id(text: &str) -> Option<usize> {
     is_id(word).then_some(word.len())
 }
 
-/// Returns whether a word is an id: it is hexadecimal, or long, or letters and digits alternate.
+/// Returns whether a word is an id, because it is hexadecimal, or long, or its letters and digits
+/// alternate.
 fn is_id(word: &str) -> bool {
     let is_digit = |c: char| c.is_ascii_digit();
     if !word.is_ascii() || !word.contains(is_digit) || word.chars().all(is_digit) {
@@ -279,8 +280,8 @@ fn is_id(word: &str) -> bool {
     is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && turns >= 3
 }
 
-/// Returns the length of a number, with its sign and unit, and with further numbers joined to it as
-/// in a date, a time, a version or an address.
+/// Returns the length of a number, with its sign and unit, and with further joined numbers, as in a
+/// date, a time, a version or an address.
 fn number(text: &str, before: Option<char>) -> Option<usize> {
     let signed = text.strip_prefix(['-', '+', '−']);
     let may_have_sign =

@@ -1,4 +1,4 @@
-//! The state that each process has, beside its queue. A forked child starts with an empty one.
+//! The state of each process besides its queue. A forked child starts with an empty state.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 
 pub(crate) type SentryExporter = Exporter<QueuedEnvelope, ProcessState>;
 
-/// Everything between the events and the queue.
+/// All state between the events and the queue.
 #[derive(Debug)]
 pub(crate) struct ProcessState {
     pub(crate) dedup: Deduplicator,

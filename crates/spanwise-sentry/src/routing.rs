@@ -1,4 +1,4 @@
-//! Routing of events by callsite: to errors, breadcrumbs or logs.
+//! Routes events to errors, breadcrumbs or logs, by callsite.
 
 use spanwise_core::{
     TargetLevels,
@@ -15,8 +15,8 @@ pub(crate) struct Routing {
     pub(crate) log: bool,
 }
 
-/// The routing of each callsite. `None` for records of the `log` crate, which share a callsite per
-/// level: their target is a field of the event.
+/// The routing of each callsite. `None` for records of the `log` crate, because they share a
+/// callsite per level, and their target is a field of the event.
 #[derive(Debug, Default)]
 pub(crate) struct Routings(CallsitePlans<Option<Routing>>);
 
@@ -46,7 +46,7 @@ impl Routings {
             if log_record::is_log_record(callsite) {
                 None
             } else if callsite.target() == DispatchedSummary::TARGET {
-                // Sentry is not sampled: it has the events that a summary counts.
+                // Sentry needs no summaries, because its events are not sampled.
                 Some(Routing::default())
             } else {
                 Some(Routing::for_target(callsite, callsite.target(), options))
@@ -54,13 +54,13 @@ impl Routings {
         })
     }
 
-    /// Returns whether an event of `callsite` may be of use, without a look at its fields.
+    /// Returns whether an event of `callsite` may be used, without reading its fields.
     #[inline]
     pub(crate) fn may_use(&self, callsite: &'static Metadata<'static>, options: &Options) -> bool {
         self.get(callsite, options).is_none_or(Routing::any)
     }
 
-    /// Returns the routing of an event, which is a `record` of the `log` crate or none.
+    /// Returns the routing of an event. `record` is set for a record of the `log` crate.
     pub(crate) fn routing(
         &self,
         callsite: &'static Metadata<'static>,

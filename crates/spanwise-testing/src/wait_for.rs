@@ -22,7 +22,7 @@ pub struct WaitFor<'a> {
     pattern: Pattern<'a>,
     deadline: Instant,
     called_at: &'static Location<'static>,
-    /// How many events were checked.
+    /// The number of events that were checked.
     seen: usize,
     timer: Option<Timer>,
 }
@@ -71,7 +71,7 @@ impl Future for WaitFor<'_> {
     }
 }
 
-/// A thread that wakes the tasks at the deadline: this works with any executor.
+/// A thread that wakes the tasks at the deadline. A thread works with any executor.
 #[derive(Debug)]
 struct Timer {
     thread: Thread,

@@ -1,4 +1,4 @@
-//! Every choice, made before anything is opened.
+//! All choices. They are made before anything is opened.
 
 use std::sync::Arc;
 
@@ -40,9 +40,9 @@ pub(crate) struct Config {
     pub(crate) recorder: Option<Recorder>,
     #[cfg(feature = "http")]
     pub(crate) http_server: spanwise_http::ServerLayer,
-    /// The keys that the program declares.
+    /// The context keys that the program declares.
     pub(crate) context: Vec<String>,
-    /// As the policy lets them be shown.
+    /// The static fields, after redaction.
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Service,
     pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
@@ -53,7 +53,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Makes the choices in the order in which `explain()` shows them.
+    /// Makes all choices, in the order of `explain()`.
     pub(crate) fn choose(builder: &Builder) -> Self {
         let mut choices = Choices::new(&builder.code, &builder.sources, &builder.prefix);
         choose_preset(builder, &mut choices);
@@ -110,13 +110,13 @@ impl Config {
         }
     }
 
-    /// Returns whether every value that a source sets is valid by itself.
+    /// Returns whether every value from a source is valid by itself.
     pub(crate) fn is_readable(&self) -> bool {
         self.findings.wrong.is_empty()
             && (!self.is_strict || self.findings.explanation.warnings.is_empty())
     }
 
-    /// Returns the problems that stop the start and are known before anything is opened.
+    /// Returns the start-up errors that are known before anything is opened.
     pub(crate) fn problems(&self) -> Vec<String> {
         let findings = &self.findings;
         let mut problems = [&findings.wrong[..], &findings.problems[..]].concat();
@@ -127,7 +127,7 @@ impl Config {
         problems
     }
 
-    /// Returns the explanation with what stops the start.
+    /// Returns the explanation, including the start-up errors.
     pub(crate) fn into_explanation(self) -> Explanation {
         let problems = self.problems();
         self.findings
@@ -141,8 +141,8 @@ impl Config {
     }
 }
 
-/// Chooses the preset: by code, by its variable, by the environment of the service, by the
-/// terminal.
+/// Chooses the preset from code, or else from its variable, or else from the environment of the
+/// service, or else by whether stderr is a terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     let set = choices.set(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {
@@ -169,7 +169,7 @@ fn choose_panic_backtrace(choices: &mut Choices<'_>) -> PanicBacktrace {
     })
 }
 
-/// Chooses the keys of the context: those of the variable, and those that code adds.
+/// Chooses the context keys: the keys of the variable, and the keys that code adds.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     let variable = choices.sourced(&LOG_CONTEXT);
     let origin = match (&builder.context[..], &variable) {
@@ -187,7 +187,7 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     keys
 }
 
-/// Chooses the fields of the variable and of `code`, as the policy lets them be shown.
+/// Chooses the fields of the variable and of `code`, and redacts them.
 fn choose_static_fields(
     code: &StaticFields,
     choices: &mut Choices<'_>,

@@ -6,8 +6,9 @@ use serde_core::ser::{Serialize, Serializer};
 
 use crate::warning::Warning;
 
-/// The effective settings before the start: code beats environment beats preset. `Display` shows
-/// one setting per line, then the warnings, then the problems that stop the start.
+/// The effective settings before the start. Code overrides the environment, and the environment
+/// overrides the preset. `Display` shows one setting per line, then the warnings, then the start-up
+/// errors.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -26,11 +27,11 @@ pub struct Explanation {
     entries: Vec<(String, String)>,
     /// Warnings about names of variables.
     pub(crate) warnings: Vec<Warning>,
-    /// Problems that stop the start.
+    /// Start-up errors.
     problems: Vec<String>,
 }
 
-/// What set a value.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Code,
@@ -45,14 +46,14 @@ pub(crate) enum Origin {
 }
 
 impl Explanation {
-    /// Adds a warning, once.
+    /// Adds a warning, unless it was already added.
     pub(crate) fn warn(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
 
-    /// Adds the problems that stop the start. If the start is strict, the warnings are among them.
+    /// Adds the start-up errors. If the start is strict, the warnings become errors.
     pub(crate) fn with_problems(mut self, problems: Vec<String>, is_strict: bool) -> Self {
         self.problems = problems;
         if is_strict {
@@ -66,7 +67,7 @@ impl Explanation {
     }
 }
 
-/// As an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
+/// Serializes as an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
 impl Serialize for Explanation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.entries.iter().map(|(name, text)| (name, text)))

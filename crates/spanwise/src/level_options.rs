@@ -9,7 +9,7 @@ use crate::{
     settings::{LOG_LEVEL, LOG_SPANS, RUST_LOG},
 };
 
-/// Which events and spans are enabled.
+/// The levels of enabled events and spans.
 pub(crate) struct LevelOptions {
     pub(crate) events: Levels,
     pub(crate) spans: TargetLevels,
@@ -38,8 +38,8 @@ impl LevelOptions {
     }
 }
 
-/// Chooses the levels of events. `verbosity` moves those that code or the defaults set, and
-/// replaces the bare level of a variable.
+/// Chooses the levels of events. `verbosity` shifts levels from code or from the defaults, and
+/// replaces the default level of a variable.
 fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity: i8) -> Levels {
     let rust_log = choices.sourced(&RUST_LOG);
     let log_level = choices.sourced(&LOG_LEVEL);
@@ -49,9 +49,9 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         let warning = format!(
             "{}={} does not count: {}={} is set too; remove one of them",
             choices.name_of(&LOG_LEVEL.def),
-            conceal::bare(&log_level.value.to_string()),
+            conceal::shown_unquoted(&log_level.value.to_string()),
             choices.name_of(&RUST_LOG.def),
-            conceal::bare(&rust_log.value.to_string()),
+            conceal::shown_unquoted(&rust_log.value.to_string()),
         );
         choices.warn(warning);
     }

@@ -1,8 +1,8 @@
-//! Choices that are named by one word.
+//! Choices that are written as one word.
 
 /// A choice among a few names.
 pub(crate) trait Named: Copy + 'static {
-    /// The names that a setting accepts, some of them for the same value.
+    /// The accepted names. Several names may have the same value.
     const NAMED: &'static [(&'static str, Self)];
 }
 

@@ -1,4 +1,4 @@
-//! Where lines go, and their format, time zone and colours.
+//! The output of lines, and their format, time zone and colours.
 
 use spanwise_appender::WhenFull;
 use spanwise_json::{Format, JsonLayer};
@@ -22,15 +22,14 @@ pub(crate) struct OutputOptions {
     pub(crate) time: TimeZone,
     pub(crate) output: Output,
     pub(crate) level: Option<LevelFilter>,
-    /// Lines go to a writer that code sets instead of the output.
+    /// Whether code has set a writer that replaces the output.
     pub(crate) has_writer: bool,
     pub(crate) color: Color,
     pub(crate) when_full: WhenFull,
 }
 
 impl OutputOptions {
-    /// Chooses the format of lines. The output and the colours follow, in the order of
-    /// `explain()`.
+    /// Chooses the format of lines, then the output and the colours, in the order of `explain()`.
     pub(crate) fn choose(has_writer: bool, when_full: WhenFull, choices: &mut Choices<'_>) -> Self {
         let (format, time) = choose_format(choices);
         Self {
@@ -66,7 +65,7 @@ fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
         choices.warn(format!(
             "TZ={} is not a time zone that this system knows, so local times are in UTC: install \
              tzdata, or write a zone such as TZ=Europe/Berlin",
-            conceal::bare(&zone)
+            conceal::shown_unquoted(&zone)
         ));
     }
     (format, time)
@@ -79,7 +78,7 @@ pub(crate) fn choose_output(
 ) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
     let set = choices.set(&LOG_OUTPUT);
-    // A pod sets it for its service, and so also for a tool that somebody runs in the pod.
+    // A pod sets the variable for its service, so it is also set for a tool that runs in the pod.
     let is_misled = |set: &Chosen<Output>| {
         preset == Preset::Cli
             && set.value == Output::Stdout
@@ -109,8 +108,8 @@ pub(crate) fn choose_output(
     (output.value, level)
 }
 
-/// Chooses when lines have colours. Where that is `auto`, the variables that many programs share
-/// decide.
+/// Chooses whether lines are coloured. If the setting is `auto`, the variables that many programs
+/// share decide.
 pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
     let set = choices.set(&LOG_COLOR);
     let color = set.unwrap_or(Chosen::new(Color::Auto, Origin::Default));

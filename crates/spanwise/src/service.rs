@@ -10,11 +10,11 @@ use crate::{
     settings::{APP_ENV, SERVICE_NAME, SERVICE_VERSION},
 };
 
-/// The service as each line of `json` names it.
+/// The service that each line of `json` names.
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    /// `None` if it is not set: a preset is not an environment.
+    /// `None` if it is not set, because a preset is not an environment.
     pub(crate) environment: Option<String>,
 }
 

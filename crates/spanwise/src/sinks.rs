@@ -1,4 +1,4 @@
-//! Sinks that a program can be built without, such as exporters.
+//! Optional sinks, such as exporters. Each is behind a cargo feature.
 //!
 //! A sink is a module here and a line in [`REGISTRY`]. The module implements [`OptionalSink`], and
 //! has the setters of [`Builder`](crate::Builder) and the getters of [`Handle`](crate::Handle) that
@@ -32,8 +32,8 @@ const REGISTRY: &[SinkKind] = &[
 
 /// A sink that the program is built with.
 struct SinkKind {
-    /// Returns the sink if code or a variable requests it. Reads all of its settings in any case,
-    /// so that every wrong value is reported.
+    /// Returns the sink if code or a variable requests it. Always reads all its settings, so that
+    /// every invalid value is reported.
     choose: fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>,
     /// Returns the settings that are not rows of [`settings`](crate::settings).
     own_settings: fn() -> Vec<Setting>,
@@ -105,17 +105,17 @@ impl<B> Clone for BuilderChanges<B> {
 
 /// A sink that the settings request, before it starts.
 pub(crate) trait OptionalSink {
-    /// Starts the sink. Fails with everything that is wrong.
+    /// Starts the sink. On failure, returns all problems.
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>>;
 }
 
-/// The choices that concern every sink.
+/// The choices that all sinks use.
 #[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
-    /// For a sink that redacts by itself.
+    /// The policy for sinks that redact themselves.
     pub(crate) policy: Option<&'a Arc<dyn Redact>>,
-    /// The keys of the context that the program declares.
+    /// The context keys that the program declares.
     pub(crate) context_keys: &'a [String],
     pub(crate) static_fields: &'a StaticFields,
 }
@@ -134,12 +134,12 @@ pub(crate) fn choose(
 
 /// A sink that runs until the shutdown.
 pub(crate) trait RunningSink: SinkControl + Any {
-    /// Is called once, after the global subscriber is set.
+    /// Called once, after the global subscriber was set.
     fn on_installed(&self) {}
 }
 
-/// A running sink, and what adds the layers that feed it. A layer that does not redact by itself,
-/// with the policy of the context, is added with [`Stack::layer`].
+/// A running sink, and a function that adds its layers. The function must use [`Stack::layer`] for
+/// a layer that does not itself redact with the policy of the context.
 pub(crate) struct StartedSink {
     pub(crate) add_layers: Box<dyn FnOnce(Stack) -> Stack>,
     pub(crate) running: Arc<dyn RunningSink>,
@@ -158,7 +158,7 @@ impl StartedSink {
     }
 }
 
-/// The handle of a running sink, with the guard that ends the sink when it is dropped.
+/// The handle of a running sink, with a guard. Dropping the guard ends the sink.
 #[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct GuardedSink<H, G> {
     pub(crate) handle: H,
@@ -192,7 +192,7 @@ impl<H: SinkControl, G: Send + Sync + 'static> RunningSink for GuardedSink<H, G>
     }
 }
 
-/// Starts all sinks, and fails with everything that is wrong.
+/// Starts all sinks. On failure, returns all problems.
 pub(crate) fn start(
     sinks: Vec<Box<dyn OptionalSink>>,
     context: &StackContext<'_>,

@@ -1,4 +1,4 @@
-//! The stack of layers, each inside the wrappers that it needs, in the one order that works.
+//! The stack of layers. Each layer is inside the wrappers that it needs, in the correct order.
 
 use std::{fmt, sync::Arc};
 
@@ -17,10 +17,11 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Builds a subscriber from layers, and wraps each of them as its kind needs.
+/// Builds a subscriber from layers, and adds the wrappers that each layer needs.
 ///
-/// Use it where [`Builder`](crate::Builder) does not fit: for a subscriber of your own, or
-/// without the settings of the environment. Only the order of the layers matters.
+/// Use it if [`Builder`](crate::Builder) does not fit, for example for your own subscriber, or
+/// without the settings of the environment. Only the order of the layers matters, not the order of
+/// other calls.
 ///
 /// | | redacted | sampled | fed by the recorder |
 /// | --- | --- | --- | --- |
@@ -52,7 +53,7 @@ pub struct Stack {
     policy: Option<Arc<dyn Redact>>,
     sampler: Option<Sampler>,
     recorder: Option<Recorder>,
-    /// Layers whose data the others read.
+    /// Layers that run first, because other layers read their data.
     first: Vec<AddLayer>,
     layers: Vec<AddLayer>,
 }
@@ -63,7 +64,8 @@ type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
 struct Wrappers {
     policy: Option<Arc<dyn Redact>>,
     sampler: Option<Sampler>,
-    /// With the events that are shown; more are enabled for the recorder.
+    /// The recorder, and the filter for the events that are shown. More events are enabled for the
+    /// recorder.
     recorder: Option<(Recorder, SinkFilter)>,
 }
 
@@ -81,7 +83,7 @@ impl Stack {
         }
     }
 
-    /// Sets the levels of spans. Defaults to INFO, or to the level of events where that is more
+    /// Sets the levels of spans. Defaults to INFO, or to the level of events if that is more
     /// verbose. The first call counts.
     pub fn span_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
         self.levels = self.levels.span_levels(levels);
@@ -121,9 +123,9 @@ impl Stack {
         self.json_at(LevelFilter::TRACE, writer, layer)
     }
 
-    /// Adds an output of lines: `layer` makes the layer with the writer that it gets.
+    /// Adds an output of lines. The function `layer` is passed a writer and creates the layer.
     ///
-    /// The layer must write the line of each event to that writer, and must not drop events.
+    /// The layer must write the line of each event to this writer, and must not drop events.
     pub fn lines<W, L>(
         self,
         writer: W,
@@ -144,7 +146,8 @@ impl Stack {
         })
     }
 
-    /// Adds a layer that sees secrets: one that redacts by itself, or shows no values.
+    /// Adds a layer that receives unredacted values. Use it for a layer that redacts itself, or
+    /// shows no values.
     pub fn layer_unredacted(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.add(|layers, wrappers| wrappers.push(layers, layer))
     }
@@ -200,8 +203,8 @@ impl Stack {
         })
     }
 
-    /// Adds a layer in front of all others, such as one that gives each span its ids. It redacts by
-    /// itself.
+    /// Adds a layer in front of all others, such as a layer that gives each span its ids. The layer
+    /// must redact itself.
     #[cfg(feature = "otel")]
     pub(crate) fn first(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         let add: AddLayer = Box::new(|layers, wrappers| wrappers.push(layers, layer));
@@ -209,7 +212,7 @@ impl Stack {
         self
     }
 
-    /// Adds an output of lines whose layer redacts by itself.
+    /// Adds an output of lines whose layer redacts itself.
     #[cfg(feature = "otel")]
     pub(crate) fn redacting_lines<W, L>(
         self,
@@ -255,7 +258,7 @@ impl Stack {
 }
 
 impl Wrappers {
-    /// Adds a layer that sees no event that is enabled only for the recorder.
+    /// Adds a layer. Hides events from it that are enabled only for the recorder.
     fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
     where
         L: Layer<Registry> + Send + Sync,
@@ -266,8 +269,9 @@ impl Wrappers {
         }
     }
 
-    /// Adds a layer of lines: redacted already, then sampled, then behind the recorder. So the
-    /// sampler neither drops what the recorder buffers nor counts what is not shown.
+    /// Adds a redacted layer of lines, inside the sampler, inside the recorder. In this order, the
+    /// sampler does not drop events that the recorder buffers, and does not count events that are
+    /// not shown.
     fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
@@ -298,7 +302,7 @@ impl Wrappers {
     {
         let is_limited = level < LevelFilter::TRACE;
         match &self.recorder {
-            // Lines below INFO are not for an output without them.
+            // An output without levels below INFO does not need the recorder.
             Some((recorder, shown)) if level >= LevelFilter::DEBUG => {
                 let shown = match is_limited {
                     true => shown.clone().with_levels(level.into()),
@@ -325,7 +329,8 @@ impl fmt::Debug for Stack {
     }
 }
 
-/// The writer of a layer in [`Stack::lines`]: the output, or the flight recorder in front of it.
+/// The writer of a layer in [`Stack::lines`]: the output, or a flight recorder in front of the
+/// output.
 #[derive(Debug)]
 pub struct LineWriter<W>(WriterKind<W>);
 

@@ -1,4 +1,4 @@
-//! Intervals of the clock.
+//! Clock intervals, such as days and hours, and the interval of a record.
 
 use std::time::SystemTime;
 
@@ -14,14 +14,14 @@ pub(super) struct Period {
     key: Key,
 }
 
-/// Compared for equality only: if the clock goes back, that is another period, too.
+/// Compared for equality only, because a clock that was set back also starts a new period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Always,
     /// The day since an epoch; for a week, its Monday.
     Day(i32),
-    /// The first minute of the interval. With the offset from UTC: when daylight saving time ends,
-    /// the second 02:00 is another hour.
+    /// The first minute of the interval, and the offset from UTC. When daylight saving time ends,
+    /// the hour after 02:00 occurs twice, and only the offset differs.
     Minute {
         day: i32,
         minute: u16,
@@ -33,7 +33,7 @@ impl Period {
     pub(super) fn at(time: SystemTime, rotation: &Rotation) -> Self {
         let mut time = utc(time);
         if rotation.local {
-            // Without a known time zone it is UTC.
+            // Falls back to UTC if the time zone is unknown.
             let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
             time = time.to_offset(offset);
         }
@@ -68,7 +68,7 @@ pub(super) fn minute(time: SystemTime) -> i64 {
 }
 
 fn utc(time: SystemTime) -> OffsetDateTime {
-    // The range of dates with a year of four digits, less a day at both ends for the offset.
+    // The dates with a year of four digits, without one day at each end, so that the offset fits.
     const MAX_SECONDS: i64 = 253_402_300_799 - 86_400;
     let seconds = since_epoch(time)
         .0

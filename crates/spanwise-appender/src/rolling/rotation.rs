@@ -1,4 +1,4 @@
-//! Conditions for a new file.
+//! Conditions under which a new file starts.
 
 use std::{fmt, mem, str::FromStr};
 
@@ -9,12 +9,12 @@ use spanwise_core::{
 
 use crate::ByteSize;
 
-/// When a new file starts: at a size, with every interval of the clock, or at the start of the
-/// process, whichever comes first. Defaults to `daily,100MiB`.
+/// The conditions under which a new file starts: a size, an interval of the clock, or the start of
+/// the process. The first condition that is met counts. Defaults to `daily,100MiB`.
 ///
 /// Its text form is a list of words, separated by commas, in any order: a size; one of `minutely`,
-/// `hourly`, `daily` and `weekly` (from Monday); `start`; `local`, to take intervals and dates from
-/// the local time zone instead of UTC. The word `never` excludes all others but `local`.
+/// `hourly`, `daily` and `weekly` (from Monday); `start`; `local`, for intervals and dates in the
+/// local time zone instead of UTC. The word `never` can be combined only with `local`.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Interval, Rotation};
@@ -37,7 +37,7 @@ pub struct Rotation {
     pub(super) local: bool,
 }
 
-/// An interval of the clock. If the clock is set back, a new file starts, too.
+/// An interval of the clock. A new file also starts if the clock is set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
     /// A minute.
@@ -62,8 +62,8 @@ impl Rotation {
         }
     }
 
-    /// Starts a new file before one would exceed `size`. Only a record that is larger by itself
-    /// exceeds it. `size` must not be zero.
+    /// Starts a new file before the current one would exceed `size`. Only a single record that is
+    /// larger than `size` makes a larger file. `size` must not be zero.
     #[must_use]
     pub const fn at_size(mut self, size: ByteSize) -> Self {
         self.size = Some(size);
@@ -84,7 +84,7 @@ impl Rotation {
         self
     }
 
-    /// Takes intervals, and the dates in names, from the local time zone. Defaults to UTC.
+    /// Uses the local time zone for intervals and for the dates in names. Defaults to UTC.
     #[must_use]
     pub const fn local_time(mut self) -> Self {
         self.local = true;
@@ -154,7 +154,7 @@ impl FromStr for Rotation {
     }
 }
 
-/// Parses a word that is none of the others.
+/// Parses a word that is not a keyword.
 fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         let size = word.parse()?;

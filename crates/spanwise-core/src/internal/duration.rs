@@ -1,4 +1,4 @@
-//! Durations as settings write them: a unit with an optional factor, such as `s`, `10s` or `m`.
+//! Durations in the syntax of settings: a unit with an optional factor, such as `s`, `10s` or `m`.
 
 use std::{
     fmt,
@@ -24,7 +24,7 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Parses a unit with an optional factor.
 ///
 /// # Errors
-/// The sentence that says what is wrong, and what is accepted.
+/// Returns a sentence with the mistake and the accepted values.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (count, name) = text.split_at(digits);

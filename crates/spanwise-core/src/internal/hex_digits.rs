@@ -1,12 +1,11 @@
 //! Lower-case hexadecimal digits of ids.
 
-/// The lower-case hexadecimal digits of an id. Formatting the id with `Display`, as each sink
-/// would, costs more.
+/// The lower-case hexadecimal digits of an id, formatted once for all sinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HexDigits<const COUNT: usize>([u8; COUNT]);
 
 impl<const COUNT: usize> HexDigits<COUNT> {
-    /// Returns the digits of `bytes`, which are half as many as the digits.
+    /// Returns the digits of `bytes`. The number of bytes must be half the number of digits.
     #[inline]
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
@@ -27,7 +26,7 @@ impl<const COUNT: usize> HexDigits<COUNT> {
     }
 }
 
-/// Returns the digits of eight bytes at once. Each half of a byte is spread to a byte of its own.
+/// Returns the digits of eight bytes at once. Spreads each half of a byte to a separate byte.
 #[inline]
 fn digits_of_eight(bytes: u64) -> [u8; 16] {
     const ONES: u128 = u128::MAX / 0xff;
@@ -40,7 +39,7 @@ fn digits_of_eight(bytes: u64) -> [u8; 16] {
     ] {
         halves = (halves | halves << shift) & mask;
     }
-    // 1 in each byte that is more than nine.
+    // Each byte is 1 if its half is more than nine.
     let letters = (halves + ONES * 6) >> 4 & ONES;
     let to_letter = u128::from(b'a' - b'0' - 10);
     (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()

@@ -1,12 +1,12 @@
 //! Callsites created at run time, for events that do not come from a macro of `tracing`, and for
 //! spans whose fields depend on settings.
 //!
-//! A record of the `log` crate and a panic have a target, a file and a line of their own. Each such
-//! origin gets a callsite when it is first seen. Then every layer sees the real origin, decides
-//! once per callsite, and costs what it costs for a macro.
+//! A record of the `log` crate and a panic have their own target, file and line. The first record
+//! of such an origin creates a callsite. So every layer receives the real origin, decides once per
+//! callsite, and costs the same as for a macro.
 //!
-//! A callsite is never freed, because `tracing` needs it static. There are at most
-//! [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up takes no lock.
+//! A callsite is never freed, because `tracing` requires static callsites. There are at most
+//! [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up does not lock.
 
 use std::sync::{
     OnceLock,
@@ -21,7 +21,7 @@ use tracing_core::{
 
 use crate::self_report::severity;
 
-/// The maximum number of callsites. Further origins get none.
+/// The maximum number of callsites. Further origins have no callsite.
 pub const MAX_CALLSITES: usize = 4096;
 
 /// The maximum length of all names and paths of one origin, in bytes.
@@ -67,7 +67,7 @@ pub struct Origin<'a> {
 #[derive(Debug)]
 pub struct RuntimeCallsite {
     metadata: &'static Metadata<'static>,
-    /// Registers itself on the first query, and caches the interest of the subscribers.
+    /// Registers itself on first use, and caches the interest of the subscribers.
     interest: DefaultCallsite,
     hash: u64,
     next: Slot,
@@ -82,8 +82,8 @@ static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl RuntimeCallsite {
-    /// Returns the callsite of `origin`, creating it on the first call. Returns `None` if there are
-    /// too many callsites, or if the texts are too long.
+    /// Returns the callsite of `origin`. The first call creates it. Returns `None` if there are too
+    /// many callsites, or if the texts are too long.
     #[inline]
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
@@ -100,8 +100,8 @@ impl RuntimeCallsite {
 
     /// Creates a callsite for spans called `name`.
     ///
-    /// It is never freed and does not count for the limit of [`get`](Self::get): create it at
-    /// start-up, not for each span.
+    /// The callsite is never freed, and does not count for the limit of [`get`](Self::get). So
+    /// create it at start-up, not for each span.
     #[must_use]
     pub fn new_span(name: &'static str, origin: &Origin<'_>) -> &'static Self {
         make(name, Kind::SPAN, origin, origin.hash())
@@ -118,7 +118,7 @@ impl RuntimeCallsite {
         Span::new_root(self.metadata, &self.metadata.fields().value_set_all(values))
     }
 
-    /// Returns the metadata that layers see.
+    /// Returns the metadata that layers receive.
     #[must_use]
     pub fn metadata(&self) -> &'static Metadata<'static> {
         self.metadata
@@ -140,8 +140,8 @@ impl RuntimeCallsite {
     /// Emits an event with these values, one for each field of the origin.
     ///
     /// # Panics
-    /// With debug assertions, if there are more or fewer values than fields. Without them, no event
-    /// is emitted then.
+    /// With debug assertions, if there are more or fewer values than fields. Otherwise, no event is
+    /// emitted in that case.
     #[inline]
     #[track_caller]
     pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {

@@ -9,7 +9,8 @@
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
 /// ```
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two edits turn any two-letter word into any other, so short words may differ by one.
+    // Two edits turn any two-letter word into any other, so short words may differ by one edit
+    // only.
     closest_within(
         if word.chars().count() <= 3 { 1 } else { 2 },
         word,
@@ -50,7 +51,8 @@ fn closest_within<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns the level that `word` probably means: a misspelled level, or a name of another logger.
+/// Returns the level that `word` probably means, if it is a misspelled level or a level name of
+/// another logger.
 ///
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("inof"), Some("info"));

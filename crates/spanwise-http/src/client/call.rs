@@ -32,11 +32,11 @@ use crate::{
     url_queries::without_queries,
 };
 
-/// A call in progress. If it is dropped before it ended, its span records that.
+/// A call in progress. If it is dropped before its end, the span records this.
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,
-    /// Present until the end if requests are observed, with the time of the begin.
+    /// The observation with the time of the begin. Present until the end, if requests are observed.
     observation: Option<(RequestObservation, Instant)>,
     ended: bool,
 }
@@ -50,7 +50,7 @@ pub(super) struct Target<'a> {
     pub(super) path: &'a str,
 }
 
-/// The most bytes of a host that are logged. No name is longer.
+/// At most this many bytes of a host are logged. No valid name is longer.
 const MAX_HOST_LEN: usize = 255;
 
 impl Call {
@@ -92,7 +92,7 @@ impl Call {
                 Some(_) | None => new_span_id(),
             },
             kind: SpanKind::Client,
-            // The span of a served request that is disabled is not the parent of any other.
+            // If the span of the served request is disabled, it cannot be a parent.
             trace: match (&around, &request_context) {
                 (None, Some(request_context)) => Some(continued(&request_context.trace)),
                 (Some(_), _) => None,
@@ -116,8 +116,8 @@ impl Call {
             )
         };
         let span = announce(announced, open);
-        // The ids of the span, with the decision of a sampler. If it is not exported, those of the
-        // span around it.
+        // The exported ids of the span, with the decision of the sampler. If the span is not
+        // exported, the ids of the enclosing span.
         let exported = SpanIdentity::fix_in(&span);
         let exported = exported.and_then(|identity| TraceContext::from_identity(&identity));
         let exported = exported.or_else(|| around.clone());
@@ -228,7 +228,7 @@ impl Call {
         });
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
-            // Formatted here, since layers may hold a lock of the span while they format.
+            // Formatted here, because layers may lock the span while they format.
             let text = error_text::error_text(error);
             self.span.record("error", &*without_queries(&text));
         }
@@ -286,8 +286,7 @@ fn id_header(id: &str) -> Option<HeaderValue> {
     header.filter(|_| !id.contains(REDACTED))
 }
 
-/// Returns the trace of a call outside a served request. Its id is that of the context, or a new
-/// one.
+/// Returns the trace of a call outside a served request. The id comes from the context, or is new.
 fn begin_trace(context: &Context) -> AnnouncedTrace {
     let trace_id = || {
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes());
@@ -308,8 +307,8 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
     }
 }
 
-/// Builds the baggage. The value of a key is that of the context, or else the tenant of a server
-/// whose span is disabled, or else the received one.
+/// Builds the baggage. The value of a key comes from the context, or else from the tenant of a
+/// served request whose span is disabled, or else from the received baggage.
 fn baggage(
     keys: &[String],
     context: &Context,

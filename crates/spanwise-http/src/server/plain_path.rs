@@ -1,14 +1,14 @@
-//! Paths that all programs interpret alike.
+//! Plain paths: paths that all programs interpret in the same way.
 //!
 //! A proxy, a router and a file system may interpret `/internal/../admin` and
-//! `/internal/%2e%2e/admin` differently. Such a path does not show where a request goes.
+//! `/internal/%2e%2e/admin` differently. Such a path does not reveal which resource is requested.
 
 use std::borrow::Cow;
 
 use spanwise_core::internal::percent_decode_strictly;
 
-/// Returns whether `path` has one interpretation. It has several with a dot segment, an encoded or
-/// look-alike slash or dot, a backslash, a control character, or a double escape.
+/// Returns whether `path` has only one interpretation. A dot segment, an encoded or look-alike
+/// slash or dot, a backslash, a control character, or a double escape makes it ambiguous.
 pub(crate) fn is_plain(path: &str) -> bool {
     let decoded = match path.contains('%') {
         true if hides_a_mark(path) => return false,

@@ -53,7 +53,7 @@ impl OtelSink {
     ) -> Option<Box<dyn OptionalSink>> {
         let general = choices.choose(&OTEL_EXPORTER_OTLP_ENDPOINT);
         let in_code = general.filter(|endpoint| endpoint.origin == Origin::Code);
-        // Tests that run where a service is configured export nothing.
+        // Tests on a machine with a configured service must not export.
         let reads_variables = choices.preset != Preset::Test;
         let variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
             let mut settings = OtelSetting::all().filter(|_| reads_variables);
@@ -71,7 +71,7 @@ impl OtelSink {
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
-        // The attributes of the resource beat what the program says of itself.
+        // The resource attributes override the name from the program.
         let is_named = choices.set(&SERVICE_NAME).is_some();
         let has_version = choices.set(&SERVICE_VERSION).is_some();
         builder = builder.resource_attribute("service.name", &service.name);
@@ -147,7 +147,7 @@ impl OtelSink {
             let mut variables = self.variables.iter();
             variables.any(|variable| variable.def.name == setting.def.name)
         };
-        // Another variable may need one that is not set.
+        // Perhaps another variable requires a variable that is not set.
         let needed = OtelSetting::for_option(&of_all).filter(|_| !self.is_changed);
         match settings.find(is_set).or(needed) {
             Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
@@ -156,16 +156,16 @@ impl OtelSink {
     }
 }
 
-/// Returns a value as `explain()` shows it.
+/// Returns a value in the form of `explain()`.
 fn shown(setting: &OtelSetting, text: &str) -> String {
     match setting.def.sensitivity {
         Sensitivity::Public if setting.is_endpoint() => conceal::url(text),
-        Sensitivity::Public => conceal::bare(text),
+        Sensitivity::Public => conceal::shown_unquoted(text),
         Sensitivity::Secret => conceal::hidden(text.len()),
     }
 }
 
-/// Returns the sentence about a value that is wrong. The errors of secrets do not show them.
+/// Returns the sentence about an invalid value. Does not show secrets.
 fn wrong(setting: &OtelSetting, text: &str, error: &ParseError) -> String {
     let name = setting.def.name;
     let is_shown = setting.def.sensitivity == Sensitivity::Public
@@ -197,7 +197,7 @@ impl OptionalSink for OtelSink {
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        // Metrics of events count them, too.
+        // The metrics layer counts these events, too.
         let (events, counts) = match self.measures_events {
             true => (otel.metrics_of_events(), None),
             false => (None, otel.event_counts()),
@@ -229,8 +229,8 @@ impl OptionalSink for OtelSink {
 }
 
 impl crate::Builder {
-    /// Sets the OpenTelemetry Collector that gets traces, logs and metrics, instead of
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and under every preset.
+    /// Sets the OpenTelemetry Collector that receives traces, logs and metrics. Overrides
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, and works with every preset.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
@@ -241,8 +241,8 @@ impl crate::Builder {
         self.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into())
     }
 
-    /// Changes the options of OpenTelemetry, after the settings of the environment. If neither an
-    /// endpoint nor `OTEL_METRICS_EXPORTER=prometheus` turns it on, `change` is not called.
+    /// Changes the options of OpenTelemetry, after the settings of the environment were applied.
+    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`.
     /// A second call adds its changes to those of the first.
     pub fn otel<F>(mut self, change: F) -> Self
     where
@@ -254,8 +254,9 @@ impl crate::Builder {
         self
     }
 
-    /// Makes metrics of the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*`
-    /// of events, where metrics are exported. Their other fields become attributes.
+    /// Converts the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*` of
+    /// events to metrics, if metrics are exported. The other fields of these events become
+    /// attributes.
     pub fn metrics_of_events(mut self) -> Self {
         *self.sinks.get_mut() = MeasuresEvents(true);
         self
@@ -263,10 +264,11 @@ impl crate::Builder {
 }
 
 impl crate::Handle {
-    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
-    /// the request: the text is OpenMetrics if that is preferred. Empty without metrics.
+    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
+    /// header of the request. If it prefers OpenMetrics, the body has that format. The body is
+    /// empty if there are no metrics.
     ///
-    /// It runs the callbacks of instruments and waits for them, so call it where blocking is
+    /// It calls the callbacks of instruments and waits for them, so call it only where blocking is
     /// allowed.
     ///
     /// ```

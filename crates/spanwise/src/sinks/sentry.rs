@@ -131,7 +131,7 @@ fn choose_dsn(changes: &BuilderChanges<SentryBuilder>, choices: &mut Choices<'_>
     Some(dsn)
 }
 
-/// Chooses the environment: its variable, else that of the service.
+/// Chooses the environment from its variable, or else from the environment of the service.
 fn choose_environment(
     choices: &mut Choices<'_>,
     service: &Service,
@@ -157,7 +157,7 @@ fn choose_environment(
     environment
 }
 
-/// Chooses the release: its variable, else the name and the version of the service.
+/// Chooses the release from its variable, or else from the name and the version of the service.
 fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -> Option<String> {
     let set = choices.set(&SENTRY_RELEASE);
     let is_set = set.is_some();
@@ -201,7 +201,8 @@ fn invalid_levels(invalid: &InvalidLevels) -> String {
 }
 
 impl crate::Builder {
-    /// Sets the project in Sentry that gets errors, instead of `SENTRY_DSN` and under every preset.
+    /// Sets the project in Sentry to which errors are sent. Overrides `SENTRY_DSN`, and works with
+    /// every preset.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
@@ -213,8 +214,8 @@ impl crate::Builder {
         self.set("sentry_dsn", &SENTRY_DSN, dsn)
     }
 
-    /// Changes the options of Sentry, after the settings of the environment. Without a DSN nothing
-    /// is sent, and `change` is not called. A second call adds its changes to those of the first.
+    /// Changes the options of Sentry, after the settings of the environment were applied. `change`
+    /// is called only if there is a DSN. A second call adds its changes to those of the first.
     pub fn sentry<F>(mut self, change: F) -> Self
     where
         F: FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync + 'static,
