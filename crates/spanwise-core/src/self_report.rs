@@ -25,9 +25,9 @@ use crate::{
 /// their counters.
 ///
 /// The default report is one for the whole process. Every fault is counted. stderr shows a line of
-/// at most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is
-/// ignored. A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever
-/// written to stdout.
+/// at most about a kilobyte, at most once in ten seconds per kind of fault, and for exporters also
+/// per server. A closed stderr is ignored. A full pipe is not waited for: the next fault of that
+/// kind tries again. Nothing is ever written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -37,6 +37,16 @@ struct Inner {
     redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
+    /// Those of [`fault_of`](SelfReport::fault_of).
+    of_sources: Mutex<Vec<SourceFaults>>,
+}
+
+/// The faults of one kind that one source reports.
+#[derive(Debug, Clone)]
+struct SourceFaults {
+    source: &'static str,
+    fault: Fault,
+    counter: Arc<FaultCounter>,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +131,7 @@ impl SelfReport {
             redact: OnceLock::new(),
             sinks: Mutex::default(),
             faults: Default::default(),
+            of_sources: Mutex::default(),
         }))
     }
 
@@ -138,7 +149,7 @@ impl SelfReport {
             name: name.into(),
             ..SinkCounters::default()
         });
-        if let Some(mut sinks) = self.0.sinks() {
+        if let Some(mut sinks) = lock_in_any_process(&self.0.sinks) {
             sinks.retain(|sink| sink.strong_count() > 0);
             sinks.push(Arc::downgrade(&counters));
         }
@@ -148,17 +159,43 @@ impl SelfReport {
     /// Counts a fault, and prints it unless one of its kind was printed in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_print(fault, detail, REPEAT_INTERVAL);
+        self.count_and_print(
+            &self.0.faults[fault as usize],
+            fault,
+            detail,
+            REPEAT_INTERVAL,
+        );
+    }
+
+    /// Does the same as [`fault`](Self::fault) for each source separately: for sinks that fail
+    /// independently. There are few sources.
+    #[doc(hidden)]
+    #[cold]
+    pub fn fault_of(&self, source: &'static str, fault: Fault, detail: &dyn fmt::Display) {
+        let of_source = self.0.of_source(source, fault);
+        let counter = of_source.as_deref();
+        let counter = counter.unwrap_or(&self.0.faults[fault as usize]);
+        self.count_and_print(counter, fault, detail, REPEAT_INTERVAL);
     }
 
     /// Counts a fault and prints it at once: for faults that no later fault would report.
     #[cold]
     pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_print(fault, detail, Duration::ZERO);
+        self.count_and_print(
+            &self.0.faults[fault as usize],
+            fault,
+            detail,
+            Duration::ZERO,
+        );
     }
 
-    fn count_and_print(&self, fault: Fault, detail: &dyn fmt::Display, interval: Duration) {
-        let counter = &self.0.faults[fault as usize];
+    fn count_and_print(
+        &self,
+        counter: &FaultCounter,
+        fault: Fault,
+        detail: &dyn fmt::Display,
+        interval: Duration,
+    ) {
         let count = counter.count.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.0.stderr {
             return;
@@ -201,13 +238,19 @@ impl SelfReport {
     /// Returns the current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let sinks = self.0.sinks();
+        let sinks = lock_in_any_process(&self.0.sinks);
         let sinks = sinks.iter().flat_map(|sinks| sinks.iter());
+        let of_sources = lock_in_any_process(&self.0.of_sources);
+        let of_sources = of_sources
+            .map(|sources| sources.clone())
+            .unwrap_or_default();
         let faults = Fault::ALL.map(|fault| {
-            (
-                fault,
-                self.0.faults[fault as usize].count.load(Ordering::Relaxed),
-            )
+            let of_sources = of_sources.iter().filter(|faults| faults.fault == fault);
+            let counters = of_sources
+                .map(|faults| &*faults.counter)
+                .chain([&self.0.faults[fault as usize]]);
+            let counts = counters.map(|counter| counter.count.load(Ordering::Relaxed));
+            (fault, counts.sum::<u64>())
         });
         Stats {
             sinks: sinks
@@ -226,17 +269,34 @@ impl SelfReport {
 }
 
 impl Inner {
-    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the
-    /// lock.
-    fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
-        for _ in 0..1000 {
-            match self.sinks.try_lock() {
-                Some(sinks) => return Some(sinks),
-                None => thread::sleep(Duration::from_micros(50)),
-            }
+    /// Returns the counter of a source. Returns `None` in the child of a fork during which another
+    /// thread had the lock.
+    fn of_source(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
+        let mut sources = lock_in_any_process(&self.of_sources)?;
+        let is_wanted = |known: &&SourceFaults| known.source == source && known.fault == fault;
+        if let Some(known) = sources.iter().find(is_wanted) {
+            return Some(Arc::clone(&known.counter));
         }
-        None
+        let counter = Arc::<FaultCounter>::default();
+        sources.push(SourceFaults {
+            source,
+            fault,
+            counter: Arc::clone(&counter),
+        });
+        Some(counter)
     }
+}
+
+/// Locks `mutex`, for a short time. Returns `None` in the child of a fork during which another
+/// thread had the lock.
+fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    for _ in 0..1000 {
+        match mutex.try_lock() {
+            Some(guard) => return Some(guard),
+            None => thread::sleep(Duration::from_micros(50)),
+        }
+    }
+    None
 }
 
 impl Default for SelfReport {
