@@ -16,7 +16,7 @@ use spanwise_core::{
 use tracing::dispatcher;
 
 use crate::{
-    Builder, Explanation, Handle, InitError, Preset, Stack, Telemetry,
+    Builder, Explanation, Handle, InitError, Preset, Stack, Telemetry, choices,
     config::Config,
     environment::Environment,
     global_subscriber,
@@ -154,7 +154,9 @@ fn open(
         (Ok(outputs), Ok(sinks)) => Ok((outputs, sinks)),
         (outputs, sinks) => {
             let mut problems = outputs.err().unwrap_or_default();
-            problems.extend(sinks.err().unwrap_or_default());
+            for problem in sinks.err().unwrap_or_default() {
+                choices::push_new(&mut problems, problem);
+            }
             Err(InitError::Settings(problems))
         }
     }

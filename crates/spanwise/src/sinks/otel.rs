@@ -83,6 +83,9 @@ impl OtelSink {
             })
         };
         if in_code.is_none() && variable(choices, OtelSetting::enables).is_none() {
+            if variable(choices, OtelSetting::disables_all).is_none() && reads_variables {
+                check_what_may_enable(choices);
+            }
             return None;
         }
         if let Some(setting) = variable(choices, OtelSetting::disables_all) {
@@ -100,6 +103,8 @@ impl OtelSink {
         }
         let mut variables = Vec::new();
         let mut exported = Vec::new();
+        // Those whose values are wrong.
+        let mut misread: Vec<&OtelSetting> = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
             let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
             if is_general && in_code.is_some() {
@@ -113,7 +118,10 @@ impl OtelSink {
             match builder.apply(setting, &value) {
                 Ok(()) if is_general => {}
                 Ok(()) => choices.explain(&setting.def, shown(setting, &value), origin),
-                Err(error) => choices.wrong(wrong(setting, &value, &error)),
+                Err(error) => {
+                    choices.wrong(wrong(setting, &value, &error));
+                    misread.push(setting);
+                }
             }
         }
         let has_endpoint_in_code = in_code.is_some();
@@ -141,14 +149,25 @@ impl OtelSink {
         if let Some(environment) = &service.environment {
             builder = builder.environment(environment);
         }
-        Some(Box::new(Self {
+        let sink = Self {
             builder,
             change: changes.otel.clone(),
             variables,
             has_endpoint_in_code,
             is_changed,
             measures_events: changes.measures_events,
-        }))
+        };
+        if !is_changed {
+            for invalid in sink.builder.invalid_options() {
+                if !misread
+                    .iter()
+                    .any(|setting| setting.decides_about(&invalid))
+                {
+                    choices.problem(sink.problem(&invalid));
+                }
+            }
+        }
+        Some(Box::new(sink))
     }
 
     /// Names the variable or the setter of an option that is not valid.
@@ -171,6 +190,17 @@ impl OtelSink {
         match settings.find(is_set).or(needed) {
             Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
             None => format!("Builder::otel: {invalid}"),
+        }
+    }
+}
+
+/// Reports a wrong value that perhaps was meant to turn something on.
+fn check_what_may_enable(choices: &mut Choices<'_>) {
+    for setting in OtelSetting::all().filter(|setting| setting.may_enable()) {
+        if let Some(Chosen { value, .. }) = choices.sourced_text(&setting.def)
+            && let Err(error) = Otel::builder_without_endpoint().apply(setting, &value)
+        {
+            choices.wrong(wrong(setting, &value, &error));
         }
     }
 }
