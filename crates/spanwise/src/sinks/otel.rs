@@ -328,6 +328,23 @@ impl crate::Handle {
         }
     }
 
+    /// Measures the workers, the tasks and the queue of a runtime of Tokio, where metrics are
+    /// exported or served: `tokio.runtime.workers` and others.
+    ///
+    /// ```
+    /// # async fn start() -> Result<(), spanwise::InitError> {
+    /// let telemetry = spanwise::init_from_env!()?;
+    /// telemetry.handle().observe_runtime(&tokio::runtime::Handle::current());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        if let Some(running) = self.sink::<RunningOtel>() {
+            running.otel.observe_runtime(runtime);
+        }
+    }
+
     /// Returns the counters of traces, logs and metrics that are exported over OTLP. All zero
     /// without an exporter.
     #[must_use]
