@@ -10,13 +10,17 @@ use std::{
 use opentelemetry::global;
 use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
-    internal::request_observer::{ObservedRequest, RequestEnd, RequestObserver, observe_requests},
+    internal::{
+        carry_context_of_api,
+        request_observer::{ObservedRequest, RequestEnd, RequestObserver, observe_requests},
+    },
 };
 
 use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventCounts, OtelEventMetrics, OtelLogs,
     OtelMeterProvider, OtelSpans, OtelTracerProvider, Protocol, SignalKind, SpanOptions,
     W3cPropagator,
+    carried_context::carried,
     destination::Destination,
     http_spans::HttpSpans,
     metrics::{
@@ -184,6 +188,7 @@ impl Otel {
             inner: Arc::new(inner),
         };
         otel.observe_requests();
+        carry_context_of_api(carried);
         let guard = OtelGuard {
             otel: otel.clone(),
             has_ended: false,
@@ -281,7 +286,7 @@ impl Otel {
     }
 
     /// Makes this exporter that of the API of OpenTelemetry: the global providers of tracers and
-    /// meters, and the propagator of headers.
+    /// meters, and the propagator of headers. `spanwise-http` reads and sends the same headers.
     pub fn install_globals(&self) {
         if let Some(tracers) = self.tracer_provider() {
             global::set_tracer_provider(tracers);
@@ -290,6 +295,7 @@ impl Otel {
             global::set_meter_provider(meters);
         }
         global::set_text_map_propagator(self.inner.propagator.clone());
+        self.inner.propagator.apply_to_requests();
     }
 
     /// Measures the HTTP requests of this process, and completes their spans.

@@ -382,7 +382,7 @@ const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_PROPAGATORS" => (None, "propagator") {
         default: "tracecontext,baggage",
         accepts: "`tracecontext`, `baggage`, both joined by a comma, or `none`",
-        help: "The headers that code with the API of OpenTelemetry reads and sends.",
+        help: "The headers that HTTP requests and code with the API of OpenTelemetry read and send: `traceparent` with `tracestate`, and `baggage`.",
         apply: |builder, text| {
             let words = words::parse_each(text, |word| match word {
                 "tracecontext" | "baggage" => Ok(word),

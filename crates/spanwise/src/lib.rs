@@ -240,6 +240,7 @@ mod outputs;
 mod own_crate;
 mod panic_backtrace;
 mod panic_hook;
+mod parent_source;
 mod parse;
 mod preset;
 mod program_name;
@@ -283,9 +284,12 @@ pub use stack::Stack;
 pub use telemetry::{Handle, Telemetry};
 pub use time_zone::TimeZone;
 
-/// The fields that every line of a request has, and how to set one late.
+/// The fields that every line of a request has, and how to set one late. The position in a trace,
+/// for messages and child processes.
 pub mod context {
-    pub use spanwise_core::{CONTEXT_KEYS, Context, ContextLayer, context::set};
+    pub use spanwise_core::{
+        CONTEXT_KEYS, Context, ContextLayer, TraceParent, child_env, context::set,
+    };
 }
 
 /// Layers for a stack of your own, and their levels.

@@ -9,6 +9,7 @@ use std::{
 use spanwise_core::{
     Fault, SelfReport,
     internal::{
+        inherited_context::{InheritedContextLayer, inherit},
         log_bridge,
         sync::{Condvar, Mutex},
     },
@@ -194,6 +195,10 @@ fn install(
     for add in builder.layers {
         stack = add(stack);
     }
+    if config.inherited.is_some() {
+        // All others are in front of it, since it records values for them.
+        stack = stack.layer_unredacted(InheritedContextLayer::default());
+    }
     let handle = Handle {
         levels: stack.handle(),
         report: report.clone(),
@@ -213,6 +218,9 @@ fn install(
     );
     dispatcher::set_global_default(stack.build().into())
         .map_err(|_| InitError::AlreadyInitialized)?;
+    if let Some(inherited) = &config.inherited {
+        inherit(inherited.clone());
+    }
     telemetry.on_installed();
     if let Some(policy) = &config.redaction.policy {
         report.redact(Arc::clone(policy));
