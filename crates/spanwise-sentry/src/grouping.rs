@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use sentry_core::protocol::Exception;
 use spanwise_core::internal::panic_safe;
 
-use crate::fields::{Cause, Fields};
+use crate::fields::{Cause, Fields, text_of};
 
 /// The rule that groups events without a fingerprint of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,14 +43,7 @@ impl Grouping {
 
 /// Removes the field that sets the fingerprint, and returns it.
 pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
-    let at = fields
-        .values
-        .iter()
-        .position(|(name, _)| *name == FINGERPRINT_FIELD)?;
-    let text = match fields.values.remove(at).1 {
-        sentry_core::protocol::Value::String(text) => text,
-        other => other.to_string(),
-    };
+    let text = text_of(&fields.take(FINGERPRINT_FIELD)?).into_owned();
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
