@@ -20,10 +20,6 @@ use tracing_subscriber::{
     fmt::{MakeWriter, writer::BoxMakeWriter},
 };
 
-#[cfg(feature = "otel")]
-use crate::settings::OTEL_EXPORTER_OTLP_ENDPOINT;
-#[cfg(any(feature = "otel", feature = "sentry"))]
-use crate::sinks::builder_change;
 use crate::{
     Color, Output, PanicBacktrace, Preset, Stack, TimeZone,
     choices::{CodeValues, Source},
@@ -117,7 +113,7 @@ impl Builder {
     }
 
     /// Sets what a setter got. An empty text changes nothing.
-    fn set<V, T>(
+    pub(crate) fn set<V, T>(
         mut self,
         setter: &str,
         row: &SettingRow<T>,
@@ -132,7 +128,7 @@ impl Builder {
         }
     }
 
-    fn put<T: Send + Sync + 'static>(mut self, row: &SettingRow<T>, value: T) -> Self {
+    pub(crate) fn put<T: Send + Sync + 'static>(mut self, row: &SettingRow<T>, value: T) -> Self {
         self.code.put(row, value);
         self
     }
@@ -406,67 +402,6 @@ impl Builder {
     /// [`PanicBacktrace::Short`].
     pub fn panic_backtrace(self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
         self.set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace)
-    }
-
-    /// Sets the OpenTelemetry Collector that receives traces, logs and metrics. Overrides
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, and works with every preset.
-    ///
-    /// ```
-    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
-    ///     .otlp_endpoint("http://collector:4318")
-    ///     .otel(|otel| otel.service_instance_id("shop-1"));
-    /// ```
-    #[cfg(feature = "otel")]
-    pub fn otlp_endpoint(self, endpoint: impl Into<String>) -> Self {
-        self.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into())
-    }
-
-    /// Changes the options of OpenTelemetry, after the settings of the environment were applied.
-    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`.
-    #[cfg(feature = "otel")]
-    pub fn otel<F>(mut self, change: F) -> Self
-    where
-        F: FnOnce(spanwise_otel::OtelBuilder) -> spanwise_otel::OtelBuilder + Send + Sync + 'static,
-    {
-        self.sinks.otel = builder_change(change);
-        self
-    }
-
-    /// Converts the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*` of
-    /// events to metrics, if metrics are exported. The other fields of these events become
-    /// attributes.
-    #[cfg(feature = "otel")]
-    pub fn metrics_of_events(mut self) -> Self {
-        self.sinks.measures_events = true;
-        self
-    }
-
-    /// Sets the project in Sentry to which errors are sent. Overrides `SENTRY_DSN`, and works with
-    /// every preset.
-    ///
-    /// ```
-    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
-    ///     .sentry_dsn("https://0123456789@sentry.example.com/42")
-    ///     .sentry(|sentry| sentry.ignore_target("shop::probe").ignore_error("ClientGone"));
-    /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
-    /// ```
-    #[cfg(feature = "sentry")]
-    pub fn sentry_dsn(self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
-        self.set("sentry_dsn", &SENTRY_DSN, dsn)
-    }
-
-    /// Changes the options of Sentry, after the settings of the environment were applied. `change`
-    /// is called only if there is a DSN.
-    #[cfg(feature = "sentry")]
-    pub fn sentry<F>(mut self, change: F) -> Self
-    where
-        F: FnOnce(spanwise_sentry::SentryBuilder) -> spanwise_sentry::SentryBuilder
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.sinks.sentry = builder_change(change);
-        self
     }
 
     /// Adds an output that writes whole records, such as a message queue. It receives the same

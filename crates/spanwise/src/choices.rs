@@ -94,7 +94,7 @@ impl<'a> Choices<'a> {
             DefaultValue::ByPreset(value) => (value(self.preset), by_preset),
             DefaultValue::Omitted => return None,
             DefaultValue::Text(text) => {
-                self.explain(&entry.def, text, Origin::Default);
+                self.explain(&entry.def, text, &Origin::Default);
                 return None;
             }
             DefaultValue::Unset(text) => {
@@ -103,7 +103,7 @@ impl<'a> Choices<'a> {
                 } else {
                     Origin::Unset
                 };
-                self.explain(&entry.def, text, origin);
+                self.explain(&entry.def, text, &origin);
                 return None;
             }
         };
@@ -239,16 +239,16 @@ impl<'a> Choices<'a> {
     fn listed<T>(&mut self, entry: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
         if self.is_listing {
             let shown = (entry.show)(&chosen.value);
-            self.explain(&entry.def, &shown, chosen.origin.clone());
+            self.explain(&entry.def, &shown, &chosen.origin);
         }
         chosen
     }
 
     /// Adds a line to `explain()`.
-    pub(crate) fn explain(&mut self, def: &Setting, value: impl fmt::Display, origin: Origin) {
+    pub(crate) fn explain(&mut self, def: &Setting, value: impl fmt::Display, origin: &Origin) {
         if self.is_listing {
             let name = self.name_of(def);
-            self.findings.explanation.add(name, value, &origin);
+            self.findings.explanation.add(name, value, origin);
         }
     }
 

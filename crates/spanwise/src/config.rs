@@ -113,7 +113,7 @@ impl Config {
     /// Returns whether every value from a source is valid by itself.
     pub(crate) fn is_readable(&self) -> bool {
         self.findings.wrong.is_empty()
-            && !(self.is_strict && !self.findings.explanation.warnings.is_empty())
+            && (!self.is_strict || self.findings.explanation.warnings.is_empty())
     }
 
     /// Returns the start-up errors that are known before anything is opened.
@@ -154,7 +154,7 @@ fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
         None => Chosen::new(Preset::from_terminal(), Origin::Terminal),
     };
     let preset = set.or(by_environment).unwrap_or_else(default);
-    choices.explain(&LOG_PRESET.def, preset.value, preset.origin);
+    choices.explain(&LOG_PRESET.def, preset.value, &preset.origin);
     choices.preset = preset.value;
 }
 
@@ -183,7 +183,7 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     keys.extend(builder.context.iter().cloned());
     let shown = CONTEXT_KEYS.iter().copied();
     let shown: Vec<&str> = shown.chain(keys.iter().map(String::as_str)).collect();
-    choices.explain(&LOG_CONTEXT.def, shown.join(", "), origin);
+    choices.explain(&LOG_CONTEXT.def, shown.join(", "), &origin);
     keys
 }
 
@@ -209,7 +209,7 @@ fn choose_static_fields(
             true => Origin::Variable(name),
             false => Origin::Code,
         };
-        choices.explain(&LOG_STATIC_FIELDS.def, &fields, origin);
+        choices.explain(&LOG_STATIC_FIELDS.def, &fields, &origin);
     }
     fields
 }

@@ -77,6 +77,6 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         Origin::Variable(_) if is_log_level => &LOG_LEVEL.def,
         _ => &RUST_LOG.def,
     };
-    choices.explain(def, &levels, origin);
+    choices.explain(def, &levels, &origin);
     levels
 }

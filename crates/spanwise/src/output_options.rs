@@ -94,8 +94,8 @@ pub(crate) fn choose_output(
     let by_preset = Chosen::new(preset.output(), Origin::Preset(preset.name()));
     let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
     match has_writer {
-        true => choices.explain(&LOG_OUTPUT.def, "a custom writer", Origin::Code),
-        false => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
+        true => choices.explain(&LOG_OUTPUT.def, "a custom writer", &Origin::Code),
+        false => choices.explain(&LOG_OUTPUT.def, output.value, &output.origin),
     }
     let level = choices.value(&LOG_OUTPUT_LEVEL);
     if output.value == Output::None && !has_writer && level.is_some() {
@@ -115,7 +115,7 @@ pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
     let color = set.unwrap_or(Chosen::new(Color::Auto, Origin::Default));
     let shared = shared_color(choices).filter(|_| color.value == Color::Auto);
     let color = shared.unwrap_or(color);
-    choices.explain(&LOG_COLOR.def, color.value, color.origin);
+    choices.explain(&LOG_COLOR.def, color.value, &color.origin);
     color.value
 }
 

@@ -123,6 +123,6 @@ pub(crate) fn choose(
         none if none.is_empty() => "none".to_owned(),
         targets => targets,
     };
-    choices.explain(&LOG_OWN.def, &shown, own.origin);
+    choices.explain(&LOG_OWN.def, &shown, &own.origin);
     own.value
 }

@@ -67,11 +67,11 @@ impl Redaction {
             (false, Some(rules)) => rules.origin.clone(),
             (false, None) => Origin::Preset(preset.name()),
         };
-        choices.explain(&LOG_REDACT.def, &redaction, origin);
+        choices.explain(&LOG_REDACT.def, &redaction, &origin);
         let reads_key = matches!(code, None | Some(RedactionOverride::Changed(_)));
         if let Some(key) = key.filter(|_| reads_key) {
             let origin = Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
-            choices.explain(&LOG_REDACT_KEY_FILE.def, &key.path, origin);
+            choices.explain(&LOG_REDACT_KEY_FILE.def, &key.path, &origin);
         }
         redaction
     }

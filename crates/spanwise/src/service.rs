@@ -37,7 +37,7 @@ impl Service {
             },
         };
         let shown = version.as_deref().unwrap_or("none");
-        choices.explain(&SERVICE_VERSION.def, shown, origin);
+        choices.explain(&SERVICE_VERSION.def, shown, &origin);
         Self {
             name,
             version,

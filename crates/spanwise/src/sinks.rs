@@ -1,10 +1,17 @@
 //! Optional sinks, such as exporters. Each is behind a cargo feature.
 //!
-//! A sink is a submodule that implements [`OptionalSink`], and a line in [`REGISTRY`]. Its settings
-//! are rows in [`settings`](crate::settings) that name the feature. Without the feature, there is a
-//! warning if such a variable is set.
+//! A sink is a module here and a line in [`REGISTRY`]. The module implements [`OptionalSink`], and
+//! has the setters of [`Builder`](crate::Builder) and the getters of [`Handle`](crate::Handle) that
+//! concern the sink. The settings are rows in [`settings`](crate::settings) that name the feature:
+//! if a variable is set and the feature is off, the program logs a warning.
 
-use std::{any::Any, io, sync::Arc, time::Instant};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    io,
+    sync::Arc,
+    time::Instant,
+};
 
 use spanwise_core::{Flush, Redact, SelfReport, Setting, SinkControl, internal::sync::Mutex};
 
@@ -15,58 +22,84 @@ pub(crate) mod otel;
 #[cfg(feature = "sentry")]
 pub(crate) mod sentry;
 
-/// Returns a sink if code or a variable requests it. Always reads all its settings, so that every
-/// invalid value is reported.
-type Choose = fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>;
-
 /// The sinks in the order of their layers.
-const REGISTRY: &[Choose] = &[
+const REGISTRY: &[SinkKind] = &[
     #[cfg(feature = "otel")]
-    otel::OtelSink::choose,
+    otel::KIND,
     #[cfg(feature = "sentry")]
-    sentry::SentrySink::choose,
+    sentry::KIND,
 ];
+
+/// A sink that the program is built with.
+struct SinkKind {
+    /// Returns the sink if code or a variable requests it. Always reads all its settings, so that
+    /// every invalid value is reported.
+    choose: fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>,
+    /// Returns the settings that are not rows of [`settings`](crate::settings).
+    own_settings: fn() -> Vec<Setting>,
+}
 
 /// Returns the settings that sinks define themselves.
 pub(crate) fn settings() -> Vec<Setting> {
-    #[cfg(feature = "otel")]
-    return spanwise_otel::OtelSetting::all()
-        .map(|setting| setting.def)
-        .collect();
-    #[cfg(not(feature = "otel"))]
-    Vec::new()
+    let kinds = REGISTRY.iter();
+    kinds.flat_map(|kind| (kind.own_settings)()).collect()
 }
 
-/// The changes that code makes to sinks.
+/// What code sets for sinks: one value of each type.
 #[derive(Default)]
-pub(crate) struct SinkChanges {
-    #[cfg(feature = "otel")]
-    pub(crate) otel: BuilderChange<spanwise_otel::OtelBuilder>,
-    /// Whether fields of events become metrics.
-    #[cfg(feature = "otel")]
-    pub(crate) measures_events: bool,
-    #[cfg(feature = "sentry")]
-    pub(crate) sentry: BuilderChange<spanwise_sentry::SentryBuilder>,
-}
-
-/// The change of a sink's builder by code, until the sink starts.
-pub(crate) type BuilderChange<B> = Arc<Mutex<Option<Change<B>>>>;
-
-type Change<B> = Box<dyn FnOnce(B) -> B + Send + Sync>;
+pub(crate) struct SinkChanges(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
 #[allow(dead_code, reason = "there may be no sink")]
-pub(crate) fn builder_change<B>(
-    change: impl FnOnce(B) -> B + Send + Sync + 'static,
-) -> BuilderChange<B> {
-    Arc::new(Mutex::new(Some(Box::new(change))))
+impl SinkChanges {
+    /// Returns the value of this type, to change it.
+    pub(crate) fn get_mut<T: Default + Any + Send + Sync>(&mut self) -> &mut T {
+        let value = self.0.entry(TypeId::of::<T>());
+        let value = value.or_insert_with(|| Box::<T>::default());
+        let value = value.downcast_mut();
+        value.unwrap_or_else(|| unreachable!("the key is the type of the value"))
+    }
+
+    /// Returns the value of this type, or its default.
+    pub(crate) fn get<T: Default + Clone + Any>(&self) -> T {
+        let value = self.0.get(&TypeId::of::<T>());
+        let value = value.and_then(|value| value.downcast_ref::<T>());
+        value.cloned().unwrap_or_default()
+    }
 }
 
+/// The changes that code makes to the builder `B` of a sink, in the order of the calls.
+pub(crate) struct BuilderChanges<B>(Arc<Mutex<Vec<BuilderChange<B>>>>);
+
+type BuilderChange<B> = Box<dyn FnOnce(B) -> B + Send>;
+
 #[allow(dead_code, reason = "there may be no sink")]
-fn apply<B>(change: &BuilderChange<B>, builder: B) -> B {
-    let change = change.lock().take();
-    match change {
-        Some(change) => change(builder),
-        None => builder,
+impl<B> BuilderChanges<B> {
+    pub(crate) fn push(&mut self, change: impl FnOnce(B) -> B + Send + 'static) {
+        self.0.lock().push(Box::new(change));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
+    /// Makes the changes. Later calls make none.
+    fn apply(&self, builder: B) -> B {
+        let changes = std::mem::take(&mut *self.0.lock());
+        changes
+            .into_iter()
+            .fold(builder, |builder, change| change(builder))
+    }
+}
+
+impl<B> Default for BuilderChanges<B> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<B> Clone for BuilderChanges<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -95,7 +128,7 @@ pub(crate) fn choose(
 ) -> Vec<Box<dyn OptionalSink>> {
     REGISTRY
         .iter()
-        .filter_map(|choose| choose(changes, choices, service))
+        .filter_map(|kind| (kind.choose)(changes, choices, service))
         .collect()
 }
 
@@ -176,5 +209,23 @@ pub(crate) fn start(
         Ok(started)
     } else {
         Err(problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_made_once_in_order() {
+        let mut all = SinkChanges::default();
+        let changes = all.get_mut::<BuilderChanges<String>>();
+        changes.push(|text| text + "b");
+        changes.push(|text| text + "c");
+        let changes = all.get::<BuilderChanges<String>>();
+        assert!(!changes.is_empty());
+        assert_eq!(changes.apply("a".to_owned()), "abc");
+        assert_eq!(changes.apply("a".to_owned()), "a");
+        assert!(all.get::<BuilderChanges<u8>>().is_empty());
     }
 }

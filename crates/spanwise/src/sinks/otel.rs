@@ -9,7 +9,7 @@ use spanwise_otel::{
 };
 
 use super::{
-    BuilderChange, GuardedSink, OptionalSink, SinkChanges, StackContext, StartedSink, apply,
+    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkKind, StackContext, StartedSink,
 };
 use crate::{
     Preset, Stack,
@@ -20,10 +20,19 @@ use crate::{
     settings::{OTEL_EXPORTER_OTLP_ENDPOINT, SERVICE_NAME, SERVICE_VERSION},
 };
 
+pub(super) const KIND: SinkKind = SinkKind {
+    choose: OtelSink::choose,
+    own_settings: || OtelSetting::all().map(|setting| setting.def).collect(),
+};
+
+/// Whether fields of events become metrics.
+#[derive(Clone, Copy, Default)]
+struct MeasuresEvents(bool);
+
 /// The choices about the exporter.
 pub(crate) struct OtelSink {
     builder: OtelBuilder,
-    change: BuilderChange<OtelBuilder>,
+    changes: BuilderChanges<OtelBuilder>,
     /// The variables that are set.
     variables: Vec<&'static OtelSetting>,
     has_endpoint_in_code: bool,
@@ -35,9 +44,9 @@ pub(crate) struct OtelSink {
 type RunningOtel = GuardedSink<Otel, OtelGuard>;
 
 impl OtelSink {
-    /// Returns the sink if a setting turns it on. Only in that case are the other variables read,
-    /// because they may be meant for other programs.
-    pub(super) fn choose(
+    /// Returns the sink if something turns it on. The other variables are read only then: they may
+    /// be there for other programs.
+    fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
         service: &Service,
@@ -58,7 +67,7 @@ impl OtelSink {
         }
         if let Some(setting) = variable(choices, OtelSetting::disables_all) {
             let text = choices.sourced_text(&setting.def)?;
-            choices.explain(&setting.def, text.value, text.origin);
+            choices.explain(&setting.def, text.value, &text.origin);
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
@@ -83,13 +92,14 @@ impl OtelSink {
             exported.extend(setting.exports(&value).map(|signal| (setting, signal)));
             match builder.apply(setting, &value) {
                 Ok(()) if is_general => {}
-                Ok(()) => choices.explain(&setting.def, shown(setting, &value), origin),
+                Ok(()) => choices.explain(&setting.def, shown(setting, &value), &origin),
                 Err(error) => choices.wrong(wrong(setting, &value, &error)),
             }
         }
         let has_endpoint_in_code = in_code.is_some();
         // Code may set an endpoint later.
-        let is_changed = changes.otel.lock().is_some();
+        let builder_changes = changes.get::<BuilderChanges<OtelBuilder>>();
+        let is_changed = !builder_changes.is_empty();
         for (setting, signal) in exported {
             let has_endpoint = variables.iter().any(|it| it.is_endpoint_of(signal));
             if !(has_endpoint || has_endpoint_in_code || is_changed) {
@@ -114,11 +124,11 @@ impl OtelSink {
         }
         Some(Box::new(Self {
             builder,
-            change: changes.otel.clone(),
+            changes: builder_changes,
             variables,
             has_endpoint_in_code,
             is_changed,
-            measures_events: changes.measures_events,
+            measures_events: changes.get::<MeasuresEvents>().0,
         }))
     }
 
@@ -181,7 +191,7 @@ impl OptionalSink for OtelSink {
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
-        let built = apply(&self.change, builder).build();
+        let built = self.changes.apply(builder).build();
         let (otel, guard) = built.map_err(|error| match error {
             OtelError::Options(invalid) => invalid.iter().map(|it| self.problem(it)).collect(),
             _ => vec![error.to_string()],
@@ -215,6 +225,41 @@ impl OptionalSink for OtelSink {
             on_installed: Otel::install_globals,
         };
         Ok(StartedSink::new(add_layers, running))
+    }
+}
+
+impl crate::Builder {
+    /// Sets the OpenTelemetry Collector that receives traces, logs and metrics. Overrides
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, and works with every preset.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
+    ///     .otlp_endpoint("http://collector:4318")
+    ///     .otel(|otel| otel.service_instance_id("shop-1"));
+    /// ```
+    pub fn otlp_endpoint(self, endpoint: impl Into<String>) -> Self {
+        self.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into())
+    }
+
+    /// Changes the options of OpenTelemetry, after the settings of the environment were applied.
+    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`.
+    /// A second call adds its changes to those of the first.
+    pub fn otel<F>(mut self, change: F) -> Self
+    where
+        F: FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync + 'static,
+    {
+        self.sinks
+            .get_mut::<BuilderChanges<OtelBuilder>>()
+            .push(change);
+        self
+    }
+
+    /// Converts the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*` of
+    /// events to metrics, if metrics are exported. The other fields of these events become
+    /// attributes.
+    pub fn metrics_of_events(mut self) -> Self {
+        *self.sinks.get_mut() = MeasuresEvents(true);
+        self
     }
 }
 

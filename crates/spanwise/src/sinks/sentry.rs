@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spanwise_core::ParseError;
+use spanwise_core::{ParseError, SettingValue};
 use spanwise_sentry::{
     Dsn, InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats,
     is_valid_tag_name,
@@ -10,7 +10,7 @@ use spanwise_sentry::{
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    BuilderChange, GuardedSink, OptionalSink, SinkChanges, StackContext, StartedSink, apply,
+    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkKind, StackContext, StartedSink,
 };
 use crate::{
     Preset,
@@ -26,22 +26,28 @@ use crate::{
     },
 };
 
+pub(super) const KIND: SinkKind = SinkKind {
+    choose: SentrySink::choose,
+    own_settings: Vec::new,
+};
+
 /// The choices about Sentry.
 pub(crate) struct SentrySink {
     builder: SentryBuilder,
-    change: BuilderChange<SentryBuilder>,
+    changes: BuilderChanges<SentryBuilder>,
 }
 
 type RunningSentry = GuardedSink<Sentry, SentryGuard>;
 
 impl SentrySink {
     /// Returns the sink if there is a DSN.
-    pub(super) fn choose(
+    fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
         service: &Service,
     ) -> Option<Box<dyn OptionalSink>> {
-        let dsn = choose_dsn(&changes.sentry, choices);
+        let changes = changes.get::<BuilderChanges<SentryBuilder>>();
+        let dsn = choose_dsn(&changes, choices);
         choices.listing_if(dsn.is_some(), |choices| {
             let environment = choose_environment(choices, service, dsn.is_some());
             let release = choose_release(choices, service, dsn.is_some());
@@ -60,8 +66,7 @@ impl SentrySink {
             let builder = with(builder, is_off, |builder, _| builder.without_grouping());
             let is_on = choices.value(&SENTRY_ENABLE_LOGS).filter(|is_on| *is_on);
             let builder = with(builder, is_on, |builder, _| builder.logs(LevelFilter::INFO));
-            let change = changes.sentry.clone();
-            builder.map(|builder| -> Box<dyn OptionalSink> { Box::new(Self { builder, change }) })
+            builder.map(|builder| -> Box<dyn OptionalSink> { Box::new(Self { builder, changes }) })
         })
     }
 }
@@ -82,7 +87,7 @@ impl OptionalSink for SentrySink {
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
-        let (layer, guard) = apply(&self.change, builder).build().map_err(problems)?;
+        let (layer, guard) = self.changes.apply(builder).build().map_err(problems)?;
         let running = RunningSentry {
             handle: guard.sentry(),
             guard,
@@ -107,22 +112,22 @@ fn with<T>(
     })
 }
 
-fn choose_dsn(change: &BuilderChange<SentryBuilder>, choices: &mut Choices<'_>) -> Option<Dsn> {
+fn choose_dsn(changes: &BuilderChanges<SentryBuilder>, choices: &mut Choices<'_>) -> Option<Dsn> {
     let Some(Chosen { value: dsn, origin }) = choices.set(&SENTRY_DSN) else {
         let origin = match choices.preset {
             Preset::Test => Origin::Preset(Preset::Test.name()),
             Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
         };
-        choices.explain(&SENTRY_DSN.def, "none", origin);
+        choices.explain(&SENTRY_DSN.def, "none", &origin);
         return None;
     };
-    let changes = match change.lock().is_some() {
-        true => ", with changes in code",
-        false => "",
+    let changes = match changes.is_empty() {
+        true => "",
+        false => ", with changes in code",
     };
     let hidden = conceal::hidden(dsn.length());
     let shown = format!("{hidden}, {dsn:?}{changes}");
-    choices.explain(&SENTRY_DSN.def, shown, origin);
+    choices.explain(&SENTRY_DSN.def, shown, &origin);
     Some(dsn)
 }
 
@@ -139,7 +144,7 @@ fn choose_environment(
         None => (service.environment.clone(), Origin::Default),
     };
     let shown = environment.as_deref().unwrap_or("none");
-    choices.explain(&SENTRY_ENVIRONMENT.def, shown, origin);
+    choices.explain(&SENTRY_ENVIRONMENT.def, shown, &origin);
     if let Some(environment) = environment.as_deref().filter(|_| is_sent && !is_set)
         && let Err(error) = check_environment(environment)
     {
@@ -162,7 +167,7 @@ fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -
         None => (by_service(), Origin::Default),
     };
     let shown = release.as_deref().unwrap_or("none");
-    choices.explain(&SENTRY_RELEASE.def, shown, origin);
+    choices.explain(&SENTRY_RELEASE.def, shown, &origin);
     if let Some(release) = release.as_deref().filter(|_| is_sent && !is_set)
         && let Err(error) = check_release(release)
     {
@@ -193,6 +198,33 @@ fn invalid_levels(invalid: &InvalidLevels) -> String {
     } = invalid;
     let shown = format!("sentry::SentryBuilder::{setter}({})", conceal::shown(text));
     describe(&shown, text, &ParseError::new(error.to_string()))
+}
+
+impl crate::Builder {
+    /// Sets the project in Sentry to which errors are sent. Overrides `SENTRY_DSN`, and works with
+    /// every preset.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
+    ///     .sentry_dsn("https://0123456789@sentry.example.com/42")
+    ///     .sentry(|sentry| sentry.ignore_target("shop::probe").ignore_error("ClientGone"));
+    /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
+    /// ```
+    pub fn sentry_dsn(self, dsn: impl Into<SettingValue<Dsn>>) -> Self {
+        self.set("sentry_dsn", &SENTRY_DSN, dsn)
+    }
+
+    /// Changes the options of Sentry, after the settings of the environment were applied. `change`
+    /// is called only if there is a DSN. A second call adds its changes to those of the first.
+    pub fn sentry<F>(mut self, change: F) -> Self
+    where
+        F: FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync + 'static,
+    {
+        self.sinks
+            .get_mut::<BuilderChanges<SentryBuilder>>()
+            .push(change);
+        self
+    }
 }
 
 impl crate::Handle {
