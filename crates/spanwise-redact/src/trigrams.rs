@@ -38,7 +38,7 @@ impl Trigrams {
     }
 
     /// Returns whether an unnormalized key contains a trigram of the set, or a character that may
-    /// stand for a letter.
+    /// represent a letter.
     #[inline]
     pub(crate) fn may_be_in(&self, key: &[u8]) -> bool {
         let mut last = 0;

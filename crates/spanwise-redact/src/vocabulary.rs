@@ -28,7 +28,7 @@ pub(crate) struct WordSequence {
     pub(crate) has_numbers: bool,
 }
 
-/// The maximum number of words. Of a longer key, only the last words are kept.
+/// The maximum number of words. A longer key keeps only its last words.
 const MAX_WORDS: usize = 24;
 
 impl WordSequence {

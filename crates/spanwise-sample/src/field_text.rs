@@ -41,7 +41,7 @@ pub(crate) fn hash(event: &Event<'_>, field: &Field, hasher: &mut dyn Hasher) ->
 
 /// Adds a text to `hasher`, as [`hash`] does.
 pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
-    // Writing fails at the limit, which is no error here.
+    // A write beyond the limit fails. This is expected.
     let _ = HashWriter::new(hasher).write_str(text);
 }
 

@@ -98,7 +98,7 @@ impl OwnCrate {
         self.version.filter(|version| !version.is_empty())
     }
 
-    /// Returns the target of the program's crate, and of the library in the same package.
+    /// Returns the target of the crate, and of the library in the same package.
     fn targets(&self) -> Vec<String> {
         let root = self.module.split("::").next().unwrap_or_default();
         let mut targets = vec![root.to_owned()];

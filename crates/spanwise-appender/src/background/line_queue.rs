@@ -55,7 +55,7 @@ pub(crate) struct LineQueue {
     work: Condvar,
     /// Notifies threads that wait for room, or for records to be settled.
     progress: Condvar,
-    /// Tells the sink to return from a blocking write.
+    /// Makes the sink return from a blocking write.
     pub(crate) stop: StopFlag,
 }
 

@@ -18,7 +18,7 @@ pub(super) enum Create {
     New,
 }
 
-/// Returns whether both are the same file, as far as the system can tell.
+/// Returns whether both are the same file, as far as the system distinguishes files.
 pub(super) fn is_same(one: &Meta, other: &Meta) -> bool {
     one.identity() == other.identity()
 }

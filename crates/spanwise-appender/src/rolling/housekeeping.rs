@@ -115,7 +115,7 @@ impl Settings {
             }
         }
         // Deletes first what the limits without sizes delete, so that these files are not
-        // compressed in vain.
+        // compressed first.
         self.delete(&self.options.retention.without_sizes(), dir)?;
         let mut files = self.names.list(dir)?;
         files.sort_unstable();
