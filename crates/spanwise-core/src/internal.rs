@@ -6,6 +6,7 @@ mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
+mod critical;
 mod decision_cache;
 mod duration;
 mod entered_spans;
@@ -22,6 +23,7 @@ mod linked_slots;
 pub mod log_bridge;
 pub mod log_record;
 pub mod logged_panic;
+mod machine;
 pub mod nested_json;
 pub mod panic_safe;
 pub(crate) mod per_layer_filters;
@@ -46,6 +48,7 @@ mod trace_cache;
 pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
+    critical::{CRITICAL, is_critical},
     decision_cache::SampleDecision,
     duration::{DurationUnits, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
@@ -54,6 +57,7 @@ pub use self::{
     layer_id::LayerId,
     limiter_clock::{LimiterClock, Precision},
     linked_slots::{LinkedSlots, SlotId, SlotList},
+    machine::host_name,
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
     percent_encoding::{percent_decode, percent_decode_strictly},
