@@ -15,7 +15,6 @@ use crate::{
     config::Config,
     console::{ConsoleLayer, ShowTime, Style},
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
-    static_fields::SERVICE,
     tee::Tee,
 };
 
@@ -303,15 +302,17 @@ fn style(format: &Format) -> Option<Style> {
 }
 
 fn json(format: Format, config: &Config, report: &SelfReport) -> JsonLayer {
-    // The layout of `fmt().json()` does not contain the service, and a drop-in replacement must not
-    // add it.
-    let has_service = format != Format::JsonNested;
     let mut layer = config.lines.json_layer(format).report(report);
     for key in &config.context {
         layer = layer.context_key(key);
     }
-    if has_service {
-        layer = layer.add(SERVICE, &config.service);
+    let service = &config.service;
+    layer = layer.service_name(&service.name);
+    if let Some(version) = &service.version {
+        layer = layer.service_version(version);
+    }
+    if let Some(environment) = &service.environment {
+        layer = layer.service_environment(environment);
     }
     for (name, value) in config.static_fields.iter() {
         layer = layer.add(name, value);

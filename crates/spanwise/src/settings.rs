@@ -486,6 +486,12 @@ settings! {
         help: "If it is `dumb`, no colours, unless one of the variables above decides.",
         parse: parse::any,
     };
+    GOOGLE_CLOUD_PROJECT: String = {
+        default: "none",
+        accepts: "the id of a project",
+        help: "The project whose traces the lines of LOG_FORMAT=gcp refer to. Without it, trace ids are fields.",
+        parse: parse::any,
+    };
     SENTRY_DSN: Dsn = {
         key: "sentry.dsn",
         default: "none",
