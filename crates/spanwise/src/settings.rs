@@ -265,9 +265,9 @@ settings! {
     }.shared();
     LOG_PANIC_BACKTRACE: PanicBacktrace = {
         key: "panic_backtrace",
-        default: "short; under the preset cli off, unless RUST_BACKTRACE is set",
+        default: "short; full in `pretty`, `compact` and `short` if RUST_BACKTRACE is full; under the preset cli off, unless RUST_BACKTRACE is set",
         accepts: "short, full, off",
-        help: "How much of the backtrace the event of a panic has. `short` counts the frames of std, tokio, hyper, axum and tower instead.",
+        help: "How much of the backtrace the event of a panic has. `short` counts the frames of std, tokio, hyper, axum and tower instead, and in lines for people all that are not of LOG_OWN.",
         parse: parse::named,
     };
     LOG_FILE: PathBuf = {
