@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use spanwise::{Builder, Preset, Telemetry, layer::LayerExt as _};
+use spanwise::{Builder, Preset, Telemetry};
 use spanwise_core::Clock;
 use tracing_subscriber::{
     Layer, Registry,

@@ -6,9 +6,9 @@ use spanwise_core::Clock;
 use tracing::{Level, Span, debug, error, event, field::Empty, info, info_span, warn};
 
 /// Logs the scene. `clock` shows the times.
-pub fn play(clock: &Clock) {
+pub(crate) fn play(clock: &Clock) {
     let tick = |millis| clock.advance(Duration::from_millis(millis));
-    info!(target: "shop", server.address = "127.0.0.1:8080", "shop is open"); // 1
+    info!(target: "shop", address = "127.0.0.1:8080", "shop is open"); // 1
     tick(83);
     info!(target: "shop::stock", products = 412, duration_ms = 82.7, "catalogue loaded"); // 2
     tick(320);
@@ -27,7 +27,7 @@ pub fn play(clock: &Clock) {
         debug!(target: "shop::auth", "logged in"); // 4
     });
     tick(1);
-    list.in_scope(|| debug!(target: "shop::products", ?FILTER, "products filtered")); // 5
+    list.in_scope(|| debug!(target: "shop::products", filter = ?FILTER, "products filtered")); // 5
     let charge = pay.in_scope(|| {
         let charge = info_span!(target: "shop::payments", "charge", order_id = 41, amount = 249.0);
         charge.in_scope(|| info!(target: "shop::payments", gateway = "cards", "payment started")); // 6

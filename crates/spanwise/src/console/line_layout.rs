@@ -139,8 +139,8 @@ impl LineLayout {
         self.limit = self.next_limit;
     }
 
-    /// Returns whether a text of `width` columns is to be split at its blanks, since it does not fit
-    /// behind what the line has.
+    /// Returns whether a text of `width` columns must be split, since it does not fit behind what
+    /// the line has.
     pub(crate) fn splits(&self, width: usize) -> bool {
         self.limit != usize::MAX && self.column + 1 + width > self.limit
     }

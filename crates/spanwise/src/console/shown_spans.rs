@@ -1,7 +1,6 @@
-//! What lines have shown of each open span, so that they show it once.
+//! The fields of open spans that no line has shown yet, so that each is shown once.
 //!
-//! A span holds the fields that no line has shown yet, and frees their texts when a line shows
-//! them. The data is dropped when the span closes.
+//! A line that shows fields takes them. The data is dropped when the span closes.
 //!
 //! *Invariant:* no user code runs under a lock.
 
@@ -233,13 +232,13 @@ impl ConsoleSpan {
     }
 }
 
-/// Returns whether a span has the id of a request of its own. A pinned id is not changed by a field.
+/// Returns whether a span has a request id of its own. A field does not change a pinned id.
 fn changes_request<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>, fields: &SpanFields) -> bool {
     let keys = fields.context_keys.iter().copied();
     !context_values(span, keys.filter(|key| *key == REQUEST_ID)).is_empty()
 }
 
-/// Returns the values of context keys that `span` changes. A pinned value is not changed by a field.
+/// Returns the values of context keys that `span` changes. A field does not change a pinned value.
 fn context_values<R: for<'s> LookupSpan<'s>>(
     span: &SpanRef<'_, R>,
     keys: impl Iterator<Item = &'static str>,

@@ -1,4 +1,4 @@
-//! What a span is called: `POST /orders`, or its name.
+//! The label of a span: `POST /orders`, or its name.
 
 use spanwise_core::internal::sync::Mutex;
 

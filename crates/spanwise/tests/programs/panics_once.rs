@@ -171,7 +171,7 @@ fn dev_prints_both_to_two_streams() {
     assert!(run.is_printed_by_std(), "{}", run.stderr);
 }
 
-/// The place, the program's own frames, and the number of the others, whatever the format for
+/// The place, the own frames, and the number of the others, whatever the format for
 /// people.
 fn dev_prints_one_to_stderr() {
     for (format, indent) in [("pretty", 13), ("compact", 13), ("short", 6)] {
