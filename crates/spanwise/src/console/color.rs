@@ -10,7 +10,6 @@ impl TextStyle {
     pub(crate) const PLAIN: Self = Self("");
     pub(crate) const BOLD: Self = Self("1");
     pub(crate) const DIM: Self = Self("2");
-    pub(crate) const RED: Self = Self("31");
     pub(crate) const GREEN: Self = Self("32");
     pub(crate) const YELLOW: Self = Self("33");
     pub(crate) const MAGENTA: Self = Self("35");

@@ -107,7 +107,7 @@ impl EventStyle {
             line.pad_to(end);
         }
         self.event(&mut line, event);
-        self.blocks(&mut line, event.fields);
+        self.blocks(&mut line, event);
         line.finish()
     }
 
@@ -270,7 +270,8 @@ impl EventStyle {
     }
 
     /// Writes what has lines of its own.
-    fn blocks(&self, line: &mut LineLayout, fields: &Fields) {
+    fn blocks(&self, line: &mut LineLayout, event: &EventText<'_>) {
+        let fields = event.fields;
         if self.is_multi_line()
             && let Some(message) = &fields.message
         {
@@ -282,7 +283,7 @@ impl EventStyle {
         for (name, value) in &fields.others {
             match self.place(name, value, is_panic) {
                 FieldPlace::Line | FieldPlace::Elsewhere => {}
-                FieldPlace::Error => push_error(line, name, value),
+                FieldPlace::Error => push_error(line, name, value, event.level.1),
                 FieldPlace::Block => push_block(line, name, &value.joined()),
             }
             if self.is_multi_line()
@@ -357,8 +358,8 @@ fn is_error(name: &str, value: &Value) -> bool {
     matches!(value.kind, ValueKind::Error { .. }) || ERROR_NAMES.contains(&name)
 }
 
-/// Writes an error and its causes on lines of their own.
-fn push_error(line: &mut LineLayout, name: &str, value: &Value) {
+/// Writes an error and its causes on lines of their own, in the style of the level.
+fn push_error(line: &mut LineLayout, name: &str, value: &Value, style: TextStyle) {
     let mut lines = value.text.trim_end().lines();
     line.break_line();
     if !ERROR_NAMES.contains(&name) {
@@ -367,7 +368,7 @@ fn push_error(line: &mut LineLayout, name: &str, value: &Value) {
             out.push_str(": ");
         });
     }
-    line.paint(TextStyle::RED, |out| {
+    line.paint(style, |out| {
         push_escaped(out, lines.next().unwrap_or_default())
     });
     lines.for_each(|text| block_line(line, "    ", text));

@@ -170,25 +170,26 @@ impl LineLayout {
             self.push_edge(edge, width);
             return;
         }
-        // The first line keeps room for the context.
+        // The first line keeps room for the shortest one.
         self.out.truncate(start.len);
         self.column = start.column;
         let has_room = |edge: &&EdgeText| start.column + MIN_CONTENT + edge.width() <= width;
-        let edge = edges.iter().find(has_room);
-        self.limit = width - edge.map_or(0, EdgeText::width);
+        let reserved = edges.last().filter(has_room);
+        self.limit = width - reserved.map_or(0, EdgeText::width);
         self.next_limit = width;
         content(self);
         (self.limit, self.next_limit) = (usize::MAX, usize::MAX);
-        match (edge, self.first_end) {
-            (Some(edge), Some((at, column))) => {
+        match (reserved, self.first_end) {
+            (Some(reserved), Some((at, column))) => {
                 let rest = self.out.split_off(at);
                 let last_column = std::mem::replace(&mut self.column, column);
                 self.trim();
-                self.push_edge(edge, width);
+                let fits = |edge: &&EdgeText| self.column + edge.width() <= width;
+                self.push_edge(edges.iter().find(fits).unwrap_or(reserved), width);
                 self.out.push_str(&rest);
                 self.column = last_column;
             }
-            (Some(edge), None) => self.push_edge(edge, width),
+            (Some(reserved), None) => self.push_edge(reserved, width),
             (None, _) => {
                 let Some(edge) = edges.last() else { return };
                 if self.column + edge.width() > width {
