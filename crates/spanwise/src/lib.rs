@@ -380,7 +380,11 @@ macro_rules! critical {
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{own_crate::OwnCrate, settings::PREFIX, start::from_env_in_crate};
+    pub use crate::{
+        own_crate::OwnCrate,
+        settings::PREFIX,
+        start::{from_env_in_crate, with_clock},
+    };
     pub use tracing;
 }
 
