@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, ShutdownReport, SinkStats};
+use spanwise_core::{
+    Fault, Flush, SelfReport, ShutdownReport, SinkStats, internal::deadline_after,
+};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -24,7 +26,7 @@ mod loss_events;
 mod worker;
 
 pub use admission::WhenFull;
-use line_queue::{LineQueue, ProcessQueue, deadline_after};
+use line_queue::{LineQueue, ProcessQueue};
 
 /// A bounded buffer in front of an output, which counts its lines, and whose own thread writes
 /// them.
@@ -33,9 +35,8 @@ use line_queue::{LineQueue, ProcessQueue, deadline_after};
 /// The thread lets lines gather for about a millisecond, and writes them in large pieces; it writes
 /// a line at ERROR at once. [`WhenFull`] decides what happens when the thread is behind.
 ///
-/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It also is an
-/// [`io::Write`]: each call of `write` is one record, which is treated like a line at WARN. Clones
-/// write to the same buffer.
+/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It is also an
+/// [`io::Write`]: each `write` is one line at WARN. Clones write to the same buffer.
 ///
 /// Each line is counted once in [`stats`](Self::stats): delivered, refused by the writer, shed, or
 /// lost at shutdown. An event at WARN with the target `spanwise` reports how many lines of which
@@ -75,6 +76,7 @@ pub struct Background {
 /// after the shutdown is written by the thread that logs it, which waits for a stalled reader for
 /// at most 100 ms. A line that is not taken by then stays in the buffer, and is written with the
 /// next one or at the end of the program.
+#[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
@@ -88,7 +90,7 @@ pub struct BackgroundBuilder {
     report: SelfReport,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     name: String,
     capacity: usize,
@@ -99,7 +101,7 @@ pub(crate) struct Options {
 }
 
 const PANIC_TIMEOUT: Duration = Duration::from_millis(500);
-const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_CAPACITY: usize = 4 * 1024;
 
 /// The level of a record whose level is not known: it may be important.
@@ -160,7 +162,7 @@ impl Background {
     /// Returns the queue of this process. After a fork, the first call in the child makes one.
     #[inline]
     fn queue(&self) -> &LineQueue {
-        self.queue.here(LineQueue::for_child)
+        self.queue.for_this_process(LineQueue::for_child)
     }
 
     #[inline]
@@ -208,10 +210,7 @@ impl BackgroundBuilder {
             options: Options {
                 name: name.to_owned(),
                 capacity: 8 * 1024 * 1024,
-                when_full: WhenFull::default(),
-                sync_on: None,
-                flush_on_panic: false,
-                direct: false,
+                ..Options::default()
             },
             report: SelfReport::default(),
         }
@@ -314,13 +313,7 @@ impl FlushGuard {
 
 impl Drop for FlushGuard {
     fn drop(&mut self) {
-        self.end(DROP_TIMEOUT);
-    }
-}
-
-impl fmt::Debug for FlushGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FlushGuard").field(&self.background).finish()
+        self.end(FLUSH_TIMEOUT);
     }
 }
 
@@ -365,7 +358,7 @@ impl Write for Background {
 
     /// Waits until the lines accepted so far are written, for at most five seconds.
     fn flush(&mut self) -> io::Result<()> {
-        Self::flush(self, DROP_TIMEOUT)
+        Self::flush(self, FLUSH_TIMEOUT)
     }
 }
 

@@ -1,11 +1,12 @@
-//! Parts that the other crates of the workspace share. They promise nothing: any release may change
-//! or remove them.
+//! Parts that the other crates of the workspace share. They are not a stable API. Any release may
+//! change or remove them.
 
 pub mod announced_span;
 mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
+mod counter;
 mod decision_cache;
 mod duration;
 mod entered_spans;
@@ -37,6 +38,7 @@ pub mod runtime_callsite;
 mod sharded_counter;
 mod span_data;
 pub mod span_identity;
+mod span_subscriber;
 mod span_table;
 pub mod stdio;
 pub mod suggest;
@@ -48,8 +50,9 @@ mod trace_cache;
 pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
+    counter::Counter,
     decision_cache::SampleDecision,
-    duration::{DurationUnits, parse_duration},
+    duration::{DurationUnits, MAX_TIMEOUT, deadline_after, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
     error_chain::error_chain,
     hex_digits::{HexDigits, parse_hex},
@@ -63,6 +66,7 @@ pub use self::{
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},
     span_identity::SpanIdentity,
+    span_subscriber::SpanSubscriber,
     span_table::SpanTable,
     token_bucket::TokenBucket,
     trace_cache::TraceCache,

@@ -1,4 +1,4 @@
-//! Levels, context, redaction and counters: the parts that every spanwise layer shares.
+//! Shared parts of every spanwise layer: levels, context, redaction and counters.
 //!
 //! ```
 //! use spanwise_core::{Context, ContextLayer, LayerExt, LevelLayer, Levels};
@@ -24,8 +24,9 @@
 //!
 //! # When to use it
 //!
-//! Services use the [`spanwise`] facade, which re-exports what they need. Use this crate directly
-//! to build a stack without the facade, to write a redaction policy, or to write a sink.
+//! Services use the [`spanwise`] facade, which re-exports the items that services need. Use this
+//! crate directly to build a stack without the facade, to write a redaction policy, or to write a
+//! sink.
 //!
 //! # Parts
 //!
@@ -54,9 +55,11 @@
 //!
 //! * A wrapper of [`LayerExt`] affects only its own layer, never the layers beside it.
 //! * Work that depends only on a callsite is done once per callsite and cached without a lock.
-//! * A value that panics while it is formatted loses its own text, and nothing else. It may log.
-//! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text; the rest is hidden.
-//! * Layers with a filter of their own (`with_filter`) work in any position of the stack.
+//! * A value that panics while it is formatted loses only its own text. A value may log while it is
+//!   formatted.
+//! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text, and the rest is
+//!   hidden.
+//! * Layers with a per-layer filter (`with_filter`) work at any position in the stack.
 //!
 //! # Features
 //!

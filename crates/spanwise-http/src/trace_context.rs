@@ -20,7 +20,7 @@ pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TraceContext {
     pub(crate) span: TraceParent,
-    /// The `tracestate` as received, from all its header lines, or as a sampler left it.
+    /// The `tracestate`, joined from all received header lines, or updated by a sampler.
     pub(crate) state: Option<Arc<str>>,
 }
 
@@ -111,7 +111,7 @@ impl TraceContext {
 /// Parses `tracestate`, with all its lines joined. Returns `None` if a member is malformed, or if
 /// there are more than 32.
 ///
-/// A member with the key of an earlier one is dropped: the first one is the newest.
+/// If a key is repeated, only the first member is kept, because it is the newest.
 fn parse_tracestate(headers: &HeaderMap) -> Option<String> {
     let mut joined = String::new();
     let mut keys = Vec::new();

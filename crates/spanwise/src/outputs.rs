@@ -1,4 +1,4 @@
-//! The outputs of a running stack: opened, and grouped by the lines that they share.
+//! The open outputs of a running stack, grouped by the rendering of their lines.
 
 use std::{io, path::Path};
 
@@ -19,7 +19,7 @@ use crate::{
     tee::Tee,
 };
 
-/// The open outputs, for as long as the program logs.
+/// The open outputs, while the program logs.
 #[derive(Default)]
 pub(crate) struct Outputs {
     pub(crate) backgrounds: Vec<Background>,
@@ -35,7 +35,7 @@ struct BackgroundOutput {
     background: Background,
 }
 
-/// How lines are rendered. Outputs with the same rendering share their lines.
+/// The rendering of lines. Outputs with the same rendering share their lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rendering {
     format: Format,
@@ -43,19 +43,19 @@ struct Rendering {
     is_file: bool,
 }
 
-/// Opens outputs, and collects the problems of all.
+/// Opens outputs, and collects all problems.
 struct Opener<'a> {
     config: &'a Config,
     report: &'a SelfReport,
-    /// The start is stopped already: paths are checked, and nothing is opened.
+    /// Set if the start has already failed. In that case paths are checked, and nothing is opened.
     is_stopped: bool,
     outputs: Outputs,
     problems: Vec<String>,
 }
 
 impl Outputs {
-    /// Opens every output, or returns the problem of each. With `problems`, or if the start is
-    /// stopped by something else, nothing is opened.
+    /// Opens every output, or returns all problems. If there already are `problems`, or if the
+    /// start has failed for another reason, nothing is opened.
     pub(crate) fn open(
         config: &Config,
         sinks: Vec<(String, BackgroundBuilder)>,
@@ -70,7 +70,7 @@ impl Outputs {
             outputs: Self::default(),
             problems,
         };
-        // Before the standard streams: their reader may delay a shutdown.
+        // Files first, because the reader of a standard stream may delay a shutdown.
         opener.open_files();
         for (name, builder) in sinks {
             opener.start(
@@ -88,7 +88,7 @@ impl Outputs {
         }
     }
 
-    /// Adds the layers that make the lines: one for all outputs with the same rendering.
+    /// Adds the layers that write lines, one for all outputs with the same rendering.
     pub(crate) fn add_layers(
         &mut self,
         mut stack: Stack,
@@ -109,7 +109,8 @@ impl Outputs {
                     .collect(),
             );
             let level = tee.level();
-            // The outputs count what becomes of a line; that they got it needs no counting.
+            // The outputs count the outcome of each line. So the layer need not count that they
+            // received it.
             stack = add_lines(stack, config, rendering, level, tee, &SelfReport::silent());
         }
         let writer = match (writer, config.lines.output) {
@@ -128,12 +129,12 @@ impl Outputs {
 }
 
 impl Config {
-    /// The rendering for outputs other than terminals.
+    /// Returns the rendering for outputs other than terminals.
     fn plain(&self) -> Rendering {
         Rendering {
             format: self.lines.format.clone(),
             color: false,
-            // The lines of other formats are the same everywhere: they are encoded once.
+            // Lines of other formats are the same in all outputs, so they are encoded once.
             is_file: self.lines.format == Format::Short,
         }
     }
@@ -223,8 +224,8 @@ impl Opener<'_> {
         }
     }
 
-    /// Returns whether outputs are opened. After a problem they are not, but all of it is
-    /// reported.
+    /// Returns whether outputs are opened. After a problem, they are only checked, so that all
+    /// problems are reported.
     fn is_open(&self) -> bool {
         !self.is_stopped && self.problems.is_empty()
     }
@@ -291,7 +292,7 @@ where
     })
 }
 
-/// Returns the style of a format for people; the others are JSON.
+/// Returns the style of a human-readable format, or `None` for JSON.
 fn style(format: &Format) -> Option<Style> {
     match format {
         Format::Pretty => Some(Style::Pretty),
@@ -302,7 +303,8 @@ fn style(format: &Format) -> Option<Style> {
 }
 
 fn json(format: Format, config: &Config, report: &SelfReport) -> JsonLayer {
-    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
+    // The layout of `fmt().json()` does not contain the service, and a drop-in replacement must not
+    // add it.
     let has_service = format != Format::JsonNested;
     let mut layer = config.lines.json_layer(format).report(report);
     for key in &config.context {

@@ -15,16 +15,7 @@ pub(crate) enum ParentSource {
     Env,
 }
 
-named!(ParentSource: None, Env);
-
-impl ParentSource {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Env => "env",
-        }
-    }
-}
+named!(ParentSource: None = "none", Env = "env");
 
 /// Returns the context that this process inherits. A parent that is not valid is ignored, with a
 /// warning: it comes from another program.

@@ -32,17 +32,17 @@ impl Builder {
     /// Creates a builder with the settings of the environment; see [`SETTINGS`](crate::SETTINGS).
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
+    /// [`InitError::Settings`] with every invalid setting.
     pub fn from_env() -> Result<Self, InitError> {
         Self::from_env_with_prefix(PREFIX)
     }
 
     /// Creates a builder with the settings of the environment under another prefix. If `prefix` is
     /// `SHOP_LOG`, it reads `SHOP_LOG_FORMAT` instead of `LOG_FORMAT`. `RUST_LOG` and other names
-    /// that do not begin with `LOG_` stay.
+    /// that do not begin with `LOG_` do not change.
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
+    /// [`InitError::Settings`] with every invalid setting.
     pub fn from_env_with_prefix(prefix: &str) -> Result<Self, InitError> {
         Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
     }
@@ -50,7 +50,7 @@ impl Builder {
     /// Creates a builder with the settings of these variables, instead of the environment.
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
+    /// [`InitError::Settings`] with every invalid setting.
     pub fn from_vars<N, V>(vars: impl IntoIterator<Item = (N, V)>) -> Result<Self, InitError>
     where
         N: Into<OsString>,
@@ -72,15 +72,16 @@ impl Builder {
         if config.is_readable() {
             return Ok(builder);
         }
-        // One wrong value reports all mistakes, also those that depend on other settings.
+        // If one value is invalid, all mistakes are reported, including those that depend on other
+        // settings.
         Err(InitError::Settings(config.problems()))
     }
 
     /// Returns the effective settings with their origin. Starts nothing. Later changes by a
     /// [`Handle`](crate::Handle) are not included.
     ///
-    /// Each problem is a line. [`init`](Self::init) fails with the same problems, and with files
-    /// that it cannot open.
+    /// Each problem is a line. [`init`](Self::init) fails with the same problems. It also fails if
+    /// it cannot open a file.
     ///
     /// ```
     /// let explanation = spanwise::Builder::new(spanwise::Preset::Prod).levels("inof").explain();
@@ -94,11 +95,13 @@ impl Builder {
     /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the
     /// panic hook.
     ///
-    /// If the `log` crate has a logger already, it keeps that logger, with a warning on stderr.
+    /// If the `log` crate already has a logger, that logger stays in place, and a warning is
+    /// printed on stderr.
     ///
     /// # Errors
-    /// - [`InitError::Settings`] with everything that is wrong.
-    /// - [`InitError::AlreadyInitialized`] if there is a global subscriber. Nothing is changed.
+    /// - [`InitError::Settings`] with all problems.
+    /// - [`InitError::AlreadyInitialized`] if there is a global subscriber. In that case nothing is
+    ///   changed.
     pub fn init(self) -> Result<Telemetry, InitError> {
         start(self)
     }
@@ -107,7 +110,7 @@ impl Builder {
 /// The function behind [`builder!`](crate::builder!).
 ///
 /// # Errors
-/// [`InitError::Settings`] with every setting that is wrong.
+/// [`InitError::Settings`] with every invalid setting.
 pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitError> {
     Builder::from_env_with_prefix(prefix).map(|mut builder| {
         builder.own_crate = Some(own);
@@ -115,9 +118,9 @@ pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitErr
     })
 }
 
-/// Starts logging as `builder` chooses.
+/// Starts logging with the settings of `builder`.
 fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
-    // Only one of the starts that race may open files.
+    // If several starts race, only one may open files.
     let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
     if global_subscriber::is_set() {
         return Err(InitError::AlreadyInitialized);
@@ -134,7 +137,7 @@ fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     Ok(telemetry)
 }
 
-/// Opens the outputs and starts the sinks; fails with everything that is wrong.
+/// Opens the outputs and starts the sinks. On failure, returns all problems.
 fn open(
     builder: &mut Builder,
     config: &mut Config,
@@ -237,8 +240,7 @@ fn install(
     Ok(telemetry)
 }
 
-/// Reports what deserves attention: warnings, redaction that is off, and in production the whole
-/// configuration.
+/// Reports warnings and disabled redaction, and in production also the whole configuration.
 fn report_start(config: &Config, report: &SelfReport) {
     if let Some(recorder) = &config.recorder
         && !recorder.captures_beyond(&config.levels.events)
@@ -254,7 +256,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         let variable = config.name_of(&LOG_SAMPLE.def);
         rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
     }
-    for warning in config.findings.explanation.warnings() {
+    for warning in &config.findings.explanation.warnings {
         report.fault_unthrottled(Fault::Setup, warning);
         tracing::warn!(target: "spanwise", "{warning}");
     }
@@ -267,15 +269,15 @@ fn report_start(config: &Config, report: &SelfReport) {
     }
 }
 
-/// The right to start, which one thread has at a time.
+/// The right to start. Only one thread has it at a time.
 struct Claim;
 
 static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
 static STARTED: Condvar = Condvar::new();
 
 impl Claim {
-    /// Waits until no other thread starts. Returns `None` if this thread starts already, in code
-    /// that a start calls.
+    /// Waits until no other thread is starting. Returns `None` if this thread is already starting,
+    /// because code that the start calls has called it again.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
         let mut starting = STARTING.lock();

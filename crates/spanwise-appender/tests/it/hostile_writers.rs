@@ -277,6 +277,10 @@ fn try_one(act: Act, place: Place, state: State) {
     ends(&what, move || drop(report.stats()));
     let let_go_first = place != Place::DropWriter;
     if let_go_first {
+        // On a busy machine, the writer may not have been called yet.
+        if place != Place::ErrorDebug {
+            wait_until(&what, || script.acted.load(Ordering::SeqCst) > 0);
+        }
         script.let_go();
         script.refuses.store(false, Ordering::SeqCst);
     }
@@ -300,7 +304,7 @@ fn try_one(act: Act, place: Place, state: State) {
         });
         ends(&what, log_ten);
     }
-    if place != Place::ErrorDebug {
+    if place == Place::DropWriter {
         wait_until(&what, || script.acted.load(Ordering::SeqCst) > 0);
     }
     script.let_go();

@@ -365,7 +365,7 @@ fn span_directive_value_is_a_pattern() {
     ] {
         let directive = format!("[request{{tenant={value}}}]=debug");
         let error = directive.parse::<Levels>().unwrap_err().to_string();
-        assert!(error.contains("write out what repeats"), "{error}");
+        assert!(error.contains("write out the repetition"), "{error}");
         assert!(error.contains(&directive), "{error}");
     }
 }

@@ -208,7 +208,7 @@ mod reqwest_ {
                 .send();
             let error = call.instrument(order()).await.unwrap_err();
             let why = std::error::Error::source(&error).unwrap().to_string();
-            assert!(why.contains("`127.0.0.1`, which must not get"), "{why}");
+            assert!(why.contains("`127.0.0.1`, which must not receive"), "{why}");
         }
         assert_eq!(elsewhere.received().len(), 0);
         assert_eq!(shop.received().len(), 3);
@@ -229,7 +229,7 @@ mod reqwest_ {
         let error = error.unwrap_err();
         let why = std::error::Error::source(&error).unwrap().to_string();
         assert!(
-            why.contains("`127.0.0.1`, which must not get the ids"),
+            why.contains("`127.0.0.1`, which must not receive the ids"),
             "{why}"
         );
         assert_eq!(elsewhere.received().len(), 0);

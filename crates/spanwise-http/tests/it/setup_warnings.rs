@@ -33,7 +33,7 @@ fn stderr_of(test: &str) -> Option<Vec<String>> {
 async fn refused_names_warn_once() {
     if let Some(lines) = stderr_of("setup_warnings::refused_names_warn_once") {
         let line = |name: &str, why: &str| {
-            format!("spanwise: setup: `{name}` is not added to the events of requests: {why}")
+            format!("spanwise: setup: `{name}` is not added to access events: {why}")
         };
         assert_eq!(lines.len(), 4, "{lines:#?}");
         let built_in = "it is the name of a built-in field";

@@ -95,7 +95,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-json/src/format.rs", "$first_name:literal"),
     ("spanwise-json/src/plan.rs", "let pin = "),
     ("spanwise-json/src/plan.rs", "pins"),
-    ("spanwise/src/sinks.rs", "hunter2"),
     ("spanwise/src/stack.rs", "hunter2"),
     ("spanwise/src/settings.rs", "SENTRY_DSN: Dsn"),
     ("spanwise-sentry/src/connection.rs", "|address: IpAddr|"),

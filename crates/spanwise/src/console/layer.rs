@@ -67,7 +67,7 @@ impl ShowTime {
         match self {
             Self::Always => true,
             Self::FromDebug(levels, of_output) => {
-                levels.most_verbose_event().min(*of_output) >= LevelFilter::DEBUG
+                levels.max_event_level().min(*of_output) >= LevelFilter::DEBUG
             }
         }
     }
@@ -248,7 +248,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {

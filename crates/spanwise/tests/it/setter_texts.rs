@@ -234,8 +234,12 @@ fn text_means_what_it_means_in_the_variable() {
 /// Every setter that takes a text is in the table.
 #[test]
 fn every_setter_of_a_text_is_tried() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/builder.rs");
-    let source = std::fs::read_to_string(path).unwrap();
+    let files = ["builder.rs", "sinks/sentry.rs", "sinks/otel.rs"];
+    let read = |file| {
+        let path = format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let source: String = files.map(read).concat();
     let calls = source.split(".set(").skip(1);
     let named = calls.filter_map(|call| call.trim_start().strip_prefix('"'));
     let setters: Vec<&str> = named.filter_map(|call| call.split('"').next()).collect();
