@@ -1,4 +1,4 @@
-//! A flight recorder: the DEBUG lines of the requests that fail, and of no other.
+//! A flight recorder: it writes the DEBUG lines of failed requests only.
 //!
 //! ```
 //! use spanwise_core::LevelLayer;
@@ -42,9 +42,9 @@
 //!
 //! Use it if an error without its DEBUG lines is a riddle, and the DEBUG lines of all requests are
 //! too many. It wraps a layer that writes lines: `JsonLayer`, `fmt`, a console. Do not use it for
-//! layers that send events elsewhere. Wrap those in
-//! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they see the
-//! same events as without a recorder.
+//! layers that send events elsewhere. Wrap such layers in
+//! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they receive
+//! the same events as without a recorder.
 //!
 //! # Units of work
 //!
@@ -200,8 +200,8 @@
 //! The newest 64 KiB and 1,000 lines are buffered per unit, and 64 MiB for all units. Above that,
 //! the unit that holds most memory loses its lines; of several equal ones, the one that has held as
 //! much for the longest time. Lines of more than 16 KiB are not buffered. The header has the number
-//! of missing lines (`evicted`), [`Recorder::stats`] counts those of all units, and stderr reports
-//! that units took memory from each other.
+//! of missing lines (`evicted`), and [`Recorder::stats`] counts the missing lines of all units. If
+//! a unit loses lines because other units need memory, stderr reports it.
 //!
 //! Each sink writes at most 10,000 buffered lines per second, so that a flood of failures, or of
 //! requests that clients reset, does not become a flood of lines. A unit counts as at least 20

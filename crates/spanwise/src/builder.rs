@@ -112,7 +112,7 @@ impl Builder {
         }
     }
 
-    /// Sets what a setter got. An empty text changes nothing.
+    /// Stores the argument of a setter. An empty text changes nothing.
     pub(crate) fn set<V, T>(
         mut self,
         setter: &str,

@@ -1,5 +1,5 @@
-//! `LOG_RECORDER=debug`: of the requests that fail, and of no other; and of no other output than
-//! those of lines.
+//! `LOG_RECORDER=debug` writes the DEBUG lines of failed requests only, and only to the outputs that
+//! write lines.
 
 use crate::support::Lines;
 use spanwise::{Builder, layer::JsonLayer};
