@@ -16,6 +16,7 @@ pub(crate) mod error_query;
 pub mod errors;
 pub mod forks;
 mod hex_digits;
+pub mod inherited_context;
 mod layer_id;
 mod limiter_clock;
 mod linked_slots;
@@ -28,6 +29,7 @@ pub mod panic_safe;
 pub(crate) mod per_layer_filters;
 mod per_second;
 mod percent_encoding;
+pub mod propagators;
 mod random_bits;
 pub mod reentrancy;
 pub mod request_observer;
@@ -77,6 +79,7 @@ pub fn unix_nanos(clock: &crate::Clock) -> u64 {
 }
 
 pub use crate::{
+    child_env::{BAGGAGE, CarriedContext, TRACEPARENT, TRACESTATE, carry_context_of_api},
     context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
     event_context::{

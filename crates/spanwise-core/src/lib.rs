@@ -35,6 +35,7 @@
 //! | `request_id`, `tenant_id` and the like on every line | [`ContextLayer`], [`Context`] |
 //! | context that becomes known later, such as the user | [`context::set`] |
 //! | the position in a trace, for queues and jobs | [`TraceParent`] |
+//! | the trace of a child process | [`child_env`] |
 //! | levels of the application, which can change at run time | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of spans | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
 //! | levels of one sink | [`LayerExt::with_levels`], [`TargetLevels`] |
@@ -71,6 +72,7 @@
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
+mod child_env;
 mod clock;
 mod context_callsites;
 mod context_layer;
@@ -100,6 +102,7 @@ mod visibility;
 mod without_captured;
 pub mod words;
 
+pub use child_env::child_env;
 pub use clock::Clock;
 pub use context_layer::ContextLayer;
 pub use error_view::{AsError, err};

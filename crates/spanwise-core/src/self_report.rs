@@ -25,9 +25,9 @@ use crate::{
 /// clones share their counters.
 ///
 /// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as a
-/// line of at most about a kilobyte, and at most once in ten seconds per kind of fault. A closed
-/// stderr is ignored. If stderr is a full pipe, the line is skipped, and the next fault of that
-/// kind tries again. Nothing is written to stdout.
+/// line of at most about a kilobyte, at most once in ten seconds per kind of fault, and for
+/// exporters also per server. A closed stderr is ignored. If stderr is a full pipe, the line is
+/// skipped, and the next fault of that kind tries again. Nothing is written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -37,6 +37,16 @@ struct Inner {
     redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
+    /// Those of [`fault_of`](SelfReport::fault_of).
+    of_sources: Mutex<Vec<SourceFaults>>,
+}
+
+/// The faults of one kind that one source reports.
+#[derive(Debug, Clone)]
+struct SourceFaults {
+    source: &'static str,
+    fault: Fault,
+    counter: Arc<FaultCounter>,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +120,7 @@ impl SelfReport {
             redact: OnceLock::new(),
             sinks: Mutex::default(),
             faults: Default::default(),
+            of_sources: Mutex::default(),
         }))
     }
 
@@ -128,7 +139,7 @@ impl SelfReport {
             name: name.into(),
             ..SinkCounters::default()
         });
-        if let Some(mut sinks) = self.0.sinks() {
+        if let Some(mut sinks) = lock_in_any_process(&self.0.sinks) {
             sinks.retain(|sink| sink.strong_count() > 0);
             sinks.push(Arc::downgrade(&counters));
         }
@@ -138,17 +149,43 @@ impl SelfReport {
     /// Counts a fault. Prints it if no fault of the same kind was printed in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_print(fault, detail, REPEAT_INTERVAL);
+        self.count_and_print(
+            &self.0.faults[fault as usize],
+            fault,
+            detail,
+            REPEAT_INTERVAL,
+        );
+    }
+
+    /// Does the same as [`fault`](Self::fault) for each source separately: for sinks that fail
+    /// independently. There are few sources.
+    #[doc(hidden)]
+    #[cold]
+    pub fn fault_of(&self, source: &'static str, fault: Fault, detail: &dyn fmt::Display) {
+        let of_source = self.0.of_source(source, fault);
+        let counter = of_source.as_deref();
+        let counter = counter.unwrap_or(&self.0.faults[fault as usize]);
+        self.count_and_print(counter, fault, detail, REPEAT_INTERVAL);
     }
 
     /// Counts a fault and always prints it. For faults that have no later chance to be printed.
     #[cold]
     pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_print(fault, detail, Duration::ZERO);
+        self.count_and_print(
+            &self.0.faults[fault as usize],
+            fault,
+            detail,
+            Duration::ZERO,
+        );
     }
 
-    fn count_and_print(&self, fault: Fault, detail: &dyn fmt::Display, interval: Duration) {
-        let counter = &self.0.faults[fault as usize];
+    fn count_and_print(
+        &self,
+        counter: &FaultCounter,
+        fault: Fault,
+        detail: &dyn fmt::Display,
+        interval: Duration,
+    ) {
         let count = counter.count.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.0.stderr {
             return;
@@ -188,35 +225,61 @@ impl SelfReport {
     /// Returns the current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let sinks = self.0.sinks();
+        let sinks = lock_in_any_process(&self.0.sinks);
         let sinks = sinks.iter().flat_map(|sinks| sinks.iter());
-        let counts = self.0.faults.iter();
-        let counts = counts.map(|counter| counter.count.load(Ordering::Relaxed));
-        let faults = Fault::ALL.map(|(fault, _)| fault).into_iter().zip(counts);
+        let of_sources = lock_in_any_process(&self.0.of_sources);
+        let of_sources = of_sources
+            .map(|sources| sources.clone())
+            .unwrap_or_default();
+        let faults = Fault::ALL.map(|(fault, _)| {
+            let of_sources = of_sources.iter().filter(|faults| faults.fault == fault);
+            let counters = of_sources
+                .map(|faults| &*faults.counter)
+                .chain([&self.0.faults[fault as usize]]);
+            let counts = counters.map(|counter| counter.count.load(Ordering::Relaxed));
+            (fault, counts.sum::<u64>())
+        });
         let redact = self.0.redact.get();
         Stats {
             sinks: sinks
                 .filter_map(Weak::upgrade)
                 .map(|sink| sink.stats())
                 .collect(),
-            faults: faults.filter(|(_, count)| *count > 0).collect(),
+            faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
             redacted: redact.map(|policy| policy.counts()).unwrap_or_default(),
         }
     }
 }
 
 impl Inner {
-    /// Locks the sinks. Returns `None` in a forked child if another thread of the parent had the
-    /// lock at the fork.
-    fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
-        for _ in 0..1000 {
-            match self.sinks.try_lock() {
-                Some(sinks) => return Some(sinks),
-                None => thread::sleep(Duration::from_micros(50)),
-            }
+    /// Returns the counter of a source. Returns `None` in the child of a fork during which another
+    /// thread had the lock.
+    fn of_source(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
+        let mut sources = lock_in_any_process(&self.of_sources)?;
+        let is_wanted = |known: &&SourceFaults| known.source == source && known.fault == fault;
+        if let Some(known) = sources.iter().find(is_wanted) {
+            return Some(Arc::clone(&known.counter));
         }
-        None
+        let counter = Arc::<FaultCounter>::default();
+        sources.push(SourceFaults {
+            source,
+            fault,
+            counter: Arc::clone(&counter),
+        });
+        Some(counter)
     }
+}
+
+/// Locks `mutex`, for a short time. Returns `None` in the child of a fork during which another
+/// thread had the lock.
+fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    for _ in 0..1000 {
+        match mutex.try_lock() {
+            Some(guard) => return Some(guard),
+            None => thread::sleep(Duration::from_micros(50)),
+        }
+    }
+    None
 }
 
 impl Default for SelfReport {

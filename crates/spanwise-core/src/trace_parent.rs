@@ -10,6 +10,7 @@ use crate::{
     internal::{
         HexDigits, SpanIdentity,
         announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
+        inherited_context::InheritedContext,
         new_span_id, parse_hex,
         span_identity::{RANDOM, SAMPLED, record_ids},
     },
@@ -94,7 +95,9 @@ impl TraceParent {
         let context = Context::current();
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes())?;
         let span_id = parse_hex(context.get("span_id")?.as_bytes())?;
-        Self::new(trace_id, span_id, SAMPLED)
+        let inherited = InheritedContext::of_trace(trace_id);
+        let flags = inherited.map_or(SAMPLED, |inherited| inherited.parent.flags());
+        Self::new(trace_id, span_id, flags)
     }
 
     /// Returns the id of the trace.

@@ -3,7 +3,10 @@
 //! [W3C Baggage]: https://www.w3.org/TR/baggage/
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use spanwise_core::internal::percent_decode;
+use spanwise_core::{
+    CONTEXT_KEYS,
+    internal::{inherited_context::InheritedContext, percent_decode, propagators},
+};
 
 pub(crate) const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
@@ -23,8 +26,25 @@ pub(crate) struct Member {
 }
 
 impl Baggage {
-    /// Parses the headers of a trusted sender. Drops malformed members, and all members after the
-    /// first 64 or 8,192 bytes.
+    /// Parses the headers of a trusted sender. Empty if they are not propagated here.
+    pub(crate) fn received(headers: &HeaderMap) -> Self {
+        match propagators::BAGGAGE.is_on() {
+            true => Self::from_headers(headers),
+            false => Self::default(),
+        }
+    }
+
+    /// Parses the baggage of the parent process, without the keys that this process decides.
+    pub(crate) fn inherited() -> Option<Self> {
+        let baggage = InheritedContext::of_process()?.baggage.as_deref()?;
+        let value = HeaderValue::from_str(baggage).ok()?;
+        let mut baggage = Self::from_headers(&HeaderMap::from_iter([(BAGGAGE, value)]));
+        baggage.retain(|key| !CONTEXT_KEYS.contains(&key));
+        Some(baggage)
+    }
+
+    /// Parses the headers of a trusted sender. Malformed members are dropped, and everything after
+    /// 64 members or 8,192 bytes.
     ///
     /// A value may be any text. Validate it before you use it as an id.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Self {

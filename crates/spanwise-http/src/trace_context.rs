@@ -7,7 +7,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use spanwise_core::{
     TraceParent,
-    internal::{HexDigits, SpanIdentity, new_span_id, span_identity::SAMPLED},
+    internal::{
+        HexDigits, SpanIdentity, inherited_context::InheritedContext, new_span_id, propagators,
+        span_identity::SAMPLED,
+    },
 };
 
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -22,8 +25,22 @@ pub(crate) struct TraceContext {
 }
 
 impl TraceContext {
-    /// Parses the headers of a caller. Returns `None` unless there is exactly one valid
-    /// `traceparent`.
+    /// Parses the headers of a caller. Returns `None` if they are not propagated here.
+    pub(crate) fn received(headers: &HeaderMap) -> Option<Self> {
+        propagators::TRACE_CONTEXT.is_on().then_some(())?;
+        Self::from_headers(headers)
+    }
+
+    /// Returns the position of the parent process.
+    pub(crate) fn inherited(context: &InheritedContext) -> Self {
+        Self {
+            span: context.parent,
+            state: context.state.clone(),
+        }
+    }
+
+    /// Parses headers. Returns `None` without exactly one valid `traceparent`; `tracestate` is
+    /// ignored then.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -50,6 +67,14 @@ impl TraceContext {
         Self {
             span: span.unwrap_or_else(|| unreachable!("neither id is zero")),
             state: None,
+        }
+    }
+
+    /// Starts a span in a trace of which only the id is known. The id must not be zero.
+    pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
+        match InheritedContext::of_trace(trace_id) {
+            Some(inherited) => Self::inherited(inherited).child(),
+            None => Self::new_trace(trace_id),
         }
     }
 

@@ -3,10 +3,10 @@
 //! The layer redacts events before it passes them to Sentry's client. Hooks, integrations and
 //! direct calls of the client may add data. This module redacts the additions.
 
-use std::borrow::Cow;
-
 use sentry_core::protocol::Value;
 use spanwise_core::{KeyVerdict, Redact, Redaction};
+
+use crate::fields::text_of;
 
 /// Redacts an envelope. Skips values that are also in `redacted`, at the same place in the event,
 /// because they were redacted before.
@@ -115,11 +115,7 @@ fn keep_member(
         redact_value(value, redacted, policy);
         return true;
     }
-    let text = || match &*value {
-        Value::String(text) => Cow::Borrowed(&**text),
-        other => Cow::Owned(other.to_string()),
-    };
-    match policy.apply(verdict, key, text) {
+    match policy.apply(verdict, key, || text_of(value)) {
         Redaction::Keep => true,
         Redaction::Replace(text) => {
             *value = text.into();

@@ -218,9 +218,7 @@ fn exceptions_of(errors: Vec<Vec<Cause>>) -> impl Iterator<Item = Exception> {
 }
 
 fn panic_exception(fields: &mut Fields, message: Option<String>) -> Exception {
-    let mut values = fields.values.iter();
-    let at = values.position(|(name, _)| *name == "panic.backtrace");
-    let backtrace = at.map(|at| fields.values.remove(at).1);
+    let backtrace = fields.take("panic.backtrace");
     let backtrace = backtrace.as_ref().and_then(Value::as_str);
     Exception {
         ty: "panic".to_owned(),

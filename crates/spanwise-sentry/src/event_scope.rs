@@ -6,7 +6,7 @@ use sentry_core::protocol::{Map, SpanId, TraceId, Value};
 use spanwise_core::{CONTEXT_KEYS, REDACTED, internal::SpanIdentity};
 
 use crate::{
-    fields::field_value,
+    fields::{field_value, text_of},
     ids,
     open_spans::{OpenSpan, Unit},
     tags::Tags,
@@ -201,12 +201,9 @@ pub(crate) fn transaction_name(span: &OpenSpan) -> String {
 
 /// Returns the text of a value, or `None` if it is empty or redacted.
 pub(crate) fn shown_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if text.is_empty() || text == REDACTED => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Null => None,
-        other => Some(other.to_string()),
-    }
+    let text = text_of(value);
+    let is_shown = !value.is_null() && !text.is_empty() && text != REDACTED;
+    is_shown.then(|| text.into_owned())
 }
 
 /// Parses a trace id, also in the form of a UUID. Rejects all zeros, which W3C Trace Context

@@ -1,6 +1,6 @@
 //! Copies of the fields of an event or a span, truncated to the lengths that are sent.
 
-use std::{error::Error, fmt, iter, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, iter, sync::Arc};
 
 use sentry_core::protocol::Value;
 use spanwise_core::internal::{error_chain, errors, log_record, panic_safe};
@@ -64,6 +64,12 @@ impl Fields {
         };
         record(&mut fields);
         fields
+    }
+
+    /// Removes a field and returns its value.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.values.iter().position(|(other, _)| *other == name)?;
+        Some(self.values.remove(at).1)
     }
 
     /// Takes the message, or else the text of an error, as recorded by `#[instrument(err)]`.
@@ -200,6 +206,14 @@ pub(crate) fn field_value<'v>(
 ) -> Option<&'v Value> {
     let field = fields.iter().find(|(other, _)| *other == name);
     field.map(|(_, value)| value)
+}
+
+/// Returns the text of a value: a string without its quotes.
+pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
 }
 
 /// Returns an error and its causes, the outermost first.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use sentry_core::protocol::Exception;
 use spanwise_core::internal::panic_safe;
 
-use crate::fields::{Cause, Fields};
+use crate::fields::{Cause, Fields, text_of};
 
 /// The rule that groups events without an explicit fingerprint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,14 +43,7 @@ impl Grouping {
 
 /// Removes the field that sets the fingerprint, and returns it.
 pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
-    let at = fields
-        .values
-        .iter()
-        .position(|(name, _)| *name == FINGERPRINT_FIELD)?;
-    let text = match fields.values.remove(at).1 {
-        sentry_core::protocol::Value::String(text) => text,
-        other => other.to_string(),
-    };
+    let text = text_of(&fields.take(FINGERPRINT_FIELD)?).into_owned();
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
@@ -164,29 +157,20 @@ fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     }
     let is_end =
         |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')' | '>' | ',' | ';');
-    let rest = &rest[..rest.find(is_end).unwrap_or(rest.len())];
-    let rest = rest.trim_end_matches(['.', ':', '!']);
+    let rest = leading(rest, |c| !is_end(c)).trim_end_matches(['.', ':', '!']);
     let start = scheme.len() + "://".len();
-    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    Some((start + host, start + rest.len()))
+    let host = leading(rest, |c| !matches!(c, '/' | '?' | '#'));
+    Some((start + host.len(), start + rest.len()))
 }
 
 /// Returns the length of a path: an absolute path, a path below `.`, `..` or `~`, or a path that
 /// ends with a file name.
 fn path(text: &str, before: Option<char>) -> Option<usize> {
-    let is_path_char = |c: char| {
-        c.is_alphanumeric()
-            || matches!(
-                c,
-                '/' | '\\' | '.' | '_' | '-' | '~' | '%' | '+' | '@' | '{' | '}'
-            )
-    };
+    let is_path_char = |c: char| c.is_alphanumeric() || "/\\._-~%+@{}".contains(c);
     let is_drive =
         text.get(1..3) == Some(":\\") && text.starts_with(|c: char| c.is_ascii_alphabetic());
     let begin = if is_drive { 2 } else { 0 };
-    let len = text[begin..]
-        .find(|c| !is_path_char(c))
-        .map_or(text.len(), |len| begin + len);
+    let len = begin + leading(&text[begin..], is_path_char).len();
     let path = text[..len].trim_end_matches(['.', '-', '{', '}']);
     let (_, name) = path.rsplit_once(['/', '\\'])?;
     let is_begin = before.is_none_or(|c| !matches!(c, '/' | '\\' | '.' | '<' | '>' | '_' | '-'));
@@ -210,9 +194,8 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
     // A query, or a line and a column, may follow.
     let rest = &text[path.len()..];
     let query = rest.strip_prefix('?').map_or(0, |query| {
-        1 + query
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')'))
-            .unwrap_or(query.len())
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')');
+        1 + leading(query, |c| !is_end(c)).len()
     });
     let mut len = path.len() + query;
     while let Some(digits) = text[len..].strip_prefix(':') {
@@ -225,21 +208,24 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
 }
 
 fn digits_len(text: &str) -> usize {
-    let is_end = |c: char| !c.is_ascii_digit();
-    text.find(is_end).unwrap_or(text.len())
+    leading(text, |c| c.is_ascii_digit()).len()
+}
+
+/// Returns the characters at the begin that belong.
+fn leading(text: &str, belongs: impl Fn(char) -> bool) -> &str {
+    &text[..text.len() - text.trim_start_matches(belongs).len()]
 }
 
 /// Returns the length of an id: a UUID, hexadecimal digits, an IPv6 or MAC address, or a word that
 /// mixes letters and digits.
 fn id(text: &str) -> Option<usize> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        let is_end = |c: char| !c.is_ascii_hexdigit();
-        let len = digits.find(is_end).unwrap_or(digits.len());
+        let len = leading(digits, |c| c.is_ascii_hexdigit()).len();
         return (len > 0).then_some(2 + len);
     }
     let groups = |separator: char| {
-        let is_end = |c: char| !c.is_ascii_hexdigit() && c != separator;
-        text[..text.find(is_end).unwrap_or(text.len())].trim_end_matches(separator)
+        let group = leading(text, |c| c.is_ascii_hexdigit() || c == separator);
+        group.trim_end_matches(separator)
     };
     let ends_word =
         |len: usize| !text[len..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -256,9 +242,7 @@ fn id(text: &str) -> Option<usize> {
     if is_address && ends_word(address.len()) {
         return Some(address.len());
     }
-    let word = &text[..text
-        .find(|c: char| !c.is_alphanumeric())
-        .unwrap_or(text.len())];
+    let word = leading(text, char::is_alphanumeric);
     is_id(word).then_some(word.len())
 }
 
@@ -309,9 +293,7 @@ fn number(text: &str, before: Option<char>) -> Option<usize> {
         len += join;
     }
     let rest = &text[len..];
-    let unit = &rest[..rest
-        .find(|c: char| !c.is_alphabetic() && c != '%')
-        .unwrap_or(rest.len())];
+    let unit = leading(rest, |c| c.is_alphabetic() || c == '%');
     const UNITS: [&str; 24] = [
         "ns", "us", "µs", "μs", "ms", "s", "m", "min", "h", "d", "B", "kB", "KB", "MB", "GB", "TB",
         "KiB", "MiB", "GiB", "TiB", "%", "Z", "x", "px",

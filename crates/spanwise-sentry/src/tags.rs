@@ -1,9 +1,9 @@
 //! Tags that Sentry accepts.
 
-use std::borrow::Cow;
-
 use sentry_core::protocol::{Map, Value};
 use spanwise_core::REDACTED;
+
+use crate::fields::text_of;
 
 /// The valid tags of an event. Sentry reports a processing error for an event with an invalid tag.
 #[derive(Debug, Clone, Default)]
@@ -73,10 +73,7 @@ pub fn is_valid_tag_name(key: &str) -> bool {
 
 /// Returns the value as one line, without surrounding white space.
 fn single_line(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => Cow::Borrowed(&**text),
-        other => Cow::Owned(other.to_string()),
-    };
+    let text = text_of(value);
     let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let line = |c: char| if is_break(c) { ' ' } else { c };
     let shown: String = text

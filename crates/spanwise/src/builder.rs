@@ -25,6 +25,7 @@ use crate::{
     choices::{CodeValues, Source},
     conceal,
     own_crate::OwnCrate,
+    parent_source::ParentSource,
     parse,
     pseudonym_key::PseudonymKeyFile,
     redaction::RedactionOverride,
@@ -360,6 +361,14 @@ impl Builder {
             ));
         }
         self.context.push(key);
+        self
+    }
+
+    /// Makes the span of the process that started this one the parent of its units of work, as
+    /// `LOG_PARENT=env` does: for jobs and command-line tools. The builder must read the
+    /// environment. See [`child_env`](crate::context::child_env).
+    pub fn parent_from_env(mut self) -> Self {
+        self.code.put(&LOG_PARENT, ParentSource::Env);
         self
     }
 

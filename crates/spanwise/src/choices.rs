@@ -320,7 +320,7 @@ pub(crate) struct Findings {
 }
 
 /// A problem that two consumers find is reported once.
-fn push_new(problems: &mut Vec<String>, problem: String) {
+pub(crate) fn push_new(problems: &mut Vec<String>, problem: String) {
     if !problems.contains(&problem) {
         problems.push(problem);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spanwise_core::{CONTEXT_KEYS, Redact};
+use spanwise_core::{CONTEXT_KEYS, Redact, internal::inherited_context::InheritedContext};
 use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 
@@ -15,7 +15,7 @@ use crate::{
     file_options::FileOptions,
     level_options::LevelOptions,
     output_options::{OutputOptions, choose_color, choose_output},
-    own_crate,
+    own_crate, parent_source,
     program_name::ProgramName,
     redaction::Redaction,
     service::Service,
@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) http_server: spanwise_http::ServerLayer,
     /// The context keys that the program declares.
     pub(crate) context: Vec<String>,
+    /// The context of the process that started this one.
+    pub(crate) inherited: Option<InheritedContext>,
     /// The static fields, after redaction.
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Service,
@@ -80,6 +82,7 @@ impl Config {
         #[cfg(feature = "http")]
         let http_server = choose_server_layer(&mut choices);
         let context = choose_context(builder, &mut choices);
+        let inherited = parent_source::choose(&mut choices);
         let policy = redaction.policy.as_ref();
         let static_fields =
             choose_static_fields(&builder.static_fields, &mut choices, &context, policy);
@@ -101,6 +104,7 @@ impl Config {
             #[cfg(feature = "http")]
             http_server,
             context,
+            inherited,
             static_fields,
             service,
             sinks,

@@ -242,6 +242,7 @@ mod outputs;
 mod own_crate;
 mod panic_backtrace;
 mod panic_hook;
+mod parent_source;
 mod parse;
 mod preset;
 mod program_name;
@@ -285,9 +286,12 @@ pub use stack::Stack;
 pub use telemetry::{Handle, Telemetry};
 pub use time_zone::TimeZone;
 
-/// The context: fields on every line of a request, and a function that sets them later.
+/// The context: fields on every line of a request, and a function that sets them later. The
+/// position in a trace, for messages and child processes.
 pub mod context {
-    pub use spanwise_core::{CONTEXT_KEYS, Context, ContextLayer, context::set};
+    pub use spanwise_core::{
+        CONTEXT_KEYS, Context, ContextLayer, TraceParent, child_env, context::set,
+    };
 }
 
 /// Layers for your own stack, and their levels.

@@ -14,8 +14,8 @@ use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, PanicBacktrace, Preset, TimeZone, parse, pseudonym_key::PseudonymKeyFile,
-    static_fields::StaticFields,
+    Color, Output, PanicBacktrace, Preset, TimeZone, parent_source::ParentSource, parse,
+    pseudonym_key::PseudonymKeyFile, static_fields::StaticFields,
 };
 
 use DefaultValue::{ByPreset, Text, Unset, Value};
@@ -377,6 +377,13 @@ settings! {
         parse: parse::field_names,
         show: |keys| keys.join(", "),
     };
+    LOG_PARENT: ParentSource = {
+        key: "parent",
+        default: "none",
+        accepts: "env, none",
+        help: "The parent of the units of work of this process: with `env`, the span of the process that started it, in TRACEPARENT, with TRACESTATE and BAGGAGE. For jobs and command-line tools. The preset test ignores it.",
+        parse: parse::named,
+    }.ignored_in_tests();
     LOG_STATIC_FIELDS: StaticFields = {
         key: "static_fields",
         default: "none",
@@ -437,6 +444,24 @@ settings! {
         help: "The same as APP_ENV and RUST_ENV, which have priority.",
         parse: parse::any,
     };
+    TRACEPARENT: String = {
+        default: "none",
+        accepts: "a W3C `traceparent`, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        help: "The span of the process that started this one, if LOG_PARENT=env is set. An invalid one is a warning.",
+        parse: parse::any,
+    };
+    TRACESTATE: String = {
+        default: "none",
+        accepts: "a W3C `tracestate`",
+        help: "What tracing systems pass on with TRACEPARENT.",
+        parse: parse::any,
+    };
+    BAGGAGE: String = {
+        default: "none",
+        accepts: "a W3C `baggage`",
+        help: "The baggage of the process that started this one, if LOG_PARENT=env is set. Calls send the keys that the client layer declares.",
+        parse: parse::any,
+    }.secret();
     NO_COLOR: String = {
         default: "none",
         accepts: "any text",

@@ -9,6 +9,7 @@ use std::{
 use spanwise_core::{
     Fault, SelfReport,
     internal::{
+        inherited_context::{InheritedContextLayer, inherit},
         log_bridge,
         sync::{Condvar, Mutex},
     },
@@ -16,7 +17,7 @@ use spanwise_core::{
 use tracing::dispatcher;
 
 use crate::{
-    Builder, Explanation, Handle, InitError, Preset, Stack, Telemetry,
+    Builder, Explanation, Handle, InitError, Preset, Stack, Telemetry, choices,
     config::Config,
     environment::Environment,
     global_subscriber,
@@ -157,7 +158,9 @@ fn open(
         (Ok(outputs), Ok(sinks)) => Ok((outputs, sinks)),
         (outputs, sinks) => {
             let mut problems = outputs.err().unwrap_or_default();
-            problems.extend(sinks.err().unwrap_or_default());
+            for problem in sinks.err().unwrap_or_default() {
+                choices::push_new(&mut problems, problem);
+            }
             Err(InitError::Settings(problems))
         }
     }
@@ -195,6 +198,10 @@ fn install(
     for add in builder.layers {
         stack = add(stack);
     }
+    if config.inherited.is_some() {
+        // All others are in front of it, since it records values for them.
+        stack = stack.layer_unredacted(InheritedContextLayer::default());
+    }
     let handle = Handle {
         levels: stack.handle(),
         report: report.clone(),
@@ -214,6 +221,9 @@ fn install(
     );
     dispatcher::set_global_default(stack.build().into())
         .map_err(|_| InitError::AlreadyInitialized)?;
+    if let Some(inherited) = &config.inherited {
+        inherit(inherited.clone());
+    }
     telemetry.on_installed();
     if let Some(policy) = &config.redaction.policy {
         report.redact(Arc::clone(policy));

@@ -74,7 +74,7 @@ impl FileNames {
         latest_link.push(".latest");
         latest_link.push(&extension);
         Self {
-            current: dir.join(concat(&[&stem, &extension])),
+            current: dir.join(OsString::from_iter([&*stem, &*extension])),
             latest_link,
             dir,
             stem,
@@ -116,26 +116,16 @@ impl FileNames {
     }
 
     fn hidden(&self, suffix: &str) -> OsString {
-        let parts = [
-            OsStr::new("."),
-            &self.stem,
-            &self.extension,
-            OsStr::new(suffix),
-        ];
-        concat(&parts)
+        let (dot, suffix) = (OsStr::new("."), OsStr::new(suffix));
+        OsString::from_iter([dot, &self.stem, &self.extension, suffix])
     }
 
     pub(super) fn rolled(&self, RolledId { date, number }: RolledId, form: Form) -> OsString {
         let (year, month, day) = date.to_calendar_date();
         let month = u8::from(month);
         let middle = format!(".{year:04}-{month:02}-{day:02}.{number}");
-        let parts = [
-            &self.stem,
-            OsStr::new(&middle),
-            &self.extension,
-            OsStr::new(form.suffix()),
-        ];
-        concat(&parts)
+        let (middle, suffix) = (OsStr::new(&middle), OsStr::new(form.suffix()));
+        OsString::from_iter([&self.stem, middle, &self.extension, suffix])
     }
 
     /// Returns the length of the longest name.
@@ -301,10 +291,3 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
 
 /// The highest number of a rolled file.
 pub(super) const MAX_NUMBER: u64 = 999_999_999_999_999_999;
-
-fn concat(parts: &[&OsStr]) -> OsString {
-    parts.iter().fold(OsString::new(), |mut name, part| {
-        name.push(part);
-        name
-    })
-}

@@ -151,7 +151,7 @@ impl<T: ExportItem> ExportQueue<T> {
             item.count_shed(&self.counters);
         }
         let reason = format_args!("{} is behind: dropping events", self.destination);
-        self.report.fault(Fault::Shed, &reason);
+        self.report.fault_of(self.destination, Fault::Shed, &reason);
     }
 
     /// Makes the sender thread read the next run of [`PeriodicTasks`](super::PeriodicTasks).
@@ -323,14 +323,16 @@ impl<T: ExportItem> ExportQueue<T> {
             counters.add_delivered(events - refused);
         });
         if counts && refused > 0 {
-            self.report.fault(Fault::WriteFailed, reason);
+            self.report
+                .fault_of(self.destination, Fault::WriteFailed, reason);
         }
     }
 
     /// Counts the events of the item in flight as failed writes.
     pub(super) fn settle_refused(&self, reason: &dyn fmt::Display) {
         if self.settle(SinkCounters::add_write_failed) {
-            self.report.fault(Fault::WriteFailed, reason);
+            self.report
+                .fault_of(self.destination, Fault::WriteFailed, reason);
         }
     }
 
@@ -375,7 +377,8 @@ impl<T: ExportItem> ExportQueue<T> {
         if counts {
             self.retries.fetch_add(1, Ordering::Relaxed);
             let reason = format_args!("cannot send to {}, retrying: {reason}", self.destination);
-            self.report.fault(Fault::FlushFailed, &reason);
+            self.report
+                .fault_of(self.destination, Fault::FlushFailed, &reason);
         }
     }
 

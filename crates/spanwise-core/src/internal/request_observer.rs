@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     fmt,
+    iter::successors,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -78,39 +79,68 @@ pub struct RequestEnd<'a> {
     pub body_size: Option<u64>,
 }
 
-static OBSERVER: OnceLock<Arc<dyn RequestObserver>> = OnceLock::new();
+/// The observers of this process, in a list that only grows: readers need no lock.
+static FIRST: OnceLock<Box<ListedObserver>> = OnceLock::new();
 
-/// Sets the observer of this process. Returns whether there was none before.
-pub fn observe_requests(observer: Arc<dyn RequestObserver>) -> bool {
-    OBSERVER.set(observer).is_ok()
+struct ListedObserver {
+    observer: Arc<dyn RequestObserver>,
+    next: OnceLock<Box<Self>>,
 }
 
-/// Returns whether there is an observer.
-#[inline]
-#[must_use]
-pub fn requests_are_observed() -> bool {
-    OBSERVER.get().is_some()
+/// Adds an observer. It sees the requests that begin from now on, until the process ends.
+pub fn observe_requests(observer: Arc<dyn RequestObserver>) {
+    let mut listed = Box::new(ListedObserver {
+        observer,
+        next: OnceLock::new(),
+    });
+    let mut end = &FIRST;
+    while let Err(unset) = end.set(listed) {
+        listed = unset;
+        match end.get() {
+            Some(taken) => end = &taken.next,
+            None => unreachable!("it is set"),
+        }
+    }
 }
 
-/// A request whose begin was reported to the observer.
+fn observers() -> impl Iterator<Item = &'static dyn RequestObserver> {
+    let first = FIRST.get();
+    let all = successors(first, |listed| listed.next.get());
+    all.map(|listed| &*listed.observer)
+}
+
+/// A request whose begin was reported to the observers.
 #[derive(Debug)]
 pub struct RequestObservation {
     request: Box<ObservedRequest>,
+    /// How many there were. Later ones did not see the begin.
+    observers: usize,
 }
 
 impl RequestObservation {
     /// Reports the begin of a request. `make` is called only if there is an observer.
     #[inline]
     pub fn begin(make: impl FnOnce() -> ObservedRequest) -> Option<Self> {
-        let observer = OBSERVER.get()?;
-        let request = Box::new(make());
-        panic_safe::catch_panic(|| observer.begin(&request));
-        Some(Self { request })
+        FIRST.get()?;
+        Some(Self::begin_observed(make()))
+    }
+
+    fn begin_observed(request: ObservedRequest) -> Self {
+        let request = Box::new(request);
+        let mut count = 0;
+        for observer in observers() {
+            panic_safe::catch_panic(|| observer.begin(&request));
+            count += 1;
+        }
+        Self {
+            request,
+            observers: count,
+        }
     }
 
     /// Reports the end of the request.
     pub fn end(self, end: &RequestEnd<'_>) {
-        if let Some(observer) = OBSERVER.get() {
+        for observer in observers().take(self.observers) {
             panic_safe::catch_panic(|| observer.end(&self.request, end));
         }
     }

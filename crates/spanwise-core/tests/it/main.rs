@@ -26,6 +26,7 @@ mod context_set;
 mod errors;
 mod event_context;
 mod export;
+mod hex_digits;
 mod levels;
 mod linked_slots;
 mod logged_panics;

@@ -12,7 +12,8 @@ use spanwise_core::{
     internal::{
         HexDigits, SpanIdentity,
         announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
-        new_span_id, panic_safe, parse_hex,
+        inherited_context::InheritedContext,
+        new_span_id, panic_safe, parse_hex, propagators,
         request_observer::{ObservedRequest, RequestEnd, RequestObservation, RequestSide},
         span_identity::RANDOM,
     },
@@ -63,6 +64,10 @@ impl Call {
     ) -> Self {
         let context = Context::current();
         let request_context = RequestContext::current();
+        let inherited_baggage = match &request_context {
+            Some(_) => None,
+            None => Baggage::inherited(),
+        };
         let around = SpanIdentity::current();
         let around = around.and_then(|identity| TraceContext::from_identity(&identity));
         let by_hand = headers.contains_key(TRACEPARENT);
@@ -77,7 +82,7 @@ impl Call {
                     let trace = begin_trace(&context);
                     let trace_id = trace.trace_id;
                     begun = Some(trace);
-                    TraceContext::new_trace(trace_id)
+                    TraceContext::in_trace(trace_id)
                 }
             })
         };
@@ -143,7 +148,10 @@ impl Call {
                 Some(id) => id_header(id),
                 None => request_context.as_ref()?.request_id.clone(),
             });
-            if !by_hand && let Some(trace) = &trace {
+            if !by_hand
+                && propagators::TRACE_CONTEXT.is_on()
+                && let Some(trace) = &trace
+            {
                 // A disabled span cannot be a parent.
                 let served = request_context.as_ref();
                 let served = served.filter(|_| span.is_disabled() && around.is_none());
@@ -152,11 +160,13 @@ impl Call {
                 set_if_absent(headers, TRACESTATE, || sent.tracestate());
             }
         }
-        if options.baggage_goes_to(target.host) {
+        if propagators::BAGGAGE.is_on() && options.baggage_goes_to(target.host) {
             let served = request_context.as_deref();
+            let received = served
+                .map(|served| &served.baggage)
+                .or(inherited_baggage.as_ref());
             set_if_absent(headers, BAGGAGE, || {
                 let own_tenant = served.and_then(|served| served.tenant_id.as_deref());
-                let received = served.map(|served| &served.baggage);
                 baggage(&options.baggage, &context, own_tenant, received)
             });
         }
@@ -169,6 +179,7 @@ impl Call {
                 trace,
                 baggage: served
                     .map(|served| served.baggage.clone())
+                    .or(inherited_baggage)
                     .unwrap_or_default(),
                 request_id: served.and_then(|served| served.request_id.clone()),
                 tenant_id: served.and_then(|served| served.tenant_id.clone()),
@@ -243,7 +254,8 @@ impl Call {
     }
 }
 
-/// Returns the trace of a served request whose span is disabled, for a call in it.
+/// Returns the trace of a span that is not open in this process, for a call below it: that of a
+/// served request whose span is disabled, or of the parent process.
 fn continued(served: &TraceContext) -> AnnouncedTrace {
     AnnouncedTrace {
         trace_id: served.span.trace_id(),
@@ -286,7 +298,8 @@ fn id_header(id: &str) -> Option<HeaderValue> {
     header.filter(|_| !id.contains(REDACTED))
 }
 
-/// Returns the trace of a call outside a served request. The id comes from the context, or is new.
+/// Returns the trace of a call outside a served request. The id comes from the context or from the
+/// parent process, or is new.
 fn begin_trace(context: &Context) -> AnnouncedTrace {
     let trace_id = || {
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes());
@@ -296,7 +309,13 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
         let uuid = Uuid::try_parse(context.get("request_id")?).ok();
         uuid.filter(|id| !id.is_nil()).map(Uuid::into_bytes)
     };
-    let (trace_id, flags) = match trace_id().or_else(request_id) {
+    let id = trace_id().or_else(request_id);
+    if id.is_none()
+        && let Some(inherited) = InheritedContext::of_process()
+    {
+        return continued(&TraceContext::inherited(inherited));
+    }
+    let (trace_id, flags) = match id {
         Some(id) => (id, 0),
         None => (id::new_uuid().into_bytes(), RANDOM),
     };

@@ -93,7 +93,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     }
     let trusted = options.trust.trusts(peer).then_some(headers);
 
-    let received_trace = trusted.and_then(TraceContext::from_headers);
+    let received_trace = trusted.and_then(TraceContext::received);
     let new_trace = |number: Uuid| TraceContext::new_trace(number.into_bytes());
     let received_id = trusted.and_then(|headers| received_id(options, headers));
     // A received request id has priority over the trace id, because the lines of the gateway have
@@ -117,7 +117,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         // The result of the function is already in `tenant_id`.
         Tenant::None | Tenant::Function(_) => None,
     };
-    let mut baggage = trusted.map(Baggage::from_headers).unwrap_or_default();
+    let mut baggage = trusted.map(Baggage::received).unwrap_or_default();
     let tenant_member = match &options.tenant {
         Tenant::Header(_) | Tenant::None if options.tenant_baggage => baggage.get("tenant_id"),
         Tenant::Header(_) | Tenant::None | Tenant::Function(_) => None,
@@ -234,7 +234,7 @@ fn announcement(
     received_trace: Option<&TraceContext>,
     headers: &HeaderMap,
 ) -> Announced {
-    let untrusted = || TraceContext::from_headers(headers);
+    let untrusted = || TraceContext::received(headers);
     let link = match received_trace {
         Some(_) => None,
         None => untrusted().map(|caller| (caller.span.trace_id(), caller.span.span_id())),

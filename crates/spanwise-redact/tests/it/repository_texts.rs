@@ -62,6 +62,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("shop/customers.rs", "let authorization = match"),
     ("shop/customers.rs", "authorization: {token}"),
     ("spanwise-sentry/src/lib.rs", "let dsn"),
+    ("examples/otel.rs", "4111 1111"),
     ("examples/sentry.rs", "4111 1111"),
     ("spanwise-otel/src/export_options.rs", "client_key = Some"),
     // The name of a setting, and of a parameter.

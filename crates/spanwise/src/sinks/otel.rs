@@ -63,6 +63,9 @@ impl OtelSink {
             })
         };
         if in_code.is_none() && variable(choices, OtelSetting::enables).is_none() {
+            if variable(choices, OtelSetting::disables_all).is_none() && reads_variables {
+                check_what_may_enable(choices);
+            }
             return None;
         }
         if let Some(setting) = variable(choices, OtelSetting::disables_all) {
@@ -80,6 +83,8 @@ impl OtelSink {
         }
         let mut variables = Vec::new();
         let mut exported = Vec::new();
+        // Those whose values are wrong.
+        let mut misread: Vec<&OtelSetting> = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
             let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
             if is_general && in_code.is_some() {
@@ -93,7 +98,10 @@ impl OtelSink {
             match builder.apply(setting, &value) {
                 Ok(()) if is_general => {}
                 Ok(()) => choices.explain(&setting.def, shown(setting, &value), &origin),
-                Err(error) => choices.wrong(wrong(setting, &value, &error)),
+                Err(error) => {
+                    choices.wrong(wrong(setting, &value, &error));
+                    misread.push(setting);
+                }
             }
         }
         let has_endpoint_in_code = in_code.is_some();
@@ -122,14 +130,25 @@ impl OtelSink {
         if let Some(environment) = &service.environment {
             builder = builder.environment(environment);
         }
-        Some(Box::new(Self {
+        let sink = Self {
             builder,
             changes: builder_changes,
             variables,
             has_endpoint_in_code,
             is_changed,
             measures_events: changes.get::<MeasuresEvents>().0,
-        }))
+        };
+        if !is_changed {
+            for invalid in sink.builder.invalid_options() {
+                if !misread
+                    .iter()
+                    .any(|setting| setting.decides_about(&invalid))
+                {
+                    choices.problem(sink.problem(&invalid));
+                }
+            }
+        }
+        Some(Box::new(sink))
     }
 
     /// Names the variable or the setter of an option that is not valid.
@@ -156,7 +175,18 @@ impl OtelSink {
     }
 }
 
-/// Returns a value in the form of `explain()`.
+/// Reports a wrong value that perhaps was meant to turn something on.
+fn check_what_may_enable(choices: &mut Choices<'_>) {
+    for setting in OtelSetting::all().filter(|setting| setting.may_enable()) {
+        if let Some(Chosen { value, .. }) = choices.sourced_text(&setting.def)
+            && let Err(error) = Otel::builder_without_endpoint().apply(setting, &value)
+        {
+            choices.wrong(wrong(setting, &value, &error));
+        }
+    }
+}
+
+/// Returns a value as `explain()` shows it.
 fn shown(setting: &OtelSetting, text: &str) -> String {
     match setting.def.sensitivity {
         Sensitivity::Public if setting.is_endpoint() => conceal::url(text),
@@ -288,6 +318,23 @@ impl crate::Handle {
         match self.sink::<RunningOtel>() {
             Some(running) => running.handle.metrics_text(accept),
             None => ("text/plain; version=0.0.4; charset=utf-8", String::new()),
+        }
+    }
+
+    /// Measures the workers, the tasks and the queue of a runtime of Tokio, where metrics are
+    /// exported or served: `tokio.runtime.workers` and others.
+    ///
+    /// ```
+    /// # async fn start() -> Result<(), spanwise::InitError> {
+    /// let telemetry = spanwise::init_from_env!()?;
+    /// telemetry.handle().observe_runtime(&tokio::runtime::Handle::current());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        if let Some(running) = self.sink::<RunningOtel>() {
+            running.otel.observe_runtime(runtime);
         }
     }
 

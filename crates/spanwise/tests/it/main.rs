@@ -64,6 +64,7 @@ mod outputs;
 #[cfg(feature = "axum")]
 mod panicking_handler;
 mod panics;
+mod parent_process;
 mod planted_secrets;
 mod planting;
 mod racing_starts;

@@ -233,6 +233,23 @@ fn api_of_opentelemetry_reaches_the_collector() {
     assert!(metrics.any(|metric| metric.name == "shop.orders"));
 }
 
+#[cfg(feature = "tokio")]
+#[test]
+fn runtime_is_measured_if_the_program_asks_for_it() {
+    alone!();
+    let receiver = Receiver::start();
+    let (_, telemetry) = start(&receiver, |builder| builder);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(3)
+        .build()
+        .unwrap();
+    telemetry.handle().observe_runtime(runtime.handle());
+    let (_, text) = telemetry.handle().metrics_text(None);
+    let line = "tokio_runtime_workers 3";
+    assert!(text.lines().any(|other| other == line), "{text}");
+    telemetry.shutdown(TIMEOUT);
+}
+
 /// The names of this process's threads. The system cuts them off.
 #[cfg(target_os = "linux")]
 fn threads() -> Vec<String> {

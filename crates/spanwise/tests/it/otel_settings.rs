@@ -565,7 +565,12 @@ fn variables_count_only_with_an_endpoint() {
     for vars in [
         &[PROD, ("OTEL_TRACES_SAMPLER", "sometimes")][..],
         &[PROD, ("OTEL_CONFIG_FILE", "/etc/otel.yaml")],
-        &[PROD, ("OTEL_METRICS_EXPORTER", "console")],
+        &[PROD, ("OTEL_METRICS_EXPORTER", "otlp")],
+        &[
+            PROD,
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_METRICS_EXPORTER", "console"),
+        ],
         &[PROD, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
         // A switch for operators: nothing else is read.
         &[
@@ -597,6 +602,50 @@ fn variables_count_only_with_an_endpoint() {
     );
     let sampler = ("OTEL_TRACES_SAMPLER", "sometimes");
     assert_eq!(problems(&[PROD, own, sampler]).len(), 1);
+}
+
+/// It could have turned metrics on.
+#[test]
+fn exporter_of_metrics_is_checked_without_an_endpoint() {
+    let expected = "OTEL_METRICS_EXPORTER=\"promtheus\": `promtheus` is not an exporter that \
+                    spanwise has: write otlp, prometheus, both, or none alone";
+    assert_eq!(
+        problems(&[PROD, ("OTEL_METRICS_EXPORTER", "promtheus")]),
+        [expected]
+    );
+}
+
+/// The mistakes of all settings, those that depend on others, and those of other parts.
+#[test]
+fn all_mistakes_are_in_one_list() {
+    let vars = vars(&[
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "200"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("LOG_FORMAT", "yaml"),
+    ]);
+    let wrong = [
+        "LOG_FORMAT=",
+        "OTEL_EXPORTER_OTLP_TIMEOUT=",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: ",
+        "OTEL_TRACES_SAMPLER_ARG: ",
+    ];
+    let problems = problems(&vars);
+    assert_eq!(problems.len(), wrong.len(), "{problems:#?}");
+    for begin in wrong {
+        let is_listed = problems.iter().any(|problem| problem.starts_with(begin));
+        assert!(is_listed, "{begin}: {problems:#?}");
+    }
+    // `explain` shows a contradiction before anything starts.
+    let text = explain(&self::vars(&[("OTEL_TRACES_SAMPLER_ARG", "0.5")]));
+    assert!(text.contains("wrong: OTEL_TRACES_SAMPLER_ARG: "), "{text}");
+    // Code may resolve it.
+    let builder = Builder::from_vars(self::vars(&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096")]));
+    let builder = builder.unwrap();
+    let builder = builder.otel(|otel| otel.traces(|traces| traces.max_queue_len(8192)));
+    let text = builder.explain().to_string();
+    assert!(!text.contains("wrong: "), "{text}");
 }
 
 #[test]

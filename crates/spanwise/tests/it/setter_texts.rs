@@ -77,6 +77,7 @@ const VALUE_SETTERS: &[ValueSetter] = &[
     }),
     ("LOG_REDACT", Builder::without_redaction),
     ("LOG_CONTEXT", |builder| builder.context_key("order_id")),
+    ("LOG_PARENT", Builder::parent_from_env),
     ("LOG_STATIC_FIELDS", |builder| builder.field("region", "eu")),
     #[cfg(feature = "otel")]
     ("OTEL_EXPORTER_OTLP_ENDPOINT", |builder| {
@@ -110,6 +111,9 @@ const WITHOUT_SETTER: &[(&str, &str)] = &[
         "CLICOLOR_FORCE",
         "many programs share it; `color` decides in code",
     ),
+    ("TRACEPARENT", "the process that starts this one sets it"),
+    ("TRACESTATE", "the same as TRACEPARENT"),
+    ("BAGGAGE", "the same as TRACEPARENT"),
     ("TERM", "many programs share it; `color` decides in code"),
     (
         "LOG_REDACT_KEY_FILE",

@@ -1,0 +1,27 @@
+//! The headers by which requests carry their trace and their baggage. Defaults to both.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A kind of headers.
+#[derive(Debug)]
+pub struct PropagatorSwitch(AtomicBool);
+
+/// `traceparent` and `tracestate`.
+pub static TRACE_CONTEXT: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
+
+/// `baggage`.
+pub static BAGGAGE: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
+
+impl PropagatorSwitch {
+    /// Sets whether these headers are read and sent.
+    pub fn set(&self, is_on: bool) {
+        self.0.store(is_on, Ordering::Relaxed);
+    }
+
+    /// Returns whether these headers are read and sent.
+    #[inline]
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
