@@ -1,5 +1,5 @@
-//! `LOG_RECORDER=debug` writes the DEBUG lines of failed requests only, and only to the outputs that
-//! write lines.
+//! `LOG_RECORDER=debug` writes the DEBUG lines of failed requests only, and only to outputs of
+//! lines.
 
 use crate::support::Lines;
 use spanwise::{Builder, layer::JsonLayer};
