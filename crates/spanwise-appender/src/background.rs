@@ -239,8 +239,8 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Lines at this level or above are written before the call returns. The call waits at most 1
-    /// s. It does not wait while the writer fails. This is not an fsync. Defaults to no level.
+    /// Lines at this level or above are written before the call returns. The call waits at most one
+    /// second. It does not wait while the writer fails. This is not an fsync. Defaults to no level.
     pub fn sync_on(mut self, level: Level) -> Self {
         self.options.sync_on = Some(level);
         self

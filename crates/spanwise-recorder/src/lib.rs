@@ -221,8 +221,8 @@
 //!
 //! # Cost
 //!
-//! An event below the captured levels costs nothing. An event that is written immediately costs 10
-//! % more. A buffered event costs as much as the encoding of its line, plus 30 % for the buffer,
+//! An event below the captured levels costs nothing. Each immediately written event costs 10 %
+//! more. A buffered event costs as much as the encoding of its line, plus 30 % for the buffer,
 //! without an allocation. A line is encoded even if it is never written, so capture DEBUG instead
 //! of TRACE. `cargo bench -p benches --bench recorder` measures these costs.
 //!

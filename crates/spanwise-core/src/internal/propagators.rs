@@ -1,4 +1,4 @@
-//! The headers by which requests carry their trace and their baggage. Defaults to both.
+//! Whether requests carry their trace and their baggage in headers. Both are on by default.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
