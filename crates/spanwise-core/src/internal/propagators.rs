@@ -1,4 +1,5 @@
-//! Whether requests carry their trace and their baggage in headers. Both are on by default.
+//! Switches for the headers that carry the trace and the baggage of requests. Both are on by
+//! default.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
