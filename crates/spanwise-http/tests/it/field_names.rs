@@ -39,7 +39,7 @@ async fn names_beyond_128_are_refused_and_reported() {
         .assert_field("name.0", 0)
         .assert_field("name.127", 127)
         .assert_no_field("name.128");
-    // Reported once. Repetitions are throttled.
+    // The fault is reported only once, because repetitions would throttle other faults.
     let faults = SelfReport::default().stats().faults;
     assert_eq!(faults, [(Fault::Setup, 1)]);
 
