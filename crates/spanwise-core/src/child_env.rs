@@ -14,9 +14,9 @@ use crate::{
 /// `TRACEPARENT`, `TRACESTATE` and `BAGGAGE` of `command`. The environment of this process is not
 /// changed.
 ///
-/// Outside of a trace, the child gets what this process inherits. The baggage is that of the
-/// current context of the OpenTelemetry API, or else the inherited one. A `spanwise` program reads
-/// the variables if `LOG_PARENT=env` is set.
+/// Outside of a trace, the child receives the trace that this process inherits. The baggage comes
+/// from the current context of the OpenTelemetry API. Otherwise it is the inherited baggage. A
+/// `spanwise` program reads the variables if `LOG_PARENT=env` is set.
 ///
 /// ```
 /// use std::process::Command;
@@ -47,7 +47,7 @@ pub fn child_env(command: &mut Command) {
         && let Some((parent, state)) = span.or_else(of_tracing)
     {
         command.env(TRACEPARENT, parent.to_string());
-        // That of this process may belong to another trace.
+        // The variable of this process may belong to another trace.
         match state {
             Some(state) => command.env(TRACESTATE, &*state),
             None => command.env_remove(TRACESTATE),
@@ -61,7 +61,7 @@ pub fn child_env(command: &mut Command) {
     }
 }
 
-/// The variables of a process that have its parent and its baggage.
+/// The environment variables with the parent and the baggage of a process.
 pub const TRACEPARENT: &str = "TRACEPARENT";
 /// See [`TRACEPARENT`].
 pub const TRACESTATE: &str = "TRACESTATE";
@@ -77,13 +77,13 @@ pub struct CarriedContext {
     pub baggage: Option<Arc<str>>,
 }
 
-/// Reads the current context of an API that has spans of its own.
+/// Reads the current context of an API with separate spans.
 type ReadContext = fn() -> Option<CarriedContext>;
 
 static OF_API: OnceLock<ReadContext> = OnceLock::new();
 
-/// Sets how [`child_env`] reads the current context of the OpenTelemetry API, whose spans are
-/// inside of those of `tracing`. The first call counts.
+/// Sets how [`child_env`] reads the current context of the OpenTelemetry API. The spans of this API
+/// are inside the spans of `tracing`. Later calls change nothing.
 pub fn carry_context_of_api(read: ReadContext) {
     let _ = OF_API.set(read);
 }

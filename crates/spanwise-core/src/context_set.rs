@@ -33,7 +33,7 @@ use crate::{
 /// is open, the key is not declared, or no [`ContextLayer`] is installed.
 ///
 /// `Span::record` cannot do this. `tracing` drops a value for a field that the span does not
-/// declare, and no layer sees it.
+/// declare, before any layer receives it.
 ///
 /// ```
 /// use spanwise_core::{Context, ContextLayer, context};

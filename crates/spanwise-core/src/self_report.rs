@@ -37,7 +37,7 @@ struct Inner {
     redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
-    /// Those of [`fault_of`](SelfReport::fault_of).
+    /// The faults that [`fault_of`](SelfReport::fault_of) reports.
     of_sources: Mutex<Vec<SourceFaults>>,
 }
 
@@ -157,8 +157,8 @@ impl SelfReport {
         );
     }
 
-    /// Does the same as [`fault`](Self::fault) for each source separately: for sinks that fail
-    /// independently. There are few sources.
+    /// Like [`fault`](Self::fault), but counts and reports each source separately. Use it for sinks
+    /// that fail independently. The number of sources must be small.
     #[doc(hidden)]
     #[cold]
     pub fn fault_of(&self, source: &'static str, fault: Fault, detail: &dyn fmt::Display) {

@@ -26,7 +26,8 @@ pub(crate) struct Member {
 }
 
 impl Baggage {
-    /// Parses the headers of a trusted sender. Empty if they are not propagated here.
+    /// Parses the headers of a trusted sender. Returns no members if this process does not
+    /// propagate baggage.
     pub(crate) fn received(headers: &HeaderMap) -> Self {
         match propagators::BAGGAGE.is_on() {
             true => Self::from_headers(headers),
@@ -34,7 +35,7 @@ impl Baggage {
         }
     }
 
-    /// Parses the baggage of the parent process, without the keys that this process decides.
+    /// Parses the baggage of the parent process, without the keys that this process sets itself.
     pub(crate) fn inherited() -> Option<Self> {
         let baggage = InheritedContext::of_process()?.baggage.as_deref()?;
         let value = HeaderValue::from_str(baggage).ok()?;

@@ -25,7 +25,8 @@ pub(crate) struct TraceContext {
 }
 
 impl TraceContext {
-    /// Parses the headers of a caller. Returns `None` if they are not propagated here.
+    /// Parses the headers of a caller. Returns `None` if this process does not propagate trace
+    /// context.
     pub(crate) fn received(headers: &HeaderMap) -> Option<Self> {
         propagators::TRACE_CONTEXT.is_on().then_some(())?;
         Self::from_headers(headers)
@@ -39,8 +40,8 @@ impl TraceContext {
         }
     }
 
-    /// Parses headers. Returns `None` without exactly one valid `traceparent`; `tracestate` is
-    /// ignored then.
+    /// Parses headers. Returns `None` if there is not exactly one valid `traceparent`. In that case
+    /// `tracestate` is ignored.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -70,7 +71,7 @@ impl TraceContext {
         }
     }
 
-    /// Starts a span in a trace of which only the id is known. The id must not be zero.
+    /// Starts a span in a trace for which only the id is available. The id must not be zero.
     pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
         match InheritedContext::of_trace(trace_id) {
             Some(inherited) => Self::inherited(inherited).child(),

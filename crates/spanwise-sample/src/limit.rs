@@ -102,8 +102,8 @@ impl Rate {
     /// A rule remembers 10,000 pairs of callsite and value, in about 900 KB. If the table is full,
     /// a new value replaces a value that occurred only once, or one without events in the last
     /// minute. If the replaced value was still in use, a flood of new values could exceed the
-    /// limit. Therefore the new bucket starts empty, and the event takes its token from one bucket
-    /// that all such values share.
+    /// limit. Therefore the new bucket starts empty, and the event uses a token of one bucket that
+    /// all such values share.
     #[must_use]
     pub fn per_value_of(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());

@@ -5,7 +5,7 @@
 //!
 //! If the table is full of values in use, a new value replaces one of them. If each new bucket
 //! started full, a flood of new values would exceed the limit. So the new bucket starts empty, and
-//! the event takes its token from one bucket that all such values share.
+//! the event uses a token of one bucket that all such values share.
 
 use std::{
     collections::HashMap,

@@ -116,7 +116,7 @@ impl Builder {
         }
     }
 
-    /// Sets what a setter got. An empty text changes nothing.
+    /// Stores the argument of a setter. An empty text changes nothing.
     pub(crate) fn set<V, T>(
         mut self,
         setter: &str,
@@ -367,8 +367,8 @@ impl Builder {
         self
     }
 
-    /// Makes the span of the process that started this one the parent of its units of work, as
-    /// `LOG_PARENT=env` does: for jobs and command-line tools. The builder must read the
+    /// Makes the span of the parent process the parent of this process's units of work, as
+    /// `LOG_PARENT=env` does. Use it for jobs and command-line tools. The builder must read the
     /// environment. See [`child_env`](crate::context::child_env).
     pub fn parent_from_env(mut self) -> Self {
         self.code.put(&LOG_PARENT, ParentSource::Env);

@@ -45,7 +45,7 @@ pub(crate) struct Config {
     pub(crate) http_server: spanwise_http::ServerLayer,
     /// The context keys that the program declares.
     pub(crate) context: Vec<String>,
-    /// The context of the process that started this one.
+    /// The context from the parent process.
     pub(crate) inherited: Option<InheritedContext>,
     /// The static fields, after redaction.
     pub(crate) static_fields: StaticFields,

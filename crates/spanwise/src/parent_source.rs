@@ -17,8 +17,8 @@ pub(crate) enum ParentSource {
 
 named!(ParentSource: None = "none", Env = "env");
 
-/// Returns the context that this process inherits. A parent that is not valid is ignored, with a
-/// warning: it comes from another program.
+/// Returns the context that this process inherits. An invalid parent is ignored with a warning,
+/// because another program wrote it.
 pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     let source = choices.choose(&LOG_PARENT)?;
     if source.value == ParentSource::None {

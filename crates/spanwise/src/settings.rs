@@ -381,7 +381,7 @@ settings! {
         key: "parent",
         default: "none",
         accepts: "env, none",
-        help: "The parent of the units of work of this process: with `env`, the span of the process that started it, in TRACEPARENT, with TRACESTATE and BAGGAGE. For jobs and command-line tools. The preset test ignores it.",
+        help: "The parent of this process's units of work. With `env`, it is read from TRACEPARENT, TRACESTATE and BAGGAGE, which the parent process sets. For jobs and command-line tools. The preset test ignores it.",
         parse: parse::named,
     }.ignored_in_tests();
     LOG_STATIC_FIELDS: StaticFields = {

@@ -1,9 +1,10 @@
 //! Optional sinks, such as exporters. Each is behind a cargo feature.
 //!
-//! A sink is a module here and a line in [`REGISTRY`]. The module implements [`OptionalSink`], and
-//! has the setters of [`Builder`](crate::Builder) and the getters of [`Handle`](crate::Handle) that
-//! concern the sink. The settings are rows in [`settings`](crate::settings) that name the feature:
-//! if a variable is set and the feature is off, the program logs a warning.
+//! A sink is a submodule that implements [`OptionalSink`], and a line in [`REGISTRY`]. The
+//! submodule also has the setters of [`Builder`](crate::Builder) and the getters of
+//! [`Handle`](crate::Handle) for the sink. The settings of the sink are rows in
+//! [`settings`](crate::settings) that name the feature. If such a variable is set without the
+//! feature, the program logs a warning.
 
 use std::{
     any::{Any, TypeId},
@@ -45,13 +46,13 @@ pub(crate) fn settings() -> Vec<Setting> {
     kinds.flat_map(|kind| (kind.own_settings)()).collect()
 }
 
-/// What code sets for sinks: one value of each type.
+/// The values that code sets for sinks, one of each type.
 #[derive(Default)]
 pub(crate) struct SinkChanges(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
 #[allow(dead_code, reason = "there may be no sink")]
 impl SinkChanges {
-    /// Returns the value of this type, to change it.
+    /// Returns the value of this type, so that the caller can change it.
     pub(crate) fn get_mut<T: Default + Any + Send + Sync>(&mut self) -> &mut T {
         let value = self.0.entry(TypeId::of::<T>());
         let value = value.or_insert_with(|| Box::<T>::default());
@@ -82,7 +83,7 @@ impl<B> BuilderChanges<B> {
         self.0.lock().is_empty()
     }
 
-    /// Makes the changes. Later calls make none.
+    /// Applies the changes. Later calls change nothing.
     fn apply(&self, builder: B) -> B {
         let changes = std::mem::take(&mut *self.0.lock());
         changes
@@ -120,7 +121,7 @@ pub(crate) struct StackContext<'a> {
     pub(crate) static_fields: &'a StaticFields,
 }
 
-/// Returns the sinks that are requested.
+/// Returns the requested sinks.
 pub(crate) fn choose(
     changes: &SinkChanges,
     choices: &mut Choices<'_>,

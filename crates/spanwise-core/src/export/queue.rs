@@ -48,7 +48,7 @@ struct State<T> {
     flushes: u64,
     /// The number of the last call of `hurry`.
     hurried_flush: u64,
-    /// The number of the last call of `flush` before the item in flight was taken.
+    /// The number of the last call of `flush` before the item in flight left the queue.
     in_flight_flush: u64,
     /// The number of the last call of `flush` during which the server failed.
     failed_flush: u64,

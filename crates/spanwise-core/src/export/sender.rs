@@ -81,7 +81,7 @@ pub(super) struct Sender<T> {
 pub enum Step {
     /// It did some work, and there may be more.
     Worked,
-    /// There is no work until this time, unless the state changes.
+    /// There is no work before this time, except after a change of the state.
     Wait(Option<Instant>),
     /// The queue was shut down.
     Ended,

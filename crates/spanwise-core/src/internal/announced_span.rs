@@ -28,7 +28,7 @@ pub struct Announced {
     pub trace: Option<AnnouncedTrace>,
 }
 
-/// An announcement that was not taken yet.
+/// An announcement that no layer has taken yet.
 pub(crate) struct Announcement {
     announced: Announced,
     reserved_for: Option<Id>,

@@ -183,7 +183,7 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
     /// entries.
     ///
     /// Drops the value of a closed span, so the destructor of a `T` must not log.
-    #[inline(always)] // Each event asks: a call costs 1 % of a line.
+    #[inline(always)] // Runs for each event, and a call costs 1 % of a line.
     pub fn current(&mut self, layer: LayerId, table: &SpanTable<T>) -> CurrentSpan<'_, T> {
         let entered = &mut self.layer_spans(layer).entered;
         let index = match entered.last() {

@@ -1,7 +1,8 @@
 //! The trace and the baggage that this process inherits from the process that started it.
 //!
-//! They are the parent of the root units of the process: an exporter places root spans below it,
-//! and without one, [`InheritedContextLayer`] gives root spans its trace.
+//! The root spans of the process belong to this trace. An exporter makes them children of the
+//! inherited span. Without an exporter, [`InheritedContextLayer`] records the inherited trace id on
+//! them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -31,30 +32,31 @@ pub struct InheritedContext {
 
 static INHERITED: OnceLock<InheritedContext> = OnceLock::new();
 
-/// Sets the context that this process inherits. The first call counts.
+/// Sets the context that this process inherits. Later calls change nothing.
 pub fn inherit(context: InheritedContext) {
     let _ = INHERITED.set(context);
 }
 
 impl InheritedContext {
-    /// Returns the context that this process inherits, if it does.
+    /// Returns the context that this process inherits, if there is one.
     #[inline]
     #[must_use]
     pub fn of_process() -> Option<&'static Self> {
         INHERITED.get()
     }
 
-    /// Returns the context that this process inherits, if it is of this trace.
+    /// Returns the context that this process inherits, if it belongs to this trace.
     #[must_use]
     pub fn of_trace(trace_id: [u8; 16]) -> Option<&'static Self> {
         Self::of_process().filter(|inherited| inherited.parent.trace_id() == trace_id)
     }
 }
 
-/// Gives each root span without a trace the ids of a new span below the inherited parent, so that
-/// its lines have them.
+/// Records ids on each root span without a trace, so that its lines have them: the inherited trace
+/// id and a new span id.
 ///
-/// It records them, so it must come after the layers that read them.
+/// Add this layer after the layers that read the ids. It records the ids while the span opens, so
+/// the other layers must receive the span first.
 #[derive(Debug, Default)]
 pub struct InheritedContextLayer {
     dispatch: OnceLock<WeakDispatch>,

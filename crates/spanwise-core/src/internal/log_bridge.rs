@@ -340,7 +340,7 @@ thread_local! {
     static IN_OWN_REBUILD: Cell<bool> = const { Cell::new(false) };
     /// The most verbose level of events of a `LevelLayer` in this rebuild.
     static MAX_EVENT_LEVEL: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
-    /// Whether a subscriber without a `LevelLayer` took part in this rebuild.
+    /// Whether there is a subscriber without a `LevelLayer` in this rebuild.
     static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -1,4 +1,5 @@
-//! The headers by which requests carry their trace and their baggage. Defaults to both.
+//! Switches for the headers that carry the trace and the baggage of requests. Both are on by
+//! default.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

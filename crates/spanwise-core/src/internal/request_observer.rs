@@ -79,7 +79,7 @@ pub struct RequestEnd<'a> {
     pub body_size: Option<u64>,
 }
 
-/// The observers of this process, in a list that only grows: readers need no lock.
+/// The observers of this process. The list only grows, so readers need no lock.
 static FIRST: OnceLock<Box<ListedObserver>> = OnceLock::new();
 
 struct ListedObserver {
@@ -87,7 +87,7 @@ struct ListedObserver {
     next: OnceLock<Box<Self>>,
 }
 
-/// Adds an observer. It sees the requests that begin from now on, until the process ends.
+/// Adds an observer for all requests that begin after this call, until the process ends.
 pub fn observe_requests(observer: Arc<dyn RequestObserver>) {
     let mut listed = Box::new(ListedObserver {
         observer,
@@ -109,11 +109,12 @@ fn observers() -> impl Iterator<Item = &'static dyn RequestObserver> {
     all.map(|listed| &*listed.observer)
 }
 
-/// A request whose begin was reported to the observers.
+/// A request whose start was reported to the observers.
 #[derive(Debug)]
 pub struct RequestObservation {
     request: Box<ObservedRequest>,
-    /// How many there were. Later ones did not see the begin.
+    /// The number of observers at the start of the request. Later observers did not receive the
+    /// start.
     observers: usize,
 }
 

@@ -13,7 +13,8 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::internal::{LayerId, SpanValue, sync::Mutex};
 
-/// The data that a layer keeps for a span: an own part, and a part inherited from the parent.
+/// The data that a layer keeps for a span: a part of the span itself, and a part inherited from the
+/// parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
     /// Returns the own part combined with the current data of `parent`. Called without a lock.
     #[must_use]

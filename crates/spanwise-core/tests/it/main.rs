@@ -1,4 +1,4 @@
-//! Behaviour through the public API. A test that needs a process of its own is a file beside this
+//! Behaviour through the public API. A test that needs a separate process is a file next to this
 //! directory.
 
 #![allow(

@@ -254,8 +254,8 @@ impl Call {
     }
 }
 
-/// Returns the trace of a span that is not open in this process, for a call below it: that of a
-/// served request whose span is disabled, or of the parent process.
+/// Returns the trace for a call whose parent span is not open in this process. The parent is a
+/// served request whose span is disabled, or the parent process.
 fn continued(served: &TraceContext) -> AnnouncedTrace {
     AnnouncedTrace {
         trace_id: served.span.trace_id(),

@@ -1,4 +1,4 @@
-//! The observer of requests hears of each, whatever is logged. In a process of its own.
+//! The observer receives each request, also if the request is not logged. In a separate process.
 
 use std::{
     io,
@@ -21,7 +21,7 @@ use tracing_subscriber::{filter::LevelFilter, prelude::*};
 
 type Body = Full<&'static [u8]>;
 
-/// Writes a line for each begin and each end.
+/// Writes a line for each start and each end.
 #[derive(Debug, Default)]
 struct Observer {
     seen: Mutex<Vec<String>>,

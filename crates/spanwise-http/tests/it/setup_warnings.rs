@@ -1,4 +1,4 @@
-//! Warnings about the set-up on stderr. Each test has a process of its own.
+//! Warnings about the set-up on stderr. Each test needs a separate process.
 
 use std::convert::Infallible;
 
@@ -21,7 +21,7 @@ async fn serve_one(layer: ServerLayer, request: Request<Body>, handler: fn()) {
     layer.layer(service).oneshot(request).await.unwrap();
 }
 
-/// Runs `test` in a process of its own. Returns the lines that it wrote to stderr, or `None` in
+/// Runs `test` in a separate process. Returns the lines that it wrote to stderr, or `None` in
 /// that process.
 fn stderr_of(test: &str) -> Option<Vec<String>> {
     let stderr = output_alone(test)?.stderr;

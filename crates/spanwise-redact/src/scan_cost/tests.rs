@@ -56,7 +56,8 @@ const SEPARATORS: [&str; 16] = [
 fn literals_cost_linear_work() {
     let policy = policy();
     for (index, token) in tokens().enumerate() {
-        // Four separators for each literal, so that each kind of literal gets all of them.
+        // Four separators for each literal, so that each kind of literal is combined with all
+        // separators.
         for turn in 0..4 {
             let separator = SEPARATORS[(index + turn * 5) % SEPARATORS.len()];
             check(&policy, "", &format!("{}{separator}", token.literal));

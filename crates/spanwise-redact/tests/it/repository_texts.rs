@@ -9,10 +9,10 @@ use std::{
 use spanwise_core::Redact;
 use spanwise_redact::Policy;
 
-/// Lines that show a secret on purpose, or that look like it: the end of a file's path, and a part
-/// of the line.
+/// Lines that contain a secret on purpose, or look like a line with a secret. Each entry has the
+/// end of a file's path, and a part of the line.
 ///
-/// Each of them must still exist and still be hidden.
+/// Each entry must still exist and still be hidden.
 const ALLOWED: &[(&str, &str)] = &[
     // Examples of secrets.
     ("docs/redaction.md", "hunter2"),

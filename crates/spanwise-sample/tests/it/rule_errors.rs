@@ -229,7 +229,7 @@ fn rules_without_syntax_are_displayed() {
     assert!(Limit::ratio(f64::INFINITY).is_err());
 }
 
-/// The same names as in every setting of levels.
+/// The names of levels are the same as in every setting of levels.
 #[test]
 fn other_level_names_are_accepted() {
     for (text, rule) in [

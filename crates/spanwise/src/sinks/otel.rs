@@ -44,8 +44,8 @@ pub(crate) struct OtelSink {
 type RunningOtel = GuardedSink<Otel, OtelGuard>;
 
 impl OtelSink {
-    /// Returns the sink if something turns it on. The other variables are read only then: they may
-    /// be there for other programs.
+    /// Returns the sink if a setting turns it on. Only in that case are the other variables read,
+    /// because they may be meant for other programs.
     fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
@@ -272,8 +272,8 @@ impl crate::Builder {
     }
 
     /// Changes the options of OpenTelemetry, after the settings of the environment were applied.
-    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`.
-    /// A second call adds its changes to those of the first.
+    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`. Each
+    /// further call adds a change.
     pub fn otel<F>(mut self, change: F) -> Self
     where
         F: FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync + 'static,

@@ -215,7 +215,7 @@ impl crate::Builder {
     }
 
     /// Changes the options of Sentry, after the settings of the environment were applied. `change`
-    /// is called only if there is a DSN. A second call adds its changes to those of the first.
+    /// is called only if there is a DSN. Each further call adds a change.
     pub fn sentry<F>(mut self, change: F) -> Self
     where
         F: FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync + 'static,

@@ -1,5 +1,5 @@
-//! Every format shows the same of an event: lines for people are read back, and compared with those
-//! of JSON.
+//! Every format shows the same data of an event. The test parses the lines for people, and compares
+//! them with the JSON lines.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use tracing_core::{
 
 use crate::support::Lines;
 
-/// What is put wherever a caller can put a text.
+/// Texts for each place where a caller can put a text.
 const HOSTILE: [&str; 22] = [
     "plain",
     "",
@@ -81,7 +81,7 @@ enum Form {
     Bool(bool),
 }
 
-/// One event: its level, its texts, and the fields of it and of the span around it.
+/// An event with its level, its texts, its fields, and the fields of its span.
 #[derive(Debug, Clone)]
 struct Case {
     level: Level,
@@ -124,7 +124,7 @@ fn fields() -> impl Strategy<Value = Vec<(&'static str, Form, &'static str)>> {
     ];
     let field = ((0..NAMES.len()), kind, hostile())
         .prop_map(|(name, kind, text)| (NAMES[name], kind, text));
-    // Each name once.
+    // Keeps each name once.
     prop::collection::vec(field, 0..5).prop_map(|mut fields| {
         fields.sort_by_key(|(name, ..)| *name);
         fields.dedup_by_key(|(name, ..)| *name);
@@ -186,7 +186,7 @@ fn with_values<R>(
     use_them(&values)
 }
 
-/// A span of any name, which no macro makes.
+/// Creates a span with any name, which no macro can do.
 fn span(name: &'static str, fields: &[(&'static str, Form, &'static str)]) -> tracing::Span {
     struct Site(OnceLock<Metadata<'static>>);
     impl Callsite for Site {
@@ -269,7 +269,7 @@ fn log(case: &Case) {
     with_values(&case.fields, Some(&message), |values| callsite.emit(values));
 }
 
-/// A line for people, parsed: the names and values that a reader sees in it.
+/// A parsed line for people, with the names and values that it shows.
 #[derive(Debug, Default, PartialEq)]
 struct Parsed {
     message: String,
@@ -303,7 +303,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// Without the quotes and the escapes, of a text that `Debug` wrote or the console.
+/// Removes the quotes and escapes that `Debug` or the console wrote.
 fn bare(text: &str) -> String {
     let mut bare = String::new();
     let mut chars = text.chars();
@@ -399,7 +399,7 @@ struct Stack {
     nested: Lines,
 }
 
-/// One console at a time: the stack is global, so that records of the `log` crate reach it.
+/// Installs one console as a global stack, so that it receives records of the `log` crate.
 fn install(format: Format) -> (Stack, spanwise::Telemetry) {
     let stack = Stack {
         console: Lines::default(),
@@ -459,14 +459,14 @@ fn compact_shows_the_fields_of_json() {
         let json: Value = serde_json::from_str(json.lines().nth(count).unwrap()).unwrap();
         let nested = stack.nested.text();
         let nested: Value = serde_json::from_str(nested.lines().nth(count).unwrap()).unwrap();
-        // A nested line has the fields of the event apart, and errors without causes.
+        // A nested line has the event's fields in a separate object, and errors without causes.
         let own = nested["fields"].as_object().unwrap();
         let names: Vec<&String> = own.keys().filter(|name| *name != "message").collect();
         prop_assert_eq!(&parsed.fields.keys().collect::<Vec<_>>(), &names, "{:?}: {}", case, line);
         for name in names {
             let of_json = json.get(name).unwrap_or_else(|| &json[format!("fields.{name}")]);
             let expected = shown(of_json);
-            // A record's key may mean something else in an event, and is called otherwise.
+            // A key of a record that has another meaning in an event is renamed.
             let own = name.strip_prefix("kv.").unwrap_or(name);
             let kind = case.fields.iter().find(|(other, ..)| *other == own);
             let is_debug = kind.is_some_and(|(_, kind, _)| matches!(kind, Form::Debug));
@@ -477,7 +477,7 @@ fn compact_shows_the_fields_of_json() {
         let spans = nested["span"].as_object().unwrap();
         let names: Vec<&String> = spans.keys().filter(|name| *name != "name").collect();
         prop_assert_eq!(&parsed.span_fields.keys().collect::<Vec<_>>(), &names, "{:?}: {}", case, line);
-        // How many blanks there are between words is not compared.
+        // The comparison ignores the number of spaces between words.
         let normal = |text: &str| {
             let text = text.replace(['"', '\'', '\\'], "");
             text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -17,7 +17,7 @@ use spanwise::{Builder, Preset, Telemetry, context};
 use tower::ServiceExt as _;
 use tracing::{Instrument, debug, error, info, instrument};
 
-/// Finds out who it is, inside a span of its own.
+/// Authenticates the user, inside a separate span.
 async fn authenticate(request: Request<Body>, next: Next) -> Response {
     let check = async {
         info!("checking the token");
@@ -37,14 +37,14 @@ async fn order(Path(id): Path<u32>) -> StatusCode {
         context::set("tenant_id", "acme");
     };
     tokio::spawn(task.in_current_span()).await.unwrap();
-    // Nobody takes the place of the one who is logged in.
+    // A field does not replace the authenticated user.
     info!(user_id = "mallory", "a field of an event");
     let forged = tracing::info_span!("forged", user_id = "mallory", request_id = "r-forged");
     forged.in_scope(|| error!("payment failed"));
     StatusCode::BAD_GATEWAY
 }
 
-/// Sends one request, whose id is taken from it.
+/// Sends one request. The server adopts its id.
 async fn serve(telemetry: &Telemetry) {
     let app = Router::new()
         .route("/orders/{id}", get(order))

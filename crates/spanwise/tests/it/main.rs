@@ -1,4 +1,4 @@
-//! The facade through its public API. Tests that need a process of their own begin with `alone!()`.
+//! The facade through its public API. Tests that need a separate process begin with `alone!()`.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,10 +6,10 @@
     reason = "a test ends where something is wrong"
 )]
 
-/// Runs the test that this is the first statement of in a process of its own, for one that starts
+/// Runs the calling test in a separate process. Use it as the first statement of a test that starts
 /// logging.
 ///
-/// The binary runs itself again with this one test; what that prints is shown if it fails.
+/// The binary runs itself again with this test only. If the test fails, its output is shown.
 macro_rules! alone {
     () => {
         if $crate::support::is_run_alone(|| {}) {

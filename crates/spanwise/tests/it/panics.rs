@@ -1,4 +1,4 @@
-//! A panic is an event: with its message, its own place and a backtrace, on the line of its
+//! A panic is an event with its message, location and backtrace, and with the context of its
 //! request.
 
 use std::{
@@ -89,7 +89,7 @@ fn every_sink_names_the_place() {
     }
 }
 
-/// Nobody wants the event: then nothing is captured for it, and a panic allocates what it does
+/// If no layer enables the event, the hook captures no backtrace, and a panic allocates as much as
 /// without the hook.
 #[test]
 fn panic_that_is_not_logged_costs_nothing() {
@@ -124,7 +124,7 @@ fn backtraces_are_few_in_a_storm() {
         .with_writer(lines.clone())
         .init()
         .unwrap();
-    // A slow machine needs more of them until there are too many in a second.
+    // A slow machine needs more panics to exceed the limit per second.
     let mut count = 0;
     while !lines.text().contains("(none: more than 10 in a second)") {
         count += 1;

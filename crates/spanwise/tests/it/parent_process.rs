@@ -1,4 +1,4 @@
-//! The trace of the process that started this one: `LOG_PARENT=env`, and `child_env`.
+//! A process continues the trace of its parent process, with `LOG_PARENT=env` and `child_env`.
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -29,7 +29,7 @@ fn start<'v>(vars: impl IntoIterator<Item = (&'v str, &'v str)>) -> (Lines, Tele
     (lines, telemetry)
 }
 
-/// What a child process would get. `None` is a variable that is removed.
+/// Returns the variables for a child process. `None` is a removed variable.
 fn env_of_child() -> BTreeMap<String, Option<String>> {
     let mut command = Command::new("child");
     child_env(&mut command);
@@ -120,14 +120,14 @@ fn invalid_parent_is_a_warning() {
     assert!(text.contains(warning), "{text}");
     assert!(text.contains("LOG_PARENT = env (LOG_PARENT)"), "{text}");
     assert!(!text.contains("gold"), "{text}");
-    // Tests that run under a tracing runner are roots.
+    // The preset test ignores a `TRACEPARENT` of the test runner.
     let test = JOB.map(|(name, value)| match name {
         "LOG_PRESET" => (name, "test"),
         _ => (name, value),
     });
     let text = Builder::from_vars(test).unwrap().explain().to_string();
     assert!(!text.contains("TRACEPARENT"), "{text}");
-    // Code may ask for it.
+    // Code may enable it.
     let asked = Builder::from_vars([("TRACEPARENT", PARENT)]).unwrap();
     let text = asked.parent_from_env().explain().to_string();
     assert!(text.contains("LOG_PARENT = env (code)"), "{text}");
@@ -135,7 +135,8 @@ fn invalid_parent_is_a_warning() {
     assert!(text.contains(&line), "{text}");
 }
 
-/// Calls outside of requests are in the trace, and send declared keys of the baggage.
+/// Calls outside of requests belong to the inherited trace, and send the declared keys of the
+/// baggage.
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn calls_are_in_the_trace_of_the_parent() {
@@ -207,7 +208,7 @@ mod exported {
             assert_eq!(members, ["tenant_id=acme", "tier=gold"]);
             assert_eq!(env_of_child()["TRACEPARENT"].as_deref(), Some(&*inner));
             assert_eq!(env_of_child()["TRACESTATE"].as_deref(), Some("congo=t61"));
-            // A span of the API is nearer to the child.
+            // The current span of the API is inside the span of `tracing`.
             global::tracer("jobs").in_span("step", |context| {
                 let span = context.span().span_context().span_id();
                 let child = env_of_child()["TRACEPARENT"].clone().unwrap();
@@ -233,7 +234,8 @@ mod exported {
         assert_eq!(named("own").parent_span_id, [0; 0]);
     }
 
-    /// Without `tracecontext` and `baggage`, requests and children get neither.
+    /// Without `tracecontext` and `baggage`, requests and child processes receive no headers or
+    /// variables.
     #[cfg(feature = "axum")]
     #[tokio::test]
     async fn propagators_decide_what_requests_read_and_send() {

@@ -1,4 +1,4 @@
-//! The preset cli: short lines on stderr, as many as `-v` and `-q` ask for, and nothing on stdout.
+//! The preset cli writes short lines on stderr, and nothing on stdout. `-v` and `-q` set the level.
 
 use std::panic::catch_unwind;
 
@@ -70,7 +70,7 @@ fn fails() -> Result<(), InitError> {
     Ok(())
 }
 
-/// What is on stderr; nothing may be on stdout.
+/// Returns the text on stderr, and asserts that stdout is empty.
 fn stderr_of(name: &str, vars: &[(&str, &str)]) -> String {
     let mut program = victim(name);
     let output = program.env_clear().envs(vars.iter().copied()).output();
@@ -91,7 +91,7 @@ const LINES: [&str; 6] = [
     "DEBUG connected | import",
 ];
 
-/// A line without its time, and whether it has one.
+/// Returns whether the line has a time, and the line without it.
 fn split_time(line: &str) -> (bool, &str) {
     match line.split_once(' ') {
         Some((time, rest)) if time.starts_with(|c: char| c.is_ascii_digit()) => (true, rest),
@@ -169,7 +169,7 @@ fn assert_lines(name: &str, vars: &[(&str, &str)], lines: &[usize], has_time: bo
 
 fn nothing_is_on_stdout() {
     assert_eq!(stderr_of("cli-after-the-guard", &[]), "WARN  late\n");
-    // As the pod says for its service.
+    // The pod sets this for its service.
     let vars = [("LOG_OUTPUT", "stdout"), ("APP_ENV", "production")];
     let stderr = stderr_of("cli-after-the-guard", &vars);
     let told = "spanwise: setup: LOG_OUTPUT=stdout does not count: the preset cli writes nothing to stdout";
@@ -195,7 +195,7 @@ fn time_follows_the_levels() {
         (false, "WARN  after"),
     ];
     assert_eq!(shown, expected);
-    // What stderr does not get needs no time there.
+    // Lines that are not written to stderr do not need a time there.
     let vars = [("RUST_LOG", "debug"), ("LOG_OUTPUT_LEVEL", "warn")];
     assert_lines("cli", &vars, &[0, 1], false);
 }

@@ -1,5 +1,5 @@
-//! Tests of whole programs: each runs this program again as its victim, whose stdout and stderr
-//! nobody else writes to.
+//! Tests of whole programs. Each test runs this program again as its victim, which has its own
+//! stdout and stderr.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ struct Test {
     victims: &'static [(&'static str, Victim)],
 }
 
-/// What a victim does as its `main`.
+/// The `main` of a victim.
 type Victim = fn() -> Result<(), InitError>;
 
 const TESTS: &[Test] = &[
@@ -58,7 +58,7 @@ const TESTS: &[Test] = &[
 
 const VICTIM: &str = "--victim";
 
-/// This program as the victim of that name.
+/// Returns a command that runs this program as the victim with this name.
 fn victim(name: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args([VICTIM, name]);

@@ -1,4 +1,4 @@
-//! A panic is one event, and std's text is printed only where no output took it.
+//! A panic is one event. The text of std is printed only if no output accepts the event.
 
 use std::{
     fs::File,

@@ -173,7 +173,7 @@ pub(super) struct Lifecycle {
     pub(super) starts_worker: bool,
     /// The writer thread exists. It may be stuck in the sink.
     pub(super) has_worker: bool,
-    /// A thread has the turn: it calls the sink, or is about to.
+    /// A thread has the turn, so it calls the sink now or soon.
     pub(super) writing: bool,
     /// The process is forking, so no thread may begin a turn.
     pub(super) forking: bool,
