@@ -269,7 +269,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {

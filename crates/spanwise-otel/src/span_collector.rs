@@ -6,6 +6,7 @@ use opentelemetry::trace::SpanContext;
 use spanwise_core::internal::{
     CallsitePlans, FilterInterop, SpanIdentity,
     announced_span::{Announced, AnnouncedTrace, SpanKind, take_announced},
+    inherited_context::InheritedContext,
     new_span_id, panic_safe, parse_hex, recorded_callsite,
     span_identity::{RANDOM, SAMPLED},
 };
@@ -24,6 +25,7 @@ use tracing_subscriber::{
 use crate::{
     api_span::{context_on_enter, identity_below},
     attributes::{AnyValue, Attributes, Key},
+    carried_context::{inherited_span_context, pass_inherited_baggage},
     entered_contexts,
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin},
@@ -125,8 +127,11 @@ impl SpanCollector {
             return placed(identity, Some(parent));
         }
         // A call begins a trace only outside of a span of the API.
-        let begins_call =
-            |trace: &AnnouncedTrace| kind == SpanKind::Client && trace.parent.is_none();
+        let begins_call = |trace: &AnnouncedTrace| {
+            let is_root =
+                || trace.parent.is_none() || InheritedContext::of_trace(trace.trace_id).is_some();
+            kind == SpanKind::Client && is_root()
+        };
         if sees_context
             && announced.as_ref().is_none_or(begins_call)
             && let Some(active) = entered_contexts::active_span_context()
@@ -137,6 +142,14 @@ impl SpanCollector {
             return place_announced(pipeline, &trace, span_id, kind);
         }
         let trace_id = own_trace_id(attrs, plan);
+        if trace_id.is_none()
+            && let Some(inherited) = inherited_span_context()
+        {
+            return Placement {
+                may_move: true,
+                ..below_api_span(pipeline, &inherited, span_id, placed)
+            };
+        }
         let (trace_id, flags) = trace_id.map_or((new_trace_id(), RANDOM), |id| (id, 0));
         Placement {
             may_move: true,
@@ -240,7 +253,7 @@ fn place_announced(
     }
 }
 
-/// Places a span below the current span of the API.
+/// Places a span below a span of the API: the current one, or that of the parent process.
 fn below_api_span(
     pipeline: &SpanPipeline,
     active: &SpanContext,
@@ -326,7 +339,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_new_span(&self, attrs: &SpanAttributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -367,6 +380,9 @@ where
         };
         let origin = SpanOrigin::Callsite(attrs.metadata());
         let open = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
+        if parent.is_some_and(|parent| parent.is_remote) {
+            pass_inherited_baggage(&open);
+        }
         identity.attach(&span);
         pipeline.open.insert(id, open);
     }

@@ -1,20 +1,18 @@
 //! The name, version and environment of the service.
 
-use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
-
 use crate::{
-    choices::Choices,
+    choices::{Choices, Chosen},
     explain::Origin,
     own_crate::OwnCrate,
     program_name::ProgramName,
     settings::{APP_ENV, SERVICE_NAME, SERVICE_VERSION},
 };
 
-/// The service as each line of `json` names it.
+/// The service as each line names it.
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    /// `None` if it is not set: a preset is not an environment.
+    /// `None` if it is not set, because a preset is not an environment.
     pub(crate) environment: Option<String>,
 }
 
@@ -25,8 +23,8 @@ impl Service {
         program: &ProgramName,
     ) -> Self {
         let name = choices.choose_or(&SERVICE_NAME, || match own.and_then(|own| own.name()) {
-            Some(name) => (name.to_owned(), Origin::Crate),
-            None => (program.name().to_owned(), Origin::Program),
+            Some(name) => Chosen::new(name.to_owned(), Origin::Crate),
+            None => Chosen::new(program.name().to_owned(), Origin::Program),
         });
         let version = choices.set(&SERVICE_VERSION);
         let (version, origin) = match version {
@@ -37,26 +35,11 @@ impl Service {
             },
         };
         let shown = version.as_deref().unwrap_or("none");
-        choices.explain(&SERVICE_VERSION.def, shown, origin);
-        let environment = choices.choose(&APP_ENV);
+        choices.explain(&SERVICE_VERSION.def, shown, &origin);
         Self {
             name,
             version,
-            environment: environment.map(|environment| environment.value),
+            environment: choices.value(&APP_ENV),
         }
-    }
-}
-
-impl Serialize for Service {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut service = serializer.serialize_map(None)?;
-        service.serialize_entry("name", &self.name)?;
-        if let Some(version) = &self.version {
-            service.serialize_entry("version", version)?;
-        }
-        if let Some(environment) = &self.environment {
-            service.serialize_entry("environment", environment)?;
-        }
-        service.end()
     }
 }

@@ -1,12 +1,12 @@
-//! The ids of a span in a trace of OpenTelemetry.
+//! The identity of a span: its ids in an OpenTelemetry trace.
 //!
 //! A layer that exports spans gives each span an identity. Lines, records, error events and
-//! outgoing headers read it, so that they agree. Without such a layer, no span has one, and a
-//! reader pays for one relaxed load.
+//! outgoing headers use it, so that all have the same ids. Without such a layer, no span has an
+//! identity, and a reader only pays for one relaxed load.
 //!
 //! A new identity is provisional: [`SpanIdentity::replace`] may move the span to another trace. It
-//! becomes *fixed* when the span is entered, gets a child or an event, or when its context is read.
-//! From then on, a line or a header may have the ids.
+//! becomes *fixed* when the span is entered, when it has a first child or event, or when its
+//! context is read. After that, a line or a header may contain the ids.
 
 use std::{
     error::Error,
@@ -29,7 +29,7 @@ use crate::{
     internal::HexDigits,
 };
 
-/// The ids of a span, with the sampling decision about its trace.
+/// The ids of a span, and the sampling decision about its trace.
 ///
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,10 +40,10 @@ pub struct SpanIdentity {
     state: Option<Arc<str>>,
 }
 
-/// The flag of `traceparent` that the trace is recorded.
+/// The flag of `traceparent` for a sampled trace.
 pub const SAMPLED: u8 = 0b0000_0001;
 
-/// The flag of `traceparent`, Level 2, that the trace id is random.
+/// The flag of `traceparent`, Level 2, for a random trace id.
 pub const RANDOM: u8 = 0b0000_0010;
 
 /// The identity in the extensions of a span.
@@ -53,10 +53,10 @@ struct StoredIdentity {
     is_fixed: AtomicBool,
 }
 
-/// Why the identity of a span was not replaced.
+/// The reason why the identity of a span was not replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotReplaced {
-    /// A line or a header may have the ids already.
+    /// A line or a header may already contain the ids.
     Fixed,
     /// The span has no identity, or the subscriber is not built on [`Registry`].
     NoIdentity,
@@ -66,7 +66,8 @@ pub enum NotReplaced {
 static EXIST: AtomicBool = AtomicBool::new(false);
 
 impl SpanIdentity {
-    /// Creates the identity of a span. `state` is the W3C `tracestate` as the sampler left it.
+    /// Creates the identity of a span. `state` is the W3C `tracestate` after the sampler has
+    /// updated it.
     #[must_use]
     pub fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8, state: Option<Arc<str>>) -> Self {
         Self {
@@ -119,8 +120,8 @@ impl SpanIdentity {
         self.state.as_ref()
     }
 
-    /// Returns whether a span of this process has ever had an identity. Ask this first: it is one
-    /// relaxed load.
+    /// Returns whether a span of this process has ever had an identity. Call this first, because it
+    /// is only one relaxed load.
     #[inline]
     #[must_use]
     pub fn exist() -> bool {
@@ -148,7 +149,8 @@ impl SpanIdentity {
         Some(stored.identity.clone())
     }
 
-    /// Returns the identity of a span, and fixes it: a line or a header is about to have the ids.
+    /// Returns the identity of a span, and fixes it, because a line or a header will contain the
+    /// ids.
     pub fn fix<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
         if !Self::exist() {
             return None;
@@ -174,7 +176,8 @@ impl SpanIdentity {
         identity.flatten()
     }
 
-    /// Returns the identity of `span`, or of the nearest span around it that has one, and fixes it.
+    /// Returns the identity of `span`, or else of the nearest enclosing span with an identity, and
+    /// fixes it.
     pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
     where
         R: for<'s> LookupSpan<'s>,
@@ -182,13 +185,14 @@ impl SpanIdentity {
         if !Self::exist() {
             return None;
         }
-        // Nearly always the span has one. A scope looks each span up.
+        // The span itself nearly always has an identity. The scope is the slow path, because it
+        // looks up each span.
         let around = || span.scope().skip(1).find_map(|span| Self::fix(&span));
         Self::fix(span).or_else(around)
     }
 
-    /// Returns the identity of the current span, or of the nearest one around it that has one, and
-    /// fixes it.
+    /// Returns the identity of the current span, or else of the nearest enclosing span with an
+    /// identity, and fixes it.
     #[must_use]
     pub fn current() -> Option<Self> {
         if !Self::exist() {
@@ -201,13 +205,13 @@ impl SpanIdentity {
         })
     }
 
-    /// Replaces the identity of a span that no line and no header shows yet.
+    /// Replaces the identity of a span, while no line or header contains the ids.
     ///
-    /// The layers see a record of the ids, so that those that keep them read them again.
+    /// The ids are recorded into the span, so that layers that store them read them again.
     ///
     /// # Errors
-    /// [`NotReplaced::Fixed`] if the identity is fixed, and [`NotReplaced::NoIdentity`] if there is
-    /// none.
+    /// [`NotReplaced::Fixed`] if the identity is fixed, and [`NotReplaced::NoIdentity`] if the span
+    /// has none.
     pub fn replace(self, dispatch: &Dispatch, id: &Id) -> Result<(), NotReplaced> {
         let registry = dispatch.downcast_ref::<Registry>();
         let span = registry.and_then(|registry| registry.span(id));

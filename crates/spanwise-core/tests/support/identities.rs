@@ -14,18 +14,18 @@ use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Attributes, Id};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-/// Gives each span an identity: a new trace for each root, and consecutive numbers as ids of spans.
+/// Gives each span an identity, with a new trace for each root and consecutive numbers as span ids.
 #[derive(Debug, Clone, Default)]
 pub struct Identities {
     next: Arc<AtomicU64>,
     is_unsampled: bool,
-    /// Spans of this target get no identity either.
+    /// Spans of this target have no identity either.
     skipped: Option<&'static str>,
     announced: Arc<Mutex<Vec<Announced>>>,
 }
 
 impl Identities {
-    /// Samples no trace, and says so in the `tracestate`.
+    /// Samples no trace, and states this in the `tracestate`.
     pub fn unsampled() -> Self {
         Self {
             is_unsampled: true,
@@ -51,7 +51,7 @@ impl Identities {
     }
 }
 
-/// The target of spans that get no identity.
+/// The target of spans without an identity.
 pub const UNKNOWN: &str = "unknown";
 
 impl<S> Layer<S> for Identities
