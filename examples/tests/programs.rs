@@ -100,7 +100,7 @@ fn otel_says_what_became_of_its_data() {
     let (code, stdout, stderr) = run("otel", &[], &[endpoint]);
     assert_eq!(code, Some(0), "{stderr}");
     for count in [
-        "# spans: 0 delivered, 4 lost\n",
+        "# spans: 0 delivered, 5 lost\n",
         "# log records: 0 delivered, 4 lost\n",
     ] {
         assert!(stderr.contains(count), "{stderr}");

@@ -7,6 +7,7 @@ pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
 mod counter;
+mod critical;
 mod decision_cache;
 mod duration;
 mod entered_spans;
@@ -24,6 +25,7 @@ mod linked_slots;
 pub mod log_bridge;
 pub mod log_record;
 pub mod logged_panic;
+mod machine;
 pub mod nested_json;
 pub mod panic_safe;
 pub(crate) mod per_layer_filters;
@@ -51,6 +53,7 @@ pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
     counter::Counter,
+    critical::{CRITICAL, is_critical},
     decision_cache::SampleDecision,
     duration::{DurationUnits, MAX_TIMEOUT, deadline_after, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
@@ -59,6 +62,7 @@ pub use self::{
     layer_id::LayerId,
     limiter_clock::{LimiterClock, Precision},
     linked_slots::{LinkedSlots, SlotId, SlotList},
+    machine::host_name,
     per_layer_filters::FilterInterop,
     per_second::PerSecond,
     percent_encoding::{percent_decode, percent_decode_strictly},

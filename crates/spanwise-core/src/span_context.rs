@@ -1,6 +1,9 @@
 //! The context of a span: the values of context keys on the lines of the span.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
@@ -9,7 +12,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
-use crate::internal::{Inherit, SpanData, SpanIdentity};
+use crate::internal::{HexDigits, Inherit, SpanData, SpanIdentity};
 
 /// The built-in context keys of every [`ContextLayer`](crate::ContextLayer). A span field with such
 /// a name becomes part of the context.
@@ -53,7 +56,14 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 pub struct Context {
     entries: Option<Arc<Entries>>,
     /// If the span has an identity, its ids are the ids of the context.
-    identity: Option<Arc<SpanIdentity>>,
+    identity: Option<ShownIdentity>,
+}
+
+/// An identity. The digits of its ids are computed on first use, because only texts need them.
+#[derive(Clone)]
+struct ShownIdentity {
+    identity: SpanIdentity,
+    digits: OnceLock<(HexDigits<32>, HexDigits<16>)>,
 }
 
 /// Keys and values, with all values in one text. Allocated without spare capacity, because open
@@ -102,7 +112,7 @@ impl Context {
         let data = SpanData::<Inherited>::find(None, span);
         Self {
             entries: data.and_then(|data| data.read(|inherited| inherited.entries.clone())),
-            identity: SpanIdentity::nearest(span),
+            identity: SpanIdentity::nearest(span).map(ShownIdentity::new),
         }
     }
 
@@ -139,14 +149,14 @@ impl Context {
         let recorded = self
             .recorded()
             .filter(|entry| self.identity.is_none() || !matches!(entry.key, TRACE_ID | SPAN_ID));
-        let ids = self.identity.iter().flat_map(|identity| ids(identity));
+        let ids = self.identity.iter().flat_map(ShownIdentity::entries);
         recorded.chain(ids).map(|entry| (entry.key, entry.value))
     }
 
     fn entry(&self, key: &str) -> Option<Entry<'_>> {
         let is_wanted = |entry: &Entry<'_>| entry.key == key;
         let identity = self.identity.as_ref();
-        let id = identity.and_then(|identity| ids(identity).into_iter().find(is_wanted));
+        let id = identity.and_then(|identity| identity.entries().into_iter().find(is_wanted));
         id.or_else(|| self.recorded().find(is_wanted))
     }
 
@@ -157,7 +167,7 @@ impl Context {
 
     /// Returns the identity of the span, if traces are exported.
     pub(crate) fn identity(&self) -> Option<&SpanIdentity> {
-        self.identity.as_deref()
+        self.identity.as_ref().map(|shown| &shown.identity)
     }
 
     /// Returns whether the context has no values.
@@ -167,17 +177,29 @@ impl Context {
     }
 }
 
-/// Returns the entries of an identity.
-fn ids(identity: &SpanIdentity) -> [Entry<'_>; 2] {
-    let entry = |key, value| Entry {
-        key,
-        value,
-        is_pinned: true,
-    };
-    [
-        entry(TRACE_ID, identity.trace_id_digits()),
-        entry(SPAN_ID, identity.span_id_digits()),
-    ]
+impl ShownIdentity {
+    fn new(identity: SpanIdentity) -> Self {
+        Self {
+            identity,
+            digits: OnceLock::new(),
+        }
+    }
+
+    /// Returns the ids as entries.
+    fn entries(&self) -> [Entry<'_>; 2] {
+        let identity = &self.identity;
+        let digits = || (identity.trace_id_digits(), identity.span_id_digits());
+        let (trace_id, span_id) = self.digits.get_or_init(digits);
+        let entry = |key, value| Entry {
+            key,
+            value,
+            is_pinned: true,
+        };
+        [
+            entry(TRACE_ID, trace_id.as_str()),
+            entry(SPAN_ID, span_id.as_str()),
+        ]
+    }
 }
 
 impl Entries {

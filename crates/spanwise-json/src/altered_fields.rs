@@ -1,7 +1,10 @@
 //! The lists `truncated` and `redacted` of a line: fields whose values are not what was logged.
 
 use crate::{
+    conversion::unquoted,
+    escape,
     format::{REDACTED, TRUNCATED},
+    format_table::{FormatTable, Style},
     json_lexer::string_end,
 };
 
@@ -34,20 +37,14 @@ impl AlteredFields {
         self.redacted.add(&other.redacted, &wanted);
     }
 
-    /// Calls `push` with the pieces of a member for each list that is not empty.
-    pub(crate) fn push_members(&self, mut push: impl FnMut(&[u8])) {
-        for (key, names) in [(TRUNCATED, &self.truncated), (REDACTED, &self.redacted)] {
-            if !names.is_empty() {
-                for part in [b",\"", key.as_bytes(), b"\":[", &names.0, b"]"] {
-                    push(part);
-                }
+    /// Returns a member for each list that is not empty.
+    pub(crate) fn to_members(&self, table: &FormatTable) -> Vec<u8> {
+        let mut members = Vec::new();
+        for (name, keys) in [(TRUNCATED, &self.truncated), (REDACTED, &self.redacted)] {
+            if !keys.is_empty() {
+                keys.push_member(&mut members, table, name);
             }
         }
-    }
-
-    pub(crate) fn to_members(&self) -> Vec<u8> {
-        let mut members = Vec::new();
-        self.push_members(|part| members.extend(part));
         members
     }
 }
@@ -60,6 +57,30 @@ impl QuotedKeys {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Appends the member that shows the list.
+    pub(crate) fn push_member(&self, to: &mut Vec<u8>, table: &FormatTable, name: &str) {
+        to.push(b',');
+        to.extend(escape::quoted(&table.spell(name)));
+        to.push(b':');
+        let list = table.style.list();
+        to.extend(list.open);
+        match table.style {
+            Style::Json | Style::Labels => to.extend(&self.0),
+            Style::Scalar => {
+                for (index, name) in self.iter().enumerate() {
+                    let name = unquoted(name);
+                    // The receiver removes the underscore from the names of fields.
+                    let shown = name.strip_prefix(b"_").unwrap_or(name);
+                    if index > 0 {
+                        to.push(b',');
+                    }
+                    to.extend(shown);
+                }
+            }
+        }
+        to.extend(list.close);
     }
 
     /// Adds a key, which is a JSON string, unless it is in the list.
@@ -93,6 +114,20 @@ impl QuotedKeys {
             list = rest.strip_prefix(b",").unwrap_or(rest);
         }
         list
+    }
+
+    /// Adds the keys of a list that a line shows.
+    pub(crate) fn add_shown(&mut self, list: &[u8], style: Style) {
+        match style {
+            Style::Json | Style::Labels => {
+                self.add_list(list.get(1..).unwrap_or_default());
+            }
+            Style::Scalar => {
+                for name in unquoted(list).split(|byte| *byte == b',') {
+                    self.push(&[b"\"", name, b"\""].concat());
+                }
+            }
+        }
     }
 
     /// Drops keys from the end until the list takes at most `max` bytes, or is `"…"`.

@@ -12,11 +12,12 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{IS_BUFFERED, Layout, SPANS_OMITTED},
+    format::SPANS_OMITTED,
+    format_table::{Addition, Facts, FormatTable, Layout},
     fragment::Fragment,
     json_lexer::{KeySet, members},
     line_buffer::LineBuffer,
-    line_template::push_member,
+    line_template::{push_member, push_parts},
     name_limits::limit_name,
     plan::Plan,
     scratch::Scratch,
@@ -69,7 +70,10 @@ where
     ) -> Draft<'a> {
         let context = EventContext::take();
         let Scratch { line, seconds, .. } = scratch;
-        if let Some(timestamp) = self.options.timestamp {
+        if let Some(timestamp) = self.template.timestamp {
+            if !self.template.before_open.is_empty() {
+                line.push(&self.template.before_open);
+            }
             // Two cached seconds: a stack seldom has more than two JSON layers.
             let second = &mut seconds[(self.id.number() % 2) as usize];
             second.push(
@@ -156,15 +160,12 @@ where
             buffered,
             ..
         } = draft.context;
-        if draft.log.is_some() || self.template.has_threads || sample_rate.is_some() {
+        if draft.plan.has_rare_members || sample_rate.is_some() {
             self.push_rare_members(draft);
         }
         if buffered {
             // Not in `push_rare_members`: in a service with a recorder, most lines are buffered.
-            draft
-                .scratch
-                .line
-                .push_block(IS_BUFFERED, IS_BUFFERED.len());
+            draft.scratch.line.push_padded(&self.template.buffered);
         }
         let Draft {
             scratch: Scratch { line, .. },
@@ -174,13 +175,8 @@ where
             ..
         } = draft;
         line.push_padded(&plan.close);
-        if line.len() > self.options.max_line {
-            truncate::truncate_line(
-                line,
-                offsets,
-                self.options.max_line,
-                self.template.key_names,
-            );
+        if line.len() > self.template.max_line {
+            truncate::truncate_line(line, offsets, self.template.max_line, self.template.table);
         }
         self.write(line, metadata);
     }
@@ -203,6 +199,11 @@ where
         if let Some(log) = draft.log {
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
         }
+        if draft.plan.has_addition
+            && let Some(addition) = self.template.table.addition
+        {
+            push_addition(&mut draft.scratch.line, &mut draft.offsets, addition);
+        }
         // Empty unless a thread follows it: otherwise it is in `plan.close`.
         draft.scratch.line.push(&draft.plan.location);
         if self.template.has_threads {
@@ -211,6 +212,7 @@ where
         let sample_rate = draft.context.sample_rate;
         let Scratch { line, rate, .. } = &mut *draft.scratch;
         if let Some(sample_rate) = sample_rate.filter(|rate| rate.is_finite()) {
+            line.push(&self.template.sample_rate);
             rate.push(line, sample_rate);
         }
     }
@@ -221,17 +223,24 @@ where
         let Draft {
             scratch,
             plan,
+            encoded,
             offsets,
             metadata,
             log,
             ..
         } = draft;
         let line = &mut scratch.line;
+        if let Some(bit) = plan.required_message
+            && encoded.bits & bit == 0
+        {
+            let missing = self.template.missing_message();
+            line.splice(offsets.fields_start..offsets.fields_start, &missing);
+        }
         if plan.has_repeated_keys {
             keep_last(line, offsets.fields_start);
         }
         offsets.fields_end = line.len();
-        if self.template.key_names.layout == Layout::Nested {
+        if self.template.table.layout == Layout::Nested {
             // Each field starts with a comma; the first comma becomes the opening brace.
             match line.as_mut_bytes().get_mut(offsets.fields_start) {
                 Some(comma) => *comma = b'{',
@@ -255,14 +264,14 @@ where
             ..
         } = draft;
         let line = &mut scratch.line;
-        match self.template.key_names.layout {
+        match self.template.table.layout {
             // No key of the event can be one of the spans'.
             Layout::Flat if encoded.bits & fragment.bits() == 0 => {
                 offsets.spans_end = line.len() + fragment.members_len();
                 fragment.push_flat(line);
             }
             Layout::Flat => {
-                push_unshadowed(line, fragment, offsets);
+                push_unshadowed(line, fragment, offsets, self.template.table);
                 offsets.spans_end = line.len();
                 line.push(fragment.tail());
             }
@@ -315,16 +324,16 @@ where
         if let Some(spans) = spans {
             // A flat line does not show a span's field that the event has too, so it is not listed.
             let shadows =
-                self.template.key_names.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
+                self.template.table.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
             let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
-            let keys = KeySet::new(if shadows { event } else { b"" });
+            let keys = KeySet::new(if shadows { event } else { b"" }, self.template.table);
             encoded
                 .altered()
                 .add(spans.altered(), |name| !keys.contains(name));
         }
         let altered = encoded.altered();
         offsets.truncated = !altered.truncated.is_empty();
-        altered.push_members(|part| line.push(part));
+        line.push(&altered.to_members(self.template.table));
     }
 
     fn push_nested(&self, line: &mut LineBuffer, fragment: &Fragment) {
@@ -351,15 +360,12 @@ where
         metadata: &Metadata<'_>,
     ) {
         let template = &self.template;
-        if template.key_names.layout != at {
+        if template.table.layout != at {
             return;
         }
         let mut members = Vec::new();
-        if at == Layout::Nested {
-            let target = log.target.as_deref().unwrap_or(metadata.target());
-            template.push_target(&mut members, &self.options, target);
-        }
-        template.push_location(&mut members, &self.options, log.file.as_deref(), log.line);
+        let facts = Facts::new(&self.options, metadata, Some(log));
+        push_parts(&mut members, template.table.origin, &facts);
         line.push(&members);
     }
 
@@ -371,13 +377,17 @@ where
             let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
             (name, escape::quoted(&id))
         });
-        let table = self.template.key_names;
+        let keys = self.template.table.thread;
         let mut members = Vec::new();
-        if let (true, Some(name)) = (self.options.thread_name, name) {
-            push_member(&mut members, table.thread_name, name);
+        let shown = match name {
+            None if keys.always => Some(&*id),
+            name => name.as_ref(),
+        };
+        if let (true, Some(name)) = (self.options.thread_name || keys.always, shown) {
+            push_member(&mut members, keys.name, name);
         }
         if self.options.thread_id {
-            push_member(&mut members, table.thread_id, id);
+            push_member(&mut members, keys.id, id);
         }
         line.push(&members);
     }
@@ -409,7 +419,12 @@ where
 /// of a span, except ids and pinned context (see [`Context`](spanwise_core::Context)): for these,
 /// the field of the event is removed or renamed.
 #[cold]
-fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
+fn push_unshadowed(
+    line: &mut LineBuffer,
+    fragment: &Fragment,
+    offsets: &mut LineOffsets,
+    table: &FormatTable,
+) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
     for change in [Fragment::without_ids, Fragment::rename_pinned] {
         if let Some(changed) = change(fragment, &event) {
@@ -419,11 +434,38 @@ fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut Lin
             event = changed;
         }
     }
-    let keys = KeySet::new(&event);
+    let keys = KeySet::new(&event, table);
     let span_members = fragment.member_parts().flat_map(members);
     for member in span_members.filter(|member| !keys.contains(member.quoted_key())) {
         line.push(member.bytes);
     }
+}
+
+/// Appends the addition, and removes the members that are in it.
+#[cold]
+fn push_addition(line: &mut LineBuffer, offsets: &mut LineOffsets, addition: Addition) {
+    let bytes = line.as_bytes()[offsets.fields_start..].to_vec();
+    let fields_len = offsets.fields_end - offsets.fields_start;
+    let (fields, rest) = bytes.split_at(fields_len);
+    let (spans, tail) = rest.split_at(offsets.spans_end - offsets.fields_end);
+    let of_event: Vec<_> = members(fields).collect();
+    let all: Vec<_> = of_event.iter().copied().chain(members(spans)).collect();
+    let (moved, added) = (addition.make)(&all);
+    line.truncate(offsets.fields_start);
+    for (index, member) in all.iter().enumerate() {
+        if index == of_event.len() {
+            offsets.fields_end = line.len();
+        }
+        if !moved.contains(&index) {
+            line.push(member.bytes);
+        }
+    }
+    if all.len() == of_event.len() {
+        offsets.fields_end = line.len();
+    }
+    offsets.spans_end = line.len();
+    line.push(tail);
+    line.push(&added);
 }
 
 /// Keeps the last of several members with the same key.

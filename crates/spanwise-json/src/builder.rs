@@ -33,11 +33,21 @@ pub(crate) struct Options {
     pub(crate) include: Option<Vec<String>>,
     pub(crate) exclude: Vec<String>,
     pub(crate) rename: Vec<(String, String)>,
+    pub(crate) service: ServiceNames,
+    pub(crate) google_cloud_project: Option<String>,
     /// Key and encoded value.
     pub(crate) add: Vec<(String, Vec<u8>)>,
     pub(crate) clock: Clock,
     pub(crate) redact: Arc<dyn Redact>,
     pub(crate) redacted_list: bool,
+}
+
+/// The service that logs, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServiceNames {
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) environment: Option<String>,
 }
 
 /// The minimum of either limit, in bytes: room for a timestamp, a level and a word.
@@ -65,6 +75,8 @@ impl Default for Options {
             include: None,
             exclude: Vec::new(),
             rename: Vec::new(),
+            service: ServiceNames::default(),
+            google_cloud_project: None,
             add: Vec::new(),
             clock: Clock::system(),
             redact: Arc::new(NoRedaction),
@@ -223,6 +235,32 @@ impl<W> JsonLayer<W> {
     pub fn rename(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let names = (from.into(), to.into());
         self.set(|options| options.rename.push(names))
+    }
+
+    /// Sets the name of the service, which each line has under the keys of the format. Defaults to
+    /// none. [`Format::JsonNested`] has no place for it.
+    #[must_use]
+    pub fn service_name(self, name: impl Into<String>) -> Self {
+        self.set(|options| options.service.name = Some(name.into()))
+    }
+
+    /// Sets the version of the service. Defaults to none.
+    #[must_use]
+    pub fn service_version(self, version: impl Into<String>) -> Self {
+        self.set(|options| options.service.version = Some(version.into()))
+    }
+
+    /// Sets the environment in which the service runs, such as `prod`. Defaults to none.
+    #[must_use]
+    pub fn service_environment(self, environment: impl Into<String>) -> Self {
+        self.set(|options| options.service.environment = Some(environment.into()))
+    }
+
+    /// Sets the project in which [`Format::Gcp`] finds traces. Without it, trace ids are fields.
+    /// Defaults to none.
+    #[must_use]
+    pub fn google_cloud_project(self, id: impl Into<String>) -> Self {
+        self.set(|options| options.google_cloud_project = Some(id.into()))
     }
 
     /// Adds a static field to the end of each line. A second value for a key replaces the first. A

@@ -1,4 +1,14 @@
-//! The formats: each is a layout and a table of key names for one encoder.
+//! The formats: each is a [table](FormatTable) for one encoder, in a file of its own.
+
+mod bunyan;
+mod datadog;
+mod ecs;
+mod emf;
+mod gcp;
+mod gelf;
+mod json;
+mod json_nested;
+mod logstash;
 
 use std::{fmt, str::FromStr};
 
@@ -7,10 +17,12 @@ use spanwise_core::{
     internal::{TextSetting, suggest::closest},
 };
 
+use crate::format_table::{FormatTable, TimeText};
+
 /// Defines [`Format`] with all names, so that each format is listed once.
 macro_rules! formats {
-    ($first:ident = $first_name:literal: $(#[$first_doc:meta])+
-     $($format:ident = $name:literal: $(#[$doc:meta])+)*) => {
+    ($first:ident = $first_name:literal, $first_table:expr, $(#[$first_doc:meta])+
+     $($format:ident = $name:literal, $table:expr, $(#[$doc:meta])+)*) => {
         /// The format of a line, for [`JsonLayer`](crate::JsonLayer) and for every output of
         /// `spanwise`.
         ///
@@ -22,7 +34,7 @@ macro_rules! formats {
         /// assert_eq!("json-nested".parse(), Ok(Format::JsonNested));
         /// assert_eq!(
         ///     "jsn".parse::<Format>().unwrap_err().to_string(),
-        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, pretty, compact, short"
+        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, pretty, compact, short"
         /// );
         /// ```
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,30 +63,66 @@ macro_rules! formats {
                     $(Self::$format => $name,)*
                 }
             }
+
+            /// The table of the format. A [`JsonLayer`](crate::JsonLayer) with a human-readable
+            /// format uses that of `json`.
+            pub(crate) const fn table(&self) -> &'static FormatTable {
+                match self {
+                    Self::$first => &$first_table,
+                    $(Self::$format => &$table,)*
+                }
+            }
         }
     };
 }
 
 formats! {
-    Json = "json":
+    Json = "json", json::TABLE,
     /// All fields at the top level: the event's first, then those of the spans from the innermost
     /// outwards.
     ///
     /// `{"timestamp":…,"level":…,"target":…,"message":…,"order_id":42,"request_id":"…","span":"create_order"}`
-    JsonNested = "json-nested":
+    JsonNested = "json-nested", json_nested::TABLE,
     /// The layout of `tracing_subscriber::fmt().json()`, as a drop-in replacement.
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
     /// Line for line what that prints, without its faults, and with the causes of an error: see the
     /// [crate docs](crate#json-nested).
-    Pretty = "pretty":
-    /// Human-readable: the event on one line, its location on the next. Written by the outputs of
-    /// `spanwise`, not by a [`JsonLayer`](crate::JsonLayer).
-    Compact = "compact":
-    /// Human-readable: one line per event. Written by the outputs of `spanwise`, not by a
+    Ecs = "ecs", ecs::TABLE,
+    /// The Elastic Common Schema, for Filebeat and Elasticsearch.
+    ///
+    /// `{"@timestamp":…,"log.level":"info","message":…,"numeric_labels.order_id":42,"http.request.id":"…",…}`
+    Gcp = "gcp", gcp::TABLE,
+    /// Google Cloud, for Cloud Run and the agent of GKE.
+    ///
+    /// `{"time":…,"severity":"INFO","target":…,"message":…,"order_id":42,…}`
+    Datadog = "datadog", datadog::TABLE,
+    /// Datadog, with its standard attributes.
+    ///
+    /// `{"timestamp":…,"status":"info","logger.name":…,"message":…,"order_id":42,…}`
+    Logstash = "logstash", logstash::TABLE,
+    /// The layout of logstash-logback-encoder.
+    ///
+    /// `{"@timestamp":…,"@version":"1","level":"INFO","level_value":20000,"logger_name":…,"message":…,…}`
+    Gelf = "gelf", gelf::TABLE,
+    /// The Graylog Extended Log Format. Values are text and numbers; others become text.
+    ///
+    /// `{"version":"1.1","host":…,"timestamp":…,"level":6,"_target":…,"short_message":…,"_order_id":42,…}`
+    Bunyan = "bunyan", bunyan::TABLE,
+    /// The records of node-bunyan.
+    ///
+    /// `{"v":0,"name":…,"hostname":…,"pid":…,"time":…,"level":30,"target":…,"msg":…,"order_id":42,…}`
+    Emf = "emf", emf::TABLE,
+    /// `json` for Amazon CloudWatch, with the name of the service as text.
+    Pretty = "pretty", json::TABLE,
+    /// Human-readable: one line per event if it fits the terminal; spans, errors and values of
+    /// several lines have lines of their own. Written by the outputs of `spanwise`, not by a
     /// [`JsonLayer`](crate::JsonLayer).
-    Short = "short":
+    Compact = "compact", json::TABLE,
+    /// Human-readable: one line per event, except for panics. Written by the outputs of `spanwise`,
+    /// not by a [`JsonLayer`](crate::JsonLayer).
+    Short = "short", json::TABLE,
     /// For a command line: the level, the message and the fields. The time is shown in files, and
     /// while events at DEBUG are shown. Written by the outputs of `spanwise`.
 }
@@ -105,35 +153,11 @@ impl fmt::Display for Format {
     }
 }
 
-/// The place of the fields of an event and of its spans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
-    Flat,
-    Nested,
-}
-
-/// The layout of a format, and the names of its keys.
-#[derive(Debug)]
-pub(crate) struct KeyNames {
-    pub(crate) layout: Layout,
-    pub(crate) timestamp: &'static str,
-    pub(crate) level: &'static str,
-    pub(crate) target: &'static str,
-    pub(crate) message: &'static str,
-    pub(crate) span: &'static str,
-    pub(crate) spans: &'static str,
-    pub(crate) file: &'static str,
-    pub(crate) line: &'static str,
-    pub(crate) thread_name: &'static str,
-    pub(crate) thread_id: &'static str,
-}
-
 /// Keys with information about the line itself, in every format.
 pub(crate) const TRUNCATED: &str = "truncated";
 pub(crate) const REDACTED: &str = "redacted";
 pub(crate) const SAMPLE_RATE: &str = "sample_rate";
 pub(crate) const BUFFERED: &str = "buffered";
-pub(crate) const IS_BUFFERED: &[u8; 16] = b",\"buffered\":true";
 pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 
 /// The key of the event's fields in the nested layout.
@@ -149,65 +173,27 @@ impl Format {
     /// Returns whether the format is for people, not for programs.
     #[must_use]
     pub const fn is_human_readable(&self) -> bool {
-        match self {
-            Self::Json | Self::JsonNested => false,
-            Self::Pretty | Self::Compact | Self::Short => true,
-        }
+        matches!(self, Self::Pretty | Self::Compact | Self::Short)
+    }
+
+    /// Returns whether the time zone of timestamps can be set. Receivers of the others expect UTC.
+    #[must_use]
+    pub fn has_time_zone(&self) -> bool {
+        self.table().time == TimeText::AsSet
     }
 
     /// Returns whether a line of JSON has `key`, or may have it. A [static
     /// field](crate::JsonLayer::add) cannot use such a key.
     #[must_use]
     pub fn is_reserved(key: &str) -> bool {
-        let takes = |format: &Self| format.key_names().reserved().contains(&key);
-        Self::ALL.iter().any(takes)
+        let takes = |table: &FormatTable| {
+            table.reserves(key)
+                || table.is_of_location(key)
+                || table.parts().any(|(part, _)| *part == key)
+        };
+        [&json::TABLE, &json_nested::TABLE].into_iter().any(takes)
             || key == FIELDS
             || key.starts_with(FIELDS_PREFIX)
             || key.starts_with(ADDED_PREFIX)
-    }
-
-    /// The names of the keys. A [`JsonLayer`](crate::JsonLayer) with a human-readable format uses
-    /// those of `json`.
-    pub(crate) const fn key_names(&self) -> &'static KeyNames {
-        match self {
-            Self::Json | Self::Pretty | Self::Compact | Self::Short => &JSON,
-            Self::JsonNested => &JSON_NESTED,
-        }
-    }
-}
-
-const JSON: KeyNames = KeyNames {
-    layout: Layout::Flat,
-    timestamp: "timestamp",
-    level: "level",
-    target: "target",
-    message: "message",
-    span: "span",
-    spans: "spans",
-    file: "file",
-    line: "line",
-    thread_name: "thread_name",
-    thread_id: "thread_id",
-};
-
-const JSON_NESTED: KeyNames = KeyNames {
-    layout: Layout::Nested,
-    file: "filename",
-    line: "line_number",
-    thread_name: "threadName",
-    thread_id: "threadId",
-    ..JSON
-};
-
-impl KeyNames {
-    /// The keys that a static field cannot use, whether or not a line shows them. Other fields may
-    /// use those of the location if lines do not show it.
-    #[rustfmt::skip]
-    pub(crate) fn reserved(&self) -> [&'static str; 15] {
-        [
-            self.timestamp, self.level, self.target, self.message, self.span, self.spans, self.file,
-            self.line, self.thread_name, self.thread_id, TRUNCATED, REDACTED, SAMPLE_RATE, BUFFERED,
-            SPANS_OMITTED,
-        ]
     }
 }

@@ -7,8 +7,10 @@ use tracing_core::Metadata;
 
 use crate::{
     altered_fields::{AlteredFields, UNALTERED},
+    conversion::push_field,
     escape,
-    format::{Layout, SPANS_OMITTED},
+    format::SPANS_OMITTED,
+    format_table::Layout,
     json_lexer::{KeySet, members},
     line_buffer::LineBuffer,
     span_plan::{ContextBits, SpanPlan},
@@ -134,14 +136,14 @@ impl Fragment {
             pinned: own.pinned | parent.map_or(0, |parent| parent.pinned),
         };
         let mut altered = own.altered.clone();
-        match span_plan.key_names.layout {
+        match span_plan.table.layout {
             Layout::Flat => fragment.build_flat(own.members, own.ids, parent, &mut altered),
             Layout::Nested => fragment.build_nested(own.members, parent, &mut altered),
         }
         if !altered.is_empty() {
             fragment.altered = Some(Box::new(SpanAlteredFields {
                 own: own.altered.clone(),
-                members: altered.to_members(),
+                members: altered.to_members(span_plan.table),
                 all: altered,
             }));
         }
@@ -161,7 +163,7 @@ impl Fragment {
             altered.clone_from(self.own_altered());
             &*own
         } else {
-            let keys = KeySet::new(new);
+            let keys = KeySet::new(new, self.span_plan.table);
             let own = members(&own).filter(|old| !keys.contains(old.quoted_key()));
             own.for_each(|member| kept.extend(member.bytes));
             altered.add(self.own_altered(), |name| !keys.contains(name));
@@ -188,7 +190,7 @@ impl Fragment {
     /// Returns the span's own members.
     fn own(&self) -> Cow<'_, [u8]> {
         let own_len = self.own_len as usize;
-        match self.span_plan.key_names.layout {
+        match self.span_plan.table.layout {
             Layout::Flat if own_len <= self.head().len() => Cow::Borrowed(&self.bytes[..own_len]),
             Layout::Flat => {
                 let mut own = Vec::with_capacity(own_len);
@@ -212,7 +214,7 @@ impl Fragment {
 
     /// Returns the members of the span's ids. Flat lines only.
     fn ids(&self) -> &[u8] {
-        match self.span_plan.key_names.layout {
+        match self.span_plan.table.layout {
             Layout::Flat => self.span_plan.ids.at_start(self.tail()),
             Layout::Nested => b"",
         }
@@ -360,7 +362,7 @@ impl Fragment {
             && total <= span_plan.max_len
             && parent.is_none_or(|parent| self.own_bits.get() & parent.bits() == 0)
             && (ids.is_empty() || parent.is_none_or(|parent| !parent.may_have_id_fields()));
-        let tail_len = ids.len() + span_plan.key_names.span.len() + 4 + span_plan.name.len();
+        let tail_len = ids.len() + span_plan.table.span.len() + 4 + span_plan.name.len();
         let mut bytes = Vec::new();
         if is_plain {
             bytes.reserve_exact(own_len + inherited.len() + tail_len);
@@ -390,7 +392,7 @@ impl Fragment {
         if !ids.is_empty() {
             bytes.extend_from_slice(ids);
         }
-        push_key(&mut bytes, span_plan.key_names.span);
+        push_key(&mut bytes, span_plan.table.span);
         bytes.extend_from_slice(&span_plan.name);
         if span_plan.list {
             self.push_names(&mut bytes, parent);
@@ -399,24 +401,23 @@ impl Fragment {
     }
 
     fn push_names(&mut self, bytes: &mut Vec<u8>, parent: Option<&Self>) {
-        push_key(bytes, self.span_plan.key_names.spans);
-        bytes.push(b'[');
+        let table = self.span_plan.table;
+        let list = table.style.list();
+        push_key(bytes, table.spans);
+        bytes.extend_from_slice(list.open);
         let start = bytes.len();
         if let Some(parent) = parent {
             let [start, end] = parent.names;
             bytes.extend_from_slice(&parent.bytes[start as usize..end as usize]);
         }
         if self.omitted() == 0 {
-            if bytes.len() > start {
-                bytes.push(b',');
-            }
-            bytes.extend_from_slice(&self.span_plan.name);
+            list.push_item(bytes, bytes.len() > start, &self.span_plan.name);
         }
         self.names = [start as u32, bytes.len() as u32];
-        bytes.push(b']');
+        bytes.extend_from_slice(list.close);
         if self.omitted() > 0 {
-            push_key(bytes, SPANS_OMITTED);
-            bytes.extend(self.omitted().to_string().as_bytes());
+            let count = self.omitted().to_string();
+            push_field(bytes, table, SPANS_OMITTED, count.as_bytes());
         }
     }
 
@@ -441,7 +442,7 @@ impl Fragment {
             split_long(own, |piece| parts.pieces.push(piece.into()));
         }
         if let Some(parent) = parent {
-            let keys = KeySet::new(own);
+            let keys = KeySet::new(own, self.span_plan.table);
             let id_keys = (!ids.is_empty()).then_some(&self.span_plan.ids);
             let is_own = |key: &[u8]| {
                 keys.contains(key) || id_keys.is_some_and(|id_keys| id_keys.contains(key))
@@ -499,7 +500,7 @@ impl Fragment {
             // Too long: omit the outer objects, and keep the span's own.
             altered
                 .truncated
-                .push(&escape::quoted(span_plan.key_names.spans));
+                .push(&escape::quoted(span_plan.table.spans));
             (&[][..], &b""[..])
         };
         let mut sorted: Vec<_> = members(&own).collect();

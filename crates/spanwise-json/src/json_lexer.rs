@@ -1,7 +1,9 @@
 //! A lexer for the JSON that this crate encodes: `,"key":value,"key":value`. The first byte may be
 //! the bracket of the object: `{"key":value,"key":value`.
 
-use crate::{escape, work};
+use std::borrow::Cow;
+
+use crate::{escape, format_table::FormatTable, work};
 
 /// One member: `,"key":` or `{"key":`, and its value.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +17,10 @@ impl<'a> Member<'a> {
     /// [`Plan`](crate::plan::Plan) stores it.
     pub(crate) fn key(&self) -> &'a [u8] {
         &self.bytes[..self.value]
+    }
+
+    pub(crate) fn value(&self) -> &'a [u8] {
+        &self.bytes[self.value..]
     }
 
     /// Returns the key as a JSON string.
@@ -40,19 +46,28 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// The keys of some members, as sorted JSON strings.
+/// The keys of some members, as sorted JSON strings. The message of an error brings the keys of
+/// its other parts, so that no line has parts of two errors.
 #[derive(Debug)]
-pub(crate) struct KeySet<'a>(Vec<&'a [u8]>);
+pub(crate) struct KeySet<'a>(Vec<Cow<'a, [u8]>>);
 
 impl<'a> KeySet<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        let mut keys: Vec<_> = members(bytes).map(|member| member.quoted_key()).collect();
+    pub(crate) fn new(bytes: &'a [u8], table: &FormatTable) -> Self {
+        let keys = members(bytes).map(|member| Cow::Borrowed(member.quoted_key()));
+        let mut keys: Vec<_> = keys.collect();
         keys.sort_unstable();
-        Self(keys)
+        let mut set = Self(keys);
+        let mut parts = table.error_keys().map(escape::quoted);
+        if parts.next().is_some_and(|message| set.contains(&message)) {
+            set.0.extend(parts.map(Cow::Owned));
+            set.0.sort_unstable();
+        }
+        set
     }
 
     pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
-        self.0.binary_search(&quoted).is_ok()
+        let found = self.0.binary_search_by(|key| (**key).cmp(quoted));
+        found.is_ok()
     }
 }
 

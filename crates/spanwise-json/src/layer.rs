@@ -22,8 +22,9 @@ use crate::{
     altered_fields::{AlteredFields, UNALTERED},
     assemble::{SpanScope, keep_last},
     builder::Options,
+    conversion::push_field,
     escape,
-    format::Layout,
+    format_table::{Facts, Layout},
     fragment::{Fragment, OwnMembers, SpanNode},
     line_template::{LineTemplate, push_member, text_policy},
     plan::Plan,
@@ -67,7 +68,7 @@ where
         let template = &self.template;
         Encoding {
             clean_message: &plan.clean_message,
-            layout: template.key_names.layout,
+            layout: template.table.layout,
             policy: text_policy(template, &self.options),
             replacer: &self.options.redact,
             lists_redacted: self.options.redacted_list,
@@ -99,17 +100,10 @@ where
         let record = LogRecord::from_event(event);
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata());
-        if self.template.key_names.layout == Layout::Flat {
-            let mut member = Vec::new();
-            let target = record
-                .target
-                .as_deref()
-                .unwrap_or(event.metadata().target());
-            self.template
-                .push_target(&mut member, &self.options, target);
-            draft.scratch.line.push(&member);
-            draft.offsets.fields_start = draft.scratch.line.len();
-        }
+        let facts = Facts::new(&self.options, event.metadata(), Some(&record));
+        // Each record has a message.
+        draft.scratch.line.push(&self.template.head(&facts, true));
+        draft.offsets.fields_start = draft.scratch.line.len();
         draft.log = Some(&record);
         self.push_fields(&mut draft, event);
         self.finish(&mut draft, scope, ctx);
@@ -225,20 +219,17 @@ where
             span_events::record_change(&span, self.id, self.options.clock.instant(), change);
         let callsite = span.metadata();
         let plan = self.plan(callsite);
-        let table = self.template.key_names;
+        let table = self.template.table;
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, callsite);
         let mut members = Vec::new();
-        push_member(&mut members, table.message, &escape::quoted(message));
+        push_member(&mut members, table.message.key, &escape::quoted(message));
         // In the format of `fmt`, a line without a timestamp has no times either.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();
         if matches!(change, SpanChange::Closed) && has_times {
             for (key, time) in [("time.busy", times.busy), ("time.idle", times.idle)] {
-                push_member(
-                    &mut members,
-                    key,
-                    &escape::quoted(&HumanDuration(time).to_string()),
-                );
+                let time = escape::quoted(&HumanDuration(time).to_string());
+                push_field(&mut members, table, key, &time);
             }
         }
         draft.scratch.line.push(&members);
@@ -319,7 +310,7 @@ where
             })
         };
         let node = if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, make)
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_ref(), record, make)
         } else {
             self.encode_own(plan, record, make)
         };
@@ -340,7 +331,7 @@ where
         };
         let plan = self.plan(callsite);
         if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, update);
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_ref(), record, update);
         } else {
             self.encode_own(plan, record, update);
         }
@@ -365,7 +356,7 @@ where
 
 /// Returns the identity of a span, or of the nearest span around it that has one. It stays
 /// provisional: no line shows it yet.
-fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<Arc<SpanIdentity>>
+fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<SpanIdentity>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
@@ -389,7 +380,7 @@ fn with_ids<R>(
     let ids = keys.members(identity);
     let mut members = Cow::Borrowed(own.members[0]);
     let mut altered = Cow::Borrowed(own.altered);
-    let (mut bits, is_flat) = (own.bits, span_plan.key_names.layout == Layout::Flat);
+    let (mut bits, is_flat) = (own.bits, span_plan.table.layout == Layout::Flat);
     if bits & keys.bits != 0 {
         // The bits stay: other fields may share them.
         members = keys.remove_from(own.members[0]).into();

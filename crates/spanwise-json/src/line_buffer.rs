@@ -1,5 +1,7 @@
 //! The buffer in which a line is assembled.
 
+use std::ops::Range;
+
 /// A reused byte buffer.
 ///
 /// Its bytes are initialized up to the end of `bytes`, and `len` counts those in use. An append is
@@ -66,6 +68,18 @@ impl LineBuffer {
         if text.capacity() <= MAX_RETAINED_LEN {
             self.spare = text;
         }
+    }
+
+    /// Replaces a range, and moves what follows it.
+    pub(crate) fn splice(&mut self, range: Range<usize>, with: &[u8]) {
+        let (old_len, removed) = (self.len, range.len());
+        if with.len() > removed && self.bytes.len() < old_len + with.len() - removed {
+            self.grow(with.len() - removed);
+        }
+        let moved_to = range.start + with.len();
+        self.bytes.copy_within(range.end..old_len, moved_to);
+        self.bytes[range.start..moved_to].copy_from_slice(with);
+        self.len = old_len - removed + with.len();
     }
 
     #[inline]

@@ -1,25 +1,32 @@
 //! The parts that all lines of a layer have in common, derived from its options.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use spanwise_core::{
     CONTEXT_KEYS, KeyVerdict, Redact,
     internal::{MAX_CONTEXT_VALUE_LEN, sync::Mutex},
 };
-use tracing_core::Metadata;
 
 use crate::{
     builder::Options,
+    conversion::{Conversion, ErrorMembers, Rule, Starts, push_field},
     escape,
-    format::{ADDED_PREFIX, FIELDS, FIELDS_PREFIX, KeyNames, Layout},
+    format::{ADDED_PREFIX, BUFFERED, FIELDS, FIELDS_PREFIX, SAMPLE_RATE},
+    format_table::{
+        ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, Layout, Part, Style, TimeText,
+    },
     line_buffer::PaddedBytes,
-    name_limits::{limit_name, limit_path},
+    name_limits::limit_name,
     plan::{Key, Role},
+    timestamp::Timestamp,
 };
 
 #[derive(Debug)]
 pub(crate) struct LineTemplate {
-    pub(crate) key_names: &'static KeyNames,
+    pub(crate) table: &'static FormatTable,
+    pub(crate) timestamp: Option<Timestamp>,
+    /// The members before that of the timestamp; empty if lines have no timestamp.
+    pub(crate) before_open: Vec<u8>,
     /// Up to the timestamp; empty if lines have none.
     pub(crate) open: Vec<u8>,
     /// The static fields and the end of the line.
@@ -27,28 +34,70 @@ pub(crate) struct LineTemplate {
     /// `,"span":` and `,"spans":[`
     pub(crate) span: PaddedBytes<16>,
     pub(crate) spans: PaddedBytes<16>,
+    /// `,"buffered":true`
+    pub(crate) buffered: PaddedBytes<32>,
+    /// `,"sample_rate":`
+    pub(crate) sample_rate: Vec<u8>,
     pub(crate) has_threads: bool,
+    pub(crate) max_line: usize,
     pub(crate) redacts_text: bool,
-    /// The keys of the static fields, as they appear in the line.
-    added: Vec<String>,
-    /// All keys seen, each with its index in order of appearance.
-    keys: Mutex<HashMap<String, usize>>,
+    /// The keys of the layer's own members, and of the static fields, as they appear in the line.
+    taken: Vec<String>,
+    /// The starts of all members seen, each with its index in order of appearance.
+    keys: Mutex<HashMap<Box<[u8]>, usize>>,
+}
+
+/// Where a field occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Event,
+    /// The first field of a callsite with the name of an error.
+    ErrorOfEvent,
+    Span,
+    ErrorOfSpan,
+}
+
+impl Place {
+    fn is_event(self) -> bool {
+        matches!(self, Self::Event | Self::ErrorOfEvent)
+    }
+
+    fn is_error(self) -> bool {
+        matches!(self, Self::ErrorOfEvent | Self::ErrorOfSpan)
+    }
 }
 
 impl LineTemplate {
     pub(crate) fn new(options: &Options) -> Self {
-        let key_names = options.format.key_names();
-        let mut open = Vec::new();
-        if options.timestamp.is_some() {
-            open.push(b'{');
-            open.extend(escape::quoted(key_names.timestamp));
-            open.extend(b":\"");
+        let table = options.format.table();
+        let facts = Facts::of_layer(options);
+        let timestamp = options.timestamp.map(|set| match table.time {
+            TimeText::AsSet => set,
+            TimeText::Utc(digits) => Timestamp::with_digits(digits),
+            TimeText::EpochSeconds(digits) => Timestamp::epoch(digits),
+        });
+        let (mut before_open, mut open) = (Vec::new(), Vec::new());
+        if timestamp.is_some() {
+            push_parts(&mut before_open, table.open, &facts);
+            push_member(&mut open, table.timestamp, table.time.quote());
+            open_object(if before_open.is_empty() {
+                &mut open
+            } else {
+                &mut before_open
+            });
         }
+        let has_value = |part: &&Part| (part.1)(&facts).is_some();
+        let tail = table.tail.iter().filter(has_value);
+        let of_layer = table.parts().chain(tail).map(|(key, _)| *key);
+        let mut taken: Vec<String> = of_layer.map(str::to_owned).collect();
         let mut close = Vec::new();
-        let mut added = Vec::new();
+        push_parts(&mut close, table.tail, &facts);
         for (key, value) in &options.add {
-            let renamed_on_conflict = key_names.reserved().contains(&key.as_str())
-                || (key_names.layout == Layout::Nested && key == FIELDS)
+            let spelled = table.spell(key);
+            let renamed_on_conflict = table.reserves(&spelled)
+                || taken.contains(&spelled)
+                || table.is_of_location(&spelled)
+                || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(FIELDS_PREFIX)
                 || key.starts_with(ADDED_PREFIX);
             let key = if renamed_on_conflict {
@@ -56,80 +105,70 @@ impl LineTemplate {
             } else {
                 key.clone()
             };
-            push_member(&mut close, &key, value);
-            added.push(key);
+            push_field(&mut close, table, &key, value);
+            taken.push(table.spell(&key));
         }
         close.extend(b"}\n");
         let (mut span, mut spans) = (Vec::new(), Vec::new());
-        push_member(&mut span, key_names.span, b"");
-        push_member(&mut spans, key_names.spans, b"[");
+        push_member(&mut span, table.span, b"");
+        push_member(&mut spans, table.spans, b"[");
+        let (mut buffered, mut sample_rate) = (Vec::new(), Vec::new());
+        push_field(&mut buffered, table, BUFFERED, b"true");
+        push_member(&mut sample_rate, &(table.spelling.number)(SAMPLE_RATE), b"");
         Self {
-            key_names,
+            table,
+            timestamp,
             span: PaddedBytes::new(span),
             spans: PaddedBytes::new(spans),
+            buffered: PaddedBytes::new(buffered),
+            sample_rate,
+            before_open,
             open,
             close,
-            has_threads: options.thread_name || options.thread_id,
+            has_threads: options.thread_name || options.thread_id || table.thread.always,
+            max_line: options.max_line.min(table.max_line),
             redacts_text: options.redact.reads_text(),
-            added,
+            taken,
             keys: Mutex::default(),
         }
     }
 
-    /// Returns the part from the timestamp to the first field. For a `log` record it ends before
-    /// the target, which the record has.
-    pub(crate) fn head(&self, options: &Options, callsite: &Metadata<'_>, is_log: bool) -> Vec<u8> {
-        let mut head = if options.timestamp.is_some() {
-            b"\",".to_vec()
-        } else {
-            b"{".to_vec()
-        };
-        head.extend(escape::quoted(self.key_names.level));
-        head.extend(b":\"");
-        head.extend(callsite.level().as_str().as_bytes());
-        head.push(b'"');
-        match self.key_names.layout {
-            Layout::Flat if !is_log => self.push_target(&mut head, options, callsite.target()),
+    /// Returns the part from the timestamp to the first field.
+    pub(crate) fn head(&self, facts: &Facts<'_>, has_message: bool) -> Vec<u8> {
+        let table = self.table;
+        let mut members = Vec::new();
+        if self.timestamp.is_none() {
+            push_parts(&mut members, table.open, facts);
+        }
+        push_parts(&mut members, table.head, facts);
+        if !has_message {
+            members.extend(self.missing_message());
+        }
+        match table.layout {
             Layout::Flat => {}
-            Layout::Nested => head.extend(b",\"fields\":"),
+            Layout::Nested => members.extend(b",\"fields\":"),
         }
-        head
+        if self.timestamp.is_none() {
+            open_object(&mut members);
+            return members;
+        }
+        [table.time.quote(), &members].concat()
     }
 
-    pub(crate) fn push_target(&self, to: &mut Vec<u8>, options: &Options, target: &str) {
-        if options.target {
-            push_member(
-                to,
-                self.key_names.target,
-                &escape::quoted(&limit_name(target)),
-            );
+    /// Returns the member that shows that an event has no message, if the format has one.
+    pub(crate) fn missing_message(&self) -> Vec<u8> {
+        let mut member = Vec::new();
+        let message = self.table.message;
+        if let Some(missing) = message.missing {
+            push_member(&mut member, message.key, &escape::quoted(missing));
         }
-    }
-
-    pub(crate) fn push_location(
-        &self,
-        to: &mut Vec<u8>,
-        options: &Options,
-        file: Option<&str>,
-        line: Option<u64>,
-    ) {
-        if !options.source_location {
-            return;
-        }
-        if let Some(file) = file {
-            push_member(to, self.key_names.file, &escape::quoted(&limit_path(file)));
-        }
-        if let Some(line) = line {
-            push_member(to, self.key_names.line, line.to_string().as_bytes());
-        }
+        member
     }
 
     /// Decides under which key a field is shown, and whether it is.
-    pub(crate) fn key(&self, options: &Options, name: &str, is_event: bool) -> Key {
+    pub(crate) fn key(&self, options: &Options, name: &str, place: Place) -> Key {
         let name = plain_name(name);
-        let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
-        let key = renamed.map_or(name, |(_, to)| to.as_str());
-        let is_message = is_event && name == "message";
+        let is_message = place.is_event() && name == "message";
         let listed = |names: &[String]| names.iter().any(|listed| listed == name);
         let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
         let verdicts = options.redact.verdicts(name);
@@ -143,50 +182,216 @@ impl LineTemplate {
             KeyVerdict::Replace => Role::Replaced,
             KeyVerdict::Remove => Role::Omitted,
         };
-        let taken = match self.key_names.layout {
-            Layout::Flat => {
-                let of_location = [self.key_names.file, self.key_names.line].contains(&key);
-                self.key_names.reserved().contains(&key)
-                    && (options.source_location || !of_location)
-                    || key.starts_with(FIELDS_PREFIX)
-                    || self.added.iter().any(|added| added == key)
-            }
-            // Event fields have an object of their own; span fields share theirs with the span's
-            // name.
-            Layout::Nested => !is_event && (key == "name" || key.starts_with(FIELDS_PREFIX)),
-        };
-        let renamed_on_conflict = format!("{FIELDS_PREFIX}{key}");
-        let key = match () {
-            () if is_message && self.key_names.layout == Layout::Flat => self.key_names.message,
-            () if taken => &renamed_on_conflict,
-            () => key,
-        };
-        let key = &*limit_name(key);
-        let is_context = !is_event
+        let is_context = !place.is_event()
             && (CONTEXT_KEYS.contains(&name) || options.context_keys.iter().any(|key| key == name));
-        let mut member = Vec::new();
-        push_member(&mut member, key, b"");
+        let (role, role_of_bool) = (role(verdicts.text), role(verdicts.boolean));
+        let max_len = if is_context {
+            options.max_field.min(MAX_CONTEXT_VALUE_LEN)
+        } else {
+            options.max_field
+        };
+        let conversion = self.conversion(options, name, place, is_message, [role, role_of_bool]);
+        let (member, bit) = match &conversion {
+            None => {
+                let key = match is_message && self.table.layout == Layout::Flat {
+                    true => Cow::Borrowed(self.table.message.key),
+                    false => Cow::Owned(self.field_name(options, name, place).0),
+                };
+                let start = start_of(&limit_name(&key));
+                let bit = self.bit(&start);
+                (start, bit)
+            }
+            Some(conversion) => {
+                let all = conversion.all_starts();
+                let bit = all.fold(0, |bits, start| bits | self.bit(start));
+                (conversion.start_for(Kind::Text).to_vec(), bit)
+            }
+        };
+        let is_converted = conversion.is_some();
+        let treatment = |role: Role| match role {
+            Role::Omitted => Role::Omitted,
+            _ if is_converted => Role::Converted,
+            role => role,
+        };
         Key {
             member: PaddedBytes::new(member),
-            bit: self.bit(key),
-            role: role(verdicts.text),
-            role_of_bool: role(verdicts.boolean),
-            max_len: if is_context {
-                options.max_field.min(MAX_CONTEXT_VALUE_LEN)
-            } else {
-                options.max_field
-            },
+            bit,
+            role: treatment(role),
+            role_of_bool: treatment(role_of_bool),
+            max_len,
+            conversion: conversion.map(Box::new),
         }
     }
 
-    fn bit(&self, key: &str) -> u128 {
+    /// Returns the name of a field as options and conflicts change it, and whether it may have a
+    /// place of its own.
+    pub(crate) fn field_name(&self, options: &Options, name: &str, place: Place) -> (String, bool) {
+        let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
+        let key = renamed.map_or(name, |(_, to)| to.as_str());
+        let taken = match self.table.layout {
+            Layout::Flat => self.is_taken(options, key),
+            // Event fields have an object of their own; span fields share theirs with the span's
+            // name.
+            Layout::Nested => {
+                !place.is_event() && (key == "name" || key.starts_with(FIELDS_PREFIX))
+            }
+        };
+        match taken {
+            true => (self.displaced(key), false),
+            false => (key.to_owned(), renamed.is_none()),
+        }
+    }
+
+    fn is_taken(&self, options: &Options, key: &str) -> bool {
+        let spelled = self.table.spell(key);
+        self.table.reserves(&spelled)
+            || options.source_location && self.table.is_of_location(&spelled)
+            || key.starts_with(FIELDS_PREFIX)
+            || self.taken.contains(&spelled)
+    }
+
+    /// Returns the name of a field whose name is that of a member of the line.
+    pub(crate) fn displaced(&self, key: &str) -> String {
+        format!("{FIELDS_PREFIX}{key}")
+    }
+
+    /// Returns how the format writes the values of a field in its own way, if it does.
+    fn conversion(
+        &self,
+        options: &Options,
+        name: &str,
+        place: Place,
+        is_message: bool,
+        [role, role_of_bool]: [Role; 2],
+    ) -> Option<Conversion> {
+        let table = self.table;
+        if table.layout == Layout::Nested {
+            return None;
+        }
+        let style = table.style;
+        if is_message {
+            let message = table.message;
+            return message.is_text.then(|| Conversion {
+                role,
+                role_of_bool,
+                style,
+                rule: Rule::Message {
+                    blank: message.blank,
+                },
+                starts: Starts::same(&start_of(message.key)),
+                error: None,
+            });
+        }
+        let (field, may_be_known) = self.field_name(options, name, place);
+        let spelled = |spell: fn(&str) -> Cow<'_, str>| start_of(&limit_name(&spell(&field)));
+        let mut starts = Starts {
+            fitting: Box::default(),
+            text: spelled(table.spelling.text).into(),
+            number: spelled(table.spelling.number).into(),
+            number_as_text: spelled(table.spelling.number_as_text).into(),
+        };
+        let (mut rule, mut error) = (Rule::None, None);
+        let known = table.known(name).filter(|_| may_be_known);
+        match (table.error, known) {
+            (ErrorShape::Members(parts), _) if place.is_error() && may_be_known => {
+                error = Some(ErrorMembers::new(None, parts));
+                let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
+                if let Some((_, key)) = message {
+                    starts.text = start_of(key).into();
+                }
+            }
+            (ErrorShape::Object(key, parts), _) if place.is_error() && may_be_known => {
+                error = Some(ErrorMembers::new(Some(key), parts));
+                let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
+                if let Some((_, message)) = message {
+                    let mut inner = start_of(message);
+                    open_object(&mut inner);
+                    starts.text = [start_of(key), inner].concat().into();
+                }
+            }
+            (_, None) => {}
+            (_, Some(Known::Named(key))) => starts = Starts::same(&start_of(key)),
+            (_, Some(Known::Leaf(key, kind))) => {
+                (rule, starts.fitting) = (Rule::Leaf(kind), start_of(key).into());
+            }
+            (_, Some(Known::Nanos(key))) => {
+                (rule, starts.fitting) = (Rule::Nanos, start_of(key).into());
+            }
+            (
+                _,
+                Some(Known::Hex {
+                    key,
+                    digits,
+                    prefix,
+                }),
+            ) => {
+                if let Some(prefix) = prefix(options) {
+                    let mut start = start_of(key);
+                    // Without its closing quote.
+                    start.extend(escape::quoted(&prefix));
+                    start.pop();
+                    (rule, starts.fitting) = (Rule::Hex { digits }, start.into());
+                }
+            }
+        }
+        if error.is_none() && style != Style::Json {
+            // An error that is not that of the event.
+            let chain = format!("{field}.chain");
+            let chain = start_of(&limit_name(&(table.spelling.text)(&chain)));
+            error = Some(ErrorMembers {
+                object: None,
+                parts: Box::new([
+                    (ErrorPart::Message, starts.text.clone()),
+                    (ErrorPart::Chain, chain.into()),
+                ]),
+            });
+        }
+        let is_as_in_json = matches!(rule, Rule::None)
+            && error.is_none()
+            && starts.are_same()
+            && *starts.text == *start_of(&limit_name(&field));
+        (!is_as_in_json).then_some(Conversion {
+            role,
+            role_of_bool,
+            style,
+            rule,
+            starts,
+            error,
+        })
+    }
+
+    /// Returns the bit of a member that starts with `,"key":`.
+    fn bit(&self, start: &[u8]) -> u128 {
         let mut keys = self.keys.lock();
         let next = keys.len();
-        let number = match keys.get(key) {
+        let number = match keys.get(start) {
             Some(number) => *number,
-            None => *keys.entry(key.to_owned()).or_insert(next),
+            None => *keys.entry(start.into()).or_insert(next),
         };
         1 << (number % 128)
+    }
+}
+
+/// Turns the first comma of members into the brace that opens their object.
+pub(crate) fn open_object(members: &mut [u8]) {
+    if let Some(comma) = members.first_mut() {
+        *comma = b'{';
+    }
+}
+
+/// Returns `,"key":`.
+pub(crate) fn start_of(key: &str) -> Vec<u8> {
+    let mut start = Vec::new();
+    push_member(&mut start, key, b"");
+    start
+}
+
+/// Appends the parts that have a value.
+pub(crate) fn push_parts(to: &mut Vec<u8>, parts: &[Part], facts: &Facts<'_>) {
+    for (key, value) in parts {
+        if let Some(value) = value(facts) {
+            push_member(to, key, &value);
+        }
     }
 }
 

@@ -11,23 +11,32 @@ use tracing_core::{Field, Metadata};
 use crate::{
     altered_fields::AlteredFields,
     builder::Options,
-    format::Layout,
+    conversion::Conversion,
+    format_table::{ERROR_NAMES, Facts, Layout},
+    json_lexer::string_end,
     line_buffer::PaddedBytes,
-    line_template::LineTemplate,
+    line_template::{LineTemplate, Place, plain_name, push_parts},
     span_plan::{ContextBits, SpanPlan, context_bit},
     visit::redacted_bit,
 };
 
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The part from the timestamp to the first field.
+    /// The part from the timestamp to the first field. Empty for a record of `log`, whose target is
+    /// not that of the callsite.
     pub(crate) head: PaddedBytes<64>,
     pub(crate) keys: Box<[Key]>,
     /// The message comes after other fields, but is written first.
     pub(crate) message_not_first: bool,
     /// Two fields have the same key.
     pub(crate) has_repeated_keys: bool,
+    /// The bit of a message that lines cannot do without.
+    pub(crate) required_message: Option<u128>,
     pub(crate) is_log: bool,
+    /// Lines have parts that are not in every line, after those of the spans.
+    pub(crate) has_rare_members: bool,
+    /// Lines may have the [addition](crate::format_table::Addition) of the format.
+    pub(crate) has_addition: bool,
     /// The fields that are redacted because of their key, a bit each, and the list of all of them.
     pub(crate) redacted_bits: u128,
     pub(crate) redacted_member: Vec<u8>,
@@ -58,6 +67,8 @@ pub(crate) struct Key {
     pub(crate) role_of_bool: Role,
     /// The maximum length of a value's text, in bytes.
     pub(crate) max_len: usize,
+    /// For the role `Converted`.
+    pub(crate) conversion: Option<Box<Conversion>>,
 }
 
 /// The treatment of a field. One bit each, so that one test decides whether a field is written.
@@ -75,6 +86,8 @@ pub(crate) enum Role {
     Replaced = 16,
     /// Texts are scanned by the policy, numbers are redacted.
     ScannedText = 32,
+    /// Written in the way of the format.
+    Converted = 64,
 }
 
 impl Plan {
@@ -86,14 +99,14 @@ impl Plan {
         let is_log = log_record::is_log_record(callsite);
         let keys = keys(callsite, options, template);
         let is_shown = |key: &&Key| key.role != Role::Omitted || key.role_of_bool != Role::Omitted;
-        let mut seen = HashSet::new();
-        let mut shown = keys.iter().filter(is_shown);
-        let has_repeated_keys = !shown.all(|key| seen.insert(key.member.as_bytes()));
-        let message = keys.iter().position(|key| key.role == Role::Message);
+        let has_repeated_keys = has_repeated_keys(keys.iter().filter(is_shown));
+        let is_message = |key: &Key| key.field_role() == Role::Message;
+        let message = keys.iter().position(is_message);
+        let table = template.table;
 
         let (mut redacted_bits, mut altered) = (0, AlteredFields::default());
         for (index, key) in keys.iter().enumerate() {
-            if key.role == Role::Redacted {
+            if key.field_role() == Role::Redacted {
                 redacted_bits |= redacted_bit(index);
                 altered.redacted.push(key.name());
             }
@@ -102,20 +115,25 @@ impl Plan {
             altered = AlteredFields::default();
         }
         let (mut after_fields, mut location) = (Vec::new(), Vec::new());
+        let has_addition = table.addition.is_some_and(|addition| {
+            let mut fields = callsite.fields().iter();
+            fields.any(|field| (addition.applies)(plain_name(field.name())))
+        });
+        // Then the location is in front of it, as it is in front of the thread.
+        let has_location_apart = template.has_threads || has_addition;
+        let facts = Facts::new(options, callsite, None);
+        let mut head = Vec::new();
         if !is_log {
-            let line = callsite.line().map(u64::from);
-            let to = match template.key_names.layout {
+            head = template.head(&facts, message.is_some() || callsite.is_span());
+            let to = match table.layout {
                 Layout::Flat => &mut location,
-                Layout::Nested => {
-                    template.push_target(&mut after_fields, options, callsite.target());
-                    &mut after_fields
-                }
+                Layout::Nested => &mut after_fields,
             };
-            template.push_location(to, options, callsite.file(), line);
+            push_parts(to, table.origin, &facts);
         }
         // The source location comes before the thread. Without a thread, it is part of the end.
         let mut close = Vec::new();
-        if !template.has_threads {
+        if !has_location_apart {
             close.append(&mut location);
         }
         close.extend(&template.close);
@@ -127,13 +145,18 @@ impl Plan {
             _ => Box::default(),
         };
         Self {
-            head: PaddedBytes::new(template.head(options, callsite, is_log)),
-            message_not_first: template.key_names.layout == Layout::Flat
+            head: PaddedBytes::new(head),
+            message_not_first: table.layout == Layout::Flat
                 && message.is_some_and(|index| index > 0),
             has_repeated_keys,
+            required_message: message
+                .filter(|_| table.message.missing.is_some())
+                .map(|index| keys[index].bit),
             is_log,
+            has_rare_members: is_log || template.has_threads || has_addition,
+            has_addition,
             redacted_bits,
-            redacted_member: altered.to_members(),
+            redacted_member: altered.to_members(table),
             clean_message: OnceLock::new(),
             after_fields,
             location,
@@ -157,8 +180,17 @@ fn keys(
     options: &Options,
     template: &LineTemplate,
 ) -> Box<[Key]> {
-    let key = |field: Field| {
-        let mut key = template.key(options, field.name(), callsite.is_event());
+    let mut has_error = false;
+    let mut key = |field: Field| {
+        let is_error = ERROR_NAMES.contains(&plain_name(field.name())) && !has_error;
+        has_error |= is_error;
+        let place = match (callsite.is_event(), is_error) {
+            (true, true) => Place::ErrorOfEvent,
+            (true, false) => Place::Event,
+            (false, true) => Place::ErrorOfSpan,
+            (false, false) => Place::Span,
+        };
+        let mut key = template.key(options, field.name(), place);
         if log_record::is_origin_field(callsite, field.name())
             || (callsite.is_span() && field.index() >= MAX_SPAN_FIELDS)
         {
@@ -167,23 +199,51 @@ fn keys(
         }
         key
     };
-    callsite.fields().iter().map(key).collect()
+    callsite.fields().iter().map(&mut key).collect()
 }
 
-fn pins(keys: &[Key], context: &[Vec<u8>]) -> Box<[(u128, ContextBits)]> {
+fn pins(keys: &[Key], context: &[(Vec<u8>, Vec<u8>)]) -> Box<[(u128, ContextBits)]> {
     let pin = |key: &Key| {
-        let place = context.iter().position(|name| name == key.name())?;
+        let place = context.iter().position(|(name, _)| name == key.name())?;
         Some((key.bit, context_bit(place)))
     };
     keys.iter().filter_map(pin).collect()
 }
 
+/// Returns whether two of the fields may become members with the same key.
+fn has_repeated_keys<'k>(keys: impl Iterator<Item = &'k Key>) -> bool {
+    let mut seen = HashSet::new();
+    for key in keys {
+        let own: HashSet<&[u8]> = match &key.conversion {
+            None => HashSet::from([key.member.as_bytes()]),
+            Some(conversion) => conversion.all_starts().collect(),
+        };
+        if !own.is_disjoint(&seen) {
+            return true;
+        }
+        seen.extend(own);
+    }
+    false
+}
+
 impl Key {
+    /// Returns the treatment of the field, whether or not its values are converted.
+    pub(crate) fn field_role(&self) -> Role {
+        match &self.conversion {
+            Some(conversion) => conversion.role,
+            None => self.role,
+        }
+    }
+
     /// Returns the key as a JSON string.
     pub(crate) fn name(&self) -> &[u8] {
-        let member = self.member.as_bytes();
-        &member[1..member.len() - 1]
+        quoted_key(self.member.as_bytes())
     }
+}
+
+/// Returns the key of a member as a JSON string.
+pub(crate) fn quoted_key(member: &[u8]) -> &[u8] {
+    &member[1..string_end(member, 1)]
 }
 
 /// A span shows at most this many fields.

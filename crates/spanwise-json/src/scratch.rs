@@ -4,9 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use spanwise_core::internal::EnteredSpans;
 
-use crate::{
-    format::SAMPLE_RATE, fragment::SpanNode, line_buffer::LineBuffer, timestamp::LastSecond,
-};
+use crate::{fragment::SpanNode, line_buffer::LineBuffer, timestamp::LastSecond};
 
 thread_local! {
     static STATE: LayerState = const {
@@ -34,27 +32,23 @@ pub(crate) struct Scratch {
     pub(crate) rate: LastRate,
 }
 
-/// The last sample rate that was written, as a member: a rule always has the same rate.
+/// The last sample rate that was written: a rule always has the same rate.
 #[derive(Debug, Default)]
 pub(crate) struct LastRate {
     rate: f64,
-    member: Vec<u8>,
+    digits: Vec<u8>,
 }
 
 impl LastRate {
     /// Appends a finite rate.
     pub(crate) fn push(&mut self, line: &mut LineBuffer, rate: f64) {
-        if self.rate.to_bits() != rate.to_bits() || self.member.is_empty() {
+        if self.rate.to_bits() != rate.to_bits() || self.digits.is_empty() {
             self.rate = rate;
-            self.member.clear();
-            // Our own key: there is nothing to escape.
-            for part in [",\"", SAMPLE_RATE, "\":"] {
-                self.member.extend(part.as_bytes());
-            }
+            self.digits.clear();
             let mut digits = zmij::Buffer::new();
-            self.member.extend(digits.format_finite(rate).as_bytes());
+            self.digits.extend(digits.format_finite(rate).as_bytes());
         }
-        line.push(&self.member);
+        line.push(&self.digits);
     }
 }
 

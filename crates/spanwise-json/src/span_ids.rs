@@ -5,15 +5,22 @@
 
 use spanwise_core::internal::{HexDigits, SpanIdentity};
 
-use crate::{builder::Options, json_lexer::members, line_template::LineTemplate, plan::Role};
+use crate::{
+    builder::Options,
+    conversion::Rule,
+    format_table::Kind,
+    json_lexer::members,
+    line_template::{LineTemplate, Place},
+    plan::{Key, Role, quoted_key},
+};
 
 /// The keys of the ids, and where they are shown.
 #[derive(Debug)]
 pub(crate) struct IdKeys {
-    /// `,"trace_id":` and so on. Empty if the key is excluded from lines.
+    /// The members up to the id: `,"trace_id":"`. Empty if the key is excluded from lines.
     shown: [Box<[u8]>; 3],
-    /// The keys as JSON strings.
-    quoted: [Box<[u8]>; 3],
+    /// The keys as JSON strings, also those of fields that cannot be an id.
+    quoted: Box<[Box<[u8]>]>,
     /// The bits of all keys.
     pub(crate) bits: u128,
     /// The length of all members.
@@ -22,24 +29,28 @@ pub(crate) struct IdKeys {
 
 const NAMES: [&str; 3] = ["trace_id", "span_id", "trace_flags"];
 
-/// The lengths of the values, which are JSON strings.
-const VALUE_LENS: [usize; 3] = [34, 18, 4];
+/// The lengths of the values with their closing quotes.
+const VALUE_LENS: [usize; 3] = [33, 17, 3];
 
 impl IdKeys {
     pub(crate) fn new(options: &Options, template: &LineTemplate) -> Self {
-        let keys = NAMES.map(|name| template.key(options, name, false));
+        let keys = NAMES.map(|name| template.key(options, name, Place::Span));
         let shown: [Box<[u8]>; 3] = keys.each_ref().map(|key| match key.role {
             Role::Omitted => Box::default(),
-            _ => key.member.as_bytes().into(),
+            _ => id_start(key).into(),
         });
         let lens = shown.iter().zip(VALUE_LENS);
         let len = lens
             .filter(|(member, _)| !member.is_empty())
             .map(|(member, value_len)| member.len() + value_len)
             .sum();
+        let starts = keys.iter().flat_map(|key| match &key.conversion {
+            Some(conversion) => conversion.all_starts().collect(),
+            None => vec![key.member.as_bytes()],
+        });
         Self {
             shown,
-            quoted: keys.each_ref().map(|key| key.name().into()),
+            quoted: starts.map(|start| quoted_key(start).into()).collect(),
             bits: keys.iter().fold(0, |bits, key| bits | key.bit),
             len,
         }
@@ -47,17 +58,13 @@ impl IdKeys {
 
     /// Returns the members of a span with this identity.
     pub(crate) fn members(&self, identity: &SpanIdentity) -> Vec<u8> {
+        let (trace_id, span_id) = (identity.trace_id_digits(), identity.span_id_digits());
         let flags = HexDigits::<2>::from_bytes(&[identity.flags()]);
-        let values = [
-            identity.trace_id_digits(),
-            identity.span_id_digits(),
-            flags.as_str(),
-        ];
+        let values = [trace_id.as_str(), span_id.as_str(), flags.as_str()];
         let mut members = Vec::with_capacity(self.len);
         for (member, value) in self.shown.iter().zip(values) {
             if !member.is_empty() {
                 members.extend_from_slice(member);
-                members.push(b'"');
                 members.extend_from_slice(value.as_bytes());
                 members.push(b'"');
             }
@@ -86,5 +93,16 @@ impl IdKeys {
             .filter(|member| !self.contains(member.quoted_key()))
             .for_each(|member| kept.extend_from_slice(member.bytes));
         kept
+    }
+}
+
+/// Returns the member of an id up to its digits.
+fn id_start(key: &Key) -> Vec<u8> {
+    match &key.conversion {
+        Some(conversion) => match conversion.rule {
+            Rule::Hex { .. } => conversion.starts.fitting.to_vec(),
+            _ => [conversion.start_for(Kind::Text), b"\""].concat(),
+        },
+        None => [key.member.as_bytes(), b"\""].concat(),
     }
 }

@@ -6,9 +6,9 @@ use tracing_core::Metadata;
 use crate::{
     builder::Options,
     escape,
-    format::{FIELDS_PREFIX, KeyNames},
+    format_table::FormatTable,
     json_lexer::members,
-    line_template::LineTemplate,
+    line_template::{LineTemplate, Place},
     name_limits::limit_name,
     span_ids::IdKeys,
 };
@@ -17,14 +17,14 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct SpanPlan {
     pub(crate) callsite: &'static Metadata<'static>,
-    pub(crate) key_names: &'static KeyNames,
+    pub(crate) table: &'static FormatTable,
     /// The span's name, as a JSON string.
     pub(crate) name: Box<[u8]>,
     pub(crate) list: bool,
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
-    /// The context keys, as JSON strings.
-    pub(crate) context: Box<[Vec<u8>]>,
+    /// The context keys as JSON strings, and the keys of fields that are renamed because of them.
+    pub(crate) context: Box<[(Vec<u8>, Vec<u8>)]>,
     pub(crate) ids: IdKeys,
 }
 
@@ -36,10 +36,15 @@ impl SpanPlan {
     ) -> Self {
         let more = options.context_keys.iter().map(String::as_str);
         let context = CONTEXT_KEYS.into_iter().chain(more);
-        let key = |name| template.key(options, name, false).name().to_vec();
+        let key = |name| {
+            let key = template.key(options, name, Place::Span);
+            let renamed = template.displaced(&template.field_name(options, name, Place::Span).0);
+            let renamed = escape::quoted(&limit_name(&template.table.spell(&renamed)));
+            (key.name().to_vec(), renamed)
+        };
         Self {
             callsite,
-            key_names: template.key_names,
+            table: template.table,
             name: escape::quoted(&limit_name(callsite.name())).into(),
             list: options.span_list,
             max_len: options.max_line,
@@ -53,14 +58,13 @@ impl SpanPlan {
         if pinned == 0 {
             return None;
         }
-        let is_pinned = |key: &[u8]| {
-            let place = self.context.iter().position(|known| known == key);
-            place.is_some_and(|place| pinned & context_bit(place) != 0)
+        let renamed_key = |key: &[u8]| {
+            let place = self.context.iter().position(|(known, _)| known == key)?;
+            (pinned & context_bit(place) != 0).then(|| self.context[place].1.clone())
         };
         let keys = members(all).map(|member| member.quoted_key());
         let renamed: Vec<(&[u8], Vec<u8>)> = keys
-            .filter(|key| is_pinned(key))
-            .map(|key| (key, [b"\"", FIELDS_PREFIX.as_bytes(), &key[1..]].concat()))
+            .filter_map(|key| Some((key, renamed_key(key)?)))
             .collect();
         if renamed.is_empty() {
             return None;

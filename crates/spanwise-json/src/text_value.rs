@@ -37,6 +37,13 @@ pub(crate) struct Alteration {
     pub(crate) redacted: bool,
 }
 
+impl Alteration {
+    pub(crate) const REDACTED: Self = Self {
+        truncated: false,
+        redacted: true,
+    };
+}
+
 impl BitOrAssign for Alteration {
     fn bitor_assign(&mut self, other: Self) {
         self.truncated |= other.truncated;

@@ -21,6 +21,15 @@ use crate::{line_buffer::LineBuffer, local_offset::local_offset_minutes};
 pub struct Timestamp {
     digits: usize,
     zone: Zone,
+    notation: Notation,
+}
+
+/// How the second is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notation {
+    Rfc3339,
+    /// A number of seconds since 1970.
+    Epoch,
 }
 
 /// The time zone of the timestamps.
@@ -57,10 +66,19 @@ impl Timestamp {
         Self::with_digits(9)
     }
 
-    const fn with_digits(digits: usize) -> Self {
+    pub(crate) const fn with_digits(digits: usize) -> Self {
         Self {
             digits,
             zone: Zone::Utc,
+            notation: Notation::Rfc3339,
+        }
+    }
+
+    /// Creates a number of seconds since 1970, with this many digits after the point.
+    pub(crate) const fn epoch(digits: usize) -> Self {
+        Self {
+            notation: Notation::Epoch,
+            ..Self::with_digits(digits)
         }
     }
 
@@ -187,15 +205,19 @@ impl LastSecond {
         let local = second.saturating_add(i64::from(offset) * 60);
         self.len = 0;
         self.append(open);
-        self.append(&rfc3339::date_time(local));
+        match timestamp.notation {
+            Notation::Rfc3339 => self.append(&rfc3339::date_time(local)),
+            Notation::Epoch => self.append(second.max(0).to_string().as_bytes()),
+        }
         if timestamp.digits > 0 {
             self.append(b".");
         }
         self.fraction = self.len;
         self.append(&b"000000000"[..timestamp.digits]);
-        match offset {
-            0 => self.append(b"Z"),
-            _ => self.append(&rfc3339::offset(offset)),
+        match (timestamp.notation, offset) {
+            (Notation::Epoch, _) => {}
+            (Notation::Rfc3339, 0) => self.append(b"Z"),
+            (Notation::Rfc3339, _) => self.append(&rfc3339::offset(offset)),
         }
     }
 

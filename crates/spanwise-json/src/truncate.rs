@@ -6,10 +6,11 @@ use crate::{
     altered_fields::QuotedKeys,
     assemble::LineOffsets,
     escape,
-    format::{KeyNames, Layout, SPANS_OMITTED, TRUNCATED},
+    format::{SPANS_OMITTED, TRUNCATED},
+    format_table::{FormatTable, Layout},
     json_lexer::{Member, members},
     line_buffer::LineBuffer,
-    line_template::push_member,
+    line_template::{push_member, start_of},
 };
 
 /// Drops fields until the line fits: those of the spans from the outermost, then the list of spans,
@@ -19,7 +20,7 @@ pub(crate) fn truncate_line(
     line: &mut LineBuffer,
     offsets: &LineOffsets,
     max_line: usize,
-    keys: &KeyNames,
+    table: &FormatTable,
 ) {
     let bytes = line.as_bytes().to_vec();
     let (head, rest) = bytes.split_at(offsets.fields_start);
@@ -32,12 +33,12 @@ pub(crate) fn truncate_line(
     };
     // The list itself takes room.
     too_much.bytes += TRUNCATED.len() + 6;
-    let message = escape::quoted(keys.message);
+    let message = escape::quoted(table.message.key);
     let mut tail = Cow::Borrowed(tail);
-    let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match keys.layout {
+    let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
         Layout::Flat => {
             let spans = too_much.drop_from_end(members(spans).collect(), &message);
-            tail = too_much.drop_span_list(tail, keys);
+            tail = too_much.drop_span_list(tail, table);
             (
                 spans,
                 too_much.drop_from_end(members(fields).collect(), &message),
@@ -47,7 +48,7 @@ pub(crate) fn truncate_line(
             // `{` replaced the first comma.
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
             // The end of the fields' object, and the parts before the spans, stay.
-            let before = members_start(spans, keys);
+            let before = members_start(spans, table);
             let kept = too_much.drop_from_end(members(&spans[before..]).collect(), &message);
             let mut fields = match fields.len() {
                 1 => Vec::new(),
@@ -61,7 +62,7 @@ pub(crate) fn truncate_line(
         }
     };
     let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
-    let tail = too_much.note_in(&tail, offsets.truncated, room);
+    let tail = too_much.note_in(&tail, offsets.truncated, room, table);
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
@@ -97,13 +98,14 @@ impl Excess {
     }
 
     /// Drops the list of spans from the end of a flat line, which starts with the name of the span.
-    fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, keys: &KeyNames) -> Cow<'t, [u8]> {
+    fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, table: &FormatTable) -> Cow<'t, [u8]> {
         let mut span = Vec::new();
-        push_member(&mut span, keys.span, b"");
+        push_member(&mut span, table.span, b"");
         if self.bytes == 0 || !tail.starts_with(&span) {
             return tail;
         }
-        let listed = [keys.spans, SPANS_OMITTED].map(escape::quoted);
+        let omitted = (table.spelling.number)(SPANS_OMITTED);
+        let listed = [table.spans, &omitted].map(escape::quoted);
         let mut all = members(&tail);
         let name = all.next().map_or(0, |member| member.bytes.len());
         let list: usize = all
@@ -119,27 +121,35 @@ impl Excess {
 
     /// Adds the keys to the list of truncated fields, or creates it. Keeps as many as there is room
     /// for.
-    fn note_in(mut self, tail: &[u8], has_list: bool, room: usize) -> Vec<u8> {
-        let mut key = Vec::new();
-        push_member(&mut key, TRUNCATED, b"[");
-        let list_start = has_list
-            .then(|| tail.windows(key.len()).position(|window| window == key))
-            .flatten();
-        let (before, after) = match list_start {
-            Some(at) => {
-                let (before, list) = tail.split_at(at);
-                let rest = self.names.add_list(&list[key.len()..]);
-                (before, rest)
+    fn note_in(mut self, tail: &[u8], has_list: bool, room: usize, table: &FormatTable) -> Vec<u8> {
+        let key = start_of(&table.spell(TRUNCATED));
+        let mut at = 0;
+        let found = members(tail).find(|member| {
+            let is_list = has_list && member.key() == key;
+            at += if is_list { 0 } else { member.bytes.len() };
+            is_list
+        });
+        let (before, list, after) = match found {
+            Some(member) => {
+                let after = &tail[at + member.bytes.len()..];
+                (&tail[..at], Some(member.value()), after)
             }
             None if self.names.is_empty() => return tail.to_vec(),
-            None => (&b""[..], tail),
+            None => (&b""[..], None, tail),
         };
-        // An existing list is closed already.
-        let end: &[u8] = if list_start.is_some() { b"" } else { b"]" };
-        let others = before.len() + key.len() + end.len() + after.len();
+        let mut names = QuotedKeys::default();
+        if let Some(list) = list {
+            names.add_shown(list, table.style);
+        }
+        names.add_list(self.names.as_bytes());
+        self.names = names;
+        let others = before.len() + key.len() + 2 + after.len();
         self.names
             .shorten(room.saturating_sub(others).max(MIN_NAMES_LEN));
-        [before, &key, self.names.as_bytes(), end, after].concat()
+        let mut noted = before.to_vec();
+        self.names.push_member(&mut noted, table, TRUNCATED);
+        noted.extend(after);
+        noted
     }
 }
 
@@ -147,9 +157,9 @@ impl Excess {
 const MIN_NAMES_LEN: usize = 64;
 
 /// Returns where the spans' members start, after the brace that ends the fields, and the target.
-fn members_start(spans: &[u8], keys: &KeyNames) -> usize {
+fn members_start(spans: &[u8], table: &FormatTable) -> usize {
     let mut key = Vec::new();
-    push_member(&mut key, keys.span, b"{");
+    push_member(&mut key, table.span, b"{");
     spans
         .windows(key.len())
         .position(|window| window == key)

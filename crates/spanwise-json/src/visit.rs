@@ -1,5 +1,7 @@
 //! The encoder of fields: each becomes a member, `,"key":value`.
 
+mod converted_values;
+
 use std::{
     error::Error,
     fmt, iter,
@@ -16,10 +18,12 @@ use spanwise_core::{
 };
 use tracing_core::{Field, field::Visit};
 
+use self::converted_values::FieldValue;
 use crate::{
     altered_fields::AlteredFields,
+    conversion::Written,
     escape,
-    format::Layout,
+    format_table::{Kind, Layout},
     line_buffer::LineBuffer,
     line_template::plain_name,
     plan::{Key, Plan, Role},
@@ -74,7 +78,7 @@ impl Encoded {
             return;
         }
         for (index, key) in plan.keys.iter().enumerate() {
-            if key.role == Role::Redacted && self.redacted_bits & redacted_bit(index) != 0 {
+            if key.field_role() == Role::Redacted && self.redacted_bits & redacted_bit(index) != 0 {
                 self.altered().redacted.push(key.name());
             }
         }
@@ -103,6 +107,7 @@ pub(crate) fn encode(
         at: 0,
         resume_at: 0,
         value_start: 0,
+        written: Written::default(),
     };
     while panic_safe::catch_panic(|| record(&mut encoder)).is_none() {
         if !encoder.replace_panicked_value() {
@@ -122,6 +127,8 @@ struct Encoder<'a> {
     /// Fields before this one are done.
     resume_at: usize,
     value_start: usize,
+    /// For a value that is being converted.
+    written: Written,
 }
 
 impl<'a> Encoder<'a> {
@@ -159,32 +166,26 @@ impl<'a> Encoder<'a> {
         Some(key)
     }
 
-    /// Handles a field that is omitted, redacted or replaced.
-    #[cold]
+    /// Handles a field that is omitted, redacted, replaced or converted.
     #[inline(never)] // Off the common path, which stays small.
-    fn skip(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.skip_as(field, |key| key.role, value);
-    }
-
-    #[cold]
-    #[inline(never)] // Off the common path, which stays small.
-    fn skip_bool(&mut self, field: &Field, value: bool) {
-        self.skip_as(field, |key| key.role_of_bool, format_args!("{value}"));
-    }
-
-    fn skip_as(
-        &mut self,
-        field: &Field,
-        role: impl FnOnce(&Key) -> Role,
-        value: fmt::Arguments<'_>,
-    ) {
+    fn skip(&mut self, field: &Field, value: FieldValue<'_>) {
         let Some(key) = self.keys.get(field.index()) else {
             return;
         };
-        if self.pass == Pass::Message || field.index() < self.resume_at {
+        if field.index() < self.resume_at {
             return;
         }
-        match role(key) {
+        let role = match value {
+            FieldValue::Bool(_) => key.role_of_bool,
+            _ => key.role,
+        };
+        if role == Role::Converted {
+            return self.convert(field, key, value);
+        }
+        if self.pass == Pass::Message {
+            return;
+        }
+        match role {
             Role::Redacted | Role::ScannedText => {
                 self.at = field.index();
                 self.encoded.bits |= key.bit;
@@ -194,22 +195,19 @@ impl<'a> Encoder<'a> {
                 if key.role == Role::Redacted {
                     self.encoded.redacted_bits |= redacted_bit(field.index());
                 } else {
-                    self.end(Alteration {
-                        redacted: true,
-                        ..Alteration::default()
-                    });
+                    self.end(Alteration::REDACTED);
                 }
             }
             Role::Replaced => self.replace(field, key, value),
-            Role::Omitted | Role::Message | Role::Field | Role::Trusted => {}
+            Role::Omitted | Role::Message | Role::Field | Role::Trusted | Role::Converted => {}
         }
     }
 
     #[cold]
     #[inline(never)] // Off the common path, which stays small.
-    fn replace(&mut self, field: &Field, key: &Key, value: fmt::Arguments<'_>) {
+    fn replace(&mut self, field: &Field, key: &Key, value: FieldValue<'_>) {
         let replacer = self.encoding.replacer;
-        let shown = replacer.replace_display(plain_name(field.name()), value);
+        let shown = replacer.replace_display(plain_name(field.name()), format_args!("{value}"));
         self.at = field.index();
         self.encoded.bits |= key.bit;
         self.line.push_padded(&key.member);
@@ -222,14 +220,17 @@ impl<'a> Encoder<'a> {
 
     /// Returns the policy for the text of the value being encoded.
     #[inline]
-    fn text_policy(&self, key: &Key, field: &Field) -> Option<TextPolicy<'a>> {
+    fn text_policy(&self, role: Role, field: &Field) -> Option<TextPolicy<'a>> {
         let policy = self.encoding.policy?;
-        let (key, clean) = match key.role {
+        let (key, clean) = match role {
             Role::Trusted => return None,
             Role::Message => (None, Some(self.encoding.clean_message)),
-            Role::Field | Role::ScannedText | Role::Omitted | Role::Redacted | Role::Replaced => {
-                (Some(plain_name(field.name())), None)
-            }
+            Role::Field
+            | Role::ScannedText
+            | Role::Omitted
+            | Role::Redacted
+            | Role::Replaced
+            | Role::Converted => (Some(plain_name(field.name())), None),
         };
         Some(TextPolicy { policy, key, clean })
     }
@@ -264,17 +265,21 @@ impl<'a> Encoder<'a> {
         self.line.truncate(self.value_start);
         self.line.push(&escape::quoted(panic_safe::PANICKED));
         self.resume_at = self.at + 1;
+        let key = self.keys.get(self.at);
+        if let Some(conversion) = key.and_then(|key| key.conversion.as_deref()) {
+            self.finish_converted(conversion, Kind::Text);
+        }
         true
     }
 
     #[inline]
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if let Some(key) = self.begin(field) {
-            let text_policy = self.text_policy(key, field);
+            let text_policy = self.text_policy(key.role, field);
             let alteration = text_value::push_display(self.line, value, key.max_len, text_policy);
             self.end(alteration);
         } else {
-            self.skip(field, value);
+            self.skip(field, FieldValue::Text(value));
         }
     }
 }
@@ -286,7 +291,7 @@ impl Encoder<'_> {
             let alteration = text_value::push_display(self.line, value, key.max_len, None);
             self.end(alteration);
         } else {
-            self.skip(field, value);
+            self.skip(field, FieldValue::BigNumber(value));
         }
     }
 }
@@ -297,7 +302,7 @@ impl Visit for Encoder<'_> {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
-            self.skip(field, format_args!("{value}"));
+            self.skip(field, FieldValue::U64(value));
         }
     }
 
@@ -306,7 +311,7 @@ impl Visit for Encoder<'_> {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
-            self.skip(field, format_args!("{value}"));
+            self.skip(field, FieldValue::I64(value));
         }
     }
 
@@ -328,7 +333,7 @@ impl Visit for Encoder<'_> {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         if self.begin_number(field).is_none() {
-            return self.skip(field, format_args!("{value}"));
+            return self.skip(field, FieldValue::F64(value));
         }
         if value.is_finite() {
             self.line
@@ -337,9 +342,7 @@ impl Visit for Encoder<'_> {
         }
         let name = match self.encoding.layout {
             Layout::Nested => "null",
-            Layout::Flat if value.is_nan() => "\"NaN\"",
-            Layout::Flat if value > 0.0 => "\"Infinity\"",
-            Layout::Flat => "\"-Infinity\"",
+            Layout::Flat => name_of_non_finite(value),
         };
         self.line.push(name.as_bytes());
     }
@@ -357,28 +360,28 @@ impl Visit for Encoder<'_> {
             };
             self.line.push_block(block, len);
         } else {
-            self.skip_bool(field, value);
+            self.skip(field, FieldValue::Bool(value));
         }
     }
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
         if let Some(key) = self.begin(field) {
-            let text_policy = self.text_policy(key, field);
+            let text_policy = self.text_policy(key.role, field);
             let alteration = text_value::push_str(self.line, value, key.max_len, text_policy);
             self.end(alteration);
         } else {
-            self.skip(field, format_args!("{value}"));
+            self.skip(field, FieldValue::Str(value));
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
         let Some(key) = self.begin(field) else {
-            return self.skip(field, format_args!("{}", String::from_utf8_lossy(value)));
+            return self.skip(field, FieldValue::Bytes(value));
         };
         // The policy scans the text of the bytes, not their digits.
         let replacement = self
-            .text_policy(key, field)
+            .text_policy(key.role, field)
             .and_then(|text_policy| text_policy.replacement_for(&String::from_utf8_lossy(value)));
         let limit = key.max_len;
         let alteration = match (replacement, self.encoding.layout, self.encoding.is_event) {
@@ -405,43 +408,62 @@ impl Visit for Encoder<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let Some(key) = self.begin(field) else {
-            return self.skip(field, format_args!("{value}"));
+            return self.skip(field, FieldValue::Error(value));
         };
-        let (max_len, text_policy) = (key.max_len, self.text_policy(key, field));
+        let (max_len, text_policy) = (key.max_len, self.text_policy(key.role, field));
         if self.encoding.layout == Layout::Nested {
             let alteration = push_error_text(self.line, value, max_len, text_policy);
             return self.end(alteration);
         }
-        match errors::type_name(value) {
-            Some(name) => {
-                self.line.push(b"{\"type\":");
-                text_value::push_str(self.line, name, max_len, None);
-                self.line.push(b",\"message\":");
-            }
-            None => self.line.push(b"{\"message\":"),
-        }
-        let mut alteration =
-            text_value::push_display(self.line, format_args!("{value}"), max_len, text_policy);
-        self.line.push(b",\"chain\":[");
-        for (index, cause) in error_chain(value, MAX_SHOWN_CAUSES).enumerate() {
-            if index > 0 {
-                self.line.push_byte(b',');
-            }
-            alteration |=
-                text_value::push_display(self.line, format_args!("{cause}"), max_len, text_policy);
-        }
-        self.line.push(b"]");
-        if let Some(backtrace) = errors::short_backtrace(value) {
-            self.line.push(b",\"backtrace\":");
-            alteration |= text_value::push_str(self.line, &backtrace, max_len, text_policy);
-        }
-        self.line.push_byte(b'}');
+        let alteration = push_error_object(self.line, value, max_len, text_policy);
         self.end(alteration);
     }
 
     #[inline]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.display(field, format_args!("{value:?}"));
+    }
+}
+
+/// Writes `{"type":…,"message":…,"chain":[…],"backtrace":…}`.
+fn push_error_object(
+    line: &mut LineBuffer,
+    error: &(dyn Error + 'static),
+    max_len: usize,
+    text_policy: Option<TextPolicy<'_>>,
+) -> Alteration {
+    match errors::type_name(error) {
+        Some(name) => {
+            line.push(b"{\"type\":");
+            text_value::push_str(line, name, max_len, None);
+            line.push(b",\"message\":");
+        }
+        None => line.push(b"{\"message\":"),
+    }
+    let mut alteration =
+        text_value::push_display(line, format_args!("{error}"), max_len, text_policy);
+    line.push(b",\"chain\":[");
+    for (index, cause) in error_chain(error, MAX_SHOWN_CAUSES).enumerate() {
+        if index > 0 {
+            line.push_byte(b',');
+        }
+        alteration |= text_value::push_display(line, format_args!("{cause}"), max_len, text_policy);
+    }
+    line.push(b"]");
+    if let Some(backtrace) = errors::short_backtrace(error) {
+        line.push(b",\"backtrace\":");
+        alteration |= text_value::push_str(line, &backtrace, max_len, text_policy);
+    }
+    line.push_byte(b'}');
+    alteration
+}
+
+/// Returns the JSON string for NaN or an infinity.
+fn name_of_non_finite(value: f64) -> &'static str {
+    match value {
+        value if value.is_nan() => "\"NaN\"",
+        value if value > 0.0 => "\"Infinity\"",
+        _ => "\"-Infinity\"",
     }
 }
 

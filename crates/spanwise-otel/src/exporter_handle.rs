@@ -13,6 +13,7 @@ use spanwise_core::{
     internal::{
         carry_context_of_api,
         request_observer::{ObservedRequest, RequestEnd, RequestObserver, observe_requests},
+        sync::Mutex,
     },
 };
 
@@ -47,6 +48,8 @@ struct Inner {
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
     propagator: W3cPropagator,
+    /// The export of metrics that a coming shutdown has requested.
+    hurried: Mutex<Option<RequestedExport>>,
 }
 
 /// A signal that is exported.
@@ -183,6 +186,7 @@ impl Otel {
             log_options: builder.log_options.or(builder.clock, builder.report),
             policy: builder.policy,
             propagator: builder.propagator,
+            hurried: Mutex::default(),
         };
         let otel = Self {
             inner: Arc::new(inner),
@@ -436,14 +440,22 @@ impl SinkControl for Otel {
     }
 
     fn hurry(&self) {
-        self.hurry_all();
+        *self.inner.hurried.lock() = self.hurry_all();
     }
 
     fn shutdown_by(&self, deadline: Instant) {
         if let Some(spans) = &self.inner.spans {
             spans.end_unfinished();
         }
-        let export = self.hurry_all();
+        let hurried = self.inner.hurried.lock().take();
+        let export = match hurried {
+            Some(export) => {
+                // The spans that were unfinished.
+                self.signals().for_each(Signal::hurry);
+                Some(export)
+            }
+            None => self.hurry_all(),
+        };
         self.signals()
             .for_each(|signal| signal.shutdown_by(deadline));
         if let Some(metrics) = self.measured() {

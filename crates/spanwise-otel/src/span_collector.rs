@@ -29,7 +29,7 @@ use crate::{
     entered_contexts,
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin},
-    plan::{CallsitePlan, FieldRole, PlanOptions, PlannedField, SpecialField},
+    plan::{CallsitePlan, PlanOptions, SpecialField},
     span_encoding::parse_kind,
     span_event::{EVENT_ATTRIBUTES, LinkedSpan, encode_event},
     span_options::EventsInSpans,
@@ -266,9 +266,7 @@ fn below_api_span(
 
 /// Returns the trace id in a field of a root span, if it is valid.
 fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 16]> {
-    let is_trace_id =
-        |field: &PlannedField| field.role == FieldRole::Special(SpecialField::TraceId);
-    if !plan.fields.iter().any(is_trace_id) {
+    if !plan.has_trace_id {
         return None;
     }
     let mut found = None;
@@ -361,7 +359,6 @@ where
             link,
             may_move,
         } = self.place(attrs, plan, &span, announced);
-        let identity = Arc::new(identity);
         let recorded = if identity.is_sampled() || may_move {
             let mut recorded = self.recorded(attrs, plan, kind);
             if let Some((trace_id, span_id)) = link {
@@ -382,7 +379,7 @@ where
             None
         };
         let origin = SpanOrigin::Callsite(attrs.metadata());
-        let open = OpenSpan::new(origin, start, Arc::clone(&identity), parent, recorded);
+        let open = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
         if parent.is_some_and(|parent| parent.is_remote) {
             pass_inherited_baggage(&open);
         }
@@ -533,13 +530,12 @@ where
         {
             open.settle(identity);
         }
-        let now = pipeline.options.clock.monotonic();
-        if pipeline.options.has_context {
-            let context = context_on_enter(pipeline, &open);
-            entered_contexts::enter(pipeline.layer, id, open, now, Some(context));
-        } else {
-            entered_contexts::enter(pipeline.layer, id, open, now, None);
-        }
+        let options = &pipeline.options;
+        let now = options.busy_times.then(|| options.clock.monotonic());
+        let context = options
+            .has_context
+            .then(|| context_on_enter(pipeline, &open));
+        entered_contexts::enter(pipeline.layer, id, open, now, context);
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {

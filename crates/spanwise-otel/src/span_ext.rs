@@ -131,7 +131,7 @@ impl SpanExt for Span {
                 open.settle(identity);
             }
             let context =
-                open.context(|identity, parent| context_inside(pipeline, &open, &identity, parent));
+                open.context(|identity, parent| context_inside(pipeline, &open, identity, parent));
             Some(context.clone())
         });
         context.flatten().unwrap_or_default()
@@ -189,8 +189,7 @@ fn set_parent(
     if identity.is_sampled() && open.cannot_become_sampled() {
         return Err(SetParentError::NotSampled);
     }
-    let identity = Arc::new(identity);
-    let replaced = Arc::clone(&identity).replace(dispatch, id);
+    let replaced = identity.clone().replace(dispatch, id);
     replaced.map_err(|error| match error {
         NotReplaced::Fixed => SetParentError::AlreadyStarted,
         NotReplaced::NoIdentity => SetParentError::SpanDisabled,

@@ -107,9 +107,8 @@ impl otel::Tracer for OtelTracer {
         };
         let is_sampled = identity.is_sampled();
         let recorded = is_sampled.then(|| self.recorded(builder));
-        let identity = Arc::new(identity);
         let origin = SpanOrigin::Tracer(Arc::clone(&self.scope));
-        let span = OpenSpan::new(origin, start, Arc::clone(&identity), parent, recorded);
+        let span = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
         OtelSpan::of_tracer(pipeline, span, &identity)
     }
 }

@@ -156,7 +156,7 @@ fn spans_with_fields(spans: &[Arc<OpenSpan>]) -> Map<String, Value> {
 }
 
 /// Returns the identity of the nearest span that has one.
-pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<Arc<SpanIdentity>> {
+pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<SpanIdentity> {
     spans.iter().find_map(|span| span.identity())
 }
 

@@ -150,7 +150,7 @@ pub(crate) struct OpenSpan {
     pub(crate) begins_unit: bool,
     /// Present if traces are sent.
     pub(crate) timing: Option<Timing>,
-    identity: RwLock<Option<Arc<SpanIdentity>>>,
+    identity: RwLock<Option<SpanIdentity>>,
 }
 
 #[derive(Debug)]
@@ -178,7 +178,7 @@ impl OpenSpan {
         unit: Arc<Unit>,
         begins_unit: bool,
         timing: Option<Timing>,
-        identity: Option<Arc<SpanIdentity>>,
+        identity: Option<SpanIdentity>,
     ) -> Arc<Self> {
         Arc::new(Self {
             callsite,
@@ -192,14 +192,14 @@ impl OpenSpan {
     }
 
     /// Returns the identity, if another layer exports traces.
-    pub(crate) fn identity(&self) -> Option<Arc<SpanIdentity>> {
+    pub(crate) fn identity(&self) -> Option<SpanIdentity> {
         if !SpanIdentity::exist() {
             return None;
         }
         self.identity.read().clone()
     }
 
-    pub(crate) fn set_identity(&self, identity: Arc<SpanIdentity>) {
+    pub(crate) fn set_identity(&self, identity: SpanIdentity) {
         let replaced = self.identity.write().replace(identity);
         drop(replaced);
     }

@@ -47,8 +47,9 @@ fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> boo
 /// Returns the randomness of the nearest trace or request id, or else of the trace of the unit.
 fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
     if let Some(identity) = identity(spans) {
-        let entry = ("trace_id", identity.trace_id_digits());
-        return consistent_sampling::randomness_from_entries([entry].into_iter());
+        return Some(consistent_sampling::randomness_from_trace_id(
+            identity.trace_id(),
+        ));
     }
     let keys = ["trace_id", "request_id"];
     let named = keys.map(|key| (key, context_value(spans, key, shown_text)));

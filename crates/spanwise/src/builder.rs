@@ -9,7 +9,7 @@ use std::{
 use spanwise_appender::{
     Background, BackgroundBuilder, Compression, RecordSink, Retention, Rotation, WhenFull,
 };
-use spanwise_core::{Levels, ParseError, Redact, SettingValue, TargetLevels};
+use spanwise_core::{Clock, Levels, ParseError, Redact, SettingValue, TargetLevels};
 use spanwise_json::Format;
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
@@ -63,6 +63,8 @@ pub struct Builder {
     pub(crate) sources: Vec<Box<dyn Source>>,
     /// The prefix of the variables.
     pub(crate) prefix: String,
+    /// The clock of lines for people.
+    pub(crate) clock: Clock,
     pub(crate) code: CodeValues,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) default_levels: Option<Levels>,
@@ -95,6 +97,7 @@ impl Builder {
         Self {
             sources,
             prefix: prefix.to_owned(),
+            clock: Clock::system(),
             code: CodeValues::default(),
             default_preset: None,
             default_levels: None,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use spanwise_core::{CONTEXT_KEYS, Redact, internal::inherited_context::InheritedContext};
+use spanwise_core::{CONTEXT_KEYS, Clock, Redact, internal::inherited_context::InheritedContext};
+use spanwise_json::Format;
 use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 
@@ -15,7 +16,7 @@ use crate::{
     file_options::FileOptions,
     level_options::LevelOptions,
     output_options::{OutputOptions, choose_color, choose_output},
-    own_crate, parent_source,
+    own_crate, panic_backtrace, parent_source,
     program_name::ProgramName,
     redaction::Redaction,
     service::Service,
@@ -31,6 +32,8 @@ use crate::{
 /// The effective value of every setting.
 pub(crate) struct Config {
     pub(crate) preset: Preset,
+    /// The crates and modules of the program.
+    pub(crate) own_targets: Vec<String>,
     pub(crate) levels: LevelOptions,
     pub(crate) lines: OutputOptions,
     pub(crate) panic_backtrace: PanicBacktrace,
@@ -50,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
     /// The prefix of the variables.
     pub(crate) prefix: String,
+    /// The clock of lines for people.
+    pub(crate) clock: Clock,
     pub(crate) findings: Findings,
     is_strict: bool,
 }
@@ -69,7 +74,7 @@ impl Config {
         );
         let has_writer = builder.writer.is_some();
         let mut lines = OutputOptions::choose(has_writer, builder.when_full, &mut choices);
-        let panic_backtrace = choose_panic_backtrace(&mut choices);
+        let panic_backtrace = choose_panic_backtrace(&lines.format, &mut choices);
         (lines.output, lines.level) = choose_output(has_writer, &mut choices);
         let files = FileOptions::choose(&mut choices);
         let redaction = Redaction::choose(
@@ -94,6 +99,7 @@ impl Config {
         let findings = choices.finish();
         Self {
             preset,
+            own_targets,
             levels,
             lines,
             panic_backtrace,
@@ -109,6 +115,7 @@ impl Config {
             service,
             sinks,
             prefix: builder.prefix.clone(),
+            clock: builder.clock.clone(),
             is_strict,
             findings,
         }
@@ -162,14 +169,18 @@ fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     choices.preset = preset.value;
 }
 
-fn choose_panic_backtrace(choices: &mut Choices<'_>) -> PanicBacktrace {
+fn choose_panic_backtrace(format: &Format, choices: &mut Choices<'_>) -> PanicBacktrace {
     let preset = choices.preset;
-    choices.choose_or(&LOG_PANIC_BACKTRACE, || match preset {
-        Preset::Cli => {
+    choices.choose_or(&LOG_PANIC_BACKTRACE, || {
+        if format.is_human_readable() && panic_backtrace::is_full_requested() {
+            let origin = Origin::Variable("RUST_BACKTRACE".to_owned());
+            Chosen::new(PanicBacktrace::Full, origin)
+        } else if preset == Preset::Cli {
             let backtrace = PanicBacktrace::for_command_line();
             Chosen::new(backtrace, Origin::Preset(preset.name()))
+        } else {
+            Chosen::new(PanicBacktrace::default(), Origin::Default)
         }
-        _ => Chosen::new(PanicBacktrace::default(), Origin::Default),
     })
 }
 

@@ -356,9 +356,35 @@ macro_rules! unit_span {
     };
 }
 
+/// Logs an event that somebody must look at now: more severe than ERROR.
+///
+/// Takes what [`tracing::error!`] takes. `tracing` has five levels, so the event is at ERROR for
+/// levels, filters and other layers. Its lines have `"critical":true` in `json`, and the highest
+/// severity in formats that have one: `CRITICAL` in `gcp`, `fatal` in `ecs`.
+///
+/// ```
+/// spanwise::critical!(order_id = 42, "no database accepts writes");
+/// ```
+#[macro_export]
+macro_rules! critical {
+    (target: $target:expr, $($rest:tt)+) => {
+        $crate::__private::tracing::event!(name: "critical", target: $target, $crate::__private::tracing::Level::ERROR, $($rest)+)
+    };
+    (parent: $parent:expr, $($rest:tt)+) => {
+        $crate::__private::tracing::event!(name: "critical", parent: $parent, $crate::__private::tracing::Level::ERROR, $($rest)+)
+    };
+    ($($rest:tt)+) => {
+        $crate::__private::tracing::event!(name: "critical", $crate::__private::tracing::Level::ERROR, $($rest)+)
+    };
+}
+
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{own_crate::OwnCrate, settings::PREFIX, start::from_env_in_crate};
+    pub use crate::{
+        own_crate::OwnCrate,
+        settings::PREFIX,
+        start::{from_env_in_crate, with_clock},
+    };
     pub use tracing;
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _};
 
+use spanwise_core::internal::stdio;
+
 /// Where lines go.
 ///
 /// With [`Preset::Prod`](crate::Preset::Prod), a background thread writes lines. With the other
@@ -30,6 +32,15 @@ impl Output {
             Self::Stdout => io::stdout().is_terminal(),
             Self::Stderr => io::stderr().is_terminal(),
             Self::None | Self::TestHarness => false,
+        }
+    }
+
+    /// Returns the columns of the terminal, if the output is one.
+    pub(crate) fn columns(self) -> Option<usize> {
+        match self {
+            Self::Stdout => stdio::columns(&io::stdout()),
+            Self::Stderr => stdio::columns(&io::stderr()),
+            Self::None | Self::TestHarness => None,
         }
     }
 }

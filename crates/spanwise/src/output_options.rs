@@ -10,8 +10,8 @@ use crate::{
     conceal,
     explain::Origin,
     settings::{
-        CLICOLOR_FORCE, FORCE_COLOR, LOG_COLOR, LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_TIME,
-        NO_COLOR, SettingRow, TERM,
+        CLICOLOR_FORCE, FORCE_COLOR, GOOGLE_CLOUD_PROJECT, LOG_COLOR, LOG_FORMAT, LOG_OUTPUT,
+        LOG_OUTPUT_LEVEL, LOG_TIME, NO_COLOR, SettingRow, TERM,
     },
     time_zone::unknown_tz,
 };
@@ -26,6 +26,8 @@ pub(crate) struct OutputOptions {
     pub(crate) has_writer: bool,
     pub(crate) color: Color,
     pub(crate) when_full: WhenFull,
+    /// Where `gcp` finds traces.
+    google_cloud_project: Option<String>,
 }
 
 impl OutputOptions {
@@ -40,15 +42,28 @@ impl OutputOptions {
             has_writer,
             color: Color::Auto,
             when_full,
+            google_cloud_project: choices
+                .foreign_text(&GOOGLE_CLOUD_PROJECT.def)
+                .filter(|id| is_project_id(id)),
         }
     }
 
     /// Creates a layer of JSON lines with these options.
     pub(crate) fn json_layer(&self, format: Format) -> JsonLayer {
-        JsonLayer::new()
+        let layer = JsonLayer::new()
             .format(format)
-            .timestamp(self.time.timestamp())
+            .timestamp(self.time.timestamp());
+        match &self.google_cloud_project {
+            Some(id) => layer.google_cloud_project(id),
+            None => layer,
+        }
     }
+}
+
+/// Returns whether a text may be the id of a project: `my-project-1`, `example.com:my-project`.
+fn is_project_id(text: &str) -> bool {
+    let is_of_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
+    text.len() <= 128 && text.chars().all(is_of_id)
 }
 
 /// Chooses the format of lines and the time zone of their timestamps.
@@ -59,7 +74,12 @@ fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
         true => Chosen::new(preset.time(), Origin::Preset(preset.name())),
         false => Chosen::new(TimeZone::Utc, Origin::Default),
     });
-    if time == TimeZone::Local
+    if time == TimeZone::Local && !format.has_time_zone() {
+        let name = choices.name_of(&LOG_TIME.def);
+        choices.warn(format!(
+            "{name}=local does not count: the receivers of `{format}` expect UTC; remove it"
+        ));
+    } else if time == TimeZone::Local
         && let Some(zone) = unknown_tz()
     {
         choices.warn(format!(

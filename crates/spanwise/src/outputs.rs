@@ -11,11 +11,10 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::{MakeWriter, TestWriter, writer::BoxMakeWriter};
 
 use crate::{
-    Output, Preset, Stack, conceal,
+    Output, PanicBacktrace, Preset, Stack, conceal,
     config::Config,
     console::{ConsoleLayer, ShowTime, Style},
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
-    static_fields::SERVICE,
     tee::Tee,
 };
 
@@ -40,7 +39,12 @@ struct BackgroundOutput {
 struct Rendering {
     format: Format,
     color: bool,
+    /// The terminal whose width lines for people have.
+    terminal: Option<Output>,
     is_file: bool,
+    /// The level of the output, in formats for people: each output shows the fields of a span with
+    /// the first line that it gets.
+    level: Option<LevelFilter>,
 }
 
 /// Opens outputs, and collects all problems.
@@ -121,7 +125,9 @@ impl Outputs {
         let rendering = Rendering {
             format: config.lines.format.clone(),
             color: config.lines.color.applies(false),
+            terminal: None,
             is_file: false,
+            level: None,
         };
         let level = config.lines.level.unwrap_or(LevelFilter::TRACE);
         add_lines(stack, config, rendering, level, writer, report)
@@ -134,6 +140,8 @@ impl Config {
         Rendering {
             format: self.lines.format.clone(),
             color: false,
+            terminal: None,
+            level: None,
             // Lines of other formats are the same in all outputs, so they are encoded once.
             is_file: self.lines.format == Format::Short,
         }
@@ -187,8 +195,10 @@ impl Opener<'_> {
         if self.config.preset != Preset::Prod {
             builder = builder.direct();
         }
+        let is_terminal = lines.output.is_terminal();
         let rendering = Rendering {
-            color: lines.color.applies(lines.output.is_terminal()),
+            color: lines.color.applies(is_terminal),
+            terminal: (is_terminal && lines.format.is_human_readable()).then_some(lines.output),
             is_file: false,
             ..self.config.plain()
         };
@@ -211,8 +221,12 @@ impl Opener<'_> {
             Ok((background, guard)) => {
                 self.outputs.backgrounds.push(background.clone());
                 self.outputs.guards.push(guard);
+                let is_human_readable = rendering.format.is_human_readable();
                 self.outputs.opened.push(BackgroundOutput {
-                    rendering,
+                    rendering: Rendering {
+                        level: is_human_readable.then_some(level),
+                        ..rendering
+                    },
                     level,
                     background,
                 });
@@ -283,12 +297,20 @@ where
     };
     let keys = config.context.clone();
     let timestamp = config.lines.time.timestamp();
-    let report = report.clone();
+    let own_targets = match config.panic_backtrace {
+        PanicBacktrace::Full => None,
+        PanicBacktrace::Short | PanicBacktrace::Off => Some(config.own_targets.clone()),
+    };
+    let (clock, report) = (config.clock.clone(), report.clone());
     stack.lines_at(level, writer, move |writer| {
         let writer = BoxMakeWriter::new(writer);
-        ConsoleLayer::new(style, rendering.color, keys, writer, &report)
+        ConsoleLayer::new(style, keys, writer, &report)
+            .color(rendering.color)
+            .terminal(rendering.terminal)
+            .own_targets(own_targets)
             .timestamp(timestamp)
             .show_time(time)
+            .clock(clock)
     })
 }
 
@@ -303,15 +325,17 @@ fn style(format: &Format) -> Option<Style> {
 }
 
 fn json(format: Format, config: &Config, report: &SelfReport) -> JsonLayer {
-    // The layout of `fmt().json()` does not contain the service, and a drop-in replacement must not
-    // add it.
-    let has_service = format != Format::JsonNested;
     let mut layer = config.lines.json_layer(format).report(report);
     for key in &config.context {
         layer = layer.context_key(key);
     }
-    if has_service {
-        layer = layer.add(SERVICE, &config.service);
+    let service = &config.service;
+    layer = layer.service_name(&service.name);
+    if let Some(version) = &service.version {
+        layer = layer.service_version(version);
+    }
+    if let Some(environment) = &service.environment {
+        layer = layer.service_environment(environment);
     }
     for (name, value) in config.static_fields.iter() {
         layer = layer.add(name, value);

@@ -27,4 +27,13 @@ impl PanicBacktrace {
     }
 }
 
+/// Returns whether `RUST_BACKTRACE=full` requests whole backtraces of lines for people.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is a variable of std, which reads it in every program"
+)]
+pub(crate) fn is_full_requested() -> bool {
+    std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value == "full")
+}
+
 crate::named::named!(PanicBacktrace: Short = "short", Full = "full", Off = "off");

@@ -195,13 +195,16 @@ fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool 
 #[cold]
 fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     let mut text = String::from("\nthread '");
-    push_escaped(&mut text, thread, None);
+    push_escaped(&mut text, thread);
     text.push_str("' panicked at ");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    push_escaped(&mut text, &place, None);
+    push_escaped(&mut text, &place);
     text.push_str(":\n");
-    // The prefix of continuation lines differs from the start of any log line.
-    push_escaped(&mut text, message, Some("\n  | "));
+    for (index, line) in message.split('\n').enumerate() {
+        // The prefix of continuation lines differs from the start of any log line.
+        text.push_str(if index == 0 { "" } else { "\n  | " });
+        push_escaped(&mut text, line);
+    }
     text.push('\n');
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {

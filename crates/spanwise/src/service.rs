@@ -1,7 +1,5 @@
 //! The name, version and environment of the service.
 
-use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
-
 use crate::{
     choices::{Choices, Chosen},
     explain::Origin,
@@ -10,7 +8,7 @@ use crate::{
     settings::{APP_ENV, SERVICE_NAME, SERVICE_VERSION},
 };
 
-/// The service that each line of `json` names.
+/// The service as each line names it.
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
@@ -43,19 +41,5 @@ impl Service {
             version,
             environment: choices.value(&APP_ENV),
         }
-    }
-}
-
-impl Serialize for Service {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut service = serializer.serialize_map(None)?;
-        service.serialize_entry("name", &self.name)?;
-        if let Some(version) = &self.version {
-            service.serialize_entry("version", version)?;
-        }
-        if let Some(environment) = &self.environment {
-            service.serialize_entry("environment", environment)?;
-        }
-        service.end()
     }
 }

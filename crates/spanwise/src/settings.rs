@@ -267,9 +267,9 @@ settings! {
     }.shared();
     LOG_PANIC_BACKTRACE: PanicBacktrace = {
         key: "panic_backtrace",
-        default: "short; under the preset cli off, unless RUST_BACKTRACE is set",
+        default: "short; full in `pretty`, `compact` and `short` if RUST_BACKTRACE is full; under the preset cli off, unless RUST_BACKTRACE is set",
         accepts: "short, full, off",
-        help: "The length of the backtrace in the event of a panic. `short` only counts the frames of std, tokio, hyper, axum and tower.",
+        help: "The length of the backtrace in the event of a panic. `short` only counts the frames of std, tokio, hyper, axum and tower, and in lines for people all frames outside LOG_OWN.",
         parse: parse::named,
     };
     LOG_FILE: PathBuf = {
@@ -484,6 +484,12 @@ settings! {
         default: "none",
         accepts: "any text",
         help: "If it is `dumb`, no colours, unless one of the variables above decides.",
+        parse: parse::any,
+    };
+    GOOGLE_CLOUD_PROJECT: String = {
+        default: "none",
+        accepts: "the id of a project",
+        help: "The project whose traces the lines of LOG_FORMAT=gcp refer to. Without it, trace ids are fields.",
         parse: parse::any,
     };
     SENTRY_DSN: Dsn = {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use spanwise_core::{
-    Fault, SelfReport,
+    Clock, Fault, SelfReport,
     internal::{
         inherited_context::{InheritedContextLayer, inherit},
         log_bridge,
@@ -17,7 +17,7 @@ use spanwise_core::{
 use tracing::dispatcher;
 
 use crate::{
-    Builder, Explanation, Handle, InitError, Preset, Stack, Telemetry, choices,
+    Builder, Explanation, Handle, InitError, Output, Preset, Stack, Telemetry, choices,
     config::Config,
     environment::Environment,
     global_subscriber,
@@ -118,6 +118,12 @@ pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitErr
     })
 }
 
+/// Sets the clock of lines for people, for pictures of them.
+pub fn with_clock(mut builder: Builder, clock: Clock) -> Builder {
+    builder.clock = clock;
+    builder
+}
+
 /// Starts logging with the settings of `builder`.
 fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     // If several starts race, only one may open files.
@@ -174,6 +180,7 @@ fn install(
     sinks: Vec<StartedSink>,
     report: &SelfReport,
 ) -> Result<Telemetry, InitError> {
+    let has_writer = builder.writer.is_some();
     let has_panic_hook = builder.panic_hook.unwrap_or(config.preset != Preset::Test);
     let mut stack =
         Stack::new(config.levels.events.clone()).span_levels(config.levels.spans.clone());
@@ -232,7 +239,13 @@ fn install(
         let options = panic_hook::Options {
             policy: config.redaction.policy.clone(),
             backtrace: config.panic_backtrace,
-            leaves_std_out: matches!(config.preset, Preset::Prod | Preset::Cli),
+            leaves_std_out: match config.preset {
+                Preset::Prod | Preset::Cli => true,
+                // Where std prints. A person at a terminal also sees a panic whose line goes to
+                // another place.
+                Preset::Dev => !has_writer && config.lines.output == Output::Stderr,
+                Preset::Test => false,
+            },
             aborts: cfg!(panic = "abort"),
         };
         panic_hook::install(telemetry.handle(), options);

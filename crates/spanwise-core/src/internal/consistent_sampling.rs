@@ -100,7 +100,7 @@ pub fn randomness_from_trace_id(trace_id: [u8; 16]) -> u64 {
 #[must_use]
 pub fn randomness_from_context(context: &Context) -> Option<u64> {
     match context.identity() {
-        Some(identity) => Some(trace_randomness(identity.trace_id_digits())),
+        Some(identity) => Some(randomness_from_trace_id(identity.trace_id())),
         None => {
             let recorded = context.recorded();
             randomness_from_entries(recorded.map(|entry| (entry.key, entry.value)))

@@ -12,7 +12,7 @@ use std::{
     error::Error,
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -30,20 +30,14 @@ use crate::{
 };
 
 /// The ids of a span, and the sampling decision about its trace.
-#[derive(Clone)]
+///
+/// Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SpanIdentity {
     trace_id: [u8; 16],
     span_id: [u8; 8],
     flags: u8,
     state: Option<Arc<str>>,
-    /// Computed on first use, because only texts such as lines and headers need digits.
-    digits: OnceLock<IdDigits>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct IdDigits {
-    trace_id: HexDigits<32>,
-    span_id: HexDigits<16>,
 }
 
 /// The flag of `traceparent` for a sampled trace.
@@ -55,7 +49,7 @@ pub const RANDOM: u8 = 0b0000_0010;
 /// The identity in the extensions of a span.
 #[derive(Debug)]
 struct StoredIdentity {
-    identity: Arc<SpanIdentity>,
+    identity: SpanIdentity,
     is_fixed: AtomicBool,
 }
 
@@ -81,16 +75,7 @@ impl SpanIdentity {
             span_id,
             flags,
             state,
-            digits: OnceLock::new(),
         }
-    }
-
-    #[inline]
-    fn digits(&self) -> &IdDigits {
-        self.digits.get_or_init(|| IdDigits {
-            trace_id: HexDigits::from_bytes(&self.trace_id),
-            span_id: HexDigits::from_bytes(&self.span_id),
-        })
     }
 
     /// Returns the id of the trace.
@@ -107,14 +92,14 @@ impl SpanIdentity {
 
     /// Returns the id of the trace as 32 lower-case hexadecimal digits.
     #[must_use]
-    pub fn trace_id_digits(&self) -> &str {
-        self.digits().trace_id.as_str()
+    pub fn trace_id_digits(&self) -> HexDigits<32> {
+        HexDigits::from_bytes(&self.trace_id)
     }
 
     /// Returns the id of the span as 16 lower-case hexadecimal digits.
     #[must_use]
-    pub fn span_id_digits(&self) -> &str {
-        self.digits().span_id.as_str()
+    pub fn span_id_digits(&self) -> HexDigits<16> {
+        HexDigits::from_bytes(&self.span_id)
     }
 
     /// Returns the flags of `traceparent`: [`SAMPLED`] and [`RANDOM`].
@@ -144,7 +129,7 @@ impl SpanIdentity {
     }
 
     /// Stores the identity in a new span, provisionally.
-    pub fn attach<R: for<'s> LookupSpan<'s>>(self: Arc<Self>, span: &SpanRef<'_, R>) {
+    pub fn attach<R: for<'s> LookupSpan<'s>>(self, span: &SpanRef<'_, R>) {
         EXIST.store(true, Ordering::Relaxed);
         let stored = StoredIdentity {
             identity: self,
@@ -155,18 +140,18 @@ impl SpanIdentity {
 
     /// Returns the identity of a span. It stays provisional.
     #[must_use]
-    pub fn find<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<Self>> {
+    pub fn find<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
         let extensions = span.extensions();
         let stored = extensions.get::<StoredIdentity>()?;
-        Some(Arc::clone(&stored.identity))
+        Some(stored.identity.clone())
     }
 
     /// Returns the identity of a span, and fixes it, because a line or a header will contain the
     /// ids.
-    pub fn fix<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<Self>> {
+    pub fn fix<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
@@ -175,12 +160,12 @@ impl SpanIdentity {
         if !stored.is_fixed.load(Ordering::Relaxed) {
             stored.is_fixed.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(&stored.identity))
+        Some(stored.identity.clone())
     }
 
     /// Returns the identity of an open span, and fixes it. `None` if the span is disabled.
     #[must_use]
-    pub fn fix_in(span: &Span) -> Option<Arc<Self>> {
+    pub fn fix_in(span: &Span) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
@@ -193,7 +178,7 @@ impl SpanIdentity {
 
     /// Returns the identity of `span`, or else of the nearest enclosing span with an identity, and
     /// fixes it.
-    pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Arc<Self>>
+    pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
     where
         R: for<'s> LookupSpan<'s>,
     {
@@ -209,7 +194,7 @@ impl SpanIdentity {
     /// Returns the identity of the current span, or else of the nearest enclosing span with an
     /// identity, and fixes it.
     #[must_use]
-    pub fn current() -> Option<Arc<Self>> {
+    pub fn current() -> Option<Self> {
         if !Self::exist() {
             return None;
         }
@@ -227,7 +212,7 @@ impl SpanIdentity {
     /// # Errors
     /// [`NotReplaced::Fixed`] if the identity is fixed, and [`NotReplaced::NoIdentity`] if the span
     /// has none.
-    pub fn replace(self: Arc<Self>, dispatch: &Dispatch, id: &Id) -> Result<(), NotReplaced> {
+    pub fn replace(self, dispatch: &Dispatch, id: &Id) -> Result<(), NotReplaced> {
         let registry = dispatch.downcast_ref::<Registry>();
         let span = registry.and_then(|registry| registry.span(id));
         let span = span.ok_or(NotReplaced::NoIdentity)?;
@@ -237,7 +222,7 @@ impl SpanIdentity {
         if *stored.is_fixed.get_mut() {
             return Err(NotReplaced::Fixed);
         }
-        let IdDigits { trace_id, span_id } = *self.digits();
+        let (trace_id, span_id) = (self.trace_id_digits(), self.span_id_digits());
         let replaced = std::mem::replace(&mut stored.identity, self);
         drop(extensions);
         drop((span, replaced));
@@ -257,20 +242,11 @@ pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: 
     recording(callsite, || dispatch.record(id, &Record::new(&values)));
 }
 
-impl PartialEq for SpanIdentity {
-    fn eq(&self, other: &Self) -> bool {
-        let parts = |it: &Self| (it.trace_id, it.span_id, it.flags);
-        parts(self) == parts(other) && self.state == other.state
-    }
-}
-
-impl Eq for SpanIdentity {}
-
 impl fmt::Debug for SpanIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpanIdentity")
-            .field("trace_id", &self.trace_id_digits())
-            .field("span_id", &self.span_id_digits())
+            .field("trace_id", &self.trace_id_digits().as_str())
+            .field("span_id", &self.span_id_digits().as_str())
             .field("flags", &self.flags)
             .field("state", &self.state)
             .finish()

@@ -29,6 +29,22 @@ pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
     open(path, flags, Mode::empty()).ok()
 }
 
+/// Returns the columns of the terminal behind `stream`. Terminals that nobody looks at, as in
+/// containers, have none.
+#[cfg(unix)]
+#[must_use]
+pub fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// Returns `None`: only on Unix the columns of a terminal are known.
+#[cfg(not(unix))]
+#[must_use]
+pub fn columns<T>(_: &T) -> Option<usize> {
+    None
+}
+
 /// Writes all of `bytes` to stderr, unless the write would block.
 ///
 /// The write is not buffered. It does not lock `std::io::stderr`, because another thread may have

@@ -44,14 +44,14 @@ fn context_has_the_ids_of_the_identity() {
         entries,
         [
             ("request_id", "r-1"),
-            ("trace_id", identity.trace_id_digits()),
-            ("span_id", identity.span_id_digits()),
+            ("trace_id", identity.trace_id_digits().as_str()),
+            ("span_id", identity.span_id_digits().as_str()),
         ]
     );
     assert_eq!(context.pinned("trace_id"), context.get("trace_id"));
     assert_ne!(context.get("trace_id"), Some(TRACE));
     // Samplers keep the trace that is exported.
-    let low = u64::from_str_radix(&identity.trace_id_digits()[18..], 16);
+    let low = u64::from_str_radix(&identity.trace_id_digits().as_str()[18..], 16);
     assert_eq!(randomness_from_context(&context), low.ok());
 
     let child = info_span!("child");

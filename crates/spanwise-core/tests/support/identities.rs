@@ -87,7 +87,7 @@ where
             SAMPLED | RANDOM
         };
         let state = self.is_unsampled.then(|| Arc::from("ot=th:8"));
-        Arc::new(SpanIdentity::new(trace_id, span_id, flags, state)).attach(&span);
+        SpanIdentity::new(trace_id, span_id, flags, state).attach(&span);
         self.announced.lock().unwrap().extend(announced);
     }
 
@@ -109,6 +109,6 @@ pub fn move_to(
     span_id: u64,
 ) -> Result<(), spanwise_core::internal::span_identity::NotReplaced> {
     let identity = SpanIdentity::new(trace_id.to_be_bytes(), span_id.to_be_bytes(), SAMPLED, None);
-    let moved = span.with_subscriber(|(id, dispatch)| Arc::new(identity).replace(dispatch, id));
+    let moved = span.with_subscriber(|(id, dispatch)| identity.replace(dispatch, id));
     moved.unwrap()
 }

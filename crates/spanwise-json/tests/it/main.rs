@@ -14,10 +14,12 @@ mod allocations;
 mod identities;
 mod support;
 
+mod any_formats;
 mod any_values;
 mod entered_spans;
 mod escapes;
 mod format_names;
+mod golden_formats;
 mod late_context;
 mod limits;
 mod lines;

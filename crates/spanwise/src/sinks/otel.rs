@@ -334,7 +334,7 @@ impl crate::Handle {
     #[cfg(feature = "tokio")]
     pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
         if let Some(running) = self.sink::<RunningOtel>() {
-            running.otel.observe_runtime(runtime);
+            running.handle.observe_runtime(runtime);
         }
     }
 

@@ -49,7 +49,7 @@ fn debug_that_reads_the_span_does_not_deadlock() {
         assert!(
             console
                 .text()
-                .contains(r#"value="[\"inner\", \"outer\"] Some(\"r-1\")""#),
+                .contains(r#"value='["inner", "outer"] Some("r-1")'"#),
             "{}",
             console.text()
         );

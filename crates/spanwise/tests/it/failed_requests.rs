@@ -94,7 +94,7 @@ async fn line_for_people_has_the_error() {
         "{text}"
     );
     assert_eq!(text.matches("connection reset").count(), 1, "{text}");
-    assert_eq!(text.matches("request failed").count(), 1, "{text}");
+    assert_eq!(text.matches("GET /orders/42/pay 502").count(), 1, "{text}");
 }
 
 #[cfg(feature = "sentry")]

@@ -175,8 +175,8 @@ async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
                 let (_, after) = lines.last().unwrap();
                 after
             }
-            // The source location in `pretty`.
-            None if line.starts_with(' ') => continue,
+            // The event of the request, in formats for people.
+            None if line.contains("GET / 200") => &decided["http"],
             None => panic!("{line}"),
         };
         lines.push((line.to_owned(), of_line.clone()));
@@ -215,47 +215,60 @@ async fn nested_json_shows_the_decided_context() {
 #[tokio::test]
 async fn compact_shows_the_decided_context() {
     alone!();
-    for (line, decided) in lines(Format::Compact).await {
-        let (_, around) = line.rsplit_once(" | ").unwrap();
-        check_text(around, &line, &decided);
-    }
+    check_texts(lines(Format::Compact).await);
 }
 
 #[tokio::test]
 async fn pretty_shows_the_decided_context() {
     alone!();
-    // The context is on the second line.
     let (output, builder) = builder();
     let telemetry = builder.format(Format::Pretty).init().unwrap();
     let mut decided = decide_one();
     decided.append(&mut decide_by_http(&telemetry).await);
     let text = output.text();
-    let lines: Vec<&str> = text.lines().collect();
-    let mut checked = 0;
-    for (line, place) in lines.iter().zip(&lines[1..]) {
-        let unit = decided
-            .iter()
-            .find(|(unit, _)| line.contains(&format!("{unit}: ")));
-        if let Some((_, decided)) = unit {
-            check_text(place, place, decided);
-            checked += 1;
+    let mut lines: Vec<(String, Vec<(&str, String)>)> = Vec::new();
+    let mut of_spans = String::new();
+    for line in text.lines() {
+        let is_of = |unit: &String| line.contains(&format!("{unit}: "));
+        match decided.iter().find(|(unit, _)| is_of(unit)) {
+            // Behind the fields of the event are those of its spans.
+            Some((_, decided)) => lines.push((
+                format!("{line}{}", std::mem::take(&mut of_spans)),
+                decided.clone(),
+            )),
+            None if line.contains("▸") => of_spans = line[13..].to_owned(),
+            None => {}
         }
     }
-    assert_eq!(checked, 7 * 9, "{text}");
+    assert_eq!(lines.len(), 7 * 9, "{text}");
+    check_texts(lines);
 }
 
-/// Only the end of a long value is shown.
-fn check_text(around: &str, line: &str, decided: &[(&str, String)]) {
-    for (key, value) in decided {
-        let shown = around.split(' ').filter_map(|field| field.split_once('='));
-        let shown: Vec<_> = shown.filter(|(name, _)| name == key).collect();
-        let [(_, shown)] = shown[..] else {
-            panic!("{key} in {line}");
-        };
-        assert!(
-            value.ends_with(shown.trim_start_matches('…')),
-            "{key}: {line}"
-        );
+/// A line shows the id of its unit at its end. The other values are shown once, also if they are
+/// forged afterwards; those of a trace are not.
+fn check_texts(lines: Vec<(String, Vec<(&'static str, String)>)>) {
+    let mut shown: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for (line, decided) in &lines {
+        let (_, around) = line.split_once(" | ").unwrap_or(("", line));
+        for (key, value) in decided {
+            let fields = around.split(' ').filter_map(|field| field.split_once('='));
+            for (_, text) in fields.filter(|(name, _)| name == key) {
+                assert_eq!(text, value, "{key} in {line}");
+                *shown.entry((*key, value.clone())).or_default() += 1;
+            }
+            match *key {
+                "request_id" => {
+                    let end = &value[value.len().saturating_sub(8)..];
+                    assert!(around.split(' ').any(|word| word.ends_with(end)), "{line}");
+                }
+                "trace_id" | "span_id" => assert!(!around.contains(&format!("{key}=")), "{line}"),
+                _ => {}
+            }
+        }
+    }
+    let keys: Vec<&str> = shown.keys().map(|(key, _)| *key).collect();
+    for key in ["tenant_id", "user_id", "order_id"] {
+        assert!(keys.contains(&key), "{key}: {shown:?}");
     }
 }
 

@@ -32,6 +32,9 @@ mod capture_layer;
 mod configuration_event;
 mod console;
 mod console_pretty;
+#[cfg(feature = "axum")]
+mod console_requests;
+mod console_spans;
 mod debug_logs;
 mod debug_panics;
 mod debug_reads_span;

@@ -234,6 +234,16 @@ fn api_of_opentelemetry_reaches_the_collector() {
     assert!(metrics.any(|metric| metric.name == "shop.orders"));
 }
 
+#[test]
+fn metrics_are_exported_once_at_the_shutdown() {
+    alone!();
+    let receiver = Receiver::start();
+    let (_, telemetry) = start(&receiver, |builder| builder);
+    tracing::info!("done");
+    telemetry.shutdown(TIMEOUT);
+    assert_eq!(receiver.metrics().len(), 1);
+}
+
 #[cfg(feature = "tokio")]
 #[test]
 fn runtime_is_measured_if_the_program_asks_for_it() {

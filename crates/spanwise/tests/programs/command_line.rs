@@ -81,13 +81,14 @@ fn stderr_of(name: &str, vars: &[(&str, &str)]) -> String {
     stderr
 }
 
+/// The first line also has the fields of its span.
 const LINES: [&str; 6] = [
-    "ERROR cannot read row=7 | import{file=a.csv}",
-    "WARN  skipped | import{file=a.csv}",
-    "INFO  read | import{file=a.csv}",
-    "DEBUG parsed | import{file=a.csv}",
-    "TRACE seen | import{file=a.csv}",
-    "DEBUG connected | import{file=a.csv}",
+    "ERROR cannot read row=7 | import file=a.csv",
+    "WARN  skipped | import",
+    "INFO  read | import",
+    "DEBUG parsed | import",
+    "TRACE seen | import",
+    "DEBUG connected | import",
 ];
 
 /// Returns whether the line has a time, and the line without it.
@@ -114,8 +115,8 @@ fn backtraces_are_lines_of_their_own() {
     let begin = "ERROR charge failed error=\"no mail: connection refused\"";
     assert_eq!(alone, format!("{begin} n=1\n"));
     for (name, begin, lines) in [
-        ("cli-fails", format!("{begin}\n      | "), 1),
-        ("cli-panics", " panic.backtrace=\n      | ".to_owned(), 2),
+        ("cli-fails", format!("{begin} n=1\n      | "), 1),
+        ("cli-panics", ": no file".to_owned(), 2),
     ] {
         let stderr = stderr_of(name, &with_backtrace);
         assert_eq!(stderr.matches(&begin).count(), lines, "{stderr}");
@@ -179,12 +180,10 @@ fn nothing_is_on_stdout() {
     let lines: Vec<_> = stderr.lines().collect();
     assert_eq!(lines.len(), 2, "{stderr}");
     for (line, message) in lines.iter().zip(["no file", "no file after the guard"]) {
-        let begin = format!("ERROR {message} panic.location=");
-        let end = " panic.thread=main";
-        assert!(line.starts_with(&begin) && line.ends_with(end), "{line}");
+        let begin = "ERROR panicked at ";
+        let end = format!(": {message}");
+        assert!(line.starts_with(begin) && line.ends_with(&end), "{line}");
     }
-    let stderr = stderr_of("cli-panics", &[("RUST_BACKTRACE", "1")]);
-    assert_eq!(stderr.matches("panic.backtrace=").count(), 2, "{stderr}");
 }
 
 fn time_follows_the_levels() {

@@ -200,9 +200,14 @@ fn error_of_main_is_the_last_line() {
     }
     let (status, stdout, stderr) = output("error", &[("LOG_PRESET", "dev")]);
     assert_eq!((status, &*stdout), (Some(1), ""));
-    let line = "ERROR program failed error=\"cannot listen: port 8080 is taken\"";
-    assert!(stderr.lines().next().unwrap().ends_with(line), "{stderr}");
-    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    let (line, error) = stderr.split_once('\n').unwrap();
+    assert!(
+        line.ends_with("ERROR main                 program failed"),
+        "{stderr}"
+    );
+    let indent = " ".repeat(13);
+    let expected = format!("{indent}| cannot listen\n{indent}|   caused by: port 8080 is taken\n");
+    assert_eq!(error, expected);
 }
 
 fn error_that_no_output_takes_is_on_stderr() {

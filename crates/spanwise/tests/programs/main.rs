@@ -15,8 +15,12 @@ mod failed_main;
 mod own_crate;
 mod panic_secrets;
 mod panics_once;
+#[cfg(unix)]
+mod pseudo_terminal;
 mod stalled_reader;
 mod stalled_shutdown;
+#[cfg(unix)]
+mod terminal;
 mod wrong_start;
 
 use std::{
@@ -37,7 +41,7 @@ struct Test {
 /// The `main` of a victim.
 type Victim = fn() -> Result<(), InitError>;
 
-const TESTS: [Test; 10] = [
+const TESTS: &[Test] = &[
     closed_pipe::TEST,
     command_line::TEST,
     exit_summary::TEST,
@@ -47,6 +51,8 @@ const TESTS: [Test; 10] = [
     panics_once::TEST,
     stalled_reader::TEST,
     stalled_shutdown::TEST,
+    #[cfg(unix)]
+    terminal::TEST,
     wrong_start::TEST,
 ];
 

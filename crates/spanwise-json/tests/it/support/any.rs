@@ -184,19 +184,27 @@ pub fn name() -> impl Strategy<Value = String> {
 }
 
 pub fn fields() -> impl Strategy<Value = Fields> {
-    prop::collection::vec((name(), any_value()), 0..6)
+    fields_named(name().boxed())
+}
+
+fn fields_named(name: BoxedStrategy<String>) -> impl Strategy<Value = Fields> {
+    prop::collection::vec((name, any_value()), 0..6)
 }
 
 pub fn case() -> impl Strategy<Value = Case> {
+    case_named(name().boxed())
+}
+
+pub fn case_named(name: BoxedStrategy<String>) -> impl Strategy<Value = Case> {
     let record = (
         any::<prop::sample::Index>(),
         any::<prop::sample::Index>(),
         any_value(),
     );
     (
-        prop::collection::vec(fields(), 0..6),
+        prop::collection::vec(fields_named(name.clone()), 0..6),
         prop::collection::vec(record, 0..4),
-        fields(),
+        fields_named(name),
     )
         .prop_map(|(spans, records, event)| Case {
             spans,

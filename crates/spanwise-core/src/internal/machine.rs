@@ -1,0 +1,17 @@
+//! The machine that the process runs on.
+
+/// Returns the name of the machine, if the system has one.
+#[cfg(unix)]
+#[must_use]
+pub fn host_name() -> Option<String> {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_str().ok()?;
+    Some(name.to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Returns the name of the machine, if the system has one.
+#[cfg(not(unix))]
+#[must_use]
+pub fn host_name() -> Option<String> {
+    None
+}

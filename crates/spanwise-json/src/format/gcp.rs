@@ -1,0 +1,186 @@
+//! `gcp`: structured logs of Google Cloud, as the agent and Cloud Run read them.
+
+use crate::{
+    builder::Options,
+    conversion::{kind_of, millis_to_nanos, unquoted},
+    format::json,
+    format_table::{
+        Addition, EventLevel, Facts, FormatTable, Kind, Known, MessageKey, ThreadKeys, TimeText,
+        environment, file, line, object, service_name, service_version, target, text,
+    },
+    json_lexer::Member,
+};
+
+pub(crate) const TABLE: FormatTable = FormatTable {
+    max_line: 256 * 1024,
+    timestamp: "time",
+    time: TimeText::Utc(9),
+    head: &[("severity", severity), ("target", target)],
+    message: MessageKey {
+        key: "message",
+        is_text: true,
+        missing: None,
+        blank: None,
+    },
+    origin: &[
+        ("logging.googleapis.com/sourceLocation", source_location),
+        ("@type", error_type),
+        ("context", report_context),
+    ],
+    thread: ThreadKeys {
+        name: "thread",
+        id: "thread_id",
+        always: false,
+    },
+    tail: &[
+        ("serviceContext", service_context),
+        ("environment", environment),
+    ],
+    known: &[
+        (
+            "trace_id",
+            Known::Hex {
+                key: "logging.googleapis.com/trace",
+                digits: 32,
+                prefix: trace_prefix,
+            },
+        ),
+        (
+            "span_id",
+            Known::Hex {
+                key: "logging.googleapis.com/spanId",
+                digits: 16,
+                prefix: |_| Some(String::new()),
+            },
+        ),
+    ],
+    // The agent takes these out of the payload, or Error Reporting reads them.
+    reserved: &[
+        "timestamp",
+        "timestampSeconds",
+        "timestampNanos",
+        "timeNanos",
+        "httpRequest",
+        "@type",
+        "context",
+        "serviceContext",
+    ],
+    reserved_prefixes: &["logging.googleapis.com/"],
+    addition: Some(Addition {
+        applies: |name| name != DURATION && GROUP.iter().any(|(field, ..)| *field == name),
+        make: http_request,
+    }),
+    ..json::TABLE
+};
+
+fn severity(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    text(facts.by_level(["DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))
+}
+
+fn source_location(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    let file = file(facts)?;
+    // A 64-bit number of Protocol Buffers is text in JSON.
+    let line = line(facts).map(|digits| [b"\"", &*digits, b"\""].concat());
+    object(&[
+        ("file", Some(file)),
+        ("line", line),
+        ("function", text(facts.target)),
+    ])
+}
+
+/// Without a type, Error Reporting needs a stack trace, and it reads none of Rust.
+fn error_type(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    let is_error = matches!(facts.level, EventLevel::Error | EventLevel::Critical);
+    let name = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent";
+    is_error.then(|| text(name)).flatten()
+}
+
+/// The place by which Error Reporting groups events.
+fn report_context(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    error_type(facts)?;
+    let location = object(&[
+        ("filePath", facts.file.and_then(text)),
+        (
+            "lineNumber",
+            facts.line.map(|line| line.to_string().into_bytes()),
+        ),
+        ("functionName", text(facts.target)),
+    ]);
+    object(&[("reportLocation", location)])
+}
+
+fn service_context(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    object(&[
+        ("service", service_name(facts)),
+        ("version", service_version(facts)),
+    ])
+}
+
+fn trace_prefix(options: &Options) -> Option<String> {
+    let project = options.google_cloud_project.as_deref()?;
+    Some(format!("projects/{project}/traces/"))
+}
+
+/// A field of the group, its key there, the kind of its value, and the value there.
+type GroupMember = (
+    &'static str,
+    &'static str,
+    Kind,
+    fn(&[u8]) -> Option<Vec<u8>>,
+);
+
+const DURATION: &str = "duration_ms";
+
+/// The fields of an access event that the console of Google Cloud shows as one request.
+const GROUP: [GroupMember; 7] = [
+    ("http.request.method", "requestMethod", Kind::Text, as_it_is),
+    ("url.path", "requestUrl", Kind::Text, as_it_is),
+    (
+        "http.response.status_code",
+        "status",
+        Kind::Integer,
+        as_it_is,
+    ),
+    ("response_bytes", "responseSize", Kind::Integer, quoted),
+    ("client.address", "remoteIp", Kind::Text, as_it_is),
+    ("user_agent.original", "userAgent", Kind::Text, as_it_is),
+    (DURATION, "latency", Kind::Number, latency),
+];
+
+fn as_it_is(value: &[u8]) -> Option<Vec<u8>> {
+    Some(value.to_vec())
+}
+
+fn quoted(digits: &[u8]) -> Option<Vec<u8>> {
+    Some([b"\"", digits, b"\""].concat())
+}
+
+/// Returns seconds as the text of a duration in Protocol Buffers.
+fn latency(millis: &[u8]) -> Option<Vec<u8>> {
+    let nanos = millis_to_nanos(millis)?;
+    let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    let digits = format!("{seconds}.{rest:09}");
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    text(&format!("{digits}s"))
+}
+
+/// Moves the members of the group into an object.
+fn http_request(members: &[Member<'_>]) -> (Vec<usize>, Vec<u8>) {
+    let mut moved = Vec::new();
+    let mut values = Vec::new();
+    for (field, key, kind, convert) in GROUP {
+        let found = members
+            .iter()
+            .position(|member| unquoted(member.quoted_key()) == field.as_bytes());
+        let value = found.and_then(|index| {
+            let value = members[index].value();
+            let fits = kind_of(value).fits(kind);
+            let value = fits.then(|| convert(value)).flatten()?;
+            moved.push(index);
+            Some(value)
+        });
+        values.push((key, value));
+    }
+    let added = object(&values).map(|json| [b",\"httpRequest\":", &*json].concat());
+    (moved, added.unwrap_or_default())
+}

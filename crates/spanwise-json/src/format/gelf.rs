@@ -1,0 +1,83 @@
+//! `gelf`: the Graylog Extended Log Format. The output frames the lines.
+//!
+//! Graylog drops values that are neither text nor numbers, and fields whose names it has already,
+//! without a notice. It refuses a message without text.
+
+use std::borrow::Cow;
+
+use crate::{
+    format::json,
+    format_table::{
+        ErrorPart, ErrorShape, Facts, FormatTable, MessageKey, Style, ThreadKeys, TimeText,
+        environment, file, host, line, service_name, service_version, target, text,
+    },
+    spelling::{Spelling, prefixed},
+};
+
+pub(crate) const TABLE: FormatTable = FormatTable {
+    style: Style::Scalar,
+    open: &[("version", |_| text("1.1")), ("host", host)],
+    timestamp: "timestamp",
+    time: TimeText::EpochSeconds(3),
+    head: &[("level", level), ("_target", target)],
+    message: MessageKey {
+        key: "short_message",
+        is_text: true,
+        missing: Some(NO_MESSAGE),
+        blank: Some(NO_MESSAGE),
+    },
+    span: "_span",
+    spans: "_spans",
+    origin: &[("_file", file), ("_line", line)],
+    thread: ThreadKeys {
+        name: "_thread",
+        id: "_thread_id",
+        always: false,
+    },
+    tail: &[
+        ("_service", service_name),
+        ("_version", service_version),
+        ("_environment", environment),
+    ],
+    spelling: Spelling {
+        text: field,
+        number: field,
+        number_as_text: |name| field(&format!("{name}.text")).into_owned().into(),
+    },
+    reserved: &[
+        "_message",
+        "_source",
+        "_timestamp",
+        "_level",
+        "_short_message",
+        "_full_message",
+        "_file",
+        "_line",
+        "_facility",
+        "_host",
+        "_version",
+        "_id",
+    ],
+    error: ErrorShape::Members(&[
+        (ErrorPart::Message, "_error"),
+        (ErrorPart::Type, "_error_type"),
+        (ErrorPart::Stack, "full_message"),
+    ]),
+    ..json::TABLE
+};
+
+const NO_MESSAGE: &str = "(no message)";
+
+/// The severity of syslog.
+fn level(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    Some(facts.by_level(["7", "7", "6", "4", "3", "2"]).into())
+}
+
+fn field(name: &str) -> Cow<'_, str> {
+    let name = if name.is_empty() { "_" } else { name };
+    Cow::Owned(prefixed("_", name, is_of_name))
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
+}

@@ -1,0 +1,49 @@
+//! `logstash`: the layout of logstash-logback-encoder.
+
+use crate::{
+    format::json,
+    format_table::{
+        ErrorPart, ErrorShape, Facts, FormatTable, MessageKey, ThreadKeys, TimeText, environment,
+        file, level, line, service_name, service_version, target, text,
+    },
+};
+
+pub(crate) const TABLE: FormatTable = FormatTable {
+    timestamp: "@timestamp",
+    time: TimeText::Utc(6),
+    head: &[
+        ("@version", |_| text("1")),
+        ("level", level),
+        ("level_value", level_value),
+        ("logger_name", target),
+    ],
+    message: MessageKey {
+        key: "message",
+        is_text: true,
+        missing: Some(""),
+        blank: None,
+    },
+    origin: &[("caller_file_name", file), ("caller_line_number", line)],
+    thread: ThreadKeys {
+        name: "thread_name",
+        id: "thread_id",
+        always: true,
+    },
+    tail: &[
+        ("service_name", service_name),
+        ("service_version", service_version),
+        ("environment", environment),
+    ],
+    // Logstash writes to both itself.
+    reserved: &["tags", "@metadata"],
+    error: ErrorShape::Members(&[
+        (ErrorPart::Message, "error"),
+        (ErrorPart::Stack, "stack_trace"),
+    ]),
+    ..json::TABLE
+};
+
+fn level_value(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    let value = facts.by_level(["5000", "10000", "20000", "30000", "40000", "40000"]);
+    Some(value.into())
+}

@@ -1,0 +1,374 @@
+//! The table of a format: everything that distinguishes its lines from those of another.
+
+use spanwise_core::internal::{host_name, is_critical, log_record::LogRecord};
+use tracing_core::{Level, Metadata};
+
+use crate::{
+    builder::Options,
+    escape,
+    format::{BUFFERED, REDACTED, SAMPLE_RATE, SPANS_OMITTED, TRUNCATED},
+    json_lexer::Member,
+    name_limits::{limit_name, limit_path},
+    spelling::Spelling,
+};
+
+/// A format, as the encoder reads it.
+#[derive(Debug)]
+pub(crate) struct FormatTable {
+    pub(crate) layout: Layout,
+    pub(crate) style: Style,
+    /// The receiver refuses longer lines. In bytes.
+    pub(crate) max_line: usize,
+    /// The members in front of the timestamp.
+    pub(crate) open: &'static [Part],
+    pub(crate) timestamp: &'static str,
+    pub(crate) time: TimeText,
+    /// The members between the timestamp and the fields.
+    pub(crate) head: &'static [Part],
+    pub(crate) message: MessageKey,
+    pub(crate) span: &'static str,
+    pub(crate) spans: &'static str,
+    /// The members that follow from the callsite, behind the fields.
+    pub(crate) origin: &'static [Part],
+    pub(crate) thread: ThreadKeys,
+    /// The members at the end, the same in each line of a layer.
+    pub(crate) tail: &'static [Part],
+    /// The fields that have a place of their own.
+    pub(crate) known: &'static [(&'static str, Known)],
+    /// The names of all other fields.
+    pub(crate) spelling: Spelling,
+    /// Names, as written, that no field can take, besides those of the members above.
+    pub(crate) reserved: &'static [&'static str],
+    pub(crate) reserved_prefixes: &'static [&'static str],
+    pub(crate) error: ErrorShape,
+    /// What some lines have in addition.
+    pub(crate) addition: Option<Addition>,
+}
+
+/// The place of the fields of an event and of its spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Flat,
+    Nested,
+}
+
+/// The values that a format accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Any JSON.
+    Json,
+    /// Text, numbers under names of their own, and lists of text.
+    Labels,
+    /// Text and numbers.
+    Scalar,
+}
+
+/// The text of the timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeText {
+    /// As the layer's [`Timestamp`](crate::Timestamp) is set.
+    AsSet,
+    /// RFC 3339 in UTC, with this many digits after the second.
+    Utc(usize),
+    /// A number: seconds since 1970, with this many digits after the point.
+    EpochSeconds(usize),
+}
+
+/// The key of the message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageKey {
+    pub(crate) key: &'static str,
+    /// Whether a message that is no text becomes one.
+    pub(crate) is_text: bool,
+    /// Shown if an event has no message.
+    pub(crate) missing: Option<&'static str>,
+    /// Shown in place of a message without a visible character.
+    pub(crate) blank: Option<&'static str>,
+}
+
+/// The keys of the thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThreadKeys {
+    pub(crate) name: &'static str,
+    pub(crate) id: &'static str,
+    /// Whether each line has the name. A thread without a name then shows its id.
+    pub(crate) always: bool,
+}
+
+/// A member: its key, and its value if the line has one.
+pub(crate) type Part = (&'static str, fn(&Facts<'_>) -> Option<Vec<u8>>);
+
+/// The level of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    /// At ERROR for `tracing`: see `spanwise::critical!`.
+    Critical,
+}
+
+/// What the value of a [`Part`] can depend on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) level: EventLevel,
+    pub(crate) target: &'a str,
+    pub(crate) file: Option<&'a str>,
+    pub(crate) line: Option<u64>,
+}
+
+/// The place of a known field. A value that does not fit is shown as any other field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Known {
+    /// Any value, under this name.
+    Named(&'static str),
+    /// A value of this kind, under this name.
+    Leaf(&'static str, Kind),
+    /// A number of milliseconds, as a whole number of nanoseconds.
+    Nanos(&'static str),
+    /// Lower-case hexadecimal text of this many digits, behind a prefix if there is one.
+    Hex {
+        key: &'static str,
+        digits: usize,
+        /// Returns `None` if the field is shown as any other field.
+        prefix: fn(&Options) -> Option<String>,
+    },
+}
+
+/// A kind of JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    /// A whole number.
+    Integer,
+    Number,
+    Bool,
+    /// An array, an object or `null`.
+    Nested,
+}
+
+/// How an error is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ErrorShape {
+    /// `{"type":…,"message":…,"chain":[…]}` under the key of the field.
+    AsField,
+    /// A member for each part.
+    Members(&'static [(ErrorPart, &'static str)]),
+    /// A member with this key: an object with a member for each part.
+    Object(&'static str, &'static [(ErrorPart, &'static str)]),
+}
+
+/// A part of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorPart {
+    Message,
+    /// The short name of the type, if it is known.
+    Type,
+    /// The message, the causes and the backtrace, one on a line.
+    Stack,
+    /// The causes, if there are any, joined by colons.
+    Chain,
+}
+
+/// Members that are made of others when a line ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addition {
+    /// Returns whether lines of an event with a field of this name have an addition.
+    pub(crate) applies: fn(&str) -> bool,
+    /// Returns which members are moved into the addition, and the addition.
+    pub(crate) make: fn(&[Member<'_>]) -> (Vec<usize>, Vec<u8>),
+}
+
+/// The names that an error can have to be shown as the error of its event.
+pub(crate) const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
+
+impl FormatTable {
+    /// Returns the members in front of the fields.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &'static Part> {
+        [self.open, self.head].into_iter().flatten()
+    }
+
+    /// Returns whether no field can have this key, whether or not a line shows it.
+    pub(crate) fn reserves(&self, key: &str) -> bool {
+        let of_line = [
+            self.timestamp,
+            self.message.key,
+            self.span,
+            self.spans,
+            self.thread.name,
+            self.thread.id,
+        ];
+        let information = [TRUNCATED, REDACTED, SAMPLE_RATE, BUFFERED, SPANS_OMITTED];
+        of_line.contains(&key)
+            || information.iter().any(|name| self.spell(name) == key)
+            || self.reserved.contains(&key)
+            || self
+                .reserved_prefixes
+                .iter()
+                .any(|prefix| key.starts_with(prefix))
+    }
+
+    /// Returns whether the key is one of the members that follow from the callsite.
+    pub(crate) fn is_of_location(&self, key: &str) -> bool {
+        self.origin.iter().any(|(of_origin, _)| *of_origin == key)
+    }
+
+    /// Returns the keys of the parts of an error, that of the message first, if each is a member.
+    pub(crate) fn error_keys(&self) -> impl Iterator<Item = &'static str> {
+        let parts = match self.error {
+            ErrorShape::Members(parts) => parts,
+            ErrorShape::AsField | ErrorShape::Object(..) => &[],
+        };
+        let message = |part: &&(ErrorPart, &str)| part.0 == ErrorPart::Message;
+        let others = parts.iter().filter(move |part| !message(part));
+        parts
+            .iter()
+            .filter(message)
+            .chain(others)
+            .map(|(_, key)| *key)
+    }
+
+    /// Returns where a field has a place of its own.
+    pub(crate) fn known(&self, name: &str) -> Option<Known> {
+        let found = self.known.iter().find(|(known, _)| *known == name);
+        found.map(|(_, place)| *place)
+    }
+
+    /// Returns a name as this format writes it.
+    pub(crate) fn spell(&self, name: &str) -> String {
+        (self.spelling.text)(name).into_owned()
+    }
+}
+
+impl TimeText {
+    /// The quote around the timestamp, if there is one.
+    pub(crate) const fn quote(self) -> &'static [u8] {
+        match self {
+            Self::AsSet | Self::Utc(_) => b"\"",
+            Self::EpochSeconds(_) => b"",
+        }
+    }
+}
+
+impl EventLevel {
+    fn of(callsite: &Metadata<'_>) -> Self {
+        match *callsite.level() {
+            Level::ERROR if is_critical(callsite) => Self::Critical,
+            Level::ERROR => Self::Error,
+            Level::WARN => Self::Warn,
+            Level::INFO => Self::Info,
+            Level::DEBUG => Self::Debug,
+            Level::TRACE => Self::Trace,
+        }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of a callsite, or of a record of `log` that it forwards.
+    pub(crate) fn new(
+        options: &'a Options,
+        callsite: &'a Metadata<'a>,
+        log: Option<&'a LogRecord>,
+    ) -> Self {
+        let of_callsite = Self {
+            options,
+            level: EventLevel::of(callsite),
+            target: callsite.target(),
+            file: callsite.file(),
+            line: callsite.line().map(u64::from),
+        };
+        match log {
+            None => of_callsite,
+            Some(log) => Self {
+                target: log.target.as_deref().unwrap_or(callsite.target()),
+                file: log.file.as_deref(),
+                line: log.line,
+                ..of_callsite
+            },
+        }
+    }
+
+    /// What is the same for all lines of a layer.
+    pub(crate) fn of_layer(options: &'a Options) -> Self {
+        Self {
+            options,
+            level: EventLevel::Critical,
+            target: "",
+            file: None,
+            line: None,
+        }
+    }
+
+    /// Returns the value for the level, of those from `TRACE` to `ERROR` and critical.
+    pub(crate) fn by_level<T: Copy>(&self, values: [T; 6]) -> T {
+        values[self.level as usize]
+    }
+}
+
+/// Returns a JSON string.
+pub(crate) fn text(value: &str) -> Option<Vec<u8>> {
+    Some(escape::quoted(value))
+}
+
+pub(crate) fn target(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    let is_shown = facts.options.target;
+    is_shown.then(|| text(&limit_name(facts.target))).flatten()
+}
+
+pub(crate) fn file(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    let file = facts.file.filter(|_| facts.options.source_location)?;
+    text(&limit_path(file))
+}
+
+pub(crate) fn line(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    let line = facts.line.filter(|_| facts.options.source_location)?;
+    Some(line.to_string().into_bytes())
+}
+
+/// The level as `tracing` names it. A critical event is at ERROR.
+pub(crate) fn level(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    text(facts.by_level(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "ERROR"]))
+}
+
+/// The mark of a critical event.
+pub(crate) fn critical(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    (facts.level == EventLevel::Critical).then(|| b"true".to_vec())
+}
+
+pub(crate) fn service_name(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    text(facts.options.service.name.as_deref()?)
+}
+
+pub(crate) fn service_version(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    text(facts.options.service.version.as_deref()?)
+}
+
+pub(crate) fn environment(facts: &Facts<'_>) -> Option<Vec<u8>> {
+    text(facts.options.service.environment.as_deref()?)
+}
+
+/// The name of the machine.
+pub(crate) fn host(_: &Facts<'_>) -> Option<Vec<u8>> {
+    text(host_name().as_deref().unwrap_or("localhost"))
+}
+
+pub(crate) fn process_id(_: &Facts<'_>) -> Option<Vec<u8>> {
+    Some(std::process::id().to_string().into_bytes())
+}
+
+/// Returns an object with the members that have values.
+pub(crate) fn object(members: &[(&str, Option<Vec<u8>>)]) -> Option<Vec<u8>> {
+    let mut json = Vec::new();
+    for (key, value) in members {
+        let Some(value) = value else { continue };
+        json.push(if json.is_empty() { b'{' } else { b',' });
+        json.extend(escape::quoted(key));
+        json.push(b':');
+        json.extend(value);
+    }
+    json.push(b'}');
+    (json.len() > 1).then_some(json)
+}

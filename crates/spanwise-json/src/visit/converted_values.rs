@@ -1,0 +1,301 @@
+//! The encoder of values that a format writes in its own way.
+
+use std::{error::Error, fmt};
+
+use spanwise_core::{
+    Redact,
+    internal::{
+        error_chain,
+        errors::{self, MAX_SHOWN_CAUSES},
+        panic_safe,
+    },
+};
+use tracing_core::Field;
+
+use super::{Encoder, Hex, Pass, REDACTED_BLOCK, redacted_bit};
+use crate::{
+    conversion::Conversion,
+    format_table::{ErrorPart, Kind},
+    line_template::plain_name,
+    plan::{Key, Role},
+    text_value::{self, Alteration, TextPolicy},
+};
+
+/// A value, as a visitor gets it.
+#[derive(Clone, Copy)]
+pub(super) enum FieldValue<'a> {
+    U64(u64),
+    I64(i64),
+    F64(f64),
+    /// A number beyond 64 bits.
+    BigNumber(fmt::Arguments<'a>),
+    Bool(bool),
+    Str(&'a str),
+    Bytes(&'a [u8]),
+    Error(&'a (dyn Error + 'static)),
+    /// The text of a `Display` or a `Debug`.
+    Text(fmt::Arguments<'a>),
+}
+
+impl FieldValue<'_> {
+    fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::U64(_) | Self::I64(_) | Self::F64(_) | Self::BigNumber(_)
+        )
+    }
+}
+
+impl fmt::Display for FieldValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::U64(value) => value.fmt(f),
+            Self::I64(value) => value.fmt(f),
+            Self::F64(value) => value.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+            Self::Str(value) => f.write_str(value),
+            Self::Bytes(value) => f.write_str(&String::from_utf8_lossy(value)),
+            Self::Error(value) => value.fmt(f),
+            Self::BigNumber(value) | Self::Text(value) => f.write_fmt(*value),
+        }
+    }
+}
+
+impl<'a> Encoder<'a> {
+    /// Appends a field that the format writes in its own way.
+    #[inline(never)] // Off the common path of `json`, which stays small.
+    pub(super) fn convert(&mut self, field: &Field, key: &'a Key, value: FieldValue<'_>) {
+        let Some(conversion) = &key.conversion else {
+            return;
+        };
+        let role = match value {
+            FieldValue::Bool(_) => conversion.role_of_bool,
+            _ => conversion.role,
+        };
+        let is_wanted = match role {
+            Role::Omitted => false,
+            Role::Message => self.pass != Pass::AllButMessage,
+            _ => self.pass != Pass::Message,
+        };
+        if !is_wanted {
+            return;
+        }
+        self.at = field.index();
+        self.encoded.bits |= key.bit;
+        match (role, value) {
+            (Role::Redacted, _) => {
+                self.push_redacted(conversion);
+                self.encoded.redacted_bits |= redacted_bit(field.index());
+            }
+            (Role::ScannedText, value) if value.is_number() => {
+                self.push_redacted(conversion);
+                self.end(Alteration::REDACTED);
+            }
+            (Role::Replaced, value) => {
+                let shown = self
+                    .encoding
+                    .replacer
+                    .replace_display(plain_name(field.name()), format_args!("{value}"));
+                let alteration = self.push_text(conversion, |encoder| {
+                    text_value::push_str(encoder.line, &shown, key.max_len, None)
+                });
+                self.end(Alteration {
+                    redacted: true,
+                    ..alteration
+                });
+            }
+            (_, value) => {
+                let text_policy = self.text_policy(role, field);
+                let alteration = self.push_converted(key, conversion, value, text_policy);
+                self.end(alteration);
+            }
+        }
+    }
+
+    fn push_converted(
+        &mut self,
+        key: &Key,
+        conversion: &'a Conversion,
+        value: FieldValue<'_>,
+        text_policy: Option<TextPolicy<'_>>,
+    ) -> Alteration {
+        let limit = key.max_len;
+        match value {
+            FieldValue::U64(value) => {
+                self.push_digits(conversion, itoa::Buffer::new().format(value).as_bytes());
+            }
+            FieldValue::I64(value) => {
+                self.push_digits(conversion, itoa::Buffer::new().format(value).as_bytes());
+            }
+            FieldValue::F64(value) => self.push_float(conversion, value),
+            FieldValue::BigNumber(value) => {
+                self.written.is_number_as_text = true;
+                let alteration = self.push_text(conversion, |encoder| {
+                    text_value::push_display(encoder.line, value, limit, None)
+                });
+                self.written.is_number_as_text = false;
+                return alteration;
+            }
+            FieldValue::Bool(value) => {
+                self.begin_converted(conversion, Kind::Bool);
+                let json: &[u8] = if value { b"true" } else { b"false" };
+                self.line.push_small(json);
+                self.finish_converted(conversion, Kind::Bool);
+            }
+            FieldValue::Str(value) => {
+                return self.push_text(conversion, |encoder| {
+                    text_value::push_str(encoder.line, value, limit, text_policy)
+                });
+            }
+            FieldValue::Text(value) => {
+                return self.push_text(conversion, |encoder| {
+                    text_value::push_display(encoder.line, value, limit, text_policy)
+                });
+            }
+            FieldValue::Bytes(value) => {
+                let replacement = text_policy
+                    .and_then(|policy| policy.replacement_for(&String::from_utf8_lossy(value)));
+                return self.push_text(conversion, |encoder| match replacement {
+                    Some(shown) => Alteration {
+                        redacted: true,
+                        ..text_value::push_str(encoder.line, &shown, limit, None)
+                    },
+                    None => {
+                        let digits = format_args!("{}", Hex(value));
+                        text_value::push_display(encoder.line, digits, limit, None)
+                    }
+                });
+            }
+            FieldValue::Error(error) => {
+                return self.push_error(conversion, error, limit, text_policy);
+            }
+        }
+        Alteration::default()
+    }
+
+    fn push_digits(&mut self, conversion: &Conversion, digits: &[u8]) {
+        self.begin_converted(conversion, Kind::Integer);
+        self.line.push_small(digits);
+        self.finish_converted(conversion, Kind::Integer);
+    }
+
+    fn push_float(&mut self, conversion: &Conversion, value: f64) {
+        if value.is_finite() {
+            self.begin_converted(conversion, Kind::Number);
+            self.line
+                .push_small(zmij::Buffer::new().format_finite(value).as_bytes());
+            return self.finish_converted(conversion, Kind::Number);
+        }
+        self.begin_converted(conversion, Kind::Text);
+        self.written.is_number_as_text = true;
+        self.line.push(super::name_of_non_finite(value).as_bytes());
+        self.finish_converted(conversion, Kind::Text);
+        self.written.is_number_as_text = false;
+    }
+
+    fn push_redacted(&mut self, conversion: &Conversion) {
+        self.begin_converted(conversion, Kind::Text);
+        self.line.push(REDACTED_BLOCK.trim_ascii_end());
+        self.finish_converted(conversion, Kind::Text);
+    }
+
+    /// Appends a text that `write` writes. One in the place of an error is its message.
+    fn push_text(
+        &mut self,
+        conversion: &'a Conversion,
+        write: impl FnOnce(&mut Self) -> Alteration,
+    ) -> Alteration {
+        self.begin_converted(conversion, Kind::Text);
+        let alteration = write(self);
+        self.finish_converted(conversion, Kind::Text);
+        alteration
+    }
+
+    #[inline]
+    fn begin_converted(&mut self, conversion: &Conversion, kind: Kind) {
+        self.written.member_start = self.line.len();
+        self.line.push(conversion.start_for(kind));
+        self.written.value_start = self.line.len();
+        // Where a value that panics is replaced.
+        self.value_start = self.line.len();
+    }
+
+    #[inline]
+    pub(super) fn finish_converted(&mut self, conversion: &Conversion, kind: Kind) {
+        conversion.finish(self.line, self.written, kind);
+    }
+
+    /// Appends the members of an error. Its texts are collected first, so a part that panics is
+    /// replaced alone.
+    fn push_error(
+        &mut self,
+        conversion: &'a Conversion,
+        error: &(dyn Error + 'static),
+        limit: usize,
+        text_policy: Option<TextPolicy<'_>>,
+    ) -> Alteration {
+        let Some(members) = &conversion.error else {
+            // The style of the format turns the object into what it accepts.
+            return self.push_text(conversion, |encoder| {
+                super::push_error_object(encoder.line, error, limit, text_policy)
+            });
+        };
+        let mut alteration = Alteration::default();
+        let mut collect = |value: &dyn fmt::Display| {
+            let (text, redacted) = collect_text(value, text_policy);
+            alteration.redacted |= redacted;
+            text
+        };
+        let message = collect(&error);
+        let causes: Vec<String> = error_chain(error, MAX_SHOWN_CAUSES)
+            .map(|cause| collect(&cause))
+            .collect();
+        if let Some(object) = &members.object {
+            self.line.push(object);
+        }
+        let object_start = self.line.len();
+        for (part, start) in &members.parts {
+            let text = match part {
+                ErrorPart::Message => message.clone(),
+                ErrorPart::Type => match errors::short_name(error) {
+                    Some(name) => name,
+                    None => continue,
+                },
+                ErrorPart::Chain if causes.is_empty() => continue,
+                ErrorPart::Chain => causes.join(": "),
+                ErrorPart::Stack => {
+                    let mut stack = message.clone();
+                    for cause in &causes {
+                        stack.push_str("\n  caused by: ");
+                        stack.push_str(cause);
+                    }
+                    if let Some(backtrace) = errors::short_backtrace(error) {
+                        let (backtrace, redacted) = collect_text(&backtrace, text_policy);
+                        alteration.redacted |= redacted;
+                        stack.push('\n');
+                        stack.push_str(&backtrace);
+                    }
+                    stack
+                }
+            };
+            self.line.push(start);
+            alteration |= text_value::push_str(self.line, &text, limit, None);
+        }
+        members.close_object(self.line, object_start);
+        alteration
+    }
+}
+
+/// Returns what is shown of a text, and whether the policy changed it.
+fn collect_text(value: &dyn fmt::Display, text_policy: Option<TextPolicy<'_>>) -> (String, bool) {
+    let mut text = String::new();
+    panic_safe::format_into(
+        &mut text,
+        format_args!("{value}"),
+        <dyn Redact>::MAX_COLLECT_LEN,
+    );
+    match text_policy.and_then(|policy| policy.replacement_for(&text)) {
+        Some(shown) => (shown, true),
+        None => (text, false),
+    }
+}

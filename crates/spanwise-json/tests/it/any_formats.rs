@@ -1,0 +1,247 @@
+//! Random events in each format: each is one line, no name is repeated, and no field changes what
+//! the line itself says.
+
+use std::{cell::RefCell, collections::HashMap, fs, io::Write as _};
+
+use proptest::{prelude::*, test_runner::TestRunner};
+use serde_json::{Map, Value};
+use spanwise_json::{Format, JsonLayer};
+use spanwise_testing::support::{Lines, fixed_clock, parse_json};
+
+use crate::support::{
+    any::{self, Any, Case, case_named},
+    dispatch,
+};
+
+/// The formats that receivers define.
+const FORMATS: [Format; 7] = [
+    Format::Ecs,
+    Format::Gcp,
+    Format::Datadog,
+    Format::Logstash,
+    Format::Gelf,
+    Format::Bunyan,
+    Format::Emf,
+];
+
+/// Names that a format writes itself, that its receiver reads, or that have a place of their own.
+const HOSTILE: [&str; 97] = [
+    "",
+    "@metadata",
+    "@timestamp",
+    "@type",
+    "@version",
+    "Timestamp",
+    "_aws",
+    "_id",
+    "a.b",
+    "a*b",
+    "a\\b",
+    "a b",
+    "a=b",
+    "buffered",
+    "caller_file_name",
+    "client.address",
+    "client.ip",
+    "context",
+    "context.service",
+    "contextMap.dd.trace_id",
+    "critical",
+    "date",
+    "dd",
+    "dd.trace_id",
+    "ddsource",
+    "ddtags",
+    "duration",
+    "duration_ms",
+    "e",
+    "ecs.version",
+    "environment",
+    "err",
+    "error",
+    "error.message",
+    "error.type",
+    "event",
+    "event.dataset",
+    "event.duration",
+    "event_type",
+    "exception",
+    "facility",
+    "fields.level",
+    "file",
+    "full_message",
+    "host",
+    "hostname",
+    "http.method",
+    "http.request.id",
+    "http.request.method",
+    "http.response.status_code",
+    "http.route",
+    "httpRequest",
+    "id",
+    "labels",
+    "labels.a",
+    "level",
+    "level_value",
+    "line",
+    "log.level",
+    "log.logger",
+    "logger.name",
+    "logger_name",
+    "logging.googleapis.com/spanId",
+    "logging.googleapis.com/trace",
+    "message",
+    "msg",
+    "name",
+    "numeric_labels.a",
+    "pid",
+    "process.pid",
+    "r#type",
+    "redacted",
+    "req_id",
+    "request_id",
+    "response_bytes",
+    "service",
+    "service.name",
+    "serviceContext",
+    "severity",
+    "short_message",
+    "source",
+    "span",
+    "span_id",
+    "spans",
+    "src",
+    "stack_trace",
+    "status",
+    "tags",
+    "target",
+    "thread_name",
+    "time",
+    "timestamp",
+    "trace_id",
+    "truncated",
+    "url.path",
+    "user",
+    "user_agent.original",
+];
+
+fn layer(format: &Format) -> JsonLayer {
+    JsonLayer::new()
+        .format(format.clone())
+        .service_name("shop")
+        .service_version("1.4.0")
+        .service_environment("prod")
+        .google_cloud_project("my-proj")
+        .clock(fixed_clock())
+}
+
+fn run(case: &Case, layer: JsonLayer) -> String {
+    let lines = Lines::default();
+    any::log(case, &dispatch(layer.with_writer(lines.clone())));
+    lines.text()
+}
+
+/// The members that no field can change, for each number of spans.
+type FixedMembers = HashMap<usize, Map<String, Value>>;
+
+/// Returns the members of a line without fields.
+fn fixed_members(case: &Case, format: &Format) -> Map<String, Value> {
+    let empty = Case {
+        spans: vec![Vec::new(); case.spans.len()],
+        records: Vec::new(),
+        event: Vec::new(),
+    };
+    let line = parse_json(run(&empty, layer(format)).trim_end());
+    let mut members = line.as_object().unwrap().clone();
+    for message in ["message", "msg", "short_message"] {
+        members.remove(message);
+    }
+    members
+}
+
+fn check(case: &Case, format: &Format, fixed: &mut FixedMembers) -> String {
+    let text = run(case, layer(format));
+    assert_eq!(text.lines().count(), 1, "{text}");
+    // Valid JSON without repeated keys.
+    let line = parse_json(text.trim_end());
+    let fixed = fixed
+        .entry(case.spans.len())
+        .or_insert_with(|| fixed_members(case, format));
+    for (key, value) in fixed {
+        assert_eq!(line[&*key], *value, "{key} in {text}");
+    }
+    text
+}
+
+fn name() -> BoxedStrategy<String> {
+    prop_oneof![
+        2 => any::name(),
+        5 => prop::sample::select(&HOSTILE[..]).prop_map(str::to_owned),
+    ]
+    .boxed()
+}
+
+/// Writes lines to `FORMAT_LINES/NAME.jsonl` if that is set, for `scripts/format-check`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "between a test and its runner, not a setting"
+)]
+#[test]
+fn any_event_is_one_valid_line_in_each_format() {
+    let folder = std::env::var_os("FORMAT_LINES").map(std::path::PathBuf::from);
+    for format in &FORMATS {
+        let mut file = folder.as_ref().map(|folder| {
+            let path = folder.join(format!("{format}.jsonl"));
+            fs::File::create(path).unwrap()
+        });
+        let mut config = ProptestConfig::with_cases(if file.is_some() { 10_000 } else { 64 });
+        config.failure_persistence = None;
+        let state = RefCell::new((&mut file, FixedMembers::new()));
+        TestRunner::new(config)
+            .run(&case_named(name()), |case| {
+                let (file, fixed) = &mut *state.borrow_mut();
+                let line = check(&case, format, fixed);
+                if let Some(file) = file {
+                    file.write_all(line.as_bytes()).unwrap();
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+}
+
+/// A value of each kind that is found again in the text of a line.
+fn values() -> [(Any, &'static str); 4] {
+    [
+        (Any::Str("needle".to_owned()), "needle"),
+        (Any::U64(987_654_321), "987654321"),
+        (Any::Error(vec!["needle".to_owned()]), "needle"),
+        (Any::Json(serde_json::json!({ "a": "needle" })), "needle"),
+    ]
+}
+
+#[test]
+fn no_field_is_lost_whatever_its_name() {
+    for format in &FORMATS {
+        let mut fixed = FixedMembers::new();
+        for name in HOSTILE {
+            for (value, needle) in values() {
+                let field = vec![(name.to_owned(), value)];
+                let of_event = Case {
+                    spans: vec![Vec::new()],
+                    records: Vec::new(),
+                    event: field.clone(),
+                };
+                let of_span = Case {
+                    spans: vec![field],
+                    records: Vec::new(),
+                    event: Vec::new(),
+                };
+                for case in [of_event, of_span] {
+                    let line = check(&case, format, &mut fixed);
+                    assert!(line.contains(needle), "{format}, {name}: {line}");
+                }
+            }
+        }
+    }
+}
