@@ -8,9 +8,9 @@ use tracing::{Level, Span, debug, error, event, field::Empty, info, info_span, w
 /// Logs the scene. `clock` shows the times.
 pub(crate) fn play(clock: &Clock) {
     let tick = |millis| clock.advance(Duration::from_millis(millis));
-    info!(target: "shop", address = "127.0.0.1:8080", "shop is open"); // 1
+    info!(target: "shop", address = "127.0.0.1:8080", "shop is open");
     tick(83);
-    info!(target: "shop::stock", products = 412, duration_ms = 82.7, "catalogue loaded"); // 2
+    info!(target: "shop::stock", products = 412, duration_ms = 82.7, "catalogue loaded");
     tick(320);
 
     // Ada looks at the products, while Grace pays an order.
@@ -19,27 +19,27 @@ pub(crate) fn play(clock: &Clock) {
     let pay = request("POST", "/orders/{id}/pay", PAY, "globex");
     list.in_scope(|| {
         let query = "SELECT id, name, price\nFROM products\nWHERE tenant = $1";
-        debug!(target: "shop::db", query, rows = 25, duration_ms = 1.84, "query executed"); // 3
+        debug!(target: "shop::db", query, rows = 25, duration_ms = 1.84, "query executed");
     });
     tick(1);
     pay.in_scope(|| {
         spanwise::context::set("user_id", "grace");
-        debug!(target: "shop::auth", "logged in"); // 4
+        debug!(target: "shop::auth", "logged in");
     });
     tick(1);
-    list.in_scope(|| debug!(target: "shop::products", filter = ?FILTER, "products filtered")); // 5
+    list.in_scope(|| debug!(target: "shop::products", filter = ?FILTER, "products filtered"));
     let charge = pay.in_scope(|| {
         let charge = info_span!(target: "shop::payments", "charge", order_id = 41, amount = 249.0);
-        charge.in_scope(|| info!(target: "shop::payments", gateway = "cards", "payment started")); // 6
+        charge.in_scope(|| info!(target: "shop::payments", gateway = "cards", "payment started"));
         charge
     });
     tick(1);
-    served(&list, 200, 4.12, 18_431); // 7
+    served(&list, 200, 4.12, 18_431);
     tick(212);
     charge.in_scope(|| {
         let timeout = io::Error::new(io::ErrorKind::TimedOut, "no answer in 200ms");
         let timeout = &timeout as &dyn Error;
-        warn!(target: "shop::payments", attempt = 1, error = timeout, "gateway did not answer"); // 8
+        warn!(target: "shop::payments", attempt = 1, error = timeout, "gateway did not answer");
     });
 
     // Ada orders a book.
@@ -47,24 +47,24 @@ pub(crate) fn play(clock: &Clock) {
     let order = request("POST", "/orders", ORDER, "acme");
     order.in_scope(|| {
         spanwise::context::set("user_id", "ada");
-        debug!(target: "shop::auth", "logged in"); // 9
+        debug!(target: "shop::auth", "logged in");
     });
     tick(2);
     let create = order.in_scope(|| {
         info_span!(target: "shop::orders", "create_order", sku = "book-7", quantity = 2, order_id = Empty)
     });
-    create.in_scope(|| info!(target: "shop::stock", left = 11, "stock reserved")); // 10
+    create.in_scope(|| info!(target: "shop::stock", left = 11, "stock reserved"));
     tick(1);
-    charge.in_scope(|| warn!(target: "shop::payments", attempt = 2, "retrying the payment")); // 11
+    charge.in_scope(|| warn!(target: "shop::payments", attempt = 2, "retrying the payment"));
     tick(3);
     create.record("order_id", 42);
-    create.in_scope(|| info!(target: "shop::orders", total = 39.98, "order created")); // 12
+    create.in_scope(|| info!(target: "shop::orders", total = 39.98, "order created"));
     tick(1);
     let mail = info_span!(target: "shop::mail", parent: None, "send_mail", job_id = "mail-118", to = "ada");
-    mail.in_scope(|| debug!(target: "shop::mail", template = "confirmation", "mail rendered")); // 13
+    mail.in_scope(|| debug!(target: "shop::mail", template = "confirmation", "mail rendered"));
     tick(2);
-    create.in_scope(|| debug!(target: "shop::events", topic = "orders", "event published")); // 14
-    served(&order, 201, 9.37, 212); // 15
+    create.in_scope(|| debug!(target: "shop::events", topic = "orders", "event published"));
+    served(&order, 201, 9.37, 212);
     tick(5);
     charge.in_scope(|| {
         let declined = Declined(Gateway(io::Error::new(
@@ -72,7 +72,7 @@ pub(crate) fn play(clock: &Clock) {
             "card expired 09/26",
         )));
         let declined = &declined as &dyn Error;
-        error!(target: "shop::payments", attempt = 2, error = declined, "payment failed"); // 16
+        error!(target: "shop::payments", attempt = 2, error = declined, "payment failed");
     });
     tick(1);
     failed(
@@ -80,42 +80,42 @@ pub(crate) fn play(clock: &Clock) {
         502,
         268.4,
         "the payment could not be taken: the gateway declined the charge",
-    ); // 17
+    );
     tick(12);
-    mail.in_scope(|| info!(target: "shop::mail", duration_ms = 14.9, "mail sent")); // 18
+    mail.in_scope(|| info!(target: "shop::mail", duration_ms = 14.9, "mail sent"));
 
     // Somebody looks for a product that does not exist.
     tick(130);
     let search = request("GET", "/products/{id}", SEARCH, "acme");
-    search.in_scope(|| debug!(target: "shop::db", rows = 0, duration_ms = 0.61, "query executed")); // 19
+    search.in_scope(|| debug!(target: "shop::db", rows = 0, duration_ms = 0.61, "query executed"));
     tick(1);
-    search.in_scope(|| info!(target: "shop::products", product = "book-8", "product not found")); // 20
-    served(&search, 404, 1.28, 34); // 21
+    search.in_scope(|| info!(target: "shop::products", product = "book-8", "product not found"));
+    served(&search, 404, 1.28, 34);
 
     // A report takes long.
     tick(95);
     let report = request("GET", "/reports/sales", REPORT, "globex");
     report.in_scope(|| {
         spanwise::context::set("user_id", "grace");
-        info!(target: "shop::reports", month = "2026-10", "report started"); // 22
+        info!(target: "shop::reports", month = "2026-10", "report started");
     });
     tick(140);
-    warn!(target: "shop::db::pool", waiting = 7, size = 10, "pool is nearly exhausted"); // 23
+    warn!(target: "shop::db::pool", waiting = 7, size = 10, "pool is nearly exhausted");
     tick(210);
     report.in_scope(
         || debug!(target: "shop::db", rows = 48_211, duration_ms = 334.1, "query executed"),
-    ); // 24
+    );
     tick(35);
-    report.in_scope(|| warn!(target: "shop::reports", skipped = 3, "orders without a currency")); // 25
+    report.in_scope(|| warn!(target: "shop::reports", skipped = 3, "orders without a currency"));
     tick(61);
-    report.in_scope(|| info!(target: "shop::reports", sum_eur = 128_344.5, "report finished")); // 26
-    served(&report, 200, 446.9, 92_144); // 27
+    report.in_scope(|| info!(target: "shop::reports", sum_eur = 128_344.5, "report finished"));
+    served(&report, 200, 446.9, 92_144);
     tick(160);
-    debug!(target: "shop::stock", changed = 2, "catalogue reloaded"); // 28
+    debug!(target: "shop::stock", changed = 2, "catalogue reloaded");
     tick(400);
-    info!(target: "shop", signal = "SIGTERM", "shop is closing"); // 29
+    info!(target: "shop", signal = "SIGTERM", "shop is closing");
     tick(16);
-    info!(target: "shop", uptime_s = 134, requests = 5, "shop is closed"); // 30
+    info!(target: "shop", uptime_s = 134, requests = 5, "shop is closed");
 }
 
 const LIST: [&str; 2] = [

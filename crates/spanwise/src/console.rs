@@ -1,4 +1,4 @@
-//! Lines for people: `pretty`, `compact` and `short`.
+//! Lines for people: `pretty`, `compact` and `short`. `docs/console.md` describes them.
 //!
 //! It does not use the `fmt` layer of tracing-subscriber 0.3.23, which formats a late value while
 //! it holds the lock on the extensions of the span. A `Debug` that logs then deadlocks. The parts

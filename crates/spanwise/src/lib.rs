@@ -18,9 +18,10 @@
 //! On a terminal, it prints this on stderr, in colour:
 //!
 //! ```text
-//! 08:46:12.123  INFO order created order.id=42
-//!              shop at src/main.rs:3
+//! 08:46:12.123  INFO shop                 order created order.id=42
 //! ```
+//!
+//! `docs/console.md` in the repository describes these lines.
 //!
 //! # What `init_from_env!` does
 //!

@@ -12,7 +12,7 @@ pub(crate) fn duration_field(name: &str, number: f64) -> Option<(&str, String)> 
     let is_rate = base == "per" || base.ends_with("_per") || base.ends_with(".per");
     let nanos = number * unit;
     let is_duration = !base.is_empty() && !base.ends_with('.') && !is_rate;
-    (is_duration && nanos >= 0.0 && nanos < MAX_NANOS).then(|| (base, duration_text(nanos)))
+    (is_duration && (0.0..MAX_NANOS).contains(&nanos)).then(|| (base, duration_text(nanos)))
 }
 
 /// A thousand days: more is not a duration that people read.

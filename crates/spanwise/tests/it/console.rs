@@ -162,3 +162,19 @@ fn debug_values_are_not_escaped_twice() {
                     said='he said \"no\"'\n";
     assert!(text.ends_with(expected), "{text}");
 }
+
+#[test]
+fn critical_events_have_a_level_of_their_own() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    tracing::event!(name: "critical", target: "shop", tracing::Level::ERROR, "disk is lost");
+    let text = lines.text();
+    assert_eq!(
+        after_time(&text),
+        " CRIT shop                 disk is lost\n"
+    );
+}

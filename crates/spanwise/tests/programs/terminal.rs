@@ -16,8 +16,13 @@ pub(crate) const TEST: Test = Test {
         context_ends_at_the_edge();
         colours_are_for_terminals();
         terminal_without_a_width_has_none();
+        readme_shows_what_is_printed();
     },
-    victims: &[("events-of-many-lengths", events), ("one-event", one_event)],
+    victims: &[
+        ("events-of-many-lengths", events),
+        ("one-event", one_event),
+        ("readme", readme),
+    ],
 };
 
 const REQUEST_ID: &str = "01a1fd81-d90f-75a9-8914-dd55bc1bfe9c";
@@ -197,6 +202,28 @@ fn colours_are_for_terminals() {
         assert_eq!(text.contains(green), is_coloured, "{text}");
         assert!(text.contains("| GET / …bc1bfe9c"), "{text}");
     }
+}
+
+/// The program of the README.
+fn readme() -> Result<(), InitError> {
+    let _telemetry = Builder::from_env()?.init()?;
+    let request = info_span!("http.request", request_id = "r-1", tenant_id = "acme");
+    request.in_scope(|| {
+        spanwise::context::set("user_id", "ada");
+        info!(target: "shop", order_id = 42, "order created");
+    });
+    Ok(())
+}
+
+fn readme_shows_what_is_printed() {
+    let readme = include_str!("../../../../README.md");
+    let (_, block) = readme.split_once("At a terminal it prints").unwrap();
+    let block = block.split("```").nth(1).unwrap();
+    let shown = block.strip_prefix("text\n").unwrap();
+    let printed = on_terminal("readme", 90, &[DEV, PLAIN]);
+    let without_times =
+        |text: &str| -> Vec<String> { text.lines().map(|line| line[12..].to_owned()).collect() };
+    assert_eq!(without_times(&printed), without_times(shown));
 }
 
 fn terminal_without_a_width_has_none() {
