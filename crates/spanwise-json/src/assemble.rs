@@ -16,7 +16,7 @@ use crate::{
     format_table::{Addition, Facts, FormatTable, Layout},
     fragment::Fragment,
     json_lexer::{KeySet, members},
-    line_buffer::LineBuffer,
+    line_buffer::{LineBuffer, MAX_RETAINED_LEN},
     line_template::{push_member, push_parts},
     name_limits::limit_name,
     plan::Plan,
@@ -170,15 +170,38 @@ where
         let Draft {
             scratch: Scratch { line, .. },
             plan,
-            offsets,
             metadata,
             ..
         } = draft;
         line.push_padded(&plan.close);
-        if line.len() > self.template.max_line {
-            truncate::truncate_line(line, offsets, self.template.max_line, self.template.table);
+        if line.len() > self.template.max_plain {
+            return self.write_changed(draft);
         }
-        self.write(line, metadata);
+        self.write(line.as_bytes(), metadata);
+    }
+
+    /// Writes a line that is too long, or that is rewritten for its format.
+    #[inline(never)] // Off the common path, which stays small.
+    fn write_changed(&self, draft: &mut Draft<'_>) {
+        let Draft {
+            scratch: Scratch {
+                line, rewritten, ..
+            },
+            offsets,
+            metadata,
+            ..
+        } = draft;
+        let template = &self.template;
+        if line.len() > template.max_line {
+            truncate::truncate_line(line, offsets, template.max_line, template.table);
+        }
+        let Some(rewrite) = template.table.rewrite else {
+            return self.write(line.as_bytes(), metadata);
+        };
+        rewritten.clear();
+        rewrite(line.as_bytes(), &self.options, rewritten);
+        self.write(rewritten, metadata);
+        rewritten.shrink_to(MAX_RETAINED_LEN);
     }
 
     /// Appends the fragment of a span that has to be looked up.
@@ -393,11 +416,9 @@ where
     }
 
     #[inline]
-    fn write(&self, line: &LineBuffer, metadata: &Metadata<'_>) {
+    fn write(&self, line: &[u8], metadata: &Metadata<'_>) {
         let written = reentrancy::guarded_write(self.id, || {
-            self.make_writer
-                .make_writer_for(metadata)
-                .write_all(line.as_bytes())
+            self.make_writer.make_writer_for(metadata).write_all(line)
         });
         match written {
             Ok(()) => self.counters.add_delivered(1),

@@ -159,7 +159,7 @@ impl Conversion {
             }
             Rule::Message { blank } => return finish_message(line, written, actual, blank),
             _ => {
-                if self.style != Style::Json && matches!(actual, Kind::Nested | Kind::Bool) {
+                if self.style.quotes(actual) {
                     quote_json(line, written.value_start);
                 }
                 match written.is_number_as_text {
@@ -274,11 +274,9 @@ pub(crate) fn push_field(to: &mut Vec<u8>, table: &FormatTable, name: &str, json
     to.push(b',');
     to.extend(escape::quoted(&spell(name)));
     to.push(b':');
-    match kind {
-        Kind::Bool | Kind::Nested if table.style != Style::Json => {
-            to.extend(escape::quoted(&String::from_utf8_lossy(json)));
-        }
-        _ => to.extend(json),
+    match table.style.quotes(kind) {
+        true => to.extend(escape::quoted(&String::from_utf8_lossy(json))),
+        false => to.extend(json),
     }
 }
 
@@ -291,6 +289,15 @@ pub(crate) struct ListSyntax {
 }
 
 impl Style {
+    /// Returns whether a value of this kind becomes text.
+    fn quotes(self, kind: Kind) -> bool {
+        match self {
+            Self::Json => false,
+            Self::Words => kind == Kind::Nested,
+            Self::Labels | Self::Scalar => matches!(kind, Kind::Nested | Kind::Bool),
+        }
+    }
+
     pub(crate) const fn list(self) -> ListSyntax {
         match self {
             Self::Json | Self::Labels => ListSyntax {
@@ -298,7 +305,7 @@ impl Style {
                 close: b"]",
                 has_quotes: true,
             },
-            Self::Scalar => ListSyntax {
+            Self::Scalar | Self::Words => ListSyntax {
                 open: b"\"",
                 close: b"\"",
                 has_quotes: false,

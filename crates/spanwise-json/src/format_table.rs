@@ -43,6 +43,8 @@ pub(crate) struct FormatTable {
     pub(crate) error: ErrorShape,
     /// What some lines have in addition.
     pub(crate) addition: Option<Addition>,
+    /// Writes a line of JSON as what it is in a format that is not flat JSON.
+    pub(crate) rewrite: Option<fn(&[u8], &Options, &mut Vec<u8>)>,
 }
 
 /// The place of the fields of an event and of its spans.
@@ -61,6 +63,8 @@ pub(crate) enum Style {
     Labels,
     /// Text and numbers.
     Scalar,
+    /// Text, numbers and booleans.
+    Words,
 }
 
 /// The text of the timestamp.
@@ -72,6 +76,8 @@ pub(crate) enum TimeText {
     Utc(usize),
     /// A number: seconds since 1970, with this many digits after the point.
     EpochSeconds(usize),
+    /// A text: nanoseconds since 1970.
+    EpochNanos,
 }
 
 /// The key of the message.
@@ -247,7 +253,7 @@ impl TimeText {
     /// The quote around the timestamp, if there is one.
     pub(crate) const fn quote(self) -> &'static [u8] {
         match self {
-            Self::AsSet | Self::Utc(_) => b"\"",
+            Self::AsSet | Self::Utc(_) | Self::EpochNanos => b"\"",
             Self::EpochSeconds(_) => b"",
         }
     }

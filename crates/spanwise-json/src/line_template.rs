@@ -40,6 +40,8 @@ pub(crate) struct LineTemplate {
     pub(crate) sample_rate: Vec<u8>,
     pub(crate) has_threads: bool,
     pub(crate) max_line: usize,
+    /// Longer lines are truncated or rewritten.
+    pub(crate) max_plain: usize,
     pub(crate) redacts_text: bool,
     /// The keys of the layer's own members, and of the static fields, as they appear in the line.
     taken: Vec<String>,
@@ -75,6 +77,7 @@ impl LineTemplate {
             TimeText::AsSet => set,
             TimeText::Utc(digits) => Timestamp::with_digits(digits),
             TimeText::EpochSeconds(digits) => Timestamp::epoch(digits),
+            TimeText::EpochNanos => Timestamp::epoch_nanos(),
         });
         let (mut before_open, mut open) = (Vec::new(), Vec::new());
         if timestamp.is_some() {
@@ -112,6 +115,7 @@ impl LineTemplate {
         let (mut span, mut spans) = (Vec::new(), Vec::new());
         push_member(&mut span, table.span, b"");
         push_member(&mut spans, table.spans, b"[");
+        let max_line = options.max_line.min(table.max_line);
         let (mut buffered, mut sample_rate) = (Vec::new(), Vec::new());
         push_field(&mut buffered, table, BUFFERED, b"true");
         push_member(&mut sample_rate, &(table.spelling.number)(SAMPLE_RATE), b"");
@@ -126,7 +130,8 @@ impl LineTemplate {
             open,
             close,
             has_threads: options.thread_name || options.thread_id || table.thread.always,
-            max_line: options.max_line.min(table.max_line),
+            max_line,
+            max_plain: if table.rewrite.is_some() { 0 } else { max_line },
             redacts_text: options.redact.reads_text(),
             taken,
             keys: Mutex::default(),

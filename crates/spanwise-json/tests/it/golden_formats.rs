@@ -175,4 +175,21 @@ fn each_format_writes_its_line() {
     check(Format::Gelf, &[declined]);
     check(Format::Bunyan, &[declined]);
     check(Format::Emf, &[declined]);
+    check(Format::Logfmt, &[declined]);
+    check(Format::Otlp, &[declined]);
+}
+
+#[test]
+fn documentation_shows_these_lines() {
+    let read =
+        |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let root = env!("CARGO_MANIFEST_DIR");
+    let page = read(&format!("{root}/../../docs/formats.md"));
+    for format in [
+        "json", "ecs", "gcp", "datadog", "logstash", "gelf", "bunyan", "emf", "logfmt", "otlp",
+    ] {
+        let golden = read(&format!("{root}/tests/golden/format_{format}.jsonl"));
+        let line = golden.lines().next().unwrap();
+        assert!(page.lines().any(|shown| shown == line), "{format}: {line}");
+    }
 }
