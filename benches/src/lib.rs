@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Other benches: the formats of receivers ([`run_formats`]), writing to a file ([`appender`]),
-//! policies ([`redaction`]), samplers ([`sampling`]), the flight recorder ([`recorder`]), requests of
-//! a server ([`http`]), calls of a client ([`http_client`]), OpenTelemetry ([`otel`]), a server under
-//! load ([`load`]), and a server with a failing collector ([`otel_load`]).
+//! policies ([`redaction`]), samplers ([`sampling`]), the flight recorder ([`recorder`]), requests
+//! of a server ([`http`]), calls of a client ([`http_client`]), OpenTelemetry ([`otel`]), a server
+//! under load ([`load`]), and a server with a failing collector ([`otel_load`]).
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the
 //! global default: that is how services run, and a scoped dispatcher would cost every contender the

@@ -199,7 +199,8 @@ where
             return self.write(line.as_bytes(), metadata);
         };
         rewritten.clear();
-        rewrite(line.as_bytes(), &self.options, rewritten);
+        rewritten.extend_from_slice(&template.rewritten_start);
+        (rewrite.line)(line.as_bytes(), rewritten);
         self.write(rewritten, metadata);
         rewritten.shrink_to(MAX_RETAINED_LEN);
     }
@@ -400,19 +401,20 @@ where
             let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
             (name, escape::quoted(&id))
         });
-        let keys = self.template.table.thread;
-        let mut members = Vec::new();
+        let always = self.template.table.thread.always;
         let shown = match name {
-            None if keys.always => Some(&*id),
+            None if always => Some(&*id),
             name => name.as_ref(),
         };
-        if let (true, Some(name)) = (self.options.thread_name || keys.always, shown) {
-            push_member(&mut members, keys.name, name);
+        let [of_name, of_id] = &self.template.thread;
+        if let (true, Some(name)) = (self.options.thread_name || always, shown) {
+            line.push(of_name);
+            line.push(name);
         }
         if self.options.thread_id {
-            push_member(&mut members, keys.id, id);
+            line.push(of_id);
+            line.push(id);
         }
-        line.push(&members);
     }
 
     #[inline]

@@ -210,6 +210,11 @@ fn finish_message(
 
 /// Turns the JSON value at the end of the line into text.
 fn quote_json(line: &mut LineBuffer, start: usize) {
+    if line.as_bytes()[start].is_ascii_alphanumeric() {
+        // A number or a boolean has nothing to escape.
+        line.splice(start..start, b"\"");
+        return line.push_byte(b'"');
+    }
     let json = String::from_utf8_lossy(&line.as_bytes()[start..]).into_owned();
     line.truncate(start);
     escape::push_quoted(line, &json);
@@ -232,8 +237,8 @@ impl Kind {
     }
 }
 
-/// Returns a JSON number of milliseconds in nanoseconds. `None` if it is no number, negative or too
-/// large for receivers, which have 63 bits.
+/// Returns a JSON number of milliseconds in nanoseconds. `None` if it is not a number, negative or
+/// too large for receivers, which have 63 bits.
 pub(crate) fn millis_to_nanos(json: &[u8]) -> Option<u64> {
     const MAX: u64 = i64::MAX as u64;
     const PER_MILLI: u64 = 1_000_000;

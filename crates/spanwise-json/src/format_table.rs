@@ -43,8 +43,8 @@ pub(crate) struct FormatTable {
     pub(crate) error: ErrorShape,
     /// What some lines have in addition.
     pub(crate) addition: Option<Addition>,
-    /// Writes a line of JSON as what it is in a format that is not flat JSON.
-    pub(crate) rewrite: Option<fn(&[u8], &Options, &mut Vec<u8>)>,
+    /// For a format that is not flat JSON.
+    pub(crate) rewrite: Option<Rewrite>,
 }
 
 /// The place of the fields of an event and of its spans.
@@ -84,7 +84,7 @@ pub(crate) enum TimeText {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageKey {
     pub(crate) key: &'static str,
-    /// Whether a message that is no text becomes one.
+    /// Whether a message of another kind becomes text.
     pub(crate) is_text: bool,
     /// Shown if an event has no message.
     pub(crate) missing: Option<&'static str>,
@@ -188,6 +188,15 @@ pub(crate) struct Addition {
     pub(crate) make: fn(&[Member<'_>]) -> (Vec<usize>, Vec<u8>),
 }
 
+/// Makes a line of the flat JSON that the encoder wrote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rewrite {
+    /// Returns the start of all lines of a layer.
+    pub(crate) start: fn(&Options) -> Vec<u8>,
+    /// Appends the rest of the line.
+    pub(crate) line: fn(&[u8], &mut Vec<u8>),
+}
+
 /// The names that an error can have to be shown as the error of its event.
 pub(crate) const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
 
@@ -260,7 +269,7 @@ impl TimeText {
 }
 
 impl EventLevel {
-    fn of(callsite: &Metadata<'_>) -> Self {
+    fn from_callsite(callsite: &Metadata<'_>) -> Self {
         match *callsite.level() {
             Level::ERROR if is_critical(callsite) => Self::Critical,
             Level::ERROR => Self::Error,
@@ -281,7 +290,7 @@ impl<'a> Facts<'a> {
     ) -> Self {
         let of_callsite = Self {
             options,
-            level: EventLevel::of(callsite),
+            level: EventLevel::from_callsite(callsite),
             target: callsite.target(),
             file: callsite.file(),
             line: callsite.line().map(u64::from),

@@ -104,9 +104,9 @@
 //!
 //! # Formats of receivers
 //!
-//! Other [formats](Format) have the names, levels, times and errors that a receiver expects, such as
-//! [`Format::Ecs`] for Elasticsearch. What this page describes about fields, limits and redaction is
-//! the same there. `docs/formats.md` in the repository shows a line of each.
+//! Other [formats](Format) have the names, levels, times and errors that a receiver expects, such
+//! as [`Format::Ecs`] for Elasticsearch. What this page describes about fields, limits and
+//! redaction is the same there. `docs/formats.md` in the repository shows a line of each.
 //!
 //! # `json-nested`
 //!

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use crate::{
-    builder::Options,
     conversion::unquoted,
     format::json,
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, MessageKey, Style, ThreadKeys, environment,
-        file, line, service_name, service_version, target, text,
+        ErrorPart, ErrorShape, Facts, FormatTable, MessageKey, Rewrite, Style, ThreadKeys,
+        environment, file, line, service_name, service_version, target, text,
     },
     json_lexer::members,
     spelling::Spelling,
@@ -44,7 +43,10 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         (ErrorPart::Message, "error"),
         (ErrorPart::Chain, "error.chain"),
     ]),
-    rewrite: Some(words),
+    rewrite: Some(Rewrite {
+        start: |_| Vec::new(),
+        line: words,
+    }),
     ..json::TABLE
 };
 
@@ -67,7 +69,7 @@ fn key(name: &str) -> Cow<'_, str> {
 }
 
 /// Writes an object of texts, numbers and booleans as `key=value key=value`.
-fn words(line: &[u8], _: &Options, to: &mut Vec<u8>) {
+fn words(line: &[u8], to: &mut Vec<u8>) {
     for (index, member) in members(line).enumerate() {
         if index > 0 {
             to.push(b' ');

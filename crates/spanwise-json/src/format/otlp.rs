@@ -1,7 +1,7 @@
 //! `otlp`: one `LogsData` of OpenTelemetry in JSON, as the receiver `otlpjsonfile` of the Collector
 //! and the path `/v1/logs` read it.
 //!
-//! The encoder writes the line with the keys of [`TABLE`]; [`logs_data`] makes of it a record with
+//! The encoder writes the line with the keys of [`TABLE`]; [`record`] makes of it a record with
 //! typed attributes.
 
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
     escape,
     format::{TRUNCATED, json},
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, MessageKey, ThreadKeys, TimeText,
-        environment, file, line, service_name, service_version, target, text,
+        ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, MessageKey, Rewrite, ThreadKeys,
+        TimeText, environment, file, line, service_name, service_version, target, text,
     },
     json_lexer::{Member, members, value_end},
 };
@@ -72,7 +72,10 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         (ErrorPart::Message, "exception.message"),
         (ErrorPart::Stack, "exception.stacktrace"),
     ]),
-    rewrite: Some(logs_data),
+    rewrite: Some(Rewrite {
+        start: resource,
+        line: record,
+    }),
     ..json::TABLE
 };
 
@@ -140,10 +143,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Writes an object with the keys of [`TABLE`] as one `LogsData`.
-fn logs_data(line: &[u8], options: &Options, to: &mut Vec<u8>) {
-    push_resource(options, to);
-    to.extend(b"\"scopeLogs\":[{\"logRecords\":[{");
+/// Appends an object with the keys of [`TABLE`] as the only record of a `LogsData`.
+fn record(line: &[u8], to: &mut Vec<u8>) {
     let mut record = Record::default();
     let (mut attributes_start, mut dropped) = (None, 0);
     for member in members(line) {
@@ -188,8 +189,10 @@ fn logs_data(line: &[u8], options: &Options, to: &mut Vec<u8>) {
     to.extend(b"}]}]}\n");
 }
 
-fn push_resource(options: &Options, to: &mut Vec<u8>) {
+/// Returns the start of a `LogsData`, with the resource.
+fn resource(options: &Options) -> Vec<u8> {
     let facts = Facts::of_layer(options);
+    let mut to = Vec::new();
     to.extend(b"{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
     let start = to.len();
     for (key, value) in [
@@ -201,10 +204,11 @@ fn push_resource(options: &Options, to: &mut Vec<u8>) {
             if to.len() > start {
                 to.push(b',');
             }
-            push_attribute(to, &escape::quoted(key), &value);
+            push_attribute(&mut to, &escape::quoted(key), &value);
         }
     }
-    to.extend(b"]},");
+    to.extend(b"]},\"scopeLogs\":[{\"logRecords\":[{");
+    to
 }
 
 fn push_all(to: &mut Vec<u8>, parts: &[&[u8]]) {
@@ -217,8 +221,8 @@ fn push_attribute(to: &mut Vec<u8>, quoted_key: &[u8], value: &[u8]) {
     to.push(b'}');
 }
 
-/// Appends a JSON value as an `AnyValue`. JSON that is nested deeper than 128 levels is text, so the
-/// recursion is bounded.
+/// Appends a JSON value as an `AnyValue`. JSON that is nested deeper than 128 levels is text, so
+/// the recursion is bounded.
 fn push_any_value(to: &mut Vec<u8>, value: &[u8]) {
     match (kind_of(value), value.first()) {
         // In the list of truncated fields.
