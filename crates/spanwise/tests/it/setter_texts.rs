@@ -99,6 +99,10 @@ const WITHOUT_SETTER: &[(&str, &str)] = &[
     ("RUST_ENV", "another name of APP_ENV"),
     ("ENVIRONMENT", "another name of APP_ENV"),
     (
+        "GOOGLE_CLOUD_PROJECT",
+        "Google Cloud sets it; `JsonLayer::google_cloud_project` in a stack of your own",
+    ),
+    (
         "NO_COLOR",
         "many programs share it; `color` decides in code",
     ),
