@@ -2,7 +2,13 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 4] = ["configuration.md", "http.md", "sampling.md", "sentry.md"];
+const PAGES: [&str; 5] = [
+    "configuration.md",
+    "http.md",
+    "opentelemetry.md",
+    "sampling.md",
+    "sentry.md",
+];
 
 /// Code without indentation, and without lines that a page may omit.
 fn plain(code: &str) -> String {
@@ -337,6 +343,80 @@ mod blocks {
                     .root_certificates(our_ca)
             })
             .init()?;
+        Ok(())
+    }
+
+    fn otel_options(key: String) -> Outcome {
+        use spanwise::otel::EventsInSpans;
+
+        let telemetry = spanwise::Builder::from_env()?
+            .otlp_endpoint("http://collector:4318")
+            .otel(|otel| {
+                otel.service_instance_id("shop-1")
+                    .all_signals(|signal| signal.header("api-key", key))
+                    .span_options(|spans| spans.events(EventsInSpans::Errors).source_location())
+                    .log_options(|logs| logs.only_sampled_traces())
+            })
+            .init()?;
+        Ok(())
+    }
+
+    fn otel_metrics() {
+        use spanwise::otel::opentelemetry::{KeyValue, global};
+
+        let orders = global::meter("shop").u64_counter("shop.orders").build();
+        orders.add(1, &[KeyValue::new("plan", "basic")]);
+    }
+
+    fn otel_spans(context_of_the_message: spanwise::otel::opentelemetry::Context) -> Outcome {
+        use spanwise::otel::{SpanExt as _, opentelemetry::trace::Status};
+
+        let span = tracing::info_span!("consume");
+        span.set_parent(context_of_the_message)?;
+        span.set_attribute("messaging.system", "kafka");
+        span.set_status(Status::error("declined"));
+        Ok(())
+    }
+
+    fn otel_headers() -> Outcome {
+        use std::collections::HashMap;
+
+        use spanwise::otel::{SpanExt as _, opentelemetry::global};
+
+        // Sends the context of the current span.
+        let mut headers = HashMap::<String, String>::new();
+        let context = tracing::Span::current().context();
+        global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut headers));
+
+        // Continues the trace of received headers.
+        let parent = global::get_text_map_propagator(|propagator| propagator.extract(&headers));
+        let span = tracing::info_span!("consume");
+        span.set_parent(parent)?;
+        Ok(())
+    }
+
+    struct Message {
+        trace_parent: Option<String>,
+    }
+
+    fn messages(message: &mut Message, text: &str, order_id: u64) -> Outcome {
+        use spanwise::unit_span;
+        use tracing::info;
+
+        use spanwise::context::TraceParent;
+
+        message.trace_parent = TraceParent::current().map(|current| current.to_string());
+
+        let parent: TraceParent = text.parse()?;
+        let consume = parent.unit(|| unit_span!("consume", otel.kind = "consumer", order_id));
+        consume.in_scope(|| info!("shipped"));
+        Ok(())
+    }
+
+    fn child() -> Outcome {
+        let mut command = std::process::Command::new("resize-images");
+        spanwise::context::child_env(&mut command);
+        command.spawn()?;
         Ok(())
     }
 }

@@ -87,3 +87,30 @@ fn library_has_the_ids_of_the_program() {
     assert_eq!(lines[0]["target"], "library::pricing");
     assert!(lines.iter().all(|line| line["request_id"] == "r-1"));
 }
+
+#[test]
+fn otel_says_what_became_of_its_data() {
+    let (code, stdout, stderr) = run("otel", &[], &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let hint = "# nothing was exported: set OTEL_EXPORTER_OTLP_ENDPOINT\n";
+    assert!(stderr.starts_with(hint), "{stderr}");
+    assert_eq!(objects(&stdout).len(), 4, "{stdout}");
+    // No collector listens there.
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let (code, stdout, stderr) = run("otel", &[], &[endpoint]);
+    assert_eq!(code, Some(0), "{stderr}");
+    for count in [
+        "# spans: 0 delivered, 5 lost\n",
+        "# log records: 0 delivered, 4 lost\n",
+    ] {
+        assert!(stderr.contains(count), "{stderr}");
+    }
+    let lines = objects(&stdout);
+    let trace_of = |message: &str, order: u64| {
+        let is_meant = |line: &&Value| line["message"] == message && line["order_id"] == order;
+        lines.iter().find(is_meant).unwrap()["trace_id"].clone()
+    };
+    assert_eq!(trace_of("shipped", 42), trace_of("order placed", 42));
+    assert_ne!(trace_of("shipped", 42), trace_of("order placed", 17));
+    assert!(!stdout.contains("4111"), "{stdout}");
+}

@@ -1,4 +1,4 @@
-//! A bounded buffer in front of an output, and a thread that writes it.
+//! A bounded buffer in front of an output, and the thread that writes its lines.
 
 use std::{
     any::Any,
@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, ShutdownReport, SinkStats};
+use spanwise_core::{
+    Fault, Flush, SelfReport, ShutdownReport, SinkStats, internal::deadline_after,
+};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -24,22 +26,21 @@ mod loss_events;
 mod worker;
 
 pub use admission::WhenFull;
-use line_queue::{LineQueue, ProcessQueue, deadline_after};
+use line_queue::{LineQueue, ProcessQueue};
 
-/// A bounded buffer in front of an output, which counts its lines, and whose own thread writes
-/// them.
+/// A bounded buffer in front of an output. A dedicated thread writes the lines, and every line is
+/// counted.
 ///
-/// Callers do not wait for a disk or a reader: a line is copied into the buffer under a short lock.
-/// The thread lets lines gather for about a millisecond, and writes them in large pieces; it writes
-/// a line at ERROR at once. [`WhenFull`] decides what happens when the thread is behind.
+/// Callers do not wait for a disk or a reader, because they only copy a line into the buffer under
+/// a short lock. The thread collects lines for about a millisecond and writes them together. It
+/// writes a line at ERROR immediately. [`WhenFull`] decides what happens if the buffer fills.
 ///
-/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It also is an
-/// [`io::Write`]: each call of `write` is one record, which is treated like a line at WARN. Clones
-/// write to the same buffer.
+/// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It is also an
+/// [`io::Write`]: each `write` is one line at WARN. Clones write to the same buffer.
 ///
 /// Each line is counted once in [`stats`](Self::stats): delivered, refused by the writer, shed, or
-/// lost at shutdown. An event at WARN with the target `spanwise` reports how many lines of which
-/// level are missing from the log.
+/// lost at shutdown. An event at WARN with the target `spanwise` reports the number of lost lines
+/// per level.
 ///
 /// ```
 /// use std::{io::Write, time::Duration};
@@ -55,10 +56,10 @@ use line_queue::{LineQueue, ProcessQueue, deadline_after};
 /// ```
 ///
 /// # After a fork
-/// The lines in the buffer stay the parent's. A parent that becomes a daemon ends right after the
-/// fork, so up to 500 ms are spent before the fork on writing them. After a fork that waited
-/// without success, later forks do not wait until the output takes something. The child begins with
-/// an empty buffer, and starts a thread with its first line.
+/// Every fork first waits up to 500 ms for buffered lines, because a daemonizing parent exits right
+/// after it. If a write is in progress, the fork waits up to 1 s in total. The child does not
+/// inherit buffered lines; the parent writes them. After a fork times out, later forks skip the
+/// wait while the output stays blocked. The child starts its own thread with its first line.
 ///
 /// # Before an `exec`
 /// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush)
@@ -71,10 +72,10 @@ pub struct Background {
 /// Keeps the writer thread of a [`Background`] running. Dropping it writes the buffered lines, for
 /// at most five seconds.
 ///
-/// On Unix, `std::process::exit` writes them too, although it drops no guard. A line that is logged
-/// after the shutdown is written by the thread that logs it, which waits for a stalled reader for
-/// at most 100 ms. A line that is not taken by then stays in the buffer, and is written with the
-/// next one or at the end of the program.
+/// On Unix, `std::process::exit` writes them too, although it drops no guard. After shutdown, the
+/// logging thread writes each line itself, and blocks at most 100 ms. A line not written by then
+/// stays buffered. The next line writes it, or the end of the program.
+#[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
@@ -88,7 +89,7 @@ pub struct BackgroundBuilder {
     report: SelfReport,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     name: String,
     capacity: usize,
@@ -99,20 +100,21 @@ pub(crate) struct Options {
 }
 
 const PANIC_TIMEOUT: Duration = Duration::from_millis(500);
-const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_CAPACITY: usize = 4 * 1024;
 
-/// The level of a record whose level is not known: it may be important.
+/// The level of a line without a level. WARN, because the line may be important.
 const UNKNOWN_LEVEL: Level = Level::WARN;
 
 impl Background {
     /// Creates a builder for a writer: a [`RollingFile`], `std::io::stdout()`, `std::io::stderr()`,
     /// or any other.
     ///
-    /// The standard streams are written without the buffer of `std`, in pieces that a pipe takes as
-    /// a whole. So lines of up to 4 KiB are not mixed with those of other processes, and a stalled
-    /// reader does not delay the shutdown. Any other writer gets many lines in one `write`. If it
-    /// takes a part of a line, the rest follows with the next `write`.
+    /// The standard streams are written without the buffer of `std`, in writes of at most
+    /// `PIPE_BUF`, which are atomic on a pipe. Lines up to 4 KiB (the Linux value) do not
+    /// interleave with lines of other processes. A stalled reader does not delay the shutdown. Any
+    /// other writer receives many lines in one `write`. After a partial write, the next `write`
+    /// starts with the rest of the line.
     pub fn builder(writer: impl Write + Send + 'static) -> BackgroundBuilder {
         let (sink, name) = sink_for(writer);
         BackgroundBuilder::new(sink, name)
@@ -148,8 +150,8 @@ impl Background {
         self.queue().flush(deadline_after(timeout))
     }
 
-    /// Flushes like [`flush`](Self::flush), for a panic hook. Once a wait has timed out, later
-    /// panics do not wait at all, until the writer has taken something again.
+    /// Flushes like [`flush`](Self::flush), for a panic hook. After a timeout, later panics skip
+    /// the wait until a write succeeds.
     ///
     /// # Errors
     /// The same as [`flush`](Self::flush).
@@ -157,10 +159,11 @@ impl Background {
         self.queue().flush_in_panic(timeout)
     }
 
-    /// Returns the queue of this process. After a fork, the first call in the child makes one.
+    /// Returns the queue of this process. After a fork, the first call in the child creates a
+    /// queue.
     #[inline]
     fn queue(&self) -> &LineQueue {
-        self.queue.here(LineQueue::for_child)
+        self.queue.for_this_process(LineQueue::for_child)
     }
 
     #[inline]
@@ -176,7 +179,8 @@ impl Background {
             let queue = self.queue();
             if let Err(error) = queue.flush_in_panic(PANIC_TIMEOUT) {
                 if cfg!(panic = "abort") {
-                    // The buffered lines are lost, and there is no later time to report it.
+                    // The buffered lines are lost, and the process ends, so this is the last chance
+                    // to report it.
                     queue.report.fault_unthrottled(Fault::Lost, &error);
                 } else {
                     queue.report.fault(Fault::FlushFailed, &error);
@@ -208,10 +212,7 @@ impl BackgroundBuilder {
             options: Options {
                 name: name.to_owned(),
                 capacity: 8 * 1024 * 1024,
-                when_full: WhenFull::default(),
-                sync_on: None,
-                flush_on_panic: false,
-                direct: false,
+                ..Options::default()
             },
             report: SelfReport::default(),
         }
@@ -238,33 +239,33 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Makes callers wait until the kernel has their line, for lines of this level and more severe
-    /// ones: for at most a second, and not while the writer refuses lines. Defaults to no level.
+    /// Lines at this level or above are written before the call returns. The call waits at most one
+    /// second. It does not wait while the writer fails. This is not an fsync. Defaults to no level.
     pub fn sync_on(mut self, level: Level) -> Self {
         self.options.sync_on = Some(level);
         self
     }
 
     /// Installs a panic hook that flushes, for at most 500 ms, and then runs the previous hook.
-    /// With `panic = "abort"` nothing else flushes, and the hook reports the lines that are left.
-    /// Defaults to no hook.
+    /// With `panic = "abort"` nothing else flushes, and the hook reports the lines it could not
+    /// write. Defaults to no hook.
     pub fn flush_on_panic(mut self) -> Self {
         self.options.flush_on_panic = true;
         self
     }
 
-    /// Writes each line on the thread that logs it, so that it keeps its place among other output
-    /// of the program. Defaults to a thread of its own.
+    /// Writes each line on the thread that logs it, so that log lines and other output keep their
+    /// order. Defaults to a background thread.
     ///
-    /// A line waits for its reader for at most 100 ms, or less if [`when_full`](Self::when_full)
-    /// has a shorter wait. After that it is in the buffer, and written before the next line or at
-    /// the end.
+    /// The call blocks at most 100 ms, or less if [`when_full`](Self::when_full) has a shorter
+    /// wait. A line not written by then stays buffered. It is written before the next line or at
+    /// the end of the program.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self
     }
 
-    /// Sets where lost lines are counted and reported. Defaults to the report of the process.
+    /// Sets where lost lines are counted and reported. Defaults to the process-wide [`SelfReport`].
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.report = report.clone();
         self
@@ -298,7 +299,7 @@ impl fmt::Debug for BackgroundBuilder {
 }
 
 impl FlushGuard {
-    /// Writes the buffered lines, for at most `timeout`, and returns the totals of all lines.
+    /// Writes the buffered lines, for at most `timeout`, and returns the total counts of lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and do not need the totals"
@@ -314,17 +315,11 @@ impl FlushGuard {
 
 impl Drop for FlushGuard {
     fn drop(&mut self) {
-        self.end(DROP_TIMEOUT);
+        self.end(FLUSH_TIMEOUT);
     }
 }
 
-impl fmt::Debug for FlushGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FlushGuard").field(&self.background).finish()
-    }
-}
-
-/// A writer of a [`Background`] for lines of one level. Each call of `write` is one record.
+/// A writer of a [`Background`] for lines of one level. Each `write` is one line.
 #[derive(Debug)]
 pub struct BackgroundWriter<'a> {
     background: &'a Background,
@@ -338,7 +333,7 @@ impl Write for BackgroundWriter<'_> {
         Ok(record.len())
     }
 
-    /// Does nothing: the thread writes the line soon.
+    /// Does nothing, because the thread writes the line soon.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -365,12 +360,12 @@ impl Write for Background {
 
     /// Waits until the lines accepted so far are written, for at most five seconds.
     fn flush(&mut self) -> io::Result<()> {
-        Self::flush(self, DROP_TIMEOUT)
+        Self::flush(self, FLUSH_TIMEOUT)
     }
 }
 
-/// Returns the sink for a writer, and its default name. Files and standard streams have sinks of
-/// their own.
+/// Returns the sink for a writer, and its default name. Files and standard streams have special
+/// sinks.
 fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'static str) {
     let mut writer = Some(writer);
     let any: &mut dyn Any = &mut writer;
@@ -386,7 +381,7 @@ fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'sta
     }
     match writer {
         Some(writer) => (Box::new(WriterSink::new(writer)), "writer"),
-        // It was a `RollingFile`, which returned above.
+        // Unreachable, because a `RollingFile` returned above.
         None => (Box::new(WriterSink::new(io::sink())), "writer"),
     }
 }

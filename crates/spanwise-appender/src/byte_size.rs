@@ -68,7 +68,7 @@ impl fmt::Display for ByteSize {
     /// Displays the size in the largest unit that leaves a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
-        // The binary units come first: they are more common for buffers and files.
+        // The binary units come first, because they are more common for buffers and files.
         let (name, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / factor)
     }

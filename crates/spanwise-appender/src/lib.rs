@@ -27,48 +27,48 @@
 //!
 //! # Parts
 //!
-//! The two parts work alone, and together.
+//! Each part also works alone.
 //!
 //! * [`RollingFile`] is an [`io::Write`](std::io::Write) and a
-//!   [`MakeWriter`](tracing_subscriber::fmt::MakeWriter). Alone, it writes each record at once, on
-//!   the thread that logs. It also works with `tracing_appender::non_blocking`.
+//!   [`MakeWriter`](tracing_subscriber::fmt::MakeWriter). Alone, it writes each record immediately,
+//!   on the thread that logs. It also works with `tracing_appender::non_blocking`.
 //! * [`Background`] is a `MakeWriter` in front of a `RollingFile`, of `std::io::stdout()` or
 //!   `std::io::stderr()`, of any other writer, or of your own [`RecordSink`]. Callers copy a line
-//!   into a buffer; a thread writes many lines at once.
+//!   into a buffer, and a thread writes many lines together.
 //!
 //! # When not to use it
 //!
-//! * It does not sync. A loss of power may take what the kernel has not written to the disk.
+//! * It does not sync. A power failure may lose lines that the kernel has not written to the disk.
 //! * It does not send files anywhere.
-//! * It does not write to one file from several processes. The second process gets an error, or
-//!   with [`RollingFileBuilder::per_process`] a file of its own.
+//! * It does not write to one file from several processes. The second process receives an error, or
+//!   its own file with [`RollingFileBuilder::per_process`].
 //!
 //! # Behaviour and limits
 //!
-//! * **Order:** the lines of a thread stay in order, and each line stays whole.
-//! * **Memory:** the buffer, 8 MiB by default, plus one line that may exceed it, plus eight bytes
-//!   per line. A line costs no allocation.
+//! * **Order:** the lines of each thread keep their order, and no line is split.
+//! * **Memory:** the buffer has 8 MiB by default. One line may exceed it, and each line needs eight
+//!   more bytes. A line allocates no memory.
 //! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
 //! * **A failing output:** lines stay in the buffer and are tried again, until the buffer is full.
-//!   If the reader is gone for good, its lines are lost at once.
+//!   If the reader has closed the pipe, the lines are lost at once.
 //! * **Shutdown:** the guard writes the buffered lines, for at most five seconds, and so does
-//!   `std::process::exit`. An unhandled signal, `exec`, `_exit` or a loss of power loses the
-//!   buffered lines: about a millisecond of them, unless the output is slow.
-//! * **After the shutdown:** each thread writes what it logs. A line waits for a stalled reader for
+//!   `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure loses the
+//!   buffered lines. These are usually the lines of the last millisecond.
+//! * **After the shutdown:** each thread writes its own lines. A stalled reader blocks a line for
 //!   at most 100 ms.
 //! * **Accounting:** each line is in exactly one counter of
 //!   [`SinkStats`](spanwise_core::SinkStats). An event at WARN with the target `spanwise` reports
-//!   lines that are missing from the log, and so does stderr.
+//!   lines that are missing from the log, and so does a line on stderr.
 //!
 //! `docs/operations.md` in the repository has the details, also for logrotate, containers and
-//! signals. Outside of Unix the crate does not know free space, moved files or forks, and is
+//! signals. Outside of Unix, the crate cannot detect free space, moved files or forks, and is
 //! untested.
 //!
 //! # Settings
 //!
 //! [`Rotation`], [`Retention`], [`Compression`] and [`ByteSize`] have text forms with `FromStr` and
-//! `Display`, for configuration files and variables. The facade `spanwise` reads them from
-//! `LOG_FILE` and its siblings.
+//! `Display`, for configuration files and variables. The facade `spanwise` reads them from the
+//! `LOG_FILE…` variables.
 //!
 //! # Features
 //!
@@ -81,7 +81,7 @@
 //!
 //! # Troubleshooting
 //!
-//! * **`cannot log to …`**: the error has the cause, and what to do.
+//! * **`cannot log to …`**: the error states the cause and the remedy.
 //! * **Threads that log wait for a slow output**: the guard was dropped early. Bind it in `main`,
 //!   with `let _guard = …`.
 //! * **Lines are missing**: search the log for `lines were dropped`, or read [`Background::stats`].

@@ -12,10 +12,11 @@ use spanwise_core::internal::{forks, forks::generation, panic_safe, sync::Mutex}
 
 /// Actions of an output when the process forks or ends.
 pub(crate) trait ProcessHooks: Send + Sync {
-    /// Brings work in progress to a point from which a child can continue, by `deadline`.
+    /// Before a fork: completes work in progress, by `deadline`, so that the child can continue
+    /// from a consistent state.
     fn before_fork(&self, _deadline: Instant) {}
 
-    /// Continues in the parent.
+    /// After a fork: resumes work in the parent.
     fn after_fork(&self) {}
 
     /// Starts the shutdown. Does not wait.
@@ -33,27 +34,28 @@ pub type BeforeExit = dyn Fn(Instant) + Send + Sync;
 /// Callbacks, each with the [`generation`] of the process that registered it.
 static EXIT_CALLBACKS: Mutex<Vec<(u32, Weak<BeforeExit>)>> = Mutex::new(Vec::new());
 
-/// How long a fork waits for buffered lines and for writes in progress. On a busy machine the
+/// The longest wait of a fork for buffered lines and writes in progress. On a busy machine the
 /// writer thread may not run for tens of milliseconds.
 const FORK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the end of the process waits, for all outputs together.
+/// The longest wait at the end of the process, for all outputs together.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The part of [`SHUTDOWN_TIMEOUT`] for the callbacks of [`before_exit`].
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Installs the hooks of the process for forks and for its end, once.
+/// Installs the process-wide hooks for forks and for `exit`, once.
 pub(crate) fn install_once() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
 }
 
-/// Registers a callback for `exit`, on Unix and not in a forked child.
+/// Registers a callback for `exit`, on Unix. It is not called in a forked child.
 ///
-/// It runs before background writers are flushed, so events that it logs are written. It must
-/// return by the deadline that it is given (one second), and must not use thread-locals, which may
-/// be gone; a thread of its own has them. Dropping the `Arc` unregisters it.
+/// The callback runs before background writers are flushed, so events that it logs are written. It
+/// must return by the deadline that it is passed (one second). It must not use thread-locals, which
+/// may have been destroyed; another thread that it starts may use them. Dropping the `Arc`
+/// unregisters the callback.
 pub fn before_exit(callback: &Arc<BeforeExit>) {
     install_once();
     let mut callbacks = EXIT_CALLBACKS.lock();
@@ -70,7 +72,8 @@ pub(crate) fn register(hooks: Weak<dyn ProcessHooks>) {
 }
 
 fn run_exit_callbacks(deadline: Instant) {
-    // Do not wait for the lock: the thread that has it may not exist in a child of a fork.
+    // Does not wait for the lock, because in a forked child the thread that locked it does not
+    // exist.
     let Some(callbacks) = EXIT_CALLBACKS.try_lock().map(|all| all.clone()) else {
         return;
     };
@@ -82,7 +85,7 @@ fn run_exit_callbacks(deadline: Instant) {
 }
 
 fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
-    // In a child, the thread that has the lock may not exist: give up after 10 ms.
+    // In a forked child, the thread that locked it may not exist. So this gives up after 10 ms.
     let mut tries = 0;
     let all = loop {
         match HOOKS.try_lock() {
@@ -92,7 +95,7 @@ fn for_each_hook(act: impl Fn(&dyn ProcessHooks)) {
         }
         tries += 1;
     };
-    // An output that writes to another one was registered after it, and ends before it.
+    // An output that writes to another output was registered later, so it must end first.
     for hooks in all.iter().rev().filter_map(Weak::upgrade) {
         // A panic must not unwind into C.
         let _ = panic_safe::catch_panic(|| act(&*hooks));
@@ -133,11 +136,11 @@ fn install_exit_hook() {
         before_end();
     }
 
-    // SAFETY: The function lives as long as the program, as this code is never unloaded: a Rust
-    // library that is loaded at run time and has thread-locals, as std does, cannot be unloaded. It
-    // does not unwind, since it catches panics. It uses statics and heap memory only, and nothing
-    // that `exit` has torn down before. An error means that there is no memory for the
-    // registration; then the hooks do not run.
+    // SAFETY: The function exists as long as the program, because this code is never unloaded. (A
+    // Rust library that is loaded at run time and has thread-locals, as std does, cannot be
+    // unloaded.) The function does not unwind, because it catches panics. It uses only statics and
+    // heap memory, and `exit` has not destroyed these. An error means that there is no memory for
+    // the registration. In that case the hooks do not run.
     unsafe {
         libc::atexit(at_exit);
     }

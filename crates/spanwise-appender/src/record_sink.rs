@@ -11,13 +11,13 @@ use crate::RollingFile;
 /// An output of a [`Background`](crate::Background) that writes whole records.
 ///
 /// Implement it for outputs that are not byte streams: a message queue, datagrams, a network
-/// protocol with acknowledgements. For byte streams, [`Background::builder`] takes any
-/// [`io::Write`].
+/// protocol with acknowledgements. For byte streams, pass an [`io::Write`] to
+/// [`Background::builder`].
 ///
-/// The writer thread calls it with many records at once, and counts each record by the
-/// [`WriteOutcome`]. After a shutdown, or with [`direct`], the threads that log call it; one at a
-/// time. A sink that panics loses the records of that call. After the second panic, stderr replaces
-/// it. Lines that the sink itself logs to the same output are refused.
+/// The writer thread passes many records to one call, and counts each record by the
+/// [`WriteOutcome`]. After a shutdown, or with [`direct`], the logging threads call the sink, one
+/// at a time. A sink that panics loses the records of that call. After the second panic, stderr
+/// replaces it. If the sink logs to its own output, these lines are refused.
 ///
 /// ```
 /// use std::{io::Write as _, net::UdpSocket, time::Duration};
@@ -54,13 +54,13 @@ use crate::RollingFile;
 /// [`Background::builder`]: crate::Background::builder
 /// [`direct`]: crate::BackgroundBuilder::direct
 pub trait RecordSink: Send {
-    /// Writes the records, from the first one on.
+    /// Writes the records in order.
     ///
-    /// A sink that waits for its reader checks `stop` while it waits. Soon after the flag is set,
-    /// it returns [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
+    /// A sink that waits for its reader must check `stop` while it waits. Soon after the flag is
+    /// set, it must return [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
     fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
 
-    /// Finishes the output at a shutdown, once all records are written. Does nothing by default.
+    /// Finishes the output at a shutdown, after all records were written. Does nothing by default.
     fn finish(&mut self) {}
 }
 
@@ -69,7 +69,7 @@ pub trait RecordSink: Send {
 pub struct Records<'a> {
     /// All records, one after the other.
     bytes: &'a [u8],
-    /// The end of each record in `bytes`, ascending; the last is the length of `bytes`.
+    /// The end of each record in `bytes`, ascending. The last end is the length of `bytes`.
     ends: &'a [usize],
 }
 
@@ -103,7 +103,7 @@ impl<'a> Records<'a> {
         (0..all.len()).map(move |index| &all.bytes[all.start_of(index)..all.ends[index]])
     }
 
-    /// Returns how many records lie within the first `length` bytes as a whole.
+    /// Returns the number of whole records in the first `length` bytes.
     #[must_use]
     pub fn count_within(&self, length: usize) -> usize {
         self.ends.partition_point(|end| *end <= length)
@@ -113,25 +113,27 @@ impl<'a> Records<'a> {
         self.ends
     }
 
-    /// Where the record at `index` starts, or where the last one ends.
+    /// Returns the start of the record at `index`, or the end of the last record.
     pub(crate) fn start_of(&self, index: usize) -> usize {
         index.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 }
 
-/// The fate of [`Records`]: the first `delivered` are written, the next `refused` are lost.
+/// The outcome of writing [`Records`]: the first `delivered` are written, the next `refused` are
+/// lost.
 ///
-/// The rest is written later: at once without an `error`, otherwise after a delay of up to half a
-/// second.
+/// The remaining records are written later. With an `error`, the next attempt is after a delay of
+/// up to half a second. Without one, it is immediate.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WriteOutcome {
-    /// Records that the output has as a whole.
+    /// The number of records that were written completely.
     pub delivered: usize,
-    /// Records after those that are lost, or are elsewhere. They are counted as failed, and not
-    /// tried again.
+    /// The number of following records that are lost or were written elsewhere. They count as
+    /// failed, and are not tried again.
     pub refused: usize,
-    /// Why not all records were delivered. `None` if the output takes more at once.
+    /// The reason why not all records were delivered. `None` if the output accepts more
+    /// immediately.
     pub error: Option<io::Error>,
 }
 
@@ -142,8 +144,8 @@ impl WriteOutcome {
         Self::partial(records.len())
     }
 
-    /// Creates the outcome of a write of the first `delivered` records. The sink is called with the
-    /// rest at once.
+    /// Creates the outcome of a write of the first `delivered` records. The sink is immediately
+    /// called with the rest.
     #[must_use]
     pub const fn partial(delivered: usize) -> Self {
         Self {
@@ -155,8 +157,8 @@ impl WriteOutcome {
 
     /// Creates the outcome of a write that failed after the first `delivered` records.
     ///
-    /// The rest is tried again later. It is refused if `error` means that the reader is gone for
-    /// good: a broken pipe, a closed connection, a `write` that takes no bytes, or a closed file
+    /// The rest is tried again later. It is refused if `error` means that the reader is gone
+    /// permanently: a broken pipe, a closed connection, a `write` that returns 0, or a closed file
     /// descriptor.
     #[must_use]
     pub fn stopped_at(records: Records<'_>, delivered: usize, error: io::Error) -> Self {
@@ -169,8 +171,8 @@ impl WriteOutcome {
         }
     }
 
-    /// Creates the outcome of a write that failed after the first `delivered` records, and whose
-    /// rest is not tried again.
+    /// Creates the outcome of a write that failed after the first `delivered` records. The rest is
+    /// lost, and not tried again.
     #[must_use]
     pub fn refused(records: Records<'_>, delivered: usize, error: io::Error) -> Self {
         Self {
@@ -181,7 +183,7 @@ impl WriteOutcome {
     }
 }
 
-/// Whether the reader is gone and does not come back.
+/// Returns whether the reader is gone permanently.
 fn is_permanent(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, WriteZero};
     const EBADF: i32 = 9;
@@ -195,7 +197,7 @@ fn is_permanent(error: &io::Error) -> bool {
     gone.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
 }
 
-/// A signal that a sink stops waiting for its reader.
+/// A signal to a sink to stop waiting for its reader.
 #[derive(Debug, Default)]
 pub struct StopFlag {
     stopped: AtomicBool,
@@ -203,7 +205,7 @@ pub struct StopFlag {
 }
 
 impl StopFlag {
-    /// Creates a flag that is set from `deadline` on.
+    /// Creates a flag that is set when `deadline` has passed.
     pub(crate) const fn with_deadline(deadline: Instant) -> Self {
         Self {
             stopped: AtomicBool::new(false),
@@ -215,14 +217,14 @@ impl StopFlag {
         self.stopped.store(stopped, Ordering::Relaxed);
     }
 
-    /// Returns whether the sink is to stop.
+    /// Returns whether the sink must stop.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.timeout(Duration::MAX).is_zero()
     }
 
-    /// Returns how long a sink may wait before it checks the flag again: `max`, or less if the flag
-    /// will be set before that.
+    /// Returns how long a sink may wait before it checks the flag again: `max`, or less if the
+    /// deadline of the flag is earlier.
     #[must_use]
     pub fn timeout(&self, max: Duration) -> Duration {
         if self.stopped.load(Ordering::Relaxed) {
@@ -235,7 +237,7 @@ impl StopFlag {
     }
 }
 
-/// When to try again an output that failed.
+/// When to try a failed output again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     Now,
@@ -250,7 +252,7 @@ impl RecordSink for RollingFile {
 
     /// Writes the last records again if the file was deleted since it was last checked.
     fn finish(&mut self) {
-        // Errors are in the self-report already.
+        // Errors were already reported to the `SelfReport`.
         let _ = self.flush();
     }
 }

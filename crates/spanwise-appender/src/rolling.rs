@@ -59,10 +59,10 @@ use crate::{
 /// A log file that rolls: when it is time, `app.log` is renamed to `app.2026-11-20.3.log`, and a
 /// new `app.log` starts.
 ///
-/// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record**: it is never
-/// split over two files, and either the file has all of it or the call is an error. (A
-/// [`BufWriter`](io::BufWriter) around it would join records.) Each call is one system call.
-/// Threads may share it.
+/// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record.** A record is
+/// never split over two files, and a call that does not write the whole record returns an error. (A
+/// [`BufWriter`](io::BufWriter) around the file would join records.) Each call is one system call.
+/// Threads may share the file.
 ///
 /// ```
 /// use spanwise_appender::{RollingFile, Rotation};
@@ -77,35 +77,36 @@ use crate::{
 ///
 /// # Names
 ///
-/// The name of a rolled file has the date of its first record, and a number from 1 that is never
-/// used again. No file is ever overwritten, and no file is touched whose name is not exactly such a
-/// name. `.app.log.lock` keeps other processes from writing to the same file.
+/// The name of a rolled file has the date of its first record, and a number that starts at 1 and is
+/// never reused. No file is overwritten, and files with any other name are not changed.
+/// `.app.log.lock` prevents other processes from writing to the same file.
 ///
 /// # Untrusted files
 ///
-/// It does not write to a symbolic link, nor to a file that belongs to another user than this one
-/// or root, that every user may write to, or that has other hard links. Such a file stops the
-/// start. If one takes the place of the file later, that is reported, and the old file stays in
-/// use. The directory is kept open: a link or another user's directory in its place is not written
-/// to.
+/// It refuses an untrusted file: a symbolic link, a file of another user (except root), a file that
+/// every user may write to, or a file with other hard links. At the start, such a file is an error.
+/// If an untrusted file replaces the log file later, this is reported, and the old file stays in
+/// use. The directory is kept open, so a link or another user's directory in its place is not
+/// written to.
 ///
 /// # Failures
 ///
-/// * If the file does not take a record, that is an error. The file is tried again at most every
-///   half second; until then each call returns the error at once.
-/// * A record that was written in part is removed again. If another process wrote behind it, the
-///   next record starts on a new line.
-/// * A file that cannot be rolled stays in use, above its size if need be, and is rolled later. The
-///   same holds in a directory of more than 4,096 names, until a thread has scanned it.
-/// * A file that was moved or deleted is noticed within a second. A new one starts at the path,
-///   with the records that the deleted file got since it was last verified. A flush, the drop of
-///   the last handle and the end of the process verify it, too. A truncated file is written from
-///   its start.
+/// * If a record cannot be written, the call returns an error. The file is tried again after up to
+///   half a second. Until then, each call returns the same error immediately.
+/// * A partially written record is removed again. If another process has appended to it, the next
+///   record starts on a new line.
+/// * A file that cannot be rolled stays in use, and may exceed its size, until a later roll
+///   succeeds. This also happens in a directory of more than 4,096 names, until a thread has
+///   scanned the directory.
+/// * A file that was moved or deleted is noticed within a second. A new file starts at the path. It
+///   repeats the records that were written to the deleted file since the last check. A flush, the
+///   drop of the last handle and the end of the process check, too. A truncated file is written
+///   from its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).
 ///
-/// A process that exceeds its file size limit is killed by `SIGXFSZ`, unless it ignores that
-/// signal.
+/// If a write exceeds the file size limit of the process, `SIGXFSZ` kills the process, unless it
+/// ignores this signal.
 #[derive(Clone)]
 pub struct RollingFile(Arc<Inner>);
 
@@ -116,11 +117,11 @@ struct Inner {
     _sighup: Option<sighup::SighupFlag>,
 }
 
-/// What does not change once a file is open.
+/// The settings of an open log. They do not change.
 #[derive(Debug)]
 struct Settings {
     names: FileNames,
-    /// The directory at the start.
+    /// The directory that was opened at the start.
     dir: Arc<Dir>,
     options: Options,
 }
@@ -135,14 +136,14 @@ impl Settings {
 impl Inner {
     /// Locks the writer of this process.
     ///
-    /// A child adopts its parent's writer, with the open file, since it may not be permitted to
-    /// open the file. If a thread of the parent had the lock at the fork, the child opens a writer
-    /// of its own.
+    /// After a fork, the child keeps using its parent's writer and open file, because it may lack
+    /// the permission to open the file. If a thread of the parent had the lock at the fork, the
+    /// child opens its own writer.
     ///
     /// # Errors
-    /// The child cannot open the file.
+    /// If the child cannot open the file.
     fn lock(&self) -> io::Result<MutexGuard<'_, FileWriter>> {
-        let writer = self.writer.try_here(|parent| {
+        let writer = self.writer.try_for_this_process(|parent| {
             if parent.try_lock().is_some() {
                 return Ok(Inheritance::Adopt);
             }
@@ -154,10 +155,10 @@ impl Inner {
 }
 
 impl ProcessHooks for Inner {
-    /// Verifies that the records of the last second are in a file with a name, unless another
-    /// thread writes until the deadline.
+    /// Verifies that the records of the last second are not in a deleted file. Skips this if
+    /// another thread writes until the deadline.
     fn shutdown(&self, deadline: Instant) {
-        let Some(writer) = self.writer.here_if_any() else {
+        let Some(writer) = self.writer.created_for_this_process() else {
             return;
         };
         loop {
@@ -174,18 +175,18 @@ impl ProcessHooks for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.here_if_any() {
+        if let Some(writer) = self.writer.created_for_this_process() {
             writer.lock().finish();
         }
     }
 }
 
 impl RollingFile {
-    /// Opens the path anew, for programs that learn when their files were moved. From then on
-    /// records go to the file that the path names.
+    /// Reopens the path, for programs that are notified when their files were moved. Later records
+    /// are written to the file at the path.
     ///
     /// # Errors
-    /// The system's error; the old file stays in use then.
+    /// The system's error. In that case the old file stays in use.
     pub fn reopen(&self) -> io::Result<()> {
         self.0.lock()?.reopen_now()
     }
@@ -206,8 +207,8 @@ impl RollingFile {
         self.0.settings.dry_run()
     }
 
-    /// Writes as many of the records as the file takes, with one call for each run of them. With
-    /// [`Retry::Now`], a file that failed is tried again even if that was just now.
+    /// Writes records until the file is full or fails, with one system call for each run of
+    /// records. With [`Retry::Now`], a failed file is tried again without a delay.
     pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         match self.0.lock() {
             Ok(mut writer) => writer.write(records, retry),
@@ -243,7 +244,8 @@ impl Write for &RollingFile {
         }
     }
 
-    /// Verifies that the file was not deleted in the last second. Nothing is buffered.
+    /// Verifies that the file was not deleted in the last second. Nothing needs flushing, because
+    /// nothing is buffered.
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock()?.flush()
     }

@@ -1,5 +1,5 @@
-//! Outputs for stdout and stderr, which other processes share, and whose readers may stall or go
-//! away.
+//! Outputs for stdout and stderr. Other processes may write to them, too, and their readers may
+//! stall or exit.
 
 use std::{
     io,
@@ -27,12 +27,12 @@ pub(crate) enum StdStream {
     Stderr,
 }
 
-/// What a pipe that is ready takes without waiting, and without lines of other processes in
-/// between: `PIPE_BUF`.
+/// `PIPE_BUF`: a pipe that is ready accepts this many bytes without waiting, and without bytes of
+/// other processes in between.
 const MAX_ATOMIC_WRITE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-/// How often a wait for the reader is interrupted: to check the stop flag, and to report what was
-/// written before it.
+/// The interval at which a wait for the reader is interrupted, to check the stop flag and to count
+/// the written records.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl StdStream {
@@ -44,14 +44,14 @@ impl StdStream {
     }
 }
 
-/// What a stream leads to. It can change: a daemon redirects its streams.
+/// The file behind a stream. It can change, for example when a daemon redirects its streams.
 #[derive(Debug)]
 struct StreamTarget {
     stream: StdStream,
-    /// Device and number of the file. `None` if the stream is closed.
+    /// The device and inode of the file. `None` if the stream is closed.
     identity: Option<(u64, u64)>,
     nonblocking: Option<OwnedFd>,
-    /// The longest write. A regular file takes everything at once, and has no reader to wait for.
+    /// The longest write. It has no limit for a regular file, which has no reader to wait for.
     max_write: usize,
 }
 
@@ -90,7 +90,7 @@ impl StreamTarget {
         }
     }
 
-    /// Waits until the reader takes more, for at most [`POLL_INTERVAL`].
+    /// Waits until the reader has read, for at most [`POLL_INTERVAL`].
     fn wait(&self, stop: &StopFlag) -> io::Result<Readiness> {
         let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
         let timeout = stop.timeout(POLL_INTERVAL);
@@ -106,8 +106,8 @@ impl StreamTarget {
         }
     }
 
-    /// Returns how many bytes were written: all of them, unless there is an error, the stop flag is
-    /// set, or the reader is not ready and `may_pause`.
+    /// Returns the number of written bytes. It is less than all if there is an error, if the stop
+    /// flag is set, or if `may_pause` is set and the reader is not ready.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
         let has_reader = self.max_write < usize::MAX;
         let mut written = 0;
@@ -128,7 +128,7 @@ impl StreamTarget {
                 Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
                 Ok(count) => written += count,
                 Err(Errno::INTR) => {}
-                // Another process has just filled the pipe.
+                // Another process has just filled the pipe, so wait again.
                 Err(Errno::AGAIN) if has_reader => {}
                 Err(error) => return (written, Err(error.into())),
             }
@@ -179,7 +179,7 @@ impl RecordSink for StdioSink {
         while written < records.as_bytes().len() {
             let whole = records.count_within(written);
             let rest = &records.ends()[whole..];
-            // As many whole records as one write takes, or one longer record.
+            // As many whole records as fit into one write, or one longer record.
             let fits = |end: &usize| end - written <= target.max_write;
             let fitting = rest.partition_point(fits).max(1);
             let bytes = &records.as_bytes()[written..rest[fitting - 1]];
@@ -189,7 +189,7 @@ impl RecordSink for StdioSink {
                 return line_end.stopped_at(records, written, error);
             }
             if count < bytes.len() {
-                // Records that were written are counted before the next wait.
+                // Count written records before the next wait.
                 return line_end.advance(records, written);
             }
         }

@@ -1,24 +1,25 @@
-//! An output for any writer, and the state of its last line.
+//! An output for any writer, and the state of its last record.
 
 use std::io::{self, Write};
 
 use crate::record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
 
-/// How an output ends, after writes that may have been cut short.
+/// The end of an output, after writes that may have been partial.
 #[derive(Debug, Default)]
 pub(crate) enum LineEnd {
-    /// With a whole record, or it is empty.
+    /// It ends with a whole record, or is empty.
     #[default]
     Complete,
-    /// With these first bytes of a record.
+    /// It ends with these first bytes of a record.
     Partial(Vec<u8>),
-    /// With a record whose newline is missing, or unknown. A newline comes before anything else.
+    /// The last record may lack its newline. A newline must be written first.
     MissingNewline,
 }
 
 impl LineEnd {
-    /// Returns how many bytes of `records` are written already: a part of the first record, if it
-    /// is the one that was cut. `None` if a newline must come first.
+    /// Returns the number of bytes of `records` that were already written: a part of the first
+    /// record, if its previous write was partial. Returns `None` if a newline must be written
+    /// first.
     pub(crate) fn resume(&self, records: Records<'_>) -> Option<usize> {
         let first = &records.as_bytes()[..records.start_of(records.len().min(1))];
         match self {
@@ -28,7 +29,7 @@ impl LineEnd {
         }
     }
 
-    /// Notes that the first `written` bytes of the records are written.
+    /// Records that the first `written` bytes of the records were written.
     pub(crate) fn advance(&mut self, records: Records<'_>, written: usize) -> WriteOutcome {
         let delivered = records.count_within(written);
         let start = &records.as_bytes()[records.start_of(delivered)..written];
@@ -39,8 +40,8 @@ impl LineEnd {
         WriteOutcome::partial(delivered)
     }
 
-    /// Notes that an error followed the first `written` bytes of the records. A record that lacks
-    /// only its newline counts as delivered: the newline is written before the next record.
+    /// Records that an error followed the first `written` bytes of the records. A record that lacks
+    /// only its newline counts as delivered, because the newline is written before the next record.
     pub(crate) fn stopped_at(
         &mut self,
         records: Records<'_>,
@@ -76,8 +77,8 @@ impl<W> WriterSink<W> {
 }
 
 impl<W: Write + Send> RecordSink for WriterSink<W> {
-    /// Makes one call of `write`, since a further one may block forever or panic: what the first
-    /// one took is counted before that.
+    /// Calls `write` once. A second call may block forever or panic, so the caller first counts the
+    /// bytes of the first call.
     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
         let resumed = match self.line_end.resume(records) {
             Some(resumed) => resumed,
@@ -105,8 +106,8 @@ impl<W: Write + Send> RecordSink for WriterSink<W> {
         self.line_end = LineEnd::Complete;
         match self.writer.flush() {
             Ok(()) => WriteOutcome::all(records),
-            // The writer took the records and may still have them: a second write could repeat
-            // them.
+            // The writer accepted the records and may still write them, so a second write could
+            // repeat them.
             Err(error) => WriteOutcome::refused(records, 0, error),
         }
     }

@@ -43,7 +43,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// Creates a clock that shows `now` until it is moved. Its clones move with it.
+    /// Creates a clock that shows `now` until it is moved. Clones share the time.
     #[must_use]
     pub fn manual(now: SystemTime) -> Self {
         let made = Instant::now();
@@ -85,7 +85,7 @@ impl Clock {
         }
     }
 
-    /// Returns the time on a clock that only goes forward, to measure durations.
+    /// Returns the time on a monotonic clock, to measure durations.
     #[inline]
     #[must_use]
     pub fn instant(&self) -> Instant {
@@ -95,8 +95,7 @@ impl Clock {
         }
     }
 
-    /// Returns the time since an arbitrary time before the first call, on a clock that only goes
-    /// forward.
+    /// Returns the time of a monotonic clock, since an arbitrary time before the first call.
     #[inline]
     #[must_use]
     pub fn monotonic(&self) -> Duration {
@@ -115,9 +114,9 @@ impl Clock {
         }
     }
 
-    /// Returns [`monotonic`](Self::monotonic) at the last tick of the system, which costs a
-    /// fraction on Linux. It is some milliseconds behind, never ahead, and never goes back. On
-    /// other systems, and for a manual clock, it is the same as `monotonic`.
+    /// Returns [`monotonic`](Self::monotonic) as of the last tick of the system, which is much
+    /// cheaper on Linux. The time is up to some milliseconds late, and never goes back. On other
+    /// systems, and for a manual clock, it is the same as `monotonic`.
     #[inline]
     #[must_use]
     pub fn monotonic_coarse(&self) -> Duration {
@@ -157,7 +156,7 @@ mod system {
         read(ClockId::MonotonicCoarse)
     }
 
-    /// The arithmetic of `SystemTime` costs more than the clock.
+    /// Reads the clock directly, because the arithmetic of `SystemTime` costs more than the clock.
     #[inline]
     pub(super) fn unix_nanos() -> u64 {
         let time = clock_gettime(ClockId::Realtime);
@@ -172,7 +171,7 @@ mod system {
     #[inline]
     fn read(clock: ClockId) -> Duration {
         let time = clock_gettime(clock);
-        // The time since the machine started is not negative, and the nanoseconds fit.
+        // The time since the start of the machine is not negative, and the nanoseconds fit.
         Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
     }
 }

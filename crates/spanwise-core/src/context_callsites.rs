@@ -1,5 +1,5 @@
-//! Callsites whose fields carry context, and those that [`context::set`](crate::context::set)
-//! creates.
+//! Callsites whose fields carry context, including the callsites that
+//! [`context::set`](crate::context::set) creates.
 
 use std::{
     cell::Cell,
@@ -32,8 +32,8 @@ pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
     callsite.fields().field("spanwise.unit").is_some()
 }
 
-/// Returns whether context that this callsite records is pinned: fields of other spans and events
-/// do not replace it. True for `context::set` and for the spans of `spanwise-http`.
+/// Returns whether context that this callsite records is pinned, so that fields of other spans and
+/// events do not replace it. True for `context::set` and for the spans of `spanwise-http`.
 #[must_use]
 pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     matches!(
@@ -42,7 +42,8 @@ pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     )
 }
 
-/// Returns the callsite whose fields `values` has: that of the span, or one of `context::set`.
+/// Returns the callsite that declares the fields of `values`: the callsite of the span, or a
+/// callsite of `context::set`.
 ///
 /// `context::set` records values that the span does not declare. A layer that reads fields by their
 /// index in `Layer::on_record` must use this callsite.
@@ -58,7 +59,8 @@ pub fn recorded_callsite(
     }
 }
 
-/// A layer may record into other spans while it handles a record, so [`RECORDING`] is not enough.
+/// Checks a value, because a layer may record into other spans while it handles a record. So
+/// [`RECORDING`] alone is not enough.
 #[cold]
 fn has_fields_of(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool {
     struct FindCallsite {
@@ -78,8 +80,8 @@ fn has_fields_of(values: &Record<'_>, callsite: &'static Metadata<'static>) -> b
     find.found
 }
 
-/// Returns whether `context::set` has been called with a key besides [`CONTEXT_KEYS`]. Until then,
-/// no other key can be pinned.
+/// Returns whether `context::set` has been called with a key besides [`CONTEXT_KEYS`]. Before such
+/// a call, no other key can be pinned.
 #[inline]
 #[must_use]
 pub fn has_set_custom_key() -> bool {
@@ -88,7 +90,8 @@ pub fn has_set_custom_key() -> bool {
 
 static HAS_SET_CUSTOM_KEY: AtomicBool = AtomicBool::new(false);
 
-/// Returns the callsite whose only field is `key`. There is one for each declared key that was set.
+/// Returns the callsite whose only field is `key`. There is one callsite for each declared key that
+/// was set.
 pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
     static CREATED: Mutex<Vec<&Metadata<'static>>> = Mutex::new(Vec::new());
     let mut created = CREATED.lock();
@@ -124,7 +127,8 @@ fn new_callsite(fields: &[&str]) -> &'static Metadata<'static> {
     RuntimeCallsite::new_span("context", &origin).metadata()
 }
 
-/// Calls `record`. Meanwhile, [`recorded_callsite`] returns `callsite` for its values.
+/// Calls `record`. During the call, [`recorded_callsite`] returns `callsite` for the recorded
+/// values.
 pub(crate) fn recording(callsite: &'static Metadata<'static>, record: impl FnOnce()) {
     let before = RECORDING.replace(Some(callsite));
     record();

@@ -18,13 +18,12 @@ use crate::{
     span_context::{CONTEXT_KEYS, Entry, Inherited, MAX_CONTEXT_VALUE_LEN},
 };
 
-/// Collects the [`Context`](crate::Context) of each span from its fields, at creation and from late
+/// Collects the [`Context`](crate::Context) of each span from its fields, at creation and at later
 /// `record` calls.
 ///
-/// It writes nothing and filters nothing. It knows [`CONTEXT_KEYS`] and the keys that
+/// It writes nothing and filters nothing. The context keys are [`CONTEXT_KEYS`] and the keys that
 /// [`key`](Self::key) adds. Values are stored as text and cut at 1,024 bytes.
-/// [`context::set`](crate::context::set) adds values that become known later, even if no span
-/// declares the field.
+/// [`context::set`](crate::context::set) adds values later, even if no span declares the field.
 #[derive(Debug)]
 pub struct ContextLayer {
     id: LayerId,
@@ -86,7 +85,7 @@ impl ContextLayer {
         })
     }
 
-    /// Collects values. It formats them, so the caller must hold no lock of the span.
+    /// Collects values. This formats the values, so the caller must not have locked the span.
     fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Box<Draft> {
         let mut collector = Collector {
             keys,
@@ -119,7 +118,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
@@ -131,9 +130,9 @@ where
             .parent()
             .and_then(|parent| SpanData::<Inherited>::find(Some(self.id), &parent));
         let data = match (own, parent) {
-            // A span that adds nothing shares the data of its parent.
+            // A span without context fields shares the data of its parent.
             (None, Some(parent)) if !plan.begins_unit => parent,
-            // A unit of work has its own, for `context::set`.
+            // A unit of work has its own data, so that `context::set` can change it.
             (None, parent) => SpanData::new(parent.as_ref(), |parent| {
                 Inherited::new(iter::empty(), parent)
             }),
@@ -173,7 +172,7 @@ where
     }
 }
 
-/// The entries of a span while its values are formatted. Each thread reuses the memory.
+/// The entries of a span while its values are formatted. Each thread reuses its memory.
 #[derive(Debug, Default)]
 struct Draft {
     keys: Vec<(&'static str, Range<usize>)>,
@@ -185,8 +184,8 @@ thread_local! {
 }
 
 impl Draft {
-    /// Takes the draft of the thread. A span that a value opens while it is formatted gets a new
-    /// one.
+    /// Takes the draft of the thread. If a value opens another span while it is formatted, that
+    /// span uses a new draft.
     fn take() -> Box<Self> {
         let kept = DRAFT.try_with(Cell::take).ok().flatten();
         kept.unwrap_or_default()
@@ -195,7 +194,7 @@ impl Draft {
     fn put_back(mut self: Box<Self>) {
         self.keys.clear();
         self.text.clear();
-        // An ending thread has no place for it.
+        // An ending thread cannot store the draft.
         let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
     }
 
@@ -245,8 +244,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Ends the value of `key`, which begins at `start` of the text. The last value of a field
-    /// wins.
+    /// Ends the value of `key`, which starts at offset `start` of the text. The last value of a
+    /// field wins.
     fn finish(&mut self, key: &KeyField, start: usize) {
         let draft = &mut *self.draft;
         draft.keys.retain(|(known, _)| *known != key.key);

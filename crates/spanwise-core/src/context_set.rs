@@ -1,4 +1,4 @@
-//! Context that becomes known while a unit of work runs.
+//! `context::set`: adds context while a unit of work runs.
 
 use std::{
     fmt,
@@ -21,19 +21,19 @@ use crate::{
 
 /// Sets a context key of the unit of work that the current span belongs to.
 ///
-/// A unit of work is the outermost span around the current one, with all spans inside it. A span
-/// with the field `spanwise.unit` begins a unit of its own. The call may be at any depth and in any
-/// task, and no span has to declare the key. All later lines of the unit have the value, in every
-/// output. The last of two calls wins.
+/// A unit of work is the root of the current span, with all spans inside it. A span with the field
+/// `spanwise.unit` begins its own unit. The call may be at any depth and in any task, and no span
+/// must declare the key. All later lines of the unit have the value, in every output. A later call
+/// replaces the value.
 ///
-/// The policy scans the value like any field. The text is cut at 1,024 bytes. Fields of your spans
-/// and events do not replace it.
+/// The redaction policy scans the value like any field. The text is cut at 1,024 bytes. Fields of
+/// your spans and events do not replace the value.
 ///
-/// If the key cannot be set, stderr says why, once per reason: outside of any span, for a key that
-/// is not declared, and without a [`ContextLayer`].
+/// If the key cannot be set, stderr reports the reason, once per reason. The reasons are: no span
+/// is open, the key is not declared, or no [`ContextLayer`] is installed.
 ///
 /// `Span::record` cannot do this. `tracing` drops a value for a field that the span does not
-/// declare, and no layer sees it.
+/// declare, before any layer receives it.
 ///
 /// ```
 /// use spanwise_core::{Context, ContextLayer, context};
@@ -45,10 +45,8 @@ use crate::{
 /// assert_eq!(Context::current().get("user_id"), Some("42"));
 /// ```
 pub fn set(key: &str, value: impl fmt::Display) {
-    // Format before the dispatcher is borrowed: the value may log.
-    let mut text = String::new();
-    let max_len = <dyn Redact>::MAX_COLLECT_LEN;
-    panic_safe::format_into(&mut text, format_args!("{value}"), max_len);
+    // Format before the dispatcher is borrowed, because the value may log.
+    let text = panic_safe::format_text(format_args!("{value}"), <dyn Redact>::MAX_COLLECT_LEN);
     let done = tracing::dispatcher::get_default(|dispatch| set_in(dispatch, key, &text));
     if let Err(error) = done {
         error.report(key);
@@ -68,7 +66,7 @@ fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), SetError> {
         return Err(SetError::UnknownKey);
     }
     let Some(unit) = unit(registry) else {
-        // If everything is off, there are no spans, and no line misses the key.
+        // If everything is off, there are no spans and no lines, so nothing is wrong.
         return match LevelFilter::current() {
             LevelFilter::OFF => Ok(()),
             _ => Err(SetError::NoSpan),
@@ -94,7 +92,7 @@ fn unit(registry: &Registry) -> Option<Id> {
     Some(span.id())
 }
 
-/// Why a key cannot be set.
+/// The reason why a key cannot be set.
 #[derive(Debug, Clone, Copy)]
 enum SetError {
     NoSpan,
@@ -103,7 +101,7 @@ enum SetError {
 }
 
 impl SetError {
-    /// Reports each reason once: it is a mistake in the code, which every request repeats.
+    /// Reports each reason once, because it is a mistake in the code that every request repeats.
     #[cold]
     fn report(self, key: &str) {
         static REPORTED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
@@ -135,5 +133,5 @@ impl SetError {
     }
 }
 
-/// A longer key is cut in the report, in bytes.
+/// In the report, a key is cut at this many bytes.
 const MAX_KEY_LEN: usize = 100;

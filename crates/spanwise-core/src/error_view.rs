@@ -2,11 +2,11 @@
 //!
 //! `tracing` records `&dyn Error` as an error and everything else as text. `anyhow::Error`,
 //! `eyre::Report` and `Box<dyn Error>` do not implement `Error`, so [`err`] views each of them as
-//! one. The view keeps what `&dyn Error` loses: the name of the type, and the backtrace that only
-//! the `Debug` of an `anyhow::Error` shows. `internal::errors` reads both.
+//! an error. The view keeps two facts that `&dyn Error` loses: the name of the type, and the
+//! backtrace that only the `Debug` of an `anyhow::Error` shows. `internal::errors` reads both.
 //!
-//! Formatting a backtrace costs milliseconds, and the first one of a process more than 100. So
-//! nothing here formats the `Debug` of an error without need.
+//! Formatting a backtrace costs milliseconds, and the first one of a process costs more than 100.
+//! So this module formats the `Debug` of an error only if it must.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -28,8 +28,8 @@ use crate::internal::{
 
 /// Views `error` as a field that every sink shows with its message, its causes and its type.
 ///
-/// It takes a reference to an error, a `dyn Error`, a `Box<dyn Error + Send + Sync>`, an
-/// `anyhow::Error` or an `eyre::Report`. Pass a reference as it is: `err(e)` for `e: &dyn Error`.
+/// It accepts a reference to an error, a `dyn Error`, a `Box<dyn Error + Send + Sync>`, an
+/// `anyhow::Error` or an `eyre::Report`. Pass a reference unchanged: `err(e)` for `e: &dyn Error`.
 ///
 /// ```
 /// use std::error::Error;
@@ -52,10 +52,10 @@ where
     error.as_error()
 }
 
-/// A type that [`err`] takes. `Kind` is inferred; it keeps the implementations apart.
+/// A type that [`err`] accepts. `Kind` is inferred. It distinguishes the implementations.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an error that `err` takes",
-    note = "`err` takes a reference to an error, a `dyn Error`, a `Box<dyn Error + Send + Sync>`, \
+    message = "`{Self}` is not an error that `err` accepts",
+    note = "`err` accepts a reference to an error, a `dyn Error`, a `Box<dyn Error + Send + Sync>`, \
             an `anyhow::Error` or an `eyre::Report`"
 )]
 pub trait AsError<Kind> {
@@ -77,7 +77,7 @@ pub enum Dynamic {}
 
 impl<T: Error + 'static> AsError<Concrete> for T {
     fn as_error(&self) -> &(dyn Error + 'static) {
-        // A copy knows the type and the backtrace of its original.
+        // A copy has the type and the backtrace of its original.
         let error: &(dyn Error + 'static) = self;
         if error.is::<ErrorCopy>() {
             return error;
@@ -91,12 +91,12 @@ where
     T: DerefMut<Target: AsError<Dynamic>> + fmt::Debug + 'static,
 {
     fn as_error(&self) -> &(dyn Error + 'static) {
-        // A `Box<dyn Error>` is two words: an address and a vtable. The errors of anyhow and eyre
-        // are one word, the address of an error that may come with a backtrace.
+        // A `Box<dyn Error>` has two words, an address and a vtable. The errors of anyhow and eyre
+        // have one word, the address of an error that may have a backtrace.
         if size_of::<Self>() > size_of::<usize>() {
             return (**self).as_error();
         }
-        // The remembered backtrace may be of another error at this address.
+        // The cached backtrace may belong to another error at the same address.
         let _ = LAST_BACKTRACE.try_with(RefCell::take);
         View::<T, Pointer>::new(self)
     }
@@ -119,7 +119,7 @@ dynamic!(
     dyn Error + Send + Sync
 );
 
-/// An error that answers an [`ErrorQuery`].
+/// A view of an error that answers an [`ErrorQuery`].
 #[repr(transparent)]
 struct View<T, Kind> {
     error: T,
@@ -144,7 +144,8 @@ impl<T, Kind> View<T, Kind> {
             reason = "std has no safe way to view a reference as a wrapper"
         )]
         // SAFETY: `View` is `repr(transparent)`, and its only field with a size is a `T`. So both
-        // have one layout, and each `T` is a valid `View`. The lifetime is that of the argument.
+        // have the same layout, and each `T` is a valid `View`. The result has the lifetime of the
+        // argument.
         unsafe {
             &*ptr::from_ref(error).cast::<Self>()
         }
@@ -246,12 +247,13 @@ impl<T: Viewed<Kind>, Kind> fmt::Display for View<T, Kind> {
 
 impl<T: Viewed<Kind>, Kind> fmt::Debug for View<T, Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The `Debug` of an `anyhow::Error` begins with its message and formats a backtrace.
+        // Formats the inner error, because the `Debug` of an `anyhow::Error` would also format a
+        // backtrace.
         fmt::Debug::fmt(self.error.inner(), f)
     }
 }
 
-/// The longest `Debug` of an error, in bytes, in which a backtrace is looked for.
+/// A backtrace is searched for in at most this many bytes of the `Debug` of an error.
 const MAX_DEBUG_LEN: usize = 1024 * 1024;
 
 /// The longest backtrace, in bytes.
@@ -260,7 +262,7 @@ const MAX_BACKTRACE_LEN: usize = 64 * 1024;
 /// The number of error backtraces that are formatted per second.
 const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 
-/// The backtrace of the event's error. Several sinks ask for it, one after the other.
+/// The backtrace of the event's error. Cached, because several sinks read it one after the other.
 #[derive(Clone)]
 struct CachedBacktrace {
     /// The address of the error. [`err`] clears the cache when it views an error.
@@ -278,9 +280,8 @@ fn format_backtrace(error: &impl fmt::Debug) -> Option<Arc<str>> {
     if !LIMIT.allows() {
         return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND).into());
     }
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, format_args!("{error:?}"), MAX_DEBUG_LEN);
-    // anyhow and eyre write it at the end.
+    let text = panic_safe::format_text(format_args!("{error:?}"), MAX_DEBUG_LEN);
+    // anyhow and eyre write the backtrace at the end.
     let (_, backtrace) = text.rsplit_once("\nStack backtrace:\n")?;
     Some(panic_safe::truncate_at(backtrace, MAX_BACKTRACE_LEN).into())
 }

@@ -1,14 +1,14 @@
-//! Facts about an event that a layer passes to the layers inside it.
+//! Facts about an event that a wrapper passes to its inner layers.
 //!
 //! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards, and a sink
-//! takes it before it formats the event. A recorder also decides what becomes of the line that the
-//! sink writes: a [`LineDisposition`], which the sink's writer takes. These are two types because
-//! values, which may log, are formatted after the first is taken and before the second.
+//! takes it before it formats the event. A recorder also decides what happens to the line of the
+//! sink. It sets a [`LineDisposition`], and the writer of the sink takes it. These are two types,
+//! because the sink formats values between the two steps, and a value may log another event.
 //!
-//! Both are in the state of the thread. A word of flags shows what is set, so an event without a
-//! context costs one load. *Invariants:* a nested event never sees the context or the disposition
-//! of the event around it, a writer leaves the disposition of another sink alone, and guards
-//! restore the outer state when a layer panics.
+//! Both are thread-local. A word of flags shows which parts are set, so an event without a context
+//! costs one load. *Invariants:* A nested event never has the context or the disposition of the
+//! outer event. A writer does not take the disposition of another sink. Guards restore the outer
+//! state if a layer panics.
 
 use std::{cell::Cell, mem::ManuallyDrop, ptr};
 
@@ -21,13 +21,13 @@ mod line_disposition;
 pub use line_disposition::{EnteredLine, LineDisposition};
 use line_disposition::{SinkLine, drop_line};
 
-/// What the wrappers around a sink know about one event. The default fits an event without
+/// Facts that the wrappers around a sink attach to one event. The default is for an event without
 /// wrappers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EventContext {
-    /// The fraction of similar events that is forwarded, between 0 and 1. This event represents the
-    /// dropped ones. Wrappers combine their ratios with
+    /// The fraction of similar events that is forwarded, between 0 and 1. This event also
+    /// represents the dropped events. Wrappers combine their ratios with
     /// [`multiply_sample_rate`](Self::multiply_sample_rate) and
     /// [`limit_trace_rate`](Self::limit_trace_rate).
     pub sample_rate: Option<f64>,
@@ -37,9 +37,9 @@ pub struct EventContext {
     pub buffered: bool,
     /// The event reports on other events (a summary or a header), so sink levels do not hide it.
     pub force_emit: bool,
-    /// No sampler further in may drop the event.
+    /// Inner samplers must not drop the event.
     pub exempt_from_sampling: bool,
-    /// A sampler further in that drops the event still forwards it, to be buffered. See
+    /// An inner sampler that drops the event still forwards it, so that it is buffered. See
     /// [`forward_sampled_out`](Self::forward_sampled_out).
     pub keep_if_sampled_out: bool,
 }
@@ -49,13 +49,13 @@ pub struct EventContext {
 pub struct SampleRate {
     /// The ratio, between 0 and 1.
     pub ratio: f64,
-    /// Whether the id of the trace or request decides, for all its events. Otherwise each event is
-    /// sampled on its own.
+    /// Whether the trace id or request id decides, for all events of the trace or request.
+    /// Otherwise each event is sampled separately.
     pub by_trace: bool,
 }
 
-/// Marks a layer that must see all events. Its [`Layer::downcast_raw`] returns a pointer for this
-/// type. A sampler around such a layer does not sample.
+/// Marks a layer that must receive all events. The layer's [`Layer::downcast_raw`] returns a
+/// pointer for this type. A sampler around such a layer does not sample.
 ///
 /// [`Layer::downcast_raw`]: tracing_subscriber::Layer::downcast_raw
 #[derive(Debug)]
@@ -63,12 +63,12 @@ pub struct MustSeeAllEvents;
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct EventState {
-    /// Shows which of the fields below are valid.
+    /// The flags that show which of the following fields are valid.
     flags: Cell<u16>,
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
     entered_line: Cell<EnteredLine>,
-    /// Guards take it out.
+    /// Owned lines are removed by guards.
     owned_line: Cell<Option<ManuallyDrop<SinkLine>>>,
     /// The summary that is being dispatched.
     summary: Cell<Option<DispatchedSummary>>,
@@ -99,8 +99,8 @@ fn current<R>(f: impl FnOnce(&EventState) -> R) -> R {
 }
 
 impl EventContext {
-    /// Forwards an event with a changed context: `change` gets the context that wrappers further
-    /// out have set. The first sink that calls [`take`](Self::take) gets the result.
+    /// Forwards an event with a changed context. `change` is passed the context that outer wrappers
+    /// have set. The first sink that calls [`take`](Self::take) receives the result.
     #[inline]
     pub fn scope<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
         if Self::is_set() {
@@ -123,16 +123,16 @@ impl EventContext {
         forward()
     }
 
-    /// Forwards an event that the caller created, with this context. Meanwhile, hides the context
-    /// and the line disposition of the event at hand.
+    /// Forwards an event that the caller created, with this context. During the call, hides the
+    /// context and the line disposition of the current event.
     pub fn fresh<R>(self, forward: impl FnOnce() -> R) -> R {
         let _restored = Restore(Saved::take());
         current(|current| current.set(self));
         forward()
     }
 
-    /// Returns the context of the event at hand, and clears it. Call it before formatting values: a
-    /// value may log another event.
+    /// Returns the context of the current event, and clears it. Call this before formatting values,
+    /// because a value may log another event.
     #[inline]
     #[must_use]
     pub fn take() -> Self {
@@ -152,8 +152,8 @@ impl EventContext {
         self.sample_rate = Some(self.sample_rate.unwrap_or(1.0) * ratio);
     }
 
-    /// Limits the sample rate to a ratio of the traces or requests. Traces that are kept at a small
-    /// ratio are also kept at a larger one, so the smallest ratio counts, not the product.
+    /// Limits the sample rate to a ratio of the traces or requests. A trace that a small ratio
+    /// keeps is also kept by a larger ratio. So the smallest ratio counts, not the product.
     #[inline]
     pub fn limit_trace_rate(&mut self, ratio: f64) {
         let known = self.trace_rate.unwrap_or(1.0);
@@ -162,14 +162,14 @@ impl EventContext {
         }
         self.trace_rate = Some(ratio);
         self.sample_rate = match self.sample_rate {
-            // Without other factors, avoid rounding.
+            // If there are no other factors, avoids rounding.
             Some(rate) if rate != known => Some(rate / known * ratio),
             _ => Some(ratio),
         };
     }
 
-    /// Forwards an event that a sampler drops, if it is buffered anyway or a recorder further out
-    /// buffers it instead. Returns whether it was forwarded.
+    /// Forwards an event that a sampler drops, if the event is buffered or an outer recorder wants
+    /// to buffer it. Returns whether the event was forwarded.
     pub fn forward_sampled_out(self, forward: impl FnOnce()) -> bool {
         if !self.buffered && !self.keep_if_sampled_out {
             return false;
@@ -184,7 +184,8 @@ impl EventContext {
                 flags
             }
         });
-        // If its request fails, the line is written without a rate: it was counted as dropped.
+        // If the request fails, the line is written without a rate, because the sampler has counted
+        // the event as dropped.
         let buffered = |context: &mut Self| {
             *context = Self {
                 buffered: true,
@@ -196,15 +197,15 @@ impl EventContext {
         true
     }
 
-    /// Returns whether the event at hand has a context. Does not take it.
+    /// Returns whether the current event has a context. Does not take the context.
     #[inline]
     #[must_use]
     pub fn is_set() -> bool {
         current(|current| current.flags.get()) & CONTEXT != 0
     }
 
-    /// Returns whether the event at hand is exempt from sink levels: with
-    /// [`force_emit`](Self::force_emit), or because it is a dispatched summary.
+    /// Returns whether the current event is exempt from sink levels, because of
+    /// [`force_emit`](Self::force_emit) or because it is a dispatched summary.
     #[inline]
     pub(crate) fn forces_emit(callsite: &Metadata<'_>) -> bool {
         let flags = current(|current| current.flags.get());
@@ -245,7 +246,7 @@ impl SampleRate {
     }
 }
 
-/// A summary for one sink that a sampler sends through the dispatcher, so that all layers see it.
+/// A summary for one sink. The sampler sends it through the dispatcher, so all layers receive it.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchedSummary {
     sink: LayerId,
@@ -257,8 +258,8 @@ impl DispatchedSummary {
     /// The target of all summaries.
     pub const TARGET: &str = "spanwise::sampler";
 
-    /// Dispatches a summary for `sink`, an event of `callsite`. Returns whether the sink
-    /// [took](Self::take) it.
+    /// Dispatches a summary for `sink`, an event of `callsite`. Returns whether the sink called
+    /// [`take`](Self::take).
     pub fn scope(
         sink: LayerId,
         callsite: &'static Metadata<'static>,
@@ -282,7 +283,8 @@ impl DispatchedSummary {
         Self::current().is_some()
     }
 
-    /// Returns whether the summary that is being dispatched is for `sink`, and notes its arrival.
+    /// Returns whether the summary that is being dispatched is for `sink`, and records that the
+    /// sink received it.
     #[must_use]
     pub fn take(sink: LayerId) -> bool {
         let Some(summary) = Self::current().filter(|summary| summary.sink == sink) else {
@@ -353,7 +355,7 @@ impl EventState {
     }
 }
 
-/// The state of the event around the one that is forwarded.
+/// The saved state of the outer event, while another event is forwarded.
 struct Saved {
     context: EventContext,
     line: Option<SinkLine>,
@@ -376,7 +378,7 @@ struct Restore(Saved);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        // First drop what was set and not taken.
+        // Drops state that was set and not taken.
         drop(ClearAll);
         current(|current| {
             current.set(self.0.context);
@@ -399,7 +401,7 @@ impl Drop for RestoreContext {
     }
 }
 
-/// Clears the context: the event around this one has none.
+/// Clears the context, because the outer event has no context.
 struct ClearContext;
 
 impl Drop for ClearContext {
@@ -409,7 +411,7 @@ impl Drop for ClearContext {
     }
 }
 
-/// Clears the context and the line disposition: the event around this one has none.
+/// Clears the context and the line disposition, because the outer event has neither.
 struct ClearAll;
 
 impl Drop for ClearAll {

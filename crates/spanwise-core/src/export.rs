@@ -1,21 +1,21 @@
 //! Queues and sender threads for exporters: sinks that send to a server over the network.
 //!
 //! An exporter encodes events as items and [pushes](ExportQueue::push) them. One thread per process
-//! takes the items in order and hands each to a transport, which implements [`Deliver`]. Nobody
-//! else waits for the server.
+//! passes the items in order to a transport, which implements [`Deliver`]. No other thread waits
+//! for the server.
 //!
 //! * **Memory** is bounded in events, items and bytes. An item that does not fit is dropped.
-//! * **Order:** urgent items, such as errors, are sent first, and displace other items that wait.
+//! * **Order:** urgent items, such as errors, are sent first, and displace other waiting items.
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
-//!   requests. Then it sends the same item again, until that is too old.
-//! * **Flush and shutdown** end by their deadline. They do not wait for the back-off, nor for a
-//!   server that fails once more. Programs with several exporters ask all of them to
-//!   [hurry](ExportQueue::hurry) before they wait for one.
+//!   requests. Afterwards it sends the same item again, until the item is too old.
+//! * **Flush and shutdown** end by their deadline. They skip the back-off, and stop at the next
+//!   failure of the server. Programs with several exporters call [`hurry`](ExportQueue::hurry) on
+//!   all of them before they wait for one.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
-//! * **Accounting:** each event that was pushed is in exactly one of the [`SinkCounters`]:
-//!   delivered, write failed (refused, or too old), shed, or lost at shutdown.
-//! * **Forks:** a child starts with an empty queue and a thread of its own. Items that wait in the
-//!   parent are the parent's to send.
+//! * **Accounting:** each pushed event is in exactly one of the [`SinkCounters`]: delivered, write
+//!   failed (refused, or too old), shed, or lost at shutdown.
+//! * **Forks:** a child starts with an empty queue and its own thread. The parent sends the items
+//!   that were waiting.
 //!
 //! ```
 //! use std::{sync::{Arc, Weak}, time::{Duration, Instant}};
@@ -72,12 +72,12 @@ pub use self::{
 };
 pub use crate::internal::SinkCounters;
 
-/// What an exporter sends at once, such as an encoded event or a batch of logs.
+/// The unit of sending, such as an encoded event or a batch of logs.
 pub trait ExportItem: Send + 'static {
     /// Returns the number of events in the item. Each of them is counted.
     fn events(&self) -> u64;
 
-    /// Returns the memory that the item takes while it waits, in bytes.
+    /// Returns the memory that the item occupies while it waits, in bytes.
     fn bytes(&self) -> usize;
 
     /// Returns the highest level of its events.
@@ -85,24 +85,24 @@ pub trait ExportItem: Send + 'static {
 
     /// Returns whether the item is sent before others. By default, items at ERROR are.
     ///
-    /// Urgent items may fill the queue and displace other items; all others together take up to
-    /// half of it.
+    /// Urgent items may fill the queue and displace other items. All other items together may
+    /// occupy half of the queue.
     fn is_urgent(&self) -> bool {
         self.level() == Level::ERROR
     }
 
-    /// Counts its events because they are dropped. By default, all under its level.
+    /// Counts the events of the item as dropped. By default, all of them at the level of the item.
     fn count_shed(&self, counters: &SinkCounters) {
         for _ in 0..self.events() {
             counters.shed(self.level());
         }
     }
 
-    /// Splits an item that is [too large](Delivery::TooLarge) into two smaller ones, in their
-    /// order, with all its events.
+    /// Splits an item that is [too large](Delivery::TooLarge) into two smaller items, in order,
+    /// with all its events.
     ///
     /// # Errors
-    /// The item if it cannot be split, as by default. It is refused.
+    /// Returns the item if it cannot be split, which is the default. The item is then refused.
     fn split(self) -> Result<(Self, Self), Self>
     where
         Self: Sized,
@@ -111,7 +111,7 @@ pub trait ExportItem: Send + 'static {
     }
 }
 
-/// The transport of an exporter, which is called by its sender thread only.
+/// The transport of an exporter. Only its sender thread calls it.
 pub trait Deliver<T>: Send {
     /// Sends `item` to the server and waits for the answer, with a timeout.
     ///
@@ -122,9 +122,9 @@ pub trait Deliver<T>: Send {
 /// The result of sending an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// The server took it.
+    /// The server accepted the item.
     Delivered,
-    /// The server took the item, except for some of its events. These are counted as failed
+    /// The server accepted the item, except for some of its events. These events count as failed
     /// writes.
     Partial {
         /// The number of events that the server refused.
@@ -132,49 +132,46 @@ pub enum Delivery {
         /// The reason, for the line on stderr.
         reason: String,
     },
-    /// The server will never take it, for this reason. It is counted as a failed write.
+    /// The server refused the item permanently, for this reason. The item counts as a failed write.
     Refused(String),
-    /// The server does not take an item of this size. Its halves are sent next, if it can be
+    /// The item is too large for the server. Its halves are sent next, if it can be
     /// [split](ExportItem::split).
     TooLarge(String),
-    /// A rate limit of the server forbids to send it. It is counted as a failed write, and the
-    /// back-off of earlier failures stays.
+    /// A rate limit of the server forbids sending the item. The item counts as a failed write, and
+    /// the back-off of earlier failures stays.
     RateLimited(String),
-    /// The server cannot be reached, or failed. The item is sent again.
+    /// The server cannot be reached, or failed. The item is sent again later.
     Failed {
         /// The reason, for the line on stderr.
         reason: String,
-        /// The time that the server requests before the next attempt, as by `Retry-After`. At most
-        /// an hour counts.
+        /// The time that the server requests before the next attempt, for example with
+        /// `Retry-After`. Limited to one hour.
         retry_after: Option<Duration>,
     },
 }
 
-/// Work that an exporter has its sender thread do between items, such as sending a batch whose
-/// time has come.
+/// Periodic work of the sender thread between items, such as sending a batch that is due.
 pub trait PeriodicTasks: Send + Sync + 'static {
-    /// Returns when there is something to do. After it becomes earlier, call
-    /// [`ExportQueue::wake`].
+    /// Returns the time of the next run. If the time becomes earlier, call [`ExportQueue::wake`].
     fn next_run(&self) -> Option<Instant>;
 
-    /// Does what is due at `now`.
+    /// Does the work that is due at `now`.
     fn run(&self, now: Instant);
 }
 
-/// How much an [`ExportQueue`] holds, and for how long.
+/// The limits of an [`ExportQueue`] in size and age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// The most events of all items. Defaults to no limit.
+    /// The maximum number of events in all items. Defaults to no limit.
     ///
-    /// Half of the queue, which items may take that are not urgent, is half of the items and
-    /// bytes.
+    /// Items that are not urgent may occupy half of `items` and half of `bytes`.
     pub events: u64,
-    /// The most items. Defaults to 4,096. The halves of split items may exceed it.
+    /// The maximum number of items. Defaults to 4,096. The halves of split items may exceed it.
     pub items: usize,
-    /// The most bytes of all items. Defaults to 32 MiB.
+    /// The maximum number of bytes in all items. Defaults to 32 MiB.
     pub bytes: usize,
-    /// The age at which an item is given up after another failure. It counts from the end of a wait
-    /// that the server requested, of up to an hour. Defaults to 10 minutes.
+    /// The age at which another failure discards an item. A wait that the server requested, of up
+    /// to an hour, does not count. Defaults to 10 minutes.
     pub max_age: Duration,
 }
 

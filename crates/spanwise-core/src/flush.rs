@@ -6,10 +6,10 @@ use std::{io, time::Instant};
 ///
 /// Implementations must follow this contract:
 ///
-/// * When `flush_by` returns `Ok`, every line accepted before the call has left the buffer: to the
-///   kernel, or to the network.
-/// * It returns by `deadline`, or at most one system call later. If lines are left then, it returns
-///   [`io::ErrorKind::TimedOut`] and they stay in the buffer.
+/// * When `flush_by` returns `Ok`, every line accepted before the call was passed to the kernel or
+///   to the network.
+/// * It returns by `deadline`, or at most one system call later. If lines remain at that time, they
+///   stay in the buffer and it returns [`io::ErrorKind::TimedOut`].
 /// * It may be called from any thread, from the panic hook, and more than once.
 pub trait Flush: Send + Sync + 'static {
     /// Flushes every line accepted so far.
@@ -33,12 +33,12 @@ pub trait SinkControl: Flush {
     /// Returns the name of the output, such as `sentry`.
     fn name(&self) -> &str;
 
-    /// Starts to deliver what it has, and does not wait. Called on all outputs before
+    /// Starts to deliver the accepted events, and does not wait. Called on all outputs before
     /// [`shutdown_by`](Self::shutdown_by) waits for one of them. Does nothing by default.
     fn hurry(&self) {}
 
-    /// Delivers what it can until `deadline`, and counts the rest as lost at shutdown.
+    /// Delivers events until `deadline`, and counts the rest as lost at shutdown.
     ///
-    /// It returns by `deadline`. Everything that arrives later is counted as lost, too.
+    /// It returns by `deadline`. Events that arrive later count as lost, too.
     fn shutdown_by(&self, deadline: Instant);
 }

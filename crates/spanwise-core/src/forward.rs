@@ -1,8 +1,8 @@
 //! Macros that forward `Layer` methods from a wrapper to its inner layer.
 //!
 //! tracing-opentelemetry, tracing-error and the filters of tracing-subscriber find layers through
-//! `Layer::downcast_raw`, so a wrapper that does not forward it breaks them silently. The method is
-//! unsafe because its caller dereferences the result.
+//! `Layer::downcast_raw`, so a wrapper that does not forward this method breaks them silently. The
+//! method is unsafe because its caller dereferences the result.
 
 /// Forwards all [`Layer`](tracing_subscriber::Layer) methods except `on_event`.
 macro_rules! forward_all_but_events {
@@ -14,8 +14,8 @@ macro_rules! forward_all_but_events {
     };
 }
 
-/// Forwards the named [`Layer`](tracing_subscriber::Layer) methods to the field `$inner`. For an
-/// `impl<S, …> Layer<S>` in a crate that depends on `tracing`, `tracing-core` and
+/// Forwards the named [`Layer`](tracing_subscriber::Layer) methods to the field `$inner`. Use it in
+/// an `impl<S, …> Layer<S>`. The crate must depend on `tracing`, `tracing-core` and
 /// `tracing-subscriber`.
 #[doc(hidden)]
 #[macro_export]

@@ -1,11 +1,12 @@
-//! Parts that the other crates of the workspace share. They promise nothing: any release may change
-//! or remove them.
+//! Parts that the other crates of the workspace share. They are not a stable API. Any release may
+//! change or remove them.
 
 pub mod announced_span;
 mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
+mod counter;
 mod critical;
 mod decision_cache;
 mod duration;
@@ -16,6 +17,7 @@ pub(crate) mod error_query;
 pub mod errors;
 pub mod forks;
 mod hex_digits;
+pub mod inherited_context;
 mod layer_id;
 mod limiter_clock;
 mod linked_slots;
@@ -29,6 +31,7 @@ pub mod panic_safe;
 pub(crate) mod per_layer_filters;
 mod per_second;
 mod percent_encoding;
+pub mod propagators;
 mod random_bits;
 pub mod reentrancy;
 pub mod request_observer;
@@ -37,6 +40,7 @@ pub mod runtime_callsite;
 mod sharded_counter;
 mod span_data;
 pub mod span_identity;
+mod span_subscriber;
 mod span_table;
 pub mod stdio;
 pub mod suggest;
@@ -48,9 +52,10 @@ mod trace_cache;
 pub use self::{
     backoff::Backoff,
     callsite::CallsitePlans,
+    counter::Counter,
     critical::{CRITICAL, is_critical},
     decision_cache::SampleDecision,
-    duration::{DurationUnits, parse_duration},
+    duration::{DurationUnits, MAX_TIMEOUT, deadline_after, parse_duration},
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
     error_chain::error_chain,
     hex_digits::{HexDigits, parse_hex},
@@ -65,6 +70,7 @@ pub use self::{
     sharded_counter::ShardedCounter,
     span_data::{Inherit, SpanData, SpanDataCache},
     span_identity::SpanIdentity,
+    span_subscriber::SpanSubscriber,
     span_table::SpanTable,
     token_bucket::TokenBucket,
     trace_cache::TraceCache,
@@ -77,6 +83,7 @@ pub fn unix_nanos(clock: &crate::Clock) -> u64 {
 }
 
 pub use crate::{
+    child_env::{BAGGAGE, CarriedContext, TRACEPARENT, TRACESTATE, carry_context_of_api},
     context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
     event_context::{

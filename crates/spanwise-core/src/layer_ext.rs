@@ -1,20 +1,21 @@
-//! Wrappers as methods of a layer: `layer.with_levels(…)`.
+//! Adds the wrappers as methods to every layer: `layer.with_levels(…)`.
 
 use std::sync::Arc;
 
 use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCaptured};
 
-/// Wraps any [`Layer`](tracing_subscriber::Layer). A wrapper decides what its inner layer sees, and
-/// never affects the layers beside it.
+/// Wraps any [`Layer`](tracing_subscriber::Layer). A wrapper decides which events and values its
+/// inner layer receives. It never affects other layers.
 ///
 /// Every type has these methods, because a bound on `Layer<S>` would need the type `S` of the
-/// subscriber. If the wrapped type is not a layer, the wrapper is not one either.
+/// subscriber. If the wrapped type is not a layer, the wrapper is not a layer either.
 pub trait LayerExt: Sized {
-    /// Forwards only events of these levels. All spans pass, because they carry the context. If
-    /// `levels` has no level for a target, all its events pass that the application enables.
+    /// Forwards only events of these levels. All spans are forwarded, because they carry the
+    /// context. If `levels` has no level for a target, all enabled events of the target are
+    /// forwarded.
     ///
     /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside would
-    /// miss events that it expects to see.
+    /// miss events that it expects to receive.
     ///
     /// ```
     /// use spanwise_core::LayerExt;
@@ -38,9 +39,9 @@ pub trait LayerExt: Sized {
         WithoutCaptured::new(self, sink_filter.into())
     }
 
-    /// Redacts everything that this layer sees: fields of events and spans, the message, fields
+    /// Redacts everything that this layer receives: fields of events and spans, the message, fields
     /// recorded later, the output of `Display` and `Debug`, errors and their causes. [`Redacted`]
-    /// lists what the layer sees instead.
+    /// describes the values that the layer receives instead.
     ///
     /// ```
     /// use std::{borrow::Cow, sync::Arc};
@@ -85,13 +86,13 @@ pub trait LayerExt: Sized {
     /// # Beside another `fmt` layer
     ///
     /// Two `fmt` layers whose field formatters have the same type share the formatted fields of
-    /// spans. So the redacted layer would print fields that the other layer formatted, unredacted.
-    /// Give the redacted layer [`PrivateFields`](crate::PrivateFields), which it does not share:
-    /// `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`.
+    /// spans. So the redacted layer would print unredacted fields that the other layer formatted.
+    /// Give the redacted layer [`PrivateFields`](crate::PrivateFields), which no other layer
+    /// shares: `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`.
     ///
-    /// Without them, the redacted layer is disabled when the stack is complete, and a
-    /// [`Fault::Setup`](crate::Fault::Setup) is reported. This does not detect `json()`, `pretty()`
-    /// and formatters of your own.
+    /// Otherwise the redacted layer is disabled when the stack is complete, and a
+    /// [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect `json()`,
+    /// `pretty()` and your own formatters.
     ///
     /// # Order
     ///
@@ -101,9 +102,9 @@ pub trait LayerExt: Sized {
     /// # Cost
     ///
     /// The verdicts on keys are cached per callsite. An event with only numbers, booleans and
-    /// strings without secrets is forwarded as it is. All other events are copied into reused
-    /// memory; each event with a message is one of them. `Debug` and `Display` run once, and the
-    /// inner layer gets the scanned text. Only hidden texts, errors and callsites with more than 32
+    /// strings without secrets is forwarded unchanged. All other events, including each event with
+    /// a message, are copied into reused memory. `Debug` and `Display` run once, and the inner
+    /// layer receives the scanned text. Only hidden texts, errors and callsites with more than 32
     /// fields allocate.
     fn redacted(self, policy: Arc<dyn Redact>) -> Redacted<Self> {
         Redacted::new(self, policy)

@@ -14,11 +14,11 @@ use crate::{
     internal::{per_layer_filters::is_filter_marker, reentrancy::InLayers},
 };
 
-/// A list of layers, each of which sees every event and span.
+/// A list of layers. Each layer receives every event and span.
 ///
 /// Use it instead of a `Vec<Box<dyn Layer>>`. In tracing-subscriber 0.3.23, an empty `Vec` disables
-/// all events and spans, and the layers in a `Vec` do not get the dispatcher. An empty `Layers` has
-/// no effect.
+/// all events and spans, and the layers in a `Vec` do not receive the dispatcher. An empty `Layers`
+/// has no effect.
 ///
 /// ```
 /// use spanwise_core::Layers;
@@ -36,7 +36,7 @@ pub struct Layers<S> {
 }
 
 impl<S: Subscriber> Layers<S> {
-    /// Adds a layer at the end. It sees each event after the layers before it.
+    /// Adds a layer at the end. It receives each event after the earlier layers.
     pub fn push(&mut self, layer: impl Layer<S> + Send + Sync) {
         self.layers.push(Box::new(layer));
     }
@@ -58,13 +58,14 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// Returns *never* if a layer does, without asking the layers behind it. A tree of `Layered`
-    /// does the same, and so does [`enabled`](Layer::enabled). If no layer returns *never*, the
-    /// result is *sometimes* if a layer returns it, and *always* otherwise.
+    /// Returns *never* if a layer returns it, without calling the later layers.
+    /// [`enabled`](Layer::enabled) and a tree of `Layered` also stop at the first refusal. If no
+    /// layer returns *never*, the result is *sometimes* if a layer returns it, and *always*
+    /// otherwise.
     ///
     /// The *never* of a layer whose hint is OFF counts as *sometimes*: its
-    /// [`enabled`](Layer::enabled) decides. Such a layer is an empty `Vec` of layers, which returns
-    /// *never* for everything and still enables it.
+    /// [`enabled`](Layer::enabled) decides. An example is an empty `Vec` of layers, which returns
+    /// *never* for each callsite and still enables it.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         let _inside = InLayers::enter();
         let mut combined = Interest::always();
@@ -86,8 +87,8 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
             .all(|layer| layer.enabled(metadata, ctx.clone()))
     }
 
-    /// Returns the most verbose hint. A layer without a hint wants everything, so then there is
-    /// none.
+    /// Returns the most verbose hint. If a layer has no hint, it wants everything, so there is no
+    /// hint.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let hints: Option<Vec<LevelFilter>> = self
             .layers

@@ -1,4 +1,4 @@
-//! The levels of one sink.
+//! The wrapper that filters the events of one sink by level.
 
 use tracing::{Event, Subscriber};
 use tracing_core::{LevelFilter, Metadata};
@@ -10,23 +10,18 @@ use crate::{
     internal::{CallsitePlans, log_record},
 };
 
-/// A layer that sees only events of certain levels. Created by
+/// Forwards only events of certain levels to the inner layer. Created by
 /// [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
-/// The decision is cached per callsite. All spans pass, because they carry the context of events.
+/// The decision is cached per callsite. All spans are forwarded, because they carry the context of
+/// events.
 #[derive(Debug)]
 pub struct LevelFiltered<L> {
     inner: L,
     levels: TargetLevels,
-    plans: CallsitePlans<Decision>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Decision {
-    Pass,
-    Drop,
-    /// All records of `tracing-log` share one callsite per level; their target is a field.
-    PerRecord,
+    /// Whether events of a callsite are forwarded. `None` for records of `tracing-log`, because
+    /// they share one callsite per level, and their target is a field.
+    plans: CallsitePlans<Option<bool>>,
 }
 
 impl<L> LevelFiltered<L> {
@@ -40,29 +35,19 @@ impl<L> LevelFiltered<L> {
 
     fn passes(&self, event: &Event<'_>) -> bool {
         let callsite = event.metadata();
-        match self.plans.get(callsite, |callsite| self.decide(callsite)) {
-            Decision::Pass => true,
-            Decision::Drop => false,
-            Decision::PerRecord => {
-                let target = log_record::LogRecord::from_event(event).target;
-                *callsite.level() <= self.level(target.as_deref().unwrap_or(callsite.target()))
-            }
-        }
+        let decided = self.plans.get(callsite, |callsite| {
+            let is_record = log_record::is_log_record(callsite);
+            (!is_record).then(|| self.is_shown(callsite, callsite.target()))
+        });
+        decided.unwrap_or_else(|| {
+            let target = log_record::LogRecord::from_event(event).target;
+            self.is_shown(callsite, target.as_deref().unwrap_or(callsite.target()))
+        })
     }
 
-    fn decide(&self, callsite: &Metadata<'_>) -> Decision {
-        if log_record::is_log_record(callsite) {
-            Decision::PerRecord
-        } else if *callsite.level() <= self.level(callsite.target()) {
-            Decision::Pass
-        } else {
-            Decision::Drop
-        }
-    }
-
-    fn level(&self, target: &str) -> LevelFilter {
-        // The levels of the application decide about targets that are not named here.
-        self.levels.level(target).unwrap_or(LevelFilter::TRACE)
+    fn is_shown(&self, callsite: &Metadata<'_>, target: &str) -> bool {
+        // The levels of the application decide about targets that these levels do not name.
+        *callsite.level() <= self.levels.level(target).unwrap_or(LevelFilter::TRACE)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer that enables events and spans by level, with levels that can change at run time.
+//! The layer that enables events and spans by level. The levels can change at run time.
 
 use std::{
     sync::{
@@ -29,21 +29,22 @@ use crate::{
 
 /// Enables events and spans by level, for all layers of the stack.
 ///
-/// The levels apply to events. Spans at INFO or more severe stay enabled whatever the event levels
-/// are, so that the ids they carry are on every line. For exceptions, see
-/// [`span_levels`](Self::span_levels).
+/// The levels apply to events. Spans at INFO or more severe stay enabled at every event level, so
+/// that each line has the ids of its spans. For exceptions, see [`span_levels`](Self::span_levels).
 ///
-/// Without span directives, the decision on a callsite is cached: a disabled callsite costs what it
-/// costs in bare `tracing`. A target that no directive names uses the bare level of the [`Levels`]
-/// that [`LevelLayer::new`] got. If they have none, it uses `info`.
+/// Without span directives, the decision on a callsite is cached, so a disabled callsite costs as
+/// little as in plain `tracing`. A target that no directive names uses the default level of the
+/// [`Levels`] that [`LevelLayer::new`] is passed. If these levels have no default level, it is
+/// `info`.
 ///
-/// Change the levels with the [`handle`](Self::handle). A change loses no event that both the old
-/// and the new levels enable. A new span directive applies to spans that are opened afterwards.
-/// Span directives only enable events in addition to those that the targets enable.
+/// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
+/// the old and the new levels enable is not lost. A new span directive applies only to spans that
+/// are opened afterwards. A span directive can only enable more events than the targets enable,
+/// never fewer.
 ///
 /// Span directives use tracing-subscriber's `EnvFilter`, which formats a recorded value while it
-/// holds a lock. With a directive on the *value* of a field, the `Debug` of that field must not
-/// open a span of the same name.
+/// holds a lock. If a directive names the *value* of a field, the `Debug` of this field must not
+/// open a span of the same name, because `EnvFilter` would deadlock.
 ///
 /// ```
 /// use spanwise_core::LevelLayer;
@@ -73,25 +74,25 @@ pub struct LevelHandle {
 
 #[derive(Debug)]
 struct LevelState {
-    /// Locked only to copy or swap the pointer, never while a layer is called.
-    active: RwLock<Arc<Active>>,
+    /// Locked only to copy or swap the pointer. No layer is called under the lock.
+    active: RwLock<Arc<ActiveLevels>>,
     has_span_directives: AtomicBool,
     /// Incremented after each change of `active`, which invalidates cached decisions.
     version: AtomicU64,
     /// The levels that [`LevelLayer::capture`] sets.
     captured: OnceLock<TargetLevels>,
-    /// [`SpanRule::default`] unless set.
+    /// Defaults to [`SpanRule::default`].
     span_rule: OnceLock<SpanRule>,
     defaults: Levels,
-    control: Mutex<Control>,
+    changes: Mutex<LevelChanges>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct Control {
+struct LevelChanges {
     /// The levels that are restored after a temporary change.
     permanent: Levels,
-    /// The number of changes. A temporary change ends when it is no longer the last one.
+    /// The number of changes. A later change cancels the pending restore.
     generation: u64,
 }
 
@@ -99,19 +100,19 @@ struct Control {
 #[derive(Debug)]
 enum SpanRule {
     Levels(TargetLevels),
-    /// A span is enabled if an event of its level and target is.
+    /// A span is enabled if an event of its level and target is enabled.
     FollowsEvents,
 }
 
 /// The current levels, with their span directives.
 #[derive(Debug)]
-struct Active {
+struct ActiveLevels {
     levels: Levels,
     span_directives: Vec<ActiveSpanDirective>,
 }
 
-/// A span directive whose filter tracks the open spans that match. The level is separate, so that a
-/// change of the level keeps the tracked spans.
+/// A span directive. Its filter tracks the open spans that match. The level is a separate field, so
+/// that a change of the level keeps the tracked spans.
 #[derive(Debug, Clone)]
 struct ActiveSpanDirective {
     matcher: String,
@@ -120,19 +121,19 @@ struct ActiveSpanDirective {
 }
 
 impl LevelLayer {
-    /// Creates a layer that enables these levels. They stay the defaults of levels that are set
-    /// later.
+    /// Creates a layer that enables these levels. Later `set_levels` calls without a default level
+    /// fall back to these.
     #[must_use]
     pub fn new(levels: Levels) -> Self {
         let defaults = levels.or(&LevelFilter::INFO.into());
-        let active = Active::new(defaults.clone(), &[]);
+        let active = ActiveLevels::new(defaults.clone(), &[]);
         let state = LevelState {
             has_span_directives: AtomicBool::new(!active.span_directives.is_empty()),
             active: RwLock::new(Arc::new(active)),
             version: AtomicU64::new(0),
             captured: OnceLock::new(),
             span_rule: OnceLock::new(),
-            control: Mutex::new(Control {
+            changes: Mutex::new(LevelChanges {
                 permanent: defaults.clone(),
                 generation: 0,
             }),
@@ -145,12 +146,11 @@ impl LevelLayer {
         }
     }
 
-    /// Sets the levels of events that are enabled in addition, for a recorder that buffers them.
-    /// Defaults to none. Does not affect spans, nor targets set to `off`. The first call wins.
+    /// Also enables events of these levels, so that a recorder can buffer them. Defaults to none.
+    /// Spans and targets set to `off` are not affected. The first call wins.
     ///
-    /// A sink that must not show them needs
-    /// [`LayerExt::without_captured`](crate::LayerExt::without_captured), or the recorder around
-    /// it.
+    /// To hide these events from a sink, wrap it in
+    /// [`LayerExt::without_captured`](crate::LayerExt::without_captured) or in the recorder.
     ///
     /// ```
     /// use spanwise_core::{LayerExt, LevelLayer};
@@ -172,17 +172,17 @@ impl LevelLayer {
         self
     }
 
-    /// Sets the levels of spans. Defaults to INFO, or to the level of events if that is more
-    /// verbose.
+    /// Sets the span levels. Defaults to INFO, or to the event level if that is more verbose.
     ///
-    /// Spans carry context, such as the id of a request, so the levels of events do not disable
-    /// them. There are two exceptions for targets that no directive of `levels` names:
+    /// Spans carry context, such as the request id, so the event levels do not disable them. There
+    /// are two exceptions for targets that no directive of the span levels names:
     ///
-    /// * A target that is `off` for events has no spans either.
-    /// * If every event is disabled, every span is too, unless `levels` has a bare level.
+    /// * A target whose event level is `off` has no spans either.
+    /// * If every event is disabled, every span is too, unless the span levels have a default
+    ///   level.
     ///
-    /// Without a bare level, targets that are not named keep the default. Span directives add to
-    /// these levels. The first call of this or
+    /// If the span levels have no default level, other targets keep the default of this setting.
+    /// Span directives enable further spans. The first call of this method or of
     /// [`spans_follow_events`](Self::spans_follow_events) wins.
     ///
     /// ```
@@ -230,8 +230,8 @@ impl LevelLayer {
         if self.state.has_span_directives.load(Ordering::Acquire) {
             let active = self.state.active();
             for directive in &active.span_directives {
-                // A filter on a field's value formats the value, which may panic. Then the span
-                // does not match.
+                // A filter on a field's value formats the value, which may panic. In that case the
+                // span does not match.
                 let _ = panic_safe::catch_panic(|| call(&directive.filter));
             }
         }
@@ -245,32 +245,32 @@ impl LevelHandle {
         self.state.active().levels.clone()
     }
 
-    /// Sets the levels and ends a temporary change. If `levels` has no bare level, that of
-    /// [`LevelLayer::new`] applies.
+    /// Sets the levels and ends a temporary change. If `levels` has no default level, the default
+    /// level of [`LevelLayer::new`] applies.
     ///
     /// # Errors
-    /// Returns an error that lists each malformed or useless directive. The levels then stay
-    /// unchanged.
+    /// Returns an error that lists each malformed or useless directive. In that case the levels
+    /// stay unchanged.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control.lock();
-        control.permanent = levels.clone();
-        self.state.apply(levels, &mut control);
+        let mut changes = self.state.changes.lock();
+        changes.permanent = levels.clone();
+        self.state.apply(levels, &mut changes);
         Ok(())
     }
 
-    /// Sets the levels for this duration, then restores those of the last
-    /// [`set_levels`](Self::set_levels).
+    /// Sets the levels for this duration, then restores the levels of the last
+    /// [`set_levels`](Self::set_levels), or those of [`LevelLayer::new`].
     ///
     /// Setting levels again ends this change early.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive, or says that the restoring
-    /// thread could not be started. The levels then stay unchanged.
+    /// thread could not be started. In that case the levels stay unchanged.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
-        let mut control = self.state.control.lock();
-        let generation = control.generation + 1;
+        let mut changes = self.state.changes.lock();
+        let generation = changes.generation + 1;
         let state = Arc::clone(&self.state);
         thread::Builder::new()
             .name("spanwise-levels".to_owned())
@@ -280,14 +280,14 @@ impl LevelHandle {
                     "levels unchanged: cannot start the thread that would restore them: {error}"
                 ))
             })?;
-        self.state.apply(levels, &mut control);
+        self.state.apply(levels, &mut changes);
         Ok(())
     }
 
     /// Returns the most verbose level at which an event can be enabled now.
     #[must_use]
-    pub fn most_verbose_event(&self) -> LevelFilter {
-        self.state.active().levels.most_verbose_event()
+    pub fn max_event_level(&self) -> LevelFilter {
+        self.state.active().levels.max_event_level()
     }
 
     /// Returns the number of changes of the levels.
@@ -296,7 +296,7 @@ impl LevelHandle {
         self.state.version.load(Ordering::Acquire)
     }
 
-    /// Returns the visibility that the targets give an event, without span directives.
+    /// Returns the visibility of an event by its target, without span directives.
     pub(crate) fn visibility(&self, target: &str, level: Level) -> Visibility {
         Visibility::from_level(level, self.state.active().levels.targets.level(target))
     }
@@ -310,7 +310,7 @@ impl LevelHandle {
             .any(|directive| level <= directive.level)
     }
 
-    /// Returns whether a span that this thread has entered enables such an event.
+    /// Returns whether a span that this thread has entered enables an event with this metadata.
     pub(crate) fn enabled_by_span<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
@@ -327,12 +327,12 @@ impl LevelState {
         Ok(levels)
     }
 
-    fn captures(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
+    fn captures(&self, active: &ActiveLevels, metadata: &Metadata<'_>) -> bool {
         let Some(captured) = self.captured.get() else {
             return false;
         };
         let target = metadata.target();
-        // Not `is_event`: `enabled!` asks with metadata of no event, before an event is sent.
+        // `enabled!` passes metadata of kind HINT, for which `is_event` is false.
         !metadata.is_span()
             && Visibility::from_level(*metadata.level(), captured.level(target))
                 == Visibility::Visible
@@ -340,7 +340,7 @@ impl LevelState {
     }
 
     /// Returns whether the levels enable the callsite regardless of the current span.
-    fn enabled_by_target(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
+    fn enabled_by_target(&self, active: &ActiveLevels, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         let max = if metadata.is_span() {
             self.span_rule().level(&active.levels, target)
@@ -355,13 +355,13 @@ impl LevelState {
         self.span_rule.get_or_init(SpanRule::default)
     }
 
-    fn active(&self) -> Arc<Active> {
+    fn active(&self) -> Arc<ActiveLevels> {
         Arc::clone(&self.active.read())
     }
 
-    fn apply(&self, levels: Levels, control: &mut Control) {
-        control.generation += 1;
-        let active = Arc::new(Active::new(levels, &self.active().span_directives));
+    fn apply(&self, levels: Levels, changes: &mut LevelChanges) {
+        changes.generation += 1;
+        let active = Arc::new(ActiveLevels::new(levels, &self.active().span_directives));
         let has_span_directives = !active.span_directives.is_empty();
         *self.active.write() = active;
         self.has_span_directives
@@ -369,7 +369,7 @@ impl LevelState {
         self.version.fetch_add(1, Ordering::Release);
         self.changed.notify_all();
         #[cfg(feature = "log")]
-        log_bridge::follow_levels(callsite::rebuild_interest_cache);
+        log_bridge::rebuild_and_set_log_level(callsite::rebuild_interest_cache);
         #[cfg(not(feature = "log"))]
         callsite::rebuild_interest_cache();
     }
@@ -378,22 +378,22 @@ impl LevelState {
         let Some(end) = Instant::now().checked_add(duration) else {
             return;
         };
-        let mut control = self.control.lock();
-        // The caller holds this lock until it has applied the change and counted it.
-        while control.generation == generation {
+        let mut changes = self.changes.lock();
+        // `set_levels_for` has this lock until it has applied and counted the change.
+        while changes.generation == generation {
             let remaining = end.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
-                let permanent = control.permanent.clone();
-                self.apply(permanent, &mut control);
+                let permanent = changes.permanent.clone();
+                self.apply(permanent, &mut changes);
                 return;
             }
-            control = self.changed.wait_timeout(control, remaining).0;
+            changes = self.changed.wait_timeout(changes, remaining).0;
         }
     }
 }
 
 impl SpanRule {
-    /// Returns the level of the spans of `target` when events have these levels.
+    /// Returns the span level of `target` if events have these levels.
     fn level(&self, events: &Levels, target: &str) -> LevelFilter {
         let event_level = events.targets.level(target).unwrap_or(LevelFilter::OFF);
         let levels = match self {
@@ -404,7 +404,7 @@ impl SpanRule {
             level
         } else if events.targets.directive_level(target) == Some(LevelFilter::OFF) {
             LevelFilter::OFF
-        } else if let Some(level) = levels.bare() {
+        } else if let Some(level) = levels.default_level() {
             level
         } else if events.disable_everything() {
             LevelFilter::OFF
@@ -416,13 +416,15 @@ impl SpanRule {
     /// Returns the most verbose level that any span may have.
     fn most_verbose(&self, events: &Levels) -> LevelFilter {
         if !events.spans.is_empty() {
-            // A filter must see the spans that its directive names, whatever their level.
+            // A filter must receive the spans that its directive names, at every level.
             return LevelFilter::TRACE;
         }
         let event_level = events.targets.most_verbose();
         match self {
             Self::FollowsEvents => event_level,
-            Self::Levels(levels) if levels.bare().is_some() || events.disable_everything() => {
+            Self::Levels(levels)
+                if levels.default_level().is_some() || events.disable_everything() =>
+            {
                 levels.most_verbose()
             }
             Self::Levels(levels) => levels
@@ -439,8 +441,9 @@ impl Default for SpanRule {
     }
 }
 
-impl Active {
-    /// Keeps the filters of the `previous` directives, and thus the spans that they track.
+impl ActiveLevels {
+    /// Creates the active levels. Reuses the filters of the `previous` directives, because they
+    /// track open spans.
     fn new(levels: Levels, previous: &[ActiveSpanDirective]) -> Self {
         let activate = |level: LevelFilter, matcher: &str| {
             let filter = match previous.iter().find(|old| old.matcher == matcher) {
@@ -453,12 +456,13 @@ impl Active {
                 filter,
             })
         };
-        // `filter_map` drops nothing: the parser has accepted each matcher with `span_filter`.
-        let variants = levels.spans.iter().flat_map(|directive| {
+        // A directive has one matcher per way in which a value may be recorded. `filter_map` drops
+        // none, because the parser has checked each matcher with `span_filter`.
+        let matchers = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
             variants.map(|matcher| (directive.level, matcher))
         });
-        let span_directives = variants
+        let span_directives = matchers
             .filter_map(|(level, matcher)| activate(level, matcher))
             .collect();
         Self {
@@ -493,15 +497,15 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         let active = self.state.active();
         let mut depends_on_span = false;
         for directive in &active.span_directives {
-            // Every filter must see every callsite: this is where it learns which spans match.
+            // Every filter must receive every callsite, because it decides here which spans match.
             let interest = Layer::<S>::register_callsite(&*directive.filter, callsite);
-            let is_named = callsite.is_span() && interest.is_always();
+            let matches_span = callsite.is_span() && interest.is_always();
             depends_on_span |=
-                is_named || (!interest.is_never() && *callsite.level() <= directive.level);
+                matches_span || (!interest.is_never() && *callsite.level() <= directive.level);
         }
         let state = &self.state;
         if state.enabled_by_target(&active, callsite) || state.captures(&active, callsite) {
-            self.filter_interop.interest()
+            self.filter_interop.interest_in_all()
         } else if depends_on_span {
             Interest::sometimes()
         } else {
@@ -510,7 +514,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        // Not cached by callsite: `log_enabled!` asks with metadata that has none.
+        // `log_enabled!` bypasses the callsite cache.
         let state = &self.state;
         let active = state.active();
         state.enabled_by_target(&active, metadata)
@@ -522,7 +526,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         let captured = self.state.captured.get();
         let captured = captured.map_or(LevelFilter::OFF, TargetLevels::most_verbose);
         let active = self.state.active();
-        let events = active.levels.most_verbose_event().max(captured);
+        let events = active.levels.max_event_level().max(captured);
         #[cfg(feature = "log")]
         log_bridge::note_event_level(events);
         Some(events.max(self.state.span_rule().most_verbose(&active.levels)))

@@ -1,4 +1,4 @@
-//! Levels and targets, as `RUST_LOG` writes them.
+//! Levels and targets in the syntax of `RUST_LOG`.
 
 mod directive;
 mod span_directive;
@@ -18,21 +18,21 @@ pub(crate) use span_directive::span_filter;
 ///
 /// A level is `off`, `error`, `warn`, `info`, `debug` or `trace` in any case, or 0 to 5. `warning`
 /// means `warn`; `fatal` and `critical` mean `error`. Everything that
-/// [`EnvFilter`](tracing_subscriber::EnvFilter) accepts is accepted, except for mistakes that cost
-/// people their logs:
+/// [`EnvFilter`](tracing_subscriber::EnvFilter) accepts is accepted, except for common mistakes
+/// that disable logs:
 ///
-/// * A bare word that looks like a level but is not one (`inof`, `verbose`, `9`) is an error.
-///   `EnvFilter` takes it for a target and logs nothing at all.
+/// * A single word that looks like a level but is not a level (`inof`, `verbose`, `9`) is an error.
+///   `EnvFilter` interprets it as a target, and disables all other logs.
 /// * The error names every malformed directive, and every directive that cannot match: `h2:warn`,
 ///   `info/foo`, `::shop=debug`.
 /// * A target with a hyphen (`my-crate=debug`) also matches the crate, whose target has an
 ///   underscore.
-/// * The value of a field (`tenant_id=acme`) matches however it was recorded: as it is, with `%`
-///   or with `?`. It is a regular expression for the whole value, with or without quotes. All
-///   operators work except those with braces: `a{2}` and `\p{L}` are errors. `\{` is a brace.
+/// * The value of a field (`tenant_id=acme`) matches whether the field was recorded plainly, with
+///   `%` or with `?`. The value is a regular expression for the whole text, with or without quotes.
+///   Operators with braces, such as `a{2}` and `\p{L}`, are errors. `\{` is a literal brace.
 ///
-/// A directive applies to all targets that start with its target. The longest match wins, and the
-/// last one of two equal targets.
+/// A directive applies to all targets that start with its target. The longest match wins. If a
+/// target occurs twice, the last directive wins.
 ///
 /// ```
 /// use spanwise_core::Levels;
@@ -43,8 +43,8 @@ pub(crate) use span_directive::span_filter;
 /// let error = "inof,shop=debgu".parse::<Levels>().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "`inof` is not a level: did you mean `info`? (for a target of that name write \
-///      `inof=trace`); `shop=debgu`: `debgu` is not a level: did you mean `debug`?"
+///     "`inof` is not a level: did you mean `info`? (if `inof` is a target, \
+///      write `inof=trace`); `shop=debgu`: `debgu` is not a level: did you mean `debug`?"
 /// );
 /// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
@@ -54,7 +54,7 @@ pub struct Levels {
     pub(crate) spans: Vec<SpanDirective>,
 }
 
-/// The levels of one sink, or of spans: [`Levels`] without span directives.
+/// Levels without span directives, for one sink or for spans.
 ///
 /// ```
 /// use spanwise_core::TargetLevels;
@@ -69,12 +69,13 @@ pub struct Levels {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetLevels {
     /// The level of targets that no directive names.
-    bare: Option<LevelFilter>,
+    default_level: Option<LevelFilter>,
     targets: Vec<(TargetPattern, LevelFilter)>,
 }
 
 impl Levels {
-    /// Adds `defaults` if these levels have no bare level. These directives override the defaults'.
+    /// Adds `defaults` if these levels have no default level. The directives of these levels
+    /// override those of `defaults`.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -86,7 +87,7 @@ impl Levels {
     /// ```
     #[must_use]
     pub fn or(mut self, defaults: &Self) -> Self {
-        if self.targets.bare.is_none() {
+        if self.targets.default_level.is_none() {
             let own = mem::replace(&mut self.targets, defaults.targets.clone());
             for (target, level) in own.targets {
                 self.targets.set(target, level);
@@ -127,7 +128,8 @@ impl Levels {
         ParseError::check(problems)
     }
 
-    /// Moves each level by `steps`: 1 is one level more verbose. A target that is `off` stays off.
+    /// Makes each level more verbose by `steps` levels, or less verbose if `steps` is negative. A
+    /// target that is `off` stays off.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -145,11 +147,14 @@ impl Levels {
         for level in named.filter(|level| **level != LevelFilter::OFF) {
             *level = shifted(*level, steps);
         }
-        self.targets.bare = self.targets.bare.map(|level| shifted(level, steps));
+        self.targets.default_level = self
+            .targets
+            .default_level
+            .map(|level| shifted(level, steps));
         self.without_redundant_spans()
     }
 
-    /// Adds the directives of `other`, without its bare level.
+    /// Adds the directives of `other`, but not its default level.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -186,28 +191,29 @@ impl Levels {
 
     /// Returns the most verbose level that any event may have.
     #[must_use]
-    pub fn most_verbose_event(&self) -> LevelFilter {
+    pub fn max_event_level(&self) -> LevelFilter {
         let in_spans = self.spans.iter().map(|span| span.level).max();
         let in_spans = in_spans.unwrap_or(LevelFilter::OFF);
         self.targets.most_verbose().max(in_spans)
     }
 
-    /// Returns whether no event is enabled, whatever its target and its span.
+    /// Returns whether no event is enabled in any target and span.
     pub(crate) fn disable_everything(&self) -> bool {
-        self.most_verbose_event() == LevelFilter::OFF
+        self.max_event_level() == LevelFilter::OFF
     }
 }
 
 impl TargetLevels {
-    /// Returns the level of `target`, or `None` if neither a directive nor a bare level covers it.
+    /// Returns the level of `target`, or `None` if no directive matches and there is no default
+    /// level.
     #[must_use]
     pub fn level(&self, target: &str) -> Option<LevelFilter> {
-        self.directive_level(target).or(self.bare)
+        self.directive_level(target).or(self.default_level)
     }
 
-    /// Returns the level without a target.
-    pub(crate) fn bare(&self) -> Option<LevelFilter> {
-        self.bare
+    /// Returns the level of targets that no directive names.
+    pub(crate) fn default_level(&self) -> Option<LevelFilter> {
+        self.default_level
     }
 
     /// Returns the level that a directive gives `target`, or `None` if no directive matches.
@@ -221,7 +227,7 @@ impl TargetLevels {
             .map(|(_, level)| *level)
     }
 
-    /// Returns whether these levels cover events that `levels` do not enable. Targets that are
+    /// Returns whether these levels enable an event that `levels` do not enable. Targets that are
     /// `off` in `levels` do not count.
     ///
     /// ```
@@ -242,7 +248,7 @@ impl TargetLevels {
     pub fn exceed(&self, levels: &Levels) -> bool {
         let named = self.targets.iter().chain(&levels.targets.targets);
         let named = named.map(|(target, _)| target.as_str());
-        // The empty target is one that no directive names.
+        // The empty target represents all targets that no directive names.
         named.chain([""]).any(|target| {
             let shown = levels.targets.level(target);
             shown != Some(LevelFilter::OFF) && self.level(target) > shown
@@ -251,14 +257,17 @@ impl TargetLevels {
 
     pub(crate) fn most_verbose(&self) -> LevelFilter {
         let levels = self.targets.iter().map(|(_, level)| *level);
-        levels.chain(self.bare).max().unwrap_or(LevelFilter::OFF)
+        levels
+            .chain(self.default_level)
+            .max()
+            .unwrap_or(LevelFilter::OFF)
     }
 
     /// Returns the level that is enabled for every target.
     fn least_verbose(&self) -> LevelFilter {
         let levels = self.targets.iter().map(|(_, level)| *level);
-        let bare = self.bare.unwrap_or(LevelFilter::OFF);
-        levels.fold(bare, LevelFilter::min)
+        let default_level = self.default_level.unwrap_or(LevelFilter::OFF);
+        levels.fold(default_level, LevelFilter::min)
     }
 
     fn set(&mut self, target: TargetPattern, level: LevelFilter) {
@@ -285,7 +294,7 @@ fn shifted(level: LevelFilter, steps: i8) -> LevelFilter {
 impl From<LevelFilter> for TargetLevels {
     fn from(level: LevelFilter) -> Self {
         Self {
-            bare: Some(level),
+            default_level: Some(level),
             targets: Vec::new(),
         }
     }
@@ -311,7 +320,7 @@ impl FromStr for Levels {
                 span_directive::parse(text).map(|span| levels.set_span(span))
             } else {
                 directive::parse(text).map(|directive| match directive {
-                    Directive::Bare(level) => levels.targets.bare = Some(level),
+                    Directive::Default(level) => levels.targets.default_level = Some(level),
                     Directive::Target(target, level) => levels.targets.set(target, level),
                 })
             };
@@ -351,8 +360,8 @@ impl fmt::Display for Levels {
 impl fmt::Display for TargetLevels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";
-        if let Some(bare) = self.bare {
-            write!(f, "{bare}")?;
+        if let Some(level) = self.default_level {
+            write!(f, "{level}")?;
             comma = ",";
         }
         for (target, level) in &self.targets {

@@ -1,4 +1,4 @@
-//! Levels, context, redaction and counters: the parts that every spanwise layer shares.
+//! Shared parts of every spanwise layer: levels, context, redaction and counters.
 //!
 //! ```
 //! use spanwise_core::{Context, ContextLayer, LayerExt, LevelLayer, Levels};
@@ -24,8 +24,9 @@
 //!
 //! # When to use it
 //!
-//! Services use the [`spanwise`] facade, which re-exports what they need. Use this crate directly
-//! to build a stack without the facade, to write a redaction policy, or to write a sink.
+//! Services use the [`spanwise`] facade, which re-exports the items that services need. Use this
+//! crate directly to build a stack without the facade, to write a redaction policy, or to write a
+//! sink.
 //!
 //! # Parts
 //!
@@ -34,6 +35,7 @@
 //! | `request_id`, `tenant_id` and the like on every line | [`ContextLayer`], [`Context`] |
 //! | context that becomes known later, such as the user | [`context::set`] |
 //! | the position in a trace, for queues and jobs | [`TraceParent`] |
+//! | the trace of a child process | [`child_env`] |
 //! | levels of the application, which can change at run time | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of spans | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
 //! | levels of one sink | [`LayerExt::with_levels`], [`TargetLevels`] |
@@ -53,9 +55,11 @@
 //!
 //! * A wrapper of [`LayerExt`] affects only its own layer, never the layers beside it.
 //! * Work that depends only on a callsite is done once per callsite and cached without a lock.
-//! * A value that panics while it is formatted loses its own text, and nothing else. It may log.
-//! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text; the rest is hidden.
-//! * Layers with a filter of their own (`with_filter`) work in any position of the stack.
+//! * A value that panics while it is formatted loses only its own text. A value may log while it is
+//!   formatted.
+//! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text, and the rest is
+//!   hidden.
+//! * Layers with a per-layer filter (`with_filter`) work at any position in the stack.
 //!
 //! # Features
 //!
@@ -68,6 +72,7 @@
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
+mod child_env;
 mod clock;
 mod context_callsites;
 mod context_layer;
@@ -97,6 +102,7 @@ mod visibility;
 mod without_captured;
 pub mod words;
 
+pub use child_env::child_env;
 pub use clock::Clock;
 pub use context_layer::ContextLayer;
 pub use error_view::{AsError, err};

@@ -1,11 +1,11 @@
-//! The error of every text that a setting accepts.
+//! The parse error of all settings.
 
 use std::{error::Error, fmt, ops::Range};
 
-/// Why a text is not a valid value: one [`Problem`] for each mistake.
+/// The reasons why a text is not a valid value: one [`Problem`] for each mistake.
 ///
 /// Every grammar of the workspace fails with this type. `Debug` shows the same text as `Display`,
-/// so that a `main` that returns the error shows it well.
+/// so that the error is readable if `main` returns it.
 ///
 /// ```
 /// use spanwise_core::Levels;
@@ -25,16 +25,16 @@ pub struct ParseError {
 pub struct Problem {
     /// The word that is wrong, if the reason does not name it.
     pub word: Option<String>,
-    /// Where the wrong word is, in bytes of the text, if that is known.
+    /// The byte range of the wrong word in the text, if it is known.
     pub range: Option<Range<usize>>,
-    /// What is wrong.
+    /// The reason why the word is wrong.
     pub reason: String,
-    /// What to write instead, if the reason does not say it.
+    /// A suggestion, if the reason does not contain one.
     pub hint: Option<String>,
 }
 
 impl ParseError {
-    /// Creates an error with one problem, from a sentence that names the wrong word itself.
+    /// Creates an error with one problem, from a sentence that already names the wrong word.
     pub fn new(reason: impl Into<String>) -> Self {
         Self::from(Problem::new(reason))
     }
@@ -64,7 +64,7 @@ impl ParseError {
         }
     }
 
-    /// Appends a hint to the last problem: what the setting accepts.
+    /// Appends a hint about the accepted values to the last problem.
     #[must_use]
     pub fn with_hint(mut self, hint: impl fmt::Display) -> Self {
         if let Some(last) = self.problems.last_mut() {
@@ -82,7 +82,7 @@ impl ParseError {
 }
 
 impl Problem {
-    /// Creates a problem from a sentence that names the wrong word itself.
+    /// Creates a problem from a sentence that already names the wrong word.
     pub fn new(reason: impl Into<String>) -> Self {
         Self {
             word: None,
@@ -92,7 +92,7 @@ impl Problem {
         }
     }
 
-    /// Sets where the wrong word is, in bytes of the text.
+    /// Sets the byte range of the wrong word in the text.
     #[must_use]
     pub fn at(mut self, range: Range<usize>) -> Self {
         self.range = Some(range);

@@ -1,4 +1,4 @@
-//! Redaction policies: the interface between sinks and the rules that say what may be shown.
+//! Redaction policies: the interface between sinks and redaction rules.
 
 use std::{borrow::Cow, fmt, ptr};
 
@@ -9,12 +9,13 @@ pub const REDACTED: &str = "[REDACTED]";
 
 /// A policy that decides what a sink may show.
 ///
-/// A sink asks about a key once per callsite, and about a text each time it shows one, before the
-/// text is escaped or cut. A policy sees at most 64 KiB of a text; the rest is hidden.
+/// A sink calls the policy once per key and callsite. It also calls the policy for each text that
+/// it shows, before the text is escaped or cut. A policy is passed at most 64 KiB of a text, and
+/// the rest is hidden.
 ///
 /// * The verdict on a key or a text must not change, because sinks may cache it.
-/// * A policy must not log: its own events would come back to it.
-/// * A policy should not panic. A value it panics on is hidden, and a panic while another panic is
+/// * A policy must not log, because its own events would be passed to it.
+/// * A policy should not panic. If it panics, the value is hidden. A panic while another panic is
 ///   being logged aborts the process.
 ///
 /// ```
@@ -35,13 +36,14 @@ pub const REDACTED: &str = "[REDACTED]";
 /// assert_eq!(NoPasswords.key("user.password"), KeyVerdict::Redact);
 /// ```
 pub trait Redact: fmt::Debug + Send + Sync + 'static {
-    /// Returns what to do with the values of `key`. The message of an event has no key; it is only
-    /// scanned as text.
+    /// Returns what to do with the values of `key`. The message of an event has no key, so it is
+    /// only scanned as text.
     fn key(&self, key: &str) -> KeyVerdict;
 
     /// Returns what to do with a boolean under `key`. Defaults to [`key`](Self::key).
     ///
-    /// A policy may show booleans where it hides texts: `password = true` reveals no password.
+    /// A policy may hide the texts of a key but show its booleans, because `password = true`
+    /// reveals no password.
     fn key_of_bool(&self, key: &str) -> KeyVerdict {
         self.key(key)
     }
@@ -56,8 +58,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         self.text(text)
     }
 
-    /// Returns what to show instead of `value` if the verdict on `key` is [`KeyVerdict::Replace`],
-    /// such as its last digits or a pseudonym. Defaults to [`REDACTED`].
+    /// Returns the replacement of `value` if the verdict on `key` is [`KeyVerdict::Replace`], such
+    /// as its last digits or a pseudonym. Defaults to [`REDACTED`].
     ///
     /// `value` is the whole text of the value, at most 64 KiB. Longer values become [`REDACTED`].
     fn replace(&self, key: &str, value: &str) -> String {
@@ -65,28 +67,28 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         REDACTED.to_owned()
     }
 
-    /// Returns how often each rule hid something, for [`Stats`](crate::Stats). Defaults to no
-    /// counts.
+    /// Returns the number of times that each rule has hidden a value, for [`Stats`](crate::Stats).
+    /// Defaults to no counts.
     fn counts(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
 
-    /// Returns false if [`text`](Self::text) never changes anything: sinks then need not collect a
+    /// Returns whether [`text`](Self::text) may change a text. If false, sinks need not collect a
     /// value before they write it.
     fn reads_text(&self) -> bool {
         true
     }
 }
 
-/// What a policy decides about a key.
+/// The decision of a policy about a key.
 ///
-/// The set is closed: a sink must handle each verdict, so a new one is a breaking change.
+/// The set is closed, because a sink must handle each verdict. A new verdict is a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyVerdict {
     /// Show the value after [`Redact::value`] has scanned its text.
     Pass,
-    /// Show a text after [`Redact::value`] has scanned it, and [`REDACTED`] instead of a number or
-    /// a boolean: only a text can show that it is harmless.
+    /// Show a text after [`Redact::value`] has scanned it. Show [`REDACTED`] instead of a number or
+    /// a boolean, because a scan cannot prove that these are harmless.
     Text,
     /// Show the value without scanning it.
     Trust,
@@ -94,7 +96,7 @@ pub enum KeyVerdict {
     Redact,
     /// Omit the field.
     Remove,
-    /// Show what [`Redact::replace`] returns for the value.
+    /// Show the replacement that [`Redact::replace`] returns.
     Replace,
 }
 
@@ -112,8 +114,8 @@ impl KeyVerdict {
 /// The verdicts on a key for each type of value, from [`verdicts`](#method.verdicts) of `dyn
 /// Redact`.
 ///
-/// Numbers and booleans have no text to scan, so their verdict is never [`KeyVerdict::Pass`], which
-/// becomes [`KeyVerdict::Trust`], nor [`KeyVerdict::Text`], which becomes [`KeyVerdict::Redact`].
+/// Numbers and booleans have no text to scan. So for them [`KeyVerdict::Pass`] becomes
+/// [`KeyVerdict::Trust`], and [`KeyVerdict::Text`] becomes [`KeyVerdict::Redact`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyVerdicts {
@@ -125,10 +127,10 @@ pub struct KeyVerdicts {
     pub boolean: KeyVerdict,
 }
 
-/// What to show of a value, from [`apply`](#method.apply) of `dyn Redact`.
+/// The redacted form of a value, from [`apply`](#method.apply) of `dyn Redact`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redaction {
-    /// Show the value as it is.
+    /// Show the value unchanged.
     Keep,
     /// Show this text instead.
     Replace(Cow<'static, str>),
@@ -136,13 +138,13 @@ pub enum Redaction {
     Remove,
 }
 
-/// The methods that a sink calls. A policy that panics in one of them hides the value.
+/// The methods that a sink calls. If the policy panics in one of them, the value is hidden.
 impl dyn Redact {
     /// A policy scans at most this many bytes of a text.
     pub const MAX_SCAN_LEN: usize = 64 * 1024;
 
-    /// Collect at most this many bytes of a value for a policy: one character more than it scans,
-    /// so that truncation can be detected.
+    /// Collect at most this many bytes of a value for a policy. This is one character more than the
+    /// policy scans, so that truncation can be detected.
     pub const MAX_COLLECT_LEN: usize = Self::MAX_SCAN_LEN + 4;
 
     /// Returns the verdicts on `key`.
@@ -213,8 +215,7 @@ impl dyn Redact {
     /// Formats `value` and returns [`replace_text`](#method.replace_text) of it.
     #[must_use]
     pub fn replace_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
-        let mut text = String::new();
-        panic_safe::format_into(&mut text, value, Self::MAX_COLLECT_LEN);
+        let text = panic_safe::format_text(value, Self::MAX_COLLECT_LEN);
         self.replace_text(key, &text)
     }
 
@@ -257,9 +258,9 @@ impl Redact for NoRedaction {
 
 /// Returns the part of a long text that a policy scans.
 ///
-/// A policy does not recognize half a secret. So the unbroken run at the limit is dropped; a run
-/// ends at white space, or after a JSON string, list or object. Groups of digits or capitals before
-/// it are dropped too: card and account numbers have spaces.
+/// A policy does not recognize half a secret. So the unbroken run of characters at the limit is
+/// dropped. A run ends at white space, or after a JSON string, list or object. Groups of digits or
+/// capitals before the run are dropped, too, because card and account numbers contain spaces.
 #[cold]
 fn scanned_part(text: &str) -> &str {
     let text = panic_safe::truncate_at(text, <dyn Redact>::MAX_SCAN_LEN);
@@ -290,7 +291,6 @@ pub(crate) fn redacted_display(
     key: &str,
     value: fmt::Arguments<'_>,
 ) -> String {
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, value, <dyn Redact>::MAX_COLLECT_LEN);
+    let text = panic_safe::format_text(value, <dyn Redact>::MAX_COLLECT_LEN);
     policy.replacement_for(Some(key), &text).unwrap_or(text)
 }

@@ -1,4 +1,4 @@
-//! A wrapper that redacts everything its inner layer sees.
+//! A wrapper that redacts all values that its inner layer receives.
 
 mod fmt_conflict;
 mod plan;
@@ -41,26 +41,28 @@ pub use private_fields::PrivateFields;
 
 /// A layer behind a redaction policy. Created by [`LayerExt::redacted`](crate::LayerExt::redacted).
 ///
-/// The inner layer sees every event and span with the hidden values replaced: fields, the message,
-/// fields recorded later, the output of `Display` and `Debug`, and errors with their causes. It
-/// never gets the original values.
+/// The inner layer receives every event and span with the hidden values replaced: in fields, the
+/// message, fields recorded later, the output of `Display` and `Debug`, and errors with their
+/// causes. It never receives the original values.
 ///
-/// A shown value keeps its type: numbers, booleans, strings, bytes and errors stay what they are.
-/// The exceptions are:
+/// A shown value keeps its type, such as number, boolean, string, bytes or error. The exceptions
+/// are:
 ///
-/// * Formatted values arrive as text in the form of `{:?}`, even if the layer uses `{:#?}`.
+/// * Formatted values are texts in the form of `{:?}`, even if the layer uses `{:#?}`.
 /// * An error cannot be downcast. Its `Display`, its `Debug` and up to 32 causes are texts.
-/// * A hidden value becomes the text `[REDACTED]`, whatever its type. A removed field has no value.
+/// * A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.
 ///
-/// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. Names of spans,
-/// targets and fields are shown, and so are the fields that locate a record of the `log` crate.
+/// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. The names of
+/// spans, targets and fields are always shown. So are the fields with the location of a `log`
+/// record.
 #[derive(Debug)]
 pub struct Redacted<L> {
     inner: L,
     policy: Arc<dyn Redact>,
     plans: CallsitePlans<FieldPlan>,
     report: SelfReport,
-    /// Another layer formats the span fields that the inner layer would print: it gets nothing.
+    /// Set if the inner layer would print span fields that another layer formatted. In that case
+    /// nothing is forwarded.
     shares_fields: AtomicBool,
     wants_every_event: bool,
 }
@@ -77,8 +79,8 @@ impl<L> Redacted<L> {
         }
     }
 
-    /// Sets where the layer reports that it had to be disabled. Defaults to the report of the
-    /// process.
+    /// Sets where the layer reports that it had to be disabled. Defaults to the process-wide
+    /// [`SelfReport`].
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
@@ -88,15 +90,16 @@ impl<L> Redacted<L> {
     /// Skips [`Layer::event_enabled`] of the inner layer. By default the wrapper calls it before
     /// each event.
     ///
-    /// The call needs redacted values, so values are read twice. Layers that write events always
-    /// return true: those of `fmt`, Sentry and OpenTelemetry do.
+    /// The call needs redacted values, so values are read twice. Layers that write events, such as
+    /// those of `fmt`, Sentry and OpenTelemetry, always return true.
     #[must_use]
     pub fn wants_every_event(mut self) -> Self {
         self.wants_every_event = true;
         self
     }
 
-    /// Calls `forward` with the redacted values, or with `None` if the original ones may be shown.
+    /// Calls `forward` with the redacted values, or with `None` if the original values may be
+    /// shown.
     #[inline]
     fn with_shown_values<R>(
         &self,
@@ -139,7 +142,7 @@ impl<L> Redacted<L> {
         })
     }
 
-    /// Returns the address by which [`fmt_conflict`] identifies the layer.
+    /// Returns the address that identifies the layer in [`fmt_conflict`].
     fn address(&self) -> *const () {
         ptr::from_ref(self).cast()
     }
@@ -152,9 +155,9 @@ impl<L> Redacted<L> {
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct RedactionState {
-    /// Counts the calls of `enabled` on redacted layers.
+    /// The number of calls of `enabled` on redacted layers.
     enabled_calls: Cell<u64>,
-    /// The originals of the redacted values that are being forwarded, and their id.
+    /// The original values of the event that is being forwarded, and their id.
     originals: Cell<(*const (), u64)>,
     last_originals_id: Cell<u64>,
     arena: RetainedArena,
@@ -232,7 +235,7 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        // Without the span, its fields are not known.
+        // If the span is missing, its fields are unknown.
         let Some(callsite) = ctx.metadata(id).filter(|_| self.is_active()) else {
             return;
         };
@@ -257,12 +260,14 @@ where
         if !self.is_active() {
             return;
         }
-        // An event that a value logs while it is formatted must not get the context of this one.
+        // A value may log another event while it is formatted. That event must not have the context
+        // of this event.
         let context = EventContext::take();
         let calls_before = enabled_calls();
         self.with_shown_event(event, Formatting::Eager, |event| {
             if enabled_calls() != calls_before {
-                // A value logged, and a filter inside remembers its decision about that event.
+                // A value logged an event, and an inner filter has stored its decision about that
+                // event. So decide about this event again.
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());
             }

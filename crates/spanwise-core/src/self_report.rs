@@ -1,4 +1,4 @@
-//! Counters of logging itself, and reports of its faults on stderr.
+//! Counters of logging itself, and its fault reports on stderr.
 
 use std::{
     borrow::Cow,
@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-/// Collects what became of the events of a sink, and what went wrong. Cheap to clone; clones share
-/// their counters.
+/// Counts the outcome of the events of each sink, and the faults of logging. Cheap to clone, and
+/// clones share their counters.
 ///
-/// The default report is one for the whole process. Every fault is counted. stderr shows a line of
-/// at most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is
-/// ignored. A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever
-/// written to stdout.
+/// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as a
+/// line of at most about a kilobyte, at most once in ten seconds per kind of fault, and for
+/// exporters also per server. A closed stderr is ignored. If stderr is a full pipe, the line is
+/// skipped, and the next fault of that kind tries again. Nothing is written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -37,6 +37,16 @@ struct Inner {
     redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
+    /// The faults that [`fault_of`](SelfReport::fault_of) reports.
+    of_sources: Mutex<Vec<SourceFaults>>,
+}
+
+/// The faults of one kind that one source reports.
+#[derive(Debug, Clone)]
+struct SourceFaults {
+    source: &'static str,
+    fault: Fault,
+    counter: Arc<FaultCounter>,
 }
 
 #[derive(Debug, Default)]
@@ -51,10 +61,10 @@ struct LastPrinted {
     count: u64,
 }
 
-/// A fault of the same kind is printed again after this time.
+/// The minimum time between two printed faults of the same kind.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A longer detail is cut, in bytes.
+/// A detail is cut at this many bytes.
 const MAX_DETAIL_LEN: usize = 512;
 
 /// A kind of failure of logging itself.
@@ -65,51 +75,40 @@ pub enum Fault {
     WriteFailed,
     /// An output could not flush its buffer.
     FlushFailed,
-    /// Something is missing or set up wrongly; logging goes on without it.
+    /// A part is missing or set up wrongly, and logging continues without it.
     Setup,
-    /// An output is behind and sheds lines by their level.
+    /// An output is too slow, so lines are shed by level.
     Shed,
     /// Not all lines were delivered before the shutdown ended.
     Lost,
-    /// The memory for buffered lines is full, and some were evicted.
+    /// The memory for buffered lines was full, and some lines were evicted.
     Evicted,
-    /// More units of work failed in a second than a recorder writes, and the lines of some were
-    /// dropped.
+    /// More units of work failed per second than a recorder may write, and the lines of some units
+    /// were dropped.
     Suppressed,
 }
 
 impl Fault {
-    const ALL: [Self; 7] = [
-        Self::WriteFailed,
-        Self::FlushFailed,
-        Self::Setup,
-        Self::Shed,
-        Self::Lost,
-        Self::Evicted,
-        Self::Suppressed,
+    /// All kinds with their names, in order.
+    const ALL: [(Self, &str); 7] = [
+        (Self::WriteFailed, "write failed"),
+        (Self::FlushFailed, "flush failed"),
+        (Self::Setup, "setup"),
+        (Self::Shed, "shed"),
+        (Self::Lost, "lines lost"),
+        (Self::Evicted, "buffered lines evicted"),
+        (Self::Suppressed, "buffered lines suppressed"),
     ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::WriteFailed => "write failed",
-            Self::FlushFailed => "flush failed",
-            Self::Setup => "setup",
-            Self::Shed => "shed",
-            Self::Lost => "lines lost",
-            Self::Evicted => "buffered lines evicted",
-            Self::Suppressed => "buffered lines suppressed",
-        }
-    }
 }
 
 impl SelfReport {
-    /// Creates a report with counters of its own, which prints faults on stderr.
+    /// Creates a separate instance that prints faults on stderr.
     #[must_use]
     pub fn new() -> Self {
         Self::with_stderr(true)
     }
 
-    /// Creates a report that only counts.
+    /// Creates a separate instance that only counts.
     #[must_use]
     pub fn silent() -> Self {
         Self::with_stderr(false)
@@ -121,62 +120,85 @@ impl SelfReport {
             redact: OnceLock::new(),
             sinks: Mutex::default(),
             faults: Default::default(),
+            of_sources: Mutex::default(),
         }))
     }
 
-    /// Sets the policy for printed details, because the text of an error may contain secrets. Its
-    /// counts are part of [`stats`](Self::stats). The first call wins. Defaults to no policy.
+    /// Sets the policy for printed details, because the text of an error may contain secrets. The
+    /// counts of the policy are part of [`stats`](Self::stats). The first call wins. Defaults to no
+    /// policy.
     pub fn redact(&self, policy: Arc<dyn Redact>) {
         let _ = self.0.redact.set(policy);
     }
 
-    /// Creates counters for a sink. They are part of [`stats`](Self::stats) until the sink drops
-    /// them.
+    /// Creates counters for a sink. The counters are part of [`stats`](Self::stats) until the sink
+    /// drops them.
     #[must_use]
     pub fn sink(&self, name: impl Into<String>) -> Arc<SinkCounters> {
         let counters = Arc::new(SinkCounters {
             name: name.into(),
             ..SinkCounters::default()
         });
-        if let Some(mut sinks) = self.0.sinks() {
+        if let Some(mut sinks) = lock_in_any_process(&self.0.sinks) {
             sinks.retain(|sink| sink.strong_count() > 0);
             sinks.push(Arc::downgrade(&counters));
         }
         counters
     }
 
-    /// Counts a fault, and prints it unless one of its kind was printed in the last ten seconds.
+    /// Counts a fault. Prints it if no fault of the same kind was printed in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_print(fault, detail, REPEAT_INTERVAL);
+        self.count_and_print(
+            &self.0.faults[fault as usize],
+            fault,
+            detail,
+            REPEAT_INTERVAL,
+        );
     }
 
-    /// Counts a fault and prints it at once: for faults that no later fault would report.
+    /// Like [`fault`](Self::fault), but counts and reports each source separately. Use it for sinks
+    /// that fail independently. The number of sources must be small.
+    #[doc(hidden)]
+    #[cold]
+    pub fn fault_of(&self, source: &'static str, fault: Fault, detail: &dyn fmt::Display) {
+        let of_source = self.0.of_source(source, fault);
+        let counter = of_source.as_deref();
+        let counter = counter.unwrap_or(&self.0.faults[fault as usize]);
+        self.count_and_print(counter, fault, detail, REPEAT_INTERVAL);
+    }
+
+    /// Counts a fault and always prints it. For faults that have no later chance to be printed.
     #[cold]
     pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_print(fault, detail, Duration::ZERO);
+        self.count_and_print(
+            &self.0.faults[fault as usize],
+            fault,
+            detail,
+            Duration::ZERO,
+        );
     }
 
-    fn count_and_print(&self, fault: Fault, detail: &dyn fmt::Display, interval: Duration) {
-        let counter = &self.0.faults[fault as usize];
+    fn count_and_print(
+        &self,
+        counter: &FaultCounter,
+        fault: Fault,
+        detail: &dyn fmt::Display,
+        interval: Duration,
+    ) {
         let count = counter.count.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.0.stderr {
             return;
         }
-        // Format before locking: the detail may run user code.
-        let mut text = String::new();
-        panic_safe::format_into(
-            &mut text,
-            format_args!("{detail}"),
-            <dyn Redact>::MAX_COLLECT_LEN,
-        );
+        // Format before locking, because the detail may run user code.
+        let text = panic_safe::format_text(format_args!("{detail}"), <dyn Redact>::MAX_COLLECT_LEN);
         let text = match self.0.redact.get() {
             Some(policy) => policy.redact_text(&text),
             None => Cow::Borrowed(&*text),
         };
         let text = panic_safe::truncate_at(&text, MAX_DETAIL_LEN);
         let now = Instant::now();
-        // A thread that is printing a fault of this kind prints for this one too.
+        // Another thread is printing a fault of this kind. This fault is only counted.
         let Some(mut last_printed) = counter.last_printed.try_lock() else {
             return;
         };
@@ -190,8 +212,10 @@ impl SelfReport {
             1 => String::new(),
             since => format!(" ({since} since the last report)"),
         };
-        let line = format!("spanwise: {}: {text}{since}\n", fault.name());
-        // If stderr fails there is nothing left to do. If it is full, the next fault tries again.
+        let (_, name) = Fault::ALL[fault as usize];
+        let line = format!("spanwise: {name}: {text}{since}\n");
+        // An error of stderr cannot be reported anywhere. If stderr is full, the next fault tries
+        // again.
         let written = stdio::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             *last_printed = Some(LastPrinted { at: now, count });
@@ -201,53 +225,72 @@ impl SelfReport {
     /// Returns the current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let sinks = self.0.sinks();
+        let sinks = lock_in_any_process(&self.0.sinks);
         let sinks = sinks.iter().flat_map(|sinks| sinks.iter());
-        let faults = Fault::ALL.map(|fault| {
-            (
-                fault,
-                self.0.faults[fault as usize].count.load(Ordering::Relaxed),
-            )
+        let of_sources = lock_in_any_process(&self.0.of_sources);
+        let of_sources = of_sources
+            .map(|sources| sources.clone())
+            .unwrap_or_default();
+        let faults = Fault::ALL.map(|(fault, _)| {
+            let of_sources = of_sources.iter().filter(|faults| faults.fault == fault);
+            let counters = of_sources
+                .map(|faults| &*faults.counter)
+                .chain([&self.0.faults[fault as usize]]);
+            let counts = counters.map(|counter| counter.count.load(Ordering::Relaxed));
+            (fault, counts.sum::<u64>())
         });
+        let redact = self.0.redact.get();
         Stats {
             sinks: sinks
                 .filter_map(Weak::upgrade)
                 .map(|sink| sink.stats())
                 .collect(),
             faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
-            redacted: self
-                .0
-                .redact
-                .get()
-                .map(|policy| policy.counts())
-                .unwrap_or_default(),
+            redacted: redact.map(|policy| policy.counts()).unwrap_or_default(),
         }
     }
 }
 
 impl Inner {
-    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the
-    /// lock.
-    fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
-        for _ in 0..1000 {
-            match self.sinks.try_lock() {
-                Some(sinks) => return Some(sinks),
-                None => thread::sleep(Duration::from_micros(50)),
-            }
+    /// Returns the counter of a source. Returns `None` in the child of a fork during which another
+    /// thread had the lock.
+    fn of_source(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
+        let mut sources = lock_in_any_process(&self.of_sources)?;
+        let is_wanted = |known: &&SourceFaults| known.source == source && known.fault == fault;
+        if let Some(known) = sources.iter().find(is_wanted) {
+            return Some(Arc::clone(&known.counter));
         }
-        None
+        let counter = Arc::<FaultCounter>::default();
+        sources.push(SourceFaults {
+            source,
+            fault,
+            counter: Arc::clone(&counter),
+        });
+        Some(counter)
     }
 }
 
+/// Locks `mutex`, for a short time. Returns `None` in the child of a fork during which another
+/// thread had the lock.
+fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    for _ in 0..1000 {
+        match mutex.try_lock() {
+            Some(guard) => return Some(guard),
+            None => thread::sleep(Duration::from_micros(50)),
+        }
+    }
+    None
+}
+
 impl Default for SelfReport {
-    /// Returns the report of the process.
+    /// Returns the process-wide instance.
     fn default() -> Self {
         static PROCESS: LazyLock<SelfReport> = LazyLock::new(SelfReport::new);
         PROCESS.clone()
     }
 }
 
-/// What became of the events that reached a sink. Each is counted exactly once.
+/// Counts the outcome of the events that reached a sink. Each event is counted exactly once.
 #[derive(Debug, Default)]
 pub struct SinkCounters {
     name: String,
@@ -259,7 +302,7 @@ pub struct SinkCounters {
 }
 
 /// Returns 0 for the most severe level.
-fn severity(level: Level) -> usize {
+pub(crate) fn severity(level: Level) -> usize {
     match level {
         Level::ERROR => 0,
         Level::WARN => 1,
@@ -270,7 +313,7 @@ fn severity(level: Level) -> usize {
 }
 
 impl SinkCounters {
-    /// Counts lines that the output took.
+    /// Counts lines that the output accepted.
     #[inline]
     pub fn add_delivered(&self, lines: u64) {
         self.delivered.fetch_add(lines, Ordering::Relaxed);
@@ -281,7 +324,7 @@ impl SinkCounters {
         self.write_failed.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// Counts a line that was shed because the output is behind.
+    /// Counts a line that was shed because the output is too slow.
     pub fn shed(&self, level: Level) {
         self.shed[severity(level)].fetch_add(1, Ordering::Relaxed);
     }
@@ -318,25 +361,26 @@ impl SinkCounters {
 pub struct Stats {
     /// One entry per sink, in the order of their creation.
     pub sinks: Vec<SinkStats>,
-    /// The kinds of fault that occurred, with their counts.
+    /// The kinds of faults that occurred, with their counts.
     pub faults: Vec<(Fault, u64)>,
-    /// How often each rule of the policy of [`SelfReport::redact`] hid something.
+    /// For each rule of the policy of [`SelfReport::redact`], the number of hidden values.
     pub redacted: Vec<(String, u64)>,
 }
 
 /// Counters of one sink at one time.
 ///
-/// Their sum, and the lines still in the buffer, are the events that reached the sink.
+/// The sum of the counters and of the lines in the buffer is the number of events that reached the
+/// sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {
     /// The sink's name, such as `json`.
     pub name: String,
-    /// Lines that the output took.
+    /// Lines that the output accepted.
     pub delivered: u64,
     /// Lines that the output refused.
     pub write_failed: u64,
-    /// Lines that were shed because the output was behind.
+    /// Lines that were shed because the output was too slow.
     pub shed: ShedCounts,
     /// Lines that were not delivered by the deadline of the shutdown.
     pub lost_at_shutdown: u64,
@@ -354,9 +398,10 @@ impl SinkStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Lines that the outputs took.
+    /// Lines that the outputs accepted.
     pub delivered: u64,
-    /// Lines that an output refused, that were shed, or that were still held at the deadline.
+    /// Lines that an output refused, that were shed, or that were still in a buffer at the
+    /// deadline.
     pub lost: u64,
 }
 
@@ -374,27 +419,20 @@ impl ShutdownReport {
 impl fmt::Display for SinkStats {
     /// `stdout: 648 lines written, 19352 lost: 17025 shed (error 0, warn 3794, …), …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            delivered,
-            write_failed,
-            shed,
-            lost_at_shutdown,
-        } = self;
-        let ShedCounts {
-            error,
-            warn,
-            info,
-            debug,
-            trace,
-        } = shed;
+        let (name, delivered, shed) = (&self.name, self.delivered, self.shed);
         write!(
             f,
-            "{name}: {delivered} lines written, {} lost: {} shed (error {error}, warn {warn}, \
-             info {info}, debug {debug}, trace {trace}), {write_failed} refused, \
-             {lost_at_shutdown} at shutdown",
+            "{name}: {delivered} lines written, {} lost: {} shed (error {}, warn {}, info {}, \
+             debug {}, trace {}), {} refused, {} at shutdown",
             self.lost(),
             shed.total(),
+            shed.error,
+            shed.warn,
+            shed.info,
+            shed.debug,
+            shed.trace,
+            self.write_failed,
+            self.lost_at_shutdown,
         )
     }
 }

@@ -1,12 +1,12 @@
 //! The definition of an environment variable.
 
-/// One environment variable. The parser, error texts, the documentation and `explain()` read this
-/// definition; nothing else in the workspace spells the name.
+/// One environment variable. The parser, error texts, the documentation and `explain()` use this
+/// definition. The name occurs nowhere else in the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// The name of the variable: `LOG_FORMAT`.
     pub name: &'static str,
-    /// Its path in a configuration file, if it has one: `format`, `file.rotate`.
+    /// The path in a configuration file, if there is one: `format`, `file.rotate`.
     pub key: Option<&'static str>,
     /// The default, as a user would write it.
     pub default: &'static str,
@@ -14,7 +14,7 @@ pub struct Setting {
     pub accepts: &'static str,
     /// Whether its value may be shown.
     pub sensitivity: Sensitivity,
-    /// One sentence that says what it sets.
+    /// One sentence that describes the setting.
     pub help: &'static str,
 }
 
@@ -23,6 +23,6 @@ pub struct Setting {
 pub enum Sensitivity {
     /// The value may be shown.
     Public,
-    /// The value is a secret: only its length is shown.
+    /// The value is a secret. Only its length is shown.
     Secret,
 }

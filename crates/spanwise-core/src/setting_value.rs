@@ -6,8 +6,8 @@ use crate::{Levels, TargetLevels};
 
 /// The argument of a setter: a `T`, or a text that is parsed as a `T`.
 ///
-/// Both convert with `From`. The builder parses all texts at its end, so that it reports all
-/// mistakes together. It trims a text, and an empty text leaves the setting as it is.
+/// Both convert with `From`. The builder parses all texts when it is finished, so that it reports
+/// all mistakes together. It trims a text, and an empty text leaves the setting unchanged.
 ///
 /// ```
 /// use spanwise_core::{Levels, ParseError, SettingValue};
@@ -29,9 +29,10 @@ enum Input<T> {
     Text(String),
 }
 
-/// A type whose setters also take its text, as a [`SettingValue`].
+/// A type whose setters also accept text, as a [`SettingValue`].
 ///
-/// It has no methods. Without it, the conversion of a text would overlap with that of a value.
+/// A marker trait without methods. It prevents that the conversions of a text and of a value
+/// overlap.
 pub trait TextSetting {}
 
 impl TextSetting for LevelFilter {}
@@ -42,7 +43,7 @@ impl<T> SettingValue<T> {
     /// Returns the value, or the result of `read` for the text; `None` for an empty text.
     ///
     /// # Errors
-    /// The text and the error of `read`.
+    /// Returns the text and the error of `read`.
     pub fn read<U: From<T>, E>(
         self,
         read: impl FnOnce(&str) -> Result<U, E>,

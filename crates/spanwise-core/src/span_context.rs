@@ -1,6 +1,9 @@
-//! The context of a span: the values under context keys that lines of the span carry.
+//! The context of a span: the values of context keys on the lines of the span.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
@@ -9,26 +12,26 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
-use crate::internal::{Inherit, SpanData, SpanIdentity};
+use crate::internal::{HexDigits, Inherit, SpanData, SpanIdentity};
 
-/// The context keys that every [`ContextLayer`](crate::ContextLayer) knows. A span field with such
-/// a name enters the context.
+/// The built-in context keys of every [`ContextLayer`](crate::ContextLayer). A span field with such
+/// a name becomes part of the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", TRACE_ID, SPAN_ID];
 
-/// The keys that the identity of a span answers.
+/// The keys whose values come from the identity of a span, if it has one.
 const TRACE_ID: &str = "trace_id";
 const SPAN_ID: &str = "span_id";
 
-/// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.
+/// A context value is cut at this many bytes, because it is copied to lines, headers and metric
+/// labels.
 pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 
 /// The values that a span and its ancestors recorded under the declared context keys.
 ///
-/// The value of the nearest span wins. A value is *pinned* if
-/// [`context::set`](crate::context::set) or `spanwise-http` recorded it: only another pinned value
-/// replaces it.
+/// The value of the nearest span wins. A value is *pinned* if [`context::set`](crate::context::set)
+/// or `spanwise-http` recorded it. Only another pinned value replaces a pinned value.
 ///
-/// Where traces are exported, `trace_id` and `span_id` are the exported ids of the span itself.
+/// If traces are exported, `trace_id` and `span_id` are the exported ids of the span itself.
 ///
 /// Cheap to clone. Empty outside of spans, and without a [`ContextLayer`](crate::ContextLayer).
 ///
@@ -52,12 +55,19 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 #[derive(Clone, Default)]
 pub struct Context {
     entries: Option<Arc<Entries>>,
-    /// If there is one, its ids are those of the context.
-    identity: Option<Arc<SpanIdentity>>,
+    /// If the span has an identity, its ids are the ids of the context.
+    identity: Option<ShownIdentity>,
 }
 
-/// Keys and values, with all values in one text. Open spans hold them, so they have no spare
-/// capacity.
+/// An identity. The digits of its ids are computed on first use, because only texts need them.
+#[derive(Clone)]
+struct ShownIdentity {
+    identity: SpanIdentity,
+    digits: OnceLock<(HexDigits<32>, HexDigits<16>)>,
+}
+
+/// Keys and values, with all values in one text. Allocated without spare capacity, because open
+/// spans keep them.
 #[derive(Debug)]
 struct Entries {
     keys: Box<[Key]>,
@@ -76,7 +86,7 @@ struct Key {
 pub(crate) struct Entry<'a> {
     pub(crate) key: &'static str,
     pub(crate) value: &'a str,
-    /// Span fields do not replace it.
+    /// Whether span fields cannot replace the value.
     pub(crate) is_pinned: bool,
 }
 
@@ -96,17 +106,18 @@ impl Context {
         .unwrap_or_default()
     }
 
-    /// Returns the context of `span` with one look-up, however deep the span is.
+    /// Returns the context of `span` with one look-up at any depth.
     #[must_use]
     pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
         let data = SpanData::<Inherited>::find(None, span);
         Self {
             entries: data.and_then(|data| data.read(|inherited| inherited.entries.clone())),
-            identity: SpanIdentity::nearest(span),
+            identity: SpanIdentity::nearest(span).map(ShownIdentity::new),
         }
     }
 
-    /// Returns the context of an event: that of its explicit parent, or else of the current span.
+    /// Returns the context of an event: the context of its explicit parent, or else of the current
+    /// span.
     #[must_use]
     pub fn from_event<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Self
     where
@@ -123,7 +134,8 @@ impl Context {
         self.entry(key).map(|entry| entry.value)
     }
 
-    /// Returns the value of `key` if it is pinned: fields of spans and events do not override it.
+    /// Returns the value of `key` if it is pinned, so that fields of spans and events do not
+    /// override it.
     #[must_use]
     pub fn pinned(&self, key: &str) -> Option<&str> {
         self.entry(key)
@@ -131,31 +143,31 @@ impl Context {
             .map(|entry| entry.value)
     }
 
-    /// Returns keys with their values: those of the outermost span first, each span's in the order
-    /// of its fields. Where traces are exported, the ids of the span come last.
+    /// Returns keys with their values. Outer spans come first, and the values of a span are in the
+    /// order of its fields. If traces are exported, the ids of the span come last.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let recorded = self
             .recorded()
             .filter(|entry| self.identity.is_none() || !matches!(entry.key, TRACE_ID | SPAN_ID));
-        let ids = self.identity.iter().flat_map(|identity| ids(identity));
+        let ids = self.identity.iter().flat_map(ShownIdentity::entries);
         recorded.chain(ids).map(|entry| (entry.key, entry.value))
     }
 
     fn entry(&self, key: &str) -> Option<Entry<'_>> {
         let is_wanted = |entry: &Entry<'_>| entry.key == key;
         let identity = self.identity.as_ref();
-        let id = identity.and_then(|identity| ids(identity).into_iter().find(is_wanted));
+        let id = identity.and_then(|identity| identity.entries().into_iter().find(is_wanted));
         id.or_else(|| self.recorded().find(is_wanted))
     }
 
-    /// Returns the entries that fields of spans recorded, also those that the identity replaces.
+    /// Returns the entries that span fields recorded, including entries that the identity replaces.
     pub(crate) fn recorded(&self) -> impl Iterator<Item = Entry<'_>> {
         self.entries.iter().flat_map(|entries| entries.iter())
     }
 
-    /// Returns the ids of the span, where traces are exported.
+    /// Returns the identity of the span, if traces are exported.
     pub(crate) fn identity(&self) -> Option<&SpanIdentity> {
-        self.identity.as_deref()
+        self.identity.as_ref().map(|shown| &shown.identity)
     }
 
     /// Returns whether the context has no values.
@@ -165,17 +177,29 @@ impl Context {
     }
 }
 
-/// Returns the entries of an identity.
-fn ids(identity: &SpanIdentity) -> [Entry<'_>; 2] {
-    let entry = |key, value| Entry {
-        key,
-        value,
-        is_pinned: true,
-    };
-    [
-        entry(TRACE_ID, identity.trace_id_digits()),
-        entry(SPAN_ID, identity.span_id_digits()),
-    ]
+impl ShownIdentity {
+    fn new(identity: SpanIdentity) -> Self {
+        Self {
+            identity,
+            digits: OnceLock::new(),
+        }
+    }
+
+    /// Returns the ids as entries.
+    fn entries(&self) -> [Entry<'_>; 2] {
+        let identity = &self.identity;
+        let digits = || (identity.trace_id_digits(), identity.span_id_digits());
+        let (trace_id, span_id) = self.digits.get_or_init(digits);
+        let entry = |key, value| Entry {
+            key,
+            value,
+            is_pinned: true,
+        };
+        [
+            entry(TRACE_ID, trace_id.as_str()),
+            entry(SPAN_ID, span_id.as_str()),
+        ]
+    }
 }
 
 impl Entries {
@@ -217,16 +241,16 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The context of a span as its child spans inherit it.
+/// The context of a span, in the form that child spans inherit.
 pub(crate) struct Inherited {
-    /// The number of entries, from the last, that are the span's own.
+    /// The number of entries at the end that the span itself recorded.
     own_len: u32,
     /// All entries.
     entries: Option<Arc<Entries>>,
 }
 
 impl Inherited {
-    /// Joins the inherited entries with the span's own, which replace them.
+    /// Joins the inherited entries with the entries of the span, which replace inherited ones.
     pub(crate) fn new<'a>(
         own: impl Iterator<Item = Entry<'a>> + Clone,
         parent: Option<&'a Self>,

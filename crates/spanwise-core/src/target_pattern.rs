@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// A pattern for the targets of events and spans, with one of two scopes.
+/// A pattern for the targets of events and spans. There are two kinds:
 ///
 /// * [`prefix`](Self::prefix) matches every target that starts with the text, as `RUST_LOG` does.
 ///   All [`Levels`](crate::Levels) use it.
-/// * [`module`](Self::module) matches the module of that path and the modules inside it. All other
+/// * [`module`](Self::module) matches the module with this path and its submodules. All other
 ///   settings use it.
 ///
-/// A hyphen also matches an underscore, so the name of a package matches its crate.
+/// A hyphen also matches an underscore, so that the name of a package matches its crate.
 ///
 /// ```
 /// use spanwise_core::TargetPattern;
@@ -40,7 +40,7 @@ impl TargetPattern {
         }
     }
 
-    /// Creates a pattern for the module `path` and the modules inside it.
+    /// Creates a pattern for the module `path` and its submodules.
     #[must_use]
     pub fn module(path: impl Into<String>) -> Self {
         Self {

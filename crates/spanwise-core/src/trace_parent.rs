@@ -10,16 +10,17 @@ use crate::{
     internal::{
         HexDigits, SpanIdentity,
         announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
+        inherited_context::InheritedContext,
         new_span_id, parse_hex,
         span_identity::{RANDOM, SAMPLED, record_ids},
     },
 };
 
-/// A position in a trace: the value of [W3C `traceparent`], for queues, jobs and other transports
-/// without HTTP headers.
+/// A position in a trace, as in the header [W3C `traceparent`]. For queues, jobs and other
+/// transports without HTTP headers.
 ///
 /// A producer sends [`TraceParent::current`] as text with its message. The consumer parses the text
-/// and opens its unit of work with [`unit`](Self::unit). Then one search for the trace id finds the
+/// and opens its unit of work with [`unit`](Self::unit). So one search for the trace id finds the
 /// lines of both. `spanwise-http` does the same for HTTP.
 ///
 /// ```
@@ -50,7 +51,7 @@ pub struct TraceParent {
 /// The length of the text in version 00, in bytes.
 const LEN: usize = 55;
 
-/// The flags that are passed on. All others are sent as zero.
+/// The flags that are forwarded. All others are sent as zero.
 const KNOWN_FLAGS: u8 = SAMPLED | RANDOM;
 
 impl TraceParent {
@@ -84,7 +85,7 @@ impl TraceParent {
 
     /// Returns the position of the current span, or `None` outside of a trace.
     ///
-    /// Where traces are exported, every enabled span has one. Otherwise the current
+    /// If traces are exported, every enabled span has a position. Otherwise the current
     /// [`Context`](crate::Context) must have `trace_id` and `span_id`, as in a request.
     #[must_use]
     pub fn current() -> Option<Self> {
@@ -94,7 +95,9 @@ impl TraceParent {
         let context = Context::current();
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes())?;
         let span_id = parse_hex(context.get("span_id")?.as_bytes())?;
-        Self::new(trace_id, span_id, SAMPLED)
+        let inherited = InheritedContext::of_trace(trace_id);
+        let flags = inherited.map_or(SAMPLED, |inherited| inherited.parent.flags());
+        Self::new(trace_id, span_id, flags)
     }
 
     /// Returns the id of the trace.
@@ -124,8 +127,8 @@ impl TraceParent {
     /// Opens a unit of work below this position. `open` opens its root span, for example with
     /// `spanwise::unit_span!`.
     ///
-    /// A span with a parent in this process stays in the trace of that parent. Evaluate the values
-    /// of the fields before: `open` should open no other span.
+    /// A span with a parent in this process stays in the trace of that parent. `open` must open no
+    /// other span, so compute field values before the call.
     pub fn unit(self, open: impl FnOnce() -> Span) -> Span {
         let span_id = new_span_id();
         let announced = || Announced {
@@ -174,7 +177,7 @@ impl TraceParent {
     #[doc(hidden)]
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        // HTTP/1 trims values, and other versions should.
+        // HTTP/1 trims header values, and other versions should, too.
         let text = text.trim_ascii();
         let (head, rest) = text.split_at_checked(LEN)?;
         let [version] = parse_hex(&head[0..2])?;

@@ -1,4 +1,4 @@
-//! The filter of a sink: which of the enabled events it shows.
+//! The filter of a sink: selects the events that the sink shows.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,8 +8,8 @@ use tracing_subscriber::layer::Context;
 
 use crate::{EventContext, LevelHandle, TargetLevels, internal::log_record};
 
-/// Selects the events that a sink shows: by the levels of the application, by levels of its own, or
-/// by both.
+/// Selects the events that a sink shows: by the levels of the application, by the levels of the
+/// sink, or by both.
 ///
 /// Convert it from a [`LevelHandle`] to follow changes of the levels, or from [`TargetLevels`] or a
 /// [`LevelFilter`] for fixed levels.
@@ -24,11 +24,11 @@ pub struct SinkFilter {
 /// The decision of a [`SinkFilter`] on an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
-    /// The sink shows it.
+    /// The sink shows the event.
     Visible,
-    /// It is more verbose than the sink shows.
+    /// The event is more verbose than the levels of the sink.
     BelowLevel,
-    /// Its target is off.
+    /// The target of the event is off.
     Off,
 }
 
@@ -38,17 +38,17 @@ pub enum Visibility {
 pub struct VisibilityCache(AtomicU64);
 
 impl SinkFilter {
-    /// Restricts the filter to these levels. Targets that they do not cover are not restricted.
+    /// Restricts the filter to these levels. Targets without a level are not restricted.
     #[must_use]
     pub fn with_levels(mut self, levels: TargetLevels) -> Self {
         self.sink = Some(levels);
         self
     }
 
-    /// Returns the visibility of an event. `cache` is that of its callsite.
+    /// Returns the visibility of an event. `cache` must belong to the callsite of the event.
     ///
-    /// The decision is cached until the levels change. It is made for each event if span directives
-    /// or records of the `log` crate are involved.
+    /// The decision is cached until the levels change. With span directives or records of the `log`
+    /// crate, it is made for each event.
     #[inline]
     pub fn visibility<S: Subscriber>(
         &self,
@@ -119,7 +119,7 @@ impl SinkFilter {
         };
         let mut visibility = application.visibility(target, level);
         if visibility != Visibility::Visible && application.depends_on_span(level) {
-            // Even if the target is off: a span directive may name it.
+            // Checked even if the target is off, because a span directive may name it.
             if application.enabled_by_span(callsite, ctx) {
                 visibility = Visibility::Visible;
             }
@@ -156,7 +156,7 @@ impl VisibilityCache {
         let code = match visibility {
             Visibility::Visible => VISIBLE,
             Visibility::BelowLevel => BELOW_LEVEL,
-            // Not cached because it is rare: only another layer can have enabled the event.
+            // Not cached, because it is rare. Only another layer can have enabled the event.
             Visibility::Off => return,
         };
         self.0.store(stamp(version, code), Ordering::Relaxed);
@@ -166,7 +166,7 @@ impl VisibilityCache {
 const VISIBLE: u64 = 1;
 const BELOW_LEVEL: u64 = 2;
 
-/// Returns the cached form of a decision. Never 0, which means that nothing is cached.
+/// Returns the cached form of a decision. It is never 0, because 0 means that nothing is cached.
 fn stamp(version: u64, code: u64) -> u64 {
     version << 2 | code
 }

@@ -1,4 +1,4 @@
-//! A wrapper that hides events which are enabled only for a recorder.
+//! A wrapper that hides events that are enabled only for a recorder.
 
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
@@ -9,7 +9,7 @@ use crate::{
     internal::{CallsitePlans, Visibility, VisibilityCache},
 };
 
-/// A layer that does not see events which are enabled only for a recorder. Created by
+/// Hides events that are enabled only for a recorder from the inner layer. Created by
 /// [`LayerExt::without_captured`](crate::LayerExt::without_captured).
 #[derive(Debug)]
 pub struct WithoutCaptured<L> {
@@ -44,8 +44,8 @@ where
     forward!(inner: on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 
-    /// A filter inside remembers its decision until it gets the event. So it is not asked about an
-    /// event that it will not get.
+    /// An inner filter stores its decision until it receives the event. So this does not call the
+    /// filter for an event that is not forwarded.
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         metadata.is_event() && !self.sink_filter.may_show(metadata, &ctx)
             || self.inner.enabled(metadata, ctx)

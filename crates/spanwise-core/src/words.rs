@@ -1,19 +1,19 @@
-//! Lists of words joined by commas: the grammar that most settings share.
+//! Lists of words that are separated by commas: the grammar that most settings share.
 
 use std::ops::Range;
 
 use crate::{ParseError, parse_error::Problem};
 
-/// One word of a list, without the blanks around it.
+/// One word of a list, without surrounding blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word<'a> {
     /// The word; empty between two commas.
     pub text: &'a str,
-    /// Where the word is, in bytes of the list.
+    /// The byte range of the word in the list.
     pub range: Range<usize>,
 }
 
-/// Splits a list at its commas, but not at those inside `[…]`, `{…}` or double quotes.
+/// Splits a list at its commas, except for commas inside `[…]`, `{…}` or double quotes.
 ///
 /// ```
 /// let words = spanwise_core::words::split("info, [a{b=1,c=2}]=debug");
@@ -43,10 +43,10 @@ pub fn split(list: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// Parses each word of a list, omits empty words, and reports the problems of all.
+/// Parses each word of a list. Omits empty words, and collects the problems of all words.
 ///
 /// # Errors
-/// The problems of every word that `parse` refuses.
+/// Returns the problems of every word that `parse` refuses.
 ///
 /// ```
 /// use spanwise_core::{Problem, words};
@@ -71,7 +71,7 @@ pub fn parse_each<'a, T>(
     ParseError::check(problems).map(|()| values)
 }
 
-/// Returns the problem of a word whose name the list has already.
+/// Returns the problem of a word whose name already occurred in the list.
 #[must_use]
 pub fn repeated(word: &str, name: &str) -> Problem {
     Problem::new(format!("`{word}`: `{name}` is there twice: write it once"))

@@ -1,4 +1,4 @@
-//! std reads `RUST_BACKTRACE` once, so this is a process of its own.
+//! Backtraces of errors. std reads `RUST_BACKTRACE` once, so the test needs a separate process.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -71,7 +71,7 @@ fn anyhow_errors_have_backtraces() {
     assert_eq!(errors::backtrace(err(&plain)), None);
     assert_eq!(errors::backtrace(err(&std::fmt::Error)), None);
 
-    // Further ones in the same second are not formatted. A loaded machine may need several tries.
+    // Further errors in the same second are not formatted. A loaded machine may need several tries.
     let end = Instant::now() + Duration::from_secs(60);
     while &*errors::backtrace(err(&take_stock())).unwrap() != "(none: more than 10 in a second)" {
         assert!(Instant::now() < end, "all backtraces are formatted");

@@ -1,4 +1,5 @@
-//! A forked process has a queue and a sender thread of its own. The test forks, so it is alone.
+//! A forked process has its own queue and sender thread. The test forks, so it is the only one in
+//! its process.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
@@ -37,7 +38,7 @@ impl ExportItem for Pushed {
 
 /// Whether the server answers.
 static IS_UP: AtomicBool = AtomicBool::new(false);
-/// Items that this process sent for another one.
+/// The number of items that this process sent for another process.
 static FOREIGN: AtomicU64 = AtomicU64::new(0);
 
 struct Server;
@@ -67,15 +68,15 @@ fn flush(exporter: &TestExporter) -> bool {
     exporter.current().queue.flush(deadline).is_ok()
 }
 
-/// Returns the counts of this process, which has sent nothing of another one.
+/// Returns the counts of this process. Asserts that it has sent no item of another process.
 fn stats(exporter: &TestExporter) -> SinkStats {
     assert_eq!(FOREIGN.load(Ordering::SeqCst), 0);
     exporter.current().queue.counters().stats()
 }
 
-/// Runs `child` in a forked process. Panics if it does.
+/// Runs `child` in a forked process. Panics if `child` panics.
 fn in_child(child: impl FnOnce()) {
-    // SAFETY: the child runs `child`, which uses only what works after a fork, and ends.
+    // SAFETY: the child process runs only `child`, whose code works after a fork, and ends.
     #[expect(unsafe_code, reason = "nothing safe forks")]
     unsafe {
         match libc::fork() {
@@ -118,7 +119,7 @@ fn each_process_sends_its_own_items() {
         exporter.shutdown_by(Instant::now() + IN_TIME);
     });
 
-    // The item of the parent waits, and is sent once.
+    // The item of the parent is still in the queue, and is sent once.
     assert_eq!(stats(&exporter).delivered, 0);
     IS_UP.store(true, Ordering::SeqCst);
     assert!(flush(&exporter));

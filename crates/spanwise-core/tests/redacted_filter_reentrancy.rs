@@ -1,5 +1,5 @@
-//! A per-layer filter remembers its decision until the event arrives. Behind a policy, values are
-//! formatted in between and may log.
+//! A per-layer filter stores its decision until the event arrives. Behind a policy, values are
+//! formatted before the event arrives, and may log.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 

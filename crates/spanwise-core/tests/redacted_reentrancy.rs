@@ -1,4 +1,5 @@
-//! Under a global dispatcher a `Debug` that logs re-enters the layers: a process of its own.
+//! With a global dispatcher, a `Debug` that logs re-enters the layers. So the test needs a separate
+//! process.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 

@@ -3,7 +3,10 @@
 //! [W3C Baggage]: https://www.w3.org/TR/baggage/
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use spanwise_core::internal::percent_decode;
+use spanwise_core::{
+    CONTEXT_KEYS,
+    internal::{inherited_context::InheritedContext, percent_decode, propagators},
+};
 
 pub(crate) const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
@@ -16,13 +19,31 @@ pub(crate) struct Baggage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     key: String,
-    /// Decoded: it may be any text.
+    /// The decoded value, which may be any text.
     pub(crate) value: String,
-    /// Its properties as received, without surrounding white space. Often empty.
+    /// The properties as received, without surrounding white space. Often empty.
     pub(crate) properties: String,
 }
 
 impl Baggage {
+    /// Parses the headers of a trusted sender. Returns no members if this process does not
+    /// propagate baggage.
+    pub(crate) fn received(headers: &HeaderMap) -> Self {
+        match propagators::BAGGAGE.is_on() {
+            true => Self::from_headers(headers),
+            false => Self::default(),
+        }
+    }
+
+    /// Parses the baggage of the parent process, without the keys that this process sets itself.
+    pub(crate) fn inherited() -> Option<Self> {
+        let baggage = InheritedContext::of_process()?.baggage.as_deref()?;
+        let value = HeaderValue::from_str(baggage).ok()?;
+        let mut baggage = Self::from_headers(&HeaderMap::from_iter([(BAGGAGE, value)]));
+        baggage.retain(|key| !CONTEXT_KEYS.contains(&key));
+        Some(baggage)
+    }
+
     /// Parses the headers of a trusted sender. Malformed members are dropped, and everything after
     /// 64 members or 8,192 bytes.
     ///
@@ -32,7 +53,7 @@ impl Baggage {
         let mut room = MAX_BAGGAGE_LEN;
         for line in headers.get_all(BAGGAGE) {
             for member in line.as_bytes().split(|byte| *byte == b',') {
-                // All members but the first have a comma before them.
+                // Every member except the first is preceded by a comma.
                 let takes = member.len() + usize::from(room < MAX_BAGGAGE_LEN);
                 if takes > room || baggage.members.len() == MAX_MEMBERS {
                     return baggage;
@@ -94,7 +115,7 @@ fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
     Some((token(&text[..equals])?, str::from_utf8(value).ok()?))
 }
 
-/// Parses a key, which is a `token` of HTTP.
+/// Parses a key, which must be an HTTP `token`.
 fn token(text: &[u8]) -> Option<&str> {
     let text = text.trim_ascii();
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
@@ -116,7 +137,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Adds a member, unless its key is not a `token` of HTTP or there is no room.
+    /// Adds a member. Skips it if its key is not an HTTP `token`, or if there is no room.
     pub(crate) fn push(&mut self, key: &str, value: &str, properties: &str) {
         let before = self.text.len();
         if token(key.as_bytes()).is_none_or(|token| token.len() != key.len()) {
@@ -152,6 +173,7 @@ impl Outgoing {
     }
 }
 
-/// The most bytes and members that are parsed and sent. The specification requires as many.
+/// The maximum numbers of bytes and members that are parsed and sent. The specification requires at
+/// least these.
 const MAX_BAGGAGE_LEN: usize = 8192;
 const MAX_MEMBERS: usize = 64;

@@ -1,21 +1,21 @@
-//! Truncation of text that a client chose.
+//! Truncation of text from clients.
 //!
-//! Each line of a request has its path, and each span inside copies it. Without a limit, a long
-//! path would cost much and the client nothing.
+//! Each line of a request contains its path, and each nested span copies it. Without a limit,
+//! clients could cause large costs with long paths.
 
 use std::borrow::Cow;
 
 use spanwise_core::internal::panic_safe;
 
-/// The most bytes of a path, and of a logged header.
+/// The maximum number of bytes of a path or a logged header.
 pub(crate) const MAX_LEN: usize = 2048;
 
 const ELLIPSIS: &str = "…";
 
 /// Returns `text` with at most [`MAX_LEN`] bytes. A truncated text ends in `…`.
 ///
-/// The word at the limit is dropped as a whole, since a policy does not recognize a part of a
-/// token as a secret.
+/// The word at the limit is dropped as a whole, because a redaction policy does not recognize a
+/// part of a secret token.
 pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_LEN {
         return Cow::Borrowed(text);

@@ -1,4 +1,4 @@
-//! The client layer: a span per call, and headers that propagate ids, trace and baggage.
+//! The client layer: opens a span per call, and sends headers with ids, trace and baggage.
 
 mod call;
 mod hosts;
@@ -23,7 +23,7 @@ pub fn client() -> ClientLayer {
 
 /// Opens a span for each call, and propagates the request id, the trace and baggage.
 ///
-/// It is a `tower::Layer` for any service that takes `http::Request`s, such as the client of
+/// It is a `tower::Layer` for any service that accepts `http::Request`, such as the client of
 /// `hyper-util`, a channel of `tonic`, or a `Router` in tests of `axum`. For `reqwest`, see
 /// `ClientLayer::reqwest`, with the feature `reqwest-middleware`.
 ///
@@ -43,9 +43,9 @@ pub fn client() -> ClientLayer {
 /// | `error` | the text of the error, or that the call was dropped |
 /// | `otel.status_code` | `ERROR` if the call fails or is answered with 5xx |
 ///
-/// There is no event: only the caller knows whether a failure matters.
+/// There is no event, because only the caller knows whether a failure matters.
 ///
-/// # What is sent
+/// # Headers
 ///
 /// | header | value | to |
 /// | --- | --- | --- |
@@ -54,19 +54,20 @@ pub fn client() -> ClientLayer {
 /// | `tracestate` | as received with the served request | the same |
 /// | `baggage` | the keys of [`baggage`](Self::baggage) | only the hosts of [`baggage_to`](Self::baggage_to) |
 ///
-/// A header that the caller has set is kept. Outside a served request, the trace id is `trace_id`
-/// of the context, or else `request_id` if that is a UUID, or else new.
+/// A header that the caller has set is kept. Outside a served request, the trace id is the
+/// `trace_id` of the context. If there is none, it is the `request_id` if that is a UUID, or else a
+/// new id.
 ///
-/// If the span is disabled, by its level or without a subscriber, the headers are sent
-/// nevertheless. The `traceparent` then names the span of the served request.
+/// If the span is disabled, by its level or because there is no subscriber, the headers are still
+/// sent. In that case `traceparent` names the span of the served request.
 ///
-/// Where traces are exported, `traceparent` and `tracestate` are those of the exported span of the
-/// call, or else of the nearest exported span around it, with the decision of the sampler.
+/// If traces are exported, `traceparent` and `tracestate` belong to the exported span of the call,
+/// or else to the nearest enclosing exported span. They contain the decision of the sampler.
 ///
 /// # Retries and redirects
 ///
-/// Put layers that retry calls or follow redirects around this one. Then each attempt has a span of
-/// its own, and ids and baggage depend on its host. A client inside that follows redirects sends
+/// Put layers that retry calls or follow redirects around this one. So each attempt has its own
+/// span, and its host decides about ids and baggage. An inner client that follows redirects sends
 /// the headers of the first request to every host.
 ///
 /// # Examples
@@ -112,13 +113,13 @@ impl ClientLayer {
     /// Adds context keys that are sent as [W3C Baggage], only to the hosts of
     /// [`baggage_to`](Self::baggage_to). Defaults to none.
     ///
-    /// The value is that of the current [`Context`](spanwise_core::Context), or else the one
-    /// received with the served request. For `request_id`, `tenant_id`, `user_id`, `trace_id` and
-    /// `span_id`, a received value counts only if the server adopted it: see
+    /// The value comes from the current [`Context`](spanwise_core::Context), or else from the
+    /// baggage of the served request. For `request_id`, `tenant_id`, `user_id`, `trace_id` and
+    /// `span_id`, a received value is used only if the server adopted it: see
     /// [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage).
     ///
-    /// Redacted values are not sent, nor keys that are not a `token` of HTTP, nor anything beyond
-    /// 64 keys and 8,192 bytes.
+    /// Redacted values, keys that are not an HTTP `token`, and members beyond 64 keys or 8,192
+    /// bytes are not sent.
     ///
     /// [W3C Baggage]: https://www.w3.org/TR/baggage/
     pub fn baggage<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
@@ -129,8 +130,8 @@ impl ClientLayer {
 
     /// Sets the hosts to which baggage is sent. Defaults to none.
     ///
-    /// The host is that of the URI. A request without a host in its URI, as in front of a channel
-    /// of `tonic`, gets no baggage.
+    /// The host is read from the URI. A request without a host in its URI, such as a request to a
+    /// `tonic` channel, is sent without baggage.
     pub fn baggage_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).baggage_to = Some(hosts);
         self
@@ -139,8 +140,8 @@ impl ClientLayer {
     /// Sets the hosts to which `x-request-id`, `traceparent` and `tracestate` are sent. Defaults to
     /// every host.
     ///
-    /// The ids are random numbers and reveal nothing. But a receiver may continue your trace in its
-    /// own tracing system.
+    /// The ids are random numbers and contain no information. But a receiver may continue your
+    /// trace in its own tracing system.
     pub fn ids_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).ids_to = Some(hosts);
         self

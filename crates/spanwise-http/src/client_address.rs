@@ -1,4 +1,4 @@
-//! The address of the client: of the connection, or as trusted proxies forward it.
+//! The address of the client, from the connection or from trusted proxies.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use http::{Extensions, HeaderMap, HeaderName};
 
 use crate::trust::{Network, Trust};
 
-/// The address of the peer of a connection: a request extension for servers without axum's
+/// The peer address of a connection, as a request extension, for servers without axum's
 /// `ConnectInfo`.
 ///
 /// ```
@@ -27,7 +27,7 @@ use crate::trust::{Network, Trust};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// How much of a client's address is logged as `client.address`. As a text: `full`, `network` or
+/// The part of a client's address that is logged as `client.address`. As text: `full`, `network` or
 /// `none`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientAddress {
@@ -104,14 +104,15 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     peer.map(|address| address.ip().to_canonical())
 }
 
-/// Returns the client: the peer, or if the peer is trusted, the sender that it names, and so on.
+/// Returns the address of the client. If the peer is a trusted proxy, follows the addresses that
+/// trusted proxies have forwarded.
 ///
-/// `X-Forwarded-For` is read from its end, which the nearest proxy has written. The first address
-/// that is not trusted is the client, since anybody may have written the entries before it. The
-/// search ends at an entry that is not an address.
+/// `X-Forwarded-For` is read from its end, because the nearest proxy has written the last entry.
+/// The first address that is not trusted is the client. Earlier entries may be forged. The search
+/// ends at an entry that is not an address.
 ///
-/// With [`Trust::Always`], only the last hop is read: the trusted peer has written it, and others
-/// may have written the rest.
+/// With [`Trust::Always`], only the last entry is read, because the trusted peer has written it,
+/// and the rest may be forged.
 pub(crate) fn resolve_client(
     peer: Option<IpAddr>,
     trust: &Trust,

@@ -10,10 +10,10 @@ use std::{
 
 use spanwise_core::internal::{logged_panic, panic_safe};
 
-/// The most bytes of the text of an error or a panic.
+/// The text of an error or a panic is truncated to this many bytes.
 const MAX_LEN: usize = 4096;
 
-/// Formats an error, also if its `Display` panics.
+/// Formats an error. Survives a panic of its `Display`.
 pub(crate) fn error_text(error: &dyn Display) -> String {
     panic_safe::format_words(format_args!("{error}"), MAX_LEN)
 }
@@ -21,12 +21,13 @@ pub(crate) fn error_text(error: &dyn Display) -> String {
 /// Runs `work`, and catches a panic for [`panic_text`].
 #[inline]
 pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
-    // The thread may have logged a panic that someone else caught.
+    // The thread may have logged an earlier panic that other code caught.
     logged_panic::forget();
     catch_unwind(AssertUnwindSafe(work))
 }
 
-/// Returns the message of a panic or, if an event was logged for it, the location in that event.
+/// Returns the message of a panic. If the panic was logged as an event, returns the location in
+/// that event instead.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> Cow<'_, str> {
     match logged_panic::location(panic) {
         // The event of the panic has the message.

@@ -1,4 +1,4 @@
-//! HTTP for `tracing`: a span and one event per request, and request ids across services.
+//! HTTP for `tracing`: a span and one access event per request, and request ids across services.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -56,10 +56,10 @@
 //!
 //! # When to use it
 //!
-//! Use it for any server that is a `tower` service: axum, tonic, hyper. It is one layer in place of
+//! Use it for any server that is a `tower` service: axum, tonic, hyper. One layer replaces
 //! `TraceLayer`, `SetRequestIdLayer`, `PropagateRequestIdLayer` and `CatchPanicLayer` of
-//! `tower-http`. Those cannot see the real end of a request: `TraceLayer` sees a body that is read
-//! to its end, but neither a client that leaves nor a handler that is dropped.
+//! `tower-http`. These layers do not detect the real end of a request. `TraceLayer` detects the end
+//! of a body, but not a client that disconnects or a handler that is dropped.
 //!
 //! For calls to other services, use [`client`]. Spans for databases and queues, metrics, and the
 //! content of bodies are out of scope.
@@ -70,8 +70,8 @@
 //! entered whenever the handler or the body of the response is polled.
 //!
 //! A filter that disables it, such as an `EnvFilter` with `warn` or `shop=info`, removes the ids
-//! from all lines: add `spanwise_http=info`. The facade and `LevelLayer` keep spans at INFO
-//! enabled, unless the target is `off`.
+//! from all lines. To keep them, add `spanwise_http=info`. The facade and `LevelLayer` keep spans
+//! at INFO enabled, unless the target is `off`.
 //!
 //! | field | value |
 //! | --- | --- |
@@ -85,18 +85,18 @@
 //! | `http.response.status_code` | only from 500 on, which triggers a flight recorder |
 //! | `spanwise.cancelled` | `true` if the event is a cancellation at WARN, which triggers a flight recorder |
 //!
-//! # The event
+//! # The access event
 //!
-//! There is one event per request, in its span. It is logged when the body of the response was read
+//! There is one access event per request, in its span. It is logged when the response body was read
 //! to its end or dropped, or when there is no response.
 //!
 //! | `outcome` | message | level | condition |
 //! | --- | --- | --- | --- |
 //! | `ok` | `request served` | INFO | a status below 400, sent to its end |
 //! | `client_error` | `request served` | INFO; WARN for 408, 429 and [`warn_on`](ServerLayer::warn_on) | 4xx, sent to its end |
-//! | `server_error` | `request failed` | ERROR; INFO by [`expect_status`](ServerLayer::expect_status) | 5xx, sent to its end; or the service failed, or the application called [`fail`]: `error` is the reason |
-//! | `cancelled` | `request failed` | WARN | dropped before its end: the client left, or a timeout around the layer expired |
-//! | `cancelled` | `request served` | INFO | the client left a healthy stream: `text/event-stream`, or of unknown length |
+//! | `server_error` | `request failed` | ERROR; INFO by [`expect_status`](ServerLayer::expect_status) | 5xx, sent to its end; or the service failed, or the application called [`fail`]. `error` is the reason |
+//! | `cancelled` | `request failed` | WARN | dropped before its end, because the client disconnected, or an outer timeout expired |
+//! | `cancelled` | `request served` | INFO | the client disconnected from a healthy stream (`text/event-stream`, or of unknown length) |
 //! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` is the message, or the location if the facade's panic hook logged it |
 //! | `stream_aborted` | `request failed` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` is the reason |
 //!
@@ -107,34 +107,36 @@
 //! | `ttfb_ms` | the time to the head of the response |
 //! | `response_bytes` | the bytes of the body, as the service produced it |
 //! | `outcome` | see above |
-//! | `slow` | `true` beyond [`slow`](ServerLayer::slow); then the level is WARN or higher |
+//! | `slow` | `true` if the request took longer than [`slow`](ServerLayer::slow). The level is then WARN or more severe |
 //! | `error` | see above |
 //! | `rpc.grpc.status_code` | the status of a gRPC call |
-//! | `http.response.header.x-request-id` | the service's own id, if it set one |
+//! | `http.response.header.x-request-id` | another id, if the service set it on the response |
 //! | `url.path` | if the span has a route, and the outcome is not `ok` or [`url_path`](ServerLayer::url_path) is set |
 //! | `timing.*_ms`, `http.request.header.*`, others | see [`record_timing`], [`ServerLayer::header`], [`record`] |
 //!
-//! The status of a gRPC call is in its trailers. It is treated as the HTTP status that
+//! The status of a gRPC call is in its trailers. It counts as the HTTP status that
 //! `google.rpc.Code` maps it to.
 //!
 //! # Behaviour
 //!
-//! * **End of a body:** it reports its end, or has produced its trailers or its declared length.
-//!   Responses to HEAD, and 204, 304 and 101, have no body. Whether the bytes in the buffers of the
-//!   server and the network arrive is unknown.
-//! * **Start of a request:** the service is called. The wait for an inner service to be ready, as
-//!   with a concurrency limit, is not included. A request that is dropped then has no event.
-//! * **Panics** are logged and resumed. A panic hook that logs, such as the facade's, logs an event
-//!   of its own before. With `panic = "abort"` there is no event.
-//! * **A disabled span:** the event is logged if its level is enabled, with the fields of the span.
-//!   [`record`] and [`record_timing`] then work in the handler itself, not in tasks it spawns.
+//! * **End of a body:** the body has reported its end, or has produced its trailers or its declared
+//!   length. Responses to HEAD, and 204, 304 and 101, have no body. The layer cannot detect whether
+//!   the bytes arrive at the client.
+//! * **Start of a request:** the call of the service. The wait for an inner service to be ready,
+//!   for example for a concurrency limit, is not included. A request that is dropped during this
+//!   wait has no access event.
+//! * **Panics** are logged and resumed. A panic hook that logs, such as the hook of the facade,
+//!   first logs a separate event. With `panic = "abort"` there is no access event.
+//! * **A disabled span:** the access event is still logged if its level is enabled, with the fields
+//!   of the span. In that case [`record`] and [`record_timing`] work only in the handler itself,
+//!   not in tasks that it spawns.
 //! * **Text of clients** is bounded: `url.path` and each header have at most 2,048 bytes. A longer
 //!   text ends in `…`.
-//! * **Request id:** the service finds it in the request, as `x-request-id` and as [`RequestId`].
-//! * **Callsites:** field names are static in `tracing`, so each new name that is recorded adds
-//!   callsites: up to 128 names and 774 callsites. A per-callsite sampler counts events of two
-//!   callsites separately.
-//! * **Subscriber:** it must be built on `Registry` so that spawned tasks find the request for
+//! * **Request id:** the request that the service receives has the id as `x-request-id` and as
+//!   [`RequestId`].
+//! * **Callsites:** field names are static in `tracing`, so each new recorded name adds callsites,
+//!   up to 128 names and 774 callsites. A per-callsite sampler counts these callsites separately.
+//! * **Subscriber:** it must be based on `Registry`, so that spawned tasks find the request for
 //!   [`record`] and [`record_timing`].
 //!
 //! # Features
@@ -148,12 +150,12 @@
 //!
 //! | symptom | cause |
 //! | --- | --- |
-//! | `url.path` but no `http.route` | The layer is around the `Router`: use `Router::layer`. A 404 of the router has no route. Or the feature `axum` is off. |
-//! | no `client.address` without trust | The peer is unknown: use `into_make_service_with_connect_info::<SocketAddr>()` with axum, [`Peer`] elsewhere. |
-//! | `cancelled` although the client stayed | A layer around this one dropped the response or its body. Put this one around it: with axum, by a later `.layer`. |
-//! | ids of a gateway are ignored | It is not [trusted](ServerLayer::trust), or its id is not valid or sent twice: see [`ServerLayer::request_id_headers`]. |
+//! | `url.path` but no `http.route` | The layer is around the `Router`. Use `Router::layer`. A 404 of the router has no route. Or the feature `axum` is off. |
+//! | no `client.address` without trust | The peer is unknown. Use `into_make_service_with_connect_info::<SocketAddr>()` with axum, [`Peer`] elsewhere. |
+//! | `cancelled` although the client stayed | An outer layer dropped the response or its body. Make this layer the outermost one; with axum, add it with the last `.layer`. |
+//! | ids of a gateway are ignored | The gateway is not [trusted](ServerLayer::trust), or its id is invalid or repeated: see [`ServerLayer::request_id_headers`]. |
 //! | lines of a spawned task have no `request_id` | Use `spanwise::task::spawn(work)` or `tokio::spawn(work.in_current_span())`. |
-//! | `fmt().json()` shows `"spans":[]` with the event | It lists entered spans. The span of the request is the event's parent, in `"span"`. |
+//! | `fmt().json()` shows `"spans":[]` with the event | The list has entered spans only. The request span is the parent of the access event, and is in `"span"`. |
 //! | the first panic blocks a worker for 100 to 200 ms in a debug build | std reads the symbols of the program once, for the backtrace. |
 
 mod baggage;

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, Version, header::CONTENT_LENGTH};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Returns the version of HTTP, as OpenTelemetry names it.
+/// Returns the OpenTelemetry name of the HTTP version.
 pub(crate) fn protocol_version(version: Version) -> Option<&'static str> {
     match version {
         Version::HTTP_09 => Some("0.9"),
@@ -22,14 +22,14 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Returns a known scheme. Clients can invent any number of further ones.
+/// Returns `scheme` if it is `http` or `https`. Clients could invent any number of other schemes.
 pub(crate) fn known_scheme(scheme: &str) -> Option<&'static str> {
     ["http", "https"]
         .into_iter()
         .find(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// Returns the scheme that a trusted proxy received, as the nearest proxy has written it.
+/// Returns the scheme that the nearest trusted proxy has written.
 pub(crate) fn forwarded_scheme(headers: &HeaderMap) -> Option<&'static str> {
     let mut lines = headers.get_all(X_FORWARDED_PROTO).iter();
     let last = lines.next_back()?.to_str().ok()?;

@@ -1,6 +1,6 @@
-//! The context of a request beside the fields of its span: trace, baggage, recorded fields.
+//! Data of a request besides the fields of its span: trace, baggage, recorded fields.
 //!
-//! Code inside finds it by walking up the span tree.
+//! Nested code finds it by walking up the span tree.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -10,18 +10,18 @@ use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use crate::{baggage::Baggage, server::RecordedFields, trace_context::TraceContext};
 
-/// Stored in the extensions of the span of a request, received or sent.
+/// Stored in the extensions of the span of a received or sent request.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     /// The trace, with the id of this span.
     pub(crate) trace: TraceContext,
-    /// The baggage of a trusted sender, without the keys that the server decides.
+    /// The baggage of a trusted sender, without the keys that the server sets itself.
     pub(crate) baggage: Baggage,
-    /// The request id if the span is disabled. Otherwise `Context` has it.
+    /// The request id, if the span is disabled. Otherwise it is in the `Context`.
     pub(crate) request_id: Option<HeaderValue>,
     /// The tenant id if the span is disabled.
     pub(crate) tenant_id: Option<String>,
-    /// What the handler records. Present for received requests.
+    /// The values that the handler records. Present for received requests.
     pub(crate) recorded: Option<RecordedFields>,
 }
 
@@ -31,8 +31,8 @@ thread_local! {
 }
 
 impl RequestContext {
-    /// Stores it in `span`. Returns `false` if the span is disabled, or if the subscriber is not
-    /// built on [`Registry`].
+    /// Stores the context in `span`. Returns `false` if the span is disabled, or if the subscriber
+    /// is not based on [`Registry`].
     pub(crate) fn attach(self: Arc<Self>, span: &Span) -> bool {
         let attached = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
@@ -42,12 +42,12 @@ impl RequestContext {
         attached.flatten().is_some()
     }
 
-    /// Returns the context of the nearest span, from the current one up.
+    /// Returns the context of the nearest span with a context, starting at the current span.
     pub(crate) fn current() -> Option<Arc<Self>> {
         Self::nearest(|_| true)
     }
 
-    /// Returns the context of the nearest span of a received request.
+    /// Returns the context of the nearest received request, starting at the current span.
     pub(crate) fn received() -> Option<Arc<Self>> {
         Self::nearest(|request_context| request_context.recorded.is_some())
     }
@@ -65,13 +65,14 @@ impl RequestContext {
                     .cloned()
             })
         });
-        // An exiting thread may have dropped it.
+        // On an exiting thread, the thread-local may have been destroyed.
         let without_span =
             || WITHOUT_SPAN.try_with(|request_context| request_context.borrow().clone());
         in_span.or_else(|| without_span().ok().flatten())
     }
 
-    /// Makes it current on this thread until the guard is dropped, for spans that cannot store it.
+    /// Makes the context current on this thread until the guard is dropped. For requests whose span
+    /// cannot store it.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
         let request_context = Some(Arc::clone(self));
         Entered(
@@ -90,7 +91,8 @@ pub(crate) struct Entered(Option<Arc<RequestContext>>);
 impl Drop for Entered {
     fn drop(&mut self) {
         let before = self.0.take();
-        // The replaced context is dropped outside of `try_with`. An exiting thread needs none.
+        // The replaced context is dropped outside of `try_with`. On an exiting thread, nothing must
+        // be restored.
         let _ = WITHOUT_SPAN.try_with(|current| current.replace(before));
     }
 }

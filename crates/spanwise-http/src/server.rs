@@ -24,5 +24,5 @@ pub use recorded_value::RecordedValue;
 pub use service::{ServerLayer, ServerService, server};
 pub use statuses::Statuses;
 
-/// The target of the span and the event.
+/// The target of the span and of the access event.
 const TARGET: &str = "spanwise_http::server";

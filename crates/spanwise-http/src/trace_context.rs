@@ -7,7 +7,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use spanwise_core::{
     TraceParent,
-    internal::{HexDigits, SpanIdentity, new_span_id, span_identity::SAMPLED},
+    internal::{
+        HexDigits, SpanIdentity, inherited_context::InheritedContext, new_span_id, propagators,
+        span_identity::SAMPLED,
+    },
 };
 
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -17,13 +20,28 @@ pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TraceContext {
     pub(crate) span: TraceParent,
-    /// The `tracestate` as received, from all its header lines, or as a sampler left it.
+    /// The `tracestate`, joined from all received header lines, or updated by a sampler.
     pub(crate) state: Option<Arc<str>>,
 }
 
 impl TraceContext {
-    /// Parses the headers of a caller. Returns `None` without exactly one valid `traceparent`;
-    /// `tracestate` is ignored then.
+    /// Parses the headers of a caller. Returns `None` if this process does not propagate trace
+    /// context.
+    pub(crate) fn received(headers: &HeaderMap) -> Option<Self> {
+        propagators::TRACE_CONTEXT.is_on().then_some(())?;
+        Self::from_headers(headers)
+    }
+
+    /// Returns the position of the parent process.
+    pub(crate) fn inherited(context: &InheritedContext) -> Self {
+        Self {
+            span: context.parent,
+            state: context.state.clone(),
+        }
+    }
+
+    /// Parses headers. Returns `None` if there is not exactly one valid `traceparent`. In that case
+    /// `tracestate` is ignored.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -50,6 +68,14 @@ impl TraceContext {
         Self {
             span: span.unwrap_or_else(|| unreachable!("neither id is zero")),
             state: None,
+        }
+    }
+
+    /// Starts a span in a trace for which only the id is available. The id must not be zero.
+    pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
+        match InheritedContext::of_trace(trace_id) {
+            Some(inherited) => Self::inherited(inherited).child(),
+            None => Self::new_trace(trace_id),
         }
     }
 
@@ -86,7 +112,7 @@ impl TraceContext {
 /// Parses `tracestate`, with all its lines joined. Returns `None` if a member is malformed, or if
 /// there are more than 32.
 ///
-/// A member with the key of an earlier one is dropped: the first one is the newest.
+/// If a key is repeated, only the first member is kept, because it is the newest.
 fn parse_tracestate(headers: &HeaderMap) -> Option<String> {
     let mut joined = String::new();
     let mut keys = Vec::new();

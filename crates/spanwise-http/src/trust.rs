@@ -11,8 +11,8 @@ use spanwise_core::{ParseError, internal::TextSetting};
 /// The senders whose ids, tenant, trace and `X-Forwarded-For` are trusted. Defaults to
 /// [`Trust::Never`].
 ///
-/// From any other sender they are ignored: a sender that chooses its ids could make two requests
-/// look like one in the lines.
+/// They are ignored from any other sender, because a sender that chooses its ids could make two
+/// requests look like one request in the lines.
 ///
 /// ```
 /// use spanwise_http::Trust;
@@ -29,13 +29,13 @@ pub enum Trust {
     /// No sender is trusted.
     #[default]
     Never,
-    /// Every sender is trusted. Use it if only a gateway of yours can reach the service.
+    /// Every sender is trusted. Use it if only your gateway can reach the service.
     ///
-    /// Only the last entry of `X-Forwarded-For` is read, which the gateway has written. Behind
+    /// Only the last entry of `X-Forwarded-For` is read, because the gateway has written it. Behind
     /// several proxies, name their networks instead.
     Always,
-    /// Senders in one of the networks are trusted. A sender without a known address is not, which
-    /// is reported once to [`SelfReport`](spanwise_core::SelfReport).
+    /// Senders in one of the networks are trusted. A sender without a known address is not trusted,
+    /// and [`SelfReport`](spanwise_core::SelfReport) reports this once.
     Networks(Vec<Network>),
 }
 
@@ -118,7 +118,8 @@ impl Network {
 impl FromStr for Network {
     type Err = ParseError;
 
-    /// Parses an address with a prefix length. An address without one is a network of one address.
+    /// Parses an address with a prefix length. An address without a prefix length is a network of
+    /// one address.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
         let wrong =

@@ -1,9 +1,9 @@
-//! Removal of queries from URLs in texts.
+//! Removes queries from URLs in texts.
 
 use std::borrow::Cow;
 
-/// Returns `text` without the query and the fragment of each URL. They often contain tokens, names
-/// and addresses.
+/// Returns `text` without the query and the fragment of each URL, because these often contain
+/// tokens, names and addresses.
 pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;

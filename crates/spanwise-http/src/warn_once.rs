@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use spanwise_core::{Fault, SelfReport};
 
-/// A warning that is reported to [`SelfReport`] for the first request only.
+/// A warning that is reported to [`SelfReport`] only once.
 #[derive(Debug)]
 pub(crate) struct WarnOnce {
     has_warned: AtomicBool,
@@ -26,7 +26,7 @@ impl WarnOnce {
     #[cold]
     fn warn_if_first(&self, text: impl FnOnce() -> String) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            // Unthrottled: another warning may have been reported just before.
+            // Unthrottled, because another warning may have been reported just before.
             SelfReport::default().fault_unthrottled(Fault::Setup, &text());
         }
     }

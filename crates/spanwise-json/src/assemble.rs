@@ -473,13 +473,13 @@ fn push_addition(line: &mut LineBuffer, offsets: &mut LineOffsets, addition: Add
     let (spans, tail) = rest.split_at(offsets.spans_end - offsets.fields_end);
     let of_event: Vec<_> = members(fields).collect();
     let all: Vec<_> = of_event.iter().copied().chain(members(spans)).collect();
-    let (moved, added) = (addition.make)(&all);
+    let added = (addition.make)(&all);
     line.truncate(offsets.fields_start);
     for (index, member) in all.iter().enumerate() {
         if index == of_event.len() {
             offsets.fields_end = line.len();
         }
-        if !moved.contains(&index) {
+        if !added.moved.contains(&index) {
             line.push(member.bytes);
         }
     }
@@ -488,7 +488,7 @@ fn push_addition(line: &mut LineBuffer, offsets: &mut LineOffsets, addition: Add
     }
     offsets.spans_end = line.len();
     line.push(tail);
-    line.push(&added);
+    line.push(&added.members);
 }
 
 /// Keeps the last of several members with the same key.

@@ -124,11 +124,12 @@ formats! {
     ///
     /// `{"resourceLogs":[{"resource":…,"scopeLogs":[{"logRecords":[{"timeUnixNano":…}],"scope":…}]}]}`
     Pretty = "pretty", json::TABLE,
-    /// Human-readable: the event on one line, its location on the next. Written by the outputs of
-    /// `spanwise`, not by a [`JsonLayer`](crate::JsonLayer).
-    Compact = "compact", json::TABLE,
-    /// Human-readable: one line per event. Written by the outputs of `spanwise`, not by a
+    /// Human-readable: one line per event if it fits the terminal; spans, errors and values of
+    /// several lines have lines of their own. Written by the outputs of `spanwise`, not by a
     /// [`JsonLayer`](crate::JsonLayer).
+    Compact = "compact", json::TABLE,
+    /// Human-readable: one line per event, except for panics. Written by the outputs of `spanwise`,
+    /// not by a [`JsonLayer`](crate::JsonLayer).
     Short = "short", json::TABLE,
     /// For a command line: the level, the message and the fields. The time is shown in files, and
     /// while events at DEBUG are shown. Written by the outputs of `spanwise`.

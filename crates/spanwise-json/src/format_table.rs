@@ -184,8 +184,16 @@ pub(crate) enum ErrorPart {
 pub(crate) struct Addition {
     /// Returns whether lines of an event with a field of this name have an addition.
     pub(crate) applies: fn(&str) -> bool,
-    /// Returns which members are moved into the addition, and the addition.
-    pub(crate) make: fn(&[Member<'_>]) -> (Vec<usize>, Vec<u8>),
+    pub(crate) make: fn(&[Member<'_>]) -> Added,
+}
+
+/// Members that were made of others.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// The indexes of the members that are shown here only.
+    pub(crate) moved: Vec<usize>,
+    /// `,"key":value`
+    pub(crate) members: Vec<u8>,
 }
 
 /// Makes a line of the flat JSON that the encoder wrote.

@@ -276,7 +276,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -310,7 +310,7 @@ where
             })
         };
         let node = if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, make)
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_ref(), record, make)
         } else {
             self.encode_own(plan, record, make)
         };
@@ -331,7 +331,7 @@ where
         };
         let plan = self.plan(callsite);
         if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_deref(), record, update);
+            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_ref(), record, update);
         } else {
             self.encode_own(plan, record, update);
         }
@@ -356,7 +356,7 @@ where
 
 /// Returns the identity of a span, or of the nearest span around it that has one. It stays
 /// provisional: no line shows it yet.
-fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<Arc<SpanIdentity>>
+fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<SpanIdentity>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {

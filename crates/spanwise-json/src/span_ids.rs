@@ -58,12 +58,9 @@ impl IdKeys {
 
     /// Returns the members of a span with this identity.
     pub(crate) fn members(&self, identity: &SpanIdentity) -> Vec<u8> {
+        let (trace_id, span_id) = (identity.trace_id_digits(), identity.span_id_digits());
         let flags = HexDigits::<2>::from_bytes(&[identity.flags()]);
-        let values = [
-            identity.trace_id_digits(),
-            identity.span_id_digits(),
-            flags.as_str(),
-        ];
+        let values = [trace_id.as_str(), span_id.as_str(), flags.as_str()];
         let mut members = Vec::with_capacity(self.len);
         for (member, value) in self.shown.iter().zip(values) {
             if !member.is_empty() {

@@ -278,7 +278,7 @@ pub(crate) fn context_inside(
 /// contexts, so it is built again only if the baggage or the suppression differs.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, span: &Arc<OpenSpan>) -> Context {
-    let kept = span.context(|identity, parent| context_inside(pipeline, span, &identity, parent));
+    let kept = span.context(|identity, parent| context_inside(pipeline, span, identity, parent));
     let is_like_kept = |current: &Context| {
         ptr::eq(current.baggage(), kept.baggage())
             && current.is_telemetry_suppressed() == kept.is_telemetry_suppressed()

@@ -5,17 +5,9 @@ use crate::{
     wire::{WireValue, WireWriter as _, fields, take_varint, varint_len},
 };
 
-/// The value of an attribute.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum AnyValue<'a> {
-    Text(&'a str),
-    Bool(bool),
-    Int(i64),
-    Double(f64),
-    Bytes(&'a [u8]),
-    /// The encoded elements of an array.
-    Array(&'a [u8]),
-}
+mod any_value;
+
+pub(crate) use any_value::AnyValue;
 
 /// The name of an attribute, encoded as the first field of a `KeyValue`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,9 +117,14 @@ impl KeyBits {
     /// Returns the bit of an encoded key. It depends on the end of its name.
     #[inline]
     fn of_encoded(key: &[u8]) -> Self {
-        let tail = key.last_chunk::<4>().copied().unwrap_or_default();
-        let hash = u32::from_le_bytes(tail).wrapping_mul(0x9E37_79B9);
-        Self(1 << (hash >> 26))
+        // Many context keys end alike: `tenant_id`, `request_id`.
+        let tail = match key.last_chunk::<8>() {
+            Some(tail) => u64::from_le_bytes(*tail),
+            None => key
+                .last_chunk::<4>()
+                .map_or(0, |tail| u32::from_le_bytes(*tail).into()),
+        };
+        Self(1 << (tail.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58))
     }
 
     /// Returns the keys of encoded attributes, and their number.
@@ -225,7 +222,6 @@ impl Attributes {
     }
 
     /// Sets the value of `key`. It replaces an earlier value at its place.
-    #[inline]
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
         let key = NewKey::Encoded(&key.0);
         match self.find(key) {
@@ -257,7 +253,7 @@ impl Attributes {
     }
 
     /// Adds a value whose key is not there yet.
-    #[inline]
+    #[inline(always)] // See `add`.
     pub(crate) fn push(&mut self, key: &Key, value: AnyValue<'_>) {
         self.add(NewKey::Encoded(&key.0), value);
     }
@@ -310,7 +306,7 @@ impl Attributes {
         }
     }
 
-    #[inline]
+    #[inline(always)] // The kinds of key and value are known then: a quarter of an attribute.
     fn add(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
         if self.entries.len() >= self.limits.count {
             return self.add_dropped(1);
@@ -439,18 +435,21 @@ impl Attributes {
     fn find(&self, key: NewKey<'_>) -> Option<usize> {
         let len = key.encoded_len();
         let is_key = |entry: &Entry| {
+            // Most lengths differ.
+            if (entry.key_end - entry.key_start) as usize != len {
+                return false;
+            }
             let known = &self.bytes[entry.key_start as usize..entry.key_end as usize];
-            known.len() == len
-                && match key {
-                    NewKey::Encoded(key) => known == key,
-                    NewKey::Name(name) => known.ends_with(name.as_bytes()),
-                }
+            match key {
+                NewKey::Encoded(key) => known == key,
+                NewKey::Name(name) => known.ends_with(name.as_bytes()),
+            }
         };
         self.entries.iter().position(is_key)
     }
 
     /// Appends a `KeyValue`.
-    #[inline]
+    #[inline(always)] // See `add`.
     fn encode(&mut self, key: NewKey<'_>, value: AnyValue<'_>) -> Entry {
         const VALUE: u32 = 2;
         let value = value.cut(self.limits);
@@ -462,8 +461,7 @@ impl Attributes {
         let key_start = bytes.len() as u32;
         key.encode(bytes);
         let key_end = bytes.len() as u32;
-        bytes.header(VALUE, value_len);
-        value.encode(bytes);
+        value.encode_field(VALUE, value_len, bytes);
         Entry {
             start,
             end: bytes.len() as u32,
@@ -511,66 +509,6 @@ impl Entry {
             end: place(self.end),
             key_start: place(self.key_start),
             key_end: place(self.key_end),
-        }
-    }
-}
-
-impl<'a> AnyValue<'a> {
-    const TEXT: u32 = 1;
-    const BOOL: u32 = 2;
-    const INT: u32 = 3;
-    const DOUBLE: u32 = 4;
-    const ARRAY: u32 = 5;
-    const BYTES: u32 = 7;
-
-    #[inline]
-    fn cut(self, limits: AttributeLimits) -> Self {
-        match self {
-            Self::Text(text) => Self::Text(limits.cut_text(text)),
-            Self::Bytes(bytes) => Self::Bytes(limits.cut_bytes(bytes)),
-            Self::Bool(_) | Self::Int(_) | Self::Double(_) | Self::Array(_) => self,
-        }
-    }
-
-    /// Returns the length of the `AnyValue`.
-    #[inline]
-    pub(crate) fn encoded_len(self) -> usize {
-        let with_len = |bytes: &[u8]| 1 + varint_len(bytes.len() as u64) + bytes.len();
-        match self {
-            Self::Text(text) => with_len(text.as_bytes()),
-            Self::Bytes(bytes) | Self::Array(bytes) => with_len(bytes),
-            Self::Bool(_) => 2,
-            Self::Int(int) => 1 + varint_len(int as u64),
-            Self::Double(_) => 9,
-        }
-    }
-
-    /// Appends the fields of the `AnyValue`. All values are written, also 0 and the empty text.
-    #[inline]
-    pub(crate) fn encode(self, to: &mut Vec<u8>) {
-        match self {
-            Self::Text(text) => to.bytes(Self::TEXT, text.as_bytes()),
-            Self::Bool(bool) => to.uint(Self::BOOL, u64::from(bool)),
-            Self::Int(int) => to.uint(Self::INT, int as u64),
-            Self::Double(double) => to.double(Self::DOUBLE, double),
-            Self::Bytes(bytes) => to.bytes(Self::BYTES, bytes),
-            Self::Array(elements) => to.bytes(Self::ARRAY, elements),
-        }
-    }
-
-    /// Decodes what [`Attributes::encode`] wrote behind the key.
-    fn decode(encoded: &'a [u8]) -> Option<Self> {
-        let (_, WireValue::Bytes(value)) = fields(encoded).next()? else {
-            return None;
-        };
-        match fields(value).next()? {
-            (Self::TEXT, WireValue::Bytes(text)) => std::str::from_utf8(text).ok().map(Self::Text),
-            (Self::BOOL, WireValue::Uint(bool)) => Some(Self::Bool(bool != 0)),
-            (Self::INT, WireValue::Uint(int)) => Some(Self::Int(int as i64)),
-            (Self::DOUBLE, WireValue::Fixed64(bits)) => Some(Self::Double(f64::from_bits(bits))),
-            (Self::BYTES, WireValue::Bytes(bytes)) => Some(Self::Bytes(bytes)),
-            (Self::ARRAY, WireValue::Bytes(elements)) => Some(Self::Array(elements)),
-            _ => None,
         }
     }
 }

@@ -62,10 +62,11 @@ impl Batch {
 
     /// Adds an encoded `Span` or `LogRecord`. `scope` is its encoded `InstrumentationScope`.
     pub(crate) fn push(&mut self, scope: &[u8], record: &[u8], level: Level) {
-        self.request_len = self.request_len_with(scope, record);
         if self.last_scope() != Some(scope) {
             self.scopes.extend_from_slice(scope);
+            self.request_len += scope.len() + 2 * HEADER_LEN;
         }
+        self.request_len += record.len() + HEADER_LEN;
         self.bytes.extend_from_slice(record);
         self.records.push(BatchRecord {
             // A batch is far below 4 GiB.
@@ -91,11 +92,7 @@ impl Batch {
 
     /// Returns at least the length of a request with one more record, without the resource.
     pub(crate) fn request_len_with(&self, scope: &[u8], record: &[u8]) -> usize {
-        let scope_len = match self.last_scope() {
-            Some(last) if last == scope => 0,
-            _ => scope.len() + 2 * HEADER_LEN,
-        };
-        self.request_len + scope_len + record.len() + HEADER_LEN
+        self.request_len + scope.len() + record.len() + 3 * HEADER_LEN
     }
 }
 

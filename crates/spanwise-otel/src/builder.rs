@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// Chooses what is exported, and how. Start with [`Otel::builder`].
+#[derive(Clone)]
 #[must_use = "nothing is exported until `build` is called"]
 pub struct OtelBuilder {
     endpoint: Option<String>,
@@ -43,14 +44,14 @@ pub struct OtelBuilder {
 }
 
 /// A sampler, from two variables.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct NamedSampler {
     pub(crate) name: Option<String>,
     pub(crate) argument: Option<String>,
 }
 
 /// The address for Prometheus, from two variables.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct NamedListener {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
@@ -247,24 +248,10 @@ impl OtelBuilder {
     /// * [`OtelError::Thread`] if there can be no further thread.
     /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
-        self.choose_named_sampler();
-        self.choose_named_listener();
-        self.invalid.extend(self.metrics_options.invalid());
         let mut attributes = std::mem::take(&mut self.resource_attributes);
         attributes.append(&mut self.service_attributes);
         let resource = Resource::new(attributes);
-        let [traces, logs, metrics] = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics]
-            .map(|signal| self.destination(signal, &resource));
-        let is_off = traces.is_none() && logs.is_none() && metrics.is_none();
-        if is_off && !self.metrics_options.exposes_prometheus_text() && self.invalid.is_empty() {
-            self.invalid.push(InvalidOption {
-                signal: None,
-                option: "endpoint",
-                error: ParseError::new(
-                    "no signal has an endpoint: set one, or do not build the exporter",
-                ),
-            });
-        }
+        let [traces, logs, metrics] = self.destinations(&resource);
         if !self.invalid.is_empty() {
             return Err(OtelError::Options(self.invalid));
         }
@@ -274,6 +261,37 @@ impl OtelBuilder {
         }
         let metrics = metrics.map(|(destination, _)| destination);
         Otel::start(self, traces, logs, metrics, resource)
+    }
+
+    /// Returns the options that [`build`](Self::build) would refuse. Starts nothing.
+    #[must_use]
+    pub fn invalid_options(&self) -> Vec<InvalidOption> {
+        let mut checked = self.clone();
+        let _ = checked.destinations(&Resource::new(Vec::new()));
+        checked.invalid
+    }
+
+    /// Returns where the signals go. Checks all options, and adds those that are not valid.
+    fn destinations(
+        &mut self,
+        resource: &Resource,
+    ) -> [Option<(Arc<Destination>, SignalOptions)>; 3] {
+        self.choose_named_sampler();
+        self.choose_named_listener();
+        self.invalid.extend(self.metrics_options.invalid());
+        let signals = [SignalKind::Traces, SignalKind::Logs, SignalKind::Metrics];
+        let destinations = signals.map(|signal| self.destination(signal, resource));
+        let is_off = destinations.iter().all(Option::is_none);
+        if is_off && !self.metrics_options.exposes_prometheus_text() && self.invalid.is_empty() {
+            self.invalid.push(InvalidOption {
+                signal: None,
+                option: "endpoint",
+                error: ParseError::new(
+                    "no signal has an endpoint: set one, or do not build the exporter",
+                ),
+            });
+        }
+        destinations
     }
 
     fn choose_named_listener(&mut self) {

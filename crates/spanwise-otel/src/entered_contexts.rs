@@ -16,7 +16,8 @@ struct EnteredSpan {
     layer: LayerId,
     id: Id,
     span: Arc<OpenSpan>,
-    at: Duration,
+    /// The time, if it is measured.
+    at: Option<Duration>,
     /// Not dropped when the thread ends: the stack of contexts may be gone by then.
     guard: Option<ManuallyDrop<ContextGuard>>,
 }
@@ -35,7 +36,7 @@ pub(crate) fn enter(
     layer: LayerId,
     id: &Id,
     span: Arc<OpenSpan>,
-    at: Duration,
+    at: Option<Duration>,
     context: Option<Context>,
 ) {
     if !is_alive() {
@@ -55,13 +56,15 @@ pub(crate) fn enter(
 }
 
 /// Records that the thread leaves a span. Its context is detached. Returns the span, and when the
-/// thread came.
-pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Duration)> {
+/// thread came, if that was measured.
+pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<Duration>)> {
     let left = ENTERED.try_with(|spans| {
         let mut spans = spans.borrow_mut();
-        let index = spans
-            .iter()
-            .rposition(|entered| entered.layer == layer && entered.id == *id)?;
+        let is_left = |entered: &EnteredSpan| entered.layer == layer && entered.id == *id;
+        if spans.last().is_some_and(is_left) {
+            return spans.pop();
+        }
+        let index = spans.iter().rposition(is_left)?;
         Some(spans.remove(index))
     });
     let EnteredSpan {

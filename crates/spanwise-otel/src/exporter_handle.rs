@@ -3,20 +3,25 @@
 use std::{
     fmt, io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Once, Weak},
     time::{Duration, Instant, SystemTime},
 };
 
 use opentelemetry::global;
 use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
-    internal::request_observer::{self, ObservedRequest, RequestEnd, RequestObserver},
+    internal::{
+        carry_context_of_api,
+        request_observer::{ObservedRequest, RequestEnd, RequestObserver, observe_requests},
+        sync::Mutex,
+    },
 };
 
 use crate::{
     LogOptions, LogWriter, OtelBuilder, OtelError, OtelEventCounts, OtelEventMetrics, OtelLogs,
     OtelMeterProvider, OtelSpans, OtelTracerProvider, Protocol, SignalKind, SpanOptions,
     W3cPropagator,
+    carried_context::carried,
     destination::Destination,
     http_spans::HttpSpans,
     metrics::{
@@ -43,6 +48,8 @@ struct Inner {
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
     propagator: W3cPropagator,
+    /// The export of metrics that a coming shutdown has requested.
+    hurried: Mutex<Option<RequestedExport>>,
 }
 
 /// A signal that is exported.
@@ -56,6 +63,8 @@ struct Exported {
 #[derive(Debug)]
 struct ExportedMetrics {
     metrics: Metrics,
+    /// Those of HTTP requests.
+    http: Arc<HttpMetrics>,
     /// `None` if they are not exported.
     destination: Option<Arc<Destination>>,
 }
@@ -177,11 +186,13 @@ impl Otel {
             log_options: builder.log_options.or(builder.clock, builder.report),
             policy: builder.policy,
             propagator: builder.propagator,
+            hurried: Mutex::default(),
         };
         let otel = Self {
             inner: Arc::new(inner),
         };
         otel.observe_requests();
+        carry_context_of_api(carried);
         let guard = OtelGuard {
             otel: otel.clone(),
             has_ended: false,
@@ -279,7 +290,7 @@ impl Otel {
     }
 
     /// Makes this exporter that of the API of OpenTelemetry: the global providers of tracers and
-    /// meters, and the propagator of headers.
+    /// meters, and the propagator of headers. `spanwise-http` reads and sends the same headers.
     pub fn install_globals(&self) {
         if let Some(tracers) = self.tracer_provider() {
             global::set_tracer_provider(tracers);
@@ -288,14 +299,18 @@ impl Otel {
             global::set_meter_provider(meters);
         }
         global::set_text_map_propagator(self.inner.propagator.clone());
+        self.inner.propagator.apply_to_requests();
     }
 
-    /// Measures the HTTP requests of this process, and completes their spans, unless another
-    /// exporter does.
+    /// Measures the HTTP requests of this process, and completes their spans.
     fn observe_requests(&self) {
-        let metrics = self.measured().map(Metrics::http);
-        if metrics.is_some() || self.inner.spans.is_some() {
-            request_observer::observe_requests(Arc::new(HttpRequests { metrics }));
+        static SPANS: Once = Once::new();
+
+        if self.inner.spans.is_some() {
+            SPANS.call_once(|| observe_requests(Arc::new(HttpSpans)));
+        }
+        if let Some(metrics) = &self.inner.metrics {
+            observe_requests(Arc::new(MeasuredRequests(Arc::downgrade(&metrics.http))));
         }
     }
 
@@ -320,6 +335,7 @@ impl Otel {
             Some(ExportedMetrics {
                 metrics,
                 destination,
+                ..
             }) => SignalStats {
                 last_failure: destination.as_ref().and_then(|it| it.last_failure()),
                 ..metrics.stats()
@@ -376,30 +392,28 @@ impl ExportedMetrics {
             observation_timeout: OBSERVATION_TIMEOUT,
             queues,
         };
+        let metrics = Metrics::start(options, setup)?;
         Ok(Some(Self {
-            metrics: Metrics::start(options, setup)?,
+            http: Arc::new(metrics.http()),
+            metrics,
             destination,
         }))
     }
 }
 
-/// Observes HTTP requests for all signals.
+/// Measures HTTP requests for as long as the exporter is there.
 #[derive(Debug)]
-struct HttpRequests {
-    metrics: Option<HttpMetrics>,
-}
+struct MeasuredRequests(Weak<HttpMetrics>);
 
-impl RequestObserver for HttpRequests {
+impl RequestObserver for MeasuredRequests {
     fn begin(&self, request: &ObservedRequest) {
-        HttpSpans.begin(request);
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = self.0.upgrade() {
             metrics.begin(request);
         }
     }
 
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>) {
-        HttpSpans.end(request, end);
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = self.0.upgrade() {
             metrics.end(request, end);
         }
     }
@@ -426,14 +440,22 @@ impl SinkControl for Otel {
     }
 
     fn hurry(&self) {
-        self.hurry_all();
+        *self.inner.hurried.lock() = self.hurry_all();
     }
 
     fn shutdown_by(&self, deadline: Instant) {
         if let Some(spans) = &self.inner.spans {
             spans.end_unfinished();
         }
-        let export = self.hurry_all();
+        let hurried = self.inner.hurried.lock().take();
+        let export = match hurried {
+            Some(export) => {
+                // The spans that were unfinished.
+                self.signals().for_each(Signal::hurry);
+                Some(export)
+            }
+            None => self.hurry_all(),
+        };
         self.signals()
             .for_each(|signal| signal.shutdown_by(deadline));
         if let Some(metrics) = self.measured() {

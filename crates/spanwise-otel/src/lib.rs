@@ -48,7 +48,8 @@
 //! * **Metrics:** those of HTTP requests, of the process and of the exporter, and what the program
 //!   measures with the API. [`Otel::metrics_text`] is the text for Prometheus.
 //! * **API:** after [`Otel::install_globals`], `opentelemetry::global` has the tracers and meters.
-//!   Spans of both nest in each other. [`SpanExt`] has `set_parent` and `context`.
+//!   Spans of both nest in each other. [`SpanExt`] has `set_parent` and `context`. [`child_env`]
+//!   passes the current context to a child process.
 //! * **Sampling:** [`TraceSampler`] decides by the trace id, as spanwise-sample does: equal ratios
 //!   keep the same requests.
 //! * **Redaction:** without a policy, secrets are exported as they are. That of
@@ -81,6 +82,7 @@ mod api_value;
 mod attributes;
 mod batch;
 mod builder;
+mod carried_context;
 mod destination;
 mod endpoint;
 mod entered_contexts;
@@ -154,3 +156,4 @@ pub use self::{
     tracer::{OtelTracer, OtelTracerProvider},
 };
 pub use opentelemetry;
+pub use spanwise_core::child_env;

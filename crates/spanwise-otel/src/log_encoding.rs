@@ -4,8 +4,6 @@
 //! Protocol Buffers merge if they are joined, so the bytes of several events are a `ResourceLogs`
 //! as well.
 
-use std::time::{Duration, SystemTime};
-
 use spanwise_core::internal::SpanIdentity;
 use tracing_core::Level;
 
@@ -14,7 +12,7 @@ use crate::{
     limits::MAX_ATTRIBUTES_LEN,
     log_scratch::LogScratch,
     severity::Severity,
-    wire::{WireValue, WireWriter as _, fields, take_varint, varint_len},
+    wire::{WireWriter as _, short_header, take_varint, varint_len},
 };
 
 /// The field of a `LogRecord` with its attributes.
@@ -22,6 +20,8 @@ pub(crate) const ATTRIBUTES: u32 = 6;
 
 const TIME: u32 = 1;
 const SEVERITY_NUMBER: u32 = 2;
+/// The tag of the first field, which is an integer of one byte.
+const SEVERITY_TAG: u8 = (SEVERITY_NUMBER << 3) as u8;
 const SEVERITY_TEXT: u32 = 3;
 const BODY: u32 = 5;
 const DROPPED_ATTRIBUTES_COUNT: u32 = 7;
@@ -45,7 +45,8 @@ const LOG_RECORDS: u32 = 2;
 pub(crate) struct RecordHead<'a> {
     /// From [`encode_callsite`].
     pub(crate) of_callsite: &'a [u8],
-    pub(crate) time: SystemTime,
+    /// The time in nanoseconds since 1970. 0 means unknown.
+    pub(crate) unix_nanos: u64,
     pub(crate) ids: RecordIds,
 }
 
@@ -101,7 +102,7 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
         ..
     } = scratch;
     head.extend_from_slice(record.of_callsite);
-    push_times(head, nanoseconds(record.time));
+    push_times(head, record.unix_nanos);
     let RecordIds {
         trace_id,
         span_id,
@@ -119,8 +120,7 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
     }
     if !body.is_empty() {
         let value = AnyValue::Text(body);
-        head.header(BODY, value.encoded_len());
-        value.encode(head);
+        value.encode_field(BODY, value.encoded_len(), head);
     }
     attributes.truncate(MAX_ATTRIBUTES_LEN.saturating_sub(DROPPED_ATTRIBUTES_LEN + head.len()));
     if attributes.dropped() > 0 {
@@ -165,7 +165,7 @@ impl<'a> DecodedRecord<'a> {
         let mut rest = scope_logs;
         let scope = take_message(&mut rest, SCOPE)?;
         let record = take_message(&mut rest, LOG_RECORDS)?;
-        let (SEVERITY_NUMBER, WireValue::Uint(number)) = fields(record).next()? else {
+        let &[SEVERITY_TAG, number, ..] = record else {
             return None;
         };
         Some(Self {
@@ -179,20 +179,14 @@ impl<'a> DecodedRecord<'a> {
 /// Takes a message from the front, if its field is `field`.
 #[inline]
 fn take_message<'a>(from: &mut &'a [u8], field: u32) -> Option<&'a [u8]> {
-    const LENGTH_DELIMITED: u64 = 2;
-    if take_varint(from)? != u64::from(field << 3) | LENGTH_DELIMITED {
+    // Its number is below 16, so the tag is one byte.
+    let (tag, rest) = from.split_first()?;
+    if *tag != short_header(field, 0)[0] {
         return None;
     }
+    *from = rest;
     let len = usize::try_from(take_varint(from)?).ok()?;
     let (message, rest) = from.split_at_checked(len)?;
     *from = rest;
     Some(message)
-}
-
-/// Returns a time as OTLP has it. A time before 1970 is 0, which means unknown.
-fn nanoseconds(time: SystemTime) -> u64 {
-    let since_epoch = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }

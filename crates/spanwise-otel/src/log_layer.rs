@@ -5,7 +5,7 @@ use std::{borrow::Cow, io::Write as _, sync::Arc};
 use spanwise_core::{
     CONTEXT_KEYS, Clock, EventContext, Fault, SelfReport,
     internal::{
-        CallsitePlans, FilterInterop, LayerId, SpanData, SpanIdentity, SpanTable,
+        self, CallsitePlans, FilterInterop, LayerId, SpanData, SpanIdentity, SpanTable,
         log_record::LogRecord, panic_safe, parse_hex, pins_context, recorded_callsite, reentrancy,
     },
 };
@@ -94,7 +94,7 @@ impl<W> LogLayer<W> {
 
     /// Returns the identity of a span, or of the nearest one around it that has one.
     #[inline]
-    fn identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<Arc<SpanIdentity>>
+    fn identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<SpanIdentity>
     where
         S: for<'s> LookupSpan<'s>,
     {
@@ -198,11 +198,11 @@ where
         &self,
         scratch: &mut LogScratch,
         event: &Event<'_>,
+        plan: &LogPlan,
         facts: EventContext,
         node: Option<&SpanNode>,
         identity: Option<&SpanIdentity>,
     ) {
-        let plan = self.plan(event.metadata());
         encode_fields(scratch, plan, event, identity.is_none());
         let attributes = &mut scratch.attributes;
         let scope = match plan.callsite.is_log_record {
@@ -222,7 +222,7 @@ where
         }
         let head = RecordHead {
             of_callsite: &plan.head,
-            time: self.clock.now(),
+            unix_nanos: internal::unix_nanos(&self.clock),
             ids: ids.unwrap_or_default(),
         };
         encode_record(scratch, &scope, &head);
@@ -269,7 +269,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
@@ -280,7 +280,7 @@ where
         }
         let span = ctx.event_span(event);
         let identity = Self::identity(span.as_ref());
-        if self.is_sampled_out(event, identity.as_deref()) {
+        if self.is_sampled_out(event, identity.as_ref()) {
             return;
         }
         let node = span.and_then(|span| self.look_up(&span.id(), &ctx));
@@ -288,9 +288,10 @@ where
         self.encode(
             &mut scratch,
             event,
+            plan,
             facts,
             node.as_ref(),
-            identity.as_deref(),
+            identity.as_ref(),
         );
         self.write(&scratch.output, event.metadata());
         scratch.put_back();

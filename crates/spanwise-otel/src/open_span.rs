@@ -97,7 +97,7 @@ pub(crate) struct ParentSpan {
 
 /// The part of a span that changes.
 struct SpanState {
-    identity: Arc<SpanIdentity>,
+    identity: SpanIdentity,
     parent: Option<ParentSpan>,
     /// The context that was set as the parent.
     parent_context: Option<Context>,
@@ -130,7 +130,7 @@ impl OpenSpan {
     pub(crate) fn new(
         origin: SpanOrigin,
         started: SpanStart,
-        identity: Arc<SpanIdentity>,
+        identity: SpanIdentity,
         parent: Option<ParentSpan>,
         recorded: Option<Box<RecordedSpan>>,
     ) -> Arc<Self> {
@@ -174,8 +174,8 @@ impl OpenSpan {
             && !self.state.lock().identity.is_sampled()
     }
 
-    pub(crate) fn identity(&self) -> Arc<SpanIdentity> {
-        Arc::clone(&self.state.lock().identity)
+    pub(crate) fn identity(&self) -> SpanIdentity {
+        self.state.lock().identity.clone()
     }
 
     pub(crate) fn parent(&self) -> Option<ParentSpan> {
@@ -196,7 +196,7 @@ impl OpenSpan {
     /// Moves the span to another trace. `context` has the new parent as its span.
     pub(crate) fn move_to(
         &self,
-        identity: Arc<SpanIdentity>,
+        identity: SpanIdentity,
         parent: Option<ParentSpan>,
         context: Context,
     ) {
@@ -210,22 +210,24 @@ impl OpenSpan {
         drop(replaced);
     }
 
-    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, the
-    /// values of the span are dropped.
-    pub(crate) fn settle(&self, identity: Arc<SpanIdentity>) {
+    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, returns
+    /// the values of the span, which are no longer needed.
+    #[must_use = "their memory can be reused"]
+    pub(crate) fn settle(&self, identity: SpanIdentity) -> Option<Box<RecordedSpan>> {
         if !self.is_recording() {
-            return;
+            return None;
         }
         let mut state = self.state.lock();
-        let mut dropped = None;
+        let mut unsampled = None;
         if !identity.is_sampled() {
             self.is_recording.store(false, Ordering::Relaxed);
-            dropped = state.recorded.take();
+            unsampled = state.recorded.take();
         }
         // Another thread may be between the two steps of `set_parent`.
         let replaced = std::mem::replace(&mut state.identity, identity);
         drop(state);
-        drop((dropped, replaced));
+        drop(replaced);
+        unsampled
     }
 
     /// Returns whether a context was set as the parent.
@@ -238,13 +240,13 @@ impl OpenSpan {
     #[inline]
     pub(crate) fn context(
         &self,
-        make: impl FnOnce(Arc<SpanIdentity>, Option<Context>) -> Context,
+        make: impl FnOnce(&SpanIdentity, Option<Context>) -> Context,
     ) -> &Context {
         self.context.get_or_init(|| {
             let state = self.state.lock();
-            let (identity, parent) = (Arc::clone(&state.identity), state.parent_context.clone());
+            let (identity, parent) = (state.identity.clone(), state.parent_context.clone());
             drop(state);
-            make(identity, parent)
+            make(&identity, parent)
         })
     }
 
@@ -253,10 +255,13 @@ impl OpenSpan {
         self.started.now(clock)
     }
 
-    /// Records that a thread leaves the span at the time `now`. It entered it at `entered`.
-    pub(crate) fn leave(&self, entered: Duration, now: Duration) {
-        self.busy
-            .fetch_add(nanos(now.saturating_sub(entered)), Ordering::Relaxed);
+    /// Records that a thread leaves the span at the time `now`. It entered it at `entered`, if that
+    /// was measured.
+    pub(crate) fn leave(&self, entered: Option<Duration>, now: Duration) {
+        if let Some(entered) = entered {
+            self.busy
+                .fetch_add(nanos(now.saturating_sub(entered)), Ordering::Relaxed);
+        }
         let since_start = nanos(now.saturating_sub(self.started.monotonic)).max(1);
         self.last_exit_nanos
             .fetch_max(since_start, Ordering::Relaxed);
@@ -280,7 +285,7 @@ impl OpenSpan {
             return EndedSpan::ExportedElsewhere;
         }
         let recorded = state.recorded.take();
-        let (identity, parent) = (Arc::clone(&state.identity), state.parent);
+        let (identity, parent) = (state.identity.clone(), state.parent);
         let forgotten = state.parent_context.take();
         drop(state);
         drop(forgotten);
@@ -359,7 +364,9 @@ pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
 }
 
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    // The arithmetic of `as_nanos` costs more than the clock.
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos().into())
 }
 
 impl RecordedSpan {

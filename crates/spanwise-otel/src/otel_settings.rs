@@ -84,6 +84,13 @@ impl OtelSetting {
         self.names_exporter(text, "otlp")
     }
 
+    /// Returns whether its value is checked even if nothing is exported: it alone could have turned
+    /// something on.
+    #[must_use]
+    pub fn may_enable(&self) -> bool {
+        self.option == (Some(SignalKind::Metrics), "off")
+    }
+
     fn names_exporter(&self, text: &str, exporter: &str) -> Option<SignalKind> {
         let (signal, option) = self.option;
         let is_named = || text.split(',').any(|word| word.trim() == exporter);
@@ -94,6 +101,21 @@ impl OtelSetting {
     #[must_use]
     pub fn disables_all(&self, text: &str) -> bool {
         self.def.name == "OTEL_SDK_DISABLED" && text.eq_ignore_ascii_case("true")
+    }
+
+    /// Returns whether a value of this variable decides whether the option is valid. If the value
+    /// is wrong, the option need not be.
+    #[must_use]
+    pub fn decides_about(&self, invalid: &InvalidOption) -> bool {
+        let topic = |option| match option {
+            "sampler" | "sampler_argument" => "sampler",
+            "off" | "prometheus_host" | "prometheus_port" => "listener",
+            "endpoint" | "protocol" | "insecure" | "root_certificates" | "client_certificate"
+            | "client_key" => "connection",
+            "max_queue_len" | "max_batch_len" => "batch",
+            other => other,
+        };
+        topic(self.option.1) == topic(invalid.option)
     }
 
     /// Returns the variable that sets an option which the builder refused.
@@ -360,7 +382,7 @@ const SIGNALS: &[OtelSetting] = rows! {
     "OTEL_PROPAGATORS" => (None, "propagator") {
         default: "tracecontext,baggage",
         accepts: "`tracecontext`, `baggage`, both joined by a comma, or `none`",
-        help: "The headers that code with the API of OpenTelemetry reads and sends.",
+        help: "The headers that HTTP requests and code with the API of OpenTelemetry read and send: `traceparent` with `tracestate`, and `baggage`.",
         apply: |builder, text| {
             let words = words::parse_each(text, |word| match word {
                 "tracecontext" | "baggage" => Ok(word),

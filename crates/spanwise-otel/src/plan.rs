@@ -22,6 +22,8 @@ pub(crate) struct CallsitePlan {
     pub(crate) scope: Box<[u8]>,
     /// The same for each span or event of the callsite.
     pub(crate) constants: Attributes,
+    /// Whether a field is the id of a trace.
+    pub(crate) has_trace_id: bool,
     /// Whether its events are records of the `log` crate whose origin is in their fields.
     pub(crate) is_log_record: bool,
 }
@@ -84,8 +86,12 @@ impl CallsitePlan {
         if options.code && !is_log_record {
             push_code(&mut constants, callsite.file(), callsite.line());
         }
+        let fields: Box<[PlannedField]> = fields.collect();
         Self {
-            fields: fields.collect(),
+            has_trace_id: fields
+                .iter()
+                .any(|field| field.role == FieldRole::Special(SpecialField::TraceId)),
+            fields,
             has_repeated_keys,
             scope: encode_scope(callsite.target()),
             constants,

@@ -8,7 +8,10 @@ use opentelemetry::{
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
     trace::{SpanContext, TraceContextExt as _, TraceState},
 };
-use spanwise_core::{TraceParent, internal::percent_decode};
+use spanwise_core::{
+    TraceParent,
+    internal::{percent_decode, propagators},
+};
 
 /// A propagator of [`traceparent`, `tracestate`][trace context] and [`baggage`], for
 /// [`set_text_map_propagator`](opentelemetry::global::set_text_map_propagator).
@@ -62,6 +65,12 @@ impl W3cPropagator {
     #[must_use]
     pub fn baggage() -> Self {
         Self::new(false, true)
+    }
+
+    /// Makes `spanwise-http` read and send the same headers.
+    pub(crate) fn apply_to_requests(&self) {
+        propagators::TRACE_CONTEXT.set(self.trace_context);
+        propagators::BAGGAGE.set(self.baggage);
     }
 
     fn new(trace_context: bool, baggage: bool) -> Self {

@@ -49,7 +49,7 @@ impl Resource {
             configured,
             of_process,
         } = &*self.0;
-        of_process.here(|_| OfProcess::new(configured))
+        of_process.for_this_process(|_| OfProcess::new(configured))
     }
 
     /// Returns the encoded `Resource`.

@@ -42,7 +42,7 @@ impl Severity {
     }
 
     /// Returns the level of a record with this number.
-    pub(crate) fn level(number: u64) -> Level {
+    pub(crate) fn level(number: u8) -> Level {
         match number {
             0..=4 => Level::TRACE,
             5..=8 => Level::DEBUG,

@@ -6,6 +6,7 @@ use opentelemetry::trace::SpanContext;
 use spanwise_core::internal::{
     CallsitePlans, FilterInterop, SpanIdentity,
     announced_span::{Announced, AnnouncedTrace, SpanKind, take_announced},
+    inherited_context::InheritedContext,
     new_span_id, panic_safe, parse_hex, recorded_callsite,
     span_identity::{RANDOM, SAMPLED},
 };
@@ -24,10 +25,11 @@ use tracing_subscriber::{
 use crate::{
     api_span::{context_on_enter, identity_below},
     attributes::{AnyValue, Attributes, Key},
+    carried_context::{inherited_span_context, pass_inherited_baggage},
     entered_contexts,
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin},
-    plan::{CallsitePlan, FieldRole, PlanOptions, PlannedField, SpecialField},
+    plan::{CallsitePlan, PlanOptions, SpecialField},
     span_encoding::parse_kind,
     span_event::{EVENT_ATTRIBUTES, LinkedSpan, encode_event},
     span_options::EventsInSpans,
@@ -125,8 +127,11 @@ impl SpanCollector {
             return placed(identity, Some(parent));
         }
         // A call begins a trace only outside of a span of the API.
-        let begins_call =
-            |trace: &AnnouncedTrace| kind == SpanKind::Client && trace.parent.is_none();
+        let begins_call = |trace: &AnnouncedTrace| {
+            let is_root =
+                || trace.parent.is_none() || InheritedContext::of_trace(trace.trace_id).is_some();
+            kind == SpanKind::Client && is_root()
+        };
         if sees_context
             && announced.as_ref().is_none_or(begins_call)
             && let Some(active) = entered_contexts::active_span_context()
@@ -137,6 +142,14 @@ impl SpanCollector {
             return place_announced(pipeline, &trace, span_id, kind);
         }
         let trace_id = own_trace_id(attrs, plan);
+        if trace_id.is_none()
+            && let Some(inherited) = inherited_span_context()
+        {
+            return Placement {
+                may_move: true,
+                ..below_api_span(pipeline, &inherited, span_id, placed)
+            };
+        }
         let (trace_id, flags) = trace_id.map_or((new_trace_id(), RANDOM), |id| (id, 0));
         Placement {
             may_move: true,
@@ -240,7 +253,7 @@ fn place_announced(
     }
 }
 
-/// Places a span below the current span of the API.
+/// Places a span below a span of the API: the current one, or that of the parent process.
 fn below_api_span(
     pipeline: &SpanPipeline,
     active: &SpanContext,
@@ -253,9 +266,7 @@ fn below_api_span(
 
 /// Returns the trace id in a field of a root span, if it is valid.
 fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 16]> {
-    let is_trace_id =
-        |field: &PlannedField| field.role == FieldRole::Special(SpecialField::TraceId);
-    if !plan.fields.iter().any(is_trace_id) {
+    if !plan.has_trace_id {
         return None;
     }
     let mut found = None;
@@ -328,7 +339,7 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_new_span(&self, attrs: &SpanAttributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -348,7 +359,6 @@ where
             link,
             may_move,
         } = self.place(attrs, plan, &span, announced);
-        let identity = Arc::new(identity);
         let recorded = if identity.is_sampled() || may_move {
             let mut recorded = self.recorded(attrs, plan, kind);
             if let Some((trace_id, span_id)) = link {
@@ -369,7 +379,10 @@ where
             None
         };
         let origin = SpanOrigin::Callsite(attrs.metadata());
-        let open = OpenSpan::new(origin, start, Arc::clone(&identity), parent, recorded);
+        let open = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
+        if parent.is_some_and(|parent| parent.is_remote) {
+            pass_inherited_baggage(&open);
+        }
         identity.attach(&span);
         pipeline.open.insert(id, open);
     }
@@ -515,15 +528,14 @@ where
         if open.mark_fixed()
             && let Some(identity) = ctx.span(id).and_then(|span| SpanIdentity::fix(&span))
         {
-            open.settle(identity);
+            SpanPipeline::settle(&open, identity);
         }
-        let now = pipeline.options.clock.monotonic();
-        if pipeline.options.has_context {
-            let context = context_on_enter(pipeline, &open);
-            entered_contexts::enter(pipeline.layer, id, open, now, Some(context));
-        } else {
-            entered_contexts::enter(pipeline.layer, id, open, now, None);
-        }
+        let options = &pipeline.options;
+        let now = options.busy_times.then(|| options.clock.monotonic());
+        let context = options
+            .has_context
+            .then(|| context_on_enter(pipeline, &open));
+        entered_contexts::enter(pipeline.layer, id, open, now, context);
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {

@@ -128,10 +128,10 @@ impl SpanExt for Span {
                 Some((identity, pipeline.open.get(&span.id())?))
             })?;
             if open.mark_fixed() {
-                open.settle(identity);
+                SpanPipeline::settle(&open, identity);
             }
             let context =
-                open.context(|identity, parent| context_inside(pipeline, &open, &identity, parent));
+                open.context(|identity, parent| context_inside(pipeline, &open, identity, parent));
             Some(context.clone())
         });
         context.flatten().unwrap_or_default()
@@ -189,8 +189,7 @@ fn set_parent(
     if identity.is_sampled() && open.cannot_become_sampled() {
         return Err(SetParentError::NotSampled);
     }
-    let identity = Arc::new(identity);
-    let replaced = Arc::clone(&identity).replace(dispatch, id);
+    let replaced = identity.clone().replace(dispatch, id);
     replaced.map_err(|error| match error {
         NotReplaced::Fixed => SetParentError::AlreadyStarted,
         NotReplaced::NoIdentity => SetParentError::SpanDisabled,

@@ -126,6 +126,13 @@ impl SpanPipeline {
         drop(self.open_of_api.remove(id));
     }
 
+    /// Fixes the identity of a span: it stays in its trace.
+    pub(crate) fn settle(span: &OpenSpan, identity: SpanIdentity) {
+        if let Some(unsampled) = span.settle(identity) {
+            SpanScratch::with(|scratch| scratch.keep(unsampled));
+        }
+    }
+
     /// Exports a span that ends, unless it is not sampled, has ended before, or was opened by the
     /// parent of this process.
     pub(crate) fn end(&self, span: &OpenSpan, end: SpanEnd) {

@@ -72,12 +72,13 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let is_redacted = matches!(self.inner, MaybeRedacted::Redacted(_));
         // The policy need not read the values of a span that is not exported.
-        if is_sender_thread() || self.pipeline.plan(attrs.metadata()).is_none() {
+        if is_sender_thread() || is_redacted && self.pipeline.plan(attrs.metadata()).is_none() {
             drop(take_announced(id));
             return;
         }
-        if let MaybeRedacted::Redacted(_) = self.inner {
+        if is_redacted {
             // The policy formats the fields first, and that may open spans.
             reserve_announced(id);
         }

@@ -13,6 +13,7 @@ use crate::{
     api_attributes::{set_attributes, shown_text},
     api_span::{OtelSpan, encode_link, identity_below},
     attributes::Attributes,
+    carried_context::inherited_span_context,
     open_span::{OpenSpan, RecordedSpan, SpanOrigin, SpanStart},
     span_event::{EVENT_ATTRIBUTES, encode_event},
     span_pipeline::{SpanPipeline, new_trace_id},
@@ -79,6 +80,11 @@ impl otel::Tracer for OtelTracer {
         let pipeline = &self.pipeline;
         let parent = parent_cx.span();
         let parent = parent.span_context();
+        let inherited = match parent.is_valid() {
+            true => None,
+            false => inherited_span_context(),
+        };
+        let parent = inherited.as_ref().unwrap_or(parent);
         if !self.is_exported || parent_cx.is_telemetry_suppressed() {
             return OtelSpan::not_recording(parent.clone());
         }
@@ -101,9 +107,8 @@ impl otel::Tracer for OtelTracer {
         };
         let is_sampled = identity.is_sampled();
         let recorded = is_sampled.then(|| self.recorded(builder));
-        let identity = Arc::new(identity);
         let origin = SpanOrigin::Tracer(Arc::clone(&self.scope));
-        let span = OpenSpan::new(origin, start, Arc::clone(&identity), parent, recorded);
+        let span = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
         OtelSpan::of_tracer(pipeline, span, &identity)
     }
 }

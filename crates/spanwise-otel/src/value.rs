@@ -66,7 +66,7 @@ where
         }
     }
 
-    #[inline]
+    #[inline(always)] // See `Attributes::push`.
     fn add(&mut self, field: &Field, value: AnyValue<'_>) {
         let Some(planned) = self.fields.get(field.index()) else {
             return;

@@ -52,8 +52,12 @@ impl WireWriter for Vec<u8> {
 
     #[inline]
     fn fixed64(&mut self, field: u32, value: u64) {
-        self.varint(tag(field, FIXED64));
-        self.extend_from_slice(&value.to_le_bytes());
+        if field < 16 {
+            self.extend_from_slice(&short_fixed64(field, value));
+        } else {
+            self.varint(tag(field, FIXED64));
+            self.extend_from_slice(&value.to_le_bytes());
+        }
     }
 
     #[inline]
@@ -122,13 +126,15 @@ pub(crate) const fn short_fixed64(field: u32, value: u64) -> [u8; 9] {
     [tag, a, b, c, d, e, f, g, h]
 }
 
-/// Appends two integers. Most of them take one byte each, and both are appended at once.
+/// Appends two integers. Most of them take one or two bytes, and both are appended at once.
 #[inline(always)] // A step of every field: a call costs as much as the step.
 fn push_pair(into: &mut Vec<u8>, one: u64, other: u64) {
-    if one < 0x80 && other < 0x80 {
-        into.extend_from_slice(&[one as u8, other as u8]);
-    } else {
-        push_long_pair(into, one, other);
+    match (one, other) {
+        (..0x80, ..0x80) => into.extend_from_slice(&[one as u8, other as u8]),
+        (..0x80, ..0x4000) => {
+            into.extend_from_slice(&[one as u8, other as u8 | 0x80, (other >> 7) as u8]);
+        }
+        _ => push_long_pair(into, one, other),
     }
 }
 
@@ -137,6 +143,9 @@ fn push_long_pair(into: &mut Vec<u8>, one: u64, other: u64) {
     into.varint(one);
     into.varint(other);
 }
+
+/// The most bytes of an integer.
+pub(crate) const MAX_VARINT_LEN: usize = 10;
 
 /// Returns the length of an integer in bytes.
 #[inline]
@@ -194,15 +203,20 @@ pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue
     })
 }
 
-/// Takes an integer from the front. Most of them are one byte.
+/// Takes an integer from the front. Most of them are one or two bytes.
 #[inline]
 pub(crate) fn take_varint(message: &mut &[u8]) -> Option<u64> {
-    let (byte, rest) = message.split_first()?;
-    if *byte < 0x80 {
-        *message = rest;
-        return Some(u64::from(*byte));
+    match **message {
+        [byte @ ..0x80, ref rest @ ..] => {
+            *message = rest;
+            Some(u64::from(byte))
+        }
+        [low, high @ ..0x80, ref rest @ ..] => {
+            *message = rest;
+            Some(u64::from(low & 0x7F) | u64::from(high) << 7)
+        }
+        _ => take_long_varint(message),
     }
-    take_long_varint(message)
 }
 
 fn take_long_varint(message: &mut &[u8]) -> Option<u64> {

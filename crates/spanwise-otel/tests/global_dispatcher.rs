@@ -86,7 +86,7 @@ async fn request(number: usize) -> (String, String) {
     };
     let [trace_id, span_id] = step.instrument(tracing::info_span!("step", number)).await;
     let identity = SpanIdentity::current().expect("the span of the request");
-    assert_eq!(identity.trace_id_digits(), trace_id);
+    assert_eq!(identity.trace_id_digits().as_str(), trace_id);
     (trace_id, span_id)
 }
 

@@ -12,7 +12,7 @@ use crate::{
     recorder_state::{Options, RecorderState},
 };
 
-/// Builds a [`Recorder`]. Made by [`Recorder::builder`].
+/// Builds a [`Recorder`]. Created by [`Recorder::builder`].
 #[derive(Debug, Clone, Default)]
 #[must_use = "nothing is buffered until `build` is called"]
 pub struct RecorderBuilder {
@@ -21,23 +21,24 @@ pub struct RecorderBuilder {
 }
 
 impl RecorderBuilder {
-    /// Sets the levels of the events that are buffered if the sink does not show them. Targets that
-    /// no directive names are not buffered. Defaults to `debug`.
+    /// Sets the levels of the events to buffer if the sink does not show them. Events of targets
+    /// that no directive names are not buffered. Defaults to `debug`.
     pub fn capture(mut self, levels: impl Into<TargetLevels>) -> Self {
         self.options.capture = levels.into();
         self
     }
 
     /// Sets the age at which a unit is slow. A slow unit is dumped before its next event, or when
-    /// it ends. The clock is then read at each event of a unit. By default, no unit is slow.
+    /// it ends. With this setting, each event of a unit reads the clock. By default, no unit is
+    /// slow.
     pub fn slow(mut self, duration: Duration) -> Self {
         self.options.slow = Some(duration);
         self
     }
 
-    /// Sets the ratio of units that show their events at INFO and below although no trigger fires,
-    /// from 0 (none) to 1 (all). The events of other units are buffered. Defaults to 1. See
-    /// [tail sampling](crate#tail-sampling).
+    /// Sets the ratio of units whose events at INFO and below are written even without a trigger,
+    /// from 0 (none) to 1 (all). The events of other units are buffered. Defaults to 1. See [tail
+    /// sampling](crate#tail-sampling).
     ///
     /// ```
     /// use spanwise_recorder::Recorder;
@@ -89,10 +90,10 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets how many buffered lines each sink may write per second, and how many at once. A unit
-    /// counts as at least 20 lines, and is written whole or not at all. Units that were cancelled,
-    /// slow or expired use at most half of the lines that may be written at once. With 0 no unit is
-    /// ever written. Defaults to 10,000.
+    /// Sets how many buffered lines each sink may write per second. A burst may have as many. A
+    /// unit counts as at least 20 lines, and is written whole or not at all. Units that were
+    /// cancelled, slow or expired use at most half of a burst. With 0, no unit is written. Defaults
+    /// to 10,000.
     ///
     /// ```
     /// use spanwise_recorder::Recorder;
@@ -111,7 +112,7 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets where faults are reported. Defaults to the report of the process.
+    /// Sets where faults are reported. Defaults to the process-wide [`SelfReport`].
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
         self
@@ -124,7 +125,7 @@ impl RecorderBuilder {
             mut options,
             report,
         } = self;
-        // Lines that can never fit are counted as too long at once.
+        // A line that can never fit is counted as too long immediately.
         let process = options.max_process_bytes.max(CHUNK_LEN);
         let line = options
             .max_unit_bytes

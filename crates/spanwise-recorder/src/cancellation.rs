@@ -1,4 +1,4 @@
-//! Requests for a dump from code: by a call, or because a future is dropped.
+//! Dump requests from code: by a call, or because a future is dropped.
 
 use std::{
     future::Future,
@@ -10,10 +10,10 @@ use tracing::dispatcher;
 
 use crate::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
 
-/// Requests a dump of the current unit of work, although nothing failed. The buffer is written
+/// Requests a dump of the current unit of work, even if nothing failed. The buffer is written
 /// before the next event of the unit, or when the unit ends, and later events pass through.
 ///
-/// Returns false if the thread is in no unit, or if there is no recorder.
+/// Returns false if the thread is outside of units, or if no recorder is installed.
 ///
 /// ```
 /// # #[allow(dead_code)]
@@ -33,7 +33,7 @@ use crate::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
 pub fn dump_current_unit() -> bool {
     let mut found = false;
     for_each_current_unit(|unit| {
-        unit.request(Trigger::Requested);
+        unit.request_dump(Trigger::Requested);
         found = true;
     });
     found
@@ -42,10 +42,11 @@ pub fn dump_current_unit() -> bool {
 /// Reports the current unit of work as cancelled when it is dropped, unless
 /// [`complete`](Self::complete) was called.
 ///
-/// A layer cannot see that a future is dropped before it completes: its span is closed as usual.
-/// Hold this guard in the future from its first poll. If it is dropped, the buffer of the unit is
-/// written with `"reason":"cancelled"`, before the next event of the unit or when the unit ends.
-/// [`detect_cancellation`] does this for a future. Outside of a unit the guard does nothing.
+/// A layer cannot notice that a future is dropped before it completes, because the span is closed
+/// as usual. Create this guard at the first poll of the future, and keep it in the future. If it is
+/// dropped, the buffer of the unit is written with `"reason":"cancelled"`, before the next event of
+/// the unit or when the unit ends. [`detect_cancellation`] wraps a future this way. Outside of a
+/// unit the guard does nothing.
 ///
 /// ```
 /// # #[allow(dead_code)]
@@ -66,7 +67,7 @@ pub struct CancellationGuard {
 }
 
 impl CancellationGuard {
-    /// Creates a guard for the unit that the thread is in.
+    /// Creates a guard for the current unit of work.
     pub fn new() -> Self {
         let mut units = Vec::new();
         for_each_current_unit(|unit| units.push(Arc::downgrade(&unit)));
@@ -93,7 +94,7 @@ impl Drop for CancellationGuard {
             Trigger::Cancelled
         };
         for unit in self.units.iter().filter_map(Weak::upgrade) {
-            unit.request(trigger);
+            unit.request_dump(trigger);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The memory of all units together, in chunks.
+//! The memory of all units, in chunks.
 
 use std::sync::{Arc, Weak};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 use spanwise_core::internal::sync::Mutex;
 
-/// Gives out a limited number of chunks, and knows which unit holds most.
+/// Lends a limited number of chunks to units, and finds the unit that has most of them.
 #[derive(Debug)]
 pub(crate) struct ChunkPool {
     max_chunks: usize,
@@ -18,20 +18,20 @@ pub(crate) struct ChunkPool {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Chunks that units hold.
+    /// The number of chunks that units have.
     used: usize,
     spare_chunks: Vec<Chunk>,
-    /// Rings without chunks, but with memory for a list of some.
+    /// Empty rings, kept for the capacity of their lists.
     spare_rings: Vec<RecordRing>,
-    /// The units that hold chunks.
+    /// The units that have chunks.
     holders: SizeRanking<Weak<Unit>>,
 }
 
-/// The entry of a unit among the holders of chunks, if it holds one.
+/// The position of a unit in `holders`, if it has a chunk.
 #[derive(Debug, Default)]
 pub(crate) struct PoolLease(Option<Place>);
 
-/// Chunks kept for later units: 4 MiB. More are given back to the system.
+/// The number of unused chunks that are kept for later units (4 MiB). Further chunks are freed.
 const MAX_SPARE_CHUNKS: usize = 1024;
 const MAX_SPARE_RINGS: usize = 256;
 
@@ -43,8 +43,8 @@ impl ChunkPool {
         }
     }
 
-    /// Adds a chunk to the ring of a unit. Returns false if none is left: a unit must be
-    /// [evicted](Self::largest) first.
+    /// Adds a chunk to the ring of a unit. Returns false if no chunk is left. In that case the
+    /// caller must first evict the [largest](Self::largest) unit.
     ///
     /// The caller may hold the unit's lock.
     pub(crate) fn add_chunk(
@@ -73,24 +73,24 @@ impl ChunkPool {
         true
     }
 
-    /// Returns the unit that holds most; of several, the one that has held as much for the longest
-    /// time.
+    /// Returns the unit with most chunks. If several have as many, returns the one that reached
+    /// this number first.
     ///
-    /// The caller holds no unit's lock, as it takes that unit's lock next.
+    /// The caller must not hold the lock of a unit, because it locks the returned unit next.
     pub(crate) fn largest(&self) -> Option<Arc<Unit>> {
         let mut state = self.state.lock();
-        // A unit that is gone is giving its memory back right now.
+        // If the unit was just dropped, another thread is about to give its memory back.
         state.holders.largest().and_then(Weak::upgrade)
     }
 
-    /// Removes a unit from the holders: its chunks left with its ring.
+    /// Removes a unit from the holders, after its ring was moved out with all chunks.
     pub(crate) fn detach(&self, lease: &mut PoolLease) {
         if let Some(place) = lease.0.take() {
             self.state.lock().holders.remove(place);
         }
     }
 
-    /// Takes the memory of a ring, whose records are counted.
+    /// Returns the chunks of a ring to the pool. The caller has counted the records in them.
     pub(crate) fn give_back(&self, mut ring: RecordRing, lease: &mut PoolLease) {
         if lease.0.is_none() && !ring.has_memory() {
             return;
@@ -110,7 +110,7 @@ impl ChunkPool {
         }
     }
 
-    /// Returns the number of bytes that units hold.
+    /// Returns the number of bytes in the chunks of units.
     pub(crate) fn used_bytes(&self) -> usize {
         self.state.lock().used * CHUNK_LEN
     }

@@ -1,9 +1,9 @@
 //! A limit on the lines of dumps per second.
 //!
-//! Clients can make a service write its buffers: a request that a client resets costs up to a
-//! thousand lines. So each sink has a budget of lines. A dump takes one for each of its lines, and
-//! so do events that pass through after a failure. Half of the budget is reserved for units that
-//! fail on their own.
+//! Clients can make a service write its buffers. For example, a request that a client resets can
+//! cause a thousand lines. So each sink has a budget of lines. Each line of a dump uses one, and so
+//! does each event that passes through after a failure. Cancelled, slow and expired units may use
+//! only half of it, because clients can cause these.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -17,13 +17,14 @@ use crate::trigger::Trigger;
 #[derive(Debug)]
 pub(crate) struct DumpLimit {
     all: TokenBucket,
-    /// With half of the burst: it is empty while the other half is left.
+    /// A bucket with half of the burst. Both buckets share `full_at`, so this bucket is empty while
+    /// `all` has half of its tokens.
     half: TokenBucket,
-    level: AtomicU64,
+    full_at: AtomicU64,
     clock: LimiterClock,
 }
 
-/// The least that a dump takes, so that the number of dumps is limited too.
+/// A dump uses at least this many lines of the budget, so that the number of dumps is limited too.
 const MIN_LINES_PER_DUMP: u64 = 20;
 
 impl DumpLimit {
@@ -32,32 +33,32 @@ impl DumpLimit {
         Self {
             all: bucket(lines_per_second),
             half: bucket(lines_per_second / 2),
-            level: AtomicU64::new(0),
+            full_at: AtomicU64::new(0),
             clock: LimiterClock::new(clock.clone()),
         }
     }
 
-    /// Takes the lines of a dump. Returns whether it may be written: it may if any budget is left,
-    /// as a unit is written whole or not at all.
+    /// Charges the lines of a dump to the budget. Returns whether the dump may be written. It may
+    /// if any budget is left, because a unit is written whole or not at all.
     pub(crate) fn admit(&self, trigger: Trigger, lines: u64) -> bool {
         let bucket = match trigger {
-            // A client decides whether it waits, and how long it takes.
+            // A client can cause these: it can reset its request, or read slowly.
             Trigger::Cancelled | Trigger::Slow | Trigger::Expired => self.half,
             Trigger::Error | Trigger::Status | Trigger::Panic | Trigger::Requested => self.all,
         };
-        bucket.take_tokens(&self.level, self.now(), lines.max(MIN_LINES_PER_DUMP))
+        bucket.take_tokens(&self.full_at, self.now(), lines.max(MIN_LINES_PER_DUMP))
     }
 
-    /// Gives back the lines of an admitted dump that was not written.
+    /// Returns the lines of an admitted dump to the budget if the dump was not written.
     pub(crate) fn give_back(&self, lines: u64) {
-        // A line costs as much of the half as of all.
+        // A line costs the same in both buckets.
         self.all
-            .give_back(&self.level, lines.max(MIN_LINES_PER_DUMP));
+            .give_back(&self.full_at, lines.max(MIN_LINES_PER_DUMP));
     }
 
-    /// Takes one line, which passes through whatever is left.
+    /// Charges one line that passes through even if no budget is left.
     pub(crate) fn charge(&self) {
-        self.all.charge(&self.level, self.now());
+        self.all.charge(&self.full_at, self.now());
     }
 
     fn now(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! The units of the spans that this thread has entered, found without the registry.
+//! The units of the spans that this thread has entered. Found without the registry.
 
 use std::{any::Any, cell::RefCell, sync::Arc};
 
@@ -21,8 +21,8 @@ pub(crate) fn exit(sink: LayerId, id: &Id) {
     }
 }
 
-/// Returns the unit of the current span. `look_up` finds the unit of a span that the table does not
-/// have: it is older than the layer, or closed.
+/// Returns the unit of the current span. The table lacks spans that are closed or were opened
+/// before the layer was installed. `look_up` finds the unit for those.
 #[inline]
 pub(crate) fn current(
     sink: LayerId,
@@ -40,8 +40,8 @@ pub(crate) fn current(
     }
 }
 
-/// Returns the position of the current span, for [`with_unit`], if its unit is known and buffers
-/// lines.
+/// Returns the position of the current span, for [`with_unit`], if the table has its unit and the
+/// unit buffers lines.
 #[inline]
 pub(crate) fn buffering_index(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
     with(|entered| match entered.current(sink, units) {
@@ -67,10 +67,10 @@ pub(crate) fn unit_at(sink: LayerId, index: u32) -> Option<Arc<dyn Any + Send + 
     with_unit(sink, index, |unit| Arc::clone(unit) as _)
 }
 
-/// Returns `None` if the thread is ending.
+/// Returns `None` while the thread is ending.
 #[inline]
 fn with<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
-    // `f` calls no code that could re-enter this function, so the borrow never fails.
+    // `f` never re-enters this function, so the borrow cannot fail.
     ENTERED
         .try_with(|entered| f(&mut entered.borrow_mut()))
         .ok()

@@ -1,4 +1,4 @@
-//! The header: the event in front of the buffered events of a unit.
+//! The header: the event that precedes the buffered events of a unit.
 
 use tracing::{Event, Value};
 use tracing_core::{

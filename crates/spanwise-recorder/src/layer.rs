@@ -1,5 +1,4 @@
-//! The layer that decides for each event whether it is shown or buffered, and when a unit is
-//! dumped.
+//! The layer that decides whether an event is written or buffered, and when a unit is dumped.
 
 use std::{
     any::TypeId,
@@ -11,8 +10,8 @@ use std::{
 use spanwise_core::{
     Context as SpanContext, EventContext, SinkFilter, forward, forward_downcast,
     internal::{
-        CallsitePlans, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, Visibility,
-        VisibilityCache,
+        CallsitePlans, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, SpanSubscriber,
+        Visibility, VisibilityCache,
         consistent_sampling::{Threshold, randomness_from_context},
         recorded_callsite,
     },
@@ -22,17 +21,17 @@ use tracing_core::{
     Level, Metadata,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
     entered_units,
     header::with_header,
     recorder_state::{RecorderState, SinkState},
     trigger::{SpanPlan, Trigger},
-    unit::{RecordTag, TailChoice, TailDecision, Unit},
+    unit::{RecordTag, TailAction, TailSampling, Unit},
 };
 
-/// A layer that writes lines, inside a [`Recorder`](crate::Recorder). Made by
+/// A recorder around a layer that writes lines. Created by
 /// [`Recorder::sink`](crate::Recorder::sink).
 pub struct Recorded<L> {
     inner: L,
@@ -53,11 +52,6 @@ struct Plan {
     capture: VisibilityCache,
     span: SpanPlan,
 }
-
-/// A subscriber that stores spans.
-trait SpanSubscriber: Subscriber + for<'s> LookupSpan<'s> {}
-
-impl<S: Subscriber + for<'s> LookupSpan<'s>> SpanSubscriber for S {}
 
 impl<L> Recorded<L> {
     pub(crate) fn new(inner: L, sink: Arc<SinkState>, sink_filter: SinkFilter) -> Self {
@@ -81,16 +75,16 @@ impl<L> Recorded<L> {
         })
     }
 
-    /// Returns whether the state of its unit matters for an event less severe than ERROR: the unit
-    /// may be slow, sampled, or requested to be dumped.
+    /// Returns whether the recorder must look at the unit of an event less severe than ERROR. The
+    /// unit may be slow or tail-sampled, or a dump of it may be requested.
     #[inline]
     fn must_consult_unit(&self) -> bool {
         let recorder = &self.sink.recorder;
-        recorder.is_timed || recorder.requests.load(Ordering::Acquire) > 0
+        recorder.is_timed || recorder.pending_dumps.load(Ordering::Acquire) > 0
     }
 
-    /// Returns the unit of a span, or of the nearest span above it that has one. A span that is
-    /// older than the layer has none.
+    /// Returns the unit of a span, or of the nearest span above it that has one. A span has no unit
+    /// if it was opened before the layer was installed.
     fn unit_at<S: SpanSubscriber>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>> {
         let above = || {
             ctx.span_scope(id)?
@@ -119,8 +113,8 @@ impl<L> Recorded<L> {
 }
 
 impl<L> Recorded<L> {
-    /// Handles an event that may fire a trigger or be held by tail sampling, or that is buffered in
-    /// a unit other than that of the current span.
+    /// Handles an event that may fire a trigger, that tail sampling may buffer, or whose unit is
+    /// not the unit of the current span.
     #[inline(never)] // Off the common path, which stays small.
     fn on_uncommon_event<S: SpanSubscriber>(
         &self,
@@ -137,8 +131,8 @@ impl<L> Recorded<L> {
             self.fire_trigger(unit.as_ref(), *event.metadata().level(), &ctx);
         }
         let (unit, tag) = if is_shown {
-            match self.show_or_hold(plan.number, unit, event, &ctx) {
-                Some(unit) => (unit, RecordTag::held(plan.number)),
+            match self.write_or_buffer(plan.number, unit, event, &ctx) {
+                Some(unit) => (unit, RecordTag::tail_sampled(plan.number)),
                 None => return,
             }
         } else {
@@ -152,7 +146,7 @@ impl<L> Recorded<L> {
         let tag = tag.number();
         let buffered = |context: &mut EventContext| {
             context.buffered = true;
-            // Samplers count a held event, which only tail sampling hides.
+            // Samplers still count an event that is buffered only because of tail sampling.
             context.exempt_from_sampling |= !is_shown;
         };
         LineDisposition::Buffer { unit, tag }.scope(self.sink.id, buffered, || {
@@ -160,8 +154,8 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Shows the event. If tail sampling holds it, returns its unit instead.
-    fn show_or_hold<S: SpanSubscriber>(
+    /// Writes the event. If tail sampling buffers it, returns its unit instead.
+    fn write_or_buffer<S: SpanSubscriber>(
         &self,
         callsite: u32,
         unit: Option<Arc<Unit>>,
@@ -173,16 +167,16 @@ impl<L> Recorded<L> {
     {
         let show = || self.inner.on_event(event, ctx.clone());
         let threshold = self.sink.recorder.options.tail;
-        // INFO and more verbose.
-        let may_be_held = *event.metadata().level() >= Level::INFO;
-        let (Some(unit), Some(threshold), true) = (unit, threshold, may_be_held) else {
+        // INFO or more verbose.
+        let may_be_buffered = *event.metadata().level() >= Level::INFO;
+        let (Some(unit), Some(threshold), true) = (unit, threshold, may_be_buffered) else {
             LineDisposition::hide(show);
             return None;
         };
-        match unit.tail_decision(|| self.choose(threshold, event, ctx)) {
-            TailDecision::Show if unit.passes_through() => self.show_exempt(event, ctx.clone()),
-            TailDecision::Show => LineDisposition::hide(show),
-            TailDecision::ShowSampled { by_trace } => {
+        match unit.tail_action(|| self.choose(threshold, event, ctx)) {
+            TailAction::Write if unit.passes_through() => self.show_exempt(event, ctx.clone()),
+            TailAction::Write => LineDisposition::hide(show),
+            TailAction::WriteSampled { by_trace } => {
                 let ratio = threshold.ratio();
                 let sampled = |context: &mut EventContext| {
                     SampleRate { ratio, by_trace }.apply(context);
@@ -191,7 +185,7 @@ impl<L> Recorded<L> {
                 let tag = RecordTag::shown(callsite).number();
                 LineDisposition::Buffer { unit, tag }.scope(self.sink.id, sampled, show);
             }
-            TailDecision::Hold => return Some(unit),
+            TailAction::Buffer => return Some(unit),
         }
         None
     }
@@ -201,20 +195,20 @@ impl<L> Recorded<L> {
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
-    ) -> TailChoice {
+    ) -> TailSampling {
         let randomness = randomness_from_context(&SpanContext::from_event(event, ctx));
         let by_trace = randomness.is_some();
         let random = &self.sink.recorder.random;
         if !threshold.keeps(randomness.unwrap_or_else(|| random.next())) {
-            TailChoice::Held
+            TailSampling::NotSampled
         } else if by_trace {
-            TailChoice::SampledByTrace
+            TailSampling::SampledByTrace
         } else {
-            TailChoice::SampledAtRandom
+            TailSampling::SampledAtRandom
         }
     }
 
-    /// Shows an event of a unit that failed: no sampler further in drops it.
+    /// Writes an event of a unit after a trigger. Samplers inside the recorder do not drop it.
     fn show_exempt<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber,
@@ -226,7 +220,7 @@ impl<L> Recorded<L> {
         });
     }
 
-    /// Dumps the unit if an event of this level fires a trigger, or if a trigger is pending.
+    /// Dumps the unit if an event of this level fires a trigger, or if a dump is pending.
     fn fire_trigger<S: SpanSubscriber>(
         &self,
         unit: Option<&Arc<Unit>>,
@@ -254,9 +248,9 @@ impl<L> Recorded<L> {
         let Some(dump) = unit.begin_dump(trigger, &self.sink.dumps) else {
             return;
         };
-        let (records, evicted) = (dump.records, dump.evicted);
+        let (records, dropped) = (dump.records, dump.dropped_records);
         let span = unit.span().cloned();
-        with_header(span, trigger, records, evicted, |header| {
+        with_header(span, trigger, records, dropped, |header| {
             let forced = |context: &mut EventContext| {
                 *context = EventContext::default();
                 context.force_emit = true;
@@ -282,7 +276,7 @@ impl<L> Recorded<L> {
 
 impl<S, L> Layer<S> for Recorded<L>
 where
-    S: Subscriber + for<'s> LookupSpan<'s>,
+    S: SpanSubscriber,
     L: Layer<S>,
 {
     #[inline]
@@ -301,7 +295,7 @@ where
         if is_shown && !needs_unit {
             return LineDisposition::hide(|| self.inner.on_event(event, ctx));
         }
-        // The path of nearly all buffered events.
+        // Nearly all buffered events take this path.
         let sink = self.sink.id;
         if !needs_unit
             && event.is_contextual()
@@ -360,7 +354,7 @@ where
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         let unit = self.sink.units.get(&id);
-        // A unit ends with its root span. The spans inside are closed already.
+        // A unit ends when its root span closes. Its other spans are closed before.
         let ending = unit.filter(|unit| unit.span() == Some(&id));
         if let Some(unit) = &ending {
             if let Some(trigger) = unit.trigger(None)

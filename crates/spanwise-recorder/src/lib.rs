@@ -1,4 +1,4 @@
-//! A flight recorder: the DEBUG lines of the requests that fail, and of no other.
+//! A flight recorder: it writes the DEBUG lines of failed requests only.
 //!
 //! ```
 //! use spanwise_core::LevelLayer;
@@ -40,18 +40,19 @@
 //!
 //! # When to use it
 //!
-//! Use it if an error without its DEBUG lines is a riddle, and the DEBUG lines of all requests are
-//! too many. It wraps a layer that writes lines: `JsonLayer`, `fmt`, a console. Do not use it for
-//! layers that send events elsewhere. Wrap those in
-//! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they see the
-//! same events as without a recorder.
+//! Use the recorder if you need the DEBUG lines of a failed request, but cannot write the DEBUG
+//! lines of all requests. The recorder wraps a layer that writes lines, such as `JsonLayer`, `fmt`
+//! or a console. It does not work with layers that send events elsewhere. Wrap such layers in
+//! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they receive
+//! the same events as without a recorder.
 //!
 //! # Units of work
 //!
-//! A unit is a root span and its descendants, on any thread: a task that was spawned with the span
-//! belongs to it. A span whose callsite has a field `spanwise.unit` starts a unit of its own also
-//! inside another one, such as a message inside the loop that consumes messages. The value is not
-//! read, and `Empty` keeps it out of the lines:
+//! A unit of work is a root span and its descendants on all threads. So a task that was spawned
+//! with the span belongs to the unit. A span whose callsite has a field `spanwise.unit` starts a
+//! separate unit inside another unit. An example is a message inside the loop that consumes
+//! messages. The recorder does not read the value of the field, and `Empty` keeps the field out of
+//! the lines:
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -72,11 +73,11 @@
 //!
 //! # Triggers
 //!
-//! An event below the level of the sink, but at a [captured](RecorderBuilder::capture) level, is
-//! passed to the layer all the same. The layer encodes the line as usual: redacted, with its own
-//! time and span, and with `"buffered":true` if it is a layer of spanwise. The line goes to the
-//! buffer of the unit instead of the output. A trigger writes the buffer, with a header that has
-//! the `reason`:
+//! The wrapped layer also receives events that are below the level of the sink but at a
+//! [captured](RecorderBuilder::capture) level. The layer encodes the line as usual, so the line is
+//! redacted and has its own time and span. A layer of spanwise adds `"buffered":true`. The line
+//! goes to the buffer of the unit instead of the output. A trigger writes the buffer after a
+//! header, which states the `reason`:
 //!
 //! | `reason` | |
 //! | --- | --- |
@@ -88,20 +89,21 @@
 //! | `requested` | Code calls [`dump_current_unit`]. |
 //! | `expired` | It was buffered for [tail sampling](#tail-sampling), and is 30 s old. |
 //!
-//! From then on the events of the unit pass through: those at captured levels are shown at once. A
-//! unit that ends without a trigger is forgotten. A unit without buffered lines has no header.
+//! After a trigger, all events of the unit at captured levels are written immediately. If a unit
+//! ends without a trigger, its lines are dropped. If a unit has no buffered lines, no header is
+//! written.
 //!
-//! Events outside of units are buffered too, in one place for all. It is written when a panic is
-//! logged anywhere.
+//! Events outside of units share one buffer. It is written when a panic is logged anywhere.
 //!
-//! Lines of one unit are in order, also if several threads log in it. A line that one thread logs
-//! while another one writes the buffer comes after the buffer, unless thousands of lines arrive
-//! faster than the output takes them. An event that is shown at its level may come in between.
+//! The lines of one unit are in order, even if several threads log in the unit. While one thread
+//! writes the buffer, lines of other threads come after the buffer. Only if thousands of lines
+//! arrive faster than the output accepts them, a line may come earlier. An event at a level that
+//! the sink shows may appear between buffered lines.
 //!
 //! # Tail sampling
 //!
-//! With [`tail`](RecorderBuilder::tail), events at INFO and below that the sink shows are buffered
-//! too. They are shown if a trigger fires, and for a ratio of the other units:
+//! With [`tail`](RecorderBuilder::tail), the recorder also buffers the events at INFO and below
+//! that the sink shows. It writes them if a trigger fires, and for a ratio of the other units:
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -125,29 +127,31 @@
 //! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
-//! * Events at WARN and above, and events outside of units, are shown at once.
-//! * The sampled units follow the trace id, or else the request id, as the ratio of a sampler does.
-//!   All processes, and all samplers with that ratio, choose the same traces. Without an id the
-//!   decision is random. It is made at the first event that depends on it. Events of a sampled unit
-//!   are shown at once; events below the sink's level are buffered as usual.
-//! * A unit that is 30 s old expires: it is written at its next event or when it ends, and later
-//!   events at the sink's level are shown at once. So a program with one span around everything
-//!   does not go silent. Mark the units inside it with `spanwise.unit`.
-//! * A line of a sampled unit has `sample_rate`, until the unit fails or expires. To count events,
-//!   count each line as 1 / `sample_rate`, and skip `buffered` lines: the sampled units represent
+//! * Events at WARN and above, and events outside of units, are written immediately.
+//! * The trace id decides which units are sampled, or else the request id, as with the ratio of a
+//!   sampler. All processes, and all samplers with the same ratio, choose the same traces. Without
+//!   an id, the decision is random. It is made at the first event that depends on it. Events of a
+//!   sampled unit are written immediately, but events below the sink's level are buffered as usual.
+//! * A unit expires after 30 s. Its buffer is written at its next event or at its end, and later
+//!   events at the sink's level are written immediately. So a program with one span around
+//!   everything still writes its lines. Mark the units inside such a span with `spanwise.unit`.
+//! * Until a sampled unit fails or expires, its lines have `sample_rate`. To count events, count
+//!   each line as 1 / `sample_rate`. Skip `buffered` lines, because the sampled units represent
 //!   them.
-//! * Buffered events are subject to the [limits](#limits). They are lost if the process ends while
-//!   the unit is open, other than by a panic.
-//! * The clock is read at each event of a unit.
+//! * Buffered events are subject to the [limits](#limits). If the process ends while a unit is
+//!   open, the buffered events of the unit are lost, except after a panic.
+//! * The recorder reads the clock at each event of a unit.
 //!
 //! # With a sampler
 //!
-//! A sampler belongs inside the recorder, around the layer that [`Recorder::sink`] is given. It
-//! drops events that would be shown, and never buffered ones. An event at ERROR that it drops is
-//! still a trigger. With tail sampling it drops nothing of a unit that fails: INFO events that it
-//! drops are buffered like the others, and after the failure it is not consulted. If both follow
-//! the same id, their ratios are not multiplied: with `tail(0.2)` and a ratio of 0.05, the smaller
-//! one counts, and is the `sample_rate`. Limits count the events of all units.
+//! Put a sampler inside the recorder, around the layer that the closure of [`Recorder::sink`]
+//! returns. The sampler drops events that would be written immediately, and never buffered events.
+//! If it drops an event at ERROR, the event is still a trigger. With tail sampling, the sampler
+//! drops no event of a failed unit. The reason is that INFO events that it drops are still
+//! buffered, and that it is not consulted after the failure. If the sampler and tail sampling
+//! decide by the same id, their ratios are not multiplied. For example, with `tail(0.2)` and a
+//! ratio of 0.05, the smaller ratio applies, and is the `sample_rate`. The limits of the sampler
+//! count the events of all units.
 //!
 //! ```
 //! # #[allow(dead_code)]
@@ -197,29 +201,30 @@
 //!
 //! # Limits
 //!
-//! The newest 64 KiB and 1,000 lines are buffered per unit, and 64 MiB for all units. Above that,
-//! the unit that holds most memory loses its lines; of several equal ones, the one that has held as
-//! much for the longest time. Lines of more than 16 KiB are not buffered. The header has the number
-//! of missing lines (`evicted`), [`Recorder::stats`] counts those of all units, and stderr reports
-//! that units took memory from each other.
+//! A unit buffers its newest lines, at most 1,000 lines and 64 KiB. All units together buffer at
+//! most 64 MiB. Above 64 MiB, the unit that uses the most memory loses its lines. If several units
+//! use the same amount, the unit that has used it for the longest time loses its lines. Lines of
+//! more than 16 KiB are not buffered. The header has the number of missing lines (`evicted`), and
+//! [`Recorder::stats`] counts the missing lines of all units. If a unit loses lines because other
+//! units need memory, stderr reports it.
 //!
-//! Each sink writes at most 10,000 buffered lines per second, so that a flood of failures, or of
-//! requests that clients reset, does not become a flood of lines. A unit counts as at least 20
-//! lines. Units that were cancelled, slow or expired leave half of the lines that may be written at
-//! once to the others. Above the limit, a trigger has no effect: the lines stay buffered and the
-//! next trigger tries again. When the unit ends they are dropped, counted (`suppressed`) and
-//! reported on stderr. Events that the sink shows are shown in any case. See
+//! Each sink writes at most 10,000 buffered lines per second. So a flood of failures, or of
+//! requests that clients reset, does not cause a flood of lines. A unit counts as at least 20
+//! lines. Units that were cancelled, slow or expired may use at most half of a burst. Above the
+//! limit, a trigger has no effect. The lines stay buffered, and the next trigger tries again. When
+//! the unit ends, its lines are dropped, counted (`suppressed`) and reported on stderr. The limit
+//! does not apply to events at a level that the sink shows. See
 //! [`RecorderBuilder::max_lines_per_second`].
 //!
-//! A buffered line counts as delivered in the layer that made it. The recorder has counters of its
-//! own: [`RecorderStats`].
+//! The layer that encodes a buffered line counts the line as delivered. The counters of the
+//! recorder are [`RecorderStats`].
 //!
 //! # Cost
 //!
-//! An event below the captured levels costs nothing, and one that is shown costs a tenth more. A
-//! buffered event costs as much as encoding its line, and three tenths of that for the buffer,
-//! without an allocation. It is encoded even if it is never written: capture DEBUG, not TRACE. The
-//! figures are those of `cargo bench -p benches --bench recorder`.
+//! An event below the captured levels costs nothing. Each immediately written event costs 10 %
+//! more. A buffered event costs as much as the encoding of its line, plus 30 % for the buffer,
+//! without an allocation. A line is encoded even if it is never written, so capture DEBUG instead
+//! of TRACE. `cargo bench -p benches --bench recorder` measures these costs.
 //!
 //! # Settings
 //!
@@ -234,11 +239,11 @@
 //! * *Another output shows the DEBUG lines.* Wrap it in
 //!   [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured).
 //! * *A unit that failed shows no DEBUG lines.* A filter inside the recorder hides the header from
-//!   the layer: wrap the result of [`Recorder::sink`] instead. To detect cancellation, put the
-//!   future inside its span: `detect_cancellation(future).instrument(span)`.
+//!   the layer. Put the filter around the result of [`Recorder::sink`] instead. To detect
+//!   cancellation, put the future inside its span: `detect_cancellation(future).instrument(span)`.
 //! * *Nothing is sampled.* The sampler belongs [inside the recorder](#with-a-sampler).
-//! * *The layer shows DEBUG lines itself.* It does not write to the writer that [`Recorder::sink`]
-//!   gave it.
+//! * *The layer writes DEBUG lines of all requests.* The layer does not use the writer that
+//!   [`Recorder::sink`] passes to the closure.
 
 mod builder;
 mod cancellation;

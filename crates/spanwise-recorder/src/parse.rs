@@ -9,7 +9,7 @@ use spanwise_core::{
 
 use crate::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND};
 
-/// Parses the syntax of `LOG_RECORDER`: words that are joined by commas.
+/// Parses the syntax of `LOG_RECORDER`, a list of words that are separated by commas.
 ///
 /// | word | |
 /// | --- | --- |
@@ -73,7 +73,8 @@ impl FromStr for Recorder {
     }
 }
 
-/// Splits a word that is an option. A target may be called `slow`: then its value is a level.
+/// Splits a word that is an option. If the value is a level, the word is not an option but a
+/// directive for a target of the same name, such as `slow`.
 fn split_option(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, value) = (name.trim(), value.trim());

@@ -2,22 +2,23 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-/// The least memory that a unit with a line takes.
+/// The length of a chunk. A unit with a line occupies at least this many bytes.
 pub(crate) const CHUNK_LEN: usize = 4 * 1024;
 
 pub(crate) type Chunk = Box<[u8; CHUNK_LEN]>;
 
-/// A queue of records, which follow each other in the chunks without a gap. A record is its header
-/// and the line.
+/// A queue of records. A record consists of a header and a line. Records follow each other without
+/// a gap, and may continue in the next chunk.
 #[derive(Debug, Default)]
 pub(crate) struct RecordRing {
     chunks: VecDeque<Chunk>,
-    /// Chunks emptied at the front, for use at the back.
+    /// Chunks that were emptied at the front, to be used again at the back.
     idle: Vec<Chunk>,
     /// The offset of the oldest record, in the first chunk.
     start: usize,
-    len: usize,
-    records: usize,
+    /// The length of all records.
+    pub(crate) len: usize,
+    pub(crate) records: usize,
 }
 
 /// The number of the callsite, and the length of the line.
@@ -33,15 +34,6 @@ impl RecordRing {
     /// Returns the length of the record of a line.
     pub(crate) fn record_len(line: &[u8]) -> usize {
         HEADER_LEN + line.len()
-    }
-
-    pub(crate) fn records(&self) -> usize {
-        self.records
-    }
-
-    /// Returns the length of all records.
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     pub(crate) fn has_memory(&self) -> bool {
@@ -63,7 +55,8 @@ impl RecordRing {
         self.chunks.push_back(chunk);
     }
 
-    /// Appends a record if the current chunk has room for it. Returns whether it did.
+    /// Appends a record if the current chunk has room for it. Returns whether the record was
+    /// appended.
     #[inline]
     pub(crate) fn try_push_contiguous(&mut self, callsite: u32, line: &[u8]) -> bool {
         let len = Self::record_len(line);
@@ -80,7 +73,7 @@ impl RecordRing {
         true
     }
 
-    /// Appends a record. The caller made room for it.
+    /// Appends a record. The caller must have made room for it.
     pub(crate) fn push(&mut self, callsite: u32, line: &[u8]) {
         if !self.try_push_contiguous(callsite, line) {
             self.append(&encode_header(callsite, line));
@@ -109,7 +102,7 @@ impl RecordRing {
         })
     }
 
-    /// Takes the oldest record. Its line replaces the content of `line`.
+    /// Removes the oldest record. Its line replaces the content of `line`.
     pub(crate) fn pop_oldest(&mut self, line: &mut Vec<u8>) -> Option<RecordHeader> {
         let header = self.oldest()?;
         line.clear();
@@ -170,7 +163,7 @@ impl RecordRing {
         self.start += by;
         self.len -= by;
         while self.start >= CHUNK_LEN {
-            // The first chunk has only records in front of `start`.
+            // All records in the first chunk were removed.
             self.idle.extend(self.chunks.pop_front());
             self.start -= CHUNK_LEN;
         }

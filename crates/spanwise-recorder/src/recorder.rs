@@ -29,25 +29,27 @@ impl Recorder {
         self.state.options.capture.clone()
     }
 
-    /// Returns whether the recorder buffers any event if its sinks show `levels`: an event that is
-    /// more verbose, or any event with [tail sampling](crate#tail-sampling).
+    /// Returns whether the recorder can buffer an event if its sinks show `levels`. It can if it
+    /// captures events that are more verbose than `levels`, or if it uses [tail
+    /// sampling](crate#tail-sampling).
     #[must_use]
     pub fn captures_beyond(&self, levels: &Levels) -> bool {
         self.state.options.tail.is_some() || self.state.options.capture.exceed(levels)
     }
 
-    /// Creates a sink: `layer` makes a layer that writes lines to the given writer, and the
-    /// recorder wraps it. The sink shows the events that `sink_filter` selects, usually the
-    /// [`LevelHandle`](spanwise_core::LevelHandle) of the stack. Shown lines go to the output of
-    /// `make_writer` at once. Buffered lines go there if their unit is dumped.
+    /// Creates a sink. The function `layer` is passed a writer and makes a layer that writes its
+    /// lines to this writer. The recorder wraps the layer. The sink shows the events that
+    /// `sink_filter` selects, usually the [`LevelHandle`](spanwise_core::LevelHandle) of the stack.
+    /// Shown lines go to the output of `make_writer` at once. Buffered lines go there if their unit
+    /// is dumped.
     ///
-    /// Each sink has its own buffers, and dumps them when it sees the trigger. All sinks share the
-    /// limits.
+    /// Each sink has its own buffers, and dumps them when its layer receives the trigger. All sinks
+    /// share the limits.
     ///
-    /// The layer must write to the given writer only, or buffered lines are shown. `layer` may wrap
-    /// it, as in `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not in a
-    /// filter. Put the levels of the sink into the [`SinkFilter`], and other filters around the
-    /// returned layer.
+    /// The layer must write to no other writer, because its buffered lines would appear there.
+    /// `layer` may wrap it, as in `|writer|
+    /// fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not in a filter. Express the
+    /// levels of the sink with the [`SinkFilter`], and put other filters around the returned layer.
     pub fn sink<W, L>(
         &self,
         make_writer: W,
@@ -92,7 +94,7 @@ pub struct RecorderStats {
     pub suppressed: u64,
     /// Refused by the output.
     pub failed: u64,
-    /// Bytes of memory that units hold.
+    /// Bytes of memory that the buffers of units occupy.
     pub memory: usize,
 }
 

@@ -1,17 +1,14 @@
 //! The state that the sinks of a recorder share, and the state of one sink.
 
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak, atomic::AtomicUsize},
     time::Duration,
 };
 
 use spanwise_core::{
     Clock, SelfReport, TargetLevels,
     internal::{
-        LayerId, ShardedCounter, SpanTable,
+        Counter, LayerId, ShardedCounter, SpanTable,
         consistent_sampling::{SampleRng, Threshold},
         sync::{Mutex, RwLock},
     },
@@ -27,9 +24,9 @@ pub(crate) struct RecorderState {
     pub(crate) pool: ChunkPool,
     pub(crate) counters: Counters,
     pub(crate) report: SelfReport,
-    /// Units with a pending request: see [`Unit::request`].
-    pub(crate) requests: AtomicUsize,
-    /// Units store their start time: for the slow trigger, or for tail sampling.
+    /// The number of units with a pending dump request: see [`Unit::request_dump`].
+    pub(crate) pending_dumps: AtomicUsize,
+    /// Whether units store their start time. The slow trigger and tail sampling need it.
     pub(crate) is_timed: bool,
     /// Decides which units without a trace are sampled.
     pub(crate) random: SampleRng,
@@ -40,8 +37,8 @@ pub(crate) struct RecorderState {
 pub(crate) struct Options {
     pub(crate) capture: TargetLevels,
     pub(crate) slow: Option<Duration>,
-    /// The ratio of units that show their events at INFO and below although no trigger fired.
-    /// `None` without tail sampling.
+    /// The ratio of units whose events at INFO and below are written even without a trigger. `None`
+    /// without tail sampling.
     pub(crate) tail: Option<Threshold>,
     pub(crate) max_unit_bytes: usize,
     pub(crate) max_unit_records: usize,
@@ -78,7 +75,7 @@ impl RecorderState {
             options,
             counters: Counters::default(),
             report,
-            requests: AtomicUsize::new(0),
+            pending_dumps: AtomicUsize::new(0),
             random: SampleRng::default(),
             sinks: Mutex::default(),
         }
@@ -104,7 +101,7 @@ pub(crate) struct SinkState {
     /// The unit of events outside spans.
     pub(crate) outside: Arc<Unit>,
     pub(crate) dumps: Arc<DumpLimit>,
-    /// The callsites by their number in records.
+    /// The callsites. The number in a record is an index into this list.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
 
@@ -151,31 +148,17 @@ pub(crate) struct Counters {
     pub(crate) failed: Counter,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline]
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 impl Counters {
     pub(crate) fn stats(&self, pool: &ChunkPool) -> RecorderStats {
         RecorderStats {
-            written: self.written.now(),
-            forgotten: self.forgotten.now(),
-            evicted: self.evicted.now(),
-            oversize: self.oversize.now(),
-            suppressed: self.suppressed.now(),
-            failed: self.failed.now(),
+            written: self.written.get(),
+            forgotten: self.forgotten.get(),
+            evicted: self.evicted.get(),
+            oversize: self.oversize.get(),
+            suppressed: self.suppressed.get(),
+            failed: self.failed.get(),
             memory: pool.used_bytes(),
-            // Read last: a record is counted here before it is anywhere else.
+            // Read last, because a record is counted as captured before it is counted elsewhere.
             captured: self.captured.total(),
         }
     }

@@ -1,14 +1,14 @@
-//! Holders of memory, ranked by how much they hold. Finding the largest one takes no search.
+//! Ranks the holders of memory by size. Finds the largest one without a search.
 
 use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
 
-/// Lists of holders, one for each size.
+/// One list of holders per size.
 #[derive(Debug, Default)]
 pub(crate) struct SizeRanking<T> {
     holders: LinkedSlots<Holder<T>>,
-    /// By size. The front of a list reached that size first.
+    /// Indexed by size. Within a list, the holder that reached the size first is in front.
     lists: Vec<SlotList>,
-    /// No list behind this one has a holder.
+    /// Lists at higher indexes are empty.
     largest: usize,
 }
 
@@ -18,7 +18,7 @@ struct Holder<T> {
     size: usize,
 }
 
-/// The place of a holder, until it is removed.
+/// The position of a holder in the ranking, until the holder is removed.
 #[derive(Debug)]
 pub(crate) struct Place(SlotId);
 
@@ -30,7 +30,7 @@ impl<T: Default> SizeRanking<T> {
         Place(self.holders.push_back(&mut self.lists[1], holder))
     }
 
-    /// Makes a holder one larger.
+    /// Increments the size of a holder.
     pub(crate) fn grow(&mut self, place: &Place) {
         let holder = &mut self.holders[place.0];
         let size = holder.size;
@@ -41,7 +41,8 @@ impl<T: Default> SizeRanking<T> {
             .move_to(&mut smaller[size], &mut larger[0], place.0);
     }
 
-    /// Returns the largest holder; of several, the one that has had this size for the longest time.
+    /// Returns the largest holder. If several are equally large, returns the one that reached the
+    /// size first.
     pub(crate) fn largest(&mut self) -> Option<&T> {
         loop {
             match self.lists.get(self.largest)?.front() {

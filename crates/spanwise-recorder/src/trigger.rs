@@ -1,11 +1,11 @@
-//! The triggers that make a unit write its buffer, and the span fields that can be one.
+//! The triggers that make a unit write its buffer, and the span fields that can fire a trigger.
 
 use std::fmt;
 
 use spanwise_core::internal::panic_safe;
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// Why a unit writes its buffer.
+/// The reason why a unit writes its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Trigger {
@@ -20,15 +20,15 @@ pub(crate) enum Trigger {
     Expired,
 }
 
-/// The triggers in the order of their numbers, each with the `reason` in the header, and with what
-/// happened to the unit, after "a unit of work that".
+/// The triggers in the order of their numbers. Each has the `reason` for the header, and a
+/// predicate that continues the sentence "a unit of work that".
 const TRIGGERS: [(Trigger, &str, &str); 7] = [
     (Trigger::Error, "error", "failed"),
     (Trigger::Status, "status", "failed"),
     (Trigger::Slow, "slow", "was slow"),
     (Trigger::Panic, "panic", "failed"),
     (Trigger::Cancelled, "cancelled", "was cancelled"),
-    (Trigger::Requested, "requested", "was requested"),
+    (Trigger::Requested, "requested", "had a requested dump"),
     (Trigger::Expired, "expired", "expired"),
 ];
 
@@ -38,7 +38,7 @@ impl Trigger {
         TRIGGERS[self as usize - 1].1
     }
 
-    /// Returns what happened to the unit, after "a unit of work that".
+    /// Returns the predicate that continues the sentence "a unit of work that".
     pub(crate) fn predicate(self) -> &'static str {
         TRIGGERS[self as usize - 1].2
     }
@@ -50,18 +50,18 @@ impl Trigger {
     }
 }
 
-/// A span whose callsite has this field starts a unit of its own, also inside another unit. Its
-/// value is not read.
+/// A span whose callsite has this field starts its own unit, even inside another unit. The value of
+/// the field is not read.
 const UNIT_FIELD: &str = "spanwise.unit";
 
-/// How the value of a span field can be a trigger.
+/// The meaning of a span field whose value can fire a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StatusField {
     /// An HTTP status from 500 to 599.
     Http,
     /// The OpenTelemetry status `ERROR`.
     Otel,
-    /// `true`: the future was dropped before it completed.
+    /// The value `true` means that the future was dropped before it completed.
     Cancelled,
 }
 
@@ -74,14 +74,14 @@ const STATUS_FIELDS: [(&str, StatusField); 6] = [
     ("spanwise.cancelled", StatusField::Cancelled),
 ];
 
-/// The longest status that is read.
+/// Longer status texts are truncated to this length.
 const MAX_STATUS_LEN: usize = 64;
 
-/// The fields of a span's callsite that matter to the recorder.
+/// The fields of a span's callsite that the recorder reads.
 #[derive(Debug)]
 pub(crate) struct SpanPlan {
     pub(crate) is_unit: bool,
-    /// By field index.
+    /// Each field with its index in the callsite.
     fields: Vec<(usize, StatusField)>,
 }
 
@@ -98,7 +98,7 @@ impl SpanPlan {
         }
     }
 
-    /// Returns the trigger among the recorded values.
+    /// Returns the trigger that a recorded value fires.
     #[inline]
     pub(crate) fn trigger(&self, record: impl FnOnce(&mut dyn Visit)) -> Option<Trigger> {
         if self.fields.is_empty() {
@@ -141,7 +141,7 @@ impl TriggerVisitor<'_> {
                     self.number(field, number);
                 }
             }
-            // Also the `Debug` of a variant that has a description.
+            // The prefix also matches the `Debug` output of a variant with a description.
             Some(StatusField::Otel)
                 if text
                     .get(..5)
@@ -178,8 +178,7 @@ impl Visit for TriggerVisitor<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.status_field(field).is_some() {
-            let mut text = String::new();
-            panic_safe::format_into(&mut text, format_args!("{value:?}"), MAX_STATUS_LEN);
+            let text = panic_safe::format_text(format_args!("{value:?}"), MAX_STATUS_LEN);
             self.text(field, &text);
         }
     }

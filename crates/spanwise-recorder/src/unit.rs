@@ -28,22 +28,24 @@ use crate::{
 pub(crate) use buffering::{BufferOutcome, RecordTag};
 pub(crate) use dump::Dump;
 
-/// One unit of one sink.
+/// The buffer of one unit of work for one sink. A request has one per sink.
 #[derive(Debug)]
 pub(crate) struct Unit {
     recorder: Arc<RecorderState>,
     /// The span that begins the unit. `None` for the unit of events outside spans.
     span: Option<Id>,
-    /// Set if the recorder uses the age of units.
+    /// `None` if no option of the recorder depends on the age of units.
     started: Option<Instant>,
-    /// The requested [`Trigger`] as a number, or 0.
-    requested: AtomicU8,
-    /// A [`TailChoice`].
-    tail_choice: AtomicU8,
+    /// The number of the [`Trigger`] that requested a dump, or 0.
+    requested_trigger: AtomicU8,
+    /// A [`TailSampling`].
+    tail_sampling: AtomicU8,
     /// Whether tail sampling has stopped buffering: the unit is older than [`MAX_TAIL_AGE`].
     has_expired: AtomicBool,
     /// Whether the phase is [`Phase::PassThrough`]. Read without the lock.
     passes_through: AtomicBool,
+    /// The number of closed spans of the unit. Checks whether a cached lookup is still valid: see
+    /// [`SpanValue`].
     closed_spans: AtomicU32,
     /// Locked only while a line is copied, never while one is formatted or written.
     state: Mutex<State>,
@@ -54,40 +56,47 @@ struct State {
     phase: Phase,
     ring: RecordRing,
     lease: PoolLease,
-    /// The number of records that were evicted or too long. The header reports it.
-    evicted: u64,
-    /// Whether a trigger other than expiry has fired.
-    has_failed: bool,
-    /// The trigger whose dump exceeded the limit.
-    suppressed: Option<Trigger>,
+    /// Records dropped from the unit: evicted, or longer than `max_record_bytes`. The header
+    /// reports this number.
+    dropped_records: u64,
+    /// Whether a trigger other than [`Trigger::Expired`] has fired.
+    has_triggered: bool,
+    /// The last trigger whose dump exceeded `max_lines_per_second`. Expiry does not replace an
+    /// earlier trigger.
+    suppressed_trigger: Option<Trigger>,
 }
 
-/// What tail sampling does with an event that the sink shows.
+/// How tail sampling treats one event at a level that the sink shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TailDecision {
-    Show,
-    /// Show it with a sample rate: it represents events of units that are not sampled.
-    ShowSampled {
+pub(crate) enum TailAction {
+    Write,
+    /// Write the event with a sample rate, because it represents events of units that are not
+    /// sampled.
+    WriteSampled {
         by_trace: bool,
     },
-    Hold,
+    Buffer,
 }
 
-/// Whether tail sampling shows the events of a unit although no trigger fires.
+/// The tail-sampling decision for a unit: whether its events are written even without a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum TailChoice {
+pub(crate) enum TailSampling {
     Undecided,
-    /// Shown, since the id of its trace or request is sampled.
+    /// Written, because the trace id or request id is sampled.
     SampledByTrace,
-    /// Shown, by chance: the unit has no such id.
+    /// Written, by a random decision, because the unit has neither a trace id nor a request id.
     SampledAtRandom,
-    Held,
+    NotSampled,
 }
 
-impl TailChoice {
+impl TailSampling {
     fn from_number(number: u8) -> Self {
-        let all = [Self::SampledByTrace, Self::SampledAtRandom, Self::Held];
+        let all = [
+            Self::SampledByTrace,
+            Self::SampledAtRandom,
+            Self::NotSampled,
+        ];
         let choice = all.into_iter().find(|choice| *choice as u8 == number);
         choice.unwrap_or(Self::Undecided)
     }
@@ -98,7 +107,7 @@ enum Phase {
     /// No trigger has fired: lines are buffered.
     #[default]
     Buffering,
-    /// The buffer is being written. Lines of other threads are buffered, to come after it.
+    /// The buffer is being written. New lines are buffered and written after the dump.
     Dumping,
     /// Lines are written at once.
     PassThrough,
@@ -115,8 +124,8 @@ impl Unit {
             recorder: Arc::clone(recorder),
             span,
             started: recorder.is_timed.then(|| clock.instant()),
-            requested: AtomicU8::new(0),
-            tail_choice: AtomicU8::new(TailChoice::Undecided as u8),
+            requested_trigger: AtomicU8::new(0),
+            tail_sampling: AtomicU8::new(TailSampling::Undecided as u8),
             has_expired: AtomicBool::new(false),
             passes_through: AtomicBool::new(false),
             closed_spans: AtomicU32::new(0),
@@ -133,17 +142,17 @@ impl Unit {
         self.passes_through.load(Ordering::Acquire)
     }
 
-    /// Requests a dump, at the unit's next event or when it ends.
-    pub(crate) fn request(&self, trigger: Trigger) {
+    /// Requests a dump. It is written before the next event of the unit, or when the unit ends.
+    pub(crate) fn request_dump(&self, trigger: Trigger) {
         let number = trigger as u8;
-        let requested = &self.requested;
-        let first = requested.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
-        if first.is_ok() {
-            self.recorder.requests.fetch_add(1, Ordering::AcqRel);
+        let trigger = &self.requested_trigger;
+        let stored = trigger.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
+        if stored.is_ok() {
+            self.recorder.pending_dumps.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// Returns the trigger that fires at an event of `level`, or when the unit ends.
+    /// Returns the trigger for an event of `level`; `None` means that the unit ends.
     pub(crate) fn trigger(&self, level: Option<Level>) -> Option<Trigger> {
         if self.passes_through() {
             return None;
@@ -156,11 +165,13 @@ impl Unit {
             });
         }
         self.span.as_ref()?;
-        if let Some(requested) = Trigger::from_number(self.requested.load(Ordering::Acquire)) {
+        if let Some(requested) =
+            Trigger::from_number(self.requested_trigger.load(Ordering::Acquire))
+        {
             return Some(requested);
         }
         let slow = self.recorder.options.slow;
-        let can_expire = self.tail_choice() == TailChoice::Held && !self.has_expired();
+        let can_expire = self.tail_sampling() == TailSampling::NotSampled && !self.has_expired();
         if slow.is_none() && !can_expire {
             return None;
         }
@@ -181,68 +192,71 @@ impl Unit {
         })
     }
 
-    fn tail_choice(&self) -> TailChoice {
-        TailChoice::from_number(self.tail_choice.load(Ordering::Acquire))
+    fn tail_sampling(&self) -> TailSampling {
+        TailSampling::from_number(self.tail_sampling.load(Ordering::Acquire))
     }
 
     fn has_expired(&self) -> bool {
         self.has_expired.load(Ordering::Acquire)
     }
 
-    /// Decides about an event that the sink shows. Calls `choose` once per unit.
-    pub(crate) fn tail_decision(&self, choose: impl FnOnce() -> TailChoice) -> TailDecision {
+    /// Decides about an event that the sink shows. Calls `choose` while the unit is undecided. If
+    /// two threads race, the first stored choice wins.
+    pub(crate) fn tail_action(&self, choose: impl FnOnce() -> TailSampling) -> TailAction {
         if self.passes_through() || self.has_expired() {
-            return TailDecision::Show;
+            return TailAction::Write;
         }
-        let mut choice = self.tail_choice();
-        if choice == TailChoice::Undecided {
-            // A unit that is too old is not held, so `choose` is not needed.
+        let mut choice = self.tail_sampling();
+        if choice == TailSampling::Undecided {
+            // A unit that is too old is no longer buffered, so `choose` is not needed. The result
+            // has no sample rate, so either sampled variant gives the same.
             choice = if self.age() >= MAX_TAIL_AGE {
-                TailChoice::SampledAtRandom
+                TailSampling::SampledAtRandom
             } else {
                 choose()
             };
-            let undecided = TailChoice::Undecided as u8;
-            let first = self.tail_choice.compare_exchange(
+            let undecided = TailSampling::Undecided as u8;
+            let stored = self.tail_sampling.compare_exchange(
                 undecided,
                 choice as u8,
                 Ordering::AcqRel,
                 Ordering::Acquire,
             );
-            if let Err(theirs) = first {
-                choice = TailChoice::from_number(theirs);
+            if let Err(winner) = stored {
+                choice = TailSampling::from_number(winner);
             }
         }
         let by_trace = match choice {
-            // `trigger` has already fired for an expired buffer.
-            TailChoice::Held | TailChoice::Undecided => return TailDecision::Hold,
-            TailChoice::SampledByTrace => true,
-            TailChoice::SampledAtRandom => false,
+            // No age check here: `trigger` already dumps units older than `MAX_TAIL_AGE`.
+            TailSampling::NotSampled | TailSampling::Undecided => return TailAction::Buffer,
+            TailSampling::SampledByTrace => true,
+            TailSampling::SampledAtRandom => false,
         };
         if self.age() >= MAX_TAIL_AGE {
             self.has_expired.store(true, Ordering::Release);
-            return TailDecision::Show;
+            return TailAction::Write;
         }
-        TailDecision::ShowSampled { by_trace }
+        TailAction::WriteSampled { by_trace }
     }
 
-    /// Clears the request for a dump, which was written or never will be.
-    fn clear_request(&self) {
-        if self.requested.swap(0, Ordering::AcqRel) != 0 {
-            self.recorder.requests.fetch_sub(1, Ordering::AcqRel);
+    /// Clears the dump request, after the dump or at the end of the unit.
+    fn clear_dump_request(&self) {
+        if self.requested_trigger.swap(0, Ordering::AcqRel) != 0 {
+            self.recorder.pending_dumps.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
-    /// Ends a dump: the buffer has been written.
+    /// Ends a dump, after the buffer was written.
     fn finish_dump(&self, state: &mut State) {
-        if state.has_failed {
-            self.clear_request();
+        if state.has_triggered {
+            self.clear_dump_request();
         }
         if state.phase == Phase::Dumping {
-            let passes_through = self.span.is_some() && state.has_failed;
+            let passes_through = self.span.is_some() && state.has_triggered;
             // After expiry, events that the sink shows are written at once. Captured events are
             // still buffered.
-            self.has_expired.store(!state.has_failed, Ordering::Release);
+            self.has_expired
+                .store(!state.has_triggered, Ordering::Release);
             state.phase = if passes_through {
                 Phase::PassThrough
             } else {
@@ -254,10 +268,10 @@ impl Unit {
 
     /// Ends the unit, and drops its buffer.
     pub(crate) fn end(&self) {
-        self.clear_request();
+        self.clear_dump_request();
         let mut state = self.state();
         state.phase = Phase::Ended;
-        let Some(trigger) = state.suppressed else {
+        let Some(trigger) = state.suppressed_trigger else {
             self.discard(&mut state, DiscardReason::UnitEnded);
             return;
         };
@@ -275,12 +289,12 @@ impl Unit {
     }
 
     pub(crate) fn has_records(&self) -> bool {
-        self.state().ring.records() > 0
+        self.state().ring.records > 0
     }
 
-    /// Drops the buffer, and counts its records. Returns how many there were.
+    /// Drops the buffer, counts its records, and returns their number.
     fn discard(&self, state: &mut State, reason: DiscardReason) -> u64 {
-        let records = state.ring.records() as u64;
+        let records = state.ring.records as u64;
         let counters = &self.recorder.counters;
         match reason {
             DiscardReason::UnitEnded => counters.forgotten.add(records),

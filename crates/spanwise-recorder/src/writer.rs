@@ -1,4 +1,5 @@
-//! The writer of a recorded layer: a line goes to the output, into a unit, or in front of a dump.
+//! The writer of a recorded layer. It writes a line to the output, buffers it in a unit, or writes
+//! it as the header of a dump.
 
 use std::{fmt, io, sync::Arc};
 
@@ -23,7 +24,7 @@ pub struct RecorderWriter<W> {
     make_writer: W,
 }
 
-/// Takes one line. Made by a [`RecorderWriter`].
+/// Writes or buffers one line. Created by a [`RecorderWriter`].
 pub struct RecorderLine<'a, W: MakeWriter<'a>> {
     sink: &'a SinkState,
     make_writer: &'a W,
@@ -35,12 +36,12 @@ enum Destination<W> {
     /// The unit of a span that the thread has entered: see [`EnteredLine`].
     EnteredUnit,
     Unit(Arc<Unit>, RecordTag),
-    /// `None` once it is written.
+    /// `None` after the dump was written.
     Header(Option<(W, Box<Dump>)>),
 }
 
 impl<W> Destination<W> {
-    /// Takes the disposition of the line that is about to be written.
+    /// Consumes the disposition of the next line.
     #[inline]
     fn of_next_line<'a, M>(
         sink: &SinkState,
@@ -80,8 +81,8 @@ impl<W> Destination<W> {
                 let Ok(dump) = dump.downcast::<Dump>() else {
                     return Self::Output(writer(make_writer));
                 };
-                // The header goes where the most severe of the lines goes, so an output that gets
-                // none of the lines gets no header.
+                // The header goes to the same output as the most severe line. So an output without
+                // any of the lines has no header either.
                 let callsites = dump.callsites.iter();
                 let callsites = callsites.filter_map(|number| sink.callsite(*number));
                 let writer = match callsites.min_by_key(|callsite| *callsite.level()) {
@@ -166,7 +167,8 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
         }
     }
 
-    /// Writes the header, and then all lines of the dump. A refused line does not stop the others.
+    /// Writes the header, and then all lines of the dump. Continues after a line that the output
+    /// refuses.
     fn write_dump(&mut self, header: &[u8]) -> io::Result<()> {
         let Destination::Header(pending) = &mut self.destination else {
             return Ok(());
@@ -175,11 +177,11 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
             return Ok(());
         };
         let mut result = io::Write::write_all(&mut writer, header);
-        // Dropped first, as it may hold a lock that the next writer takes.
+        // Dropped first, because it may hold a lock that the next writer needs.
         drop(writer);
         let mut line = Vec::new();
         while let Some(record) = dump.next(&mut line) {
-            // If the writer panics, this line counts as failed, and so do those left in the dump.
+            // If the writer panics, this line and the remaining lines of the dump count as failed.
             let mut outcome = CountOutcome {
                 counters: &self.sink.recorder.counters,
                 is_written: false,
@@ -191,7 +193,7 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
         result
     }
 
-    /// Writes a line that was buffered, or that its unit passed through.
+    /// Writes a buffered line, or a line that its unit passed through.
     fn write_buffered(&self, callsite: u32, line: &[u8]) -> io::Result<()> {
         let mut writer = match self.sink.callsite(callsite) {
             Some(metadata) => self.make_writer.make_writer_for(metadata),

@@ -87,10 +87,12 @@ async fn handle(request: usize) {
     }
 }
 
-/// While one thread dumps the unit, others log: no line is lost, and each thread's are in order.
+/// One thread dumps the unit while others log. No line is lost, and the lines of each thread are in
+/// order.
 fn threads_of_one_unit_lose_nothing(lines: &support::Lines, recorder: &Recorder) {
     const THREADS: usize = 4;
-    // A unit has room for all lines: the dumping thread may pause until the others are done.
+    // A unit has room for all lines, because the dumping thread may pause until the others are
+    // done.
     const EACH: usize = 80;
     for round in 0..30 {
         let before = recorder.stats();

@@ -1,7 +1,7 @@
-//! A thread that ends still logs, from destructors of thread-locals: each event is shown, or
-//! buffered and counted.
+//! An ending thread logs from destructors of thread-locals. Each event is shown, or buffered and
+//! counted.
 //!
-//! In a process of its own: a thread that ends has only the global subscriber.
+//! In a separate process, because an ending thread has only the global subscriber.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -14,7 +14,8 @@ use spanwise_recorder::Recorder;
 use support::stack;
 use tracing::{Span, debug, dispatcher, error, info, info_span};
 
-/// A name, and a span that was opened before: the registry opens none on a thread that ends.
+/// A name, and a span that was opened earlier, because the registry opens no span on an ending
+/// thread.
 struct LogsAtTheEnd(&'static str, Span);
 
 impl Drop for LogsAtTheEnd {
@@ -28,9 +29,9 @@ impl Drop for LogsAtTheEnd {
 }
 
 thread_local! {
-    /// Destroyed after those of the recorder, as it is used before them.
+    /// Destroyed after the thread-locals of the recorder, because it is used before them.
     static EARLY: RefCell<Option<LogsAtTheEnd>> = const { RefCell::new(None) };
-    /// Destroyed before those of the recorder.
+    /// Destroyed before the thread-locals of the recorder.
     static LATE: RefCell<Option<LogsAtTheEnd>> = const { RefCell::new(None) };
 }
 

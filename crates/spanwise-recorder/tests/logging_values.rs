@@ -1,4 +1,4 @@
-//! A `Debug` that logs while its event is buffered: the nested event is independent of it.
+//! A `Debug` logs while its event is buffered. The nested event is independent of the outer event.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -58,7 +58,7 @@ impl io::Write for Output {
     }
 }
 
-/// A writer like `Mutex<File>`: asking for a second one while holding the first deadlocks.
+/// A writer like `Mutex<File>`. A second writer on the same thread deadlocks.
 struct Locked(std::sync::Mutex<Output>);
 
 impl<'a> MakeWriter<'a> for Locked {
@@ -109,13 +109,13 @@ fn nested_event_has_its_own_disposition() {
     assert_eq!(shown, [header, "nested", "a step", "nested", "failed"]);
     assert!(lines.values_of("id").iter().all(|id| id == "1"));
 
-    // A shown event inside a buffered one: it is written at once, without `buffered`.
+    // A shown event inside a buffered event is written immediately, without `buffered`.
     let before = shown.len();
     info_span!("request", id = 2).in_scope(|| debug!(value = ?Logs(Level::INFO), "a step"));
     assert_eq!(seen(&lines, before), ["nested", "nested"]);
     assert!(lines.objects()[before].get("buffered").is_none());
 
-    // An error inside a buffered event: the unit is dumped, without the unfinished event.
+    // An error inside a buffered event dumps the unit, without the unfinished event.
     let before = lines.messages().len();
     info_span!("request", id = 3).in_scope(|| {
         debug!("before");
@@ -155,8 +155,8 @@ fn nested_event_has_its_own_disposition() {
     let shown = seen(&lines, before);
     assert_eq!(shown, [header, "the output logs", "a step", "failed"]);
 
-    // A writer that logs an error while it writes a shown line: the dump cannot come before
-    // that line, but it is not lost.
+    // A writer logs an error while it writes a shown line. The dump cannot precede this line, but
+    // it is not lost.
     let before = lines.messages().len();
     info_span!("request", id = 6).in_scope(|| {
         debug!("a step");
@@ -166,7 +166,8 @@ fn nested_event_has_its_own_disposition() {
     let shown = seen(&lines, before);
     assert_eq!(shown, ["the output fails", header, "a step", "failed"]);
 
-    // A value that leaves spans: the line belongs to the unit that was current before.
+    // A value leaves spans. The line belongs to the unit that was current at the start of the
+    // event.
     for leaves_own in [false, true] {
         let before = lines.messages().len();
         let outer = RefCell::new(Some(info_span!("outer", id = 8).entered()));
@@ -182,7 +183,7 @@ fn nested_event_has_its_own_disposition() {
         assert_eq!(shown, [header, "a step", "another", "failed"]);
     }
 
-    // A writer that panics loses the lines it was given, and no others.
+    // A panicking writer loses only the lines that it received.
     let stats = recorder.stats();
     let caught = catch_unwind(|| {
         info_span!("request", id = 7).in_scope(|| {

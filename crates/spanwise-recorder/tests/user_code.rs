@@ -1,9 +1,9 @@
-//! User code runs inside the sampler and the recorder: values, writers, layers, policies. Whatever
-//! it does there, and whenever: the program goes on, each record is counted once, and later events
+//! User code runs inside the sampler and the recorder, in values, writers, layers and policies. For
+//! each action at each place, the program continues, each record is counted once, and later events
 //! arrive.
 //!
-//! In a process of its own: only under a global subscriber do events of such code reach the layers
-//! that call it.
+//! In a separate process, because events of such code reach its calling layers only with a global
+//! subscriber.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -85,7 +85,7 @@ const PLACES: [Place; 15] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
     Log(Level),
-    /// Opens a unit of its own, which fails.
+    /// Opens a separate unit, which fails.
     FailInside,
     RecordStatus,
     FlushUnit,
@@ -143,13 +143,13 @@ struct Stack {
 
 static STACK: OnceLock<Stack> = OnceLock::new();
 
-/// The armed place, and the deed.
+/// The place where the next action happens, and the action.
 static ARMED: Mutex<Option<(Place, Deed)>> = Mutex::new(None);
 static DONE: AtomicU32 = AtomicU32::new(0);
 static CASE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// What the deed logs does no deed.
+    /// Whether the thread performs an action. Events of an action cause no further action.
     static AT_IT: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -164,7 +164,7 @@ impl Drop for LogsWhenDropped {
     }
 }
 
-/// Runs the deed if this place is armed.
+/// Performs the action if it belongs to this place.
 fn user_code(place: Place) {
     let armed = *ARMED.lock().unwrap();
     let Some((_, deed)) = armed.filter(|(armed, _)| *armed == place) else {
@@ -418,8 +418,8 @@ fn act(state: State) {
     catch(&|| drop(unit.lock().unwrap().take()));
 }
 
-/// Runs a case on a thread of its own, which leaves no thread-locals behind. A case that hangs
-/// aborts the process.
+/// Runs a case on a separate thread, so that its thread-locals are dropped. A hanging case aborts
+/// the process.
 fn within_a_minute(case: &str, run: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -464,7 +464,7 @@ fn user_code_anywhere_loses_no_later_record() {
     assert_eq!(never, [], "places that no case comes to");
 }
 
-/// Checks that later events are there, and that the counters agree.
+/// Checks that later events arrive, and that the counters are correct.
 fn check(stack: &Stack, case: &str, number: usize) {
     let text = stack.lines.take();
     let probe = format!(r#""number":{number}"#);

@@ -14,7 +14,8 @@ use crate::{
 /// Returns the e-mail address around the `@` at `at`.
 ///
 /// Letters and digits may be of any script. RFC 5322 allows more punctuation before the `@`:
-/// `!#$'*^~` count between letters; `/ = ? & { | }` and the backtick separate words in a log.
+/// `!#$'*^~` are accepted between letters. `/ = ? & { | }` and the backtick are not, because they
+/// separate words in a log.
 pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = start_of_local_part(text, at);
     let local = &text[start..at];
@@ -168,7 +169,8 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     (!is_shown).then_some(end)
 }
 
-/// Returns whether the address identifies no person: private, link-local, loopback and the like.
+/// Returns whether the address does not identify a person, because it is private, link-local,
+/// loopback or similar.
 pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
     address.is_private()
         || address.is_loopback()
@@ -178,7 +180,7 @@ pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
         || address.octets()[0] == 0
 }
 
-/// [`is_special_use_v4`] for an IPv6 address, or for the IPv4 address in it.
+/// Like [`is_special_use_v4`], for an IPv6 address or the IPv4 address in it.
 pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
     address.is_loopback()
         || address.is_unspecified()
@@ -212,8 +214,8 @@ fn has_version_label(text: &[u8], start: usize, address: Ipv4Addr) -> bool {
 }
 
 /// Returns whether a prefix length follows the address that ends at `at`, so that it names a
-/// network of many hosts: `203.0.113.0/24`. A network with more bits than `longest`, or one whose
-/// name contains a host address, identifies a host.
+/// network of many hosts: `203.0.113.0/24`. A network with a prefix longer than `longest`, or one
+/// with a host address, identifies a host.
 fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
         return false;
@@ -234,8 +236,8 @@ fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> b
     !goes_on && (1..=longest).contains(&bits) && host_is_zero
 }
 
-/// Returns whether the word before the slash at `at` follows a slash too. In `/geoip/203.0.113.7`
-/// the address is one; `nginx/1.25.3.1` has a version.
+/// Returns whether the word before the slash at `at` also follows a slash. So `/geoip/203.0.113.7`
+/// contains an address, and `nginx/1.25.3.1` contains a version.
 fn is_in_path(text: &[u8], at: usize) -> bool {
     let start = ByteClass::KEY.run_start(text, at, 64);
     start > 0 && text[start - 1] == b'/'

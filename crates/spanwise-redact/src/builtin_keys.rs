@@ -1,10 +1,11 @@
 //! Words of the built-in key rules.
 //!
-//! A line is one rule: alternatives separated by `|`, of which the first names the rule. An
-//! alternative is one word or several in order. `(s)` after the last word adds the plural. After
-//! `=` the words must be the whole key, or the whole part after its last dot.
+//! Each line is one rule: alternatives separated by `|`. The first alternative is the name of the
+//! rule. An alternative is one word or a sequence of words. `(s)` after the last word adds the
+//! plural. After `=` the words must be the whole key, or the whole part after its last dot.
 
-/// Words that make a key secret anywhere in it, unless it ends in one of [`DESCRIPTIVE_WORDS`].
+/// Words that make a key secret at any position, unless the key ends in one of
+/// [`DESCRIPTIVE_WORDS`].
 pub(crate) const STRONG: &[&str] = &[
     "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | mot de passe | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
@@ -44,7 +45,7 @@ pub(crate) const OTHER_SCRIPTS: &[(&str, &str)] = &[
     ("סיסמה", "password"),
 ];
 
-/// Words that make a key secret at its end.
+/// Words that make a key secret if they are at its end.
 pub(crate) const SECRETS: &[&str] = &[
     "auth",
     "sid",
@@ -117,7 +118,7 @@ pub(crate) const SECRETS: &[&str] = &[
     "security answer(s)",
 ];
 
-/// Words that make a key PII at its end.
+/// Words that make a key PII if they are at its end.
 pub(crate) const PII: &[&str] = &[
     "email | e mail | email address(es) | mail address(es) | e mail address | email addr | email id",
     "phone(s) | telephone(s) | phone number(s) | phone no | phone num | telephone number | telephone no | tel no | tel number \
@@ -166,7 +167,7 @@ pub(crate) const PII: &[&str] = &[
     "real ip | connecting ip",
 ];
 
-/// Words that make a key harmless at its end. The longest matching end decides.
+/// Words that make a key harmless if they are at its end. The longest matching end decides.
 pub(crate) const SHOWN: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
@@ -200,23 +201,24 @@ pub(crate) const DESCRIPTIVE_WORDS: &str = "id ids uid uuid guid len length leng
     namespace region zone last page pages screen view form dialog modal event events action actions job task flow step strategy feature \
     flag flags hits misses loaded cached ready matches matched equal differ differs";
 
-/// Words that do not affect the meaning: a key is read as if they were not at its end.
+/// Words that do not affect the meaning. They are ignored at the end of a key.
 pub(crate) const IGNORED_WORDS: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
     preview canary local ci primary secondary main alt v json yaml yml pem full \
     github gitlab bitbucket slack discord telegram stripe paypal twilio npm pypi openai anthropic datadog cloudflare heroku";
 
-/// Regions, which do not affect the meaning either.
+/// Regions. They do not affect the meaning either.
 pub(crate) const REGION_WORDS: &str = "us eu uk apac asia east west north south central";
 
 /// Words that are never joined with others.
 pub(crate) const NEVER_JOINED: &str = "in at on is v b n nb min can was";
 
-/// Words that make a key a question at its start: `has_password`.
+/// Words that make a key a question if they are at its start: `has_password`.
 pub(crate) const QUESTION_WORDS: &str = "is has have needs need requires should supports";
 
-/// Words that make a plural key a number at its start: `max_api_keys`, `number_of_secrets`.
+/// Words that make a plural key a number if they are at its start: `max_api_keys`,
+/// `number_of_secrets`.
 pub(crate) const COUNT_WORDS: &str = "num number count total max min nb n";
 
 /// Words that may be joined with the next word: `dbpassword`, `myapikey`.
@@ -236,7 +238,7 @@ pub(crate) const ENGLISH_WORDS: &str = "secretary secretaries secretariat secret
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
 
-/// Words of most keys. Their letters are not used to recognize a rule.
+/// Words of most keys. Their trigrams are not used to recognize a rule.
 pub(crate) const COMMON_WORDS: &str = "order orders status user users latency method duration count path level target customer response \
     request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
     node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \
@@ -249,10 +251,10 @@ pub(crate) const COMMON_WORDS: &str = "order orders status user users latency me
     shard replica leader election term vote block hash checksum digest model device platform browser language locale country \
     city feature flag variant experiment metric value unit label tag tags category title summary description comment note";
 
-/// Ids in a fixed format: their text is not scanned.
+/// Ids in a fixed format. Their text is not scanned.
 pub(crate) const TRUSTED_IDS: &[&str] = &["request id", "trace id", "span id", "parent span id"];
 
-/// Attributes of the semantic conventions whose words have another meaning there.
+/// Attributes of the semantic conventions whose words have another meaning in them.
 #[rustfmt::skip]
 pub(crate) const EXEMPT_ATTRIBUTES: &[&str] = &[
     "client.address", "server.address", "source.address", "destination.address",
@@ -267,7 +269,7 @@ pub(crate) const HEADER_PREFIXES: [&str; 4] = [
     "rpc.grpc.response.metadata.",
 ];
 
-/// URL parameters that are credentials there, and plain words elsewhere.
+/// URL parameters that are credentials in a query, and plain words elsewhere.
 #[rustfmt::skip]
 pub(crate) const QUERY_PARAMETERS: &[&str] = &[
     "key", "code", "sig", "signature", "awsaccesskeyid", "xamzcredential", "xamzsignature",

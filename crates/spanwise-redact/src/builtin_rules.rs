@@ -1,10 +1,11 @@
-//! Decides what a key means by its words.
+//! Decides about a key by its words.
 //!
 //! A key is a sequence of words. The last words decide: `db_password` is a password,
 //! `password_length` is a length. Words without a separator (`dbpassword`) are split with the
 //! vocabulary, which has the words of all rules.
 //!
-//! Most keys contain no part of a rule. Their trigrams show that before any word is read.
+//! Most keys contain no part of a rule. A check of their trigrams excludes them before words are
+//! compared.
 
 use std::sync::LazyLock;
 
@@ -30,16 +31,16 @@ pub(crate) enum Tier {
 }
 
 /// The built-in rules with their vocabulary.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct BuiltinRules {
     named: Vec<(&'static str, Tier)>,
     vocabulary: Vocabulary,
-    /// Sorted by their last words; the longest come first.
+    /// Sorted by their last words, and the longest first.
     phrases: Vec<Phrase>,
     /// For each word, by its number, the range of phrases that end in it.
     by_last: Vec<(usize, usize)>,
-    /// Phrases without spaces that are found inside an unknown word, and the trigrams that rule out
-    /// the search.
+    /// Phrases without spaces that are searched inside an unknown word, and the trigrams that
+    /// exclude most words from the search.
     inside: Vec<(String, Vec<Word>)>,
     inside_trigrams: Trigrams,
     /// Words in other scripts, normalized, each with its rule.
@@ -49,7 +50,7 @@ pub(crate) struct BuiltinRules {
     trigrams: Trigrams,
 }
 
-/// Words in order, and the effect on keys that end in them.
+/// A sequence of words, and its effect on keys that end in it.
 #[derive(Debug)]
 struct Phrase {
     words: Vec<Word>,
@@ -61,7 +62,7 @@ struct Phrase {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// `true` if the words hide a key anywhere in it.
+    /// `true` if the words hide a key at any position.
     Hide(usize, bool),
     HideUnlessAddress(usize),
     Show,
@@ -70,17 +71,7 @@ enum Effect {
 
 impl BuiltinRules {
     fn new() -> Self {
-        let mut rules = Self {
-            named: Vec::new(),
-            vocabulary: Vocabulary::default(),
-            phrases: Vec::new(),
-            by_last: Vec::new(),
-            inside: Vec::new(),
-            inside_trigrams: Trigrams::default(),
-            foreign: Vec::new(),
-            secret_trigrams: Trigrams::default(),
-            trigrams: Trigrams::default(),
-        };
+        let mut rules = Self::default();
         let common = TrigramCounts::new();
         let flags = [
             (builtin_keys::DESCRIPTIVE_WORDS, DESCRIPTIVE),
@@ -194,7 +185,7 @@ impl BuiltinRules {
                 (from, to)
             })
             .collect();
-        // The longest of the phrases with the same beginning comes first.
+        // Among phrases with the same beginning, the longest comes first.
         self.inside.sort_by_key(|(joined, _)| !joined.len());
     }
 
@@ -209,7 +200,7 @@ impl BuiltinRules {
         self.named.iter().position(|(known, _)| is_match(known))
     }
 
-    /// Returns `false` if no rule can match `key`. Rules about PII count if `pii` is set.
+    /// Returns `false` if no rule can match `key`. Considers rules about PII if `pii` is set.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let trigrams = if pii {
@@ -220,7 +211,7 @@ impl BuiltinRules {
         trigrams.may_be_in(key.as_bytes())
     }
 
-    /// Returns what the rules that are `on` decide about a key.
+    /// Returns the decision of the enabled rules about a key.
     pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyDecision {
         if !key.last_part().is_ascii()
             && let Some(rule) = self.foreign(key.last_part()).filter(|rule| on[*rule])
@@ -283,7 +274,7 @@ impl BuiltinRules {
         while let Some(last) = end.checked_sub(1).map(|last| words[last]) {
             match ending(end).map(|phrase| phrase.effect) {
                 Some(Effect::Hide(rule, _)) => return hide(rule),
-                // `address_line2` is never a network address.
+                // `address_line2` is never a network address, so it is always hidden.
                 Some(Effect::HideUnlessAddress(rule))
                     if sequence.has_numbers || end < words.len() =>
                 {
@@ -453,7 +444,7 @@ mod tests {
         assert_eq!(RULES.foreign.len(), builtin_keys::OTHER_SCRIPTS.len());
     }
 
-    /// Keys without a trigram of a rule are not read.
+    /// The trigrams must cover every rule, because keys without a trigram are not checked further.
     #[test]
     fn trigrams_cover_every_rule() {
         for (words, plural, _) in listed(&HIDDEN) {

@@ -47,6 +47,10 @@ impl ByteClass {
         CLASS[byte as usize] & self.0 != 0
     }
 
+    pub(crate) fn has_all(self, text: &[u8]) -> bool {
+        text.iter().all(|byte| self.has(*byte))
+    }
+
     /// Returns the end of the run of these characters that starts at `start`.
     #[inline]
     pub(crate) fn run_end(self, text: &[u8], start: usize) -> usize {

@@ -139,7 +139,7 @@ pub(crate) fn after_escape(text: &[u8], at: usize) -> usize {
         _ if at == 0 || text[at - 1] != b'\\' => at,
         Some(b'n' | b'r' | b't' | b'b' | b'f') => at + 1,
         Some(b'u') => match text.get(at + 1..at + 5) {
-            Some(code) if code.iter().all(|byte| ByteClass::HEX.has(*byte)) => at + 5,
+            Some(code) if ByteClass::HEX.has_all(code) => at + 5,
             _ => at,
         },
         _ => at,

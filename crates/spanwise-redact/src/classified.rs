@@ -8,7 +8,7 @@ use std::fmt;
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use spanwise_core::REDACTED;
 
-/// A value that prints as `[REDACTED]`: `Display`, `Debug` and `Serialize` write nothing else.
+/// A value that prints as `[REDACTED]`. `Display`, `Debug` and `Serialize` write only this text.
 ///
 /// [`expose`](Self::expose) returns the value. The call is easy to find in a review.
 ///
@@ -23,9 +23,9 @@ use spanwise_core::REDACTED;
 /// assert_eq!(login.password.expose(), "hunter2");
 /// ```
 ///
-/// `Classified` does not clear its memory. `SecretString` of the crate `secrecy` does, but it has
-/// neither `Display` nor `Serialize`. Put it inside `Classified`. With the feature `secrecy` its
-/// `expose_secret` can still be called:
+/// `Classified` does not clear its memory. `SecretString` of the crate `secrecy` does, but it does
+/// not implement `Display` and `Serialize`. Put it inside `Classified`. With the feature `secrecy`,
+/// you can still call its `expose_secret`:
 ///
 /// ```
 /// # #[cfg(feature = "secrecy")] {
@@ -88,7 +88,7 @@ impl<T> Serialize for Classified<T> {
 
 /// Serializes any value as `[REDACTED]`, without reading it.
 ///
-/// Use it for fields whose type cannot be [`Classified`]. The type need not be serializable:
+/// Use it for fields whose type cannot be [`Classified`]. The type need not implement `Serialize`:
 ///
 /// ```
 /// #[derive(serde::Serialize)]
@@ -113,7 +113,7 @@ pub fn serialize_redacted<T: ?Sized, S: Serializer>(
     serializer.serialize_str(REDACTED)
 }
 
-/// Reads the value, for example from a configuration file. Writing it gives `[REDACTED]`.
+/// Deserializes the value, for example from a configuration file. Serializing writes `[REDACTED]`.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Classified<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Self)

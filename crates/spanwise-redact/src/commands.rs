@@ -1,8 +1,8 @@
 //! Secrets in command-line arguments.
 //!
-//! Named options (`--password x`, `-storepass x`) are decided as keys are. One-letter options mean
-//! nothing without their command, so a table lists commands with their options. A command applies
-//! up to the end of its line, or to a `|`, `;` or `&&`.
+//! Named options (`--password x`, `-storepass x`) are checked like keys. The meaning of a
+//! one-letter option depends on the command, so a table lists commands with their options. A
+//! command ends at the end of its line, or at a `|`, `;` or `&&`.
 
 use crate::{
     byte_class::ByteClass,
@@ -11,14 +11,14 @@ use crate::{
     word_lists::{FUNCTION_WORDS, OPTIONS, SENTENCE_STARTS, STATES, any_contains},
 };
 
-/// How a command takes a password.
+/// The form in which a command accepts a password.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
     /// The ends of the names of commands. A path may precede them.
     commands: &'static [&'static str],
     /// A word that must precede the option, such as `login`.
     after: &'static str,
-    /// None if the password is an argument of its own.
+    /// Empty if the password is an argument without an option.
     options: &'static [&'static str],
     form: Form,
 }
@@ -35,7 +35,7 @@ enum Form {
     AfterMark(u8),
     /// `-passin pass:x`
     AfterPass,
-    /// The word after `n` words that are not options. No option is needed.
+    /// The word after `n` words that are not options. The command needs no option.
     Word(usize),
     /// `ada/x@db`
     Oracle,
@@ -94,21 +94,22 @@ const FLAGS: &[Flag] = &[
 const _: () = assert!(FLAGS.len() <= u64::BITS as usize);
 
 /// Calls `found` with the start and the end of each argument that may be secret, and with the name
-/// of its option. An argument without a name is a secret by its command.
-pub(crate) fn arguments<'t>(text: &'t str, mut found: impl FnMut(Option<&'t str>, usize, usize)) {
+/// of its option. An argument without a name is secret because of its command.
+pub(crate) fn arguments<'t>(text: &'t str, found: impl FnMut(Option<&'t str>, usize, usize)) {
     let bytes = text.as_bytes();
-    let mut line = Line::default();
+    let line = Line::default();
+    let mut reader = LineReader { text, line, found };
     let mut at = 0;
     loop {
         let start = run_end(bytes, at, is_space);
         if find(&bytes[..start], b'\n', at).is_some() {
-            line = Line::default();
+            reader.line = Line::default();
         }
         if start >= bytes.len() {
             return;
         }
         let end = run_end(bytes, start, |byte| !is_space(byte));
-        at = line.word(text, start, end, &mut found).max(end);
+        at = reader.word(start, end).max(end);
     }
 }
 
@@ -132,154 +133,113 @@ enum Expected {
     Form(Form),
 }
 
-impl Line {
+struct LineReader<'t, F> {
+    text: &'t str,
+    line: Line,
+    found: F,
+}
+
+impl<'t, F: FnMut(Option<&'t str>, usize, usize)> LineReader<'t, F> {
     /// Reads one word and returns where the next may begin.
-    fn word<'t>(
-        &mut self,
-        text: &'t str,
-        start: usize,
-        end: usize,
-        found: &mut impl FnMut(Option<&'t str>, usize, usize),
-    ) -> usize {
-        let bytes = text.as_bytes();
+    fn word(&mut self, start: usize, end: usize) -> usize {
+        let bytes = self.text.as_bytes();
         if matches!(&bytes[start..end], b"|" | b";" | b"&&" | b"||") {
-            *self = Self::default();
+            self.line = Line::default();
             return end;
         }
-        if let Some(expected) = self.expected.take() {
-            // A quote that closes the text around the option begins no value.
+        if let Some(expected) = self.line.expected.take() {
+            // A quote that closes the text around the option does not begin a value.
             let is_end = matches!(bytes[start], b'"' | b'\'')
-                && bytes[start + 1..end]
-                    .iter()
-                    .all(|byte| b"}]),".contains(byte));
+                && run_end(&bytes[..end], start + 1, |byte| b"}]),".contains(&byte)) == end;
             let (from, to) = value(bytes, start);
             if !is_end && from < to && bytes[from] != b'-' {
-                push(text, expected, from, to, found);
+                self.push(expected, (from, to));
                 return to;
             }
         }
-        let word = trimmed(bytes, start, end);
-        let (start, stop) = word;
+        let (start, stop) = trimmed(bytes, start, end);
         let word = &bytes[start..stop];
         let is_last = bytes[stop..end].iter().any(|byte| b".;:)".contains(byte));
         if word.first() == Some(&b'-') {
-            let is_flag = self.flag(text, start, stop, found);
+            let is_flag = self.flag(start, stop);
             let name = start + run_end(word, 0, |byte| byte == b'-');
-            let is_name = stop - name >= 2
-                && bytes[name..stop]
-                    .iter()
-                    .all(|byte| ByteClass::KEY.has(*byte));
+            let is_name = stop - name >= 2 && ByteClass::KEY.has_all(&bytes[name..stop]);
             let is_long = name - start == 2 || name - start == 1 && stop - name >= 4;
             if !is_flag && is_name && is_long && !is_last {
-                self.expected = Some(Expected::Named(name, stop));
+                self.line.expected = Some(Expected::Named(name, stop));
             }
         } else {
-            self.positional(text, start, stop, found);
+            self.positional(start, stop);
         }
         if end > stop && matches!(bytes[end - 1], b';' | b'|') {
-            *self = Self::default();
+            self.line = Line::default();
         }
         end
     }
 
     /// Reads an option, and returns whether it belongs to one of the commands.
-    fn flag<'t>(
-        &mut self,
-        text: &'t str,
-        start: usize,
-        stop: usize,
-        found: &mut impl FnMut(Option<&'t str>, usize, usize),
-    ) -> bool {
-        let bytes = text.as_bytes();
+    fn flag(&mut self, start: usize, stop: usize) -> bool {
+        let bytes = self.text.as_bytes();
         let word = &bytes[start..stop];
-        for (option, flag) in self
-            .flags_in(self.ready)
-            .flat_map(|(_, flag)| flag.options.iter().map(move |option| (option, flag)))
-        {
+        let flags = flags_in(self.line.ready);
+        let options = |(_, flag): (_, &'static Flag)| flag.options.iter().map(move |it| (it, flag));
+        for (option, flag) in flags.flat_map(options) {
+            let expected = Expected::Form(flag.form);
             let option = option.as_bytes();
             let is_short = option.len() == 2;
             if word == option {
                 if is_short && matches!(bytes.get(stop), Some(b'"' | b'\'')) {
-                    let (from, to) = value(bytes, stop);
-                    push(text, Expected::Form(flag.form), from, to, found);
+                    self.push(expected, value(bytes, stop));
                 } else if flag.form != Form::Attached {
-                    self.expected = Some(Expected::Form(flag.form));
+                    self.line.expected = Some(expected);
                 }
                 return true;
             }
             // `--user=ada:x`, `-su ada:x`
             if flag.form == Form::AfterMark(b':')
-                && let Some(joined) = Self::joined(word, option)
+                && let Some(joined) = joined(word, option)
             {
                 if joined < word.len() {
-                    let (from, to) = value(bytes, start + joined);
-                    push(text, Expected::Form(flag.form), from, to, found);
+                    self.push(expected, value(bytes, start + joined));
                 } else {
-                    self.expected = Some(Expected::Form(flag.form));
+                    self.line.expected = Some(expected);
                 }
                 return true;
             }
-            let is_attached = is_short && word.starts_with(option) && flag.form != Form::Separate;
-            if is_attached {
-                let (from, to) = value(bytes, start + 2);
-                push(text, Expected::Form(flag.form), from, to, found);
+            if is_short && word.starts_with(option) && flag.form != Form::Separate {
+                self.push(expected, value(bytes, start + 2));
                 return true;
             }
         }
         false
     }
 
-    /// Returns where the value begins in a word that contains an option and its value.
-    fn joined(word: &[u8], option: &[u8]) -> Option<usize> {
-        if option.len() > 2 {
-            let is_match = word.starts_with(option) && word.get(option.len()) == Some(&b'=');
-            return is_match.then_some(option.len() + 1);
-        }
-        let is_several = word.len() <= 5
-            && word.get(1).is_some_and(|byte| *byte != b'-')
-            && word[1..].iter().all(u8::is_ascii_alphabetic);
-        (is_several && word.last() == option.last()).then_some(word.len())
-    }
-
-    fn flags_in(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
-        let flags = FLAGS.iter().enumerate();
-        flags.filter(move |(index, _)| bits >> index & 1 != 0)
-    }
-
-    fn positional<'t>(
-        &mut self,
-        text: &'t str,
-        start: usize,
-        stop: usize,
-        found: &mut impl FnMut(Option<&'t str>, usize, usize),
-    ) {
-        let bytes = text.as_bytes();
+    fn positional(&mut self, start: usize, stop: usize) {
+        let bytes = self.text.as_bytes();
         let word = &bytes[start..stop];
         let mut setting = false;
-        for (_, flag) in self
-            .flags_in(self.ready)
-            .filter(|(_, flag)| flag.options.is_empty())
-        {
+        let flags = flags_in(self.line.ready);
+        for (_, flag) in flags.filter(|(_, flag)| flag.options.is_empty()) {
             match flag.form {
-                Form::Word(before) if before == self.words => {
+                Form::Word(before) if before == self.line.words => {
                     let from = start - usize::from(bytes[..start].ends_with(b"["));
-                    let (from, to) = value(bytes, from);
-                    push(text, Expected::Form(Form::Separate), from, to, found);
+                    self.push(Expected::Form(Form::Separate), value(bytes, from));
                 }
                 Form::Oracle => {
                     if let Some((from, to)) = urls::oracle(bytes, start) {
-                        found(None, from, to);
+                        (self.found)(None, from, to);
                     }
                 }
                 Form::Setting => setting = true,
                 _ => {}
             }
         }
-        let is_name = word.len() > 3 && word.iter().all(|byte| ByteClass::KEY.has(*byte));
-        if setting && is_name && self.words == 0 {
-            self.expected = Some(Expected::Named(start, stop));
+        let is_name = word.len() > 3 && ByteClass::KEY.has_all(word);
+        let line = &mut self.line;
+        if setting && is_name && line.words == 0 {
+            line.expected = Some(Expected::Named(start, stop));
         }
-        self.words += 1;
+        line.words += 1;
         // A path, a quote or an escape may precede the name.
         let begun = ByteClass::KEY.run_start(word, word.len(), 32);
         let name = after_escape(bytes, start + begun).min(stop);
@@ -287,20 +247,64 @@ impl Line {
         for (index, flag) in FLAGS.iter().enumerate() {
             let mut commands = flag.commands.iter();
             if commands.any(|command| command.as_bytes() == name) {
-                self.commands |= 1 << index;
+                line.commands |= 1 << index;
                 if flag.after.is_empty() {
-                    self.ready |= 1 << index;
-                    self.words = 0;
+                    line.ready |= 1 << index;
+                    line.words = 0;
                 }
             }
         }
-        for (index, flag) in self.flags_in(self.commands) {
+        for (index, flag) in flags_in(line.commands) {
             if !flag.after.is_empty() && flag.after.as_bytes() == word {
-                self.ready |= 1 << index;
-                self.words = 0;
+                line.ready |= 1 << index;
+                line.words = 0;
             }
         }
     }
+
+    fn push(&mut self, expected: Expected, (mut start, end): (usize, usize)) {
+        let bytes = self.text.as_bytes();
+        let content = &bytes[start..end];
+        match expected {
+            Expected::Named(from, to) => {
+                if !is_prose(content, &bytes[from..to]) {
+                    (self.found)(Some(&self.text[from..to]), start, end);
+                }
+                return;
+            }
+            Expected::Form(Form::AfterMark(mark)) => match find(content, mark, 0) {
+                Some(at) => start += at + 1,
+                None => return,
+            },
+            Expected::Form(Form::AfterPass) => {
+                if !matches_at(bytes, start, b"pass:") {
+                    return;
+                }
+                start += b"pass:".len();
+            }
+            Expected::Form(_) => {}
+        }
+        if start < end && !credential::is_placeholder(&bytes[start..end]) {
+            (self.found)(None, start, end);
+        }
+    }
+}
+
+/// Returns the start of the value in a word that contains both an option and its value.
+fn joined(word: &[u8], option: &[u8]) -> Option<usize> {
+    if option.len() > 2 {
+        let is_match = word.starts_with(option) && word.get(option.len()) == Some(&b'=');
+        return is_match.then_some(option.len() + 1);
+    }
+    let is_several = word.len() <= 5
+        && word.get(1).is_some_and(|byte| *byte != b'-')
+        && word[1..].iter().all(u8::is_ascii_alphabetic);
+    (is_several && word.last() == option.last()).then_some(word.len())
+}
+
+fn flags_in(bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> {
+    let flags = FLAGS.iter().enumerate();
+    flags.filter(move |(index, _)| bits >> index & 1 != 0)
 }
 
 /// Returns a value, quoted or not.
@@ -308,42 +312,6 @@ fn value(text: &[u8], start: usize) -> (usize, usize) {
     match quote_at(text, start) {
         Some(((mark, slashes), start)) => value_end::quoted(text, start, mark, slashes, None),
         None => (start, urls::end_of_run(text, start)),
-    }
-}
-
-fn push<'t>(
-    text: &'t str,
-    expected: Expected,
-    start: usize,
-    end: usize,
-    found: &mut impl FnMut(Option<&'t str>, usize, usize),
-) {
-    let bytes = text.as_bytes();
-    let content = &bytes[start..end];
-    let mut start = start;
-    match expected {
-        Expected::Named(from, to) => {
-            let key = &text[from..to];
-            if !is_prose(content, &bytes[from..to]) {
-                found(Some(key), start, end);
-            }
-            return;
-        }
-        Expected::Form(Form::AfterMark(mark)) => match find(content, mark, 0) {
-            Some(at) => start += at + 1,
-            None => return,
-        },
-        Expected::Form(Form::AfterPass) => {
-            if !matches_at(bytes, start, b"pass:") {
-                return;
-            }
-            start += b"pass:".len();
-        }
-        Expected::Form(_) => {}
-    }
-    let content = &bytes[start..end];
-    if start < end && !credential::is_placeholder(content) {
-        found(None, start, end);
     }
 }
 
@@ -387,7 +355,7 @@ mod tests {
     use super::*;
     use crate::scan;
 
-    /// A row is read only if a literal of a detector leads to it.
+    /// A row of the table is used only if a detector has a literal for its command.
     #[test]
     fn all_listed_commands_are_parsed() {
         let all = FLAGS

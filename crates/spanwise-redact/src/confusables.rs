@@ -1,6 +1,6 @@
 //! Letters that look like ASCII letters, and invisible characters.
 //!
-//! Keys are compared as they look.
+//! Keys are compared by their appearance.
 
 use std::sync::LazyLock;
 

@@ -1,15 +1,15 @@
 //! Distinguishes credentials from prose in the text after a secret key.
 //!
-//! A secret key does not prove that a secret follows. Three readings depend on how the key and its
-//! value are written:
+//! A secret key does not prove that a secret follows. The notation of the key and its value selects
+//! one of three readings:
 //!
-//! - **Strict**, after `=`, in quotes, and after a quoted key: a machine wrote the value.
+//! - **Strict**, after `=`, in quotes, and after a quoted key, because a machine wrote the value.
 //!   Everything is a credential except [nothing](is_nothing) and a [placeholder](is_placeholder).
-//! - **Loose**, after `key: `: a sentence is as likely as a value. [`read_after_colon`] shows
-//!   states, sentences, names of errors, counts and statuses.
-//! - **Phrases**, after keys of secrets that consist of words: all words are the value.
+//! - **Loose**, after `key: `, because a sentence is as likely as a value. [`read_after_colon`]
+//!   shows states, sentences, names of errors, counts and statuses.
+//! - **Phrases**, after keys of secrets that consist of words. All words are the value.
 //!
-//! User rules hide every value, so they use none of this.
+//! User rules hide every value, so they do not use these readings.
 
 mod extent;
 mod placeholder;
@@ -33,14 +33,14 @@ pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 /// Sentences are read up to this length, in bytes.
 pub(crate) const MAX_LINE_LEN: usize = 96;
 
-/// How a bare value after `key: ` reads.
+/// The reading of an unquoted value after `key: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueReading {
     /// Not a credential: a sentence, a state, a count.
     Prose,
-    /// A credential: the value as its grammar delimits it.
+    /// A credential. The grammar delimits the value.
     Value,
-    /// A credential after words: hides this many bytes.
+    /// A credential after words. This many bytes are hidden.
     Through(usize),
 }
 
@@ -77,7 +77,7 @@ impl KeySubject {
     }
 }
 
-/// Reads the bare value after `key: `, at the start of `text`.
+/// Reads the unquoted value after `key: `, at the start of `text`.
 pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     let line = line_from(text, 0, MAX_LINE_LEN);
     scan_cost::add(line.len());
@@ -110,7 +110,7 @@ pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     found.unwrap_or(ValueReading::Value)
 }
 
-/// Returns whether a quoted text is a sentence: several words, of which the first is known.
+/// Returns whether a quoted text is a sentence: several words, and the first is in a word list.
 pub(crate) fn is_sentence(text: &[u8]) -> bool {
     text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password)
 }
@@ -130,7 +130,7 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// Returns whether a word mixes letters and digits like a credential: `tulip9931`, but not `utf8`
 /// or `sha256`.
 ///
-/// Only the value of a pair counts: `order=42` has none.
+/// In a pair, only the value counts, so `order=42` is not a credential.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
     let name = ByteClass::KEY.run_end(word, 0);
@@ -146,8 +146,8 @@ fn is_credential(word: &[u8]) -> bool {
     word.len() >= 6 && digits >= 1 && letters >= 1 && !contains_word(NAMES, word)
 }
 
-/// Returns whether a word alone is a credential: it mixes letters and digits, and is not a name, a
-/// path, a version, a date or `key=value`.
+/// Returns whether a single word is a credential. It must mix letters and digits, and must not be a
+/// name, a path, a version, a date or `key=value`.
 pub(crate) fn is_value(word: &[u8]) -> bool {
     let is_version = |word: &[u8]| {
         word.iter()
@@ -205,8 +205,8 @@ pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
 /// Units of the size of a salt or a token.
 const SIZES: &[&str] = &["bit", "bits", "byte", "bytes", "characters", "chars"];
 
-/// Returns whether a key does not mean a password here: `PWD` with a working directory, and `pass`
-/// with a number of tests beside those that fail.
+/// Returns whether a key has another meaning here: `PWD` with a working directory, or `pass` with
+/// the number of passed tests.
 pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
     if is_key(&["pwd", "oldpwd"]) {

@@ -6,7 +6,7 @@ macro_rules! detectors {
         /// A kind of secret that is recognized by its text, under any key.
         ///
         /// Detectors match the formats that the issuers document. Prefixes and check digits are
-        /// verified where the format has them.
+        /// verified if the format has them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -61,7 +61,7 @@ detectors! {
     Webhook = "webhook",
     /// `Bearer` or `token` before a credential.
     Bearer = "bearer",
-    /// `Basic` before a user and a password in base64.
+    /// `Basic` before a user and password in base64.
     Basic = "basic",
     /// The password in `scheme://user:password@host`, or a token in its place; the password in
     /// `user:password@tcp(host)` and in `jdbc:oracle:thin:user/password@host`.
@@ -90,7 +90,7 @@ detectors! {
 }
 
 impl Detector {
-    /// Returns whether it detects PII rather than secrets.
+    /// Returns whether the detector finds PII rather than secrets.
     pub(crate) const fn is_pii(self) -> bool {
         matches!(self, Self::Email | Self::Ipv4 | Self::Ipv6 | Self::Iban)
     }

@@ -1,7 +1,7 @@
 //! Matches path rules inside JSON texts.
 //!
-//! The matcher carries the sets of matched rule prefixes down the document. A step costs the total
-//! length of the rules, at any depth.
+//! The matcher keeps, for each depth of the document, the set of rule prefixes that match the
+//! current path. A step costs the total length of the rules, at any depth.
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
@@ -13,12 +13,12 @@ use crate::{
     scan_cost,
 };
 
-/// Returns whether the text begins as an object or an array.
+/// Returns whether the text begins like an object or an array.
 pub(crate) fn may_be_json(text: &str) -> bool {
     text.trim_ascii_start().starts_with(['{', '['])
 }
 
-/// Appends the values that path rules hide in a JSON text. A path begins at the root, or at the key
+/// Appends the values that path rules hide in a JSON text. A path starts at the root, or at the key
 /// of the field that contains the text.
 pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Vec<Match>) {
     let mut walk = Walk {
@@ -33,7 +33,7 @@ pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &
     }
 }
 
-/// The rule prefixes that the current path and each of its ancestors match. They are sets, so that
+/// The rule prefixes that match the current path and each of its ancestors. They are sets, so that
 /// `**.**.**` costs no more than its length.
 struct States<'k> {
     rules: &'k [(Vec<Segment>, usize)],
@@ -55,7 +55,7 @@ impl<'k> States<'k> {
         for part in &parts {
             states.push(Some(part));
         }
-        // The set of the root matches after the key, and also as if there were no key.
+        // At the root, rules match both after the key of the field and without it.
         let root = states.sets.split_off(parts.len() * width);
         states.sets = root;
         if !parts.is_empty() {
@@ -100,7 +100,7 @@ impl<'k> States<'k> {
     }
 }
 
-/// A value of an object or an array whose end is not read yet.
+/// A value of an object or an array whose end was not read yet.
 struct Member {
     /// The start and the end of its name.
     name: (usize, usize),
@@ -124,7 +124,7 @@ struct Walk<'t, 'k, 'h> {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Returns `None` where the text stops being JSON.
+    /// Returns `None` if the text is not valid JSON from some position on.
     fn read(&mut self, text: &str) -> Option<()> {
         loop {
             match self.reader.peek()? {
@@ -135,15 +135,13 @@ impl Walk<'_, '_, '_> {
                         member: self.member.take(),
                     });
                 }
-                b'"' => {
-                    self.reader.string()?;
-                    let member = self.member.take();
-                    self.close(member, false);
-                }
-                _ => {
-                    self.reader.at = run_end(self.reader.text, self.reader.at, |byte| {
-                        !b",]}".contains(&byte) && !is_space(byte)
-                    });
+                quote_or_scalar => {
+                    if quote_or_scalar == b'"' {
+                        self.reader.string()?;
+                    } else {
+                        let is_scalar = |byte| !b",]}".contains(&byte) && !is_space(byte);
+                        self.reader.at = run_end(self.reader.text, self.reader.at, is_scalar);
+                    }
                     let member = self.member.take();
                     self.close(member, false);
                 }

@@ -1,4 +1,5 @@
-//! Finds the strings of a JSON text, so that matches end with their string and the text stays JSON.
+//! Finds the strings of a JSON text, so that matches end with their string and the text remains
+//! valid JSON.
 
 use crate::{
     byte_search::{backslashes_before, find2, run_end, run_start, skip_space},
@@ -7,7 +8,7 @@ use crate::{
 };
 
 /// The strings of a text that is a JSON object, array or string.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct JsonStrings {
     /// Each from after its opening quote to its closing quote.
     strings: Vec<(usize, usize)>,
@@ -20,15 +21,11 @@ impl JsonStrings {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
             reader: JsonReader::new(text),
-            strings: Vec::new(),
-            brackets: Vec::new(),
+            found: Self::default(),
         };
         matches!(parser.reader.peek()?, b'{' | b'[' | b'"').then_some(())?;
         parser.read()?;
-        Some(Self {
-            strings: parser.strings,
-            brackets: parser.brackets,
-        })
+        Some(parser.found)
     }
 
     /// Returns the end of the value that begins after `at`, with its closing quote or bracket.
@@ -53,7 +50,7 @@ impl JsonStrings {
             .filter(|(start, _)| *start <= at)
     }
 
-    /// Returns the matches sorted. Each covers a whole number or parts of strings.
+    /// Returns the sorted matches. Each match covers a whole number or parts of strings.
     pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
         for found in &mut matches {
             widen_to_escapes(text.as_bytes(), found);
@@ -65,10 +62,11 @@ impl JsonStrings {
             match self.string_at(found.start) {
                 Some((_, end)) if found.end <= end => fitting.push(found),
                 Some(_) => self.split_at_strings(text, &found, &mut fitting),
-                // A value that is not a string gets quotes.
+                // The replacement of a value that is not a string needs quotes.
                 None if found.needs_quotes.is_some() => fitting.push(found),
                 None if found.start < number => {}
-                // Text between strings is hidden with the strings, and is not a value itself.
+                // Text between strings is not itself a value. It is hidden together with the
+                // strings.
                 None if !matches!(text.as_bytes()[found.start], b'-' | b'0'..=b'9') => {
                     self.split_at_strings(text, &found, &mut fitting);
                 }
@@ -103,8 +101,8 @@ impl JsonStrings {
     }
 }
 
-/// Widens a match that covers part of an escape to all of it: the other part would be another
-/// escape.
+/// Widens a match that covers a part of an escape to the whole escape, because the rest would be a
+/// different escape.
 fn widen_to_escapes(text: &[u8], found: &mut Match) {
     found.start -= backslashes_before(text, found.start) % 2;
     found.end += backslashes_before(text, found.end) % 2;
@@ -158,8 +156,7 @@ impl<'t> JsonReader<'t> {
 
 struct Parser<'t> {
     reader: JsonReader<'t>,
-    strings: Vec<(usize, usize)>,
-    brackets: Vec<(usize, usize)>,
+    found: JsonStrings,
 }
 
 impl Parser<'_> {
@@ -173,14 +170,14 @@ impl Parser<'_> {
                     let start = self.reader.at;
                     self.reader.at += 1;
                     let is_object = bracket == b'{';
-                    self.brackets.push((start, start));
+                    self.found.brackets.push((start, start));
                     if self.reader.peek()? != closing(is_object) {
-                        open.push((is_object, self.brackets.len() - 1));
+                        open.push((is_object, self.found.brackets.len() - 1));
                         self.name(is_object)?;
                         continue;
                     }
                     self.reader.at += 1;
-                    self.brackets.last_mut()?.1 = self.reader.at;
+                    self.found.brackets.last_mut()?.1 = self.reader.at;
                 }
                 b'"' => self.string()?,
                 byte if is_scalar(byte) => self.scalar()?,
@@ -199,7 +196,7 @@ impl Parser<'_> {
                     }
                     byte if byte == closing(is_object) => {
                         self.reader.at += 1;
-                        self.brackets[index].1 = self.reader.at;
+                        self.found.brackets[index].1 = self.reader.at;
                         open.pop();
                     }
                     _ => return None,
@@ -231,7 +228,7 @@ impl Parser<'_> {
 
     fn string(&mut self) -> Option<()> {
         let string = self.reader.string()?;
-        self.strings.push(string);
+        self.found.strings.push(string);
         Some(())
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn is_on_path<'t>(path: &[Segment], parts: impl Iterator<Item = &'t s
     reached.last() == Some(&true)
 }
 
-/// Adds the empty prefix of `path` to a set of matched prefixes. They are a set, so that `**.**.**`
+/// Adds the empty prefix of `path` to a set of matched prefixes. A set is used so that `**.**.**`
 /// costs no more than its length.
 pub(crate) fn start(path: &[Segment], set: &mut [bool]) {
     set[0] = true;
@@ -69,7 +69,7 @@ pub(crate) fn advance(
     skip_any_depth(path, next);
 }
 
-/// `**` matches no part, too.
+/// Also adds the prefixes after a `**`, because `**` may match no part.
 fn skip_any_depth(path: &[Segment], set: &mut [bool]) {
     for (at, _) in path
         .iter()

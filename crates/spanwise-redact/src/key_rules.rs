@@ -37,7 +37,7 @@ struct PatternIndex {
 pub(crate) enum KeyDecision {
     /// This rule hides the value.
     Hide { rule: usize, origin: Origin },
-    /// This built-in rule hides the value, unless
+    /// This built-in rule hides the value, unless it is a network address: see
     /// [`is_network_address`](crate::addresses::is_network_address).
     HideUnlessAddress { rule: usize },
     /// The value is an id in a fixed format. Its text need not be scanned.
@@ -105,7 +105,8 @@ impl KeyRules {
     /// Removes the user rule with this pattern and shows the keys that it matches. A pattern that
     /// is the name of a built-in rule switches that rule off.
     pub(crate) fn show(&mut self, pattern: Pattern) {
-        // Numbers do not change: a rule without a name matches no key.
+        // Keeps the numbers of the other rules: clears the name of the rule, so that it matches no
+        // key.
         for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
             *rule = Pattern::Exact(String::new());
         }
@@ -144,7 +145,7 @@ impl KeyRules {
         RULES.is_harmless_phrase(&NormalizedKey::new(key))
     }
 
-    /// Returns whether the decision may depend on the value. Looks at the last letters only.
+    /// Returns whether the decision may depend on the value. Checks only the last letters.
     #[inline]
     pub(crate) fn may_need_value(&self, key: &str) -> bool {
         self.addresses
@@ -173,7 +174,7 @@ impl KeyRules {
         self.is_shown(&NormalizedKey::new(key), key)
     }
 
-    /// Returns how many rules hide, and how many patterns show.
+    /// Returns the number of hiding rules, and the number of showing patterns.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let gone = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
         let on = self.on.iter().filter(|on| **on).count();
@@ -207,7 +208,7 @@ impl PatternIndex {
         }
     }
 
-    /// Returns the user rule that hides a key: a whole name takes precedence over a path, a part or
+    /// Returns the user rule that hides a key. A whole name takes precedence over a path, a part or
     /// an end.
     fn find(&self, key: &NormalizedKey, written: &str) -> Option<usize> {
         let (whole, last) = (key.full(), key.last_part());

@@ -12,8 +12,8 @@
 //! );
 //! ```
 //!
-//! Give the policy to a layer. The layer consults it once per callsite for the key of each field,
-//! and once for each text:
+//! Pass the policy to a layer. The layer calls it once per callsite for the key of each field, and
+//! once for each text:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -33,14 +33,14 @@
 //!
 //! # When to use it
 //!
-//! Always: passwords are logged by accident. The policy is the second line of defence. The first
-//! one is [`Classified`], a type that keeps its value out of logs.
+//! Always use it, because passwords are logged by accident. The policy is the second line of
+//! defence. The first is [`Classified`], a type that keeps its value out of logs.
 //!
-//! It does **not** find secrets without a name and a known form: a password in a sentence (`the
-//! password is tulip`), a secret split over two fields, base64, compressed text, or the `Debug` of
-//! bytes. A number under a harmless name is shown, even if it is a card number. Pairs in a list,
-//! such as `("password", "x")`, are not recognized. After `key: `, states and sentences are shown:
-//! `password: expired`. `docs/redaction.md` lists all limits.
+//! It does **not** find secrets without a key or a known format, such as a password in a sentence
+//! (`the password is tulip`), a secret split over two fields, base64, compressed text, or the
+//! `Debug` of bytes. A number under a harmless name is shown, even if it is a card number. Pairs in
+//! a list, such as `("password", "x")`, are not recognized. After `key: `, states and sentences are
+//! shown: `password: expired`. `docs/redaction.md` lists all limits.
 //!
 //! # Behaviour
 //!
@@ -50,29 +50,28 @@
 //!   such as `length` or `changed_at` describe a secret, so the value is shown.
 //! * **Your rules** match names in lower case without punctuation, or the part after the last dot.
 //!   They take precedence over built-in rules.
-//! * **A boolean** is shown under a key that a built-in rule hides. `address` and `ip` are decided
-//!   by their value.
+//! * **A boolean** is shown even if a built-in rule hides its key. For `address` and `ip`, the
+//!   value decides.
 //! * **The text of every shown key is scanned**, except for `request_id`, `trace_id`, `span_id` and
 //!   `parent_span_id`.
 //! * **Attributes of the semantic conventions** with misleading words, such as `client.address`,
-//!   are exempt one by one. A header in `http.request.header.<name>` is a key of its own.
+//!   are exempt individually. In `http.request.header.<name>`, the name of the header is the key.
 //! * **Lookalike letters** in a key are normalized: `paſſword`, and `p\u0061ssword` in JSON.
 //! * **Texts** are scanned for keys with values at every depth (`key=value`, JSON, JSON in JSON
 //!   strings, the `Debug` of structs, headers, URLs, connection strings, forms, XML, command-line
-//!   options, SQL, percent-encoded pairs) and with the [`Detector`]s. Rules about paths apply
-//!   inside a text that is JSON, from its root.
-//! * **A value ends where its writer ended it**: at its quote or bracket, or at the separator in
-//!   use. A mark inside a run of characters ends it only if another key, a quote or nothing
-//!   follows.
+//!   options, SQL, percent-encoded pairs) and with the [`Detector`]s. Path rules apply inside a
+//!   text that is JSON, from its root.
+//! * **A value ends** at its quote or bracket, or at the separator in use. A mark inside a run of
+//!   characters ends the value only if another key, a quote or the end of the text follows.
 //! * **Prose after `key: ` is shown** under a built-in key: states, sentences, names of errors,
-//!   counts, placeholders. After `=` and in quotes only booleans, absent values and placeholders
-//!   are. Your rules hide every value but an absent one.
+//!   counts, placeholders. After `=` and in quotes, only booleans, absent values and placeholders
+//!   are shown. Your rules hide every value except an absent one.
 //! * **Private addresses are shown**: RFC 1918, RFC 4193, link-local and loopback.
-//! * **JSON stays valid**: a string keeps its quotes, any other value becomes a string.
-//! * **A clean text is borrowed** and costs no allocation. One of 40 letters takes about 20 ns.
+//! * **JSON stays valid**: a string keeps its quotes, and any other value becomes a string.
+//! * **A clean text is borrowed**, without an allocation. A text of 40 letters takes about 20 ns.
 //! * **Time is linear** in the length of a text. The first 64 KiB of a text are scanned. The rest
-//!   is hidden, from the start of the last unbroken run before the limit.
-//! * [`Redact::counts`](spanwise_core::Redact::counts) returns how often each rule matched.
+//!   is hidden, and so is the last unbroken run before the limit.
+//! * [`Redact::counts`](spanwise_core::Redact::counts) returns the number of matches of each rule.
 //!
 //! # Settings
 //!
@@ -81,15 +80,17 @@
 //!
 //! # Features
 //!
-//! * `pseudonyms`, off by default: pseudonyms such as `k1:…`, which are equal for equal values.
+//! * `pseudonyms`, off by default: pseudonyms such as `k1:…`. Equal values have equal pseudonyms.
 //!   They are computed with a key (HMAC-SHA-256).
-//! * `secrecy`, off by default: [`Classified`] with a `SecretString` of the crate `secrecy` inside.
+//! * `secrecy`, off by default: a [`Classified`] may contain a `SecretString` of the crate
+//!   `secrecy`.
 //!
 //! # Troubleshooting
 //!
-//! *Something harmless is hidden*: find the rule in
-//! [`Redact::counts`](spanwise_core::Redact::counts). [`Policy::show`] its key, or switch the
-//! detector off with [`Policy::without_detector`]. *A secret is shown*: [`Policy::hide`] its key.
+//! *A harmless value is hidden*: find the rule in
+//! [`Redact::counts`](spanwise_core::Redact::counts). Show the key with [`Policy::show`], or switch
+//! the detector off with [`Policy::without_detector`]. *A secret is shown*: hide its key with
+//! [`Policy::hide`].
 
 mod addresses;
 mod builtin_keys;

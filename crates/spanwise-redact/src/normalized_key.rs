@@ -1,4 +1,4 @@
-//! The form of keys that rules compare.
+//! The normalized form of keys, for comparison with rules.
 
 use crate::{
     builtin_keys::{EXEMPT_ATTRIBUTES, HEADER_PREFIXES},
@@ -9,7 +9,7 @@ use crate::{
 /// A key in lower case with letters and digits only, and with the starts of its words. A longer
 /// key keeps its end.
 ///
-/// Letters that look like ASCII letters become those. JSON escapes are decoded.
+/// Letters that look like ASCII letters become these ASCII letters. JSON escapes are decoded.
 #[derive(Debug)]
 pub(crate) struct NormalizedKey {
     bytes: [u8; MAX_KEY_LEN],
@@ -37,7 +37,7 @@ impl NormalizedKey {
     #[cold]
     #[inline(never)]
     fn folded(key: &str) -> Self {
-        // A letter in lower case may be half as long again.
+        // The lower case of a letter may be up to 50 % longer.
         let (mut looks, mut len) = ([0; 12 * MAX_KEY_LEN], 0);
         // An escaped letter takes up to eight bytes.
         let from = char_end(key, key.len().saturating_sub(8 * MAX_KEY_LEN));
@@ -130,7 +130,7 @@ const GAP: u32 = 0;
 const LOWER: u32 = 1;
 const UPPER: u32 = 2;
 const DIGIT: u32 = 3;
-/// A non-ASCII letter that looks like no ASCII letter.
+/// A non-ASCII letter that does not look like an ASCII letter.
 const FOREIGN: u32 = 4;
 
 /// One bit for each pair of classes between which a word begins: `db_password`, `dbPassword`,

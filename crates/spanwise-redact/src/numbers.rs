@@ -13,7 +13,7 @@ use crate::{
 /// `start` is at a digit with no digit before it. The digits of a number with a fraction are not a
 /// card.
 pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
-    // No issuer's numbers begin with 0, 1, 7 or 9, but times and counters do.
+    // No card number begins with 0, 1, 7 or 9, but times and counters do.
     if matches!(text.get(start), Some(b'0' | b'1' | b'7' | b'9')) {
         return None;
     }
@@ -40,7 +40,7 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             next => {
                 let ends =
                     !next.is_some_and(|byte| ByteClass::WORD.has(*byte)) && !has_fraction(text, at);
-                // A single point belongs to a fraction.
+                // A single dot belongs to a decimal fraction.
                 let is_whole = ends && dots != 1;
                 if is_whole && is_card(&digits[..count]) && is_card_grouping(&groups[..=group]) {
                     best = Some(at);

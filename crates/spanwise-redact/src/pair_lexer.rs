@@ -1,6 +1,6 @@
 //! Finds pairs in a text: keys with a value, such as `password=hunter2`.
 //!
-//! The lexer returns any key; the rules decide later which values are hidden. The grammar:
+//! The lexer returns every key. The rules decide later which values are hidden. The grammar:
 //!
 //! ```text
 //! pair      = key gap separator gap value
@@ -29,18 +29,19 @@
 //!
 //! A *header* is the value of a key that names an HTTP header, such as `Cookie`.
 //!
-//! A pair may be written as two: `name: API_TOKEN` and, right after it, `value: …`.
+//! A pair may be written as two pairs: `name: API_TOKEN`, directly followed by `value: …`.
 //!
 //! A *run* extends to white space or to the character that separates pairs in this context
 //! ([`ValueContext`](crate::value_end::ValueContext)):
 //!
 //! - In the query of a URL it ends at `&`, and at the `#` of a fragment.
-//! - After a `;` it is a member of a connection string: it may contain spaces and ends at `;`.
-//! - Elsewhere it ends at `,`, `;` or `&` only if another key, a quote or nothing follows the mark.
+//! - After a `;` it is a member of a connection string. It may contain spaces and ends at `;`.
+//! - Elsewhere it ends at `,`, `;` or `&` only if another key, a quote or the end of the text
+//!   follows the mark.
 //!
-//! A pair is in a query if a `?` or the `://` of a web URL precedes it without white space between.
-//! A name after `::` is a module, not a key before `:`. A backslash before a name may begin an
-//! escape (`\ntoken=`) or a path segment (`C:\token=`), so both are tried.
+//! A pair is in a query if a `?` or the `://` of a web URL precedes it, without white space in
+//! between. A name after `::` is a module, not a key before `:`. A backslash before a name may
+//! begin an escape (`\ntoken=`) or a path segment (`C:\token=`), so both are tried.
 
 use crate::{
     byte_class::ByteClass,
@@ -67,7 +68,7 @@ pub(crate) struct Pair<'t> {
     pub(crate) is_colon: bool,
     /// The quotes around the key, and the number of backslashes before each.
     pub(crate) quote: Option<Quote>,
-    /// Whether a `?`, `&` or `;` precedes it.
+    /// Whether a `?`, `&` or `;` precedes the pair.
     pub(crate) may_be_parameter: bool,
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn next_pair<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             if (is_colon || is_arrow) && found.quote.is_none() && is_path_or_user {
                 continue;
             }
-            // The `&` may be escaped, as Go's JSON encoder does.
+            // The `&` may be escaped, for example by Go's JSON encoder.
             let may_be_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
             let shorter = after_escape(bytes, found.start);
@@ -153,7 +154,7 @@ impl KeySpan {
 }
 
 fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
-    // This white space contains no separator, so that each byte is read once.
+    // This white space contains no separator, so each byte is read only once.
     let mut end = run_start(text, separator, separator, is_space);
     let gap = &text[end..separator];
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
@@ -210,7 +211,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
 /// `user[pins][]=`, `password[0]=`.
 fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut text = &text[..end];
-    // Skip indexes such as `[0]` and `[]`, which name nothing.
+    // Skips indexes such as `[0]` and `[]`, because they are not names.
     while let Some(inside) = without_bracket(text, b']') {
         let index = ByteClass::DIGIT.run_start(inside, inside.len(), 8);
         match without_bracket(&inside[..index], b'[') {
@@ -272,7 +273,8 @@ fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
 }
 
-/// Returns the start of a key. Non-ASCII letters belong to it, since they may look like ASCII ones.
+/// Returns the start of a key. Non-ASCII letters belong to it, because they may look like ASCII
+/// letters.
 fn start_of_key(text: &[u8], end: usize) -> usize {
     let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
     if start == 0 || text[start - 1].is_ascii() {
@@ -312,8 +314,8 @@ impl<'t> Pair<'t> {
         text.get(word..end)
     }
 
-    /// Returns the name that a pair such as `name: API_TOKEN` gives to the next value, and the end
-    /// of that name.
+    /// Returns the name that a pair such as `name: API_TOKEN` assigns to the next value, and the
+    /// end of that name.
     pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
         let is_match = ["name", "key"]
             .iter()
@@ -326,7 +328,7 @@ impl<'t> Pair<'t> {
         Some((name, end))
     }
 
-    /// Returns whether the key is `value` and comes right after a name that ends at `end`.
+    /// Returns whether the key is `value` and directly follows a name that ends at `end`.
     pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
         let gap = text
             .get(end..self.name)
@@ -342,8 +344,8 @@ impl<'t> Pair<'t> {
         self.key.eq_ignore_ascii_case("value") && gap.is_some_and(is_gap)
     }
 
-    /// Returns whether the pair must be examined although it starts inside a hidden value, which
-    /// ends at `end`. The value of the pair may extend beyond that.
+    /// Returns whether the pair must be examined, even though it starts inside a hidden value that
+    /// ends at `end`. The value of the pair may extend beyond `end`.
     pub(crate) fn may_start_inside_hidden_value(&self, text: &[u8], end: usize) -> bool {
         if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
             return true;
@@ -368,7 +370,7 @@ pub(crate) const NOUNS: [&str; 12] = [
 ];
 
 /// Second words that may also describe a key: `card number` is a key, `token name` is not. The
-/// rules reject a reading that ends with one if its first word is a key itself: see
+/// rules reject a reading that ends with such a word if its first word is itself a key: see
 /// `Policy::rule_of_reading`.
 #[rustfmt::skip]
 const ATTRIBUTES: [&str; 10] = [
@@ -376,8 +378,8 @@ const ATTRIBUTES: [&str; 10] = [
     "verifier",
 ];
 
-/// Returns where the first word of a two-word key may begin: `seed phrase: …`, `API key: …`. After
-/// a backslash it begins at the letter of an escape, or after it.
+/// Returns the possible starts of the first word of a two-word key: `seed phrase: …`, `API key: …`.
+/// After a backslash it begins at the letter of an escape, or after it.
 fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;

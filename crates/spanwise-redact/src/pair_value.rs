@@ -25,8 +25,8 @@ pub(crate) struct RuleTraits {
 }
 
 impl Pair<'_> {
-    /// Returns where the value must end in a JSON document: with the string that contains the key,
-    /// or where the grammar of JSON ends it.
+    /// Returns the latest end of the value in a JSON document: the end of the string that contains
+    /// the key, or the end of the JSON value.
     pub(crate) fn limit_in_json(&mut self, text: &str, document: &JsonStrings) -> usize {
         match document.string_at(self.separator_end - 1) {
             Some((_, end)) => end,
@@ -38,7 +38,8 @@ impl Pair<'_> {
     }
 
     fn value_context(&self, text: &[u8], context: &mut ContextTracker) -> ValueContext {
-        // Read up to the quotes of the key, so that only what encloses them is tracked.
+        // Tracks the text before the quotes of the key, so that only the enclosing strings are
+        // open.
         let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
         context.move_to(text, self.name.saturating_sub(quotes));
         if !self.may_be_parameter {
@@ -82,7 +83,7 @@ impl Pair<'_> {
         let slashes = run_end(text, start, |byte| byte == b'\\') - start;
         let word = run_end(text, start, |byte| byte.is_ascii_lowercase());
         let is_word = word > start && text.get(word) == Some(&b' ');
-        // After `: ` a sentence may follow, which built-in rules do not hide.
+        // After `: ` there may be a sentence, which built-in rules do not hide.
         let may_be_prose = self.is_colon
             && text[self.separator_end - 1] == b':'
             && (self.quote.is_none() || is_word)
@@ -183,7 +184,7 @@ impl Pair<'_> {
                 return None;
             }
             let end = value_end::end_of_header(text, start, open);
-            // `Debug` output in brackets contains quotes, and line breaks with `{:#?}`.
+            // `Debug` output in brackets contains quotes, and with `{:#?}` also line breaks.
             let word = ByteClass::WORD.run_end(text, start);
             match text.get(word) {
                 Some(b'(' | b'[' | b'{' | b' ') => {
@@ -212,7 +213,8 @@ impl Pair<'_> {
         Some(until(start, end))
     }
 
-    /// Returns a credential that is alone on the next line, which is indented more than the key.
+    /// Returns a credential that is alone on the next line, if that line is indented more than the
+    /// key.
     fn value_on_next_line(
         &self,
         text: &[u8],
@@ -294,7 +296,7 @@ impl Pair<'_> {
         !self.is_colon && start.is_some_and(|start| is_boundary(text, start))
     }
 
-    /// Returns whether a quoted value is the subject of a sentence, which goes on after the quote.
+    /// Returns whether a quoted value is the subject of a sentence that continues after the quote.
     fn is_sentence_subject(&self, text: &[u8], name: &[u8], end: usize) -> bool {
         if KeySubject::key(self.key) == KeySubject::Password {
             return false;
@@ -345,8 +347,8 @@ fn is_expression(value: &[u8]) -> bool {
         && !value.iter().any(|byte| b"\"'`".contains(byte))
 }
 
-/// Returns whether PII after `=` may have more words, as names and streets do. After a host address
-/// a message follows: `address=db-1 Connection refused`.
+/// Returns whether PII after `=` may have several words, like names and streets. After a host
+/// address, a message follows instead: `address=db-1 Connection refused`.
 fn has_words(key: &str, first: &[u8]) -> bool {
     let key = key.as_bytes();
     let is_number = first.iter().all(u8::is_ascii_digit);
@@ -371,15 +373,15 @@ fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
     &text[start..end]
 }
 
-/// Returns whether the value is the `Debug` output of an option or a list, which ends with its
-/// bracket, not with the line as a header does.
+/// Returns whether the value is the `Debug` output of an option or a list. Such a value ends with
+/// its bracket, while a header ends with the line.
 fn is_debug(value: &[u8]) -> bool {
     let begins = |with: &&str| value.starts_with(with.as_bytes());
     ["Some(", "Ok(", "[\"", "[("].iter().any(begins)
 }
 
-/// Returns whether the whole value is already redacted. In the `Debug` output of a struct the next
-/// field follows.
+/// Returns whether the whole value is already redacted. In the `Debug` output of a struct, the next
+/// field may follow.
 fn is_hidden(value: &[u8]) -> bool {
     let after = value.strip_prefix(spanwise_core::REDACTED.as_bytes());
     after.is_some_and(|after| {

@@ -35,7 +35,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
         let Some(after) = code(bytes, percent, &["3D", "3A"]) else {
             continue;
         };
-        // A quote around the key is encoded too.
+        // A quote around the key is also encoded.
         let mut end = percent;
         let near = &bytes[end.saturating_sub(8)..end];
         let quote = near

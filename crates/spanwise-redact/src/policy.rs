@@ -1,4 +1,4 @@
-//! Rules of redaction and the actions on their matches.
+//! The redaction rules, and the actions on their matches.
 
 mod redact_text;
 
@@ -79,7 +79,7 @@ struct PolicyRules {
 #[derive(Debug, Clone)]
 struct AllowList {
     keys: Vec<Pattern>,
-    /// Rules added later, which hide allowed keys, each with its number.
+    /// Rules that were added later and hide allowed keys, each with its number.
     hidden: Vec<(Pattern, usize)>,
 }
 
@@ -98,13 +98,14 @@ pub enum Action {
     /// [`REDACTED`].
     #[default]
     Redact,
-    /// Nothing: the field is removed. Inside a text [`REDACTED`] replaces the value.
+    /// The field is removed. Inside a text, [`REDACTED`] replaces the value.
     Remove,
     /// `***` and the last `n` characters. A value shorter than `2 * n` characters becomes
     /// [`REDACTED`].
     KeepLast(usize),
-    /// A pseudonym, computed with a key. Equal values under one name have equal pseudonyms. Without
-    /// a key ([`Policy::pseudonym_key`]) it is [`REDACTED`], and the missing key is reported once.
+    /// A pseudonym, computed with a key. Equal values of the same key have equal pseudonyms.
+    /// Without a [`Policy::pseudonym_key`], the value becomes [`REDACTED`], and this is reported
+    /// once.
     #[cfg(feature = "pseudonyms")]
     Pseudonym,
 }
@@ -186,7 +187,7 @@ impl Policy {
     }
 
     /// Creates a policy that hides [`secrets`](Self::secrets) and replaces PII by pseudonyms. You
-    /// can follow a user through the log without knowing who it is.
+    /// can follow a user through the log without knowing the identity of the user.
     #[cfg(feature = "pseudonyms")]
     #[must_use]
     pub fn secrets_and_pseudonyms(key: PseudonymKey) -> Self {
@@ -215,11 +216,11 @@ impl Policy {
     /// `user.*.token`, `**.ssn`, `items[*].card`.
     ///
     /// Names are compared in lower case, by their letters and digits. The part after the last dot
-    /// of a name counts as a name too. `[*]` is any element of an array. Your rule takes precedence
-    /// over built-in rules, and hides values of every type.
+    /// of a key is also compared. `[*]` is any element of an array. Your rule takes precedence over
+    /// built-in rules, and hides values of every type.
     ///
     /// The name of a built-in rule, such as `email`, also switches that rule on. Built-in rules
-    /// match words, so `user_email` is hidden too.
+    /// match words, so `user_email` is also hidden.
     ///
     /// # Errors
     /// If the key is invalid.
@@ -242,10 +243,10 @@ impl Policy {
         Ok(self)
     }
 
-    /// Shows the values of a key, whichever rule matches it. Their text is still scanned.
+    /// Shows the values of a key, even if a rule hides it. Their text is still scanned.
     ///
-    /// The name of a built-in rule, such as `session`, switches that rule off: `user_session` is
-    /// shown too. `session_id` has a rule of its own and stays hidden.
+    /// The name of a built-in rule, such as `session`, switches that rule off, so `user_session` is
+    /// also shown. `session_id` has its own rule and stays hidden.
     ///
     /// # Errors
     /// If the key is invalid.
@@ -269,7 +270,7 @@ impl Policy {
         self
     }
 
-    /// Sets the action of rules that have none of their own. Defaults to [`Action::Redact`].
+    /// Sets the action of rules without their own action. Defaults to [`Action::Redact`].
     #[must_use]
     pub fn action(mut self, action: Action) -> Self {
         self.rules_mut().action = action;
@@ -284,7 +285,7 @@ impl Policy {
         self
     }
 
-    /// Sets where a missing pseudonym key is reported. Defaults to the report of the process.
+    /// Sets where a missing pseudonym key is reported. Defaults to the process-wide [`SelfReport`].
     #[cfg(feature = "pseudonyms")]
     #[must_use]
     pub fn report(mut self, report: &SelfReport) -> Self {
@@ -393,9 +394,9 @@ impl Redact for Policy {
         self.redact(Some(key), text)
     }
 
-    /// Returns the counts that are not zero: those of detectors by their name, such as `email`,
-    /// then those of key rules, such as `key password`. A field that is hidden or removed by its
-    /// name counts once per callsite and sink.
+    /// Returns the counts that are not zero. Detectors come first, by their name, such as `email`,
+    /// then key rules, such as `key password`. A field that is hidden or removed because of its key
+    /// counts once per callsite and sink.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
         let count = |rule: &RuleState| rule.count.load(Ordering::Relaxed);
@@ -441,7 +442,7 @@ impl fmt::Debug for Policy {
 }
 
 impl PolicyRules {
-    /// Returns the verdict on a key, or as an error the rule that hides it.
+    /// Returns the verdict on a key. The error is the rule that hides the key.
     fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
         match (self.decide(key), &self.allowed) {
             (KeyDecision::Hide { rule, origin }, _) => Err((rule, origin)),
@@ -449,7 +450,7 @@ impl PolicyRules {
                 Ok(KeyVerdict::Redact)
             }
             (KeyDecision::Trust, None) => Ok(KeyVerdict::Trust),
-            // `value` looks at the text.
+            // `value` decides by the text.
             (KeyDecision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
             (KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass, _) => {
                 Ok(KeyVerdict::Pass)
@@ -458,7 +459,7 @@ impl PolicyRules {
     }
 
     /// Returns the decision about the field with this name. With an allow list, only rules that
-    /// were added after it decide about a field. All rules decide about keys inside shown texts.
+    /// were added after it decide about a field. For keys inside shown texts, all rules decide.
     fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);

@@ -83,7 +83,7 @@ impl PolicyOverrides {
         !self.on
     }
 
-    /// Returns `policy` with the overrides, or `None` if redaction is off.
+    /// Returns `policy` with the overrides applied, or `None` if redaction is off.
     #[must_use]
     pub fn apply(&self, policy: Policy) -> Option<Policy> {
         if !self.on {

@@ -2,14 +2,13 @@
 
 use crate::byte_class::ByteClass;
 
-/// Literals of at least three bytes, found by their first three. A text without any costs a few
-/// instructions per two bytes.
+/// Literals of at least three bytes, found by their first three bytes. A text without a literal
+/// costs a few instructions per two bytes.
 ///
 /// The filter ignores case. Callers compare the whole literal.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixFilter {
-    /// One bit for each hash of the first three bytes of a literal, and of the three after its
-    /// first.
+    /// One bit for each hash of bytes 1 to 3 and of bytes 2 to 4 of a literal.
     bits: Box<[u64; WORDS]>,
     /// The first three bytes of each literal with its number, sorted.
     known: Vec<(u32, u16)>,
@@ -21,8 +20,8 @@ pub(crate) struct PrefixFilter {
 const WORDS: usize = 512;
 
 impl PrefixFilter {
-    /// Creates a filter from literals. Literals of less than three bytes are not found. Those of
-    /// three bytes are found only before a byte of their class, if they have one.
+    /// Creates a filter from literals. Literals of fewer than three bytes are not found. Literals
+    /// of three bytes are found only before a byte of their class, if they have a class.
     pub(crate) fn new<'l>(
         literals: impl IntoIterator<Item = (&'l str, Option<ByteClass>)>,
     ) -> Self {
@@ -58,13 +57,14 @@ impl PrefixFilter {
     }
 
     /// Returns the next position from `from` on where a literal may begin, there or one byte later.
-    // Not inlined, so that nothing else competes for the registers of its loop.
+    // Not inlined, so that its loop can use all registers.
     #[inline(never)]
     pub(crate) fn next_candidate(&self, text: &[u8], from: usize) -> Option<usize> {
         let bits = &*self.bits;
         let mut rest = text.get(from..)?;
         let here = |rest: &[u8]| text.len() - rest.len();
-        // Test three bytes at every second position: a literal begins there, or one byte earlier.
+        // Tests three bytes at every second position, because a literal begins there or one byte
+        // earlier.
         while let Some(eight) = rest.first_chunk::<8>() {
             let eight = u64::from_le_bytes(*eight) | u64::from_le_bytes([CASE_BIT; 8]);
             for skip in [0, 2, 4] {
@@ -85,7 +85,7 @@ impl PrefixFilter {
     }
 
     /// Calls `check` with the number and the position of each literal that may be in `text`, until
-    /// it returns something. The literals begin in `starts`, a prefix of `text`, from `from` on.
+    /// it returns a value. The literals begin in `starts`, a prefix of `text`, from `from` on.
     pub(crate) fn find_map<T>(
         &self,
         text: &[u8],

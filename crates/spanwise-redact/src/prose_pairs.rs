@@ -9,9 +9,9 @@
 //! be      = "is" | "was" | "are"
 //! ```
 //!
-//! No syntax marks the value, so the value alone decides: it has a digit, and is not a word, name,
-//! path, count or time. After a plain word and blanks it must be a long run of small and capital
-//! letters and digits.
+//! No syntax marks the value, so the value alone decides. It must have a digit, and must not be a
+//! word, name, path, count or time. After a plain word and blanks it must be a long run of small
+//! and capital letters and digits.
 
 use crate::{
     byte_class::ByteClass,
@@ -34,13 +34,13 @@ enum Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProsePair<'t> {
     link: Link,
-    /// The name before it: with the preceding word, and alone.
+    /// The name before the word: with the preceding word, and alone.
     keys: [Option<&'t str>; 2],
     start: usize,
     end: usize,
 }
 
-/// The words before a word, the last first.
+/// The words before a word, in reverse order.
 pub(crate) type PrecedingWords = [(usize, usize); 6];
 
 /// Returns the next word that has a digit and follows a name, from `*at` on.
@@ -122,7 +122,7 @@ const PARTICIPLES: &[&str] = &[
     "reset", "rotated", "set", "updated",
 ];
 
-/// Returns the name that a word ends in: with the preceding word, and alone.
+/// Returns the name at the end of a word: with the preceding word, and alone.
 fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Option<&str>; 2] {
     let bytes = text.as_bytes();
     let begun = |(start, end): (usize, usize)| {
@@ -196,20 +196,20 @@ impl<'t> ProsePair<'t> {
     }
 }
 
-/// Returns whether it is an identifier, not a word of a sentence: `HEROKU_API_KEY`, `x-api-key`,
+/// Returns whether `key` is an identifier, not a word of a sentence: `HEROKU_API_KEY`, `x-api-key`,
 /// `PGPASSWORD`.
 fn is_identifier(key: &str) -> bool {
     let is_upper = key.len() >= 6 && key.bytes().all(|byte| byte.is_ascii_uppercase());
     !key.contains(' ') && (key.contains(['_', '-']) || is_upper)
 }
 
-/// Returns whether it is letters and then digits: `row5512`.
+/// Returns whether `word` consists of letters and then digits: `row5512`.
 fn is_numbered(word: &[u8]) -> bool {
     let letters = run_end(word, 0, |byte| byte.is_ascii_alphabetic());
     word[letters..].iter().all(u8::is_ascii_digit)
 }
 
-/// Returns whether it is a long run of small and capital letters and digits.
+/// Returns whether `word` is a long run of small and capital letters and digits.
 fn is_random(word: &[u8]) -> bool {
     let has = |of: fn(&u8) -> bool| word.iter().any(of);
     word.len() >= 16

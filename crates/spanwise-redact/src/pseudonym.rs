@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use spanwise_core::ParseError;
 
-/// The key that pseudonyms are computed with. Its owners can test a guess at a value.
+/// The key of pseudonyms. With the key, a guessed value can be verified.
 ///
 /// Services with the same key compute the same pseudonym for the same name and value. `Debug` does
 /// not show the key.
@@ -22,7 +22,7 @@ impl PseudonymKey {
     /// Creates a key from bytes.
     ///
     /// # Errors
-    /// If there are less than 16.
+    /// If there are fewer than 16 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, ParseError> {
         let too_short = || {
             ParseError::new(format!(
@@ -62,7 +62,8 @@ impl PseudonymKey {
 
     pub(crate) fn pseudonym(&self, name: &[u8], value: &str) -> String {
         let mut mac = (*self.0).clone();
-        // Names contain no zero byte, so that no two pairs of name and value give one text.
+        // Names contain no zero byte, so different pairs of name and value never give the same
+        // text.
         mac.update(name);
         mac.update(b"\0");
         mac.update(value.as_bytes());

@@ -1,4 +1,4 @@
-//! Scans a text for secrets in one pass, which is all that a clean text costs.
+//! Scans a text for secrets in one pass. A clean text needs no second pass.
 
 use std::sync::LazyLock;
 
@@ -40,11 +40,11 @@ pub(crate) struct CharStats {
     seen: u64,
     digits: u64,
     dots: u64,
-    /// It contains a command or an option.
+    /// Whether the text contains a command or an option.
     pub(crate) command_line: bool,
-    /// It contains part of a key.
+    /// Whether the text contains a part of a key.
     prose_key: bool,
-    /// It contains an SQL statement with values.
+    /// Whether the text contains an SQL statement with values.
     pub(crate) sql_insert: bool,
 }
 
@@ -55,7 +55,7 @@ impl CharStats {
         for part in text.chunks(MAX_PART_LEN) {
             let mut sum = 0;
             let mut add = |byte: &u8| sum += CHAR_COUNTS[usize::from(*byte)];
-            // In blocks of eight, or the compiler counts byte by byte.
+            // In blocks of eight, because otherwise the compiler counts byte by byte.
             let (blocks, rest) = part.as_chunks::<8>();
             blocks
                 .iter()
@@ -94,7 +94,7 @@ impl CharStats {
         self.seen & LESS != 0
     }
 
-    /// Values in prose contain a digit.
+    /// Returns whether pairs in prose may be in the text. Their values contain a digit.
     pub(crate) fn may_have_prose_pairs(self) -> bool {
         self.prose_key && self.digits > 0
     }
@@ -108,7 +108,8 @@ impl CharStats {
     }
 }
 
-/// Returns whether a first look shows that the text contains no secret, as it does for most texts.
+/// Returns whether a cheap check proves that the text contains no secret. This is the case for most
+/// texts.
 #[inline]
 pub(crate) fn is_clearly_clean(text: &[u8]) -> bool {
     has_no_mark(text)
@@ -138,7 +139,8 @@ fn token_starts(text: &[u8], shortest: usize) -> Option<&[u8]> {
 /// Returns whether the text has no digit, `@`, `:` or `=`, which are adjacent in ASCII.
 #[inline]
 fn has_no_mark(text: &[u8]) -> bool {
-    // The last block overlaps the one before it, as texts are rarely a multiple of a block long.
+    // The last block overlaps the previous one, because the length of a text is rarely a multiple
+    // of the block length.
     if let Some(last) = text.last_chunk::<16>() {
         !has_mark(last) && !text.as_chunks::<16>().0.iter().any(has_mark)
     } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
@@ -166,7 +168,7 @@ pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> Char
 }
 
 /// Appends the matches that certain characters announce.
-// Not inlined, as most texts need none of it.
+// Not inlined, because most texts do not need it.
 #[inline(never)]
 fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Vec<Match>) {
     if stats.dots >= 2 && wanted & detector_bit(Detector::MiscPrefixed) != 0 {
@@ -211,7 +213,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
         }
     }
     if wanted & detector_bit(Detector::Email) != 0 {
-        // The part before a URL's host is hidden already, and its host is shown.
+        // The part before the host of a URL is already hidden, and the host is shown.
         let is_mail = |at: &usize| hosts.binary_search(at).is_err();
         scan_cost::add(text.len());
         for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
@@ -234,7 +236,7 @@ fn find_tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Ve
         let last = text.last_chunk::<4>().copied().unwrap_or_default();
         last.map(|byte| byte.is_ascii_digit()) != [false; 4]
     };
-    // No literal covers a text that begins with the key: `PIN is 4821`.
+    // No literal matches a text that begins with the key: `PIN is 4821`.
     let begins_with_pin = || matches_at(text, 0, b"pin is");
     stats.prose_key =
         stats.digits > 0 && (begins_with_pin() || ends_with_digit() && ends_with_prose_key(text));
@@ -340,9 +342,7 @@ fn discord_tokens(text: &[u8], matches: &mut Vec<Match>) {
     {
         at = dot + 1;
         let is_second = text.get(dot + 7) == Some(&b'.')
-            && text[dot + 1..dot + 7]
-                .iter()
-                .all(|byte| ByteClass::BASE64URL.has(*byte));
+            && ByteClass::BASE64URL.has_all(&text[dot + 1..dot + 7]);
         if !is_second {
             continue;
         }
@@ -444,7 +444,7 @@ static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
 /// The minimum length of a token with a known prefix.
 const MIN_TOKEN_LEN: usize = 13;
 
-/// A literal is found by this many bytes.
+/// The number of bytes by which a literal is found.
 const PREFIX_LEN: usize = 3;
 
 /// The minimum length of a URL with a password, from its `://`.

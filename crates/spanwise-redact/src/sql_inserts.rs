@@ -52,8 +52,8 @@ pub(crate) fn literals<'t, R>(
             } else if let Some(rule) = rules.iter().flatten().next()
                 && find2(&bytes[..end], *b"\"'", row).is_some()
             {
-                // The row does not fit the columns: SQL dialects read a backslash before a quote
-                // differently.
+                // The number of values differs from the number of columns, because SQL dialects
+                // interpret a backslash before a quote differently. So the whole row is hidden.
                 found(rule, row, end);
             }
         }

@@ -36,7 +36,7 @@ pub(crate) enum TokenTail {
     Between((ByteClass, usize), (ByteClass, usize)),
     /// Exactly `n` characters at the end of a word.
     AwsKey(usize),
-    /// The rest of a path after `n` segments, at least so long.
+    /// The rest of a path after `n` segments, with a minimum length.
     Path(usize, usize),
     Uuid,
     Jwt,
@@ -162,12 +162,12 @@ impl Token {
     }
 }
 
-/// The last two runs of each class, so that a run is read once however many literals it contains.
+/// The last two runs of each class, so that a run with many literals is read only once.
 #[derive(Debug)]
 pub(crate) struct RunCache {
     /// The end of the password in the last `.pgpass` line.
     password_end: usize,
-    /// Allocated on the stack at the first run: most texts have none.
+    /// Initialized at the first run, because most texts have none.
     known: Option<[CachedRuns; 32]>,
 }
 
@@ -389,7 +389,7 @@ fn is_user_and_password(base64: &[u8]) -> bool {
 
 /// Returns the password of `host:5432:database:user:password`, alone on a line.
 fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
-    // It is part of a password that is hidden already.
+    // It is part of a password that is already hidden.
     if at < runs.password_end {
         return None;
     }
@@ -512,8 +512,8 @@ fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, us
 }
 
 impl Token {
-    /// Returns whether the literal is the rest of a name: too many words share the beginning of the
-    /// name.
+    /// Returns whether the literal is the end of a name, because too many words share the beginning
+    /// of the name.
     const fn is_rest(&self) -> bool {
         matches!(
             self.tail,
@@ -528,7 +528,7 @@ impl Token {
         )
     }
 
-    /// Returns the class of which a character must follow the literal, if there is one.
+    /// Returns the class of the character that must follow the literal, if there is one.
     pub(crate) fn next(&self) -> Option<ByteClass> {
         match self.tail {
             TokenTail::Run(set, 1..)

@@ -1,4 +1,4 @@
-//! Sets of three consecutive letters, which rule out most keys before their words are read.
+//! Sets of three consecutive letters. They exclude most keys before their words are compared.
 
 use crate::builtin_keys;
 
@@ -37,7 +37,7 @@ impl Trigrams {
         }
     }
 
-    /// Returns whether a key as written contains a trigram of the set, or a character that may
+    /// Returns whether an unnormalized key contains a trigram of the set, or a character that may
     /// represent a letter.
     #[inline]
     pub(crate) fn may_be_in(&self, key: &[u8]) -> bool {
@@ -64,7 +64,7 @@ impl Trigrams {
     }
 }
 
-/// How often each trigram occurs in the words of common keys.
+/// The number of occurrences of each trigram in the words of common keys.
 pub(crate) struct TrigramCounts(Vec<u16>);
 
 impl TrigramCounts {

@@ -1,7 +1,7 @@
 //! Passwords in URLs and data source names.
 //!
 //! Users paste passwords unencoded, so a password may contain any character. The part after
-//! `scheme://user:` is a port if it can be one, and a password otherwise. A password extends to the
+//! `scheme://user:` is a port if it is a valid port, or else a password. A password extends to the
 //! last `@` that precedes a host, up to white space.
 
 use spanwise_core::REDACTED;
@@ -22,7 +22,7 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
     if scheme >= at || after >= text.len() {
         return None;
     }
-    // A slice of marks would be searched for each byte.
+    // Compares bytes directly, because a slice of marks would be searched for each byte.
     let user = run_end(text, after, |byte| {
         let is_mark = matches!(
             byte,
@@ -67,7 +67,7 @@ fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> 
     if let Some(colon) = find(user, b':', 0) {
         return (colon + 1 < at_sign).then_some((after + colon + 1, after + at_sign));
     }
-    let is_token = user.len() >= 20 && user.iter().all(|byte| ByteClass::BASE64URL.has(*byte));
+    let is_token = user.len() >= 20 && ByteClass::BASE64URL.has_all(user);
     let is_mixed =
         || user.iter().any(u8::is_ascii_digit) && user.iter().any(u8::is_ascii_alphabetic);
     (is_token && (is_web || is_mixed())).then_some((after, after + at_sign))
@@ -90,7 +90,7 @@ fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
 /// Returns the start of the next URL after `start`, or the end of the text.
 fn next_url(text: &[u8], start: usize) -> usize {
     let mut at = start;
-    // A scheme has more than one letter, and few marks may follow it.
+    // A scheme has more than one letter, and only a few marks may follow it.
     for is_last in [false, false, true] {
         let Some(next) = find_text(text, b"://", at) else {
             return text.len();
@@ -219,8 +219,8 @@ fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     }
 }
 
-/// Returns whether a name may be a web host: labels in one case or with a capital each, of which
-/// the last consists of letters, or an address. A single letter is not a host.
+/// Returns whether a name may be a web host: an address, or labels in one case or capitalized, with
+/// a last label of letters only. A single letter is not a host.
 fn is_host(name: &[u8]) -> bool {
     let is_label = |label: &[u8]| {
         let has = |part: &[u8], is: fn(&u8) -> bool| part.iter().any(is);

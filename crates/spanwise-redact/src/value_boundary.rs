@@ -59,8 +59,8 @@ impl Boundary {
         }
     }
 
-    /// Decides by the text after brackets. The value continues if a word follows further marks, or
-    /// if the marks do not end a sentence.
+    /// Decides by the text after brackets. The value continues if a word follows the marks, or if
+    /// the marks do not end a sentence.
     fn after_bracket(text: &[u8], after: usize) -> Self {
         // These marks decide for themselves.
         let is_own = |byte: u8| b",;&<\\\"'".contains(&byte);
@@ -88,7 +88,7 @@ fn ends_sentence(marks: &[u8]) -> bool {
         && marks.count() <= MAX_MARKS
 }
 
-/// Returns whether a word is at `at`, or a mark that begins nothing else.
+/// Returns whether a word is at `at`, or a mark that does not begin another part.
 fn goes_on(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| {
         ByteClass::WORD.has(*byte) || !byte.is_ascii() || b"@$%!#*+~^=".contains(byte)
@@ -116,8 +116,8 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
         && memchr::memmem::find_iter(before, name).any(is_start)
 }
 
-/// Returns whether backslashes precede a quote, or an escaped line break that ends a line. Nothing,
-/// a space, another escape or a key follows the latter.
+/// Returns whether backslashes precede a quote, or an escaped line break that ends a line. After
+/// such a line break, the text ends, or a space, another escape or a key follows.
 fn is_escape(text: &[u8], at: usize) -> bool {
     match text.get(at) {
         None => true,
@@ -127,9 +127,7 @@ fn is_escape(text: &[u8], at: usize) -> bool {
         },
         Some(b'u') => {
             let code = text.get(at + 1..at + 5);
-            code.is_some_and(|code| {
-                code.starts_with(b"00") && code.iter().all(|byte| ByteClass::HEX.has(*byte))
-            })
+            code.is_some_and(|code| code.starts_with(b"00") && ByteClass::HEX.has_all(code))
         }
         Some(byte) => is_space(*byte),
     }
@@ -163,7 +161,7 @@ fn is_separator(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// Returns whether a key with its separator is at `at`. In a connection string it may contain
+/// Returns whether a key with its separator is at `at`. In a connection string, the key may contain
 /// spaces.
 pub(crate) fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];

@@ -1,9 +1,9 @@
 //! Finds where the value of a key ends.
 //!
-//! [`pair_lexer`](crate::pair_lexer) has the grammar. A value ends where its writer ended it: at
-//! its closing quote, at its bracket, or at the character that separates pairs in its context.
-//! Passwords contain all kinds of punctuation marks. A mark inside an unbroken run therefore ends
-//! the value only if the text after it allows that ([`Boundary`]).
+//! [`pair_lexer`](crate::pair_lexer) has the grammar. A value ends at its closing quote, at its
+//! closing bracket, or at the character that separates pairs in its context. Passwords contain all
+//! kinds of punctuation marks. So a mark inside an unbroken run ends the value only if the
+//! following text makes this plausible ([`Boundary`]).
 
 use spanwise_core::REDACTED;
 
@@ -27,7 +27,7 @@ pub(crate) struct ValueSpan {
 /// A quote, and the number of backslashes before it.
 pub(crate) type Quote = (u8, usize);
 
-/// The notation that a bare value is part of, which decides where it ends.
+/// The notation around an unquoted value. It decides where the value ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueContext {
     /// The query of a URL. A fragment may follow in a web URL.
@@ -61,8 +61,8 @@ pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize)
     while let Some(quote) = find(text, mark, at) {
         let run = backslashes_before(&text[start..], quote - start);
         // Each level of nesting adds a backslash to the quotes and doubles the backslashes. The
-        // closing quote has as many as the opening one, beside pairs. A quote with less closes an
-        // outer string.
+        // closing quote has as many backslashes as the opening quote, not counting pairs. A quote
+        // with fewer closes an outer string.
         if run < slashes || run % (2 * (slashes + 1)) == slashes {
             return quote - run.min(slashes);
         }
@@ -152,8 +152,8 @@ fn after_string(text: &[u8], at: usize) -> usize {
     (end + slashes + 1).min(text.len())
 }
 
-/// Returns the end of a bare value. A value in brackets ends with them: `Some("…")`, `Secret { …
-/// }`, `[…]`.
+/// Returns the end of an unquoted value. A value in brackets ends with its bracket: `Some("…")`,
+/// `Secret { … }`, `[…]`.
 pub(crate) fn end_of_bare(
     text: &[u8],
     start: usize,
@@ -194,15 +194,15 @@ pub(crate) fn end_of_bare(
     value.at
 }
 
-/// A bare value whose end is searched.
+/// The state of the search for the end of an unquoted value.
 struct BareValue<'t> {
     text: &'t [u8],
     start: usize,
     place: ValueContext,
     open: Option<Quote>,
-    /// The position that is read next.
+    /// The next position to read.
     at: usize,
-    /// Whether the value is a single word so far.
+    /// Whether the value so far is a single word.
     is_word: bool,
     /// Whether an opening bracket is part of the value.
     has_bracket: bool,
@@ -250,7 +250,7 @@ impl BareValue<'_> {
             }
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Boundary::after_mark(text, at) {
-                    // If another member follows, only the separator ends this one.
+                    // If another member follows, only the separator ends this member.
                     Boundary::End if place == ConnectionString && b")]}<`".contains(&byte) => {
                         match end_of_member(text, at).filter(|end| *end > at) {
                             Some(end) => {
@@ -285,7 +285,7 @@ impl BareValue<'_> {
 
     fn space(&mut self) -> Step {
         let (text, at, place) = (self.text, self.at, self.place);
-        // `Secret { … }`, and `Array […]` as `serde_json` writes it.
+        // `Secret { … }`, or `Array […]` as in the `Debug` of `serde_json`.
         let is_struct = self.is_word
             && matches!(text.get(at + 1), Some(b'{' | b'['))
             && text[self.start].is_ascii_uppercase();
@@ -303,7 +303,7 @@ impl BareValue<'_> {
         }
         let member = match place {
             ValueContext::ConnectionString => end_of_member(text, at),
-            // The first member is one because another follows it.
+            // This is the first member of a list, because another member follows.
             ValueContext::Plain => {
                 end_of_member(text, at).filter(|end| key_follows(text, end + 1, true))
             }
@@ -364,7 +364,7 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
 }
 
 /// Returns whether the backtick at `at` is part of a connection string's member: it is not closed
-/// before the next `;`, or the value continues after the closing one.
+/// before the next `;`, or the value continues after the closing backtick.
 pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: ValueContext) -> bool {
     if place != ValueContext::ConnectionString || text.get(at) != Some(&b'`') {
         return false;
@@ -420,7 +420,8 @@ fn is_fragment(text: &[u8], at: usize) -> bool {
 }
 
 /// Returns the end of `Debug` output in the brackets that open at `at`. A password in a connection
-/// string may contain such a bracket: there a separator must follow the last one.
+/// string may contain such a bracket. So in a connection string a separator must follow the closing
+/// bracket.
 fn end_of_debug(text: &[u8], at: usize, place: ValueContext) -> Option<usize> {
     let end = closing_bracket(text, at);
     let is_closed = b")]}".contains(&text[end - 1]);

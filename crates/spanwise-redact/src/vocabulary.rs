@@ -28,7 +28,7 @@ pub(crate) struct WordSequence {
     pub(crate) has_numbers: bool,
 }
 
-/// The maximum number of words. A longer key keeps the last ones.
+/// The maximum number of words. A longer key keeps only its last words.
 const MAX_WORDS: usize = 24;
 
 impl WordSequence {
@@ -125,8 +125,8 @@ impl Vocabulary {
         }
     }
 
-    /// Appends the fewest words that `joined` consists of. Returns `false` if it contains unknown
-    /// ones.
+    /// Appends the fewest words that `joined` consists of. Returns `false` if it contains an
+    /// unknown word.
     pub(crate) fn split(&self, joined: &[u8], sequence: &mut WordSequence) -> bool {
         let len = joined.len();
         if len > MAX_JOINED_LEN {

@@ -1,7 +1,7 @@
 //! Words that distinguish prose about a secret from a secret.
 //!
-//! These words are shown after `key: `, so a list must not contain common passwords: no names, no
-//! animals, no `admin`, `secret`, `test` or `welcome`.
+//! These words are shown after `key: `, so the lists must not contain common passwords, such as
+//! names, animals, `admin`, `secret`, `test` or `welcome`.
 
 /// Returns whether a list contains `word`, ignoring case.
 pub(crate) fn contains_word(list: &[&str], word: &[u8]) -> bool {
@@ -55,7 +55,7 @@ pub(crate) const STATES: &[&str] = &[
     "socketaddr", "identifier", "whitespace", "newline", "eoi", "n/a", "todo", "tbd",
 ];
 
-/// Words that begin a sentence and mean nothing alone. They are hardly used as passwords.
+/// Words that begin a sentence and have no meaning alone. They are hardly used as passwords.
 #[rustfmt::skip]
 pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "a", "about", "after", "all", "already", "also", "an", "and", "another", "any", "are", "as",
@@ -80,7 +80,7 @@ pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "would", "writing", "you", "your", "zero",
 ];
 
-/// Nouns that begin a sentence: more words must follow. After the key of a password a verb must
+/// Nouns that begin a sentence. More words must follow. After the key of a password, a verb must
 /// follow.
 #[rustfmt::skip]
 pub(crate) const SENTENCE_STARTS: &[&str] = &[
@@ -135,7 +135,7 @@ pub(crate) const SENTENCE_STARTS: &[&str] = &[
     "zone",
 ];
 
-/// Nouns among them that are used as passwords.
+/// Those [`SENTENCE_STARTS`] that are also used as passwords.
 #[rustfmt::skip]
 pub(crate) const PASSWORD_LIKE: &[&str] = &[
     "access", "agent", "backup", "data", "database", "default", "key", "login", "machine",
@@ -143,7 +143,7 @@ pub(crate) const PASSWORD_LIKE: &[&str] = &[
     "secure", "server", "service", "session", "shell", "system", "token", "vault", "web",
 ];
 
-/// Verbs that follow no password in a log: `password is in the list`.
+/// Verbs that do not follow a password in a log: `password is in the list`.
 #[rustfmt::skip]
 pub(crate) const AUXILIARIES: &[&str] = &[
     "cannot", "can't", "could", "did", "didn't", "does", "doesn't", "had", "has", "hasn't", "is",

@@ -20,7 +20,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
     loop {
         let tag = find(bytes, b'<', *at)?;
         *at = tag + 1;
-        // A namespace prefix does not belong to the name.
+        // A namespace prefix is not part of the name.
         let mut start = tag + 1;
         let mut end = ByteClass::KEY.run_end(bytes, start);
         if bytes.get(end) == Some(&b':') {

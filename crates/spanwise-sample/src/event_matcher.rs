@@ -7,8 +7,8 @@ use tracing::Level;
 
 use crate::parse;
 
-/// Selects the events that a rule applies to: all conditions must hold. The default matches every
-/// event except those at ERROR and WARN.
+/// Selects the events that a rule applies to. All conditions must be true. The default matches
+/// every event except those at ERROR and WARN.
 ///
 /// Events at ERROR and WARN match only if the level is a condition.
 ///
@@ -37,7 +37,7 @@ impl EventMatcher {
         Self::default()
     }
 
-    /// Matches events of this target, or of a target inside it: `shop` matches `shop::db`, and not
+    /// Matches events of this target and of its submodules. `shop` matches `shop::db`, but not
     /// `shopping`. A hyphen also matches an underscore.
     #[must_use]
     pub fn target(target: impl Into<String>) -> Self {
@@ -56,17 +56,18 @@ impl EventMatcher {
         Self::any().and_name(name)
     }
 
-    /// Matches events whose message starts with this text. The message of each event is formatted
-    /// for it: a name is cheaper.
+    /// Matches events whose message starts with this text. This formats the message of each event,
+    /// so matching by [`name`](Self::name) is cheaper.
     #[must_use]
     pub fn message(start: impl Into<String>) -> Self {
         Self::any().and_message(start)
     }
 
-    /// Matches events whose field `key` has this value, as text. If the event has no such field,
-    /// the value of the [`Context`](spanwise_core::Context) counts.
+    /// Matches events whose field `key` has this value, as text. If the event does not have the
+    /// field, the value in the [`Context`](spanwise_core::Context) is compared.
     ///
-    /// A `Debug` or `Display` is called once more for it. A value that panics equals nothing.
+    /// This formats the `Debug` or `Display` of the value once more. A value that panics does not
+    /// match.
     #[must_use]
     pub fn field(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::any().and_field(key, value)
@@ -124,7 +125,7 @@ fn looks_like_a_level(target: &str) -> bool {
     parse::level(target).is_some() || suggest::closest_level(target).is_some()
 }
 
-/// Writes the syntax of `LOG_SAMPLE`. Conditions that it has no syntax for are in brackets.
+/// Writes the syntax of `LOG_SAMPLE`. Conditions that the syntax cannot express are in brackets.
 impl fmt::Display for EventMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -1,4 +1,5 @@
-//! Reads the value of a field as text, without copying it and without trusting its formatter.
+//! Reads the value of a field as text. Does not copy the text, and tolerates a formatter that
+//! panics or never ends.
 
 use std::{
     fmt::{self, Write},
@@ -9,10 +10,10 @@ use spanwise_core::internal::panic_safe;
 use tracing::Event;
 use tracing_core::{Field, field::Visit};
 
-/// How much of a value is hashed.
+/// At most this many bytes of a value are hashed.
 const MAX_HASHED_LEN: usize = 1024;
 
-/// Returns whether the field is `text`, or `None` if the event does not have it.
+/// Returns whether the field equals `text`, or `None` if the event does not have it.
 pub(crate) fn equals(event: &Event<'_>, field: &Field, text: &str) -> Option<bool> {
     compare(event, field, text, false)
 }
@@ -40,7 +41,7 @@ pub(crate) fn hash(event: &Event<'_>, field: &Field, hasher: &mut dyn Hasher) ->
 
 /// Adds a text to `hasher`, as [`hash`] does.
 pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
-    // Fails at the limit.
+    // A write beyond the limit fails. This is expected.
     let _ = HashWriter::new(hasher).write_str(text);
 }
 
@@ -79,14 +80,14 @@ impl Visit for Reader<'_> {
 
 struct Comparer<'a> {
     rest: &'a str,
-    /// Whether the field may go on behind the text.
+    /// Whether the field may continue after `rest`.
     allows_more: bool,
-    /// Set once it is known before the end.
+    /// Set if the outcome is certain before the end of the field.
     outcome: Option<bool>,
 }
 
 impl Write for Comparer<'_> {
-    /// Fails once the outcome is known, which stops a well-behaved formatter.
+    /// Fails after the outcome is certain, so that the formatter stops early.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.outcome.is_some() {
             return Err(fmt::Error);

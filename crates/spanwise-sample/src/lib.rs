@@ -1,4 +1,4 @@
-//! Samplers: fewer events of a kind that is logged too often, and a true count of the dropped ones.
+//! Samplers: drop most events of a kind that is logged too often, and count the dropped events.
 //!
 //! ```
 //! use spanwise_sample::{SampleExt, Sampler};
@@ -67,48 +67,50 @@
 //!
 //! # When to use it
 //!
-//! Use it if a sink costs by the line, and ten lines are worth no more than one. The decision is
-//! made when the event is seen, and is not revised ([head sampling]): whether the request will fail
-//! is not known then. For the lines of requests that fail, use the recorder of `spanwise-recorder`.
+//! Use it if the cost of a sink depends on the number of lines, and one line in ten is enough. The
+//! sampler decides when it receives the event, before the outcome of the request is known ([head
+//! sampling]). The decision is final. For the lines of requests that fail, use the recorder of
+//! `spanwise-recorder`.
 //!
-//! It does **not** drop spans, sample traces, or decide for other sinks: a layer that is not
-//! wrapped gets all events.
+//! It does **not** drop spans, sample traces, or decide for other sinks. A layer that is not
+//! wrapped receives all events.
 //!
 //! # Behaviour
 //!
 //! * **ERROR and WARN are exempt**, unless a rule names their level.
-//! * **The first rule that matches decides.** In the text of a setting, the most specific word
-//!   comes first.
+//! * **The first rule that matches decides.** In the text of a setting, the order of words does not
+//!   matter. The most specific word decides.
 //! * **A ratio keeps requests whole.** The decision follows the trace id, as in OpenTelemetry's
-//!   consistent sampling, or else the request id. So other processes make the same decision. Only
-//!   events without an id are random.
-//! * **Limits are per callsite and rule.** Records of the `log` crate have callsites of their own,
-//!   except behind `tracing-log`, where they share one per level. With [`Rate::per_value_of`]
-//!   limits are also per value, for at most 10,000 pairs of callsite and value per rule.
-//! * **No loss is silent**: see [`Sampled`] for how the output counts what was logged, and
-//!   [`SamplerStats`].
+//!   consistent sampling, or else the request id. So other processes make the same decision. The
+//!   decision is random only for an event without both ids.
+//! * **Limits are per callsite and rule.** Each callsite of the `log` crate counts separately. With
+//!   `tracing-log`, all its callsites of one level count as one. With [`Rate::per_value_of`] limits
+//!   are also per value, for at most 10,000 pairs of callsite and value per rule.
+//! * **No loss is silent**: [`Sampled`] describes how the output accounts for dropped events, and
+//!   [`SamplerStats`] counts them.
 //! * **A summary waits for an event.** It is emitted before the next event after its period, or by
-//!   [`Sampler::emit_summaries`]: call that at the end. A layer that is dropped before reports the
-//!   loss on stderr.
-//! * **Sinks that share a sampler agree.** An event that reaches several is decided once, and
-//!   counts once against a limit. `sample_rate` and `suppressed` count the events of the sink
-//!   itself, which differ if a filter hides some from it.
-//! * **Cost**: about 10 ns for an event that a ratio keeps, in a request or not, and 15 ns with a
-//!   limit. Nothing is allocated per event.
-//! * **Limits are exact by their clock**, which is a few milliseconds late for periods of a tenth
-//!   of a second or more.
+//!   [`Sampler::emit_summaries`]. Call this method at the end of the program. A layer that is
+//!   dropped with a pending summary reports the loss on stderr.
+//! * **Sinks that share a sampler agree.** An event that reaches several sinks is decided once, and
+//!   counts once against a limit. Each sink has its own `sample_rate` and `suppressed`, because a
+//!   filter may hide events from one sink only.
+//! * **Cost**: about 10 ns for an event that a ratio keeps, inside or outside a request, and 15 ns
+//!   with a limit. An event allocates no memory.
+//! * **Limits follow a coarse clock.** For periods of 100 ms or more, the clock may be a few
+//!   milliseconds late.
 //!
 //! # Settings
 //!
-//! [`Sampler`] parses the syntax of `LOG_SAMPLE`, and documents it.
+//! [`Sampler`] parses and documents the syntax of `LOG_SAMPLE`.
 //!
 //! # Troubleshooting
 //!
-//! * *Only a part of a request's lines is there.* Its id is recorded after its first events, or no
+//! * *Some lines of a request are missing.* Its id is recorded after its first events, or no
 //!   [`ContextLayer`](spanwise_core::ContextLayer) is installed.
-//! * *A rule has no effect on warnings.* They are exempt: name the level, as in `warn=0.5`.
-//! * *All values share one limit.* The field of `per_value_of` is misspelled, or it is a field of
-//!   spans that is not a context key: declare it with `ContextLayer::key`.
+//! * *A rule has no effect on warnings.* Warnings are exempt. To sample them, name the level, as in
+//!   `warn=0.5`.
+//! * *All values share one limit.* The field of `per_value_of` is misspelled, or it is a span field
+//!   that is not a context key. Declare it with `ContextLayer::key`.
 //! * *Stderr reports that a layer is not sampled.* Write `layer.sampled(…).with_filter(…)`, with
 //!   the filter last.
 //!

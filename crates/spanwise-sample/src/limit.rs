@@ -1,4 +1,4 @@
-//! Limits: how many of the events that match a rule are kept.
+//! Limits: the number of events that are kept among the events that match a rule.
 
 use std::{fmt, time::Duration};
 
@@ -7,8 +7,8 @@ use spanwise_core::{
     internal::{DurationUnits, consistent_sampling::Threshold},
 };
 
-/// How many of the matching events are kept: all, a ratio, a [`Rate`], or the [`First`] of each
-/// period.
+/// The part of the matching events to keep: all, a ratio, a [`Rate`], or the [`First`] events of
+/// each period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit(pub(crate) Kind);
 
@@ -30,9 +30,9 @@ impl Limit {
     /// Keeps a ratio of the events, from 0 (none) to 1 (all).
     ///
     /// Inside a trace, the decision follows the `trace_id` of the
-    /// [`Context`](spanwise_core::Context) and is [consistent]: all processes and sinks keep the
-    /// events of the same traces. Without a trace it follows the `request_id` in the same way.
-    /// Without either it is random for each event.
+    /// [`Context`](spanwise_core::Context) and is [consistent], so all processes and sinks keep the
+    /// events of the same traces. Outside traces, the decision follows the `request_id` in the same
+    /// way. Without both ids, the decision is random for each event.
     ///
     /// Kept events carry `sample_rate`. With a ratio of 0 no event is kept, so only
     /// [`Sampler::emit_summaries`](crate::Sampler::emit_summaries) reports the count.
@@ -86,24 +86,24 @@ impl Rate {
         Self::new(events, SECOND)
     }
 
-    /// Sets how many events may come at once after a quiet time, at least 1. Defaults to the
-    /// number of events per period.
+    /// Sets how many events are kept in a burst after a quiet time. The minimum is 1. Defaults to
+    /// the number of events per period.
     #[must_use]
     pub fn burst(mut self, events: u32) -> Self {
         self.burst = Some(events);
         self
     }
 
-    /// Gives each value of the field `key` a bucket of its own. The value is the one of the event,
-    /// else the one of the [`Context`](spanwise_core::Context). Defaults to one bucket for all
-    /// values.
+    /// Gives each value of the field `key` its own bucket. The value comes from the event, or else
+    /// from the [`Context`](spanwise_core::Context). Defaults to one bucket for all values.
     ///
-    /// Events without the field share one bucket. The first 1,024 bytes of a value are read.
+    /// Events without the field share one bucket. Only the first 1,024 bytes of a value count.
     ///
     /// A rule remembers 10,000 pairs of callsite and value, in about 900 KB. If the table is full,
-    /// a new value replaces one that was seen only once, or not within the last minute. In the
-    /// first case the limit must also hold for a flood of values. The event then takes a token
-    /// from one more bucket, which all such values share, and its own bucket starts empty.
+    /// a new value replaces a value that occurred only once, or one without events in the last
+    /// minute. If the replaced value was still in use, a flood of new values could exceed the
+    /// limit. Therefore the new bucket starts empty, and the event uses a token of one bucket that
+    /// all such values share.
     #[must_use]
     pub fn per_value_of(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -131,15 +131,15 @@ impl First {
         }
     }
 
-    /// Sets which of the later events are kept: with 100, every 100th; with 0, none. Such an event
-    /// carries a `sample_rate` for the dropped ones before it. Defaults to 0.
+    /// Sets which later events are kept: with 100, every 100th; with 0, none. Such an event carries
+    /// a `sample_rate` that represents the events dropped before it. Defaults to 0.
     #[must_use]
     pub fn then_every(mut self, events: u32) -> Self {
         self.every = events;
         self
     }
 
-    /// Sets the period after which counting starts again, at least one millisecond. Defaults to
+    /// Sets the period after which counting restarts. The minimum is one millisecond. Defaults to
     /// one second.
     #[must_use]
     pub fn within(mut self, period: Duration) -> Self {

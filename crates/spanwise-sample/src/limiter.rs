@@ -1,4 +1,4 @@
-//! Limiters: the state of a limit at one callsite, in one number that is changed without a lock.
+//! Lock-free rate limits, one state word (`AtomicU64`) per callsite.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -28,8 +28,8 @@ impl Limiter {
     #[inline]
     pub(crate) fn decide(&self, clock: &LimiterClock) -> Decision {
         match self {
-            Self::Rate(rate, level) => rate.take_shared_token(level, rate.now(clock)),
-            Self::First(counter, state) => counter.next(state, clock.now(counter.precision)),
+            Self::Rate(rate, full_at) => rate.take_shared_token(full_at, rate.now(clock)),
+            Self::First(counter, state) => counter.decide(state, clock.now(counter.precision)),
         }
     }
 }
@@ -55,21 +55,21 @@ impl RateLimiter {
         self.bucket.now(clock)
     }
 
-    /// Takes a token from a bucket that one thread changes at a time.
+    /// Takes a token from a bucket behind a lock.
     #[inline]
-    pub(crate) fn take_token(self, level: &mut u64, now: u64) -> Decision {
-        self.decision(self.bucket.take_token(level, now), now)
+    pub(crate) fn take_token(self, full_at: &mut u64, now: u64) -> Decision {
+        self.decision(self.bucket.take_token(full_at, now), now)
     }
 
-    /// Takes a token from a bucket that threads share.
+    /// Takes a token from a bucket that threads share without a lock.
     #[inline]
-    pub(crate) fn take_shared_token(self, level: &AtomicU64, now: u64) -> Decision {
-        self.decision(self.bucket.take_shared_token(level, now), now)
+    pub(crate) fn take_shared_token(self, full_at: &AtomicU64, now: u64) -> Decision {
+        self.decision(self.bucket.take_shared_token(full_at, now), now)
     }
 
-    /// Returns the level of a bucket that has no token at `now`.
-    pub(crate) fn empty_level(self, now: u64) -> u64 {
-        self.bucket.empty_level(now)
+    /// Returns the state of a bucket that has no token at `now`.
+    pub(crate) fn empty_state(self, now: u64) -> u64 {
+        self.bucket.empty_state(now)
     }
 
     #[inline]
@@ -79,21 +79,20 @@ impl RateLimiter {
         } else {
             Decision::Suppress {
                 now,
-                due: now.saturating_add(self.period),
+                summary_due: now.saturating_add(self.period),
             }
         }
     }
 }
 
-/// Counts events per window. The state has the window in the upper half, the count in the lower
-/// one.
+/// Counts events per window. The caller keeps the state, one `u64`: window number in the high 32
+/// bits, count in the low 32.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowCounter {
     first: u32,
     every: u32,
     window_len: u64,
-    /// About 2^64 / `window_len`, never more. Multiplying by it takes a fraction of the time of a
-    /// division.
+    /// 2^64 / `window_len`, rounded down or one less. Avoids a division.
     inverse: u64,
     precision: Precision,
 }
@@ -111,35 +110,35 @@ impl WindowCounter {
     }
 
     #[inline]
-    fn next(self, state: &AtomicU64, now: u64) -> Decision {
+    fn decide(self, state: &AtomicU64, now: u64) -> Decision {
         let window = self.window(now);
-        let mut known = state.load(Ordering::Relaxed);
+        let mut current = state.load(Ordering::Relaxed);
         let count = loop {
-            // Not new: the same window, or the one before it. Then this thread read the clock
-            // before others began the next window, and its event counts there.
-            let is_new = ((known >> 32) as u32).wrapping_sub(window as u32) > 1;
-            let next = match known as u32 {
+            // A late thread may have read the clock before another thread opened the current
+            // window. Count its event in the current window.
+            let is_new = ((current >> 32) as u32).wrapping_sub(window as u32) > 1;
+            let next = match current as u32 {
                 _ if is_new => (window << 32) | 1,
-                u32::MAX => known,
-                _ => known + 1,
+                u32::MAX => current,
+                _ => current + 1,
             };
-            match state.compare_exchange_weak(known, next, Ordering::Relaxed, Ordering::Relaxed) {
+            match state.compare_exchange_weak(current, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => break next as u32,
-                Err(changed) => known = changed,
+                Err(changed) => current = changed,
             }
         };
         let over = count.saturating_sub(self.first);
         if over == 0 {
             Decision::Keep
         } else if self.every > 0 && over.is_multiple_of(self.every) && count < u32::MAX {
-            Decision::KeepFor {
-                others: self.every - 1,
+            Decision::KeepRepresenting {
+                suppressed: self.every - 1,
                 now,
             }
         } else {
             Decision::Suppress {
                 now,
-                due: window.saturating_add(1).saturating_mul(self.window_len),
+                summary_due: window.saturating_add(1).saturating_mul(self.window_len),
             }
         }
     }
@@ -175,25 +174,26 @@ mod tests {
         let kept = |window: u64, events: u32| {
             (1..=events)
                 .filter(|_| {
-                    let decision = limit.next(&state, window * 10 * MS);
+                    let decision = limit.decide(&state, window * 10 * MS);
                     !matches!(decision, Decision::Suppress { .. })
                 })
                 .count()
         };
-        // 1, 2, 5, 8
+        // Keeps the events 1, 2, 5 and 8.
         assert_eq!(kept(0, 10), 4);
         assert_eq!(kept(1, 10), 4);
-        // 11, 14, 17. A window that starts again would keep four.
+        // Continues the count of window 1, so it keeps the events 11, 14 and 17. A restarted count
+        // would keep four.
         assert_eq!(
             kept(0, 9),
             3,
             "a late thread's events count in the next window"
         );
-        // The state keeps 32 bits of the window: this one is 5 there.
+        // The state stores 32 bits of the window number, here 5.
         assert_eq!(kept((1 << 33) + 5, 10), 4);
         let now = ((1 << 33) + 5) * 10 * MS;
-        let last = limit.next(&state, now);
-        assert_eq!(last, Decision::KeepFor { others: 2, now });
+        let last = limit.decide(&state, now);
+        assert_eq!(last, Decision::KeepRepresenting { suppressed: 2, now });
     }
 
     proptest! {

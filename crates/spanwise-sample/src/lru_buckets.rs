@@ -1,11 +1,11 @@
 //! Token buckets for each value of a field, in a table of fixed size.
 //!
-//! Values that occur often are kept apart from values that occurred once, as in a segmented LRU
-//! cache. So a flood of new values takes no bucket from the values that a service really has.
+//! As in a segmented LRU cache, values that occurred again are separate from values that occurred
+//! once. So a flood of new values does not evict the values that a service really has.
 //!
-//! If the table is full of values in use, a new value takes over the bucket of another one. With a
-//! full bucket a flood of values would pass whole. So the bucket starts empty, and the event takes
-//! a token from one bucket that all such values share.
+//! If the table is full of values in use, a new value replaces one of them. If each new bucket
+//! started full, a flood of new values would exceed the limit. So the new bucket starts empty, and
+//! the event uses a token of one bucket that all such values share.
 
 use std::{
     collections::HashMap,
@@ -19,13 +19,13 @@ use spanwise_core::internal::{
 
 use crate::limiter::RateLimiter;
 
-/// The buckets of one rule, at most [`MAX_KEYS`]. In shards, so that threads seldom wait for each
+/// The buckets of one rule, at most [`MAX_KEYS`], in shards so that threads seldom wait for each
 /// other.
 #[derive(Debug)]
 pub(crate) struct LruBuckets {
     random: RandomState,
     shards: [Mutex<LruShard>; SHARDS],
-    /// The bucket that values share which took over one in use.
+    /// The shared bucket for values that replaced a value in use.
     overflow: AtomicU64,
 }
 
@@ -33,28 +33,29 @@ const MAX_KEYS: usize = 10_000;
 const SHARDS: usize = 8;
 const KEYS_PER_SHARD: usize = MAX_KEYS / SHARDS;
 
-/// The most values of a shard that occurred more than once. The rest is room for new ones.
+/// A shard has at most this many values that occurred again. The rest is for new values.
 const MAX_FREQUENT: usize = KEYS_PER_SHARD * 4 / 5;
 
-/// Nanoseconds after which a bucket that is full again is unused: a minute.
+/// A bucket that has been full for one minute is unused. In nanoseconds.
 const UNUSED_TIMEOUT: u64 = 60_000_000_000;
 
 impl LruBuckets {
-    /// Returns a hasher for a key. It is seeded: clients cannot make values collide.
+    /// Returns a hasher for a key. It has a random seed, so that clients cannot choose values that
+    /// collide.
     pub(crate) fn hasher(&self) -> DefaultHasher {
         self.random.build_hasher()
     }
 
     /// Takes a token from the bucket of `key`.
     pub(crate) fn take_token(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
-        // The hash table uses the bits at both ends.
+        // Middle bits, because the hash table uses the bits at both ends.
         let shard = (key >> 32) as usize % SHARDS;
         let mut shard = self.shards[shard].lock();
         let (bucket, origin) = shard.get_or_insert(key, now);
         match origin {
             Origin::Own => limit.take_token(bucket, now),
             Origin::TakenOver => {
-                *bucket = limit.empty_level(now);
+                *bucket = limit.empty_state(now);
                 limit.take_shared_token(&self.overflow, now)
             }
         }
@@ -80,9 +81,9 @@ impl Default for LruBuckets {
 /// The previous owner of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// The value itself, or none.
+    /// The same value, or no value.
     Own,
-    /// Another value, which may still be in use.
+    /// Another value, possibly still in use.
     TakenOver,
 }
 
@@ -90,7 +91,7 @@ enum Origin {
 struct LruShard {
     slots: HashMap<u64, SlotId, BuildHasherDefault<IdentityHasher>>,
     entries: LinkedSlots<Entry>,
-    /// Values that occurred once. The front is the oldest, as in the other list.
+    /// Values that occurred once. Both lists have the oldest value in front.
     once: SlotList,
     /// Values that occurred again.
     frequent: SlotList,
@@ -127,7 +128,7 @@ impl LruShard {
         }
     }
 
-    /// Moves a value that occurs for the second time to the frequent ones.
+    /// Moves a value that occurs again to the frequent values.
     #[cold]
     fn promote(&mut self, slot: SlotId) {
         self.entries
@@ -149,8 +150,7 @@ impl LruShard {
             is_frequent: false,
         };
         if self.entries.capacity() == 0 {
-            // All at once, so that a rule in use allocates no more. A table that is half full
-            // replaces keys without growing.
+            // Reserves all memory now, so that later events do not allocate.
             self.entries.reserve_exact(KEYS_PER_SHARD);
             self.slots.reserve(2 * KEYS_PER_SHARD);
         }
@@ -177,9 +177,9 @@ impl LruShard {
         (slot, origin)
     }
 
-    /// Returns the entry to replace: an unused one, or else the oldest of those that occurred once.
+    /// Returns the entry to replace: an unused entry, or else the oldest entry that occurred once.
     fn least_useful(&self, now: u64) -> Option<(SlotId, Origin)> {
-        // The level of a bucket is the time at which it is full again.
+        // The state of a bucket is the time at which the bucket is full again.
         let is_unused =
             |slot: &SlotId| now.saturating_sub(self.entries[*slot].bucket) >= UNUSED_TIMEOUT;
         let oldest = [self.once.front(), self.frequent.front()];
@@ -190,7 +190,7 @@ impl LruShard {
     }
 }
 
-/// Passes keys through: they are hashes already.
+/// Returns keys unchanged, because they are hashes.
 #[derive(Debug, Default)]
 struct IdentityHasher(u64);
 
@@ -276,7 +276,7 @@ mod tests {
         for shard in &buckets.shards {
             let shard = shard.lock();
             assert_eq!(shard.entries.capacity(), KEYS_PER_SHARD);
-            // 4,096 slots, an eighth of which stays empty.
+            // A table of 4,096 slots keeps an eighth of them empty.
             assert!(shard.slots.capacity() <= 3584);
         }
     }

@@ -20,8 +20,8 @@ use crate::{EventMatcher, First, Limit, Rate, Sampler, SamplerBuilder};
 ///
 /// assert_eq!(
 ///     "inof=0.1,sqlx=5/x".parse::<Sampler>().unwrap_err().to_string(),
-///     "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written \
-///      `inof::`); `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s"
+///     "`inof=0.1`: `inof` is not a level: did you mean `info`? (if `inof` is a target, \
+///      write `inof::`); `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s"
 /// );
 /// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
@@ -46,7 +46,7 @@ impl FromStr for SamplerBuilder {
             before = word;
         }
         ParseError::check(problems)?;
-        // A level has no target, and comes last.
+        // Rules for a level have no target, so they come last.
         rules.sort_by_key(|(matcher, _)| {
             let target = matcher.target.as_ref();
             Reverse(target.map(|target| target.as_str().len()))
@@ -70,7 +70,7 @@ impl FromStr for Sampler {
     }
 }
 
-/// Parses a rule. `before` is the word before it, which a decimal comma may have split.
+/// Parses a rule. `before` is the previous word, to detect a decimal comma such as `0,1`.
 fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
     if word.is_empty() {
         return Err(
@@ -92,10 +92,10 @@ fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
     Ok((named?, limit?))
 }
 
-/// Words that are meant for the whole setting, and are not targets.
+/// Words that are probably meant as an on/off switch, and not as a target.
 const SWITCHES: [&str; 6] = ["on", "true", "yes", "off", "false", "no"];
 
-/// Returns what is wrong with a word without `=`.
+/// Returns the error for a word without `=`.
 fn missing_limit(word: &str, before: &str) -> String {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let ratio = before
@@ -120,7 +120,7 @@ fn missing_limit(word: &str, before: &str) -> String {
     }
 }
 
-/// Parses the name of a level of events. A number is a target.
+/// Parses the name of an event level. A number is a target.
 pub(crate) fn level(name: &str) -> Option<Level> {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
@@ -147,16 +147,16 @@ fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
     }
     match suggest::closest_level(name) {
         _ if name.eq_ignore_ascii_case("all") => Err(format!(
-            "there is no word for all levels: write each, such as `info=0.1,debug=0.1` (a target \
-             of that name is written `{name}::`)"
+            "there is no word for all levels: write each, such as `info=0.1,debug=0.1` (if \
+             `{name}` is a target, write `{name}::`)"
         )),
         Some("off") => Err(format!(
-            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target \
-             of that name is written `{name}::`)"
+            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (if \
+             `{name}` is a target, write `{name}::`)"
         )),
         Some(level) => Err(format!(
-            "`{name}` is not a level: did you mean `{level}`? (a target of that name is written \
-             `{name}::`)"
+            "`{name}` is not a level: did you mean `{level}`? (if `{name}` is a target, \
+             write `{name}::`)"
         )),
         None => Ok(EventMatcher::target(target)),
     }

@@ -1,4 +1,5 @@
-//! The plan of a callsite: the rules that may match its events, and their state there.
+//! The plan of a callsite: the rules that may match its events, and the state of their limits at
+//! the callsite.
 
 use std::{
     cell::OnceCell,
@@ -9,14 +10,14 @@ use std::{
 use spanwise_core::{
     CONTEXT_KEYS, Context,
     internal::{
-        LimiterClock, SampleDecision as Decision, SampleRate,
+        LimiterClock, SampleDecision as Decision, SampleRate, SpanSubscriber,
         consistent_sampling::{SampleRng, Threshold, randomness_from_context},
         has_set_custom_key, log_record,
     },
 };
-use tracing::{Event, Subscriber};
+use tracing::Event;
 use tracing_core::{Field, Metadata};
-use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
+use tracing_subscriber::layer::Context as LayerContext;
 
 use crate::{
     EventMatcher, Limit, field_text,
@@ -46,16 +47,16 @@ impl Rule {
     }
 }
 
-/// What happens to the events of a callsite.
+/// How a sampler decides about the events of a callsite.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    /// All are kept.
+    /// Keeps all events.
     Keep,
-    /// They are summaries of a sampler.
+    /// The events are summaries of a sampler.
     Summary,
-    /// Only the trace or request of an event counts.
+    /// The trace or request of the event decides.
     Ratio(Threshold),
-    /// Only the number of events counts.
+    /// The number of events decides.
     Limit(Limiter),
     Rules(Rules),
 }
@@ -75,15 +76,16 @@ struct Candidate {
 /// A condition that depends on the event.
 #[derive(Debug)]
 enum Condition {
-    /// The target of a record of the `log` crate: its callsite is that of the bridge.
+    /// The target of a record of the `log` crate. Its callsite is the bridge, so the target is not
+    /// known in advance.
     LogTarget,
     Message(Field),
-    /// A field, by its position in [`EventMatcher::fields`]. The context counts if the callsite has
-    /// no such field.
+    /// A field, by its position in [`EventMatcher::fields`]. `None` if the callsite does not have
+    /// the field, so that the context decides.
     Field(usize, Option<OwnField>),
 }
 
-/// A field of a callsite that a rule looks at.
+/// A field of a callsite that a rule reads.
 #[derive(Debug)]
 struct OwnField {
     field: Field,
@@ -98,7 +100,8 @@ impl OwnField {
         })
     }
 
-    /// Returns whether the context may have a decided value of this name, which counts instead.
+    /// Returns whether the context may have a pinned value of this name. A pinned value overrides
+    /// the field.
     #[inline]
     fn may_be_pinned(&self) -> bool {
         self.is_context_key || has_set_custom_key()
@@ -109,11 +112,11 @@ impl OwnField {
 #[derive(Debug)]
 enum CompiledLimit {
     KeepAll,
-    /// No kept event represents the dropped ones.
+    /// Dropped events are not represented by a kept event.
     KeepNone,
     Ratio(Threshold),
     Limiter(Limiter),
-    /// A bucket for each value of a field, or of the context.
+    /// One bucket for each value of a field. `None` if the context has the value.
     Buckets(RateLimiter, Option<OwnField>),
 }
 
@@ -160,16 +163,13 @@ impl Plan {
 
 impl Rules {
     /// Returns the decision of the first rule that matches the event.
-    pub(crate) fn decide<S>(
+    pub(crate) fn decide<S: SpanSubscriber>(
         &self,
         rules: &[Rule],
         evaluation: &Evaluation<'_, '_, S>,
         random: &SampleRng,
         clock: &LimiterClock,
-    ) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Decision {
         for candidate in &self.0 {
             let rule = &rules[candidate.rule];
             if candidate
@@ -224,21 +224,18 @@ impl CompiledLimit {
         }
     }
 
-    fn decide<S>(
+    fn decide<S: SpanSubscriber>(
         &self,
         rule: &Rule,
         evaluation: &Evaluation<'_, '_, S>,
         random: &SampleRng,
         clock: &LimiterClock,
-    ) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Decision {
         match self {
             Self::KeepAll => Decision::Keep,
             Self::KeepNone => Decision::Suppress {
                 now: clock.coarse(),
-                due: sampled_sink::ON_FLUSH,
+                summary_due: sampled_sink::ON_FLUSH,
             },
             Self::Ratio(threshold) => {
                 let Evaluation {
@@ -249,7 +246,8 @@ impl CompiledLimit {
             }
             Self::Limiter(limiter) => limiter.decide(clock),
             Self::Buckets(limiter, field) => {
-                // Read the value before anything is locked, and the clock after.
+                // Reads the value before it locks the bucket, because the value's `Debug` may log.
+                // Reads the clock afterwards.
                 let key = evaluation.bucket_key(rule, field.as_ref());
                 rule.buckets.take_token(key, *limiter, limiter.now(clock))
             }
@@ -257,22 +255,19 @@ impl CompiledLimit {
     }
 }
 
-/// Samples the trace or request that the event is part of, or else the event itself. Returns the
-/// rate if it is kept.
+/// Samples by the trace or request of the event, or else at random. Returns the rate if the event
+/// is kept.
 #[inline]
-pub(crate) fn sample_by_trace<S>(
+pub(crate) fn sample_by_trace<S: SpanSubscriber>(
     event: &Event<'_>,
     ctx: &LayerContext<'_, S>,
     sink: &SampledSink,
     threshold: Threshold,
     random: &SampleRng,
-) -> Option<SampleRate>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-{
+) -> Option<SampleRate> {
     let look_up = || randomness_from_context(&Context::from_event(event, ctx));
     let randomness = if event.is_contextual() {
-        sink.trace_cache().randomness(look_up)
+        sink.traces.randomness(look_up)
     } else {
         look_up()
     };
@@ -283,7 +278,7 @@ where
     })
 }
 
-/// The evaluation of rules for one event. Its context is looked up on demand.
+/// The evaluation of rules for one event. The context is looked up on demand.
 pub(crate) struct Evaluation<'a, 'e, S> {
     event: &'a Event<'e>,
     ctx: &'a LayerContext<'a, S>,
@@ -291,10 +286,7 @@ pub(crate) struct Evaluation<'a, 'e, S> {
     context: OnceCell<Context>,
 }
 
-impl<'a, 'e, S> Evaluation<'a, 'e, S>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-{
+impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
     pub(crate) fn new(
         event: &'a Event<'e>,
         ctx: &'a LayerContext<'a, S>,
@@ -351,7 +343,7 @@ where
         hasher.finish()
     }
 
-    /// Hashes the value if the event alone does not have it.
+    /// Hashes the value if the context may have it.
     #[inline(never)] // Keeps `bucket_key` small.
     fn hash_with_context(&self, rule: &Rule, field: Option<&OwnField>, hasher: &mut DefaultHasher) {
         let Kind::Rate(rate) = &rule.limit.0 else {

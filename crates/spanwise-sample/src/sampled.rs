@@ -6,11 +6,12 @@ use spanwise_core::{
     EventContext, Fault, SelfReport, forward, forward_downcast,
     internal::{
         DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleDecision as Decision, SampleRate,
+        SpanSubscriber,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
     Sampler,
@@ -18,41 +19,42 @@ use crate::{
     sampled_sink::{SampledSink, SamplerStats},
 };
 
-/// A layer that sees only the events that its [`Sampler`] keeps. Made by
+/// Forwards only the events that its [`Sampler`] keeps to the inner layer. Created by
 /// [`SampleExt::sampled`](crate::SampleExt::sampled).
 ///
-/// All spans pass, since they carry the context of the kept events. In addition:
+/// All spans are forwarded, because they carry the context of the kept events. In addition:
 ///
-/// * A kept event that represents dropped ones has a `sample_rate`: 0.01 is one of a hundred.
-///   Layers that read [`EventContext`] show it, such as those of spanwise.
+/// * A kept event that represents dropped events has a `sample_rate`. For example, 0.01 means one
+///   event of a hundred. Layers that read [`EventContext`] show it, such as the layers of spanwise.
 /// * A summary event, `events suppressed`, reports the events that a [`Rate`](crate::Rate), a
-///   [`First`](crate::First) or a ratio of 0 dropped, without those for which a later event of
-///   [`First::then_every`](crate::First::then_every) has a `sample_rate`. Its target is
-///   `spanwise::sampler`, its level is that of the events, and its fields are `suppressed` (how
-///   many), `suppressed_target`, `callsite` (file and line), `first` and `last` (times).
+///   [`First`](crate::First) or a ratio of 0 dropped. It does not count events that a later event
+///   of [`First::then_every`](crate::First::then_every) represents by its `sample_rate`. The
+///   summary has the target `spanwise::sampler` and the level of the dropped events. Its fields are
+///   `suppressed` (how many), `suppressed_target`, `callsite` (file and line), `first` and `last`
+///   (times).
 ///
-/// There is one summary per callsite and period: the period of the `First`, or that of the `Rate`
-/// but at least a second. It is emitted before the next event that reaches the layer after the
-/// period, or by [`Sampler::emit_summaries`]. With a ratio of 0, only the latter emits it.
+/// There is one summary per callsite and period. The period comes from the `First` or the `Rate`;
+/// for a `Rate` it is at least a second. The layer emits the summary before the next event after
+/// the period. [`Sampler::emit_summaries`] emits it at once, and is the only way with a ratio of 0.
 ///
-/// So the output shows how many events reached the layer: each event counts as 1 / `sample_rate`,
+/// So the output shows how many events reached the layer. Each event counts as 1 / `sample_rate`,
 /// and each summary as `suppressed`.
 ///
 /// # Order
 ///
 /// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. A filter inside the
-///   sampler would keep its answer for an event that the sampler then drops, and apply it to the
-///   next event. So a layer that contains a filter is not sampled, and a [`Fault::Setup`] reports
-///   it.
-/// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. Then no
-///   time is spent on redacting events that are dropped.
-/// * With a recorder, inside of it: `|writer| layer.with_writer(writer).sampled(…)` is the last
-///   argument of `Recorder::sink`. The recorder then sees each event before it may be dropped: its
-///   dumps lack none, and an error that the sampler drops still triggers one. A layer with a
-///   recorder inside is not sampled, and a [`Fault::Setup`] reports it.
+///   sampler would store its decision about an event that the sampler then drops, and apply the
+///   decision to the next event. So a layer that contains a filter is not sampled, and a
+///   [`Fault::Setup`] reports it.
+/// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. In this
+///   order, dropped events are not redacted.
+/// * With a recorder, the sampler is inside: `|writer| layer.with_writer(writer).sampled(…)` is the
+///   last argument of `Recorder::sink`. The recorder receives each event before the sampler may
+///   drop it. So its dumps are complete, and an error that the sampler drops still triggers a dump.
+///   A layer with a recorder inside is not sampled, and a [`Fault::Setup`] reports it.
 /// * With [`without_captured`](spanwise_core::LayerExt::without_captured) and
-///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. So
-///   the sampler counts only events that are shown.
+///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. In
+///   this order, the sampler counts only events that are shown.
 #[derive(Debug)]
 pub struct Sampled<L> {
     inner: L,
@@ -61,14 +63,15 @@ pub struct Sampled<L> {
     report: SelfReport,
     /// Whether the inner layer contains a sampler.
     has_inner_sampler: bool,
-    /// The message that reports why the layer is not sampled: its inner layer must see all events.
+    /// The message that reports why the layer is not sampled. Set if the inner layer must receive
+    /// all events.
     not_sampled: Option<&'static str>,
 }
 
-/// `layer.sampled(…)`: the wrapper as a method of any [`Layer`].
+/// Adds the method `layer.sampled(…)` to every [`Layer`].
 ///
-/// The trait does not mention the subscriber, so its type need not be written. The result is a
-/// layer if the wrapped type is one.
+/// The trait has no parameter for the subscriber, so callers need no type annotation. The result is
+/// a layer if the wrapped type is a layer.
 pub trait SampleExt: Sized {
     /// Forwards only the events that `sampler` keeps. See [`Sampled`].
     fn sampled(self, sampler: Sampler) -> Sampled<Self> {
@@ -86,8 +89,9 @@ pub trait SampleExt: Sized {
 impl<L> SampleExt for L {}
 
 impl<L> Sampled<L> {
-    /// Sets where faults are reported: that the layer is not sampled, or, when it is dropped, how
-    /// many suppressed events no summary has reported. Defaults to the report of the process.
+    /// Sets where faults are reported. One fault is that the layer cannot be sampled. The other is
+    /// the number of suppressed events that no summary has reported when the layer is dropped.
+    /// Defaults to the process-wide [`SelfReport`].
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
@@ -102,9 +106,8 @@ impl<L> Sampled<L> {
 
     /// Forwards or drops an event according to the decision.
     #[inline]
-    fn apply<S>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
+    fn apply<S: SpanSubscriber>(&self, decision: Decision, event: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         match self.emit_due_and_count(decision, event, &ctx) {
@@ -114,52 +117,51 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Emits the summaries that are due, and counts the event. Returns `None` if it is dropped, and
-    /// `Some(None)` if it is kept and represents only itself.
+    /// Emits the summaries that are due, and counts the event. Returns `None` if the event is
+    /// dropped, and `Some(None)` if it is kept and represents only itself.
     #[inline]
-    fn emit_due_and_count<S>(
+    fn emit_due_and_count<S: Subscriber>(
         &self,
         decision: Decision,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Option<Option<SampleRate>>
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         self.emit_due_summaries(decision.time(), ctx);
         let rate = match decision {
             Decision::Keep => None,
             Decision::KeepWithRatio(rate) => Some(rate),
-            Decision::KeepFor { others, .. } => {
-                let others = self.sink.represent(event.metadata(), others);
-                (others > 0).then(|| one_of(others + 1))
+            Decision::KeepRepresenting { suppressed, .. } => {
+                let represented = self.sink.represent(event.metadata(), suppressed);
+                (represented > 0).then(|| one_of(represented + 1))
             }
             Decision::SampledOut => {
-                self.sink.count_sampled_out();
+                self.sink.sampled_out.count();
                 return None;
             }
-            Decision::Suppress { now, due } => {
-                self.sink.suppress(event.metadata(), now, due);
+            Decision::Suppress { now, summary_due } => {
+                self.sink.suppress(event.metadata(), now, summary_due);
                 return None;
             }
         };
-        self.sink.count_kept();
+        self.sink.kept.count();
         Some(rate)
     }
 
-    /// Handles an event for which a wrapper further out has set an [`EventContext`].
+    /// Handles an event whose [`EventContext`] was set by an outer wrapper.
     #[inline(never)] // Keeps `on_event` small.
-    fn on_event_in_context<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    fn on_event_in_context<S: SpanSubscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
-        S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
         let plan = self.sampler.plan(event.metadata());
         if let Plan::Summary = plan {
             return self.on_summary(event, ctx.clone());
         }
-        // Taken first: the decision may format a value that logs an event, which must not see it.
+        // Takes the context first. The decision may format a value that logs another event, and
+        // that event must not have this context.
         let context = EventContext::take();
         let forward = |rate: Option<SampleRate>| {
             let change = |inner: &mut EventContext| {
@@ -175,19 +177,21 @@ impl<L> Sampled<L> {
         }
         let decision = self.decide(plan, event, ctx);
         match self.emit_due_and_count(decision, event, ctx) {
-            // A buffered line has no rate: who counts events omits it.
+            // A buffered line has no rate, because readers that count events skip buffered lines.
             Some(rate) => forward(rate.filter(|_| !context.buffered)),
-            // A recorder further out may still want it in its buffer.
+            // An outer recorder may still buffer the event.
             None => {
                 context.forward_sampled_out(|| self.inner.on_event(event, ctx.clone()));
             }
         }
     }
 
-    fn decide<S>(&self, plan: &Plan, event: &Event<'_>, ctx: &Context<'_, S>) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    fn decide<S: SpanSubscriber>(
+        &self,
+        plan: &Plan,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Decision {
         match plan {
             Plan::Keep | Plan::Summary => Decision::Keep,
             Plan::Ratio(threshold) => {
@@ -199,25 +203,23 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Handles the summary of a sampler. A dispatched one is for one sink, but comes to all: its
-    /// sink shows it, and a sink that contains another sampler forwards it. One that is not
-    /// dispatched comes from a sampler around this one, and passes.
-    fn on_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    /// Handles the summary of a sampler. A dispatched summary is for one sink, but reaches all. Its
+    /// own sink shows it, and a sink with another sampler inside forwards it. A summary that is not
+    /// dispatched comes from an outer sampler, and is forwarded.
+    fn on_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
-        if DispatchedSummary::take(self.sink.id()) {
+        if DispatchedSummary::take(self.sink.id) {
             self.emit_summary(summary, ctx);
         } else if !DispatchedSummary::is_current() || self.has_inner_sampler {
             self.inner.on_event(summary, ctx);
         }
     }
 
-    /// Forwards a summary, hiding the context of the event at hand.
-    fn emit_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    /// Forwards a summary. Hides the context of the current event from it.
+    fn emit_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         let mut context = EventContext::default();
@@ -225,14 +227,13 @@ impl<L> Sampled<L> {
         context.fresh(|| self.inner.on_event(summary, ctx));
     }
 
-    /// Emits the summaries that are due. The clock is read only if one is pending.
+    /// Emits the summaries that are due. The clock is read only if a summary is pending.
     ///
-    /// They go to the inner layer directly. A nested dispatch would overwrite what the filters of
-    /// other layers decided about the event at hand.
+    /// The summaries go to the inner layer directly. A nested dispatch would overwrite the
+    /// decisions of other layers' filters about the current event.
     #[inline]
-    fn emit_due_summaries<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
+    fn emit_due_summaries<S: Subscriber>(&self, now: Option<u64>, ctx: &Context<'_, S>)
     where
-        S: Subscriber,
         L: Layer<S>,
     {
         if self.sink.has_pending_summary()
@@ -244,11 +245,14 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Forwards an event that represents dropped ones.
+    /// Forwards an event that represents dropped events.
     #[inline]
-    fn forward_with_rate<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, rate: SampleRate)
-    where
-        S: Subscriber,
+    fn forward_with_rate<S: Subscriber>(
+        &self,
+        event: &Event<'_>,
+        ctx: Context<'_, S>,
+        rate: SampleRate,
+    ) where
         L: Layer<S>,
     {
         let forward = || self.inner.on_event(event, ctx);
@@ -266,14 +270,14 @@ fn one_of(events: u64) -> SampleRate {
 
 impl<S, L> Layer<S> for Sampled<L>
 where
-    S: Subscriber + for<'s> LookupSpan<'s>,
+    S: SpanSubscriber,
     L: Layer<S>,
 {
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
     forward!(inner: on_follows_from, on_id_change);
     forward_downcast!(this, id => {
         if id == TypeId::of::<SampledSink>() {
-            // Lets a sampler around this layer detect it.
+            // Lets an outer sampler detect this layer.
             Some(ptr::from_ref(&*this.sink).cast())
         } else {
             this.inner.downcast_raw(id)
@@ -303,24 +307,25 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_all_threads();
+        self.sink.traces.clear_on_all_threads();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_this_thread();
+        self.sink.traces.clear_on_this_thread();
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.trace_cache().clear_on_this_thread();
+        self.sink.traces.clear_on_this_thread();
         self.inner.on_exit(id, ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.inner.on_close(id, ctx);
-        // After `on_close` of the inner layer, whose events still find the span.
-        self.sink.trace_cache().clear_on_all_threads();
+        // Runs after `on_close` of the inner layer, because events that the inner layer logs still
+        // belong to the span.
+        self.sink.traces.clear_on_all_threads();
     }
 
     #[inline]
@@ -337,7 +342,7 @@ where
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
                 self.emit_due_summaries(None, &ctx);
-                self.sink.count_kept();
+                self.sink.kept.count();
                 self.inner.on_event(event, ctx);
             }
             Plan::Ratio(threshold) => {
@@ -347,10 +352,10 @@ where
                     .sample_rate(*threshold, event, &ctx, &self.sink)
                 {
                     Some(rate) => {
-                        self.sink.count_kept();
+                        self.sink.kept.count();
                         self.forward_with_rate(event, ctx, rate);
                     }
-                    None => self.sink.count_sampled_out(),
+                    None => self.sink.sampled_out.count(),
                 }
             }
             Plan::Limit(limiter) => {

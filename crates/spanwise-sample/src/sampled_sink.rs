@@ -1,5 +1,5 @@
-//! The state of a sampled sink: counts of the events it kept and dropped, and the suppressed events
-//! that no summary has reported yet.
+//! The state of a sampled sink: counts of kept and dropped events, and the suppressed events that
+//! no summary has reported yet.
 
 use std::{
     fmt,
@@ -30,30 +30,31 @@ use crate::{
 /// The state of one sink of a sampler.
 #[derive(Debug)]
 pub(crate) struct SampledSink {
-    id: LayerId,
-    /// Its index among the sinks of the sampler.
-    index: usize,
+    pub(crate) id: LayerId,
+    /// The index of this sink in the sampler.
+    pub(crate) index: usize,
     sampler: WeakSampler,
-    traces: TraceCache,
+    /// The cached trace or request of each thread.
+    pub(crate) traces: TraceCache,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
-    kept: ShardedCounter,
-    sampled_out: ShardedCounter,
+    pub(crate) kept: ShardedCounter,
+    pub(crate) sampled_out: ShardedCounter,
     /// Suppressed events that a later kept event represents, through its `sample_rate`.
     represented: AtomicU64,
     callsites: CallsitePlans<CallsiteSuppression>,
-    /// Callsites with a pending summary, and the time when it is due.
+    /// Callsites with a pending summary, and the time at which the summary is due.
     pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
-    /// When the next pending summary is due.
+    /// The time at which the next pending summary is due.
     next_due: AtomicU64,
 }
 
-/// Counts of the suppressed events of one callsite. Only the first of a period takes the lock.
+/// Counts of the suppressed events of one callsite. Only the first event of a period locks.
 #[derive(Debug, Default)]
 struct CallsiteSuppression {
     /// All suppressed events, never reset.
     suppressed: AtomicU64,
-    /// The time of the last one.
+    /// The time of the last suppressed event.
     last: AtomicU64,
     /// A [`SummaryDue`].
     due: AtomicU8,
@@ -62,9 +63,9 @@ struct CallsiteSuppression {
 
 #[derive(Debug, Default)]
 struct Unreported {
-    /// Suppressed events that are reported or represented. The others are unreported.
+    /// The number of suppressed events that were reported or represented.
     settled: u64,
-    /// The time of the first unreported one.
+    /// The time of the first unreported event.
     first: u64,
     /// When the pending summary is due.
     pending: Option<u64>,
@@ -75,15 +76,14 @@ struct Unreported {
 #[repr(u8)]
 enum SummaryDue {
     None,
-    /// Only [`Sampler::emit_summaries`](crate::Sampler::emit_summaries) emits it.
+    /// Only [`Sampler::emit_summaries`](crate::Sampler::emit_summaries) emits the summary.
     OnFlush,
     AtTime,
 }
 
 const NEVER: u64 = u64::MAX;
 
-/// The due time for rules that keep no event, so no later event can emit the summary: only
-/// `emit_summaries` does.
+/// The due time for rules that keep no event. Only `emit_summaries` emits their summaries.
 pub(crate) const ON_FLUSH: u64 = NEVER;
 
 impl SampledSink {
@@ -105,49 +105,25 @@ impl SampledSink {
         }
     }
 
-    #[inline]
-    pub(crate) fn id(&self) -> LayerId {
-        self.id
-    }
-
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Returns the bit of this sink. With more than 64 sinks, sinks share bits; those then decide
-    /// separately.
+    /// Returns the bit of this sink. If there are more than 64 sinks, some share a bit. Sinks that
+    /// share a bit decide separately.
     pub(crate) fn bit(&self) -> u64 {
         1 << (self.index % 64)
     }
 
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
-        // Ignores a second call: a layer has one dispatcher.
+        // Ignores a second call, because a layer has one dispatcher.
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
-    /// The trace or request of each thread.
-    #[inline]
-    pub(crate) fn trace_cache(&self) -> &TraceCache {
-        &self.traces
-    }
-
-    #[inline]
-    pub(crate) fn count_kept(&self) {
-        self.kept.count();
-    }
-
-    #[inline]
-    pub(crate) fn count_sampled_out(&self) {
-        self.sampled_out.count();
-    }
-
-    /// Counts a suppressed event, whose summary is due at `due`.
+    /// Counts a suppressed event. Its summary is due at `due`.
     #[inline]
     pub(crate) fn suppress(&self, callsite: &'static Metadata<'static>, now: u64, due: u64) {
         let counts = self.callsite(callsite);
         counts.last.store(now, Ordering::Relaxed);
         counts.suppressed.fetch_add(1, Ordering::AcqRel);
-        // `settle` resets `due` first, so an event that it does not count finds `due` reset here.
+        // `settle` resets `due` first, so an event that `settle` does not count finds `due` reset
+        // here.
         if counts.due.load(Ordering::Acquire) < SummaryDue::at(due) as u8 {
             self.schedule_summary(callsite, counts, now, due);
         }
@@ -167,7 +143,7 @@ impl SampledSink {
         let scheduled = counts.due.load(Ordering::Acquire);
         let suppressed = counts.suppressed.load(Ordering::Acquire);
         if scheduled >= SummaryDue::at(due) as u8 || suppressed == unreported.settled {
-            // Another thread scheduled it, or settled the event.
+            // Another thread scheduled the summary or settled the event.
             return;
         }
         if scheduled == SummaryDue::None as u8 {
@@ -175,7 +151,7 @@ impl SampledSink {
         }
         match unreported.pending {
             None => self.pending.lock().push((callsite, due)),
-            // Two rules suppress events of this callsite, and only one waits for the flush.
+            // Two rules suppress events of this callsite, and only one of them waits for the flush.
             Some(ON_FLUSH) if due < ON_FLUSH => {
                 let mut pending = self.pending.lock();
                 let same = pending
@@ -190,14 +166,14 @@ impl SampledSink {
         self.next_due.fetch_min(due, Ordering::Relaxed);
     }
 
-    /// Settles up to `others` suppressed events, which the event at hand represents. Returns how
-    /// many it settled. That is fewer than `others` if a summary already reported some, another
-    /// thread has not yet counted its event, or a filter hid some.
-    pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
+    /// Settles up to `max` suppressed events, which the current event represents. Returns the
+    /// number of settled events. The number is less than `max` if a summary already reported some,
+    /// if another thread has not yet counted its event, or if a filter hid some.
+    pub(crate) fn represent(&self, callsite: &'static Metadata<'static>, max: u32) -> u64 {
         let counts = self.callsite(callsite);
-        let others = counts.settle(&mut counts.unreported.lock(), others.into());
-        self.represented.fetch_add(others, Ordering::Relaxed);
-        others
+        let represented = counts.settle(&mut counts.unreported.lock(), max.into());
+        self.represented.fetch_add(represented, Ordering::Relaxed);
+        represented
     }
 
     #[inline]
@@ -205,14 +181,14 @@ impl SampledSink {
         self.next_due.load(Ordering::Relaxed) != NEVER
     }
 
-    /// Returns the current time if a summary is due. Reads the clock unless `now` is known.
+    /// Returns the current time if a summary is due. Reads the clock if `now` is `None`.
     #[cold]
     pub(crate) fn due_time(&self, now: Option<u64>) -> Option<u64> {
         let now = now.unwrap_or_else(|| self.clock.coarse());
         (self.next_due.load(Ordering::Relaxed) <= now).then_some(now)
     }
 
-    /// Takes a summary that is due by `until`. No lock is held while it is emitted.
+    /// Removes and returns a summary that is due by `until`. The caller emits it without a lock.
     #[cold]
     pub(crate) fn next_summary(&self, until: u64) -> Option<Summary> {
         loop {
@@ -250,7 +226,7 @@ impl SampledSink {
     }
 
     /// Dispatches all pending summaries. Only a dispatcher can pass a `Context` to a layer, so
-    /// other layers see the summaries too.
+    /// other layers receive the summaries too.
     pub(crate) fn emit_summaries(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
             let dispatch =
@@ -267,7 +243,7 @@ impl SampledSink {
         }
     }
 
-    /// Reports the suppressed events that no summary has reported, as the sink is dropped.
+    /// Reports the suppressed events without a summary, when the sink is dropped.
     pub(crate) fn close(&self, report: &SelfReport) {
         while let Some(summary) = self.next_summary(NEVER) {
             report_lost(report, &summary);
@@ -299,10 +275,10 @@ impl CallsiteSuppression {
         self.due.store(due as u8, Ordering::Release);
     }
 
-    /// Settles up to `max` unreported events. Returns how many it settled.
+    /// Settles up to `max` unreported events. Returns the number of settled events.
     fn settle(&self, unreported: &mut Unreported, max: u64) -> u64 {
         self.set_due(SummaryDue::None);
-        // A read-modify-write, to be ordered with the other `fetch_add`s.
+        // A read-modify-write operation is ordered with the other `fetch_add` calls.
         let suppressed = self.suppressed.fetch_add(0, Ordering::AcqRel);
         let settled = (suppressed - unreported.settled).min(max);
         unreported.settled += settled;
@@ -346,7 +322,7 @@ pub struct SamplerStats {
     pub kept: u64,
     /// Dropped. Kept events represent them through their `sample_rate`.
     pub sampled_out: u64,
-    /// Dropped. Summaries report them, or will.
+    /// Dropped, and reported by a summary now or later.
     pub suppressed: u64,
 }
 

@@ -8,14 +8,14 @@ use std::{
 use spanwise_core::{
     Clock,
     internal::{
-        CallsitePlans, LimiterClock, SampleDecision as Decision, SampleRate,
+        CallsitePlans, LimiterClock, SampleDecision as Decision, SampleRate, SpanSubscriber,
         consistent_sampling::{SampleRng, Threshold},
         panic_safe,
     },
 };
-use tracing::{Event, Subscriber};
+use tracing::Event;
 use tracing_core::Metadata;
-use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
+use tracing_subscriber::layer::Context as LayerContext;
 
 use crate::{
     EventMatcher, Limit,
@@ -57,7 +57,7 @@ use crate::{
 ///
 /// # Syntax of `LOG_SAMPLE`
 ///
-/// Words such as `info=0.1`, joined by commas.
+/// Words such as `info=0.1`, separated by commas.
 ///
 /// | before the `=` | matches |
 /// | --- | --- |
@@ -76,12 +76,13 @@ use crate::{
 /// | `first:10/100` | the same, and then every 100th |
 /// | `first:10/100/m`, `first:10/m` | the same, in each minute |
 ///
-/// The order of the words does not matter. As with `RUST_LOG`, the most specific word wins: a
-/// target before a level, and a longer target before a shorter one.
+/// The order of the words does not matter. As with `RUST_LOG`, the most specific word wins. A
+/// target wins over a level, and a longer target wins over a shorter one.
 #[derive(Clone)]
 pub struct Sampler(Arc<Inner>);
 
-/// A reference from a sink to its sampler, without which both would live forever.
+/// A weak reference from a sink to its sampler. A strong one would leak both in a cycle.
+#[derive(Debug)]
 pub(crate) struct WeakSampler(Weak<Inner>);
 
 impl WeakSampler {
@@ -90,12 +91,6 @@ impl WeakSampler {
         if let Some(inner) = self.0.upgrade() {
             inner.sinks.remove(sink);
         }
-    }
-}
-
-impl fmt::Debug for WeakSampler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WeakSampler")
     }
 }
 
@@ -113,14 +108,14 @@ impl Sampler {
         SamplerBuilder::default()
     }
 
-    /// Emits all pending summaries now, from any thread. Call it at the end of the program, before
-    /// the outputs are flushed.
+    /// Emits all pending summaries now. Any thread may call it. Call it at the end of the program,
+    /// before the outputs are flushed.
     ///
     /// Without this call, a summary is emitted when its period is over and the next event arrives.
     /// A summary from this call goes through the dispatcher, so layers that are not sampled see it
     /// too. If a sink panics, its summaries are lost.
     pub fn emit_summaries(&self) {
-        // Not under a lock: a sink may run any code.
+        // No lock is held, because a sink may run any code.
         for sink in self.0.sinks.live() {
             // The program may be panicking already.
             let _ = panic_safe::catch_panic(|| sink.emit_summaries());
@@ -134,7 +129,7 @@ impl Sampler {
         self.0.sinks.stats()
     }
 
-    /// Returns the names of the fields in the rules, so that their spelling can be checked.
+    /// Returns the names of the fields in the rules, so that callers can check their spelling.
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.0.rules.iter().flat_map(|rule| {
             let key = match &rule.limit.0 {
@@ -159,18 +154,15 @@ impl Sampler {
             .get(callsite, |callsite| Plan::new(callsite, &inner.rules))
     }
 
-    /// Decides about an event to which only a ratio applies. Returns its rate if it is kept.
+    /// Decides about an event to which only a ratio applies. Returns the rate if the event is kept.
     #[inline]
-    pub(crate) fn sample_rate<S>(
+    pub(crate) fn sample_rate<S: SpanSubscriber>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         sink: &SampledSink,
-    ) -> Option<SampleRate>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Option<SampleRate> {
         if self.0.sinks.has_several() {
             return self.shared_sample_rate(threshold, event, ctx, sink);
         }
@@ -178,16 +170,13 @@ impl Sampler {
     }
 
     #[inline(never)] // Inlined, it costs a sampler with one sink 3 instructions per event.
-    fn shared_sample_rate<S>(
+    fn shared_sample_rate<S: SpanSubscriber>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         sink: &SampledSink,
-    ) -> Option<SampleRate>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Option<SampleRate> {
         let decide = || {
             let rate = plan::sample_by_trace(event, ctx, sink, threshold, &self.0.random);
             rate.map_or(Decision::SampledOut, Decision::KeepWithRatio)
@@ -210,16 +199,13 @@ impl Sampler {
     }
 
     /// Decides about an event that rules with conditions may match.
-    pub(crate) fn decide_by_rules<S>(
+    pub(crate) fn decide_by_rules<S: SpanSubscriber>(
         &self,
         rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         sink: &SampledSink,
-    ) -> Decision
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
+    ) -> Decision {
         let inner = &*self.0;
         self.shared_decision(event, sink, || {
             let evaluation = Evaluation::new(event, ctx, sink);
@@ -242,7 +228,7 @@ impl Sampler {
         }
     }
 
-    /// Forgets the decision about the last event of the callsite: another event begins.
+    /// Clears the decision about the previous event of the callsite, because a new event begins.
     #[inline]
     pub(crate) fn begin_event(&self, event: &Event<'_>) {
         if self.0.sinks.has_several() {
@@ -256,7 +242,7 @@ impl Sampler {
 }
 
 /// Writes the rules in the order in which they apply, in the syntax of `LOG_SAMPLE`. Conditions
-/// without such a syntax are in brackets.
+/// that the syntax cannot express are in brackets.
 impl fmt::Display for Sampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";
@@ -284,7 +270,7 @@ pub struct SamplerBuilder {
 }
 
 impl SamplerBuilder {
-    /// Adds a rule. Rules that were added before come first.
+    /// Adds a rule. Rules are tried in the order in which they were added.
     pub fn rule(mut self, matcher: EventMatcher, limit: impl Into<Limit>) -> Self {
         self.rules.push(Rule::new(matcher, limit.into()));
         self

@@ -1,7 +1,7 @@
 //! The sinks of a sampler.
 //!
-//! A sampler outlives its sinks if it is kept for its statistics, or if tests and reloads make
-//! layers anew. So the registry holds only the totals of a dropped sink.
+//! A sampler can outlive its sinks, for example if a test or a reload creates new layers. So the
+//! registry keeps only the totals of a dropped sink.
 
 use std::sync::{
     Arc, Weak,
@@ -23,7 +23,7 @@ pub(crate) struct SinkRegistry {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With their indices.
+    /// The live sinks with their indices.
     live: Vec<(usize, Weak<SampledSink>)>,
     /// The totals of dropped sinks.
     dropped: SamplerStats,
@@ -43,7 +43,7 @@ impl SinkRegistry {
     /// Removes a sink that is being dropped.
     pub(crate) fn remove(&self, sink: &SampledSink) {
         let mut state = self.state.lock();
-        state.live.retain(|(index, _)| *index != sink.index());
+        state.live.retain(|(index, _)| *index != sink.index);
         state.dropped = [state.dropped, sink.stats()].into_iter().sum();
         self.update(&state);
     }

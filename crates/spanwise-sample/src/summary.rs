@@ -28,7 +28,8 @@ const FIELDS: &[&str] = &[
 ];
 
 impl Summary {
-    /// Calls `forward` with the event. It is in no span: the current one has nothing to do with it.
+    /// Calls `forward` with the event. The event is a root event, because the current span is
+    /// unrelated to it.
     pub(crate) fn with_event<R>(&self, forward: impl FnOnce(&Event<'_>) -> R) -> R {
         let metadata = summary_metadata(*self.callsite.level());
         let (place, first, last) = (
@@ -49,7 +50,7 @@ impl Summary {
     }
 }
 
-/// Returns whether it is the callsite of a summary.
+/// Returns whether `callsite` is the callsite of a summary.
 pub(crate) fn is_summary(callsite: &Metadata<'_>) -> bool {
     callsite.name() == MESSAGE && callsite.target() == TARGET
 }
@@ -81,7 +82,7 @@ fn summary_metadata(level: Level) -> &'static Metadata<'static> {
     }
 }
 
-/// Displays where a callsite is: its file and line, else its name.
+/// Displays the location of a callsite: file and line, or else its name.
 pub(crate) struct Place<'a>(pub(crate) &'a Metadata<'a>);
 
 impl fmt::Display for Place<'_> {

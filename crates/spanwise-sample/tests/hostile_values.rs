@@ -1,6 +1,7 @@
-//! Rules read values, and values may panic, log, or never end.
+//! Rules read values, and a value may panic, log, or never end.
 //!
-//! In a process of its own: only under a global default do the events of a value reach the layers.
+//! In a separate process, because the events of a value reach the layers only with a global
+//! default.
 
 mod support;
 
@@ -36,7 +37,7 @@ impl fmt::Debug for Fails {
     }
 }
 
-/// Logs an event of the same rules while it is read for them.
+/// Logs an event for the same rules while the rules read the value.
 struct Logs;
 
 impl fmt::Debug for Logs {
@@ -92,7 +93,7 @@ fn hostile_value_costs_no_event() {
         info!(tenant_id = ?Panics, "few: panic");
     }
     info!(tenant_id = ?Logs, "few: log");
-    // A value logs when it is formatted: the order depends on the sink.
+    // A value logs when it is formatted, so the order depends on the sink.
     let [messages, of_other] = [one, other].map(|lines| {
         let mut messages = lines.take_each("message");
         messages.sort_by_key(ToString::to_string);

@@ -1,6 +1,6 @@
 //! Summaries reach their sink before the end, in any stack.
 //!
-//! In a process of its own: the stack is the global default.
+//! In a separate process, because the stack is the global default.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -61,7 +61,7 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
                 .all(|count| count.is_null())
         );
     }
-    // From a thread that logs nothing, such as that of a guard or the panic hook.
+    // From a thread that logs nothing, such as the thread of a guard or of the panic hook.
     std::thread::spawn(move || [shared, own].map(|sampler| sampler.emit_summaries()))
         .join()
         .unwrap();
@@ -71,7 +71,7 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
         assert_eq!(summaries[0]["suppressed"], suppressed);
         assert_eq!(summaries[0]["level"], "INFO");
     }
-    // A layer that is not sampled sees the summaries of all sinks.
+    // A layer that is not sampled receives the summaries of all sinks.
     assert_eq!((plain.events(), plain.summaries()), (6, 3));
     // The state of filters is unchanged.
     info!("limited elsewhere");

@@ -21,7 +21,7 @@ use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{event_builder::level_of, fields::causes};
 
-/// The newest breadcrumbs of a unit. A new one reuses the memory of the evicted one.
+/// The newest breadcrumbs of a unit. A new breadcrumb reuses the memory of the evicted one.
 #[derive(Debug)]
 pub(crate) struct BreadcrumbRing {
     breadcrumbs: Mutex<Ring>,
@@ -39,11 +39,11 @@ struct Ring {
 pub(crate) struct MemoryBudget {
     used: AtomicUsize,
     max: usize,
-    /// The generation of the process that created it: see [`forks`].
+    /// The generation of the process that created the ring: see [`forks`].
     generation: u32,
 }
 
-/// An event as it was logged. It is converted to a [`Breadcrumb`] only if an error is sent.
+/// A copy of a logged event. It is converted to a [`Breadcrumb`] only if an error is sent.
 #[derive(Debug)]
 pub(crate) struct StoredBreadcrumb {
     at: SystemTime,
@@ -54,8 +54,8 @@ pub(crate) struct StoredBreadcrumb {
     texts: String,
     message: Range<usize>,
     fields: Vec<(&'static str, StoredValue)>,
-    /// Whether it is a record of the `log` crate. Some fields of such a record are its origin, and
-    /// are not stored.
+    /// Whether the event is a record of the `log` crate. In that case some fields contain its
+    /// origin, and are not stored.
     is_log_record: bool,
 }
 
@@ -75,14 +75,15 @@ pub(crate) const MAX_BREADCRUMBS: usize = 100;
 /// The maximum length of one text, in bytes.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// No text field is added once the texts exceed this, in bytes. The message always is.
+/// If the texts exceed this many bytes, no further text field is added. The message is always
+/// added.
 const MAX_TEXTS_LEN: usize = 4 * 1024;
 const MAX_FIELDS: usize = 64;
 
 /// The fixed size of a breadcrumb, in bytes.
 const BREADCRUMB_LEN: usize = size_of::<StoredBreadcrumb>();
 
-/// Buffers beyond these capacities are not reused.
+/// Buffers with larger capacities are not reused.
 const MAX_REUSED_TEXT_LEN: usize = 1024;
 const MAX_REUSED_FIELDS: usize = 16;
 
@@ -94,9 +95,9 @@ impl BreadcrumbRing {
         }
     }
 
-    /// Adds a breadcrumb. Evicts the oldest ones if there are too many, or if the memory for all
-    /// units is used up. Returns an evicted breadcrumb, or the new one if it was not stored, for
-    /// reuse.
+    /// Adds a breadcrumb. Evicts the oldest breadcrumbs if there are too many, or if the memory for
+    /// all units is full. Returns a breadcrumb whose memory can be reused: an evicted one, or the
+    /// new one if it was not stored.
     pub(crate) fn push(&self, breadcrumb: StoredBreadcrumb) -> Option<StoredBreadcrumb> {
         let Some(mut ring) = self.lock() else {
             return Some(breadcrumb);
@@ -124,7 +125,7 @@ impl BreadcrumbRing {
         breadcrumbs.map(StoredBreadcrumb::breadcrumb).collect()
     }
 
-    /// Returns `None` in a child process if a thread of the parent held the lock at the fork.
+    /// Returns `None` in a child process if a thread of the parent had locked the ring at the fork.
     fn lock(&self) -> Option<MutexGuard<'_, Ring>> {
         forks::lock(&self.breadcrumbs, self.memory.generation)
     }
@@ -214,7 +215,7 @@ impl StoredBreadcrumb {
             StoredValue::Bool(value) => Value::from(*value),
             StoredValue::I64(value) => Value::from(*value),
             StoredValue::U64(value) => Value::from(*value),
-            // JSON has neither NaN nor infinities.
+            // JSON cannot represent NaN and infinities.
             StoredValue::F64(value) if !value.is_finite() => Value::from(value.to_string()),
             StoredValue::F64(value) => Value::from(*value),
             StoredValue::Text(range) => Value::from(&self.texts[range.clone()]),

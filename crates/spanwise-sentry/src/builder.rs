@@ -10,7 +10,7 @@ use sentry_core::{Client, ClientOptions, TracesSamplingStrategy, protocol::Event
 use spanwise_core::{
     Clock, Fault, NoRedaction, Redact, SelfReport, SettingValue, TargetLevels, TargetPattern,
     export::{Deliver, Exporter, ExporterOptions, PeriodicTasks, QueueLimits},
-    internal::consistent_sampling::Threshold,
+    internal::{MAX_TIMEOUT, consistent_sampling::Threshold},
 };
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     process_state::ProcessState,
 };
 
-/// Chooses what is sent to Sentry, and how. Start with [`Sentry::builder`].
+/// Configures what is sent to Sentry, and how. Start with [`Sentry::builder`].
 #[must_use = "nothing is sent until `build` is called"]
 pub struct SentryBuilder {
     dsn: Dsn,
@@ -65,9 +65,6 @@ const DEDUP_WINDOW: Duration = Duration::from_secs(60);
 
 /// The memory for the breadcrumbs of all units of work, in bytes.
 const BREADCRUMB_MEMORY: usize = 32 * 1024 * 1024;
-
-/// Longer durations are shortened to this: not every duration can be added to a time.
-pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Sentry {
     /// Creates a builder that sends to the project of `dsn`. It reads no environment variables.
@@ -129,7 +126,7 @@ impl SentryBuilder {
         self
     }
 
-    /// Returns the levels that a setter got, or `None` if they are empty or invalid.
+    /// Returns the levels that a setter was passed, or `None` if they are empty or invalid.
     fn levels(
         &mut self,
         setter: &'static str,
@@ -157,14 +154,14 @@ impl SentryBuilder {
     /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0.
     ///
     /// The trace id decides. So two services with the same rate send the same traces, and an event
-    /// sampler with that rate keeps the events of these traces.
+    /// sampler with the same rate keeps the events of these traces.
     pub fn traces_sample_rate(mut self, ratio: f64) -> Self {
         self.traces_sample_rate = ratio;
         self
     }
 
     /// Adds a span field that becomes a tag. `request_id`, `tenant_id` and fields that begin with
-    /// `tags.` always do.
+    /// `tags.` are always tags.
     pub fn tag(mut self, field: impl Into<String>) -> Self {
         self.options.keys.add(field.into());
         self
@@ -172,14 +169,14 @@ impl SentryBuilder {
 
     /// Adds a tag of every event, transaction and log, such as the region of a service.
     ///
-    /// The last value of a tag counts, and no field changes it. A value of more than 200 characters
-    /// is truncated.
+    /// The last value of a tag counts, and fields cannot override it. A value of more than 200
+    /// characters is truncated.
     pub fn static_tag(mut self, tag: impl Into<String>, value: impl Into<String>) -> Self {
         self.static_tags.push((tag.into(), value.into()));
         self
     }
 
-    /// Drops errors of this target and of the targets below it.
+    /// Drops errors of this target and of its submodules.
     pub fn ignore_target(mut self, target: impl Into<String>) -> Self {
         let target = TargetPattern::module(target);
         self.options.ignore.targets.push(target);
@@ -199,27 +196,27 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets how long repetitions of an error are counted instead of sent. Defaults to 60 s; with
-    /// zero, each is sent.
+    /// Sets the time during which repetitions of an error are counted instead of sent. Defaults to
+    /// 60 s. With zero, every error is sent.
     ///
-    /// Errors repeat if they have the same callsite, message, error chain and transaction. After
-    /// the window, one event reports the number of repetitions.
+    /// An error is a repetition if it has the same callsite, message, error chain and transaction
+    /// as an earlier one. After the window, one event reports the number of repetitions.
     pub fn dedup_window(mut self, window: Duration) -> Self {
         self.dedup_window = window;
         self
     }
 
-    /// Leaves it to Sentry to group errors into issues.
+    /// Uses Sentry's own grouping of errors into issues.
     ///
-    /// By default, errors are one issue if they have the same target, message and error chain,
-    /// apart from numbers, ids, addresses and paths.
+    /// By default, errors form one issue if they have the same target, message and error chain,
+    /// ignoring numbers, ids, addresses and paths.
     pub fn without_grouping(mut self) -> Self {
         self.options.grouping = Grouping::BySentry;
         self
     }
 
     /// Sets a hook that may change each error before it is sent, or discard it by returning `None`.
-    /// What the hook adds is redacted, too. Defaults to none.
+    /// Data that the hook adds is redacted, too. Defaults to none.
     pub fn before_send<F>(mut self, hook: F) -> Self
     where
         F: Fn(Event<'static>) -> Option<Event<'static>> + Send + Sync + 'static,
@@ -228,8 +225,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Changes further options of Sentry's client: integrations, a proxy, the name of the server.
-    /// The builder replaces its DSN, its transport and its sample rates.
+    /// Changes further options of Sentry's client, such as integrations, a proxy or the name of the
+    /// server. The builder always sets the DSN, the transport and the sample rates.
     pub fn options(mut self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
         self.client = change(self.client);
         self
@@ -241,30 +238,31 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets how long a request may take, from the name resolution to the end of the answer.
-    /// Defaults to 5 s.
+    /// Sets the timeout of a request, from the name resolution to the end of the response. Defaults
+    /// to 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets how many envelopes may wait, and their bytes in all. Defaults to 4,096 and 32 MiB.
+    /// Sets the maximum number of waiting envelopes, and their maximum total bytes. Defaults to
+    /// 4,096 and 32 MiB.
     ///
-    /// Errors may take all of it, other envelopes half.
+    /// Errors may use the whole queue, other envelopes half of it.
     pub fn queue(mut self, envelopes: usize, bytes: usize) -> Self {
         self.limits.items = envelopes;
         self.limits.bytes = bytes;
         self
     }
 
-    /// Sets the only trusted root certificates, in PEM, for a Sentry server of your own. Defaults
-    /// to those of Mozilla.
+    /// Sets the only trusted root certificates, in PEM, for your own Sentry server. Defaults to the
+    /// root certificates of Mozilla.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = pem.into();
         self
     }
 
-    /// Sets where losses are counted and reported. Defaults to the report of the process.
+    /// Sets where losses are counted and reported. Defaults to the process-wide [`SelfReport`].
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
         self
@@ -279,11 +277,11 @@ impl SentryBuilder {
     /// Builds the layer, and starts the sender thread.
     ///
     /// # Errors
-    /// * [`SentryError::Levels`] if a text is not valid levels.
+    /// * [`SentryError::Levels`] if a text does not parse as levels.
     /// * [`SentryError::SampleRate`] if a rate is not between 0 and 1.
     /// * [`SentryError::Tag`] if Sentry does not accept a static tag.
     /// * [`SentryError::Certificates`] and [`SentryError::Proxy`] if they cannot be read.
-    /// * [`SentryError::Thread`] if there can be no further thread.
+    /// * [`SentryError::Thread`] if the thread cannot be started.
     pub fn build(mut self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         self.check_options()?;
         let connection = self.connection()?;
@@ -310,7 +308,7 @@ impl SentryBuilder {
         Ok((layer, SentryGuard::new(pipeline)))
     }
 
-    /// Checks levels, tags and rates, and sets those of the client.
+    /// Checks levels, tags and rates, and sets the rates of the client.
     fn check_options(&mut self) -> Result<(), SentryError> {
         if !self.invalid_levels.is_empty() {
             return Err(SentryError::Levels(mem::take(&mut self.invalid_levels)));
@@ -334,7 +332,7 @@ impl SentryBuilder {
         let root_certificates = connection::read_certificates(&self.root_certificates)?;
         let proxy = connection::proxy_for(&self.dsn, &self.client)?;
         for warning in connection::warnings(&self.dsn, proxy.as_ref()) {
-            // Unthrottled: the first must not suppress the second.
+            // Unthrottled, so that the first warning does not suppress the second.
             self.report.fault_unthrottled(Fault::Setup, &warning);
         }
         Ok(Connection {

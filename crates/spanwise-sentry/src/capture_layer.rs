@@ -1,4 +1,4 @@
-//! The layer behind the redaction: tracks spans, stores breadcrumbs, builds events.
+//! The layer behind the redaction policy. It tracks spans, stores breadcrumbs and builds events.
 
 use std::{
     cell::Cell,
@@ -9,15 +9,15 @@ use std::{
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::internal::{
-    CallsitePlans, FilterInterop, SpanIdentity, SpanTable, log_record, log_record::LogRecord,
-    pins_context, recorded_callsite,
+    CallsitePlans, FilterInterop, SpanIdentity, SpanSubscriber, SpanTable, log_record,
+    log_record::LogRecord, pins_context, recorded_callsite,
 };
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::{Dispatch, Event};
 use tracing_core::{
     Interest, Level, Metadata,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
     breadcrumbs::{MAX_BREADCRUMBS, StoredBreadcrumb},
@@ -34,7 +34,7 @@ use crate::{
     transactions,
 };
 
-/// Sees what may be sent: spans, records and events after their redaction.
+/// Receives spans, records and events after their redaction.
 #[derive(Debug)]
 pub(crate) struct CaptureLayer {
     pipeline: Arc<Pipeline>,
@@ -47,13 +47,13 @@ pub(crate) struct CaptureLayer {
     filter_interop: FilterInterop,
 }
 
-/// The target of the event that spanwise-http logs when a request ends.
+/// The target of the access event, which spanwise-http logs at the end of a request.
 pub(crate) const ACCESS_TARGET: &str = "spanwise_http::server";
 
 /// A span with this field begins a unit.
 const UNIT_FIELD: &str = "spanwise.unit";
 
-/// A span with another value of this field than the spans around it begins a unit.
+/// A span begins a unit if its value of this field differs from that of the outer spans.
 const REQUEST_ID: &str = "request_id";
 
 impl CaptureLayer {
@@ -68,11 +68,12 @@ impl CaptureLayer {
         }
     }
 
-    /// Returns the open spans around an event or a span, the innermost first.
-    fn scope_spans<S>(&self, id: Option<&Id>, ctx: &Context<'_, S>) -> Vec<Arc<OpenSpan>>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
+    /// Returns the open spans that enclose an event or a span, the innermost first.
+    fn scope_spans<S: SpanSubscriber>(
+        &self,
+        id: Option<&Id>,
+        ctx: &Context<'_, S>,
+    ) -> Vec<Arc<OpenSpan>> {
         let scope = id.and_then(|id| ctx.span_scope(id));
         let spans = scope.into_iter().flatten();
         spans
@@ -80,7 +81,7 @@ impl CaptureLayer {
             .collect()
     }
 
-    /// Stores a breadcrumb, in the memory of one that leaves the ring.
+    /// Stores a breadcrumb, in the memory of an evicted one.
     fn add_breadcrumb(&self, event: &Event<'_>, unit: &Unit, record: Option<LogRecord>) {
         let target = record.and_then(|record| record.target);
         let now = self.pipeline.clock.now();
@@ -93,7 +94,7 @@ impl CaptureLayer {
     }
 
     /// Sends an event as a log, as an error, or both.
-    fn send<S>(
+    fn send<S: SpanSubscriber>(
         &self,
         event: &Event<'_>,
         routing: Routing,
@@ -101,9 +102,7 @@ impl CaptureLayer {
         id: Option<&Id>,
         unit: &Unit,
         ctx: &Context<'_, S>,
-    ) where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
+    ) {
         let detail = match routing.event {
             true => ErrorDetail::Exceptions,
             false => ErrorDetail::Texts,
@@ -125,11 +124,11 @@ impl CaptureLayer {
         }
     }
 
-    /// Returns whether an error is to be sent. Counts it if not, and remembers it in its unit.
+    /// Returns whether to send an error. If not, counts it, and stores its texts in the unit.
     fn is_reportable(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
         let ignore = &self.pipeline.options.ignore;
         let counts = &self.pipeline.exporter.current().state.counts;
-        // A warning does not explain why a request failed, nor does an error of no known request.
+        // A warning does not explain why a request failed. Neither does an error outside a request.
         let explains_failure =
             *origin.callsite.level() == Level::ERROR && !ptr::eq(unit, &raw const *self.no_unit);
         let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
@@ -138,7 +137,8 @@ impl CaptureLayer {
             counts.ignored.add(1);
             return false;
         }
-        // The access event is news if no error came before, or if it has another one.
+        // The access event is new information if no error came before, or if it contains a
+        // different error.
         let is_news = !has_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
         if origin.target() == ACCESS_TARGET && !is_news {
             counts.repeated.add(1);
@@ -180,17 +180,14 @@ impl CaptureLayer {
         });
     }
 
-    /// Returns whether a span begins a unit inside the unit of the spans around it.
-    fn begins_unit<S>(
+    /// Returns whether a span begins a unit inside the unit of its outer spans.
+    fn begins_unit<S: SpanSubscriber>(
         &self,
         callsite: &'static Metadata<'static>,
         fields: &[(&'static str, Value)],
         id: &Id,
         ctx: &Context<'_, S>,
-    ) -> bool
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
+    ) -> bool {
         let has = |name| callsite.fields().field(name).is_some();
         let plan = |_: &Metadata<'_>| has(REQUEST_ID) || has(UNIT_FIELD);
         if !self.may_begin_unit.get(callsite, plan) {
@@ -215,7 +212,7 @@ impl CaptureLayer {
     }
 }
 
-/// Returns the newest breadcrumbs of the unit and the units around it, in the order of time.
+/// Returns the newest breadcrumbs of the unit and of its outer units, ordered by time.
 fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
     let units = unit.with_outer();
     let mut all: Vec<Breadcrumb> = units
@@ -226,21 +223,18 @@ fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
     all.split_off(first)
 }
 
-impl<S> Layer<S> for CaptureLayer
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
+impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.filter_interop.detect(dispatch);
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let callsite = attrs.metadata();
-        // This formats values, so nothing is locked yet.
+        // This formats values, so it happens before anything is locked.
         let fields = Fields::record(callsite, ErrorDetail::Texts, |visitor| {
             attrs.record(visitor)
         });
@@ -273,7 +267,7 @@ where
             if SpanIdentity::exist()
                 && let Some(identity) = ctx.span(id).as_ref().and_then(SpanIdentity::find)
             {
-                // It may have moved to another trace.
+                // The span may have moved to another trace.
                 span.set_identity(identity);
             }
             let callsite = recorded_callsite(values, span.callsite);
@@ -333,7 +327,7 @@ fn own_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
 }
 
 thread_local! {
-    /// A breadcrumb that left its ring. The next one of this thread reuses its memory.
+    /// An evicted breadcrumb. The next breadcrumb of this thread reuses its memory.
     static SPARE: Cell<Option<Box<StoredBreadcrumb>>> = const { Cell::new(None) };
 }
 
@@ -343,6 +337,6 @@ fn take_spare() -> Option<StoredBreadcrumb> {
 }
 
 fn keep_spare(breadcrumb: StoredBreadcrumb) {
-    // An exiting thread has no place for it.
+    // An exiting thread cannot store it.
     let _ = SPARE.try_with(|spare| spare.set(Some(Box::new(breadcrumb))));
 }

@@ -1,4 +1,4 @@
-//! Marks of a thread that runs Sentry's client, for the layer and for the transport.
+//! Thread-local marks while Sentry's client runs, for the layer and for the transport.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,21 +12,21 @@ use sentry_core::{
 use spanwise_core::internal::panic_safe;
 
 thread_local! {
-    /// Whether the client runs, and hooks of the application with it. Events that they log are not
-    /// sent, which would have no end.
+    /// Whether the client, and with it the hooks of the application, run on this thread. Events
+    /// that they log are not sent, because each would cause the next.
     static IS_CAPTURING: Cell<bool> = const { Cell::new(false) };
     static ALREADY_REDACTED: RefCell<AlreadyRedacted> = const {
         RefCell::new(AlreadyRedacted::Nothing)
     };
 }
 
-/// The part of an envelope that the policy has seen before the client got it.
+/// The part of an envelope that was redacted before the client received it.
 #[derive(Default)]
 pub(crate) enum AlreadyRedacted {
     #[default]
     Nothing,
     Everything,
-    /// The event as it was then.
+    /// The redacted event.
     Event(Box<Event<'static>>),
 }
 
@@ -42,7 +42,7 @@ impl CaptureScope {
             was_capturing: IS_CAPTURING
                 .try_with(|capturing| capturing.replace(true))
                 .unwrap_or(true),
-            // An exiting thread has no place for it: then everything is redacted again.
+            // An exiting thread cannot store the mark. In that case everything is redacted again.
             outer: ALREADY_REDACTED
                 .try_with(|current| current.replace(redacted))
                 .unwrap_or_default(),
@@ -57,21 +57,21 @@ impl Drop for CaptureScope {
     }
 }
 
-/// Takes the mark of the envelope that the client passes on now.
+/// Takes the mark of the envelope that the client currently passes to the transport.
 pub(crate) fn take_already_redacted() -> AlreadyRedacted {
     let taken = ALREADY_REDACTED.try_with(RefCell::take);
     taken.unwrap_or_default()
 }
 
-/// Returns whether the client runs on this thread. `true` if the thread has lost its mark: events
-/// of a hook could not be distinguished from others.
+/// Returns whether the client runs on this thread. Also returns `true` if the thread-local was
+/// destroyed, because in that case events of a hook cannot be distinguished.
 pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }
 
-/// Returns whether this thread is exiting, and has dropped thread-locals that the client needs.
+/// Returns whether this thread is exiting and has destroyed thread-locals that the client needs.
 pub(crate) fn is_thread_exiting() -> bool {
-    /// Dropped before the thread-locals that exist when it is made.
+    /// Destroyed before the thread-locals that existed when this was created.
     struct Canary;
     impl Drop for Canary {
         fn drop(&mut self) {}
@@ -82,6 +82,6 @@ pub(crate) fn is_thread_exiting() -> bool {
             Canary
         };
     }
-    // On an exiting thread that never had them, making them panics.
+    // Creating the thread-locals on an exiting thread panics.
     panic_safe::catch_panic(|| CANARY.try_with(|_| ())).is_none_or(|lives| lives.is_err())
 }

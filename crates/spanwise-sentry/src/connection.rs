@@ -1,4 +1,4 @@
-//! The connection to the server: its proxy, its certificates, and warnings about them.
+//! The connection to the server: proxy, certificates, and warnings about both.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -13,7 +13,7 @@ use ureq::{
 
 use crate::{Dsn, SentryError};
 
-/// How the sender thread connects to the server.
+/// The connection options of the sender thread.
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) dsn: types::Dsn,
@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     pub(crate) root_certificates: Vec<Certificate<'static>>,
 }
 
-/// Reads certificates in PEM. An empty text has none.
+/// Parses certificates in PEM. An empty text contains none.
 pub(crate) fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, SentryError> {
     if pem.is_empty() {
         return Ok(Vec::new());
@@ -96,7 +96,7 @@ fn http_proxy_from_env() -> Option<Proxy> {
     let value = |name: &&str| std::env::var(name).ok();
     let others = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
     let mut others = others.iter().filter_map(value);
-    // The client skips a value that is not the address of a proxy.
+    // The HTTP client ignores a value that is not the address of a proxy.
     let is_other = others.any(|value| Proxy::new(&value).is_ok());
     Proxy::try_from_env().filter(|_| !is_other)
 }

@@ -1,4 +1,4 @@
-//! Deduplication of errors: an error that repeats within a window is counted, not sent.
+//! Deduplication of errors. An error that repeats within a window is counted, not sent.
 
 use std::{
     collections::HashMap,
@@ -11,16 +11,17 @@ use spanwise_core::internal::sync::Mutex;
 
 use sentry_core::protocol::Event;
 
-/// The most errors that are remembered at once. All repetitions of further ones are sent.
+/// The maximum number of stored errors. Repetitions of further errors are all sent.
 const MAX_ERRORS: usize = 256;
 
-/// The most bytes of all samples. Beyond, the oldest is sent before its window is over.
+/// The maximum number of bytes of all samples. If it is exceeded, the oldest sample is sent before
+/// the end of its window.
 const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The errors of the last window, with the number of their repetitions.
 #[derive(Debug)]
 pub(crate) struct Deduplicator {
-    /// How long repetitions of an error are only counted.
+    /// The time during which repetitions of an error are only counted.
     pub(crate) window: Duration,
     seen: Mutex<Entries>,
 }
@@ -34,35 +35,35 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    /// The end of its window.
+    /// The end of the window.
     until: Instant,
     repetitions: u64,
     sample: Option<Sample>,
 }
 
-/// The first repetition of an error, which will report on the others. It is serialized: that takes
-/// a fraction of the memory of an event, and its bytes can be counted.
+/// The first repetition of an error. It is sent later, to report all repetitions. Stored in
+/// serialized form, which needs much less memory than an event, and has a known size.
 #[derive(Debug)]
 struct Sample(Box<[u8]>);
 
-/// How an error relates to those before.
+/// The relation of an error to earlier errors.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Repetition {
-    /// It does not repeat one: send it.
+    /// The error is new, and must be sent.
     New,
-    /// It is the first repetition: [store](Deduplicator::store) it.
+    /// The error is the first repetition, and must be [stored](Deduplicator::store).
     First,
-    /// It is counted.
+    /// The error is a further repetition, and was counted.
     Again,
 }
 
-/// An event that reports on all repetitions of an error in its window.
+/// An event that reports all repetitions of an error in its window.
 pub(crate) struct RepeatReport {
     pub(crate) event: Event<'static>,
     pub(crate) count: u64,
 }
 
-/// Returns the key of an error, made of everything that distinguishes it from others.
+/// Returns the key of an error: a hash of all parts that distinguish it from other errors.
 pub(crate) fn key(parts: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);
@@ -77,8 +78,8 @@ impl Deduplicator {
         }
     }
 
-    /// Remembers an error. Returns whether it repeats an earlier one, and the report of an expired
-    /// window of the same error.
+    /// Stores the key of an error. Returns whether the error repeats an earlier one, and the report
+    /// of an expired window of the same error.
     pub(crate) fn check(&self, key: u64, now: Instant) -> (Repetition, Option<RepeatReport>) {
         if self.window.is_zero() {
             return (Repetition::New, None);
@@ -111,8 +112,8 @@ impl Deduplicator {
         (Repetition::New, report)
     }
 
-    /// Stores the first repetition of an error. Returns the reports for which there is no room any
-    /// more.
+    /// Stores the first repetition of an error. Returns the reports that must be sent now, because
+    /// there is no room for them.
     pub(crate) fn store(&self, key: u64, event: &Event<'static>) -> Vec<RepeatReport> {
         // An event consists of texts, numbers and maps, which always serialize.
         let bytes = serde_json::to_vec(event).unwrap_or_default();
@@ -141,7 +142,8 @@ impl Deduplicator {
     pub(crate) fn expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
         let mut seen = self.seen.lock();
         let over = seen.by_key.extract_if(|_, entry| {
-            // Another thread is about to store the sample of an entry without one.
+            // If there are repetitions without a sample, another thread is about to store the
+            // sample.
             let is_complete = entry.repetitions == 0 || entry.sample.is_some();
             now.is_none_or(|now| is_complete && now >= entry.until)
         });
@@ -150,7 +152,7 @@ impl Deduplicator {
         reports.collect()
     }
 
-    /// Returns when the next window with repetitions is over.
+    /// Returns the end of the next window with repetitions.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         let seen = self.seen.lock();
         let stored = seen.by_key.values();
@@ -160,7 +162,7 @@ impl Deduplicator {
 }
 
 impl Entries {
-    /// Returns the report of an entry that was removed, if there were repetitions.
+    /// Returns the report of a removed entry, if there were repetitions.
     fn report(&mut self, entry: Entry) -> Option<RepeatReport> {
         let Sample(bytes) = entry.sample?;
         self.bytes -= bytes.len();

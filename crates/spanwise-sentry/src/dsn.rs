@@ -1,11 +1,11 @@
-//! The DSN, which is the address of a project in Sentry.
+//! The DSN: the address of a project in Sentry.
 
 use std::{fmt, str::FromStr};
 
 use sentry_core::types;
 use spanwise_core::{ParseError, internal::TextSetting};
 
-/// The address of a project, as its settings in Sentry show it.
+/// The address of a project. Copy it from the project settings in Sentry.
 ///
 /// It contains a credential. Neither `Debug` nor an error shows it.
 ///
@@ -25,7 +25,7 @@ use spanwise_core::{ParseError, internal::TextSetting};
 pub struct Dsn(pub(crate) types::Dsn);
 
 impl Dsn {
-    /// Returns the length of its text in bytes, which may be shown.
+    /// Returns the length of its text in bytes. The length is not secret.
     #[must_use]
     pub fn length(&self) -> usize {
         // `Display` of the inner type adds a colon after a key without a secret key.
@@ -57,7 +57,7 @@ impl FromStr for Dsn {
                 types::ParseDsnError::InvalidUrl => "is not a URL",
             })
         })?;
-        // The inner type accepts it, and fails only when an event is sent.
+        // The inner type accepts an empty host, and fails only when an event is sent.
         if dsn.host().is_empty() {
             return Err(error("has no host"));
         }

@@ -82,7 +82,7 @@ impl QueueTransport {
     }
 }
 
-/// Redacts what hooks and integrations changed since the event was `redacted`.
+/// Redacts the changes that hooks and integrations made to the event since it was `redacted`.
 fn redact_changes(
     envelope: &Envelope,
     mut redacted: Event<'static>,
@@ -90,7 +90,7 @@ fn redact_changes(
     policy: &dyn Redact,
 ) -> Option<Vec<u8>> {
     if let Some(event) = envelope.event() {
-        // The client sets it.
+        // The client sets this field.
         redacted.sdk.clone_from(&event.sdk);
         if *event == redacted && envelope.items().count() == 1 {
             return Some(bytes);
@@ -111,7 +111,7 @@ pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
             EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => {
                 (Category::Log, logs.len() as u64)
             }
-            // They accompany other items.
+            // These items accompany other items.
             EnvelopeItem::Attachment(_) | EnvelopeItem::ClientReport(_) => continue,
             _ => (Category::Other, 1),
         };

@@ -1,17 +1,17 @@
 //! Redaction of serialized envelopes.
 //!
-//! The layer has redacted what it passes to Sentry's client. Hooks, integrations and direct calls
-//! of the client may add to it: that is redacted here.
-
-use std::borrow::Cow;
+//! The layer redacts events before it passes them to Sentry's client. Hooks, integrations and
+//! direct calls of the client may add data. This module redacts the additions.
 
 use sentry_core::protocol::Value;
 use spanwise_core::{KeyVerdict, Redact, Redaction};
 
-/// Redacts an envelope. Values that are also in `redacted`, at the same place of the event, were
-/// redacted before.
+use crate::fields::text_of;
+
+/// Redacts an envelope. Skips values that are also in `redacted`, at the same place in the event,
+/// because they were redacted before.
 ///
-/// Returns `None` if the envelope cannot be parsed: it must not be sent then.
+/// Returns `None` if the envelope cannot be parsed. In that case it must not be sent.
 pub(crate) fn redact_envelope(
     bytes: &[u8],
     redacted: Option<&Value>,
@@ -36,13 +36,13 @@ pub(crate) fn redact_envelope(
         let payload = match header.get("type").and_then(Value::as_str)? {
             "attachment" => {
                 let text = String::from_utf8_lossy(payload);
-                // Without a secret in it, it stays as it is, also if it is not text.
+                // If there is no secret in it, the payload stays unchanged, even if it is not text.
                 match policy.redact_text(&text) {
                     shown if shown == text => payload.to_vec(),
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // They contain only numbers about sessions and losses.
+            // These contain only numbers about sessions and losses.
             "session" | "sessions" | "client_report" => payload.to_vec(),
             _ => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
@@ -61,7 +61,7 @@ pub(crate) fn redact_envelope(
     Some(out)
 }
 
-/// Splits off a line.
+/// Splits off the first line.
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.is_empty() {
         return None;
@@ -115,11 +115,7 @@ fn keep_member(
         redact_value(value, redacted, policy);
         return true;
     }
-    let text = || match &*value {
-        Value::String(text) => Cow::Borrowed(&**text),
-        other => Cow::Owned(other.to_string()),
-    };
-    match policy.apply(verdict, key, text) {
+    match policy.apply(verdict, key, || text_of(value)) {
         Redaction::Keep => true,
         Redaction::Replace(text) => {
             *value = text.into();

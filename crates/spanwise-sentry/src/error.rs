@@ -4,28 +4,28 @@ use std::{error::Error, fmt, io};
 
 use spanwise_core::ParseError;
 
-/// Why [`SentryBuilder::build`](crate::SentryBuilder::build) failed.
+/// The reason why [`SentryBuilder::build`](crate::SentryBuilder::build) failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SentryError {
-    /// A sample rate is not between 0 and 1: its name, and the rate.
+    /// A sample rate, with its name, is not between 0 and 1.
     SampleRate(&'static str, f64),
-    /// Texts are not valid levels.
+    /// Texts do not parse as levels.
     Levels(Vec<InvalidLevels>),
     /// Sentry does not accept a static tag of this name, or its value is empty.
     Tag(String),
     /// The certificates are not in PEM.
     Certificates,
-    /// The proxy is not an address. It is not shown, since it may contain a password.
+    /// The proxy is not an address. It is not shown, because it may contain a password.
     Proxy,
     /// The sender thread could not be started.
     Thread(io::Error),
 }
 
-/// A text that is not valid levels.
+/// A text that does not parse as levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidLevels {
-    /// The setter of [`SentryBuilder`](crate::SentryBuilder) that got the text.
+    /// The setter of [`SentryBuilder`](crate::SentryBuilder) that was passed the text.
     pub setter: &'static str,
     /// The text.
     pub text: String,

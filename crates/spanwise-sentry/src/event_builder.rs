@@ -1,4 +1,4 @@
-//! Sentry's event of an error.
+//! Builds Sentry's event for an error.
 
 use std::{borrow::Cow, mem, time::Duration, time::SystemTime};
 
@@ -36,7 +36,7 @@ pub(crate) fn level_of(level: TracingLevel) -> Level {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventOrigin<'a> {
     pub(crate) callsite: &'static Metadata<'static>,
-    /// A record of the `log` crate has its own place.
+    /// A record of the `log` crate, which has its own source location.
     pub(crate) record: Option<&'a LogRecord>,
 }
 
@@ -126,9 +126,9 @@ fn text_fingerprint(
     grouping::fingerprint(origin.target(), message, &fields.errors)
 }
 
-/// Returns the fields, the spans, the place and the trace of an event.
+/// Returns the fields, the spans, the source location and the trace of an event.
 fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<String, Context> {
-    // A tag that Sentry would refuse is a field.
+    // A tag that Sentry would refuse becomes a field.
     let is_tag = |name: &str| {
         let tag = name.strip_prefix("tags.");
         tag.is_some_and(|tag| scope.tags.has(tag))
@@ -160,8 +160,8 @@ fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<
     contexts
 }
 
-/// Returns an event without content. `Event::default` draws its id from a generator that an exiting
-/// thread has lost.
+/// Returns an event without content. `Event::default` cannot be used, because it draws the id from
+/// a thread-local generator, which an exiting thread has destroyed.
 fn empty_event(at: SystemTime) -> Event<'static> {
     Event {
         event_id: ids::new_event_id(),
@@ -194,7 +194,7 @@ fn empty_event(at: SystemTime) -> Event<'static> {
     }
 }
 
-/// Adds the number of repetitions to the event that reports on them.
+/// Adds the number of repetitions to the event that reports them.
 pub(crate) fn add_repeat_count(event: &mut Event<'static>, count: u64, window: Duration) {
     let repeats = [
         ("count".to_owned(), Value::from(count)),
@@ -218,9 +218,7 @@ fn exceptions_of(errors: Vec<Vec<Cause>>) -> impl Iterator<Item = Exception> {
 }
 
 fn panic_exception(fields: &mut Fields, message: Option<String>) -> Exception {
-    let mut values = fields.values.iter();
-    let at = values.position(|(name, _)| *name == "panic.backtrace");
-    let backtrace = at.map(|at| fields.values.remove(at).1);
+    let backtrace = fields.take("panic.backtrace");
     let backtrace = backtrace.as_ref().and_then(Value::as_str);
     Exception {
         ty: "panic".to_owned(),

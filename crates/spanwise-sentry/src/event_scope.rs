@@ -1,4 +1,4 @@
-//! The tags, user, trace and fields that an event inherits from the spans around it.
+//! The tags, user, trace and fields that an event inherits from its enclosing spans.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use sentry_core::protocol::{Map, SpanId, TraceId, Value};
 use spanwise_core::{CONTEXT_KEYS, REDACTED, internal::SpanIdentity};
 
 use crate::{
-    fields::field_value,
+    fields::{field_value, text_of},
     ids,
     open_spans::{OpenSpan, Unit},
     tags::Tags,
 };
 
-/// What an event inherits from the spans around it.
+/// The data that an event inherits from its enclosing spans.
 #[derive(Debug)]
 pub(crate) struct EventScope {
     pub(crate) tags: Tags,
@@ -31,7 +31,7 @@ pub(crate) struct TagKeys {
     constant: Tags,
 }
 
-/// The most spans whose fields are sent, the nearest first.
+/// The fields of at most this many spans are sent, the nearest first.
 const MAX_SPANS: usize = 32;
 
 impl TagKeys {
@@ -48,7 +48,7 @@ impl TagKeys {
     }
 
     fn is_tag(&self, name: &str) -> bool {
-        // They have a place of their own in an event.
+        // These values have their own place in an event.
         let is_other = matches!(name, "user_id" | "trace_id" | "span_id");
         CONTEXT_KEYS.contains(&name) && !is_other || self.is_added(name)
     }
@@ -62,7 +62,7 @@ impl TagKeys {
     }
 
     /// Collects the scope of an event from `spans`, the innermost first, and its own fields. The
-    /// nearest value counts, unless a span around it pins the key.
+    /// nearest value counts, unless an outer span pins the key.
     pub(crate) fn event_scope(
         &self,
         spans: &[Arc<OpenSpan>],
@@ -112,7 +112,7 @@ impl TagKeys {
     }
 }
 
-/// The values of fields that have a place of their own in an event.
+/// The values of fields with their own place in an event.
 #[derive(Default)]
 struct ScopeValues {
     tags: Tags,
@@ -140,7 +140,7 @@ impl ScopeValues {
     }
 }
 
-/// Returns the fields of the nearest spans by the names of the spans. An inner span replaces an
+/// Returns a map from span names to the fields of the nearest spans. An inner span replaces an
 /// outer one with the same name.
 fn spans_with_fields(spans: &[Arc<OpenSpan>]) -> Map<String, Value> {
     let mut all = Map::new();
@@ -156,12 +156,12 @@ fn spans_with_fields(spans: &[Arc<OpenSpan>]) -> Map<String, Value> {
 }
 
 /// Returns the identity of the nearest span that has one.
-pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<Arc<SpanIdentity>> {
+pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<SpanIdentity> {
     spans.iter().find_map(|span| span.identity())
 }
 
-/// Returns the trace of the identity, or of the nearest span that pins or else names one, or that
-/// of the unit.
+/// Returns the trace id of the identity. If there is none, returns a pinned trace id, or else the
+/// nearest one, or else that of the unit.
 pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
     if let Some(identity) = identity(spans) {
         return identity.trace_id().into();
@@ -169,7 +169,8 @@ pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId 
     context_value(spans, "trace_id", trace_id).unwrap_or_else(|| unit.trace_id())
 }
 
-/// Returns the value of a context key in the nearest span that pins it, or else has it.
+/// Returns the value of a context key in the nearest span that pins the key, or else in the nearest
+/// span that has it.
 pub(crate) fn context_value<T>(
     spans: &[Arc<OpenSpan>],
     key: &str,
@@ -185,7 +186,7 @@ fn context_key(name: &'static str) -> &'static str {
     name.strip_prefix("tags.").unwrap_or(name)
 }
 
-/// Returns `POST /orders/{id}/pay` for a span of a request with a route, else the name of the span.
+/// Returns `POST /orders/{id}/pay` for a request span with a route, or else the name of the span.
 pub(crate) fn transaction_name(span: &OpenSpan) -> String {
     let name = span.with_fields(|fields| {
         let find = |name: &str| shown_text(field_value(fields, name)?);
@@ -198,17 +199,15 @@ pub(crate) fn transaction_name(span: &OpenSpan) -> String {
     name.unwrap_or_else(|| span.callsite.name().to_owned())
 }
 
-/// Returns the text of a value that is neither empty nor redacted.
+/// Returns the text of a value, or `None` if it is empty or redacted.
 pub(crate) fn shown_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if text.is_empty() || text == REDACTED => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Null => None,
-        other => Some(other.to_string()),
-    }
+    let text = text_of(value);
+    let is_shown = !value.is_null() && !text.is_empty() && text != REDACTED;
+    is_shown.then(|| text.into_owned())
 }
 
-/// Parses a trace id, also with the hyphens of a UUID. The id of zeros is the W3C's id of no trace.
+/// Parses a trace id, also in the form of a UUID. Rejects all zeros, which W3C Trace Context
+/// defines as invalid.
 fn trace_id(value: &Value) -> Option<TraceId> {
     let id = shown_text(value)?;
     let is_none = id.bytes().all(|byte| byte == b'0');

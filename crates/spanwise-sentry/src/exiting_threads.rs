@@ -1,7 +1,7 @@
-//! Items of exiting threads, which the sender thread passes to the client.
+//! Items of exiting threads. The sender thread passes them to the client.
 //!
-//! Sentry's client needs thread-locals, which an exiting thread has lost. So the thread leaves its
-//! events here, and does not wait.
+//! Sentry's client needs thread-locals, which an exiting thread has destroyed. So the thread stores
+//! its events here, and does not wait.
 
 use std::{collections::VecDeque, fmt, mem, time::Instant};
 
@@ -10,7 +10,7 @@ use spanwise_core::internal::sync::{Condvar, Mutex};
 
 use crate::envelope::contents;
 
-/// An item that the client does not have yet.
+/// An item that was not yet passed to the client.
 pub(crate) enum DeferredItem {
     Event(Box<Event<'static>>),
     Envelope(Box<Envelope>),
@@ -30,7 +30,7 @@ impl DeferredItem {
 #[derive(Default)]
 pub(crate) struct DeferredItems {
     state: Mutex<State>,
-    /// Signalled when a thread has sent the items that it took.
+    /// Signalled when a thread has sent its items.
     done: Condvar,
 }
 
@@ -49,7 +49,7 @@ const MAX_ITEMS: usize = 256;
 pub(crate) enum Deferral {
     Accepted,
     Full,
-    /// Nothing is sent any more.
+    /// Sending has ended.
     Ended,
 }
 
@@ -70,7 +70,7 @@ impl DeferredItems {
         self.state.lock().waiting.is_empty()
     }
 
-    /// Calls `send` with each item that waits.
+    /// Calls `send` with each waiting item.
     pub(crate) fn send_all(&self, send: impl FnMut(DeferredItem)) {
         /// Signals `done`, also if `send` panics.
         struct Done<'a>(&'a DeferredItems);
@@ -104,7 +104,7 @@ impl DeferredItems {
         }
     }
 
-    /// Stops accepting items, and returns those that wait.
+    /// Stops accepting items, and returns the waiting ones.
     pub(crate) fn end(&self) -> VecDeque<DeferredItem> {
         let mut state = self.state.lock();
         state.has_ended = true;

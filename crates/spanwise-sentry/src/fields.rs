@@ -1,19 +1,19 @@
-//! The fields of an event or a span, copied up to the lengths that are sent.
+//! Copies of the fields of an event or a span, truncated to the lengths that are sent.
 
-use std::{error::Error, fmt, iter, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, iter, sync::Arc};
 
 use sentry_core::protocol::Value;
 use spanwise_core::internal::{error_chain, errors, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// The most bytes of a value. Sentry truncates longer ones.
+/// The maximum number of bytes of a value. Sentry truncates longer values.
 const MAX_VALUE_LEN: usize = 4 * 1024;
 const MAX_MESSAGE_LEN: usize = 8 * 1024;
 
-/// The most bytes of a backtrace, which is parsed and never sent as text.
+/// The maximum number of bytes of a backtrace. A backtrace is parsed, and not sent as text.
 const MAX_BACKTRACE_LEN: usize = 64 * 1024;
 
-/// The most errors of a chain.
+/// The maximum number of errors in a chain.
 const MAX_CHAIN_LEN: usize = 32;
 
 /// The fields of an event or a span.
@@ -23,12 +23,13 @@ pub(crate) struct Fields {
     pub(crate) values: Vec<(&'static str, Value)>,
     /// The fields that are errors, each with its causes, the outermost error first.
     pub(crate) errors: Vec<Vec<Cause>>,
-    /// Whether it is a record of the `log` crate. Some fields of such a record are its origin.
+    /// Whether the event is a record of the `log` crate. In that case some fields contain its
+    /// origin.
     is_log_record: bool,
     detail: ErrorDetail,
 }
 
-/// How much of an error is read.
+/// The parts of an error to read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ErrorDetail {
     /// The texts of its chain.
@@ -50,7 +51,7 @@ pub(crate) struct Cause {
 }
 
 impl Fields {
-    /// Collects the fields that `record` gives to a visitor.
+    /// Collects the fields that `record` passes to a visitor.
     pub(crate) fn record(
         callsite: &Metadata<'_>,
         detail: ErrorDetail,
@@ -65,7 +66,13 @@ impl Fields {
         fields
     }
 
-    /// Takes the message or, as of `#[instrument(err)]`, the text of an error.
+    /// Removes a field and returns its value.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.values.iter().position(|(other, _)| *other == name)?;
+        Some(self.values.remove(at).1)
+    }
+
+    /// Takes the message, or else the text of an error, as recorded by `#[instrument(err)]`.
     pub(crate) fn take_message(&mut self) -> Option<String> {
         self.message.take().or_else(|| {
             let is_error =
@@ -102,7 +109,7 @@ impl Fields {
         field_value(&self.values, name)?.as_str()
     }
 
-    /// Converts them to the fields of a span, where an error is a text.
+    /// Converts to the fields of a span, in which errors are texts.
     pub(crate) fn into_span_fields(self) -> Vec<(&'static str, Value)> {
         let mut fields = self.values;
         if let Some(message) = self.message {
@@ -158,7 +165,7 @@ fn truncated_text(value: fmt::Arguments<'_>, max_len: usize) -> String {
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no infinities.
+        // JSON cannot represent infinities.
         if value.is_finite() {
             self.add(field, value);
         } else {
@@ -199,6 +206,14 @@ pub(crate) fn field_value<'v>(
 ) -> Option<&'v Value> {
     let field = fields.iter().find(|(other, _)| *other == name);
     field.map(|(_, value)| value)
+}
+
+/// Returns the text of a value: a string without its quotes.
+pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
 }
 
 /// Returns an error and its causes, the outermost first.

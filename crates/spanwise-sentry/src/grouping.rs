@@ -1,30 +1,30 @@
 //! Fingerprints, which group events into issues.
 //!
 //! Sentry groups two messages that differ in a number into two issues. So the fingerprint consists
-//! of the message and the texts of errors, with placeholders for what varies between events:
-//! numbers, hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
+//! of the message and the texts of errors, with placeholders for the parts that vary between
+//! events: numbers, hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
 
 use std::borrow::Cow;
 
 use sentry_core::protocol::Exception;
 use spanwise_core::internal::panic_safe;
 
-use crate::fields::{Cause, Fields};
+use crate::fields::{Cause, Fields, text_of};
 
-/// The rule that groups events without a fingerprint of their own.
+/// The rule that groups events without an explicit fingerprint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Grouping {
-    /// A fingerprint of their texts.
+    /// By a fingerprint of their texts.
     #[default]
     ByText,
-    /// Sentry's own rules.
+    /// By Sentry's own rules.
     BySentry,
 }
 
-/// The most bytes of a text that are compared.
+/// At most this many bytes of a text are compared.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// The most errors of a chain that are compared.
+/// At most this many errors of a chain are compared.
 const MAX_CAUSES: usize = 8;
 
 /// The field that sets the fingerprint of an event.
@@ -43,19 +43,12 @@ impl Grouping {
 
 /// Removes the field that sets the fingerprint, and returns it.
 pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
-    let at = fields
-        .values
-        .iter()
-        .position(|(name, _)| *name == FINGERPRINT_FIELD)?;
-    let text = match fields.values.remove(at).1 {
-        sentry_core::protocol::Value::String(text) => text,
-        other => other.to_string(),
-    };
+    let text = text_of(&fields.take(FINGERPRINT_FIELD)?).into_owned();
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
-/// Returns the fingerprint of the access event of a failed request without an error: its route and
-/// its outcome. All of them have the same message.
+/// Returns the fingerprint of the access event of a failed request without an error: route and
+/// outcome, because all these events have the same message.
 pub(crate) fn request_fingerprint(
     target: &str,
     transaction: Option<&str>,
@@ -82,7 +75,7 @@ pub(crate) fn fingerprint(
 }
 
 /// Returns the fingerprint of a panic: the function that panicked or else the file, and the
-/// message. The line is omitted, since it changes with each release.
+/// message. The line is omitted, because it changes with each release.
 pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fingerprint {
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
     let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));
@@ -93,7 +86,7 @@ pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fi
     parts.into_iter().map(Cow::Owned).collect()
 }
 
-/// Returns `text` with placeholders for what varies between events.
+/// Returns `text` with placeholders for the parts that vary between events.
 fn normalize(text: &str) -> String {
     let text = panic_safe::truncate_at(text, MAX_TEXT_LEN);
     let mut out = String::with_capacity(text.len());
@@ -120,7 +113,7 @@ fn normalize(text: &str) -> String {
     out
 }
 
-/// Appends a placeholder. A list of the same placeholder becomes a single one.
+/// Appends a placeholder. A list of equal placeholders becomes one placeholder.
 fn push_placeholder(out: &mut String, placeholder: &str) {
     let without = out.trim_end_matches([' ', ',', ';']);
     if without.len() < out.len() && without.ends_with(placeholder) {
@@ -136,7 +129,7 @@ const PATH: &str = "<path>";
 
 /// Returns the length of a variable part at the start of `text`, and its placeholder.
 fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
-    // Inside a word, only a long number varies: `user10042`, not `sha256`.
+    // Inside a word, only a long number counts as variable: `user10042`, but not `sha256`.
     if before.is_some_and(char::is_alphanumeric) {
         let digits = digits_len(text);
         let ends_word = !text[digits..].starts_with(char::is_alphanumeric);
@@ -164,29 +157,20 @@ fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     }
     let is_end =
         |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')' | '>' | ',' | ';');
-    let rest = &rest[..rest.find(is_end).unwrap_or(rest.len())];
-    let rest = rest.trim_end_matches(['.', ':', '!']);
+    let rest = leading(rest, |c| !is_end(c)).trim_end_matches(['.', ':', '!']);
     let start = scheme.len() + "://".len();
-    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    Some((start + host, start + rest.len()))
+    let host = leading(rest, |c| !matches!(c, '/' | '?' | '#'));
+    Some((start + host.len(), start + rest.len()))
 }
 
-/// Returns the length of a path: an absolute one, one below `.`, `..` or `~`, or one that ends with
-/// a file name.
+/// Returns the length of a path: an absolute path, a path below `.`, `..` or `~`, or a path that
+/// ends with a file name.
 fn path(text: &str, before: Option<char>) -> Option<usize> {
-    let is_path_char = |c: char| {
-        c.is_alphanumeric()
-            || matches!(
-                c,
-                '/' | '\\' | '.' | '_' | '-' | '~' | '%' | '+' | '@' | '{' | '}'
-            )
-    };
+    let is_path_char = |c: char| c.is_alphanumeric() || "/\\._-~%+@{}".contains(c);
     let is_drive =
         text.get(1..3) == Some(":\\") && text.starts_with(|c: char| c.is_ascii_alphabetic());
     let begin = if is_drive { 2 } else { 0 };
-    let len = text[begin..]
-        .find(|c| !is_path_char(c))
-        .map_or(text.len(), |len| begin + len);
+    let len = begin + leading(&text[begin..], is_path_char).len();
     let path = text[..len].trim_end_matches(['.', '-', '{', '}']);
     let (_, name) = path.rsplit_once(['/', '\\'])?;
     let is_begin = before.is_none_or(|c| !matches!(c, '/' | '\\' | '.' | '<' | '>' | '_' | '-'));
@@ -199,7 +183,7 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
             && extension.contains(|c: char| c.is_ascii_alphabetic());
         is_extension && !stem.is_empty()
     });
-    // The path of a URL comes after its host.
+    // The path of a URL follows the host.
     let is_in_url = before == Some('/') || path.starts_with("//");
     let has_names = path.contains(char::is_alphanumeric);
     let is_deep = path.matches('/').count() >= 2;
@@ -210,9 +194,8 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
     // A query, or a line and a column, may follow.
     let rest = &text[path.len()..];
     let query = rest.strip_prefix('?').map_or(0, |query| {
-        1 + query
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')'))
-            .unwrap_or(query.len())
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')');
+        1 + leading(query, |c| !is_end(c)).len()
     });
     let mut len = path.len() + query;
     while let Some(digits) = text[len..].strip_prefix(':') {
@@ -225,21 +208,24 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
 }
 
 fn digits_len(text: &str) -> usize {
-    let is_end = |c: char| !c.is_ascii_digit();
-    text.find(is_end).unwrap_or(text.len())
+    leading(text, |c| c.is_ascii_digit()).len()
+}
+
+/// Returns the characters at the begin that belong.
+fn leading(text: &str, belongs: impl Fn(char) -> bool) -> &str {
+    &text[..text.len() - text.trim_start_matches(belongs).len()]
 }
 
 /// Returns the length of an id: a UUID, hexadecimal digits, an IPv6 or MAC address, or a word that
 /// mixes letters and digits.
 fn id(text: &str) -> Option<usize> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        let is_end = |c: char| !c.is_ascii_hexdigit();
-        let len = digits.find(is_end).unwrap_or(digits.len());
+        let len = leading(digits, |c| c.is_ascii_hexdigit()).len();
         return (len > 0).then_some(2 + len);
     }
     let groups = |separator: char| {
-        let is_end = |c: char| !c.is_ascii_hexdigit() && c != separator;
-        text[..text.find(is_end).unwrap_or(text.len())].trim_end_matches(separator)
+        let group = leading(text, |c| c.is_ascii_hexdigit() || c == separator);
+        group.trim_end_matches(separator)
     };
     let ends_word =
         |len: usize| !text[len..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -256,13 +242,12 @@ fn id(text: &str) -> Option<usize> {
     if is_address && ends_word(address.len()) {
         return Some(address.len());
     }
-    let word = &text[..text
-        .find(|c: char| !c.is_alphanumeric())
-        .unwrap_or(text.len())];
+    let word = leading(text, char::is_alphanumeric);
     is_id(word).then_some(word.len())
 }
 
-/// Returns whether a word is an id: it is hexadecimal, or long, or letters and digits alternate.
+/// Returns whether a word is an id, because it is hexadecimal, or long, or its letters and digits
+/// alternate.
 fn is_id(word: &str) -> bool {
     let is_digit = |c: char| c.is_ascii_digit();
     if !word.is_ascii() || !word.contains(is_digit) || word.chars().all(is_digit) {
@@ -279,8 +264,8 @@ fn is_id(word: &str) -> bool {
     is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && turns >= 3
 }
 
-/// Returns the length of a number, with its sign and unit, and with further numbers joined to it as
-/// in a date, a time, a version or an address.
+/// Returns the length of a number, with its sign and unit, and with further joined numbers, as in a
+/// date, a time, a version or an address.
 fn number(text: &str, before: Option<char>) -> Option<usize> {
     let signed = text.strip_prefix(['-', '+', '−']);
     let may_have_sign =
@@ -308,9 +293,7 @@ fn number(text: &str, before: Option<char>) -> Option<usize> {
         len += join;
     }
     let rest = &text[len..];
-    let unit = &rest[..rest
-        .find(|c: char| !c.is_alphabetic() && c != '%')
-        .unwrap_or(rest.len())];
+    let unit = leading(rest, |c| c.is_alphabetic() || c == '%');
     const UNITS: [&str; 24] = [
         "ns", "us", "µs", "μs", "ms", "s", "m", "min", "h", "d", "B", "kB", "KB", "MB", "GB", "TB",
         "KiB", "MiB", "GiB", "TiB", "%", "Z", "x", "px",

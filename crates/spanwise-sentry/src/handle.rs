@@ -7,14 +7,11 @@ use std::{
 };
 
 use sentry_core::{Client, Hub};
-use spanwise_core::{Flush, SinkControl, SinkStats};
+use spanwise_core::{Flush, SinkControl, SinkStats, internal::deadline_after};
 
-use crate::{
-    builder::MAX_TIMEOUT, capture_scope::is_thread_exiting, pipeline::Pipeline,
-    process_state::Counts,
-};
+use crate::{capture_scope::is_thread_exiting, pipeline::Pipeline};
 
-/// The handle of a project in Sentry to which events are sent. Cheap to clone.
+/// The handle of the exporter to a Sentry project. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sentry {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -32,20 +29,20 @@ pub struct SentryGuard {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentryStats {
-    /// Events, transactions and logs that were sent, and those that were lost.
+    /// Counts of sent and lost events, transactions and logs.
     pub sent: SinkStats,
-    /// Errors that repeated another one within the window. One event reports their number.
+    /// Errors that repeated another error within the window. One event reports their number.
     pub repeated: u64,
     /// Errors that an ignore rule dropped.
     pub ignored: u64,
     /// Errors that the sample rate or a hook of the application discarded.
     pub discarded: u64,
-    /// Tags that Sentry would refuse, by their name or because they are empty. They are fields of
-    /// the event instead.
+    /// Tags that Sentry would refuse because of their name, or because they are empty. They become
+    /// fields of the event instead.
     pub refused_tags: u64,
 }
 
-/// How long a guard waits when it is dropped.
+/// The timeout of the shutdown when a guard is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Sentry {
@@ -55,23 +52,19 @@ impl Sentry {
         let Some(process) = self.pipeline.exporter.existing() else {
             return SentryStats::default();
         };
-        let Counts {
-            ignored,
-            repeated,
-            discarded,
-            refused_tags,
-        } = &process.state.counts;
+        let counts = &process.state.counts;
         SentryStats {
             sent: process.queue.counters().stats(),
-            repeated: repeated.get(),
-            ignored: ignored.get(),
-            discarded: discarded.get(),
-            refused_tags: refused_tags.get(),
+            repeated: counts.repeated.get(),
+            ignored: counts.ignored.get(),
+            discarded: counts.discarded.get(),
+            refused_tags: counts.refused_tags.get(),
         }
     }
 
-    /// Returns Sentry's client. Bound to a [`Hub`], it also sends what `sentry::capture_message`
-    /// and the like capture: redacted, queued and counted.
+    /// Returns Sentry's client. If it is bound to a [`Hub`], it also sends the captures of
+    /// `sentry::capture_message` and similar functions. These are redacted, queued and counted,
+    /// too.
     #[must_use]
     pub fn client(&self) -> Arc<Client> {
         Arc::clone(&self.pipeline.client)
@@ -87,7 +80,7 @@ impl Sentry {
 }
 
 impl Flush for Sentry {
-    /// Waits until everything is sent. It does not wait for a server that cannot be reached.
+    /// Waits until everything is sent. Does not wait for an unreachable server.
     fn flush_by(&self, deadline: Instant) -> io::Result<()> {
         self.pipeline.drain(deadline);
         match self.pipeline.exporter.existing() {
@@ -121,18 +114,18 @@ impl SentryGuard {
         }
     }
 
-    /// Sends what is queued, for up to `timeout`, and counts the rest as lost.
+    /// Sends the queued events for up to `timeout`, and counts the rest as lost.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and do not need the counts"
     )]
     pub fn shutdown(mut self, timeout: Duration) -> SentryStats {
         self.has_ended = true;
-        self.sentry.shutdown_by(after(timeout));
+        self.sentry.shutdown_by(deadline_after(timeout));
         self.sentry.stats()
     }
 
-    /// Returns the handle, to flush or to read the counts.
+    /// Returns the handle, which can flush and read the counts.
     #[must_use]
     pub fn sentry(&self) -> Sentry {
         self.sentry.clone()
@@ -142,11 +135,7 @@ impl SentryGuard {
 impl Drop for SentryGuard {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.sentry.shutdown_by(after(DROP_TIMEOUT));
+            self.sentry.shutdown_by(deadline_after(DROP_TIMEOUT));
         }
     }
-}
-
-fn after(timeout: Duration) -> Instant {
-    Instant::now() + timeout.min(MAX_TIMEOUT)
 }

@@ -12,20 +12,20 @@ use ureq::{
 
 use crate::{connection::Connection, envelope::QueuedEnvelope, rate_limits::RateLimits};
 
-/// The most bytes that are read of an answer.
+/// At most this many bytes of a response are read.
 const MAX_ANSWER_LEN: u64 = 16 * 1024;
 
-/// The most characters of an answer that are reported.
+/// At most this many characters of a response are reported.
 const MAX_REPORTED_CHARS: usize = 200;
 
-const RATE_LIMITED: &str = "Sentry takes no more for now: a rate limit";
+const RATE_LIMITED: &str = "Sentry accepts no more events for now, because of a rate limit";
 
 /// Sends envelopes to the project of a DSN.
 pub(crate) struct HttpTransport {
     agent: Agent,
     url: String,
     auth: String,
-    /// The keys of the DSN, which are never reported.
+    /// The keys of the DSN, which must not appear in reports.
     keys: Vec<String>,
     limits: RateLimits,
     clock: Clock,
@@ -72,7 +72,7 @@ impl HttpTransport {
     fn failed(reason: String) -> Delivery {
         Delivery::Failed {
             reason,
-            // Sentry says in its rate limits when to come back.
+            // The rate limits contain the time of the next attempt.
             retry_after: None,
         }
     }
@@ -104,12 +104,12 @@ impl Deliver<QueuedEnvelope> for HttpTransport {
             limits.as_deref(),
             self.clock.instant(),
         );
-        // Reading the answer to its end lets the agent reuse the connection.
+        // The agent can reuse the connection only if the response is read to its end.
         let body = response.body_mut().with_config().limit(MAX_ANSWER_LEN);
         let answer = body.read_to_string().unwrap_or_default();
         let reason = || {
             let answer: String = answer.chars().take(MAX_REPORTED_CHARS).collect();
-            // A proxy may repeat the request.
+            // The response of a proxy may quote the request.
             let answer = self.without_keys(answer.trim());
             format!("Sentry answers {status}: {answer}")
         };

@@ -1,7 +1,7 @@
 //! Random ids of events, traces and spans.
 //!
-//! Sentry's own types draw them from a generator that an exiting thread has lost, and that a forked
-//! child shares with its parent.
+//! Sentry's own types draw ids from a thread-local generator. An exiting thread has destroyed it,
+//! and a forked child would share its state with the parent.
 
 use sentry_core::{
     protocol::{SpanId, TraceId},
@@ -18,7 +18,7 @@ pub(crate) fn new_event_id() -> Uuid {
 pub(crate) fn new_trace_id() -> TraceId {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&random_bits().to_be_bytes());
-    // An id of zeros is invalid.
+    // An id of all zeros is invalid.
     id[8..].copy_from_slice(&random_bits().max(1).to_be_bytes());
     id.into()
 }

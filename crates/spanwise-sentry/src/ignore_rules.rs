@@ -13,7 +13,7 @@ pub(crate) struct IgnoreRules {
 }
 
 impl IgnoreRules {
-    /// Returns whether a rule names the target or one above it.
+    /// Returns whether a rule names the target or a parent module of it.
     pub(crate) fn ignores_target(&self, target: &str) -> bool {
         self.targets.iter().any(|ignored| ignored.matches(target))
     }

@@ -1,4 +1,4 @@
-//! The public layer, in front of the redaction.
+//! The public layer. It runs in front of the redaction.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::{
 /// Sends errors to Sentry, each with the tags and breadcrumbs of its request. Built by
 /// [`Sentry::builder`](crate::Sentry::builder).
 ///
-/// It filters no events of other layers. The policy of
-/// [`SentryBuilder::redact`](crate::SentryBuilder::redact) runs in front of it; further wrappers
-/// may enclose it.
+/// It does not filter the events of other layers. It applies the policy of
+/// [`SentryBuilder::redact`](crate::SentryBuilder::redact) itself, and further wrappers may enclose
+/// it.
 #[derive(Debug)]
 pub struct SentryLayer {
     inner: Redacted<CaptureLayer>,
@@ -40,7 +40,7 @@ impl SentryLayer {
         }
     }
 
-    /// Returns whether the event may be sent or become a breadcrumb. The policy sees no others.
+    /// Returns whether the event may be sent or become a breadcrumb. Only such events are redacted.
     #[inline]
     fn wants(&self, event: &Event<'_>) -> bool {
         let options = &self.pipeline.options;
@@ -48,7 +48,7 @@ impl SentryLayer {
     }
 }
 
-/// Returns whether this thread sends to Sentry: its events would report on the sending itself.
+/// Returns whether this thread sends to Sentry, so that its events are about the sending itself.
 pub(crate) fn is_own_event() -> bool {
     is_sender_thread() || is_capturing()
 }
@@ -59,8 +59,8 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides the events of the HTTP client from other layers as well: they show requests, which
-    /// contain the key of the DSN.
+    /// Hides the events of the HTTP client from other layers, too, because they show requests,
+    /// which contain the key of the DSN.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)

@@ -1,5 +1,5 @@
-//! Errors of `tracing` services in Sentry: with the tags and breadcrumbs of their request, and
-//! without secrets.
+//! Sends errors of `tracing` services to Sentry, with the tags and breadcrumbs of their request,
+//! and without secrets.
 //!
 //! ```
 //! use std::time::Duration;
@@ -35,12 +35,12 @@
 //!
 //! # When to use it
 //!
-//! Most services use it through the `spanwise` facade: enable its feature `sentry` and set
-//! `SENTRY_DSN`. Use this crate for a `tracing` stack of your own.
+//! Most services use it through the `spanwise` facade. Enable its feature `sentry` and set
+//! `SENTRY_DSN`. Use this crate directly for your own `tracing` stack.
 //!
 //! It builds on the client and the protocol of [`sentry_core`] 0.49, and replaces `sentry-tracing`.
-//! [`Sentry::bind`] binds the client to a hub, so that `sentry::capture_message` and the like send
-//! the same way. Integrations go into [`SentryBuilder::options`].
+//! [`Sentry::bind`] binds the client to a hub, so that `sentry::capture_message` and similar
+//! functions use the same exporter. Pass integrations to [`SentryBuilder::options`].
 //!
 //! # Behaviour
 //!
@@ -48,17 +48,18 @@
 //!   `request_id` and `tenant_id` are tags, `user_id` is the user, and `trace_id` is the trace.
 //! * **Breadcrumbs:** up to 100 events of the same request. They belong to its spans, not to a
 //!   thread, so concurrent requests do not mix.
-//! * **Panics** have their stack, if a hook logs them as the facade's hook does.
+//! * **Panics** have a stack trace, if a hook logs them like the hook of the facade.
 //! * **Transactions and logs** are off by default.
-//! * **Repetitions** of an error within a minute are counted. One event reports their number.
-//! * **Redaction:** the policy of [`SentryBuilder::redact`] sees everything that is sent, also what
-//!   hooks and integrations add.
+//! * **Repetitions** of an error within a minute are counted, not sent. One event reports their
+//!   number.
+//! * **Redaction:** the policy of [`SentryBuilder::redact`] redacts everything that is sent,
+//!   including data that hooks and integrations add.
 //!
 //! # Limits
 //!
-//! A thread of its own sends, with a timeout for each request. No other thread waits for the
-//! network. [`Sentry::stats`] counts what the server refuses, what exceeds the
-//! [queue](SentryBuilder::queue), and what the shutdown loses; stderr has a line about it. See
+//! A separate thread sends, with a timeout for each request. No other thread waits for the network.
+//! Events are lost if the server refuses them, if the [queue](SentryBuilder::queue) is full, or if
+//! the shutdown times out. [`Sentry::stats`] counts these losses, and stderr reports them. See
 //! [`spanwise_core::export`] for retries and the order of items.
 //!
 //! # Troubleshooting
@@ -103,5 +104,5 @@ pub use layer::SentryLayer;
 pub use sentry_core;
 pub use tags::is_valid_tag_name;
 
-/// The name of the sink, in counters and in the name of its thread.
+/// The name of the sink, used in counters and in the thread name.
 const NAME: &str = "sentry";

@@ -1,4 +1,4 @@
-//! Logs, which are sent in batches.
+//! Batches of logs.
 
 use std::{
     mem,
@@ -11,7 +11,7 @@ use tracing_core::Level;
 
 use crate::{event_builder::EventOrigin, event_scope::EventScope, fields::Fields};
 
-/// The most logs in a batch. Sentry takes no more in one item.
+/// The maximum number of logs in a batch. Sentry accepts no more in one item.
 const MAX_BATCH_LEN: usize = 100;
 
 /// A batch that is not full is sent after this time.
@@ -27,9 +27,9 @@ struct Batch {
     due: Option<Instant>,
 }
 
-/// The batch after a log was added to it.
+/// The state of the batch after a log was added.
 pub(crate) enum BatchState {
-    /// The log is its first.
+    /// The log is the first of the batch.
     Started,
     Waiting,
     /// The batch was full, and must be sent.
@@ -73,7 +73,7 @@ pub(crate) fn build_log(
 ) -> Log {
     let mut attributes: Map<String, LogAttribute> = Map::new();
     for (name, value) in &fields.values {
-        // The error event has it, as a stack trace.
+        // The error event contains the backtrace as a stack trace.
         if *name != "panic.backtrace" {
             attributes.insert((*name).to_owned(), LogAttribute(value.clone()));
         }

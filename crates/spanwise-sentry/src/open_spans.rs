@@ -24,22 +24,22 @@ use crate::{
 /// A unit of work: a root span and its descendants, with their breadcrumbs, trace and finished
 /// spans.
 ///
-/// A span with another request id than the spans around it begins a unit inside theirs. So requests
-/// that run inside one span of the application, such as that of a listener, do not mix.
+/// A span whose request id differs from that of its outer spans begins a nested unit. So requests
+/// inside one span of the application, such as the span of a listener, do not mix.
 #[derive(Debug)]
 pub(crate) struct Unit {
     outer: Option<Arc<Self>>,
     depth: u32,
     pub(crate) breadcrumbs: BreadcrumbRing,
-    /// The trace id if no field names one.
+    /// The trace id, if no field contains one.
     trace_id: OnceLock<TraceId>,
     pub(crate) collected: Mutex<CollectedSpans>,
-    /// Whether an error was logged in it.
+    /// Whether an error was logged in the unit.
     pub(crate) has_failed: AtomicBool,
     reported: Mutex<ReportedErrors>,
 }
 
-/// Units nested deeper than this share one.
+/// The maximum nesting depth. Deeper spans belong to the unit at this depth.
 const MAX_UNIT_DEPTH: u32 = 8;
 
 impl Unit {
@@ -60,12 +60,12 @@ impl Unit {
         self.depth < MAX_UNIT_DEPTH
     }
 
-    /// Returns this unit and the units around it.
+    /// Returns this unit and its outer units.
     pub(crate) fn with_outer(&self) -> impl Iterator<Item = &Self> {
         iter::successors(Some(self), |unit| unit.outer.as_deref())
     }
 
-    /// Remembers the texts of an error event of the unit.
+    /// Stores the texts of an error event of the unit.
     pub(crate) fn report(&self, fields: &Fields) {
         self.reported.lock().add(fields);
     }
@@ -90,10 +90,10 @@ struct ReportedErrors {
     texts: Vec<String>,
 }
 
-/// The most errors, and the most texts, that a unit remembers.
+/// A unit stores at most this many errors, and at most this many texts.
 const MAX_REPORTED: usize = 16;
 
-/// The most bytes of each text that are compared.
+/// At most this many bytes of each text are compared.
 const MAX_REPORTED_LEN: usize = 512;
 
 impl ReportedErrors {
@@ -108,7 +108,7 @@ impl ReportedErrors {
         self.texts.extend(texts.map(truncate).take(room));
     }
 
-    /// Returns whether one of them is the error of `chain`, or one of its causes.
+    /// Returns whether a stored error is the error of `chain` or one of its causes.
     ///
     /// Two errors may share a cause. A cause alone counts only if its text is specific.
     fn has(&self, chain: &[Cause]) -> bool {
@@ -131,8 +131,9 @@ fn chain_key(chain: &[Cause]) -> u64 {
     dedup::key(texts.collect::<Vec<_>>())
 }
 
-/// Returns whether a text distinguishes its error from others. A word such as `timeout` does not,
-/// nor does a text of the operating system, which names neither the file nor the peer.
+/// Returns whether a text distinguishes its error from others. A word such as `timeout` is not
+/// specific. Neither is a text of the operating system, because it does not name the file or the
+/// peer.
 fn is_specific(text: &str) -> bool {
     const MIN_LEN: usize = 16;
     text.len() >= MIN_LEN && !text.contains("(os error ")
@@ -149,7 +150,7 @@ pub(crate) struct OpenSpan {
     pub(crate) begins_unit: bool,
     /// Present if traces are sent.
     pub(crate) timing: Option<Timing>,
-    identity: RwLock<Option<Arc<SpanIdentity>>>,
+    identity: RwLock<Option<SpanIdentity>>,
 }
 
 #[derive(Debug)]
@@ -177,7 +178,7 @@ impl OpenSpan {
         unit: Arc<Unit>,
         begins_unit: bool,
         timing: Option<Timing>,
-        identity: Option<Arc<SpanIdentity>>,
+        identity: Option<SpanIdentity>,
     ) -> Arc<Self> {
         Arc::new(Self {
             callsite,
@@ -190,15 +191,15 @@ impl OpenSpan {
         })
     }
 
-    /// Returns the identity, if traces are exported by another layer.
-    pub(crate) fn identity(&self) -> Option<Arc<SpanIdentity>> {
+    /// Returns the identity, if another layer exports traces.
+    pub(crate) fn identity(&self) -> Option<SpanIdentity> {
         if !SpanIdentity::exist() {
             return None;
         }
         self.identity.read().clone()
     }
 
-    pub(crate) fn set_identity(&self, identity: Arc<SpanIdentity>) {
+    pub(crate) fn set_identity(&self, identity: SpanIdentity) {
         let replaced = self.identity.write().replace(identity);
         drop(replaced);
     }
@@ -210,8 +211,8 @@ impl OpenSpan {
         Some(identity.map_or(timing.span_id, |identity| identity.span_id().into()))
     }
 
-    /// Returns whether the value of a context key is pinned: no span inside and no event replaces
-    /// it.
+    /// Returns whether the value of a context key is pinned, so that inner spans and events do not
+    /// replace it.
     pub(crate) fn pins(&self, key: &str) -> bool {
         let pinned = self.pinned.read();
         pins_context(self.callsite) || pinned.contains(&key)

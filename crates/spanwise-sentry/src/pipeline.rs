@@ -19,7 +19,7 @@ use crate::{
     process_state::SentryExporter,
 };
 
-/// What the layer and the handles share.
+/// The state that the layer and the handles share.
 pub(crate) struct Pipeline {
     pub(crate) client: Arc<Client>,
     pub(crate) exporter: Arc<SentryExporter>,
@@ -60,7 +60,7 @@ impl Pipeline {
     }
 
     /// Passes an event to the client, which samples it and calls hooks. On an exiting thread, the
-    /// sender thread does so later.
+    /// sender thread does this later.
     fn capture(&self, event: Event<'static>) {
         if is_thread_exiting() {
             self.defer(DeferredItem::Event(Box::new(event)));
@@ -84,7 +84,7 @@ impl Pipeline {
         }
     }
 
-    /// Stops accepting items of exiting threads, and counts those that wait as lost.
+    /// Stops accepting items of exiting threads, and counts waiting items as lost.
     pub(crate) fn end_deferred(&self) {
         let Some(process) = self.exporter.existing() else {
             return;
@@ -99,7 +99,7 @@ impl Pipeline {
         event.release.clone_from(&options.release);
         event.environment.clone_from(&options.environment);
         event.server_name.clone_from(&options.server_name);
-        // The layer has redacted it. Hooks and integrations may add to it.
+        // The layer has redacted the event. Hooks and integrations may add data to it.
         let is_changeable = options.before_send.is_some() || !options.integrations.is_empty();
         let redacted = match is_changeable && self.options.policy.is_some() {
             true => AlreadyRedacted::Event(Box::new(event.clone())),
@@ -128,7 +128,7 @@ impl Pipeline {
         self.send(envelope);
     }
 
-    /// Adds a log to the batch, and sends that if it is full.
+    /// Adds a log to the batch. If the batch is full, sends it.
     pub(crate) fn push_log(&self, mut log: Log) {
         let options = self.client.options();
         let common = [
@@ -169,8 +169,8 @@ impl Pipeline {
         self.client.send_envelope(envelope);
     }
 
-    /// Moves everything into the queue that is not due yet: repetitions, logs and deferred items.
-    /// Waits until `deadline` for the items that another thread moves.
+    /// Moves all waiting repetitions, logs and deferred items into the queue, even if they are not
+    /// due. Waits until `deadline` for items that another thread is moving.
     pub(crate) fn drain(&self, deadline: Instant) {
         self.drain_due(None);
         if let Some(process) = self.exporter.existing() {
@@ -178,7 +178,7 @@ impl Pipeline {
         }
     }
 
-    /// Starts to send everything that is queued or waits to be queued.
+    /// Starts to send everything that is queued or will be queued.
     pub(crate) fn hurry(&self) {
         self.drain_due(None);
         if let Some(process) = self.exporter.existing() {
@@ -186,9 +186,9 @@ impl Pipeline {
         }
     }
 
-    /// Moves what is due at `now` into the queue, or everything without `now`.
+    /// Moves everything that is due at `now` into the queue. With `None`, moves everything.
     fn drain_due(&self, now: Option<Instant>) {
-        // A child process sends nothing that its parent holds.
+        // A child process does not send the waiting data of its parent.
         let Some(process) = self.exporter.existing() else {
             return;
         };

@@ -1,11 +1,8 @@
-//! The state that each process has, beside its queue. A forked child starts with an empty one.
+//! The state of each process besides its queue. A forked child starts with an empty state.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use spanwise_core::export::Exporter;
+use spanwise_core::{export::Exporter, internal::Counter};
 
 use crate::{
     dedup::Deduplicator, envelope::QueuedEnvelope, exiting_threads::DeferredItems,
@@ -14,7 +11,7 @@ use crate::{
 
 pub(crate) type SentryExporter = Exporter<QueuedEnvelope, ProcessState>;
 
-/// Everything between the events and the queue.
+/// All state between the events and the queue.
 #[derive(Debug)]
 pub(crate) struct ProcessState {
     pub(crate) dedup: Deduplicator,
@@ -26,14 +23,11 @@ pub(crate) struct ProcessState {
 /// Counts of events that were not sent on purpose, and of refused tags.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) ignored: Count,
-    pub(crate) repeated: Count,
-    pub(crate) discarded: Count,
-    pub(crate) refused_tags: Count,
+    pub(crate) ignored: Counter,
+    pub(crate) repeated: Counter,
+    pub(crate) discarded: Counter,
+    pub(crate) refused_tags: Counter,
 }
-
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
 
 impl ProcessState {
     pub(crate) fn new(dedup_window: Duration) -> Self {
@@ -43,15 +37,5 @@ impl ProcessState {
             deferred: DeferredItems::default(),
             counts: Counts::default(),
         }
-    }
-}
-
-impl Count {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
     }
 }

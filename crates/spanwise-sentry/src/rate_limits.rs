@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The kind of data in an envelope, as Sentry counts it.
+/// The data category of an envelope, as defined by Sentry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Category {
     Error,
@@ -17,11 +17,11 @@ pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],
 }
 
-/// The limits of a wait. Others, such as zero or infinity, are adjusted.
+/// The shortest wait. Shorter and longer waits are adjusted to the range.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// The wait after the status 429 without a time.
+/// The wait after the status 429, if the response does not contain a time.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
 impl RateLimits {
@@ -29,8 +29,8 @@ impl RateLimits {
         self.until[category as usize].is_none_or(|until| now >= until)
     }
 
-    /// Adopts the limits of a response: `X-Sentry-Rate-Limits` or else, for the status 429,
-    /// `Retry-After`.
+    /// Applies the limits of a response, from `X-Sentry-Rate-Limits`, or else from `Retry-After`
+    /// for the status 429.
     pub(crate) fn update(
         &mut self,
         status: u16,
@@ -46,8 +46,8 @@ impl RateLimits {
         }
     }
 
-    /// Adopts a group, such as `60:error;transaction:organization:quota_exceeded`. Without
-    /// categories, it is about all of them.
+    /// Applies a group, such as `60:error;transaction:organization:quota_exceeded`. A group without
+    /// categories applies to all categories.
     fn group(&mut self, group: &str, now: Instant) {
         let mut parts = group.trim().split(':');
         let Some(wait) = parts.next().and_then(parse_wait) else {
@@ -71,7 +71,7 @@ impl RateLimits {
 fn parse_wait(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     let wait = Duration::try_from_secs_f64(seconds.ceil()).ok();
-    // It fails for negative numbers and for those beyond any duration.
+    // The conversion fails for negative and for very large numbers.
     let wait = wait.unwrap_or(if seconds > 0.0 { MAX_WAIT } else { MIN_WAIT });
     (!seconds.is_nan()).then(|| wait.clamp(MIN_WAIT, MAX_WAIT))
 }

@@ -1,4 +1,4 @@
-//! Routing of events by callsite: to errors, breadcrumbs or logs.
+//! Routes events to errors, breadcrumbs or logs, by callsite.
 
 use spanwise_core::{
     TargetLevels,
@@ -8,31 +8,19 @@ use tracing_core::{LevelFilter, Metadata};
 
 use crate::builder::Options;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Routing {
     pub(crate) event: bool,
     pub(crate) breadcrumb: bool,
     pub(crate) log: bool,
 }
 
-/// The routing of each callsite.
+/// The routing of each callsite. `None` for records of the `log` crate, because they share a
+/// callsite per level, and their target is a field of the event.
 #[derive(Debug, Default)]
-pub(crate) struct Routings(CallsitePlans<CallsiteRouting>);
-
-#[derive(Debug, Clone, Copy)]
-enum CallsiteRouting {
-    Known(Routing),
-    /// Records of the `log` crate share a callsite per level. Their target is a field of the event.
-    ByRecord,
-}
+pub(crate) struct Routings(CallsitePlans<Option<Routing>>);
 
 impl Routing {
-    const NONE: Self = Self {
-        event: false,
-        breadcrumb: false,
-        log: false,
-    };
-
     fn for_target(callsite: &Metadata<'_>, target: &str, options: &Options) -> Self {
         let level = *callsite.level();
         let is_enabled = |levels: &TargetLevels, default: LevelFilter| {
@@ -53,42 +41,35 @@ impl Routing {
 
 impl Routings {
     #[inline]
-    fn get(&self, callsite: &'static Metadata<'static>, options: &Options) -> CallsiteRouting {
+    fn get(&self, callsite: &'static Metadata<'static>, options: &Options) -> Option<Routing> {
         *self.0.get(callsite, |callsite| {
             if log_record::is_log_record(callsite) {
-                CallsiteRouting::ByRecord
+                None
             } else if callsite.target() == DispatchedSummary::TARGET {
-                // Sentry is not sampled: it has the events that a summary counts.
-                CallsiteRouting::Known(Routing::NONE)
+                // Sentry needs no summaries, because its events are not sampled.
+                Some(Routing::default())
             } else {
-                let target = callsite.target();
-                CallsiteRouting::Known(Routing::for_target(callsite, target, options))
+                Some(Routing::for_target(callsite, callsite.target(), options))
             }
         })
     }
 
-    /// Returns whether an event of `callsite` may be of use, without a look at its fields.
+    /// Returns whether an event of `callsite` may be used, without reading its fields.
     #[inline]
     pub(crate) fn may_use(&self, callsite: &'static Metadata<'static>, options: &Options) -> bool {
-        match self.get(callsite, options) {
-            CallsiteRouting::Known(routing) => routing.any(),
-            CallsiteRouting::ByRecord => true,
-        }
+        self.get(callsite, options).is_none_or(Routing::any)
     }
 
-    /// Returns the routing of an event, which is a `record` of the `log` crate or none.
+    /// Returns the routing of an event. `record` is set for a record of the `log` crate.
     pub(crate) fn routing(
         &self,
         callsite: &'static Metadata<'static>,
         record: Option<&LogRecord>,
         options: &Options,
     ) -> Routing {
-        match self.get(callsite, options) {
-            CallsiteRouting::Known(routing) => routing,
-            CallsiteRouting::ByRecord => {
-                let target = record.and_then(|record| record.target.as_deref());
-                Routing::for_target(callsite, target.unwrap_or(callsite.target()), options)
-            }
-        }
+        self.get(callsite, options).unwrap_or_else(|| {
+            let target = record.and_then(|record| record.target.as_deref());
+            Routing::for_target(callsite, target.unwrap_or(callsite.target()), options)
+        })
     }
 }

@@ -3,13 +3,13 @@
 use sentry_core::protocol::{Frame, Stacktrace};
 use spanwise_core::internal::backtrace;
 
-/// The most frames of a stack. Only recursion makes a longer one.
+/// The maximum number of frames in a stack trace. Only recursion exceeds it.
 const MAX_FRAMES: usize = 100;
 
-/// Parses a backtrace as std prints it, short or full.
+/// Parses a backtrace in the format of std, short or full.
 ///
-/// The frames go from the panic to the outermost function of the application, whose own frames are
-/// marked.
+/// The result has the frames from the panic to the outermost function of the application. Frames of
+/// the application are marked.
 pub(crate) fn parse_stacktrace(text: &str) -> Option<Stacktrace> {
     let mut frames = backtrace::frames(text);
     if let Some(outermost) = frames.iter().rposition(backtrace::Frame::is_in_app) {
@@ -46,7 +46,7 @@ mod tests {
             .iter()
             .map(|frame| (frame.function.as_deref(), frame.in_app))
             .collect();
-        // Sentry expects the outermost first.
+        // Sentry expects the outermost frame first.
         assert_eq!(
             names,
             [

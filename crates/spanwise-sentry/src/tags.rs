@@ -1,11 +1,11 @@
 //! Tags that Sentry accepts.
 
-use std::borrow::Cow;
-
 use sentry_core::protocol::{Map, Value};
 use spanwise_core::REDACTED;
 
-/// The valid tags of an event. Sentry reports a processing error for an event with another tag.
+use crate::fields::text_of;
+
+/// The valid tags of an event. Sentry reports a processing error for an event with an invalid tag.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tags {
     tags: Map<String, String>,
@@ -17,8 +17,8 @@ const MAX_KEY_LEN: usize = 32;
 const MAX_VALUE_CHARS: usize = 200;
 
 impl Tags {
-    /// Adds a tag, unless its value is redacted or Sentry would refuse it. Returns whether it was
-    /// added. A value that is too long is truncated.
+    /// Adds a tag, unless its value is redacted or Sentry would refuse it. Truncates a long value.
+    /// Returns whether the tag was added.
     pub(crate) fn insert(&mut self, key: &str, value: &Value) -> bool {
         if has_no_value(value) {
             return false;
@@ -33,7 +33,7 @@ impl Tags {
         is_valid
     }
 
-    /// Adds tags that were checked. They replace others.
+    /// Adds checked tags. They replace existing tags.
     pub(crate) fn extend(&mut self, others: &Self) {
         let others = others.tags.iter();
         self.tags
@@ -53,7 +53,7 @@ impl Tags {
     }
 }
 
-/// Returns whether there is no value, or only a redacted one.
+/// Returns whether the value is missing or redacted.
 fn has_no_value(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some(REDACTED)
 }
@@ -71,12 +71,9 @@ pub fn is_valid_tag_name(key: &str) -> bool {
         && !key.starts_with("sentry:")
 }
 
-/// Returns the value as one line, without white space around it.
+/// Returns the value as one line, without surrounding white space.
 fn single_line(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => Cow::Borrowed(&**text),
-        other => Cow::Owned(other.to_string()),
-    };
+    let text = text_of(value);
     let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let line = |c: char| if is_break(c) { ' ' } else { c };
     let shown: String = text

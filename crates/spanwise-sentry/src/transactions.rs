@@ -1,4 +1,4 @@
-//! Transactions, made of the spans of a unit of work.
+//! Builds transactions from the spans of a unit of work.
 
 use std::{
     borrow::Cow,
@@ -21,7 +21,7 @@ use crate::{
     open_spans::{OpenSpan, Timing, Unit},
 };
 
-/// The most spans that Sentry takes in a transaction.
+/// The maximum number of spans that Sentry accepts in a transaction.
 const MAX_SPANS: usize = 1000;
 
 /// The sampling decision and the finished spans of a unit.
@@ -33,7 +33,8 @@ pub(crate) struct CollectedSpans {
 
 /// Returns whether the trace of a unit is sampled.
 ///
-/// It is decided once, by the trace id or else the request id, as the event sampler decides.
+/// The decision is made once, by the trace id or else the request id, in the same way as in the
+/// event sampler.
 fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
     let decided = unit.collected.lock().is_sampled;
     decided.unwrap_or_else(|| {
@@ -43,12 +44,12 @@ fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> boo
     })
 }
 
-/// Returns the randomness of the trace or request that the nearest span names, or else of the trace
-/// of the unit.
+/// Returns the randomness of the nearest trace or request id, or else of the trace of the unit.
 fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
     if let Some(identity) = identity(spans) {
-        let entry = ("trace_id", identity.trace_id_digits());
-        return consistent_sampling::randomness_from_entries([entry].into_iter());
+        return Some(consistent_sampling::randomness_from_trace_id(
+            identity.trace_id(),
+        ));
     }
     let keys = ["trace_id", "request_id"];
     let named = keys.map(|key| (key, context_value(spans, key, shown_text)));
@@ -90,8 +91,8 @@ pub(crate) fn finish_span(
     Some(transaction(span, timing, span_id, scope(), children, at))
 }
 
-// These structs are written out, since `Default` of Sentry's types draws ids from a generator that
-// an exiting thread has lost.
+// These structs are written out, because `Default` of Sentry's types draws ids from a thread-local
+// generator, which an exiting thread has destroyed.
 
 fn child(
     span: &OpenSpan,

@@ -1,4 +1,4 @@
-//! Assertions on all that was captured.
+//! Assertions on captured events and spans.
 
 use std::{
     fmt,
@@ -10,11 +10,12 @@ use tracing_core::Level;
 
 use crate::{Capture, Event, Pattern, Span, WaitFor, render, secret::Secret};
 
-/// A leaked secret is often in every line of a request, so the first places are enough.
+/// A failure shows at most this many places, because a leaked secret is often in every line of a
+/// request.
 const MAX_SHOWN_PLACES: usize = 10;
 
 impl Capture {
-    /// Returns the only event with this message, or of this [`Pattern`].
+    /// Returns the only event that has this message or matches this [`Pattern`].
     ///
     /// # Panics
     /// If there is none, or more than one.
@@ -40,7 +41,7 @@ impl Capture {
     /// Asserts that no event has this message, or matches this [`Pattern`].
     ///
     /// # Panics
-    /// If an event does.
+    /// If an event matches.
     #[track_caller]
     pub fn none<'a>(&self, pattern: impl Into<Pattern<'a>>) {
         let pattern = pattern.into();
@@ -61,7 +62,7 @@ impl Capture {
     /// Asserts that no event is at ERROR.
     ///
     /// # Panics
-    /// If an event is; lists these events.
+    /// If an event is at ERROR. The message lists these events.
     #[track_caller]
     pub fn no_errors(&self) {
         let mut events = self.events();
@@ -75,7 +76,7 @@ impl Capture {
         }
     }
 
-    /// Returns how many events have this message, or match this [`Pattern`].
+    /// Returns the number of events that have this message or match this [`Pattern`].
     #[must_use]
     pub fn count<'a>(&self, pattern: impl Into<Pattern<'a>>) -> usize {
         let pattern = pattern.into();
@@ -85,7 +86,8 @@ impl Capture {
 
     /// Returns whether an event has this message, or matches this [`Pattern`].
     ///
-    /// A text is the whole message. Use [`matching`](crate::matching) for a part of it.
+    /// A text is compared with the whole message. Use [`matching`](crate::matching) for a part of
+    /// it.
     #[must_use]
     pub fn contains<'a>(&self, pattern: impl Into<Pattern<'a>>) -> bool {
         self.count(pattern) > 0
@@ -118,7 +120,8 @@ impl Capture {
         }
     }
 
-    /// Waits for an event with this message, or of this [`Pattern`], and returns the first one.
+    /// Waits for an event that has this message or matches this [`Pattern`], and returns the first
+    /// one.
     ///
     /// It blocks the thread. In async code on one thread, use
     /// [`wait_for_async`](Self::wait_for_async).
@@ -169,18 +172,17 @@ impl Capture {
         WaitFor::new(self, pattern.into(), timeout)
     }
 
-    /// Asserts that `secret` was not logged: neither in the JSON line of any event, nor in any
-    /// message, field or context. Values of spans that were replaced later count too, and so do
-    /// events that belong to no capture.
+    /// Asserts that `secret` does not occur in the JSON line, message, fields or context of any
+    /// event. This includes replaced values of spans, and events that do not belong to a capture.
     ///
     /// It searches for the text itself, for its escaped forms in JSON and `Debug`, and for its
-    /// bytes as `Vec<u8>` prints them. It does not find a secret that is split, encoded (base64) or
-    /// in another case. For an error recorded as `&dyn Error` it searches the messages of the
-    /// chain, not the `Debug` output.
+    /// bytes in the `Debug` form of `Vec<u8>`. It does not find a secret that is split, encoded
+    /// (base64) or in another case. For an error recorded as `&dyn Error` it searches the messages
+    /// of the chain, not the `Debug` output.
     ///
     /// # Panics
-    /// If `secret` was logged. The message names each place and shows at most four
-    /// characters of the secret. Also if `secret` is empty.
+    /// If `secret` was logged. The message names each place and shows at most four characters of
+    /// the secret. Also panics if `secret` is empty.
     ///
     /// # Examples
     /// ```
@@ -205,7 +207,7 @@ impl Capture {
             more => format!("\n    … and {more} more"),
         };
         let shown = secret.shown();
-        // The list that is printed when the test ends must not show it either.
+        // The list that is printed at the end of the test must not show the secret either.
         self.store.lock().hidden.push(secret);
         panic!(
             "{shown} was logged, in {}:{}{more}",
@@ -214,7 +216,7 @@ impl Capture {
         );
     }
 
-    /// Fails with a list of `events`. They are not printed again when the test ends.
+    /// Fails with a list of `events`. They are not printed again at the end of the test.
     #[track_caller]
     fn fail(&self, events: &[Event], why: fmt::Arguments<'_>) -> ! {
         let list = self.store.list(events);

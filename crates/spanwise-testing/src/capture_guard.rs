@@ -18,16 +18,15 @@ use crate::{
     route::{self, CaptureStore, Owner},
 };
 
-/// Captures the events of this thread, and of the spans opened on it on any thread, until the
-/// returned guard is dropped.
+/// Captures events until the returned guard is dropped: the events of this thread, and the events
+/// in spans that this thread opens, on any thread.
 ///
-/// The first call installs a global subscriber that enables everything, and captures records of the
-/// `log` crate too. It installs none if there is a subscriber with a [`CaptureLayer`]. The [crate
-/// docs](crate#what-belongs-to-a-capture) define which capture gets an event.
+/// The first call installs a global subscriber that enables everything, and also captures records
+/// of the `log` crate. If there already is a subscriber with a [`CaptureLayer`], it installs none.
+/// The [crate docs](crate#what-belongs-to-a-capture) define the capture that an event belongs to.
 ///
 /// # Panics
-/// If this thread has a subscriber without a [`CaptureLayer`], which would capture
-/// nothing.
+/// If this thread has a subscriber without a [`CaptureLayer`], because nothing would be captured.
 ///
 /// # Examples
 /// ```
@@ -52,11 +51,10 @@ pub fn capture() -> Capture {
     Capture { store }
 }
 
-/// The events and spans logged since [`capture`] returned. Dropping it ends the capture and frees
-/// them.
+/// The events and spans since the call of [`capture`]. Dropping it ends the capture and frees them.
 ///
 /// Its assertions panic with the location of the caller, and list the captured events. If the test
-/// panics for another reason, dropping prints the list, which the test harness shows with the
+/// panics for another reason, the drop prints the list, and the test harness shows it with the
 /// failure.
 #[must_use = "the capture ends when this is dropped"]
 pub struct Capture {
@@ -108,7 +106,7 @@ impl fmt::Debug for Capture {
     }
 }
 
-/// Adds a thread to a [`Capture`], for threads that enter no span of it. Created by
+/// Adds a thread to a [`Capture`]. For threads that do not enter a span of the capture. Created by
 /// [`Capture::handle`].
 ///
 /// ```
@@ -120,13 +118,13 @@ impl fmt::Debug for Capture {
 /// });
 /// logs.wait_for("worker started", std::time::Duration::from_secs(5));
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CaptureHandle {
     store: Owner,
 }
 
 impl CaptureHandle {
-    /// Adds this thread to the capture until the guard is dropped. Does nothing once the capture
+    /// Adds this thread to the capture until the guard is dropped. Does nothing after the capture
     /// has ended.
     pub fn enter(&self) -> Entered {
         route::adopt_thread(Weak::clone(&self.store));
@@ -137,13 +135,8 @@ impl CaptureHandle {
     }
 }
 
-impl fmt::Debug for CaptureHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaptureHandle").finish_non_exhaustive()
-    }
-}
-
-/// Keeps its thread in a capture while it lives. Created by [`CaptureHandle::enter`].
+/// Keeps its thread in a capture until it is dropped. Created by [`CaptureHandle::enter`].
+#[derive(Debug)]
 #[must_use = "the thread belongs to the capture while this lives"]
 pub struct Entered {
     store: Owner,
@@ -156,19 +149,13 @@ impl Drop for Entered {
     }
 }
 
-impl fmt::Debug for Entered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entered").finish_non_exhaustive()
-    }
-}
-
-/// Prints the captured events of a failing test, which the harness shows.
+/// Prints the captured events of a failing test, so that the test harness shows them.
 #[expect(
     clippy::print_stderr,
     reason = "the harness captures what this macro prints"
 )]
 fn print(list: &str) {
-    // The thread panics already, so a closed stderr must not panic too.
+    // The thread is already panicking, so a closed stderr must not cause another panic.
     let _ = panic_safe::catch_panic(|| eprintln!("{list}"));
 }
 
@@ -176,13 +163,15 @@ fn has_capture_layer() -> bool {
     tracing::dispatcher::get_default(|dispatch| dispatch.is::<CaptureLayer>())
 }
 
-/// If another thread was faster, [`capture`] checks its subscriber.
+/// Installs the global subscriber. If another thread was faster, [`capture`] checks the existing
+/// subscriber.
 fn install() {
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .with(CaptureLayer::default());
     if tracing::subscriber::set_global_default(stack).is_ok() {
-        // A logger of the application stays; its records are not captured.
+        // If the application has its own logger, it stays in place, and its records are not
+        // captured.
         let _ = log_bridge::install();
     }
 }

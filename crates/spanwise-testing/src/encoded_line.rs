@@ -8,23 +8,24 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 thread_local! {
-    /// One slot per event being encoded on this thread: a `Debug` may log an event inside an event.
+    /// One slot per event that is being encoded on this thread. There can be several, because a
+    /// `Debug` may log another event.
     static SLOTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 
     static PAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns what `encode` writes to an [`EncodedLineWriter`] on this thread.
+/// Returns the bytes that `encode` writes to an [`EncodedLineWriter`] on this thread.
 ///
-/// Empty on an exiting thread, whose thread-locals are gone.
+/// Empty on an exiting thread, because its thread-locals are destroyed.
 pub(crate) fn encode_line(encode: impl FnOnce()) -> Vec<u8> {
     let slot = Slot::open();
     encode();
     slot.take()
 }
 
-/// Pauses the capture during `format`, which formats values a second time: events that their
-/// `Debug` logs have been captured already.
+/// Pauses the capture during `format`, which formats values a second time. Events that their
+/// `Debug` logs were already captured the first time.
 pub(crate) fn paused<R>(format: impl FnOnce() -> R) -> R {
     let before = PAUSED.try_with(|paused| paused.replace(true));
     let _restore = Restore(before.unwrap_or(false));
@@ -63,7 +64,7 @@ impl io::Write for EncodedLineWriter {
     }
 }
 
-/// Removes its slot even if the encoder panics, and leaves those of outer events in place.
+/// Removes its slot even if the encoder panics. Keeps the slots of outer events.
 struct Slot {
     index: usize,
 }

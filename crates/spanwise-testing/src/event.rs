@@ -53,13 +53,13 @@ impl Event {
         self.0.level
     }
 
-    /// Returns the target. For a record of the `log` crate it is the record's.
+    /// Returns the target. For a record of the `log` crate, returns the target of the record.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.0.target
     }
 
-    /// Returns the message; empty if there is none.
+    /// Returns the message, or an empty text if there is none.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -76,7 +76,7 @@ impl Event {
         fields::find(&self.0.fields, name)
     }
 
-    /// Returns the spans around the event, innermost first, with their fields at that time.
+    /// Returns the spans that enclose the event, innermost first, with their fields at that time.
     #[must_use]
     pub fn spans(&self) -> &[Span] {
         &self.0.spans
@@ -99,7 +99,7 @@ impl Event {
     /// Asserts the level.
     ///
     /// # Panics
-    /// If the level is another one.
+    /// If the event has another level.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_level(&self, expected: Level) -> &Self {
@@ -115,7 +115,7 @@ impl Event {
     /// Asserts the target.
     ///
     /// # Panics
-    /// If the target is another one.
+    /// If the event has another target.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_target(&self, expected: &str) -> &Self {
@@ -128,11 +128,11 @@ impl Event {
         self
     }
 
-    /// Asserts that the event has a field of its own with this name and value.
+    /// Asserts that the event itself (not a span) has a field with this name and value.
     ///
     /// Integers are equal regardless of their type. Values logged with `%` or `?` are compared as
-    /// text. An error equals its message, and its message with its causes after `: `, as in `charge
-    /// failed: connection refused`.
+    /// text. An error equals its message. It also equals its message with its causes after `: `, as
+    /// in `charge failed: connection refused`.
     ///
     /// # Panics
     /// If the field is missing or has another value. The message names a similar field, or
@@ -152,10 +152,10 @@ impl Event {
         self
     }
 
-    /// Asserts that the event has no field of its own with this name.
+    /// Asserts that the event itself (not a span) has no field with this name.
     ///
     /// # Panics
-    /// If it has one.
+    /// If the event has the field.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_no_field(&self, name: &str) -> &Self {
@@ -171,7 +171,7 @@ impl Event {
     /// Asserts a value of the [`context`](Self::context).
     ///
     /// # Panics
-    /// If the context has another value for `key`, or none.
+    /// If the context has another value or no value for `key`.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_context(&self, key: &str, expected: &str) -> &Self {
@@ -196,10 +196,10 @@ impl Event {
         self
     }
 
-    /// Asserts that one of the spans around the event has this name.
+    /// Asserts that one of the spans that enclose the event has this name.
     ///
     /// # Panics
-    /// If no span has.
+    /// If no enclosing span has this name.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_in_span(&self, name: &str) -> &Self {

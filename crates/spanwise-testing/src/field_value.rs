@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The value of a captured field.
 ///
-/// A value logged with `%` or `?` is its text. A number is equal regardless of its width: a field
-/// logged as `7_u8` equals `7_i64`.
+/// A value that was logged with `%` or `?` is a text. Numbers are compared regardless of their
+/// width, so a field logged as `7_u8` equals `7_i64`.
 ///
 /// ```
 /// use spanwise_testing::{FieldValue, capture};
@@ -33,7 +33,7 @@ pub enum FieldValue {
     Text(String),
     /// A byte slice.
     Bytes(Vec<u8>),
-    /// An error logged as such: `error = &err as &dyn Error`.
+    /// An error that was logged as `error = &err as &dyn Error`.
     Error {
         /// The message of the error.
         message: String,
@@ -43,8 +43,8 @@ pub enum FieldValue {
 }
 
 impl FieldValue {
-    /// Compares as a test means it: an error by its message, with or without causes, and `NaN`
-    /// equals `NaN`.
+    /// Compares values for a test. An error is compared by its message, with or without causes.
+    /// `NaN` equals `NaN`.
     pub(crate) fn matches(&self, expected: &Self) -> bool {
         match (self, expected) {
             (Self::Error { message, .. }, Self::Text(text)) => {

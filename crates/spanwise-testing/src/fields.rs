@@ -1,12 +1,8 @@
-//! A `Visit` that collects fields as values. It does not trust the code of the values.
+//! A `Visit` that collects fields as values. It survives values that panic or write endlessly.
 
-use std::{
-    error::Error,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{error::Error, fmt};
 
-use spanwise_core::internal::{panic_safe, suggest::closest};
+use spanwise_core::internal::{error_chain, panic_safe, suggest::closest};
 use tracing_core::{Field, field::Visit};
 
 use crate::{FieldValue, render};
@@ -14,27 +10,28 @@ use crate::{FieldValue, render};
 /// Names and values in the order they were recorded.
 pub(crate) type Fields = Vec<(&'static str, FieldValue)>;
 
-/// The limit of a text: more than a test needs, and an end to an endless `Debug`.
+/// The maximum length of a text. It is more than a test needs, and ends an endless `Debug`.
 pub(crate) const MAX_TEXT_LEN: usize = 1024 * 1024;
 
-/// The limit of an error's causes: a chain may be a cycle.
+/// The maximum number of causes of an error, because a chain may be a cycle.
 const MAX_CAUSES: usize = 16;
 
-/// Returns the fields that `record` visits. Runs user code, which may log, read spans or panic:
-/// call it with no lock held.
+/// Returns the fields that `record` visits. Runs user code, which may log, read spans or panic. So
+/// call it without a lock.
 pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
     let mut collector = Collector(Fields::new());
     record(&mut collector);
     collector.0
 }
 
-/// Returns the value of the field `name`: of several, the last, which a line shows.
+/// Returns the value of the field `name`. If there are several, returns the last value, like a
+/// line.
 pub(crate) fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a FieldValue> {
     let mut matching = fields.iter().rev().filter(|(key, _)| *key == name);
     matching.next().map(|(_, value)| value)
 }
 
-/// Returns why the field `name` is not `expected`; `None` if it is.
+/// Returns the reason why the field `name` is not `expected`, or `None` if it is.
 pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &FieldValue) -> Option<String> {
     match find(fields, name) {
         Some(value) if value.matches(expected) => None,
@@ -83,12 +80,9 @@ impl Visit for Collector {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let message = text(format_args!("{value}"));
-        let mut causes = Vec::new();
-        let mut cause = source(value);
-        while let (Some(error), true) = (cause, causes.len() < MAX_CAUSES) {
-            causes.push(text(format_args!("{error}")));
-            cause = source(error);
-        }
+        let causes = error_chain(value, MAX_CAUSES);
+        let causes = causes.map(|error| text(format_args!("{error}")));
+        let causes = causes.collect();
         self.add(field, FieldValue::Error { message, causes });
     }
 
@@ -98,12 +92,5 @@ impl Visit for Collector {
 }
 
 fn text(value: fmt::Arguments<'_>) -> String {
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, value, MAX_TEXT_LEN);
-    text
-}
-
-/// `source` is user code too.
-fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    catch_unwind(AssertUnwindSafe(|| error.source())).unwrap_or_default()
+    panic_safe::format_text(value, MAX_TEXT_LEN)
 }

@@ -1,10 +1,13 @@
-//! The layer that sees everything and gives it to the right capture.
+//! The layer that receives all events and spans, and routes each to its capture.
 
 use std::sync::Arc;
 
 use spanwise_core::{
     Context, SelfReport, forward,
-    internal::log_record::{LogRecord, is_log_field, is_log_record},
+    internal::{
+        SpanSubscriber,
+        log_record::{LogRecord, is_log_field, is_log_record},
+    },
 };
 use spanwise_json::JsonLayer;
 use tracing::{Event, Subscriber};
@@ -24,11 +27,11 @@ use crate::{
     span::SpanRecord,
 };
 
-/// Captures for [`capture`](crate::capture), in a stack of your own.
+/// The layer behind [`capture`](crate::capture), for your own stack.
 ///
-/// Without it, [`capture`](crate::capture) installs a global subscriber. Add this layer to the
-/// stack that your service installs, to test it with its redaction policy and context keys. The
-/// layer neither filters nor writes.
+/// Without this layer, [`capture`](crate::capture) installs a global subscriber. Add the layer to
+/// the stack that your service installs, to test the service with its redaction policy and context
+/// keys. The layer does not filter or write.
 ///
 /// ```
 /// use spanwise_core::ContextLayer;
@@ -49,7 +52,7 @@ pub struct CaptureLayer {
     json: JsonLayer<EncodedLineWriter>,
 }
 
-/// Lines are not truncated: assertions search them.
+/// Large enough that lines are not truncated, because assertions search them.
 const MAX_LINE_LEN: usize = 64 * MAX_TEXT_LEN;
 
 impl Default for CaptureLayer {
@@ -80,7 +83,8 @@ where
         if route.is_nowhere() {
             return;
         }
-        // Both format the event's values, which may log and come back here.
+        // Both calls format the event's values. A value may log another event, which re-enters this
+        // function.
         let mut fields = fields::collect(|visitor| event.record(visitor));
         let line = encoded_line::encode_line(|| {
             encoded_line::paused(|| self.json.on_event(event, ctx.clone()));
@@ -107,7 +111,7 @@ where
                 owner(ctx.lookup_current().as_ref()),
             ]);
             let record = Arc::new(SpanRecord::new(attrs.metadata(), fields, route.owner()));
-            // `replace`, since a second `CaptureLayer` in the stack finds the slot taken.
+            // `replace`, because a second `CaptureLayer` in the stack finds a value in the slot.
             span.extensions_mut().replace(Arc::clone(&record));
             if !is_paused {
                 route.span(&record);
@@ -136,10 +140,7 @@ fn owner<R: for<'s> LookupSpan<'s>>(span: Option<&SpanRef<'_, R>>) -> Option<Own
     record_of(span?)?.owner().cloned()
 }
 
-fn spans_around<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Vec<Span>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-{
+fn spans_around<S: SpanSubscriber>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Vec<Span> {
     let scope = ctx.event_scope(event).into_iter().flatten();
     scope
         .filter_map(|span| record_of(&span))

@@ -1,5 +1,4 @@
-//! Tests for what a service logs: captures events and spans across threads and tasks, and asserts
-//! on them.
+//! Captures events and spans in tests, across threads and tasks, and asserts on them.
 //!
 //! ```
 //! use tracing::{Instrument as _, Level};
@@ -31,8 +30,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A failure shows what was logged, and where. `logs.assert_never_logged("tok_4242424242")` fails
-//! with:
+//! A failure shows the logged events and their source locations.
+//! `logs.assert_never_logged("tok_4242424242")` fails with:
 //!
 //! ```text
 //! "tok_…" (14 bytes) was logged, in 2 places:
@@ -41,56 +40,58 @@
 //! ```
 //!
 //! A test that panics for another reason prints the captured events, which the harness shows with
-//! the failure. Assertions take a [`Pattern`]: a message, a regular expression ([`matching`]) or a
-//! closure ([`when`]).
+//! the failure. Assertions accept a [`Pattern`]: a message, a regular expression ([`matching`]) or
+//! a closure ([`when`]).
 //!
 //! # When to use it
 //!
-//! Use it to test that something is logged, with which fields and context, or that it is not. A
-//! capture has what the code logs, before the service filters, samples or redacts it. To test those
-//! too, put a [`CaptureLayer`] into the service's own stack, with the same wrappers as its sinks.
+//! Use it to test that an event is logged with certain fields and context, or that it is not
+//! logged. A capture contains events before the service filters, samples or redacts them. To
+//! include these steps in a test, put a [`CaptureLayer`] into the service's own stack, with the
+//! same wrappers as its sinks.
 //!
 //! It does not test the output of other layers, and it does not measure time.
 //!
 //! # What belongs to a capture
 //!
-//! Thread-local capture loses events: those of other threads, and those of callsites that another
-//! test has disabled, since `tracing` caches one interest per callsite for the whole process. So
-//! there is one global subscriber, and each event is routed to its test:
+//! A thread-local capture would lose events of other threads. It would also lose events of
+//! callsites that another test has disabled, because `tracing` caches one interest per callsite for
+//! the whole process. So there is one global subscriber, and each event is routed to its test:
 //!
 //! 1. An event in a span of a capture belongs to that capture, on any thread or task. The span may
 //!    be an explicit parent. A span belongs to the capture of its parent, or else of the current
 //!    span, or else of the thread.
 //! 2. Otherwise the event belongs to the capture of its thread. That is the thread that called
-//!    [`capture`] or [`CaptureHandle::enter`]. If there are several, the latest live one gets it.
-//! 3. Otherwise, if there is only one live capture, that one gets it. In a test that runs alone, a
-//!    plain `std::thread::spawn` works.
-//! 4. Otherwise the event is *unrouted*. So are events of a capture that has ended, such as those
-//!    of a task that outlives its test. [`Capture::assert_never_logged`] of every live capture
-//!    searches unrouted events, so that no secret escapes. [`Capture::one`] and
-//!    [`Capture::wait_for`] mention them if nothing else matches.
+//!    [`capture`] or [`CaptureHandle::enter`]. If there are several, the event belongs to the
+//!    latest live one.
+//! 3. Otherwise, if there is only one live capture, the event belongs to it. So in a test that runs
+//!    alone, a plain `std::thread::spawn` works.
+//! 4. Otherwise the event is *unrouted*. Events of a capture that has ended are also unrouted, for
+//!    example events of a task that outlives its test. [`Capture::assert_never_logged`] of every
+//!    live capture also searches unrouted events, so that no secret escapes. [`Capture::one`] and
+//!    [`Capture::wait_for`] mention unrouted events if no other event matches.
 //!
-//! In async code, use a span to carry the capture. A future does not stay on one thread, so
+//! In async code, use a span to keep the capture. A future does not stay on one thread, so
 //! [`capture`] and [`CaptureHandle::enter`] inside a spawned task also adopt other tasks of its
 //! worker thread.
 //!
 //! # Behaviour and limits
 //!
-//! * No lock is held while values are formatted. A `Debug` that logs is captured once; one that
-//!   panics becomes `<panicked while formatting>`.
-//! * A [`Capture`] holds all its events in memory until it is dropped, with texts up to 1 MiB each.
-//!   Without a live capture nothing is held.
+//! * No lock is held while values are formatted. The events of a `Debug` that logs are captured
+//!   once. A `Debug` that panics becomes `<panicked while formatting>`.
+//! * A [`Capture`] keeps all its events in memory until it is dropped, with texts up to 1 MiB each.
+//!   Without a live capture, nothing is kept.
 //! * If a field is logged twice, [`Event::field`] returns the last value.
 //!
 //! # Troubleshooting
 //!
 //! | symptom | cause |
 //! | --- | --- |
-//! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber: add a [`CaptureLayer`] to it, or install none in tests. |
-//! | an event is missing if tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or call [`CaptureHandle::enter`]. |
-//! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use [`Capture::wait_for_async`]. |
+//! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber. Add a [`CaptureLayer`] to it, or do not install it in tests. |
+//! | an event is missing if tests run in parallel | Its thread does not belong to a capture. Enter a span of the test on this thread, or call [`CaptureHandle::enter`]. |
+//! | [`Capture::wait_for`] times out in an async test | It blocks the only thread. Use [`Capture::wait_for_async`]. |
 //! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
-//! | records of the `log` crate are missing | The application installs its own logger, or a subscriber without a bridge for `log`: call `tracing_log::LogTracer::init()`. |
+//! | records of the `log` crate are missing | The application installs its own logger, or a subscriber without a bridge for `log`. Call `tracing_log::LogTracer::init()`. |
 
 mod assert;
 mod capture_guard;

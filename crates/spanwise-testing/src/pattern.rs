@@ -8,7 +8,8 @@ use crate::{Event, render};
 
 /// A condition on events: a message, a [regular expression](matching), or a [closure](when).
 ///
-/// Assertions accept anything that converts into one. A text is the whole message.
+/// Assertions accept any type that converts into a pattern. A text is compared with the whole
+/// message.
 ///
 /// ```
 /// use spanwise_testing::{capture, matching, when};
@@ -35,7 +36,7 @@ enum Kind<'a> {
 
 /// Selects events whose message matches a regular expression, in the syntax of the crate `regex`.
 ///
-/// It may match any part of the message; use `^…$` to match all of it.
+/// It may match any part of the message. Use `^…$` to match the whole message.
 ///
 /// # Panics
 /// If `regex` is not a valid regular expression.

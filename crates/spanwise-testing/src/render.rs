@@ -1,4 +1,4 @@
-//! Events and spans as one line each, for failures.
+//! Renders events and spans as one line each, for failures.
 
 use std::borrow::Cow;
 
@@ -6,18 +6,19 @@ use spanwise_core::internal::suggest::closest;
 
 use crate::{Event, FieldValue, Span};
 
-/// Hides secrets in a text before it is quoted or cut, so that no part of a secret is left.
+/// Hides secrets in a text. Called before the text is quoted or cut, so that no part of a secret
+/// remains.
 pub(crate) type Hide<'a> = &'a dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
 
-/// Shows a text as it is.
+/// Shows a text unchanged.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// Characters of a text in a failure.
+/// The maximum number of characters of a text in a failure.
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// Events that a failure lists, the latest ones.
+/// A failure lists at most this many events, the latest ones.
 const MAX_LISTED_EVENTS: usize = 100;
 
 pub(crate) fn event(event: &Event, hide: Hide<'_>) -> String {
@@ -83,8 +84,8 @@ pub(crate) fn unrouted_hint(unrouted: &[Event], matches: impl Fn(&Event) -> bool
     )
 }
 
-/// Returns `; did you mean "…"?` with the most similar message: a few letters differ, or one
-/// contains the other.
+/// Returns `; did you mean "…"?` with the most similar message. Similar messages differ by a few
+/// letters, or one contains the other.
 pub(crate) fn near_message(events: &[Event], message: &str) -> String {
     let all = || events.iter().map(Event::message);
     let lower = message.to_lowercase();

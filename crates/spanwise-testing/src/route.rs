@@ -1,4 +1,4 @@
-//! Routing: which capture an event or a span belongs to.
+//! Routes events and spans to captures.
 
 use std::{
     borrow::Cow,
@@ -16,14 +16,14 @@ use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::{Event, render, secret::Secret, span::SpanRecord};
 
-/// The data of one capture. Its [`Capture`](crate::Capture) guard owns it; all other references are
-/// weak.
+/// The data of one capture. Its [`Capture`](crate::Capture) guard owns the data. All other
+/// references are weak.
 #[derive(Debug, Default)]
 pub(crate) struct CaptureStore {
     captured: Mutex<Captured>,
     arrived: Condvar,
-    /// Whether the capture has ended. Strong references do not show it: a thread that adds an
-    /// event has one too.
+    /// Whether the capture has ended. The number of strong references does not show this, because a
+    /// thread that adds an event also has one.
     ended: AtomicBool,
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct CaptureStore {
 pub(crate) struct Captured {
     pub(crate) events: Vec<Event>,
     pub(crate) spans: Vec<Arc<SpanRecord>>,
-    /// Events and spans that belonged to no live capture while this one lived.
+    /// Events and spans during this capture that did not belong to a live capture.
     pub(crate) unrouted_events: Vec<Event>,
     pub(crate) unrouted_spans: Vec<Arc<SpanRecord>>,
-    /// Secrets that were found. No failure shows them.
+    /// Secrets that were found. Failures hide them.
     pub(crate) hidden: Vec<Secret>,
-    /// How many events the last failure listed.
+    /// The number of events that the last failure listed.
     listed: Option<usize>,
     /// Tasks that wait for an event.
     wakers: Vec<Waker>,
@@ -63,12 +63,12 @@ impl CaptureStore {
         LIVE.lock().retain(|live| live.as_ptr() != own);
     }
 
-    /// Do not call user code while holding this lock: it may log.
+    /// Do not call user code while holding this lock, because it may log.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Captured> {
         self.captured.lock()
     }
 
-    /// Waits until there are more than `seen` events. Returns false if there are not within
+    /// Waits until there are more than `seen` events. Returns false if there are no more within
     /// `timeout`.
     pub(crate) fn wait(&self, seen: usize, timeout: Duration) -> bool {
         let has_none = |captured: &mut Captured| captured.events.len() <= seen;
@@ -79,8 +79,8 @@ impl CaptureStore {
         captured.events.len() > seen
     }
 
-    /// Registers a task to be woken once there are more than `seen` events. Returns false if there
-    /// are already.
+    /// Registers a task to be woken when there are more than `seen` events. Returns false if there
+    /// already are.
     pub(crate) fn wake_after(&self, seen: usize, waker: &Waker) -> bool {
         let mut captured = self.lock();
         let is_early = captured.events.len() <= seen;
@@ -104,7 +104,7 @@ impl CaptureStore {
         captured.list(events)
     }
 
-    /// Lists all events, unless the last failure did.
+    /// Lists all events, unless the last failure listed them.
     pub(crate) fn list_unlisted(&self) -> Option<String> {
         let captured = self.lock();
         let is_listed = captured.listed == Some(captured.events.len());
@@ -126,22 +126,23 @@ impl Captured {
     }
 }
 
-/// The capture that a span belongs to; it may have ended.
+/// The capture that a span belongs to. The capture may have ended.
 pub(crate) type Owner = Weak<CaptureStore>;
 
 /// The destination of an event or a span.
 #[derive(Debug)]
 pub(crate) enum Route {
     To(Arc<CaptureStore>),
-    /// It belongs to no capture: each live one keeps it aside.
+    /// It does not belong to a capture. Each live capture stores it as unrouted.
     Unrouted(Vec<Arc<CaptureStore>>),
 }
 
 impl Route {
-    /// Chooses the route from the `owners` of the spans around, the most significant first.
+    /// Chooses the route from the `owners` of the enclosing spans, the most significant first.
     ///
-    /// A span outranks the thread, as it moves to other threads and tasks. A lone capture takes
-    /// what no capture claims, except what belongs to a capture that has ended.
+    /// A span has priority over the thread, because a span may move to other threads and tasks. If
+    /// there is only one live capture, it receives everything that no capture claims, except for
+    /// events of a capture that has ended.
     pub(crate) fn new(owners: &[Option<Owner>; 2]) -> Self {
         let adopted = adopted();
         let mut claims = owners.iter().flatten().chain(adopted.iter().rev());
@@ -197,7 +198,8 @@ impl Route {
     }
 }
 
-/// Adds a recorded span without a live capture to every live one: the span may be older than these.
+/// Adds a recorded span without a live capture to every live capture, because the span may be older
+/// than the captures.
 pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
     for store in all_live() {
         let spans = &mut store.lock().unrouted_spans;

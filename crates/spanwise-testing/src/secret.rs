@@ -4,14 +4,14 @@ use std::{borrow::Cow, fmt};
 
 use crate::{Event, FieldValue, render, route::Captured, span::SpanRecord};
 
-/// A text to search for, in each form in which it may have been written.
+/// A text to search for, in all forms in which it may occur.
 pub(crate) struct Secret {
     plain: String,
-    /// Includes the plain form. The longest form is first.
+    /// All forms, including the plain one. The longest form is first.
     forms: Vec<String>,
 }
 
-/// Shorter secrets are not searched as lists of numbers: they would be found in any list.
+/// Shorter secrets are not searched as lists of numbers, because they would occur in any list.
 const MIN_BYTES_FORM_LEN: usize = 4;
 
 impl Secret {
@@ -21,7 +21,7 @@ impl Secret {
         forms.extend(serde_json::to_string(plain).ok().map(|json| inner(&json)));
         forms.push(inner(&format!("{plain:?}")));
         if plain.len() >= MIN_BYTES_FORM_LEN {
-            // In the `Debug` of a `Vec<u8>`, and in bytes as `JsonLayer` shows them.
+            // In the `Debug` of a `Vec<u8>`, and in bytes of `JsonLayer`.
             forms.push(inner(&format!("{:?}", plain.as_bytes())));
             forms.push(FieldValue::Bytes(plain.into()).to_string());
         }
@@ -33,7 +33,7 @@ impl Secret {
         }
     }
 
-    /// Returns each place with its event or span, in which the secret is hidden.
+    /// Returns each place with its event or span. The secret is hidden in them.
     pub(crate) fn places(&self, captured: &Captured) -> Vec<String> {
         let mut places = Vec::new();
         for event in &captured.events {
@@ -51,7 +51,7 @@ impl Secret {
         places
     }
 
-    /// Returns enough of the secret to recognize it.
+    /// Returns the start of the secret, to recognize it.
     pub(crate) fn shown(&self) -> String {
         format!(
             "{:?} ({})",
@@ -132,8 +132,8 @@ impl Secret {
         }
     }
 
-    /// Searches the bytes, and the texts that a JSON reader decodes: characters can be escaped in
-    /// several ways.
+    /// Searches the bytes, and also the texts after JSON decoding, because characters can be
+    /// escaped in several ways.
     fn is_in_line(&self, line: &[u8]) -> bool {
         self.is_in(&String::from_utf8_lossy(line))
             || serde_json::from_slice(line).is_ok_and(|json| self.is_in_json(&json))

@@ -13,7 +13,7 @@ use crate::{
     route::Owner,
 };
 
-/// A span with its fields at one time: when an event inside was captured, or when spans were
+/// A snapshot of a span with its fields, taken when an event inside was captured or when spans were
 /// listed.
 #[derive(Clone)]
 pub struct Span {
@@ -34,7 +34,7 @@ impl Span {
         *self.metadata.level()
     }
 
-    /// Returns the target; by default the path of the module that opened the span.
+    /// Returns the target. By default, it is the path of the module that opened the span.
     #[must_use]
     pub fn target(&self) -> &'static str {
         self.metadata.target()
@@ -89,7 +89,7 @@ pub(crate) struct SpanRecord {
 #[derive(Debug)]
 struct Recorded {
     fields: Arc<Fields>,
-    /// Values that a later one replaced. A secret among them was logged nevertheless.
+    /// Values that were replaced later. A secret among them was still logged.
     replaced: Fields,
 }
 
@@ -114,11 +114,11 @@ impl SpanRecord {
         self.owner.as_ref()
     }
 
-    /// Records late values. Each takes the place of the value it replaces.
+    /// Records late values. Each replaces the earlier value of the same field.
     pub(crate) fn record(&self, late: Fields) {
         let mut recorded = self.recorded.lock();
         let Recorded { fields, replaced } = &mut *recorded;
-        // Captured events keep the old list.
+        // Copies the list if captured events still use it.
         let fields = Arc::make_mut(fields);
         for (name, value) in late {
             match fields.iter_mut().find(|(known, _)| *known == name) {

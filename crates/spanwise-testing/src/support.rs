@@ -1,8 +1,8 @@
-//! Tools for the tests of this workspace: not part of the API, and free to change.
+//! Tools for the tests of this workspace. They are not part of the API, and may change.
 //!
-//! Other crates depend on this one as a dev-dependency by path, without a version. Cargo drops such
-//! a dependency when it publishes, so that `spanwise-core` and `spanwise-json`, on which this crate
-//! depends, can use it too.
+//! Other crates depend on this one as a dev-dependency by path, without a version. Cargo removes
+//! such a dependency when it publishes. So `spanwise-core` and `spanwise-json`, on which this crate
+//! depends, can use it, too.
 
 mod json_reader;
 mod lines;
@@ -18,13 +18,13 @@ use std::{
 
 use spanwise_core::Clock;
 
-/// The longest that a test waits: nothing takes as long, not even on a busy machine.
+/// The longest wait of a test. No operation takes as long, even on a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits until `condition` returns `true`. A failure shows `what` it waited for.
+/// Waits until `condition` returns `true`. `what` describes the condition in a failure.
 ///
 /// # Panics
-/// If it does not within [`TIMEOUT`].
+/// If it does not return `true` within [`TIMEOUT`].
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
@@ -34,8 +34,8 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `test` on a thread of its own and returns its result, so that a deadlock fails the test
-/// instead of blocking it.
+/// Runs `test` on a separate thread and returns its result. So a deadlock fails the test instead of
+/// blocking it.
 ///
 /// # Panics
 /// If `test` panics, or does not return within [`TIMEOUT`].
@@ -44,7 +44,7 @@ pub fn bounded<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'static) -> 
     let (done, finished) = mpsc::channel();
     let thread = thread::spawn(move || {
         let result = test();
-        // The receiver is gone if the test took too long.
+        // The receiver no longer exists if the test exceeded the timeout.
         let _ = done.send(());
         result
     });

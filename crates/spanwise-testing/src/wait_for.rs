@@ -1,7 +1,6 @@
 //! A future that waits for an event.
 
 use std::{
-    fmt,
     panic::Location,
     pin::Pin,
     sync::{
@@ -16,13 +15,14 @@ use std::{
 use crate::{Capture, Event, Pattern, route::Owner};
 
 /// The future of [`Capture::wait_for_async`].
+#[derive(Debug)]
 #[must_use = "it waits only while it is awaited"]
 pub struct WaitFor<'a> {
     capture: &'a Capture,
     pattern: Pattern<'a>,
     deadline: Instant,
     called_at: &'static Location<'static>,
-    /// How many events were checked.
+    /// The number of events that were checked.
     seen: usize,
     timer: Option<Timer>,
 }
@@ -71,15 +71,8 @@ impl Future for WaitFor<'_> {
     }
 }
 
-impl fmt::Debug for WaitFor<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitFor")
-            .field("pattern", &self.pattern)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A thread that wakes the tasks at the deadline: this works with any executor.
+/// A thread that wakes the tasks at the deadline. A thread works with any executor.
+#[derive(Debug)]
 struct Timer {
     thread: Thread,
     is_stopped: Arc<AtomicBool>,

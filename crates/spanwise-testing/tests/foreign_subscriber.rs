@@ -1,4 +1,4 @@
-//! One test in this file: it installs the global subscriber.
+//! The only test of this file, because it installs the global subscriber.
 
 use spanwise_testing::capture;
 

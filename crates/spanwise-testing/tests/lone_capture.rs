@@ -1,4 +1,4 @@
-//! One test in this file: no other capture may live meanwhile.
+//! The only test of this file, because no other capture may exist during the test.
 
 use std::thread;
 
@@ -25,13 +25,14 @@ fn lone_capture_takes_unclaimed_events() {
     logs.one("in its span")
         .assert_in_span("opened on a plain thread");
 
-    // The rest of an ended test is known not to be ours.
+    // A span of an ended test does not belong to this capture.
     thread::spawn(move || left_over.in_scope(|| info!("from the past")))
         .join()
         .unwrap();
     logs.none("from the past");
 
-    // No longer alone: the span stays ours, a plain thread belongs to no capture.
+    // The capture is no longer alone. Its span still belongs to it, but a plain thread belongs to
+    // no capture.
     let other = thread::spawn(capture).join().unwrap();
     thread::spawn(move || {
         span.in_scope(|| info!("still ours"));

@@ -1,4 +1,4 @@
-//! One test in this file: it installs the global subscriber.
+//! The only test of this file, because it installs the global subscriber.
 
 use spanwise_core::{ContextLayer, LayerExt as _};
 use spanwise_testing::{CaptureLayer, capture};
@@ -18,7 +18,7 @@ fn own_stack_captures() {
         .init();
 
     let logs = capture();
-    // A filtered layer leaves the decision of its last query behind.
+    // A filtered layer keeps the decision of its last `enabled`.
     let _ = tracing::enabled!(Level::DEBUG);
     info_span!("order", order_id = 42).in_scope(|| info!("paid"));
     logs.one("paid")

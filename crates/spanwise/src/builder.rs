@@ -1,4 +1,4 @@
-//! [`Builder`]: the values that code sets.
+//! [`Builder`]: sets values in code.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 use spanwise_appender::{
     Background, BackgroundBuilder, Compression, RecordSink, Retention, Rotation, WhenFull,
 };
-use spanwise_core::{Levels, ParseError, Redact, SettingValue, TargetLevels};
+use spanwise_core::{Clock, Levels, ParseError, Redact, SettingValue, TargetLevels};
 use spanwise_json::Format;
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
@@ -20,13 +20,12 @@ use tracing_subscriber::{
     fmt::{MakeWriter, writer::BoxMakeWriter},
 };
 
-#[cfg(feature = "sentry")]
-use crate::sinks::sentry::SentryChange;
 use crate::{
     Color, Output, PanicBacktrace, Preset, Stack, TimeZone,
     choices::{CodeValues, Source},
     conceal,
     own_crate::OwnCrate,
+    parent_source::ParentSource,
     parse,
     pseudonym_key::PseudonymKeyFile,
     redaction::RedactionOverride,
@@ -34,13 +33,12 @@ use crate::{
     sinks::SinkChanges,
     static_fields::StaticFields,
 };
-#[cfg(feature = "otel")]
-use crate::{settings::OTEL_EXPORTER_OTLP_ENDPOINT, sinks::otel::OtelChange};
 
-/// Chooses what is logged, how and where. Code beats environment beats preset.
+/// Configures logging. Values in code override the environment, and the environment overrides the
+/// preset.
 ///
 /// A setter accepts a value, or the text of the variable: see [`SettingValue`].
-/// [`init`](Self::init) reports every wrong text at once.
+/// [`init`](Self::init) reports all invalid texts together.
 ///
 /// ```
 /// use spanwise::{Builder, InitError, Preset, file::Rotation};
@@ -65,6 +63,8 @@ pub struct Builder {
     pub(crate) sources: Vec<Box<dyn Source>>,
     /// The prefix of the variables.
     pub(crate) prefix: String,
+    /// The clock of lines for people.
+    pub(crate) clock: Clock,
     pub(crate) code: CodeValues,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) default_levels: Option<Levels>,
@@ -72,7 +72,7 @@ pub struct Builder {
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
     pub(crate) redaction: Option<RedactionOverride>,
-    /// The key that `LOG_REDACT_KEY_FILE` names, once it is read.
+    /// The key from the file of `LOG_REDACT_KEY_FILE`, after it was read.
     pub(crate) pseudonym_key: OnceLock<PseudonymKeyFile>,
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
@@ -88,7 +88,7 @@ type AddLayer = Box<dyn FnOnce(Stack) -> Stack + Send + Sync>;
 impl Builder {
     /// Creates a builder with the defaults of `preset`. Reads no variable.
     ///
-    /// For a preset under the environment: `Builder::from_env()?.preset(Preset::Dev)`.
+    /// To combine a preset with the environment, use `Builder::from_env()?.preset(Preset::Dev)`.
     pub fn new(preset: Preset) -> Self {
         Self::with_sources(PREFIX, Vec::new()).preset(preset)
     }
@@ -97,6 +97,7 @@ impl Builder {
         Self {
             sources,
             prefix: prefix.to_owned(),
+            clock: Clock::system(),
             code: CodeValues::default(),
             default_preset: None,
             default_levels: None,
@@ -115,14 +116,34 @@ impl Builder {
         }
     }
 
-    /// Sets the preset.
-    pub fn preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
-        self.code.set("preset", &LOG_PRESET, preset.into());
+    /// Stores the argument of a setter. An empty text changes nothing.
+    pub(crate) fn set<V, T>(
+        mut self,
+        setter: &str,
+        row: &SettingRow<T>,
+        value: impl Into<SettingValue<V>>,
+    ) -> Self
+    where
+        T: From<V> + Send + Sync + 'static,
+    {
+        match self.code.parse(setter, row, value.into()) {
+            Some(value) => self.put(row, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn put<T: Send + Sync + 'static>(mut self, row: &SettingRow<T>, value: T) -> Self {
+        self.code.put(row, value);
         self
     }
 
-    /// Sets the preset for the case that neither code nor the environment sets one. Defaults to the
-    /// choice by whether stderr is a terminal.
+    /// Sets the preset.
+    pub fn preset(self, preset: impl Into<SettingValue<Preset>>) -> Self {
+        self.set("preset", &LOG_PRESET, preset)
+    }
+
+    /// Sets the preset for the case that neither code nor the environment sets one. Defaults to
+    /// `Dev` if stderr is a terminal, or else to `Prod`.
     pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
         let preset = self
             .code
@@ -132,23 +153,24 @@ impl Builder {
     }
 
     /// Sets the levels of events for the case that neither code nor the environment sets them.
-    /// Defaults to those of the preset. Without a bare level, the preset's level applies to the
-    /// rest. With a bare `warn`, add `spanwise_http=info` to log requests.
+    /// Defaults to the levels of the preset. If the levels have no default level, the preset's
+    /// level applies to all other targets. With the default level `warn`, add `spanwise_http=info`
+    /// to log requests.
     pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
         let levels = self.code.parse("default_levels", &RUST_LOG, levels.into());
         self.default_levels = levels.or(self.default_levels);
         self
     }
 
-    /// Sets the levels of events. Without a bare level, the preset's level applies to the rest.
-    pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
-        self.code.set("levels", &RUST_LOG, levels.into());
-        self
+    /// Sets the levels of events. If the levels have no default level, the preset's level applies
+    /// to all other targets.
+    pub fn levels(self, levels: impl Into<SettingValue<Levels>>) -> Self {
+        self.set("levels", &RUST_LOG, levels)
     }
 
-    /// Sets your own targets: the preset dev logs DEBUG for them. The name of a crate includes all
-    /// its modules. Defaults to the crate of [`builder!`](crate::builder!), else to the name of the
-    /// executable.
+    /// Sets your own targets. The preset dev logs DEBUG for them. The name of a crate includes all
+    /// its modules. Defaults to the crate of [`builder!`](crate::builder!), or else to the name of
+    /// the executable.
     ///
     /// ```
     /// let builder = spanwise::Builder::new(spanwise::Preset::Dev).own_targets(["shop", "warehouse::stock"]);
@@ -163,47 +185,40 @@ impl Builder {
                 self.code.refuse(&shown, target, &ParseError::new(problem));
             }
         }
-        self.code.put(&LOG_OWN, targets);
-        self
+        self.put(&LOG_OWN, targets)
     }
 
-    /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
-    /// to the level of events where that is more verbose; see
+    /// Sets the levels of spans. The fields of an enabled span are on every line inside it.
+    /// Defaults to INFO, or to the level of events if that is more verbose. See
     /// [`LevelLayer::span_levels`](crate::layer::LevelLayer::span_levels).
-    pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        self.code.set("span_levels", &LOG_SPANS, levels.into());
-        self
+    pub fn span_levels(self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        self.set("span_levels", &LOG_SPANS, levels)
     }
 
-    /// Sets the format of lines. Defaults to that of the preset.
-    pub fn format(mut self, format: impl Into<SettingValue<Format>>) -> Self {
-        self.code.set("format", &LOG_FORMAT, format.into());
-        self
+    /// Sets the format of lines. Defaults to the format of the preset.
+    pub fn format(self, format: impl Into<SettingValue<Format>>) -> Self {
+        self.set("format", &LOG_FORMAT, format)
     }
 
-    /// Sets the time zone of timestamps. Defaults to UTC; under [`Preset::Dev`] and
-    /// [`Preset::Cli`] `pretty`, `compact` and `short` have local times.
-    pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
-        self.code.set("time", &LOG_TIME, zone.into());
-        self
+    /// Sets the time zone of timestamps. Defaults to UTC. With [`Preset::Dev`] and [`Preset::Cli`],
+    /// `pretty`, `compact` and `short` default to local time.
+    pub fn time(self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
+        self.set("time", &LOG_TIME, zone)
     }
 
     /// Sets where lines go. Defaults to the output of the preset.
-    pub fn output(mut self, output: impl Into<SettingValue<Output>>) -> Self {
-        self.code.set("output", &LOG_OUTPUT, output.into());
-        self
+    pub fn output(self, output: impl Into<SettingValue<Output>>) -> Self {
+        self.set("output", &LOG_OUTPUT, output)
     }
 
     /// Sets the least severe level that [`output`](Self::output) or
-    /// [`with_writer`](Self::with_writer) gets. Defaults to all that is logged.
-    pub fn output_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        self.code
-            .set("output_level", &LOG_OUTPUT_LEVEL, level.into());
-        self
+    /// [`with_writer`](Self::with_writer) receives. Defaults to all enabled events.
+    pub fn output_level(self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
+        self.set("output_level", &LOG_OUTPUT_LEVEL, level)
     }
 
-    /// Writes lines to a writer of your own, with one `write_all` for each line, instead of the
-    /// [`output`](Self::output).
+    /// Writes lines to your own writer instead of the [`output`](Self::output), with one
+    /// `write_all` per line.
     pub fn with_writer<W>(mut self, make_writer: W) -> Self
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -212,65 +227,57 @@ impl Builder {
         self
     }
 
-    /// Sets what happens to a line if the buffer of a background output is full: of a file, or of a
-    /// standard stream under [`Preset::Prod`]. Defaults to [`WhenFull::ShedByLevel`] with 100 ms.
+    /// Sets what happens to a line if the buffer of a background output is full. Files are
+    /// background outputs, and so are standard streams with [`Preset::Prod`]. Defaults to
+    /// [`WhenFull::ShedByLevel`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Adds a file that also gets the lines, in the background and in the same format without
-    /// colours.
-    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.code.put(&LOG_FILE, path.into());
-        self
+    /// Also writes lines to a file, in the background, in the same format without colours.
+    pub fn file(self, path: impl Into<PathBuf>) -> Self {
+        self.put(&LOG_FILE, path.into())
     }
 
-    /// Sets the least severe level that [`file`](Self::file) gets. Defaults to all that is logged.
-    pub fn file_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        self.code.set("file_level", &LOG_FILE_LEVEL, level.into());
-        self
+    /// Sets the least severe level that [`file`](Self::file) receives. Defaults to all enabled
+    /// events.
+    pub fn file_level(self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
+        self.set("file_level", &LOG_FILE_LEVEL, level)
     }
 
-    /// Adds a file that also gets the lines at ERROR.
-    pub fn error_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.code.put(&LOG_ERROR_FILE, path.into());
-        self
+    /// Also writes lines at ERROR to a file.
+    pub fn error_file(self, path: impl Into<PathBuf>) -> Self {
+        self.put(&LOG_ERROR_FILE, path.into())
     }
 
     /// Sets when a new file starts. Defaults to daily, and at 100 MiB.
-    pub fn file_rotation(mut self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
-        self.code
-            .set("file_rotation", &LOG_FILE_ROTATE, rotation.into());
-        self
+    pub fn file_rotation(self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
+        self.set("file_rotation", &LOG_FILE_ROTATE, rotation)
     }
 
-    /// Sets which rolled files are kept. Defaults to the newest 14 of each file.
-    pub fn file_retention(mut self, retention: impl Into<SettingValue<Retention>>) -> Self {
-        self.code
-            .set("file_retention", &LOG_FILE_KEEP, retention.into());
-        self
+    /// Sets which rolled files are kept. Defaults to the newest 14 for each log file.
+    pub fn file_retention(self, retention: impl Into<SettingValue<Retention>>) -> Self {
+        self.set("file_retention", &LOG_FILE_KEEP, retention)
     }
 
     /// Sets how rolled files are compressed. Defaults to [`Compression::Gzip`], or to none without
     /// the feature `gzip`.
-    pub fn file_compression(mut self, compression: impl Into<SettingValue<Compression>>) -> Self {
-        self.code
-            .set("file_compression", &LOG_FILE_COMPRESS, compression.into());
-        self
+    pub fn file_compression(self, compression: impl Into<SettingValue<Compression>>) -> Self {
+        self.set("file_compression", &LOG_FILE_COMPRESS, compression)
     }
 
-    /// Gives each further process that logs to the same path files of its own, with a number in
-    /// their names: `shop.2.log`. Defaults to one file, which only one process can open.
-    pub fn file_per_process(mut self) -> Self {
-        self.code.put(&LOG_FILE_PER_PROCESS, true);
-        self
+    /// Allows several processes to log to the same path. Each further process writes its own files,
+    /// with a number in their names: `shop.2.log`. Defaults to one file, which only one process can
+    /// open.
+    pub fn file_per_process(self) -> Self {
+        self.put(&LOG_FILE_PER_PROCESS, true)
     }
 
-    /// Changes the policy of the preset and the environment. `change` gets [`Policy::secrets`]
-    /// under [`Preset::Dev`] and [`Preset::Cli`], else [`Policy::secrets_and_pii`], with the
-    /// changes of `LOG_REDACT` and `LOG_REDACT_KEY_FILE`. A wrong rule stops the start. With
-    /// `LOG_REDACT=off` nothing is hidden, and `change` is not called.
+    /// Changes the policy of the preset and the environment. `change` is passed [`Policy::secrets`]
+    /// for [`Preset::Dev`] and [`Preset::Cli`], or else [`Policy::secrets_and_pii`]. The changes of
+    /// `LOG_REDACT` and `LOG_REDACT_KEY_FILE` are already applied. An invalid rule is an error at
+    /// the start. With `LOG_REDACT=off` nothing is hidden, and `change` is not called.
     ///
     /// ```
     /// use spanwise::{Builder, Preset, redact::{Action, Detector}};
@@ -294,68 +301,59 @@ impl Builder {
         self
     }
 
-    /// Sets the policy, instead of that of the preset and the environment.
+    /// Replaces the policy of the preset and the environment.
     pub fn redact(mut self, policy: impl Redact) -> Self {
         self.redaction = Some(RedactionOverride::Policy(Arc::new(policy)));
         self
     }
 
-    /// Disables redaction: passwords are logged in plain text.
+    /// Disables redaction, so that passwords are logged in plain text.
     pub fn without_redaction(mut self) -> Self {
         self.redaction = Some(RedactionOverride::Off);
         self
     }
 
-    /// Sets the sampler of the outputs. [Added](Self::layer) layers see every event. Defaults to
-    /// none.
-    pub fn sampler(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
-        self.code.set("sampler", &LOG_SAMPLE, sampler.into());
-        self
+    /// Sets the sampler of the outputs. [Added](Self::layer) layers receive every event. Defaults
+    /// to none.
+    pub fn sampler(self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
+        self.set("sampler", &LOG_SAMPLE, sampler)
     }
 
     /// Sets the flight recorder, which buffers lines for each request and writes them to the
-    /// outputs if the request fails. [Added](Self::layer) layers do not see buffered events.
+    /// outputs if the request fails. [Added](Self::layer) layers do not receive buffered events.
     /// Defaults to none.
-    pub fn recorder(mut self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
-        self.code.set("recorder", &LOG_RECORDER, recorder.into());
-        self
+    pub fn recorder(self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
+        self.set("recorder", &LOG_RECORDER, recorder)
     }
 
-    /// Sets the callers whose ids of requests, traces and tenants
-    /// [`Telemetry::http_server`](crate::Telemetry::http_server) adopts, and whose
-    /// `X-Forwarded-For` it believes. Defaults to none.
+    /// Sets the callers that [`Telemetry::http_server`](crate::Telemetry::http_server) trusts. It
+    /// adopts their request ids, trace ids and tenant ids, and reads their `X-Forwarded-For`.
+    /// Defaults to none.
     #[cfg(feature = "http")]
-    pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
-        self.code.set("http_trust", &LOG_HTTP_TRUST, trust.into());
-        self
+    pub fn http_trust(self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
+        self.set("http_trust", &LOG_HTTP_TRUST, trust)
     }
 
-    /// Sets how much of a client's address
-    /// [`Telemetry::http_server`](crate::Telemetry::http_server) logs. Defaults to the network;
-    /// under [`Preset::Dev`] to the full address.
+    /// Sets which part of a client's address
+    /// [`Telemetry::http_server`](crate::Telemetry::http_server) logs. Defaults to the network, or
+    /// to the full address with [`Preset::Dev`].
     #[cfg(feature = "http")]
     pub fn http_client_address(
-        mut self,
+        self,
         address: impl Into<SettingValue<spanwise_http::ClientAddress>>,
     ) -> Self {
-        self.code.set(
-            "http_client_address",
-            &LOG_HTTP_CLIENT_ADDRESS,
-            address.into(),
-        );
-        self
+        self.set("http_client_address", &LOG_HTTP_CLIENT_ADDRESS, address)
     }
 
-    /// Sets the name and the version of the service, on each line of `json`. `json-nested` has no
-    /// place for them.
+    /// Sets the name and the version of the service, on each line of `json`. `json-nested` does not
+    /// show them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.code.put(&SERVICE_NAME, name.into());
-        self.code.put(&SERVICE_VERSION, version.into());
-        self
+        self.put(&SERVICE_VERSION, version.into())
     }
 
     /// Adds a span field to the keys of the [`Context`](crate::context::Context). JSON lines show
-    /// every span field in any case.
+    /// every span field, with or without this.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         if !parse::is_field_name(&key) {
@@ -369,10 +367,19 @@ impl Builder {
         self
     }
 
+    /// Makes the span of the parent process the parent of this process's units of work, as
+    /// `LOG_PARENT=env` does. Use it for jobs and command-line tools. The builder must read the
+    /// environment. See [`child_env`](crate::context::child_env).
+    pub fn parent_from_env(mut self) -> Self {
+        self.code.put(&LOG_PARENT, ParentSource::Env);
+        self
+    }
+
     /// Adds a constant text field to every JSON line, and a tag to every event in Sentry. `pretty`,
-    /// `compact` and `short` omit it. The last value of a name counts. The policy redacts it too.
+    /// `compact` and `short` omit it. The last value of a name counts. The policy also redacts
+    /// these fields.
     ///
-    /// Some names stop the start: keys of the line itself, keys of the context, and, with the
+    /// Some names are an error at the start: keys of the line itself, context keys, and, with the
     /// feature `sentry`, names that are not valid tags, such as `release`.
     ///
     /// ```
@@ -386,112 +393,47 @@ impl Builder {
 
     /// Sets whether `pretty`, `compact` and `short` have colours in the output. Defaults to
     /// [`Color::Auto`].
-    pub fn color(mut self, color: impl Into<SettingValue<Color>>) -> Self {
-        self.code.set("color", &LOG_COLOR, color.into());
-        self
+    pub fn color(self, color: impl Into<SettingValue<Color>>) -> Self {
+        self.set("color", &LOG_COLOR, color)
     }
 
-    /// Turns warnings about the names of variables into errors: names that resemble a setting,
-    /// names with the prefix of the settings, and settings of parts that are not built in. Defaults
-    /// to warnings.
-    pub fn strict(mut self) -> Self {
-        self.code.put(&LOG_STRICT, true);
-        self
+    /// Turns warnings about the names of variables into errors. The warnings are about names that
+    /// resemble a setting, names with the prefix of the settings, and settings of parts that are
+    /// not built in. Defaults to warnings.
+    pub fn strict(self) -> Self {
+        self.put(&LOG_STRICT, true)
     }
 
-    /// Keeps the panic hook of the program.
+    /// Does not install a panic hook.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Some(false);
         self
     }
 
-    /// Sets how much of its backtrace the event of a panic has. Defaults to
+    /// Sets the length of the backtrace in the event of a panic. Defaults to
     /// [`PanicBacktrace::Short`].
-    pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
-        self.code
-            .set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace.into());
-        self
+    pub fn panic_backtrace(self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
+        self.set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace)
     }
 
-    /// Sets the OpenTelemetry Collector that gets traces, logs and metrics, instead of
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and under every preset.
-    ///
-    /// ```
-    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
-    ///     .otlp_endpoint("http://collector:4318")
-    ///     .otel(|otel| otel.service_instance_id("shop-1"));
-    /// ```
-    #[cfg(feature = "otel")]
-    pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.code.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into());
-        self
-    }
-
-    /// Changes the options of OpenTelemetry, after the settings of the environment. If neither an
-    /// endpoint nor `OTEL_METRICS_EXPORTER=prometheus` turns it on, `change` is not called.
-    #[cfg(feature = "otel")]
-    pub fn otel<F>(mut self, change: F) -> Self
-    where
-        F: FnOnce(spanwise_otel::OtelBuilder) -> spanwise_otel::OtelBuilder + Send + Sync + 'static,
-    {
-        self.sinks.otel = OtelChange::new(change);
-        self
-    }
-
-    /// Makes metrics of the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*`
-    /// of events, where metrics are exported. Their other fields become attributes.
-    #[cfg(feature = "otel")]
-    pub fn metrics_of_events(mut self) -> Self {
-        self.sinks.measures_events = true;
-        self
-    }
-
-    /// Sets the project in Sentry that gets errors, instead of `SENTRY_DSN` and under every preset.
-    ///
-    /// ```
-    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
-    ///     .sentry_dsn("https://0123456789@sentry.example.com/42")
-    ///     .sentry(|sentry| sentry.ignore_target("shop::probe").ignore_error("ClientGone"));
-    /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
-    /// ```
-    #[cfg(feature = "sentry")]
-    pub fn sentry_dsn(mut self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
-        self.code.set("sentry_dsn", &SENTRY_DSN, dsn.into());
-        self
-    }
-
-    /// Changes the options of Sentry, after the settings of the environment. Without a DSN nothing
-    /// is sent, and `change` is not called.
-    #[cfg(feature = "sentry")]
-    pub fn sentry<F>(mut self, change: F) -> Self
-    where
-        F: FnOnce(spanwise_sentry::SentryBuilder) -> spanwise_sentry::SentryBuilder
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.sinks.sentry = SentryChange::new(change);
-        self
-    }
-
-    /// Adds an output that writes whole records, such as a message queue. It gets the lines that a
-    /// file would get. `name` names it in [`Stats`](crate::report::Stats) and in reports.
+    /// Adds an output that writes whole records, such as a message queue. It receives the same
+    /// lines as a file. `name` is its name in [`Stats`](crate::report::Stats) and in reports.
     pub fn record_sink(mut self, name: impl Into<String>, sink: impl RecordSink + 'static) -> Self {
         self.record_sinks
             .push((name.into(), Background::for_sink(sink)));
         self
     }
 
-    /// Adds a layer of any kind. It sees every event that the levels enable, with secrets hidden;
-    /// see [`LayerExt::redacted`](crate::layer::LayerExt::redacted). It may have a filter of its
-    /// own.
+    /// Adds a layer of any kind. It receives every event that the levels enable, with secrets
+    /// hidden. See [`LayerExt::redacted`](crate::layer::LayerExt::redacted). It may have its own
+    /// filter.
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers.push(Box::new(|stack| stack.layer(layer)));
         self
     }
 
-    /// Adds a layer that sees secrets: one that needs the original values, such as the types of
-    /// errors, and does not write them.
+    /// Adds a layer that receives unredacted values. Use it for a layer that needs the original
+    /// values, such as the types of errors, and does not write them.
     pub fn layer_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
             .push(Box::new(|stack| stack.layer_unredacted(layer)));

@@ -1,4 +1,5 @@
-//! Chooses the effective value of each setting: code beats environment beats preset.
+//! Chooses the effective value of each setting. Code overrides the environment, and the environment
+//! overrides the preset.
 
 use std::{any::Any, collections::HashMap, ffi::OsString, fmt};
 
@@ -13,24 +14,24 @@ use crate::{
     warning::Warning,
 };
 
-/// A place that settings are read from, besides code: the environment.
+/// A source of settings besides code, such as the environment.
 pub(crate) trait Source: fmt::Debug + Send + Sync {
-    /// Returns the text of a setting, with the name of its place.
+    /// Returns the text of a setting, with its name in the source.
     fn raw(&self, def: &Setting) -> Option<Raw>;
 
-    /// Returns a warning for each name that is none of `known`, but looks like one of them.
+    /// Returns a warning for each name that is not in `known` but resembles one of them.
     fn unknown(&self, known: &[Setting]) -> Vec<Warning>;
 }
 
-/// The text of a setting as a [`Source`] has it.
+/// The text of a setting in a [`Source`].
 #[derive(Debug, Clone)]
 pub(crate) struct Raw {
     pub(crate) text: OsString,
-    /// The place as errors name it: `LOG_FORMAT`.
+    /// The name that errors show: `LOG_FORMAT`.
     pub(crate) name: String,
 }
 
-/// A value, and what set it.
+/// A value with its origin.
 #[derive(Debug, Clone)]
 pub(crate) struct Chosen<T> {
     pub(crate) value: T,
@@ -38,13 +39,17 @@ pub(crate) struct Chosen<T> {
 }
 
 impl<T> Chosen<T> {
-    /// Whether code or a source set it.
+    pub(crate) fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+
+    /// Returns whether code or a source set the value.
     pub(crate) fn is_set(&self) -> bool {
         matches!(self.origin, Origin::Code | Origin::Variable(_))
     }
 }
 
-/// The choices, while they are made: collects the lines of `explain()` and every problem.
+/// Makes the choices, and collects the lines of `explain()` and all problems.
 pub(crate) struct Choices<'a> {
     code: &'a CodeValues,
     sources: &'a [Box<dyn Source>],
@@ -74,8 +79,8 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Returns the effective value and adds its line to `explain()`: code, else the first source
-    /// that has it, else the default of the row.
+    /// Returns the effective value and adds its line to `explain()`. The value comes from code, or
+    /// else from the first source that has it, or else from the default of the row.
     pub(crate) fn choose<T: Clone + 'static>(
         &mut self,
         entry: &SettingRow<T>,
@@ -89,7 +94,7 @@ impl<'a> Choices<'a> {
             DefaultValue::ByPreset(value) => (value(self.preset), by_preset),
             DefaultValue::Omitted => return None,
             DefaultValue::Text(text) => {
-                self.explain(&entry.def, text, Origin::Default);
+                self.explain(&entry.def, text, &Origin::Default);
                 return None;
             }
             DefaultValue::Unset(text) => {
@@ -98,40 +103,38 @@ impl<'a> Choices<'a> {
                 } else {
                     Origin::Unset
                 };
-                self.explain(&entry.def, text, origin);
+                self.explain(&entry.def, text, &origin);
                 return None;
             }
         };
-        Some(self.listed(entry, Chosen { value, origin }))
+        Some(self.listed(entry, Chosen::new(value, origin)))
     }
 
-    /// Returns the effective value as [`choose`](Self::choose) does, with a default that depends on
-    /// other settings.
+    /// Like [`choose`](Self::choose), with a default that depends on other settings.
     pub(crate) fn choose_or<T: Clone + 'static>(
         &mut self,
         entry: &SettingRow<T>,
-        default: impl FnOnce() -> (T, Origin),
+        default: impl FnOnce() -> Chosen<T>,
     ) -> T {
-        let set = self.set(entry);
-        let chosen = set.unwrap_or_else(|| {
-            let (value, origin) = default();
-            Chosen { value, origin }
-        });
+        let chosen = self.set(entry).unwrap_or_else(default);
         self.listed(entry, chosen).value
+    }
+
+    /// Returns the value that [`choose`](Self::choose) does, without its origin.
+    pub(crate) fn value<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<T> {
+        self.choose(entry).map(|chosen| chosen.value)
     }
 
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
     pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
-        // The source is read in any case, so that its mistakes are reported.
+        // The source is always read, so that its mistakes are reported.
         let sourced = self.sourced(entry);
-        let code = self.code.get(entry).map(|value| Chosen {
-            value,
-            origin: Origin::Code,
-        });
-        code.or(sourced)
+        let code = self.code.get(entry);
+        code.map(|value| Chosen::new(value, Origin::Code))
+            .or(sourced)
     }
 
-    /// Returns the value that a source sets, even if code sets another.
+    /// Returns the value that a source sets, even if code sets a different value.
     pub(crate) fn sourced<T>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
         if entry.feature.is_some_and(|feature| !feature.is_built) {
             return None;
@@ -140,7 +143,7 @@ impl<'a> Choices<'a> {
         let mut first = None;
         for source in sources {
             for def in std::iter::once(&entry.def).chain(entry.aliases) {
-                // All of them are read, so that their mistakes are reported.
+                // All sources are read, so that their mistakes are reported.
                 let read = source.raw(def).and_then(|raw| self.read(entry, &raw));
                 first = first.or(read);
             }
@@ -159,10 +162,7 @@ impl<'a> Choices<'a> {
             return None;
         }
         match (entry.parse)(&entry.def, &text) {
-            Ok(value) => Some(Chosen {
-                value,
-                origin: Origin::Variable(name.clone()),
-            }),
+            Ok(value) => Some(Chosen::new(value, Origin::Variable(name.clone()))),
             Err(error) => {
                 let problems = match entry.errors {
                     ErrorStyle::QuotesValue => vec![describe(
@@ -184,7 +184,8 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// Returns the trimmed text: a mounted secret ends in a newline. An empty one is unset.
+    /// Returns the trimmed text, because a mounted secret ends in a newline. An empty text counts
+    /// as unset.
     fn text(&mut self, def: &Setting, raw: &Raw) -> Option<String> {
         let name = &raw.name;
         let Some(text) = raw.text.to_str().map(str::trim) else {
@@ -205,7 +206,7 @@ impl<'a> Choices<'a> {
         Some(text.to_owned())
     }
 
-    /// Returns the text that a source has for a setting without a row here.
+    /// Returns the text of a setting that has no row.
     #[allow(
         dead_code,
         reason = "the part that has such settings may not be built in"
@@ -213,26 +214,24 @@ impl<'a> Choices<'a> {
     pub(crate) fn sourced_text(&mut self, def: &Setting) -> Option<Chosen<String>> {
         let raw = self.sources.iter().find_map(|source| source.raw(def))?;
         let text = self.text(def, &raw)?;
-        Some(Chosen {
-            value: text,
-            origin: Origin::Variable(raw.name),
-        })
+        Some(Chosen::new(text, Origin::Variable(raw.name)))
     }
 
-    /// Returns the trimmed text of a variable that belongs to other programs, which accept any.
+    /// Returns the trimmed text of a variable that other programs define, so that any value is
+    /// accepted.
     pub(crate) fn foreign_text(&self, def: &Setting) -> Option<String> {
         let raw = self.sources.iter().find_map(|source| source.raw(def))?;
         let text = raw.text.to_string_lossy().trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
-    /// Whether code or a source sets the setting, to a valid value or not.
+    /// Returns whether code or a source sets the setting, even to an invalid value.
     pub(crate) fn is_set<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> bool {
         self.code.get(entry).is_some()
             || !self.ignores(entry) && self.foreign_text(&entry.def).is_some()
     }
 
-    /// Whether the preset test ignores what sources set.
+    /// Returns whether the preset test ignores values from sources.
     fn ignores<T>(&self, entry: &SettingRow<T>) -> bool {
         entry.in_tests == InTests::Ignored && self.preset == Preset::Test
     }
@@ -240,20 +239,20 @@ impl<'a> Choices<'a> {
     fn listed<T>(&mut self, entry: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
         if self.is_listing {
             let shown = (entry.show)(&chosen.value);
-            self.explain(&entry.def, &shown, chosen.origin.clone());
+            self.explain(&entry.def, &shown, &chosen.origin);
         }
         chosen
     }
 
     /// Adds a line to `explain()`.
-    pub(crate) fn explain(&mut self, def: &Setting, value: impl fmt::Display, origin: Origin) {
+    pub(crate) fn explain(&mut self, def: &Setting, value: impl fmt::Display, origin: &Origin) {
         if self.is_listing {
             let name = self.name_of(def);
             self.findings.explanation.add(name, value, origin);
         }
     }
 
-    /// Makes choices whose lines are in `explain()` only on this condition.
+    /// Makes choices. Their lines are added to `explain()` only if the condition is true.
     pub(crate) fn listing_if<R>(
         &mut self,
         condition: bool,
@@ -271,7 +270,7 @@ impl<'a> Choices<'a> {
         settings::name_of(def, self.prefix)
     }
 
-    /// Adds a value that is wrong by itself, which no code can make right.
+    /// Adds the problem of a value that is invalid by itself, whatever code sets.
     pub(crate) fn wrong(&mut self, problem: String) {
         push_new(&mut self.findings.wrong, problem);
     }
@@ -321,7 +320,7 @@ pub(crate) struct Findings {
 }
 
 /// A problem that two consumers find is reported once.
-fn push_new(problems: &mut Vec<String>, problem: String) {
+pub(crate) fn push_new(problems: &mut Vec<String>, problem: String) {
     if !problems.contains(&problem) {
         problems.push(problem);
     }
@@ -349,17 +348,7 @@ pub(crate) struct CodeValues {
 }
 
 impl CodeValues {
-    /// Sets the value of a setter. An empty text changes nothing.
-    pub(crate) fn set<V, T>(&mut self, setter: &str, entry: &SettingRow<T>, value: SettingValue<V>)
-    where
-        T: From<V> + Send + Sync + 'static,
-    {
-        if let Some(value) = self.parse(setter, entry, value) {
-            self.put(entry, value);
-        }
-    }
-
-    /// Parses the value of a setter. Returns `None` if it is empty or wrong.
+    /// Parses the value of a setter. Returns `None` if it is empty or invalid.
     pub(crate) fn parse<V, T>(
         &mut self,
         setter: &str,
@@ -372,7 +361,7 @@ impl CodeValues {
         match value.read(|text| (entry.parse)(&entry.def, text)) {
             Ok(value) => value,
             Err((text, error)) => {
-                // The errors of secret settings do not quote them.
+                // The errors of secret settings do not quote the value.
                 let shown = match entry.errors {
                     ErrorStyle::QuotesValue => {
                         format!("Builder::{setter}({})", conceal::shown(&text))
@@ -391,7 +380,7 @@ impl CodeValues {
         self.problems.push(problem);
     }
 
-    /// Adds the problem of a text that a setter is given.
+    /// Adds the problem of a text that a setter was passed.
     pub(crate) fn refuse(&mut self, shown: &str, text: &str, error: &ParseError) {
         self.problems.push(describe(shown, text, error));
     }
@@ -406,8 +395,8 @@ impl CodeValues {
     }
 }
 
-/// Returns a mistake around the value of any setting that a shell would have removed: quotes, the
-/// name of a variable.
+/// Returns the mistake if a value contains parts that a shell would have removed, such as quotes or
+/// the name of the variable.
 fn mistake_around(value: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
     if value.starts_with(is_quote) || value.ends_with(is_quote) {

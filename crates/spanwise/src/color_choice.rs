@@ -1,28 +1,20 @@
-//! When lines for people have colours.
+//! The choice when human-readable lines are coloured.
 
-/// Whether `pretty`, `compact` and `short` have colours in the output. Files never have them.
+/// Whether `pretty`, `compact` and `short` are coloured in the output. Files are never coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Color {
-    /// If the output is a terminal, unless `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE` or
-    /// `TERM=dumb` is set.
+    /// Coloured if the output is a terminal. `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE` and
+    /// `TERM=dumb` override this.
     #[default]
     Auto,
-    /// Also where there is no terminal, such as under `docker compose`.
+    /// Coloured even if the output is not a terminal, such as under `docker compose`.
     Always,
-    /// Never.
+    /// Not coloured.
     Never,
 }
 
 impl Color {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Always => "always",
-            Self::Never => "never",
-        }
-    }
-
     pub(crate) fn applies(self, is_terminal: bool) -> bool {
         match self {
             Self::Auto => is_terminal,
@@ -32,4 +24,4 @@ impl Color {
     }
 }
 
-crate::named::named!(Color: Auto, Always, Never);
+crate::named::named!(Color: Auto = "auto", Always = "always", Never = "never");

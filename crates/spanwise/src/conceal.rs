@@ -1,8 +1,8 @@
-//! Hides values in messages on stderr that may be secrets.
+//! Hides possible secrets in messages on stderr.
 //!
-//! A message quotes the wrong value, so that its reader finds the mistake. But a key may be set
-//! under the wrong name, or a path may contain a password. So words, numbers and names are shown,
-//! and text that may be a key or a password is hidden.
+//! A message quotes the invalid value, so that the reader finds the mistake. But a secret key may
+//! be set under the wrong name, or a path may contain a password. So words, numbers and names are
+//! shown, and text that may be a key or a password is hidden.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ pub(crate) fn shown(value: &str) -> String {
     }
 }
 
-/// Returns the same as [`shown`], without quotes.
-pub(crate) fn bare(value: &str) -> String {
+/// Like [`shown`], without quotes.
+pub(crate) fn shown_unquoted(value: &str) -> String {
     let shown = shown(value);
     match shown.strip_prefix('"') {
         Some(_) => value.to_owned(),
@@ -24,7 +24,7 @@ pub(crate) fn bare(value: &str) -> String {
     }
 }
 
-/// Returns the user and the password of an address, such as `http://user:password@host`.
+/// Returns the user and the password in an address such as `http://user:password@host`.
 fn userinfo(value: &str) -> Option<&str> {
     let (before, _) = value.rsplit_once('@')?;
     match before.split_once("://") {
@@ -33,16 +33,16 @@ fn userinfo(value: &str) -> Option<&str> {
     }
 }
 
-/// Returns the same as [`bare`] for a URL, which it hides if there may be a secret in it.
+/// Like [`shown_unquoted`], for a URL. Hides the URL if it may contain a secret.
 pub(crate) fn url(value: &str) -> String {
     if has_user_or_query(value) {
         hidden(value.len())
     } else {
-        bare(value)
+        shown_unquoted(value)
     }
 }
 
-/// Returns whether there may be a user, a password or a query in a URL.
+/// Returns whether a URL may contain a user, a password or a query.
 pub(crate) fn has_user_or_query(url: &str) -> bool {
     url.contains(['@', '?'])
 }
@@ -51,7 +51,7 @@ pub(crate) fn hidden(len: usize) -> String {
     format!("(hidden, {len} bytes)")
 }
 
-/// Returns `message` without its quotes of parts of `value` that may be secret.
+/// Returns `message`, without quoted parts of `value` that may be secret.
 pub(crate) fn message(message: &str, value: &str) -> String {
     let secrets: Vec<Vec<char>> = value
         .split(ends_run)
@@ -80,7 +80,7 @@ pub(crate) fn message(message: &str, value: &str) -> String {
 /// Shorter pieces of a secret reveal nothing.
 const MIN_PIECE_LEN: usize = 5;
 
-/// Folds character by character, so that indices stay the same.
+/// Folds case character by character, so that indices stay the same.
 fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(|c| c.to_ascii_lowercase())
 }
@@ -94,23 +94,23 @@ fn common(secret: &[char], text: &[char]) -> usize {
     starts.max().unwrap_or_default()
 }
 
-/// Returns whether a path may be shown: it begins with an existing directory, so it is not a key
-/// that looks like a path, and the rest may not be a key either.
+/// Returns whether a path may be shown. It must begin with an existing directory, because a key may
+/// look like a path, and the rest must not look like a key.
 pub(crate) fn is_path(path: &str) -> bool {
     let path = Path::new(path);
-    // The root and the current directory exist in front of every key.
+    // The root and the current directory do not count, because they exist in front of every key.
     let exists = |directory: &&Path| directory.parent().is_some() && directory.is_dir();
     let directory = path.ancestors().skip(1).find(exists);
     let rest = directory.and_then(|directory| path.strip_prefix(directory).ok());
     !may_be_secret(&rest.unwrap_or(path).to_string_lossy())
 }
 
-/// Items of a list are checked one by one.
+/// Separators of a list, so that its items are checked one by one.
 fn ends_run(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')
 }
 
-/// Returns whether a word mixes letters and digits as a key does, or is too long for a word.
+/// Returns whether a word mixes letters and digits like a key, or is too long for a word.
 fn may_be_secret(run: &str) -> bool {
     words(run).any(is_long)
 }
@@ -134,7 +134,7 @@ fn is_long(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// From outside, the rule is visible only in messages about wrong values.
+    /// A unit test, because from outside the rule is visible only in messages about invalid values.
     #[test]
     fn words_are_shown_and_keys_are_not() {
         for value in [

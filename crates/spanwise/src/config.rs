@@ -1,8 +1,9 @@
-//! Every choice, made before anything is opened.
+//! All choices. They are made before anything is opened.
 
 use std::sync::Arc;
 
-use spanwise_core::{CONTEXT_KEYS, Redact};
+use spanwise_core::{CONTEXT_KEYS, Clock, Redact, internal::inherited_context::InheritedContext};
+use spanwise_json::Format;
 use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 
@@ -15,7 +16,7 @@ use crate::{
     file_options::FileOptions,
     level_options::LevelOptions,
     output_options::{OutputOptions, choose_color, choose_output},
-    own_crate,
+    own_crate, panic_backtrace, parent_source,
     program_name::ProgramName,
     redaction::Redaction,
     service::Service,
@@ -31,6 +32,8 @@ use crate::{
 /// The effective value of every setting.
 pub(crate) struct Config {
     pub(crate) preset: Preset,
+    /// The crates and modules of the program.
+    pub(crate) own_targets: Vec<String>,
     pub(crate) levels: LevelOptions,
     pub(crate) lines: OutputOptions,
     pub(crate) panic_backtrace: PanicBacktrace,
@@ -40,20 +43,24 @@ pub(crate) struct Config {
     pub(crate) recorder: Option<Recorder>,
     #[cfg(feature = "http")]
     pub(crate) http_server: spanwise_http::ServerLayer,
-    /// The keys that the program declares.
+    /// The context keys that the program declares.
     pub(crate) context: Vec<String>,
-    /// As the policy lets them be shown.
+    /// The context from the parent process.
+    pub(crate) inherited: Option<InheritedContext>,
+    /// The static fields, after redaction.
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Service,
     pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
     /// The prefix of the variables.
     pub(crate) prefix: String,
+    /// The clock of lines for people.
+    pub(crate) clock: Clock,
     pub(crate) findings: Findings,
     is_strict: bool,
 }
 
 impl Config {
-    /// Makes the choices in the order in which `explain()` shows them.
+    /// Makes all choices, in the order of `explain()`.
     pub(crate) fn choose(builder: &Builder) -> Self {
         let mut choices = Choices::new(&builder.code, &builder.sources, &builder.prefix);
         choose_preset(builder, &mut choices);
@@ -67,7 +74,7 @@ impl Config {
         );
         let has_writer = builder.writer.is_some();
         let mut lines = OutputOptions::choose(has_writer, builder.when_full, &mut choices);
-        let panic_backtrace = choose_panic_backtrace(&mut choices);
+        let panic_backtrace = choose_panic_backtrace(&lines.format, &mut choices);
         (lines.output, lines.level) = choose_output(has_writer, &mut choices);
         let files = FileOptions::choose(&mut choices);
         let redaction = Redaction::choose(
@@ -75,13 +82,12 @@ impl Config {
             &builder.pseudonym_key,
             &mut choices,
         );
-        let sampler = choices.choose(&LOG_SAMPLE).and_then(|chosen| chosen.value);
-        let recorder = choices
-            .choose(&LOG_RECORDER)
-            .and_then(|chosen| chosen.value);
+        let sampler = choices.value(&LOG_SAMPLE).flatten();
+        let recorder = choices.value(&LOG_RECORDER).flatten();
         #[cfg(feature = "http")]
         let http_server = choose_server_layer(&mut choices);
         let context = choose_context(builder, &mut choices);
+        let inherited = parent_source::choose(&mut choices);
         let policy = redaction.policy.as_ref();
         let static_fields =
             choose_static_fields(&builder.static_fields, &mut choices, &context, policy);
@@ -93,6 +99,7 @@ impl Config {
         let findings = choices.finish();
         Self {
             preset,
+            own_targets,
             levels,
             lines,
             panic_backtrace,
@@ -103,36 +110,35 @@ impl Config {
             #[cfg(feature = "http")]
             http_server,
             context,
+            inherited,
             static_fields,
             service,
             sinks,
             prefix: builder.prefix.clone(),
+            clock: builder.clock.clone(),
             is_strict,
             findings,
         }
     }
 
-    /// Returns whether every value that a source sets is valid by itself.
+    /// Returns whether every value from a source is valid by itself.
     pub(crate) fn is_readable(&self) -> bool {
         self.findings.wrong.is_empty()
-            && !(self.is_strict && self.findings.explanation.has_warnings())
+            && (!self.is_strict || self.findings.explanation.warnings.is_empty())
     }
 
-    /// Returns the problems that stop the start and are known before anything is opened.
+    /// Returns the start-up errors that are known before anything is opened.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let Findings {
-            explanation,
-            wrong,
-            problems,
-        } = &self.findings;
-        let mut problems = [&wrong[..], &problems[..]].concat();
+        let findings = &self.findings;
+        let mut problems = [&findings.wrong[..], &findings.problems[..]].concat();
         if self.is_strict {
-            problems.extend(explanation.warnings().iter().map(Warning::problem));
+            let warnings = findings.explanation.warnings.iter();
+            problems.extend(warnings.map(Warning::problem));
         }
         problems
     }
 
-    /// Returns the explanation with what stops the start.
+    /// Returns the explanation, including the start-up errors.
     pub(crate) fn into_explanation(self) -> Explanation {
         let problems = self.problems();
         self.findings
@@ -146,40 +152,39 @@ impl Config {
     }
 }
 
-/// Chooses the preset: by code, by its variable, by the environment of the service, by the
-/// terminal.
+/// Chooses the preset from code, or else from its variable, or else from the environment of the
+/// service, or else by whether stderr is a terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
     let set = choices.set(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {
-        Some(Chosen {
-            value: Preset::for_environment(&environment.value)?,
-            origin: environment.origin,
-        })
+        let preset = Preset::for_environment(&environment.value)?;
+        Some(Chosen::new(preset, environment.origin))
     });
-    let default = match builder.default_preset {
-        Some(preset) => (preset, Origin::Code),
-        None => (Preset::from_terminal(), Origin::Terminal),
+    let default = || match builder.default_preset {
+        Some(preset) => Chosen::new(preset, Origin::Code),
+        None => Chosen::new(Preset::from_terminal(), Origin::Terminal),
     };
-    let preset = set.or(by_environment).unwrap_or(Chosen {
-        value: default.0,
-        origin: default.1,
-    });
-    choices.explain(&LOG_PRESET.def, preset.value, preset.origin);
+    let preset = set.or(by_environment).unwrap_or_else(default);
+    choices.explain(&LOG_PRESET.def, preset.value, &preset.origin);
     choices.preset = preset.value;
 }
 
-fn choose_panic_backtrace(choices: &mut Choices<'_>) -> PanicBacktrace {
+fn choose_panic_backtrace(format: &Format, choices: &mut Choices<'_>) -> PanicBacktrace {
     let preset = choices.preset;
-    choices.choose_or(&LOG_PANIC_BACKTRACE, || match preset {
-        Preset::Cli => (
-            PanicBacktrace::for_command_line(),
-            Origin::Preset(preset.name()),
-        ),
-        _ => (PanicBacktrace::default(), Origin::Default),
+    choices.choose_or(&LOG_PANIC_BACKTRACE, || {
+        if format.is_human_readable() && panic_backtrace::is_full_requested() {
+            let origin = Origin::Variable("RUST_BACKTRACE".to_owned());
+            Chosen::new(PanicBacktrace::Full, origin)
+        } else if preset == Preset::Cli {
+            let backtrace = PanicBacktrace::for_command_line();
+            Chosen::new(backtrace, Origin::Preset(preset.name()))
+        } else {
+            Chosen::new(PanicBacktrace::default(), Origin::Default)
+        }
     })
 }
 
-/// Chooses the keys of the context: those of the variable, and those that code adds.
+/// Chooses the context keys: the keys of the variable, and the keys that code adds.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     let variable = choices.sourced(&LOG_CONTEXT);
     let origin = match (&builder.context[..], &variable) {
@@ -193,11 +198,11 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     keys.extend(builder.context.iter().cloned());
     let shown = CONTEXT_KEYS.iter().copied();
     let shown: Vec<&str> = shown.chain(keys.iter().map(String::as_str)).collect();
-    choices.explain(&LOG_CONTEXT.def, shown.join(", "), origin);
+    choices.explain(&LOG_CONTEXT.def, shown.join(", "), &origin);
     keys
 }
 
-/// Chooses the fields of the variable and of `code`, as the policy lets them be shown.
+/// Chooses the fields of the variable and of `code`, and redacts them.
 fn choose_static_fields(
     code: &StaticFields,
     choices: &mut Choices<'_>,
@@ -219,7 +224,7 @@ fn choose_static_fields(
             true => Origin::Variable(name),
             false => Origin::Code,
         };
-        choices.explain(&LOG_STATIC_FIELDS.def, &fields, origin);
+        choices.explain(&LOG_STATIC_FIELDS.def, &fields, &origin);
     }
     fields
 }

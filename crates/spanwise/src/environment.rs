@@ -10,7 +10,7 @@ use crate::{
     warning::Warning,
 };
 
-/// Environment variables. Their names begin with `prefix` instead of `LOG`.
+/// Environment variables. The names of settings begin with `prefix` instead of `LOG`.
 pub(crate) struct Environment {
     prefix: String,
     vars: Vec<(String, OsString)>,
@@ -28,7 +28,7 @@ impl Environment {
         }
     }
 
-    /// Returns the warning about names that begin as settings do and resemble none.
+    /// Returns the warning about names that begin like settings but do not resemble one.
     fn foreign(others: &[&String]) -> Option<Warning> {
         let (about, warning) = match others {
             [] => return None,
@@ -70,12 +70,12 @@ impl Source for Environment {
         })
     }
 
-    /// Names that are nearly settings, or begin as settings do. The values are not read.
+    /// Warns of names that are nearly settings, or begin like settings. The values are not read.
     fn unknown(&self, known: &[Setting]) -> Vec<Warning> {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
         let has_otel = cfg!(feature = "otel");
         let prefix = format!("{}_", self.prefix);
-        // A typo in another name is as likely a variable of another program.
+        // A name with another prefix may as well be a variable of another program.
         let has_own_prefix = |name: &&String| {
             name.starts_with(&prefix)
                 || ["RUST_LOG", "SERVICE_", "SENTRY_"]
@@ -96,7 +96,7 @@ impl Source for Environment {
             }
             let has_prefix = name.starts_with(&prefix);
             if is_service_link(name) {
-                // Kubernetes derives these from the names of services.
+                // Kubernetes derives such variables from the names of services.
                 others.extend(has_prefix.then_some(name));
             } else if let Some(meant) = closest_name(name, own_names.iter().copied()) {
                 let warning = format!("{name} is not a setting: did you mean {meant}?");
@@ -122,7 +122,7 @@ impl Source for Environment {
     }
 }
 
-/// Shows no value, since it may be a secret.
+/// Shows no value, because it may be a secret.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment")
@@ -131,15 +131,15 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The advice about names that resemble no setting.
+/// The advice about names that do not resemble a setting.
 const UNSET_OR_PREFIX: &str = ": unset what is not needed, or give the settings a prefix of their \
                          own, with `init_from_env!(\"SHOP_LOG\")`";
 
 /// The number of variables that a warning names.
 const MAX_NAMES: usize = 12;
 
-/// How names begin, after the prefix, that are most likely meant for a group of settings, and how
-/// the names of that group begin.
+/// Beginnings of names, after the prefix, that are probably meant for a group of settings, each
+/// with the beginning of the names in this group.
 const GROUPS: [(&str, &str); 7] = [
     ("_FILE", "_FILE"),
     ("_ERROR_FILE", "_ERROR_FILE"),
@@ -150,8 +150,8 @@ const GROUPS: [(&str, &str); 7] = [
     ("_HTTP", "_HTTP"),
 ];
 
-/// `LOG_STORE_SERVICE_HOST`, `LOG_STORE_PORT_9200_TCP_ADDR`: what Kubernetes sets for a service
-/// `log-store`.
+/// Returns whether Kubernetes sets this variable for a service: `LOG_STORE_SERVICE_HOST` or
+/// `LOG_STORE_PORT_9200_TCP_ADDR` for the service `log-store`.
 fn is_service_link(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.ends_with("_PORT")

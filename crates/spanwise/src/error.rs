@@ -1,19 +1,19 @@
-//! The error of a start.
+//! The start-up error.
 
 use std::fmt;
 
 use spanwise_core::ParseError;
 
-/// Why logging did not start. Nothing was installed or written.
+/// The reason why logging did not start. Nothing was installed or written.
 ///
-/// `Debug` shows the same text as `Display`, so that a `main` that returns the error shows each
-/// problem on a line.
+/// `Debug` shows the same text as `Display`, with each problem on a line, so that the error is
+/// readable if `main` returns it.
 #[derive(PartialEq, Eq, Clone)]
 #[non_exhaustive]
 pub enum InitError {
-    /// Every wrong setting, with its value and the accepted values.
+    /// Every invalid setting, with its value and the accepted values.
     Settings(Vec<String>),
-    /// There is a global subscriber already. It stays.
+    /// There is already a global subscriber. It stays in place.
     AlreadyInitialized,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Debug for InitError {
 
 impl std::error::Error for InitError {}
 
-/// Lets `main` use `?` on levels, rotations, rules of redaction and the like.
+/// Allows `?` in `main` for parsed levels, rotations, redaction rules and other settings.
 impl From<ParseError> for InitError {
     fn from(error: ParseError) -> Self {
         let problems = error.problems().iter();

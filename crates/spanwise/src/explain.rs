@@ -6,8 +6,9 @@ use serde_core::ser::{Serialize, Serializer};
 
 use crate::warning::Warning;
 
-/// The effective settings before the start: code beats environment beats preset. `Display` shows
-/// one setting per line, then the warnings, then the problems that stop the start.
+/// The effective settings before the start. Code overrides the environment, and the environment
+/// overrides the preset. `Display` shows one setting per line, then the warnings, then the start-up
+/// errors.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -22,21 +23,15 @@ use crate::warning::Warning;
 #[derive(Debug, Clone, Default)]
 #[must_use = "it is shown only if it is printed"]
 pub struct Explanation {
-    entries: Vec<ExplainedSetting>,
+    /// Each setting, with its value and origin as text.
+    entries: Vec<(String, String)>,
     /// Warnings about names of variables.
-    warnings: Vec<Warning>,
-    /// Problems that stop the start.
+    pub(crate) warnings: Vec<Warning>,
+    /// Start-up errors.
     problems: Vec<String>,
 }
 
-#[derive(Debug, Clone)]
-struct ExplainedSetting {
-    name: String,
-    value: String,
-    origin: Origin,
-}
-
-/// What set a value.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Code,
@@ -51,22 +46,14 @@ pub(crate) enum Origin {
 }
 
 impl Explanation {
-    /// Adds a warning, once.
+    /// Adds a warning, unless it was already added.
     pub(crate) fn warn(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
 
-    pub(crate) fn has_warnings(&self) -> bool {
-        !self.warnings.is_empty()
-    }
-
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
-    /// Adds the problems that stop the start. If the start is strict, the warnings are among them.
+    /// Adds the start-up errors. If the start is strict, the warnings become errors.
     pub(crate) fn with_problems(mut self, problems: Vec<String>, is_strict: bool) -> Self {
         self.problems = problems;
         if is_strict {
@@ -75,37 +62,22 @@ impl Explanation {
         self
     }
 
-    pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: Origin) {
-        self.entries.push(ExplainedSetting {
-            name,
-            value: value.to_string(),
-            origin,
-        });
+    pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: &Origin) {
+        self.entries.push((name, format!("{value} ({origin})")));
     }
 }
 
-/// As an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
+/// Serializes as an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
 impl Serialize for Explanation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.entries.iter().map(
-            |ExplainedSetting {
-                 name,
-                 value,
-                 origin,
-             }| (name, format!("{value} ({origin})")),
-        ))
+        serializer.collect_map(self.entries.iter().map(|(name, text)| (name, text)))
     }
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ExplainedSetting {
-            name,
-            value,
-            origin,
-        } in &self.entries
-        {
-            writeln!(f, "{name} = {value} ({origin})")?;
+        for (name, text) in &self.entries {
+            writeln!(f, "{name} = {text}")?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;

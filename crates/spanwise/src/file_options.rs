@@ -1,4 +1,4 @@
-//! The files that get lines besides the output.
+//! The log files besides the output.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The paths of the files, and how they roll.
+/// The paths of the files and their rolling options.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileOptions {
     pub(crate) file: Option<PathBuf>,
@@ -35,7 +35,7 @@ impl FileOptions {
     pub(crate) fn choose(choices: &mut Choices<'_>) -> Self {
         let file = choices.choose(&LOG_FILE);
         let error_file = choices.choose(&LOG_ERROR_FILE);
-        // If only its path is wrong, the settings of a file are not reported, too.
+        // If only the path is invalid, the other settings of the file are not reported.
         let has_file = choices.is_set(&LOG_FILE);
         let has_any = has_file || choices.is_set(&LOG_ERROR_FILE);
         let mut files = Self::default();
@@ -70,7 +70,7 @@ impl FileOptions {
         files
     }
 
-    /// Returns the problem of a path from a variable, if it shows before the file is opened.
+    /// Returns the problem of a path from a variable, if it can be found before the file is opened.
     fn path_problem(&self, name: &str, path: &Path) -> Option<String> {
         let text = path.to_string_lossy();
         let shown = format!("{name}={}", conceal::shown(&text));
@@ -96,7 +96,7 @@ impl FileOptions {
         }
     }
 
-    /// Checks whether a file can be opened at `path`, without opening it.
+    /// Checks whether a file can be opened at `path`. Does not open it.
     pub(crate) fn check(&self, path: &Path) -> Result<(), String> {
         if let Some(directory) = file_paths::missing_directory(path) {
             return Err(format!(
@@ -108,7 +108,7 @@ impl FileOptions {
         checked.map_err(|error| error.to_string())
     }
 
-    /// Returns whether `file` and `error_file` are one file.
+    /// Returns whether `file` and `error_file` are the same file.
     fn are_same(&self) -> bool {
         match (&self.file, &self.error_file) {
             (Some(file), Some(error_file)) => file_paths::are_same(file, error_file),
@@ -131,7 +131,7 @@ impl FileOptions {
     }
 }
 
-/// Chooses a setting that needs a file, and refuses it without one.
+/// Chooses a setting that needs a file. Without a file, the setting is an error.
 fn choose_one<T: Clone + 'static>(
     choices: &mut Choices<'_>,
     entry: &SettingRow<T>,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Returns whether both paths name one file, also through `.` and `..`, symbolic links and the
+/// Returns whether both paths name the same file. Resolves `.` and `..`, symbolic links and the
 /// current directory.
 pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
     match (resolved(one), resolved(other)) {
@@ -14,7 +14,7 @@ pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Returns the path without links and dots, as far as it exists.
+/// Returns the path without symbolic links and dots, as far as it exists.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(path) = fs::canonicalize(path) {
         return Some(path);
@@ -23,7 +23,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     let (directory, name) = (path.parent()?, path.file_name()?);
     match fs::canonicalize(directory) {
         Ok(directory) => Some(directory.join(name)),
-        // A start creates one directory, so its parent exists.
+        // The start creates only one directory, so the parent of the directory must exist.
         Err(_) => Some(resolved_directory(directory)?.join(name)),
     }
 }
@@ -37,8 +37,8 @@ fn resolved_directory(directory: &Path) -> Option<PathBuf> {
 /// is missing.
 ///
 /// `/var/log/shop/shop.log` works on a machine without `/var/log/shop`. But
-/// `/vra/log/shop/shop.log`, or a volume that is not mounted, is a mistake. It would become a tree
-/// that no collector reads.
+/// `/vra/log/shop/shop.log`, or a path on a volume that is not mounted, is a mistake. Creating it
+/// would make a tree that no collector reads.
 pub(crate) fn missing_directory(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let missing = path
@@ -62,6 +62,6 @@ pub(crate) fn is_to_be_expanded(path: &str) -> bool {
     path.starts_with('~') || path.contains('$')
 }
 
-/// The rest of a sentence about such a path.
+/// The end of a sentence about a path that a shell would have expanded.
 pub(crate) const NOT_EXPANDED: &str = " contains `~` or `$`, which is not expanded: write the \
                                        whole path";

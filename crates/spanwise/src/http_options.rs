@@ -7,7 +7,7 @@ use crate::{
     settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
-/// Returns the layer for servers, without the keys of the context.
+/// Returns the layer for servers, without the context keys.
 pub(crate) fn choose_server_layer(choices: &mut Choices<'_>) -> ServerLayer {
     let mut layer = spanwise_http::server();
     if let Some(trust) = choices.choose(&LOG_HTTP_TRUST) {

@@ -9,7 +9,7 @@ use crate::{
     settings::{LOG_LEVEL, LOG_SPANS, RUST_LOG},
 };
 
-/// Which events and spans are enabled.
+/// The levels of enabled events and spans.
 pub(crate) struct LevelOptions {
     pub(crate) events: Levels,
     pub(crate) spans: TargetLevels,
@@ -24,14 +24,8 @@ impl LevelOptions {
     ) -> Self {
         let by_preset = choices.preset.levels(own_targets);
         let defaults = match default {
-            Some(levels) => Chosen {
-                value: levels.clone().or(&by_preset),
-                origin: Origin::Code,
-            },
-            None => Chosen {
-                value: by_preset,
-                origin: Origin::Preset(choices.preset.name()),
-            },
+            Some(levels) => Chosen::new(levels.clone().or(&by_preset), Origin::Code),
+            None => Chosen::new(by_preset, Origin::Preset(choices.preset.name())),
         };
         let events = choose_events(choices, defaults, verbosity);
         if let Err(error) = events.check_spans() {
@@ -39,16 +33,13 @@ impl LevelOptions {
                 choices.problem(problem.to_string());
             }
         }
-        let spans = choices.choose(&LOG_SPANS);
-        Self {
-            events,
-            spans: spans.map(|spans| spans.value).unwrap_or_default(),
-        }
+        let spans = choices.value(&LOG_SPANS).unwrap_or_default();
+        Self { events, spans }
     }
 }
 
-/// Chooses the levels of events. `verbosity` moves those that code or the defaults set, and
-/// replaces the bare level of a variable.
+/// Chooses the levels of events. `verbosity` shifts levels from code or from the defaults, and
+/// replaces the default level of a variable.
 fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity: i8) -> Levels {
     let rust_log = choices.sourced(&RUST_LOG);
     let log_level = choices.sourced(&LOG_LEVEL);
@@ -58,9 +49,9 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         let warning = format!(
             "{}={} does not count: {}={} is set too; remove one of them",
             choices.name_of(&LOG_LEVEL.def),
-            conceal::bare(&log_level.value.to_string()),
+            conceal::shown_unquoted(&log_level.value.to_string()),
             choices.name_of(&RUST_LOG.def),
-            conceal::bare(&rust_log.value.to_string()),
+            conceal::shown_unquoted(&rust_log.value.to_string()),
         );
         choices.warn(warning);
     }
@@ -86,6 +77,6 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         Origin::Variable(_) if is_log_level => &LOG_LEVEL.def,
         _ => &RUST_LOG.def,
     };
-    choices.explain(def, &levels, origin);
+    choices.explain(def, &levels, &origin);
     levels
 }

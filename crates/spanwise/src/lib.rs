@@ -1,4 +1,4 @@
-//! Production logging for services that use `tracing`, in one line.
+//! Production logging for services that use `tracing`, with one line of code.
 //!
 //! ```no_run
 //! fn main() -> Result<(), spanwise::InitError> {
@@ -15,7 +15,7 @@
 //!  "service":{"name":"shop","version":"1.4.0"}}
 //! ```
 //!
-//! At a terminal it prints, on stderr and in colour:
+//! On a terminal, it prints this on stderr, in colour:
 //!
 //! ```text
 //! 08:46:12.123  INFO order created order.id=42
@@ -24,26 +24,26 @@
 //!
 //! # What `init_from_env!` does
 //!
-//! * It chooses a [`Preset`] and reads the [settings](SETTINGS). A wrong value stops the start, and
-//!   [`InitError`] lists every wrong value. An unknown name that resembles a setting gives a
-//!   warning. [`Builder::strict`] turns these warnings into errors.
+//! * It chooses a [`Preset`] and reads the [settings](SETTINGS). If a value is invalid, it returns
+//!   an [`InitError`] that lists every invalid value. It warns of an unknown variable whose name
+//!   resembles a setting. [`Builder::strict`] turns these warnings into errors.
 //! * It installs a global subscriber with the levels of `RUST_LOG`, the
 //!   [`Context`](context::Context) of requests, and one layer for lines.
-//! * It writes files in the background, and under [`Preset::Prod`] also stdout. A stalled reader or
-//!   a full disk does not block your program. Lost lines are counted and reported.
+//! * It writes files in the background, and with [`Preset::Prod`] also stdout. So a stalled reader
+//!   or a full disk does not block your program. Lost lines are counted and reported.
 //! * It turns records of the `log` crate into events, with their key-values as fields. A key that
-//!   the event uses itself gets the prefix `kv.`: `message` becomes `kv.message`. An error in a
-//!   key-value shows its message, without its causes.
-//! * It logs panics with their location and a short backtrace, whatever `RUST_BACKTRACE` says.
-//!   Under [`Preset::Prod`], std prints a panic only if no output took its event. A panic hook of
-//!   your own still runs after it.
-//! * It returns a [`Telemetry`], which you hold in `main`. Its [`Handle`] reads and changes the
+//!   the event itself uses is prefixed with `kv.`, so `message` becomes `kv.message`. An error in a
+//!   key-value shows its message, but not its causes.
+//! * It logs panics with their location and a short backtrace, even if `RUST_BACKTRACE` is not set.
+//!   With [`Preset::Prod`], std prints a panic only if no output accepted its event. Your own panic
+//!   hook still runs after it.
+//! * It returns a [`Telemetry`] guard. Keep it in `main`. Its [`Handle`] reads and changes the
 //!   levels at run time.
 //!
 //! # The request and the tenant on every line
 //!
 //! Open a span for each request and put the ids into its fields. Every line inside the span has
-//! them, also the lines of tasks that run in the span.
+//! these ids, including the lines of tasks that run in the span.
 //!
 //! ```
 //! # use tracing_subscriber::prelude::*;
@@ -61,18 +61,18 @@
 //! # use std::future::Future;
 //! ```
 //!
-//! Set ids that become known later, such as the user, from anywhere inside:
-//! `spanwise::context::set("user_id", &user.id)`. See [`context`].
+//! To add an id later, such as the user, call `spanwise::context::set("user_id", &user.id)`
+//! anywhere inside the span. See [`context`].
 //!
 //! New tasks and threads do not inherit the span. `spanwise::task::spawn(work)` (feature `tokio`)
-//! passes it to a task, as `tokio::spawn(work.in_current_span())` does.
+//! passes the span to a task, like `tokio::spawn(work.in_current_span())`.
 //! `thread::spawn(task::in_current(work))` passes it to a thread. See [`task`]. For work that does
 //! not belong to a request, use [`unit_span!`].
 //!
 //! # Errors
 //!
-//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] accepts a
-//! type of your own, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` and an `eyre::Report`.
+//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] accepts your
+//! own error types, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` and an `eyre::Report`.
 //! `%e` and `#[instrument(err)]` log only the message.
 //!
 //! ```
@@ -89,7 +89,8 @@
 //!
 //! # In code
 //!
-//! [`Builder`] sets in code what the environment sets. Code beats environment beats preset.
+//! [`Builder`] has a setter for each setting of the environment. Code overrides the environment,
+//! and the environment overrides the preset.
 //!
 //! ```
 //! use spanwise::{Builder, Format, Preset};
@@ -103,11 +104,11 @@
 //! ```
 //!
 //! A setter also accepts the text of the variable: `.levels("warn,shop=debug")`. The error of
-//! [`Builder::init`] lists every wrong text.
+//! [`Builder::init`] lists every invalid text.
 //!
 //! # Files
 //!
-//! `LOG_FILE=/var/log/shop/shop.log`, or [`Builder::file`] in code, also writes lines to that file.
+//! `LOG_FILE=/var/log/shop/shop.log`, or [`Builder::file`] in code, also writes lines to this file.
 //! The file rolls daily and at 100 MiB, and the newest 14 rolled files are kept. `LOG_ERROR_FILE`
 //! is a second file for lines at ERROR.
 //!
@@ -129,9 +130,9 @@
 //!
 //! # Secrets
 //!
-//! Every output hides passwords, tokens, keys and card numbers. Under [`Preset::Prod`] and
-//! [`Preset::Test`] it also hides PII. Secrets are found by the name of their key at any depth, by
-//! their form, and by type.
+//! Every output hides passwords, tokens, keys and card numbers. With [`Preset::Prod`] and
+//! [`Preset::Test`] it also hides PII. Secrets are recognised by their key at any depth, by their
+//! format, and by their type.
 //!
 //! ```
 //! use spanwise::redact::{Action, Classified};
@@ -156,12 +157,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `docs/redaction.md` in the repository describes what is found, the limits, and your own rules.
+//! `docs/redaction.md` in the repository describes the rules, their limits, and how to add rules.
 //!
 //! # Sampling and the flight recorder
 //!
 //! `LOG_SAMPLE=info=0.1,sqlx=5/s` drops frequent events and counts them. `LOG_RECORDER=debug`
-//! buffers the DEBUG lines of each request. If the request fails, it writes them before the error.
+//! buffers the DEBUG lines of each request. If the request fails, these lines are written before
+//! the error.
 //!
 //! ```
 //! use spanwise::{Builder, Preset, record::Recorder};
@@ -177,15 +179,15 @@
 //! # Requests
 //!
 //! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` returns a
-//! layer for the server. Each request gets a span with its id and its tenant, and one event when it
-//! ends, fails or is dropped. `spanwise::http::fail` adds an error to that event.
+//! layer for the server. Each request has a span with its id and its tenant, and one access event
+//! when it ends, fails or is dropped. `spanwise::http::fail` adds an error to the access event.
 //! `Telemetry::http_client` propagates the ids. See `docs/http.md` in the repository.
 //!
 //! # The error that ends the program
 //!
-//! [`run`] holds the guard outside of your `main`, logs the error that `main` returns, and keeps
-//! its exit code. `docs/programs.md` in the repository describes command-line tools, batch jobs
-//! and libraries.
+//! [`run`] keeps the guard until after your `main`, logs the error that `main` returns, and keeps
+//! its exit code. `docs/programs.md` in the repository describes command-line tools, batch jobs and
+//! libraries.
 //!
 //! # Features
 //!
@@ -194,8 +196,8 @@
 //! | `gzip` (default), `zstd` | compression of rolled files: `LOG_FILE_COMPRESS` |
 //! | `pseudonyms` | pseudonyms for PII: `LOG_REDACT_KEY_FILE` |
 //! | `secrecy` | `Classified<SecretString>` of the crate `secrecy` has `expose_secret` |
-//! | `http` | `spanwise::http`: the span and event of a request, propagation of ids; `Telemetry::http_server` |
-//! | `axum` | `http`, with the route and the peer address that axum knows |
+//! | `http` | `spanwise::http`: the span and the access event of a request, propagation of ids; `Telemetry::http_server` |
+//! | `axum` | `http`, with the route and the peer address from axum |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //! | `otel`, `otel-grpc` | traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` |
 //! | `sentry` | errors in Sentry: `SENTRY_DSN` |
@@ -206,14 +208,14 @@
 //! * *No lines:* [`explain`] shows the effective settings and their origin.
 //! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule. `LOG_REDACT=-key`
 //!   shows that key.
-//! * *A line lacks its context:* the span was not entered on that thread. Spawn tasks with
-//!   [`task::spawn`](task), or pass the span with `.in_current_span()`. Or the span is disabled, by
-//!   `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn`
-//!   does not disable spans at INFO.
-//! * *A line has the context of another request:* a guard of that request's span was leaked while
-//!   the span was open, so later spans of the thread became its children. Open the span of a
-//!   request as a root, with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
-//! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the
+//! * *A line lacks its context:* the span was not entered on the thread of the line. Spawn tasks
+//!   with [`task::spawn`](task), or pass the span with `.in_current_span()`. Or the span is
+//!   disabled by `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`.
+//!   `RUST_LOG=warn` does not disable spans at INFO.
+//! * *A line has the context of another request:* an entered guard of the other request's span was
+//!   leaked, so later spans of the thread became children of that span. Open the span of a request
+//!   as a root, with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
+//! * *The last lines are missing:* the [`Telemetry`] was dropped too early, or a signal ended the
 //!   program. Handle SIGTERM.
 //! * *`spanwise: …` on stderr:* logging itself has a fault. [`Handle::stats`] counts faults.
 
@@ -240,6 +242,7 @@ mod outputs;
 mod own_crate;
 mod panic_backtrace;
 mod panic_hook;
+mod parent_source;
 mod parse;
 mod preset;
 mod program_name;
@@ -283,14 +286,17 @@ pub use stack::Stack;
 pub use telemetry::{Handle, Telemetry};
 pub use time_zone::TimeZone;
 
-/// The fields that every line of a request has, and how to set one late.
+/// The context: fields on every line of a request, and a function that sets them later. The
+/// position in a trace, for messages and child processes.
 pub mod context {
-    pub use spanwise_core::{CONTEXT_KEYS, Context, ContextLayer, context::set};
+    pub use spanwise_core::{
+        CONTEXT_KEYS, Context, ContextLayer, TraceParent, child_env, context::set,
+    };
 }
 
-/// Layers for a stack of your own, and their levels.
+/// Layers for your own stack, and their levels.
 pub mod layer {
-    pub use crate::stack::{LineWriter, StackLine};
+    pub use crate::stack::LineWriter;
     pub use spanwise_core::{
         LayerExt, LevelHandle, LevelLayer, Levels, PrivateFields, SinkFilter, TargetLevels,
     };
@@ -315,20 +321,20 @@ pub mod report {
 
 /// Starts logging with the settings of the environment.
 ///
-/// The macro [`init_from_env!`](macro@init_from_env) also knows the name and the version of your
-/// crate. Use this function if you set them in another way.
+/// The macro [`init_from_env!`](macro@init_from_env) also uses the name and the version of your
+/// crate. Use this function if you set these in another way.
 ///
 /// # Errors
-/// Those of [`Builder::from_env`] and [`Builder::init`].
+/// The errors of [`Builder::from_env`] and [`Builder::init`].
 pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
 /// Returns the effective settings of [`init_from_env`](fn@init_from_env), with their origin. Starts
-/// nothing. [`Builder::explain`] also shows what code sets.
+/// nothing. [`Builder::explain`] also shows the values from code.
 ///
 /// # Errors
-/// [`InitError::Settings`] with every wrong setting.
+/// [`InitError::Settings`] with every invalid setting.
 pub fn explain() -> Result<Explanation, InitError> {
     Ok(Builder::from_env()?.explain())
 }
@@ -336,8 +342,8 @@ pub fn explain() -> Result<Explanation, InitError> {
 /// Opens the root span of a unit of work that is not a request: a job, a message from a queue, a
 /// session.
 ///
-/// The span is at INFO and has no parent. Its fields that are context keys are on every line
-/// inside. Enter it, or pass it to `.instrument(…)`.
+/// The span is at INFO and has no parent. Fields that are context keys are on every line inside the
+/// span. Enter the span, or pass it to `.instrument(…)`.
 ///
 /// ```
 /// let job = spanwise::unit_span!("job", job_id = "j-7", tenant_id = "acme");
@@ -374,7 +380,11 @@ macro_rules! critical {
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{own_crate::OwnCrate, settings::PREFIX, start::from_env_in_crate};
+    pub use crate::{
+        own_crate::OwnCrate,
+        settings::PREFIX,
+        start::{from_env_in_crate, with_clock},
+    };
     pub use tracing;
 }
 

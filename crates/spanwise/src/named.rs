@@ -1,19 +1,31 @@
-//! Choices that are named by one word.
+//! Choices that are written as one word.
 
 /// A choice among a few names.
 pub(crate) trait Named: Copy + 'static {
-    /// The names that a setting accepts, some of them for the same value.
+    /// The accepted names. Several names may have the same value.
     const NAMED: &'static [(&'static str, Self)];
 }
 
-/// Implements [`Named`], `Display` and `TextSetting` for an enum with a `const fn name`.
+/// Implements [`Named`], `name`, `Display` and `TextSetting` for an enum. A setting accepts the
+/// name of each variant and the `aliases`, but not the name of what is only `shown`.
 macro_rules! named {
-    ($type:ident: $($variant:ident),+ $(; $($alias:literal = $of:ident),+)?) => {
+    (
+        $type:ident: $($variant:ident = $name:literal),+
+        $(; aliases $($of:ident = $alias:literal),+)?
+        $(; shown $shown:ident = $text:literal)?
+    ) => {
+        impl $type {
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                    $(Self::$shown => $text,)?
+                }
+            }
+        }
+
         impl $crate::named::Named for $type {
-            const NAMED: &'static [(&'static str, Self)] = &[
-                $((Self::$variant.name(), Self::$variant),)+
-                $($(($alias, Self::$of)),+)?
-            ];
+            const NAMED: &'static [(&'static str, Self)] =
+                &[$(($name, Self::$variant),)+ $($(($alias, Self::$of)),+)?];
         }
 
         impl spanwise_core::internal::TextSetting for $type {}

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::ParseError;
 
-/// Replaces the type of a part that is not built in. No value of it is ever read.
+/// Replaces the type of a part that is not built in. Its values are never read.
 #[allow(dead_code, reason = "every part may be built in")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NotBuilt;

@@ -1,4 +1,4 @@
-//! Where lines go, and their format, time zone and colours.
+//! The output of lines, and their format, time zone and colours.
 
 use spanwise_appender::WhenFull;
 use spanwise_json::{Format, JsonLayer};
@@ -11,7 +11,7 @@ use crate::{
     explain::Origin,
     settings::{
         CLICOLOR_FORCE, FORCE_COLOR, GOOGLE_CLOUD_PROJECT, LOG_COLOR, LOG_FORMAT, LOG_OUTPUT,
-        LOG_OUTPUT_LEVEL, LOG_TIME, NO_COLOR, TERM,
+        LOG_OUTPUT_LEVEL, LOG_TIME, NO_COLOR, SettingRow, TERM,
     },
     time_zone::unknown_tz,
 };
@@ -22,7 +22,7 @@ pub(crate) struct OutputOptions {
     pub(crate) time: TimeZone,
     pub(crate) output: Output,
     pub(crate) level: Option<LevelFilter>,
-    /// Lines go to a writer that code sets instead of the output.
+    /// Whether code has set a writer that replaces the output.
     pub(crate) has_writer: bool,
     pub(crate) color: Color,
     pub(crate) when_full: WhenFull,
@@ -31,8 +31,7 @@ pub(crate) struct OutputOptions {
 }
 
 impl OutputOptions {
-    /// Chooses the format of lines. The output and the colours follow, in the order of
-    /// `explain()`.
+    /// Chooses the format of lines, then the output and the colours, in the order of `explain()`.
     pub(crate) fn choose(has_writer: bool, when_full: WhenFull, choices: &mut Choices<'_>) -> Self {
         let (format, time) = choose_format(choices);
         Self {
@@ -69,12 +68,11 @@ fn is_project_id(text: &str) -> bool {
 
 /// Chooses the format of lines and the time zone of their timestamps.
 fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
-    let format = choices.choose(&LOG_FORMAT);
-    let format = format.map(|format| format.value).unwrap_or_default();
+    let format = choices.value(&LOG_FORMAT).unwrap_or_default();
     let preset = choices.preset;
     let time = choices.choose_or(&LOG_TIME, || match format.is_human_readable() {
-        true => (preset.time(), Origin::Preset(preset.name())),
-        false => (TimeZone::Utc, Origin::Default),
+        true => Chosen::new(preset.time(), Origin::Preset(preset.name())),
+        false => Chosen::new(TimeZone::Utc, Origin::Default),
     });
     if time == TimeZone::Local && !format.has_time_zone() {
         let name = choices.name_of(&LOG_TIME.def);
@@ -87,7 +85,7 @@ fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
         choices.warn(format!(
             "TZ={} is not a time zone that this system knows, so local times are in UTC: install \
              tzdata, or write a zone such as TZ=Europe/Berlin",
-            conceal::bare(&zone)
+            conceal::shown_unquoted(&zone)
         ));
     }
     (format, time)
@@ -100,7 +98,7 @@ pub(crate) fn choose_output(
 ) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
     let set = choices.set(&LOG_OUTPUT);
-    // A pod sets it for its service, and so also for a tool that somebody runs in the pod.
+    // A pod sets the variable for its service, so it is also set for a tool that runs in the pod.
     let is_misled = |set: &Chosen<Output>| {
         preset == Preset::Cli
             && set.value == Output::Stdout
@@ -113,16 +111,13 @@ pub(crate) fn choose_output(
              the output of the program; remove it"
         ));
     }
-    let by_preset = Chosen {
-        value: preset.output(),
-        origin: Origin::Preset(preset.name()),
-    };
+    let by_preset = Chosen::new(preset.output(), Origin::Preset(preset.name()));
     let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
     match has_writer {
-        true => choices.explain(&LOG_OUTPUT.def, "a custom writer", Origin::Code),
-        false => choices.explain(&LOG_OUTPUT.def, output.value, output.origin),
+        true => choices.explain(&LOG_OUTPUT.def, "a custom writer", &Origin::Code),
+        false => choices.explain(&LOG_OUTPUT.def, output.value, &output.origin),
     }
-    let level = choices.choose(&LOG_OUTPUT_LEVEL).map(|level| level.value);
+    let level = choices.value(&LOG_OUTPUT_LEVEL);
     if output.value == Output::None && !has_writer && level.is_some() {
         let level = choices.name_of(&LOG_OUTPUT_LEVEL.def);
         let output = choices.name_of(&LOG_OUTPUT.def);
@@ -133,39 +128,26 @@ pub(crate) fn choose_output(
     (output.value, level)
 }
 
-/// Chooses when lines have colours. Where that is `auto`, the variables that many programs share
-/// decide.
+/// Chooses whether lines are coloured. If the setting is `auto`, the variables that many programs
+/// share decide.
 pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
     let set = choices.set(&LOG_COLOR);
-    let color = set.unwrap_or(Chosen {
-        value: Color::Auto,
-        origin: Origin::Default,
-    });
+    let color = set.unwrap_or(Chosen::new(Color::Auto, Origin::Default));
     let shared = shared_color(choices).filter(|_| color.value == Color::Auto);
     let color = shared.unwrap_or(color);
-    choices.explain(&LOG_COLOR.def, color.value, color.origin);
+    choices.explain(&LOG_COLOR.def, color.value, &color.origin);
     color.value
 }
 
 fn shared_color(choices: &Choices<'_>) -> Option<Chosen<Color>> {
-    let is_off = |value: &str| value == "0" || value.eq_ignore_ascii_case("false");
-    [
-        (&NO_COLOR, Color::Never),
-        (&FORCE_COLOR, Color::Always),
-        (&CLICOLOR_FORCE, Color::Always),
-        (&TERM, Color::Never),
-    ]
-    .into_iter()
-    .find_map(|(entry, color)| {
+    let is_on = |text: &str| text != "0" && !text.eq_ignore_ascii_case("false");
+    let decides = |entry: &SettingRow<String>, decides: &dyn Fn(&str) -> bool, color| {
         let text = choices.foreign_text(&entry.def)?;
-        let decides = match entry.def.name {
-            "TERM" => text == "dumb",
-            "NO_COLOR" => true,
-            _ => !is_off(&text),
-        };
-        decides.then(|| Chosen {
-            value: color,
-            origin: Origin::Variable(entry.def.name.to_owned()),
-        })
-    })
+        let origin = || Origin::Variable(entry.def.name.to_owned());
+        decides(&text).then(|| Chosen::new(color, origin()))
+    };
+    decides(&NO_COLOR, &|_| true, Color::Never)
+        .or_else(|| decides(&FORCE_COLOR, &is_on, Color::Always))
+        .or_else(|| decides(&CLICOLOR_FORCE, &is_on, Color::Always))
+        .or_else(|| decides(&TERM, &|text| text == "dumb", Color::Never))
 }

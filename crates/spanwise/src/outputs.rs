@@ -1,4 +1,4 @@
-//! The outputs of a running stack: opened, and grouped by the lines that they share.
+//! The open outputs of a running stack, grouped by the rendering of their lines.
 
 use std::{io, path::Path};
 
@@ -11,14 +11,14 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::{MakeWriter, TestWriter, writer::BoxMakeWriter};
 
 use crate::{
-    Output, Preset, Stack, conceal,
+    Output, PanicBacktrace, Preset, Stack, conceal,
     config::Config,
     console::{ConsoleLayer, ShowTime, Style},
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
     tee::Tee,
 };
 
-/// The open outputs, for as long as the program logs.
+/// The open outputs, while the program logs.
 #[derive(Default)]
 pub(crate) struct Outputs {
     pub(crate) backgrounds: Vec<Background>,
@@ -34,27 +34,32 @@ struct BackgroundOutput {
     background: Background,
 }
 
-/// How lines are rendered. Outputs with the same rendering share their lines.
+/// The rendering of lines. Outputs with the same rendering share their lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rendering {
     format: Format,
     color: bool,
+    /// The terminal whose width lines for people have.
+    terminal: Option<Output>,
     is_file: bool,
+    /// The level of the output, in formats for people: each output shows the fields of a span with
+    /// the first line that it gets.
+    level: Option<LevelFilter>,
 }
 
-/// Opens outputs, and collects the problems of all.
+/// Opens outputs, and collects all problems.
 struct Opener<'a> {
     config: &'a Config,
     report: &'a SelfReport,
-    /// The start is stopped already: paths are checked, and nothing is opened.
+    /// Set if the start has already failed. In that case paths are checked, and nothing is opened.
     is_stopped: bool,
     outputs: Outputs,
     problems: Vec<String>,
 }
 
 impl Outputs {
-    /// Opens every output, or returns the problem of each. With `problems`, or if the start is
-    /// stopped by something else, nothing is opened.
+    /// Opens every output, or returns all problems. If there already are `problems`, or if the
+    /// start has failed for another reason, nothing is opened.
     pub(crate) fn open(
         config: &Config,
         sinks: Vec<(String, BackgroundBuilder)>,
@@ -69,7 +74,7 @@ impl Outputs {
             outputs: Self::default(),
             problems,
         };
-        // Before the standard streams: their reader may delay a shutdown.
+        // Files first, because the reader of a standard stream may delay a shutdown.
         opener.open_files();
         for (name, builder) in sinks {
             opener.start(
@@ -87,7 +92,7 @@ impl Outputs {
         }
     }
 
-    /// Adds the layers that make the lines: one for all outputs with the same rendering.
+    /// Adds the layers that write lines, one for all outputs with the same rendering.
     pub(crate) fn add_layers(
         &mut self,
         mut stack: Stack,
@@ -108,7 +113,8 @@ impl Outputs {
                     .collect(),
             );
             let level = tee.level();
-            // The outputs count what becomes of a line; that they got it needs no counting.
+            // The outputs count the outcome of each line. So the layer need not count that they
+            // received it.
             stack = add_lines(stack, config, rendering, level, tee, &SelfReport::silent());
         }
         let writer = match (writer, config.lines.output) {
@@ -119,7 +125,9 @@ impl Outputs {
         let rendering = Rendering {
             format: config.lines.format.clone(),
             color: config.lines.color.applies(false),
+            terminal: None,
             is_file: false,
+            level: None,
         };
         let level = config.lines.level.unwrap_or(LevelFilter::TRACE);
         add_lines(stack, config, rendering, level, writer, report)
@@ -127,12 +135,14 @@ impl Outputs {
 }
 
 impl Config {
-    /// The rendering for outputs other than terminals.
+    /// Returns the rendering for outputs other than terminals.
     fn plain(&self) -> Rendering {
         Rendering {
             format: self.lines.format.clone(),
             color: false,
-            // The lines of other formats are the same everywhere: they are encoded once.
+            terminal: None,
+            level: None,
+            // Lines of other formats are the same in all outputs, so they are encoded once.
             is_file: self.lines.format == Format::Short,
         }
     }
@@ -185,8 +195,10 @@ impl Opener<'_> {
         if self.config.preset != Preset::Prod {
             builder = builder.direct();
         }
+        let is_terminal = lines.output.is_terminal();
         let rendering = Rendering {
-            color: lines.color.applies(lines.output.is_terminal()),
+            color: lines.color.applies(is_terminal),
+            terminal: (is_terminal && lines.format.is_human_readable()).then_some(lines.output),
             is_file: false,
             ..self.config.plain()
         };
@@ -209,8 +221,12 @@ impl Opener<'_> {
             Ok((background, guard)) => {
                 self.outputs.backgrounds.push(background.clone());
                 self.outputs.guards.push(guard);
+                let is_human_readable = rendering.format.is_human_readable();
                 self.outputs.opened.push(BackgroundOutput {
-                    rendering,
+                    rendering: Rendering {
+                        level: is_human_readable.then_some(level),
+                        ..rendering
+                    },
                     level,
                     background,
                 });
@@ -222,8 +238,8 @@ impl Opener<'_> {
         }
     }
 
-    /// Returns whether outputs are opened. After a problem they are not, but all of it is
-    /// reported.
+    /// Returns whether outputs are opened. After a problem, they are only checked, so that all
+    /// problems are reported.
     fn is_open(&self) -> bool {
         !self.is_stopped && self.problems.is_empty()
     }
@@ -281,16 +297,24 @@ where
     };
     let keys = config.context.clone();
     let timestamp = config.lines.time.timestamp();
-    let report = report.clone();
+    let own_targets = match config.panic_backtrace {
+        PanicBacktrace::Full => None,
+        PanicBacktrace::Short | PanicBacktrace::Off => Some(config.own_targets.clone()),
+    };
+    let (clock, report) = (config.clock.clone(), report.clone());
     stack.lines_at(level, writer, move |writer| {
         let writer = BoxMakeWriter::new(writer);
-        ConsoleLayer::new(style, rendering.color, keys, writer, &report)
+        ConsoleLayer::new(style, keys, writer, &report)
+            .color(rendering.color)
+            .terminal(rendering.terminal)
+            .own_targets(own_targets)
             .timestamp(timestamp)
             .show_time(time)
+            .clock(clock)
     })
 }
 
-/// Returns the style of a format for people; the others are JSON.
+/// Returns the style of a human-readable format, or `None` for JSON.
 fn style(format: &Format) -> Option<Style> {
     match format {
         Format::Pretty => Some(Style::Pretty),

@@ -1,7 +1,7 @@
-//! The own crate of a program: the name and version of its service, and the targets of its events.
+//! The application's crate: provides the name and version of the service, and the own targets.
 //!
-//! A function knows only the name of the executable. A macro is expanded in the own crate, and
-//! knows the name that cargo gives it.
+//! A function can only find the name of the executable. A macro is expanded in the application's
+//! crate, so it can use the name of the package.
 
 use crate::{
     choices::{Choices, Chosen},
@@ -10,26 +10,28 @@ use crate::{
     settings::LOG_OWN,
 };
 
-/// The crate in which a macro is expanded. Built without cargo, a crate has only its module root.
+/// The crate in which a macro is expanded. If it is built without cargo, it has only its module
+/// path.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnCrate {
     /// The name of its package.
     pub package: Option<&'static str>,
     /// The version of its package.
     pub version: Option<&'static str>,
-    /// The path of the module, which begins with the crate.
+    /// The path of the module. It begins with the name of the crate.
     pub module: &'static str,
 }
 
 /// Starts logging with the settings of the environment, and names the service after its crate.
 ///
-/// Does the same as the function [`init_from_env`](fn@crate::init_from_env), and also knows the
-/// crate that contains it:
+/// Like the function [`init_from_env`](fn@crate::init_from_env), but also uses the crate that
+/// contains the macro:
 ///
-/// * The name and the version of the service are those of the package, on each line of `json`. All
-///   programs of a package have its name; to change it, use
+/// * The service has the name and the version of the package, on each line of `json`. All programs
+///   of a package have the same name. To change it, use
 ///   [`Builder::service`](crate::Builder::service) or the variable `SERVICE_NAME`.
-/// * The preset dev logs DEBUG for the crate and its package, whatever the name of the executable.
+/// * The preset dev logs DEBUG for the crate and its package, even if the executable has another
+///   name.
 ///
 /// ```
 /// # fn main() -> Result<(), spanwise::InitError> {
@@ -39,7 +41,7 @@ pub struct OwnCrate {
 /// # }
 /// ```
 ///
-/// `init_from_env!("SHOPCTL_LOG")` reads the variables with a prefix of their own, such as
+/// `init_from_env!("SHOPCTL_LOG")` reads the variables with its own prefix, such as
 /// `SHOPCTL_LOG_FORMAT`: see
 /// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix).
 #[macro_export]
@@ -49,9 +51,9 @@ macro_rules! init_from_env {
     };
 }
 
-/// Creates a builder with the settings of the environment, as
-/// [`Builder::from_env`](crate::Builder::from_env) does, and names the service after its crate, as
-/// [`init_from_env!`](macro@crate::init_from_env) does.
+/// Creates a builder with the settings of the environment, like
+/// [`Builder::from_env`](crate::Builder::from_env). Names the service after its crate, like
+/// [`init_from_env!`](macro@crate::init_from_env).
 ///
 /// ```
 /// let builder = spanwise::builder!()?.context_key("order_id");
@@ -60,9 +62,9 @@ macro_rules! init_from_env {
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 ///
-/// With a prefix it reads the environment as
-/// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix) does.
-/// [`Builder::new`](crate::Builder::new) does not know the crate: set
+/// With a prefix, it reads the environment like
+/// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix).
+/// [`Builder::new`](crate::Builder::new) cannot find the crate, so set
 /// [`service`](crate::Builder::service) and [`own_targets`](crate::Builder::own_targets).
 ///
 /// ```
@@ -96,7 +98,7 @@ impl OwnCrate {
         self.version.filter(|version| !version.is_empty())
     }
 
-    /// Returns the crate of the program, and the library of its package.
+    /// Returns the target of the crate, and of the library in the same package.
     fn targets(&self) -> Vec<String> {
         let root = self.module.split("::").next().unwrap_or_default();
         let mut targets = vec![root.to_owned()];
@@ -114,19 +116,13 @@ pub(crate) fn choose(
 ) -> Vec<String> {
     let set = choices.set(&LOG_OWN).filter(|own| !own.value.is_empty());
     let own = set.unwrap_or_else(|| match own {
-        Some(own) => Chosen {
-            value: own.targets(),
-            origin: Origin::Crate,
-        },
-        None => Chosen {
-            value: program.own_target().into_iter().collect(),
-            origin: Origin::Program,
-        },
+        Some(own) => Chosen::new(own.targets(), Origin::Crate),
+        None => Chosen::new(program.own_target().into_iter().collect(), Origin::Program),
     });
     let shown = match own.value.join(", ") {
         none if none.is_empty() => "none".to_owned(),
         targets => targets,
     };
-    choices.explain(&LOG_OWN.def, &shown, own.origin);
+    choices.explain(&LOG_OWN.def, &shown, &own.origin);
     own.value
 }

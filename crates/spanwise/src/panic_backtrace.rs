@@ -6,13 +6,13 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicBacktrace {
-    /// From the panic to the entry of the runtime, with relative paths. Frames of std, tokio,
-    /// hyper, axum, tower and the like are counted: `… 41 frames of tokio`.
+    /// The frames from the panic to the entry of the runtime, with relative paths. Frames of std,
+    /// tokio, hyper, axum, tower and similar crates are only counted: `… 41 frames of tokio`.
     #[default]
     Short,
-    /// The whole backtrace, as std writes it.
+    /// The whole backtrace, in the format of std.
     Full,
-    /// None. Nothing is captured.
+    /// No backtrace. None is captured.
     Off,
 }
 
@@ -25,14 +25,15 @@ impl PanicBacktrace {
             _ => Self::Off,
         }
     }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Short => "short",
-            Self::Full => "full",
-            Self::Off => "off",
-        }
-    }
 }
 
-crate::named::named!(PanicBacktrace: Short, Full, Off);
+/// Returns whether `RUST_BACKTRACE=full` requests whole backtraces of lines for people.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is a variable of std, which reads it in every program"
+)]
+pub(crate) fn is_full_requested() -> bool {
+    std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value == "full")
+}
+
+crate::named::named!(PanicBacktrace: Short = "short", Full = "full", Off = "off");

@@ -35,33 +35,33 @@ const FIELDS: [&str; 4] = [
     "panic.backtrace",
 ];
 
-/// The time that a panic waits for the outputs.
+/// The longest wait of a panic for the outputs.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The number of backtraces per second. Each costs milliseconds when it is formatted.
+/// The maximum number of backtraces per second, because formatting a backtrace costs milliseconds.
 const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// How panics are logged.
+/// The options of the panic hook.
 pub(crate) struct Options {
     pub(crate) policy: Option<Arc<dyn Redact>>,
     pub(crate) backtrace: PanicBacktrace,
-    /// Whether std skips a panic if an output took its event.
+    /// Whether the hook of std is skipped if an output accepted the event of the panic.
     pub(crate) leaves_std_out: bool,
-    /// Whether the program ends after the hook.
+    /// Whether the program aborts after the hook.
     pub(crate) aborts: bool,
 }
 
 /// Logs each panic at ERROR with its message, its location and a backtrace, flushes the outputs,
 /// and then calls the previous hook. A panic inside logging itself is not logged.
 ///
-/// If the previous hook is that of std, it is not called if the event shows the whole panic. If the
-/// policy hides a part of the message, or the message could forge a line, a safe text is printed
-/// instead. A hook of the program gets the original panic.
+/// If the previous hook is the hook of std, it is skipped if the event shows the whole panic. If
+/// the policy hides a part of the message, or if the message could forge a line, a safe text is
+/// printed instead. A hook of the application is called with the original panic.
 pub(crate) fn install(handle: Handle, options: Options) {
     let previous = panic::take_hook();
-    // No hook is set now, so these are std's.
+    // No hook is set now, so these are hooks of std.
     let is_set_by_program =
         is_set_by_program(&previous, [&panic::take_hook(), &panic::take_hook()]);
     let Options {
@@ -78,23 +78,23 @@ pub(crate) fn install(handle: Handle, options: Options) {
     panic::set_hook(Box::new(move |info| {
         logged_panic::forget();
         if reentrancy::is_logging() {
-            // A layer or a writer panicked, perhaps at every event. Another event from inside the
-            // hook would abort the program.
+            // A layer or a writer panicked, and may panic at every event. Another event from inside
+            // the hook could abort the program.
             if aborts {
                 handle.shut_down_in_panic(FLUSH_TIMEOUT);
             }
             return previous(info);
         }
-        // A disabled event reads no counters.
+        // The closure is not called if the event is disabled.
         let lost_before = log(info, backtrace, || handle.lost_lines());
-        // Wait for network sinks only if the program ends here. Otherwise they send in the
+        // Waits for network sinks only if the program aborts. Otherwise they send in the
         // background.
         let flushed = if aborts {
             handle.shut_down_in_panic(FLUSH_TIMEOUT)
         } else {
             handle.flush_lines_in_panic(FLUSH_TIMEOUT)
         };
-        // A line that was lost since then may be this one.
+        // If a line was lost since then, it may be the line of this panic.
         let is_taken =
             || lost_before.is_some_and(|before| flushed && handle.lost_lines() == before);
         if is_set_by_program || !leaves_std_out || !is_taken() {
@@ -103,8 +103,8 @@ pub(crate) fn install(handle: Handle, options: Options) {
     }));
 }
 
-/// Logs an event at the location of the panic. Returns the number of lines lost
-/// before, if a writer took its line.
+/// Logs an event at the location of the panic. If a writer accepted its line, returns the number of
+/// lines lost before.
 fn log(
     info: &PanicHookInfo<'_>,
     backtrace: PanicBacktrace,
@@ -122,7 +122,7 @@ fn log(
             fields: &FIELDS,
         })
     };
-    // If there are more locations than callsites, a field has the location.
+    // If there are more locations than callsites, the location is a field.
     let callsite = origin(file).or_else(|| origin(None))?;
     if !callsite.is_enabled() {
         return None;
@@ -135,7 +135,7 @@ fn log(
     };
     let thread = thread::current();
     let backtrace = captured(backtrace, location.map(Location::file));
-    // Forget the lines before this one.
+    // Resets the flag, so that earlier lines do not count.
     let _ = reentrancy::take_written();
     callsite.emit(&[
         Some(&format_args!("{message}") as &dyn Value),
@@ -163,11 +163,12 @@ fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
     })
 }
 
-/// Returns whether `hook` is certainly not std's. `of_std` are two samples of std's hook.
+/// Returns whether `hook` is certainly not the hook of std. `of_std` are two samples of the hook of
+/// std.
 ///
 /// The hook of std has no data, and all pointers to it have the same address and vtable, unless a
-/// build duplicates the vtable. Then the samples may differ, and a hook without data may be std's,
-/// whatever its vtable.
+/// build duplicates the vtable. In that case the samples may differ, and a hook without data may be
+/// the hook of std with any vtable.
 fn is_set_by_program(hook: &Hook, of_std: [&Hook; 2]) -> bool {
     let [one, other] = of_std.map(|hook| &**hook as *const _);
     let has_data = size_of_val(&**hook) > 0 && of_std.iter().all(|std| size_of_val(&***std) == 0);
@@ -176,7 +177,7 @@ fn is_set_by_program(hook: &Hook, of_std: [&Hook; 2]) -> bool {
 }
 
 /// Prints a safe text instead of std, if the original text must not be printed. Returns whether it
-/// did.
+/// printed one.
 fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
     let message = logged_panic::message(info.payload());
     let shown = policy
@@ -194,19 +195,22 @@ fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool 
 #[cold]
 fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     let mut text = String::from("\nthread '");
-    push_escaped(&mut text, thread, None);
+    push_escaped(&mut text, thread);
     text.push_str("' panicked at ");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    push_escaped(&mut text, &place, None);
+    push_escaped(&mut text, &place);
     text.push_str(":\n");
-    // Continuation lines start unlike any line of a log.
-    push_escaped(&mut text, message, Some("\n  | "));
+    for (index, line) in message.split('\n').enumerate() {
+        // The prefix of continuation lines differs from the start of any log line.
+        text.push_str(if index == 0 { "" } else { "\n  | " });
+        push_escaped(&mut text, line);
+    }
     text.push('\n');
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         text.push_str(&format!("stack backtrace:\n{backtrace}"));
     }
-    // Without stderr there is no place to report it.
+    // If stderr fails, there is no place to report it.
     let _ = stdio::write_to_stderr(text.as_bytes());
 }
 
@@ -223,8 +227,7 @@ mod tests {
     use super::*;
     use crate::{Builder, Output, Preset, sinks::RunningSink};
 
-    /// A program cannot choose whether its build duplicates vtables, so the function is tested from
-    /// inside.
+    /// A unit test, because a program cannot choose whether its build duplicates vtables.
     #[test]
     fn hook_that_may_be_std_s_is_not_the_program_s() {
         let empty = || -> Hook { Box::new(|_| {}) };
@@ -236,7 +239,7 @@ mod tests {
         assert!(!is_set_by_program(&one, [&one, &one]));
         assert!(is_set_by_program(&other(), [&one, &one]));
         assert!(is_set_by_program(&with_data, [&one, &one]));
-        // If the samples differ, only a hook with data is known to be set by the application.
+        // If the samples differ, only a hook with data was certainly set by the application.
         let third = other();
         if !ptr::eq(&*two, &*third) {
             assert!(!is_set_by_program(&third, [&two, &third]));
@@ -266,7 +269,7 @@ mod tests {
 
     impl RunningSink for Printing {}
 
-    /// Programs of tests do not abort at a panic, so the function is tested from inside.
+    /// A unit test, because test programs do not abort at a panic.
     #[test]
     #[allow(
         clippy::disallowed_methods,
@@ -304,7 +307,7 @@ mod tests {
 
     #[test]
     fn hook_of_std_is_known() {
-        // The test harness has one of its own.
+        // Removes the hook of the test harness.
         drop(panic::take_hook());
         let of_std = [panic::take_hook(), panic::take_hook(), panic::take_hook()];
         assert!(!is_set_by_program(&of_std[0], [&of_std[1], &of_std[2]]));

@@ -1,4 +1,4 @@
-//! Parsers of the rows in [`settings`](crate::settings): of texts from variables and from setters.
+//! Parsers of the rows in [`settings`](crate::settings), for texts from variables and from setters.
 
 use std::str::FromStr;
 
@@ -42,7 +42,7 @@ pub(crate) fn named<T: Named>(setting: &Setting, text: &str) -> Result<T, ParseE
     Err(unknown(setting, text, closest(text, names()).or(alias)))
 }
 
-/// Parses a [`TimeZone`]. The system knows the zones by name.
+/// Parses a [`TimeZone`]. For a zone by name, the error suggests `TZ`.
 pub(crate) fn time_zone(setting: &Setting, text: &str) -> Result<TimeZone, ParseError> {
     named(setting, text).map_err(|error| {
         let reason = "for another zone, write local and set TZ, such as TZ=Europe/Berlin";
@@ -82,8 +82,8 @@ pub(crate) fn levels(setting: &Setting, text: &str) -> Result<Levels, ParseError
     from_str(setting, text).map_err(|error| with_accepts(error, setting))
 }
 
-/// Parses the levels of spans. Refuses a word alone unless it is a level: `LOG_SPANS=close` is for
-/// another program.
+/// Parses the levels of spans. A single word must be a level, because `LOG_SPANS=close` is meant
+/// for another program.
 pub(crate) fn span_levels(setting: &Setting, text: &str) -> Result<TargetLevels, ParseError> {
     let word = text
         .split(',')
@@ -92,7 +92,7 @@ pub(crate) fn span_levels(setting: &Setting, text: &str) -> Result<TargetLevels,
         .find(|word| parse_level(word).is_none());
     let levels = match (text.parse::<TargetLevels>(), word) {
         (Ok(_), Some(word)) => Err(ParseError::new(format!(
-            "`{word}` is not a level; for a target of that name write `{word}=trace`"
+            "`{word}` is not a level; if `{word}` is a target, write `{word}=trace`"
         ))),
         (levels, _) => levels,
     };
@@ -113,7 +113,7 @@ pub(crate) fn recorder(setting: &Setting, text: &str) -> Result<Option<Recorder>
         return Ok(None);
     }
     let accepts = setting.accepts;
-    // These words look like a switch, and would be taken for a target or a level.
+    // These words are meant as a switch, but would parse as a target or a level.
     if is_on(text) == Some(true) {
         let hint = format!("did you mean debug? accepts {accepts}");
         return Err(ParseError::word(text, "is not a level", hint));
@@ -169,7 +169,7 @@ pub(crate) fn field_names(setting: &Setting, text: &str) -> Result<Vec<String>, 
     }
 }
 
-/// Whether `text` is the name of a field as a setting can write it.
+/// Returns whether `text` is a field name that a setting can contain.
 pub(crate) fn is_field_name(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -204,14 +204,14 @@ pub(crate) fn check_own_target(target: &str) -> Result<(), String> {
     directive.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Parses a release as Sentry accepts it; others it discards silently.
+/// Parses a release. Refuses a release that Sentry would silently discard.
 pub(crate) fn sentry_release(_: &Setting, release: &str) -> Result<String, ParseError> {
     check_release(release)
         .map(|()| release.to_owned())
         .map_err(ParseError::new)
 }
 
-/// Parses an environment as Sentry accepts it; others it discards silently.
+/// Parses an environment. Refuses an environment that Sentry would silently discard.
 pub(crate) fn sentry_environment(_: &Setting, environment: &str) -> Result<String, ParseError> {
     check_environment(environment)
         .map(|()| environment.to_owned())
@@ -257,12 +257,12 @@ pub(crate) fn check_environment(environment: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Appends what the setting accepts.
+/// Appends the accepted values of the setting.
 pub(crate) fn with_accepts(error: ParseError, setting: &Setting) -> ParseError {
     error.with_hint(format_args!("accepts {}", setting.accepts))
 }
 
-/// Whether `text` switches off a part that is off by default.
+/// Returns whether `text` switches off a part that is off by default.
 fn is_off(text: &str) -> bool {
     ["off", "none"]
         .iter()

@@ -8,45 +8,36 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{Output, TimeZone};
 
-/// A set of defaults for a kind of run. Each of them can be overridden.
+/// A set of defaults for one kind of program. Each default can be overridden.
 ///
 /// | | `Dev` | `Prod` | `Test` | `Cli` |
 /// | --- | --- | --- | --- | --- |
 /// | levels | `debug` for your own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
 /// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` | `short`, with colours if stderr is a terminal |
 /// | time | local | UTC | UTC | local |
-/// | output | stderr, directly | stdout, in the background | what the test harness captures | stderr, directly |
+/// | output | stderr, directly | stdout, in the background | captured by the test harness | stderr, directly |
 /// | files | if set | if set | if set in code | if set |
 /// | redaction | secrets | secrets and PII | secrets and PII | secrets |
 /// | sampling, flight recorder | if set | if set | if set in code | if set |
 /// | panic hook | yes | yes | no | yes |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
-    /// For a person at a terminal.
+    /// For development, at a terminal.
     Dev,
     /// For a collector of JSON lines.
     Prod,
     /// For `cargo test`.
     Test,
-    /// For a person who runs a command-line tool. Stdout is reserved for the output of the tool.
+    /// For command-line tools. Stdout is reserved for the output of the tool.
     Cli,
 }
 
 impl Preset {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Dev => "dev",
-            Self::Prod => "prod",
-            Self::Test => "test",
-            Self::Cli => "cli",
-        }
-    }
-
-    /// Returns the preset for the value of a variable such as `APP_ENV`, which names the
-    /// environment of the whole deployment; `None` for other values.
+    /// Returns the preset for the value of a variable such as `APP_ENV`, which names the deployment
+    /// environment. Returns `None` for unknown values.
     ///
-    /// `test` is a stage, where a service runs as in production. Tests of the code choose their
-    /// preset in code, or with `LOG_PRESET`.
+    /// `test` is a deployment stage, in which a service runs as in production. Automated tests
+    /// choose their preset in code, or with `LOG_PRESET`.
     pub(crate) fn for_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
             "production" | "prod" | "staging" | "test" => Some(Self::Prod),
@@ -55,7 +46,7 @@ impl Preset {
         }
     }
 
-    /// Returns the preset if nothing else chooses one: by whether a person reads stderr.
+    /// Returns the default preset, which depends on whether stderr is a terminal.
     pub(crate) fn from_terminal() -> Self {
         if std::io::stderr().is_terminal() {
             Self::Dev
@@ -73,7 +64,7 @@ impl Preset {
         let mut levels = Levels::from(level);
         if self == Self::Dev {
             for own in own_targets {
-                // A name that is not a valid target gets no directive.
+                // If the name is not a valid target, there is no directive for it.
                 if let Ok(directive) = format!("{own}=debug").parse::<Levels>() {
                     levels = directive.or(&levels);
                 }
@@ -91,7 +82,7 @@ impl Preset {
         }
     }
 
-    /// The time zone of lines for people.
+    /// Returns the time zone of human-readable lines.
     pub(crate) const fn time(self) -> TimeZone {
         match self {
             Self::Dev | Self::Cli => TimeZone::Local,
@@ -99,7 +90,7 @@ impl Preset {
         }
     }
 
-    /// How much of a client's address is logged.
+    /// Returns which part of a client's address is logged.
     #[cfg(feature = "http")]
     pub(crate) fn client_address(self) -> spanwise_http::ClientAddress {
         match self {
@@ -122,4 +113,7 @@ impl Preset {
     }
 }
 
-crate::named::named!(Preset: Dev, Prod, Test, Cli; "development" = Dev, "production" = Prod);
+crate::named::named! {
+    Preset: Dev = "dev", Prod = "prod", Test = "test", Cli = "cli";
+    aliases Dev = "development", Prod = "production"
+}

@@ -13,7 +13,7 @@ pub(crate) struct ProgramName {
 
 impl ProgramName {
     pub(crate) fn current() -> Self {
-        // If the system does not know the path, use the first argument.
+        // If the system cannot return the path, use the first argument.
         let path = env::current_exe().ok();
         let path = path.or_else(|| env::args_os().next().map(Into::into));
         path.map(|path| Self::at(&path)).unwrap_or_default()
@@ -38,15 +38,14 @@ impl ProgramName {
         }
     }
 
-    /// Returns the name of the file: `shop-1.4.2`.
+    /// Returns the file name: `shop-1.4.2`.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the prefix of the application's own targets, if the name of the file suggests one:
-    /// `shop`.
+    /// Returns the target of the application's crate, if the file name suggests one: `shop`.
     ///
-    /// A file is often named after its crate, a version and a platform: `shop-1.4.2-linux-amd64`.
+    /// A file name often consists of the crate, a version and a platform: `shop-1.4.2-linux-amd64`.
     pub(crate) fn own_target(&self) -> Option<String> {
         let mut words: Vec<&str> = self.name.split('-').collect();
         let (first, after) = words[0].split_once('.').unwrap_or((words[0], ""));
@@ -80,7 +79,7 @@ impl Default for ProgramName {
     }
 }
 
-/// Cargo names the binaries of tests `name-0123456789abcdef`.
+/// Removes the hash of test binaries, which cargo names `name-0123456789abcdef`.
 fn without_hash(stem: &str) -> &str {
     match stem.rsplit_once('-') {
         Some((name, hash)) if hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
@@ -90,7 +89,8 @@ fn without_hash(stem: &str) -> &str {
     }
 }
 
-/// `shop_1` comes from `shop_1.4.2`. `shop_v2` is a plausible crate, and stays.
+/// Removes the version of `shop_1`, which was `shop_1.4.2`. Keeps `shop_v2`, which is a plausible
+/// crate name.
 fn without_version(name: &str) -> &str {
     match name.rsplit_once('_') {
         Some((name, number)) if !name.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
@@ -100,39 +100,19 @@ fn without_version(name: &str) -> &str {
     }
 }
 
-/// Words of target triples and of release names.
+/// Returns whether `word` occurs in target triples or release names.
 fn is_platform(word: &str) -> bool {
-    const WORDS: [&str; 21] = [
-        "linux",
-        "darwin",
-        "macos",
-        "apple",
-        "windows",
-        "win32",
-        "win64",
-        "freebsd",
-        "musl",
-        "gnu",
-        "static",
-        "amd64",
-        "arm64",
-        "armv7",
-        "aarch64",
-        "riscv64gc",
-        "i686",
-        "x86",
-        "x64",
-        "x86_64",
-        "unknown",
-    ];
-    WORDS.contains(&word.to_ascii_lowercase().as_str())
+    const WORDS: &str = "linux darwin macos apple windows win32 win64 freebsd musl gnu static \
+                         amd64 arm64 armv7 aarch64 riscv64gc i686 x86 x64 x86_64 unknown";
+    let mut words = WORDS.split(' ');
+    words.any(|known| known.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A test cannot choose the name of its file, so the function is tested from inside.
+    /// A unit test, because a test cannot choose the name of its executable.
     #[test]
     fn names_and_targets_of_files() {
         for (path, name, target) in [

@@ -16,7 +16,7 @@ pub(crate) struct PseudonymKeyFile {
 }
 
 impl PseudonymKeyFile {
-    /// Reads the file at `path`. An error shows no more of the path than is certainly no key.
+    /// Reads the file at `path`. An error hides parts of the path that may be a key.
     pub(crate) fn parse(_: &Setting, path: &str) -> Result<Self, ParseError> {
         let error = match Self::read(path) {
             Ok(key) => return Ok(key),

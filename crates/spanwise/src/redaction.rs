@@ -1,4 +1,4 @@
-//! The policy that hides values in every output.
+//! Chooses the policy that redacts every output.
 
 use std::{
     fmt,
@@ -16,10 +16,10 @@ use crate::{
     settings::{LOG_REDACT, LOG_REDACT_KEY_FILE},
 };
 
-/// What code sets about redaction.
+/// The redaction settings from code.
 pub(crate) enum RedactionOverride {
     Policy(Arc<dyn Redact>),
-    /// The policy of the preset and the environment, changed.
+    /// A change of the policy of the preset and the environment.
     Changed(PolicyChange),
     Off,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Redaction {
 }
 
 impl Redaction {
-    /// Chooses the policy. `key` keeps the key of pseudonyms, once it is read.
+    /// Chooses the policy. `key` stores the pseudonym key after it was read.
     pub(crate) fn choose(
         code: Option<&RedactionOverride>,
         key: &OnceLock<PseudonymKeyFile>,
@@ -67,11 +67,11 @@ impl Redaction {
             (false, Some(rules)) => rules.origin.clone(),
             (false, None) => Origin::Preset(preset.name()),
         };
-        choices.explain(&LOG_REDACT.def, &redaction, origin);
+        choices.explain(&LOG_REDACT.def, &redaction, &origin);
         let reads_key = matches!(code, None | Some(RedactionOverride::Changed(_)));
         if let Some(key) = key.filter(|_| reads_key) {
             let origin = Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
-            choices.explain(&LOG_REDACT_KEY_FILE.def, &key.path, origin);
+            choices.explain(&LOG_REDACT_KEY_FILE.def, &key.path, &origin);
         }
         redaction
     }
@@ -87,7 +87,7 @@ impl Redaction {
         Self::new(None, "off")
     }
 
-    /// Returns the policy of the rules, and the problem of the change.
+    /// Returns the policy, and the problem of the change if it fails.
     fn from_rules(
         rules: Option<&Chosen<PolicyOverrides>>,
         key: Option<&PseudonymKeyFile>,
@@ -120,7 +120,7 @@ impl Redaction {
     }
 }
 
-/// Reads the key file once: it may be a pipe.
+/// Reads the key file only once, because it may be a pipe.
 fn choose_key(
     read: &OnceLock<PseudonymKeyFile>,
     choices: &mut Choices<'_>,

@@ -1,10 +1,10 @@
-//! A check of the fields that rules of a sampler use.
+//! Checks the fields that the rules of a sampler use.
 
 use spanwise_core::{CONTEXT_KEYS, Fault, SelfReport, internal::suggest::closest};
 use spanwise_sample::Sampler;
 
-/// Warns of each field that is nearly a context key, and so is probably misspelled. `variable` is
-/// the name of the setting, `context` are the declared keys.
+/// Warns of each field that is nearly a context key, because it is probably misspelled. `variable`
+/// is the name of the setting. `context` has the declared keys.
 pub(crate) fn warn_of_misspelled(
     sampler: &Sampler,
     variable: &str,

@@ -15,9 +15,10 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 
 /// Runs `main` with the logging that was just started, and returns the exit code.
 ///
-/// An error that `main` returns is logged at ERROR with its type and its causes; std would print it
-/// on stderr. The exit code is 1 then, otherwise that of the returned value. Logging shuts down
-/// after `main`, its values, and a runtime that it started. So no line is lost.
+/// An error that `main` returns is logged at ERROR with its type and its causes, instead of being
+/// printed on stderr. In that case the exit code is 1, otherwise it comes from the returned value.
+/// Logging shuts down after `main` has returned and dropped its values and its async runtime, so no
+/// line is lost.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -36,7 +37,7 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// }
 /// ```
 ///
-/// An `async` function takes the attribute that `main` would have:
+/// For an `async` function, use the same attribute as for `main`:
 ///
 /// ```no_run
 /// # use std::process::ExitCode;
@@ -53,8 +54,9 @@ use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 /// }
 /// ```
 ///
-/// * Wrong settings are listed on stderr, with exit code 1, and `main` does not run.
-/// * If no output takes the event, the error is printed on stderr, unless all levels are `off`.
+/// * If settings are invalid, they are listed on stderr, the exit code is 1, and `main` does not
+///   run.
+/// * If no output accepts the event, the error is printed on stderr, unless all levels are `off`.
 /// * A panic of `main` continues after the shutdown, with std's exit code 101.
 pub fn run<R, Kind>(
     started: Result<Telemetry, InitError>,
@@ -66,7 +68,7 @@ where
     let telemetry = match started {
         Ok(telemetry) => telemetry,
         Err(error) => {
-            // Without stderr there is no place to report it.
+            // If stderr fails, there is no place to report it.
             let _ = stdio::write_to_stderr(format!("Error: {error}\n").as_bytes());
             return ExitCode::FAILURE;
         }
@@ -84,13 +86,13 @@ where
 /// An error that `main` returned, after its event.
 struct Failure {
     text: String,
-    /// The number of lines that were lost before the event, if a writer took the event.
+    /// The number of lines that were lost before the event, if a writer accepted the event.
     lost_before: Option<u64>,
 }
 
 fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
     let lost_before = handle.lost_lines();
-    // Forget the lines before this one.
+    // Resets the flag, so that earlier lines do not count.
     let _ = reentrancy::take_written();
     tracing::error!(target: "main", error, "program failed");
     Failure {
@@ -101,20 +103,20 @@ fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
 
 impl Failure {
     fn report_if_lost(&self, handle: &Handle) {
-        let is_off = handle.levels().most_verbose_event() == LevelFilter::OFF;
-        // A line that was lost since then may be this one.
+        let is_off = handle.levels().max_event_level() == LevelFilter::OFF;
+        // If a line was lost since then, it may be the line of this error.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
-            handle.report().fault_unthrottled(Fault::Lost, &why);
+            handle.report.fault_unthrottled(Fault::Lost, &why);
         }
     }
 }
 
-/// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` whose value
-/// std's `main` may return.
+/// The return types of the `main` of [`run`]: `()`, [`ExitCode`], or a `Result` whose `Ok` type is
+/// also allowed for the `main` of std.
 ///
 /// The error is one that [`err`] accepts: a type that implements [`Error`], a `Box<dyn Error>`, an
-/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it separates the implementations.
+/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred. It distinguishes the implementations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a return type of the `main` of `spanwise::run`",
     note = "return `()`, an `ExitCode`, or a `Result` with an error"

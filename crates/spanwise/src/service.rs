@@ -1,7 +1,7 @@
 //! The name, version and environment of the service.
 
 use crate::{
-    choices::Choices,
+    choices::{Choices, Chosen},
     explain::Origin,
     own_crate::OwnCrate,
     program_name::ProgramName,
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    /// `None` if it is not set: a preset is not an environment.
+    /// `None` if it is not set, because a preset is not an environment.
     pub(crate) environment: Option<String>,
 }
 
@@ -23,8 +23,8 @@ impl Service {
         program: &ProgramName,
     ) -> Self {
         let name = choices.choose_or(&SERVICE_NAME, || match own.and_then(|own| own.name()) {
-            Some(name) => (name.to_owned(), Origin::Crate),
-            None => (program.name().to_owned(), Origin::Program),
+            Some(name) => Chosen::new(name.to_owned(), Origin::Crate),
+            None => Chosen::new(program.name().to_owned(), Origin::Program),
         });
         let version = choices.set(&SERVICE_VERSION);
         let (version, origin) = match version {
@@ -35,12 +35,11 @@ impl Service {
             },
         };
         let shown = version.as_deref().unwrap_or("none");
-        choices.explain(&SERVICE_VERSION.def, shown, origin);
-        let environment = choices.choose(&APP_ENV);
+        choices.explain(&SERVICE_VERSION.def, shown, &origin);
         Self {
             name,
             version,
-            environment: environment.map(|environment| environment.value),
+            environment: choices.value(&APP_ENV),
         }
     }
 }

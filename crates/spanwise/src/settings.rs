@@ -1,7 +1,7 @@
-//! The settings: one row each.
+//! The settings, one row each.
 //!
-//! A row has the definition that the documentation shows, the parser, and the default. Its
-//! consumer asks for the effective value with [`Choices::choose`](crate::choices::Choices::choose).
+//! A row has the definition that the documentation shows, the parser, and the default. Its consumer
+//! reads the effective value with [`Choices::choose`](crate::choices::Choices::choose).
 
 use std::path::PathBuf;
 
@@ -14,8 +14,8 @@ use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, PanicBacktrace, Preset, TimeZone, parse, pseudonym_key::PseudonymKeyFile,
-    static_fields::StaticFields,
+    Color, Output, PanicBacktrace, Preset, TimeZone, parent_source::ParentSource, parse,
+    pseudonym_key::PseudonymKeyFile, static_fields::StaticFields,
 };
 
 use DefaultValue::{ByPreset, Text, Unset, Value};
@@ -23,62 +23,64 @@ use DefaultValue::{ByPreset, Text, Unset, Value};
 /// A setting with a value of type `T`.
 pub(crate) struct SettingRow<T> {
     pub(crate) def: Setting,
-    /// Variables that are read where `def` is not set, the first first.
+    /// Variables that are read in this order if `def` is not set.
     pub(crate) aliases: &'static [Setting],
     pub(crate) parse: fn(&Setting, &str) -> Result<T, ParseError>,
-    /// The value as `explain()` shows it.
+    /// Displays the value for `explain()`.
     pub(crate) show: fn(&T) -> String,
     pub(crate) default: DefaultValue<T>,
     pub(crate) in_tests: InTests,
     pub(crate) errors: ErrorStyle,
-    /// Other programs use the variable as a switch: `true` and the like have no effect.
+    /// Whether other programs use the variable as a switch. In that case values such as `true` have
+    /// no effect here.
     pub(crate) is_shared: bool,
-    /// The part of the program that has the consumer, if it is optional.
+    /// The optional part that contains the consumer, if there is one.
     pub(crate) feature: Option<Feature>,
 }
 
-/// What is in effect where neither code nor a source sets a value.
+/// The effective value if neither code nor a source sets one.
 pub(crate) enum DefaultValue<T> {
-    /// None; `explain()` omits the setting.
+    /// No value. `explain()` omits the setting.
     Omitted,
-    /// None; `explain()` shows this text as "not set".
+    /// No value. `explain()` shows this text as "not set".
     Unset(&'static str),
-    /// None; `explain()` shows this text as the default.
+    /// No value. `explain()` shows this text as the default.
     Text(&'static str),
     Value(fn() -> T),
     ByPreset(fn(Preset) -> T),
 }
 
-/// What the preset test does with a value from the environment.
+/// The treatment of a value from the environment by the preset test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InTests {
     Used,
-    /// Tests that run where a service is configured neither write its files nor lose lines.
+    /// Ignored, so that tests on a machine with a configured service do not write its files or lose
+    /// lines.
     Ignored,
 }
 
-/// How an error names a wrong value from the environment.
+/// The form in which an error names an invalid value from the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorStyle {
-    /// With the value, if that cannot be a secret.
+    /// With the value, if it cannot be a secret.
     QuotesValue,
-    /// As the parser does, which knows what may be shown.
+    /// With the text of the parser, which decides what may be shown.
     ParserQuotes,
     /// Without the value, and a line for each mistake.
     NamesSetting,
 }
 
-/// A part of `spanwise` that a program can be built without.
+/// An optional part of `spanwise`, behind a cargo feature.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Feature {
     pub(crate) name: &'static str,
-    /// The part as a warning names it.
+    /// The name of the part in warnings.
     pub(crate) part: &'static str,
     pub(crate) is_built: bool,
 }
 
-/// Imports the types of optional parts. [`NotBuilt`](crate::not_built::NotBuilt) replaces those of
-/// a part that is not built in.
+/// Imports the types of optional parts. If a part is not built in,
+/// [`NotBuilt`](crate::not_built::NotBuilt) replaces its types.
 macro_rules! optional_types {
     ($($feature:literal: $part:ident::$type:ident;)*) => {$(
         #[cfg(feature = $feature)]
@@ -115,7 +117,7 @@ impl<T> SettingRow<T> {
         self
     }
 
-    /// Makes the setting a secret. The parser decides what an error shows.
+    /// Marks the setting as a secret. The parser decides what an error shows.
     const fn secret(mut self) -> Self {
         self.def.sensitivity = Sensitivity::Secret;
         self.errors = ErrorStyle::ParserQuotes;
@@ -127,7 +129,7 @@ impl<T> SettingRow<T> {
         self
     }
 
-    /// Names the feature with the consumer, and the part of the program as a warning names it.
+    /// Sets the feature of the consumer, and the name of the part in warnings.
     const fn needs(mut self, name: &'static str, part: &'static str, is_built: bool) -> Self {
         self.feature = Some(Feature {
             name,
@@ -170,7 +172,7 @@ macro_rules! settings {
         /// Every variable that is read, in the order of the documentation.
         pub const SETTINGS: &[Setting] = &[$($name.def),*];
 
-        /// The settings of parts that a program can be built without.
+        /// All settings, each with its optional part.
         pub(crate) const OPTIONAL: &[(Setting, Option<Feature>)] = &[$(($name.def, $name.feature)),*];
     };
     (@optional) => { None };
@@ -197,7 +199,7 @@ settings! {
         key: "levels",
         default: "by preset",
         accepts: EVENT_LEVELS,
-        help: "The levels of events. Without a bare level, the preset's level applies to the rest.",
+        help: "The levels of events. If there is no default level such as `info`, the preset's level applies to all other targets.",
         parse: parse::levels,
     };
     LOG_LEVEL: Levels = {
@@ -210,7 +212,7 @@ settings! {
         key: "spans",
         default: "info; for a target of which RUST_LOG shows more, that level",
         accepts: "a level (off, error, warn, info, debug, trace), or directives such as `info,hyper=off`",
-        help: "The levels of spans: the fields of an enabled span, such as `request_id`, are on every line inside it. RUST_LOG decides about events, and disables the spans of a target only if it switches that target `off`.",
+        help: "The levels of spans: the fields of an enabled span, such as `request_id`, are on every line inside it. RUST_LOG decides about events. It disables the spans of a target only if it switches that target `off`.",
         parse: parse::span_levels,
     }.or(Text("info at least"));
     LOG_OWN: Vec<String> = {
@@ -246,7 +248,7 @@ settings! {
         key: "output_level",
         default: "all that RUST_LOG enables",
         accepts: LEVEL,
-        help: "The least severe level that LOG_OUTPUT gets. RUST_LOG decides what is logged at all. The preset test ignores it.",
+        help: "The least severe level that is written to LOG_OUTPUT. RUST_LOG decides which events are enabled. The preset test ignores it.",
         parse: parse::level,
     }.ignored_in_tests();
     LOG_COLOR: Color = {
@@ -265,16 +267,16 @@ settings! {
     }.shared();
     LOG_PANIC_BACKTRACE: PanicBacktrace = {
         key: "panic_backtrace",
-        default: "short; under the preset cli off, unless RUST_BACKTRACE is set",
+        default: "short; full in `pretty`, `compact` and `short` if RUST_BACKTRACE is full; under the preset cli off, unless RUST_BACKTRACE is set",
         accepts: "short, full, off",
-        help: "How much of the backtrace the event of a panic has. `short` counts the frames of std, tokio, hyper, axum and tower instead.",
+        help: "The length of the backtrace in the event of a panic. `short` only counts the frames of std, tokio, hyper, axum and tower, and in lines for people all frames outside LOG_OWN.",
         parse: parse::named,
     };
     LOG_FILE: PathBuf = {
         key: "file.path",
         default: "none",
         accepts: "a path, such as `/var/log/shop/shop.log`; nothing in it is expanded",
-        help: "A file that also gets the lines, in the same format without colours. The preset test ignores it.",
+        help: "A file to which lines are also written, in the same format without colours. The preset test ignores it.",
         parse: parse::any,
         show: |path| path.display().to_string(),
     }.or(Unset("none")).ignored_in_tests();
@@ -282,14 +284,14 @@ settings! {
         key: "file.level",
         default: "all that RUST_LOG enables",
         accepts: LEVEL,
-        help: "The least severe level that LOG_FILE gets. RUST_LOG decides what is logged at all.",
+        help: "The least severe level that is written to LOG_FILE. RUST_LOG decides which events are enabled.",
         parse: parse::level,
     }.ignored_in_tests();
     LOG_ERROR_FILE: PathBuf = {
         key: "file.error_path",
         default: "none",
         accepts: "a path, such as `/var/log/shop/shop.error.log`",
-        help: "A file that also gets the lines at ERROR. The preset test ignores it.",
+        help: "A file to which lines at ERROR are also written. The preset test ignores it.",
         parse: parse::any,
         show: |path| path.display().to_string(),
     }.or(Unset("none")).ignored_in_tests();
@@ -297,14 +299,14 @@ settings! {
         key: "file.rotate",
         default: "daily,100MiB",
         accepts: "a size such as `100MiB`, one of `minutely`, `hourly`, `daily`, `weekly`, `start`, and `local` for local time, joined by commas; or `never`",
-        help: "When a new file starts: at the first of these.",
+        help: "When a new file starts. The first condition that is met counts.",
         parse: parse::from_str,
     }.or(Value(Rotation::default)).ignored_in_tests();
     LOG_FILE_KEEP: Retention = {
         key: "file.keep",
         default: "14 files",
         accepts: "a number such as `14 files`, an age such as `30d`, a total size such as `10GiB`, and the least free space of the disk such as `free=5GiB`, joined by commas; or `all`",
-        help: "Which rolled files are kept: those that meet all of these limits.",
+        help: "The limits for rolled files. A file that exceeds any limit is deleted.",
         parse: parse::from_str,
     }.or(Value(Retention::default)).ignored_in_tests();
     LOG_FILE_COMPRESS: Compression = {
@@ -318,7 +320,7 @@ settings! {
         key: "file.per_process",
         default: "0",
         accepts: SWITCH,
-        help: "Whether each further process that logs to the same path gets files of its own, with a number in their names: `shop.2.log`.",
+        help: "Whether several processes may log to the same path. Each further process writes its own files, with a number in their names: `shop.2.log`.",
         parse: parse::switch,
         show: |is_on| if *is_on { "1" } else { "0" }.to_owned(),
     }.ignored_in_tests();
@@ -326,14 +328,14 @@ settings! {
         key: "redact.rules",
         default: "on: secrets, and under the presets prod and test PII",
         accepts: "on, off, or keys and kinds of secret to hide and to show, such as `+employee_no,-session,+items[*].card,-ipv4`",
-        help: "What every output hides.",
+        help: "The values that every output hides.",
         parse: parse::from_str,
     };
     LOG_REDACT_KEY_FILE: PseudonymKeyFile = {
         key: "redact.key_file",
         default: "none",
         accepts: "the path of a file with at least 16 bytes, such as `openssl rand -hex 32` makes; in programs built with the feature `pseudonyms`",
-        help: "The key of pseudonyms: under every preset PII is shown as `k1:…`, the same for equal values.",
+        help: "The key of pseudonyms. With it, every preset shows PII as `k1:…`. Equal values have the same pseudonym.",
         parse: PseudonymKeyFile::parse,
         show: |key| key.path.clone(),
     }.secret().needs("pseudonyms", "pseudonyms", cfg!(feature = "pseudonyms"));
@@ -341,7 +343,7 @@ settings! {
         key: "sample",
         default: "none",
         accepts: "how much of a level or a target is kept, joined by commas: a ratio, a rate, or the first of each period, such as `info=0.1,sqlx=5/s,shop::cache=first:10/100`",
-        help: "Drops events before the outputs, and counts them; WARN and ERROR only if they are named. The preset test ignores it.",
+        help: "Drops events before the outputs, and counts the dropped events. WARN and ERROR are dropped only if they are named. The preset test ignores it.",
         parse: parse::sampler,
         show: |sampler| sampler.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
     }.or(Unset("none")).ignored_in_tests();
@@ -357,24 +359,31 @@ settings! {
         key: "http.trust",
         default: "never",
         accepts: "never, always, or addresses and networks joined by commas, such as `10.0.0.0/8,127.0.0.1`; in programs built with the feature `http`",
-        help: "The callers whose ids of requests, traces and tenants are adopted, and whose `X-Forwarded-For` is believed.",
+        help: "The callers whose request ids, trace ids and tenant ids are adopted, and whose `X-Forwarded-For` is trusted.",
         parse: parse::from_str,
     }.or(Value(Trust::default)).needs("http", "HTTP", cfg!(feature = "http"));
     LOG_HTTP_CLIENT_ADDRESS: ClientAddress = {
         key: "http.client_address",
         default: "network; under the preset dev full",
         accepts: "full, network, none; in programs built with the feature `http`",
-        help: "How much of a client's address is logged: all of it, its /24 or /48, or nothing. Where PII is hidden, the full address is hidden too.",
+        help: "The part of a client's address that is logged: the full address, its /24 or /48 network, or nothing. Where PII is hidden, the full address is hidden too.",
         parse: parse::from_str,
     }.or(ByPreset(Preset::client_address)).needs("http", "HTTP", cfg!(feature = "http"));
     LOG_CONTEXT: Vec<String> = {
         key: "context",
         default: "request_id, tenant_id, user_id, trace_id, span_id",
         accepts: "field names joined by commas, such as `order_id,job_id`",
-        help: "More span fields that `Context` has and `context::set` may set. JSON lines show every span field in any case.",
+        help: "Additional context keys: span fields that `Context` contains and that `context::set` may set. JSON lines show every span field in any case.",
         parse: parse::field_names,
         show: |keys| keys.join(", "),
     };
+    LOG_PARENT: ParentSource = {
+        key: "parent",
+        default: "none",
+        accepts: "env, none",
+        help: "The parent of this process's units of work. With `env`, it is read from TRACEPARENT, TRACESTATE and BAGGAGE, which the parent process sets. For jobs and command-line tools. The preset test ignores it.",
+        parse: parse::named,
+    }.ignored_in_tests();
     LOG_STATIC_FIELDS: StaticFields = {
         key: "static_fields",
         default: "none",
@@ -386,7 +395,7 @@ settings! {
         key: "strict",
         default: "0",
         accepts: SWITCH,
-        help: "Whether a warning about the name of a variable stops the start, as a wrong value does.",
+        help: "Whether a warning about the name of a variable is an error at the start, like an invalid value.",
         parse: parse::switch,
     };
     SERVICE_NAME: String = {
@@ -426,15 +435,33 @@ settings! {
     RUST_ENV: String = {
         default: "none",
         accepts: ENVIRONMENTS,
-        help: "The same as APP_ENV, which comes first.",
+        help: "The same as APP_ENV, which has priority.",
         parse: parse::any,
     };
     ENVIRONMENT: String = {
         default: "none",
         accepts: ENVIRONMENTS,
-        help: "The same as APP_ENV and RUST_ENV, which come first.",
+        help: "The same as APP_ENV and RUST_ENV, which have priority.",
         parse: parse::any,
     };
+    TRACEPARENT: String = {
+        default: "none",
+        accepts: "a W3C `traceparent`, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        help: "The span of the process that started this one, if LOG_PARENT=env is set. An invalid one is a warning.",
+        parse: parse::any,
+    };
+    TRACESTATE: String = {
+        default: "none",
+        accepts: "a W3C `tracestate`",
+        help: "What tracing systems pass on with TRACEPARENT.",
+        parse: parse::any,
+    };
+    BAGGAGE: String = {
+        default: "none",
+        accepts: "a W3C `baggage`",
+        help: "The baggage of the process that started this one, if LOG_PARENT=env is set. Calls send the keys that the client layer declares.",
+        parse: parse::any,
+    }.secret();
     NO_COLOR: String = {
         default: "none",
         accepts: "any text",
@@ -469,7 +496,7 @@ settings! {
         key: "sentry.dsn",
         default: "none",
         accepts: "the DSN of a project, `https://<key>@<host>/<number>`; in programs built with the feature `sentry`",
-        help: "The project in Sentry that gets errors. The preset test ignores it.",
+        help: "The project in Sentry to which errors are sent. The preset test ignores it.",
         parse: parse::from_str,
         show: |dsn| format!("{dsn:?}"),
     }.secret().ignored_in_tests().needs("sentry", "Sentry", cfg!(feature = "sentry"));
@@ -491,14 +518,14 @@ settings! {
         key: "sentry.event_level",
         default: "error",
         accepts: "a level, or directives such as `error,shop::probe=off`",
-        help: "The events that Sentry gets as errors. RUST_LOG decides what is logged at all.",
+        help: "The events that are sent to Sentry as errors. RUST_LOG decides which events are enabled.",
         parse: parse::from_str,
     }.or(Text("error"));
     SENTRY_BREADCRUMB_LEVEL: TargetLevels = {
         key: "sentry.breadcrumb_level",
         default: "info",
         accepts: "a level, or directives such as `info,sqlx=off`",
-        help: "The events of a request that go with its errors as breadcrumbs.",
+        help: "The events of a request that are sent with its errors, as breadcrumbs.",
         parse: parse::from_str,
     }.or(Text("info"));
     SENTRY_SAMPLE_RATE: f64 = {
@@ -512,14 +539,14 @@ settings! {
         key: "sentry.traces_sample_rate",
         default: "0",
         accepts: "a number from 0 to 1",
-        help: "The ratio of requests that are sent as transactions; decided by trace, as LOG_SAMPLE does.",
+        help: "The ratio of requests that are sent as transactions. The trace id decides, as for LOG_SAMPLE.",
         parse: parse::ratio,
     }.or(Text("0"));
     SENTRY_GROUPING: bool = {
         key: "sentry.grouping",
         default: "on",
         accepts: SWITCH,
-        help: "Whether errors form one issue if they differ only in numbers, ids, addresses and paths. If off, Sentry's own rules group them.",
+        help: "Whether errors that differ only in numbers, ids, addresses and paths form one issue. If off, Sentry groups them by its own rules.",
         parse: parse::switch,
         show: |is_on| if *is_on { "on" } else { "off" }.to_owned(),
     }.or(Text("on"));

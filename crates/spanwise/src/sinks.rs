@@ -1,14 +1,20 @@
-//! Sinks that a program can be built without, such as exporters.
+//! Optional sinks, such as exporters. Each is behind a cargo feature.
 //!
-//! A sink is a module here, which implements [`OptionalSink`], and a line in [`REGISTRY`]. Its
-//! settings are rows in [`settings`](crate::settings) that name the feature: without it, a variable
-//! that is set gives a warning. The stack redacts what the layer of a sink sees, unless the sink
-//! does that itself: see [`StartedSink`].
+//! A sink is a submodule that implements [`OptionalSink`], and a line in [`REGISTRY`]. The
+//! submodule also has the setters of [`Builder`](crate::Builder) and the getters of
+//! [`Handle`](crate::Handle) for the sink. The settings of the sink are rows in
+//! [`settings`](crate::settings) that name the feature. If such a variable is set without the
+//! feature, the program logs a warning.
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    io,
+    sync::Arc,
+    time::Instant,
+};
 
-use spanwise_core::{Redact, SelfReport, Setting, SinkControl};
-use tracing_subscriber::{Layer, Registry};
+use spanwise_core::{Flush, Redact, SelfReport, Setting, SinkControl, internal::sync::Mutex};
 
 use crate::{Stack, choices::Choices, service::Service, static_fields::StaticFields};
 
@@ -17,58 +23,105 @@ pub(crate) mod otel;
 #[cfg(feature = "sentry")]
 pub(crate) mod sentry;
 
-/// Returns a sink if code or a variable requests it. Reads all of its settings in any case, so that
-/// every wrong value is reported.
-type Choose = fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>;
-
 /// The sinks in the order of their layers.
-const REGISTRY: &[Choose] = &[
+const REGISTRY: &[SinkKind] = &[
     #[cfg(feature = "otel")]
-    otel::OtelSink::choose,
+    otel::KIND,
     #[cfg(feature = "sentry")]
-    sentry::SentrySink::choose,
+    sentry::KIND,
 ];
+
+/// A sink that the program is built with.
+struct SinkKind {
+    /// Returns the sink if code or a variable requests it. Always reads all its settings, so that
+    /// every invalid value is reported.
+    choose: fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>,
+    /// Returns the settings that are not rows of [`settings`](crate::settings).
+    own_settings: fn() -> Vec<Setting>,
+}
 
 /// Returns the settings that sinks define themselves.
 pub(crate) fn settings() -> Vec<Setting> {
-    #[cfg(feature = "otel")]
-    return spanwise_otel::OtelSetting::all()
-        .map(|setting| setting.def)
-        .collect();
-    #[cfg(not(feature = "otel"))]
-    Vec::new()
+    let kinds = REGISTRY.iter();
+    kinds.flat_map(|kind| (kind.own_settings)()).collect()
 }
 
-/// The changes that code makes to sinks.
+/// The values that code sets for sinks, one of each type.
 #[derive(Default)]
-pub(crate) struct SinkChanges {
-    #[cfg(feature = "otel")]
-    pub(crate) otel: otel::OtelChange,
-    /// Whether fields of events become metrics.
-    #[cfg(feature = "otel")]
-    pub(crate) measures_events: bool,
-    #[cfg(feature = "sentry")]
-    pub(crate) sentry: sentry::SentryChange,
+pub(crate) struct SinkChanges(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+
+#[allow(dead_code, reason = "there may be no sink")]
+impl SinkChanges {
+    /// Returns the value of this type, so that the caller can change it.
+    pub(crate) fn get_mut<T: Default + Any + Send + Sync>(&mut self) -> &mut T {
+        let value = self.0.entry(TypeId::of::<T>());
+        let value = value.or_insert_with(|| Box::<T>::default());
+        let value = value.downcast_mut();
+        value.unwrap_or_else(|| unreachable!("the key is the type of the value"))
+    }
+
+    /// Returns the value of this type, or its default.
+    pub(crate) fn get<T: Default + Clone + Any>(&self) -> T {
+        let value = self.0.get(&TypeId::of::<T>());
+        let value = value.and_then(|value| value.downcast_ref::<T>());
+        value.cloned().unwrap_or_default()
+    }
+}
+
+/// The changes that code makes to the builder `B` of a sink, in the order of the calls.
+pub(crate) struct BuilderChanges<B>(Arc<Mutex<Vec<BuilderChange<B>>>>);
+
+type BuilderChange<B> = Box<dyn FnOnce(B) -> B + Send>;
+
+#[allow(dead_code, reason = "there may be no sink")]
+impl<B> BuilderChanges<B> {
+    pub(crate) fn push(&mut self, change: impl FnOnce(B) -> B + Send + 'static) {
+        self.0.lock().push(Box::new(change));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
+    /// Applies the changes. Later calls change nothing.
+    fn apply(&self, builder: B) -> B {
+        let changes = std::mem::take(&mut *self.0.lock());
+        changes
+            .into_iter()
+            .fold(builder, |builder, change| change(builder))
+    }
+}
+
+impl<B> Default for BuilderChanges<B> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<B> Clone for BuilderChanges<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 /// A sink that the settings request, before it starts.
 pub(crate) trait OptionalSink {
-    /// Starts the sink. Fails with everything that is wrong.
+    /// Starts the sink. On failure, returns all problems.
     fn start(self: Box<Self>, context: &StackContext<'_>) -> Result<StartedSink, Vec<String>>;
 }
 
-/// The choices that concern every sink.
+/// The choices that all sinks use.
 #[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
-    /// For a sink that redacts by itself.
+    /// The policy for sinks that redact themselves.
     pub(crate) policy: Option<&'a Arc<dyn Redact>>,
-    /// The keys of the context that the program declares.
+    /// The context keys that the program declares.
     pub(crate) context_keys: &'a [String],
     pub(crate) static_fields: &'a StaticFields,
 }
 
-/// Returns the sinks that are requested.
+/// Returns the requested sinks.
 pub(crate) fn choose(
     changes: &SinkChanges,
     choices: &mut Choices<'_>,
@@ -76,45 +129,26 @@ pub(crate) fn choose(
 ) -> Vec<Box<dyn OptionalSink>> {
     REGISTRY
         .iter()
-        .filter_map(|choose| choose(changes, choices, service))
+        .filter_map(|kind| (kind.choose)(changes, choices, service))
         .collect()
 }
 
 /// A sink that runs until the shutdown.
 pub(crate) trait RunningSink: SinkControl + Any {
-    /// Is called once, after the global subscriber is set.
+    /// Called once, after the global subscriber was set.
     fn on_installed(&self) {}
 }
 
-/// A running sink, with the layers that feed it.
+/// A running sink, and a function that adds its layers. The function must use [`Stack::layer`] for
+/// a layer that does not itself redact with the policy of the context.
 pub(crate) struct StartedSink {
     pub(crate) add_layers: Box<dyn FnOnce(Stack) -> Stack>,
     pub(crate) running: Arc<dyn RunningSink>,
 }
 
-#[allow(dead_code, reason = "there may be no sink, or none of a kind")]
+#[allow(dead_code, reason = "there may be no sink")]
 impl StartedSink {
-    /// Creates a started sink. The stack redacts what its layer sees.
     pub(crate) fn new(
-        layer: impl Layer<Registry> + Send + Sync,
-        running: impl RunningSink,
-    ) -> Self {
-        Self {
-            add_layers: Box::new(move |stack| stack.layer(layer)),
-            running: Arc::new(running),
-        }
-    }
-
-    /// Creates a started sink whose layer redacts by itself, with the policy of the context.
-    pub(crate) fn new_redacting(
-        layer: impl Layer<Registry> + Send + Sync,
-        running: impl RunningSink,
-    ) -> Self {
-        Self::with_layers(move |stack| stack.layer_unredacted(layer), running)
-    }
-
-    /// Creates a started sink that adds its layers, which redact by themselves.
-    pub(crate) fn with_layers(
         add_layers: impl FnOnce(Stack) -> Stack + 'static,
         running: impl RunningSink,
     ) -> Self {
@@ -125,7 +159,41 @@ impl StartedSink {
     }
 }
 
-/// Starts all sinks, and fails with everything that is wrong.
+/// The handle of a running sink, with a guard. Dropping the guard ends the sink.
+#[allow(dead_code, reason = "there may be no sink")]
+pub(crate) struct GuardedSink<H, G> {
+    pub(crate) handle: H,
+    pub(crate) guard: G,
+    pub(crate) on_installed: fn(&H),
+}
+
+impl<H: Flush, G: Send + Sync + 'static> Flush for GuardedSink<H, G> {
+    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
+        self.handle.flush_by(deadline)
+    }
+}
+
+impl<H: SinkControl, G: Send + Sync + 'static> SinkControl for GuardedSink<H, G> {
+    fn name(&self) -> &str {
+        self.handle.name()
+    }
+
+    fn hurry(&self) {
+        self.handle.hurry();
+    }
+
+    fn shutdown_by(&self, deadline: Instant) {
+        self.handle.shutdown_by(deadline);
+    }
+}
+
+impl<H: SinkControl, G: Send + Sync + 'static> RunningSink for GuardedSink<H, G> {
+    fn on_installed(&self) {
+        (self.on_installed)(&self.handle);
+    }
+}
+
+/// Starts all sinks. On failure, returns all problems.
 pub(crate) fn start(
     sinks: Vec<Box<dyn OptionalSink>>,
     context: &StackContext<'_>,
@@ -147,59 +215,18 @@ pub(crate) fn start(
 
 #[cfg(test)]
 mod tests {
-    use std::{io, time::Instant};
-
-    use spanwise_core::{Flush, Levels, internal::sync::Mutex};
-    use spanwise_redact::Policy;
-    use tracing::{Event, info, subscriber::with_default};
-    use tracing_subscriber::layer::Context;
-
     use super::*;
 
-    /// Stores the last event as text.
-    struct LastEvent(Arc<Mutex<String>>);
-
-    impl Layer<Registry> for LastEvent {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, Registry>) {
-            let text = format!("{event:?}");
-            *self.0.lock() = text;
-        }
-    }
-
-    struct Control;
-
-    impl Flush for Control {
-        fn flush_by(&self, _: Instant) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl SinkControl for Control {
-        fn name(&self) -> &str {
-            "test"
-        }
-
-        fn shutdown_by(&self, _: Instant) {}
-    }
-
-    impl RunningSink for Control {}
-
-    fn logged(new: impl FnOnce(LastEvent, Control) -> StartedSink) -> String {
-        let last = Arc::<Mutex<String>>::default();
-        let sink = new(LastEvent(Arc::clone(&last)), Control);
-        let levels: Levels = "info".parse().unwrap();
-        let stack = Stack::new(levels).redact(Arc::new(Policy::secrets()));
-        let stack = (sink.add_layers)(stack).build();
-        with_default(stack, || info!(password = "hunter2", "logged in"));
-        let text = last.lock().clone();
-        assert!(text.contains("logged in"), "{text}");
-        text
-    }
-
-    /// No sink that is built in leaves redaction to the stack.
     #[test]
-    fn stack_redacts_unless_the_sink_does() {
-        assert!(!logged(StartedSink::new).contains("hunter2"));
-        assert!(logged(StartedSink::new_redacting).contains("hunter2"));
+    fn changes_are_made_once_in_order() {
+        let mut all = SinkChanges::default();
+        let changes = all.get_mut::<BuilderChanges<String>>();
+        changes.push(|text| text + "b");
+        changes.push(|text| text + "c");
+        let changes = all.get::<BuilderChanges<String>>();
+        assert!(!changes.is_empty());
+        assert_eq!(changes.apply("a".to_owned()), "abc");
+        assert_eq!(changes.apply("a".to_owned()), "a");
+        assert!(all.get::<BuilderChanges<u8>>().is_empty());
     }
 }

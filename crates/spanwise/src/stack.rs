@@ -1,10 +1,6 @@
-//! The stack of layers, each inside the wrappers that it needs, in the one order that works.
+//! The stack of layers. Each layer is inside the wrappers that it needs, in the correct order.
 
-use std::{
-    fmt,
-    io::{self, Write},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use spanwise_core::{
     ContextLayer, LayerExt as _, Layers, LevelHandle, LevelLayer, Levels, Redact, SinkFilter,
@@ -15,13 +11,17 @@ use spanwise_recorder::{Recorder, RecorderLine, RecorderWriter};
 use spanwise_sample::{SampleExt as _, Sampler};
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,
+    Layer, Registry,
+    fmt::{MakeWriter, writer::EitherWriter},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
 };
 
-/// Builds a subscriber from layers, and wraps each of them as its kind needs.
+/// Builds a subscriber from layers, and adds the wrappers that each layer needs.
 ///
-/// Use it where [`Builder`](crate::Builder) does not fit: for a subscriber of your own, or
-/// without the settings of the environment. Only the order of the layers matters.
+/// Use it if [`Builder`](crate::Builder) does not fit, for example for your own subscriber, or
+/// without the settings of the environment. Only the order of the layers matters, not the order of
+/// other calls.
 ///
 /// | | redacted | sampled | fed by the recorder |
 /// | --- | --- | --- | --- |
@@ -53,7 +53,7 @@ pub struct Stack {
     policy: Option<Arc<dyn Redact>>,
     sampler: Option<Sampler>,
     recorder: Option<Recorder>,
-    /// Layers whose data the others read.
+    /// Layers that run first, because other layers read their data.
     first: Vec<AddLayer>,
     layers: Vec<AddLayer>,
 }
@@ -64,7 +64,8 @@ type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
 struct Wrappers {
     policy: Option<Arc<dyn Redact>>,
     sampler: Option<Sampler>,
-    /// With the events that are shown; more are enabled for the recorder.
+    /// The recorder, and the filter for the events that are shown. More events are enabled for the
+    /// recorder.
     recorder: Option<(Recorder, SinkFilter)>,
 }
 
@@ -82,7 +83,7 @@ impl Stack {
         }
     }
 
-    /// Sets the levels of spans. Defaults to INFO, or to the level of events where that is more
+    /// Sets the levels of spans. Defaults to INFO, or to the level of events if that is more
     /// verbose. The first call counts.
     pub fn span_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
         self.levels = self.levels.span_levels(levels);
@@ -122,9 +123,9 @@ impl Stack {
         self.json_at(LevelFilter::TRACE, writer, layer)
     }
 
-    /// Adds an output of lines: `layer` makes the layer with the writer that it gets.
+    /// Adds an output of lines. The function `layer` is passed a writer and creates the layer.
     ///
-    /// The layer must write the line of each event to that writer, and must not drop events.
+    /// The layer must write the line of each event to this writer, and must not drop events.
     pub fn lines<W, L>(
         self,
         writer: W,
@@ -145,7 +146,8 @@ impl Stack {
         })
     }
 
-    /// Adds a layer that sees secrets: one that redacts by itself, or shows no values.
+    /// Adds a layer that receives unredacted values. Use it for a layer that redacts itself, or
+    /// shows no values.
     pub fn layer_unredacted(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.add(|layers, wrappers| wrappers.push(layers, layer))
     }
@@ -201,8 +203,8 @@ impl Stack {
         })
     }
 
-    /// Adds a layer in front of all others, such as one that gives each span its ids. It redacts by
-    /// itself.
+    /// Adds a layer in front of all others, such as a layer that gives each span its ids. The layer
+    /// must redact itself.
     #[cfg(feature = "otel")]
     pub(crate) fn first(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         let add: AddLayer = Box::new(|layers, wrappers| wrappers.push(layers, layer));
@@ -210,7 +212,7 @@ impl Stack {
         self
     }
 
-    /// Adds an output of lines whose layer redacts by itself.
+    /// Adds an output of lines whose layer redacts itself.
     #[cfg(feature = "otel")]
     pub(crate) fn redacting_lines<W, L>(
         self,
@@ -256,7 +258,7 @@ impl Stack {
 }
 
 impl Wrappers {
-    /// Adds a layer that sees no event that is enabled only for the recorder.
+    /// Adds a layer. Hides events from it that are enabled only for the recorder.
     fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
     where
         L: Layer<Registry> + Send + Sync,
@@ -267,8 +269,9 @@ impl Wrappers {
         }
     }
 
-    /// Adds a layer of lines: redacted already, then sampled, then behind the recorder. So the
-    /// sampler neither drops what the recorder buffers nor counts what is not shown.
+    /// Adds a redacted layer of lines, inside the sampler, inside the recorder. In this order, the
+    /// sampler does not drop events that the recorder buffers, and does not count events that are
+    /// not shown.
     fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
@@ -299,7 +302,7 @@ impl Wrappers {
     {
         let is_limited = level < LevelFilter::TRACE;
         match &self.recorder {
-            // Lines below INFO are not for an output without them.
+            // An output without levels below INFO does not need the recorder.
             Some((recorder, shown)) if level >= LevelFilter::DEBUG => {
                 let shown = match is_limited {
                     true => shown.clone().with_levels(level.into()),
@@ -326,7 +329,8 @@ impl fmt::Debug for Stack {
     }
 }
 
-/// The writer of a layer in [`Stack::lines`]: the output, or the flight recorder in front of it.
+/// The writer of a layer in [`Stack::lines`]: the output, or a flight recorder in front of the
+/// output.
 #[derive(Debug)]
 pub struct LineWriter<W>(WriterKind<W>);
 
@@ -336,64 +340,25 @@ enum WriterKind<W> {
     Recorded(RecorderWriter<W>),
 }
 
-/// The writer of one line.
-pub struct StackLine<'a, W: MakeWriter<'a>>(LineKind<'a, W>);
-
-enum LineKind<'a, W: MakeWriter<'a>> {
-    Plain(W::Writer),
-    Recorded(RecorderLine<'a, W>),
-}
-
 impl<'a, W> MakeWriter<'a> for LineWriter<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    type Writer = StackLine<'a, W>;
+    type Writer = EitherWriter<<W as MakeWriter<'a>>::Writer, RecorderLine<'a, W>>;
 
     #[inline]
     fn make_writer(&'a self) -> Self::Writer {
-        StackLine(match &self.0 {
-            WriterKind::Plain(writer) => LineKind::Plain(writer.make_writer()),
-            WriterKind::Recorded(writer) => LineKind::Recorded(writer.make_writer()),
-        })
+        match &self.0 {
+            WriterKind::Plain(writer) => EitherWriter::A(writer.make_writer()),
+            WriterKind::Recorded(writer) => EitherWriter::B(writer.make_writer()),
+        }
     }
 
     #[inline]
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
-        StackLine(match &self.0 {
-            WriterKind::Plain(writer) => LineKind::Plain(writer.make_writer_for(metadata)),
-            WriterKind::Recorded(writer) => LineKind::Recorded(writer.make_writer_for(metadata)),
-        })
-    }
-}
-
-impl<'a, W: MakeWriter<'a>> Write for StackLine<'a, W> {
-    #[inline]
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            LineKind::Plain(writer) => writer.write(line),
-            LineKind::Recorded(writer) => writer.write(line),
+        match &self.0 {
+            WriterKind::Plain(writer) => EitherWriter::A(writer.make_writer_for(metadata)),
+            WriterKind::Recorded(writer) => EitherWriter::B(writer.make_writer_for(metadata)),
         }
-    }
-
-    #[inline]
-    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
-        match &mut self.0 {
-            LineKind::Plain(writer) => writer.write_all(line),
-            LineKind::Recorded(writer) => writer.write_all(line),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            LineKind::Plain(writer) => writer.flush(),
-            LineKind::Recorded(writer) => writer.flush(),
-        }
-    }
-}
-
-impl<'a, W: MakeWriter<'a>> fmt::Debug for StackLine<'a, W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StackLine").finish_non_exhaustive()
     }
 }

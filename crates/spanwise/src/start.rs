@@ -7,8 +7,9 @@ use std::{
 };
 
 use spanwise_core::{
-    Fault, SelfReport,
+    Clock, Fault, SelfReport,
     internal::{
+        inherited_context::{InheritedContextLayer, inherit},
         log_bridge,
         sync::{Condvar, Mutex},
     },
@@ -16,7 +17,7 @@ use spanwise_core::{
 use tracing::dispatcher;
 
 use crate::{
-    Builder, Explanation, Handle, InitError, Preset, Stack, Telemetry,
+    Builder, Explanation, Handle, InitError, Output, Preset, Stack, Telemetry, choices,
     config::Config,
     environment::Environment,
     global_subscriber,
@@ -31,17 +32,17 @@ impl Builder {
     /// Creates a builder with the settings of the environment; see [`SETTINGS`](crate::SETTINGS).
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
+    /// [`InitError::Settings`] with every invalid setting.
     pub fn from_env() -> Result<Self, InitError> {
         Self::from_env_with_prefix(PREFIX)
     }
 
     /// Creates a builder with the settings of the environment under another prefix. If `prefix` is
     /// `SHOP_LOG`, it reads `SHOP_LOG_FORMAT` instead of `LOG_FORMAT`. `RUST_LOG` and other names
-    /// that do not begin with `LOG_` stay.
+    /// that do not begin with `LOG_` do not change.
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
+    /// [`InitError::Settings`] with every invalid setting.
     pub fn from_env_with_prefix(prefix: &str) -> Result<Self, InitError> {
         Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
     }
@@ -49,7 +50,7 @@ impl Builder {
     /// Creates a builder with the settings of these variables, instead of the environment.
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every wrong setting.
+    /// [`InitError::Settings`] with every invalid setting.
     pub fn from_vars<N, V>(vars: impl IntoIterator<Item = (N, V)>) -> Result<Self, InitError>
     where
         N: Into<OsString>,
@@ -71,15 +72,16 @@ impl Builder {
         if config.is_readable() {
             return Ok(builder);
         }
-        // One wrong value reports all mistakes, also those that depend on other settings.
+        // If one value is invalid, all mistakes are reported, including those that depend on other
+        // settings.
         Err(InitError::Settings(config.problems()))
     }
 
     /// Returns the effective settings with their origin. Starts nothing. Later changes by a
     /// [`Handle`](crate::Handle) are not included.
     ///
-    /// Each problem is a line. [`init`](Self::init) fails with the same problems, and with files
-    /// that it cannot open.
+    /// Each problem is a line. [`init`](Self::init) fails with the same problems. It also fails if
+    /// it cannot open a file.
     ///
     /// ```
     /// let explanation = spanwise::Builder::new(spanwise::Preset::Prod).levels("inof").explain();
@@ -93,11 +95,13 @@ impl Builder {
     /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the
     /// panic hook.
     ///
-    /// If the `log` crate has a logger already, it keeps that logger, with a warning on stderr.
+    /// If the `log` crate already has a logger, that logger stays in place, and a warning is
+    /// printed on stderr.
     ///
     /// # Errors
-    /// - [`InitError::Settings`] with everything that is wrong.
-    /// - [`InitError::AlreadyInitialized`] if there is a global subscriber. Nothing is changed.
+    /// - [`InitError::Settings`] with all problems.
+    /// - [`InitError::AlreadyInitialized`] if there is a global subscriber. In that case nothing is
+    ///   changed.
     pub fn init(self) -> Result<Telemetry, InitError> {
         start(self)
     }
@@ -106,7 +110,7 @@ impl Builder {
 /// The function behind [`builder!`](crate::builder!).
 ///
 /// # Errors
-/// [`InitError::Settings`] with every setting that is wrong.
+/// [`InitError::Settings`] with every invalid setting.
 pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitError> {
     Builder::from_env_with_prefix(prefix).map(|mut builder| {
         builder.own_crate = Some(own);
@@ -114,9 +118,15 @@ pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitErr
     })
 }
 
-/// Starts logging as `builder` chooses.
+/// Sets the clock of lines for people, for pictures of them.
+pub fn with_clock(mut builder: Builder, clock: Clock) -> Builder {
+    builder.clock = clock;
+    builder
+}
+
+/// Starts logging with the settings of `builder`.
 fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
-    // Only one of the starts that race may open files.
+    // If several starts race, only one may open files.
     let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
     if global_subscriber::is_set() {
         return Err(InitError::AlreadyInitialized);
@@ -133,7 +143,7 @@ fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     Ok(telemetry)
 }
 
-/// Opens the outputs and starts the sinks; fails with everything that is wrong.
+/// Opens the outputs and starts the sinks. On failure, returns all problems.
 fn open(
     builder: &mut Builder,
     config: &mut Config,
@@ -154,7 +164,9 @@ fn open(
         (Ok(outputs), Ok(sinks)) => Ok((outputs, sinks)),
         (outputs, sinks) => {
             let mut problems = outputs.err().unwrap_or_default();
-            problems.extend(sinks.err().unwrap_or_default());
+            for problem in sinks.err().unwrap_or_default() {
+                choices::push_new(&mut problems, problem);
+            }
             Err(InitError::Settings(problems))
         }
     }
@@ -168,6 +180,7 @@ fn install(
     sinks: Vec<StartedSink>,
     report: &SelfReport,
 ) -> Result<Telemetry, InitError> {
+    let has_writer = builder.writer.is_some();
     let has_panic_hook = builder.panic_hook.unwrap_or(config.preset != Preset::Test);
     let mut stack =
         Stack::new(config.levels.events.clone()).span_levels(config.levels.spans.clone());
@@ -192,6 +205,10 @@ fn install(
     for add in builder.layers {
         stack = add(stack);
     }
+    if config.inherited.is_some() {
+        // All others are in front of it, since it records values for them.
+        stack = stack.layer_unredacted(InheritedContextLayer::default());
+    }
     let handle = Handle {
         levels: stack.handle(),
         report: report.clone(),
@@ -211,6 +228,9 @@ fn install(
     );
     dispatcher::set_global_default(stack.build().into())
         .map_err(|_| InitError::AlreadyInitialized)?;
+    if let Some(inherited) = &config.inherited {
+        inherit(inherited.clone());
+    }
     telemetry.on_installed();
     if let Some(policy) = &config.redaction.policy {
         report.redact(Arc::clone(policy));
@@ -219,7 +239,13 @@ fn install(
         let options = panic_hook::Options {
             policy: config.redaction.policy.clone(),
             backtrace: config.panic_backtrace,
-            leaves_std_out: matches!(config.preset, Preset::Prod | Preset::Cli),
+            leaves_std_out: match config.preset {
+                Preset::Prod | Preset::Cli => true,
+                // Where std prints. A person at a terminal also sees a panic whose line goes to
+                // another place.
+                Preset::Dev => !has_writer && config.lines.output == Output::Stderr,
+                Preset::Test => false,
+            },
             aborts: cfg!(panic = "abort"),
         };
         panic_hook::install(telemetry.handle(), options);
@@ -227,8 +253,7 @@ fn install(
     Ok(telemetry)
 }
 
-/// Reports what deserves attention: warnings, redaction that is off, and in production the whole
-/// configuration.
+/// Reports warnings and disabled redaction, and in production also the whole configuration.
 fn report_start(config: &Config, report: &SelfReport) {
     if let Some(recorder) = &config.recorder
         && !recorder.captures_beyond(&config.levels.events)
@@ -244,7 +269,7 @@ fn report_start(config: &Config, report: &SelfReport) {
         let variable = config.name_of(&LOG_SAMPLE.def);
         rule_fields::warn_of_misspelled(sampler, &variable, &config.context, report);
     }
-    for warning in config.findings.explanation.warnings() {
+    for warning in &config.findings.explanation.warnings {
         report.fault_unthrottled(Fault::Setup, warning);
         tracing::warn!(target: "spanwise", "{warning}");
     }
@@ -257,15 +282,15 @@ fn report_start(config: &Config, report: &SelfReport) {
     }
 }
 
-/// The right to start, which one thread has at a time.
+/// The right to start. Only one thread has it at a time.
 struct Claim;
 
 static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
 static STARTED: Condvar = Condvar::new();
 
 impl Claim {
-    /// Waits until no other thread starts. Returns `None` if this thread starts already, in code
-    /// that a start calls.
+    /// Waits until no other thread is starting. Returns `None` if this thread is already starting,
+    /// because code that the start calls has called it again.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
         let mut starting = STARTING.lock();

@@ -1,7 +1,7 @@
 //! Constant fields of every line, such as the region of a service.
 //!
-//! JSON lines have them as fields, and Sentry as tags. Lines for people omit them, as they omit the
-//! name of the service. An output encodes them once, when it starts.
+//! JSON lines have them as fields, and Sentry events as tags. Human-readable lines omit them and
+//! the name of the service. An output encodes them once, when it starts.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -22,7 +22,7 @@ const MAX_NAME_LEN: usize = 64;
 const MAX_VALUE_LEN: usize = 1024;
 
 impl StaticFields {
-    /// Parses a list of `name=value`. An error shows no value, since it may be a secret.
+    /// Parses a list of `name=value`. An error shows no value, because it may be a secret.
     pub(crate) fn parse(setting: &Setting, text: &str) -> Result<Self, ParseError> {
         let mut fields = Self::default();
         let mut problems: Vec<String> = Vec::new();
@@ -50,8 +50,8 @@ impl StaticFields {
         ParseError::check(problems).map(|()| fields)
     }
 
-    /// Sets a field; the last value of a name counts. White space around a value is not part of it:
-    /// Sentry takes no tag that begins or ends with it.
+    /// Sets a field. The last value of a name counts. Trims the value, because Sentry refuses a tag
+    /// with white space at its ends.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         let is_around = |c: char| c.is_whitespace() || c.is_control();
         let value = value.trim_matches(is_around).to_owned();
@@ -66,7 +66,8 @@ impl StaticFields {
         self.0.is_empty()
     }
 
-    /// Returns these fields, with those of `code` instead of fields of the same name.
+    /// Returns these fields and the fields of `code`. A field of `code` replaces a field with the
+    /// same name.
     pub(crate) fn changed_by(&self, code: &Self) -> Self {
         let mut fields = self.clone();
         for (name, value) in &code.0 {
@@ -83,8 +84,8 @@ impl StaticFields {
         })
     }
 
-    /// Returns the mistakes in all of them, which depend on what else is in a line. The fields of
-    /// `code` are among them, the others are from `variable`.
+    /// Returns the mistakes that depend on other parts of a line. `code` has the fields from code.
+    /// All other fields are from `variable`.
     pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
         let Self(fields) = self;
         let is_context = |name: &&String| context.contains(name);
@@ -124,7 +125,7 @@ impl StaticFields {
         self.0.iter().any(|(other, _)| other == name)
     }
 
-    /// Returns the fields as the policy lets them be shown.
+    /// Returns the redacted fields.
     pub(crate) fn redacted(&self, policy: Option<&Arc<dyn Redact>>) -> Self {
         let Some(policy) = policy else {
             return self.clone();
@@ -148,13 +149,13 @@ impl StaticFields {
     }
 }
 
-/// Returns the call that sets the field, as errors name it.
+/// Returns the call that sets the field, for errors.
 fn setter(name: &str) -> String {
     format!("Builder::field({}, …)", conceal::shown(name))
 }
 
-/// Returns whether a line, and an event in Sentry, can have this field. A start in development
-/// finds what would stop the one in production, so it does not depend on a DSN.
+/// Checks whether a line and a Sentry event can have this field. The Sentry check does not depend
+/// on a DSN, so that a start in development finds the errors of production.
 fn check(name: &str, value: &str) -> Result<(), String> {
     let shown = conceal::shown(name);
     if !parse::is_field_name(name) || name.len() > MAX_NAME_LEN {
@@ -175,7 +176,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
     #[cfg(feature = "sentry")]
     if !spanwise_sentry::is_valid_tag_name(name) {
         let error = spanwise_sentry::SentryError::Tag(name.to_owned()).to_string();
-        // A key may be put in place of a name.
+        // A secret key may be written in place of a name.
         return Err(conceal::message(&error, name));
     }
     if value.is_empty() {

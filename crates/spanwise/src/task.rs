@@ -1,19 +1,19 @@
-//! Work on another task or thread that keeps the context of the code that starts it.
+//! Runs work on another task or thread with the context of the current one.
 //!
 //! `tokio::spawn` and `std::thread::spawn` lose the current span, and with it the `request_id`,
-//! `tenant_id` and `user_id` of the request. The functions here have the names of `tokio::task` and
-//! pass two things to the new task:
+//! `tenant_id` and `user_id` of the request. The functions of this module have the names of
+//! `tokio::task`. They pass two things to the new task:
 //!
-//! - **The current span**, as [`.in_current_span()`](tracing::Instrument::in_current_span) does.
-//!   With it goes the unit of work: what [`context::set`](crate::context::set) sets before or
-//!   after the spawn, in the task or outside, is on the lines of both. A flight recorder buffers
-//!   the lines of the task with those of the request.
-//! - **The default subscriber of this thread**, where one is set by scope, as
-//!   [`with_default`](tracing::subscriber::with_default) does in tests. A global subscriber needs
-//!   no carrying.
+//! - **The current span**, like [`.in_current_span()`](tracing::Instrument::in_current_span). So
+//!   the task belongs to the same unit of work. A value that [`context::set`](crate::context::set)
+//!   sets, in the task or outside, is on the later lines of both. A flight recorder buffers the
+//!   lines of the task with the lines of the request.
+//! - **The scoped subscriber of this thread**, if there is one, for example from
+//!   [`with_default`](tracing::subscriber::with_default) in tests. A global subscriber need not be
+//!   passed.
 //!
-//! [`in_current`] does the same for a closure on any thread. It needs no feature; the others need
-//! the feature `tokio`.
+//! [`in_current`] does the same for a closure on any thread. It needs no feature. The other
+//! functions need the feature `tokio`.
 //!
 //! | in place of | write |
 //! | --- | --- |
@@ -27,16 +27,15 @@
 //!
 //! A detached task keeps the span of its request open until it ends.
 //!
-//! - **The request's event** does not wait. It is written when the response ends. What the task
-//!   sets or records later is on the lines of the task, and not on that event.
-//! - **A flight recorder** still buffers: an ERROR in the task writes what was buffered of the
-//!   request, also after the response. With `slow=1s`, a request whose task takes longer counts as
-//!   slow. With `tail=…`, the held lines of the request wait for the task to end; after 30 s its
+//! - **The access event** does not wait for the task. It is written when the response ends. Values
+//!   that the task sets or records later are on the lines of the task, but not on the access event.
+//! - **A flight recorder** still buffers. An ERROR in the task writes the buffered lines of the
+//!   request, even after the response. With `slow=1s`, a request whose task runs longer is slow.
+//!   With `tail=…`, the buffered lines of the request wait for the end of the task. After 30 s, the
 //!   next line writes them.
-//! - **Layers that measure spans**, such as Sentry's transactions, measure the task with the
-//!   request.
+//! - **Layers that measure spans**, such as Sentry's transactions, include the task in the request.
 //!
-//! For a job that only starts in a request, open a unit of its own and name the ids to keep:
+//! For a job that is only started by a request, open a separate unit, and pass the ids to keep:
 //!
 //! ```
 //! # async fn send_mail() {}
@@ -62,8 +61,8 @@ use tracing::{Dispatch, Span, dispatcher};
 #[cfg(feature = "tokio")]
 pub use self::tokio::{JoinSet, spawn, spawn_blocking};
 
-/// Wraps a closure so that it runs in the current span, under the current subscriber, on whatever
-/// thread calls it.
+/// Wraps a closure so that it runs in the span and with the subscriber that are current now, on any
+/// thread.
 ///
 /// For `std::thread::spawn`, thread pools and executors other than tokio.
 ///
@@ -89,16 +88,17 @@ pub fn in_current<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     }
 }
 
-/// The default dispatcher of this thread, unless it is the global one.
+/// Returns the default dispatcher of this thread, unless it is the global dispatcher.
 ///
-/// Setting the global one by scope would change its behaviour: `tracing` then drops the events that
-/// are logged while another one is handled, and looks each default up in a thread-local.
+/// Setting the global dispatcher as a scoped one would change its behaviour. `tracing` would drop
+/// events that are logged while another event is handled, and would look up each default in a
+/// thread-local.
 fn scoped_dispatch() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!is_global(dispatch)).then(|| dispatch.clone()))
 }
 
-/// `tracing` shows the kind only in the `Debug` text. If that changes, the global dispatcher is
-/// passed like any other.
+/// `tracing` shows the kind only in its `Debug` output. If this output changes, the global
+/// dispatcher is passed like any other.
 fn is_global(dispatch: &Dispatch) -> bool {
     struct FirstWord {
         is_global: bool,

@@ -6,10 +6,10 @@ use spanwise_appender::Background;
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Forwards a line to each output that accepts its level. [`level`](Self::level) is the most
-/// verbose level of all, so that other lines are never encoded.
+/// Forwards a line to each output that accepts its level. [`level`](Self::level) returns the most
+/// verbose of these levels, so that other lines need not be encoded.
 ///
-/// Each output counts its lines, so a write never fails here.
+/// A write never fails here, because each output counts its own lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Tee(Vec<(LevelFilter, Background)>);
 

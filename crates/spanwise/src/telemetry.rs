@@ -1,4 +1,4 @@
-//! The guard of a running program, its handle, and the shutdown.
+//! The guard of running logging, its handle, and the shutdown.
 
 use std::{
     any::Any,
@@ -9,17 +9,20 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats};
+use spanwise_core::{
+    Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats,
+    internal::deadline_after,
+};
 
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
 
 use crate::sinks::RunningSink;
 
-/// The guard of the outputs: hold it in `main`. Dropping it shuts logging down, in at most five
-/// seconds. `std::process::exit` shuts logging down too, if the guard is still held.
+/// The guard of the outputs. Keep it in `main`. Dropping it shuts logging down, in at most five
+/// seconds. `std::process::exit` also shuts logging down, if the guard still exists.
 ///
-/// The thread that logs writes events after the shutdown.
+/// After the shutdown, each thread writes its own lines.
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
     handle: Handle,
@@ -51,7 +54,7 @@ pub struct Handle {
     pub(crate) sinks: Arc<[Arc<dyn RunningSink>]>,
 }
 
-/// The time that a program waits for its outputs when it ends.
+/// The longest wait of an ending program for its outputs.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
@@ -73,7 +76,7 @@ impl Telemetry {
     }
 
     /// Returns the layer for servers, with the values of `LOG_HTTP_TRUST` and
-    /// `LOG_HTTP_CLIENT_ADDRESS`, and with the keys of `LOG_CONTEXT` in its span. Under
+    /// `LOG_HTTP_CLIENT_ADDRESS`, and with the keys of `LOG_CONTEXT` in its span. With
     /// [`Preset::Dev`](crate::Preset::Dev) it logs the full address of a client.
     ///
     /// ```
@@ -88,8 +91,8 @@ impl Telemetry {
         self.http_server.clone()
     }
 
-    /// Returns the layer for clients, which propagates the ids of the request: for `tower`, and
-    /// with the feature `reqwest` for `reqwest`.
+    /// Returns the layer for clients, which propagates the ids of the request. It is for `tower`,
+    /// and with the feature `reqwest` also for `reqwest`.
     ///
     /// ```
     /// let telemetry = spanwise::Builder::new(spanwise::Preset::Prod).output(spanwise::Output::None).init()?;
@@ -115,7 +118,7 @@ impl Telemetry {
         self.handle.clone()
     }
 
-    /// Writes all that is buffered, which takes at most `timeout`, and returns the counts of lines.
+    /// Writes all buffered lines, for at most `timeout`, and returns the counts of lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"
@@ -131,7 +134,7 @@ impl Telemetry {
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
-        // Network sinks send all the while, and get the time that is left.
+        // Network sinks send meanwhile, and wait for the remaining time.
         self.handle.shut_down_sinks(end);
         ShutdownReport::from_stats(&self.handle.stats().sinks)
     }
@@ -150,26 +153,23 @@ impl Handle {
         self.levels.levels()
     }
 
-    /// Sets the levels of events, in the syntax of `RUST_LOG`, and ends a temporary setting.
-    /// Without a bare level, the level of the start applies to the rest. The levels of spans stay.
+    /// Sets the levels of events, in the syntax of `RUST_LOG`, and ends a temporary setting. If
+    /// `levels` has no default level, the default level of the start applies. The levels of spans
+    /// do not change.
     ///
     /// # Errors
-    /// Every malformed directive. Nothing is changed then.
+    /// Returns every malformed directive. In that case nothing is changed.
     pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels(levels)
     }
 
-    /// Sets the levels of events for a limited time. Then the last permanent levels return. Setting
-    /// levels again ends this setting.
+    /// Sets the levels of events for a limited time, and restores the last permanent levels
+    /// afterwards. Setting levels again ends this setting.
     ///
     /// # Errors
-    /// Every malformed directive. Nothing is changed then.
+    /// Returns every malformed directive. In that case nothing is changed.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels_for(duration, levels)
-    }
-
-    pub(crate) fn report(&self) -> &SelfReport {
-        &self.report
     }
 
     /// Returns the counters of events and of faults.
@@ -205,8 +205,8 @@ impl Handle {
         })
     }
 
-    /// Writes all that is buffered, which takes at most `timeout`. Returns false if something could
-    /// not be written.
+    /// Writes all buffered data, for at most `timeout`. Returns false if some data could not be
+    /// written.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, timeout: Duration) -> bool {
         let end = deadline_after(timeout);
@@ -217,14 +217,14 @@ impl Handle {
         })
     }
 
-    /// Does the same as [`flush`](Self::flush), without network sinks.
+    /// Like [`flush`](Self::flush), without network sinks.
     pub(crate) fn flush_lines(&self, end: Instant) -> bool {
         self.flush_sampler(end);
         self.flush_each(|output| output.flush(end.saturating_duration_since(Instant::now())))
     }
 
-    /// Does the same as [`flush_lines`](Self::flush_lines) in a panic hook: a program that survives
-    /// its panics does not wait for a stalled output in each of them.
+    /// Like [`flush_lines`](Self::flush_lines), for a panic hook. A program that catches its panics
+    /// does not wait for a stalled output at each panic.
     pub(crate) fn flush_lines_in_panic(&self, at_most: Duration) -> bool {
         let end = deadline_after(at_most);
         self.flush_sampler(end);
@@ -233,7 +233,7 @@ impl Handle {
         })
     }
 
-    /// Does the same as [`flush_lines`](Self::flush_lines), and shuts the network sinks down: the
+    /// Like [`flush_lines`](Self::flush_lines), and also shuts down the network sinks, because the
     /// program ends after the panic hook.
     pub(crate) fn shut_down_in_panic(&self, at_most: Duration) -> bool {
         let end = deadline_after(at_most);
@@ -260,11 +260,12 @@ impl Handle {
         outputs.map(|output| output.stats().lost()).sum()
     }
 
-    /// Reopens the files at their paths, after they were moved. Without this call they notice it
-    /// within a second.
+    /// Reopens the files at their paths, after they were moved. Without this call, a move is
+    /// detected within a second.
     ///
     /// # Errors
-    /// The error of the first file that cannot be opened. That file stays open as it was.
+    /// Returns the error of the first file that cannot be opened. In that case the old file stays
+    /// in use.
     pub fn reopen(&self) -> io::Result<()> {
         let reopened = self.files.iter().map(|file| {
             file.reopen().map_err(|error| {
@@ -278,8 +279,8 @@ impl Handle {
         reopened.fold(Ok(()), io::Result::and)
     }
 
-    /// Emits the pending summaries of the sampler. The thread that logs may write them, and an
-    /// output may be stalled. So it happens on a thread of its own, which is abandoned at `end`.
+    /// Emits the pending summaries of the sampler. This may write lines to a stalled output, so it
+    /// runs on a separate thread, which is abandoned at `end`.
     fn flush_sampler(&self, end: Instant) {
         let Some(sampler) = self.sampler.clone() else {
             return;
@@ -303,7 +304,7 @@ impl Handle {
         }
     }
 
-    /// Emits them before `exit`, for as long as the callback is held.
+    /// Registers a callback that emits the summaries before `exit`. Dropping it unregisters it.
     fn flush_sampler_at_exit(&self) -> Arc<BeforeExit> {
         let handle = self.clone();
         let callback: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
@@ -317,11 +318,6 @@ impl Handle {
         }
         flushed.is_ok()
     }
-}
-
-fn deadline_after(duration: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(duration).unwrap_or(now + SHUTDOWN_TIMEOUT)
 }
 
 impl fmt::Debug for Handle {

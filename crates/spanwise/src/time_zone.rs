@@ -18,13 +18,6 @@ pub enum TimeZone {
 }
 
 impl TimeZone {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Utc => "utc",
-        }
-    }
-
     /// Returns the format of timestamps in this zone.
     pub(crate) const fn timestamp(self) -> Timestamp {
         match self {
@@ -34,9 +27,9 @@ impl TimeZone {
     }
 }
 
-crate::named::named!(TimeZone: Local, Utc);
+crate::named::named!(TimeZone: Local = "local", Utc = "utc");
 
-/// Returns the value of `TZ` if the system does not know that zone, and so takes it for UTC.
+/// Returns the value of `TZ` if the system does not know this zone, and therefore uses UTC.
 #[expect(
     clippy::disallowed_methods,
     reason = "it is a variable of the system, which alone reads it for local times"
@@ -54,7 +47,7 @@ const ZONE_DIRS: [&str; 4] = [
     "/etc/zoneinfo",
 ];
 
-/// Returns whether `zone` is a file of a zone, a name for UTC, or a rule such as `CET-1CEST`.
+/// Returns whether `zone` is the name of a zone file, a name of UTC, or a rule such as `CET-1CEST`.
 fn is_known(zone: &str) -> bool {
     let zone = zone.strip_prefix(':').unwrap_or(zone);
     let is_utc = ["", "UTC", "UTC0", "GMT", "GMT0", "UCT", "Zulu"].contains(&zone);
@@ -97,7 +90,7 @@ fn is_rule(zone: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The zone of a process cannot change once a time was read.
+    /// A unit test, because the zone of a process cannot change after a time was read.
     #[test]
     fn unknown_zones_are_found() {
         for zone in [

@@ -3,14 +3,14 @@
 use crate::Builder;
 
 impl Builder {
-    /// Sets how much more is logged than by default: the number of `-v` less the number of `-q`.
+    /// Sets the verbosity relative to the default: the number of `-v` minus the number of `-q`.
     ///
-    /// Each step moves the levels of the preset, or those of [`levels`](Self::levels), by one.
-    /// Under [`Preset::Cli`](crate::Preset::Cli), where 0 is WARN, 1 is INFO, 2 is DEBUG, 3 is
+    /// Each step moves the levels of the preset, or the levels that [`levels`](Self::levels) sets,
+    /// by one. With [`Preset::Cli`](crate::Preset::Cli), 0 is WARN, 1 is INFO, 2 is DEBUG, 3 is
     /// TRACE, -1 is ERROR, and -2 is off. A target that is `off` stays off.
     ///
-    /// The command line beats `RUST_LOG`: any number but 0 replaces its bare level. Its directives
-    /// remain, since they are more specific than `-v`.
+    /// The command line overrides `RUST_LOG`. Any number except 0 replaces its default level. The
+    /// directives of `RUST_LOG` remain, because they are more specific than `-v`.
     ///
     /// | `RUST_LOG` | 0 | 1 (`-v`) | -1 (`-q`) |
     /// | --- | --- | --- | --- |

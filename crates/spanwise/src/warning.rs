@@ -1,8 +1,9 @@
-//! Warnings about the names of variables. They stop only a strict start.
+//! Warnings about the names of variables. With a strict start, they are errors.
 
 use std::fmt;
 
-/// A sentence that begins with a name. `Display` shows it for a program that starts.
+/// A sentence that begins with the name of a variable. `Display` shows the sentence for a program
+/// that starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Warning {
     pub(crate) about: String,
@@ -20,7 +21,7 @@ impl Warning {
 }
 
 impl From<String> for Warning {
-    /// Creates a warning that reads the same in both cases.
+    /// Creates a warning with the same text in both cases.
     fn from(sentence: String) -> Self {
         Self {
             about: sentence,

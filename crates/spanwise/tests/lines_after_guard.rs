@@ -1,4 +1,4 @@
-//! Outputs go on when the guard is gone, and write whole lines to a pipe that is set not to wait.
+//! Outputs still write after the guard was dropped. They write whole lines to a non-blocking pipe.
 
 #![cfg(unix)]
 #![allow(
@@ -14,8 +14,8 @@ use std::{
 
 use rustix::fs::OFlags;
 
-/// Runs this test again in a process of its own, which logs to stderr with the variables: what it
-/// writes there.
+/// Runs this test again in a separate process with these variables. Returns the lines that it logs
+/// to stderr.
 fn stderr_of(test: &str, variables: &[(&str, &str)]) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command

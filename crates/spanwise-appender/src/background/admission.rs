@@ -1,24 +1,24 @@
-//! Decides which lines a filling buffer accepts, which wait for room, and which are shed.
+//! Decides whether a line is accepted into the buffer, waits for room, or is shed.
 
 use std::time::Duration;
 
 use tracing::Level;
 
-/// What happens to lines while the writer is behind and the buffer fills.
+/// The policy for lines while the buffer fills because the writer is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
     /// Sheds by level, and makes severe lines wait. The default, with 100 ms.
     ///
-    /// TRACE and DEBUG are shed while the buffer is more than half full, INFO from four fifths on.
-    /// Either level is accepted again once the buffer is down to half of that mark. WARN and ERROR
-    /// wait for room in a full buffer, for this duration at most, and then are shed. No line waits
-    /// while the output fails, or after a wait during which the output took nothing. With a
-    /// duration of zero no line ever waits.
+    /// TRACE and DEBUG are shed while the buffer is more than half full, and INFO while it is more
+    /// than four fifths full. Lines of a shed level are accepted again when the buffer shrinks to
+    /// half of its limit. WARN and ERROR wait for room in a full buffer for at most this duration,
+    /// and are then shed. No line waits while the output fails, or after a timeout until a write
+    /// succeeds. With a duration of zero, no line waits.
     ShedByLevel(Duration),
-    /// Makes lines of every level wait for room in a full buffer, for this duration at most. Then
-    /// they are shed.
+    /// Makes lines of every level wait for room in a full buffer. After this duration, they are
+    /// shed.
     Block(Duration),
-    /// Sheds lines of every level while the buffer is full. No line ever waits.
+    /// Sheds lines of every level while the buffer is full. No line waits.
     Shed,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct AdmissionControl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     Accept,
-    /// Wait for room, for this duration at most.
+    /// Wait for room, for at most this duration.
     Wait(Duration),
     Shed,
 }
@@ -68,8 +68,8 @@ impl AdmissionControl {
         }
     }
 
-    /// Decides about a line of this level while `held` bytes are in the buffer. `is_stalled`: there
-    /// will be no room soon.
+    /// Decides about a line of this level while `held` bytes are in the buffer. `is_stalled` means
+    /// that a wait is pointless.
     #[inline]
     pub(crate) fn admit(&self, level: Level, held: usize, is_stalled: bool) -> Admission {
         let sheds_level = match level {
@@ -92,7 +92,7 @@ impl AdmissionControl {
         }
     }
 
-    /// Notes that the buffer has grown to `held` bytes.
+    /// Updates the decision after the buffer has grown to `held` bytes.
     #[inline]
     pub(crate) fn filled(&mut self, held: usize) {
         if matches!(self.when_full, WhenFull::ShedByLevel(_)) {
@@ -101,13 +101,13 @@ impl AdmissionControl {
         }
     }
 
-    /// Notes that the buffer has shrunk to `held` bytes.
+    /// Updates the decision after the buffer has shrunk to `held` bytes.
     pub(crate) fn drained(&mut self, held: usize) {
         self.sheds_debug &= held > self.debug_mark() / 2;
         self.sheds_info &= held > self.info_mark() / 2;
     }
 
-    /// Whether lines of some level are shed.
+    /// Returns whether lines of any level are shed.
     pub(crate) const fn is_shedding(&self) -> bool {
         self.sheds_debug || self.sheds_info
     }

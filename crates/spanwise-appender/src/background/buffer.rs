@@ -1,4 +1,4 @@
-//! Records in a few large chunks of memory that are reused.
+//! The buffer: records in a few large, reused chunks of memory.
 
 use std::{collections::VecDeque, mem};
 
@@ -12,17 +12,19 @@ pub(crate) struct Chunk {
     ends: Vec<usize>,
 }
 
-/// Chunks of this size stay in the cache of the processor until they are written.
+/// The maximum length of a chunk. Larger chunks would not stay in the processor cache until they
+/// are written.
 const MAX_CHUNK_LEN: usize = 256 * 1024;
 
-/// Small buffers have smaller chunks, since there is room only once a whole one is written.
+/// The minimum length of a chunk. Small buffers have small chunks, because room is released one
+/// chunk at a time.
 const MIN_CHUNK_LEN: usize = 64 * 1024;
 
 impl Chunk {
     fn with_capacity(bytes: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(bytes),
-            // Enough for lines of ordinary length. Shorter lines make it grow once.
+            // Enough for ordinary lines. Shorter lines make the list grow once.
             ends: Vec::with_capacity(bytes / 128),
         }
     }
@@ -53,7 +55,7 @@ impl Chunk {
     }
 }
 
-/// A queue of chunks. The last one is being filled.
+/// A queue of chunks. New records are added to the last chunk.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     full: VecDeque<Chunk>,
@@ -72,7 +74,7 @@ impl Buffer {
             filling: Chunk::with_capacity(chunk_len),
             free: Vec::new(),
             chunk_len,
-            // Enough for ordinary bursts. A larger one frees its memory afterwards.
+            // Enough for ordinary bursts. After a larger burst, further chunks are freed.
             max_free: (capacity / 8 / chunk_len).max(2),
         }
     }
@@ -104,7 +106,7 @@ impl Buffer {
         self.filling.is_empty() && self.full.is_empty()
     }
 
-    /// Takes out the oldest records.
+    /// Removes and returns the oldest records.
     pub(crate) fn pop(&mut self) -> Option<Chunk> {
         if self.full.is_empty() && !self.filling.is_empty() {
             self.start_chunk(0);
@@ -112,7 +114,7 @@ impl Buffer {
         self.full.pop_front()
     }
 
-    /// Puts a chunk back that was taken out, with the records that are not written yet.
+    /// Puts back a removed chunk, with the records that were not written.
     pub(crate) fn put_back(&mut self, chunk: Chunk) {
         if chunk.is_empty() {
             self.recycle(chunk);
@@ -121,7 +123,7 @@ impl Buffer {
         }
     }
 
-    /// Reuses the memory of a chunk that was taken out.
+    /// Reuses the memory of a removed chunk.
     pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
         if chunk.bytes.capacity() < 2 * self.chunk_len {
             chunk.clear();
@@ -129,7 +131,8 @@ impl Buffer {
         }
     }
 
-    /// Takes out free chunks that only a large burst needs. Drop them outside of the lock.
+    /// Removes and returns the free chunks that only a large burst needs. Drop them without the
+    /// lock.
     pub(crate) fn surplus(&mut self) -> Vec<Chunk> {
         let ordinary = self.free.len().min(self.max_free);
         self.free.split_off(ordinary)

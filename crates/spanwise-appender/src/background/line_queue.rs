@@ -1,7 +1,7 @@
-//! The queue between the threads that log and the thread that writes.
+//! The queue between the logging threads and the writer thread.
 //!
-//! One lock protects the buffer and all counts. No code of the application runs under it: neither
-//! its writer nor its layers, and none of its errors are formatted.
+//! One lock protects the buffer and all counts. No code of the application runs under this lock,
+//! such as its writer, its layers or the `Display` of its errors.
 
 use std::{
     io, mem,
@@ -12,7 +12,7 @@ use std::{
 use spanwise_core::{
     Fault, SelfReport,
     internal::{
-        LayerId, SinkCounters,
+        LayerId, SinkCounters, deadline_after,
         forks::{self, PerProcess},
         panic_safe,
         sync::{Condvar, Mutex, MutexGuard},
@@ -59,25 +59,26 @@ pub(crate) struct LineQueue {
     pub(crate) stop: StopFlag,
 }
 
-/// With this many bytes, or a quarter of a small buffer, the writer thread is woken before
-/// [`LINGER_INTERVAL`] has passed. Fewer bytes do not justify it: a wake-up may cost the caller its
-/// core.
+/// If the buffer has this many bytes, or is a quarter full, the writer thread is woken before
+/// [`LINGER_INTERVAL`] has passed. It is not woken for less, because the scheduler may suspend the
+/// caller in its favour.
 const EARLY_WAKE_LEN: usize = 256 * 1024;
 
-/// How long the writer waits to batch lines.
+/// The time for which the writer thread collects lines.
 const LINGER_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Poll interval of a thread that waits for room; not every release of room notifies.
+/// The poll interval of a thread that waits for room, because not every release of room notifies
+/// it.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The longest wait of a line under `sync_on`.
+/// The longest wait for a line with `sync_on`.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The result of [`LineQueue::wait_for_admission`].
 enum Admitted<'a> {
     /// The buffer has room for the record.
     WithRoom(MutexGuard<'a, State>),
-    /// There is no writer thread, and the record is accepted already.
+    /// There is no writer thread, and this thread has accepted the record.
     Directly,
     Shed,
 }
@@ -95,9 +96,9 @@ impl LineQueue {
             let root = Weak::clone(root);
             PerProcess::new(Self::new(root, options, sink, counters, report))
         });
-        let here = queue.here(Self::for_child);
-        if !here.options.direct {
-            here.spawn_worker(&mut here.state.lock())?;
+        let own = queue.for_this_process(Self::for_child);
+        if !own.options.direct {
+            own.spawn_worker(&mut own.state.lock())?;
         }
         let hooks: Weak<dyn ProcessHooks> = Arc::<ProcessQueue>::downgrade(&queue);
         process_hooks::register(hooks);
@@ -126,7 +127,7 @@ impl LineQueue {
         }
     }
 
-    /// Creates an empty queue for a child process. The parent writes what the parent's queue holds.
+    /// Creates an empty queue for a child process. The parent writes the records in its own queue.
     pub(crate) fn for_child(parent: &Self) -> Self {
         let options = parent.options.clone();
         let report = parent.report.clone();
@@ -134,7 +135,8 @@ impl LineQueue {
         let sink = if is_free {
             Arc::clone(&parent.sink)
         } else {
-            // The parent's thread was in the sink, and does not exist here.
+            // At the fork, a thread of the parent had locked the sink. That thread does not exist
+            // in the child.
             let why = format_args!(
                 "{}: the output was being written to at the fork; this child writes to stderr",
                 options.name
@@ -181,8 +183,8 @@ impl LineQueue {
         }
     }
 
-    /// Waits until the buffer has room for the record, or sheds it. Without a writer thread,
-    /// accepts the record itself.
+    /// Waits until the buffer has room for the record, or sheds it. If there is no writer thread,
+    /// accepts the record here.
     #[cold]
     fn wait_for_admission<'a>(
         &'a self,
@@ -194,7 +196,7 @@ impl LineQueue {
         loop {
             let is_direct = state.lifecycle.phase == Phase::Direct;
             if is_direct && mem::take(&mut state.lifecycle.starts_worker) {
-                // If it cannot start, callers write.
+                // If the thread cannot be started, callers write.
                 let _ = self.spawn_worker(&mut state);
                 continue;
             }
@@ -221,7 +223,7 @@ impl LineQueue {
                 }
                 break;
             } else {
-                // Not every release of room notifies.
+                // Polls, because not every release of room notifies.
                 let until = until.min(deadline_after(POLL_INTERVAL));
                 state = self.wait_for_progress(state, until);
             }
@@ -238,7 +240,7 @@ impl LineQueue {
     fn shed(&self, mut state: MutexGuard<'_, State>, level: Level) {
         let is_first = state.loss_events.shed();
         let held = state.counts.held;
-        // Under the lock, so that a loss event that reports it has the right count.
+        // Counts under the lock, so that a loss event has the correct count.
         self.counters.shed(level);
         drop(state);
         if is_first {
@@ -250,7 +252,8 @@ impl LineQueue {
         }
     }
 
-    /// Refuses a line that the sink logs during a write: writing it would log another line.
+    /// Refuses a line that the sink logs during a write. Writing it would make the sink log another
+    /// line.
     #[cold]
     fn refuse_reentrant(&self, state: MutexGuard<'_, State>) {
         self.counters.add_write_failed(1);
@@ -298,7 +301,8 @@ impl LineQueue {
 impl Drop for LineQueue {
     fn drop(&mut self) {
         if self.generation != forks::generation() {
-            // The parent writes the records, and a thread of the parent may hold the locks.
+            // The parent writes the records. In the child, the locks may never be released, because
+            // a thread of the parent had them at the fork.
             return;
         }
         if self.state.get_mut().counts.held > 0 {
@@ -306,13 +310,7 @@ impl Drop for LineQueue {
         }
         let nowhere = GuardedSink::new(Box::new(WriterSink::new(io::sink())));
         let sink = mem::replace(&mut self.sink, Arc::new(nowhere));
-        // The writer may panic when it is dropped.
+        // The drop of the writer may panic.
         let _ = panic_safe::catch_panic(|| drop(sink));
     }
-}
-
-/// Returns the instant after this duration. Durations over a year count as a year.
-pub(crate) fn deadline_after(duration: Duration) -> Instant {
-    const MAX: Duration = Duration::from_secs(60 * 60 * 24 * 365);
-    Instant::now() + duration.min(MAX)
 }

@@ -1,4 +1,4 @@
-//! Events in the log about lines that are missing from it.
+//! Events that report lines missing from the log.
 
 use std::{
     mem,
@@ -7,7 +7,7 @@ use std::{
 
 use spanwise_core::{ShedCounts, internal::SinkCounters};
 
-/// An event at WARN with the target `spanwise`, in the format of the application's layers.
+/// An event at WARN with the target `spanwise`. The application's layers format it like any event.
 #[derive(Debug)]
 pub(crate) enum LossEvent {
     SheddingStarted,
@@ -19,10 +19,10 @@ pub(crate) enum LossEvent {
     Recovered(Recovery),
 }
 
-/// The end of a failure, or of several since the last event.
+/// The end of one or more failures since the last event.
 #[derive(Debug)]
 pub(crate) struct Recovery {
-    /// Records that were lost meanwhile.
+    /// The number of records that were lost during the failure.
     pub(crate) lost: u64,
     pub(crate) after: Duration,
     /// The first error of the last failure.
@@ -62,16 +62,16 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Events that are not logged yet.
+/// Loss events that were not logged yet.
 #[derive(Debug, Default)]
 pub(crate) struct PendingLossEvents {
     shedding: Option<Shedding>,
     recovery: Option<Recovery>,
     recovery_logged_at: Option<Instant>,
-    /// The counts at the last [`LossEvent::SheddingEnded`], and its time.
+    /// The counts and the time of the last [`LossEvent::SheddingEnded`].
     logged_counts: ShedCounts,
     shedding_logged_at: Option<Instant>,
-    /// Since when another thread has been logging an event.
+    /// The time at which another thread began to log an event.
     logging_since: Option<Instant>,
 }
 
@@ -81,15 +81,16 @@ struct Shedding {
     start_logged: bool,
 }
 
-/// The time between two events of a kind. An event is a line, too: an output that refuses every
-/// second write would refuse it, recover, and be reported again, endlessly.
+/// The minimum time between two events of a kind. Each event is itself a line. So an output that
+/// refuses every second write would otherwise refuse the event, recover, and cause the next event,
+/// endlessly.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the shutdown waits for an event that is being logged.
 const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl PendingLossEvents {
-    /// Notes a line that was shed. Returns whether it is the first one.
+    /// Records a shed line. Returns whether it is the first one.
     pub(crate) fn shed(&mut self) -> bool {
         let is_first = self.shedding.is_none();
         self.shedding.get_or_insert_with(|| Shedding {
@@ -115,7 +116,7 @@ impl PendingLossEvents {
         self.shedding.is_some() || self.recovery.is_some()
     }
 
-    /// Notes that another thread logs an event now.
+    /// Records that another thread now logs an event.
     pub(crate) fn log_started(&mut self) {
         self.logging_since = Some(Instant::now());
     }
@@ -124,14 +125,14 @@ impl PendingLossEvents {
         self.logging_since = None;
     }
 
-    /// Whether another thread is logging an event, and has not needed too long for it.
+    /// Returns whether another thread is logging an event and is within [`LOG_TIMEOUT`].
     pub(crate) fn is_logging(&self) -> bool {
         let is_recent = |since: Instant| since.elapsed() < LOG_TIMEOUT;
         self.logging_since.is_some_and(is_recent)
     }
 
-    /// Returns the event that is due. `is_calm`: no lines are shed any more. `is_last`: there is no
-    /// later chance to log.
+    /// Returns the event that is due. `is_calm` means that shedding has ended. `is_last` means that
+    /// this is the last chance to log.
     pub(crate) fn due(
         &mut self,
         counters: &SinkCounters,

@@ -16,7 +16,7 @@ pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
     thread.spawn(move || {
         let in_role = WriterRole::Worker.enter();
         run(&queue);
-        // Dropping the last handle may write what callers left, and waits for it.
+        // Dropping the last handle may write the remaining lines of callers, and waits for that.
         drop(in_role);
         drop(queue);
     })?;
@@ -24,7 +24,7 @@ pub(crate) fn spawn(queue: Arc<ProcessQueue>) -> io::Result<()> {
 }
 
 fn run(process_queue: &Arc<ProcessQueue>) {
-    let Some(queue) = process_queue.here_if_any() else {
+    let Some(queue) = process_queue.created_for_this_process() else {
         return;
     };
     loop {
@@ -40,12 +40,12 @@ fn run(process_queue: &Arc<ProcessQueue>) {
     }
 }
 
-/// Logs an event on a thread of its own. It passes through the application's layers, and one of
-/// them may hold a lock while it waits for this thread to make room.
+/// Logs an event on another thread. The application's layers handle the event, and one of them may
+/// hold a lock while it waits for this thread to make room.
 fn log(process_queue: &Arc<ProcessQueue>, queue: &LineQueue, event: LossEvent) {
     let process_queue = Arc::clone(process_queue);
     let log = move || {
-        if let Some(queue) = process_queue.here_if_any() {
+        if let Some(queue) = process_queue.created_for_this_process() {
             let _ = panic_safe::catch_panic(|| event.log(&queue.options.name));
             queue.loss_event_logged();
         }

@@ -13,32 +13,33 @@ use super::{
     period::Period,
 };
 
-/// An open file, and its state as far as this process knows.
+/// An open file, with its last known state.
 #[derive(Debug)]
 pub(super) struct ActiveFile {
     pub(super) file: File,
-    /// Its length, unless another process truncated it.
+    /// The length of the file, unless another process truncated it.
     pub(super) len: u64,
-    /// Its length when it was last seen at its path. If it is deleted, the bytes after that have to
-    /// be written again.
+    /// The length at the last successful check of the path. If the file is deleted, the bytes after
+    /// this offset must be rewritten.
     pub(super) verified_len: u64,
-    /// The period of its first record. `None` while it is empty.
+    /// The period of the first record. `None` while the file is empty.
     pub(super) period: Option<Period>,
     ends_mid_line: bool,
 }
 
-/// Why a file was not opened.
+/// The reason why a file was not opened.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
     /// It is not a regular file but, for example, a named pipe.
     NotAFile(&'static str),
-    /// Others put it there, or can change it.
+    /// Others created the file, or can change it.
     Untrusted(Distrust),
     Io(io::Error),
 }
 
 impl ActiveFile {
-    /// Opens or creates the file. `distrust` returns why an existing one is not to be used.
+    /// Opens or creates the file. `distrust` returns the reason why an existing file must not be
+    /// used.
     pub(super) fn open(
         dir: &Dir,
         name: &OsStr,
@@ -74,7 +75,8 @@ impl ActiveFile {
         Ok(active)
     }
 
-    /// Appends all bytes. If the file does not take them all, returns how many it took.
+    /// Appends all bytes. If not all were written, returns the number of written bytes and the
+    /// error.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.ends_mid_line {
             self.write_all(b"\n").map_err(|(_, error)| (0, error))?;
@@ -93,7 +95,7 @@ impl ActiveFile {
                     self.len += count as u64;
                     let is_partial = written < bytes.len();
                     if is_partial && self.actual_len().ok() != Some(self.len) {
-                        // The rest would not follow what was written.
+                        // The rest would not directly follow the first part.
                         let why = "another process wrote within a record";
                         return Err((written, io::Error::other(why)));
                     }
@@ -109,15 +111,15 @@ impl ActiveFile {
         self.file.metadata().map(|metadata| metadata.len())
     }
 
-    /// Its length once it has `bytes` more.
+    /// Returns the length of the file after `bytes` more bytes.
     pub(super) fn len_with(&self, bytes: u64) -> u64 {
         self.len
             .saturating_add(u64::from(self.ends_mid_line))
             .saturating_add(bytes)
     }
 
-    /// Removes a partial record of `bytes` bytes from the end. If another process has written since
-    /// then, it stays as a partial line.
+    /// Removes a partial record of `bytes` bytes from the end. If another process has appended
+    /// since then, the record stays as a partial line.
     pub(super) fn truncate_partial(&mut self, bytes: u64) {
         if bytes == 0 {
             return;
@@ -130,7 +132,7 @@ impl ActiveFile {
                     return;
                 }
             }
-            // The system reported a write that it did not make.
+            // The system reported an error, but wrote all bytes.
             Ok(len) if len == whole => {
                 self.len = whole;
                 return;
@@ -141,16 +143,16 @@ impl ActiveFile {
         self.ends_mid_line = self.is_mid_line_at(self.len);
     }
 
-    /// Does not end a partial line, since another process writes the rest of it.
+    /// Does not end a partial line with a newline, because another process writes the rest.
     pub(super) const fn assume_complete_line(&mut self) {
         self.ends_mid_line = false;
     }
 
-    /// Notes that the file is at its path.
+    /// Records that the file is still at its path.
     pub(super) fn mark_verified(&mut self, meta: &Meta) {
         let len = meta.len();
         if len < self.len {
-            // It was truncated, as `logrotate` does with `copytruncate`.
+            // The file was truncated, for example by `logrotate` with `copytruncate`.
             self.ends_mid_line = self.is_mid_line_at(len);
         }
         if len == 0 {
@@ -160,21 +162,22 @@ impl ActiveFile {
         self.verified_len = len;
     }
 
-    /// Whether the byte before `len` does not end a line.
+    /// Returns whether the byte before `len` is not a newline.
     fn is_mid_line_at(&self, len: u64) -> bool {
         let Some(last) = len.checked_sub(1) else {
             return false;
         };
         let mut byte = [0];
-        // If it cannot be read, an empty line does less harm than two joined ones.
+        // If the byte cannot be read, assumes a partial line. An extra empty line is better than
+        // two joined lines.
         !matches!(fs::read_at(&self.file, &mut byte, last), Ok(1) if byte == *b"\n")
     }
 }
 
-/// When the first record was written, as far as the file system knows.
+/// Returns the time of the first record, as far as the file system shows it.
 fn first_record_time(metadata: &Metadata) -> Option<SystemTime> {
     let modified = metadata.modified().ok()?;
-    // A copied file was created after its last record.
+    // A copied file has a creation time after its last record.
     let created = metadata.created().ok();
     Some(
         created

@@ -1,4 +1,4 @@
-//! Options of a rolling file, and how it is opened.
+//! The options of a rolling file, and the steps that open it.
 
 use std::{
     path::{Path, PathBuf},
@@ -40,7 +40,7 @@ pub struct RollingFileBuilder {
     options: Options,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Options {
     pub(super) rotation: Rotation,
     pub(super) retention: Retention,
@@ -60,22 +60,13 @@ const MAX_PROCESSES: u32 = 10_000;
 
 impl RollingFile {
     /// Creates a builder for the log at `path`, such as `/var/log/app/app.log`. A relative path is
-    /// relative to the working directory at the time it is opened.
+    /// resolved when the file is opened.
     pub fn builder(path: impl Into<PathBuf>) -> RollingFileBuilder {
         RollingFileBuilder {
             path: path.into(),
             options: Options {
-                rotation: Rotation::default(),
-                retention: Retention::default(),
-                compression: Compression::None,
                 mode: 0o640,
-                link_latest: false,
-                per_process: false,
-                fallback_to_stderr: false,
-                #[cfg(all(unix, feature = "sighup"))]
-                reopen_on_sighup: false,
-                clock: Clock::system(),
-                report: SelfReport::default(),
+                ..Options::default()
             },
         }
     }
@@ -100,64 +91,66 @@ impl RollingFileBuilder {
         self
     }
 
-    /// Sets the permissions of new files, on Unix; the umask of the process removes some. Defaults
-    /// to `0o640`.
+    /// Sets the permissions of new files on Unix. The umask of the process applies. Defaults to
+    /// `0o640`.
     pub fn mode(mut self, mode: u32) -> Self {
         self.options.mode = mode & 0o7777;
         self
     }
 
     /// Maintains a symbolic link `app.latest.log` to the active file. With
-    /// [`per_process`](Self::per_process), it is the file of the process that started last.
-    /// Defaults to no link.
+    /// [`per_process`](Self::per_process), the link points to the file of the process that started
+    /// last. Defaults to no link.
     pub fn link_latest(mut self) -> Self {
         self.options.link_latest = true;
         self
     }
 
-    /// Lets further processes that log to this path write `app.2.log`, `app.3.log` and so on: the
-    /// first that is free. Defaults to an error for them.
+    /// Allows several processes to log to this path. Each further process writes the first free
+    /// file of `app.2.log`, `app.3.log` and so on. Defaults to an error in further processes.
     pub fn per_process(mut self) -> Self {
         self.options.per_process = true;
         self
     }
 
-    /// Writes records that the file does not take to stderr, if stderr takes them without waiting.
-    /// They are counted as failed all the same. Defaults to no fallback.
+    /// Writes records to stderr if the file fails, and if stderr accepts them without waiting.
+    /// These records still count as failed. Defaults to no fallback.
     pub fn fallback_to_stderr(mut self) -> Self {
         self.options.fallback_to_stderr = true;
         self
     }
 
-    /// Opens the path anew after a `SIGHUP`, with the next record. The signal does not end the
-    /// process then. Defaults to no handler: the file is opened anew by [`RollingFile::reopen`],
-    /// and when it was moved.
+    /// Reopens the path with the first record after a `SIGHUP`. With this setting, the signal does
+    /// not end the process. Defaults to no signal handler. A moved file is detected without it, and
+    /// [`RollingFile::reopen`] reopens at any time.
     #[cfg(all(unix, feature = "sighup"))]
     pub fn reopen_on_sighup(mut self) -> Self {
         self.options.reopen_on_sighup = true;
         self
     }
 
-    /// Sets the clock. Defaults to that of the system.
+    /// Sets the clock. Defaults to the system clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.options.clock = clock;
         self
     }
 
-    /// Sets where failures after the start are reported. Defaults to the report of the process.
+    /// Sets where failures after the start are reported. Defaults to the process-wide
+    /// [`SelfReport`].
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.options.report = report.clone();
         self
     }
 
-    /// Checks whether the file could be opened. Does not open it, and leaves nothing behind.
+    /// Checks whether the file can be opened. Does not open the file.
     ///
-    /// Beside a file of another user, or one that every user may write to, it creates an empty file
-    /// such as `.app.log.probe` and removes it: to see whether new files there are like that, too.
+    /// If the existing file belongs to another user, or if every user may write to it, the check
+    /// creates an empty file such as `.app.log.probe` and removes it. So it learns whether the file
+    /// system gives all new files this owner and mode.
     ///
     /// # Errors
-    /// The error that [`build`](Self::build) would return. Whether another process logs there is
-    /// not checked.
+    /// The error that [`build`](Self::build) would return, except for a path that another process
+    /// already uses.
     pub fn check(&self) -> Result<(), OpenError> {
         let invalid = |error: ParseError| {
             let path = &self.path;
@@ -186,14 +179,14 @@ impl RollingFileBuilder {
             }
             fs::may_write(names.current()).map_err(|error| cannot_open(names.current(), error))?;
             if self.options.rotation.is_never() {
-                // Nothing else has to be created.
+                // No other file must be created.
                 return Ok(());
             }
         }
         check_dir(names.dir())
     }
 
-    /// Checks that no name that may be given is too long: of rolled files in each form, for each
+    /// Checks that no possible name is too long, for rolled files in each form and for each
     /// process.
     fn check_length(&self, names: &FileNames) -> Result<(), OpenError> {
         let Options {
@@ -211,11 +204,11 @@ impl RollingFileBuilder {
         check_length(names, max_len)
     }
 
-    /// Opens the file, and creates it and its directory if they are missing.
+    /// Opens the file. Creates the file and its directory if they are missing.
     ///
     /// # Errors
-    /// The file cannot be opened, is not a regular file, is not trusted, or is in use; or a setting
-    /// is invalid. See [`OpenErrorKind`].
+    /// If the file cannot be opened, is not a regular file, is not trusted, or is in use, or if a
+    /// setting is invalid. See [`OpenErrorKind`].
     pub fn build(self) -> Result<RollingFile, OpenError> {
         self.check()?;
         let path = absolute(&self.path)?;
@@ -281,12 +274,12 @@ fn register_sighup(
     })
 }
 
-/// The names of a log that no other process uses.
+/// The names of a log that this process has locked.
 struct Locked {
     names: FileNames,
     /// `None` if the file system has no locks.
     lock: Option<PathLock>,
-    /// The last number that an earlier process used, if that is known.
+    /// The last number that an earlier process used, if it is known.
     last: Option<RolledId>,
 }
 
@@ -294,7 +287,7 @@ fn lock(names: FileNames, dir: &Dir, options: &Options) -> Result<Locked, OpenEr
     match PathLock::try_take(&names, dir) {
         Ok(LockOutcome::InUse(pid)) => Err(in_use(&names, pid)),
         Ok(outcome) => Ok(locked(names, outcome, &options.report)),
-        // Nothing else needs permission to create files in the directory.
+        // No other step needs the permission to create files in the directory.
         Err(error) if options.rotation.is_never() => {
             let outcome = LockOutcome::Unsupported(error);
             Ok(locked(names, outcome, &options.report))

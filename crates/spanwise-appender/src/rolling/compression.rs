@@ -12,7 +12,7 @@ use spanwise_core::{
     internal::{TextSetting, suggest::closest},
 };
 
-/// The compression of rolled files, by a thread of its own. Defaults to none.
+/// The compression of rolled files. A separate thread compresses. Defaults to none.
 ///
 /// ```
 /// use spanwise_appender::Compression;
@@ -59,7 +59,7 @@ impl Compression {
         Err(ParseError::word(self.name(), "is not compiled in", hint))
     }
 
-    /// Writes all of `from` to `to`, compressed. Returns how many bytes `from` has.
+    /// Compresses all of `from` into `to`. Returns the number of bytes that it read.
     pub(super) fn compress(self, from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
         match self {
             Self::None => io::copy(from, to),

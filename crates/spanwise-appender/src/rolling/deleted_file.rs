@@ -1,36 +1,37 @@
-//! The records of a file that was deleted while it was written.
+//! Recovers the records of a file that was deleted while it was in use.
 
 use std::{fs::File, io};
 
 use super::{active_file::ActiveFile, fs};
 
-/// The end of a deleted file: the records since it was last seen at its path.
+/// The end of a deleted file: the records that were written since the last check of its path.
 #[derive(Debug)]
 pub(super) struct DeletedFileTail {
-    /// Closed once all is read, so that the disk frees its space.
+    /// Closed after the last read, so that the disk frees its space.
     file: Option<File>,
     from: u64,
     to: u64,
-    /// Read, and not yet written again.
+    /// Bytes that were read and not yet rewritten.
     bytes: Vec<u8>,
-    /// How many of them contain no end of a line.
+    /// The number of these bytes that were searched without finding a newline.
     searched: usize,
     #[cfg(test)]
     work: usize,
 }
 
-/// Read at once. The file can then be closed, which may free the space to write this again.
+/// Up to this many bytes are read at the start. If that is all, the file is closed, which may free
+/// the space that the rewrite needs.
 const INITIAL_READ_LEN: u64 = 1024 * 1024;
 const READ_LEN: u64 = 64 * 1024;
 
-/// A line without an end is written in pieces of this many bytes, so that the memory is bounded.
+/// A longer line is written in pieces of this many bytes, so that the memory is bounded.
 const MAX_PIECE_LEN: usize = if cfg!(test) { 1 } else { 16 } * 1024 * 1024;
 
 impl DeletedFileTail {
-    /// Returns `None` if all of it was seen at its path.
+    /// Returns `None` if no record was written since the last check.
     pub(super) fn from_deleted(deleted: ActiveFile) -> io::Result<Option<Self>> {
         let len = deleted.file.metadata()?.len();
-        // If it was truncated before it was deleted, all of it is new.
+        // If the file was truncated before it was deleted, all its bytes are new.
         let was_truncated = len < deleted.len;
         let from = if was_truncated {
             0
@@ -50,13 +51,13 @@ impl DeletedFileTail {
         Ok((!tail.bytes.is_empty()).then_some(tail))
     }
 
-    /// How many bytes are still to be written again.
+    /// Returns the number of bytes that must still be rewritten.
     pub(super) fn left(&self) -> u64 {
         self.bytes.len() as u64 + (self.to - self.from)
     }
 
-    /// Returns whole lines, and where each ends; none if nothing is left. A line that is longer
-    /// than [`MAX_PIECE_LEN`] comes in pieces.
+    /// Returns whole lines and the end of each, or nothing if no line is left. A line longer than
+    /// [`MAX_PIECE_LEN`] is returned in pieces.
     pub(super) fn lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
         loop {
             let mut ends = self.new_ends();
@@ -71,7 +72,7 @@ impl DeletedFileTail {
         }
     }
 
-    /// Returns where lines end, in the bytes that were not searched yet.
+    /// Returns the ends of lines in the bytes that were not searched yet.
     fn new_ends(&mut self) -> Vec<usize> {
         let new = self.bytes.iter().enumerate().skip(self.searched);
         let ends: Vec<usize> = new
@@ -82,14 +83,14 @@ impl DeletedFileTail {
         {
             self.work += self.bytes.len() - self.searched;
         }
-        // Ends that are found are searched again, in case they cannot be written now.
+        // Bytes with a newline are searched again later, because the write of these lines may fail.
         if ends.is_empty() {
             self.searched = self.bytes.len();
         }
         ends
     }
 
-    /// Notes that the first `bytes` are written again.
+    /// Removes the first `bytes` bytes, after they were rewritten.
     pub(super) fn written(&mut self, bytes: usize) {
         self.bytes.drain(..bytes);
         self.searched = self.searched.saturating_sub(bytes);
@@ -165,7 +166,8 @@ mod tests {
             max_held <= MAX_PIECE_LEN + READ_LEN as usize,
             "{max_held} bytes are held"
         );
-        // Once without success, and once more in a piece with an end of a line.
+        // Each byte is searched at most twice: once without a newline, and once in a piece with a
+        // newline.
         assert!(tail.work <= 2 * LENGTH, "{} bytes were searched", tail.work);
         assert_eq!(pieces.iter().sum::<usize>(), 5);
     }

@@ -4,8 +4,8 @@ use std::{error::Error, fmt, io};
 
 use super::fs::Distrust;
 
-/// The error of opening a [`RollingFile`](crate::RollingFile): what happened, at which path, and
-/// what to do.
+/// The error of opening a [`RollingFile`](crate::RollingFile). Its text names the cause, the path
+/// and the remedy.
 #[derive(Debug)]
 pub struct OpenError {
     kind: OpenErrorKind,
@@ -23,16 +23,16 @@ pub enum OpenErrorKind {
     NotAFile,
     /// The path is a symbolic link, which is not followed.
     SymbolicLink,
-    /// The existing file belongs to another user, may be written by every user, or has other hard
+    /// The existing file belongs to another user, is writable by every user, or has other hard
     /// links.
     Untrusted,
-    /// A name or a path would be too long, including that of a rolled file.
+    /// A name or a path would be too long. The names of rolled files count, too.
     TooLong,
     /// This user has no permission to write there.
     PermissionDenied,
-    /// A process logs to this path already.
+    /// Another process already logs to this path.
     InUse,
-    /// The settings cannot be met, such as a compression that is not compiled in.
+    /// A setting cannot be applied, such as a compression that is not compiled in.
     Setting,
     /// Any other error of the system.
     Other,
@@ -79,7 +79,7 @@ impl fmt::Display for DisplayIoError<'_> {
         let text = self.0.to_string();
         let mut letters = text.chars();
         match letters.next() {
-            // "No space left" starts a sentence, "EOF" is an acronym.
+            // Lower-cases "No space left", but not an acronym such as "EOF".
             Some(first)
                 if letters
                     .clone()
@@ -93,7 +93,7 @@ impl fmt::Display for DisplayIoError<'_> {
     }
 }
 
-/// Displays why a file is not used, and what to do, as a part of a sentence.
+/// Displays the reason why a file is not used, and the remedy, as a part of a sentence.
 pub(super) struct DisplayDistrust(pub(super) Distrust);
 
 #[cfg(unix)]

@@ -14,24 +14,24 @@ use super::{
     fs::{Dir, Meta, is_same},
 };
 
-/// The names of one log: `app.log` is the active file, `app.2026-11-20.3.log` a rolled one.
+/// The names of one log: `app.log` is the active file, `app.2026-11-20.3.log` is a rolled file.
 #[derive(Debug, Clone)]
 pub(super) struct FileNames {
     dir: PathBuf,
     stem: OsString,
-    /// The extension with its dot, or nothing.
+    /// The extension with its dot, or empty.
     extension: OsString,
     current: PathBuf,
-    /// The same for every slot.
+    /// The link has the same name for all slots.
     latest_link: OsString,
 }
 
-/// The identity of a rolled file. Newer files are greater.
+/// The identity of a rolled file. Ordered by age, and the newest is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RolledId {
     /// The date of the first record.
     pub(super) date: Date,
-    /// From 1. Each is used once.
+    /// A number from 1. Each number is used once.
     pub(super) number: u64,
 }
 
@@ -48,14 +48,14 @@ pub(super) enum Form {
     Plain,
     Gzip,
     Zstd,
-    /// A compression that is in progress, or was interrupted.
+    /// The compression is in progress, or was interrupted.
     GzipUnfinished,
     ZstdUnfinished,
 }
 
 impl FileNames {
-    /// Creates the names of the log at `path`. Further processes have further slots: the second one
-    /// writes `app.2.log`.
+    /// Creates the names of the log at `path`. Each process has its own slot. With slot 2, the file
+    /// is `app.2.log`.
     pub(super) fn new(path: &Path, slot: u32) -> Self {
         let mut stem = path.file_stem().unwrap_or_default().to_owned();
         let mut latest_link = stem.clone();
@@ -74,7 +74,7 @@ impl FileNames {
         latest_link.push(".latest");
         latest_link.push(&extension);
         Self {
-            current: dir.join(concat(&[&stem, &extension])),
+            current: dir.join(OsString::from_iter([&*stem, &*extension])),
             latest_link,
             dir,
             stem,
@@ -94,12 +94,13 @@ impl FileNames {
         self.current.file_name().unwrap_or_default()
     }
 
-    /// The path of a file, for messages.
+    /// Returns the path of a file, for messages.
     pub(super) fn path(&self, name: &OsStr) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// The name of the next file until it becomes the current one. It is empty until then.
+    /// Returns the temporary name of the next file. The file is empty until it becomes the active
+    /// file.
     pub(super) fn next(&self) -> OsString {
         self.hidden(".new")
     }
@@ -108,35 +109,26 @@ impl FileNames {
         self.hidden(".lock")
     }
 
-    /// A file that is created and removed, to see its owner and mode.
+    /// Returns the name of a file that is created and removed, to learn the owner and mode of new
+    /// files.
     pub(super) fn probe(&self) -> OsString {
         self.hidden(".probe")
     }
 
     fn hidden(&self, suffix: &str) -> OsString {
-        let parts = [
-            OsStr::new("."),
-            &self.stem,
-            &self.extension,
-            OsStr::new(suffix),
-        ];
-        concat(&parts)
+        let (dot, suffix) = (OsStr::new("."), OsStr::new(suffix));
+        OsString::from_iter([dot, &self.stem, &self.extension, suffix])
     }
 
     pub(super) fn rolled(&self, RolledId { date, number }: RolledId, form: Form) -> OsString {
         let (year, month, day) = date.to_calendar_date();
         let month = u8::from(month);
         let middle = format!(".{year:04}-{month:02}-{day:02}.{number}");
-        let parts = [
-            &self.stem,
-            OsStr::new(&middle),
-            &self.extension,
-            OsStr::new(form.suffix()),
-        ];
-        concat(&parts)
+        let (middle, suffix) = (OsStr::new(&middle), OsStr::new(form.suffix()));
+        OsString::from_iter([&self.stem, middle, &self.extension, suffix])
     }
 
-    /// The length of the longest name.
+    /// Returns the length of the longest name.
     pub(super) fn max_name_len(&self, rolls: bool, compression: Compression, links: bool) -> usize {
         let rolled = RolledId {
             date: Date::MAX,
@@ -154,7 +146,7 @@ impl FileNames {
         lengths.max().unwrap_or(0)
     }
 
-    /// Parses a name that this log gives. Returns `None` for any other.
+    /// Parses the name of a rolled file of this log. Returns `None` for any other name.
     fn parse(&self, name: &OsStr) -> Option<RolledFile> {
         let rest = name.as_encoded_bytes();
         let rest = rest
@@ -175,7 +167,7 @@ impl FileNames {
         Some(RolledFile { id, form })
     }
 
-    /// Returns all rolled files, in no order. Only regular files count.
+    /// Returns all rolled files, unordered. Ignores everything but regular files.
     pub(super) fn list(&self, dir: &Dir) -> io::Result<Vec<RolledFile>> {
         let mut entries = Vec::new();
         for file in dir.names()? {
@@ -185,7 +177,8 @@ impl FileNames {
         Ok(entries)
     }
 
-    /// Returns the highest number of each date; `None` if the directory has more names than `max`.
+    /// Returns the highest number of each date, or `None` if the directory has more names than
+    /// `max`.
     pub(super) fn highest_numbers(
         &self,
         dir: &Dir,
@@ -196,7 +189,7 @@ impl FileNames {
             if index >= max {
                 return Ok(None);
             }
-            // A directory or a link takes a number as well.
+            // The name of a directory or link also uses up its number.
             if let Some(RolledFile { id, .. }) = self.parse(&file?.0) {
                 let number = highest.entry(id.date).or_insert(0);
                 *number = id.number.max(*number);
@@ -205,14 +198,14 @@ impl FileNames {
         Ok(Some(highest))
     }
 
-    /// Whether a file of this number exists in any form.
+    /// Returns whether a file with this number exists in any form.
     pub(super) fn is_taken(&self, id: RolledId, dir: &Dir) -> bool {
         let mut forms = Form::ALL.into_iter();
         forms.any(|form| dir.meta(&self.rolled(id, form)).is_ok())
     }
 
-    /// Returns the names of this log that a file has besides the current one. It has some if a
-    /// process ended during a roll.
+    /// Returns the names that the active file has besides its current name. There are such names if
+    /// a process ended during a roll.
     pub(super) fn own_links(&self, file: &Meta, dir: &Dir) -> Vec<OsString> {
         let rolled = self.list(dir).unwrap_or_default();
         let names = rolled.iter().map(|file| self.rolled(file.id, file.form));
@@ -221,12 +214,12 @@ impl FileNames {
         names.filter(is_it).collect()
     }
 
-    /// The link to the active file.
+    /// Returns the name of the link to the active file.
     pub(super) fn latest_link(&self) -> &OsStr {
         &self.latest_link
     }
 
-    /// The name of that link until it replaces the old one.
+    /// Returns the temporary name of a new link, before it replaces the old link.
     pub(super) fn next_latest_link(&self) -> OsString {
         self.hidden(".latest")
     }
@@ -255,7 +248,7 @@ impl Form {
         matches!(self, Self::GzipUnfinished | Self::ZstdUnfinished)
     }
 
-    /// The compression of a finished file.
+    /// Returns the compression of a complete file.
     pub(super) const fn compression(self) -> Option<Compression> {
         match self {
             Self::Plain => Some(Compression::None),
@@ -265,7 +258,7 @@ impl Form {
         }
     }
 
-    /// The forms of a file during its compression and after it.
+    /// Returns the forms of a file during and after its compression.
     pub(super) const fn compressed(by: Compression) -> Option<(Self, Self)> {
         match by {
             Compression::None => None,
@@ -275,7 +268,7 @@ impl Form {
     }
 }
 
-/// Parses `2026-11-20`, if there is such a day.
+/// Parses a date such as `2026-11-20`, if it exists.
 pub(super) fn parse_date(text: &str) -> Option<Date> {
     let mut parts = text.split('-');
     let mut part = |length: usize| {
@@ -298,10 +291,3 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
 
 /// The highest number of a rolled file.
 pub(super) const MAX_NUMBER: u64 = 999_999_999_999_999_999;
-
-fn concat(parts: &[&OsStr]) -> OsString {
-    parts.iter().fold(OsString::new(), |mut name, part| {
-        name.push(part);
-        name
-    })
-}

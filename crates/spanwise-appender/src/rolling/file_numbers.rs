@@ -17,17 +17,17 @@ use super::{
 /// The highest number of each date.
 pub(super) type HighestNumbers = BTreeMap<Date, u64>;
 
-/// The numbers in the directory, as found by the housekeeping: a thread that logs does not read a
-/// large directory.
+/// The file numbers in the directory, found by the housekeeping thread, because a logging thread
+/// does not read a large directory.
 #[derive(Debug, Default)]
 pub(super) struct ScannedNumbers {
     highest: Mutex<Option<HighestNumbers>>,
-    /// No scan was requested since the last one.
+    /// Set if no scan was requested since the last scan.
     is_current: AtomicBool,
 }
 
 impl ScannedNumbers {
-    /// Reads the directory, however large it is, if that was requested.
+    /// If a scan was requested, reads the directory, even a large one.
     pub(super) fn scan(&self, names: &FileNames, dir: &Dir) -> io::Result<()> {
         if !self.is_current.swap(true, Ordering::Relaxed) {
             let highest = names.highest_numbers(dir, usize::MAX);
@@ -40,7 +40,7 @@ impl ScannedNumbers {
         self.is_current.store(false, Ordering::Relaxed);
     }
 
-    /// Takes the result of a scan, without waiting for one.
+    /// Removes and returns the result of a scan. Does not wait for a scan.
     fn take(&self) -> Option<HighestNumbers> {
         self.highest.try_lock()?.take()
     }
@@ -53,30 +53,30 @@ pub(super) struct FileNumbers {
     directory: Knowledge,
 }
 
-/// How much is known about the numbers in the directory.
+/// Which numbers of the directory are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Knowledge {
     #[default]
     Nothing,
-    /// The directory is too large to be read here. The housekeeping was requested to do it.
+    /// The directory is too large for a logging thread. A scan by the housekeeping thread was
+    /// requested.
     ScanPending,
     All,
 }
 
-/// A thread that logs reads at most this many names of a directory, which takes about a
-/// millisecond.
+/// A logging thread reads at most this many names of a directory, in about a millisecond.
 const MAX_NAMES: usize = 4096;
 
 impl FileNumbers {
-    /// Starts after `last`: the last number that an earlier process used, if that is known.
+    /// Continues after `last`, the last number that an earlier process used, if it is known.
     pub(super) fn new(last: Option<RolledId>) -> Self {
         let mut numbers = Self::default();
         last.into_iter().for_each(|last| numbers.mark_used(last));
         numbers
     }
 
-    /// Returns the next number of a date; `None` until the housekeeping has found it. Call
-    /// [`mark_used`](Self::mark_used) once a file has it.
+    /// Returns the next number of a date, or `None` until the housekeeping thread has found it.
+    /// Call [`mark_used`](Self::mark_used) after a file was given this number.
     pub(super) fn next(
         &mut self,
         date: Date,
@@ -88,7 +88,8 @@ impl FileNumbers {
         let is_fresh = scan.is_some();
         scan.iter().for_each(|highest| self.learn(highest));
         if self.directory != Knowledge::Nothing && self.last(date) >= MAX_NUMBER && !is_fresh {
-            // The file with that number may have been moved, as the error asks for.
+            // Reads the directory again next time, because the operator may have moved the file, as
+            // the error suggests.
             self.used.remove(&date);
             self.directory = Knowledge::Nothing;
         }
@@ -101,8 +102,8 @@ impl FileNumbers {
                 "no number is left for {date}: a file has the number {last}, move it elsewhere"
             )));
         }
-        // If the last number that was used is known, so is that of its date, and later dates have
-        // none.
+        // If the last used number is known, the last number of its date is known, and later dates
+        // have no numbers.
         let newest = self.used.keys().next_back();
         let is_after_newest = newest.is_some_and(|newest| *newest <= date);
         let number = last + 1;
@@ -114,7 +115,7 @@ impl FileNumbers {
         self.used.get(&date).copied().unwrap_or(0)
     }
 
-    /// Whether the housekeeping was requested to scan the directory.
+    /// Returns whether a scan by the housekeeping thread was requested.
     pub(super) fn is_scan_pending(&self) -> bool {
         self.directory == Knowledge::ScanPending
     }
@@ -124,8 +125,8 @@ impl FileNumbers {
         *last = number.max(*last);
     }
 
-    /// Scans the directory, or requests that from the housekeeping: after a number that seemed to
-    /// be free was not.
+    /// Scans the directory, or requests a scan from the housekeeping thread. Called after a number
+    /// turned out to be in use.
     pub(super) fn rescan(&mut self, names: &FileNames, dir: &Dir, scanned: &ScannedNumbers) {
         if !self.scan(names, dir, MAX_NAMES) {
             self.directory = Knowledge::ScanPending;
@@ -138,7 +139,8 @@ impl FileNumbers {
         match names.highest_numbers(dir, max) {
             Ok(Some(highest)) => self.learn(&highest),
             Ok(None) => return false,
-            // A directory that cannot be read does not stop the roll: no file is ever replaced.
+            // A directory that cannot be read does not prevent the roll, because a rename never
+            // replaces a file.
             Err(_) => self.directory = Knowledge::All,
         }
         true

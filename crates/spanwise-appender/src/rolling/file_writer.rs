@@ -1,4 +1,4 @@
-//! Writes of records to the active file.
+//! Writes records to the active file.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::record_sink::{Records, Retry, WriteOutcome};
 
-/// The state of a log that changes. One thread at a time has it.
+/// The mutable state of a log, behind a lock.
 #[derive(Debug)]
 pub(super) struct FileWriter {
     pub(super) settings: Arc<Settings>,
@@ -33,17 +33,17 @@ pub(super) struct FileWriter {
     pub(super) numbers: FileNumbers,
     pub(super) lock: Option<PathLock>,
     pub(super) housekeeper: Housekeeper,
-    /// The file that existed at the start is to be rolled.
+    /// Whether to roll the file that existed at the start.
     pub(super) roll_at_start: bool,
     /// Set by a signal.
     pub(super) reopen_requested: Arc<AtomicBool>,
     pub(super) roll_retry: RetryTimer,
     pub(super) write_retry: RetryTimer,
-    /// When the path was last checked.
+    /// The time of the last check of the path.
     pub(super) path_checked_at: Instant,
     /// The period at the last record, and the minute for which it was computed.
     period: (i64, Period),
-    /// Records of deleted files that are to be written again.
+    /// Records of deleted files that must be rewritten.
     pub(super) deleted_tails: VecDeque<DeletedFileTail>,
 }
 
@@ -77,12 +77,13 @@ impl FileWriter {
         }
     }
 
-    /// Opens the file for a child process that cannot have its parent's writer. The parent's lock
-    /// is for both.
+    /// Opens the file for a child process that cannot use its parent's writer. The path lock of the
+    /// parent is valid for both processes.
     pub(super) fn for_child(settings: &Arc<Settings>) -> io::Result<Self> {
         let dir = Dir::current(&settings.dir)?;
         let mut active = open(settings, &dir, Create::IfMissing)?;
-        // The parent is about to write the rest of a partial line.
+        // A partial line at the end is not completed, because the parent is about to write the
+        // rest.
         active.assume_complete_line();
         let numbers = FileNumbers::new(None);
         let settings = Arc::clone(settings);
@@ -93,7 +94,8 @@ impl FileWriter {
 
     /// Writes as many of the records as it can.
     pub(super) fn write(&mut self, records: Records<'_>, retry: Retry) -> WriteOutcome {
-        // With a fallback nothing is held, so every attempt costs time.
+        // With a fallback, records are not kept for a retry. Then each record would cost an
+        // attempt.
         let is_held_back = retry == Retry::AfterBackoff || self.settings.options.fallback_to_stderr;
         let refusal = is_held_back
             .then(|| {
@@ -109,7 +111,8 @@ impl FileWriter {
     }
 
     fn try_to_write(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
-        // A file that failed is opened anew: a disk that is back may not know the old one.
+        // A failed file is reopened, because the old handle may be invalid after a disk was mounted
+        // again.
         let ready = self
             .check_path(self.write_retry.is_failing())
             .and_then(|_| self.write_deleted_tails());
@@ -124,7 +127,7 @@ impl FileWriter {
                     .failed(error, self.settings.options.clock.instant());
                 self.settings.report_write_error(error);
                 if error.kind() == io::ErrorKind::StorageFull {
-                    // The retention may free space.
+                    // The retention may free space on the disk.
                     self.housekeeper.wake(&self.settings, &self.dir);
                 }
             }
@@ -132,8 +135,8 @@ impl FileWriter {
         (delivered, error)
     }
 
-    /// Writes runs of records, each with one call, until the file takes no more. Returns how many
-    /// records it took.
+    /// Writes runs of records, each with one system call, until the file is full or fails. Returns
+    /// the number of written records.
     pub(super) fn append(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
         let (mut done, mut was_retried) = (0, false);
         while done < records.len() {
@@ -142,7 +145,7 @@ impl FileWriter {
                 return (done, Some(error));
             }
             if !self.deleted_tails.is_empty() {
-                // The roll checked the path, and the file was deleted.
+                // The roll found that the file was deleted.
                 match self.write_deleted_tails() {
                     Ok(()) => continue,
                     Err(error) => return (done, Some(error)),
@@ -163,7 +166,7 @@ impl FileWriter {
                     done += whole;
                     let partial = start + written - records.start_of(done);
                     self.active.truncate_partial(partial as u64);
-                    // One retry at once, for errors that are gone already.
+                    // One immediate retry, because the error may be over.
                     if was_retried && whole == 0 {
                         return (done, Some(error));
                     }
@@ -174,12 +177,12 @@ impl FileWriter {
         (done, None)
     }
 
-    /// Returns how many records from the `first` on the file can take: at least one.
+    /// Returns how many records, starting at `first`, fit into the file: at least one.
     fn count_fitting(&self, records: Records<'_>, first: usize) -> usize {
         let rest = &records.ends()[first..];
         let start = records.start_of(first);
         match self.settings.options.rotation.size {
-            // A file above its size could not be rolled, and takes all records.
+            // If the file exceeds its size, it could not be rolled, so all records fit.
             Some(size) if self.active.len_with(0) <= size.0 => {
                 let fits = |end: &usize| self.active.len_with((end - start) as u64) <= size.0;
                 rest.partition_point(fits).max(1)
@@ -188,7 +191,7 @@ impl FileWriter {
         }
     }
 
-    /// Returns whether a record of `next` bytes belongs into another file.
+    /// Returns whether a record of `next` bytes requires a new file.
     pub(super) fn is_roll_due(&mut self, next: u64) -> bool {
         if self.active.len == 0 {
             return false;
@@ -211,7 +214,8 @@ impl FileWriter {
 }
 
 impl Settings {
-    /// Returns the outcome of a write, after the rest of the records went to the fallback.
+    /// Returns the outcome of a write. Writes the remaining records to the fallback, if there is
+    /// one.
     pub(super) fn write_outcome(
         &self,
         records: Records<'_>,
@@ -221,7 +225,7 @@ impl Settings {
         let mut outcome = WriteOutcome::partial(delivered);
         if error.is_some() && self.options.fallback_to_stderr {
             outcome.refused = records.len() - delivered;
-            // If stderr refuses it as well, it is lost, and counted the same.
+            // If stderr fails, too, the records are lost. They count as failed in both cases.
             let _ = stdio::write_to_stderr(&records.as_bytes()[records.start_of(delivered)..]);
         }
         outcome.error = error;
@@ -236,7 +240,7 @@ impl Settings {
     }
 }
 
-/// Opens the active file, or creates its successor under a name of its own.
+/// Opens the active file, or creates its successor under a temporary name.
 pub(super) fn open(
     settings: &Settings,
     dir: &Dir,

@@ -1,7 +1,7 @@
 //! Operations on files and directories that differ between systems.
 //!
-//! A log keeps its directory open and names its files within it. So it does not write to another
-//! directory, or through a link, that takes the place of its own.
+//! A log keeps its directory open and accesses files relative to it. So it does not write to a
+//! directory or link that later replaces this directory.
 
 use std::{ffi::OsStr, fs::File, io, sync::Arc};
 
@@ -11,20 +11,20 @@ mod system;
 
 pub(super) use system::*;
 
-/// Whether a file may exist already.
+/// Whether the file may already exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Create {
     IfMissing,
     New,
 }
 
-/// Whether both are the same file, as far as the system distinguishes files.
+/// Returns whether both are the same file, as far as the system distinguishes files.
 pub(super) fn is_same(one: &Meta, other: &Meta) -> bool {
     one.identity() == other.identity()
 }
 
 impl Meta {
-    /// Whether no name leads to the file.
+    /// Returns whether the file was deleted: no name leads to it.
     pub(crate) fn is_deleted(&self) -> bool {
         self.links() == 0
     }
@@ -39,7 +39,7 @@ impl Meta {
 }
 
 impl Dir {
-    /// Whether the open file is at its name.
+    /// Returns whether the open file still has this name.
     pub(super) fn has(&self, file: &File, name: &OsStr) -> bool {
         match (Meta::from_file(file), self.meta(name)) {
             (Ok(file), Ok(at_name)) => is_same(&file, &at_name),
@@ -47,7 +47,7 @@ impl Dir {
         }
     }
 
-    /// Returns the directory if it is at its path, and otherwise the one that took its place.
+    /// Returns the directory if it is still at its path, or else the directory that replaced it.
     pub(super) fn current(dir: &Arc<Self>) -> io::Result<Arc<Self>> {
         match dir.is_in_place() {
             true => Ok(Arc::clone(dir)),

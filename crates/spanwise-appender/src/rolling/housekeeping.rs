@@ -1,4 +1,4 @@
-//! Compression and deletion of rolled files, on a thread of its own.
+//! Compression and deletion of rolled files, on a separate thread.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -25,12 +25,12 @@ use super::{
 };
 use crate::process_hooks;
 
-/// The handle of the housekeeping thread, which checks the directory whenever it is woken. Once the
-/// handle is dropped, the thread completes its work and ends.
+/// The handle of the housekeeping thread. The thread checks the directory each time it is woken.
+/// After the handle is dropped, the thread completes its work and ends.
 #[derive(Debug)]
 pub(super) struct Housekeeper {
-    /// The channel takes the directory to check. With the generation of the process that has the
-    /// thread: a child of a fork has none.
+    /// The channel that sends the directory to check, and the generation of the process that has
+    /// the thread. After a fork, the child does not have the thread.
     thread: Option<(u32, SyncSender<Arc<Dir>>)>,
     scanned: Arc<ScannedNumbers>,
 }
@@ -44,18 +44,19 @@ impl Housekeeper {
         }
     }
 
-    /// The numbers that the thread has found.
+    /// Returns the file numbers that the thread has found.
     pub(super) fn scanned_numbers(&self) -> &ScannedNumbers {
         &self.scanned
     }
 
-    /// Makes the thread check the directory, and starts it if there is none. Returns false if it
-    /// cannot be started.
+    /// Makes the thread check the directory. Starts the thread if it does not exist. Returns false
+    /// if it cannot be started.
     pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
         let generation = forks::generation();
         let is_parents = |(owner, _): &mut (u32, _)| *owner != generation;
         if let Some((_, parents)) = self.thread.take_if(is_parents) {
-            // At the fork, their locks may have been held by a thread that does not exist here.
+            // A thread of the parent may have had their locks at the fork, and that thread does not
+            // exist in the child.
             #[expect(
                 clippy::mem_forget,
                 reason = "the drop could wait forever; this leaks a few bytes per fork"
@@ -93,7 +94,7 @@ fn run(settings: &Settings, scanned: &ScannedNumbers, woken: &Receiver<Arc<Dir>>
     use io::ErrorKind::{NotADirectory, NotFound};
     while let Ok(dir) = woken.recv() {
         if let Err(error) = settings.sweep(scanned, &dir)
-            // A directory that was removed has no rolled files.
+            // A removed directory has no rolled files.
             && ![NotFound, NotADirectory].contains(&error.kind())
         {
             let dir = settings.names.dir().display();
@@ -113,7 +114,8 @@ impl Settings {
                 self.remove_abandoned(file, dir);
             }
         }
-        // Files that are deleted whatever their size need not be compressed first.
+        // Deletes first what the limits without sizes delete, so that these files are not
+        // compressed first.
         self.delete(&self.options.retention.without_sizes(), dir)?;
         let mut files = self.names.list(dir)?;
         files.sort_unstable();
@@ -122,7 +124,7 @@ impl Settings {
                 continue;
             };
             if error.kind() == io::ErrorKind::NotFound {
-                // It was deleted meanwhile.
+                // The file was deleted meanwhile.
                 continue;
             }
             let name = self.names.rolled(forms[0].id, Form::Plain);
@@ -138,8 +140,8 @@ impl Settings {
         self.delete(&self.options.retention, dir)
     }
 
-    /// Removes a file that a process left that was killed while it compressed. A process that still
-    /// compresses has it locked.
+    /// Removes the unfinished file of a process that was killed while it compressed. If a process
+    /// is still compressing, the file is locked and stays.
     fn remove_abandoned(&self, unfinished: RolledFile, dir: &Dir) {
         let name = self.names.rolled(unfinished.id, unfinished.form);
         let Ok(file) = dir.open_to_read(&name) else {
@@ -169,7 +171,7 @@ impl Settings {
         }
         let name = self.names.rolled(id, unfinished);
         let fresh = match dir.create_private(&name) {
-            // Another process compresses it.
+            // Another process is compressing the file.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             fresh => fresh?,
         };
@@ -194,10 +196,10 @@ impl Settings {
     }
 
     /// Returns false if the plain file grew meanwhile, because a child process or another program
-    /// still has it open. Then it is compressed the next time.
+    /// still writes to it. In that case a later check compresses it.
     fn write_compressed(&self, mut plain: &File, mut fresh: &File) -> io::Result<bool> {
         let before = plain.metadata()?;
-        // Without locks in the file system, no other process should log here either.
+        // If the file system has no locks, no other process should log here anyway.
         let _ = fresh.try_lock();
         let bytes = self.options.compression.compress(&mut plain, &mut fresh)?;
         fresh.set_permissions(before.permissions())?;
@@ -206,8 +208,8 @@ impl Settings {
         Ok(plain.metadata()?.len() == bytes)
     }
 
-    /// Removes a plain file whose compressed form is complete: a process was killed between the two
-    /// steps.
+    /// Removes a plain file whose compressed form is complete. A process was killed before it could
+    /// remove the plain file.
     fn remove_duplicate(
         &self,
         plain_name: &OsStr,
@@ -247,7 +249,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Returns the files that a retention does not keep.
+    /// Returns the files that the retention deletes.
     fn to_delete(&self, retention: &Retention, dir: &Dir) -> io::Result<Vec<OsString>> {
         if retention.keeps_all() {
             return Ok(Vec::new());

@@ -5,7 +5,7 @@ use std::io;
 use super::{Settings, error::DisplayIoError, file_names::FileNames, fs::Dir};
 
 impl Settings {
-    /// Makes the link point to this log's file, if a link is wanted.
+    /// Makes the link point to the file of this log, if the option is set.
     pub(super) fn update_latest_link(&self, dir: &Dir) {
         if self.options.link_latest
             && let Err(error) = link(&self.names, dir)
@@ -17,8 +17,8 @@ impl Settings {
         }
     }
 
-    /// Creates the link if it is missing. An existing one may be that of a process that started
-    /// later.
+    /// Creates the link if it is missing. Keeps an existing link, because a process that started
+    /// later may have created it.
     pub(super) fn restore_latest_link(&self, dir: &Dir) {
         if self.options.link_latest && dir.meta(self.names.latest_link()).is_err() {
             self.update_latest_link(dir);
@@ -36,7 +36,7 @@ fn link(names: &FileNames, dir: &Dir) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     let next = names.next_latest_link();
-    // A process that was killed here may have left one.
+    // A process that was killed at this point may have left a temporary link.
     let _ = dir.remove(&next);
     dir.symlink(names.current_name(), &next)?;
     dir.rename(&next, latest).inspect_err(|_| {

@@ -1,4 +1,4 @@
-//! Checks of a path before it is opened, and their errors.
+//! Checks of a path before the file is opened, and their errors.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use super::{
     fs::{self, Dir, Distrust, Meta},
 };
 
-/// Checks that a name is the name of a file.
+/// Checks that a path can name a file.
 pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
     let text = path.as_os_str().as_encoded_bytes();
     let not_a_file = |message| Err(OpenError::new(OpenErrorKind::NotAFile, message));
@@ -37,7 +37,7 @@ pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Checks that the file system takes the longest name, and its path.
+/// Checks that the file system accepts the longest name and path.
 pub(super) fn check_length(names: &FileNames, max_len: usize) -> Result<(), OpenError> {
     let dir = names.dir();
     let existing = dir.ancestors().find(|ancestor| ancestor.is_dir());
@@ -57,7 +57,7 @@ pub(super) fn check_length(names: &FileNames, max_len: usize) -> Result<(), Open
     Ok(())
 }
 
-/// Checks that the nearest existing directory permits to create files and directories.
+/// Checks that this user may create files and directories in the nearest existing directory.
 pub(super) fn check_dir(dir: &Path) -> Result<(), OpenError> {
     use io::ErrorKind::{NotADirectory, NotFound};
     for ancestor in dir.ancestors() {
@@ -92,7 +92,7 @@ pub(super) fn check_trust(
     let own_links = || names.own_links(file, dir).len() as u64;
     let probe = || {
         let name = names.probe();
-        // A process that was killed here may have left one.
+        // A process that was killed at this point may have left a probe file.
         let _ = dir.remove(&name);
         let probe = dir.create_private(&name).ok()?;
         let _ = dir.remove(&name);
@@ -169,7 +169,7 @@ fn kind(error: &io::Error) -> OpenErrorKind {
     }
 }
 
-/// The error for a path with something else than a file, such as "a directory".
+/// Returns the error for a path that names something other than a file, such as "a directory".
 pub(super) fn not_a_file(path: &Path, what: &str) -> OpenError {
     let (kind, note, advice) = match what {
         "a symbolic link" => (

@@ -1,4 +1,4 @@
-//! The lock that keeps other processes from writing to the same path.
+//! The lock that prevents other processes from writing to the same path.
 
 use std::{
     fs::{File, TryLockError},
@@ -13,8 +13,8 @@ use super::{
 
 /// The file `.app.log.lock`, locked until this is dropped.
 ///
-/// It contains the process and the last number used, so that a number is not used again after its
-/// file was deleted.
+/// It contains the process id and the last used file number, so that a number is not reused after
+/// its file was deleted.
 #[derive(Debug)]
 pub(super) struct PathLock {
     file: File,
@@ -23,9 +23,9 @@ pub(super) struct PathLock {
 /// The result of an attempt to lock.
 #[derive(Debug)]
 pub(super) enum LockOutcome {
-    /// This process has the lock now. With the last number used, if it is known.
+    /// This process now has the lock. The id is the last used one, if the file contains it.
     Taken(PathLock, Option<RolledId>),
-    /// Another process has it, which may be known.
+    /// Another process has the lock. The number is its process id, if the file contains it.
     InUse(Option<u32>),
     /// The file system has no locks.
     Unsupported(io::Error),
@@ -35,7 +35,7 @@ impl PathLock {
     pub(super) fn try_take(names: &FileNames, dir: &Dir) -> io::Result<LockOutcome> {
         let file = dir.open_own(&names.lock())?;
         check(&Meta::from_file(&file)?)?;
-        // A user who may open the file may hold the lock.
+        // Any user who may open the file could lock it, so only this user may open it.
         fs::make_private(&file);
         let mut tries = 0;
         while let Err(error) = file.try_lock() {
@@ -43,8 +43,9 @@ impl PathLock {
                 TryLockError::WouldBlock => read(&file).0,
                 TryLockError::Error(error) => return Ok(LockOutcome::Unsupported(error)),
             };
-            // A child process between `fork` and `exec` still has a lock that this process has just
-            // dropped. A process that has just taken the lock has not written its id yet.
+            // Retries in two cases. A child process between `fork` and `exec` still has a lock that
+            // this process has just dropped. Or a process has just locked the file, and has not
+            // written its id yet.
             if holder.is_some_and(|holder| holder != process::id()) || tries == MAX_TRIES {
                 return Ok(LockOutcome::InUse(holder));
             }
@@ -57,19 +58,20 @@ impl PathLock {
         Ok(LockOutcome::Taken(lock, last))
     }
 
-    /// Writes the last number used. If that fails, the names of the files still show it.
+    /// Writes the last used number. If the write fails, the names of the files still show the
+    /// number.
     pub(super) fn remember(&self, last: Option<RolledId>) {
         let pid = process::id();
         let (date, number) = match last {
             Some(RolledId { date, number }) => (date.to_string(), number),
             None => ("-".to_owned(), 0),
         };
-        // The length is constant, so that it replaces an earlier line.
+        // The length is constant, so that the new line replaces the old one.
         let line = format!("{pid:>10} {date:>10} {number:>20}\n");
         let _ = fs::write_at(&self.file, line.as_bytes(), 0);
     }
 
-    /// Whether the lock file is still at its path.
+    /// Returns whether the lock file is still at its path.
     pub(super) fn is_in_place(&self, names: &FileNames, dir: &Dir) -> bool {
         dir.has(&self.file, &names.lock())
     }
@@ -87,10 +89,10 @@ fn check(file: &Meta) -> io::Result<()> {
     ))
 }
 
-/// The length of a lock file. A longer file is not one.
+/// The length of a lock file. A longer file is not a lock file.
 const LOCK_LINE_LEN: u64 = 10 + 1 + 10 + 1 + 20 + 1;
 
-/// How often a lock is tried, once a millisecond.
+/// The maximum number of attempts to lock, one per millisecond.
 const MAX_TRIES: u32 = 50;
 
 fn read(file: &File) -> (Option<u32>, Option<RolledId>) {

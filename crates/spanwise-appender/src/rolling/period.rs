@@ -1,7 +1,8 @@
-//! Intervals of the clock.
+//! Clock intervals, such as days and hours, and the interval of a record.
 
 use std::time::SystemTime;
 
+use spanwise_core::internal::rfc3339::since_epoch;
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::rotation::{Interval, Rotation};
@@ -13,14 +14,14 @@ pub(super) struct Period {
     key: Key,
 }
 
-/// Compared for equality only: if the clock goes back, that is another period, too.
+/// Compared for equality only, because a clock that was set back also starts a new period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Always,
     /// The day since an epoch; for a week, its Monday.
     Day(i32),
-    /// The first minute of the interval. With the offset from UTC: when daylight saving time ends,
-    /// the second 02:00 is another hour.
+    /// The first minute of the interval, and the offset from UTC. When daylight saving time ends,
+    /// the hour after 02:00 occurs twice, and only the offset differs.
     Minute {
         day: i32,
         minute: u16,
@@ -32,7 +33,7 @@ impl Period {
     pub(super) fn at(time: SystemTime, rotation: &Rotation) -> Self {
         let mut time = utc(time);
         if rotation.local {
-            // Without a known time zone it is UTC.
+            // Falls back to UTC if the time zone is unknown.
             let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
             time = time.to_offset(offset);
         }
@@ -63,23 +64,14 @@ impl Period {
 
 /// Returns the minutes since 1970. All periods and all changes of the offset start with a minute.
 pub(super) fn minute(time: SystemTime) -> i64 {
-    seconds(time).div_euclid(60)
+    since_epoch(time).0.div_euclid(60)
 }
 
 fn utc(time: SystemTime) -> OffsetDateTime {
-    // The range of dates with a year of four digits, less a day at both ends for the offset.
+    // The dates with a year of four digits, without one day at each end, so that the offset fits.
     const MAX_SECONDS: i64 = 253_402_300_799 - 86_400;
-    let seconds = seconds(time).clamp(-62_167_219_200 + 86_400, MAX_SECONDS);
+    let seconds = since_epoch(time)
+        .0
+        .clamp(-62_167_219_200 + 86_400, MAX_SECONDS);
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-fn seconds(time: SystemTime) -> i64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => {
-            let before = before.duration();
-            let seconds = i64::try_from(before.as_secs()).unwrap_or(i64::MAX - 1);
-            -seconds - i64::from(before.subsec_nanos() > 0)
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Opens the path anew after other programs moved, deleted or truncated the file.
+//! Reopens the path after other programs moved, deleted or truncated the file.
 
 use std::{
     io, mem,
@@ -20,8 +20,9 @@ use crate::record_sink::Records;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl FileWriter {
-    /// Checks whether the path still names the active file, at most once a second unless `now`. If
-    /// not, opens what it names. Returns false if the active file stays in use without a path.
+    /// Checks whether the path still names the active file, at most once a second unless `now` is
+    /// set. If it names another file or none, opens or creates the file at the path. Returns false
+    /// if this fails, so that the active file stays in use without a path.
     pub(super) fn check_path(&mut self, now: bool) -> io::Result<bool> {
         let is_requested = self.reopen_requested.load(Ordering::Relaxed)
             && self.reopen_requested.swap(false, Ordering::Relaxed);
@@ -48,7 +49,7 @@ impl FileWriter {
         if active.is_ok_and(|active| active.is_deleted()) {
             return Err(error);
         }
-        // Records that are written to a moved file are not lost.
+        // Records in a moved file are not lost, so this is not an error.
         let path = self.settings.names.current().display();
         let why = DisplayIoError(&error);
         self.settings.report_failure(&format_args!(
@@ -57,7 +58,7 @@ impl FileWriter {
         Ok(false)
     }
 
-    /// Opens the file at the path, and does not wait to retry what failed before.
+    /// Opens the file at the path. Retries earlier failures at once.
     pub(super) fn reopen_now(&mut self) -> io::Result<()> {
         self.reopen()?;
         self.write_retry.worked();
@@ -65,7 +66,7 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Verifies that all records are in a file with a name.
+    /// Verifies that no record is in a deleted file.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if let Some(error) = self
             .write_retry
@@ -77,8 +78,8 @@ impl FileWriter {
         self.write_deleted_tails()
     }
 
-    /// Writes the records of the last second again if their file was deleted, unless its directory
-    /// was deleted with it.
+    /// If the file was deleted, rewrites the records of the last second. Does nothing if its
+    /// directory was deleted, too.
     pub(super) fn finish(&mut self) {
         let is_deleted = Meta::from_file(&self.active.file).is_ok_and(|active| active.is_deleted());
         let unverified = match is_deleted {
@@ -96,14 +97,14 @@ impl FileWriter {
             let tails = self.deleted_tails.iter().map(DeletedFileTail::left);
             let lost = tails.sum::<u64>().max(unverified);
             let what = self.loss_text(Some(lost), &error);
-            // There is no later time to report it.
+            // This is the last chance to report it.
             let report = &self.settings.options.report;
             report.fault_unthrottled(Fault::WriteFailed, &what);
             self.deleted_tails.clear();
         }
     }
 
-    /// Opens the file at the path, and continues there.
+    /// Opens the file at the path, and continues with it.
     fn reopen(&mut self) -> io::Result<()> {
         let settings = Arc::clone(&self.settings);
         let dir = Dir::current(&self.dir)?;
@@ -134,7 +135,7 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Creates again what belongs beside the file, where it is missing.
+    /// Restores missing files beside the active file: the lock and the link.
     fn restore_companions(&mut self) {
         let settings = &self.settings;
         let is_in_place = |lock: &PathLock| lock.is_in_place(&settings.names, &self.dir);

@@ -1,4 +1,4 @@
-//! Limits for the rolled files that are kept.
+//! Limits for rolled files.
 
 use std::{
     fmt,
@@ -14,17 +14,16 @@ use spanwise_core::{
 
 use crate::ByteSize;
 
-/// Which rolled files are kept: those within **every** limit. Defaults to `14 files`. The date and
-/// number in a file's name decide which is newer; its age is the time since its last change. The
-/// active file does not count, and is never deleted.
+/// Limits for rolled files. A file is deleted if it exceeds **any** limit. Defaults to `14 files`.
+/// The date and number in the name order the files. The age of a file is the time since its last
+/// change. The active file does not count, and is never deleted.
 ///
 /// Its text form is a list of limits, separated by commas: a number of files (`14 files`), an age
-/// (`30d`; the units are s, m, h, d and w), the bytes of all of them (`10GiB`), and the bytes that
-/// stay free on the disk (`free=5GiB`). The text `all` keeps every file, and excludes all limits.
+/// (`30d`; the units are s, m, h, d and w), a total size (`10GiB`), and the space to leave free on
+/// the disk (`free=5GiB`). The text `all` keeps every file, and cannot be combined with a limit.
 ///
-/// Only regular files are deleted, and only if their name has exactly the form that this file gets
-/// when it rolls. Limits are checked when the file is opened, when it rolls, and when the disk is
-/// full.
+/// Only regular files are deleted, and only if their name has exactly the form of a rolled file of
+/// this log. Limits are checked when the file is opened, when it rolls, and when the disk is full.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Retention};
@@ -81,15 +80,15 @@ impl Retention {
         self
     }
 
-    /// Deletes the oldest files while the disk has less than `free` bytes free. Deletes none if the
-    /// system does not report that.
+    /// Deletes the oldest files while the disk has less than `free` bytes free. Deletes no file if
+    /// the system does not report the free space.
     #[must_use]
     pub const fn free(mut self, free: ByteSize) -> Self {
         self.free = Some(free);
         self
     }
 
-    /// The limits that do not depend on sizes.
+    /// Returns the limits that do not depend on sizes.
     pub(super) const fn without_sizes(&self) -> Self {
         Self {
             files: self.files,
@@ -103,13 +102,13 @@ impl Retention {
         *self == Self::all()
     }
 
-    /// Whether a decision needs only the number of files, and none of their metadata.
+    /// Returns whether the decision needs only the number of files, and not their metadata.
     pub(super) const fn only_counts(&self) -> bool {
         self.age.is_none() && self.total.is_none() && self.free.is_none()
     }
 
-    /// Decides for each of the files whether to delete it. They are sorted, the newest first.
-    /// `free` returns the free bytes of the disk, if known.
+    /// Decides for each file whether to delete it. The files are sorted, the newest first. `free`
+    /// returns the free bytes of the disk, if known.
     pub(super) fn to_delete(
         &self,
         files: &[FileInfo],
@@ -149,11 +148,11 @@ impl Retention {
 /// The facts about a rolled file that limits depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FileInfo {
-    /// The sum of the lengths of its forms, for `total`.
+    /// The total length of its forms, for `total`.
     pub(super) bytes: u64,
     /// The bytes that deleting it frees, for `free`.
     pub(super) on_disk: u64,
-    /// The last change of its newest form.
+    /// The time of the last change of its newest form.
     pub(super) modified: Option<SystemTime>,
 }
 
@@ -197,7 +196,7 @@ impl FromStr for Retention {
 }
 
 impl Retention {
-    /// Sets the limit that a word names. Returns whether it was set before.
+    /// Sets the limit that a word names. Returns whether this limit was already set.
     fn set_limit(&mut self, word: &str) -> Result<bool, ParseError> {
         let keeps_none = || {
             let hint = "write more than 0, such as `14 files`, or `all` to keep every file";
@@ -221,7 +220,7 @@ impl Retention {
         if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
             let number = number.parse::<u64>().ok();
             let seconds = number.and_then(|number| number.checked_mul(*seconds));
-            // At most a million days (2,700 years): more is a mistake.
+            // At most a million days (2,700 years), because a larger age is a mistake.
             let seconds = seconds.filter(|seconds| *seconds <= 1_000_000 * DAY);
             let age = Duration::from_secs(seconds.ok_or_else(out_of_range)?);
             return match age.is_zero() {

@@ -1,4 +1,4 @@
-//! A failing operation, and when to try it again.
+//! The retry schedule of a failing operation.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use spanwise_core::internal::Backoff;
 
-/// Remembers that an operation failed, and with which error, until it works or is due again.
+/// Stores the error of a failed operation, until the operation succeeds or the next attempt is due.
 #[derive(Debug)]
 pub(super) struct RetryTimer {
     backoff: Backoff,
@@ -39,7 +39,7 @@ impl Default for RetryTimer {
 }
 
 impl RetryTimer {
-    /// Whether the last attempt failed.
+    /// Returns whether the last attempt failed.
     pub(super) const fn is_failing(&self) -> bool {
         self.failure.is_some()
     }

@@ -1,4 +1,4 @@
-//! The roll: the step from one file to the next, which happens completely or not at all.
+//! The roll: the change from one file to the next. It happens completely or not at all.
 
 use std::{io, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::{
     fs::{self, Create, Dir, Meta},
 };
 
-/// If the directory cannot be read, this many numbers are tried.
+/// The maximum number of file numbers to try if the directory cannot be read.
 const MAX_ATTEMPTS: u32 = 10_000;
 
 impl FileWriter {
@@ -21,7 +21,7 @@ impl FileWriter {
     /// stays in use, and the roll is retried later.
     ///
     /// # Errors
-    /// There is no file to write to.
+    /// If there is no file to write to.
     pub(super) fn roll_if_due(&mut self, next: u64) -> io::Result<()> {
         let now = || self.settings.options.clock.instant();
         if self.roll_retry.refusal(now).is_some() || !self.is_roll_due(next) {
@@ -43,13 +43,14 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Creates the next file under a name of its own, renames the old one, and renames the new one
-    /// to its place. A step that fails reverts the steps before it.
+    /// Creates the next file under a temporary name, renames the old file, and then renames the new
+    /// file to the path. If a step fails, the earlier steps are reverted.
     fn roll(&mut self) -> io::Result<()> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let date = self.active.period.unwrap_or(self.current_period()).date;
         if self.next_number(date)?.is_none() {
-            // The housekeeping scans a large directory for the number. The roll is due until then.
+            // The housekeeping thread scans a large directory for the next number. The roll stays
+            // due until then.
             return Ok(());
         }
         let (next, current) = (settings.names.next(), settings.names.current_name());
@@ -60,7 +61,7 @@ impl FileWriter {
         let rolled = self.rename_active(date).inspect_err(remove_next)?;
         let fresh = match dir.rename_to_new(&next, current).inspect_err(remove_next) {
             Ok(()) => fresh,
-            // Another process has just created a file there.
+            // Another process has just created a file with this name.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 open(&settings, &dir, Create::IfMissing)?
             }
@@ -72,7 +73,8 @@ impl FileWriter {
         };
         self.active = fresh;
         self.roll_at_start = false;
-        // A child process may have rolled at the same time, and its file may be at the path.
+        // A child process may have rolled at the same time. In that case its new file is at the
+        // path.
         self.check_path(true)?;
         if let Some(lock) = &self.lock {
             lock.remember(Some(rolled));
@@ -83,8 +85,8 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Returns the next number, if it is known. In a large directory the housekeeping finds it;
-    /// without that thread, this one does.
+    /// Returns the next number, or `None` until the housekeeping thread has scanned a large
+    /// directory. If that thread cannot be started, this thread scans.
     fn next_number(&mut self, date: Date) -> io::Result<Option<RolledId>> {
         let Self {
             settings,
@@ -140,7 +142,8 @@ impl FileWriter {
                     if fs::is_same(&Meta::from_file(&self.active.file)?, &dir.meta(&name)?) {
                         return Ok(rolled);
                     }
-                    // Another process rolled at the same time, and this is its new file.
+                    // Another process rolled at the same time, and its new file was renamed here.
+                    // Rename it back.
                     dir.rename_to_new(&name, current)?;
                     return Err(io::Error::other("another process rolled it"));
                 }
@@ -152,8 +155,8 @@ impl FileWriter {
 }
 
 impl Settings {
-    /// Removes the next file of a process that ended before the rename was complete. The file is
-    /// empty then, or is at the path of the log and still has this name, too.
+    /// Removes the temporary name that a process left when it ended during a roll. The file is
+    /// either empty, or also has the name of the active file.
     pub(super) fn remove_leftover_next(&self, dir: &Dir) {
         let next = self.names.next();
         let is_leftover = |next: Meta| next.is_file() && (next.len() == 0 || next.links() > 1);
@@ -162,8 +165,8 @@ impl Settings {
         }
     }
 
-    /// Completes the roll of a process that ended during it: the file has its rolled name, and the
-    /// current one, too.
+    /// Completes the roll of a process that ended during the roll. In that case the file has both
+    /// the rolled name and the current name.
     pub(super) fn finish_interrupted_roll(&self, dir: &Dir) {
         let current = self.names.current_name();
         let Ok(file) = dir.meta(current) else { return };

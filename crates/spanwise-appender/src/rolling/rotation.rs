@@ -1,4 +1,4 @@
-//! Conditions for a new file.
+//! Conditions under which a new file starts.
 
 use std::{fmt, mem, str::FromStr};
 
@@ -9,12 +9,12 @@ use spanwise_core::{
 
 use crate::ByteSize;
 
-/// When a new file starts: at a size, with every interval of the clock, or at the start of the
-/// process, whichever comes first. Defaults to `daily,100MiB`.
+/// The conditions under which a new file starts: a size, an interval of the clock, or the start of
+/// the process. The first condition that is met counts. Defaults to `daily,100MiB`.
 ///
 /// Its text form is a list of words, separated by commas, in any order: a size; one of `minutely`,
-/// `hourly`, `daily` and `weekly` (from Monday); `start`; `local`, to take intervals and dates from
-/// the local time zone instead of UTC. The word `never` excludes all others but `local`.
+/// `hourly`, `daily` and `weekly` (from Monday); `start`; `local`, for intervals and dates in the
+/// local time zone instead of UTC. The word `never` can be combined only with `local`.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Interval, Rotation};
@@ -37,7 +37,7 @@ pub struct Rotation {
     pub(super) local: bool,
 }
 
-/// An interval of the clock. If the clock is set back, a new file starts, too.
+/// An interval of the clock. A new file also starts if the clock is set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
     /// A minute.
@@ -62,8 +62,8 @@ impl Rotation {
         }
     }
 
-    /// Starts a new file before one would exceed `size`. Only a record that is larger by itself
-    /// exceeds it. `size` must not be zero.
+    /// Starts a new file before the current one would exceed `size`. Only a single record that is
+    /// larger than `size` makes a larger file. `size` must not be zero.
     #[must_use]
     pub const fn at_size(mut self, size: ByteSize) -> Self {
         self.size = Some(size);
@@ -84,7 +84,7 @@ impl Rotation {
         self
     }
 
-    /// Takes intervals, and the dates in names, from the local time zone. Defaults to UTC.
+    /// Uses the local time zone for intervals and for the dates in names. Defaults to UTC.
     #[must_use]
     pub const fn local_time(mut self) -> Self {
         self.local = true;
@@ -106,16 +106,13 @@ impl Default for Rotation {
 }
 
 impl Interval {
-    const ALL: [Self; 4] = [Self::Minutely, Self::Hourly, Self::Daily, Self::Weekly];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Minutely => "minutely",
-            Self::Hourly => "hourly",
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-        }
-    }
+    /// All intervals with their names, in order.
+    const ALL: [(Self, &str); 4] = [
+        (Self::Minutely, "minutely"),
+        (Self::Hourly, "hourly"),
+        (Self::Daily, "daily"),
+        (Self::Weekly, "weekly"),
+    ];
 }
 
 impl TextSetting for Rotation {}
@@ -134,8 +131,8 @@ impl FromStr for Rotation {
                 "start" => mem::replace(&mut rotation.start, true),
                 "local" => mem::replace(&mut rotation.local, true),
                 "utc" => mem::replace(&mut utc, true),
-                _ => match intervals.find(|interval| interval.name() == lower) {
-                    Some(interval) => rotation.every.replace(interval).is_some(),
+                _ => match intervals.find(|(_, name)| *name == lower) {
+                    Some((interval, _)) => rotation.every.replace(interval).is_some(),
                     None => rotation.size.replace(parse_size(word)?).is_some(),
                 },
             };
@@ -157,7 +154,7 @@ impl FromStr for Rotation {
     }
 }
 
-/// Parses a word that is none of the others.
+/// Parses a word that is not a keyword.
 fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         let size = word.parse()?;
@@ -168,7 +165,10 @@ fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
         return Ok(size);
     }
     let others = ["start", "local", "utc", "never"];
-    let words = Interval::ALL.map(Interval::name).into_iter().chain(others);
+    let words = Interval::ALL
+        .map(|(_, name)| name)
+        .into_iter()
+        .chain(others);
     let meant = closest(word, words).map(|meant| format!("did you mean `{meant}`? "));
     let meant = meant.unwrap_or_default();
     let hint = format!(
@@ -182,7 +182,8 @@ impl fmt::Display for Rotation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = [
             self.is_never().then(|| "never".to_owned()),
-            self.every.map(|interval| interval.name().to_owned()),
+            self.every
+                .map(|every| Interval::ALL[every as usize].1.to_owned()),
             self.size.map(|size| size.to_string()),
             self.start.then(|| "start".to_owned()),
             self.local.then(|| "local".to_owned()),

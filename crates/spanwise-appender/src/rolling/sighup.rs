@@ -1,4 +1,4 @@
-//! `SIGHUP`, with which `logrotate` and operators request that files are reopened.
+//! `SIGHUP`: `logrotate` and operators send it to have files reopened.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use signal_hook::{SigId, consts::SIGHUP, flag, low_level};
 
-/// Sets a flag at every `SIGHUP`, until it is dropped.
+/// Sets a flag at each `SIGHUP`. Dropping it removes the handler.
 #[derive(Debug)]
 pub(super) struct SighupFlag(SigId);
 

@@ -1,5 +1,5 @@
-//! Accounting: every line is delivered, shed, failed or lost at shutdown, whatever the writer does.
-//! Delivered lines are counted in the output.
+//! Accounting: for any behaviour of the writer, every line is delivered, shed, failed or lost at
+//! shutdown. The delivered lines are counted in the output.
 
 use std::{io::Write, thread, time::Duration};
 
@@ -92,10 +92,9 @@ proptest! {
             .into_iter()
             .filter(|line| line.starts_with('<') && line.ends_with('>'))
             .collect();
-        // After two panics stderr replaces the writer, and this test does not read that.
+        // After two panics, stderr replaces the writer, and this test does not read stderr.
         if panics == 0 {
-            // A writer that stalled may still take the records that it was given before the
-            // deadline.
+            // A stalled writer may still write the records that it received before the deadline.
             let late = if end == Does::Stall { stats.lost_at_shutdown } else { 0 };
             let whole = whole.len() as u64;
             let delivered = stats.delivered..=stats.delivered + late;

@@ -312,7 +312,7 @@ fn flush_fails_if_a_shutdown_abandons_lines() {
         })
     };
     begins.wait();
-    // It waits for up to a second, and the shutdown begins meanwhile.
+    // The call waits for up to one second, and the shutdown begins in this time.
     let report = guard.shutdown(Duration::from_secs(1));
     assert_eq!((report.delivered, report.lost), (0, 1));
     let flushed = flushing.join().unwrap();
@@ -403,7 +403,7 @@ fn only_one_line_waits_for_a_stalled_writer() {
     let logs = thread::spawn(move || {
         (0..100).for_each(|_| write(&logging, Level::ERROR, "there is no room"));
     });
-    // If each of them waited, they would need longer than this.
+    // If each thread waited, the test would time out.
     wait_until("all are logged", || logs.is_finished());
     assert_eq!(background.stats().shed.error, 100);
     writer.set(Does::Take);
@@ -493,7 +493,7 @@ fn writer_recovered_after_shutdown_gets_held_lines() {
 fn refusal_after_shutdown_is_reported_and_held() {
     let report = SelfReport::silent();
     let (writer, background) = stalled_past_the_shutdown(&report);
-    // The abandoned line is written; the next ones are not.
+    // The abandoned line is written, but the later lines are not.
     writer.set(Does::TakeThenFail(4));
     writer.wait_until_failed();
     wait_until("it is reported", || {
@@ -517,7 +517,7 @@ fn only_one_line_waits_behind_a_stuck_writer() {
     let logs = thread::spawn(move || {
         (0..1000).for_each(|_| write(&logging, Level::WARN, "held"));
     });
-    // If each of them waited, they would need longer than this.
+    // If each thread waited, the test would time out.
     wait_until("all are logged", || logs.is_finished());
     writer.set(Does::Take);
     background.flush(END_TIMEOUT).unwrap();
@@ -579,7 +579,7 @@ fn panic_flush_without_time_does_not_disable_it() {
     let (background, _guard) = start(&writer);
     write(&background, Level::INFO, "held");
     writer.wait_until_stalled();
-    // Another output, which is flushed before this one, took all the time.
+    // Another output was flushed first, and used all the time.
     assert!(background.flush_in_panic(Duration::ZERO).is_err());
     let panicking = background.clone();
     let flushing = thread::spawn(move || panicking.flush_in_panic(Duration::from_secs(60)));
@@ -608,7 +608,7 @@ fn only_one_panic_waits_for_a_stalled_writer() {
         let (background, _guard, panics) = flushed_on_panic(&writer);
         write(&background, Level::INFO, "held");
         let panicking = thread::spawn(move || (0..300).for_each(|_| assert!(!panics())));
-        // If each of them waited, they would need longer than this.
+        // If each thread waited, the test would time out.
         wait_until("all have panicked", || panicking.is_finished());
         panicking.join().unwrap();
         writer.set(Does::Take);

@@ -1,6 +1,6 @@
 //! The contents of a log after faults.
 //!
-//! A victim, a program of its own, logs records with the number of their thread and a sequence
+//! A victim is a separate program. It logs records with the number of their thread and a sequence
 //! number. A test causes a fault from outside, and counts lost, repeated, partial and reordered
 //! records in the output.
 

@@ -1,6 +1,6 @@
 //! Writers and errors that log, block and panic, in each method and in each state of an output.
 //!
-//! The subscriber is global, since a scoped one drops events that its own layers log. While a
+//! The subscriber is global, because a scoped one drops events that its own layers log. While a
 //! writer blocks, threads that log must continue, and each line must be in one counter.
 
 use std::{
@@ -51,7 +51,7 @@ enum State {
     Failing,
     /// The shutdown is in progress.
     Closing,
-    /// The guard is dropped: callers write.
+    /// The guard was dropped, so callers write.
     Direct,
 }
 
@@ -149,7 +149,7 @@ impl Drop for HostileError {
 /// The output that the global subscriber writes to at present.
 static OUTPUT: RwLock<Option<Background>> = RwLock::new(None);
 
-/// The number of lines that it got, and of those in progress.
+/// The number of lines that the output received, including lines in progress.
 static GIVEN: AtomicU64 = AtomicU64::new(0);
 static WRITING: AtomicU64 = AtomicU64::new(0);
 
@@ -187,7 +187,7 @@ impl Write for Line {
     }
 }
 
-/// Runs a closure on a thread of its own, which must end although the writer is hostile.
+/// Runs a closure on a separate thread, which must end although the writer is hostile.
 #[track_caller]
 fn ends(what: &str, act: impl FnOnce() + Send + 'static) {
     let thread = thread::spawn(act);
@@ -257,7 +257,7 @@ fn try_one(act: Act, place: Place, state: State) {
         State::Direct => {
             drop(guard.take());
             arm();
-            // The caller writes: it may wait for the writer, but no other thread may.
+            // The caller writes, so it may wait for the writer. No other thread may wait.
             let caller = thread::spawn(log_ten);
             wait_until(&what, || {
                 caller.is_finished() || script.acted.load(Ordering::SeqCst) > 0
@@ -277,6 +277,10 @@ fn try_one(act: Act, place: Place, state: State) {
     ends(&what, move || drop(report.stats()));
     let let_go_first = place != Place::DropWriter;
     if let_go_first {
+        // On a busy machine, the writer may not have been called yet.
+        if place != Place::ErrorDebug {
+            wait_until(&what, || script.acted.load(Ordering::SeqCst) > 0);
+        }
         script.let_go();
         script.refuses.store(false, Ordering::SeqCst);
     }
@@ -285,7 +289,7 @@ fn try_one(act: Act, place: Place, state: State) {
     }
     *OUTPUT.write().unwrap() = None;
     if let_go_first {
-        // A flush may still report an attempt that failed before the writer was let go.
+        // A flush may still report an attempt that failed before the writer was released.
         wait_until(&what, || background.flush(GUARD).is_ok());
     }
     wait_until(&what, || WRITING.load(Ordering::SeqCst) == 0);
@@ -294,13 +298,14 @@ fn try_one(act: Act, place: Place, state: State) {
     assert_eq!(counted, GIVEN.load(Ordering::SeqCst), "{what}: {stats:?}");
     let last = thread::spawn(move || drop(background));
     if act == Act::Block && place == Place::DropWriter {
-        // The lock belongs to the writer, and no thread waits for it with another lock held.
+        // The lock belongs to the writer. No thread may wait for this lock while it has another
+        // lock.
         wait_until(&what, || {
             script.acted.load(Ordering::SeqCst) > 0 || last.is_finished()
         });
         ends(&what, log_ten);
     }
-    if place != Place::ErrorDebug {
+    if place == Place::DropWriter {
         wait_until(&what, || script.acted.load(Ordering::SeqCst) > 0);
     }
     script.let_go();

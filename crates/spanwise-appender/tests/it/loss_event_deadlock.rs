@@ -1,4 +1,4 @@
-//! The writer thread logs through the application's layers, of which one holds a lock while it
+//! The writer thread logs through the application's layers. One of these layers has a lock while it
 //! waits for room in the buffer.
 
 use std::{
@@ -49,7 +49,7 @@ fn loss_event_waiting_for_a_lock_blocks_no_caller() {
 
             let logs = || (0..100).for_each(|_| tracing::info!("{}", "x".repeat(5000)));
             let threads = [thread::spawn(logs), thread::spawn(logs)];
-            // A thread that waited without success would need this long.
+            // A thread that waits without success would need this time.
             wait_until("all is logged", || {
                 threads.iter().all(|thread| thread.is_finished())
             });

@@ -1,4 +1,5 @@
-//! Events about missing lines, under a global subscriber, since the writer thread logs them.
+//! Events about missing lines. The subscriber is global, because the writer thread logs these
+//! events.
 
 use std::time::Duration;
 

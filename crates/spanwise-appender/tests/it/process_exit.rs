@@ -29,7 +29,7 @@ impl Write for Stalls {
 #[test]
 fn stalled_outputs_share_one_deadline() {
     if part().is_some() {
-        // One after the other, they would take longer than the test waits.
+        // If they waited one after the other, the test would time out.
         for _ in 0..20 {
             let (mut background, guard) = Background::builder(Stalls).build().unwrap();
             background.write_all(b"a line\n").unwrap();

@@ -13,11 +13,11 @@ use spanwise_testing::support::wait_until;
 /// The reaction of the writer to its next write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Does {
-    /// Takes all bytes.
+    /// Accepts all bytes.
     Take,
-    /// Takes at most this many bytes.
+    /// Accepts at most this many bytes.
     TakeAtMost(usize),
-    /// Takes this many bytes, and then fails with a full disk.
+    /// Accepts this many bytes, and then fails with a full disk.
     TakeThenFail(usize),
     /// Fails with a closed pipe.
     Close,
@@ -143,14 +143,14 @@ pub fn only(module: &str, name: &str) -> [String; 3] {
     ]
 }
 
-/// Starts the test `module_path!()::name` in a process of its own, in which [`part`] is set.
+/// Starts the test `module_path!()::name` in a separate process, in which [`part`] is set.
 pub fn start(module: &str, name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(only(module, name)).env(PART, ".");
     command
 }
 
-/// Runs `part` of the test `module_path!()::name` in a process of its own, which `wrapper` starts.
+/// Runs `part` of the test `module_path!()::name` in a separate process, which `wrapper` starts.
 /// Its working directory is the given one, which every user may write to.
 #[cfg(unix)]
 #[track_caller]
@@ -179,7 +179,7 @@ pub fn within(module: &str, name: &str, wrapper: &[&str], act: impl FnOnce(&Path
     passes(command.current_dir(&work));
 }
 
-/// Runs `act`, the test `module_path!()::name`, in a process of its own.
+/// Runs `act`, the test `module_path!()::name`, in a separate process.
 #[track_caller]
 pub fn alone(module: &str, name: &str, act: impl FnOnce()) {
     match part() {

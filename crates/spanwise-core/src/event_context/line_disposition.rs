@@ -1,6 +1,6 @@
 //! The disposition of the next line that a sink writes.
 //!
-//! It is in the state of the event's context; its flags show where.
+//! Stored in the thread-local state of the event context. Flags of the state show its form.
 
 use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 
@@ -10,12 +10,12 @@ use super::{
 };
 use crate::internal::LayerId;
 
-/// What becomes of the next line that a sink writes on this thread. Without one, the line is
+/// What happens to the next line that a sink writes on this thread. If none is set, the line is
 /// written.
 ///
 /// The recorder sets it, and its writer takes it. The content is opaque to this crate.
 pub enum LineDisposition {
-    /// The line goes to the buffer of a unit.
+    /// The line is added to the buffer of a unit.
     Buffer {
         /// The recorder's unit.
         unit: Arc<dyn Any + Send + Sync>,
@@ -26,8 +26,8 @@ pub enum LineDisposition {
     Header(Box<dyn Any>),
 }
 
-/// A line that goes to the unit of an entered span. Finding the unit by the position of the span
-/// avoids a clone of its `Arc`, which would double the cost of a buffered line.
+/// A line for the unit of an entered span. The position of the span identifies the unit. This
+/// avoids a clone of the unit's `Arc`, which would double the cost of a buffered line.
 #[derive(Debug, Clone, Copy)]
 pub struct EnteredLine {
     /// The recorder's sink.
@@ -36,7 +36,7 @@ pub struct EnteredLine {
     pub index: u32,
     /// The recorder's number for the record.
     pub tag: u32,
-    /// Finds the unit by the sink and the position, if the line cannot stay on the fast path.
+    /// Finds the unit by the sink and the position, for the slow path.
     pub unit_at: fn(LayerId, u32) -> Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -68,12 +68,12 @@ impl LineDisposition {
         forward()
     }
 
-    /// Forwards an event without the disposition of a line that is being written further out. Keeps
-    /// the context of the event.
+    /// Forwards an event, and hides the disposition of an outer line. Keeps the context of the
+    /// event.
     #[inline]
     pub fn hide<R>(forward: impl FnOnce() -> R) -> R {
         if current(|current| current.flags.get()) & LINE == 0 {
-            // Nothing to restore: each scope inside removes what it sets.
+            // Nothing to restore, because each inner scope removes the disposition that it sets.
             return forward();
         }
         Self::hide_line(forward)
@@ -86,7 +86,7 @@ impl LineDisposition {
     }
 
     /// Takes the disposition of the line that `sink` writes, and whether a sampler dropped its
-    /// event. Returns `None` if the line is to be written.
+    /// event. Returns `None` if the line must be written.
     #[inline]
     #[must_use]
     pub fn take(sink: LayerId) -> Option<(Self, bool)> {
@@ -117,8 +117,8 @@ impl EnteredLine {
         unit_at: |_, _| None,
     };
 
-    /// Forwards a captured event: the next line of the sink goes to the unit of the entered span.
-    /// The event is exempt from sampling.
+    /// Forwards a captured event. The next line of the sink is buffered in the unit of the entered
+    /// span. The event is exempt from sampling.
     #[inline(always)] // The path of nearly all buffered lines.
     pub fn scope<R>(self, forward: impl FnOnce() -> R) -> R {
         if current(|current| current.flags.get()) != 0 {
@@ -149,7 +149,7 @@ impl EnteredLine {
         forward()
     }
 
-    /// Returns the entered line of the event at hand, if `sink` has not written it yet.
+    /// Returns the entered line of the current event, if `sink` has not written it yet.
     #[inline(always)] // Called twice for each buffered line.
     #[must_use]
     pub fn current(sink: LayerId) -> Option<Self> {
@@ -162,15 +162,16 @@ impl EnteredLine {
         })
     }
 
-    /// Ends the disposition: the line that [`current`](Self::current) returned is buffered.
+    /// Removes the disposition, after the line that [`current`](Self::current) returned was
+    /// buffered.
     #[inline]
     pub fn line_buffered() {
         current(|current| current.flags.set(current.flags.get() & !LINE));
     }
 
-    /// Called when the thread exits the entered span at `index`, which a value can cause while its
-    /// line is formatted. If the line belongs to that span, keeps its unit. If the span was below
-    /// that of the line, shifts the index.
+    /// Updates the line after the thread has exited the entered span at `index`. A value can cause
+    /// this while its line is formatted. If the line belongs to the exited span, stores its unit.
+    /// If the exited span was below the span of the line, shifts the index.
     #[inline]
     pub fn span_exited(
         sink: LayerId,
@@ -226,7 +227,7 @@ impl EventState {
             tag,
             unit_at,
         } = self.entered_line.get();
-        // `None` on a thread that is ending, which has no entered spans: the line is written.
+        // `None` on an ending thread, which has no entered spans. In that case the line is written.
         let unit = unit_at(sink, index)?;
         Some(SinkLine::new(sink, LineDisposition::Buffer { unit, tag }))
     }
@@ -246,7 +247,7 @@ struct RestoreLine(Option<SinkLine>);
 
 impl Drop for RestoreLine {
     fn drop(&mut self) {
-        // First drop what was set and not taken.
+        // Drops a disposition that was set and not taken.
         drop(current(EventState::take_line));
         if let Some(line) = self.0.take() {
             current(|current| current.put_line(line));
@@ -256,7 +257,7 @@ impl Drop for RestoreLine {
 
 #[cold]
 pub(super) fn drop_line() {
-    // Dropped outside `with`: the destructor may re-enter this thread-local.
+    // Dropped outside `with`, because the destructor may re-enter this thread-local.
     let line = current(|current| current.owned_line.take());
     drop(line.map(ManuallyDrop::into_inner));
 }

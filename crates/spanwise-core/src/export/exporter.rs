@@ -1,4 +1,4 @@
-//! The queue, the sender thread and the state of an exporter, in each process that uses it.
+//! An exporter: its queue, sender thread and state, created anew in each forked process.
 
 use std::{
     fmt, io,
@@ -12,7 +12,7 @@ use std::{
 use super::{Deliver, ExportItem, PeriodicTasks, QueueLimits, queue::ExportQueue, sender::Sender};
 use crate::{Clock, Fault, SelfReport, internal::forks::PerProcess};
 
-/// The queue and the sender thread of an exporter, renewed in each forked child.
+/// The queue and the sender thread of an exporter, created anew in each forked child.
 ///
 /// `S` is further state that a child must not share with its parent, such as a batch of logs.
 pub struct Exporter<T, S> {
@@ -34,21 +34,21 @@ pub struct ProcessExporter<T, S> {
     pub state: S,
 }
 
-/// How an [`Exporter`] is called, what its queue holds, and where it reports.
+/// The names, the limits and the reporting of an [`Exporter`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExporterOptions {
-    /// The name of its counters and, after `spanwise-`, of its thread.
+    /// The name of its counters. The thread has the same name after `spanwise-`.
     pub name: &'static str,
-    /// The server, as the texts of faults name it.
+    /// The name of the server in fault texts.
     pub destination: &'static str,
     /// The limits of the queue.
     pub limits: QueueLimits,
-    /// Where losses are counted and reported. Defaults to the report of the process.
+    /// Where losses are counted and reported. Defaults to the process-wide [`SelfReport`].
     pub report: SelfReport,
     /// The time for back-off and [`PeriodicTasks`]. Defaults to the system's clock.
     ///
-    /// The deadlines of a flush and of the shutdown are always those of the system's clock.
+    /// The deadlines of a flush and of the shutdown always use the system's clock.
     pub clock: Clock,
 }
 
@@ -70,7 +70,7 @@ impl ExporterOptions {
 impl<T: ExportItem, S> Exporter<T, S> {
     /// Creates an exporter with an empty queue.
     ///
-    /// Each process makes its transport and its further state with these functions.
+    /// Each process calls these functions to create its transport and its further state.
     pub fn new(
         options: ExporterOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<T>> + Send + Sync + 'static,
@@ -92,7 +92,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
     /// Starts the sender thread, which runs `tasks` as well.
     ///
     /// # Errors
-    /// The error of the operating system if there can be no further thread.
+    /// The error of the operating system if it cannot start a thread.
     pub fn start(&self, tasks: Option<Weak<dyn PeriodicTasks>>) -> io::Result<()> {
         let tasks = self.tasks.get_or_init(|| tasks);
         self.spawn(&self.current().queue, tasks)
@@ -108,16 +108,17 @@ impl<T: ExportItem, S> Exporter<T, S> {
         Sender::new(queue, (self.new_transport)(), tasks.clone()).spawn(name)
     }
 
-    /// Returns the part of this process. A forked child makes it, and starts its thread, on the
-    /// first call.
+    /// Returns the part of this process. In a forked child, the first call creates the part and
+    /// starts the thread.
     #[inline]
     pub fn current(&self) -> &ProcessExporter<T, S> {
-        self.process.here(|_| self.new_process())
+        self.process.for_this_process(|_| self.new_process())
     }
 
-    /// Returns the part of this process, unless this is a child that has used nothing of it.
+    /// Returns the part of this process. Returns `None` in a forked child that has not used the
+    /// exporter.
     pub fn existing(&self) -> Option<&ProcessExporter<T, S>> {
-        self.process.here_if_any()
+        self.process.created_for_this_process()
     }
 
     #[cold]
@@ -152,7 +153,7 @@ impl<T: ExportItem, S> Exporter<T, S> {
         }
     }
 
-    /// Returns the report of the exporter.
+    /// Returns the `SelfReport` of the exporter.
     pub fn report(&self) -> &SelfReport {
         &self.options.report
     }

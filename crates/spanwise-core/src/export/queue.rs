@@ -28,7 +28,7 @@ pub struct ExportQueue<T> {
     /// Wakes the callers of [`flush`](Self::flush).
     settled: Condvar,
     pub(super) limits: QueueLimits,
-    /// The server, as the texts of faults name it.
+    /// The name of the server in fault texts.
     destination: &'static str,
     pub(super) clock: Clock,
     counters: Arc<SinkCounters>,
@@ -40,22 +40,22 @@ struct State<T> {
     /// Urgent items.
     urgent: Lane<T>,
     others: Lane<T>,
-    /// The item that is being sent. It keeps its room, since it may come back.
+    /// The item that is being sent. Its room stays reserved, because it may be put back.
     in_flight: Option<InFlight>,
-    /// The number of threads in `flush`. They do not wait for the back-off.
+    /// The number of threads in `flush`. While it is not 0, items are sent without a back-off.
     flushing: u32,
     /// Numbers the calls of `flush` and `hurry`.
     flushes: u64,
-    /// The last call of `hurry`.
+    /// The number of the last call of `hurry`.
     hurried_flush: u64,
-    /// The last call of `flush` before the item in flight was taken.
+    /// The number of the last call of `flush` before the item in flight left the queue.
     in_flight_flush: u64,
-    /// The last call of `flush` during which the server failed.
+    /// The number of the last call of `flush` during which the server failed.
     failed_flush: u64,
-    /// Whether something changed since the sender thread last looked.
+    /// Whether the state changed since the last step of the sender thread.
     is_signalled: bool,
     has_ended: bool,
-    /// Whether the shutdown lost something.
+    /// Whether the shutdown lost items.
     has_lost: bool,
 }
 
@@ -77,8 +77,8 @@ pub(super) struct Queued<T> {
 }
 
 impl<T: ExportItem> ExportQueue<T> {
-    /// Creates a queue that counts under the name of the exporter. Its sender thread is started by
-    /// an [`Exporter`](super::Exporter).
+    /// Creates a queue that counts under the name of the exporter. An [`Exporter`](super::Exporter)
+    /// starts the sender thread.
     #[must_use]
     pub(super) fn new(options: &ExporterOptions) -> Self {
         Self {
@@ -130,8 +130,8 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
-    /// Adds an item that matters more than older ones: with it, at most `max` items wait. The
-    /// oldest ones are dropped and counted.
+    /// Adds an item that is more important than older items. At most `max` items wait afterwards.
+    /// The oldest items are dropped and counted.
     pub fn push_newest(&self, item: T, max: usize) {
         let mut dropped = Vec::new();
         let mut state = self.state.lock();
@@ -151,10 +151,10 @@ impl<T: ExportItem> ExportQueue<T> {
             item.count_shed(&self.counters);
         }
         let reason = format_args!("{} is behind: dropping events", self.destination);
-        self.report.fault(Fault::Shed, &reason);
+        self.report.fault_of(self.destination, Fault::Shed, &reason);
     }
 
-    /// Makes the sender thread ask [`PeriodicTasks`](super::PeriodicTasks) for their next run.
+    /// Makes the sender thread read the next run of [`PeriodicTasks`](super::PeriodicTasks).
     pub fn wake(&self) {
         self.state.lock().is_signalled = true;
         self.work.notify_one();
@@ -162,11 +162,11 @@ impl<T: ExportItem> ExportQueue<T> {
 
     /// Waits until everything that was pushed is sent.
     ///
-    /// The server is asked again at once, even if it failed before.
+    /// The next attempt is immediate, even if the server failed before.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if the deadline comes first, if the server fails, or if the
-    /// queue is shut down with losses.
+    /// [`io::ErrorKind::TimedOut`] if the deadline passes, if the server fails, or if the queue is
+    /// shut down with losses.
     pub fn flush(&self, deadline: Instant) -> io::Result<()> {
         let mut state = self.state.lock();
         state.flushes += 1;
@@ -174,10 +174,10 @@ impl<T: ExportItem> ExportQueue<T> {
         self.wait_flushed(state, own_flush, deadline)
     }
 
-    /// Starts to send everything that was pushed, and does not wait for it. The server is asked
-    /// once more even if it failed before.
+    /// Starts to send everything that was pushed, and does not wait for it. There is one immediate
+    /// attempt, even if the server failed before.
     ///
-    /// A shutdown that comes next waits for this attempt instead of a further one.
+    /// A following shutdown waits for this attempt instead of another one.
     pub fn hurry(&self) {
         let mut state = self.state.lock();
         state.flushes += 1;
@@ -216,8 +216,8 @@ impl<T: ExportItem> ExportQueue<T> {
         Err(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 
-    /// Sends what it can until `deadline`, and counts the rest as lost. Items that are pushed later
-    /// are counted as lost, too. The sender thread ends by itself.
+    /// Sends items until `deadline`, and counts the rest as lost. Items that are pushed later count
+    /// as lost, too. The sender thread ends by itself.
     pub fn shutdown_by(&self, deadline: Instant) {
         let mut state = self.state.lock();
         let is_hurried = state.hurried_flush > 0 && state.hurried_flush == state.flushes;
@@ -254,7 +254,7 @@ impl<T: ExportItem> ExportQueue<T> {
         &self.counters
     }
 
-    /// Returns how often an item was put back because the server failed.
+    /// Returns the number of times that an item was put back because the server failed.
     #[must_use]
     pub fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
@@ -266,17 +266,19 @@ impl<T: ExportItem> ExportQueue<T> {
         self.state.lock().held().1
     }
 
-    /// Resets the signal that something changed. Returns whether the queue was shut down.
+    /// Resets the change signal. Returns whether the queue was shut down.
     pub(super) fn acknowledge(&self) -> bool {
         let mut state = self.state.lock();
         state.is_signalled = false;
         state.has_ended
     }
 
-    /// Takes the next item. Before `not_before` there is one only for a caller of `flush`.
+    /// Takes the next item. Before `not_before`, returns an item only if a caller of `flush` or
+    /// `hurry` wants it.
     pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
         let mut state = self.state.lock();
-        // A caller that saw the server fail is about to return.
+        // Callers of `flush` return after a failure of the server, so they do not cause a second
+        // attempt.
         let is_asked = state.flushing > 0 || state.hurried_flush > state.failed_flush;
         let is_flushing = is_asked && state.failed_flush < state.flushes;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
@@ -292,13 +294,13 @@ impl<T: ExportItem> ExportQueue<T> {
         Some(queued)
     }
 
-    /// Waits until something changes, or until `until`.
+    /// Waits until the state changes, or until `until`.
     pub(super) fn wait(&self, until: Option<Instant>) {
         let state = self.state.lock();
         if state.is_signalled || state.has_ended {
             return;
         }
-        // A wake-up without a reason is harmless: the thread looks again.
+        // A spurious wake-up is harmless, because the thread checks the state again.
         match until {
             None => drop(self.work.wait(state)),
             Some(until) => {
@@ -321,24 +323,28 @@ impl<T: ExportItem> ExportQueue<T> {
             counters.add_delivered(events - refused);
         });
         if counts && refused > 0 {
-            self.report.fault(Fault::WriteFailed, reason);
+            self.report
+                .fault_of(self.destination, Fault::WriteFailed, reason);
         }
     }
 
     /// Counts the events of the item in flight as failed writes.
     pub(super) fn settle_refused(&self, reason: &dyn fmt::Display) {
         if self.settle(SinkCounters::add_write_failed) {
-            self.report.fault(Fault::WriteFailed, reason);
+            self.report
+                .fault_of(self.destination, Fault::WriteFailed, reason);
         }
     }
 
-    /// Counts the events of the item in flight. Returns `false` if the shutdown counted them.
+    /// Counts the events of the item in flight. Returns `false` if the shutdown has already counted
+    /// them.
     fn settle(&self, count: impl FnOnce(&SinkCounters, u64)) -> bool {
         let mut state = self.state.lock();
         let in_flight = state.in_flight.take();
         let counts = in_flight.is_some();
         if let Some(InFlight { events, .. }) = in_flight {
-            // Under the lock: a caller of `flush` sees the counters of what was sent.
+            // Counts under the lock, so that the counters are complete when a caller of `flush`
+            // returns.
             count(&self.counters, events);
         }
         drop(state);
@@ -349,7 +355,7 @@ impl<T: ExportItem> ExportQueue<T> {
     /// Puts back the halves of the item in flight, as the next ones to send.
     pub(super) fn put_back_halves(&self, (first, second): (T, T), since: Instant) {
         let mut state = self.state.lock();
-        // If there is none, the shutdown counted it.
+        // If no item is in flight, the shutdown has counted it.
         if state.in_flight.take().is_some() {
             for item in [second, first] {
                 state.lane(&item).push_front(Queued { item, since });
@@ -360,7 +366,7 @@ impl<T: ExportItem> ExportQueue<T> {
     /// Puts back the item in flight, as the next one to send.
     pub(super) fn put_back(&self, queued: Queued<T>, reason: &str) {
         let mut state = self.state.lock();
-        // If there is none, the shutdown counted it.
+        // If no item is in flight, the shutdown has counted it.
         let counts = state.in_flight.take().is_some();
         if counts {
             state.failed_flush = state.in_flight_flush;
@@ -371,11 +377,12 @@ impl<T: ExportItem> ExportQueue<T> {
         if counts {
             self.retries.fetch_add(1, Ordering::Relaxed);
             let reason = format_args!("cannot send to {}, retrying: {reason}", self.destination);
-            self.report.fault(Fault::FlushFailed, &reason);
+            self.report
+                .fault_of(self.destination, Fault::FlushFailed, &reason);
         }
     }
 
-    /// Returns the items that wait, their bytes and their events.
+    /// Returns the number of waiting items, their bytes and their events.
     pub(super) fn held(&self) -> (usize, usize, u64) {
         let state = self.state.lock();
         let (items, bytes) = state.held();
@@ -422,7 +429,7 @@ impl<T: ExportItem> State<T> {
 }
 
 impl<T: ExportItem> Lane<T> {
-    /// Returns whether the lane and `item` take up to half of the queue.
+    /// Returns whether the lane and `item` together occupy at most half of the queue.
     fn is_below_half(&self, item: &T, limits: QueueLimits) -> bool {
         self.items.len() < limits.items / 2 && self.bytes + item.bytes() <= limits.bytes / 2
     }

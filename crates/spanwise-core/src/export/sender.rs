@@ -14,19 +14,19 @@ use super::{
 };
 use crate::internal::{Backoff, panic_safe, random_bits};
 
-/// The delays between attempts at a server that fails, before jitter.
+/// The delays between attempts while the server fails, before jitter.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1)..=Duration::from_secs(60));
 
-/// The longest wait that a server may request. It also bounds how long an item waits on request.
+/// The longest wait that a server may request. It also limits the total requested wait of an item.
 const MAX_REQUESTED_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// What the current thread does for an exporter.
+/// The role of the current thread for an exporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     None,
     /// It is a sender thread.
     Delivering,
-    /// It is a sender thread, and runs code of the application at the moment.
+    /// It is a sender thread that is running code of the application.
     RunningTasks,
 }
 
@@ -36,7 +36,7 @@ thread_local! {
 
 /// Returns whether this is the sender thread of an exporter.
 ///
-/// Events that it logs are about sending. To send them would have no end.
+/// Events that it logs are about sending. If they were sent, each would cause the next.
 #[inline]
 #[must_use]
 pub fn is_sender_thread() -> bool {
@@ -45,21 +45,21 @@ pub fn is_sender_thread() -> bool {
 
 /// Returns whether this is a sender thread that does not run [`PeriodicTasks`].
 ///
-/// Events that it logs come from the HTTP client, and may show the credentials of the exporter.
+/// Events that it logs come from the HTTP client, and may contain the credentials of the exporter.
 #[inline]
 #[must_use]
 pub fn is_delivering() -> bool {
     role() == Role::Delivering
 }
 
-/// Marks this thread as one that works for a sender thread, such as one that looks up names.
+/// Marks this thread as a helper of a sender thread, such as a thread for name look-ups.
 pub fn mark_sender_thread() {
     ROLE.set(Role::Delivering);
 }
 
 #[inline]
 fn role() -> Role {
-    // A sender thread logs nothing after its thread-locals are gone.
+    // A sender thread logs nothing after its thread-locals are destroyed.
     ROLE.try_with(Cell::get).unwrap_or(Role::None)
 }
 
@@ -71,17 +71,17 @@ pub(super) struct Sender<T> {
     backoff: Backoff,
     /// The end of the back-off.
     not_before: Option<Instant>,
-    /// The end of the last wait that the server requested. Items that waited until then are as old
-    /// as if they had been pushed then.
+    /// The end of the last wait that the server requested. The age of items that waited for it
+    /// counts from this time.
     requested_end: Option<Instant>,
 }
 
 /// The result of one turn of the loop.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It did something, and there may be more to do.
+    /// It did some work, and there may be more.
     Worked,
-    /// There is nothing to do until then, unless something changes.
+    /// There is no work before this time, except after a change of the state.
     Wait(Option<Instant>),
     /// The queue was shut down.
     Ended,
@@ -103,7 +103,7 @@ impl<T: ExportItem> Sender<T> {
         }
     }
 
-    /// Starts a thread of this name.
+    /// Starts a thread with this name.
     pub(super) fn spawn(mut self, name: String) -> io::Result<()> {
         let run = move || {
             ROLE.set(Role::Delivering);
@@ -122,7 +122,7 @@ impl<T: ExportItem> Sender<T> {
         }
     }
 
-    /// Runs the tasks that are due, or else sends one item.
+    /// Runs the tasks that are due. If there are none, sends one item.
     pub(super) fn step(&mut self) -> Step {
         if self.queue.acknowledge() {
             return Step::Ended;
@@ -153,7 +153,8 @@ impl<T: ExportItem> Sender<T> {
 
     fn send(&mut self, queued: Queued<T>) {
         let started = self.queue.clock.instant();
-        // The HTTP client and its TLS library are not ours: the thread survives their panics.
+        // The HTTP client and its TLS library are foreign code, so the thread must survive their
+        // panics.
         let delivery = panic_safe::catch_panic(|| self.transport.deliver(&queued.item));
         let panicked = || Delivery::Failed {
             reason: "the transport panicked".to_owned(),
@@ -200,7 +201,7 @@ impl<T: ExportItem> Sender<T> {
         }
     }
 
-    /// Returns the time from which the age of an item counts that was pushed at `since`.
+    /// Returns the start of the age of an item that was pushed at `since`.
     fn aged_since(&self, since: Instant) -> Instant {
         let end = self.requested_end.unwrap_or(since);
         end.clamp(since, since + MAX_REQUESTED_WAIT)
@@ -212,8 +213,8 @@ impl<T: ExportItem> Sender<T> {
     }
 }
 
-/// Returns the delay, or up to a quarter less. So processes that saw a server fail at the same time
-/// do not all ask it again at the same time.
+/// Returns the delay, or up to a quarter less. So processes whose attempts failed at the same time
+/// do not all retry at the same time.
 fn jittered(delay: Duration) -> Duration {
     let random = random_bits() as u32;
     delay - (delay / 4).mul_f64(f64::from(random) / f64::from(u32::MAX))

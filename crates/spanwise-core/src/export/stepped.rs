@@ -11,7 +11,7 @@ use super::{
     sender::{Sender, Step},
 };
 
-/// The sender of a queue, which works only in [`step`](Self::step).
+/// The sender of a queue. It works only in [`step`](Self::step).
 pub struct SteppedSender<T> {
     queue: Arc<ExportQueue<T>>,
     sender: Sender<T>,
@@ -35,17 +35,17 @@ impl<T: ExportItem> SteppedSender<T> {
         &self.queue
     }
 
-    /// Runs the tasks that are due, or else sends one item.
+    /// Runs the tasks that are due. If there are none, sends one item.
     pub fn step(&mut self) -> Step {
         self.sender.step()
     }
 
-    /// Waits as the thread does after [`Step::Wait`].
+    /// Waits like the sender thread after [`Step::Wait`].
     pub fn wait(&self, until: Option<Instant>) {
         self.queue.wait(until);
     }
 
-    /// Returns the items that wait, their bytes and their events.
+    /// Returns the number of waiting items, their bytes and their events.
     #[must_use]
     pub fn held(&self) -> (usize, usize, u64) {
         self.queue.held()

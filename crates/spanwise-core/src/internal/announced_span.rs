@@ -1,4 +1,4 @@
-//! Ids and kind of the next span, which the code that opens it knows better than a layer.
+//! The ids and the kind of the next span, announced by the code that opens the span.
 //!
 //! The code that opens a span [announces](announce) it, and the layer that gives spans their
 //! identities [takes](take_announced) the announcement in `on_new_span`. Without such a layer,
@@ -16,38 +16,38 @@ use tracing_core::span::Id;
 
 use crate::internal::thread_state;
 
-/// What is known about the span that is opened next.
+/// Facts about the next span to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
     /// The id of the span.
     pub span_id: [u8; 8],
     /// The kind of the span.
     pub kind: SpanKind,
-    /// The trace, if the span is the first of this process in it. It counts only if the span has no
-    /// parent in this process. `None` for the trace of the span around it.
+    /// The trace, if the span is the first of this process in the trace. Ignored if the span has a
+    /// parent in this process. `None` for the trace of the enclosing span.
     pub trace: Option<AnnouncedTrace>,
 }
 
-/// An announcement that was not taken yet.
+/// An announcement that no layer has taken yet.
 pub(crate) struct Announcement {
     announced: Announced,
     reserved_for: Option<Id>,
 }
 
 /// The trace of a span whose parent is not in this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnnouncedTrace {
     /// The id of the trace.
     pub trace_id: [u8; 16],
     /// The id of the parent, a span of another process. `None` if the trace begins here.
     pub parent: Option<[u8; 8]>,
-    /// The flags of `traceparent`: those of the parent, or else those known about the new trace.
-    /// Without a parent, [`SAMPLED`](crate::internal::span_identity::SAMPLED) means nothing: the
-    /// sampler decides.
+    /// The flags of `traceparent`, from the parent or for the new trace. Without a parent,
+    /// [`SAMPLED`](crate::internal::span_identity::SAMPLED) is ignored, because the sampler
+    /// decides.
     pub flags: u8,
     /// The `tracestate` of the parent.
     pub state: Option<Arc<str>>,
-    /// The trace and the span of an untrusted caller, which is not a parent.
+    /// The trace and the span of an untrusted caller. They are a link, not a parent.
     pub link: Option<([u8; 16], [u8; 8])>,
 }
 
@@ -66,7 +66,7 @@ pub enum SpanKind {
 /// Whether a layer takes announcements.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-/// Makes [`announce`] work from now on. Called by the layer that gives spans their identities.
+/// Enables [`announce`]. Called by the layer that gives spans their identities.
 pub fn want_identities() {
     WANTED.store(true, Ordering::Relaxed);
 }
@@ -78,10 +78,11 @@ pub fn identities_are_wanted() -> bool {
     WANTED.load(Ordering::Relaxed)
 }
 
-/// Calls `open`, which opens a span, with the announcement that `make` returns. Without a layer
-/// that takes it, `make` is not called.
+/// Announces the result of `make` while `open` opens a span. If no layer takes announcements,
+/// `make` is not called.
 ///
-/// Evaluate the fields of the span before: a span that a field opens would take the announcement.
+/// Evaluate the fields of the span before the call, because a span that a field opens would take
+/// the announcement.
 #[inline]
 pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -> R {
     if !identities_are_wanted() {
@@ -96,7 +97,7 @@ pub fn announce<R>(make: impl FnOnce() -> Announced, open: impl FnOnce() -> R) -
 }
 
 /// Takes the announcement of the span that is being opened, unless it is
-/// [reserved](reserve_announced) for another one.
+/// [reserved](reserve_announced) for another span.
 #[inline]
 #[must_use]
 pub fn take_announced(id: &Id) -> Option<Announced> {
@@ -110,8 +111,8 @@ pub fn take_announced(id: &Id) -> Option<Announced> {
     }
 }
 
-/// Reserves the announcement for the span `id`, which is being opened: spans that its fields open
-/// while they are formatted do not take it.
+/// Reserves the announcement for the span `id`, which is being opened. So spans that its fields
+/// open while they are formatted do not take it.
 #[inline]
 pub fn reserve_announced(id: &Id) {
     if let Some(mut announcement) = replace(None) {
@@ -126,7 +127,7 @@ fn replace(announced: Option<Box<Announcement>>) -> Option<Box<Announcement>> {
     thread_state::with(|state| state.announced.replace(announced)).map(ManuallyDrop::into_inner)
 }
 
-/// Restores the announcement around when it is dropped, which is rarely one.
+/// Restores the outer announcement when it is dropped. There rarely is one.
 struct Restored(Option<Box<Announcement>>);
 
 impl Drop for Restored {

@@ -2,7 +2,8 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-/// Delays between attempts at something that fails: each is twice the one before, up to a maximum.
+/// Delays between attempts of a failing operation. Each delay is twice the previous delay, up to a
+/// maximum.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,12 +20,12 @@ use std::{ops::RangeInclusive, time::Duration};
 pub struct Backoff {
     min: Duration,
     max: Duration,
-    /// The last delay; zero after a success.
+    /// The last delay. Zero after a success.
     delay: Duration,
 }
 
 impl Backoff {
-    /// Creates a back-off whose delays lie within `delays`.
+    /// Creates a back-off with delays in the range `delays`.
     #[must_use]
     pub const fn new(delays: RangeInclusive<Duration>) -> Self {
         Self {
@@ -40,7 +41,7 @@ impl Backoff {
         self.delay
     }
 
-    /// Starts again with the shortest delay. Call it after a success.
+    /// Resets to the shortest delay. Call it after a success.
     pub const fn reset(&mut self) {
         self.delay = Duration::ZERO;
     }

@@ -1,7 +1,7 @@
 //! Parses and shortens the text of backtraces.
 //!
-//! std writes a frame as `  12: shop::pay`, and on the next line `at ./src/main.rs:7:13`. Most
-//! frames of a service belong to its runtime. [`shorten`] only counts those.
+//! std writes a frame as ` 12: shop::pay`, and on the next line `at ./src/main.rs:7:13`. Most
+//! frames of a service belong to a runtime. [`shorten`] only counts these frames.
 
 mod frame_owner;
 mod source_path;
@@ -32,7 +32,7 @@ const MAX_FRAMES: usize = 50;
 
 /// Parses the frames of a backtrace, from the panic or the error to the entry of the runtime.
 ///
-/// The frames of the panic machinery are dropped, and those that start the thread or `main`.
+/// Drops the frames of the panic machinery, and the frames that start the thread or `main`.
 #[must_use]
 pub fn frames(text: &str) -> Vec<Frame<'_>> {
     let mut frames = parse(text);
@@ -56,8 +56,8 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 /// Returns a shorter text of a backtrace: its [`frames`] in the format of std, with relative paths.
 /// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`.
 ///
-/// `file` is the source file of the panic, if it is known. It shows to which directory the paths
-/// are relative.
+/// `file` is the source file of the panic, if it is known. It reveals the directory that the paths
+/// are relative to.
 ///
 /// ```
 /// let text = "  \
@@ -105,7 +105,7 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     out
 }
 
-/// Returns the notice instead of a backtrace after `limit` backtraces in a second.
+/// Returns the text that replaces a backtrace after `limit` backtraces in a second.
 #[must_use]
 pub fn limit_notice(limit: u32) -> String {
     format!("(none: more than {limit} in a second)")
@@ -222,8 +222,8 @@ fn set_location<'a>(frame: &mut Frame<'a>, place: &'a str) {
     }
 }
 
-/// Completes function names without a path, as in programs that are built with line tables only. It
-/// uses the module of the next frame of the same file.
+/// Completes function names without a path, as in programs that are built with line tables only.
+/// Uses the module of the next frame in the same file.
 fn name_modules(frames: &mut [Frame<'_>]) {
     for at in (0..frames.len()).rev() {
         let (inner, outer) = frames.split_at_mut(at + 1);

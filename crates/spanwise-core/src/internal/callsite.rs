@@ -6,13 +6,14 @@ use tracing_core::Metadata;
 
 /// A cache from callsite to `P`, lock-free to read, filled once per callsite.
 ///
-/// A plan is what a layer derives from a callsite alone. The key is the address of the callsite's
-/// static [`Metadata`]. Each layer has its own cache, because its plans depend on its options.
-/// Nothing is ever removed, because the source code limits the number of callsites.
+/// A plan is all that a layer derives from a callsite alone. The key is the address of the
+/// callsite's static [`Metadata`]. Each layer has its own cache, because plans depend on the
+/// options of the layer. Plans are never removed, because the source code limits the number of
+/// callsites.
 ///
-/// Reading costs a multiplication and, on average, one comparison up to about 250 callsites, two at
-/// 1,000, and about one more each time their number grows fourfold. The table grows as a tree,
-/// because entries that are read without a lock cannot move.
+/// A read costs a multiplication and a few comparisons: on average one for up to 250 callsites, two
+/// for 1,000, and one more for each factor of four. The table is a tree, because entries that are
+/// read without a lock cannot move.
 ///
 /// ```
 /// use spanwise_core::internal::CallsitePlans;
@@ -35,7 +36,8 @@ type PlanSlot<P> = OnceLock<Box<Planned<P>>>;
 struct Planned<P> {
     callsite: &'static Metadata<'static>,
     plan: P,
-    /// Callsites whose hash begins alike: `next[i]` has those that continue with the bits `i`.
+    /// Callsites whose hashes have the same prefix. `next[i]` has the callsites whose hash
+    /// continues with the bits `i`.
     next: [PlanSlot<P>; BRANCHES],
 }
 
@@ -50,8 +52,8 @@ const BRANCH_BITS: u32 = 2;
 impl<P> CallsitePlans<P> {
     /// Returns the plan of `callsite`, which `build` creates on the first call.
     ///
-    /// Two threads may both call `build` for a new callsite. Both get the same one of the two
-    /// plans.
+    /// Two threads may both call `build` for a new callsite. Only one plan is stored, and both
+    /// threads receive it.
     #[inline]
     pub fn get(
         &self,
@@ -85,8 +87,8 @@ impl<P> CallsitePlans<P> {
 
 #[inline]
 fn hash(callsite: &'static Metadata<'static>) -> u64 {
-    // Fibonacci hashing, because the low bits of addresses are alike. The multiplier is
-    // odd, so different addresses have different hashes, and part in the tree.
+    // Fibonacci hashing, because the low bits of addresses are alike. The multiplier is odd, so
+    // different addresses have different hashes, and separate in the tree.
     (ptr::from_ref(callsite) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 

@@ -11,8 +11,7 @@ use super::thread_state::{self, ThreadState};
 use crate::{Context, REDACTED};
 
 /// The threshold of a sampling ratio, as in OpenTelemetry's [consistent probability sampling].
-/// Traces with less randomness are dropped, so the traces of a small ratio are a subset of a larger
-/// one's.
+/// Traces with less randomness are dropped, so a larger ratio keeps all traces of a smaller ratio.
 ///
 /// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,8 +23,8 @@ pub struct Threshold {
 const BITS: u32 = 56;
 const ALL: u64 = 1 << BITS;
 
-/// The significant hexadecimal digits of a threshold. The ratio that is in effect differs from the
-/// ratio that was set by less than one part in 65,000.
+/// The number of significant hexadecimal digits of a threshold. The effective ratio differs from
+/// the configured ratio by less than one part in 65,000.
 const PRECISION: u32 = 5;
 
 impl Threshold {
@@ -45,8 +44,9 @@ impl Threshold {
         self.ratio
     }
 
-    /// Returns the least randomness that is kept, as the sub-key `th` of the `tracestate` has it:
-    /// hexadecimal digits without trailing zeros. Nothing is kept by 2⁵⁶, which has no such digits.
+    /// Returns the least randomness that is kept, in the form of the sub-key `th` of `tracestate`:
+    /// hexadecimal digits without trailing zeros. Returns `None` for 2⁵⁶, which keeps nothing and
+    /// does not fit.
     #[must_use]
     pub fn digits(self) -> Option<String> {
         let digits = format!("{:014x}", self.min_randomness);
@@ -57,13 +57,13 @@ impl Threshold {
         }
     }
 
-    /// Returns whether nothing is dropped.
+    /// Returns whether every trace is kept.
     #[must_use]
     pub fn keeps_all(self) -> bool {
         self.min_randomness == 0
     }
 
-    /// Returns whether everything is dropped.
+    /// Returns whether no trace is kept.
     #[must_use]
     pub fn keeps_none(self) -> bool {
         self.min_randomness == ALL
@@ -77,8 +77,8 @@ impl Threshold {
     }
 }
 
-/// Rounds a threshold to [`PRECISION`] digits, not counting leading `f`s. So the digits that are
-/// propagated are the exact threshold, and other services decide alike.
+/// Rounds a threshold to [`PRECISION`] digits, not counting leading `f`s. So the propagated digits
+/// are the exact threshold, and other services make the same decision.
 fn round(min_randomness: u64) -> u64 {
     if min_randomness >= ALL {
         return ALL;
@@ -100,7 +100,7 @@ pub fn randomness_from_trace_id(trace_id: [u8; 16]) -> u64 {
 #[must_use]
 pub fn randomness_from_context(context: &Context) -> Option<u64> {
     match context.identity() {
-        Some(identity) => Some(trace_randomness(identity.trace_id_digits())),
+        Some(identity) => Some(randomness_from_trace_id(identity.trace_id())),
         None => {
             let recorded = context.recorded();
             randomness_from_entries(recorded.map(|entry| (entry.key, entry.value)))
@@ -117,7 +117,7 @@ pub fn randomness_from_entries<'k, 'v>(
     for (key, value) in entries {
         match key {
             _ if value.is_empty() || value == REDACTED => {}
-            // The invalid trace id of W3C Trace Context.
+            // All zeros is the invalid trace id of W3C Trace Context.
             "trace_id" if value.bytes().all(|byte| byte == b'0') => {}
             "trace_id" => trace = Some(value),
             "request_id" => request = Some(value),
@@ -129,8 +129,7 @@ pub fn randomness_from_entries<'k, 'v>(
         .or_else(|| request.map(text_randomness))
 }
 
-/// Returns the low 56 bits, which W3C Trace Context requires to be random. Hashes other ids as
-/// text.
+/// Returns the low 56 bits of a W3C trace id, which must be random. Hashes any other id as text.
 fn trace_randomness(id: &str) -> u64 {
     let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let low = hex.then(|| u64::from_str_radix(&id[18..], 16));
@@ -149,7 +148,7 @@ fn text_randomness(text: &str) -> u64 {
 /// A generator of randomness for events without a trace or a request.
 #[derive(Debug, Default)]
 pub struct SampleRng {
-    /// The state of a seeded generator, which all threads share.
+    /// The state of a seeded generator. All threads share it.
     seeded: Option<AtomicU64>,
 }
 

@@ -7,7 +7,7 @@ use tracing_core::Metadata;
 use super::thread_state;
 use crate::event_context::SampleRate;
 
-/// What a sampler decides about one event. Times are nanoseconds of the
+/// The decision of a sampler about one event. Times are nanoseconds of the
 /// [`LimiterClock`](super::LimiterClock).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SampleDecision {
@@ -17,30 +17,30 @@ pub enum SampleDecision {
     KeepWithRatio(SampleRate),
     /// Dropped. Kept events represent it through their ratio.
     SampledOut,
-    /// Kept, and represents up to this many suppressed events before it.
-    KeepFor {
+    /// Kept, and represents up to `suppressed` events that were suppressed before it.
+    KeepRepresenting {
         /// How many.
-        others: u32,
+        suppressed: u32,
         /// The time of the decision.
         now: u64,
     },
-    /// Dropped and counted. A summary reports it, unless a kept event represents it before.
+    /// Dropped and counted. A summary reports the event, unless a kept event represents it first.
     Suppress {
         /// The time of the decision.
         now: u64,
-        /// When the summary is due.
-        due: u64,
+        /// The time at which the summary is due.
+        summary_due: u64,
     },
 }
 
 impl SampleDecision {
-    /// Returns the decision about this thread's current event of `callsite`, cached or from
-    /// `decide`. The sampler is given by its address, the sink by a bit of its own.
+    /// Returns the decision about this thread's current event of `callsite`, from the cache or from
+    /// `decide`. `sampler` is the address of the sampler. Each sink has its own bit.
     ///
-    /// An event has no identity: a wrapper may have rebuilt it. But `event_enabled` is called for
-    /// all sinks before any gets the event, and [forgets](Self::forget) the decision about the last
-    /// one. If another wrapper swallows that call, the second request of a sink is about another
-    /// event.
+    /// An event has no identity, because a wrapper may have rebuilt it. But `event_enabled` is
+    /// called for all sinks before any sink receives the event, and [clears](Self::forget) the
+    /// decision about the previous event. If another wrapper does not forward that call, the second
+    /// request of the same sink must be about a new event.
     pub fn cached(
         sampler: usize,
         callsite: &'static Metadata<'static>,
@@ -57,7 +57,7 @@ impl SampleDecision {
             *cached = CachedDecision::EMPTY;
             None
         });
-        // The cache is not borrowed here: a value that is read to decide may log.
+        // The cache is not borrowed here, because `decide` may read a value that logs.
         let decision = match cached {
             Some(decision) => return decision,
             None => decide(),
@@ -79,7 +79,7 @@ impl SampleDecision {
         decision
     }
 
-    /// Forgets the decision about the last event of `callsite`: the next event begins.
+    /// Clears the decision about the previous event of `callsite`, because a new event begins.
     pub fn forget(sampler: usize, callsite: &'static Metadata<'static>) {
         let callsite = ptr::from_ref(callsite) as usize;
         with_cache(|cache| {
@@ -94,7 +94,7 @@ impl SampleDecision {
     #[must_use]
     pub fn time(self) -> Option<u64> {
         match self {
-            Self::KeepFor { now, .. } | Self::Suppress { now, .. } => Some(now),
+            Self::KeepRepresenting { now, .. } | Self::Suppress { now, .. } => Some(now),
             Self::Keep | Self::KeepWithRatio(_) | Self::SampledOut => None,
         }
     }
@@ -103,12 +103,12 @@ impl SampleDecision {
 /// The last decisions of a thread.
 pub(crate) struct DecisionCache {
     entries: [CachedDecision; MAX_NESTED_EVENTS],
-    /// The entry that was replaced last.
+    /// The index of the entry that was replaced last.
     last: usize,
 }
 
-/// Events are nested if a value logs while it is formatted. If more are nested, the decision about
-/// the outermost one may be made, and counted, again.
+/// Events are nested if a value logs while it is formatted. If more than this many events are
+/// nested, the outermost event may be decided and counted twice.
 const MAX_NESTED_EVENTS: usize = 8;
 
 #[derive(Clone, Copy)]
@@ -117,7 +117,7 @@ struct CachedDecision {
     sampler: usize,
     /// The address of the callsite.
     callsite: usize,
-    /// A bit for each sink that got the decision.
+    /// One bit for each sink that has read the decision.
     sinks: u64,
     decision: SampleDecision,
 }

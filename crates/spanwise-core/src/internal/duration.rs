@@ -1,6 +1,9 @@
-//! Durations as settings write them: a unit with an optional factor, such as `s`, `10s` or `m`.
+//! Durations in the syntax of settings: a unit with an optional factor, such as `s`, `10s` or `m`.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 const UNITS: [(&str, Duration); 4] = [
     ("h", Duration::from_secs(3600)),
@@ -9,10 +12,19 @@ const UNITS: [(&str, Duration); 4] = [
     ("ms", Duration::from_millis(1)),
 ];
 
+/// Returns the instant after this duration. Durations over a year count as a year.
+#[must_use]
+pub fn deadline_after(duration: Duration) -> Instant {
+    Instant::now() + duration.min(MAX_TIMEOUT)
+}
+
+/// The longest duration for which anything waits: a year.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Parses a unit with an optional factor.
 ///
 /// # Errors
-/// The sentence that says what is wrong, and what is accepted.
+/// Returns a sentence with the mistake and the accepted values.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (count, name) = text.split_at(digits);

@@ -12,12 +12,12 @@ use tracing_core::span::Id;
 
 use crate::internal::{LayerId, SpanTable};
 
-/// A value that a layer stores for one or more spans, with a count of the closed ones.
+/// A value that a layer stores for one or more spans, with a count of the closed spans among them.
 ///
-/// [`SpanTable::close`] increments the count. A changed count shows [`EnteredSpans`] that its value
-/// may belong to a closed span.
+/// [`SpanTable::close`] increments the count. If the count changed, the value that [`EnteredSpans`]
+/// has cached may belong to a closed span.
 pub trait SpanValue {
-    /// A cache that each thread in the span has for itself.
+    /// A cache of each thread in the span.
     type Cache: Default;
 
     /// Returns the count of closed spans. It starts at 0, and only the table changes it.
@@ -35,12 +35,12 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 
 /// The spans that a thread has entered, with the value that each layer stores for them.
 ///
-/// A layer crate has one in a thread-local. Entering a span looks nothing up: the first event
-/// inside finds the value in the layer's [`SpanTable`], and later events cost one comparison.
+/// Each layer crate has one in a thread-local. Entering a span needs no look-up. The first event in
+/// the span finds the value in the layer's [`SpanTable`], and later events cost one comparison.
 ///
-/// The current span is that of `Registry`. Guards may be dropped in any order, on another thread,
-/// or never: a closed span is not current, even if this thread never left it. If the registry
-/// reuses an id, it means the new span.
+/// The current span is the current span of `Registry`. Guards may be dropped in any order, on
+/// another thread, or never. So a closed span is never current, even if this thread has not left
+/// it. If the registry reuses an id, the id means the new span.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::AtomicU32};
@@ -77,7 +77,7 @@ struct LayerSpans<T: SpanValue> {
 
 struct Entered<T: SpanValue> {
     id: Id,
-    /// Whether the span was entered before and not left since.
+    /// Whether the span was already entered when it was entered again.
     is_reentry: bool,
     /// The value, looked up for the first event.
     found: Option<Found<T>>,
@@ -93,7 +93,7 @@ struct Found<T: SpanValue> {
 /// The current span of a thread, from [`EnteredSpans::current`].
 #[derive(Debug)]
 pub enum CurrentSpan<'a, T: SpanValue> {
-    /// The table has a value for it.
+    /// The table has a value for the span.
     Known {
         /// The number for [`EnteredSpans::at`].
         number: u32,
@@ -102,7 +102,8 @@ pub enum CurrentSpan<'a, T: SpanValue> {
         /// The cache of the thread, empty at first.
         cache: &'a mut T::Cache,
     },
-    /// The table has no value: the span is closed, or older than the layer.
+    /// The table has no value, because the span is closed or was opened before the layer was
+    /// installed.
     Unknown(&'a Id),
     /// The thread is in no span.
     None,
@@ -127,7 +128,7 @@ impl<T: SpanValue> EnteredSpans<T> {
     }
 
     /// Records that the thread leaves a span. Returns the span's number, and its value if it was
-    /// looked up: drop it where its destructor may run.
+    /// looked up. Drop the value where its destructor may run.
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
         let entered = &mut self.layer_spans(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;
@@ -157,13 +158,14 @@ impl<T: SpanValue> EnteredSpans<T> {
         &mut self.layers[index]
     }
 
-    /// A stack with more than one such layer has more than one entry.
+    /// Returns the index of the layer's entry. There are several entries if the stack has several
+    /// such layers.
     #[inline(never)]
     fn find(&mut self, layer: LayerId) -> usize {
         let layers = &mut self.layers;
         let known = layers.iter().position(|spans| spans.layer == layer);
         known.unwrap_or_else(|| {
-            // Tests create many layers: forget those without entered spans.
+            // Tests create many layers, so remove entries without entered spans.
             if layers.len() >= MAX_IDLE_LAYERS {
                 layers.retain(|spans| !spans.entered.is_empty());
             }
@@ -177,10 +179,11 @@ impl<T: SpanValue> EnteredSpans<T> {
 }
 
 impl<T: Clone + SpanValue> EnteredSpans<T> {
-    /// Returns the current span of the thread: the last one entered that was not entered already.
+    /// Returns the current span of the thread: the last entered span, not counting repeated
+    /// entries.
     ///
     /// Drops the value of a closed span, so the destructor of a `T` must not log.
-    #[inline(always)] // Each event asks: a call costs 1 % of a line.
+    #[inline(always)] // Runs for each event, and a call costs 1 % of a line.
     pub fn current(&mut self, layer: LayerId, table: &SpanTable<T>) -> CurrentSpan<'_, T> {
         let entered = &mut self.layer_spans(layer).entered;
         let index = match entered.last() {
@@ -193,7 +196,8 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
         };
         let Entered { id, found, .. } = &mut entered[index];
         let is_open = found.as_ref().is_some_and(|found| {
-            // Relaxed: a close that is not visible yet counts as one after the event.
+            // Relaxed is enough. A close that is not visible yet counts as if it came after the
+            // event.
             found.value.closed_spans().load(Ordering::Relaxed) == found.closed
         });
         if !is_open {
@@ -234,5 +238,5 @@ impl<T: SpanValue> fmt::Debug for EnteredSpans<T> {
     }
 }
 
-/// From this many layers on, those without entered spans are forgotten.
+/// If there are at least this many layers, entries without entered spans are removed.
 const MAX_IDLE_LAYERS: usize = 32;

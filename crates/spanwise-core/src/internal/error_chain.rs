@@ -4,7 +4,7 @@ use std::{error::Error, ptr};
 
 use crate::internal::panic_safe;
 
-/// The number of causes that a copy of an error has. No sink shows more.
+/// The maximum number of causes in a copy of an error. No sink shows more.
 pub(crate) const MAX_CAUSES: usize = 32;
 
 /// Returns the causes of `error`, outermost first, at most `max` of them.
@@ -44,8 +44,8 @@ pub fn error_chain<'a>(
     })
 }
 
-/// Errors without fields share an address and differ by vtable. A cycle that is not recognized ends
-/// at the limit.
+/// Compares the vtables, too, because errors without fields share an address. A cycle that this
+/// does not recognize ends at the limit.
 fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
     ptr::eq(a, b)
 }

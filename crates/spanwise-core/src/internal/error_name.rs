@@ -11,7 +11,7 @@ use crate::internal::panic_safe;
 /// The name of [`io::Error`], whose `Debug` begins with the name of a private type.
 pub(crate) const IO_ERROR: &str = "io::Error";
 
-/// The longest type name that is read from a `Debug`, in bytes.
+/// At most this many bytes of a type name are read from a `Debug`.
 const MAX_NAME_LEN: usize = 64;
 
 /// Returns `Declined` for `shop::pay::Declined<shop::Card>`, and `reqwest::Error` for
@@ -25,8 +25,8 @@ pub(crate) fn shorten(name: &str) -> String {
     }
 }
 
-/// Returns the name at the start of the `Debug` of `error`, unless that is its message. Nothing
-/// after the name is formatted.
+/// Returns the type name at the start of the `Debug` of `error`, unless the `Debug` is the message.
+/// Formats nothing after the name.
 pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     if error.is::<io::Error>() {
         return Some(IO_ERROR.to_owned());
@@ -45,9 +45,8 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     if !is_name {
         return None;
     }
-    // The errors of `anyhow::msg` and the like write their message as `Debug`.
-    let mut text = String::new();
-    panic_safe::format_into(&mut text, format_args!("{error}"), debug.len() + 1);
+    // Errors such as those of `anyhow::msg` write their message as `Debug`.
+    let text = panic_safe::format_text(format_args!("{error}"), debug.len() + 1);
     let is_text = if is_whole {
         text == debug
     } else {
@@ -56,7 +55,7 @@ pub(crate) fn from_debug(error: &(dyn Error + 'static)) -> Option<String> {
     (!is_text).then(|| name.to_owned())
 }
 
-/// Collects a `Debug` up to the piece with which its fields begin.
+/// Collects a `Debug` up to the start of its fields.
 struct DebugPrefix(String);
 
 impl fmt::Write for DebugPrefix {

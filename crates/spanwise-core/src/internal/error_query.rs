@@ -1,13 +1,14 @@
-//! Questions that the errors of this crate answer, although sinks see them as `dyn Error`.
+//! Queries to the errors of this crate, through a `dyn Error`.
 //!
-//! The type behind a `dyn Error` cannot be named if it is generic or private. So a question travels
-//! through a thread-local and `Error::description`, a deprecated method that no other code calls.
+//! The type behind a `dyn Error` cannot be named if it is generic or private. So the query is
+//! passed in a thread-local, and `Error::description` is called, a deprecated method that no other
+//! code calls.
 
 use std::{cell::Cell, error::Error, mem::ManuallyDrop, sync::Arc};
 
 use crate::internal::{panic_safe, thread_state};
 
-/// What to ask an error for.
+/// The fact that is queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorQuery {
     TypeName,
@@ -15,8 +16,8 @@ pub(crate) enum ErrorQuery {
     Backtrace,
 }
 
-/// The answer to an [`ErrorQuery`]. Without a value, the error knows nothing better than its
-/// `Debug`.
+/// The answer to an [`ErrorQuery`]. If it has no value, the `Debug` of the error is the best
+/// source.
 #[derive(Debug)]
 pub(crate) enum ErrorReply {
     TypeName(Option<&'static str>),
@@ -27,7 +28,7 @@ pub(crate) enum ErrorReply {
 /// The part of the thread's state that this module owns.
 pub(crate) struct QueryState {
     query: Cell<Option<ErrorQuery>>,
-    /// [`query`] takes it out.
+    /// [`query`] removes it.
     reply: Cell<Option<ManuallyDrop<ErrorReply>>>,
 }
 
@@ -44,7 +45,7 @@ fn current<R>(f: impl FnOnce(&QueryState) -> R) -> R {
     thread_state::with(|state| f(&state.error_query))
 }
 
-/// Asks `error`. Returns `None` if it does not answer queries.
+/// Queries `error`. Returns `None` if it is not an error of this crate.
 pub(crate) fn query(error: &(dyn Error + 'static), query: ErrorQuery) -> Option<ErrorReply> {
     let outer = current(|current| current.query.replace(Some(query)));
     #[expect(deprecated, reason = "so no other code calls it")]
@@ -58,7 +59,7 @@ pub(crate) fn query(error: &(dyn Error + 'static), query: ErrorQuery) -> Option<
     reply.map(ManuallyDrop::into_inner)
 }
 
-/// Answers the query of the thread. For `Error::description`, whose result it returns.
+/// Answers the current query. Called in `Error::description`, which returns the result.
 pub(crate) fn answer(reply: impl FnOnce(ErrorQuery) -> ErrorReply) -> &'static str {
     if let Some(query) = current(|current| current.query.take()) {
         let reply = ManuallyDrop::new(reply(query));

@@ -1,4 +1,4 @@
-//! Type name, backtrace and causes of an error, as sinks show them.
+//! The type name, the backtrace and the causes of an error, in the form that sinks show.
 
 mod error_copy;
 
@@ -31,8 +31,8 @@ impl fmt::Debug for WithCauses<'_> {
     }
 }
 
-/// Returns the full name of the type of `error`, such as `shop::pay::Declined`. Only
-/// [`err`](crate::err) keeps it.
+/// Returns the full name of the type of `error`, such as `shop::pay::Declined`. Only available for
+/// errors from [`err`](crate::err).
 #[must_use]
 pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match query(error, ErrorQuery::TypeName)? {
@@ -43,7 +43,7 @@ pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
 
 /// Returns a short name of the type of `error`: `Declined`, `io::Error`.
 ///
-/// If [`type_name`] does not know it, this is the name at the start of its `Debug`.
+/// If [`type_name`] returns `None`, this is the name at the start of the `Debug`.
 #[must_use]
 pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
     match query(error, ErrorQuery::ShortName) {
@@ -52,9 +52,10 @@ pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
     }
 }
 
-/// Returns the backtrace of `error` in the format of std. Only [`err`](crate::err) keeps it.
+/// Returns the backtrace of `error` in the format of std. Only available for errors from
+/// [`err`](crate::err).
 ///
-/// After ten backtraces in a second it is a notice instead. The text is cut at 64 KiB.
+/// After ten backtraces in a second, a notice replaces it. The text is cut at 64 KiB.
 #[must_use]
 pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     match query(error, ErrorQuery::Backtrace)? {
@@ -63,7 +64,7 @@ pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     }
 }
 
-/// Returns the [backtrace] of `error`, [shortened](frames::shorten), as sinks of lines show it.
+/// Returns the [backtrace] of `error`, [shortened](frames::shorten) for sinks of lines.
 #[must_use]
 pub fn short_backtrace(error: &(dyn Error + 'static)) -> Option<String> {
     let text = backtrace(error)?;

@@ -1,10 +1,10 @@
 //! Detection of forks, and callbacks before and after them.
 //!
-//! A child has a copy of its parent's memory and only one of its threads. State that belongs to one
-//! process, such as a random stream or a background thread, stores the [`generation`] in which it
-//! was created. Comparing two generations costs no system call.
+//! A forked child has a copy of its parent's memory, but only one thread. State of one process,
+//! such as a random stream or a background thread, stores the [`generation`] in which it was
+//! created. Comparing two generations costs no system call.
 //!
-//! No safe function wraps `pthread_atfork`, so this module makes that `unsafe` call. A child of a
+//! No safe function wraps `pthread_atfork`, so this module makes that `unsafe` call. A fork by a
 //! raw system call, without the C library, is not detected.
 
 use std::sync::{
@@ -18,7 +18,8 @@ pub use per_process::{Inheritance, PerProcess, lock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Returns the number of forks between the process that called this first and this process.
+/// Returns the number of forks between the first process that called this function and this
+/// process.
 #[inline]
 #[must_use]
 pub fn generation() -> u32 {
@@ -32,7 +33,7 @@ pub fn generation() -> u32 {
 /// Registers callbacks: `before` runs before each later fork, and `in_parent` after it, in the
 /// parent.
 ///
-/// Neither may wait for another thread without a bound.
+/// Neither may wait for another thread without a time limit.
 pub fn on_fork(before: fn(), in_parent: fn()) {
     let _ = generation();
     let mut hooks = Box::new(Hooks {
@@ -48,7 +49,7 @@ pub fn on_fork(before: fn(), in_parent: fn()) {
     }
 }
 
-/// A list that is read without a lock: a child might inherit a locked one, which nothing unlocks.
+/// A list that is read without a lock. A child could inherit a locked lock that no thread releases.
 #[cfg_attr(
     not(unix),
     expect(
@@ -89,11 +90,12 @@ fn install() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
 
-    // SAFETY: it takes functions that live as long as the program, since this code is never
-    // unloaded: a Rust library that is loaded at run time and holds thread locals, as std does, is
-    // not. The functions do not unwind, for they catch panics. The one that runs in a child of a
-    // program with threads, where only async-signal-safe things are allowed, adds to an atomic. An
-    // error means that there was no memory for the registration; then forks are not noticed.
+    // SAFETY: the functions exist as long as the program, because this code is never unloaded. (A
+    // Rust library that is loaded at run time and has thread-locals, as std does, cannot be
+    // unloaded.) The functions do not unwind, because they catch panics. In the child of a program
+    // with threads, only async-signal-safe operations are allowed. The function that runs there
+    // only adds to an atomic. An error means that there was no memory for the registration. In that
+    // case forks are not detected.
     unsafe {
         libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
     }

@@ -1,12 +1,11 @@
 //! Lower-case hexadecimal digits of ids.
 
-/// The lower-case hexadecimal digits of an id. Formatting the id with `Display`, as each sink
-/// would, costs more.
+/// The lower-case hexadecimal digits of an id, formatted once for all sinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HexDigits<const COUNT: usize>([u8; COUNT]);
 
 impl<const COUNT: usize> HexDigits<COUNT> {
-    /// Returns the digits of `bytes`, which are half as many as the digits.
+    /// Returns the digits of `bytes`. The number of bytes must be half the number of digits.
     #[inline]
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
@@ -27,7 +26,7 @@ impl<const COUNT: usize> HexDigits<COUNT> {
     }
 }
 
-/// Returns the digits of eight bytes at once. Each half of a byte is spread to a byte of its own.
+/// Returns the digits of eight bytes at once. Spreads each half of a byte to a separate byte.
 #[inline]
 fn digits_of_eight(bytes: u64) -> [u8; 16] {
     const ONES: u128 = u128::MAX / 0xff;
@@ -40,7 +39,7 @@ fn digits_of_eight(bytes: u64) -> [u8; 16] {
     ] {
         halves = (halves | halves << shift) & mask;
     }
-    // 1 in each byte that is more than nine.
+    // Each byte is 1 if its half is more than nine.
     let letters = (halves + ONES * 6) >> 4 & ONES;
     let to_letter = u128::from(b'a' - b'0' - 10);
     (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()
@@ -65,26 +64,5 @@ fn parse_digit(digit: u8) -> Option<u8> {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_lower_case_and_parse_back() {
-        let bytes: [u8; 16] = std::array::from_fn(|at| (at as u8).wrapping_mul(0x1d));
-        let digits = HexDigits::<32>::from_bytes(&bytes);
-        assert_eq!(digits.as_str(), "001d3a577491aecbe805223f5c7996b3");
-        assert_eq!(parse_hex(digits.as_str().as_bytes()), Some(bytes));
-        assert_eq!(HexDigits::<2>::from_bytes(&[0xaf]).as_str(), "af");
-    }
-
-    #[test]
-    fn other_texts_are_no_digits() {
-        for text in ["", "0", "000", "0A", "0g", "é"] {
-            assert_eq!(parse_hex::<1>(text.as_bytes()), None, "{text}");
-        }
     }
 }

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Distinguishes the instances of a layer type where they store data in the same span.
 ///
-/// Without an id, two layers of one type would share a slot, and a value that one hides would leak
-/// through the other.
+/// Without an id, two layers of one type would share a slot, and a value that one layer hides would
+/// leak through the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerId(u64);
 
 impl LayerId {
-    /// The id of no layer.
+    /// An id that no layer has.
     pub(crate) const NONE: Self = Self(0);
 
     /// Returns an id that no other layer of this process has.

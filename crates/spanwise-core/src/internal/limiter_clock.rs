@@ -8,17 +8,17 @@ use crate::Clock;
 #[derive(Debug, Clone, Default)]
 pub struct LimiterClock(Clock);
 
-/// How exactly a limit needs the time.
+/// The precision of the time that a limit needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// To the nanosecond.
     Exact,
-    /// A few milliseconds late. Reading it costs a tenth. A limit that uses only this clock is as
-    /// long as with the exact one, and starts a little later.
+    /// A few milliseconds late. A read costs a tenth of an exact read. If a limit uses only this
+    /// clock, its periods have the exact length, and start a little later.
     Coarse,
 }
 
-/// The shortest period that the coarse clock measures: it would skip parts of a shorter one.
+/// The shortest period for the coarse clock, which would skip parts of a shorter period.
 const MIN_COARSE: u64 = 100_000_000;
 
 impl Precision {

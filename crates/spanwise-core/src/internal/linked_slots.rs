@@ -8,16 +8,16 @@ use std::{
 /// Values in slots that are linked into lists by index. A value moves between lists, or to the end
 /// of one, without a search and without an allocation.
 ///
-/// The lists are [`SlotList`]s of the caller. Each slot is in exactly one, and the caller passes
-/// the one that it is in.
+/// The caller owns the lists, as [`SlotList`]s. Each slot is in exactly one list, and the caller
+/// passes this list.
 #[derive(Debug)]
 pub struct LinkedSlots<T> {
     slots: Vec<Slot<T>>,
-    /// The first vacant slot; their `next` links the others.
+    /// The first vacant slot. The other vacant slots are linked by `next`.
     vacant: SlotId,
 }
 
-/// The place of a value, until it is removed.
+/// The position of a value, until the value is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotId(u32);
 
@@ -95,7 +95,7 @@ impl<T> LinkedSlots<T> {
         self.slots.len()
     }
 
-    /// Returns how many slots fit into the memory reserved.
+    /// Returns the number of slots that fit into the reserved memory.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.slots.capacity()

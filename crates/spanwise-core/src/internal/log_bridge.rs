@@ -3,19 +3,20 @@
 //! An event has the target, module, file and line of the record, as if a `tracing` macro had
 //! emitted it. `log::info!(user_id = 42; "signed in")` has the numeric field `user_id`.
 //!
-//! * Values other than numbers, booleans and text are formatted with `Display`. So is an error
-//!   (`err:err`), without its causes: `log` passes them only with its feature `kv_std`, which needs
-//!   one more crate. `tracing::error!(error = &err as &dyn Error)` has them.
+//! * Values other than numbers, booleans and text are formatted with `Display`. An error
+//!   (`err:err`) is also formatted this way and loses its causes, because `log` passes causes only
+//!   with its feature `kv_std`, which needs one more crate. `tracing::error!(error = &err as &dyn
+//!   Error)` keeps the causes.
 //! * A key without a value (`None`) is dropped. The last of two equal keys wins.
 //! * The keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` are reserved.
 //!   They become `kv.message` and so on.
 //!
-//! There may be more than [`MAX_CALLSITES`](crate::internal::runtime_callsite::MAX_CALLSITES)
-//! origins if targets or keys are generated. Further records become events as in `tracing-log`,
-//! with the key-values at the end of the message.
+//! If targets or keys are generated, there may be more than
+//! [`MAX_CALLSITES`](crate::internal::runtime_callsite::MAX_CALLSITES) origins. Records of further
+//! origins become events as in `tracing-log`, with the key-values at the end of the message.
 //!
-//! [`install`] also keeps [`log::max_level`] at the most verbose level of events that a subscriber
-//! enables, so that a disabled record costs one comparison. Spans do not count.
+//! [`install`] also keeps [`log::max_level`] at the most verbose level of events (not spans) that a
+//! subscriber enables. So a disabled record costs one comparison.
 
 use std::{
     cell::Cell,
@@ -53,27 +54,27 @@ use crate::{
 /// Makes this bridge the logger of the `log` crate. A second call has no effect.
 ///
 /// # Errors
-/// [`OtherLogger`] if another logger is installed, which stays.
+/// [`OtherLogger`] if another logger is installed. That logger stays in place.
 pub fn install() -> Result<(), OtherLogger> {
     static OUTCOME: OnceLock<Result<(), OtherLogger>> = OnceLock::new();
     let outcome = OUTCOME.get_or_init(|| {
         log::set_logger(&Bridge).map_err(|_| OtherLogger(()))?;
         callsite::register(&PROBE);
         IS_INSTALLED.store(true, Ordering::SeqCst);
-        follow_levels(callsite::rebuild_interest_cache);
+        rebuild_and_set_log_level(callsite::rebuild_interest_cache);
         Ok(())
     });
     outcome.clone()
 }
 
-/// Another logger of the `log` crate is installed and gets the records.
+/// The error that another logger of the `log` crate is installed and receives the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherLogger(());
 
 impl fmt::Display for OtherLogger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "another logger of the `log` crate is installed; remove it to get its records here",
+            "another logger of the `log` crate is installed; remove it to receive its records here",
         )
     }
 }
@@ -94,7 +95,7 @@ impl Log for Bridge {
             return;
         }
         let mut fields = Fields::default();
-        // The source is user code. If it fails, the pairs before that are used.
+        // The key-value source is user code. If it fails, the pairs before the failure are used.
         let _ = panic_safe::catch_panic(|| record.key_values().visit(&mut fields));
         fields.emit(record);
     }
@@ -102,7 +103,7 @@ impl Log for Bridge {
     fn flush(&self) {}
 }
 
-/// Records with more key-values need an allocation.
+/// Records with more key-values than this need an allocation.
 const INLINE_FIELDS: usize = 8;
 
 /// The key-values of a record.
@@ -141,7 +142,7 @@ impl<'kvs> Fields<'kvs> {
         let mut len = 1;
         names[0] = "message";
         values[0] = Some(record.args() as &dyn Value);
-        // For a few names, a linear search costs less.
+        // For a few names, a linear search is faster.
         let mut seen = (!self.overflow.is_empty()).then(HashMap::new);
         for (key, value) in self.iter() {
             let at = match &mut seen {
@@ -182,7 +183,7 @@ impl<'kvs> Fields<'kvs> {
 impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
         let mut read = RecordValue::Absent;
-        // Other types are shown by their `Display`.
+        // Other types are formatted with `Display`.
         if value.visit(ReadRecordValue(&mut read)).is_err()
             || matches!(read, RecordValue::Unsupported)
         {
@@ -290,9 +291,7 @@ impl fmt::Display for MessageWithFields<'_, '_> {
                 RecordValue::F64(value) => write!(f, " {key}={value}")?,
                 RecordValue::Str(value) => write!(f, " {key}={value:?}")?,
                 RecordValue::Text(value) => {
-                    let mut text = String::new();
-                    panic_safe::format_into(
-                        &mut text,
+                    let text = panic_safe::format_text(
                         format_args!("{value}"),
                         <dyn Redact>::MAX_COLLECT_LEN,
                     );
@@ -304,11 +303,12 @@ impl fmt::Display for MessageWithFields<'_, '_> {
     }
 }
 
-/// Calls `rebuild`, which asks all subscribers for their levels, and updates [`log::max_level`].
+/// Calls `rebuild`, in which all subscribers return their levels, and updates [`log::max_level`].
 ///
-/// `tracing` also asks them when a subscriber is created, and does not signal the end of that. So
-/// from then on records of every level are passed on, until the levels are set the next time.
-pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
+/// `tracing` also rebuilds when a subscriber is created, and does not signal the end of that
+/// rebuild. So after such a rebuild, records of every level are forwarded, until the levels are set
+/// again.
+pub(crate) fn rebuild_and_set_log_level(rebuild: impl FnOnce()) {
     let before = FOREIGN_REBUILDS.load(Ordering::SeqCst);
     MAX_EVENT_LEVEL.set(LevelFilter::OFF);
     HAS_UNFILTERED.set(false);
@@ -318,14 +318,14 @@ pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
     if !IS_INSTALLED.load(Ordering::SeqCst) {
         return;
     }
-    // For a subscriber without a `LevelLayer`, only its hint is known.
+    // A subscriber without a `LevelLayer` only has a hint.
     let events = if HAS_UNFILTERED.get() {
         LevelFilter::current()
     } else {
         MAX_EVENT_LEVEL.get()
     };
     log::set_max_level(events.as_log());
-    // Another thread is rebuilding at this time, perhaps for more verbose levels.
+    // Another thread is rebuilding at the same time, perhaps for more verbose levels.
     if FOREIGN_REBUILDS.load(Ordering::SeqCst) != before {
         log::set_max_level(log::LevelFilter::Trace);
     }
@@ -333,25 +333,25 @@ pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
 
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
 
-/// The number of rebuilds outside of [`follow_levels`].
+/// The number of rebuilds outside of [`rebuild_and_set_log_level`].
 static FOREIGN_REBUILDS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static IN_OWN_REBUILD: Cell<bool> = const { Cell::new(false) };
     /// The most verbose level of events of a `LevelLayer` in this rebuild.
     static MAX_EVENT_LEVEL: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
-    /// Whether a subscriber without a `LevelLayer` took part in this rebuild.
+    /// Whether there is a subscriber without a `LevelLayer` in this rebuild.
     static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Records the most verbose event level of a `LevelLayer`, while [`follow_levels`] asks for its
-/// hint, which includes spans.
+/// Records the most verbose event level of a `LevelLayer`. Called when
+/// [`rebuild_and_set_log_level`] reads its hint, because the hint also includes spans.
 pub(crate) fn note_event_level(most_verbose: LevelFilter) {
     MAX_EVENT_LEVEL.set(MAX_EVENT_LEVEL.get().max(most_verbose));
 }
 
-/// Returns whether this is the callsite of [`PROBE`]. A `LevelLayer` disables it, so that only
-/// other subscribers enable it.
+/// Returns whether this is the callsite of [`PROBE`]. A `LevelLayer` disables the probe, so only a
+/// subscriber without one enables it.
 pub(crate) fn is_probe(callsite: &Metadata<'_>) -> bool {
     callsite.callsite() == identify_callsite!(&PROBE)
 }
@@ -364,7 +364,7 @@ impl Drop for OwnRebuild {
     }
 }
 
-/// A callsite without events. `tracing` updates it whenever it asks subscribers for their levels.
+/// A callsite without events. `tracing` updates its interest at each rebuild.
 struct LevelProbe;
 
 static PROBE: LevelProbe = LevelProbe;
@@ -372,7 +372,7 @@ static PROBE: LevelProbe = LevelProbe;
 static PROBE_METADATA: Metadata<'static> = Metadata::new(
     "probe",
     "spanwise::log_bridge",
-    // The level that most subscribers want.
+    // Nearly every subscriber enables this level.
     Level::ERROR,
     None,
     None,

@@ -1,17 +1,18 @@
 //! Recognizes events that the `tracing-log` bridge creates from records of the `log` crate.
 //!
-//! They share one callsite per level, with the target `log`. Fields named `log.*` contain their
-//! real origin. Our own bridge, `log_bridge`, creates a callsite for each origin; it creates such
-//! events only for origins beyond its limit.
+//! These events share one callsite per level, with the target `log`. Fields named `log.*` contain
+//! the real origin. Our own bridge, `log_bridge`, creates a callsite for each origin. It creates
+//! such shared events only for origins beyond its limit.
 
 use std::fmt;
 
 use tracing::Event;
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// Returns whether `callsite` is one of the bridge, and not a macro's that imitates it.
+/// Returns whether `callsite` belongs to the bridge, and not to a macro that imitates it.
 ///
-/// A macro gives its callsite a file, a line and a module. A callsite of the bridge has none.
+/// A callsite of a macro has a file, a line and a module. A callsite of the bridge has none of
+/// these.
 #[must_use]
 pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
     callsite.target() == "log"
@@ -23,8 +24,8 @@ pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
 
 /// Returns whether the field `name` of `callsite` is an origin field of the bridge.
 ///
-/// Only such fields are shown without redaction, and omitted if the origin is shown elsewhere. All
-/// other fields are the application's, even if their name begins with `log.`.
+/// Such fields are shown without redaction, or omitted if the origin is shown elsewhere. All other
+/// fields belong to the application, even if their name begins with `log.`.
 #[must_use]
 pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
     ORIGIN_FIELDS.contains(&name) && is_log_record(callsite)
@@ -33,7 +34,7 @@ pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
 /// The fields in which the bridge stores the origin of a record.
 const ORIGIN_FIELDS: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
 
-/// Returns whether `name` is the name of an origin field. Callers that know the callsite use
+/// Returns whether `name` is the name of an origin field. If you have the callsite, use
 /// [`is_origin_field`].
 #[must_use]
 pub fn is_log_field(name: &str) -> bool {
@@ -52,7 +53,7 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
-    /// Reads the origin from an event of a callsite of the bridge.
+    /// Reads the origin from an event of the bridge.
     #[must_use]
     pub fn from_event(event: &Event<'_>) -> Self {
         let mut record = Self::default();

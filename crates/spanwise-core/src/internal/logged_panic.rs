@@ -17,20 +17,20 @@ thread_local! {
     static LAST: RefCell<Option<LoggedPanic>> = const { RefCell::new(None) };
 }
 
-/// Records that this thread logs its panic at `location`. `message` is that of the payload. For a
-/// panic hook.
+/// Records that this thread logs its panic at `location`. `message` is the message of the payload.
+/// For a panic hook.
 pub fn note(message: &str, location: &str) {
     let panic = LoggedPanic {
         message: compared(message).into(),
         address: message.as_ptr().addr(),
         location: location.into(),
     };
-    // An ending thread has no place for it.
+    // An ending thread cannot store it.
     let _ = LAST.try_with(|last| last.replace(Some(panic)));
 }
 
-/// Forgets the panic of this thread. For a panic hook that logs no event, and for code that is
-/// about to catch panics: it must not mistake an earlier panic for its own.
+/// Clears the panic of this thread. For a panic hook that logs no event, and for code that is about
+/// to catch panics, so that it does not find an earlier panic.
 pub fn forget() {
     let _ = LAST.try_with(RefCell::take);
 }
@@ -38,11 +38,12 @@ pub fn forget() {
 /// Returns the location of the panic with this payload, if this thread logged it:
 /// `src/price.rs:12:9`.
 ///
-/// For code that catches the panic and refers to its event instead of repeating the message.
+/// For code that catches the panic, so that it can refer to the logged event instead of repeating
+/// the message.
 #[must_use]
 pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
     let last = LAST.try_with(RefCell::take).ok()??;
-    // A panic that `resume_unwind` brings from another thread calls no hook.
+    // A panic that `resume_unwind` transfers from another thread calls no hook.
     let message = message(payload);
     let is_it = last.address == message.as_ptr().addr() && *last.message == *compared(message);
     is_it.then(|| last.location.into())

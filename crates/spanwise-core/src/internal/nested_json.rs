@@ -1,14 +1,14 @@
 //! Marks around nested JSON in the output of a `Debug`.
 //!
-//! A value that is JSON writes an empty text before and after it. These two empty texts have
-//! addresses that only this module knows, so a sink recognizes the JSON between them. Other readers
-//! see nothing. A foreign writer, or one in between such as that of `{:#?}`, loses the marks; then
-//! the JSON is shown as text, which is correct.
+//! A value that is JSON writes an empty text before and after the JSON. The two empty texts have
+//! addresses that only this module uses, so a sink recognizes the JSON between them. Other readers
+//! see no difference. A foreign writer, such as the adapter of `{:#?}`, loses the marks. In that
+//! case the JSON is shown as text, which is correct.
 
 use std::ptr;
 
-/// The marks point inside of this text, not at its ends, so no empty part of another text has their
-/// address.
+/// The marks point to the inside of this text, not to its ends. So no empty part of another text
+/// has the same address.
 static MARKS: [u8; 4] = *b"{.}\n";
 
 /// The meaning of an empty text.
@@ -18,7 +18,7 @@ pub enum Mark {
     Begin,
     /// JSON ended.
     End,
-    /// No mark.
+    /// The text is not a mark.
     None,
 }
 
@@ -39,7 +39,7 @@ fn mark(at: usize) -> &'static str {
     std::str::from_utf8(&MARKS[at..at]).unwrap_or_default()
 }
 
-/// Returns the mark that the empty text `empty` is.
+/// Returns the meaning of the empty text `empty`.
 #[must_use]
 pub fn read_mark(empty: &str) -> Mark {
     if ptr::eq(empty.as_ptr(), begin().as_ptr()) {
@@ -51,7 +51,7 @@ pub fn read_mark(empty: &str) -> Mark {
     }
 }
 
-/// Observes the output of a value and decides whether all of it is nested JSON.
+/// Observes the output of a value and decides whether the whole output is nested JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MarkTracker(State);
 

@@ -1,7 +1,7 @@
-//! Safe formatting of values of callers.
+//! Formats values of callers, and survives panics and endless output.
 //!
-//! A `Debug` may panic, return `Err`, log, or never stop writing. Then only the text of that value
-//! may be lost.
+//! A `Debug` may panic, return `Err`, log, or never stop writing. In these cases, only the text of
+//! that value may be lost.
 
 use std::{
     any::Any,
@@ -17,7 +17,8 @@ pub const PANICKED: &str = "<panicked while formatting>";
 /// The text of a value that returned an error while it was formatted.
 pub const FORMAT_ERROR: &str = "<format error>";
 
-/// Returns the result of `f`, or `None` if it panics. Dropping the payload may panic too.
+/// Returns the result of `f`, or `None` if it panics. Also survives a payload that panics when it
+/// is dropped.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => Some(result),
@@ -39,8 +40,8 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Appends the text of `value` to `out`, at most `limit` bytes, cut at a character. Returns whether
-/// it was truncated.
+/// Appends at most `limit` bytes of the text of `value` to `out`, cut at a character boundary.
+/// Returns whether the text was truncated.
 ///
 /// If the value panics or fails, its text is [`PANICKED`] or [`FORMAT_ERROR`].
 ///
@@ -63,6 +64,14 @@ pub fn format_into(out: &mut String, value: fmt::Arguments<'_>, limit: usize) ->
     format_value_into(out, value, limit).truncated
 }
 
+/// Returns the text of `value`, as [`format_into`] appends it.
+#[must_use]
+pub fn format_text(value: fmt::Arguments<'_>, limit: usize) -> String {
+    let mut text = String::new();
+    format_into(&mut text, value, limit);
+    text
+}
+
 /// The result of [`format_value_into`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Appended {
@@ -70,7 +79,7 @@ pub(crate) struct Appended {
     pub(crate) is_json: bool,
 }
 
-/// [`format_into`], with whether the value is nested JSON.
+/// Like [`format_into`], and also returns whether the value is nested JSON.
 pub(crate) fn format_value_into(
     out: &mut String,
     value: fmt::Arguments<'_>,
@@ -99,7 +108,7 @@ pub(crate) fn format_value_into(
 /// Returns the text of `value`. A text longer than `limit` bytes is cut before the word at the
 /// limit and ends with an ellipsis. A text without blanks is cut at the limit.
 ///
-/// Whole words, because a policy does not recognize half a secret.
+/// Keeps whole words, because a redaction policy does not recognize half a secret.
 ///
 /// ```
 /// use spanwise_core::internal::panic_safe;
@@ -117,7 +126,7 @@ pub fn format_words(value: fmt::Arguments<'_>, limit: usize) -> String {
     text
 }
 
-/// Returns the longest start of `text` that has at most `limit` bytes and ends at a character.
+/// Returns the longest prefix of `text` with at most `limit` bytes, cut at a character boundary.
 #[must_use]
 pub fn truncate_at(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
@@ -143,7 +152,8 @@ impl fmt::Write for LimitedWriter<'_> {
         if kept.len() == text.len() {
             return Ok(());
         }
-        // The error stops a well-behaved `Debug`. Further output of others is dropped.
+        // The error stops a well-behaved `Debug`. If the value ignores the error, its further
+        // output is dropped.
         self.limit = 0;
         self.truncated = true;
         Err(fmt::Error)

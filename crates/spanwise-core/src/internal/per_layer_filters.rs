@@ -15,12 +15,12 @@ use tracing_core::{
 use tracing_subscriber::{Layer, Registry, layer::Identity, registry::LookupSpan as _};
 
 /// Detects layers with a per-layer filter (`with_filter`) in the stack, and chooses an interest
-/// with which they work.
+/// that works with them.
 ///
-/// tracing-subscriber 0.3.23 stores their decisions in a thread-local, and `enabled!` leaves one
-/// behind. The next event of a callsite that is *always* enabled then uses that decision, and may
-/// be lost. So the interest is *sometimes* beside such layers: each event is decided anew. Without
-/// them it is *always*, which costs nothing.
+/// tracing-subscriber 0.3.23 stores the decisions of such filters in a thread-local, and `enabled!`
+/// leaves a decision there. If a callsite is *always* enabled, its next event uses this old
+/// decision, and may be lost. So if the stack has such layers, the interest is *sometimes*, and
+/// each event is decided again. Otherwise the interest is *always*, which costs nothing.
 #[derive(Debug, Default)]
 pub struct FilterInterop {
     has_filters: AtomicBool,
@@ -29,14 +29,14 @@ pub struct FilterInterop {
 impl FilterInterop {
     /// Inspects the stack. Call it in `on_register_dispatch`, when the stack is complete.
     pub fn detect(&self, dispatch: &Dispatch) {
-        // A stack without a `Registry` cannot be inspected: assume that it has filters.
+        // A stack without a `Registry` cannot be inspected, so assume that it has filters.
         let filter = dispatch.downcast_ref::<Registry>().is_none_or(has_filters);
         self.has_filters.store(filter, Ordering::Relaxed);
     }
 
-    /// Returns the interest of a layer that wants every callsite, for `register_callsite`.
+    /// Returns the result of `register_callsite` for a layer that wants every callsite.
     #[must_use]
-    pub fn interest(&self) -> Interest {
+    pub fn interest_in_all(&self) -> Interest {
         if self.has_filters.load(Ordering::Relaxed) {
             Interest::sometimes()
         } else {
@@ -45,7 +45,8 @@ impl FilterInterop {
     }
 
     /// Returns whether `layer` has a per-layer filter. A wrapper must forward every event to such a
-    /// layer: the filter's decision on an event that does not arrive would apply to the next one.
+    /// layer. Otherwise the filter's decision about an event that was not forwarded would apply to
+    /// the next event.
     pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
         let marker = *FILTER_MARKER.get_or_init(filter_marker);
         marker.is_some_and(|marker| Self::contains_type(layer, marker))
@@ -57,8 +58,8 @@ impl FilterInterop {
             unsafe_code,
             reason = "the method is unsafe to call; the pointer is not dereferenced"
         )]
-        // SAFETY: a caller that dereferences the pointer must know its type. Here it is only
-        // compared with null.
+        // SAFETY: a caller that dereferences the pointer must know its type. Here the pointer is
+        // only compared with null.
         let found = unsafe { layer.downcast_raw(id) };
         found.is_some()
     }
@@ -66,14 +67,15 @@ impl FilterInterop {
 
 static FILTER_MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
 
-/// Returns whether `id` is the type by which tracing-subscriber asks a layer for a per-layer
-/// filter. The answers of a layer with a filter do not apply to the layers beside it.
+/// Returns whether `id` is the type that tracing-subscriber passes to `downcast_raw` to detect a
+/// per-layer filter. A layer with a filter answers only for itself, not for other layers.
 pub(crate) fn is_filter_marker(id: TypeId) -> bool {
     *FILTER_MARKER.get_or_init(filter_marker) == Some(id)
 }
 
-/// Without filters, `Registry` returns *always* for every callsite. With filters it returns what
-/// they returned since the last call. So let a filter return *never*, and ask the registry.
+/// Without filters, `Registry` returns *always* for every callsite. With filters, it returns the
+/// combined results of the filters since the last call. So this lets a filter return *never*, and
+/// then calls the registry.
 fn has_filters(registry: &Registry) -> bool {
     static CALLSITE: DefaultCallsite = DefaultCallsite::new(&PROBE);
     static PROBE: Metadata<'static> = metadata! {
@@ -82,15 +84,16 @@ fn has_filters(registry: &Registry) -> bool {
     let filter = Identity::new().with_filter(LevelFilter::OFF);
     Layer::<Registry>::register_callsite(&filter, &PROBE);
     let answer = registry.register_callsite(&PROBE);
-    // A registry without filters leaves the *never* behind: a temporary one with a filter takes it.
+    // A registry without filters leaves the *never* in the thread-local. A temporary registry with
+    // a filter removes it.
     let mut taker = Registry::default();
     let _ = taker.register_filter();
     taker.register_callsite(&PROBE);
     answer.is_never()
 }
 
-/// Returns the type by which tracing-subscriber asks for a per-layer filter. It is private, so let
-/// it ask a layer of ours.
+/// Returns the type that tracing-subscriber passes to `downcast_raw` to detect a per-layer filter.
+/// The type is private, so this lets tracing-subscriber pass it to our own layer.
 fn filter_marker() -> Option<TypeId> {
     let probe = TypeIdProbe::default();
     let _ = Layer::<Registry>::and_then(probe.clone(), Identity::new());

@@ -13,7 +13,7 @@ use std::{
 pub struct PerSecond {
     limit: u32,
     start: OnceLock<Instant>,
-    /// The second in the upper half, and the number of calls in it in the lower half.
+    /// The second in the high 32 bits, and the number of calls in that second in the low 32 bits.
     window: AtomicU64,
 }
 
@@ -55,7 +55,7 @@ mod tests {
         let at = |millis| limit.allows_at(Duration::from_millis(millis));
         assert_eq!([0, 10, 999].map(at), [true, true, false]);
         assert_eq!([1000, 1999, 1999].map(at), [true, true, false]);
-        // A late thread counts for the current second.
+        // The call of a late thread counts in the current second.
         assert_eq!([999, 5000, 5999].map(at), [false, true, true]);
     }
 }

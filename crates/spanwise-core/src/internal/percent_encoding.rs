@@ -1,6 +1,6 @@
 //! Percent-encoding, as in URLs, in `baggage` and in settings of OpenTelemetry.
 
-/// Decodes percent-encoding. `%` without two digits stays. Invalid UTF-8 becomes U+FFFD.
+/// Decodes percent-encoding. A `%` without two digits is kept. Invalid UTF-8 becomes U+FFFD.
 ///
 /// ```
 /// use spanwise_core::internal::percent_decode;
@@ -15,8 +15,8 @@ pub fn percent_decode(text: &str) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Decodes percent-encoded text. Returns `None` if a `%` is without two digits, or if the result is
-/// not UTF-8.
+/// Decodes percent-encoded text. Returns `None` if a `%` has no two digits, or if the result is not
+/// UTF-8.
 ///
 /// ```
 /// use spanwise_core::internal::percent_decode_strictly;
@@ -31,7 +31,8 @@ pub fn percent_decode_strictly(text: &str) -> Option<String> {
     String::from_utf8(bytes?).ok()
 }
 
-/// Decodes bytes. `other` returns one that is not decoded, or `None` if it is not valid.
+/// Decodes bytes. `other` maps each byte that is not part of an escape, or returns `None` if the
+/// byte is invalid.
 fn bytes(text: &str, other: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,6 +1,6 @@
 //! Random numbers for ids.
 //!
-//! No two threads get the same numbers, nor do a process and its fork. They are available even
+//! Two threads, or a process and its fork, never draw the same numbers. Numbers are available even
 //! while a thread ends and its thread-locals are destroyed.
 
 use std::{
@@ -13,12 +13,12 @@ use crate::{Clock, internal::forks};
 
 /// Returns 64 random bits.
 ///
-/// They are the SipHash of a counter, with a key that the system gives each thread. The next value
-/// cannot be predicted from earlier ones.
+/// The bits are the SipHash of a counter, with a random key per thread. The next value cannot be
+/// predicted from earlier values.
 #[must_use]
 pub fn random_bits() -> u64 {
     thread_local! {
-        // Without a destructor, so it is available while the thread ends.
+        // It has no destructor, so it is available while the thread ends.
         static STREAM: Cell<Option<Stream>> = const { Cell::new(None) };
     }
     let generation = forks::generation();
@@ -31,12 +31,12 @@ pub fn random_bits() -> u64 {
         kept.set(Some(stream));
         number
     });
-    // On platforms where every thread-local is destroyed.
+    // Fallback for platforms that destroy every thread-local.
     drawn.unwrap_or_else(|_| Stream::new(generation).next())
 }
 
 /// Returns the number of a new UUID of version 7. The numbers sort by time, to a quarter of a
-/// microsecond, and their low 62 bits are random, as those of a trace id should be.
+/// microsecond, and their low 62 bits are random, as a trace id requires.
 #[must_use]
 pub fn time_ordered_bits() -> u128 {
     let now = Clock::system().unix_nanos();
@@ -47,7 +47,7 @@ pub fn time_ordered_bits() -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
-/// Returns a new id for a span, which is never zero: such an id is invalid in W3C Trace Context.
+/// Returns a new id for a span. The id is never zero, because zero is invalid in W3C Trace Context.
 #[must_use]
 pub fn new_span_id() -> [u8; 8] {
     random_bits().max(1).to_be_bytes()
@@ -72,9 +72,10 @@ impl Stream {
         let key = RandomState::new();
         Self {
             generation,
-            // A child may get the same key as its parent, so each process starts at another count.
-            // It depends on the process id, and on the time in case that an id is reused: no
-            // process draws more than one number per nanosecond.
+            // A forked child may have the same key as its parent, so each process starts at a
+            // different count. The count depends on the process id. It also depends on the time, in
+            // case a process id is reused, because no process draws more than one number per
+            // nanosecond.
             key: [0, 1].map(|half: u64| key.hash_one(half)),
             count: began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())),
         }
@@ -86,8 +87,8 @@ impl Stream {
     }
 }
 
-/// Returns the SipHash-1-3 of a number. A hasher of the standard library, which takes messages of
-/// any length, needs three times as many steps.
+/// Returns the SipHash-1-3 of a number. The hasher of the standard library accepts messages of any
+/// length, and needs three times as many steps.
 #[inline]
 fn sip_hash(key: [u64; 2], number: u64) -> u64 {
     const MESSAGE_LEN: u64 = size_of::<u64>() as u64;
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn numbers_are_the_siphash_of_a_count() {
         for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
-            // It is SipHash-1-3 with the key 0.
+            // `DefaultHasher` is SipHash-1-3 with the key 0.
             let mut expected = std::hash::DefaultHasher::new();
             expected.write_u64(number);
             assert_eq!(sip_hash([0, 0], number), expected.finish());

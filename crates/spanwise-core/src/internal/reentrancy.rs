@@ -1,4 +1,4 @@
-//! Protection against recursion: a panic hook that logs inside of a layer, or a writer that logs.
+//! Protection against recursion by a panic hook that logs inside a layer, or by a writer that logs.
 
 use std::{cell::Cell, io};
 
@@ -6,7 +6,7 @@ use crate::internal::{LayerId, panic_safe, thread_state};
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct ReentrancyState {
-    /// A bit for each layer whose writer is running. Layers share bits by their number.
+    /// One bit for each layer whose writer is running. Layers share bits, modulo 64.
     writing: Cell<u64>,
     in_layers: Cell<bool>,
     written: Cell<bool>,
@@ -34,8 +34,8 @@ fn current<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
 
 /// Calls `write`, which passes a line of `layer` to a writer.
 ///
-/// If the writer panics, the line is lost. If it logs, its own event would call it again without
-/// end, so this layer refuses the line of that event. Other layers take it.
+/// If the writer panics, the line is lost. If the writer logs, its event would call it again
+/// endlessly, so this layer refuses the line of that event. Other layers accept it.
 ///
 /// # Errors
 /// The error of the writer, or an error if it panicked or logged this line itself.
@@ -59,7 +59,7 @@ pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> 
     written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
 }
 
-/// Returns whether a writer took a line of this thread since this was last called.
+/// Returns whether a writer accepted a line of this thread since the last call of this function.
 ///
 /// A background writer may lose the line later.
 #[must_use]
@@ -67,14 +67,14 @@ pub fn take_written() -> bool {
     current(|current| current.written.take())
 }
 
-/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers) or a write. A panic
-/// hook must not log then, because a panic inside the hook aborts the process.
+/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers) or a write. In that
+/// case a panic hook must not log, because a panic inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
     current(|current| current.writing.get() != 0 || current.in_layers.get())
 }
 
-/// Marks the thread as inside of layers until dropped.
+/// Marks the thread as inside a layer until dropped.
 #[derive(Debug)]
 pub(crate) struct InLayers {
     before: bool,
@@ -96,14 +96,14 @@ impl Drop for InLayers {
     }
 }
 
-/// What a thread does for background writers.
+/// The role of a thread for background writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriterRole {
-    /// It logs, and does not write.
+    /// The thread logs, and does not write.
     Caller,
-    /// It logs, and has the turn to write.
+    /// The thread logs, and has the turn to write.
     WritingCaller,
-    /// It is a writer thread.
+    /// The thread is a writer thread.
     Worker,
 }
 

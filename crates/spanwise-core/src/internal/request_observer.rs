@@ -1,11 +1,12 @@
-//! Begin and end of every HTTP request, for metrics and for spans.
+//! Observes the begin and the end of every HTTP request, for metrics and for spans.
 //!
-//! `spanwise-http` reports each request that it serves or sends, whatever the levels are and
-//! whether its access event is quiet. Without an observer, nothing is computed.
+//! `spanwise-http` reports each request that it serves or sends. This does not depend on the
+//! levels, or on whether the access event is quiet. Without an observer, nothing is computed.
 
 use std::{
     borrow::Cow,
     fmt,
+    iter::successors,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -14,25 +15,25 @@ use tracing::Span;
 
 use crate::internal::panic_safe;
 
-/// Sees the begin and the end of each request. It must not block.
+/// Called at the begin and the end of each request. It must not block.
 pub trait RequestObserver: fmt::Debug + Send + Sync {
     /// A request begins. Its span, if it is enabled, is open.
     fn begin(&self, request: &ObservedRequest);
 
-    /// A request ends, once for each that began. Its span is still open.
+    /// A request ends. Called once for each request that began. Its span is still open.
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>);
 }
 
-/// The side of a request on which this process is.
+/// The side of this process in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestSide {
-    /// It is served here.
+    /// This process serves the request.
     Server,
-    /// It is sent from here.
+    /// This process sends the request.
     Client,
 }
 
-/// What is known about a request when it begins.
+/// The facts about a request at its begin.
 #[derive(Debug)]
 pub struct ObservedRequest {
     /// The side.
@@ -41,16 +42,16 @@ pub struct ObservedRequest {
     pub method: &'static str,
     /// `http` or `https`, if it is known.
     pub scheme: Option<&'static str>,
-    /// The route, such as `/orders/{id}`. Known on the server only.
+    /// The route, such as `/orders/{id}`. Set only on the server.
     pub route: Option<Box<str>>,
     /// The path without the query, at most 2,048 bytes.
     pub path: Box<str>,
-    /// The version of HTTP, such as `1.1` or `2`. Known on the server, and from the response of a
-    /// call.
+    /// The version of HTTP, such as `1.1` or `2`. Set on the server. Set on the client by the
+    /// response.
     pub protocol_version: Option<&'static str>,
-    /// The host that is called. Known on the client only.
+    /// The host that is called. Set only on the client.
     pub server_address: Option<Box<str>>,
-    /// The port that is called. Known on the client only.
+    /// The port that is called. Set only on the client.
     pub server_port: Option<u16>,
     /// The length of the request body in bytes, if it is declared.
     pub body_size: Option<u64>,
@@ -58,59 +59,89 @@ pub struct ObservedRequest {
     pub span: Span,
 }
 
-/// What is known about a request when it ends.
-#[derive(Debug)]
+/// The facts about a request at its end.
+#[derive(Debug, Default)]
 pub struct RequestEnd<'a> {
     /// The status of the response, if there is one.
     pub status: Option<u16>,
-    /// `ok`, `client_error`, `server_error`, `cancelled`, `panicked`, `stream_aborted`, or
-    /// `no_response`, which only a call can have.
+    /// `ok`, `client_error`, `server_error`, `cancelled`, `panicked`, `stream_aborted`, or, only on
+    /// the client, `no_response`.
     pub outcome: &'static str,
     /// The value of `error.type`: the status as text, or else the outcome. `None` if the request
     /// did not fail from the point of view of its side.
     pub error_type: Option<Cow<'a, str>>,
-    /// The version of HTTP, if the begin did not know it.
+    /// The version of HTTP, if it was unknown at the begin.
     pub protocol_version: Option<&'static str>,
-    /// The time from the begin to the end of the response body; for a call, to the head of the
+    /// The time from the begin to the end of the response body. On the client, to the head of the
     /// response.
     pub duration: Duration,
     /// The length of the response body in bytes, if it is known.
     pub body_size: Option<u64>,
 }
 
-static OBSERVER: OnceLock<Arc<dyn RequestObserver>> = OnceLock::new();
+/// The observers of this process. The list only grows, so readers need no lock.
+static FIRST: OnceLock<Box<ListedObserver>> = OnceLock::new();
 
-/// Sets the observer of this process. Returns whether there was none before.
-pub fn observe_requests(observer: Arc<dyn RequestObserver>) -> bool {
-    OBSERVER.set(observer).is_ok()
+struct ListedObserver {
+    observer: Arc<dyn RequestObserver>,
+    next: OnceLock<Box<Self>>,
 }
 
-/// Returns whether there is an observer.
-#[inline]
-#[must_use]
-pub fn requests_are_observed() -> bool {
-    OBSERVER.get().is_some()
+/// Adds an observer for all requests that begin after this call, until the process ends.
+pub fn observe_requests(observer: Arc<dyn RequestObserver>) {
+    let mut listed = Box::new(ListedObserver {
+        observer,
+        next: OnceLock::new(),
+    });
+    let mut end = &FIRST;
+    while let Err(unset) = end.set(listed) {
+        listed = unset;
+        match end.get() {
+            Some(taken) => end = &taken.next,
+            None => unreachable!("it is set"),
+        }
+    }
 }
 
-/// A request whose begin was reported to the observer.
+fn observers() -> impl Iterator<Item = &'static dyn RequestObserver> {
+    let first = FIRST.get();
+    let all = successors(first, |listed| listed.next.get());
+    all.map(|listed| &*listed.observer)
+}
+
+/// A request whose start was reported to the observers.
 #[derive(Debug)]
 pub struct RequestObservation {
     request: Box<ObservedRequest>,
+    /// The number of observers at the start of the request. Later observers did not receive the
+    /// start.
+    observers: usize,
 }
 
 impl RequestObservation {
     /// Reports the begin of a request. `make` is called only if there is an observer.
     #[inline]
     pub fn begin(make: impl FnOnce() -> ObservedRequest) -> Option<Self> {
-        let observer = OBSERVER.get()?;
-        let request = Box::new(make());
-        panic_safe::catch_panic(|| observer.begin(&request));
-        Some(Self { request })
+        FIRST.get()?;
+        Some(Self::begin_observed(make()))
+    }
+
+    fn begin_observed(request: ObservedRequest) -> Self {
+        let request = Box::new(request);
+        let mut count = 0;
+        for observer in observers() {
+            panic_safe::catch_panic(|| observer.begin(&request));
+            count += 1;
+        }
+        Self {
+            request,
+            observers: count,
+        }
     }
 
     /// Reports the end of the request.
     pub fn end(self, end: &RequestEnd<'_>) {
-        if let Some(observer) = OBSERVER.get() {
+        for observer in observers().take(self.observers) {
             panic_safe::catch_panic(|| observer.end(&self.request, end));
         }
     }

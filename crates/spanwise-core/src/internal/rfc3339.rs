@@ -1,7 +1,7 @@
-//! [RFC 3339] date-times, written digit by digit: nothing here allocates.
+//! [RFC 3339] date-times, written digit by digit, without allocation.
 //!
-//! The calendar covers the years 0 to 9999, which have four digits. A time outside of them is shown
-//! as the first or the last of these days.
+//! The calendar covers the years 0 to 9999, which have four digits. An earlier or later time is
+//! shown as the first or the last of these days.
 //!
 //! [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
 
@@ -32,7 +32,8 @@ impl fmt::Display for Utc {
     }
 }
 
-/// Returns the second since 1970, negative before, and the nanoseconds within it.
+/// Returns the seconds since 1970 (negative for earlier times), and the nanoseconds within the
+/// second.
 #[inline(always)] // A part of what `JsonLayer` does for each line.
 #[must_use]
 pub fn since_epoch(time: SystemTime) -> (i64, u32) {
@@ -76,7 +77,8 @@ pub fn date_time(second: i64) -> [u8; DATE_TIME_LEN] {
 /// The length of a date and a time of day: `2026-11-20T08:46:12`.
 pub const DATE_TIME_LEN: usize = 19;
 
-/// Returns the offset from UTC of `minutes` east of Greenwich: `+05:30`. Hours past 99 are cut off.
+/// Returns the offset from UTC of `minutes` east of Greenwich: `+05:30`. Hours above 99 are
+/// truncated.
 #[must_use]
 pub fn offset(minutes: i16) -> [u8; 6] {
     let mut text = *b"+00:00";
@@ -89,7 +91,8 @@ pub fn offset(minutes: i16) -> [u8; 6] {
     text
 }
 
-/// Writes the first 3, 6 or 9 digits of a fraction of `nanos` nanoseconds, as many as `digits` has.
+/// Writes the first digits of the fraction of `nanos` nanoseconds. The length of `digits` is 3, 6
+/// or 9.
 #[inline]
 pub fn write_fraction(digits: &mut [u8], nanos: u32) {
     match digits.len() {
@@ -99,7 +102,7 @@ pub fn write_fraction(digits: &mut [u8], nanos: u32) {
     }
 }
 
-/// Writes the last digits of `number`, as many as `digits` has: from the end, two at a time.
+/// Fills `digits` with the last digits of `number`, from the end, two at a time.
 #[inline]
 fn write_digits(digits: &mut [u8], mut number: u32) {
     let mut pairs = digits.rchunks_exact_mut(2);
@@ -112,9 +115,9 @@ fn write_digits(digits: &mut [u8], mut number: u32) {
     }
 }
 
-/// Returns the year, month and day at `days` since 1970-01-01, by the method of Howard Hinnant's
-/// [`civil_from_days`]: years that start in March have their leap day at the end, and repeat every
-/// 400 years.
+/// Returns the year, month and day at `days` since 1970-01-01, with Howard Hinnant's
+/// [`civil_from_days`]. It uses years that start in March, so that the leap day is at the end. Such
+/// years repeat every 400 years.
 ///
 /// [`civil_from_days`]: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
 fn date(days: i64) -> (u32, u32, u32) {

@@ -1,12 +1,12 @@
 //! Callsites created at run time, for events that do not come from a macro of `tracing`, and for
 //! spans whose fields depend on settings.
 //!
-//! A record of the `log` crate and a panic have a target, a file and a line of their own. Each such
-//! origin gets a callsite when it is first seen. Then every layer sees the real origin, decides
-//! once per callsite, and costs what it costs for a macro.
+//! A record of the `log` crate and a panic have their own target, file and line. The first record
+//! of such an origin creates a callsite. So every layer receives the real origin, decides once per
+//! callsite, and costs the same as for a macro.
 //!
-//! A callsite is never freed, because `tracing` needs it static. There are at most
-//! [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up takes no lock.
+//! A callsite is never freed, because `tracing` requires static callsites. There are at most
+//! [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up does not lock.
 
 use std::sync::{
     OnceLock,
@@ -19,7 +19,9 @@ use tracing_core::{
     field::FieldSet, identify_callsite, subscriber::Interest,
 };
 
-/// The maximum number of callsites. Further origins get none.
+use crate::self_report::severity;
+
+/// The maximum number of callsites. Further origins have no callsite.
 pub const MAX_CALLSITES: usize = 4096;
 
 /// The maximum length of all names and paths of one origin, in bytes.
@@ -65,7 +67,7 @@ pub struct Origin<'a> {
 #[derive(Debug)]
 pub struct RuntimeCallsite {
     metadata: &'static Metadata<'static>,
-    /// Registers itself on the first query, and caches the interest of the subscribers.
+    /// Registers itself on first use, and caches the interest of the subscribers.
     interest: DefaultCallsite,
     hash: u64,
     next: Slot,
@@ -80,8 +82,8 @@ static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl RuntimeCallsite {
-    /// Returns the callsite of `origin`, creating it on the first call. Returns `None` if there are
-    /// too many callsites, or if the texts are too long.
+    /// Returns the callsite of `origin`. The first call creates it. Returns `None` if there are too
+    /// many callsites, or if the texts are too long.
     #[inline]
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
@@ -98,8 +100,8 @@ impl RuntimeCallsite {
 
     /// Creates a callsite for spans called `name`.
     ///
-    /// It is never freed and does not count for the limit of [`get`](Self::get): create it at
-    /// start-up, not for each span.
+    /// The callsite is never freed, and does not count for the limit of [`get`](Self::get). So
+    /// create it at start-up, not for each span.
     #[must_use]
     pub fn new_span(name: &'static str, origin: &Origin<'_>) -> &'static Self {
         make(name, Kind::SPAN, origin, origin.hash())
@@ -116,7 +118,7 @@ impl RuntimeCallsite {
         Span::new_root(self.metadata, &self.metadata.fields().value_set_all(values))
     }
 
-    /// Returns the metadata that layers see.
+    /// Returns the metadata that layers receive.
     #[must_use]
     pub fn metadata(&self) -> &'static Metadata<'static> {
         self.metadata
@@ -138,8 +140,8 @@ impl RuntimeCallsite {
     /// Emits an event with these values, one for each field of the origin.
     ///
     /// # Panics
-    /// With debug assertions, if there are more or fewer values than fields. Without them, no event
-    /// is emitted then.
+    /// With debug assertions, if there are more or fewer values than fields. Otherwise, no event is
+    /// emitted in that case.
     #[inline]
     #[track_caller]
     pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {
@@ -157,7 +159,7 @@ impl Origin<'_> {
     #[inline]
     fn hash(&self) -> u64 {
         let place = u64::from(self.line.unwrap_or_default()) << 8;
-        let mut hash = mix(SEED, place | u64::from(level_number(self.level)));
+        let mut hash = mix(SEED, place | severity(self.level) as u64);
         hash = mix_text(hash, self.target);
         hash = mix_text(hash, self.file.unwrap_or_default());
         // The first field of every record is the message.
@@ -209,16 +211,6 @@ fn mix_text(hash: u64, text: &str) -> u64 {
     let rest = chunks.remainder().iter();
     let rest = rest.fold(0, |word, byte| word << 8 | u64::from(*byte));
     mix(hash, rest)
-}
-
-fn level_number(level: Level) -> u8 {
-    match level {
-        Level::ERROR => 1,
-        Level::WARN => 2,
-        Level::INFO => 3,
-        Level::DEBUG => 4,
-        Level::TRACE => 5,
-    }
 }
 
 #[cold]

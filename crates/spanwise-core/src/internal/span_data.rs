@@ -1,4 +1,4 @@
-//! Data of a span that its children inherit. Reading costs the same at any depth.
+//! Data of a span that its children inherit. A read costs the same at any depth.
 
 use std::{
     cell::Cell,
@@ -13,19 +13,20 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::internal::{LayerId, SpanValue, sync::Mutex};
 
-/// The data that a layer keeps for a span: an own part, and a part inherited from the parent.
+/// The data that a layer keeps for a span: a part of the span itself, and a part inherited from the
+/// parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
-    /// Returns the own part with the current data of `parent`. No lock is held meanwhile.
+    /// Returns the own part combined with the current data of `parent`. Called without a lock.
     #[must_use]
     fn rebuild(&self, parent: Option<&Self>) -> Self;
 }
 
 /// The value of a span in the tree of its unit of work.
 ///
-/// The value is built once from the parent's, so that reading it never visits the ancestors. A late
-/// record advances the epoch of the root. The next read of a span then sums the record counts of
-/// its ancestors, without a lock, and rebuilds the value only if the sum changed. So only
-/// descendants of the recorded span pay for a record, and a tree without late records never pays.
+/// The value is built once from the parent's value, so that a read does not visit the ancestors. A
+/// late record increments the epoch of the root. After that, the next read of a span sums the
+/// record counts of its ancestors, without a lock. It rebuilds the value only if the sum changed.
+/// So a record makes only its own span and the descendants rebuild.
 pub struct SpanData<T> {
     position: TreePosition<T>,
     /// The number of late records of this span.
@@ -33,13 +34,13 @@ pub struct SpanData<T> {
     /// The number of closed spans that share this value.
     closed: AtomicU32,
     first: Version<T>,
-    /// The latest version, if it is not the first. Nothing is built or dropped under the lock.
+    /// The latest version, if it is not the first. No version is built or dropped under the lock.
     latest: Mutex<Option<Arc<Version<T>>>>,
 }
 
-/// The position of a span in its tree. Two words, because open spans should stay small.
+/// The position of a span in its tree. It has two words, so that open spans stay small.
 enum TreePosition<T> {
-    /// The epoch of the tree, which each late record advances.
+    /// The epoch of the tree. Each late record increments it.
     Root(AtomicU64),
     Child {
         parent: Arc<SpanData<T>>,
@@ -47,12 +48,12 @@ enum TreePosition<T> {
     },
 }
 
-/// A value, and the record count of the ancestors when it was built.
+/// A value, and the record count of the ancestors at the time when it was built.
 struct Version<T> {
     value: T,
-    /// The late records of all ancestors before this version was built.
+    /// The number of late records of all ancestors before this version was built.
     above: u64,
-    /// An epoch at which this version was the latest and up to date.
+    /// An epoch at which this version was up to date.
     valid_at: AtomicU64,
 }
 
@@ -60,18 +61,18 @@ struct Version<T> {
 pub struct SpanDataCache<T>(Option<Arc<Version<T>>>);
 
 thread_local! {
-    /// The number of versions that this thread made the latest.
+    /// The number of versions that this thread has stored as the latest.
     static REPLACED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A value that records into its own span while it is built is rebuilt at most this many times.
+/// The maximum number of rebuilds of a value that records into its own span while it is built.
 const MAX_NESTED: u32 = 3;
 
 const NEVER: u64 = 0;
 const FIRST_EPOCH: u64 = 1;
 
 impl<T: Inherit> SpanData<T> {
-    /// Creates the data of a span below `parent`. `make` builds the value from the parent's.
+    /// Creates the data of a span below `parent`. `make` builds the value from the parent's value.
     pub fn new(parent: Option<&Arc<Self>>, make: impl FnOnce(Option<&T>) -> T) -> Arc<Self> {
         let (position, first) = match parent {
             Some(parent) => {
@@ -83,7 +84,8 @@ impl<T: Inherit> SpanData<T> {
                     parent: Arc::clone(parent),
                     root: Arc::clone(root),
                 };
-                // Read these before the value: then a record in between is noticed as missing.
+                // Read these before the value, so that a later read detects a record that happens
+                // in between.
                 let (epoch, records) = (parent.current_epoch(), parent.record_count());
                 let current = parent.current();
                 let first = Version {
@@ -118,7 +120,7 @@ impl<T: Inherit> SpanData<T> {
         f(&self.current().value)
     }
 
-    /// [`read`](Self::read) with a cache: locks once for each late record.
+    /// Like [`read`](Self::read), with a cache. Locks once for each late record.
     #[inline]
     pub fn read_cached<R>(&self, cache: &mut SpanDataCache<T>, f: impl FnOnce(&T) -> R) -> R {
         let now = self.current_epoch();
@@ -140,11 +142,11 @@ impl<T: Inherit> SpanData<T> {
         current
     }
 
-    /// Replaces the value with the result of `change`, which gets the value and the parent's.
-    /// Descendants inherit it when they are next read.
+    /// Replaces the value with the result of `change`, which is passed the value and the parent's
+    /// value. Descendants inherit the new value at their next read.
     ///
-    /// `change` is called again if another thread records into the same span meanwhile. No lock is
-    /// held while it runs.
+    /// `change` is called again if another thread records into the same span meanwhile. It runs
+    /// without a lock.
     pub fn update(&self, change: impl Fn(&T, Option<&T>) -> T) {
         let epoch = self.epoch();
         let before = Cell::new(NEVER);
@@ -165,7 +167,7 @@ impl<T: Inherit> SpanData<T> {
         });
         let before = before.get();
         self.records.fetch_add(1, Ordering::Release);
-        // If nothing else in the tree changed meanwhile, the new version is up to date.
+        // If no other span of the tree changed meanwhile, the new version is up to date.
         let after = before + 1;
         match epoch.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => version.valid_at.store(after, Ordering::Release),
@@ -175,8 +177,8 @@ impl<T: Inherit> SpanData<T> {
         }
     }
 
-    /// Replaces the latest version with the result of `build`, which runs again if another thread
-    /// replaced it meanwhile. No lock is held while it builds or drops.
+    /// Replaces the latest version with the result of `build`. `build` runs again if another thread
+    /// replaced the version meanwhile. Builds and drops happen without a lock.
     fn replace_latest(&self, build: impl Fn(&T) -> Version<T>) -> Arc<Version<T>> {
         let mut newest = self.latest.lock().clone();
         let mut nested = 0;
@@ -184,7 +186,8 @@ impl<T: Inherit> SpanData<T> {
             let before = REPLACED.get();
             let own = newest.as_deref().unwrap_or(&self.first);
             let version = Arc::new(build(&own.value));
-            // Code that records into the span whose value it builds would never finish.
+            // Stops code that records into the span whose value it builds, because it would never
+            // finish.
             nested += u32::from(REPLACED.get() != before);
             let mut latest = self.latest.lock();
             let is_newest = match (&*latest, &newest) {
@@ -229,8 +232,8 @@ impl<T: Inherit> SpanData<T> {
         }
     }
 
-    /// Returns the data that `layer` stored in `span`, or with `None` that of the first layer that
-    /// stored a `T`.
+    /// Returns the data that `layer` stored in `span`, or with `None` the data of the first layer
+    /// that stored a `T`.
     pub fn find<R: for<'s> LookupSpan<'s>>(
         layer: Option<LayerId>,
         span: &SpanRef<'_, R>,
@@ -275,7 +278,7 @@ impl<T: Inherit> SpanData<T> {
         }
     }
 
-    /// Returns the latest version if it contains the `above` records of the ancestors.
+    /// Returns the latest version if it contains all `above` records of the ancestors.
     fn latest_over(&self, above: u64) -> Option<Current<'_, T>> {
         let newest = match self.latest.lock().clone() {
             Some(version) => Current::Latest(version),
@@ -284,12 +287,13 @@ impl<T: Inherit> SpanData<T> {
         (newest.above == above).then_some(newest)
     }
 
-    /// Rebuilds the values that lack a late record: this one, and those of ancestors if needed.
+    /// Rebuilds the values that lack a late record: the value of this span, and if needed the
+    /// values of ancestors.
     ///
     /// Iterative, because a tree may be ten thousand spans deep.
     #[cold]
     fn refresh(&self) -> Current<'_, T> {
-        // Read the epoch first: a later record advances it, and the next read notices.
+        // Read the epoch first. A later record increments it, so the next read rebuilds again.
         let now = self.current_epoch();
         let above = self
             .ancestors()
@@ -299,7 +303,7 @@ impl<T: Inherit> SpanData<T> {
             current.valid_at.store(now, Ordering::Release);
             return current;
         }
-        // From this span to the root, each with the records of its ancestors.
+        // The spans from this one to the root, each with the record count of its ancestors.
         let mut path: Vec<(&Self, u64)> = vec![(self, 0)];
         path.extend(
             self.ancestors()
@@ -388,7 +392,7 @@ impl<T> fmt::Debug for SpanDataCache<T> {
     }
 }
 
-/// The data that layers store in a span, as a list: there is seldom more than one.
+/// The data that layers store in a span, as a linked list, because there is seldom more than one.
 struct Attached<T> {
     layer: LayerId,
     data: Arc<SpanData<T>>,
@@ -408,7 +412,7 @@ impl<T> SpanData<T> {
 }
 
 impl<T> Drop for SpanData<T> {
-    /// Drops the ancestors one by one: recursive drops overflow the stack in a deep tree.
+    /// Drops the ancestors one by one, because recursive drops overflow the stack in a deep tree.
     fn drop(&mut self) {
         let mut next = self.take_parent();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
@@ -445,7 +449,7 @@ mod tests {
         let (mut of_root, mut of_leaf) = (SpanDataCache::default(), SpanDataCache::default());
         root.read_cached(&mut of_root, |_| ());
         leaf.read_cached(&mut of_leaf, |_| ());
-        // With both locks held, a read that locks would not return.
+        // Both locks are taken, so a read that locks would never return.
         let _held = (root.latest.lock(), leaf.latest.lock());
         root.read_cached(&mut of_root, |value| assert_eq!(value.0, 2));
         leaf.read_cached(&mut of_leaf, |value| assert_eq!(value.0, 2));

@@ -1,18 +1,18 @@
-//! The ids of a span in a trace of OpenTelemetry.
+//! The identity of a span: its ids in an OpenTelemetry trace.
 //!
 //! A layer that exports spans gives each span an identity. Lines, records, error events and
-//! outgoing headers read it, so that they agree. Without such a layer, no span has one, and a
-//! reader pays for one relaxed load.
+//! outgoing headers use it, so that all have the same ids. Without such a layer, no span has an
+//! identity, and a reader only pays for one relaxed load.
 //!
 //! A new identity is provisional: [`SpanIdentity::replace`] may move the span to another trace. It
-//! becomes *fixed* when the span is entered, gets a child or an event, or when its context is read.
-//! From then on, a line or a header may have the ids.
+//! becomes *fixed* when the span is entered, when it has a first child or event, or when its
+//! context is read. After that, a line or a header may contain the ids.
 
 use std::{
     error::Error,
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -29,40 +29,34 @@ use crate::{
     internal::HexDigits,
 };
 
-/// The ids of a span, with the sampling decision about its trace.
-#[derive(Clone)]
+/// The ids of a span, and the sampling decision about its trace.
+///
+/// Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SpanIdentity {
     trace_id: [u8; 16],
     span_id: [u8; 8],
     flags: u8,
     state: Option<Arc<str>>,
-    /// Only lines, headers and the like have digits.
-    digits: OnceLock<IdDigits>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct IdDigits {
-    trace_id: HexDigits<32>,
-    span_id: HexDigits<16>,
-}
-
-/// The flag of `traceparent` that the trace is recorded.
+/// The flag of `traceparent` for a sampled trace.
 pub const SAMPLED: u8 = 0b0000_0001;
 
-/// The flag of `traceparent`, Level 2, that the trace id is random.
+/// The flag of `traceparent`, Level 2, for a random trace id.
 pub const RANDOM: u8 = 0b0000_0010;
 
 /// The identity in the extensions of a span.
 #[derive(Debug)]
 struct StoredIdentity {
-    identity: Arc<SpanIdentity>,
+    identity: SpanIdentity,
     is_fixed: AtomicBool,
 }
 
-/// Why the identity of a span was not replaced.
+/// The reason why the identity of a span was not replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotReplaced {
-    /// A line or a header may have the ids already.
+    /// A line or a header may already contain the ids.
     Fixed,
     /// The span has no identity, or the subscriber is not built on [`Registry`].
     NoIdentity,
@@ -72,7 +66,8 @@ pub enum NotReplaced {
 static EXIST: AtomicBool = AtomicBool::new(false);
 
 impl SpanIdentity {
-    /// Creates the identity of a span. `state` is the W3C `tracestate` as the sampler left it.
+    /// Creates the identity of a span. `state` is the W3C `tracestate` after the sampler has
+    /// updated it.
     #[must_use]
     pub fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8, state: Option<Arc<str>>) -> Self {
         Self {
@@ -80,16 +75,7 @@ impl SpanIdentity {
             span_id,
             flags,
             state,
-            digits: OnceLock::new(),
         }
-    }
-
-    #[inline]
-    fn digits(&self) -> &IdDigits {
-        self.digits.get_or_init(|| IdDigits {
-            trace_id: HexDigits::from_bytes(&self.trace_id),
-            span_id: HexDigits::from_bytes(&self.span_id),
-        })
     }
 
     /// Returns the id of the trace.
@@ -106,14 +92,14 @@ impl SpanIdentity {
 
     /// Returns the id of the trace as 32 lower-case hexadecimal digits.
     #[must_use]
-    pub fn trace_id_digits(&self) -> &str {
-        self.digits().trace_id.as_str()
+    pub fn trace_id_digits(&self) -> HexDigits<32> {
+        HexDigits::from_bytes(&self.trace_id)
     }
 
     /// Returns the id of the span as 16 lower-case hexadecimal digits.
     #[must_use]
-    pub fn span_id_digits(&self) -> &str {
-        self.digits().span_id.as_str()
+    pub fn span_id_digits(&self) -> HexDigits<16> {
+        HexDigits::from_bytes(&self.span_id)
     }
 
     /// Returns the flags of `traceparent`: [`SAMPLED`] and [`RANDOM`].
@@ -134,8 +120,8 @@ impl SpanIdentity {
         self.state.as_ref()
     }
 
-    /// Returns whether a span of this process has ever had an identity. Ask this first: it is one
-    /// relaxed load.
+    /// Returns whether a span of this process has ever had an identity. Call this first, because it
+    /// is only one relaxed load.
     #[inline]
     #[must_use]
     pub fn exist() -> bool {
@@ -143,7 +129,7 @@ impl SpanIdentity {
     }
 
     /// Stores the identity in a new span, provisionally.
-    pub fn attach<R: for<'s> LookupSpan<'s>>(self: Arc<Self>, span: &SpanRef<'_, R>) {
+    pub fn attach<R: for<'s> LookupSpan<'s>>(self, span: &SpanRef<'_, R>) {
         EXIST.store(true, Ordering::Relaxed);
         let stored = StoredIdentity {
             identity: self,
@@ -154,17 +140,18 @@ impl SpanIdentity {
 
     /// Returns the identity of a span. It stays provisional.
     #[must_use]
-    pub fn find<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<Self>> {
+    pub fn find<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
         let extensions = span.extensions();
         let stored = extensions.get::<StoredIdentity>()?;
-        Some(Arc::clone(&stored.identity))
+        Some(stored.identity.clone())
     }
 
-    /// Returns the identity of a span, and fixes it: a line or a header is about to have the ids.
-    pub fn fix<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<Self>> {
+    /// Returns the identity of a span, and fixes it, because a line or a header will contain the
+    /// ids.
+    pub fn fix<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
@@ -173,12 +160,12 @@ impl SpanIdentity {
         if !stored.is_fixed.load(Ordering::Relaxed) {
             stored.is_fixed.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(&stored.identity))
+        Some(stored.identity.clone())
     }
 
     /// Returns the identity of an open span, and fixes it. `None` if the span is disabled.
     #[must_use]
-    pub fn fix_in(span: &Span) -> Option<Arc<Self>> {
+    pub fn fix_in(span: &Span) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
@@ -189,23 +176,25 @@ impl SpanIdentity {
         identity.flatten()
     }
 
-    /// Returns the identity of `span`, or of the nearest span around it that has one, and fixes it.
-    pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Arc<Self>>
+    /// Returns the identity of `span`, or else of the nearest enclosing span with an identity, and
+    /// fixes it.
+    pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
     where
         R: for<'s> LookupSpan<'s>,
     {
         if !Self::exist() {
             return None;
         }
-        // Nearly always the span has one. A scope looks each span up.
+        // The span itself nearly always has an identity. The scope is the slow path, because it
+        // looks up each span.
         let around = || span.scope().skip(1).find_map(|span| Self::fix(&span));
         Self::fix(span).or_else(around)
     }
 
-    /// Returns the identity of the current span, or of the nearest one around it that has one, and
-    /// fixes it.
+    /// Returns the identity of the current span, or else of the nearest enclosing span with an
+    /// identity, and fixes it.
     #[must_use]
-    pub fn current() -> Option<Arc<Self>> {
+    pub fn current() -> Option<Self> {
         if !Self::exist() {
             return None;
         }
@@ -216,14 +205,14 @@ impl SpanIdentity {
         })
     }
 
-    /// Replaces the identity of a span that no line and no header shows yet.
+    /// Replaces the identity of a span, while no line or header contains the ids.
     ///
-    /// The layers see a record of the ids, so that those that keep them read them again.
+    /// The ids are recorded into the span, so that layers that store them read them again.
     ///
     /// # Errors
-    /// [`NotReplaced::Fixed`] if the identity is fixed, and [`NotReplaced::NoIdentity`] if there is
-    /// none.
-    pub fn replace(self: Arc<Self>, dispatch: &Dispatch, id: &Id) -> Result<(), NotReplaced> {
+    /// [`NotReplaced::Fixed`] if the identity is fixed, and [`NotReplaced::NoIdentity`] if the span
+    /// has none.
+    pub fn replace(self, dispatch: &Dispatch, id: &Id) -> Result<(), NotReplaced> {
         let registry = dispatch.downcast_ref::<Registry>();
         let span = registry.and_then(|registry| registry.span(id));
         let span = span.ok_or(NotReplaced::NoIdentity)?;
@@ -233,7 +222,7 @@ impl SpanIdentity {
         if *stored.is_fixed.get_mut() {
             return Err(NotReplaced::Fixed);
         }
-        let IdDigits { trace_id, span_id } = *self.digits();
+        let (trace_id, span_id) = (self.trace_id_digits(), self.span_id_digits());
         let replaced = std::mem::replace(&mut stored.identity, self);
         drop(extensions);
         drop((span, replaced));
@@ -253,20 +242,11 @@ pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: 
     recording(callsite, || dispatch.record(id, &Record::new(&values)));
 }
 
-impl PartialEq for SpanIdentity {
-    fn eq(&self, other: &Self) -> bool {
-        let parts = |it: &Self| (it.trace_id, it.span_id, it.flags);
-        parts(self) == parts(other) && self.state == other.state
-    }
-}
-
-impl Eq for SpanIdentity {}
-
 impl fmt::Debug for SpanIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpanIdentity")
-            .field("trace_id", &self.trace_id_digits())
-            .field("span_id", &self.span_id_digits())
+            .field("trace_id", &self.trace_id_digits().as_str())
+            .field("span_id", &self.span_id_digits().as_str())
             .field("flags", &self.flags)
             .field("state", &self.state)
             .finish()

@@ -1,4 +1,4 @@
-//! A table with a layer's value for each open span, by the id of the span.
+//! A table from the id of each open span to a value of the layer.
 
 use std::{
     collections::HashMap,
@@ -16,9 +16,10 @@ use crate::internal::{
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
-/// It costs a third of a span's extensions: it needs no look-up in the registry and no allocation
-/// per span. Its owner removes a span in `on_close`, before the registry reuses the id. No value is
-/// dropped under a lock, but [`get`](Self::get) clones a value under it: use an `Arc` for `T`.
+/// It costs a third of the extensions of a span, because it needs no look-up in the registry and no
+/// allocation per span. The owner must remove a span in `on_close`, before the registry reuses the
+/// id. Values are not dropped under a lock. But [`get`](Self::get) clones a value under the lock,
+/// so use an `Arc` for `T`.
 ///
 /// ```
 /// use spanwise_core::internal::SpanTable;
@@ -44,7 +45,7 @@ impl<T> SpanTable<T> {
     /// Stores `value` for a new span.
     pub fn insert(&self, id: &Id, value: T) {
         let replaced = self.shard(id).insert(id.into_u64(), value);
-        // After the statement above, which holds the lock.
+        // Dropped here, after the lock was released.
         drop(replaced);
     }
 
@@ -90,19 +91,19 @@ impl<T: Clone> SpanTable<T> {
 }
 
 impl<T: SpanValue> SpanTable<T> {
-    /// [`remove`](Self::remove), and counts the closed span in the value, so that an
-    /// [`EnteredSpans`](crate::internal::EnteredSpans) that cached the value asks the table again.
+    /// Like [`remove`](Self::remove), and counts the closed span in the value. So each
+    /// [`EnteredSpans`](crate::internal::EnteredSpans) that cached the value looks it up again.
     pub fn close(&self, id: &Id) -> Option<T> {
         let mut shard = self.shard(id);
         let value = shard.remove(&id.into_u64())?;
-        // Under the lock, as in `get_counted`: a thread that finds the value gets the count before
-        // this.
+        // Counts under the lock. `get_counted` also locks, so a thread that finds the value reads
+        // the count from before this increment.
         value.closed_spans().fetch_add(1, Ordering::Relaxed);
         drop(shard);
         Some(value)
     }
 
-    /// [`get`](Self::get), with the count of closed spans of the value at that time.
+    /// Like [`get`](Self::get), and also returns the value's current count of closed spans.
     #[must_use]
     pub fn get_counted(&self, id: &Id) -> Option<(T, u32)>
     where
@@ -115,7 +116,7 @@ impl<T: SpanValue> SpanTable<T> {
     }
 }
 
-/// Spreads ids, which are small consecutive numbers, over all bits.
+/// Spreads an id over all bits, because ids are small consecutive numbers.
 fn spread(id: u64) -> u64 {
     id.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
@@ -132,7 +133,8 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // The highest bits chose the shard; the map uses bits from both ends.
+        // Rotates, because the highest bits have chosen the shard and the map uses the bits at both
+        // ends.
         self.0 = spread(self.0 ^ id).rotate_right(7);
     }
 

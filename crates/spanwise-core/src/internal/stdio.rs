@@ -5,11 +5,11 @@ use std::io;
 #[cfg(unix)]
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// Opens the pipe or terminal behind `stream` again, in non-blocking mode: a write that would wait
+/// Opens the pipe or terminal behind `stream` again, in non-blocking mode. A write that would block
 /// returns [`WouldBlock`](io::ErrorKind::WouldBlock). Other users of the stream are not affected.
 ///
-/// Returns `None` for other kinds of files, and if the system does not support it: only Linux does,
-/// and not for streams of another user.
+/// Returns `None` for other kinds of files, and if the system does not support it. Only Linux
+/// supports it, and not for streams of another user.
 #[cfg(unix)]
 #[must_use]
 pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
@@ -29,14 +29,30 @@ pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
     open(path, flags, Mode::empty()).ok()
 }
 
-/// Writes all of `bytes` to stderr, unless that would wait for a reader.
+/// Returns the columns of the terminal behind `stream`. Terminals that nobody looks at, as in
+/// containers, have none.
+#[cfg(unix)]
+#[must_use]
+pub fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// Returns `None`: only on Unix the columns of a terminal are known.
+#[cfg(not(unix))]
+#[must_use]
+pub fn columns<T>(_: &T) -> Option<usize> {
+    None
+}
+
+/// Writes all of `bytes` to stderr, unless the write would block.
 ///
-/// It is not buffered and does not take the lock of `std::io::stderr`, whose holder may be waiting
-/// for the reader. Without [`reopen_nonblocking`] it polls stderr before each write, and waits only
-/// if other writers fill the pipe in between.
+/// The write is not buffered. It does not lock `std::io::stderr`, because another thread may have
+/// locked it and wait for the reader. If [`reopen_nonblocking`] is not possible, it polls stderr
+/// before each write, and blocks only if other writers fill the pipe in between.
 ///
 /// # Errors
-/// [`WouldBlock`](io::ErrorKind::WouldBlock) if the reader is behind; part of `bytes` may have been
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) if the pipe is full. Part of `bytes` may have been
 /// written. The system's error if stderr is closed.
 #[cfg(unix)]
 pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
@@ -48,8 +64,8 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
         stdio::stderr,
     };
 
-    /// A pipe that is ready takes at least this many bytes: `PIPE_BUF`, at least 512, 4096 on
-    /// Linux.
+    /// `PIPE_BUF`: a pipe that is ready accepts this many bytes. 4096 on Linux, at least 512
+    /// elsewhere.
     const MAX_WRITE_LEN: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
     let reopened = reopen_nonblocking(stderr());

@@ -9,7 +9,8 @@
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
 /// ```
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two edits turn any two-letter word into any other, so short words may differ by one.
+    // Two edits turn any two-letter word into any other, so short words may differ by one edit
+    // only.
     closest_within(
         if word.chars().count() <= 3 { 1 } else { 2 },
         word,
@@ -50,7 +51,8 @@ fn closest_within<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns the level that `word` probably means: a misspelled level, or a name of another logger.
+/// Returns the level that `word` probably means, if it is a misspelled level or a level name of
+/// another logger.
 ///
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest_level("inof"), Some("info"));
@@ -59,35 +61,20 @@ fn closest_within<'a>(
 /// ```
 #[must_use]
 pub fn closest_level(word: &str) -> Option<&'static str> {
-    let foreign = FOREIGN_LEVELS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(word));
-    foreign
-        .map(|(_, level)| *level)
-        .or_else(|| closest(word, LEVELS))
+    // Names of levels in other loggers, which are not accepted here.
+    let foreign = match word.to_ascii_lowercase().as_str() {
+        "err" | "severe" | "alert" | "emergency" => "error",
+        "warnings" => "warn",
+        "notice" | "information" | "informational" => "info",
+        "verbose" | "dbg" | "fine" => "debug",
+        "finest" | "trc" | "all" => "trace",
+        "none" | "silent" => "off",
+        _ => return closest(word, LEVELS),
+    };
+    Some(foreign)
 }
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-
-/// Names of levels in other loggers that are not accepted here.
-const FOREIGN_LEVELS: [(&str, &str); 16] = [
-    ("warnings", "warn"),
-    ("err", "error"),
-    ("severe", "error"),
-    ("alert", "error"),
-    ("emergency", "error"),
-    ("notice", "info"),
-    ("information", "info"),
-    ("informational", "info"),
-    ("verbose", "debug"),
-    ("dbg", "debug"),
-    ("fine", "debug"),
-    ("finest", "trace"),
-    ("trc", "trace"),
-    ("all", "trace"),
-    ("none", "off"),
-    ("silent", "off"),
-];
 
 /// Returns the Damerau-Levenshtein distance, with each pair of letters swapped at most once
 /// (optimal string alignment).

@@ -1,7 +1,7 @@
 //! Locks that ignore poisoning.
 //!
-//! A panic while a lock is held does not harm the data of this workspace: values of callers are
-//! formatted and dropped outside of locks, and logging goes on after a panic elsewhere.
+//! A panic under a lock does not leave inconsistent data in this workspace, because values of
+//! callers are formatted and dropped without a lock. So logging continues after a panic.
 
 use std::{
     fmt,

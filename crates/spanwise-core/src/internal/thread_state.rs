@@ -1,8 +1,8 @@
 //! The small state of a thread, in one thread-local.
 //!
-//! Each part belongs to one module, which documents it. *Invariants:* the thread-local has no
-//! destructor, so that an access costs no check and works until the thread has ended. Memory in it
-//! is in `ManuallyDrop`, and its owner takes it out.
+//! Each part belongs to one module, which documents it. *Invariants:* The thread-local has no
+//! destructor, so an access costs no check and works until the thread has ended. Owned memory in it
+//! is in `ManuallyDrop`, and its owner removes it.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,4 +1,4 @@
-//! Token buckets: one number, changed without a lock.
+//! Lock-free token buckets. The state of a bucket is one `u64`.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -9,19 +9,19 @@ use super::{LimiterClock, Precision};
 
 /// The limits of a token bucket. Times are nanoseconds of a [`LimiterClock`].
 ///
-/// The level of a bucket is stored apart, as the time at which it would be full again (the generic
-/// cell rate algorithm): 0, long ago, is a full bucket.
+/// The caller stores the state of a bucket: `full_at`, the time at which the bucket will be full
+/// again (the generic cell rate algorithm). 0 is in the past, so it is a full bucket.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenBucket {
-    /// The time for one token. `None` if there are none.
+    /// The time between two tokens. `None` if the bucket never has a token.
     interval: Option<u64>,
-    /// How far from full the bucket may be.
+    /// How far `full_at` may be ahead of the clock while a token is left.
     tolerance: u64,
     precision: Precision,
 }
 
 impl TokenBucket {
-    /// Creates a bucket of `burst` tokens that gets `events` tokens per period.
+    /// Creates a bucket of `burst` tokens that gains `events` tokens per period.
     #[must_use]
     pub fn new(events: u32, period: Duration, burst: u32) -> Self {
         let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
@@ -43,58 +43,60 @@ impl TokenBucket {
         clock.now(self.precision)
     }
 
-    /// Takes a token from a bucket that one thread changes at a time. Returns whether it did.
+    /// Takes a token. Returns whether there was one. For a bucket behind a lock.
     #[inline]
-    pub fn take_token(self, level: &mut u64, now: u64) -> bool {
-        let next = self.next(*level, now);
-        *level = next.unwrap_or(*level);
+    pub fn take_token(self, full_at: &mut u64, now: u64) -> bool {
+        let next = self.next(*full_at, now);
+        *full_at = next.unwrap_or(*full_at);
         next.is_some()
     }
 
-    /// Takes a token from a bucket that threads share. Returns whether it did.
+    /// Takes a token. Returns whether there was one. For a bucket that threads share without a
+    /// lock.
     #[inline]
-    pub fn take_shared_token(self, level: &AtomicU64, now: u64) -> bool {
-        level
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
-                self.next(level, now)
+    pub fn take_shared_token(self, full_at: &AtomicU64, now: u64) -> bool {
+        full_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+                self.next(full_at, now)
             })
             .is_ok()
     }
 
-    /// Takes this many tokens if there is at least one. The missing ones become a debt. Returns
-    /// whether it did.
+    /// Takes `tokens` tokens if there is at least one. Missing tokens become a debt. Returns
+    /// whether the tokens were taken.
     #[must_use]
-    pub fn take_tokens(self, level: &AtomicU64, now: u64, tokens: u64) -> bool {
+    pub fn take_tokens(self, full_at: &AtomicU64, now: u64, tokens: u64) -> bool {
         let others = self.cost(tokens.saturating_sub(1));
-        level
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
-                Some(self.next(level, now)?.saturating_add(others))
+        full_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+                Some(self.next(full_at, now)?.saturating_add(others))
             })
             .is_ok()
     }
 
-    /// Gives back what [`take_tokens`](Self::take_tokens) took.
-    pub fn give_back(self, level: &AtomicU64, tokens: u64) {
+    /// Gives back tokens that [`take_tokens`](Self::take_tokens) took.
+    pub fn give_back(self, full_at: &AtomicU64, tokens: u64) {
         let cost = self.cost(tokens);
         // The closure always has a next value.
-        let _ = level.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
-            Some(level.saturating_sub(cost))
+        let _ = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+            Some(full_at.saturating_sub(cost))
         });
     }
 
-    /// Takes a token in any case. The debt is at most a second burst.
-    pub fn charge(self, level: &AtomicU64, now: u64) {
+    /// Takes a token even if there is none. The debt is at most one burst.
+    pub fn charge(self, full_at: &AtomicU64, now: u64) {
         let max = now.saturating_add(self.tolerance.saturating_mul(2));
         // The closure always has a next value.
-        let _ = level.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
-            let next = level.max(now).saturating_add(self.cost(1));
-            Some(next.min(max).max(level))
+        let _ = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+            let next = full_at.max(now).saturating_add(self.cost(1));
+            Some(next.min(max).max(full_at))
         });
     }
 
-    /// Returns the level of a bucket that has no token at `now`. It gets one after an interval.
+    /// Returns the state of a bucket that has no token at `now`. Its next token comes after one
+    /// interval.
     #[must_use]
-    pub fn empty_level(self, now: u64) -> u64 {
+    pub fn empty_state(self, now: u64) -> u64 {
         let all = self.tolerance.saturating_add(self.interval.unwrap_or(0));
         now.saturating_add(all)
     }

@@ -1,24 +1,24 @@
-//! The trace or request that a thread is in.
+//! The cached trace or request of each thread.
 //!
-//! It is looked up once. A thread caches it until it enters or leaves a span, or until any thread
-//! records into a span or closes one. Closing matters because a guard may be forgotten: then the
-//! thread is in a span that another thread closes.
+//! A thread looks it up once and caches it until the thread enters or leaves a span, or until any
+//! thread records into a span or closes a span. A close matters because a guard may be leaked. In
+//! that case the thread is in a span that another thread closes.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{LayerId, thread_state};
 
-/// The randomness of the trace or request of each thread, as one sink sees it.
+/// The randomness of the trace or request of each thread, for one sink.
 #[derive(Debug)]
 pub struct TraceCache {
     sink: LayerId,
-    /// How often the trace or request of an entered span may have changed.
+    /// The number of possible changes of the trace or request of an entered span.
     changes: AtomicU64,
-    /// Whether a thread has cached something.
+    /// Whether any thread has a cached value.
     is_used: AtomicBool,
 }
 
-/// What a thread has cached, for the last sink that asked.
+/// The cached value of a thread, for the last sink that read it.
 #[derive(Clone, Copy)]
 pub(crate) struct CachedTrace {
     sink: LayerId,
@@ -53,7 +53,7 @@ impl TraceCache {
         if cached.sink == self.sink && cached.changes == changes {
             return cached.randomness;
         }
-        // Usually already set: a store would take the cache line from other threads.
+        // Usually already set. A store would invalidate the cache line of other threads.
         if !self.is_used.load(Ordering::Relaxed) {
             self.is_used.store(true, Ordering::Relaxed);
         }
@@ -71,7 +71,7 @@ impl TraceCache {
         randomness
     }
 
-    /// Clears the cache of this thread: it enters or leaves a span that the sink sees.
+    /// Clears the cache of this thread, because it enters or leaves a span of the sink.
     #[inline]
     pub fn clear_on_this_thread(&self) {
         thread_state::with(|state| {
@@ -81,7 +81,8 @@ impl TraceCache {
         });
     }
 
-    /// Clears the cache of all threads: something was recorded into a span, or a span was closed.
+    /// Clears the cache of all threads, because a value was recorded into a span, or a span was
+    /// closed.
     #[inline]
     pub fn clear_on_all_threads(&self) {
         if self.is_used.load(Ordering::Relaxed) {

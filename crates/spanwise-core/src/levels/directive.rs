@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) enum Directive {
     /// A level without a target.
-    Bare(LevelFilter),
+    Default(LevelFilter),
     Target(TargetPattern, LevelFilter),
 }
 
@@ -28,18 +28,18 @@ pub(super) fn parse(directive: &str) -> Result<Directive, String> {
             Ok(Directive::Target(TargetPattern::prefix(target), level))
         }
         None => match parse_level(directive) {
-            Some(level) => Ok(Directive::Bare(level)),
-            None => parse_bare_target(directive),
+            Some(level) => Ok(Directive::Default(level)),
+            None => parse_target_without_level(directive),
         },
     }
 }
 
-/// Parses a target without a level, which means TRACE. It must look like a module path: any other
+/// Parses a target without a level, which means TRACE. It must look like a module path. Any other
 /// word is rejected.
-fn parse_bare_target(word: &str) -> Result<Directive, String> {
+fn parse_target_without_level(word: &str) -> Result<Directive, String> {
     if looks_like_a_level(word) {
         return Err(format!(
-            "{} (for a target of that name write `{word}=trace`)",
+            "{} (if `{word}` is a target, write `{word}=trace`)",
             not_a_level(word)
         ));
     }
@@ -54,7 +54,7 @@ fn parse_bare_target(word: &str) -> Result<Directive, String> {
     if let Some((rest, _)) = word.split_once('/') {
         return Err(format!(
             "`{word}`: text after `/` is not searched for; write `{rest}` \
-             (for a target of that name write `{word}=trace`)"
+             (if `{word}` is a target, write `{word}=trace`)"
         ));
     }
     let target = parse_target(word, word)?;
@@ -67,7 +67,7 @@ fn parse_bare_target(word: &str) -> Result<Directive, String> {
     if !target.trim_end_matches("::").split("::").all(is_module) {
         return Err(format!(
             "`{word}` is neither a level nor the path of a module; \
-             for a target of that name write `{word}=trace`"
+             if `{word}` is a target, write `{word}=trace`"
         ));
     }
     Ok(Directive::Target(
@@ -76,7 +76,7 @@ fn parse_bare_target(word: &str) -> Result<Directive, String> {
     ))
 }
 
-/// Checks that `target` can match: it is a module path, and not a level, a file or a variable.
+/// Checks that `target` can match: that it is a module path, and not a level, a file or a variable.
 pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t str, String> {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
     if target.is_empty() || !target.chars().all(allowed) {
@@ -117,9 +117,9 @@ pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t s
     Ok(target)
 }
 
-/// Returns the level that `word` names, ignoring case: off, error, warn, info, debug, trace, or 0
-/// to
-/// 5. `warning` means warn; `fatal` and `critical` mean error.
+/// Returns the level that `word` names, ignoring case: off, error, warn, info, debug, trace, or a
+/// number from 0 to 5.
+/// `warning` means warn; `fatal` and `critical` mean error.
 ///
 /// ```
 /// use spanwise_core::internal::parse_level;

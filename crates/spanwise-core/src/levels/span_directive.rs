@@ -10,7 +10,7 @@ use super::directive::{directives, not_a_level, parse_level, parse_target};
 pub(crate) struct SpanDirective {
     /// The text before the level.
     pub(crate) matcher: String,
-    /// Matchers for [`EnvFilter`]; the directive matches if any of them does.
+    /// Matchers for [`EnvFilter`]. The directive matches if any of these matches.
     pub(crate) variants: Vec<String>,
     pub(crate) level: LevelFilter,
 }
@@ -76,10 +76,10 @@ fn variants(
     }
     let forms: Option<Vec<_>> = fields.iter().map(FieldMatch::forms).collect();
     let forms = forms.ok_or(
-        ": braces do not count or name anything in a value: write out what repeats, \
+        ": braces do not count or name anything in a value: write out the repetition, \
          and a brace itself as `\\{`",
     )?;
-    // Count before building: each number doubles the variants.
+    // Count before building, because each number doubles the variants.
     let count = forms.iter().fold(heads.len(), |count, forms| {
         count.saturating_mul(forms.len())
     });
@@ -131,7 +131,7 @@ impl<'a> FieldMatch<'a> {
     }
 
     /// Returns the forms in which [`EnvFilter`] can match the value: a text with or without quotes,
-    /// and a number as such. `None` if the value is not [a pattern](pattern).
+    /// and a number. `None` if the value is not [a pattern](pattern).
     fn forms(&self) -> Option<Vec<String>> {
         let Self { name, value } = self;
         let Some(value) = value else {
@@ -148,8 +148,8 @@ impl<'a> FieldMatch<'a> {
 /// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. `None` if it has an
 /// operator with braces.
 ///
-/// `EnvFilter` splits a directive at each of `=,{}`, so they are escaped. An escaped brace is the
-/// character itself: as an operator it would match nothing.
+/// `EnvFilter` splits a directive at each of `=,{}`, so these are escaped. An escaped brace is a
+/// literal brace, because as an operator it would match nothing.
 fn pattern(value: &str) -> Option<String> {
     let mut pattern = String::new();
     let mut rest = value.chars();
@@ -184,7 +184,7 @@ fn is_count(text: &str) -> bool {
 
 /// Creates a filter that tracks the spans that `matcher` matches and enables nothing else.
 pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
-    // Parse a `Directive`, not a whole filter: a filter splits at commas, even inside braces.
+    // Parses a `Directive`, because a whole filter would be split at commas, even inside braces.
     let directive: filter::Directive = format!("{matcher}=trace").parse().ok()?;
     let nothing = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
     Some(nothing.parse("").ok()?.add_directive(directive))

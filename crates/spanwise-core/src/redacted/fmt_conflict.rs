@@ -1,11 +1,11 @@
 //! Detects `fmt` layers that would print span fields that another layer formatted.
 //!
 //! The first `fmt` layer formats the fields of a span for all layers whose field formatter has the
-//! same type; each of them appends the fields that are recorded later. So a redacted layer may
-//! print what an unredacted one was shown.
+//! same type. Each layer appends the fields that are recorded later. So a redacted layer may print
+//! values that an unredacted layer formatted.
 //!
-//! A `fmt` layer can be found by the type of its field formatter. Two such queries go to the whole
-//! stack, and the layers behind a policy answer them as [`reply`] says.
+//! A `fmt` layer can be found by the type of its field formatter. Two such queries are sent to the
+//! whole stack, and layers behind a policy answer them with [`reply`].
 
 use std::{any::TypeId, cell::Cell, sync::Arc};
 
@@ -19,12 +19,13 @@ pub(super) const ADVICE: &str = "a redacted `fmt` layer is switched off: it woul
                                  fields that another `fmt` layer formats, with their secrets; give \
                                  it fields of its own, `.map_fmt_fields(PrivateFields::new)`";
 
-/// A stack contains this type if the querying layer has the field formatter in question.
+/// A marker. The querying layer claims to contain it if its inner layer has the field formatter in
+/// question.
 pub(super) struct HasFormatter;
 
-/// How a redacted layer answers a query by type.
+/// The answer of a redacted layer to a query by type.
 pub(super) enum QueryReply {
-    /// Ask the inner layer.
+    /// Forward the query to the inner layer.
     Inner,
     /// Find nothing.
     Hidden,
@@ -66,7 +67,7 @@ pub(super) fn shares_fields(layer: *const (), policy: &Arc<dyn Redact>, stack: &
     })
 }
 
-/// Returns how `layer`, which is behind `policy`, answers a query for the type `id`.
+/// Returns the answer of `layer`, which is behind `policy`, to a query for the type `id`.
 pub(super) fn reply(layer: *const (), policy: &Arc<dyn Redact>, id: TypeId) -> QueryReply {
     match QUERY.get() {
         Some(query) if id == query.formatter && query.policy == address(policy) => {

@@ -16,7 +16,7 @@ pub(super) struct FieldPlan {
 /// How to handle the values of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handling {
-    /// Show them as they are.
+    /// Show them unchanged.
     Show,
     /// Show their text after the policy has scanned it.
     Scan,
@@ -86,7 +86,7 @@ impl FieldPlan {
         });
         let may_show =
             |field: &HandlingByType| matches!(field.text, Handling::Show | Handling::Scan);
-        // A message is hardly ever a `&str`, so it has to be formatted.
+        // A message is nearly always formatted, not a `&str`, so it must be scanned.
         let scans_message = callsite.is_event()
             && scan == Handling::Scan
             && callsite.fields().field("message").is_some();
@@ -98,13 +98,13 @@ impl FieldPlan {
         }
     }
 
-    /// Returns whether all values of the callsite are shown as they are.
+    /// Returns whether all values of the callsite are shown unchanged.
     #[inline]
     pub(super) fn shows_all(&self) -> bool {
         self.shows_all
     }
 
-    /// Returns whether a value of every event differs, whatever the values are.
+    /// Returns whether every event of the callsite has a value that is changed.
     #[inline]
     pub(super) fn always_redacts(&self) -> bool {
         self.always_redacts

@@ -32,7 +32,7 @@ struct Precheck<'a> {
 }
 
 impl Precheck<'_> {
-    /// Visits a value; `shows_all` returns whether the policy shows all of it.
+    /// Visits a value. `shows_all` returns whether the policy leaves the value unchanged.
     #[inline]
     fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
         self.visit_as(self.plan.text_handling(field), field, shows_all);
@@ -83,6 +83,6 @@ impl Visit for Precheck<'_> {
 }
 
 fn shows_all(policy: &dyn Redact, key: &str, text: &str) -> bool {
-    // A policy may return a borrowed text that is not `text`.
+    // Compares addresses, because a policy may return another borrowed text.
     ptr::eq(&*policy.redact_value(key, text), text)
 }

@@ -1,4 +1,4 @@
-//! A field formatter that shares its output with no other `fmt` layer.
+//! A field formatter whose output is not shared with other `fmt` layers.
 
 use std::mem;
 
@@ -11,11 +11,11 @@ use tracing_subscriber::{
     },
 };
 
-/// Formats fields as `N` does, and stores them where no other `fmt` layer looks.
+/// Formats fields like `N`, and stores them separately from other `fmt` layers.
 ///
 /// `fmt` layers store the formatted fields of a span by the *type* of their field formatter. If two
-/// layers use the same type, only the first one formats them, and the second one prints what the
-/// first one was shown. Give the redacted layer a type of its own:
+/// layers use the same type, only the first one formats the fields, and the second one prints the
+/// same text. So give the redacted layer its own type:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -31,12 +31,12 @@ use tracing_subscriber::{
 ///
 /// Call `map_fmt_fields` after `json()` and `pretty()`, which set the formatter. If two redacted
 /// layers have different policies, wrap the fields of the second one twice. Fields that are
-/// recorded later have no colours.
+/// recorded later are not coloured.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PrivateFields<N = DefaultFields>(N);
 
 impl<N> PrivateFields<N> {
-    /// Creates a formatter that formats as `fields` does.
+    /// Creates a formatter that formats like `fields`.
     #[must_use]
     pub fn new(fields: N) -> Self {
         Self(fields)

@@ -1,4 +1,4 @@
-//! Replaces the values of an event, span or record by redacted ones.
+//! Replaces the values of an event, span or record by redacted values.
 
 use std::{array, error::Error, fmt, ptr};
 
@@ -16,16 +16,16 @@ use super::{
 };
 use crate::{NoRedaction, REDACTED, Redact};
 
-/// When to call `Debug` and `Display` of values.
+/// The time at which `Debug` and `Display` of values are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Formatting {
-    /// Once, before the values are forwarded: the scanned text is the text shown.
+    /// Once, before the values are forwarded, so that the scanned text is the shown text.
     Eager,
     /// On demand. Used for `event_enabled`, where a layer seldom formats values.
     Lazy,
 }
 
-/// Calls `forward` with the redacted values, or with `None` if the original ones may be shown.
+/// Calls `forward` with the redacted values, or with `None` if the original values may be shown.
 pub(super) fn with_redacted<R>(
     plan: &FieldPlan,
     policy: &dyn Redact,
@@ -91,7 +91,7 @@ fn forward_slots<R>(
 /// Callsites with more fields than this need an allocation.
 const MAX_STACK_FIELDS: usize = 32;
 
-/// Callsites with at most this many fields initialize a smaller array.
+/// Callsites with at most this many fields use a smaller array.
 const SMALL_STACK_FIELDS: usize = 8;
 
 #[inline]
@@ -151,12 +151,12 @@ struct Rebuilder<'a> {
     arena: Box<TextArena>,
     /// Whether a redacted value differs from its original.
     differs: bool,
-    /// Identifies the originals in the thread-local; set once an error is stored.
+    /// Identifies the originals in the thread-local. Set when an error is stored.
     originals_id: Option<u64>,
 }
 
 impl Rebuilder<'_> {
-    /// Stores a number or a boolean, which only its key can hide.
+    /// Stores a number or a boolean. Only the key can hide it.
     #[inline]
     fn plain(&mut self, handling: Option<Handling>, field: &Field, slot: RedactedValue) {
         match handling {
@@ -177,7 +177,7 @@ impl Rebuilder<'_> {
 
     /// Stores a value that its key hides.
     fn hide(&mut self, field: &Field, value: FieldValue<'_>, handling: Option<Handling>) {
-        // Also without a handling: the values then lack this field.
+        // Also for a field without a handling, because the redacted values omit this field.
         self.differs = true;
         let slot = match handling {
             Some(Handling::Replace) => {
@@ -185,9 +185,9 @@ impl Rebuilder<'_> {
                 RedactedValue::Str(self.arena.push(&replacement))
             }
             Some(Handling::Remove) => RedactedValue::Absent,
-            // `Scan` and `Show` never get here.
+            // `Scan` and `Show` do not occur here.
             Some(Handling::Redact | Handling::Scan | Handling::Show) => RedactedValue::Hidden,
-            // A field of another callsite: omitted.
+            // A field of another callsite is omitted.
             None => return,
         };
         self.slots[field.index()] = slot;
@@ -199,7 +199,7 @@ impl Rebuilder<'_> {
         slot
     }
 
-    /// Copies a value that is shown as it is, because another value of the event may differ.
+    /// Copies a value that is shown unchanged, because another value of the event may differ.
     fn copy(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
         match value {
             FieldValue::Plain(slot) => slot,
@@ -255,7 +255,7 @@ impl Rebuilder<'_> {
             FieldValue::Debug(_) | FieldValue::Error(_) if self.formatting == Formatting::Lazy => {
                 self.differ(RedactedValue::Lazy(TextHandling::Scan))
             }
-            // The next call might write another text: forward the scanned one.
+            // Forwards the scanned text, because another call might write a different text.
             FieldValue::Debug(value) => {
                 let slot = self.format(field, value, self.policy);
                 self.differ(slot)

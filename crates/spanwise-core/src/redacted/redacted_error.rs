@@ -18,10 +18,10 @@ use super::{current, values::TextHandling};
 
 /// The redacted texts of an error and of its causes.
 ///
-/// Its `Debug` begins with the name of the error's type, where Sentry finds it. The `Debug` of an
-/// error with a backtrace costs milliseconds and few layers use it, so it is formatted on demand.
-/// A `RedactedError` must be `'static`, so it cannot borrow the original: it finds it through
-/// [`with_originals`].
+/// Its `Debug` begins with the name of the error's type, because Sentry reads the name there. The
+/// `Debug` of an error with a backtrace costs milliseconds and few layers use it, so it is
+/// formatted on demand. A `RedactedError` must be `'static`, so it cannot borrow the original. It
+/// finds the original through [`with_originals`].
 pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,
@@ -30,7 +30,7 @@ pub(super) struct RedactedError {
     source: Option<Box<Self>>,
 }
 
-/// Where to find the original of a redacted error.
+/// The location of the original of a redacted error.
 #[derive(Clone, Copy)]
 pub(super) struct Original {
     /// Identifies the originals, from [`next_originals_id`].
@@ -75,7 +75,7 @@ impl RedactedError {
         outermost.unwrap_or_else(|| unreachable!("there is the error itself"))
     }
 
-    /// Returns the redacted text that `read` reads from the original.
+    /// Calls `read` with the original error, and returns the redacted text.
     fn original_text(
         &self,
         read: impl Fn(&(dyn Error + 'static)) -> Option<String>,
@@ -150,7 +150,7 @@ pub(super) fn next_originals_id() -> u64 {
     })
 }
 
-/// Calls `forward`. Meanwhile, redacted errors with this id find their originals.
+/// Calls `forward`. During the call, redacted errors with this id find their originals.
 pub(super) fn with_originals<R>(
     id: u64,
     originals: &Originals<'_>,
@@ -173,9 +173,9 @@ fn with_current<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R>
         return None;
     }
     #[expect(unsafe_code, reason = "a thread-local cannot hold a borrowed value")]
-    // SAFETY: only `with_originals` sets the pointer, from a reference that it holds until it has
-    // restored the outer one, also when it unwinds. So the `Originals` are alive, on this thread,
-    // and only shared references to them exist.
+    // SAFETY: only `with_originals` sets the pointer, from a reference that lives until the
+    // function has restored the outer pointer, also when it unwinds. So the `Originals` are alive,
+    // on this thread, and only shared references to them exist.
     let originals = unsafe { &*originals.cast::<Originals<'_>>() };
     Some(read(originals))
 }
@@ -188,7 +188,8 @@ impl fmt::Display for RedactedError {
 
 impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not `get_or_init`: the original's `Debug` may log its own event, which comes back here.
+        // `get_or_init` would be re-entered here, because the original's `Debug` may log this error
+        // itself.
         if self.debug.get().is_none() {
             // A layer borrows the error, so the original is alive while the layer formats it.
             let text = self.original.text(|policy, key, error| {

@@ -31,7 +31,7 @@ pub(super) struct RetainedArena {
 }
 
 thread_local! {
-    /// Touched once per thread, for its destructor.
+    /// Accessed once per thread, so that its destructor runs.
     static DROP_ARENA: DropArena = const { DropArena };
 }
 
@@ -68,7 +68,7 @@ impl RetainedArena {
         current(|current| current.arena.arena.set(Some(arena)));
     }
 
-    /// Returns false on an ending thread, where nothing would drop an arena.
+    /// Returns false on an ending thread, because there nothing would drop an arena.
     #[cold]
     fn own() -> bool {
         let is_owned = DROP_ARENA.try_with(|_| ()).is_ok();
@@ -77,12 +77,12 @@ impl RetainedArena {
     }
 }
 
-/// A thread keeps at most this many bytes of texts, and as many of bytes.
+/// A thread keeps at most this much memory for texts, and as much for bytes.
 const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 impl TextArena {
-    /// Takes the arena of the thread. The first call, a call inside of another event and a call on
-    /// an ending thread return a new one.
+    /// Takes the arena of the thread. The first call, a call inside another event and a call on an
+    /// ending thread return a new arena.
     pub(super) fn take() -> Box<Self> {
         RetainedArena::take().unwrap_or_default()
     }
@@ -128,7 +128,7 @@ impl TextArena {
         self.errors.len() - 1
     }
 
-    /// Formats and redacts `value`. Returns also whether it is nested JSON.
+    /// Formats and redacts `value`. Also returns whether the value is nested JSON.
     pub(super) fn format(
         &mut self,
         key: &str,

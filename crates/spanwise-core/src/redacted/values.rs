@@ -1,4 +1,4 @@
-//! Redacted values, and their form as `tracing` values.
+//! Redacted values, and their conversion to `tracing` values.
 
 use std::fmt;
 

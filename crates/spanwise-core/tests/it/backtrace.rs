@@ -45,7 +45,7 @@ fn shorten_keeps_program_and_library_frames() {
       … 1 frame of std
 ";
     assert_eq!(shorten(BACKTRACE, Some("src/price.rs")), expected);
-    // What is shortened can be read, and stays as it is.
+    // A shortened backtrace can be parsed, and does not change when it is shortened again.
     assert_eq!(
         functions(&frames(expected)),
         functions(&frames(BACKTRACE))
@@ -65,7 +65,7 @@ fn owner_is_guessed_from_names_without_paths() {
         .into_iter()
         .filter_map(|(function, in_app)| in_app.then_some(function))
         .collect();
-    // Without debug information a library looks as the program does.
+    // Without debug information, a library looks like the program.
     assert_eq!(
         own,
         [
@@ -111,7 +111,7 @@ fn relative_path_drops_build_directories() {
     ] {
         assert_eq!(relative_path(path), expected, "{path}");
     }
-    // The file of the panic says where the others are.
+    // The file of the panic reveals the directory of the other files.
     let text = "0: shop::a\n at /build/shop/crates/a/src/lib.rs:1:2\n\
                 1: shop::b\n at /build/shop/b.rs:3:4";
     let short = shorten(text, Some("crates/a/src/lib.rs"));

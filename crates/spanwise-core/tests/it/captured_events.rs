@@ -1,4 +1,5 @@
-//! Captured-only events reach the recorder, and other layers see what they would see without it.
+//! Captured-only events reach the recorder. Other layers receive the same events as without a
+//! recorder.
 
 use crate::support::SeenMessages;
 use spanwise_core::{LayerExt, LevelHandle, LevelLayer, SinkFilter, WithoutCaptured};

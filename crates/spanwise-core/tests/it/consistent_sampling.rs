@@ -19,7 +19,8 @@ fn trace_id_counts_by_its_low_56_bits() {
 
 #[test]
 fn request_randomness_is_stable() {
-    // Processes of different versions must agree: a change here splits requests.
+    // Processes of different versions must make the same decision, because a change here splits
+    // requests.
     assert_eq!(randomness("request_id", "r-1"), Some(0x00E3_57F5_CCC3_5F86));
 }
 

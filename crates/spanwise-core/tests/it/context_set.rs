@@ -1,4 +1,4 @@
-//! Context that becomes known while the unit of work runs.
+//! Context that is set while the unit of work runs.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -18,7 +18,7 @@ fn value(key: &str) -> Option<String> {
 #[test]
 fn set_applies_to_the_whole_unit_only() {
     let _default = stack().set_default();
-    // With a context key at the root, in between, and nowhere.
+    // Trees with a context key at the root, at an inner span, and at no span.
     let trees: [fn() -> [tracing::Span; 2]; 3] = [
         || [info_span!("unit", user_id = Empty), info_span!("between")],
         || [info_span!("unit"), info_span!("between", tenant_id = "t")],
@@ -102,7 +102,7 @@ fn span_fields_do_not_replace_pinned_values() {
             assert_eq!(value(key).as_deref(), Some("decided"), "{key}");
         }
     }
-    // Among ordinary spans the nearest wins.
+    // Among ordinary spans, the nearest one decides.
     let _outer = info_span!("outer", tenant_id = "a").entered();
     let _inner = info_span!("inner", tenant_id = "b").entered();
     assert_eq!(value("tenant_id").as_deref(), Some("b"));

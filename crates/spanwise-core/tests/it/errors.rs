@@ -17,7 +17,7 @@ thread_local! {
     static DEBUG_CALLS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// An error whose `Debug` is counted as soon as it writes more than its name.
+/// An error that counts each `Debug` that continues after the name of the type.
 struct Declined(&'static str, Option<io::Error>);
 
 impl fmt::Debug for Declined {
@@ -47,7 +47,7 @@ fn declined() -> Declined {
 
 const TYPE: &str = "it::errors::Declined";
 
-/// The errors that a layer sees among the fields.
+/// The errors that a layer receives as fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SeenMessages {
     texts: Vec<String>,
@@ -92,7 +92,7 @@ impl<S: Subscriber> Layer<S> for Errors {
     }
 }
 
-/// Returns what a layer and a redacted layer see of the field `error`.
+/// Returns the field `error` as a layer and as a redacted layer receive it.
 #[track_caller]
 fn check(error: &(dyn Error + 'static), expected: &SeenMessages) {
     let (plain, redacted) = (Errors::default(), Errors::default());
@@ -197,7 +197,7 @@ fn unknown_type_is_named_from_its_debug() {
     }
     impl Error for Failure {}
 
-    /// An error whose `Debug` equals its `Display`, or is another text.
+    /// An error with a `Display` text and a `Debug` text, which may be equal.
     struct Text(&'static str, &'static str);
     impl fmt::Debug for Text {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

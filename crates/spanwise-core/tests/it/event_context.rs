@@ -32,7 +32,7 @@ fn assert_nothing_is_set(sinks: &[LayerId]) {
         assert_eq!(take_tag(*sink), None);
         assert!(!DispatchedSummary::take(*sink));
     }
-    // A leftover flag of a sampled-out line would be that of the next line.
+    // A leftover flag of a sampled-out line would apply to the next line.
     let sink = sinks[0];
     buffer(0).scope(
         sink,

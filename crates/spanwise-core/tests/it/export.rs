@@ -1,5 +1,5 @@
-//! The queue and the loop of the sender thread, with a transport that answers from a script and a
-//! clock that stands still until it is moved.
+//! The queue and the loop of the sender thread. The transport answers from a script, and the test
+//! moves the clock.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +26,7 @@ use spanwise_core::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Far beyond any wait, for a machine under load.
+/// Much longer than any wait, for a loaded machine.
 const IN_TIME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,7 +189,7 @@ fn limits(items: usize, bytes: usize) -> QueueLimits {
 }
 
 impl Setup {
-    /// Lets the sender work until it waits, and returns until when, from now.
+    /// Lets the sender work until it waits. Returns how long it will wait.
     #[track_caller]
     fn run(&mut self) -> Option<Duration> {
         for _ in 0..10_000 {
@@ -204,7 +204,7 @@ impl Setup {
         panic!("the sender never waits");
     }
 
-    /// Lets the sender work until it waits for a back-off of `delay`, and returns until when.
+    /// Lets the sender work until it waits for a back-off of `delay`. Returns the end of the wait.
     #[track_caller]
     fn run_until_backoff(&mut self, delay: Duration) -> Duration {
         let until = self.run().expect("a back-off");
@@ -216,7 +216,7 @@ impl Setup {
         until
     }
 
-    /// Does so, and lets that time pass.
+    /// Lets the sender work until it waits, and lets the time of the wait pass.
     #[track_caller]
     fn run_and_wait(&mut self, delay: Duration) {
         let until = self.run_until_backoff(delay);
@@ -317,7 +317,7 @@ fn refused_item_is_counted_and_not_retried() {
 
 #[test]
 fn refused_part_of_an_item_is_counted_alone() {
-    // More than there are: a server may be wrong.
+    // More than the item has, because a server may be wrong.
     for (answer, delivered, write_failed) in [(3, 7, 3), (0, 10, 0), (99, 0, 10)] {
         let mut setup = setup(QueueLimits::default());
         setup.script.answer(partial(answer));
@@ -339,7 +339,8 @@ fn refused_part_of_an_item_is_counted_alone() {
 #[test]
 fn item_that_is_too_large_is_sent_in_halves() {
     let mut setup = setup(QueueLimits::default());
-    // The whole, then the first half, then its first half, which is a single event.
+    // First the whole item, then its first half, then the first half of this half, which is one
+    // event.
     for _ in 0..3 {
         setup.script.answer(too_large());
     }
@@ -386,7 +387,7 @@ fn failed_item_is_retried_after_a_growing_delay() {
     for delay in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
         let delay = delay * SECOND;
         let until = setup.run_until_backoff(delay);
-        // Nothing is sent before.
+        // The sender sends nothing earlier.
         assert_eq!(setup.script.received(), ["a"]);
         setup.clock.advance(until - Duration::from_millis(1));
         assert_eq!(setup.run(), Some(Duration::from_millis(1)));
@@ -414,7 +415,7 @@ fn delivery_and_refusal_reset_the_back_off() {
     }
 }
 
-/// Items that wait because the server requests it are not too old afterwards.
+/// If the server requests a wait, the items are not too old after the wait.
 #[test]
 fn age_counts_from_the_end_of_a_requested_wait() {
     let hour = 3600 * SECOND;
@@ -425,14 +426,14 @@ fn age_counts_from_the_end_of_a_requested_wait() {
     setup.queue.push(info("b"));
     assert_eq!(setup.run(), Some(hour));
     setup.clock.advance(hour);
-    // The server fails again, and is asked again.
+    // The server fails again, and the sender tries again.
     setup.run_and_wait(2 * SECOND);
     assert_eq!(setup.run(), None);
     assert_eq!(setup.script.received(), ["a", "a", "a", "b"]);
     assert_eq!((setup.stats().delivered, setup.stats().lost()), (2, 0));
 }
 
-/// A server that requests one wait after another keeps no item without end.
+/// A server that repeatedly requests waits cannot delay an item forever.
 #[test]
 fn requested_waits_keep_an_item_for_an_hour() {
     let wait = 1000 * SECOND;
@@ -458,7 +459,7 @@ fn requested_waits_keep_an_item_for_an_hour() {
 fn retry_after_extends_the_back_off() {
     let mut setup = setup(QueueLimits::default());
     setup.script.answer(failed(Some(90 * SECOND)));
-    // Shorter than the back-off, and longer than a requested wait may be.
+    // First a wait below the back-off, then a wait above the maximum.
     setup.script.answer(failed(Some(SECOND)));
     setup.script.answer(failed(Some(Duration::MAX)));
     setup.queue.push(error("a"));
@@ -555,7 +556,7 @@ fn flush_ends_when_the_server_fails() {
     let error = flush_while_working(&mut setup).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert_eq!(error.to_string(), "not all events were sent to the test");
-    // The server was asked once more, and not again for the same flush.
+    // The sender tried once more, and not again for the same flush.
     assert_eq!(setup.script.received(), ["a", "a"]);
     assert_eq!(setup.stats().lost(), 0);
 }
@@ -567,7 +568,7 @@ fn hurry_asks_a_failing_server_once_more() {
     setup.queue.push(error("a"));
     setup.run_until_backoff(SECOND);
     setup.queue.hurry();
-    // It fails again: the back-off holds from now on.
+    // The server fails again, so the back-off applies from now on.
     setup.run_until_backoff(2 * SECOND);
     assert_eq!(setup.script.received(), ["a", "a"]);
     setup.queue.hurry();
@@ -705,7 +706,7 @@ fn due_tasks_run_before_items() {
     assert_eq!(setup.run(), None);
     assert_eq!(setup.script.received(), ["a"]);
     assert!(!is_sender_thread());
-    // Without their owner, the tasks are over.
+    // Without their owner, the tasks end.
     *tasks.next.lock().unwrap() = Some(setup.clock.instant());
     drop(tasks);
     assert_eq!(setup.run(), None);
@@ -725,7 +726,7 @@ fn earlier_of_two_times_wakes_the_sender() {
     assert_eq!(setup.run(), Some(SECOND / 2));
 }
 
-/// A signal between the last look and the wait is not lost: `wait` would never return.
+/// A signal between the last check and the wait is not lost. Otherwise `wait` would never return.
 #[test]
 fn signal_before_the_wait_is_not_lost() {
     let mut setup = setup(QueueLimits::default());
@@ -784,7 +785,7 @@ fn action() -> impl Strategy<Value = Action> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever happens, each event is counted once, and the limits hold.
+    /// After any sequence of actions, each event is counted once, and no limit is exceeded.
     #[test]
     fn every_event_is_counted_once(actions in prop::collection::vec(action(), 0..80)) {
         let mut setup = setup(limits(6, 24));

@@ -1,4 +1,4 @@
-//! What a `LevelLayer` enables, and what a `LevelFiltered` sink sees.
+//! The events and spans that a `LevelLayer` enables, and that a `LevelFiltered` sink receives.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tracing::{
 };
 use tracing_subscriber::prelude::*;
 
-/// A stack with these levels, in force until the guard is dropped.
+/// Installs a stack with these levels, until the guard is dropped.
 fn install(levels: &str) -> (SeenMessages, LevelHandle, tracing::subscriber::DefaultGuard) {
     let seen = SeenMessages::default();
     let layer = LevelLayer::new(levels.parse().unwrap());
@@ -100,7 +100,7 @@ fn panicking_value_does_not_break_span_directives() {
     assert_eq!(seen.take(), ["in"]);
 }
 
-/// The names of the spans that are enabled: of our target `it`, and of the target `hyper`.
+/// Returns the names of the enabled spans, with the targets `it` (our own) and `hyper`.
 fn enabled_spans() -> Vec<&'static str> {
     let spans: [Span; 6] = [
         error_span!("error"),
@@ -110,9 +110,9 @@ fn enabled_spans() -> Vec<&'static str> {
         info_span!(target: "hyper::client", "hyper info"),
         debug_span!(target: "hyper::client", "hyper debug"),
     ];
-    // What is asked before a span is answered as the span is.
+    // `span_enabled!` agrees with the span.
     assert_eq!(span_enabled!(Level::INFO), !spans[1].is_disabled());
-    // Beside the feature `log` of `tracing` a disabled span has metadata, too.
+    // With the feature `log` of `tracing`, a disabled span has metadata too.
     let enabled = spans.iter().filter(|span| !span.is_disabled());
     let enabled = enabled.filter_map(Span::metadata);
     enabled.map(|metadata| metadata.name()).collect()
@@ -133,16 +133,16 @@ fn levels_of_events_leave_spans_enabled() {
         ("off,shop=error", "", UP_TO_INFO),
         ("warn,hyper=error", "", UP_TO_INFO),
         ("off,[request]=info", "", UP_TO_INFO),
-        // More with more events.
+        // More verbose events enable more spans.
         ("debug", "", with_debug),
         ("warn,it=debug", "", own_debug),
-        // A target that is `off`, and nothing that is logged.
+        // A target that is `off` disables its spans, but not the spans of other targets.
         ("warn,hyper=off", "", OWN),
         ("off,hyper=off,it=error", "", OWN),
         ("warn,hyper=off,hyper::client=error", "", UP_TO_INFO),
         ("off", "", &[]),
         ("off,hyper=off", "", &[]),
-        // A level of spans, exactly.
+        // An explicit level of spans applies exactly.
         ("warn", "info", UP_TO_INFO),
         ("debug", "info", UP_TO_INFO),
         ("info", "warn", &["error"]),
@@ -151,7 +151,7 @@ fn levels_of_events_leave_spans_enabled() {
         ("trace", "off", &[]),
         ("warn", "debug", with_debug),
         ("warn,hyper=off", "info", OWN),
-        // Levels of a target.
+        // Span levels of a target.
         ("warn", "hyper=off", OWN),
         ("warn", "it=debug", own_debug),
         ("warn", "off,hyper=info", &["hyper info"]),
@@ -159,7 +159,7 @@ fn levels_of_events_leave_spans_enabled() {
         ("off", "hyper=info", &["hyper info"]),
         ("debug", "hyper=info", own_debug),
     ];
-    // Beside a layer with a filter each span is asked about anew.
+    // With a filtered layer in the stack, `enabled` is called for each span.
     for is_filtered in [false, true] {
         for (events, spans, expected) in cases {
             let spans: TargetLevels = spans.parse().unwrap();
@@ -318,7 +318,7 @@ fn span_directive_limits_numbers() {
         (format!("my-shop[a{{{}}}]=debug", fields(3)), true),
         (format!("my-shop[a{{{}}}]=debug", fields(4)), false),
         (format!("[a{{{}}}]=debug", fields(5)), false),
-        // As many as would fill the memory, and more than a number counts.
+        // The number of fields would exhaust the memory or overflow a counter.
         (format!("[a{{{}}}]=debug", fields(28)), false),
         (format!("[a{{{}}}]=debug", fields(1000)), false),
     ] {
@@ -365,7 +365,7 @@ fn span_directive_value_is_a_pattern() {
     ] {
         let directive = format!("[request{{tenant={value}}}]=debug");
         let error = directive.parse::<Levels>().unwrap_err().to_string();
-        assert!(error.contains("write out what repeats"), "{error}");
+        assert!(error.contains("write out the repetition"), "{error}");
         assert!(error.contains(&directive), "{error}");
     }
 }
@@ -541,12 +541,12 @@ fn shifted_levels_keep_their_order() {
         ("warn", -2, "off"),
         ("warn", 127, "trace"),
         ("warn", -128, "off"),
-        // One more than nothing is something.
+        // One level more verbose than `off` is `error`.
         ("off", 1, "error"),
         ("info,shop=debug,hyper=off", 1, "debug,shop=trace,hyper=off"),
         ("info,shop=debug,hyper=off", -3, "off,shop=error,hyper=off"),
         ("shop=info", 1, "shop=debug"),
-        // A span directive that changes nothing any more would be an error.
+        // A span directive without an effect would be an error.
         ("info,[request]=debug", 1, "debug,[request]=trace"),
         ("info,[request]=debug", 2, "trace"),
         ("info,[request]=debug", -3, "off,[request]=error"),

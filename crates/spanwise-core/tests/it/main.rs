@@ -1,4 +1,4 @@
-//! Behaviour through the public API. A test that needs a process of its own is a file beside this
+//! Behaviour through the public API. A test that needs a separate process is a file next to this
 //! directory.
 
 #![allow(
@@ -26,6 +26,7 @@ mod context_set;
 mod errors;
 mod event_context;
 mod export;
+mod hex_digits;
 mod levels;
 mod linked_slots;
 mod logged_panics;

@@ -139,7 +139,7 @@ fn apply_carries_out_every_verdict() {
         let redaction = policy.apply(verdict, "key", || value.into());
         assert_eq!(redaction, expected, "{verdict:?} {}", value.len());
     }
-    // The other verdicts do not need the text.
+    // The other verdicts do not read the text.
     for verdict in [KeyVerdict::Trust, KeyVerdict::Redact, KeyVerdict::Remove] {
         policy.apply(verdict, "key", || unreachable!("{verdict:?}"));
     }

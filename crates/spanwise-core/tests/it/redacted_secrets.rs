@@ -1,4 +1,4 @@
-//! A secret in every place where one can be, and a layer that keeps all it is shown.
+//! Secrets in every possible place, and a layer that stores everything that it receives.
 
 use std::{
     any::TypeId,
@@ -22,7 +22,8 @@ use tracing_subscriber::{
     Layer, Registry, fmt::format::FmtSpan, layer::Context, prelude::*, registry::LookupSpan,
 };
 
-/// What a layer is shown while `log` runs, without what it is asked before events.
+/// Returns everything that a layer receives while `log` runs, except for the calls of
+/// `event_enabled`.
 fn shown(policy: Arc<dyn Redact>, log: impl FnOnce()) -> Vec<String> {
     let everything = Everything::default();
     let layer = everything.clone().redacted(policy);
@@ -50,7 +51,7 @@ fn login() -> Login {
     }
 }
 
-/// An error, and what caused it.
+/// An error with its cause.
 #[derive(Debug)]
 struct Failed(String, Option<Box<Self>>);
 
@@ -267,8 +268,8 @@ fn endless_or_panicking_chain_is_cut() {
         error!(error = &Cyclic as &dyn Error);
     });
     assert_eq!(calls[0].matches("<-").count(), 32);
-    // A build may have a type's table of functions twice, and then sees that it is the same error
-    // one step later.
+    // A build may duplicate a vtable. In that case, the check for the same error succeeds one step
+    // later.
     assert!(calls[2].matches("<-").count() <= 1, "{}", calls[2]);
     assert_eq!(
         calls[1],
@@ -336,7 +337,7 @@ fn failing_value_loses_only_its_text() {
             panic_safe::FORMAT_ERROR
         )],
     );
-    // What is hidden is not formatted at all.
+    // A hidden value is not formatted.
     check(
         || info!(secret = ?Panics, gone = ?Panics),
         &["event secret=str:[REDACTED]"],
@@ -522,7 +523,7 @@ fn log_record_keeps_its_origin() {
             ));
         }
     }
-    /// Would hide everything that it is asked about.
+    /// Hides every key and text that it receives.
     #[derive(Debug)]
     struct Nothing;
     impl Redact for Nothing {
@@ -580,7 +581,7 @@ fn fmt_output_has_no_secret() {
 
 #[test]
 fn inner_layer_downcasts_through_redacted() {
-    /// As OpenTelemetry's layer: what is outside of layers gets at it by a type of its own.
+    /// Like the layer of OpenTelemetry, which code outside of layers finds by a private type.
     struct WithContext(fn(&Dispatch) -> String);
     struct Traces {
         with_context: WithContext,
@@ -648,7 +649,7 @@ fn ending_thread_may_still_log() {
 
 #[test]
 fn unchanged_value_keeps_its_type() {
-    /// Shows the same of what it hides.
+    /// Replaces every value with the same text.
     #[derive(Debug)]
     struct Stars;
     impl Redact for Stars {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use spanwise_core::internal::{Inherit, SpanData, sync::Mutex};
 
-/// The own names, then the inherited ones.
+/// The names of the span, then the inherited names.
 struct Names {
     own: Vec<&'static str>,
     all: Vec<&'static str>,
@@ -62,7 +62,7 @@ impl Counted {
     /// Reads the span data, which locks it if there was a late record.
     fn read_node(&self) {
         let node = self.node.lock().clone();
-        // The read may rebuild the value, which comes back here.
+        // The read may rebuild the value, which calls this function again.
         if let Some(node) = node
             && !self.is_reading.swap(true, Ordering::Relaxed)
         {
@@ -163,7 +163,7 @@ fn recursive_update_terminates() {
 fn concurrent_updates_all_arrive() {
     struct Last {
         own: u32,
-        /// The own value and those of the ancestors.
+        /// The value of the span and the values of its ancestors.
         all: Vec<u32>,
     }
     impl Last {
@@ -191,7 +191,7 @@ fn concurrent_updates_all_arrive() {
             scope.spawn(move || {
                 for value in 1..=LAST {
                     node.update(|_, parent| Last::new(value, parent));
-                    // A thread sees its own record at once.
+                    // A thread reads its own record immediately.
                     node.read(|last| assert_eq!((last.own, last.all[0]), (value, value)));
                 }
             });

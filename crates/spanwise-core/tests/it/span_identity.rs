@@ -1,4 +1,4 @@
-//! Identities of spans: who reads them, and until when they may change.
+//! Identities of spans: their readers, and the time until which they may change.
 
 use spanwise_core::{
     Context, ContextLayer, TraceParent,
@@ -44,14 +44,14 @@ fn context_has_the_ids_of_the_identity() {
         entries,
         [
             ("request_id", "r-1"),
-            ("trace_id", identity.trace_id_digits()),
-            ("span_id", identity.span_id_digits()),
+            ("trace_id", identity.trace_id_digits().as_str()),
+            ("span_id", identity.span_id_digits().as_str()),
         ]
     );
     assert_eq!(context.pinned("trace_id"), context.get("trace_id"));
     assert_ne!(context.get("trace_id"), Some(TRACE));
     // Samplers keep the trace that is exported.
-    let low = u64::from_str_radix(&identity.trace_id_digits()[18..], 16);
+    let low = u64::from_str_radix(&identity.trace_id_digits().as_str()[18..], 16);
     assert_eq!(randomness_from_context(&context), low.ok());
 
     let child = info_span!("child");
@@ -141,11 +141,11 @@ fn announcement_is_for_the_span_that_opens() {
     assert_eq!(identities.announced(), [client(7)]);
     assert_eq!(SpanIdentity::fix_in(&span).unwrap().span_id(), [7; 8]);
 
-    // Nobody took it: the span is disabled.
+    // No layer took the announcement, because the span is disabled.
     announce(|| client(8), Span::none);
     assert_eq!(take_announced(&Id::from_u64(1)), None);
 
-    // One inside another, and one after it.
+    // One announcement inside another one, and one after it.
     announce(
         || client(1),
         || {

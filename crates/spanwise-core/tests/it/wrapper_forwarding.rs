@@ -23,7 +23,8 @@ fn check(wrap: impl FnOnce(CallRecorder) -> Dispatch) {
         "and none that is not there"
     );
     tracing::dispatcher::with_default(&dispatch, || {
-        // With and without hidden values: a wrapper that rebuilds values forwards all of them.
+        // With and without hidden values, because a wrapper that rebuilds values must forward all
+        // values.
         let span = info_span!("span", secret = 1, late = tracing::field::Empty);
         span.record("late", 1)
             .follows_from(info_span!("other").id());

@@ -14,18 +14,18 @@ use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Attributes, Id};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-/// Gives each span an identity: a new trace for each root, and consecutive numbers as ids of spans.
+/// Gives each span an identity, with a new trace for each root and consecutive numbers as span ids.
 #[derive(Debug, Clone, Default)]
 pub struct Identities {
     next: Arc<AtomicU64>,
     is_unsampled: bool,
-    /// Spans of this target get no identity either.
+    /// Spans of this target have no identity either.
     skipped: Option<&'static str>,
     announced: Arc<Mutex<Vec<Announced>>>,
 }
 
 impl Identities {
-    /// Samples no trace, and says so in the `tracestate`.
+    /// Samples no trace, and states this in the `tracestate`.
     pub fn unsampled() -> Self {
         Self {
             is_unsampled: true,
@@ -51,7 +51,7 @@ impl Identities {
     }
 }
 
-/// The target of spans that get no identity.
+/// The target of spans without an identity.
 pub const UNKNOWN: &str = "unknown";
 
 impl<S> Layer<S> for Identities
@@ -87,7 +87,7 @@ where
             SAMPLED | RANDOM
         };
         let state = self.is_unsampled.then(|| Arc::from("ot=th:8"));
-        Arc::new(SpanIdentity::new(trace_id, span_id, flags, state)).attach(&span);
+        SpanIdentity::new(trace_id, span_id, flags, state).attach(&span);
         self.announced.lock().unwrap().extend(announced);
     }
 
@@ -109,6 +109,6 @@ pub fn move_to(
     span_id: u64,
 ) -> Result<(), spanwise_core::internal::span_identity::NotReplaced> {
     let identity = SpanIdentity::new(trace_id.to_be_bytes(), span_id.to_be_bytes(), SAMPLED, None);
-    let moved = span.with_subscriber(|(id, dispatch)| Arc::new(identity).replace(dispatch, id));
+    let moved = span.with_subscriber(|(id, dispatch)| identity.replace(dispatch, id));
     moved.unwrap()
 }

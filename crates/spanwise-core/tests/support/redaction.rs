@@ -1,4 +1,4 @@
-//! A small policy, and a layer that collects everything it can reach.
+//! A small policy, and a layer that collects everything that it receives.
 
 use std::{
     borrow::Cow,
@@ -52,8 +52,8 @@ pub fn no_hunter() -> Arc<dyn Redact> {
     Arc::new(NoHunter)
 }
 
-/// Collects everything it sees as text, `new name=kind:value …`, and separately the `Debug` of
-/// events, attributes and records.
+/// Collects everything that it receives as text, `new name=kind:value …`, and separately the
+/// `Debug` of events, attributes and records.
 #[derive(Clone, Default, Debug)]
 pub struct Everything {
     pub calls: Arc<Mutex<Vec<String>>>,

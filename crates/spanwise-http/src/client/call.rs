@@ -12,7 +12,8 @@ use spanwise_core::{
     internal::{
         HexDigits, SpanIdentity,
         announced_span::{Announced, AnnouncedTrace, SpanKind, announce},
-        new_span_id, panic_safe, parse_hex,
+        inherited_context::InheritedContext,
+        new_span_id, panic_safe, parse_hex, propagators,
         request_observer::{ObservedRequest, RequestEnd, RequestObservation, RequestSide},
         span_identity::RANDOM,
     },
@@ -32,11 +33,11 @@ use crate::{
     url_queries::without_queries,
 };
 
-/// A call in progress. If it is dropped before it ended, its span records that.
+/// A call in progress. If it is dropped before its end, the span records this.
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,
-    /// Present until the end if requests are observed, with the time of the begin.
+    /// The observation with the time of the begin. Present until the end, if requests are observed.
     observation: Option<(RequestObservation, Instant)>,
     ended: bool,
 }
@@ -50,7 +51,7 @@ pub(super) struct Target<'a> {
     pub(super) path: &'a str,
 }
 
-/// The most bytes of a host that are logged. No name is longer.
+/// At most this many bytes of a host are logged. No valid name is longer.
 const MAX_HOST_LEN: usize = 255;
 
 impl Call {
@@ -63,6 +64,10 @@ impl Call {
     ) -> Self {
         let context = Context::current();
         let request_context = RequestContext::current();
+        let inherited_baggage = match &request_context {
+            Some(_) => None,
+            None => Baggage::inherited(),
+        };
         let around = SpanIdentity::current();
         let around = around.and_then(|identity| TraceContext::from_identity(&identity));
         let by_hand = headers.contains_key(TRACEPARENT);
@@ -77,7 +82,7 @@ impl Call {
                     let trace = begin_trace(&context);
                     let trace_id = trace.trace_id;
                     begun = Some(trace);
-                    TraceContext::new_trace(trace_id)
+                    TraceContext::in_trace(trace_id)
                 }
             })
         };
@@ -92,7 +97,7 @@ impl Call {
                 Some(_) | None => new_span_id(),
             },
             kind: SpanKind::Client,
-            // The span of a served request that is disabled is not the parent of any other.
+            // If the span of the served request is disabled, it cannot be a parent.
             trace: match (&around, &request_context) {
                 (None, Some(request_context)) => Some(continued(&request_context.trace)),
                 (Some(_), _) => None,
@@ -116,8 +121,8 @@ impl Call {
             )
         };
         let span = announce(announced, open);
-        // The ids of the span, with the decision of a sampler. If it is not exported, those of the
-        // span around it.
+        // The exported ids of the span, with the decision of the sampler. If the span is not
+        // exported, the ids of the enclosing span.
         let exported = SpanIdentity::fix_in(&span);
         let exported = exported.and_then(|identity| TraceContext::from_identity(&identity));
         let exported = exported.or_else(|| around.clone());
@@ -143,7 +148,10 @@ impl Call {
                 Some(id) => id_header(id),
                 None => request_context.as_ref()?.request_id.clone(),
             });
-            if !by_hand && let Some(trace) = &trace {
+            if !by_hand
+                && propagators::TRACE_CONTEXT.is_on()
+                && let Some(trace) = &trace
+            {
                 // A disabled span cannot be a parent.
                 let served = request_context.as_ref();
                 let served = served.filter(|_| span.is_disabled() && around.is_none());
@@ -152,14 +160,13 @@ impl Call {
                 set_if_absent(headers, TRACESTATE, || sent.tracestate());
             }
         }
-        if options.baggage_goes_to(target.host) {
-            let received = request_context
-                .as_ref()
-                .map(|request_context| &request_context.baggage);
+        if propagators::BAGGAGE.is_on() && options.baggage_goes_to(target.host) {
+            let served = request_context.as_deref();
+            let received = served
+                .map(|served| &served.baggage)
+                .or(inherited_baggage.as_ref());
             set_if_absent(headers, BAGGAGE, || {
-                let own_tenant = request_context
-                    .as_ref()
-                    .and_then(|request_context| request_context.tenant_id.as_deref());
+                let own_tenant = served.and_then(|served| served.tenant_id.as_deref());
                 baggage(&options.baggage, &context, own_tenant, received)
             });
         }
@@ -172,6 +179,7 @@ impl Call {
                 trace,
                 baggage: served
                     .map(|served| served.baggage.clone())
+                    .or(inherited_baggage)
                     .unwrap_or_default(),
                 request_id: served.and_then(|served| served.request_id.clone()),
                 tenant_id: served.and_then(|served| served.tenant_id.clone()),
@@ -224,16 +232,14 @@ impl Call {
     pub(super) fn record_error(&mut self, error: &dyn fmt::Display) {
         self.ended = true;
         self.observe_end(|duration| RequestEnd {
-            status: None,
             outcome: "no_response",
             error_type: Some("no_response".into()),
-            protocol_version: None,
             duration,
-            body_size: None,
+            ..RequestEnd::default()
         });
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
-            // Formatted here, since layers may hold a lock of the span while they format.
+            // Formatted here, because layers may lock the span while they format.
             let text = error_text::error_text(error);
             self.span.record("error", &*without_queries(&text));
         }
@@ -248,7 +254,8 @@ impl Call {
     }
 }
 
-/// Returns the trace of a served request whose span is disabled, for a call in it.
+/// Returns the trace for a call whose parent span is not open in this process. The parent is a
+/// served request whose span is disabled, or the parent process.
 fn continued(served: &TraceContext) -> AnnouncedTrace {
     AnnouncedTrace {
         trace_id: served.span.trace_id(),
@@ -263,12 +270,9 @@ impl Drop for Call {
     fn drop(&mut self) {
         if !self.ended {
             self.observe_end(|duration| RequestEnd {
-                status: None,
                 outcome: "cancelled",
-                error_type: None,
-                protocol_version: None,
                 duration,
-                body_size: None,
+                ..RequestEnd::default()
             });
             self.span
                 .record("error", "given up before there was a response");
@@ -290,13 +294,12 @@ fn set_if_absent(
 }
 
 fn id_header(id: &str) -> Option<HeaderValue> {
-    (!id.contains(REDACTED))
-        .then(|| HeaderValue::from_str(id).ok())
-        .flatten()
+    let header = HeaderValue::from_str(id).ok();
+    header.filter(|_| !id.contains(REDACTED))
 }
 
-/// Returns the trace of a call outside a served request. Its id is that of the context, or a new
-/// one.
+/// Returns the trace of a call outside a served request. The id comes from the context or from the
+/// parent process, or is new.
 fn begin_trace(context: &Context) -> AnnouncedTrace {
     let trace_id = || {
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes());
@@ -306,21 +309,25 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
         let uuid = Uuid::try_parse(context.get("request_id")?).ok();
         uuid.filter(|id| !id.is_nil()).map(Uuid::into_bytes)
     };
-    let (trace_id, flags) = match trace_id().or_else(request_id) {
+    let id = trace_id().or_else(request_id);
+    if id.is_none()
+        && let Some(inherited) = InheritedContext::of_process()
+    {
+        return continued(&TraceContext::inherited(inherited));
+    }
+    let (trace_id, flags) = match id {
         Some(id) => (id, 0),
         None => (id::new_uuid().into_bytes(), RANDOM),
     };
     AnnouncedTrace {
         trace_id,
-        parent: None,
         flags,
-        state: None,
-        link: None,
+        ..AnnouncedTrace::default()
     }
 }
 
-/// Builds the baggage. The value of a key is that of the context, or else the tenant of a server
-/// whose span is disabled, or else the received one.
+/// Builds the baggage. The value of a key comes from the context, or else from the tenant of a
+/// served request whose span is disabled, or else from the received baggage.
 fn baggage(
     keys: &[String],
     context: &Context,

@@ -6,8 +6,9 @@ use spanwise_core::ParseError;
 
 /// An allow-list of hosts, parsed from names separated by commas.
 ///
-/// `warehouse` matches that host. `*.internal` matches every host whose name ends in `.internal`,
-/// but not `internal` itself. IPv6 addresses compare by value. Case and ports are ignored.
+/// `warehouse` matches only this host. `*.internal` matches every host whose name ends in
+/// `.internal`, but not `internal` itself. IPv6 addresses compare by value. Case and ports are
+/// ignored.
 ///
 /// ```
 /// use spanwise_http::Hosts;
@@ -29,7 +30,7 @@ pub struct Hosts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
     Exact(String),
-    /// The suffix includes the dot at its start.
+    /// The suffix, including its leading dot.
     Suffix(String),
 }
 
@@ -87,7 +88,8 @@ impl Pattern {
                 .all(|label| !label.is_empty() && label.bytes().all(is_name_byte))
         };
         match name.strip_prefix("*.") {
-            // A name that ends in a number is an IPv4 address. Its suffix does not name an owner.
+            // A name that ends in a number is an IPv4 address, and the end of an address is not a
+            // domain.
             Some(end) if is_name(end) && !ends_in_a_number(end) => {
                 Ok(Self::Suffix(format!(".{}", normalize(end))))
             }
@@ -104,8 +106,8 @@ fn ends_in_a_number(name: &str) -> bool {
         .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Returns the normal form of a host: an IPv6 address without brackets in its shortest form, a name
-/// without a dot at its end.
+/// Returns the normal form of a host. An IPv6 address has its shortest form and no brackets. A name
+/// has no trailing dot.
 fn normalize(host: &str) -> Cow<'_, str> {
     let host = without_brackets(host);
     if host.contains(':')
@@ -116,7 +118,7 @@ fn normalize(host: &str) -> Cow<'_, str> {
     Cow::Borrowed(host.strip_suffix('.').unwrap_or(host))
 }
 
-/// Returns the address in brackets, as URIs have IPv6 addresses.
+/// Returns the address without the brackets that URIs put around IPv6 addresses.
 pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))

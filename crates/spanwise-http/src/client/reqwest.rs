@@ -16,11 +16,11 @@ use super::{
 };
 
 impl ClientLayer {
-    /// Creates a builder of a `reqwest` client whose calls go through this layer. It **replaces the
-    /// redirect policy of `client`**: set yours with [`ReqwestBuilder::redirect`].
+    /// Creates a builder of a `reqwest` client with this layer. It **replaces the redirect policy
+    /// of `client`**. Set your policy with [`ReqwestBuilder::redirect`].
     ///
-    /// `reqwest` does not expose the policy of a `ClientBuilder`. So `Policy::none()` there has no
-    /// effect, and the client follows ten redirects, also to addresses inside your network. All
+    /// `reqwest` does not expose the policy of a `ClientBuilder`. So a `Policy::none()` on `client`
+    /// has no effect, and the client follows ten redirects, also to addresses in your network. All
     /// other settings of `client` are kept.
     ///
     /// ```
@@ -53,8 +53,7 @@ impl ClientLayer {
     }
 }
 
-/// Builds a `reqwest` client whose calls go through a [`ClientLayer`]. See
-/// [`ClientLayer::reqwest`].
+/// Builds a `reqwest` client with a [`ClientLayer`]. See [`ClientLayer::reqwest`].
 #[must_use = "there is no client until `build` is called"]
 pub struct ReqwestBuilder {
     options: Arc<Options>,
@@ -64,18 +63,19 @@ pub struct ReqwestBuilder {
 }
 
 impl ReqwestBuilder {
-    /// Adds a middleware around the layer, inside those that were added before. With one that
-    /// retries calls, each attempt has a span of its own.
+    /// Adds a middleware outside this layer and inside earlier ones. If the middleware retries
+    /// calls, each attempt has its own span.
     pub fn with(mut self, middleware: impl Middleware) -> Self {
         self.in_front.push(Arc::new(middleware));
         self
     }
 
-    /// Sets the redirect policy. Defaults to that of `reqwest`, which follows ten redirects.
+    /// Sets the redirect policy. Defaults to the policy of `reqwest`, which follows ten redirects.
     ///
     /// `reqwest` follows redirects inside its middleware, with all headers of the first request. So
-    /// a call fails if a redirect would send ids beyond [`ids_to`](ClientLayer::ids_to), or baggage
-    /// beyond [`baggage_to`](ClientLayer::baggage_to). The policy decides about other redirects.
+    /// a call fails if a redirect would send ids to a host outside [`ids_to`](ClientLayer::ids_to),
+    /// or baggage to a host outside [`baggage_to`](ClientLayer::baggage_to). The policy decides
+    /// about all other redirects.
     pub fn redirect(mut self, policy: Policy) -> Self {
         self.redirects = policy;
         self
@@ -163,8 +163,8 @@ fn target(url: &Url) -> Target<'_> {
     }
 }
 
-/// The texts of an error and its causes. Those of `reqwest`, which contain the URL, are replaced
-/// wherever they are in the chain.
+/// Displays an error with its causes. Errors of `reqwest` contain the URL, so their texts are
+/// replaced everywhere in the chain.
 struct WithoutUrl<'a>(&'a reqwest_middleware::Error);
 
 impl fmt::Display for WithoutUrl<'_> {
@@ -199,7 +199,7 @@ fn short_text(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// A redirect would send headers to a host that must not get them.
+/// The error of a redirect that would send headers to a host that must not receive them.
 #[derive(Debug)]
 struct ForbiddenRedirect {
     host: String,
@@ -220,7 +220,7 @@ impl fmt::Display for ForbiddenRedirect {
         };
         write!(
             f,
-            "the redirect leads to `{}`, which must not get {what} of this call: allow the host with \
+            "the redirect leads to `{}`, which must not receive {what} of this call: allow the host with \
              `{setter}`, or use a client without {without}",
             self.host,
         )

@@ -65,7 +65,8 @@ where
 }
 
 fn target(uri: &Uri) -> Target<'_> {
-    // The connection is made to the host of the URI. The `Host` header may name any other one.
+    // Reads the host of the URI, because the connection is made to this host. The `Host` header may
+    // contain any name.
     let authority = uri.authority();
     let default_port = match uri.scheme_str() {
         Some("http") => Some(80),

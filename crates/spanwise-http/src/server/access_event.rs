@@ -1,7 +1,7 @@
 //! The access event of a request.
 //!
-//! Its callsites are created at run time: their fields are the built-in ones and those that the
-//! application adds.
+//! Its callsites are created at run time, because their fields are the built-in fields and the
+//! fields that the application adds.
 
 use std::sync::{
     OnceLock,
@@ -31,7 +31,7 @@ pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "error",
     "url.path",
     "http.response.header.x-request-id",
-    // The span has the others, unless it is disabled.
+    // The following fields are on the span, if it is enabled.
     "http.request.method",
     "http.route",
     "request_id",
@@ -46,14 +46,15 @@ const BUILT_IN_IN_SPAN: usize = 11;
 /// The values of [`BUILT_IN_FIELDS`].
 pub(crate) type BuiltInValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
 
-/// An access event of a level, with or without a span.
+/// An access event with a level, with or without a span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccessEvent {
     callsite: &'static AccessCallsite,
 }
 
 impl AccessEvent {
-    /// Returns the event of `level` with the field names known so far, or `None` if it is disabled.
+    /// Returns the event of `level` with the field names registered so far, or `None` if it is
+    /// disabled.
     #[inline]
     pub(crate) fn enabled(level: Level, span: &Span) -> Option<Self> {
         if level > tracing::level_filters::STATIC_MAX_LEVEL || level > LevelFilter::current() {
@@ -103,8 +104,8 @@ impl AccessEvent {
     }
 }
 
-/// Calls `work` with the dispatcher of `span` or else the current one: the event goes where the
-/// span went.
+/// Calls `work` with the dispatcher of `span`, or else with the current dispatcher. So the event
+/// has the same dispatcher as the span.
 fn with_dispatch<T>(span: &Span, work: impl Fn(&Dispatch) -> T) -> T {
     span.with_subscriber(|(_, dispatch)| work(dispatch))
         .unwrap_or_else(|| tracing::dispatcher::get_default(&work))
@@ -112,7 +113,7 @@ fn with_dispatch<T>(span: &Span, work: impl Fn(&Dispatch) -> T) -> T {
 
 #[derive(Debug)]
 struct AccessCallsite {
-    /// The number of built-in fields. Those of [`field_names`] follow.
+    /// The number of built-in fields. The fields of [`field_names`] follow them.
     built_in: usize,
     interest: AtomicU8,
     metadata: OnceLock<Metadata<'static>>,
@@ -123,10 +124,10 @@ const SOMETIMES: u8 = 1;
 const ALWAYS: u8 = 2;
 
 impl AccessCallsite {
-    /// Returns the callsite with the field names known so far.
+    /// Returns the callsite with the field names registered so far.
     ///
-    /// A callsite has fixed fields, so each new name needs another one. Callsites are never freed,
-    /// and their number is bounded by that of the names.
+    /// A callsite has fixed fields, so each new name needs a new callsite. Callsites are never
+    /// freed, and the limit on names also limits their number.
     fn get(level: Level, in_span: bool) -> &'static Self {
         static CALLSITES: [[OnceLock<&'static AccessCallsite>; field_names::MAX_NAMES + 1]; 6] =
             [const { [const { OnceLock::new() }; field_names::MAX_NAMES + 1] }; 6];
@@ -169,7 +170,7 @@ impl AccessCallsite {
 
     fn metadata(&self) -> &Metadata<'static> {
         self.metadata.get().unwrap_or_else(|| {
-            // `new` has set it before it registers the callsite.
+            // `new` sets the metadata before it registers the callsite.
             unreachable!("the callsite has no metadata")
         })
     }

@@ -1,4 +1,4 @@
-//! The body of a response, whose end is the end of the request.
+//! The response body. Its end is the end of the request.
 
 use std::{
     fmt::Display,
@@ -19,12 +19,12 @@ pin_project! {
     /// service, polled in the span of the request.
     #[derive(Debug)]
     pub struct ResponseBody<R> {
-        // Dropped at its end, or with this body.
+        // Dropped when it ends, or with this body.
         #[pin]
         inner: Option<R>,
         // Whether the inner body has reported its end.
         is_read: bool,
-        // `None` after the event of the request was logged.
+        // `None` after the access event was logged.
         guard: Option<RequestGuard>,
     }
 
@@ -53,8 +53,8 @@ impl<R: Body> ResponseBody<R> {
     }
 }
 
-/// An empty body without a request. Layers such as a timeout or CORS need it to answer by
-/// themselves.
+/// An empty body without a request. Layers that respond themselves, such as a timeout or CORS, need
+/// it.
 impl<R> Default for ResponseBody<R> {
     fn default() -> Self {
         Self {

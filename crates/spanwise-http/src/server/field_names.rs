@@ -1,6 +1,6 @@
 //! The names of fields that applications add to access events.
 //!
-//! `tracing` needs them before an event is logged, so they are registered on first use.
+//! `tracing` needs names before an event is logged, so each name is registered on first use.
 
 use std::sync::{
     OnceLock,
@@ -12,22 +12,23 @@ use spanwise_core::internal::sync::Mutex;
 use super::access_event::BUILT_IN_FIELDS;
 use crate::warn_once::WarnOnce;
 
-/// The most names. Each new name costs a callsite per level, which is never freed. More names are a
-/// mistake, such as a name that contains an id.
+/// The maximum number of names. Each new name creates a callsite per level, which is never freed.
+/// More names indicate a mistake, such as a name that contains an id.
 pub(crate) const MAX_NAMES: usize = 128;
 
 static NAMES: [OnceLock<&'static str>; MAX_NAMES] = [const { OnceLock::new() }; MAX_NAMES];
-/// The number of names. Each is set before it is counted.
+/// The number of names. Incremented after the name was stored.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ADDING: Mutex<()> = Mutex::new(());
 
-/// One warning for each built-in field.
+/// One warning per built-in field.
 static BUILT_IN: [WarnOnce; BUILT_IN_FIELDS.len()] =
     [const { WarnOnce::new() }; BUILT_IN_FIELDS.len()];
 static NO_NAME: WarnOnce = WarnOnce::new();
 static NAMES_EXHAUSTED: WarnOnce = WarnOnce::new();
 
-/// Returns the permanent index of `name`. Returns `None` and warns once if it cannot be a field.
+/// Returns the permanent index of `name`. If `name` cannot be a field, warns once and returns
+/// `None`.
 pub(crate) fn index(name: &'static str) -> Option<u8> {
     find(name).or_else(|| add(name, || name))
 }
@@ -82,7 +83,7 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
         find(name) // another thread may have added it meanwhile
     };
     if index.is_none() {
-        // Only for the first one: names that contain an id are endless.
+        // Warns only for the first name, because names that contain an id never end.
         refuse(&NAMES_EXHAUSTED, name, "there are 128 others");
     }
     index
@@ -102,6 +103,6 @@ fn add_new(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
 }
 
 fn refuse(warning: &WarnOnce, name: &str, why: &str) {
-    // No quotes: they would be escaped.
-    warning.warn(|| format!("`{name}` is not added to the events of requests: {why}"));
+    // No quotes, because they would be escaped.
+    warning.warn(|| format!("`{name}` is not added to access events: {why}"));
 }

@@ -70,7 +70,7 @@ where
         let mut this = self.project();
         let inner = &mut this.inner;
         let Some(guard) = this.guard.as_mut() else {
-            // An async block panics, too.
+            // An async block also panics in this case.
             panic!("`ServerFuture` polled after completion");
         };
         let polled = match this.panic.take() {

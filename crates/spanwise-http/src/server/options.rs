@@ -19,7 +19,7 @@ pub(crate) struct Options {
     pub(crate) client_address: ClientAddress,
     pub(crate) slow: Option<Duration>,
     pub(crate) quiet: Vec<QuietPath>,
-    /// The levels of statuses. The last rule for a status counts.
+    /// The levels of statuses. The last rule that contains a status counts.
     pub(crate) levels: Vec<(Statuses, Level)>,
     /// Whether `url.path` is logged if the outcome is `ok`.
     pub(crate) url_path: bool,
@@ -63,7 +63,7 @@ impl QuietPath {
         is_path.then(|| quiet(root.to_owned()))
     }
 
-    /// Returns whether it matches `path`, which must be [plain](plain_path::is_plain).
+    /// Returns whether this matches `path`. `path` must be [plain](plain_path::is_plain).
     pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Path(quiet) => path == quiet,
@@ -98,7 +98,7 @@ impl Default for Options {
             client_address: ClientAddress::default(),
             slow: None,
             quiet: Vec::new(),
-            // The client or this service is too slow or too busy, which is worth a warning.
+            // Warnings, because the client or this service is too slow or too busy.
             levels: [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
                 .map(|status| (status.into(), Level::WARN))
                 .into(),

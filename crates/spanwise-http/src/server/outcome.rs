@@ -1,4 +1,4 @@
-//! The outcome of a request. It decides the level and the message of the event.
+//! The outcome of a request. It decides the level and the message of the access event.
 
 use tracing::Level;
 
@@ -7,17 +7,18 @@ pub(crate) enum Outcome {
     Ok,
     ClientError,
     ServerError,
-    /// The client left, or the caller of the service dropped the request.
+    /// The client disconnected, or the caller of the service dropped the request.
     Cancelled,
-    /// The client left a healthy stream that has no other end.
-    StreamLeft,
+    /// The client disconnected from a healthy stream that only the client can end. This is normal,
+    /// so it is not logged as a cancellation.
+    ClientClosedStream,
     Panicked,
-    /// The body failed after its head was sent.
+    /// The body failed after the response head was sent.
     StreamAborted,
 }
 
 impl Outcome {
-    /// Returns the outcome of a response that was sent to its end.
+    /// Returns the outcome of a complete response.
     pub(crate) fn from_status(status: u16) -> Self {
         match status {
             500.. => Self::ServerError,
@@ -26,12 +27,14 @@ impl Outcome {
         }
     }
 
-    /// Returns the outcome of the same request if the application marks it as failed.
+    /// Returns the outcome if the application also marked the request as failed.
     ///
-    /// A client error stays one: then the failure explains what is wrong with the request.
-    pub(crate) fn failed(self) -> Self {
+    /// A 4xx remains a client error; the failure is its explanation.
+    pub(crate) fn after_failure_mark(self) -> Self {
         match self {
-            Self::Ok | Self::ServerError | Self::Cancelled | Self::StreamLeft => Self::ServerError,
+            Self::Ok | Self::ServerError | Self::Cancelled | Self::ClientClosedStream => {
+                Self::ServerError
+            }
             Self::ClientError | Self::Panicked | Self::StreamAborted => self,
         }
     }
@@ -40,7 +43,7 @@ impl Outcome {
     pub(crate) fn is_server_fault(self) -> bool {
         match self {
             Self::ServerError | Self::Panicked | Self::StreamAborted => true,
-            Self::Ok | Self::ClientError | Self::Cancelled | Self::StreamLeft => false,
+            Self::Ok | Self::ClientError | Self::Cancelled | Self::ClientClosedStream => false,
         }
     }
 
@@ -49,7 +52,7 @@ impl Outcome {
             Self::Ok => "ok",
             Self::ClientError => "client_error",
             Self::ServerError => "server_error",
-            Self::Cancelled | Self::StreamLeft => "cancelled",
+            Self::Cancelled | Self::ClientClosedStream => "cancelled",
             Self::Panicked => "panicked",
             Self::StreamAborted => "stream_aborted",
         }
@@ -57,7 +60,7 @@ impl Outcome {
 
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::Ok | Self::ClientError | Self::StreamLeft => "request served",
+            Self::Ok | Self::ClientError | Self::ClientClosedStream => "request served",
             Self::ServerError | Self::Cancelled | Self::Panicked | Self::StreamAborted => {
                 "request failed"
             }
@@ -67,14 +70,14 @@ impl Outcome {
     /// Returns the level if no [rule](super::options::Options::status_level) names the status.
     pub(crate) fn level(self) -> Level {
         match self {
-            Self::Ok | Self::ClientError | Self::StreamLeft => Level::INFO,
+            Self::Ok | Self::ClientError | Self::ClientClosedStream => Level::INFO,
             Self::Cancelled => Level::WARN,
             Self::ServerError | Self::Panicked | Self::StreamAborted => Level::ERROR,
         }
     }
 }
 
-/// Maps a gRPC status to an HTTP status as `google.rpc.Code` does.
+/// Maps a gRPC status to an HTTP status, according to `google.rpc.Code`.
 ///
 /// gRPC treats an unknown code as `UNKNOWN`.
 pub(crate) fn grpc_to_http_status(code: i32) -> u16 {

@@ -1,4 +1,4 @@
-//! Fields, timings and failures that the handler of a request adds to its event.
+//! Fields, timings and failures that the handler of a request adds to the access event.
 
 use std::{error::Error, fmt::Write as _, time::Instant};
 
@@ -13,16 +13,16 @@ use spanwise_core::{
 use super::{field_names, recorded_value::RecordedValue};
 use crate::request_context::RequestContext;
 
-/// Sets a field of the event of the current request.
+/// Sets a field of the access event of the current request.
 ///
-/// The current span determines the request. So tasks that run in a span of the request belong to
-/// it, as with `tokio::spawn(work.in_current_span())`. Outside a request, and after its event,
-/// nothing happens.
+/// The current span determines the request. So a task that runs in a span of the request belongs to
+/// the request, as with `tokio::spawn(work.in_current_span())`. Outside a request, and after its
+/// access event, this does nothing.
 ///
-/// The name is added to the callsite of the event when it is first used, and never removed. A
+/// The first use of a name adds it to the callsite of the access event. Names are never removed. A
 /// process has at most 128 names, including timings and headers. Further names, an empty name and
-/// the names of built-in fields are refused, which [`SelfReport`](spanwise_core::SelfReport)
-/// reports once (once for each built-in field).
+/// the names of built-in fields are refused. [`SelfReport`](spanwise_core::SelfReport) reports this
+/// once (for built-in fields, once for each).
 ///
 /// ```
 /// # fn handler() {
@@ -49,8 +49,8 @@ pub fn record(name: &'static str, value: impl Into<RecordedValue>) {
     }
 }
 
-/// Records the time since the last timing, or since the request began, as `timing.name_ms` in the
-/// event of the request.
+/// Records the time since the last timing, or since the begin of the request, as `timing.name_ms`
+/// in the access event.
 ///
 /// Timings of the same name add up. The rules of [`record`] apply. With
 /// [`ServerLayer::server_timing`](crate::ServerLayer::server_timing), timings that were recorded
@@ -73,17 +73,18 @@ pub fn record_timing(name: &'static str) {
     }
 }
 
-/// Marks the current request as failed. Its event has the error with its causes.
+/// Marks the current request as failed. The access event has the error with its causes.
 ///
-/// The event is then the only line about the failure: `request failed` at ERROR with `error`,
-/// whatever the response is. A response with a 4xx status stays a `client_error` with its level.
-/// The last call counts. In Sentry, the request is one issue with that error.
+/// The access event is then the only line about the failure: `request failed` at ERROR with
+/// `error`, even if the response has a success status. A response with a 4xx status remains a
+/// `client_error` with its level. The last call counts. In Sentry, the request is one issue with
+/// this error.
 ///
 /// `error` is what [`err`](spanwise_core::err) accepts: a reference to an error, a `dyn Error`, a
 /// `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`.
 ///
-/// It works at any depth, as [`record`] does. After the event of the request and outside a request,
-/// the error is an event of its own: `failed after the request`, `failed outside of a request`.
+/// It works at any depth, like [`record`]. After the access event, or outside a request, the error
+/// is logged as a separate event: `failed after the request` or `failed outside of a request`.
 ///
 /// ```
 /// use http::StatusCode;
@@ -105,7 +106,7 @@ where
     let Some(recorded) = recorded.and_then(|request| request.recorded.as_ref()) else {
         return log_failure(error, "failed outside of a request");
     };
-    // Copied before the lock: the error's `Display` may log and record fields.
+    // Copied before the lock, because the error's `Display` may log and record fields.
     let failure = Box::new(ErrorCopy::new(error));
     let mut values = recorded.values();
     if values.are_taken {
@@ -115,7 +116,7 @@ where
     values.failure = Some(failure);
 }
 
-/// Logs an error that is not in the event of the request.
+/// Logs an error that is not in the access event.
 pub(crate) fn log_failure(error: &(dyn Error + 'static), message: &str) {
     tracing::error!(target: "spanwise_http::fail", error, "{message}");
 }
@@ -133,7 +134,7 @@ pub(crate) struct RecordedValues {
     pub(crate) fields: Vec<(u8, RecordedValue)>,
     pub(crate) timings: Vec<Timing>,
     pub(crate) failure: Option<Box<ErrorCopy>>,
-    /// Whether the event of the request has taken them.
+    /// Whether the access event has taken the values.
     are_taken: bool,
     /// The time of the last timing.
     last_timing: Instant,

@@ -1,4 +1,4 @@
-//! The start of a request: its ids, its tenant, its client, and its span.
+//! The start of a request: determines ids, tenant and client, and opens the span.
 
 use std::sync::Arc;
 
@@ -35,15 +35,15 @@ use crate::{
     warn_once::WarnOnce,
 };
 
-/// What the end of a request needs from its start.
+/// Data from the start of a request that its end needs.
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
     pub(crate) id: RequestId,
     pub(crate) is_quiet: bool,
-    method_kind: MethodKind,
-    /// The headers that are logged, by the index of their field.
+    method: Method,
+    /// The headers to log, each with the index of its field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
-    /// The path, if the span shows the route in its place. It shares the memory of the request.
+    /// The path, if the span shows the route instead. It shares the memory of the request.
     pub(crate) routed_path: Option<PathAndQuery>,
     /// The fields of the span if it is disabled.
     pub(crate) spanless: Option<Box<SpanlessFields>>,
@@ -58,22 +58,11 @@ pub(crate) struct SpanlessFields {
     pub(crate) trace_id: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MethodKind {
-    Head,
-    Connect,
-    Other,
-}
-
 impl RequestInfo {
-    /// Returns whether the method alone rules a response body out: HEAD does always, CONNECT if it
-    /// succeeds.
+    /// Returns whether the method forbids a response body: always for HEAD, and for CONNECT with a
+    /// success status.
     pub(crate) fn method_rules_out_body(&self, status: StatusCode) -> bool {
-        match self.method_kind {
-            MethodKind::Head => true,
-            MethodKind::Connect => status.is_success(),
-            MethodKind::Other => false,
-        }
+        self.method == Method::HEAD || self.method == Method::CONNECT && status.is_success()
     }
 }
 
@@ -95,7 +84,7 @@ pub(crate) fn begin_request<B>(
     guard
 }
 
-/// Reads the headers, opens the span, and attaches what calls inside need.
+/// Reads the headers, opens the span, and attaches the request context for nested calls.
 fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>) -> RequestGuard {
     let (headers, extensions) = (request.headers(), request.extensions());
     let peer = client_address::peer(extensions);
@@ -104,14 +93,15 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     }
     let trusted = options.trust.trusts(peer).then_some(headers);
 
-    let received_trace = trusted.and_then(TraceContext::from_headers);
+    let received_trace = trusted.and_then(TraceContext::received);
     let new_trace = |number: Uuid| TraceContext::new_trace(number.into_bytes());
     let received_id = trusted.and_then(|headers| received_id(options, headers));
-    // A received request id comes before that of the trace: it is in the lines of the gateway.
+    // A received request id has priority over the trace id, because the lines of the gateway have
+    // it.
     let (id, trace) = match (received_id, &received_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
         (Some(id), None) => (id, new_trace(id::new_uuid())),
-        // Without one, the trace id is the request id.
+        // If no request id was received, the trace id is the request id.
         (None, Some(trace)) => {
             let number = Uuid::from_bytes(trace.span.trace_id());
             (RequestId::from_uuid(number), trace.child())
@@ -124,10 +114,10 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     };
     let tenant_header = match &options.tenant {
         Tenant::Header(name) => trusted.and_then(|headers| single_header(headers, name)),
-        // The answer of the function is `tenant_id`.
+        // The result of the function is already in `tenant_id`.
         Tenant::None | Tenant::Function(_) => None,
     };
-    let mut baggage = trusted.map(Baggage::from_headers).unwrap_or_default();
+    let mut baggage = trusted.map(Baggage::received).unwrap_or_default();
     let tenant_member = match &options.tenant {
         Tenant::Header(_) | Tenant::None if options.tenant_baggage => baggage.get("tenant_id"),
         Tenant::Header(_) | Tenant::None | Tenant::Function(_) => None,
@@ -150,8 +140,8 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
         let client = client.map(tracing::field::display);
         let open = || {
-            // In the order of the built-in fields. The user, the status and the cancellation are
-            // recorded later.
+            // Values in the order of the built-in fields. The user, the status and the cancellation
+            // are recorded later.
             options.span.open(&[
                 Some(&method),
                 value(&route),
@@ -171,8 +161,8 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     } else {
         Span::none()
     };
-    // The layer that exports spans may have given the span another identity than was announced: its
-    // sampler sets the flags and the state. Calls inside send that one.
+    // The layer that exports spans may have changed the announced identity, because its sampler
+    // sets the flags and the state. Nested calls send the changed identity.
     let identity = SpanIdentity::fix_in(&span);
     let identity = identity.and_then(|identity| TraceContext::from_identity(&identity));
     let trace = identity.unwrap_or(trace);
@@ -204,8 +194,8 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let spanless = is_spanless.then(spanless);
     let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
     let uses_member = tenant_member.is_some() && tenant_id == tenant_member;
-    // A trusted sender may pass on baggage that it did not write. So a member with the name of a
-    // context key is sent on only if this request uses its value.
+    // A trusted sender may forward baggage that it did not write. So a member with the name of a
+    // context key is forwarded only if this request uses its value.
     baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_member && key == "tenant_id");
     let start = options.clock.instant();
     let request_context = Arc::new(RequestContext {
@@ -225,11 +215,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         request: RequestInfo {
             id,
             is_quiet: options.is_quiet(path),
-            method_kind: match *request.method() {
-                Method::HEAD => MethodKind::Head,
-                Method::CONNECT => MethodKind::Connect,
-                _ => MethodKind::Other,
-            },
+            method: request.method().clone(),
             headers: logged_headers(options, headers),
             routed_path: route.and_then(|_| uri.path_and_query().cloned()),
             spanless,
@@ -241,14 +227,14 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     }
 }
 
-/// Returns the announcement of a request's span. The span of a trusted caller is its parent; that
-/// of an untrusted one is only linked.
+/// Returns the announcement of a request's span. The span of a trusted caller becomes the parent.
+/// The span of an untrusted caller is only linked.
 fn announcement(
     trace: &TraceContext,
     received_trace: Option<&TraceContext>,
     headers: &HeaderMap,
 ) -> Announced {
-    let untrusted = || TraceContext::from_headers(headers);
+    let untrusted = || TraceContext::received(headers);
     let link = match received_trace {
         Some(_) => None,
         None => untrusted().map(|caller| (caller.span.trace_id(), caller.span.span_id())),
@@ -266,7 +252,7 @@ fn announcement(
     }
 }
 
-/// Warns once that networks are trusted while peers are unknown, so that no sender is trusted.
+/// Warns once if networks are trusted but peers are unknown, because no sender is trusted then.
 static NO_PEER: WarnOnce = WarnOnce::new();
 
 fn no_peer() -> String {
@@ -282,8 +268,8 @@ fn received_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
     values.find_map(RequestId::from_header)
 }
 
-/// Returns the value of a header, or `None` if it is repeated: another service might choose another
-/// of its values.
+/// Returns the value of a header, or `None` if the header is repeated, because another service
+/// might use another value.
 fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     let line = lines.next()?;
@@ -311,7 +297,7 @@ fn route(_: &Extensions) -> Option<&str> {
     None
 }
 
-/// Returns the URI that the client sent. A nested router removes its prefix from that of the
+/// Returns the URI that the client sent. A nested router removes its prefix from the URI of the
 /// request.
 #[cfg(feature = "axum")]
 fn uri<B>(request: &Request<B>) -> &Uri {

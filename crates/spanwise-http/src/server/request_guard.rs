@@ -28,8 +28,8 @@ use crate::{
     request_id::X_REQUEST_ID,
 };
 
-/// Moves with the request: from the response future to the response body. If it is dropped before
-/// [`end`](Self::end) was called, the request was cancelled.
+/// Moves with the request from the response future to the response body. If it is dropped before a
+/// call of [`end`](Self::end), the request was cancelled.
 pub(crate) struct RequestGuard {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
@@ -41,12 +41,12 @@ pub(crate) struct RequestGuard {
     /// Present if requests are observed.
     pub(crate) observation: Option<RequestObservation>,
     pub(crate) head: Option<ResponseHead>,
-    /// The length of the body so far, in bytes.
+    /// The number of body bytes so far.
     pub(crate) bytes: u64,
     pub(crate) is_logged: bool,
 }
 
-/// How a request ended.
+/// The way in which a request ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Completion<'a> {
     /// The body was read to its end.
@@ -60,7 +60,7 @@ pub(crate) enum Completion<'a> {
     Panic(&'a str),
 }
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Debug)]
 enum FailureReason<'a> {
     Text(Cow<'a, str>),
@@ -79,7 +79,8 @@ impl RequestGuard {
         work()
     }
 
-    /// [`in_span`](Self::in_span), for destructors: entering a span may panic on an exiting thread.
+    /// Like [`in_span`](Self::in_span), for destructors, because entering a span may panic on an
+    /// exiting thread.
     pub(crate) fn in_span_on_drop(&self, work: impl FnOnce()) {
         let _span = panic_safe::catch_panic(|| self.span.enter());
         let _context = (!self.span_has_context).then(|| self.request_context.enter());
@@ -92,8 +93,8 @@ impl RequestGuard {
         let status = head.status;
         self.head = Some(head);
         if status.is_server_error() {
-            // Recorded on the span for 5xx only, so that a flight recorder is triggered. The access
-            // event always has the status.
+            // Recorded on the span only for 5xx, to trigger a flight recorder. The access event
+            // always has the status.
             self.span
                 .record("http.response.status_code", status.as_u16());
         }
@@ -139,37 +140,39 @@ impl RequestGuard {
         })
     }
 
-    /// Returns whether the response is a stream that the client ends, without an error so far.
+    /// Returns whether the response is a stream without errors that only the client can end.
     fn is_healthy_stream(&self) -> bool {
         let head = self.head.as_ref();
         head.is_some_and(|head| head.is_open_ended && head.outcome() == Outcome::Ok)
     }
 
-    /// Returns an error if the body ended before its declared length: the client sees a failure.
+    /// Returns an error if the body ended before its declared length, because the client treats
+    /// this as a failure.
     fn missing_body(&self) -> Option<String> {
         let length = self.head.as_ref()?.length?;
         let sent = self.bytes;
         (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
     }
 
-    /// Records a cancellation in the span if dropping the request now would cancel it. Call it
-    /// before the drop, since destructors of the application may log.
+    /// Records a cancellation in the span, if dropping the request now would cancel it. Call this
+    /// before the drop, because destructors of the application may log.
     pub(crate) fn record_cancelled(&self) {
         if !self.is_logged && !self.is_complete() && !self.is_healthy_stream() {
             self.span.record("spanwise.cancelled", true);
         }
     }
 
-    /// Logs the event of the request on the first call.
+    /// Logs the access event. Only the first call logs.
     pub(crate) fn end(&mut self, completion: Completion<'_>) {
         let is_logged = mem::replace(&mut self.is_logged, true);
-        // At OFF, no layer would see the event.
+        // At OFF, no layer would receive the event.
         let is_off = LevelFilter::current() == LevelFilter::OFF;
         if is_logged || is_off && self.observation.is_none() {
             return;
         }
-        // Take the values before choosing the callsite: its names are fixed when it is chosen, and
-        // a task could add one in between. The lock is released, since layers may record fields.
+        // Takes the values before it chooses the callsite, because the names of a callsite are
+        // fixed, and a task could add a name in between. The lock is released here, because layers
+        // may record fields.
         let recorded = self.request_context.recorded.as_ref();
         let values = recorded.map_or_else(
             || RecordedValues::new(self.start),
@@ -193,8 +196,9 @@ impl RequestGuard {
             self.send(event, outcome, duration, is_slow, reason.as_ref(), &values);
         }
         if let (Completion::Panic(_), Some(failure)) = (completion, values.failure.as_deref()) {
-            // The access event shows the panic, so the failure gets an event of its own. It comes
-            // second: after a reported error, Sentry drops an access event without an error value.
+            // The access event shows the panic, so the failure is logged as a separate event. That
+            // event comes second, because after a reported error Sentry drops an access event
+            // without an error value.
             self.in_span_on_drop(|| {
                 recorded_fields::log_failure(failure, "request failed before it panicked")
             });
@@ -205,24 +209,21 @@ impl RequestGuard {
     fn observe_end(&self, observation: RequestObservation, outcome: Outcome) {
         let head = self.head.as_ref();
         let result = head.map(ResponseHead::result).filter(|_| {
-            // `fail` makes a failure of any status.
+            // `fail` turns any status into a failure.
             head.is_some_and(|head| head.outcome() == outcome)
         });
         let error_type = outcome.is_server_fault().then(|| match result {
             Some(status) => Cow::Owned(status.to_string()),
             None => Cow::Borrowed(outcome.name()),
         });
+        let now = self.options.clock.instant();
         observation.end(&RequestEnd {
             status: head.map(|head| head.status.as_u16()),
             outcome: outcome.name(),
             error_type,
-            protocol_version: None,
-            duration: self
-                .options
-                .clock
-                .instant()
-                .saturating_duration_since(self.start),
+            duration: now.saturating_duration_since(self.start),
             body_size: head.map(|_| self.bytes),
+            ..RequestEnd::default()
         });
     }
 
@@ -236,7 +237,7 @@ impl RequestGuard {
             head.map_or(Outcome::ServerError, ResponseHead::outcome)
         };
         let (outcome, text) = match completion {
-            // A panic decides the outcome even if a failure came before it.
+            // A panic decides the outcome, even after a call of `fail`.
             Completion::Panic(message) => {
                 return (Outcome::Panicked, Some(FailureReason::Text(message.into())));
             }
@@ -245,13 +246,16 @@ impl RequestGuard {
                 None => (by_status(), None),
             },
             Completion::Dropped if self.is_complete() => (by_status(), None),
-            Completion::Dropped if self.is_healthy_stream() => (Outcome::StreamLeft, None),
+            Completion::Dropped if self.is_healthy_stream() => (Outcome::ClientClosedStream, None),
             Completion::Dropped => (Outcome::Cancelled, None),
             Completion::ServiceError(error) => (Outcome::ServerError, Some(error.into())),
             Completion::BodyError(error) => (Outcome::StreamAborted, Some(error.into())),
         };
         match failure {
-            Some(failure) => (outcome.failed(), Some(FailureReason::Failure(failure))),
+            Some(failure) => (
+                outcome.after_failure_mark(),
+                Some(FailureReason::Failure(failure)),
+            ),
             None => (outcome, text.map(FailureReason::Text)),
         }
     }
@@ -339,7 +343,7 @@ impl RequestGuard {
         event.send(&self.span, &built_in, headers.chain(timings).chain(fields));
     }
 
-    /// Returns the headers that are logged. Joins several lines of a name with commas.
+    /// Returns the headers to log. Joins repeated headers with commas.
     fn headers(&self) -> Vec<(u8, String)> {
         let mut headers: Vec<(u8, String)> = Vec::new();
         for (index, line) in &self.request.headers {
@@ -349,7 +353,7 @@ impl RequestGuard {
                 String::from_utf8_lossy(line.as_bytes())
             };
             match headers.last_mut() {
-                // Text beyond the limit is truncated below.
+                // Skipped, because text beyond the limit is truncated below.
                 Some((last, joined)) if last == index && joined.len() > bounded_text::MAX_LEN => {}
                 Some((last, joined)) if last == index => {
                     joined.push_str(", ");
@@ -371,7 +375,8 @@ pub(super) fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
     value.as_ref().map(|value| value as &dyn Value)
 }
 
-/// Shows no fields: applications may print it, and no policy has redacted the client's data.
+/// Shows no fields, because applications may print it, and no policy has redacted the client's
+/// data.
 impl fmt::Debug for RequestGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestGuard").finish_non_exhaustive()

@@ -1,7 +1,7 @@
 //! The span of a request.
 //!
-//! Its callsite is created at set-up: its fields are the built-in ones and the context keys that
-//! the application adds.
+//! Its callsite is created at set-up, because its fields are the built-in fields and the context
+//! keys that the application adds.
 
 use spanwise_core::internal::{
     runtime_callsite::{Origin, RuntimeCallsite},
@@ -32,7 +32,8 @@ const BUILT_IN: usize = 11;
 /// The values of [`BUILT_IN_FIELDS`].
 pub(crate) type SpanValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
 
-/// The most further keys. Each request has an array of this many values.
+/// The maximum number of further keys. Each request allocates an array for this many values on the
+/// stack.
 const MAX_FURTHER_KEYS: usize = 21;
 
 /// Opens the spans of requests.
@@ -89,7 +90,7 @@ impl RequestSpan {
         Level::INFO <= STATIC_MAX_LEVEL && self.callsite.is_enabled()
     }
 
-    /// Opens a root span that [is enabled](Self::is_enabled).
+    /// Opens a root span. Call [`is_enabled`](Self::is_enabled) first.
     #[inline]
     pub(crate) fn open(self, values: &SpanValues<'_>) -> Span {
         let declared = self.callsite.metadata().fields().len();

@@ -1,4 +1,4 @@
-//! The parts of a response's head that the event of the request needs.
+//! The parts of a response head that the access event needs.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
@@ -11,7 +11,7 @@ use crate::observed_values::content_length;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// What is known when the response begins.
+/// The facts about a response at its begin.
 #[derive(Debug)]
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
@@ -19,12 +19,12 @@ pub(crate) struct ResponseHead {
     pub(crate) ttfb: f64,
     /// The declared length of the body.
     pub(crate) length: Option<u64>,
-    /// Whether HTTP sends no body with such a response.
+    /// Whether HTTP forbids a body for this response.
     pub(crate) has_no_body: bool,
     is_grpc: bool,
     pub(crate) grpc_status: Option<i32>,
-    /// Whether the response is an event stream, or has no known length: a client leaves it at some
-    /// time.
+    /// Whether the response is an event stream or has no known length, so that the client normally
+    /// ends it.
     pub(crate) is_open_ended: bool,
     /// An `x-request-id` that the service has set.
     pub(crate) own_id: Option<HeaderValue>,
@@ -46,7 +46,7 @@ impl ResponseHead {
                 || status.is_informational()
                 || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
             is_grpc,
-            // A response with trailers only has them in its head.
+            // A response that consists only of trailers has them in its head.
             grpc_status: is_grpc.then(|| grpc_status(headers)).flatten(),
             is_open_ended: is_event_stream(content_type) || length.is_none(),
             own_id: None,
@@ -60,7 +60,7 @@ impl ResponseHead {
         }
     }
 
-    /// Returns the HTTP status, or the one that a gRPC status maps to.
+    /// Returns the HTTP status, or the HTTP status that a gRPC status maps to.
     pub(crate) fn result(&self) -> u16 {
         let grpc_status = self.grpc_status.map(grpc_to_http_status);
         grpc_status.unwrap_or(self.status.as_u16())

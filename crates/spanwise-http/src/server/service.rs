@@ -27,14 +27,14 @@ use crate::{client_address::ClientAddress, error_text, id, trust::Trust};
 
 /// Creates a [`ServerLayer`] with its defaults. See the [crate docs](crate).
 ///
-/// Make it the outermost layer. It does not see requests that a layer around it answers, and a body
-/// that such a layer drops looks like a client that left.
+/// Make it the outermost layer. It does not receive requests that an outer layer answers. If an
+/// outer layer drops a response body, this is logged as a cancellation by the client.
 pub fn server() -> ServerLayer {
     ServerLayer::default()
 }
 
-/// Gives each request a span, an id, and one event when it really ends. A [`tower` layer](Layer),
-/// created by [`server`].
+/// A [`tower` layer](Layer) that gives each request a span, an id, and one access event at its real
+/// end. Created by [`server`].
 #[derive(Debug, Clone, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct ServerLayer {
@@ -48,16 +48,17 @@ impl ServerLayer {
         self.set(|options| options.trust = trust)
     }
 
-    /// Sets the headers from which the request id is adopted. The first header with a valid id
-    /// counts. Defaults to `x-request-id`.
+    /// Sets the headers from which the request id is adopted. The first header with a valid id is
+    /// used. Defaults to `x-request-id`.
     ///
     /// The id of a trusted sender is adopted if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and was
-    /// sent once. Otherwise the request id is the trace id of a trusted sender, written as a UUID,
-    /// or else a new UUID of version 7, which is also the trace id.
+    /// sent once. Otherwise the request id is the trace id of a trusted sender, written as a UUID.
+    /// If there is none, it is a new UUID of version 7, which is also the trace id.
     ///
-    /// The service finds it in the request, as the header `x-request-id` and as the extension
-    /// [`RequestId`](crate::RequestId). The response has it as `x-request-id`. If the service has
-    /// set another one there, that is kept and logged as `http.response.header.x-request-id`.
+    /// The request passed to the service has the id as the header `x-request-id` and as the
+    /// extension [`RequestId`](crate::RequestId). The response has it as `x-request-id`. If the
+    /// service sets another `x-request-id` on the response, it is kept, and logged as
+    /// `http.response.header.x-request-id`.
     ///
     /// # Panics
     /// If a name is not a valid header name.
@@ -79,44 +80,45 @@ impl ServerLayer {
     }
 
     /// Adopts the tenant from the member `tenant_id` of the baggage of a trusted sender, if no
-    /// header has it. Defaults to off, since a gateway may forward the baggage of others.
+    /// header has the tenant. Defaults to off, because a gateway may forward baggage that others
+    /// wrote.
     ///
-    /// Another service of yours sends it with
+    /// Your other services send this member with
     /// [`ClientLayer::baggage`](crate::ClientLayer::baggage).
     pub fn tenant_baggage(self) -> Self {
         self.set(|options| options.tenant_baggage = true)
     }
 
-    /// Sets a function that determines the tenant, in place of a header: for example from the host,
-    /// or from an extension of a layer around this one. Defaults to none.
+    /// Sets a function that determines the tenant instead of a header, for example from the host or
+    /// from an extension that an outer layer has set. Defaults to none.
     ///
-    /// Its result counts for every sender. It must have 1 to 128 bytes without control characters;
-    /// otherwise, and if the function panics, there is no tenant. Record a tenant that is known
-    /// later in the span of the request: `Span::current().record("tenant_id", …)`.
+    /// The result is used for every sender. It must have 1 to 128 bytes without control characters.
+    /// Otherwise, or if the function panics, the request has no tenant. To set the tenant later,
+    /// record it in the span of the request: `Span::current().record("tenant_id", …)`.
     pub fn tenant(self, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|options| options.tenant = Tenant::Function(Arc::new(find)))
     }
 
-    /// Sets how much of the client's address is logged. Defaults to [`ClientAddress::Network`].
+    /// Sets which part of the client's address is logged. Defaults to [`ClientAddress::Network`].
     pub fn client_address(self, client_address: ClientAddress) -> Self {
         self.set(|options| options.client_address = client_address)
     }
 
-    /// Sets the duration, to the end of the body, beyond which requests are logged at WARN or
-    /// higher, with the field `slow`. Defaults to none.
+    /// Sets the duration after which a request is slow, measured to the end of the body. Slow
+    /// requests are logged at WARN or more severe, with the field `slow`. Defaults to none.
     pub fn slow(self, threshold: Duration) -> Self {
         self.set(|options| options.slow = Some(threshold))
     }
 
-    /// Drops the events of requests to `path` whose outcome is `ok` and that are not slow.
+    /// Drops the access events of requests to `path` whose outcome is `ok` and that are not slow.
     /// `/internal/*` matches `/internal` and all paths below. Defaults to none.
     ///
-    /// Events inside these requests are logged. `path` is the full path, also in a nested router of
-    /// axum, and `/health/` differs from `/health`. A request is not quiet if its path is
-    /// ambiguous: with a dot segment, an encoded slash, a backslash, or double encoding.
+    /// Other events inside these requests are logged. `path` is the full path, also in a nested
+    /// router of axum. `/health/` differs from `/health`. A request is never quiet if its path is
+    /// ambiguous because of a dot segment, an encoded slash, a backslash, or double encoding.
     ///
     /// # Panics
-    /// If no request can match: `path` does not start with `/`, has a `*` that is not in a last
+    /// If no request can match, because `path` does not start with `/`, has a `*` except in a final
     /// `/*`, has a query, or is ambiguous.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
@@ -127,12 +129,12 @@ impl ServerLayer {
         self.set(|options| options.quiet.push(quiet))
     }
 
-    /// Sets the level of responses with these statuses to INFO: a code such as `404`, or a range
-    /// such as `400..=499`. Defaults to 4xx except 408 and 429.
+    /// Sets the level of responses with these statuses to INFO. `statuses` is a code such as `404`,
+    /// or a range such as `400..=499`. Defaults to 4xx except 408 and 429.
     ///
-    /// It applies to responses that were sent to their end. The status of a gRPC call is the HTTP
-    /// status that `google.rpc.Code` maps it to. If several calls of this and
-    /// [`warn_on`](Self::warn_on) name a status, the last one counts.
+    /// It applies to complete responses. A gRPC status counts as the HTTP status that
+    /// `google.rpc.Code` maps it to. If several calls of this method and of
+    /// [`warn_on`](Self::warn_on) contain a status, the last call counts.
     ///
     /// # Panics
     /// If no response can have such a status, or if the range is empty.
@@ -157,14 +159,13 @@ impl ServerLayer {
         self.set(|options| options.levels.push((statuses, level)))
     }
 
-    /// Adds `url.path` to the event of each request. Defaults to requests whose outcome is not
-    /// `ok`.
+    /// Adds `url.path` to every access event. Defaults to requests whose outcome is not `ok`.
     pub fn url_path(self) -> Self {
         self.set(|options| options.url_path = true)
     }
 
-    /// Adds a request header to the event, as `http.request.header.` and its name. Defaults to
-    /// none, since headers may contain credentials. At most 2,048 bytes are logged.
+    /// Adds a request header to the access event, as `http.request.header.` and its name. Defaults
+    /// to none, because headers may contain credentials. At most 2,048 bytes are logged.
     ///
     /// # Panics
     /// If the name is not a valid header name.
@@ -176,25 +177,26 @@ impl ServerLayer {
         }
     }
 
-    /// Sends the [timings](crate::record_timing) that were recorded before the response began to
-    /// the client, as `Server-Timing`, which browsers show. Defaults to off.
+    /// Sends [timings](crate::record_timing) to the client in the header `Server-Timing`, which
+    /// browsers show. Only timings that were recorded before the response began are sent. Defaults
+    /// to off.
     pub fn server_timing(self) -> Self {
         self.set(|options| options.server_timing = true)
     }
 
-    /// Answers a request with 500 and no body if its handler panics. Defaults to off: the panic is
-    /// resumed, and the connection ends.
+    /// Responds with 500 and no body if the handler panics. Defaults to off, so that the panic is
+    /// resumed and the connection ends.
     pub fn answer_panics(self) -> Self {
         self.set(|options| options.answer_panics = true)
     }
 
     /// Declares a further context key in the span `http.request`, so that
-    /// `Span::current().record("order_id", …)` works there. Defaults to the keys that each
-    /// `ContextLayer` knows. A layer of the facade's `Telemetry` also declares the keys of
+    /// `Span::current().record("order_id", …)` works there. Defaults to the built-in keys of
+    /// `ContextLayer`. If the facade's `Telemetry` creates the layer, it also declares the keys of
     /// `LOG_CONTEXT` and `Builder::context_key`.
     ///
-    /// At most 21 further keys are declared. [`context::set`](spanwise_core::context::set) sets a
-    /// key without a declaration, too.
+    /// At most 21 further keys can be declared. [`context::set`](spanwise_core::context::set) needs
+    /// no declaration here.
     pub fn context_key(self, key: impl Into<String>) -> Self {
         self.set(|options| {
             options.context_keys.push(key.into());

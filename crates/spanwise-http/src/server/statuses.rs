@@ -27,7 +27,7 @@ impl Statuses {
         (self.first..=self.last).contains(&status)
     }
 
-    /// Panics if no response has such a status.
+    /// Panics if no response can have such a status.
     #[track_caller]
     pub(crate) fn checked(self) -> Self {
         let Self { first, last } = self;

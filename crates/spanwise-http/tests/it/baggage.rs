@@ -1,4 +1,4 @@
-//! Baggage: only declared keys are sent, only to allowed hosts, also after redirects.
+//! Baggage: the client sends only declared keys, and only to allowed hosts, also after redirects.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ async fn host_header_does_not_choose_the_host() {
         ("/stock", None, None),
         ("http://localhost@elsewhere/", None, None),
         ("http://localhost.elsewhere/", None, None),
-        // The URI decides where to connect, whatever the header is.
+        // The URI decides about the connection, not the header.
         ("http://elsewhere/", Some("localhost"), None),
     ] {
         let mut request = Request::get(uri).body(()).unwrap();
@@ -208,7 +208,7 @@ mod reqwest_ {
                 .send();
             let error = call.instrument(order()).await.unwrap_err();
             let why = std::error::Error::source(&error).unwrap().to_string();
-            assert!(why.contains("`127.0.0.1`, which must not get"), "{why}");
+            assert!(why.contains("`127.0.0.1`, which must not receive"), "{why}");
         }
         assert_eq!(elsewhere.received().len(), 0);
         assert_eq!(shop.received().len(), 3);
@@ -229,7 +229,7 @@ mod reqwest_ {
         let error = error.unwrap_err();
         let why = std::error::Error::source(&error).unwrap().to_string();
         assert!(
-            why.contains("`127.0.0.1`, which must not get the ids"),
+            why.contains("`127.0.0.1`, which must not receive the ids"),
             "{why}"
         );
         assert_eq!(elsewhere.received().len(), 0);
@@ -343,7 +343,7 @@ mod reqwest_ {
 
     #[tokio::test]
     async fn redirect_policy_of_the_application_applies() {
-        // The spans of its calls would belong to a capture of another test that is alone.
+        // Without this capture, the spans of the calls would belong to the capture of another test.
         let _logs = spanwise_testing::capture();
         let shop = redirecting().await;
         let path = format!("/?{}", shop.url("localhost", "/"));

@@ -170,7 +170,7 @@ fn members_beyond_the_limits_are_dropped() {
     );
     assert_eq!(parsed(&[&*format!("a={}", &long[8..]), "b=2"]).len(), 2);
 
-    // Three times as long once it is encoded. The room is left to others.
+    // The encoded text is three times as long. If it does not fit, other members use the room.
     let percent = format!("a={};p", "%".repeat(4000));
     assert_eq!(forwarded(&[&*percent, "b=2"]).unwrap(), "b=2");
     assert_eq!(forwarded(&[percent]), None);

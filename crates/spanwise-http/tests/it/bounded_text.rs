@@ -16,7 +16,7 @@ use crate::support::{alone, the_event};
 
 type Body = Empty<&'static [u8]>;
 
-/// The most bytes of a path and of a logged header.
+/// The maximum length in bytes of a path and of a logged header.
 const MAX_LEN: usize = 2048;
 
 async fn serve_one(layer: ServerLayer, request: Request<Body>, status: StatusCode) {
@@ -128,8 +128,8 @@ async fn text_is_truncated_without_a_span() {
     assert!(span.field("server.address").unwrap().to_string().len() <= 255);
 }
 
-/// The access event and one event of the handler have a bounded size, however long the text of the
-/// client is.
+/// The access event and one event of the handler have a bounded size for any length of the client's
+/// text.
 #[tokio::test]
 async fn lines_of_a_request_are_bounded() {
     if alone("bounded_text::lines_of_a_request_are_bounded") {

@@ -127,7 +127,7 @@ async fn received_baggage_is_sent_for_declared_keys() {
     let layer = to_warehouse(["tier", "tenant_id", "absent"]);
 
     let headers = serve(&received, async || call(&layer).await).await;
-    // The value of the context counts.
+    // The value of the context is sent.
     assert_eq!(
         text(&headers, "baggage"),
         Some("tier=gold%20plus;from=crm,tenant_id=acme")

@@ -1,4 +1,4 @@
-//! Calls without a subscriber, in a process of its own.
+//! Calls without a subscriber, in a separate process.
 
 use crate::support::alone;
 use crate::support::client::*;

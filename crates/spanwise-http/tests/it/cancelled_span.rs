@@ -1,4 +1,4 @@
-//! A cancellation is recorded in the span. In a process of its own, with a global subscriber.
+//! A cancellation is recorded in the span. In a separate process, with a global subscriber.
 
 use crate::support::alone;
 use std::{

@@ -1,4 +1,4 @@
-//! Many concurrent requests with the full stack. In a process of its own.
+//! Many concurrent requests with the full stack. In a separate process.
 
 #![cfg(feature = "axum")]
 

@@ -1,5 +1,5 @@
-//! Requests whose span is disabled: without a subscriber, then with one that disables spans. In a
-//! process of its own.
+//! Requests with a disabled span: without a subscriber, then with a subscriber that disables spans.
+//! In a separate process.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Requests and calls where another layer gives spans identities, to export them.
+//! Requests and calls in a stack where another layer gives spans identities for an export.
 
 use std::{cell::RefCell, convert::Infallible};
 
@@ -278,7 +278,7 @@ async fn call_outside_of_a_request_begins_a_trace() {
     assert_eq!(identities.announced()[0].trace, Some(trace));
     assert_eq!(sent.flags(), 3);
 
-    // Nothing is known about the bits of an id that was set by hand.
+    // The bits of an id from the caller may not be random.
     let by_hand = format!("00-{TRACE}-{CALLER}-01");
     call(&[("traceparent", &*by_hand)]).await;
     assert_eq!(identities.announced()[0].trace, None);

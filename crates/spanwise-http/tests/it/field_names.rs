@@ -1,4 +1,4 @@
-//! Field names and their callsites. In a process of its own, since names are never removed.
+//! Field names and their callsites. In a separate process, because names are never removed.
 
 use std::{
     convert::Infallible,
@@ -39,7 +39,7 @@ async fn names_beyond_128_are_refused_and_reported() {
         .assert_field("name.0", 0)
         .assert_field("name.127", 127)
         .assert_no_field("name.128");
-    // Once, however often it happens: others would be throttled.
+    // The fault is reported only once, because repetitions would throttle other faults.
     let faults = SelfReport::default().stats().faults;
     assert_eq!(faults, [(Fault::Setup, 1)]);
 

@@ -98,7 +98,7 @@ async fn request_is_one_event_with_its_context() {
         .collect();
     assert_eq!(access.len(), 1, "{panics:?}");
     let error = access[0]["error"].as_str().unwrap();
-    // It names the location of the panic.
+    // The access event names the location of the panic.
     let location = of_the_hook[0]["panic.location"].as_str().unwrap();
     assert_eq!(error, format!("panicked at {location}"));
     assert!(!lines.text().contains("4111"), "{panics:?}");

@@ -6,7 +6,7 @@ use http::{Request, Response};
 use spanwise_http::{Hosts, client};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-/// Checks which hosts of a URI get the ids of a call.
+/// Checks which hosts of a URI receive the ids of a call.
 #[track_caller]
 fn check(list: &str, inside: &[&str], outside: &[&str]) {
     let hosts: Hosts = list.parse().unwrap();

@@ -50,7 +50,7 @@ async fn further_context_keys_are_declared() {
     let layers = [
         (server(), None),
         (server().context_key("order_id"), Some("42")),
-        // A known key and a built-in field change nothing.
+        // A declared key and a built-in field have no effect.
         (
             server()
                 .context_key("user_id")

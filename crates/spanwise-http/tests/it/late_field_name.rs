@@ -1,4 +1,4 @@
-//! A field name that is added while an access event is logged. In a process of its own, with a
+//! A field name that is added while an access event is logged. In a separate process, with a
 //! global subscriber.
 
 use std::{
@@ -22,8 +22,8 @@ type Body = Empty<&'static [u8]>;
 static REQUEST: Mutex<Option<Span>> = Mutex::new(None);
 static RECORDED: AtomicBool = AtomicBool::new(false);
 
-/// Simulates a task on another thread at the worst time: the callsite of the event is chosen, and
-/// its fields are not collected yet.
+/// Simulates a task on another thread at the worst time, when the callsite of the event is chosen
+/// but its fields are not yet collected.
 struct RecordsLate;
 
 impl<S: Subscriber> tracing_subscriber::Layer<S> for RecordsLate {

@@ -78,7 +78,7 @@ async fn status_rules_set_levels() {
             server().expect_status(StatusCode::TOO_MANY_REQUESTS),
             [I, I, I, I, I, W, I, I, E, E],
         ),
-        // The last rule for a status counts.
+        // The last rule for a status applies.
         (
             server().warn_on(400..=499).expect_status(404),
             [I, I, W, W, I, W, W, W, E, E],
@@ -152,7 +152,7 @@ async fn quiet_path_is_logged_only_on_failure() {
         }
     }
     let others = ["/", "/healthy", "/health/", "/internals", "/a/internal/b"];
-    // Perhaps below the quiet path, depending on the program that interprets it.
+    // Different programs interpret these paths differently, so they may be below the quiet path.
     let odd = [
         "/internal/../admin",
         "/internal/./a",

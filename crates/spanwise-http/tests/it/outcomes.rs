@@ -426,7 +426,7 @@ async fn body_that_needs_no_reading_is_not_cancelled() {
             (Method::GET, StatusCode::NOT_MODIFIED),
         ] {
             let logs = capture();
-            // Not a handler of axum, which would empty the body.
+            // The service is not an axum handler, because axum would empty the body.
             let service = tower::service_fn(move |_: Request<Body>| async move {
                 let mut response = full(HeaderMap::new()).await;
                 *response.status_mut() = status;
@@ -484,7 +484,7 @@ async fn short_body_is_a_stream_abort() {
         let address = serve(Router::new().route("/", on_get(handler)).layer(server())).await;
         let response = send(address, version, get("/")).await;
         if let Ok(response) = response {
-            // The client sees the same failure.
+            // The client receives the same failure.
             assert!(response.into_body().collect().await.is_err());
         }
         the_event(&logs)

@@ -12,7 +12,7 @@ use crate::support::access_events;
 
 type Body = Empty<&'static [u8]>;
 
-/// Returns whether a request to `path` is quiet where every path is.
+/// Returns whether a request to `path` is quiet if every path is quiet.
 fn is_quiet(path: &str) -> bool {
     let logs = capture();
     let service =

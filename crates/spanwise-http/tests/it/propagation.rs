@@ -1,4 +1,4 @@
-//! Propagation through three services: a shop calls a warehouse, which calls a bank.
+//! Propagation through three services. A shop calls a warehouse, and the warehouse calls a bank.
 
 use crate::support::client::*;
 use axum::{Router, routing::get as on_get};
@@ -66,7 +66,7 @@ async fn trace_goes_through_services_that_trust() {
     let (trace_id, last) = trace(&headers);
     assert_eq!(trace_id, TRACE);
 
-    // Each service has a span of its own, in one trace.
+    // The spans of all services are in one trace.
     let spans = logs.spans();
     let ids = |name: &str| -> Vec<String> {
         let spans = spans.iter().filter(|span| span.name() == name);

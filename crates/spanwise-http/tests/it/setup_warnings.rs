@@ -1,4 +1,4 @@
-//! Warnings about the set-up on stderr. Each test has a process of its own.
+//! Warnings about the set-up on stderr. Each test needs a separate process.
 
 use std::convert::Infallible;
 
@@ -21,7 +21,7 @@ async fn serve_one(layer: ServerLayer, request: Request<Body>, handler: fn()) {
     layer.layer(service).oneshot(request).await.unwrap();
 }
 
-/// Runs `test` in a process of its own. Returns the lines that it wrote to stderr, or `None` in
+/// Runs `test` in a separate process. Returns the lines that it wrote to stderr, or `None` in
 /// that process.
 fn stderr_of(test: &str) -> Option<Vec<String>> {
     let stderr = output_alone(test)?.stderr;
@@ -33,7 +33,7 @@ fn stderr_of(test: &str) -> Option<Vec<String>> {
 async fn refused_names_warn_once() {
     if let Some(lines) = stderr_of("setup_warnings::refused_names_warn_once") {
         let line = |name: &str, why: &str| {
-            format!("spanwise: setup: `{name}` is not added to the events of requests: {why}")
+            format!("spanwise: setup: `{name}` is not added to access events: {why}")
         };
         assert_eq!(lines.len(), 4, "{lines:#?}");
         let built_in = "it is the name of a built-in field";

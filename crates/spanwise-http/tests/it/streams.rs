@@ -1,5 +1,5 @@
-//! Clients that leave a response. Leaving a stream is normal, leaving any other response is a
-//! cancellation.
+//! Clients that disconnect during a response. For a stream this is normal, and for any other
+//! response it is a cancellation.
 
 use std::{
     convert::Infallible,
@@ -17,8 +17,8 @@ use tracing::Level;
 
 use crate::support::{fed, the_event};
 
-/// Status, content type and length of a response, and the level of the event if the client leaves
-/// it.
+/// Status, content type and length of a response, and the level of the event if the client
+/// disconnects.
 const CASES: [(u16, &str, Option<&str>, Level); 9] = [
     (200, "text/event-stream", None, Level::INFO),
     (
@@ -64,7 +64,7 @@ async fn client_that_leaves_a_stream_is_not_a_warning() {
             .assert_level(level)
             .assert_field("outcome", "cancelled")
             .assert_field("response_bytes", 9);
-        // It triggers a flight recorder for a cancellation only.
+        // Only a cancellation triggers a flight recorder.
         let span = logs.one_span("http.request");
         let is_marked = span.field("spanwise.cancelled").is_some();
         assert_eq!(

@@ -140,14 +140,14 @@ impl<E> Body for Fed<E> {
 /// Set in a process that runs a single test.
 const ALONE: &str = "SPANWISE_TEST_ALONE";
 
-/// Runs `test`, such as `module::function`, in a process of its own. Returns whether this is the
-/// process that only waited for it, which is where the test returns.
+/// Runs `test`, such as `module::function`, in a separate process. Returns true in the process that
+/// waited for it. In that process the test must return.
 #[track_caller]
 pub(crate) fn alone(test: &str) -> bool {
     output_alone(test).is_some()
 }
 
-/// As [`alone`], with the output of the process.
+/// Like [`alone`], and returns the output of the process.
 #[track_caller]
 pub(crate) fn output_alone(test: &str) -> Option<Output> {
     if env::var_os(ALONE).is_some() {

@@ -32,7 +32,7 @@ impl Sent {
 fn read(lines: &[(&'static str, &str)]) -> Option<Sent> {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
-        // As in HTTP/2, which does not trim values.
+        // Like HTTP/2, which does not trim values.
         headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
     Sent::from_headers(&headers)
@@ -237,7 +237,7 @@ fn tracestate_members_are_trimmed() {
     ] {
         assert_eq!(state(&[line]), "foo=1,bar=2,baz=3", "{line:?}");
     }
-    // White space before the value is part of it.
+    // White space before the value is part of the value.
     assert_eq!(state(&["foo= 1"]), "foo= 1");
 }
 

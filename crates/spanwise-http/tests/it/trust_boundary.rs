@@ -1,5 +1,5 @@
-//! Values of an untrusted sender leave the service only if they were validated, or are propagated
-//! on purpose.
+//! The service sends values of an untrusted sender only after validation, or to propagate them on
+//! purpose.
 
 use std::{
     convert::Infallible,

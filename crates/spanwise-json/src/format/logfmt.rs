@@ -88,5 +88,5 @@ fn words(line: &[u8], to: &mut Vec<u8>) {
 /// Returns whether the inside of a JSON string needs no quotes.
 fn is_word(text: &[u8]) -> bool {
     let ends_word = |byte: &u8| matches!(byte, b' ' | b'=' | b'\\');
-    !text.is_empty() && text != b"null" && !text.iter().any(|byte| ends_word(byte))
+    !text.is_empty() && text != b"null" && !text.iter().any(ends_word)
 }

@@ -221,7 +221,7 @@ fn check(case: &Case, format: &Format, fixed: &mut FixedMembers) -> String {
         .entry(case.spans.len())
         .or_insert_with(|| fixed_members(case, format));
     for (key, value) in fixed {
-        assert_eq!(line[&*key], *value, "{key} in {text}");
+        assert_eq!(line[key], *value, "{key} in {text}");
     }
     text
 }

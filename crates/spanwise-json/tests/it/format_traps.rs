@@ -195,7 +195,7 @@ fn line_has_no_parts_of_two_errors() {
 }
 
 #[test]
-fn second_error_is_no_object_where_objects_are_refused() {
+fn second_error_is_text_where_objects_are_refused() {
     let shown = line(Format::Ecs, || {
         let failed = Failed("refused", Some(Box::new(Failed("reset", None))));
         let failed: &dyn std::error::Error = &failed;

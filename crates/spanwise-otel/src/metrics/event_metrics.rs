@@ -76,7 +76,10 @@ struct FieldMetrics {
 
 /// What becomes of each field of a callsite, by its index.
 #[derive(Debug)]
-struct EventPlan(Box<[MetricRole]>);
+struct EventPlan {
+    roles: Box<[MetricRole]>,
+    has_repeated_keys: bool,
+}
 
 #[derive(Debug)]
 enum MetricRole {
@@ -210,12 +213,12 @@ impl FieldMetrics {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let plan = self.plans.get(event.metadata(), EventPlan::new);
-        let Some(EventPlan(roles)) = plan else {
+        let Some(plan) = plan else {
             return;
         };
         let mut visitor = MeasuringVisitor {
             fields: self,
-            roles,
+            roles: &plan.roles,
             measurements: Vec::new(),
             attributes: Vec::new(),
         };
@@ -225,6 +228,9 @@ impl FieldMetrics {
             mut attributes,
             ..
         } = visitor;
+        if plan.has_repeated_keys {
+            keep_last_of_each_key(&mut attributes);
+        }
         if !self.context_keys.is_empty() {
             let context = SpanContext::from_event(event, ctx);
             let wanted = context
@@ -281,7 +287,23 @@ impl EventPlan {
             })
             .collect();
         let is_metric = |role: &MetricRole| matches!(role, MetricRole::Metric(_));
-        roles.iter().any(is_metric).then_some(Self(roles))
+        let names: Vec<&str> = callsite.fields().iter().map(|field| field.name()).collect();
+        let is_repeated = |(index, name)| names[..index].contains(name);
+        roles.iter().any(is_metric).then_some(Self {
+            has_repeated_keys: names.iter().enumerate().any(is_repeated),
+            roles,
+        })
+    }
+}
+
+/// Drops attributes whose key a later one has, as fields do: the SDK would choose one.
+fn keep_last_of_each_key(attributes: &mut Vec<KeyValue>) {
+    let mut index = 0;
+    while let Some((attribute, later)) = attributes[index..].split_first() {
+        match later.iter().any(|later| later.key == attribute.key) {
+            true => drop(attributes.remove(index)),
+            false => index += 1,
+        }
     }
 }
 

@@ -70,8 +70,10 @@ fn refused_connections_lose_everything() {
 }
 
 #[test]
-fn refused_connections_are_reported_once() {
-    let Some(output) = output_alone("dead_collector::refused_connections_are_reported_once") else {
+fn refused_connections_are_reported_once_per_signal() {
+    let Some(output) =
+        output_alone("dead_collector::refused_connections_are_reported_once_per_signal")
+    else {
         for protocol in PROTOCOLS {
             let report = spanwise_core::SelfReport::new();
             let builder = Otel::builder(REFUSING_ENDPOINT).report(report.clone());
@@ -87,8 +89,10 @@ fn refused_connections_are_reported_once() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     let lines = |text: &str| stderr.lines().filter(|line| line.contains(text)).count();
     let runs = PROTOCOLS.len();
-    assert_eq!(lines("spanwise: flush failed: "), runs, "{stderr}");
+    assert_eq!(lines("spanwise: flush failed: "), 2 * runs, "{stderr}");
     for signal in ["traces", "logs"] {
+        let failed = format!("flush failed: cannot send to the collector of {signal}, retrying: ");
+        assert_eq!(lines(&failed), runs, "{stderr}");
         let lost = format!("1000 events were not sent to the collector of {signal}");
         assert_eq!(lines(&lost), runs, "{stderr}");
     }
@@ -258,5 +262,6 @@ fn wrong_certificates_are_named() {
         line.contains("invalid peer certificate: UnknownIssuer")
             && line.contains("set OTEL_EXPORTER_OTLP_CERTIFICATE")
     });
-    assert_eq!(named.count(), PROTOCOLS.len(), "{stderr}");
+    // Each of the two signals.
+    assert_eq!(named.count(), 2 * PROTOCOLS.len(), "{stderr}");
 }

@@ -1,15 +1,21 @@
 //! Metrics of the requests that `spanwise-http` serves and sends.
 
-use std::{convert::Infallible, time::Instant};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
-    metrics::v1::{HistogramDataPoint, metric::Data},
+    metrics::v1::{HistogramDataPoint, metric::Data, number_data_point},
 };
-use spanwise_core::Flush as _;
+use spanwise_core::{
+    Flush as _,
+    internal::request_observer::{ObservedRequest, RequestEnd, RequestObservation, RequestSide},
+};
 use spanwise_otel::{ExportOptions, Otel};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -38,6 +44,69 @@ fn points(request: &ExportMetricsServiceRequest, name: &str) -> Vec<HistogramDat
 
 async fn answer(_: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from_static(b"12345"))))
+}
+
+/// Also those that were built after the first one, but not those that are gone.
+#[test]
+fn each_exporter_measures_requests() {
+    if output_alone("http_requests::each_exporter_measures_requests").is_some() {
+        return;
+    }
+    let request = || {
+        RequestObservation::begin(|| ObservedRequest {
+            side: RequestSide::Server,
+            method: "GET",
+            scheme: Some("http"),
+            route: None,
+            path: "/".into(),
+            protocol_version: None,
+            server_address: None,
+            server_port: None,
+            body_size: None,
+            span: tracing::Span::none(),
+        })
+    };
+    let end = |request: Option<RequestObservation>| {
+        request.unwrap().end(&RequestEnd {
+            status: Some(200),
+            outcome: "ok",
+            error_type: None,
+            protocol_version: None,
+            duration: Duration::from_millis(1),
+            body_size: None,
+        });
+    };
+    assert!(request().is_none());
+    let off = ExportOptions::off;
+    let (first, second) = (Receiver::start(), Receiver::start());
+    let build = |receiver| builder(receiver).traces(off).logs(off).build().unwrap();
+    let (otel, guard) = build(&first);
+    // It began before the second exporter, whose number of active requests it must not lower.
+    let early = request();
+    let (second_otel, second_guard) = build(&second);
+    end(early);
+    end(request());
+    let count = |exported: &ExportMetricsServiceRequest| {
+        let points = points(exported, "http.server.request.duration");
+        points.iter().map(|point| point.count).sum::<u64>()
+    };
+    assert_eq!(count(&exported(&otel, &first)), 2);
+    let of_second = exported(&second_otel, &second);
+    assert_eq!(count(&of_second), 1);
+    let active = of_second.resource_metrics[0].scope_metrics[0]
+        .metrics
+        .iter()
+        .find(|metric| metric.name == "http.server.active_requests");
+    let Some(Data::Sum(active)) = active.and_then(|metric| metric.data.clone()) else {
+        panic!("{of_second:#?}");
+    };
+    let zero = Some(number_data_point::Value::AsInt(0));
+    assert_eq!(active.data_points[0].value, zero);
+    guard.shutdown(GUARD);
+    drop(otel);
+    end(request());
+    assert_eq!(count(&exported(&second_otel, &second)), 2);
+    second_guard.shutdown(GUARD);
 }
 
 /// Nothing is logged: there is no subscriber. The path is quiet.

@@ -259,7 +259,7 @@ where
             None => u128::from(id.into_u64()).to_be_bytes(),
         };
         let span_id = (id.into_u64() << 8 | 1).to_be_bytes();
-        Arc::new(SpanIdentity::new(trace_id, span_id, self.flags, None)).attach(&span);
+        SpanIdentity::new(trace_id, span_id, self.flags, None).attach(&span);
     }
 }
 
@@ -277,16 +277,12 @@ where
         let identity = ctx
             .event_span(event)
             .and_then(|span| SpanIdentity::find(&span));
-        let digits = |digits: fn(&SpanIdentity) -> &str| {
-            identity
-                .as_deref()
-                .map_or(String::new(), |ids| digits(ids).to_owned())
-        };
-        let noted = (
-            message.0,
-            digits(SpanIdentity::trace_id_digits),
-            digits(SpanIdentity::span_id_digits),
-        );
+        let digits = identity.map(|ids| {
+            let (trace_id, span_id) = (ids.trace_id_digits(), ids.span_id_digits());
+            [trace_id.as_str().to_owned(), span_id.as_str().to_owned()]
+        });
+        let [trace_id, span_id] = digits.unwrap_or_default();
+        let noted = (message.0, trace_id, span_id);
         self.0.lock().unwrap().push(noted);
     }
 }

@@ -1,4 +1,4 @@
-//! Adding a line to the buffer of a unit, and evicting others for it.
+//! Adds a line to the buffer of a unit. Evicts older lines if there is no room.
 
 use std::{
     ptr,
@@ -11,12 +11,13 @@ use spanwise_core::Fault;
 use super::{DiscardReason, Phase, State, Unit};
 use crate::{record_ring::RecordRing, recorder_state::RecorderState};
 
-/// The number of a callsite, and why the line is buffered. One number, as it goes through a cell.
+/// The number of a callsite, and the reason why the line is buffered. Both are in one `u32`, so
+/// that a `Cell` can pass them on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordTag(u32);
 
 impl RecordTag {
-    const HELD: u32 = 1 << 31;
+    const TAIL_SAMPLED: u32 = 1 << 31;
     const SHOWN: u32 = 1 << 30;
 
     /// The event is below the level of the sink.
@@ -24,14 +25,14 @@ impl RecordTag {
         Self(callsite)
     }
 
-    /// Tail sampling holds an event that the sink shows.
-    pub(crate) fn held(callsite: u32) -> Self {
-        Self(callsite | Self::HELD)
+    /// The sink shows the level of the event, but tail sampling buffers it.
+    pub(crate) fn tail_sampled(callsite: u32) -> Self {
+        Self(callsite | Self::TAIL_SAMPLED)
     }
 
-    /// Tail sampling shows the event. Its line is buffered only if a sampler drops it.
+    /// Tail sampling writes the event. Its line is buffered only if a sampler drops it.
     pub(crate) fn shown(callsite: u32) -> Self {
-        Self(callsite | Self::HELD | Self::SHOWN)
+        Self(callsite | Self::TAIL_SAMPLED | Self::SHOWN)
     }
 
     pub(crate) fn is_shown(self) -> bool {
@@ -39,13 +40,13 @@ impl RecordTag {
     }
 
     #[inline]
-    fn is_held(self) -> bool {
-        self.0 & Self::HELD != 0
+    fn is_tail_sampled(self) -> bool {
+        self.0 & Self::TAIL_SAMPLED != 0
     }
 
     #[inline]
     pub(crate) fn callsite(self) -> u32 {
-        self.0 & !(Self::HELD | Self::SHOWN)
+        self.0 & !(Self::TAIL_SAMPLED | Self::SHOWN)
     }
 
     #[inline]
@@ -59,16 +60,16 @@ impl RecordTag {
     }
 }
 
-/// What became of a line.
+/// The result of [`Unit::buffer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BufferOutcome {
-    /// It is buffered, or counted as dropped.
+    /// The line is buffered, or dropped and counted.
     Taken,
-    /// The unit passes lines through now: the caller writes it.
+    /// The unit now passes lines through, so the caller must write the line.
     PassThrough,
 }
 
-/// How often a line that finds the pool empty evicts lines of the largest unit.
+/// If the pool is empty, a line evicts lines of the largest unit at most this many times.
 const MAX_ATTEMPTS: usize = 64;
 
 impl Unit {
@@ -80,7 +81,7 @@ impl Unit {
         } = &*self.recorder;
         let mut state = self.state();
         let is_buffered = state.phase == Phase::Buffering
-            && !tag.is_held()
+            && !tag.is_tail_sampled()
             && line.len() <= options.max_record_bytes
             && !self.is_full(&state, RecordRing::record_len(line))
             && state.ring.try_push_contiguous(tag.callsite(), line);
@@ -103,7 +104,9 @@ impl Unit {
             let mut state = self.state();
             let is_shown_now = match state.phase {
                 Phase::PassThrough => true,
-                Phase::Buffering => tag.is_held() && self.has_expired.load(Ordering::Acquire),
+                Phase::Buffering => {
+                    tag.is_tail_sampled() && self.has_expired.load(Ordering::Acquire)
+                }
                 Phase::Dumping | Phase::Ended => false,
             };
             if is_shown_now {
@@ -114,7 +117,8 @@ impl Unit {
             } else if state.phase == Phase::Ended {
                 Some(&counters.forgotten)
             } else if state.phase == Phase::Dumping && self.is_full(&state, len) {
-                // The lines before the trigger matter more, and the header counts them already.
+                // Keep the lines from before the trigger. They explain it, and the header has
+                // already counted them.
                 Some(&counters.evicted)
             } else {
                 None
@@ -122,7 +126,7 @@ impl Unit {
             if let Some(counter) = dropped {
                 counters.captured.count();
                 counter.add(1);
-                state.evicted += 1;
+                state.dropped_records += 1;
                 return BufferOutcome::Taken;
             }
             if self.make_room(&mut state, len) {
@@ -133,18 +137,18 @@ impl Unit {
             drop(state);
             self.evict_largest(len);
         }
-        // Other threads took the memory each time.
+        // After each eviction, other threads were faster to use the memory.
         counters.captured.count();
         counters.evicted.add(1);
-        self.state().evicted += 1;
+        self.state().dropped_records += 1;
         BufferOutcome::Taken
     }
 
     #[inline]
     fn is_full(&self, state: &State, len: usize) -> bool {
         let options = &self.recorder.options;
-        state.ring.records() >= options.max_unit_records
-            || state.ring.len() + len > options.max_unit_bytes
+        state.ring.records >= options.max_unit_records
+            || state.ring.len + len > options.max_unit_bytes
     }
 
     /// Makes room for a record. Returns false if the pool is empty.
@@ -153,7 +157,7 @@ impl Unit {
             if !state.ring.drop_oldest() {
                 break;
             }
-            state.evicted += 1;
+            state.dropped_records += 1;
             self.recorder.counters.evicted.add(1);
         }
         let State { ring, lease, .. } = state;
@@ -165,8 +169,8 @@ impl Unit {
         true
     }
 
-    /// Makes the unit that holds most give memory back. If it is this one, only as much as a record
-    /// of `len` bytes takes.
+    /// Evicts lines of the largest unit. If it is this unit, evicts only enough for a record of
+    /// `len` bytes.
     #[cold]
     fn evict_largest(&self, len: usize) {
         let Some(largest) = self.recorder.pool.largest() else {
@@ -181,7 +185,7 @@ impl Unit {
         if records > 0 {
             let max = self.recorder.options.max_process_bytes;
             let why = format_args!(
-                "{records} lines of a unit of work: all units together have filled their {max} \
+                "{records} lines of a unit of work, because all units together have filled their {max} \
                  bytes"
             );
             self.recorder.report.fault(Fault::Evicted, &why);
@@ -189,27 +193,27 @@ impl Unit {
     }
 
     /// Drops the oldest lines until a record of `len` bytes fits into the memory of the unit. If it
-    /// never does, gives all memory back.
+    /// does not fit even then, gives back all memory of the unit.
     fn make_room_within(&self, len: usize) -> u64 {
         let mut state = self.state();
-        let before = state.ring.records();
+        let before = state.ring.records;
         while !state.ring.has_room(len) {
             if !state.ring.drop_oldest() {
                 self.discard(&mut state, DiscardReason::Evicted);
                 break;
             }
         }
-        let records = (before - state.ring.records()) as u64;
+        let records = (before - state.ring.records) as u64;
         self.recorder.counters.evicted.add(records);
-        state.evicted += records;
+        state.dropped_records += records;
         records
     }
 
-    /// Drops all lines, for the sake of other units.
+    /// Drops all lines, so that other units can use the memory.
     fn evict(&self) -> u64 {
         let mut state = self.state();
         let records = self.discard(&mut state, DiscardReason::Evicted);
-        state.evicted += records;
+        state.dropped_records += records;
         records
     }
 }

@@ -1,4 +1,4 @@
-//! The buffer of a unit on its way to the output.
+//! Dumps: write the buffer of a unit to the output.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -10,40 +10,40 @@ use crate::{
     trigger::Trigger,
 };
 
-/// Writes the buffer of a unit. If nothing is taken from it, the unit is as before. If only some
-/// lines are, the rest counts as failed.
+/// Yields the buffered lines of a unit. If it is dropped before the first line is read, the unit
+/// keeps its buffer. If it is dropped later, the remaining lines count as failed.
 #[derive(Debug)]
 pub(crate) struct Dump {
     unit: Arc<Unit>,
-    /// The limit that admitted the dump.
+    /// The limit that the lines of the dump were charged to.
     limit: Arc<DumpLimit>,
     ring: RecordRing,
     progress: Progress,
-    /// For the header.
+    /// Shown in the header.
     pub(crate) records: u64,
-    pub(crate) evicted: u64,
+    pub(crate) dropped_records: u64,
     /// The callsites of the lines, which decide where the header goes.
     pub(crate) callsites: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// Nothing was taken from the unit.
+    /// No line was removed from the unit.
     Begun,
-    /// The buffer was taken, and this many lines that were buffered since.
+    /// The buffer was removed from the unit, and after that `late` lines that other threads added.
     Taken { late: u64 },
-    /// There is nothing more to take.
+    /// No line is left in the unit.
     Done,
 }
 
-/// How many lines of other threads are written before the unit passes lines through in any case.
-/// Other threads may log forever, and faster than the output takes it.
+/// After this many lines of other threads, the dump ends and the unit passes lines through.
+/// Otherwise the dump might never end, because other threads can log faster than the output writes.
 const MAX_LATE_LINES: u64 = 2000;
 
 impl Unit {
-    /// Begins a dump. Returns `None` if one has begun, if the unit has ended, if the limit does not
-    /// admit it, or if the buffer is empty. In the last case the unit passes lines through all the
-    /// same, unless it only expired.
+    /// Begins a dump. Returns `None` if a dump has begun, if the unit has ended, if the limit
+    /// refuses the dump, or if the buffer is empty. With an empty buffer, the unit still passes
+    /// lines through afterwards, unless the trigger is its expiry.
     pub(crate) fn begin_dump(
         self: &Arc<Self>,
         trigger: Trigger,
@@ -52,23 +52,23 @@ impl Unit {
         let mut state = self.state();
         let fails = trigger != Trigger::Expired;
         if state.phase != Phase::Buffering {
-            state.has_failed |= fails;
+            state.has_triggered |= fails;
             return None;
         }
         if !fails && self.has_expired.load(Ordering::Acquire) {
-            // Another thread was faster.
+            // Another thread has already dumped the expired unit.
             return None;
         }
-        let is_empty = state.ring.records() == 0 && state.evicted == 0;
+        let is_empty = state.ring.records == 0 && state.dropped_records == 0;
         let writes = !is_empty || (fails && self.span.is_some());
-        let is_suppressed = writes && !limit.admit(trigger, state.ring.records() as u64);
-        // The expiry of a unit that failed before is not worth reporting.
-        let before = state.suppressed.filter(|_| !fails);
-        state.suppressed = is_suppressed.then(|| before.unwrap_or(trigger));
+        let is_suppressed = writes && !limit.admit(trigger, state.ring.records as u64);
+        // Expiry does not replace an earlier, more important trigger.
+        let before = state.suppressed_trigger.filter(|_| !fails);
+        state.suppressed_trigger = is_suppressed.then(|| before.unwrap_or(trigger));
         if is_suppressed {
             return None;
         }
-        state.has_failed |= fails;
+        state.has_triggered |= fails;
         state.phase = Phase::Dumping;
         if is_empty {
             self.finish_dump(&mut state);
@@ -78,8 +78,8 @@ impl Unit {
         callsites.sort_unstable();
         callsites.dedup();
         Some(Box::new(Dump {
-            evicted: state.evicted,
-            records: state.ring.records() as u64,
+            dropped_records: state.dropped_records,
+            records: state.ring.records as u64,
             callsites,
             ring: RecordRing::default(),
             unit: Arc::clone(self),
@@ -88,11 +88,12 @@ impl Unit {
         }))
     }
 
-    /// Takes the lines that were buffered since. If there are none, the unit passes lines through.
+    /// Removes the lines that were buffered since the last call. If there are none, the unit passes
+    /// lines through.
     fn next_round(&self, is_last: bool) -> Option<RecordRing> {
         let mut state = self.state();
-        state.evicted = 0;
-        let ring = (state.ring.records() > 0).then(|| self.take_ring(&mut state));
+        state.dropped_records = 0;
+        let ring = (state.ring.records > 0).then(|| self.take_ring(&mut state));
         if ring.is_none() || is_last {
             self.finish_dump(&mut state);
         }
@@ -106,7 +107,8 @@ impl Unit {
 }
 
 impl Dump {
-    /// Takes the next line: first those of the buffer, then those that other threads added since.
+    /// Removes the next line. The buffered lines come first, then the lines that other threads
+    /// added since.
     pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<RecordHeader> {
         loop {
             let header = self.ring.pop_oldest(line);
@@ -127,7 +129,7 @@ impl Dump {
                 _ if is_last => Progress::Done,
                 Progress::Begun => Progress::Taken { late: 0 },
                 Progress::Taken { .. } | Progress::Done => Progress::Taken {
-                    late: late + next.records() as u64,
+                    late: late + next.records as u64,
                 },
             };
             let empty = std::mem::replace(&mut self.ring, next);
@@ -145,7 +147,7 @@ impl Drop for Dump {
     fn drop(&mut self) {
         let ring = std::mem::take(&mut self.ring);
         let unit = &self.unit;
-        unit.recorder.counters.failed.add(ring.records() as u64);
+        unit.recorder.counters.failed.add(ring.records as u64);
         self.give_back(ring);
         if self.progress == Progress::Done {
             return;
@@ -155,12 +157,13 @@ impl Drop for Dump {
             return;
         }
         if self.progress == Progress::Begun {
-            // The sink did not write the header: it is in its own writer, or filters. The next
-            // trigger tries again.
+            // The sink did not write the header, because a filter hid it or the sink was already
+            // writing. The next trigger tries again.
             state.phase = Phase::Buffering;
             self.limit.give_back(self.records);
         } else {
-            // The writer panicked: what came since would not fare better.
+            // The writer panicked. It would probably panic for the lines that were buffered since,
+            // too.
             unit.discard(&mut state, DiscardReason::WriteFailed);
             unit.finish_dump(&mut state);
         }

@@ -1,4 +1,4 @@
-//! Buffers against models: the lines of one unit, and the units that share the memory.
+//! Compares buffers with models: the lines of one unit, and the units that share the memory.
 
 use std::{
     collections::VecDeque,
@@ -56,7 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Units follow each other, as they reuse memory.
+    /// Units follow each other, so that they reuse memory.
     #[test]
     fn dump_has_the_newest_lines_as_logged(
         units in prop::collection::vec(prop::collection::vec(0_usize..3 * CHUNK_LEN, 0..60), 1..4),
@@ -113,7 +113,7 @@ proptest! {
                         let most = units.iter().map(|(_, size)| *size).max();
                         let largest = units.iter().position(|(_, size)| Some(*size) == most);
                         if largest == Some(index) {
-                            // It loses its oldest line only.
+                            // The unit loses only its oldest line.
                             continue;
                         }
                         units[largest.unwrap()].1 = 0;

@@ -115,7 +115,7 @@ proptest! {
         let of_headers: u64 = shown.iter().filter_map(|line| line["records"].as_u64()).sum();
         prop_assert_eq!(of_headers, stats.written);
         drop(dispatch);
-        // Another test holds the dispatcher while it registers a callsite.
+        // Another test keeps the dispatcher alive while it registers a callsite.
         wait_until("all memory is free", || recorder.stats().memory == 0);
         prop_assert_eq!(recorder.stats().held(), 0);
     }

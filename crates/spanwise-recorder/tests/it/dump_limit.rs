@@ -1,5 +1,5 @@
-//! A flood of failing units is not a flood of lines: each sink writes a limited number of buffered
-//! lines per second.
+//! A flood of failing units does not cause a flood of lines, because each sink writes a limited
+//! number of buffered lines per second.
 
 use std::{
     borrow::Cow,
@@ -58,7 +58,8 @@ fn reset_requests_do_not_flood_the_output() {
     }
     assert_eq!(count(&lines, HEADER), 50, "half of what may be written");
     assert_eq!(count(&lines, "a step"), 5000);
-    // The other half is for units that fail on their own, with at least 20 lines each.
+    // The other half is for units that fail without a client's action. Each counts as at least 20
+    // lines.
     for id in 0..300 {
         fail(id);
     }
@@ -96,7 +97,7 @@ fn pass_through_lines_count() {
     assert_eq!(count(&lines, "through"), 6 * 400);
 }
 
-/// Ten times the load writes no more lines.
+/// Ten times the load does not write more lines.
 #[test]
 fn lines_per_second_do_not_grow_with_load() {
     let written = |requests: u32| {
@@ -147,7 +148,7 @@ fn units_without_trigger_take_no_budget() {
     let _default = dispatcher::set_default(&dispatch);
     for _ in 0..10 {
         let _request = info_span!("request").entered();
-        // It is slow when it ends, and has an empty buffer.
+        // The unit is slow when it ends, and its buffer is empty.
         clock.advance(Duration::from_millis(10));
     }
     fail(1);
@@ -178,7 +179,7 @@ fn suppressed_lines_are_reported_with_trigger() {
     let builder = builder.unwrap().clock(clock.clone()).report(report.clone());
     let (dispatch, ..) = stack(builder);
     let _default = dispatcher::set_default(&dispatch);
-    // The debt of the limit takes more than a minute.
+    // The bucket needs more than a minute to refill.
     info_span!("request").in_scope(|| {
         (0..100).for_each(|n| debug!(n, "a step"));
         error!("failed");
@@ -243,7 +244,7 @@ fn unwritten_header_takes_no_budget() {
     closed.store(false, Ordering::Relaxed);
     error!("failed");
     assert_eq!((count(&lines, HEADER), count(&lines, "a step")), (1, 30));
-    // It took the whole budget.
+    // This dump used the whole budget.
     drop(request);
     fail(1);
     assert_eq!(count(&lines, HEADER), 1);

@@ -1,5 +1,5 @@
-//! JSON, the recorder, the sampler, the context and the registry agree on a thread's current span,
-//! in any order of entering, leaving, forgetting and closing spans on two threads.
+//! JSON, the recorder, the sampler, the context and the registry agree on the current span of a
+//! thread. Two threads enter, leave, forget and close spans in any order.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,7 +45,7 @@ enum Step {
     /// Puts a clone of one slot's span into another.
     Clone(usize, usize),
     Drop(usize),
-    /// Without a guard: the span may never be left, or be left by the other thread.
+    /// Enters without a guard, so that the span may stay entered, or the other thread may leave it.
     Enter(usize),
     Exit(usize),
 }
@@ -286,7 +286,7 @@ fn sampled_requests(sampled: &Lines, expected: &dyn Fn(u64) -> Expected, steps: 
         .collect();
     let mut decided: BTreeMap<String, bool> = BTreeMap::new();
     for number in (0..(steps * THREADS) as u64).map(|number| number * 2) {
-        // Outside of requests, each event is decided on its own.
+        // Outside of requests, each event is decided separately.
         let Some(request) = expected(number).request_id else {
             continue;
         };
@@ -296,7 +296,7 @@ fn sampled_requests(sampled: &Lines, expected: &dyn Fn(u64) -> Expected, steps: 
     }
 }
 
-/// Lets each open unit fail, and checks that it dumps the events captured in it and no others.
+/// Lets each open unit fail, and checks that the dump has exactly the events captured in the unit.
 fn written_units(
     dispatch: &Dispatch,
     slots: &Slots,

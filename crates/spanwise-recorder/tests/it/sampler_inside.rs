@@ -1,4 +1,4 @@
-//! A sampler inside a recorder drops shown events, and no buffered ones.
+//! A sampler inside a recorder drops shown events, but no buffered events.
 
 use crate::support::{Lines, reason};
 use spanwise_core::{ContextLayer, Fault, LevelLayer, SelfReport};
@@ -12,7 +12,7 @@ const HEADER: &str = "flight recorder: buffered events of this request follow";
 
 /// A trace id that every ratio above 0 keeps.
 const HIGHEST: &str = "00000000000000000fffffffffffffff";
-/// A trace id that a ratio of 0.5 keeps, and 0.1 does not.
+/// A trace id that a ratio of 0.5 keeps, but a ratio of 0.1 drops.
 const MIDDLE: &str = "00000000000000000fcfffffffffffff";
 
 fn start(recorder: RecorderBuilder, rules: &str) -> (DefaultGuard, Lines, Sampler) {
@@ -111,7 +111,7 @@ fn random_ratios_are_multiplied() {
 
 #[test]
 fn failing_unit_shows_sampled_out_events() {
-    // With a sampled and a held unit, dropped by a ratio or by a limit.
+    // With a sampled unit and a buffered unit, and with a ratio or a limit that drops events.
     for trace in [HIGHEST, MIDDLE] {
         let (_default, lines, _) = start(tail(0.5), "noisy=1/h,info=0.1");
         info_span!("request", trace_id = trace).in_scope(|| {

@@ -1,4 +1,4 @@
-//! Tail sampling shows INFO events of units with a trigger, and of a ratio of the others.
+//! Tail sampling shows the INFO events of units with a trigger, and of a ratio of all other units.
 
 use std::{
     thread,
@@ -257,7 +257,7 @@ fn expired_unit_is_dumped_and_shows_at_once() {
     assert_eq!(lines.messages(), [HEADER, "one", "two", "three", "four"]);
     assert_eq!(reason(&lines).as_deref(), Some("expired"));
 
-    // It did not fail: DEBUG lines are buffered until it does.
+    // The unit has not failed, so its DEBUG lines stay buffered.
     debug!("five");
     info!("six");
     assert_eq!(lines.messages()[5..], ["six"]);

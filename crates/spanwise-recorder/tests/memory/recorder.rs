@@ -1,4 +1,4 @@
-//! The recorder holds no more memory than its limits, and reports evicted lines.
+//! The recorder does not exceed its memory limits, and reports evicted lines.
 
 use std::{io, time::SystemTime};
 
@@ -75,7 +75,7 @@ fn open_units_share_memory_oldest_evicted_first() {
     assert_eq!(stats.evicted, 20_000 - 256);
     assert_eq!(report.stats().faults, [(Fault::Evicted, stats.evicted)]);
 
-    // The header of a unit that lost its lines has their number. Others show their lines.
+    // If a unit lost its lines, its header has their number. Other units show their lines.
     open[0].in_scope(|| error!("failed"));
     assert_eq!(header(&lines).unwrap()["evicted"], 1);
     open[20_000 - 256].in_scope(|| error!("failed"));
@@ -136,7 +136,7 @@ fn unclosed_span_holds_no_memory_forever() {
         leaked.in_scope(|| debug!("a step"));
         Box::leak(Box::new(leaked));
     }
-    // Leaked spans hold all memory; a new unit gets some in any case.
+    // Leaked spans use all memory, but a new unit still receives some.
     for _ in 0..1000 {
         info_span!("request").in_scope(|| debug!("a step"));
     }
@@ -192,7 +192,7 @@ fn events_allocate_nothing_once_warm() {
     assert_eq!(recorder.stats().captured, 10_001);
 }
 
-/// Refuses every line of DEBUG from the second one on.
+/// Refuses every DEBUG line except the first one.
 #[derive(Clone)]
 struct Choosy(Lines);
 
@@ -283,7 +283,7 @@ fn largest_unit_loses_only_its_oldest_lines() {
     for n in 0..1000 {
         debug!(n, text = "x".repeat(500), "a step");
     }
-    // It holds seven chunks.
+    // The unit uses seven chunks.
     error!("failed");
     let numbers = lines.values_of("n");
     assert!(numbers.len() > 30, "{}", numbers.len());
@@ -294,7 +294,7 @@ fn largest_unit_loses_only_its_oldest_lines() {
     assert_eq!(recorder.stats().held(), 0);
 }
 
-/// Returns the bytes of an open unit without lines, and of one with a line.
+/// Checks the memory of an open unit without lines, and with one line.
 #[test]
 fn open_unit_takes_bounded_bytes() {
     let _alone = alone();

@@ -1,8 +1,8 @@
 //! Secrets of the crate `secrecy` inside [`Classified`].
 //!
-//! `SecretString` hides itself from `Debug`, and has neither `Display` nor `Serialize`: a struct
-//! with one cannot be logged with `as_json(&value)`. Inside [`Classified`] it can, and still clears
-//! its memory.
+//! `SecretString` hides itself from `Debug`, and does not implement `Display` or `Serialize`. So a
+//! struct with a `SecretString` cannot be logged with `as_json(&value)`. With a
+//! `Classified<SecretString>` it can. The secret still clears its memory.
 
 use secrecy::{ExposeSecret, SecretBox, zeroize::Zeroize};
 

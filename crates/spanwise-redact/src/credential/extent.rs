@@ -1,4 +1,4 @@
-//! Ends of values with several words: phrases, codes, names.
+//! Finds the end of values with several words: phrases, codes, names.
 
 use super::{trim, words_of};
 use crate::{
@@ -56,8 +56,8 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
     end
 }
 
-/// Returns the end of four groups of four small letters, the format of Google's app passwords, or
-/// 0. Groups with a word of a sentence among them do not count.
+/// Returns the end of four groups of four small letters, the format of Google's app passwords.
+/// Returns 0 if there are none, or if one is a word of a sentence.
 pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     const LENGTH: usize = 4 * 4 + 3;
     let Some(groups) = text.get(..LENGTH) else {
@@ -106,7 +106,7 @@ pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
 }
 
 /// Returns the end of the words after `first` that are parts of the value, each after one space. A
-/// punctuation mark ends the last one. `is_part` gets a word with and without such marks.
+/// punctuation mark ends the last one. `is_part` is passed the word with and without such marks.
 fn end_of_parts(line: &[u8], first: usize, is_part: impl Fn(&[u8], &[u8]) -> bool) -> usize {
     let mut end = first;
     for (at, word) in words_of(line).skip_while(|(at, _)| *at < first) {

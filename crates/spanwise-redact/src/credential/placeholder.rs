@@ -17,7 +17,7 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
     is_absent(value) || contains_word(BOOLEANS, value)
 }
 
-/// [`is_nothing`] for user rules, which hide booleans too.
+/// Like [`is_nothing`], for user rules, which also hide booleans.
 pub(crate) fn is_absent(value: &[u8]) -> bool {
     let words = ["null", "none", "nil", "undefined", "Some("];
     is_mask(value) || value == REDACTED.as_bytes() || contains_word(&words, value)
@@ -30,7 +30,7 @@ fn is_mask(value: &[u8]) -> bool {
     stars == value.len() || value.len() <= 96 && dots
 }
 
-/// Returns whether a value is replaced later, or was removed before: `?`, `$1`, `:password`, `%s`,
+/// Returns whether a value is a placeholder or was already masked: `?`, `$1`, `:password`, `%s`,
 /// `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > 64 {
@@ -98,7 +98,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     }
 }
 
-/// Returns whether a word can be part of a variable name, or is several words with a capital each:
+/// Returns whether a word can be part of a variable name, or consists of capitalized words:
 /// `TOKEN`, `apiKey`, but not `rxXO`.
 fn is_word_of_name(word: &[u8]) -> bool {
     let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);

@@ -17,10 +17,10 @@ use crate::{
     },
 };
 
-/// An error chain is followed over this many of its parts.
+/// At most this many parts of an error chain are read.
 const MAX_CHAIN_LEN: u8 = 3;
 
-/// Returns whether a line after the key of this subject is prose.
+/// Returns whether a line after a key of this subject is prose.
 pub(super) fn is_prose(line: &[u8], about: KeySubject) -> bool {
     Prose::new(line, about, 0).is_some_and(|prose| prose.decide())
 }
@@ -30,7 +30,7 @@ pub(super) fn is_prose(line: &[u8], about: KeySubject) -> bool {
 struct Prose<'l> {
     line: &'l [u8],
     about: KeySubject,
-    /// How many parts of an error chain precede the line.
+    /// The number of parts of an error chain before the line.
     depth: u8,
     /// The first word as written, and without punctuation.
     first: &'l [u8],
@@ -62,7 +62,7 @@ impl<'l> Prose<'l> {
             .unwrap_or_else(|| self.by_second_word())
     }
 
-    /// Whether the key announces a thing, which may have a state.
+    /// Returns whether the key announces a thing, which may have a state.
     fn is_thing(&self) -> bool {
         matches!(self.about, KeySubject::Thing | KeySubject::Code)
     }
@@ -100,7 +100,8 @@ impl<'l> Prose<'l> {
         if is_duration(word) {
             return Some(self.about == KeySubject::Thing);
         }
-        // A punctuation mark before the first word opens something, or the value is not a word.
+        // A punctuation mark before the first word must be an opening one. Otherwise the value is
+        // not a word.
         let mut before = first.iter().take_while(|byte| **byte != word[0]);
         if before.any(|byte| b"!?|;:)]}>".contains(byte)) {
             return Some(false);
@@ -144,7 +145,7 @@ impl<'l> Prose<'l> {
         )
     }
 
-    /// Decides if the first word is enough: a path, a state, a participle, or a single word.
+    /// Decides if the first word is sufficient: a path, a state, a participle, or a single word.
     fn by_state(&self) -> Option<bool> {
         let (word, second) = (self.word, self.second);
         let ends = self.ends();
@@ -168,7 +169,7 @@ impl<'l> Prose<'l> {
         is_alone.then_some(false)
     }
 
-    /// Whether a punctuation mark follows the first word.
+    /// Returns whether a punctuation mark follows the first word.
     fn ends(&self) -> bool {
         self.first
             .last()

@@ -10,13 +10,13 @@ use crate::{
     },
 };
 
-/// Returns whether it is a count or a status: `16 bytes`, `8 to 64 characters`, `401`, `403
+/// Returns whether the text is a count or a status: `16 bytes`, `8 to 64 characters`, `401`, `403
 /// Forbidden`.
 pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
     let mut words = words_of(rest).map(|(_, word)| trim(word));
     let second = words.next();
-    // Digits and words may be the secret here: only small numbers with a unit of measure are
-    // counts.
+    // Digits and words may be the secret after such a key, so only small numbers with a unit of
+    // measure are counts.
     let (units, most, most_of_any) = match about {
         KeySubject::Thing | KeySubject::Person => (UNITS, 7, 3),
         KeySubject::Code | KeySubject::Password => (MEASURES, 3, 0),
@@ -53,7 +53,7 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
     about == KeySubject::Thing && is_status && second.is_none_or(is_sentence_word)
 }
 
-/// Returns whether it is a number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
+/// Returns whether the text is a number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
 pub(super) fn is_duration(word: &[u8]) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let (number, unit) = word.split_at(run_end(word, 0, is_digit));
@@ -61,7 +61,7 @@ pub(super) fn is_duration(word: &[u8]) -> bool {
     (1..=8).contains(&number.len()) && (is_unit || contains_word(UNITS, unit))
 }
 
-/// Returns whether it is a type in source code: `&str`, `Option<String>`, `*const`.
+/// Returns whether the text is a type in source code: `&str`, `Option<String>`, `*const`.
 pub(super) fn is_type(word: &[u8]) -> bool {
     let word = word.strip_suffix(b",").unwrap_or(word);
     let word = word.strip_suffix(b")").unwrap_or(word);
@@ -81,8 +81,8 @@ pub(super) fn is_type(word: &[u8]) -> bool {
     contains_word(TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
-/// Returns whether it is a format placeholder: `{what}`. A word after it is a secret:
-/// `{noop}tulip`.
+/// Returns whether the text is a format placeholder: `{what}`. If a word follows the placeholder,
+/// it is a secret: `{noop}tulip`.
 pub(super) fn is_variable(word: &[u8]) -> bool {
     let parts = word.strip_prefix(b"{").and_then(|word| {
         let end = word.iter().position(|byte| *byte == b'}')?;
@@ -94,8 +94,8 @@ pub(super) fn is_variable(word: &[u8]) -> bool {
     })
 }
 
-/// Returns whether it is a module path: `shop_session::Store::open`. One of its names must be in
-/// small letters: a random secret may contain `::` and look like two types.
+/// Returns whether the text is a module path: `shop_session::Store::open`. One of its names must be
+/// in small letters, because a random secret may contain `::` and look like two types.
 pub(super) fn is_module(word: &[u8]) -> bool {
     let is_small = |name: &str| {
         let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
@@ -117,7 +117,8 @@ pub(super) fn is_module(word: &[u8]) -> bool {
         && names().all(|name| is_small(name) || is_type(name))
 }
 
-/// Returns whether it is a word of a sentence: letters, perhaps with an apostrophe or a hyphen.
+/// Returns whether the text is a word of a sentence: letters, perhaps with an apostrophe or a
+/// hyphen.
 pub(super) fn is_sentence_word(word: &[u8]) -> bool {
     let parts = || word.split(|byte| matches!(byte, b'\'' | b'-'));
     let is_part = |part: &[u8]| {
@@ -131,7 +132,7 @@ pub(super) fn is_sentence_word(word: &[u8]) -> bool {
     (1..=24).contains(&word.len()) && parts().all(is_part)
 }
 
-/// Returns whether it is a name in an error chain: `stock-db`, `db_credentials`,
+/// Returns whether the text is a name in an error chain: `stock-db`, `db_credentials`,
 /// `default/stock.v2`.
 pub(super) fn is_name(word: &[u8]) -> bool {
     let digits = |part: &[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -150,7 +151,7 @@ pub(super) fn is_name(word: &[u8]) -> bool {
         && parts.all(is_part)
 }
 
-/// Returns whether it is a path below a well-known directory, or a URL without a query.
+/// Returns whether the text is a path below a well-known directory, or a URL without a query.
 pub(super) fn is_path(word: &[u8]) -> bool {
     if let Some(at) = word.windows(3).position(|part| part == b"://") {
         let is_name = |byte: &u8| ByteClass::PATH_PART.has(*byte) || b"/:".contains(byte);
@@ -175,13 +176,13 @@ pub(super) fn is_path(word: &[u8]) -> bool {
         && (rest.len() < word.len() - 1 || contains_word(FOLDERS, folder))
 }
 
-/// Returns whether it is the name of an error in CamelCase: `InvalidSignature`, `TokenExpired`,
-/// `jsonwebtoken::Error`.
+/// Returns whether the text is the name of an error in CamelCase: `InvalidSignature`,
+/// `TokenExpired`, `jsonwebtoken::Error`.
 ///
-/// Such words are used as passwords too. After the key of a password, the name must begin or end as
-/// that of an error, and must have no digit.
+/// Such words are also used as passwords. After the key of a password, the name must begin or end
+/// like an error name, and must not have a digit.
 pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
-    // Opening brackets belong to the name: they contain its fields.
+    // An opening bracket after the name belongs to it, because it contains the fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
     let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
     let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];

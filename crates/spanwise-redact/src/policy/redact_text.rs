@@ -29,9 +29,9 @@ use crate::{
 /// A rule that hides the value of a key.
 struct HidingRule {
     rule: Rule,
-    /// It is a built-in rule, which shows values that are not credentials.
+    /// Whether the rule is built in. A built-in rule shows values that are not credentials.
     built_in: bool,
-    /// It shows network addresses.
+    /// Whether the rule shows network addresses.
     unless_address: bool,
 }
 
@@ -62,15 +62,16 @@ impl HidingRule {
             header: is_header(pair.key),
             built_in: self.built_in,
         };
-        // Longer values do not count: they are not followed to the end of the text from each key.
+        // Longer values are ignored, so that the scan does not read to the end of the text for each
+        // key.
         let end = match self.rule {
             Rule::Detector(Detector::AwsSecret) => {
                 bytes.len().min(pair.separator_end + 2 * AWS_SECRET_LEN)
             }
             _ => bytes.len(),
         };
-        // A value that is shown is scanned again from each key inside it. Addresses are looked for
-        // within a bound.
+        // A shown value is scanned again for keys inside it. The search for addresses is limited,
+        // so that the time stays linear.
         let near = if self.unless_address {
             end.min(pair.separator_end + MAX_ADDRESS_LEN)
         } else {
@@ -108,14 +109,14 @@ impl Policy {
         self.scan(key, text)
     }
 
-    /// Returns whether a rule about paths may match inside. A JSON array needs neither `:` nor a
-    /// digit.
+    /// Returns whether a path rule may match inside the text. This check is separate, because a
+    /// JSON array may have no `:` and no digit.
     #[inline]
     fn has_paths_into(&self, text: &str) -> bool {
         !self.rules.keys.paths().is_empty() && crate::json_paths::may_be_json(text)
     }
 
-    // Not inlined, so that a clean text saves no registers.
+    // Not inlined, so that the fast path for a clean text saves no registers.
     #[inline(never)]
     fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         let mut matches = Vec::new();
@@ -131,7 +132,7 @@ impl Policy {
     }
 
     /// Adds the matches of key rules and sorts all matches.
-    // Not inlined, so that a clean text saves no registers.
+    // Not inlined, so that the fast path for a clean text saves no registers.
     #[inline(never)]
     fn matches(
         &self,
@@ -140,7 +141,7 @@ impl Policy {
         stats: CharStats,
         mut matches: Vec<Match>,
     ) -> Vec<Match> {
-        // Parsed once, and only if there is something to hide.
+        // Parsed at most once, and only if there is a match.
         let mut strings = None;
         if stats.may_have_pairs() {
             self.pairs(text, &mut strings, &mut matches);
@@ -186,7 +187,8 @@ impl Policy {
         })
     }
 
-    /// [`rule`](Self::rule) for a key that may have two words: `API key`, but not `password wrong`.
+    /// Like [`rule`](Self::rule), for a key that may have two words: `API key`, but not `password
+    /// wrong`.
     fn rule_of_reading(&self, text: &str, key: &str) -> Option<HidingRule> {
         if let Some((first, last)) = key.split_once(' ') {
             let is_noun = pair_lexer::NOUNS
@@ -233,10 +235,11 @@ impl Policy {
         let mut at = 0;
         // The end of the last hidden value.
         let (mut until, mut is_until_header) = (0, false);
-        // The name that the previous pair gives to the next value.
+        // The name that the previous pair assigns to the next value.
         let mut named = None;
         while let Some(mut pair) = pair_lexer::next_pair(text, &mut at) {
-            // Headers extend to the end of the line, so one inside another is already hidden.
+            // Headers extend to the end of the line, so a header inside another header is already
+            // hidden.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
             if !pair.may_start_inside_hidden_value(bytes, until) && !is_header_in_value() {
                 continue;
@@ -260,15 +263,16 @@ impl Policy {
                 needs_quotes: value.needs_quotes,
                 ..Match::new(value.start, value.end, found.rule)
             });
-            // Search for keys inside this hidden value, but not inside the one before it: so each
+            // Searches for keys inside this hidden value, but not inside the previous one. So each
             // byte is read for at most two keys.
             at = at.max(until);
             (until, is_until_header) = (value.end, is_header(pair.key));
         }
     }
 
-    /// Returns the rule that hides the value of a pair. `name` is the name that the pair before it
-    /// gives to the value, and its end. If that name has a rule, it becomes the key.
+    /// Returns the rule that hides the value of a pair. `name` is the name that the previous pair
+    /// assigns to the value, and the end of that name. If a rule hides this name, it becomes the
+    /// key.
     fn rule_of_pair<'t>(
         &self,
         text: &'t str,
@@ -440,7 +444,7 @@ fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
         };
         let length = run_end(&group[..group.len().min(16)], 0, is_part);
         let digits = group[..length].iter().filter(|byte| byte.is_ascii_digit());
-        // A group ends as a value does, so `2 of 3` and `42ms` have none.
+        // A group must end like a value, so `2 of 3` and `42ms` have no group.
         let ends = group
             .get(length)
             .is_none_or(|byte| is_space(*byte) || b",;&\"')}]".contains(byte));
@@ -459,7 +463,7 @@ fn is_header(key: &str) -> bool {
 }
 
 /// Returns whether the value of an ambiguous parameter is a credential: not `?code=404` or
-/// `?code=NOT_FOUND`. Signatures always are.
+/// `?code=NOT_FOUND`. A signature is always a credential.
 fn is_credential_of(key: &str, value: &[u8]) -> bool {
     let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
     value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))

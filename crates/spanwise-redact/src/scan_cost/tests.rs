@@ -14,8 +14,8 @@ pub(super) fn count(count: usize) {
 
 /// The maximum number of bytes read for each byte of a text.
 ///
-/// Short literals with a look back of some hundred bytes each cost most. A quadratic loop exceeds
-/// the limit at 8 KiB already.
+/// Short literals cost most, because each may read some hundred bytes backwards. A quadratic loop
+/// already exceeds the limit at 8 KiB.
 const MAX_WORK: u64 = 128;
 
 const MIN_LEN: usize = 4 * 1024;
@@ -56,7 +56,8 @@ const SEPARATORS: [&str; 16] = [
 fn literals_cost_linear_work() {
     let policy = policy();
     for (index, token) in tokens().enumerate() {
-        // Four separators for each literal, so that each kind of literal gets all of them.
+        // Four separators for each literal, so that each kind of literal is combined with all
+        // separators.
         for turn in 0..4 {
             let separator = SEPARATORS[(index + turn * 5) % SEPARATORS.len()];
             check(&policy, "", &format!("{}{separator}", token.literal));
@@ -146,14 +147,14 @@ fn forms_and_nestings_cost_linear_work() {
     }
 }
 
-/// Values that are shown, or that begin inside each other.
+/// Tests values that are shown, or that begin inside each other.
 #[test]
 fn values_in_values_cost_linear_work() {
     let policy = policy();
     for part in forms("values in values") {
         check_growth(&policy, "", &part);
     }
-    // Nothing closes them, or the end of the text does.
+    // The elements are not closed, or are closed only at the end of the text.
     let text = "<a><![CDATA[".repeat(5_400) + "]]>";
     let start = WORK.get();
     let _ = policy.text(&text);

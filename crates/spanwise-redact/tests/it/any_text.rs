@@ -102,7 +102,7 @@ proptest! {
 fn published_token_patterns_are_detected() {
     let patterns: BTreeMap<String, BTreeMap<String, String>> =
         serde_json::from_str(include_str!("../data/patterns.json")).unwrap();
-    // Secrets with a check digit, with a key, or that must parse have tests of their own.
+    // Secrets with a check digit, with a key, or that must parse have separate tests.
     let checked = [
         "card",
         "iban",

@@ -7,8 +7,8 @@ use spanwise_redact::Policy;
 /// A leak is this many consecutive characters of a canary.
 const LEAK_LEN: usize = 5;
 
-/// A notation of a value, and the characters that end the value for its writer too. The writer
-/// would escape them.
+/// A notation of a value, and the characters that end the value. The writer of such a text would
+/// escape these characters.
 struct Form {
     text: &'static str,
     ends: &'static str,

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 /// A leak is this many consecutive characters of a secret.
 const LEAK_LEN: usize = 5;
 
-/// The tier that a line is about, its first word.
+/// The tier of a line, which is its first word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tier {
     Secret,
@@ -23,7 +23,7 @@ enum Tier {
 
 /// A line of a corpus.
 struct Sample {
-    /// The heading above it.
+    /// The heading above the line.
     kind: &'static str,
     tier: Tier,
     /// The decoded text, without the marks.
@@ -114,7 +114,8 @@ impl Sample {
         pieces
     }
 
-    /// Returns what must stay readable: the first word of the text, and the host after a password.
+    /// Returns the parts that must stay readable: the first word of the text, and the host after a
+    /// password.
     fn needed(&self) -> Vec<&str> {
         let before = &self.text[..self.secrets[0].start];
         // The armour of a private key may be hidden with it.

@@ -114,7 +114,7 @@ fn headers_after_an_apostrophe_end_with_their_string() {
 fn keys_inside_hidden_values_hide_their_own_values() {
     check(r#"{"note":"password: '«abc","private_key":"it's\ndef»"} end"#);
     check("{'note':'cookie: «a»', \"pin\":\"«1'2»\", 'n':1}");
-    // The inner key ends with the value, or is inside a closed one.
+    // The inner key ends with the value, or is inside a closed value.
     check(r#"{"password":"«x pin: 'y»","n":1}"#);
     let policy = Policy::secrets();
     assert_eq!(

@@ -144,7 +144,7 @@ fn keys_about_secrets_pass_in_every_spelling() {
                 continue;
             }
             for key in spellings(&words) {
-                // Without a separator only the words after a strong word are recognized.
+                // Without a separator, only the words after a strong word are recognized.
                 let is_joined = !key.contains(['_', '-', '.', ' '])
                     && !key.bytes().skip(1).any(|b| b.is_ascii_uppercase());
                 let is_shouted = key.bytes().all(|byte| byte.is_ascii_uppercase());

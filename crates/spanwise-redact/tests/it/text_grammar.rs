@@ -77,7 +77,7 @@ fn separators_and_keys() {
 #[test]
 fn marks_belong_to_the_value_around_them() {
     check(&[
-        // Brackets and marks that end no sentence.
+        // Brackets, and marks that do not end a sentence.
         "dsn=«xtw)_:f8%f8<{:!)» host=db",
         "credit_card=«s7Y7??]](%:»",
         "token: «Bb5GS4<::]<»",

@@ -1,4 +1,4 @@
-//! JSON with its order and its duplicate names, and the changes that redaction may make to it.
+//! JSON with its order and its duplicate names, and the changes that redaction may make.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl Json {
         serde_json::from_str(text).ok()
     }
 
-    /// Panics if `shown` differs from this in anything that is not hidden.
+    /// Panics if `shown` differs from `self` in a part that is not hidden.
     pub fn check(&self, shown: &Self, policy: &dyn Redact, under_hidden_key: bool) {
         let is_hidden = matches!(shown, Self::Text(text) if text.contains(REDACTED));
         match (self, shown) {
@@ -45,12 +45,12 @@ impl Json {
                         name == shown_name || shown_name.contains(REDACTED),
                         "{name} became {shown_name}"
                     );
-                    // Numbers under a `Text` key are hidden, as they have no text to decide by.
+                    // Numbers under a `Text` key are hidden, because such a verdict needs a text.
                     let hidden = matches!(
                         policy.key(name),
                         KeyVerdict::Redact | KeyVerdict::Replace | KeyVerdict::Text
                     );
-                    // Only the end of a long name or of a name with quotes counts.
+                    // The verdict depends only on the end of a long name or of a name with quotes.
                     let odd = name.contains(|c: char| matches!(c, '"' | '\\') || c.is_control())
                         || name.len() > 64;
                     let hidden = under_hidden_key || hidden || odd || name.contains("badge");

@@ -1,4 +1,4 @@
-//! Secrets, and the texts that they are planted in.
+//! Secrets, and the texts around them.
 
 use super::input::{ALNUM, ALPHA, BASE64URL, DIGITS, HEX, Input, Letters, UPPER};
 
@@ -8,7 +8,7 @@ pub struct Plant {
     pub text: String,
     /// None of these may be shown.
     pub secrets: Vec<String>,
-    /// Only a policy that hides PII hides it.
+    /// Whether only a policy that hides PII hides the secret.
     pub pii: bool,
 }
 
@@ -24,7 +24,7 @@ impl Plant {
         }
     }
 
-    /// Returns a secret with a recognizable form, and text around it that is not part of it.
+    /// Returns a secret with a recognizable format, and text around the secret.
     fn by_form(kind: u8, around: u8, letters: &mut Letters) -> Self {
         let (mut text, mut pii) = (String::new(), false);
         let secret = match usize::from(kind) % (TOKENS.len() + CHECKED) {
@@ -136,8 +136,8 @@ impl Plant {
         }
     }
 
-    /// Returns a value that only its key makes a secret: two words with other characters between
-    /// them.
+    /// Returns a value that is a secret only because of its key. It has two words with other
+    /// characters between them.
     fn by_key(form: u8, key: u8, around: u8, specials: &[u8], letters: &mut Letters) -> Self {
         let key = KEYS[usize::from(key) % KEYS.len()];
         let (from, to) = (letters.take(ALNUM, 9), letters.take(ALNUM, 9));
@@ -253,7 +253,7 @@ const TOKENS: &[(&str, &str, usize)] = &[
     ("tskey-auth-", ALNUM, 24),
 ];
 
-/// Text that ends a secret. The first two entries are for texts with a form of their own.
+/// Text that ends a secret. The first two entries are for texts with a separate form.
 const AROUND: &[(&str, &str)] = &[
     (" ", " "),
     ("\n", "\n"),

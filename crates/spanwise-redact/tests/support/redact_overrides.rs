@@ -33,7 +33,8 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Returns whether a key is read as the name of the tier: by its letters, so `p-i_i` is too.
+/// Returns whether a key is read as the name of the tier. Only its letters are compared, so this
+/// includes `p-i_i`.
 fn is_pii(key: &str) -> bool {
     let alone = format!("+{key}").parse::<PolicyOverrides>();
     alone.is_ok_and(|overrides| overrides.to_string() == "on,+pii")

@@ -1,5 +1,5 @@
-//! `Redacted`: the inner layer sees the values of an unredacted layer, changed as a simple reading
-//! of the rules predicts.
+//! `Redacted`: the inner layer receives the values of an unredacted layer, changed as a simple
+//! implementation of the rules predicts.
 
 use std::{
     cell::RefCell,
@@ -45,7 +45,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 thread_local! {
-    // One stack sees everything, as in a service, so that its state is kept between events.
+    // One stack receives everything, as in a service, so that its state is kept between events.
     static STACKS: RefCell<[Stack; 4]> = RefCell::new([
         Stack::new(Arc::new(policy())),
         Stack::new(Arc::new(NamesOnly(policy()))),
@@ -179,8 +179,8 @@ impl Stack {
     }
 }
 
-/// Returns a callsite with some of these names. Layers never free their data about callsites, so
-/// there is one for each choice.
+/// Returns a callsite with some of these names. There is one callsite for each choice, because
+/// layers never free their data about callsites.
 fn callsite(input: &mut Input<'_>, kind: &Kind) -> &'static Metadata<'static> {
     const NAMES: [&str; 13] = [
         "message",
@@ -322,7 +322,7 @@ fn value(input: &mut Input<'_>) -> Option<Box<dyn Value>> {
     })
 }
 
-/// Everything that a layer is shown.
+/// Everything that a layer receives.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<Call>>>);
 
@@ -431,7 +431,7 @@ fn parent_of<S: Subscriber + for<'a> LookupSpan<'a>>(
     )
 }
 
-/// Returns what a value writes, or that it failed.
+/// Returns the text that a value writes, or that it failed.
 fn written(value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
     panic_safe::format_into(&mut text, value, usize::MAX);

@@ -1,4 +1,4 @@
-//! The scanner: it accepts any text, borrows clean ones, and hides planted secrets.
+//! The scanner accepts any text, borrows clean texts, and hides planted secrets.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -11,7 +11,7 @@ use super::{input::Input, json::Json, plant::Plant};
 struct Kind {
     policy: Policy,
     pii: bool,
-    /// The visible part of a value is hidden again when it is scanned once more.
+    /// Whether a second scan hides the visible part of a value.
     keeps_last: bool,
 }
 
@@ -37,7 +37,7 @@ static KINDS: LazyLock<[Kind; 4]> = LazyLock::new(|| {
     ]
 });
 
-/// Interprets the bytes as choices and a text. The choices come first, see `fuzz/seeds/scan`.
+/// Interprets the bytes as choices and a text. The choices are first, see `fuzz/seeds/scan`.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = &KINDS[usize::from(input.byte()) % KINDS.len()];
@@ -64,7 +64,8 @@ fn read<'t>(kind: &Kind, text: &'t str) -> Cow<'t, str> {
     }
     if !kind.keeps_last {
         assert!(is_left_of(&shown, text), "{text:?} became {shown:?}");
-        // The result may differ: the name left from a hidden part may hide the value after it.
+        // The result may differ, because the visible name of a hidden part may hide the value after
+        // it.
         let again = kind.policy.text(&shown);
         assert!(
             is_left_of(&again, &shown),
@@ -82,7 +83,7 @@ fn read<'t>(kind: &Kind, text: &'t str) -> Cow<'t, str> {
     shown
 }
 
-/// Returns whether all that is shown, apart from quotes, was in the text in that order.
+/// Returns whether all shown characters, apart from quotes, were in the text in the same order.
 fn is_left_of(shown: &str, text: &str) -> bool {
     let plain = |text: &str| text.replace(['"', '\\'], "");
     let (shown, text) = (plain(shown), plain(text));

@@ -1,5 +1,5 @@
-//! A `with_filter` layer around a sampled layer and beside it: dropped events cost no other layer
-//! an event.
+//! A `with_filter` layer around a sampled layer, and next to it. If the sampler drops an event, no
+//! other layer loses an event.
 
 use crate::support::Count;
 use spanwise_core::{ContextLayer, LevelLayer, SelfReport};
@@ -21,7 +21,7 @@ fn log() {
     }
 }
 
-/// A filter that decides about each event anew.
+/// A filter that decides again for each event.
 #[derive(Clone)]
 struct ErrorsAndInfos;
 
@@ -38,7 +38,8 @@ fn sampler() -> Sampler {
 #[test]
 fn errors_arrive_wherever_filtered_layer_is() {
     let levels = || LevelLayer::new("trace".parse().unwrap());
-    // The type of a filtered layer depends on the layers below: expressions, not closures.
+    // The type of a filtered layer depends on the layers below, so the macro needs expressions
+    // instead of closures.
     macro_rules! check {
         ($sampled:ident, $filtered:ident: $ours:expr, $theirs:expr, $expected:expr) => {{
             let ($sampled, $filtered) = (Count::default(), Count::default());

@@ -1,5 +1,5 @@
-//! A limit per value of a field holds for any values: many at once, and new ones all the
-//! time.
+//! A limit per value of a field is not exceeded for any values, also with many values at once and a
+//! stream of new values.
 
 use std::time::{Duration, SystemTime};
 
@@ -35,7 +35,7 @@ fn passed(count: &Count, log: impl FnOnce()) -> u64 {
 #[test]
 fn flood_of_tenants_passes_bounded_events() {
     let (_default, count, sampler, clock) = start();
-    // A bucket for each of 10,000 values, and one for the others.
+    // A bucket for each of 10,000 values, and one bucket for all others.
     assert_eq!(passed(&count, || (0..100_000).for_each(log)), 10_005);
     clock.advance(Duration::from_secs(1));
     let more = passed(&count, || (100_000..200_000).for_each(log));
@@ -71,14 +71,14 @@ fn busy_tenants_keep_their_rate_beside_a_flood() {
     let (_default, count, _sampler, clock) = start();
     const EARLY: u64 = 1;
     const LATE: u64 = 2;
-    // It occurred before the flood, so it is a frequent value.
+    // The value occurred before the flood, so it is a frequent value.
     (0..10).for_each(|_| log(EARLY));
     (1_000_000..1_020_000).for_each(log);
     let (mut early, mut late, mut flood) = (0, 0, 0);
     let mut new = 2_000_000;
     for _ in 0..1000 {
         clock.advance(Duration::from_millis(10));
-        // 5,000 per second of the flood, and a hundred of each of the two.
+        // 5,000 events per second of the flood, and a hundred events of each of the two values.
         flood += passed(&count, || {
             (0..50).for_each(|_| {
                 new += 1;
@@ -100,8 +100,8 @@ fn busy_tenants_keep_their_rate_beside_a_flood() {
 #[test]
 fn more_quiet_tenants_than_buckets_lose_nothing() {
     let (_default, count, sampler, clock) = start();
-    // Each comes again after two minutes. By then its bucket was free for others, which started
-    // with a full one.
+    // Each value occurs again after two minutes. In that time another value could use the bucket,
+    // and started with a full bucket.
     let events = 3 * 15_000;
     for event in 0..events {
         clock.advance(Duration::from_millis(8));

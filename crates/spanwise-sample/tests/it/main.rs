@@ -1,4 +1,4 @@
-//! Tests that need no process of their own: one module per topic.
+//! Tests that need no separate process: one module per topic.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 

@@ -35,7 +35,7 @@ fn process(sampler: &str, id: &str, requests: u32) -> Vec<usize> {
         .with(ContextLayer::default())
         .with(lines.layer().sampled(sampler.parse().unwrap()));
     let _default = stack.set_default();
-    // The low bits of a good generator, as those of a trace id should be.
+    // The low bits of a good generator, like the low bits of a trace id.
     let mut state = 1_u64;
     (0..requests)
         .map(|number| {
@@ -69,7 +69,7 @@ fn two_processes_keep_the_same_whole_requests() {
         let fewer = process("info=0.1", id, 2000);
         assert!(fewer.iter().zip(&one).all(|(few, many)| few <= many));
     }
-    // Without an id, each event is decided on its own.
+    // Without an id, each event is decided separately.
     let torn = process("info=0.3", "none", 200);
     assert!(torn.iter().any(|lines| [1, 2].contains(lines)));
 }
@@ -140,7 +140,7 @@ fn nested_samplers_multiply_random_ratios() {
     assert!(!rates.is_empty() && rates.iter().all(|rate| *rate == 0.125));
 }
 
-/// A forgotten guard leaves the thread in a span that may be closed, also by another thread.
+/// After a forgotten guard, the thread stays in a span that another thread may close.
 #[test]
 fn closed_span_that_was_never_left_has_no_effect() {
     const EVENTS: u64 = 1000;

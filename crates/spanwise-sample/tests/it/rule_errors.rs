@@ -86,13 +86,13 @@ fn each_mistake_has_word_problem_and_accepted_form() {
         ),
         (
             "inof=0.1",
-            "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is \
-             written `inof::`)",
+            "`inof=0.1`: `inof` is not a level: did you mean `info`? (if `inof` is a target, \
+             write `inof::`)",
         ),
         (
             "off=0.1",
             "`off=0.1`: `off` is not a level of events: write 0 to keep none, such as `info=0` \
-             (a target of that name is written `off::`)",
+             (if `off` is a target, write `off::`)",
         ),
         (
             "info=0.1,INFO=5/s",
@@ -140,7 +140,7 @@ fn each_mistake_has_word_problem_and_accepted_form() {
         (
             "all=0.1",
             "`all=0.1`: there is no word for all levels: write each, such as \
-             `info=0.1,debug=0.1` (a target of that name is written `all::`)",
+             `info=0.1,debug=0.1` (if `all` is a target, write `all::`)",
         ),
         (
             "*=0.1",
@@ -229,7 +229,7 @@ fn rules_without_syntax_are_displayed() {
     assert!(Limit::ratio(f64::INFINITY).is_err());
 }
 
-/// The same names as in every setting of levels.
+/// The names of levels are the same as in every setting of levels.
 #[test]
 fn other_level_names_are_accepted() {
     for (text, rule) in [

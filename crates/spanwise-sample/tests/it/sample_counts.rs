@@ -1,4 +1,4 @@
-//! The output of a sink counts all events that were logged.
+//! The counts in the output of a sink represent all logged events.
 
 use std::{
     borrow::Cow,
@@ -108,8 +108,8 @@ fn ratio_of_zero_is_reported_by_emit_summaries_only() {
     warn!("another");
     assert_eq!(lines.take_each("message"), ["another"]);
 
-    // An event that another rule suppresses at the same callsite has a summary at its time, which
-    // reports all of the callsite.
+    // If another rule suppresses an event at the same callsite, one summary is due at the time of
+    // this rule. It reports all suppressed events of the callsite.
     (0..3).for_each(|_| log("ann"));
     clock.advance(Duration::from_secs(1));
     warn!("another");
@@ -170,7 +170,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
     let (before, between) = (Count::default(), Count::default());
     let clock = clock();
     let sampler = sampler("info=5/s,debug=0.5,trace=first:1/3", &clock);
-    // A dynamic filter: its sink gets some of the events of a callsite.
+    // A dynamic filter, so its sink receives some of the events of a callsite.
     static OPEN: AtomicBool = AtomicBool::new(false);
     let open = filter::dynamic_filter_fn(|_, _| OPEN.load(Ordering::Relaxed));
     let stack = tracing_subscriber::registry()
@@ -179,7 +179,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         .with(filtered.layer().sampled(sampler.clone()).with_filter(open))
         .with(one.layer().sampled(sampler.clone()))
         .with(between.clone())
-        // It gets rebuilt events.
+        // This sink receives rebuilt events.
         .with(
             other
                 .layer()
@@ -207,7 +207,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         };
         let of_one = fields(&one);
         assert_eq!(of_one, fields(&other));
-        // The filtered sink shows a part of it, with rates and summaries of its own.
+        // The filtered sink shows a part of the events, with its own rates and summaries.
         let of_filtered = fields(&filtered);
         let events = of_filtered.iter().filter(|line| line[3].is_null());
         let is_shown = |line: &[_; 5]| of_one.iter().any(|other| other[..2] == line[..2]);
@@ -216,7 +216,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         shown += of_one.len();
     }
     sampler.emit_summaries();
-    // 5 per second for half a minute: three sinks count an event once.
+    // 5 per second for half a minute, because three sinks count an event once.
     assert!(shown > 150);
     assert_eq!(before.events(), between.events());
 }

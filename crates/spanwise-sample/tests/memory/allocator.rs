@@ -20,19 +20,19 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
         let held = HELD.fetch_add(layout.size() as isize, Relaxed) + layout.size() as isize;
         MAX_HELD.fetch_max(held, Relaxed);
-        // SAFETY: what the caller has promised us.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size() as isize, Relaxed);
-        // SAFETY: what the caller has promised us.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -51,12 +51,12 @@ pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.get()
 }
 
-/// Returns the bytes that the process holds.
+/// Returns the allocated bytes of the process.
 pub(crate) fn held() -> isize {
     HELD.load(Relaxed)
 }
 
-/// Returns the most bytes that `work` held, besides those held before.
+/// Returns the maximum number of bytes that `work` allocated and did not free at one time.
 pub(crate) fn most_held(work: impl FnOnce()) -> isize {
     let before = held();
     MAX_HELD.store(before, Relaxed);
@@ -64,7 +64,7 @@ pub(crate) fn most_held(work: impl FnOnce()) -> isize {
     MAX_HELD.load(Relaxed) - before
 }
 
-/// Checks that more work holds no more bytes, except for allocations of the test harness's
+/// Checks that more work needs no more memory, except for allocations of the test harness's
 /// threads.
 pub(crate) fn assert_plateau(before: isize, after: isize) {
     let more = after - before;

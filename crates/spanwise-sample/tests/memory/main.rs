@@ -1,6 +1,6 @@
-//! What sampling allocates, and how much memory it holds at most.
+//! The allocations of sampling, and its maximum memory.
 //!
-//! In a process of its own, as its allocator counts.
+//! In a separate process, because its allocator counts.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 

@@ -45,7 +45,7 @@ fn check_event_allocates_nothing() {
     let before = allocations();
     let inside = log();
     let all = allocations() - before;
-    // A span allocates; the events inside and outside do not.
+    // A span allocates, but the events inside and outside do not.
     assert_eq!(inside, 0);
     assert!(all < 20, "{all}");
     assert_eq!(one.events(), other.events());

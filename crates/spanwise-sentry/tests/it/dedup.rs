@@ -192,7 +192,8 @@ fn chain(texts: &[&'static str]) -> Chain {
 fn request_event_with_a_new_error_is_sent() {
     const REFUSED: &str = "Connection refused (os error 111)";
     const DECLINED: &str = "the payment was declined";
-    // The error before, its message, the error of the request, and whether that is news.
+    // The earlier error, its message, the error of the request, and whether the second error is
+    // new.
     let cases: [(&[&'static str], &str, &[&'static str], bool); 13] = [
         (&[], "redis timeout, using the default", &["timeout"], true),
         (&[], "timeout", &["timeout"], false),

@@ -172,7 +172,7 @@ fn log_record_has_its_own_target_file_and_line() {
     assert_eq!(event["contexts"]["fields"], serde_json::Value::Null);
 }
 
-/// Only in records of the `log` crate are the fields `log.…` the origin.
+/// The fields `log.…` are the origin only in records of the `log` crate.
 #[test]
 fn own_fields_named_like_log_fields_are_sent() {
     let logs = |builder: SentryBuilder| builder.logs("info".parse::<TargetLevels>().unwrap());

@@ -1,5 +1,5 @@
-//! Events that an exiting thread logs from the destructors of its thread-locals, after those of the
-//! client were dropped.
+//! Events that an exiting thread logs from the destructors of its thread-locals, after the
+//! thread-locals of the client were dropped.
 
 use std::{
     cell::RefCell,
@@ -36,7 +36,7 @@ impl Drop for OnExit {
         self.sentry.bind();
         let _ = self.sentry.stats();
         let _ = spanwise_core::Flush::flush_by(&self.sentry, std::time::Instant::now());
-        // Closing it makes a transaction.
+        // Closing the span creates a transaction.
         self.span = Span::none();
         if let Some(guard) = self.guard.take() {
             guard.shutdown(Duration::from_secs(60));
@@ -106,7 +106,7 @@ fn events_of_destructors_are_sent() {
     }
 }
 
-/// The sample rate draws for each error: it is sent or counted.
+/// The sample rate decides for each error whether it is sent or counted.
 #[test]
 fn sample_rate_applies_and_is_counted() {
     if alone("exiting_thread::sample_rate_applies_and_is_counted") {

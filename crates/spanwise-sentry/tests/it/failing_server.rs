@@ -1,4 +1,5 @@
-//! Servers that are down or slow, or refuse: events are counted, and the shutdown ends in time.
+//! Servers are down or slow, or refuse events. The events are counted, and the shutdown ends in
+//! time.
 
 use std::{
     net::TcpListener,
@@ -11,10 +12,10 @@ use spanwise_sentry::{Sentry, SentryStats};
 use tracing::error;
 use tracing_subscriber::prelude::*;
 
-/// Far beyond any deadline, for a machine under load.
+/// Much longer than any deadline, for a loaded machine.
 const IN_TIME: Duration = Duration::from_secs(60);
 
-/// Logs errors for a server, and shuts down. Returns how long the shutdown took.
+/// Logs errors for a server, and shuts down. Returns the duration of the shutdown.
 fn log_for(receiver: &Receiver, errors: u64, deadline: Duration) -> (SentryStats, Duration) {
     let builder = builder(receiver).timeout(Duration::from_secs(60));
     let (layer, guard) = builder.build().unwrap();

@@ -1,4 +1,4 @@
-//! Forked processes: each sends its own events, and waits for no other process.
+//! Each forked process sends its own events, and waits for no other process.
 
 #![cfg(unix)]
 
@@ -73,7 +73,7 @@ fn child_sends_its_own_events() {
         .iter()
         .map(|event| event["event_id"].to_string())
         .collect();
-    // The event and the report of the parent and of the child, and the event of the grandchild.
+    // The parent and the child each send an event and a report, and the grandchild sends an event.
     assert_eq!(ids.len(), 2 + 2 + 1);
     for what in ["in the parent", "in the child", "in the grandchild"] {
         let message = format!("failed {what}");

@@ -8,7 +8,7 @@ use tracing::error;
 
 use crate::support::{one, payment_failed, plain, sent};
 
-/// Each list is one issue.
+/// The texts of each list belong to one issue.
 const SAME_ISSUE: &[&[&str]] = &[
     &[
         "order 42 failed",
@@ -104,7 +104,7 @@ const SAME_ISSUE: &[&[&str]] = &[
     ],
 ];
 
-/// Each pair is two issues.
+/// The texts of each pair belong to two issues.
 const DIFFERENT_ISSUES: &[(&str, &str)] = &[
     ("order 42 failed", "payment 42 failed"),
     ("order 42 failed", "order 42 timed out"),
@@ -187,7 +187,7 @@ fn placeholders_replace_variable_parts() {
             "GET https://api.example.com:8443/v1/orders/42?x=1 failed",
             "GET https://api.example.com:<number><path> failed",
         ),
-        // Parts of names stay.
+        // Digits in names are kept.
         ("invalid utf8, not utf16", "invalid utf8, not utf16"),
         ("sha256 of x86 by h2", "sha256 of x86 by h2"),
         ("text/html and/or I/O", "text/html and/or I/O"),

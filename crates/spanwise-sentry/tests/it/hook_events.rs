@@ -1,7 +1,7 @@
-//! Hooks of the application that log and open spans. The hook is not called for these events, which
-//! would have no end.
+//! Hooks of the application that log and open spans. The hook is not called for these events,
+//! because this would be an endless recursion.
 //!
-//! The subscriber is global, since a scoped one does not see events inside of events.
+//! The subscriber is global, because a scoped one does not receive events inside of events.
 
 use std::{
     sync::{

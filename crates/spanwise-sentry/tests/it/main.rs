@@ -1,6 +1,6 @@
 //! The behaviour of the crate, through its public API.
 //!
-//! A test that needs a process of its own starts itself again: see `support::alone`.
+//! A test that needs a separate process starts itself again: see `support::alone`.
 
 #![allow(
     clippy::disallowed_methods,

@@ -20,7 +20,7 @@ static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATOR: Counting = Counting;
 
 #[expect(unsafe_code, reason = "only an allocator can count allocations")]
-// SAFETY: it forwards every call unchanged to the system's allocator.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
@@ -39,13 +39,13 @@ fn allocated() -> usize {
     ALLOCATED.load(Ordering::Relaxed)
 }
 
-/// The breadcrumbs of open requests take up to 32 MiB. Each request keeps its newest ones.
+/// The breadcrumbs of open requests use up to 32 MiB. Each request keeps its newest breadcrumbs.
 #[test]
 fn breadcrumbs_of_open_requests_are_bounded() {
     if alone("memory::breadcrumbs_of_open_requests_are_bounded") {
         return;
     }
-    // 600 requests with 100 breadcrumbs of a kilobyte would take 60 MB.
+    // 600 requests with 100 breadcrumbs of a kilobyte would need 60 MB.
     let text = "x".repeat(1000);
     let before = allocated();
     let (receiver, _) = sent(plain, || {
@@ -64,8 +64,8 @@ fn breadcrumbs_of_open_requests_are_bounded() {
     assert_eq!(breadcrumbs.last(), Some(&"step 99"));
 }
 
-/// Repeated errors store a sample each, of half a megabyte here, and up to 8 MiB together. A sample
-/// that leaves is sent.
+/// Each repeated error stores a sample, of half a megabyte in this test. All samples together use
+/// up to 8 MiB. An evicted sample is sent.
 #[test]
 fn samples_of_repeated_errors_are_bounded() {
     const ERRORS: u64 = 60;

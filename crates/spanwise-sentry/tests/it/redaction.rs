@@ -1,4 +1,4 @@
-//! Redaction of everything that is sent, also of what hooks and direct calls add.
+//! Redaction of everything that is sent, including data of hooks and direct calls.
 
 use std::{error::Error, fmt, sync::Arc};
 

@@ -43,7 +43,7 @@ fn http_client_logs_do_not_feed_back() {
     let stats = guard.shutdown(Duration::from_secs(60));
     // One event and one log.
     assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
-    // Another layer sees events of the HTTP client only from other threads.
+    // Another layer receives events of the HTTP client only from other threads.
     log::info!(target: "ureq", "on the thread of the test");
     let seen = seen.lock().unwrap();
     let of_ureq: Vec<_> = seen.iter().filter(|(root, _)| root == "ureq").collect();
@@ -54,7 +54,7 @@ fn http_client_logs_do_not_feed_back() {
     );
 }
 
-/// A hook is code of the application, so other layers see its events.
+/// A hook is code of the application, so other layers receive its events.
 #[test]
 fn hook_events_on_the_sender_thread_are_seen() {
     if alone("self_logging::hook_events_on_the_sender_thread_are_seen") {
@@ -86,8 +86,7 @@ fn hook_events_on_the_sender_thread_are_seen() {
     guard.shutdown(Duration::from_secs(60));
 }
 
-/// Neither the logs of the HTTP client nor the answer of the server make the key of the DSN
-/// visible.
+/// The logs of the HTTP client and the response of the server do not reveal the key of the DSN.
 #[test]
 fn dsn_key_is_never_logged() {
     if let Some(output) = output_alone("self_logging::dsn_key_is_never_logged") {
@@ -112,7 +111,7 @@ fn dsn_key_is_never_logged() {
     let _ = tracing_log::LogTracer::init();
     error!("failed");
     receiver.wait_for(1);
-    // Once this one is received, the refusal of the first was reported.
+    // When this event is received, the refusal of the first event was reported.
     error!("failed again");
     receiver.wait_for(2);
     let stats = guard.shutdown(Duration::from_secs(60));
@@ -124,7 +123,7 @@ const KEY: &str = "0123456789abcdef";
 /// The first part of the target and the name of the thread, for each event.
 type Targets = std::sync::Arc<std::sync::Mutex<Vec<(String, Option<String>)>>>;
 
-/// Another layer, which stores what it sees.
+/// Another layer, which stores the events that it receives.
 struct Seen(Targets);
 
 impl Seen {

@@ -29,7 +29,7 @@ pub fn builder(receiver: &Receiver) -> SentryBuilder {
     Sentry::builder(receiver.dsn().parse().unwrap()).report(SelfReport::silent())
 }
 
-/// Sends what `log` logs to a receiver, with a builder that `change` changes.
+/// Sends the events of `log` to a receiver. `change` changes the builder.
 pub fn sent(
     change: impl FnOnce(SentryBuilder) -> SentryBuilder,
     log: impl FnOnce(),
@@ -102,14 +102,14 @@ pub type Built = (SentryLayer, SentryGuard);
 /// Set in a process that runs a single test.
 const ALONE: &str = "SPANWISE_TEST_ALONE";
 
-/// Runs `test`, such as `module::function`, in a process of its own. Returns whether this is the
-/// process that only waited for it, which is where the test returns.
+/// Runs `test`, such as `module::function`, in a separate process. Returns true in the process that
+/// waited for it. In that process the test must return.
 #[track_caller]
 pub fn alone(test: &str) -> bool {
     output_alone(test).is_some()
 }
 
-/// As [`alone`], with the output of the process.
+/// Like [`alone`], and returns the output of the process.
 #[track_caller]
 pub fn output_alone(test: &str) -> Option<Output> {
     output_alone_with(test, |_| {})
@@ -120,7 +120,7 @@ pub fn alone_child() -> bool {
     env::var_os(ALONE).is_some()
 }
 
-/// As [`output_alone`], with a command that `change` changes.
+/// Like [`output_alone`]. `change` changes the command.
 #[track_caller]
 pub fn output_alone_with(test: &str, change: impl FnOnce(&mut Command)) -> Option<Output> {
     if alone_child() {

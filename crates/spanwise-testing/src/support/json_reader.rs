@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Returns `text` as JSON.
 ///
 /// # Panics
-/// If it is not valid JSON, or an object repeats a key.
+/// If it is not valid JSON, or if an object repeats a key.
 #[must_use]
 #[track_caller]
 pub fn parse_json(text: &str) -> Value {

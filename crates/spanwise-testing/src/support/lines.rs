@@ -15,19 +15,19 @@ pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
 #[expect(clippy::must_use_candidate, reason = "most of these assert")]
 impl Lines {
-    /// Returns what was written, as text.
+    /// Returns the output as text.
     #[track_caller]
     pub fn text(&self) -> String {
         text(self.0.lock().clone())
     }
 
-    /// Returns what was written as text, and forgets it.
+    /// Returns the output as text, and clears it.
     #[track_caller]
     pub fn take(&self) -> String {
         text(mem::take(&mut *self.0.lock()))
     }
 
-    /// Forgets what was written.
+    /// Clears the output.
     pub fn clear(&self) {
         self.0.lock().clear();
     }
@@ -38,7 +38,7 @@ impl Lines {
         objects(&self.text())
     }
 
-    /// [`objects`](Self::objects), which are forgotten.
+    /// Like [`objects`](Self::objects), and clears the output.
     #[track_caller]
     pub fn take_objects(&self) -> Vec<Value> {
         objects(&self.take())

@@ -1,4 +1,4 @@
-//! Records of the `log` crate are events like any other.
+//! Records of the `log` crate are events too.
 
 use spanwise_testing::capture;
 use tracing::{Level, info_span};

@@ -8,7 +8,7 @@ use tracing::{Instrument as _, info, info_span};
 /// Names the test that fails in this process.
 const FAILS: &str = "SPANWISE_TESTING_FAILS";
 
-/// Runs `body`, which fails, as the test `name` in a process of its own. Returns the harness's
+/// Runs `body`, which fails, as the test `name` in a separate process. Returns the harness's
 /// output.
 #[expect(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! Routing. These tests run in parallel in one process, so each is noise for the others.
+//! Routing. These tests run in parallel in one process, so each test logs during the others.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ fn captures_on_many_threads_do_not_mix() {
             let logs = capture();
             together.wait();
             for round in 0..200_u64 {
-                // One callsite for all threads: its interest is cached per process.
+                // One callsite for all threads, because its interest is cached per process.
                 info!(test, round, "counted");
             }
             together.wait();
@@ -185,7 +185,7 @@ fn wait_for_sees_another_thread() {
     start.send(()).unwrap();
 
     logs.wait_for("done", TIMEOUT).assert_field("jobs", 3);
-    // It has arrived: no waiting is needed.
+    // The event has arrived, so the test need not wait.
     logs.wait_for("done", Duration::ZERO);
     thread.join().unwrap();
 }
@@ -261,7 +261,7 @@ fn open_and_closed_spans_are_listed() {
     logs.one_span("open").assert_field("id", 2);
 }
 
-/// Keeps a capture on another thread, so that ours is not alone.
+/// Starts a capture on another thread, so that the capture of the test is not the only one.
 fn start_another_capture() -> Capture {
     thread::spawn(capture).join().unwrap()
 }

@@ -155,8 +155,8 @@ fn error_equals_its_message_with_or_without_causes() {
 
 #[test]
 fn logging_debug_is_captured_once_in_order() {
-    /// Logs, opens a span, records into the current one and reads the context whenever it is
-    /// formatted.
+    /// Each time it is formatted, it logs, opens a span, records into the current span and reads
+    /// the context.
     struct Talkative(Cell<u32>);
     impl fmt::Debug for Talkative {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,48 +1,44 @@
 //! ANSI colours.
 
-use tracing_core::Level;
+use std::fmt::Write as _;
+
+/// How a piece of text looks, as the parameters of an ANSI escape sequence (SGR).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TextStyle(&'static str);
+
+impl TextStyle {
+    pub(crate) const PLAIN: Self = Self("");
+    pub(crate) const BOLD: Self = Self("1");
+    pub(crate) const DIM: Self = Self("2");
+    pub(crate) const GREEN: Self = Self("32");
+    pub(crate) const YELLOW: Self = Self("33");
+    pub(crate) const MAGENTA: Self = Self("35");
+    pub(crate) const CYAN: Self = Self("36");
+    pub(crate) const BOLD_RED: Self = Self("1;31");
+    /// White on red.
+    pub(crate) const ALARM: Self = Self("1;97;41");
+}
 
 /// Writes ANSI colours, or none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnsiColor(pub(crate) bool);
 
 impl AnsiColor {
-    pub(crate) fn dim(self, out: &mut String, write: impl FnOnce(&mut String)) {
-        self.with(out, "2", write);
-    }
-
-    pub(crate) fn bold(self, out: &mut String, write: impl FnOnce(&mut String)) {
-        self.with(out, "1", write);
-    }
-
-    /// Appends `text`, in the colour of `level`.
-    pub(crate) fn level(self, out: &mut String, level: Level, text: &str) {
-        let color = match level {
-            Level::ERROR => "1;31",
-            Level::WARN => "33",
-            Level::INFO => "32",
-            Level::DEBUG => "34",
-            Level::TRACE => "35",
-        };
-        self.with(out, color, |out| out.push_str(text));
-    }
-
-    /// Resets the colour before each line break: a program that prefixes lines, or shows one of
-    /// them alone, is not coloured by another line.
-    fn with(self, out: &mut String, code: &str, write: impl FnOnce(&mut String)) {
+    /// Appends what `write` appends, in `style`. It must not write a line break: a program that
+    /// prefixes lines, or shows one of them alone, is not coloured by another line.
+    pub(crate) fn paint(self, out: &mut String, style: TextStyle, write: impl FnOnce(&mut String)) {
+        if !self.0 || style == TextStyle::PLAIN {
+            return write(out);
+        }
+        let before = out.len();
+        // Writing to a `String` does not fail.
+        let _ = write!(out, "\u{1b}[{}m", style.0);
         let start = out.len();
         write(out);
-        if !self.0 {
-            return;
-        }
-        let text = out.split_off(start);
-        for (index, line) in text.split('\n').enumerate() {
-            if index > 0 {
-                out.push('\n');
-            }
-            if !line.is_empty() {
-                out.push_str(&format!("\u{1b}[{code}m{line}\u{1b}[0m"));
-            }
+        if out.len() == start {
+            out.truncate(before);
+        } else {
+            out.push_str("\u{1b}[0m");
         }
     }
 }

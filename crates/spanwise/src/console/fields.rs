@@ -1,9 +1,10 @@
-//! Fields as text that cannot forge other fields or lines.
+//! The fields of an event or a span as text.
 
-use std::{borrow::Cow, error::Error, fmt};
+use std::{error::Error, fmt};
 
 use spanwise_core::internal::{
-    errors::{self, WithCauses},
+    error_chain,
+    errors::{self, MAX_SHOWN_CAUSES},
     log_record, panic_safe,
 };
 use tracing_core::{Field, Metadata, field::Visit};
@@ -14,51 +15,63 @@ const MAX_VALUE_LEN: usize = 16 * 1024;
 /// The fields of an event or a span.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Fields {
-    pub(crate) message: Option<String>,
+    pub(crate) message: Option<Value>,
     pub(crate) others: Vec<(&'static str, Value)>,
 }
 
-/// The text of a field.
+/// The value of a field.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
-    text: String,
-    /// The backtrace of an error.
-    backtrace: Option<String>,
+    pub(crate) text: String,
+    pub(crate) kind: ValueKind,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum ValueKind {
+    Number(f64),
+    Text,
+    Error {
+        /// The outermost first.
+        causes: Vec<String>,
+        /// In the format of std, shortened.
+        backtrace: Option<String>,
+    },
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self {
             text,
-            backtrace: None,
+            kind: ValueKind::Text,
         }
     }
 }
 
 impl Value {
-    /// Returns the text with the backtrace.
-    fn whole(&self) -> Cow<'_, str> {
-        match &self.backtrace {
-            Some(backtrace) => format!("{}\n{backtrace}", self.text).into(),
-            None => self.text.as_str().into(),
+    /// Returns the causes of an error, the outermost first.
+    pub(crate) fn causes(&self) -> &[String] {
+        match &self.kind {
+            ValueKind::Error { causes, .. } => causes,
+            ValueKind::Number(_) | ValueKind::Text => &[],
         }
     }
 
-    /// Appends the value as [`push_value`] does. If lines may be continued, a backtrace is on lines
-    /// of its own, and the text of the error looks the same as without one.
-    pub(crate) fn push(&self, out: &mut String, continued: Option<&str>) {
-        match (&self.backtrace, continued) {
-            (Some(backtrace), Some(start)) => {
-                push_value(out, &self.text, continued);
-                out.push_str(start);
-                if backtrace.split_whitespace().any(looks_like_field) {
-                    push_quoted(out, backtrace);
-                } else {
-                    push_escaped(out, backtrace, continued);
-                }
-            }
-            _ => push_value(out, &self.whole(), continued),
+    /// Returns the backtrace of an error.
+    pub(crate) fn backtrace(&self) -> Option<&str> {
+        match &self.kind {
+            ValueKind::Error { backtrace, .. } => backtrace.as_deref(),
+            ValueKind::Number(_) | ValueKind::Text => None,
         }
+    }
+
+    /// Returns the text with the causes, joined.
+    pub(crate) fn joined(&self) -> String {
+        let mut joined = self.text.clone();
+        for cause in self.causes() {
+            joined.push_str(": ");
+            joined.push_str(cause);
+        }
+        joined
     }
 }
 
@@ -71,6 +84,25 @@ impl Fields {
         };
         record(&mut reader);
         reader.fields
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.message.is_none() && self.others.is_empty()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        let mut named = self.others.iter().filter(|(other, _)| *other == name);
+        named.next().map(|(_, value)| value)
+    }
+
+    /// Returns the text of a field.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).map(|value| value.text.as_str())
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Value> {
+        let at = self.others.iter().position(|(other, _)| *other == name)?;
+        Some(self.others.remove(at).1)
     }
 
     /// Sets a field. The last value of a name counts.
@@ -93,31 +125,52 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>, backtrace: Option<String>) {
+    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>, kind: ValueKind) {
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());
         if log_record::is_origin_field(self.callsite, name) {
             return;
         }
-        let mut text = String::new();
-        if panic_safe::format_into(&mut text, value, MAX_VALUE_LEN) {
-            text.push('…');
-        }
+        let text = limited(value, MAX_VALUE_LEN);
+        let value = Value { text, kind };
         // In a span, `message` is an ordinary field.
         if name == "message" && self.callsite.is_event() {
-            self.fields.message = Some(Value { text, backtrace }.whole().into_owned());
+            self.fields.message = Some(value);
         } else {
-            self.fields.set(name, Value { text, backtrace });
+            self.fields.set(name, value);
         }
     }
 }
 
+/// Returns at most `limit` bytes of a text, with an ellipsis if it is longer.
+fn limited(value: fmt::Arguments<'_>, limit: usize) -> String {
+    let mut text = String::new();
+    if panic_safe::format_into(&mut text, value, limit) {
+        text.push('…');
+    }
+    text
+}
+
 impl Visit for Reader<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format_args!("{value:?}"), None);
+        self.add(field, format_args!("{value:?}"), ValueKind::Text);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"), None);
+        self.add(field, format_args!("{value}"), ValueKind::Text);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, format_args!("{value:?}"), ValueKind::Number(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        let number = ValueKind::Number(value as f64);
+        self.add(field, format_args!("{value}"), number);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        let number = ValueKind::Number(value as f64);
+        self.add(field, format_args!("{value}"), number);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -125,133 +178,13 @@ impl Visit for Reader<'_> {
             let backtrace = panic_safe::truncate_at(&backtrace, MAX_VALUE_LEN);
             backtrace.trim_end().to_owned()
         });
-        self.add(field, format_args!("{}", WithCauses(value)), backtrace);
+        let limit = MAX_VALUE_LEN / MAX_SHOWN_CAUSES;
+        let causes = error_chain(value, MAX_SHOWN_CAUSES);
+        let causes = causes.map(|cause| limited(format_args!("{cause}"), limit));
+        let kind = ValueKind::Error {
+            causes: causes.collect(),
+            backtrace,
+        };
+        self.add(field, format_args!("{value}"), kind);
     }
-}
-
-/// Appends `text`, and escapes characters that end the line, control the terminal, change the
-/// direction of text, or are invisible. `continued` replaces a line break: it starts a line unlike
-/// any line of a log.
-pub(crate) fn push_escaped(out: &mut String, text: &str, continued: Option<&str>) {
-    for c in text.chars() {
-        match continued {
-            Some(continued) if c == '\n' => out.push_str(continued),
-            _ if must_be_escaped(c) => out.extend(c.escape_default()),
-            _ => out.push(c),
-        }
-    }
-}
-
-/// Returns whether a terminal shows `text` unchanged, and none of its lines starts like a line of a
-/// log.
-pub(crate) fn is_plain(text: &str) -> bool {
-    let mut lines = text.split('\n');
-    let first = lines.next().unwrap_or_default();
-    !first.contains(must_be_escaped)
-        && lines.all(|line| {
-            !line.contains(must_be_escaped) && (line.is_empty() || line.starts_with(' '))
-        })
-}
-
-fn must_be_escaped(c: char) -> bool {
-    matches!(c,
-        // Controls: C0, DEL and C1.
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        // The direction of text.
-        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-        // Line breaks.
-        | '\u{2028}' | '\u{2029}'
-        // Invisible: spaces and operators without width, byte order marks, annotations, tags.
-        | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// Appends a message, in quotes if a part of it looks like a field or the context.
-pub(crate) fn push_message(out: &mut String, text: &str, continued: Option<&str>) {
-    let ambiguous = text.starts_with('"') || text.split_whitespace().any(looks_like_field);
-    if ambiguous {
-        push_quoted(out, text);
-    } else {
-        push_escaped(out, text, continued);
-    }
-}
-
-/// `order_id=42`, or the bar in front of the context.
-fn looks_like_field(word: &str) -> bool {
-    word == "|" || word.find('=').is_some_and(|at| at > 0)
-}
-
-/// Appends the name of a target, a field, a span or a file, in quotes if its end would be unclear.
-pub(crate) fn push_name(out: &mut String, name: &str) {
-    let open_ended = name.is_empty() || name.contains(is_separator);
-    if open_ended {
-        push_quoted(out, name);
-    } else {
-        push_escaped(out, name, None);
-    }
-}
-
-/// Returns whether a name or a value with this character needs quotes. Escaped characters need them
-/// too, since an escape has braces.
-fn is_separator(c: char) -> bool {
-    c.is_whitespace() || must_be_escaped(c) || matches!(c, '=' | '"' | '{' | '}' | '|')
-}
-
-/// Appends a value, in quotes if its end would be unclear, so that it cannot forge another field.
-pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) {
-    let lines = continued.filter(|_| text.contains('\n'));
-    let open_ended = text.is_empty() || text.contains(is_separator);
-    let closed = if lines.is_some() {
-        // A struct on several lines starts with its name.
-        let name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | ' ');
-        is_enclosed(text.trim_start_matches(name))
-            || !text.starts_with('"') && !text.split_whitespace().any(looks_like_field)
-    } else {
-        !open_ended || is_enclosed(text)
-    };
-    match lines {
-        // Like a backtrace, on several lines.
-        Some(start) if closed && text.starts_with(' ') => {
-            out.push_str(start);
-            push_escaped(out, text.trim_end_matches('\n'), lines);
-        }
-        _ if closed => push_escaped(out, text, lines),
-        _ => push_quoted(out, text),
-    }
-}
-
-/// Appends a text on one line, quoted as `Debug` does.
-fn push_quoted(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            _ if must_be_escaped(c) => out.extend(c.escape_default()),
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-/// Returns whether the opening quote or bracket of `text` closes at its end, as in the `Debug` text
-/// of a string or a list.
-fn is_enclosed(text: &str) -> bool {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for (index, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '[' | '{' | '(' if !quoted => depth += 1,
-            ']' | '}' | ')' if !quoted => match depth.checked_sub(1) {
-                Some(outer) => depth = outer,
-                None => return false,
-            },
-            _ => {}
-        }
-        if depth == 0 && !quoted {
-            return index + c.len_utf8() == text.len() && index > 0;
-        }
-    }
-    false
 }

@@ -1,19 +1,19 @@
 //! The layer that writes lines for people.
 
-use std::{fmt, io::Write as _, sync::Arc, time::SystemTime};
+use std::{fmt, io::Write as _, iter, sync::Arc};
 
 use spanwise_core::{
     CONTEXT_KEYS, Clock, Context, EventContext, Fault, LevelHandle, SelfReport,
     internal::{
-        FilterInterop, Inherit, LayerId, SinkCounters, SpanData,
+        FilterInterop, LayerId, SinkCounters,
         log_record::{self, LogRecord},
-        reentrancy, rfc3339,
+        reentrancy,
     },
 };
 use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
 use tracing_core::{
-    Interest, Metadata,
+    Interest, Level, Metadata,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
@@ -24,23 +24,19 @@ use tracing_subscriber::{
 };
 
 use super::{
-    color::AnsiColor,
-    fields::{Fields, push_message, push_name, push_value},
+    access_summary::{self, AccessSummary},
+    color::{AnsiColor, TextStyle},
+    event_text::{EventStyle, EventText, Style, UnitId},
+    fields::Fields,
+    shown_spans::{ConsoleSpan, NewSpan, REQUEST_ID, SpanFields},
 };
+use crate::Output;
 
-/// The layout of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// The event on one line; its location and spans on the next.
-    Pretty,
-    Compact,
-    /// One line without the target.
-    Short,
-}
-
+/// A layer of lines for people.
 pub(crate) struct ConsoleLayer {
-    style: Style,
-    color: AnsiColor,
+    style: EventStyle,
+    /// The terminal behind the writer.
+    terminal: Option<Output>,
     /// Keys besides [`CONTEXT_KEYS`].
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
@@ -67,43 +63,29 @@ impl ShowTime {
         match self {
             Self::Always => true,
             Self::FromDebug(levels, of_output) => {
-                levels.most_verbose_event().min(*of_output) >= LevelFilter::DEBUG
+                levels.max_event_level().min(*of_output) >= LevelFilter::DEBUG
             }
         }
     }
 }
 
-/// The spans around an event as text: `checkout{order_id=42}:pay`.
-#[derive(Debug, Default)]
-struct SpanPath {
-    name: &'static str,
-    own: Fields,
-    path: String,
-}
-
-/// A longer path is cut at its outer end.
-const MAX_PATH_LEN: usize = 2048;
-
-/// A longer context value is cut to its last characters, which distinguish two UUIDs.
+/// A longer id is cut to its last characters, which distinguish two UUIDs.
 const MAX_ID_LEN: usize = 12;
-
-/// The start of a line that continues a value.
-const CONTINUED: &str = "\n             | ";
-
-/// The same in [`Style::Short`].
-const CONTINUED_SHORT: &str = "\n      | ";
 
 impl ConsoleLayer {
     pub(crate) fn new(
         style: Style,
-        color: bool,
         context_keys: Vec<String>,
         make_writer: BoxMakeWriter,
         report: &SelfReport,
     ) -> Self {
         Self {
-            style,
-            color: AnsiColor(color),
+            style: EventStyle {
+                style,
+                color: AnsiColor(false),
+                own_targets: None,
+            },
+            terminal: None,
             context_keys,
             make_writer,
             clock: Clock::system(),
@@ -127,99 +109,89 @@ impl ConsoleLayer {
         self
     }
 
+    pub(crate) fn color(mut self, is_on: bool) -> Self {
+        self.style.color = AnsiColor(is_on);
+        self
+    }
+
+    /// Sets the terminal whose width lines have. Defaults to none, without a width.
+    pub(crate) fn terminal(mut self, terminal: Option<Output>) -> Self {
+        self.terminal = terminal;
+        self
+    }
+
+    /// Sets the crates and modules whose frames a backtrace shows. Defaults to all frames.
+    pub(crate) fn own_targets(mut self, own: Option<Vec<String>>) -> Self {
+        self.style.own_targets = own;
+        self
+    }
+
+    /// Sets the clock. Defaults to the system's.
+    pub(crate) fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     fn is_context(&self, name: &str) -> bool {
         CONTEXT_KEYS.contains(&name) || self.context_keys.iter().any(|key| key == name)
     }
 
-    /// Removes fields that the line shows as context.
-    fn without_context(&self, mut fields: Fields) -> Fields {
+    /// Separates the fields of a span from those that are context.
+    fn span_fields(&self, mut fields: Fields) -> SpanFields {
+        let names = fields.others.iter().map(|(name, _)| *name);
+        let context_keys = names.filter(|name| self.is_context(name)).collect();
         fields.others.retain(|(name, _)| !self.is_context(name));
-        fields
+        SpanFields {
+            own: fields,
+            context_keys,
+        }
     }
 
-    fn line(&self, event: &Event<'_>, fields: &Fields, path: &str, context: &Context) -> String {
+    /// Returns the id that the lines of a unit of work show: that of the request, or the first key
+    /// that the program declares.
+    fn id<'a>(&'a self, context: &'a Context) -> Option<UnitId<'a>> {
+        let keys = self.context_keys.iter().map(String::as_str);
+        iter::once(REQUEST_ID).chain(keys).find_map(|key| {
+            Some(UnitId {
+                key,
+                text: short(context.get(key)?),
+            })
+        })
+    }
+
+    fn lines(
+        &self,
+        event: &Event<'_>,
+        fields: &mut Fields,
+        unit: Option<(&ConsoleSpan, &'static str)>,
+        id: Option<&UnitId<'_>>,
+        new_spans: &mut [NewSpan],
+    ) -> String {
         let callsite = event.metadata();
         let log = log_record::is_log_record(callsite).then(|| LogRecord::from_event(event));
-        let target = log
-            .as_ref()
-            .and_then(|log| log.target.as_deref())
-            .unwrap_or(callsite.target());
-        let (file, line) = match &log {
-            Some(log) => (log.file.as_deref(), log.line),
-            None => (callsite.file(), callsite.line().map(u64::from)),
-        };
-        let color = self.color;
-        let continued = match self.style {
-            Style::Pretty => Some(CONTINUED),
-            Style::Short => Some(CONTINUED_SHORT),
-            Style::Compact => None,
-        };
-        let mut out = String::with_capacity(256);
-        if self.time.is_shown() {
-            let now = self.clock.now();
-            let offset = self.timestamp.offset_minutes(now);
-            color.dim(&mut out, |out| push_time(out, now, offset));
-            out.push(' ');
-        }
-        let level = *callsite.level();
-        let name = match self.style {
-            Style::Pretty | Style::Compact => format!("{level:>5}"),
-            // It may be at the start of the line.
-            Style::Short => format!("{level:<5}"),
-        };
-        color.level(&mut out, level, &name);
-        out.push(' ');
-        if self.style == Style::Compact {
-            color.dim(&mut out, |out| {
-                push_name(out, target);
-                out.push(':');
-            });
-            out.push(' ');
-        }
-        if let Some(message) = &fields.message {
-            color.bold(&mut out, |out| push_message(out, message, continued));
-        }
-        for (name, value) in &fields.others {
-            if !out.ends_with(' ') {
-                out.push(' ');
-            }
-            color.dim(&mut out, |out| {
-                push_name(out, name);
-                out.push('=');
-            });
-            value.push(&mut out, continued);
-        }
-        color.dim(&mut out, |out| {
-            match self.style {
-                Style::Pretty => {
-                    out.push_str("\n             ");
-                    push_name(out, target);
-                    if let Some(file) = file {
-                        out.push_str(" at ");
-                        push_name(out, file);
-                        line.inspect(|line| out.push_str(&format!(":{line}")));
-                    }
-                }
-                Style::Compact | Style::Short if path.is_empty() && context.is_empty() => {}
-                Style::Compact | Style::Short => out.push_str(" |"),
-            }
-            if !path.is_empty() {
-                out.push_str(if self.style == Style::Pretty {
-                    " in "
-                } else {
-                    " "
-                });
-                out.push_str(path);
-            }
-            for (key, value) in context.iter() {
-                out.push(' ');
-                push_name(out, key);
-                out.push('=');
-                push_value(out, &short(value), None);
-            }
+        let target = log.as_ref().and_then(|log| log.target.as_deref());
+        let unit = unit.map(|(span, name)| {
+            let (label, depth) = span.unit_label();
+            (label, depth, name)
         });
-        out.push('\n');
-        out
+        let access = AccessSummary::take(callsite, fields, unit.map(|(label, ..)| label));
+        if access.is_some() {
+            access_summary::remove_shown(new_spans);
+        }
+        self.style.lines(&EventText {
+            time: self.time.is_shown().then(|| {
+                let now = self.clock.now();
+                (now, self.timestamp.offset_minutes(now))
+            }),
+            level: level_name(callsite, self.style.style),
+            target: target.unwrap_or(callsite.target()),
+            access,
+            fields,
+            new_spans,
+            unit,
+            id,
+            width: self.terminal.and_then(Output::columns),
+        })
     }
 
     fn write(&self, line: &str, metadata: &Metadata<'_>) {
@@ -248,22 +220,16 @@ where
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.filter_interop.interest()
+        self.filter_interop.interest_in_all()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
         // Format values before locking the span.
-        let own = self.without_context(Fields::new(attrs.metadata(), |visitor| {
-            attrs.record(visitor)
-        }));
-        let Some(span) = ctx.span(id) else { return };
-        let parent = span
-            .parent()
-            .and_then(|parent| SpanData::<SpanPath>::find(Some(self.id), &parent));
-        let node = SpanData::new(parent.as_ref(), |parent| {
-            SpanPath::new(span.name(), own, parent)
-        });
-        node.attach(self.id, &span);
+        let fields = Fields::new(attrs.metadata(), |visitor| attrs.record(visitor));
+        let fields = self.span_fields(fields);
+        if let Some(span) = ctx.span(id) {
+            ConsoleSpan::open(self.id, &span, fields, self.clock.now());
+        }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
@@ -271,19 +237,10 @@ where
             return;
         };
         let recorded = Fields::new(callsite, |visitor| values.record(visitor));
-        let recorded = self.without_context(recorded);
-        let node = ctx
-            .span(id)
-            .and_then(|span| SpanData::<SpanPath>::find(Some(self.id), &span));
-        if let Some(node) = node {
-            node.update(|path, parent| {
-                let mut own = path.own.clone();
-                recorded
-                    .others
-                    .iter()
-                    .for_each(|(name, value)| own.set(name, value.clone()));
-                SpanPath::new(path.name, own, parent)
-            });
+        let recorded = self.span_fields(recorded);
+        let span = ctx.span(id);
+        if let Some(span) = span.and_then(|span| ConsoleSpan::find(self.id, &span)) {
+            span.record(recorded);
         }
     }
 
@@ -299,49 +256,22 @@ where
             fields.set("buffered", "true".to_owned());
         }
         let span = ctx.event_span(event);
-        let node = span
-            .as_ref()
-            .and_then(|span| SpanData::<SpanPath>::find(Some(self.id), span));
-        let path = node
-            .map(|node| node.read(|path| path.path.clone()))
-            .unwrap_or_default();
         let context = span.as_ref().map(Context::from_span).unwrap_or_default();
+        let id = self.id(&context);
+        let id_key = id.as_ref().map(|id| id.key);
+        let unit = span.as_ref().and_then(|span| {
+            let found = ConsoleSpan::find(self.id, span)?;
+            let new = found.take_new(self.id, span, id_key, annotations.buffered);
+            Some((found, span.name(), new))
+        });
         drop(span);
-        self.write(
-            &self.line(event, &fields, &path, &context),
-            event.metadata(),
-        );
-    }
-}
-
-impl SpanPath {
-    fn new(name: &'static str, own: Fields, parent: Option<&Self>) -> Self {
-        let mut path = String::new();
-        if let Some(parent) = parent {
-            path.push_str(&parent.path);
-            path.push(':');
-        }
-        push_name(&mut path, name);
-        if !own.others.is_empty() {
-            path.push('{');
-            for (index, (name, value)) in own.others.iter().enumerate() {
-                path.push_str(if index == 0 { "" } else { " " });
-                push_name(&mut path, name);
-                path.push('=');
-                value.push(&mut path, None);
-            }
-            path.push('}');
-        }
-        if path.len() > MAX_PATH_LEN {
-            path = format!("…{}", last(&path, MAX_PATH_LEN));
-        }
-        Self { name, own, path }
-    }
-}
-
-impl Inherit for SpanPath {
-    fn rebuild(&self, parent: Option<&Self>) -> Self {
-        Self::new(self.name, self.own.clone(), parent)
+        let (unit, mut new_spans) = match unit {
+            Some((span, name, new)) => (Some((span, name)), new),
+            None => (None, Vec::new()),
+        };
+        let unit = unit.as_ref().map(|(span, name)| (span, *name));
+        let lines = self.lines(event, &mut fields, unit, id.as_ref(), &mut new_spans);
+        self.write(&lines, event.metadata());
     }
 }
 
@@ -353,14 +283,21 @@ impl fmt::Debug for ConsoleLayer {
     }
 }
 
-/// Appends the time of day to the millisecond, at `offset_minutes` east of Greenwich.
-fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
-    let (second, nanos) = rfc3339::since_epoch(now);
-    let date_time = rfc3339::date_time(second.saturating_add(i64::from(offset_minutes) * 60));
-    let mut text = *b"00:00:00.000";
-    text[..8].copy_from_slice(&date_time[11..]);
-    rfc3339::write_fraction(&mut text[9..], nanos);
-    out.extend(text.map(char::from));
+/// Returns the name of a level, of five columns. A critical event is at ERROR.
+fn level_name(callsite: &Metadata<'_>, style: Style) -> (&'static str, TextStyle) {
+    let (right, left, color) = match *callsite.level() {
+        Level::ERROR if callsite.name() == "critical" => (" CRIT", "CRIT ", TextStyle::ALARM),
+        Level::ERROR => ("ERROR", "ERROR", TextStyle::BOLD_RED),
+        Level::WARN => (" WARN", "WARN ", TextStyle::YELLOW),
+        Level::INFO => (" INFO", "INFO ", TextStyle::GREEN),
+        Level::DEBUG => ("DEBUG", "DEBUG", TextStyle::CYAN),
+        Level::TRACE => ("TRACE", "TRACE", TextStyle::MAGENTA),
+    };
+    match style {
+        Style::Pretty | Style::Compact => (right, color),
+        // It may be at the start of the line.
+        Style::Short => (left, color),
+    }
 }
 
 /// Shortens an id to the part that people compare.

@@ -1,14 +1,16 @@
 //! Traces, logs and metrics over OTLP: `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of
 //! OpenTelemetry.
 
-use std::{io, mem, sync::Arc, time::Instant};
+use std::{mem, sync::Arc};
 
-use spanwise_core::{Flush, ParseError, Sensitivity, SinkControl, internal::sync::Mutex};
+use spanwise_core::{ParseError, Sensitivity};
 use spanwise_otel::{
     InvalidOption, Otel, OtelBuilder, OtelError, OtelGuard, OtelSetting, OtelStats,
 };
 
-use super::{OptionalSink, RunningSink, SinkChanges, StackContext, StartedSink};
+use super::{
+    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkKind, StackContext, StartedSink,
+};
 use crate::{
     Preset, Stack,
     choices::{Choices, Chosen, describe},
@@ -18,16 +20,19 @@ use crate::{
     settings::{OTEL_EXPORTER_OTLP_ENDPOINT, SERVICE_NAME, SERVICE_VERSION},
 };
 
-/// What `Builder::otel` changes, until the sink starts.
-#[derive(Clone, Default)]
-pub(crate) struct OtelChange(Arc<Mutex<Option<Change>>>);
+pub(super) const KIND: SinkKind = SinkKind {
+    choose: OtelSink::choose,
+    own_settings: || OtelSetting::all().map(|setting| setting.def).collect(),
+};
 
-type Change = Box<dyn FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync>;
+/// Whether fields of events become metrics.
+#[derive(Clone, Copy, Default)]
+struct MeasuresEvents(bool);
 
 /// The choices about the exporter.
 pub(crate) struct OtelSink {
     builder: OtelBuilder,
-    change: OtelChange,
+    changes: BuilderChanges<OtelBuilder>,
     /// The variables that are set.
     variables: Vec<&'static OtelSetting>,
     has_endpoint_in_code: bool,
@@ -36,44 +41,19 @@ pub(crate) struct OtelSink {
     measures_events: bool,
 }
 
-/// The exporter, until the shutdown.
-struct RunningOtel {
-    otel: Otel,
-    #[expect(dead_code, reason = "dropping it ends the exporter")]
-    guard: OtelGuard,
-}
-
-impl OtelChange {
-    pub(crate) fn new(
-        change: impl FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(Some(Box::new(change)))))
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.lock().is_some()
-    }
-
-    fn apply(&self, builder: OtelBuilder) -> OtelBuilder {
-        let change = self.0.lock().take();
-        match change {
-            Some(change) => change(builder),
-            None => builder,
-        }
-    }
-}
+type RunningOtel = GuardedSink<Otel, OtelGuard>;
 
 impl OtelSink {
-    /// Returns the sink if something turns it on. The other variables are read only then: they may
-    /// be there for other programs.
-    pub(super) fn choose(
+    /// Returns the sink if a setting turns it on. Only in that case are the other variables read,
+    /// because they may be meant for other programs.
+    fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
         service: &Service,
     ) -> Option<Box<dyn OptionalSink>> {
         let general = choices.choose(&OTEL_EXPORTER_OTLP_ENDPOINT);
         let in_code = general.filter(|endpoint| endpoint.origin == Origin::Code);
-        // Tests that run where a service is configured export nothing.
+        // Tests on a machine with a configured service must not export.
         let reads_variables = choices.preset != Preset::Test;
         let variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
             let mut settings = OtelSetting::all().filter(|_| reads_variables);
@@ -83,15 +63,18 @@ impl OtelSink {
             })
         };
         if in_code.is_none() && variable(choices, OtelSetting::enables).is_none() {
+            if variable(choices, OtelSetting::disables_all).is_none() && reads_variables {
+                check_what_may_enable(choices);
+            }
             return None;
         }
         if let Some(setting) = variable(choices, OtelSetting::disables_all) {
             let text = choices.sourced_text(&setting.def)?;
-            choices.explain(&setting.def, text.value, text.origin);
+            choices.explain(&setting.def, text.value, &text.origin);
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
-        // The attributes of the resource beat what the program says of itself.
+        // The resource attributes override the name from the program.
         let is_named = choices.set(&SERVICE_NAME).is_some();
         let has_version = choices.set(&SERVICE_VERSION).is_some();
         builder = builder.resource_attribute("service.name", &service.name);
@@ -100,6 +83,8 @@ impl OtelSink {
         }
         let mut variables = Vec::new();
         let mut exported = Vec::new();
+        // Those whose values are wrong.
+        let mut misread: Vec<&OtelSetting> = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
             let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
             if is_general && in_code.is_some() {
@@ -112,13 +97,17 @@ impl OtelSink {
             exported.extend(setting.exports(&value).map(|signal| (setting, signal)));
             match builder.apply(setting, &value) {
                 Ok(()) if is_general => {}
-                Ok(()) => choices.explain(&setting.def, shown(setting, &value), origin),
-                Err(error) => choices.wrong(wrong(setting, &value, &error)),
+                Ok(()) => choices.explain(&setting.def, shown(setting, &value), &origin),
+                Err(error) => {
+                    choices.wrong(wrong(setting, &value, &error));
+                    misread.push(setting);
+                }
             }
         }
         let has_endpoint_in_code = in_code.is_some();
         // Code may set an endpoint later.
-        let is_changed = changes.otel.is_set();
+        let builder_changes = changes.get::<BuilderChanges<OtelBuilder>>();
+        let is_changed = !builder_changes.is_empty();
         for (setting, signal) in exported {
             let has_endpoint = variables.iter().any(|it| it.is_endpoint_of(signal));
             if !(has_endpoint || has_endpoint_in_code || is_changed) {
@@ -141,14 +130,25 @@ impl OtelSink {
         if let Some(environment) = &service.environment {
             builder = builder.environment(environment);
         }
-        Some(Box::new(Self {
+        let sink = Self {
             builder,
-            change: changes.otel.clone(),
+            changes: builder_changes,
             variables,
             has_endpoint_in_code,
             is_changed,
-            measures_events: changes.measures_events,
-        }))
+            measures_events: changes.get::<MeasuresEvents>().0,
+        };
+        if !is_changed {
+            for invalid in sink.builder.invalid_options() {
+                if !misread
+                    .iter()
+                    .any(|setting| setting.decides_about(&invalid))
+                {
+                    choices.problem(sink.problem(&invalid));
+                }
+            }
+        }
+        Some(Box::new(sink))
     }
 
     /// Names the variable or the setter of an option that is not valid.
@@ -166,7 +166,7 @@ impl OtelSink {
             let mut variables = self.variables.iter();
             variables.any(|variable| variable.def.name == setting.def.name)
         };
-        // Another variable may need one that is not set.
+        // Perhaps another variable requires a variable that is not set.
         let needed = OtelSetting::for_option(&of_all).filter(|_| !self.is_changed);
         match settings.find(is_set).or(needed) {
             Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
@@ -175,16 +175,27 @@ impl OtelSink {
     }
 }
 
+/// Reports a wrong value that perhaps was meant to turn something on.
+fn check_what_may_enable(choices: &mut Choices<'_>) {
+    for setting in OtelSetting::all().filter(|setting| setting.may_enable()) {
+        if let Some(Chosen { value, .. }) = choices.sourced_text(&setting.def)
+            && let Err(error) = Otel::builder_without_endpoint().apply(setting, &value)
+        {
+            choices.wrong(wrong(setting, &value, &error));
+        }
+    }
+}
+
 /// Returns a value as `explain()` shows it.
 fn shown(setting: &OtelSetting, text: &str) -> String {
     match setting.def.sensitivity {
         Sensitivity::Public if setting.is_endpoint() => conceal::url(text),
-        Sensitivity::Public => conceal::bare(text),
+        Sensitivity::Public => conceal::shown_unquoted(text),
         Sensitivity::Secret => conceal::hidden(text.len()),
     }
 }
 
-/// Returns the sentence about a value that is wrong. The errors of secrets do not show them.
+/// Returns the sentence about an invalid value. Does not show secrets.
 fn wrong(setting: &OtelSetting, text: &str, error: &ParseError) -> String {
     let name = setting.def.name;
     let is_shown = setting.def.sensitivity == Sensitivity::Public
@@ -210,13 +221,13 @@ impl OptionalSink for OtelSink {
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
-        let built = self.change.apply(builder).build();
+        let built = self.changes.apply(builder).build();
         let (otel, guard) = built.map_err(|error| match error {
             OtelError::Options(invalid) => invalid.iter().map(|it| self.problem(it)).collect(),
             _ => vec![error.to_string()],
         })?;
         let (spans, logs, writer) = (otel.spans(), otel.logs(), otel.log_writer());
-        // Metrics of events count them, too.
+        // The metrics layer counts these events, too.
         let (events, counts) = match self.measures_events {
             true => (otel.metrics_of_events(), None),
             false => (None, otel.event_counts()),
@@ -238,44 +249,56 @@ impl OptionalSink for OtelSink {
                 _ => stack,
             }
         };
-        Ok(StartedSink::with_layers(
-            add_layers,
-            RunningOtel { otel, guard },
-        ))
+        let running = RunningOtel {
+            handle: otel,
+            guard,
+            on_installed: Otel::install_globals,
+        };
+        Ok(StartedSink::new(add_layers, running))
     }
 }
 
-impl Flush for RunningOtel {
-    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
-        self.otel.flush_by(deadline)
-    }
-}
-
-impl SinkControl for RunningOtel {
-    fn name(&self) -> &str {
-        self.otel.name()
-    }
-
-    fn hurry(&self) {
-        self.otel.hurry();
+impl crate::Builder {
+    /// Sets the OpenTelemetry Collector that receives traces, logs and metrics. Overrides
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, and works with every preset.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
+    ///     .otlp_endpoint("http://collector:4318")
+    ///     .otel(|otel| otel.service_instance_id("shop-1"));
+    /// ```
+    pub fn otlp_endpoint(self, endpoint: impl Into<String>) -> Self {
+        self.put(&OTEL_EXPORTER_OTLP_ENDPOINT, endpoint.into())
     }
 
-    fn shutdown_by(&self, deadline: Instant) {
-        self.otel.shutdown_by(deadline);
+    /// Changes the options of OpenTelemetry, after the settings of the environment were applied.
+    /// `change` is called only if there is an endpoint, or `OTEL_METRICS_EXPORTER=prometheus`. Each
+    /// further call adds a change.
+    pub fn otel<F>(mut self, change: F) -> Self
+    where
+        F: FnOnce(OtelBuilder) -> OtelBuilder + Send + Sync + 'static,
+    {
+        self.sinks
+            .get_mut::<BuilderChanges<OtelBuilder>>()
+            .push(change);
+        self
     }
-}
 
-impl RunningSink for RunningOtel {
-    fn on_installed(&self) {
-        self.otel.install_globals();
+    /// Converts the fields `monotonic_counter.*`, `counter.*`, `histogram.*` and `gauge.*` of
+    /// events to metrics, if metrics are exported. The other fields of these events become
+    /// attributes.
+    pub fn metrics_of_events(mut self) -> Self {
+        *self.sinks.get_mut() = MeasuresEvents(true);
+        self
     }
 }
 
 impl crate::Handle {
-    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
-    /// the request: the text is OpenMetrics if that is preferred. Empty without metrics.
+    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
+    /// header of the request. If it prefers OpenMetrics, the body has that format. The body is
+    /// empty if there are no metrics.
     ///
-    /// It runs the callbacks of instruments and waits for them, so call it where blocking is
+    /// It calls the callbacks of instruments and waits for them, so call it only where blocking is
     /// allowed.
     ///
     /// ```
@@ -293,8 +316,25 @@ impl crate::Handle {
     #[must_use]
     pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
         match self.sink::<RunningOtel>() {
-            Some(running) => running.otel.metrics_text(accept),
+            Some(running) => running.handle.metrics_text(accept),
             None => ("text/plain; version=0.0.4; charset=utf-8", String::new()),
+        }
+    }
+
+    /// Measures the workers, the tasks and the queue of a runtime of Tokio, where metrics are
+    /// exported or served: `tokio.runtime.workers` and others.
+    ///
+    /// ```
+    /// # async fn start() -> Result<(), spanwise::InitError> {
+    /// let telemetry = spanwise::init_from_env!()?;
+    /// telemetry.handle().observe_runtime(&tokio::runtime::Handle::current());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        if let Some(running) = self.sink::<RunningOtel>() {
+            running.handle.observe_runtime(runtime);
         }
     }
 
@@ -304,7 +344,7 @@ impl crate::Handle {
     pub fn otel_stats(&self) -> OtelStats {
         let running = self.sink::<RunningOtel>();
         running
-            .map(|running| running.otel.stats())
+            .map(|running| running.handle.stats())
             .unwrap_or_default()
     }
 }

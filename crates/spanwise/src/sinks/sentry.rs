@@ -1,15 +1,17 @@
 //! Errors in Sentry: `SENTRY_DSN` and the settings that go with it.
 
-use std::{io, sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use spanwise_core::{Flush, ParseError, SinkControl, internal::sync::Mutex};
+use spanwise_core::{ParseError, SettingValue};
 use spanwise_sentry::{
     Dsn, InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats,
     is_valid_tag_name,
 };
 use tracing::level_filters::LevelFilter;
 
-use super::{OptionalSink, RunningSink, SinkChanges, StackContext, StartedSink};
+use super::{
+    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkKind, StackContext, StartedSink,
+};
 use crate::{
     Preset,
     choices::{Choices, Chosen, describe},
@@ -24,73 +26,47 @@ use crate::{
     },
 };
 
-/// What `Builder::sentry` changes, until the sink starts.
-#[derive(Clone, Default)]
-pub(crate) struct SentryChange(Arc<Mutex<Option<Change>>>);
+pub(super) const KIND: SinkKind = SinkKind {
+    choose: SentrySink::choose,
+    own_settings: Vec::new,
+};
 
-type Change = Box<dyn FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync>;
-
-/// The choices about a project in Sentry.
+/// The choices about Sentry.
 pub(crate) struct SentrySink {
     builder: SentryBuilder,
-    change: SentryChange,
+    changes: BuilderChanges<SentryBuilder>,
 }
 
-/// The project, while events are sent to it.
-struct RunningSentry {
-    sentry: Sentry,
-    #[expect(dead_code, reason = "dropping it ends the sending")]
-    guard: SentryGuard,
-}
-
-impl SentryChange {
-    pub(crate) fn new(
-        change: impl FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(Some(Box::new(change)))))
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.lock().is_some()
-    }
-
-    fn apply(&self, builder: SentryBuilder) -> SentryBuilder {
-        let change = self.0.lock().take();
-        match change {
-            Some(change) => change(builder),
-            None => builder,
-        }
-    }
-}
+type RunningSentry = GuardedSink<Sentry, SentryGuard>;
 
 impl SentrySink {
     /// Returns the sink if there is a DSN.
-    pub(super) fn choose(
+    fn choose(
         changes: &SinkChanges,
         choices: &mut Choices<'_>,
         service: &Service,
     ) -> Option<Box<dyn OptionalSink>> {
-        let dsn = choose_dsn(&changes.sentry, choices);
+        let changes = changes.get::<BuilderChanges<SentryBuilder>>();
+        let dsn = choose_dsn(&changes, choices);
         choices.listing_if(dsn.is_some(), |choices| {
             let environment = choose_environment(choices, service, dsn.is_some());
             let release = choose_release(choices, service, dsn.is_some());
             let builder = dsn.map(Sentry::builder);
             let builder = with(builder, environment, SentryBuilder::environment);
             let builder = with(builder, release, SentryBuilder::release);
-            let levels = value(choices.choose(&SENTRY_EVENT_LEVEL));
+            let levels = choices.value(&SENTRY_EVENT_LEVEL);
             let builder = with(builder, levels, SentryBuilder::event_levels);
-            let levels = value(choices.choose(&SENTRY_BREADCRUMB_LEVEL));
+            let levels = choices.value(&SENTRY_BREADCRUMB_LEVEL);
             let builder = with(builder, levels, SentryBuilder::breadcrumb_levels);
-            let ratio = value(choices.choose(&SENTRY_SAMPLE_RATE));
+            let ratio = choices.value(&SENTRY_SAMPLE_RATE);
             let builder = with(builder, ratio, SentryBuilder::sample_rate);
-            let ratio = value(choices.choose(&SENTRY_TRACES_SAMPLE_RATE));
+            let ratio = choices.value(&SENTRY_TRACES_SAMPLE_RATE);
             let builder = with(builder, ratio, SentryBuilder::traces_sample_rate);
-            let is_off = value(choices.choose(&SENTRY_GROUPING)).filter(|is_on| !is_on);
+            let is_off = choices.value(&SENTRY_GROUPING).filter(|is_on| !is_on);
             let builder = with(builder, is_off, |builder, _| builder.without_grouping());
-            let is_on = value(choices.choose(&SENTRY_ENABLE_LOGS)).filter(|is_on| *is_on);
+            let is_on = choices.value(&SENTRY_ENABLE_LOGS).filter(|is_on| *is_on);
             let builder = with(builder, is_on, |builder, _| builder.logs(LevelFilter::INFO));
-            let change = changes.sentry.clone();
-            builder.map(|builder| -> Box<dyn OptionalSink> { Box::new(Self { builder, change }) })
+            builder.map(|builder| -> Box<dyn OptionalSink> { Box::new(Self { builder, changes }) })
         })
     }
 }
@@ -111,10 +87,16 @@ impl OptionalSink for SentrySink {
         if let Some(policy) = context.policy {
             builder = builder.redact(Arc::clone(policy));
         }
-        let (layer, guard) = self.change.apply(builder).build().map_err(problems)?;
-        let sentry = guard.sentry();
-        let running = RunningSentry { sentry, guard };
-        Ok(StartedSink::new_redacting(layer, running))
+        let (layer, guard) = self.changes.apply(builder).build().map_err(problems)?;
+        let running = RunningSentry {
+            handle: guard.sentry(),
+            guard,
+            on_installed: Sentry::bind,
+        };
+        Ok(StartedSink::new(
+            |stack| stack.layer_unredacted(layer),
+            running,
+        ))
     }
 }
 
@@ -130,30 +112,26 @@ fn with<T>(
     })
 }
 
-fn value<T>(chosen: Option<Chosen<T>>) -> Option<T> {
-    chosen.map(|chosen| chosen.value)
-}
-
-fn choose_dsn(change: &SentryChange, choices: &mut Choices<'_>) -> Option<Dsn> {
+fn choose_dsn(changes: &BuilderChanges<SentryBuilder>, choices: &mut Choices<'_>) -> Option<Dsn> {
     let Some(Chosen { value: dsn, origin }) = choices.set(&SENTRY_DSN) else {
         let origin = match choices.preset {
             Preset::Test => Origin::Preset(Preset::Test.name()),
             Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
         };
-        choices.explain(&SENTRY_DSN.def, "none", origin);
+        choices.explain(&SENTRY_DSN.def, "none", &origin);
         return None;
     };
-    let changes = match change.is_set() {
-        true => ", with changes in code",
-        false => "",
+    let changes = match changes.is_empty() {
+        true => "",
+        false => ", with changes in code",
     };
     let hidden = conceal::hidden(dsn.length());
     let shown = format!("{hidden}, {dsn:?}{changes}");
-    choices.explain(&SENTRY_DSN.def, shown, origin);
+    choices.explain(&SENTRY_DSN.def, shown, &origin);
     Some(dsn)
 }
 
-/// Chooses the environment: its variable, else that of the service.
+/// Chooses the environment from its variable, or else from the environment of the service.
 fn choose_environment(
     choices: &mut Choices<'_>,
     service: &Service,
@@ -166,7 +144,7 @@ fn choose_environment(
         None => (service.environment.clone(), Origin::Default),
     };
     let shown = environment.as_deref().unwrap_or("none");
-    choices.explain(&SENTRY_ENVIRONMENT.def, shown, origin);
+    choices.explain(&SENTRY_ENVIRONMENT.def, shown, &origin);
     if let Some(environment) = environment.as_deref().filter(|_| is_sent && !is_set)
         && let Err(error) = check_environment(environment)
     {
@@ -179,7 +157,7 @@ fn choose_environment(
     environment
 }
 
-/// Chooses the release: its variable, else the name and the version of the service.
+/// Chooses the release from its variable, or else from the name and the version of the service.
 fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -> Option<String> {
     let set = choices.set(&SENTRY_RELEASE);
     let is_set = set.is_some();
@@ -189,7 +167,7 @@ fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -
         None => (by_service(), Origin::Default),
     };
     let shown = release.as_deref().unwrap_or("none");
-    choices.explain(&SENTRY_RELEASE.def, shown, origin);
+    choices.explain(&SENTRY_RELEASE.def, shown, &origin);
     if let Some(release) = release.as_deref().filter(|_| is_sent && !is_set)
         && let Err(error) = check_release(release)
     {
@@ -222,29 +200,30 @@ fn invalid_levels(invalid: &InvalidLevels) -> String {
     describe(&shown, text, &ParseError::new(error.to_string()))
 }
 
-impl Flush for RunningSentry {
-    fn flush_by(&self, deadline: Instant) -> io::Result<()> {
-        self.sentry.flush_by(deadline)
+impl crate::Builder {
+    /// Sets the project in Sentry to which errors are sent. Overrides `SENTRY_DSN`, and works with
+    /// every preset.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod)
+    ///     .sentry_dsn("https://0123456789@sentry.example.com/42")
+    ///     .sentry(|sentry| sentry.ignore_target("shop::probe").ignore_error("ClientGone"));
+    /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
+    /// ```
+    pub fn sentry_dsn(self, dsn: impl Into<SettingValue<Dsn>>) -> Self {
+        self.set("sentry_dsn", &SENTRY_DSN, dsn)
     }
-}
 
-impl SinkControl for RunningSentry {
-    fn name(&self) -> &str {
-        self.sentry.name()
-    }
-
-    fn hurry(&self) {
-        self.sentry.hurry();
-    }
-
-    fn shutdown_by(&self, deadline: Instant) {
-        self.sentry.shutdown_by(deadline);
-    }
-}
-
-impl RunningSink for RunningSentry {
-    fn on_installed(&self) {
-        self.sentry.bind();
+    /// Changes the options of Sentry, after the settings of the environment were applied. `change`
+    /// is called only if there is a DSN. Each further call adds a change.
+    pub fn sentry<F>(mut self, change: F) -> Self
+    where
+        F: FnOnce(SentryBuilder) -> SentryBuilder + Send + Sync + 'static,
+    {
+        self.sinks
+            .get_mut::<BuilderChanges<SentryBuilder>>()
+            .push(change);
+        self
     }
 }
 
@@ -254,7 +233,7 @@ impl crate::Handle {
     pub fn sentry_stats(&self) -> SentryStats {
         let running = self.sink::<RunningSentry>();
         running
-            .map(|running| running.sentry.stats())
+            .map(|running| running.handle.stats())
             .unwrap_or_default()
     }
 }

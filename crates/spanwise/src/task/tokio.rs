@@ -17,7 +17,7 @@ use tracing::{Dispatch, Instrument, dispatcher, instrument::Instrumented};
 use super::{in_current, scoped_dispatch};
 
 /// Spawns a task that keeps the current span, its unit of work, and a scoped subscriber. Otherwise
-/// it equals [`tokio::spawn`].
+/// it is the same as [`tokio::spawn`].
 ///
 /// See the [module](super) for a task that outlives its request.
 ///
@@ -55,7 +55,7 @@ where
 }
 
 /// Runs blocking work that keeps the current span, its unit of work, and a scoped subscriber.
-/// Otherwise it equals [`tokio::task::spawn_blocking`].
+/// Otherwise it is the same as [`tokio::task::spawn_blocking`].
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -66,10 +66,10 @@ pub fn spawn_blocking<T: Send + 'static>(
     task::spawn_blocking(in_current(work))
 }
 
-/// [`tokio::task::JoinSet`] with tasks that keep the span of their spawn, its unit of work, and a
-/// scoped subscriber.
+/// A [`tokio::task::JoinSet`] whose tasks keep the span that was current at their spawn, its unit
+/// of work, and a scoped subscriber.
 ///
-/// It dereferences to that of tokio: change only the import.
+/// It dereferences to the `JoinSet` of tokio, so only the import must change.
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
@@ -105,7 +105,7 @@ impl<T> JoinSet<T> {
 }
 
 impl<T: 'static> JoinSet<T> {
-    /// Spawns a task, as [`task::spawn`](spawn) does.
+    /// Spawns a task, like [`task::spawn`](spawn).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -149,7 +149,7 @@ impl<T: 'static> JoinSet<T> {
         self.0.spawn_local_on(InCurrent::new(future), local_set)
     }
 
-    /// Runs blocking work, as [`task::spawn_blocking`](spawn_blocking) does.
+    /// Runs blocking work, like [`task::spawn_blocking`](spawn_blocking).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -172,8 +172,7 @@ impl<T: 'static> JoinSet<T> {
         self.0.spawn_blocking_on(in_current(work), handle)
     }
 
-    /// Waits for all tasks and returns what they returned, as [`tokio::task::JoinSet::join_all`]
-    /// does.
+    /// Waits for all tasks and returns their results, like [`tokio::task::JoinSet::join_all`].
     ///
     /// # Panics
     /// If a task panicked or was aborted.
@@ -221,9 +220,9 @@ where
 }
 
 pin_project! {
-    /// A future that is polled and dropped in the span and the subscriber of its spawn.
+    /// A future that is polled and dropped in the span and with the subscriber of its spawn.
     struct InCurrent<F> {
-        // `None` once it is dropped.
+        // `None` after it was dropped.
         #[pin]
         future: Option<Instrumented<F>>,
         dispatch: Option<Dispatch>,

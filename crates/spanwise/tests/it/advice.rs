@@ -1,4 +1,4 @@
-//! Every name that a message advises exists.
+//! Every name that a message recommends exists.
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +30,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     sources
 }
 
-/// The code without comments and tests, where messages are.
+/// The code of messages, without comments and tests.
 fn code(source: &str) -> String {
     let source = source.split("#[cfg(test)]").next().unwrap();
     let lines = source
@@ -39,7 +39,7 @@ fn code(source: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// Whole words of `text`, with what is part of a path.
+/// Whole words of `text`. A path is one word.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .filter(|word| !word.is_empty())
@@ -49,13 +49,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn variables_that_are_advised_are_settings() {
     let known: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
     let sources = sources();
-    // Constants with such a name are not variables.
+    // Constants with the form of a variable's name are not variables.
     let constants: BTreeSet<&str> = sources
         .iter()
         .flat_map(|(_, source)| source.split("const ").skip(1))
         .filter_map(|after| after.split_once(": ").map(|(name, _)| name))
         .collect();
-    // The beginnings of names, a variable of std, and a status of HTTP.
+    // Prefixes of names, a variable of std, and a status of HTTP.
     let others = [
         "LOG_",
         "SENTRY_",

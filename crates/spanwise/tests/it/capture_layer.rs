@@ -1,5 +1,4 @@
-//! A service's test of its own policy: the capture is one more layer of the stack, behind the
-//! policy.
+//! A service tests its own policy. The capture is an additional layer behind the policy.
 
 use spanwise_testing::{CaptureLayer, capture};
 

@@ -1,8 +1,13 @@
-//! `pretty` and `compact`: what they show, and that nothing in a value can pass for a line of the
+//! `compact` and `short`: what they show, and that nothing in a value can pass for a line of the
 //! log.
 
 use crate::support::Lines;
 use tracing::{error, info, info_span};
+
+/// The line without its time.
+fn after_time(line: &str) -> &str {
+    line.split_once(' ').unwrap().1
+}
 
 #[test]
 fn short_line_has_level_message_and_fields() {
@@ -14,17 +19,19 @@ fn short_line_has_level_message_and_fields() {
         .unwrap();
     let request = info_span!("import", file = "a.csv", request_id = "r-1");
     request.in_scope(|| error!(row = 7, "cannot read\nline 2\u{1b}[31m"));
+    request.in_scope(|| error!("cannot read"));
     error!("a = b");
     info!("not shown");
     assert_eq!(
         lines.text(),
-        "ERROR cannot read\n      | line 2\\u{1b}[31m row=7 | import{file=a.csv} request_id=r-1\n\
+        "ERROR cannot read row=7 | import r-1 file=a.csv\n      | line 2\\u{1b}[31m\n\
+         ERROR cannot read | import r-1\n\
          ERROR a = b\n"
     );
 }
 
 #[test]
-fn compact_line_shows_context_once_and_short() {
+fn compact_line_shows_span_fields_once() {
     alone!();
     let lines = Lines::default();
     let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
@@ -37,27 +44,52 @@ fn compact_line_shows_context_once_and_short() {
         "request",
         path = "/pay",
         request_id = "01a1fd81-d90f-75a9-8914-dd55bc1bfe9c",
-        tenant_id = "acme"
+        tenant_id = "acme",
+        trace_id = "01a1fd81d90f75a98914dd55bc1bfe9c",
     );
     let _request = request.enter();
     let _pay = info_span!("pay", order_id = 42, provider = "some bank").entered();
     let cause = std::io::Error::other("reset");
-    error!(target: "shop", error = &cause as &dyn std::error::Error, amount = 19.5, "payment failed");
+    let log = || {
+        error!(target: "shop", error = &cause as &dyn std::error::Error, amount = 19.5, "payment failed");
+    };
+    log();
+    log();
     let text = lines.text();
-    let expected = "ERROR shop: payment failed error=reset amount=19.5 | request{path=/pay}:pay{provider=\"some bank\"} \
-                    request_id=…bc1bfe9c tenant_id=acme order_id=42\n";
-    assert_eq!(text.split_once(' ').unwrap().1, expected);
+    let event =
+        "ERROR shop                 payment failed error=reset amount=19.5 | request:pay …bc1bfe9c";
+    let shown: Vec<&str> = text.lines().map(after_time).collect();
+    let fields = "tenant_id=acme path=/pay ▸ pay order_id=42 provider=\"some bank\"";
+    assert_eq!(shown, [format!("{event} {fields}"), event.to_owned()]);
+}
 
+#[test]
+fn compact_line_shows_its_sample_rate() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let halved =
         |annotations: &mut spanwise_core::EventContext| annotations.sample_rate = Some(0.5);
     let log = || info!(target: "sound", sample_rate = 44_100, "played");
     spanwise_core::EventContext::scope(halved, log);
-    let played = lines.text().lines().last().unwrap().to_owned();
+    let text = lines.text();
     assert!(
-        played.contains("played fields.sample_rate=44100 sample_rate=0.5 |"),
-        "{played}"
+        text.ends_with("played fields.sample_rate=44100 sample_rate=0.5\n"),
+        "{text}"
     );
+}
 
+#[test]
+fn hostile_texts_stay_in_their_compact_line() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     for forged in [
         "a\nb",
         "a\r\nb",
@@ -70,10 +102,63 @@ fn compact_line_shows_context_once_and_short() {
         info!(target: "forged", display = %forged, debug = ?forged, text = forged, "{forged}");
     }
     let all = lines.text();
-    assert_eq!(all.lines().count(), 9, "{all}");
+    assert_eq!(all.lines().count(), 7, "{all}");
     assert!(
         !all.contains(|c: char| c != '\n' && c.is_control()),
         "{all:?}"
     );
     assert!(!all.contains(['\u{2028}', '\u{202e}']));
+}
+
+#[test]
+fn numbers_with_a_unit_are_durations() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    info!(target: "shop", duration_ms = 0.679, wait_s = 134, lock_us = 12_u64, "done");
+    info!(target: "shop", bytes_per_s = 900, note_ms = "soon", skew_ms = -3, "done");
+    info!(target: "shop", wait = 1, wait_ms = 2, "done");
+    let text = lines.text();
+    let shown: Vec<&str> = text
+        .lines()
+        .map(|line| line.rsplit("  ").next().unwrap())
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            " done duration=679µs wait=2m14s lock=12µs",
+            " done bytes_per_s=900 note_ms=soon skew_ms=-3",
+            " done wait=1 wait_ms=2",
+        ]
+        .map(str::trim_start)
+    );
+}
+
+#[test]
+fn debug_values_are_not_escaped_twice() {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "`Debug` shows the fields")]
+    struct Order {
+        id: u32,
+        note: &'static str,
+    }
+
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let order = Order {
+        id: 42,
+        note: "a \"gift\"",
+    };
+    info!(target: "shop", ?order, some = ?Some("two words"), said = "he said \"no\"", "done");
+    let text = lines.text();
+    let expected = "order=Order { id: 42, note: \"a \\\"gift\\\"\" } some=Some(\"two words\") \
+                    said='he said \"no\"'\n";
+    assert!(text.ends_with(expected), "{text}");
 }

@@ -1,24 +1,110 @@
-//! `pretty`: the event, then where it happened; a value of several lines is shown as several.
+//! `pretty`: one line for an event, and lines of their own for errors and for values of several
+//! lines.
+
+use std::{error::Error, fmt};
 
 use crate::support::Lines;
-use tracing::{info, info_span};
+use spanwise::{Builder, Preset, Telemetry};
+use tracing::{error, info, info_span};
 
-#[test]
-fn pretty_writes_event_and_place_on_two_lines() {
-    alone!();
+fn install() -> (Lines, Telemetry) {
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Dev)
+    let telemetry = Builder::new(Preset::Dev)
         .with_writer(lines.clone())
         .init()
         .unwrap();
+    (lines, telemetry)
+}
+
+/// The text with `TIME` instead of the times.
+fn without_times(text: &str) -> String {
+    let times = |line: &str| match line.split_once(' ') {
+        Some((time, rest)) if time.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("TIME {rest}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(times).collect()
+}
+
+#[test]
+fn pretty_event_is_one_line() {
+    alone!();
+    let (lines, _telemetry) = install();
     let _request = info_span!("request", request_id = "r-1").entered();
-    info!(target: "shop", n = 1, "first\nsecond");
-    let text = lines.text();
-    let (_, text) = text.split_once(' ').unwrap();
-    let expected = format!(
-        " INFO first\n             | second n=1\n             shop at {}:{} in request request_id=r-1\n",
-        file!(),
-        line!() - 6
+    info!(target: "shop", n = 1, "created");
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME  INFO shop                 created n=1 | request r-1\n"
     );
-    assert_eq!(text, expected);
+}
+
+#[test]
+fn pretty_shows_lines_of_values_below_the_fields() {
+    alone!();
+    let (lines, _telemetry) = install();
+    let query = "select *\n  from orders\n";
+    info!(target: "shop", query, rows = 2, "first\nsecond");
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME  INFO shop                 first rows=2\n\
+         \x20            | second\n\
+         \x20            | query:\n\
+         \x20            |   select *\n\
+         \x20            |     from orders\n"
+    );
+}
+
+#[derive(Debug)]
+struct Refused(std::io::Error);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("gateway refused the charge\nof order 42")
+    }
+}
+
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn pretty_shows_an_error_and_its_causes_below() {
+    alone!();
+    let (lines, _telemetry) = install();
+    let refused = Refused(std::io::Error::other("connection reset"));
+    let refused = &refused as &dyn Error;
+    error!(target: "shop", error = refused, order_id = 42, "payment failed");
+    error!(target: "shop", rollback = refused, "rollback failed");
+    error!(target: "shop", error = "not \"found\"", "payment failed");
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME ERROR shop                 payment failed order_id=42\n\
+         \x20            | gateway refused the charge\n\
+         \x20            |     of order 42\n\
+         \x20            |   caused by: connection reset\n\
+         TIME ERROR shop                 rollback failed\n\
+         \x20            | rollback: gateway refused the charge\n\
+         \x20            |     of order 42\n\
+         \x20            |   caused by: connection reset\n\
+         TIME ERROR shop                 payment failed\n\
+         \x20            | not \"found\"\n"
+    );
+}
+
+#[test]
+fn long_targets_are_shortened_to_their_module() {
+    alone!();
+    let (lines, _telemetry) = install();
+    info!(target: "spanwise_http::server", "one");
+    info!(target: "shop::orders::a_module_with_a_long_name", "two");
+    info!(target: "a_crate_with_a_very_long_name", "three");
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME  INFO …::server            one\n\
+         TIME  INFO …::a_module_with_a_… two\n\
+         TIME  INFO a_crate_with_a_very… three\n"
+    );
 }

@@ -12,7 +12,7 @@ impl fmt::Debug for Logs {
         let inner = info_span!("inside a debug", user_id = "u-1", late = Empty);
         inner.in_scope(|| info!(of = self.0, "logged by a debug"));
         inner.record("late", 1);
-        // The span whose field this is, where it is one.
+        // Records on the span of this field, if the value is a field of a span.
         Span::current().record("other", "recorded by a debug");
         write!(f, "value of {}", self.0)
     }

@@ -1,5 +1,5 @@
-//! Law 5: logging never breaks the program. A `Debug` that panics or fails costs that field's text,
-//! and the next line is clean.
+//! Law 5: logging never breaks the program. If a `Debug` panics or fails, only the text of its
+//! field is lost, and the next line is correct.
 
 use std::fmt;
 

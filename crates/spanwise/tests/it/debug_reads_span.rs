@@ -14,7 +14,7 @@ impl fmt::Debug for Reads {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let id = Span::current().id()?;
             let span = registry.span(&id)?;
-            // Both locks of the span: to read, and to write.
+            // Takes both locks of the span, for reading and for writing.
             let _ = span.extensions().get::<u8>();
             span.extensions_mut().replace(7_u8);
             Some(span.scope().map(|span| span.name()).collect::<Vec<_>>())
@@ -49,7 +49,7 @@ fn debug_that_reads_the_span_does_not_deadlock() {
         assert!(
             console
                 .text()
-                .contains(r#"value="[\"inner\", \"outer\"] Some(\"r-1\")""#),
+                .contains(r#"value='["inner", "outer"] Some("r-1")'"#),
             "{}",
             console.text()
         );

@@ -1,5 +1,5 @@
-//! A recursion that opens a span at each level: lines stay short, late records arrive, and nothing
-//! overflows the stack.
+//! A recursive function opens a span at each level. Lines stay short, late records arrive, and the
+//! stack does not overflow.
 
 use tracing::{field::Empty, info, info_span};
 

@@ -1,4 +1,4 @@
-//! Law 2: no sink at all, and only a layer of the user's: it sees everything.
+//! Law 2: in a stack without a sink, a layer of the user receives every event.
 
 use crate::support::Lines;
 

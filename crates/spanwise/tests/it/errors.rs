@@ -12,7 +12,7 @@ thread_local! {
     static DEBUG_CALLS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Its `Debug` is counted once it goes on after its name.
+/// Counts each `Debug` that continues after the name of the type.
 struct Declined {
     card: &'static str,
 }
@@ -47,7 +47,7 @@ fn log_all() {
     error!(error = err(&order), "anyhow");
     let order = eyre::Report::new(declined()).wrap_err("order 7");
     error!(error = err(&order), "eyre");
-    // The other way, by tracing alone.
+    // The error as a field of `tracing`, without `err`.
     error!(error = dynamic, "plain");
 }
 
@@ -157,6 +157,6 @@ fn sentry_has_an_exception_for_each_cause() {
         let order = "None Error: order 7".to_owned();
         assert_eq!(chain(message), [unknown.clone(), order], "{message}");
     }
-    // No more than the names was asked for.
+    // Only the names were formatted.
     assert_eq!(DEBUG_CALLS.get(), 0);
 }

@@ -25,7 +25,7 @@ fn error_of_main_is_sent_before_the_end() {
     });
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
 
-    // Nothing is waited for: logging has ended.
+    // The test need not wait, because logging has ended.
     let events = receiver.events();
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0]["release"], "shop@1.4.0");

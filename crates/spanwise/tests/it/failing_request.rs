@@ -1,5 +1,5 @@
-//! `LOG_RECORDER=debug`: of the requests that fail, and of no other; and of no other output than
-//! those of lines.
+//! `LOG_RECORDER=debug` writes the DEBUG lines of failed requests only, and only to outputs of
+//! lines.
 
 use crate::support::Lines;
 use spanwise::{Builder, layer::JsonLayer};
@@ -63,13 +63,13 @@ fn buffered_lines_come_before_the_error() {
     );
     assert!(!output.text().contains("hunter2"));
     let stats = telemetry.handle().recorder_stats();
-    // And the event `configuration`, which is in no unit.
+    // The last line is the event `configuration`, which is in no unit.
     assert_eq!(
         (stats.captured, stats.written, stats.forgotten, stats.held()),
         (9, 2, 6, 1)
     );
 
-    // Levels that are changed while the program runs hold for what is shown, too.
+    // A change of levels also applies to the events that are written immediately.
     telemetry.handle().set_levels("debug").unwrap();
     debug!("shown");
     assert_eq!(messages(&output).last().unwrap(), "shown");

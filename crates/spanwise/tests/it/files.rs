@@ -1,4 +1,4 @@
-//! From the environment: a file, its level, a file for errors; each event is encoded once.
+//! Variables set a file, its level and a file for errors. Each event is encoded once.
 
 use std::{
     fmt, fs,
@@ -52,7 +52,7 @@ fn each_file_gets_lines_of_its_levels() {
         let parse = |line: &str| serde_json::from_str(line).unwrap();
         text.lines().map(parse).collect()
     };
-    // What is logged before `main` goes on, at DEBUG, is not for this file.
+    // The file does not have the DEBUG events of the start.
     let all = lines("logs/shop.log");
     assert_eq!(
         (&all[0]["message"], &all[1]["message"]),
@@ -61,7 +61,7 @@ fn each_file_gets_lines_of_its_levels() {
     assert_eq!((&all[0]["request_id"], all.len()), (&"r-1".into(), 2));
     assert_eq!(lines("logs/error.log"), all[..1]);
 
-    // Somebody moves a file away: a new one is there at once when asked for.
+    // After a file was moved, `reopen` creates a new file immediately.
     fs::rename(path("logs/shop.log"), path("logs/moved.log")).unwrap();
     telemetry.handle().reopen().unwrap();
     tracing::warn!("after the move");
@@ -79,7 +79,7 @@ fn each_file_gets_lines_of_its_levels() {
     assert_eq!(lines("logs/shop.log")[0]["message"], "after the move");
     assert_eq!(lines("logs/moved.log").len(), 2);
 
-    // After the end, by the thread that logs.
+    // After the shutdown, the logging thread writes the line.
     tracing::info!("late");
     assert_eq!(lines("logs/shop.log")[1]["message"], "late");
 }

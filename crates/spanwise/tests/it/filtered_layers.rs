@@ -1,4 +1,5 @@
-//! Law 2, through the facade: `enabled!` before `error!` with a user's filtered layer beside us.
+//! Law 2, through the facade: `enabled!` before `error!`, with a user's filtered layer in the
+//! stack.
 
 use crate::support::Lines;
 use tracing::{Level, enabled, error, level_filters::LevelFilter};

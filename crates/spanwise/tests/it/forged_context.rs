@@ -1,5 +1,5 @@
-//! Fields of spans and events do not replace context that `context::set` or the HTTP layer decided:
-//! for each key, in each output.
+//! Fields of spans and events do not replace values that `context::set` or the HTTP layer set. This
+//! is true for each key and each output.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 use tracing::{Level, debug, error, field::Empty, info, info_span, subscriber::DefaultGuard};
 use tracing_subscriber::prelude::*;
 
-/// The keys with their decided values.
+/// The keys with their pinned values.
 const DECIDED: [(&str, &str); 6] = [
     ("request_id", "r-1"),
     ("tenant_id", "acme"),
@@ -33,10 +33,10 @@ const DECIDED: [(&str, &str); 6] = [
     ("order_id", "o-42"),
 ];
 
-/// Another decided value, valid for each key.
+/// Another pinned value, valid for each key.
 const DECIDED_LATER: &str = "b7ad6b7169203331b7ad6b7169203331";
 
-/// A span or an event with a field of each key, that says something else.
+/// A span or an event with a field for each key. Each field has another value.
 macro_rules! forged {
     ($macro:ident!($($before:tt)*)) => {
         $macro!(
@@ -54,7 +54,8 @@ macro_rules! forged {
 const FORGED: &str = "f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0";
 const FORGED_SPAN: &str = "f0f0f0f0f0f0f0f0";
 
-/// Logs an event in each way in which a field may be named like a key: `of` is in the messages.
+/// Logs events with fields that are named like keys, in all possible ways. The messages contain
+/// `of`.
 fn log_in_each_way(of: &str) {
     let message = |way: &str| format!("{of}: {way}");
     forged!(debug!(message = message("field of a buffered event"),));
@@ -93,10 +94,10 @@ fn log_in_each_way(of: &str) {
     });
 }
 
-/// The keys that are decided in each unit, by its name, with their values.
+/// For each unit, by name, the pinned keys with their values.
 type Decided = BTreeMap<String, Vec<(&'static str, String)>>;
 
-/// In a unit for each key, decides that one alone and forges all.
+/// Opens a unit for each key. The unit pins only this key, and logs forged fields for all keys.
 fn decide_one() -> Decided {
     let decide = |(key, value): (&'static str, &str)| {
         let _unit = unit_span!("decided").entered();
@@ -120,7 +121,7 @@ async fn handler(State(decided): State<Arc<Mutex<Decided>>>) -> &'static str {
     "ok"
 }
 
-/// In a request, where the HTTP layer decides four keys and `context::set` the others.
+/// Serves a request. The HTTP layer pins four keys, and `context::set` pins the others.
 async fn decide_by_http(telemetry: &Telemetry) -> Decided {
     let decided = Arc::<Mutex<Decided>>::default();
     let server = telemetry.http_server().tenant_header("x-tenant-id");
@@ -151,8 +152,8 @@ fn builder() -> (Lines, Builder) {
     (output, builder)
 }
 
-/// Logs everything in an output of `format`. Returns its lines, with what is decided in the unit
-/// that each one is of.
+/// Logs everything to an output of `format`. Returns its lines, each with the pinned values of its
+/// unit.
 async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
     let (output, builder) = builder();
     let telemetry = builder.format(format).init().unwrap();
@@ -170,17 +171,17 @@ async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
             None if line.contains("request served") => &decided["http"],
             None if line.contains("flight recorder: buffered") => {
                 headers += 1;
-                // That of the line after it.
+                // The unit is the unit of the following line.
                 let (_, after) = lines.last().unwrap();
                 after
             }
-            // Where it happened, in `pretty`.
-            None if line.starts_with(' ') => continue,
+            // The event of the request, in formats for people.
+            None if line.contains("GET / 200") => &decided["http"],
             None => panic!("{line}"),
         };
         lines.push((line.to_owned(), of_line.clone()));
     }
-    // Each unit, its buffered line and header, and the event of the request.
+    // Each unit with its buffered line and header, and the access event.
     assert_eq!((headers, lines.len()), (7, 7 * 10 + 1), "{text}");
     lines
 }
@@ -197,8 +198,8 @@ async fn json_shows_the_decided_context() {
     }
 }
 
-/// The layout has no place for context of its own: each span shows its fields, and the one in which
-/// a value was decided keeps it.
+/// This layout has no separate place for context. Each span shows its fields, and the span with a
+/// pinned value keeps this value.
 #[tokio::test]
 async fn nested_json_shows_the_decided_context() {
     alone!();
@@ -214,47 +215,60 @@ async fn nested_json_shows_the_decided_context() {
 #[tokio::test]
 async fn compact_shows_the_decided_context() {
     alone!();
-    for (line, decided) in lines(Format::Compact).await {
-        let (_, around) = line.rsplit_once(" | ").unwrap();
-        check_text(around, &line, &decided);
-    }
+    check_texts(lines(Format::Compact).await);
 }
 
 #[tokio::test]
 async fn pretty_shows_the_decided_context() {
     alone!();
-    // The context is on the second line.
     let (output, builder) = builder();
     let telemetry = builder.format(Format::Pretty).init().unwrap();
     let mut decided = decide_one();
     decided.append(&mut decide_by_http(&telemetry).await);
     let text = output.text();
-    let lines: Vec<&str> = text.lines().collect();
-    let mut checked = 0;
-    for (line, place) in lines.iter().zip(&lines[1..]) {
-        let unit = decided
-            .iter()
-            .find(|(unit, _)| line.contains(&format!("{unit}: ")));
-        if let Some((_, decided)) = unit {
-            check_text(place, place, decided);
-            checked += 1;
+    let mut lines: Vec<(String, Vec<(&str, String)>)> = Vec::new();
+    let mut of_spans = String::new();
+    for line in text.lines() {
+        let is_of = |unit: &String| line.contains(&format!("{unit}: "));
+        match decided.iter().find(|(unit, _)| is_of(unit)) {
+            // Behind the fields of the event are those of its spans.
+            Some((_, decided)) => lines.push((
+                format!("{line}{}", std::mem::take(&mut of_spans)),
+                decided.clone(),
+            )),
+            None if line.contains("▸") => of_spans = line[13..].to_owned(),
+            None => {}
         }
     }
-    assert_eq!(checked, 7 * 9, "{text}");
+    assert_eq!(lines.len(), 7 * 9, "{text}");
+    check_texts(lines);
 }
 
-/// A long value is shown by its end.
-fn check_text(around: &str, line: &str, decided: &[(&str, String)]) {
-    for (key, value) in decided {
-        let shown = around.split(' ').filter_map(|field| field.split_once('='));
-        let shown: Vec<_> = shown.filter(|(name, _)| name == key).collect();
-        let [(_, shown)] = shown[..] else {
-            panic!("{key} in {line}");
-        };
-        assert!(
-            value.ends_with(shown.trim_start_matches('…')),
-            "{key}: {line}"
-        );
+/// A line shows the id of its unit at its end. The other values are shown once, also if they are
+/// forged afterwards; those of a trace are not.
+fn check_texts(lines: Vec<(String, Vec<(&'static str, String)>)>) {
+    let mut shown: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for (line, decided) in &lines {
+        let (_, around) = line.split_once(" | ").unwrap_or(("", line));
+        for (key, value) in decided {
+            let fields = around.split(' ').filter_map(|field| field.split_once('='));
+            for (_, text) in fields.filter(|(name, _)| name == key) {
+                assert_eq!(text, value, "{key} in {line}");
+                *shown.entry((*key, value.clone())).or_default() += 1;
+            }
+            match *key {
+                "request_id" => {
+                    let end = &value[value.len().saturating_sub(8)..];
+                    assert!(around.split(' ').any(|word| word.ends_with(end)), "{line}");
+                }
+                "trace_id" | "span_id" => assert!(!around.contains(&format!("{key}=")), "{line}"),
+                _ => {}
+            }
+        }
+    }
+    let keys: Vec<&str> = shown.keys().map(|(key, _)| *key).collect();
+    for key in ["tenant_id", "user_id", "order_id"] {
+        assert!(keys.contains(&key), "{key}: {shown:?}");
     }
 }
 
@@ -285,7 +299,7 @@ async fn sentry_has_the_decided_context() {
     }
 }
 
-/// Lines of a stack with this sampler.
+/// Returns the lines of a stack with this sampler.
 fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
     let output = Lines::default();
     let layer = JsonLayer::new().context_key("order_id");
@@ -355,7 +369,7 @@ fn limits_by_value_use_the_decided_context() {
         sampler.emit_summaries();
         let lines = output.objects();
         assert_eq!(lines[1]["suppressed"], 19, "{}", output.text());
-        // Another decided value has a bucket of its own. This one's is empty.
+        // Another pinned value has its own bucket. The bucket of this value is empty.
         for (decided, shown) in [(DECIDED_LATER, 1), (value, 0)] {
             let before = output.objects().len();
             let _unit = unit_span!("decided").entered();
@@ -367,7 +381,7 @@ fn limits_by_value_use_the_decided_context() {
     }
 }
 
-/// Who is among the chosen follows the ids that are decided.
+/// The pinned ids decide which units are sampled.
 #[test]
 fn ratios_use_the_decided_trace_id() {
     let traces =

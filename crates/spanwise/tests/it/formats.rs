@@ -1,5 +1,5 @@
-//! Every format shows the same of an event: lines for people are read back, and compared with those
-//! of JSON.
+//! Every format shows the same data of an event. The test parses the lines for people, and compares
+//! them with the JSON lines.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use tracing_core::{
 
 use crate::support::Lines;
 
-/// What is put wherever a caller can put a text.
+/// Texts for each place where a caller can put a text.
 const HOSTILE: [&str; 22] = [
     "plain",
     "",
@@ -81,7 +81,7 @@ enum Form {
     Bool(bool),
 }
 
-/// One event: its level, its texts, and the fields of it and of the span around it.
+/// An event with its level, its texts, its fields, and the fields of its span.
 #[derive(Debug, Clone)]
 struct Case {
     level: Level,
@@ -124,7 +124,7 @@ fn fields() -> impl Strategy<Value = Vec<(&'static str, Form, &'static str)>> {
     ];
     let field = ((0..NAMES.len()), kind, hostile())
         .prop_map(|(name, kind, text)| (NAMES[name], kind, text));
-    // Each name once.
+    // Keeps each name once.
     prop::collection::vec(field, 0..5).prop_map(|mut fields| {
         fields.sort_by_key(|(name, ..)| *name);
         fields.dedup_by_key(|(name, ..)| *name);
@@ -186,7 +186,7 @@ fn with_values<R>(
     use_them(&values)
 }
 
-/// A span of any name, which no macro makes.
+/// Creates a span with any name, which no macro can do.
 fn span(name: &'static str, fields: &[(&'static str, Form, &'static str)]) -> tracing::Span {
     struct Site(OnceLock<Metadata<'static>>);
     impl Callsite for Site {
@@ -269,7 +269,7 @@ fn log(case: &Case) {
     with_values(&case.fields, Some(&message), |values| callsite.emit(values));
 }
 
-/// A line for people, parsed: the names and values that a reader sees in it.
+/// A parsed line for people, with the names and values that it shows.
 #[derive(Debug, Default, PartialEq)]
 struct Parsed {
     message: String,
@@ -278,16 +278,19 @@ struct Parsed {
     span_fields: BTreeMap<String, String>,
 }
 
-/// Splits at blanks outside of quotes and brackets.
+/// Splits at blanks outside of quotes.
 fn tokens(text: &str) -> Vec<String> {
     let (mut tokens, mut token) = (Vec::new(), String::new());
-    let (mut quoted, mut escaped) = (false, false);
+    let (mut quote, mut escaped) = (None, false);
     for c in text.chars() {
+        let begins = token.is_empty() || token.ends_with(['=', ':']);
         match c {
             _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ' ' if !quoted => {
+            '\\' if quote.is_some() => escaped = true,
+            _ if quote == Some(c) => quote = None,
+            '"' if quote.is_none() => quote = Some(c),
+            '\'' if quote.is_none() && begins => quote = Some(c),
+            ' ' if quote.is_none() => {
                 tokens.push(std::mem::take(&mut token));
                 continue;
             }
@@ -296,10 +299,11 @@ fn tokens(text: &str) -> Vec<String> {
         token.push(c);
     }
     tokens.push(token);
+    tokens.retain(|token| !token.is_empty());
     tokens
 }
 
-/// Without the quotes and the escapes, of a text that `Debug` wrote or the console.
+/// Removes the quotes and escapes that `Debug` or the console wrote.
 fn bare(text: &str) -> String {
     let mut bare = String::new();
     let mut chars = text.chars();
@@ -330,7 +334,7 @@ fn bare(text: &str) -> String {
     bare
 }
 
-/// The end of a name in quotes or without.
+/// The name and the value around `=`, each in quotes or without.
 fn split_field(token: &str) -> Option<(String, String)> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in token.char_indices() {
@@ -347,46 +351,23 @@ fn split_field(token: &str) -> Option<(String, String)> {
     None
 }
 
-/// Returns the fields in the last braces of
-/// `| request:pay{amount=5 via="the app"} request_id=r-9`.
-fn span_fields(spans: &str) -> BTreeMap<String, String> {
-    let (mut quoted, mut escaped) = (false, false);
-    let (mut open, mut depth, mut inside) = (0, 0, "");
-    for (at, c) in spans.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '{' if !quoted => {
-                depth += 1;
-                open = if depth == 1 { at + 1 } else { open };
-            }
-            '}' if !quoted => {
-                depth -= 1;
-                inside = if depth == 0 { &spans[open..at] } else { inside };
-            }
-            _ => {}
-        }
-    }
-    tokens(inside)
-        .iter()
-        .filter_map(|token| split_field(token))
-        .collect()
-}
-
-/// `12:00:00.000  INFO target: message name=value | …`
+/// `12:00:00.000  INFO target message name=value | request r-9 ▸ span name=value`
 fn parse_compact(line: &str) -> Parsed {
     let line = line.strip_suffix('\n').unwrap();
     let (_, after_time) = line.split_once(' ').unwrap();
-    let tokens = tokens(after_time.trim_start());
-    let target_end = tokens.iter().position(|token| token.ends_with(':'));
-    let target_end = target_end.unwrap_or_else(|| panic!("no target in {line:?}"));
+    let (_, after_level) = after_time.trim_start().split_once(' ').unwrap();
+    let tokens = tokens(after_level);
     let mut parsed = Parsed::default();
     let mut message = Vec::new();
     let bar = tokens.iter().position(|token| token == "|");
     let (event, spans) = tokens.split_at(bar.unwrap_or(tokens.len()));
-    parsed.span_fields = span_fields(&spans.join(" "));
-    for token in &event[target_end + 1..] {
+    let last = spans.iter().rposition(|token| token == "▸").unwrap_or(0);
+    parsed.span_fields = spans[last..]
+        .iter()
+        .filter_map(|token| split_field(token))
+        .collect();
+    // The first one is the target.
+    for token in &event[1..] {
         match split_field(token) {
             Some((name, value)) => {
                 parsed.fields.insert(name, value);
@@ -418,7 +399,7 @@ struct Stack {
     nested: Lines,
 }
 
-/// One console at a time: the stack is global, so that records of the `log` crate reach it.
+/// Installs one console as a global stack, so that it receives records of the `log` crate.
 fn install(format: Format) -> (Stack, spanwise::Telemetry) {
     let stack = Stack {
         console: Lines::default(),
@@ -478,27 +459,27 @@ fn compact_shows_the_fields_of_json() {
         let json: Value = serde_json::from_str(json.lines().nth(count).unwrap()).unwrap();
         let nested = stack.nested.text();
         let nested: Value = serde_json::from_str(nested.lines().nth(count).unwrap()).unwrap();
-        // A nested line has the fields of the event apart, and errors without causes.
+        // A nested line has the event's fields in a separate object, and errors without causes.
         let own = nested["fields"].as_object().unwrap();
         let names: Vec<&String> = own.keys().filter(|name| *name != "message").collect();
         prop_assert_eq!(&parsed.fields.keys().collect::<Vec<_>>(), &names, "{:?}: {}", case, line);
         for name in names {
             let of_json = json.get(name).unwrap_or_else(|| &json[format!("fields.{name}")]);
             let expected = shown(of_json);
-            // A record's key may mean something else in an event, and is called otherwise.
+            // A key of a record that has another meaning in an event is renamed.
             let own = name.strip_prefix("kv.").unwrap_or(name);
             let kind = case.fields.iter().find(|(other, ..)| *other == own);
             let is_debug = kind.is_some_and(|(_, kind, _)| matches!(kind, Form::Debug));
             let expected = if is_debug { bare(&expected) } else { expected };
-            let normal = |text: &str| text.replace(['"', '\\'], "");
+            let normal = |text: &str| text.replace(['"', '\'', '\\'], "");
             prop_assert_eq!(normal(&parsed.fields[name]), normal(&expected), "{} of {:?}: {}", name, case, line);
         }
         let spans = nested["span"].as_object().unwrap();
         let names: Vec<&String> = spans.keys().filter(|name| *name != "name").collect();
         prop_assert_eq!(&parsed.span_fields.keys().collect::<Vec<_>>(), &names, "{:?}: {}", case, line);
-        // How many blanks there are between words is not compared.
+        // The comparison ignores the number of spaces between words.
         let normal = |text: &str| {
-            let text = text.replace(['"', '\\'], "");
+            let text = text.replace(['"', '\'', '\\'], "");
             text.split_whitespace().collect::<Vec<_>>().join(" ")
         };
         prop_assert_eq!(
@@ -518,12 +499,16 @@ fn no_line_is_forged_in_pretty() {
         log(&case);
         let text = stack.console.text()[before..].to_owned();
         check_safe(&text, &case)?;
-        let is_time = |line: &str| line.starts_with(|c: char| c.is_ascii_digit());
-        let begun = text.lines().filter(|line| is_time(line)).count();
-        prop_assert_eq!(begun, 1, "{:?}: {}", case, text);
-        let places = text.lines().filter(|line| {
-            line.starts_with("             ") && !line.starts_with("             | ")
-        });
-        prop_assert_eq!(places.count(), 1, "{:?}: {}", case, text);
+        // The event, and in front of it a line of its spans. All others continue it.
+        let (begun, others): (Vec<&str>, Vec<&str>) = text
+            .lines()
+            .partition(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+        let is_of_spans = |line: &&str| line[12..].starts_with("       ▸ ");
+        let spans = begun.iter().copied().filter(|line| is_of_spans(line)).count();
+        prop_assert!(begun.len() == 1 + spans && spans <= 1, "{:?}: {}", case, text);
+        prop_assert!(
+            others.iter().all(|line| line.starts_with("             | ")),
+            "{:?}: {}", case, text
+        );
     });
 }

@@ -1,4 +1,4 @@
-//! A span's field that is recorded again and again: the last value stands, and memory stays flat.
+//! If a field of a span is recorded many times, the last value is kept, and memory does not grow.
 
 use tracing::{field::Empty, info, info_span};
 

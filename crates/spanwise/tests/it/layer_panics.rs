@@ -1,5 +1,5 @@
-//! A user's layer that panics at every event: the panic is the caller's to catch, and the panic
-//! hook does not make it worse by logging into that layer again, inside a panic.
+//! A user's layer panics at every event. The caller can catch the panic. The panic hook does not
+//! log to this layer during the panic, because a second panic would abort the program.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,4 +1,4 @@
-//! Times on the clock of the wall. A test's own process is in a zone that is far from UTC.
+//! Local times. The process of the test is in a zone that is far from UTC.
 
 use serde_json::Value;
 use spanwise::{Builder, Preset, layer::JsonLayer};
@@ -15,7 +15,7 @@ fn minute_of_day(time: &str) -> i64 {
     hour * 60 + minute
 }
 
-/// How many minutes `time` is before UTC's, which was read within a minute.
+/// Returns the difference in minutes between `time` and UTC. Both were read within one minute.
 fn offset(time: &str, utc: &Value) -> i64 {
     let utc = utc["timestamp"].as_str().unwrap();
     assert!(utc.ends_with('Z'), "{utc}");

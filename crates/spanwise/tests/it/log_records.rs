@@ -1,5 +1,5 @@
-//! Records of the `log` crate: with their own target, file and line, the span they are in, and
-//! their key-values; levels hold for their targets too.
+//! Records of the `log` crate keep their target, file, line, span and key-values. Levels apply to
+//! their targets too.
 
 use std::{cell::Cell, io, panic::AssertUnwindSafe};
 
@@ -63,8 +63,7 @@ fn origin_is_the_record_s_own() {
     lines.with_message("now");
 }
 
-/// A layer of anybody's, which knows nothing of `log`, sees what it would see of a macro of
-/// `tracing`.
+/// A foreign layer receives a record of `log` like an event of a `tracing` macro.
 #[test]
 fn fmt_shows_log_records_as_events() {
     alone!();
@@ -143,7 +142,7 @@ fn key_values_are_fields_of_their_type() {
         "api.token": "[REDACTED]",
     });
     assert_eq!(serde_json::Value::from(line.clone()), expected);
-    // A layer that was added is behind the policy as well.
+    // An added layer is also behind the policy.
     assert!(!console.text().contains("mossy7") && console.text().contains("\"user_id\":42"));
 }
 
@@ -155,7 +154,7 @@ fn keys_that_mean_something_else_are_kept() {
         .with_writer(lines.clone())
         .init()
         .unwrap();
-    // Without a place, it looks as what `tracing-log` makes.
+    // A record without file and line looks like an event of `tracing-log`.
     let kvs = [
         ("message", "other"),
         ("log.target", "forged"),
@@ -203,7 +202,8 @@ fn many_key_values_and_origins_are_all_shown() {
     log::logger().log(&record.args(format_args!("forty")).build());
     assert_eq!(lines.with_message("forty")["key_39"], 39);
 
-    // More targets than are kept apart: nothing is lost, and what is secret stays hidden.
+    // More targets than the maximum of separate callsites. No record is lost, and secrets stay
+    // hidden.
     let many = 3 * spanwise_core::internal::runtime_callsite::MAX_CALLSITES / 2;
     let long = "x".repeat(2 * spanwise_core::internal::runtime_callsite::MAX_TEXT_LEN);
     for n in 0..many {
@@ -229,7 +229,7 @@ fn many_key_values_and_origins_are_all_shown() {
     assert!(!lines.text().contains("mossy7"));
 }
 
-/// Gives a pair, and then panics.
+/// Returns a pair, and then panics.
 struct Breaks;
 
 impl Source for Breaks {
@@ -258,7 +258,7 @@ fn source_that_panics_costs_its_pairs() {
     assert_eq!(lines.with_message("told")["before"], 1);
 }
 
-/// Returns an error, as no `Display` should.
+/// Its `Display` returns an error, which no `Display` should.
 struct Fails;
 
 impl std::fmt::Display for Fails {
@@ -275,7 +275,7 @@ fn value_that_fails_to_format_costs_its_text() {
         .with_writer(lines.clone())
         .init()
         .unwrap();
-    // The target is too long for a callsite of its own, so the pairs are in the message.
+    // The target is too long for a separate callsite, so the pairs are in the message.
     let long = "x".repeat(2 * spanwise_core::internal::runtime_callsite::MAX_TEXT_LEN);
     let kvs = [("broken", kv::Value::from_display(&Fails)), ("n", 7.into())];
     for target in ["shop", &long] {
@@ -325,8 +325,8 @@ impl std::fmt::Display for Counted<'_> {
     }
 }
 
-/// What is off costs a comparison: `log`'s own level follows that of the stack, and a macro asks
-/// nothing else.
+/// A disabled record costs one comparison, because the maximum level of `log` follows the levels of
+/// the stack.
 #[test]
 fn max_level_follows_the_levels() {
     alone!();
@@ -356,7 +356,7 @@ fn max_level_follows_the_levels() {
     assert_eq!(log::max_level(), log::LevelFilter::Trace);
     handle.set_levels("info,shop=trace").unwrap();
 
-    // A target that is not enabled: its values are not formatted, and `log_enabled!` says so.
+    // The values of a disabled target are not formatted, and `log_enabled!` returns false.
     let count = Cell::new(0);
     log::trace!(target: "other", value:% = Counted(&count); "{}", Counted(&count));
     assert_eq!(count.get(), 0);
@@ -365,7 +365,7 @@ fn max_level_follows_the_levels() {
     log::trace!(target: "shop::db", value:% = Counted(&count); "{}", Counted(&count));
     assert_eq!(count.get(), 2);
 
-    // A subscriber of somebody else's, with levels of its own, gets what it wants.
+    // A foreign subscriber with its own levels receives all its events.
     handle.set_levels("info").unwrap();
     assert_eq!(log::max_level(), log::LevelFilter::Info);
     let other = Lines::default();
@@ -374,7 +374,7 @@ fn max_level_follows_the_levels() {
         tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), layer);
     tracing::subscriber::with_default(scoped, || {
         log::trace!("in a scope");
-        // Also while the levels change.
+        // This is also true while the levels change.
         handle.set_levels("warn").unwrap();
         log::trace!("after a change");
     });

@@ -1,4 +1,4 @@
-//! The facade through its public API. Tests that need a process of their own begin with `alone!()`.
+//! The facade through its public API. Tests that need a separate process begin with `alone!()`.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,10 +6,10 @@
     reason = "a test ends where something is wrong"
 )]
 
-/// Runs the test that this is the first statement of in a process of its own, for one that starts
+/// Runs the calling test in a separate process. Use it as the first statement of a test that starts
 /// logging.
 ///
-/// The binary runs itself again with this one test; what that prints is shown if it fails.
+/// The binary runs itself again with this test only. If the test fails, its output is shown.
 macro_rules! alone {
     () => {
         if $crate::support::is_run_alone(|| {}) {
@@ -32,6 +32,9 @@ mod capture_layer;
 mod configuration_event;
 mod console;
 mod console_pretty;
+#[cfg(feature = "axum")]
+mod console_requests;
+mod console_spans;
 mod debug_logs;
 mod debug_panics;
 mod debug_reads_span;
@@ -64,6 +67,7 @@ mod outputs;
 #[cfg(feature = "axum")]
 mod panicking_handler;
 mod panics;
+mod parent_process;
 mod planted_secrets;
 mod planting;
 mod racing_starts;

@@ -1,4 +1,4 @@
-//! What a collector gets through the facade, beside the lines.
+//! The data that the facade exports to a collector, and the lines.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,7 +9,7 @@ use spanwise::{Builder, Preset, Telemetry};
 use crate::otlp_receiver::{Behaviour, Receiver, body};
 use crate::support::Lines;
 
-/// A guard against a hang, not a measure.
+/// Stops a hanging test. Not a measurement.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn start(receiver: &Receiver, change: impl FnOnce(Builder) -> Builder) -> (Lines, Telemetry) {
@@ -24,7 +24,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The ids and the message of each line, sorted: a batch of log records begins with the errors.
+/// Returns the ids and the message of each line, sorted because a batch of log records begins with
+/// the errors.
 fn of_lines(lines: &Lines) -> Vec<(String, String, String)> {
     let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
     let mut all: Vec<_> = lines
@@ -42,7 +43,7 @@ fn of_lines(lines: &Lines) -> Vec<(String, String, String)> {
     all
 }
 
-/// The same of each log record.
+/// Returns the ids and the message of each log record, sorted.
 fn of_records(receiver: &Receiver) -> Vec<(String, String, String)> {
     let records = receiver.logs().into_iter().map(|received| received.item);
     let of_record = |record: LogRecord| {
@@ -233,7 +234,34 @@ fn api_of_opentelemetry_reaches_the_collector() {
     assert!(metrics.any(|metric| metric.name == "shop.orders"));
 }
 
-/// The names of this process's threads. The system cuts them off.
+#[test]
+fn metrics_are_exported_once_at_the_shutdown() {
+    alone!();
+    let receiver = Receiver::start();
+    let (_, telemetry) = start(&receiver, |builder| builder);
+    tracing::info!("done");
+    telemetry.shutdown(TIMEOUT);
+    assert_eq!(receiver.metrics().len(), 1);
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn runtime_is_measured_if_the_program_asks_for_it() {
+    alone!();
+    let receiver = Receiver::start();
+    let (_, telemetry) = start(&receiver, |builder| builder);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(3)
+        .build()
+        .unwrap();
+    telemetry.handle().observe_runtime(runtime.handle());
+    let (_, text) = telemetry.handle().metrics_text(None);
+    let line = "tokio_runtime_workers 3";
+    assert!(text.lines().any(|other| other == line), "{text}");
+    telemetry.shutdown(TIMEOUT);
+}
+
+/// The names of this process's threads, which the system truncates.
 #[cfg(target_os = "linux")]
 fn threads() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -262,7 +290,7 @@ fn nothing_runs_without_an_endpoint() {
     assert!(!has_exporter, "{names:?}");
     assert_eq!(telemetry.handle().otel_stats(), Default::default());
 
-    // The line is that of a program without the feature.
+    // The line is the same as in a program without the feature.
     let text = lines.text();
     let (_, rest) = text.split_once("Z\"").unwrap();
     let expected = concat!(
@@ -279,7 +307,7 @@ fn each_signal_has_a_thread_with_an_endpoint() {
     alone!();
     let receiver = Receiver::start();
     let (_, telemetry) = start(&receiver, |builder| builder);
-    // A new thread sets its name itself, some time after it was started.
+    // A new thread sets its name some time after its start.
     let deadline = std::time::Instant::now() + TIMEOUT;
     let is_named = |names: Vec<String>| names.iter().any(|name| name.starts_with("spanwise-otel"));
     while !is_named(threads()) {
@@ -319,7 +347,7 @@ fn prometheus_alone_turns_metrics_on() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("spanwise_events_total{"), "{answer}");
-    // Traces and logs go nowhere.
+    // Traces and logs are not exported.
     assert_eq!(lines.only()["trace_id"], Value::Null);
     telemetry.shutdown(TIMEOUT);
 }

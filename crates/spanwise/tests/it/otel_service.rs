@@ -1,5 +1,4 @@
-//! The resource of everything that is exported: what the variables, the code and the program say of
-//! the service.
+//! The resource of all exported data. Variables, code and the program describe the service.
 
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use spanwise::Builder;

@@ -1,5 +1,4 @@
-//! The variables of OpenTelemetry: each is read, checked and explained, and only if there is
-//! something to export.
+//! Each variable of OpenTelemetry is read, checked and explained, but only if data is exported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +10,13 @@ use crate::support::Lines;
 const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
 const PROD: (&str, &str) = ("LOG_PRESET", "prod");
 
-/// Values of a variable. For variables of a signal, `*` is in the place of its name.
+/// Values of a variable. In a variable of a signal, `*` replaces the name of the signal.
 struct Row {
     name: &'static str,
     valid: &'static [&'static str],
-    /// Each with a part of the error.
+    /// Invalid values, each with a part of the error.
     invalid: &'static [(&'static str, &'static str)],
-    /// Variables without which a valid value is not valid.
+    /// Variables that a valid value also needs.
     beside: &'static [(&'static str, &'static str)],
 }
 
@@ -105,7 +104,7 @@ const ROWS: &[Row] = &[
         &["true", "False"],
         SWITCHES,
     ),
-    // Valid files need a collector with TLS: see the tests of the crate.
+    // Valid files need a collector with TLS, as in the tests of the crate.
     row("OTEL_EXPORTER_OTLP_CERTIFICATE", &[], FILES),
     row("OTEL_EXPORTER_OTLP_*_CERTIFICATE", &[], FILES),
     row("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &[], FILES),
@@ -259,7 +258,7 @@ const BAD_HEADERS: &[(&str, &str)] = &[
 ];
 
 impl Row {
-    /// The variables with this name: one for each signal if `*` is in it.
+    /// Returns the variables with this name, one for each signal if the name has a `*`.
     fn names(&self) -> Vec<String> {
         if self.name.contains('*') {
             ["TRACES", "LOGS", "METRICS"]
@@ -294,7 +293,7 @@ fn explain(vars: &[(&str, &str)]) -> String {
     builder.explain().to_string()
 }
 
-/// Each variable is in the table, and the table has no other.
+/// The table has exactly the variables of OpenTelemetry.
 #[test]
 fn every_variable_has_values_here() {
     let known: BTreeSet<_> = OtelSetting::all()
@@ -385,7 +384,7 @@ fn valid_values_are_explained() {
     }
 }
 
-/// Starts once with valid values of all variables that go together.
+/// Starts once with valid values of all compatible variables.
 #[test]
 fn valid_values_start() {
     alone!();
@@ -431,7 +430,7 @@ fn five_invalid_values_are_five_problems() {
     }
 }
 
-/// What depends on several variables is found when the exporter starts.
+/// The start of the exporter finds mistakes that depend on several variables.
 #[test]
 fn contradictions_name_the_variable_that_is_set() {
     alone!();
@@ -469,7 +468,7 @@ fn contradictions_name_the_variable_that_is_set() {
             &[("OTEL_EXPORTER_OTLP_HEADERS", "host=mossy7")],
             "OTEL_EXPORTER_OTLP_HEADERS: `host` is a header that the exporter sets: remove it",
         ),
-        // Only one signal is exported: the variable is still the general one.
+        // Only one signal is exported, but the error still names the general variable.
         (
             &[
                 ("OTEL_EXPORTER_OTLP_HEADERS", "a b=mossy7"),
@@ -510,7 +509,7 @@ fn contradictions_name_the_variable_that_is_set() {
         assert!(problem.starts_with(begin), "{more:?}: {problem}");
         assert!(!problem.contains("mossy7"), "{problem}");
     }
-    // Without an endpoint of the signal there is nowhere to export it to.
+    // Without an endpoint, the signal cannot be exported.
     let traces = (
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "http://127.0.0.1:9/v1/traces",
@@ -565,16 +564,21 @@ fn variables_count_only_with_an_endpoint() {
     for vars in [
         &[PROD, ("OTEL_TRACES_SAMPLER", "sometimes")][..],
         &[PROD, ("OTEL_CONFIG_FILE", "/etc/otel.yaml")],
-        &[PROD, ("OTEL_METRICS_EXPORTER", "console")],
+        &[PROD, ("OTEL_METRICS_EXPORTER", "otlp")],
+        &[
+            PROD,
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_METRICS_EXPORTER", "console"),
+        ],
         &[PROD, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
-        // A switch for operators: nothing else is read.
+        // If the operator disables the SDK, no other variable is read.
         &[
             PROD,
             ENDPOINT,
             ("OTEL_SDK_DISABLED", "TRUE"),
             ("OTEL_TRACES_SAMPLER", "sometimes"),
         ],
-        // Tests that run where a service is configured export nothing.
+        // Tests export nothing, even if the environment configures a service.
         &[
             ("LOG_PRESET", "test"),
             ENDPOINT,
@@ -597,6 +601,51 @@ fn variables_count_only_with_an_endpoint() {
     );
     let sampler = ("OTEL_TRACES_SAMPLER", "sometimes");
     assert_eq!(problems(&[PROD, own, sampler]).len(), 1);
+}
+
+/// The value could have turned metrics on.
+#[test]
+fn exporter_of_metrics_is_checked_without_an_endpoint() {
+    let expected = "OTEL_METRICS_EXPORTER=\"promtheus\": `promtheus` is not an exporter that \
+                    spanwise has: write otlp, prometheus, both, or none alone";
+    assert_eq!(
+        problems(&[PROD, ("OTEL_METRICS_EXPORTER", "promtheus")]),
+        [expected]
+    );
+}
+
+/// One list has the mistakes of all settings, including mistakes that depend on several settings
+/// and mistakes of other parts.
+#[test]
+fn all_mistakes_are_in_one_list() {
+    let vars = vars(&[
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "200"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("LOG_FORMAT", "yaml"),
+    ]);
+    let wrong = [
+        "LOG_FORMAT=",
+        "OTEL_EXPORTER_OTLP_TIMEOUT=",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: ",
+        "OTEL_TRACES_SAMPLER_ARG: ",
+    ];
+    let problems = problems(&vars);
+    assert_eq!(problems.len(), wrong.len(), "{problems:#?}");
+    for begin in wrong {
+        let is_listed = problems.iter().any(|problem| problem.starts_with(begin));
+        assert!(is_listed, "{begin}: {problems:#?}");
+    }
+    // `explain` shows a contradiction before anything starts.
+    let text = explain(&self::vars(&[("OTEL_TRACES_SAMPLER_ARG", "0.5")]));
+    assert!(text.contains("wrong: OTEL_TRACES_SAMPLER_ARG: "), "{text}");
+    // Code may resolve it.
+    let builder = Builder::from_vars(self::vars(&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096")]));
+    let builder = builder.unwrap();
+    let builder = builder.otel(|otel| otel.traces(|traces| traces.max_queue_len(8192)));
+    let text = builder.explain().to_string();
+    assert!(!text.contains("wrong: "), "{text}");
 }
 
 #[test]

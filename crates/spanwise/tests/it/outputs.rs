@@ -1,4 +1,4 @@
-//! A level of its own for the output, colours, and files for each process.
+//! The level of the output, colours, and files per process.
 
 use std::fs;
 
@@ -80,7 +80,7 @@ fn level_without_an_output_is_refused() {
     }
 }
 
-/// Tries each variable, and checks whether lines of a writer, not a terminal, have colours.
+/// Sets each variable, and checks whether lines of a writer that is not a terminal have colours.
 #[test]
 fn first_source_of_colours_wins() {
     for (vars, expected) in [
@@ -147,7 +147,8 @@ fn first_source_of_colours_wins() {
         explained.contains("LOG_COLOR = never (code)"),
         "{explained}"
     );
-    // As in LOG_COLOR, but LOG_COLOR itself has no say beside code.
+    // With `auto` in code, the shared variables such as NO_COLOR still decide, but LOG_COLOR does
+    // not.
     for (name, value, expected) in [
         ("NO_COLOR", "1", "never (NO_COLOR)"),
         ("LOG_COLOR", "always", "auto (code)"),
@@ -174,7 +175,7 @@ fn colours_where_there_is_no_terminal() {
     assert!(text.contains("\u{1b}[32m INFO\u{1b}[0m"), "{text:?}");
 }
 
-/// A line that is shown alone, or behind a prefix of its own, colours no other one.
+/// The colours of a line end in this line, so they do not affect other lines.
 fn colours_end_in_their_line(format: Format, least: usize) {
     let lines = Lines::default();
     let builder = Builder::from_vars([("FORCE_COLOR", "1"), ("LOG_PRESET", "dev")]);

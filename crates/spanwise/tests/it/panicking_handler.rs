@@ -1,5 +1,5 @@
-//! A handler that panics, in a real server: one event has the panic, and the request's refers to
-//! it.
+//! A handler panics in a real server. One event has the panic, and the access event refers to this
+//! event.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -34,7 +34,7 @@ async fn serve(telemetry: &Telemetry) -> SocketAddr {
     address
 }
 
-/// Asks for the price of an order. The connection ends without an answer.
+/// Requests the price of an order. The connection ends without a response.
 async fn ask(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = b"GET /pay HTTP/1.1\r\nHost: shop\r\n\r\n";
@@ -109,7 +109,7 @@ async fn panic_is_one_event_with_a_short_backtrace() {
     drop(telemetry);
 }
 
-/// The issue of the panic, with the frame that it is at.
+/// The issue of the panic, with its frame.
 #[cfg(feature = "sentry")]
 async fn issue(backtrace: &str) -> (Value, Option<Value>) {
     let receiver = crate::receiver::Receiver::start();

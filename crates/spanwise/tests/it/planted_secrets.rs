@@ -1,5 +1,4 @@
-//! Every kind of secret, in every place, through every sink: none of them is in the bytes that come
-//! out.
+//! No kind of secret, in any place, is in the bytes that any sink writes.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +21,7 @@ use spanwise_core::{NoRedaction, Redact};
 use spanwise_redact::Policy;
 use tracing_subscriber::prelude::*;
 
-/// What a sink writes of the plan.
+/// Returns the bytes that a sink writes for the plan.
 fn written(
     sink: crate::planting::sinks::Sink,
     policy: Arc<dyn Redact>,
@@ -31,7 +30,7 @@ fn written(
     let lines = Lines::default();
     let stack = tracing_subscriber::registry().with(sink(lines.clone(), policy));
     tracing::subscriber::with_default(stack, || {
-        // A unit of work that fails in the end, so that a recorder shows what it kept.
+        // A unit of work that fails at the end, so that a recorder writes its buffered lines.
         let unit = tracing::info_span!("unit").entered();
         crate::planting::log(plan);
         tracing::error!("the end");
@@ -40,7 +39,7 @@ fn written(
     lines.text().into_bytes()
 }
 
-/// All that is planted, and what to look for.
+/// All planted secrets, and the texts to search for.
 static PLAN: LazyLock<(Vec<Planting>, Needles)> = LazyLock::new(|| {
     let plan = everything();
     let needles = Needles::new(&plan);
@@ -78,7 +77,7 @@ fn policy_of_secrets_alone_hides_them() {
     assert_none(&wrongs(name, &output, &plan, &Needles::new(&plan)));
 }
 
-/// Text without anything that a detector could take for a secret, or a secret for a part of itself.
+/// Text that contains nothing like a secret, and no part of a secret.
 fn harmless() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         4 => "[a-z]{1,9}",
@@ -120,7 +119,7 @@ proptest! {
     }
 }
 
-/// Leaked names are kept.
+/// The names are leaked, so each name is created once.
 static KEYS: LazyLock<Vec<(&'static str, Tier, bool)>> = LazyLock::new(all_keys);
 
 const ALL: &str = "a layer of one's own";
@@ -128,7 +127,8 @@ const ALL: &str = "a layer of one's own";
 #[test]
 fn search_finds_unhidden_secrets() {
     let (plan, needles) = &*PLAN;
-    // One layer shows all of it; for the others one kind and one key will do, in every place.
+    // One layer shows everything. For the other sinks, one kind and one key in every place are
+    // sufficient.
     let (name, sink) = SINKS.iter().find(|(name, _)| *name == ALL).unwrap();
     let output = written(*sink, Arc::new(NoRedaction), plan);
     let mut unseen: BTreeSet<_> = blind_spots(&output, plan, needles)

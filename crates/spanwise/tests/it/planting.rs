@@ -1,4 +1,4 @@
-//! Secrets planted wherever something can be logged, and looked for in what a sink wrote.
+//! Plants secrets in every place that can be logged, and searches for them in the output of a sink.
 
 #![allow(unreachable_pub, reason = "a module of a test")]
 
@@ -26,15 +26,15 @@ pub struct Planting {
     pub what: String,
     pub place: &'static str,
     pub tier: Tier,
-    /// The event that has it says this number.
+    /// The number in the event that contains the secret.
     pub event: u64,
-    /// What must not be seen.
+    /// The texts that must be hidden.
     pub cores: Vec<String>,
     log: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Planting {
-    /// A text that is known by its form.
+    /// Plants a secret that is recognized by its format.
     pub fn of_kind(
         event: u64,
         kind: &Kind,
@@ -53,7 +53,7 @@ impl Planting {
         }
     }
 
-    /// A value that is known by its key.
+    /// Plants a secret that is recognized by its key.
     pub fn of_key(event: u64, key: &'static str, tier: Tier, (place, log): KeyPlace) -> Self {
         let mut dice = Dice::new(event);
         let keyed = Keyed {
@@ -101,15 +101,16 @@ pub fn everything() -> Vec<Planting> {
     plan
 }
 
-/// A fifth of [`everything`], another one for each of five numbers in a row: each sink gets every
-/// kind, every key and every place, and each of their pairs reaches several sinks.
+/// Returns a fifth of [`everything`]. Five consecutive numbers return different fifths. So each
+/// sink receives every kind, every key and every place, and several sinks receive each pair of
+/// them.
 pub fn everything_for(sink: usize) -> Vec<Planting> {
     let mut plan = everything();
     plan.retain(|planting| (planting.event as usize + sink).is_multiple_of(5));
     plan
 }
 
-/// Events have seven digits, the first of them a seven.
+/// The numbers of events have seven digits, and the first digit is 7.
 pub const FIRST: u64 = 7_000_000;
 
 const SOME_PLACES: [&str; 6] = [
@@ -170,7 +171,7 @@ pub fn log(plan: &[Planting]) {
     }
 }
 
-/// What is wrong with what `sink` wrote of `plan`: the secrets in it, and the events that are not.
+/// Returns the problems in the output of `sink` for `plan`: leaked secrets and missing events.
 pub fn wrongs(
     sink: &'static str,
     output: &[u8],
@@ -193,7 +194,7 @@ pub fn wrongs(
     leaked.chain(missing).collect()
 }
 
-/// Nothing is wrong.
+/// Asserts that there is no problem.
 #[track_caller]
 pub fn assert_none(wrongs: &[String]) {
     let count = wrongs.len();
@@ -201,8 +202,8 @@ pub fn assert_none(wrongs: &[String]) {
     assert!(wrongs.is_empty(), "{count} in all:\n{shown}");
 }
 
-/// The places in which no secret is found, though nothing hides them: of each, the search would
-/// find no leak.
+/// Returns the places where the search finds no secret although nothing is hidden. In such a place
+/// the search would miss a leak.
 pub fn blind_spots(output: &[u8], plan: &[Planting], needles: &Needles) -> BTreeSet<&'static str> {
     let found = needles.found_in(output);
     let unseen = plan

@@ -1,4 +1,4 @@
-//! Who starts logging, if several want to.
+//! Several threads start logging at the same time.
 
 use std::{
     sync::{Arc, Barrier},
@@ -34,7 +34,7 @@ fn one_of_many_racing_starts_wins() {
     assert_eq!(errors, [&InitError::AlreadyInitialized; 7]);
 }
 
-/// The first that is wrong leaves the right to start to the next.
+/// After a failed start, the next start may succeed.
 #[test]
 fn wrong_start_is_followed_by_a_right_one() {
     alone!();
@@ -49,8 +49,8 @@ fn wrong_start_is_followed_by_a_right_one() {
     lines.with_message("started");
 }
 
-/// What a start calls may start logging itself: that is an error, and not a thread that waits for
-/// itself.
+/// Code that a start calls may also start logging. The inner start returns an error instead of a
+/// deadlock.
 #[test]
 fn start_inside_a_start_is_an_error() {
     alone!();

@@ -1,5 +1,5 @@
-//! `Builder::record_sink`: the sink gets every line, is flushed and finished, and its losses are in
-//! the report of the shutdown.
+//! The sink of `Builder::record_sink` receives every line, is flushed and finished, and its losses
+//! are in the report of the shutdown.
 
 use std::{
     io,
@@ -35,7 +35,7 @@ enum Failure {
     Never,
     /// Refuses the first record.
     First,
-    /// Takes no record before the shutdown.
+    /// Accepts no record before the shutdown.
     Stalled,
 }
 
@@ -122,7 +122,7 @@ fn record_sink_gets_every_line() {
     assert_eq!(stats_of_queue(&handle).delivered, 1_001);
 }
 
-/// Logs three lines, and checks how many of them the report of the shutdown has as lost.
+/// Logs three lines, and checks how many of them the report of the shutdown counts as lost.
 fn lose(fails: Failure, timeout: Duration, lost: u64) -> SinkStats {
     let queue = Queue::new(fails);
     let telemetry = builder(&queue).init().unwrap();
@@ -134,7 +134,7 @@ fn lose(fails: Failure, timeout: Duration, lost: u64) -> SinkStats {
     let lines = queue.lines.objects();
     let arrived = lines.iter().filter(|line| line["message"] == "lost or not");
     assert_eq!(arrived.count() as u64, 3 - lost);
-    // The queue also gets the event about the loss, if there is time.
+    // If there is time, the queue also receives the event about the loss.
     assert_eq!((report.delivered, report.lost), (lines.len() as u64, lost));
     let sink = stats_of_queue(&handle);
     assert_eq!((sink.delivered, sink.lost()), (report.delivered, lost));

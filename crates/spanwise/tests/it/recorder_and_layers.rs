@@ -1,6 +1,6 @@
-//! A recorder enables more events. A user's layer with a filter of tracing-subscriber still gets
-//! the same events as without a recorder. This includes values that log a captured event while
-//! another layer formats them.
+//! A recorder enables more events. A user's layer with a filter of tracing-subscriber still
+//! receives the same events as without a recorder. This includes values that log a captured event
+//! while another layer formats them.
 
 use std::{cell::Cell, fmt};
 

@@ -1,4 +1,4 @@
-//! An error file gets no buffered line, and no header either.
+//! A file for errors contains neither buffered lines nor their headers.
 
 use std::{fs, time::Duration};
 

@@ -1,5 +1,5 @@
-//! A flight recorder that writes slowly while other threads of the request go on logging: the lines
-//! before the error are kept, and the ones for which there is no room are counted.
+//! A recorder writes slowly while other threads of the request continue to log. The lines before
+//! the error are kept, and lines without room in the buffer are counted.
 
 use std::{
     io,

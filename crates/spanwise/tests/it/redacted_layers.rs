@@ -1,5 +1,5 @@
-//! The whole stack: what is secret reaches no output, no layer that was added, no context and no
-//! word about logging itself; the layer that asked for everything sees everything.
+//! In the whole stack, secrets reach no output, no added layer, no context and no message about
+//! logging itself. An unredacted layer receives everything.
 
 use crate::support::Lines;
 use spanwise::{context::Context, layer::JsonLayer, redact::Policy};

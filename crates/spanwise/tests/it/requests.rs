@@ -1,4 +1,4 @@
-//! The layer for servers, as `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` have it.
+//! The layer for servers, with `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS`.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! A sampler's share and the share of tail sampling follow the same id: they are not multiplied,
-//! and a request that fails shows all its lines.
+//! A sampler and tail sampling decide by the same id. So their ratios are not multiplied, and a
+//! failed request shows all its lines.
 
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ fn sample_rates_add_up_to_what_was_logged() {
 
     let lines = output.objects();
     let of = |message: &'static str| lines.iter().filter(move |line| line["message"] == message);
-    // Each request that failed shows its lines, though the sampler leaves each error out, and
-    // nineteen of twenty lines at INFO.
+    // Each failed request shows its lines, although the sampler drops each error and 95 % of the
+    // INFO lines.
     let failed = REQUESTS / 100;
     let headers = of("flight recorder: buffered events of this request follow").count();
     assert_eq!(headers, of("goes on").count());
@@ -51,7 +51,7 @@ fn sample_rates_add_up_to_what_was_logged() {
         }
     }
 
-    // Kept are the requests of the smaller share, which are among those of the larger one.
+    // The requests of the smaller ratio are kept. They are also requests of the larger ratio.
     let whole = |line: &&serde_json::Value| line.get("buffered").is_none();
     let rates: Vec<_> = of("received").filter(whole).collect();
     assert!(rates.iter().all(|line| line["sample_rate"] == 0.05));

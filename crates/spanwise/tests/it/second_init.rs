@@ -1,4 +1,4 @@
-//! The first logging stays as it is.
+//! A second start fails, and does not change the first one.
 
 use crate::support::Lines;
 use spanwise::{Builder, InitError, Preset};
@@ -16,7 +16,7 @@ fn second_init_is_an_error() {
         .init();
     let error = again.err().unwrap();
     assert_eq!(error, InitError::AlreadyInitialized);
-    // A capture of a test has one, too.
+    // The error also names the remedy for tests with a capture.
     let way_out = "in a test before the first `spanwise_testing::capture()`";
     assert!(error.to_string().ends_with(way_out), "{error}");
     tracing::info!("still here");

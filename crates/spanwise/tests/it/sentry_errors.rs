@@ -1,5 +1,5 @@
-//! Through the facade: errors with their request, a panic once, beside filtered layers and a
-//! recorder, and nothing that is only kept.
+//! Sentry in the facade receives errors with their request, and each panic once, also with filtered
+//! layers and a recorder. It receives no event that is only buffered.
 
 use std::{thread, time::Duration};
 
@@ -48,7 +48,7 @@ fn sentry_errors_have_their_request() {
         info!(password = "hunter2hunter2", "taking the payment");
         debug!("only kept by the recorder");
         for _ in 0..3 {
-            // What the filter said of this must not be taken for what it says of the error.
+            // The filter's decision about this must not be applied to the error.
             let _ = tracing::enabled!(Level::DEBUG);
             error!("nobody's business");
         }

@@ -1,4 +1,4 @@
-//! Sentry is not sampled: it gets the events that a limit drops, and no summary of them.
+//! Sentry is not sampled. It receives the events that a limit drops, but not their summary.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn sentry_gets_no_summaries() {
         tracing::info!(target: "noisy", n, "noise");
         error!(n, "failed");
     }
-    // A later event takes the breadcrumbs, and summaries are also written at the shutdown.
+    // A later event has the breadcrumbs, and summaries are also written at the shutdown.
     telemetry.handle().flush(Duration::from_secs(60));
     error!("last");
     telemetry.shutdown(Duration::from_secs(60));

@@ -1,5 +1,5 @@
-//! Setters take texts as the variables have them: what is right means the same, and what is wrong
-//! is reported at the start, all of it at once.
+//! Setters accept the texts of the variables. A valid text has the same meaning, and the start
+//! reports all invalid texts at once.
 
 use spanwise::{
     Builder, Color, Format, InitError, Output, Preset, SETTINGS, TimeZone,
@@ -10,7 +10,8 @@ use spanwise::{
 };
 use tracing::{Level, level_filters::LevelFilter};
 
-/// A setter, with the variable that says the same, a text and a wrong one with what its error says.
+/// A setter with its variable, a valid text, an invalid text, and a part of the error for the
+/// invalid text.
 struct Setter {
     name: &'static str,
     variable: &'static str,
@@ -61,7 +62,7 @@ const SETTERS: &[Setter] = setters! {
 /// The name of a setting, and a call of its setter.
 type ValueSetter = (&'static str, fn(Builder) -> Builder);
 
-/// The settings of setters that take no text of a variable.
+/// Settings whose setters do not accept the text of a variable.
 const VALUE_SETTERS: &[ValueSetter] = &[
     ("LOG_OWN", |builder| builder.own_targets(["shop"])),
     ("LOG_FILE", |builder| {
@@ -77,6 +78,7 @@ const VALUE_SETTERS: &[ValueSetter] = &[
     }),
     ("LOG_REDACT", Builder::without_redaction),
     ("LOG_CONTEXT", |builder| builder.context_key("order_id")),
+    ("LOG_PARENT", Builder::parent_from_env),
     ("LOG_STATIC_FIELDS", |builder| builder.field("region", "eu")),
     #[cfg(feature = "otel")]
     ("OTEL_EXPORTER_OTLP_ENDPOINT", |builder| {
@@ -88,7 +90,7 @@ const VALUE_SETTERS: &[ValueSetter] = &[
     }),
 ];
 
-/// The settings without a setter of their own, with the reason.
+/// The settings without a setter, with the reason.
 const WITHOUT_SETTER: &[(&str, &str)] = &[
     ("LOG_LEVEL", "another name of RUST_LOG"),
     ("OTEL_SERVICE_NAME", "another name of SERVICE_NAME"),
@@ -114,6 +116,9 @@ const WITHOUT_SETTER: &[(&str, &str)] = &[
         "CLICOLOR_FORCE",
         "many programs share it; `color` decides in code",
     ),
+    ("TRACEPARENT", "the process that starts this one sets it"),
+    ("TRACESTATE", "the same as TRACEPARENT"),
+    ("BAGGAGE", "the same as TRACEPARENT"),
     ("TERM", "many programs share it; `color` decides in code"),
     (
         "LOG_REDACT_KEY_FILE",
@@ -151,7 +156,7 @@ const WITHOUT_SETTER: &[(&str, &str)] = &[
     ("SENTRY_ENABLE_LOGS", "`sentry` with `SentryBuilder::logs`"),
 ];
 
-/// A new setting gets a setter, or a reason why it has none.
+/// Each setting needs a setter, or a reason for having no setter.
 #[test]
 fn every_setting_has_a_setter_or_a_reason() {
     for setting in SETTINGS {
@@ -182,7 +187,7 @@ fn every_setting_has_a_setter_or_a_reason() {
     }
 }
 
-/// With what a setting is of no use without.
+/// Returns the other settings that the setting needs.
 fn base(setter: &Setter) -> Vec<(&'static str, &'static str)> {
     let mut vars = Vec::new();
     if setter.name != "preset" {
@@ -231,11 +236,15 @@ fn text_means_what_it_means_in_the_variable() {
     }
 }
 
-/// Every setter that takes a text is in the table.
+/// Every setter that accepts a text is in the table.
 #[test]
 fn every_setter_of_a_text_is_tried() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/builder.rs");
-    let source = std::fs::read_to_string(path).unwrap();
+    let files = ["builder.rs", "sinks/sentry.rs", "sinks/otel.rs"];
+    let read = |file| {
+        let path = format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let source: String = files.map(read).concat();
     let calls = source.split(".set(").skip(1);
     let named = calls.filter_map(|call| call.trim_start().strip_prefix('"'));
     let setters: Vec<&str> = named.filter_map(|call| call.split('"').next()).collect();
@@ -296,7 +305,7 @@ fn wrong_texts_are_reported_at_once_and_start_nothing() {
     }
     assert_eq!(problems.len(), SETTERS.len() + 2, "{problems:#?}");
     assert!(!path.parent().unwrap().exists());
-    // And nothing is in the way of another start.
+    // A failed start does not prevent another start.
     drop(
         Builder::new(Preset::Prod)
             .output(Output::None)
@@ -316,7 +325,8 @@ fn wrong_text_that_may_be_a_secret_is_not_shown() {
         ] {
             let Err(error) = (setter.set)(Builder::new(Preset::Prod).output("none"), secret).init()
             else {
-                // It was taken for a target: the start after this one fails for that.
+                // The text is a valid target, so this start succeeded. Later starts fail because of
+                // it.
                 continue;
             };
             let text = format!("{error}\n{error:?}");
@@ -331,7 +341,7 @@ fn wrong_text_that_may_be_a_secret_is_not_shown() {
     }
 }
 
-/// The builder of Sentry is changed when the stack starts: its mistakes are among the others.
+/// The start changes the builder of Sentry, and reports its mistakes with all others.
 #[cfg(feature = "sentry")]
 #[test]
 fn wrong_sentry_levels_are_reported_with_the_rest() {
@@ -363,7 +373,7 @@ fn wrong_sentry_levels_are_reported_with_the_rest() {
     assert!(!problems[2].contains("9f86d08"), "{problems:#?}");
 }
 
-/// What is a value is one, and levels are.
+/// Setters also accept values and levels.
 #[test]
 fn setters_take_values_as_well() {
     let builder = Builder::new(Preset::Prod)

@@ -1,4 +1,4 @@
-//! What the environment can say, and what beats what.
+//! The settings of the environment, and their precedence.
 
 mod mistakes;
 mod names;
@@ -36,7 +36,7 @@ fn preset_is_named_or_from_the_deployment() {
             ("production", "prod"),
             ("staging", "prod"),
             ("Prod", "prod"),
-            // A stage: code and LOG_PRESET alone choose the preset test.
+            // The name of an environment. Only code and LOG_PRESET can choose the preset test.
             ("test", "prod"),
             ("TEST\n", "prod"),
             ("local", "dev"),
@@ -130,7 +130,7 @@ fn own_targets_have_debug_under_dev() {
         &text,
         "RUST_LOG = info,shop=debug,shop-db=debug,warehouse::stock=debug (preset dev)",
     );
-    // Code beats environment, and RUST_LOG still adds to both.
+    // Code takes precedence over the environment, and RUST_LOG adds to both.
     let vars = [dev, ("LOG_OWN", "shop"), ("RUST_LOG", "sqlx=warn")];
     let code = Builder::from_vars(vars).unwrap().own_targets(["warehouse"]);
     let text = code.explain().to_string();
@@ -302,7 +302,7 @@ fn preset_test_starts_beside_files_of_a_service() {
         if file.contains(['~', '$']) {
             continue;
         }
-        // Code that chooses another preset has the files, and their mistakes.
+        // If code chooses another preset, the files are opened, and their mistakes are reported.
         let builder = Builder::from_vars(vars(file)).unwrap().preset(Preset::Prod);
         match builder.output(spanwise::Output::None).init() {
             Err(InitError::Settings(problems)) => {

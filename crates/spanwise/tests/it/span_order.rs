@@ -1,5 +1,5 @@
-//! Guards may be dropped in any order, leaked, or moved to another thread's life; each line has the
-//! context of its own moment.
+//! Guards may be dropped in any order, or leaked, or outlive their thread. Each line has the
+//! context of its time.
 
 use tracing::{info, info_span};
 

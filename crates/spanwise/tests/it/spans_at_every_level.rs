@@ -1,4 +1,4 @@
-//! The levels decide about events: what is logged has the ids of its request at every level.
+//! The levels decide only about events. At every level, each event has the ids of its request.
 
 use std::{
     fs,
@@ -15,8 +15,8 @@ use crate::support::Lines;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A request, as the span of this crate and as that of another one. Short lines show eight
-/// characters of an id.
+/// Returns a request as a span of this crate, and a request as a span of another crate. Short lines
+/// show eight characters of an id.
 fn requests(number: usize) -> [(String, Span); 2] {
     let (own, foreign) = (format!("{number:02}-own"), format!("{number:02}-hyper"));
     [
@@ -49,7 +49,7 @@ fn assert_ids(sink: &str, text: &str, errors: &[String]) {
     let mut events: Vec<String> = Vec::new();
     for line in text.lines() {
         match events.last_mut() {
-            // `pretty` has lines below that of the message.
+            // `pretty` writes further lines below the message.
             Some(event) if !line.contains("failed ") => event.push_str(line),
             _ => events.push(line.to_owned()),
         }
@@ -63,7 +63,7 @@ fn assert_ids(sink: &str, text: &str, errors: &[String]) {
     }
 }
 
-/// The format in the output and in a file, a layer of the user's, the capture of tests, and Sentry.
+/// Checks the format in the output and in a file, a user's layer, the capture of tests, and Sentry.
 fn every_sink_has_the_ids(format: &Format) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.log");
@@ -134,8 +134,8 @@ fn every_sink_has_the_ids(format: &Format) {
     }
 }
 
-/// Requests on several threads, while another thread changes the levels: nobody's id is missing,
-/// and none is another's.
+/// Several threads serve requests while another thread changes the levels. Each line has the id of
+/// its own request.
 #[test]
 fn ids_stay_while_the_levels_change() {
     alone!();
@@ -238,8 +238,8 @@ fn compact_has_the_ids() {
     every_sink_has_the_ids(&Format::Compact);
 }
 
-/// The lines of a program with these variables that logs one error in each of two requests, and
-/// whether each of the spans is enabled.
+/// Logs one error in each of two requests, with these variables. Returns the lines, and whether
+/// each span is enabled.
 fn lines_of(vars: [(&str, &str); 3]) -> (Vec<serde_json::Value>, [bool; 2]) {
     let output = Lines::default();
     let builder = Builder::from_vars(vars).unwrap();

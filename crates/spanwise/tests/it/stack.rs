@@ -1,4 +1,4 @@
-//! `Stack` in a program without settings: which wrappers each kind of layer has, in which order.
+//! `Stack` in a program without settings: the wrappers of each kind of layer, and their order.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl Outputs {
     }
 }
 
-/// Logs a request that fails: three lines for the recorder, two for the sampler, one for both.
+/// Logs a failed request, with three lines for the recorder, two for the sampler, and one for both.
 fn log() {
     let request = info_span!("request", token = "password=hunter2").entered();
     for n in 0..3 {

@@ -1,4 +1,4 @@
-//! Constant fields of every line: where they are, and which names they cannot have.
+//! Constant fields of every line: their position, and the names that they cannot have.
 
 use std::fs;
 
@@ -56,7 +56,7 @@ fn every_json_line_has_static_fields() {
         for line in &lines {
             assert_eq!(line["region"], "us", "{line}");
             assert_eq!(line["cluster"], "blue");
-            // It has the same type from code and from the environment.
+            // Fields from code and from the environment have the same type.
             assert_eq!(line["shard"], "7");
         }
         assert_eq!(lines[0]["fields.region"], "of the event");
@@ -243,7 +243,7 @@ fn sentry_events_have_static_fields_as_tags() {
     assert!(!event.to_string().contains("mossy7"));
 }
 
-/// With and without a DSN: development finds what production would.
+/// With and without a DSN, so that development reports the same mistakes as production.
 #[cfg(feature = "sentry")]
 #[test]
 fn tag_that_sentry_refuses_stops_every_start() {

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared code of the tests.
 
 #![allow(unreachable_pub, reason = "a module of a test")]
 
@@ -13,20 +13,20 @@ use std::{
 
 pub use spanwise_testing::support::{Lines, bounded};
 
-/// Names the test that a process is to run alone.
+/// The variable with the name of the test that a process runs alone.
 const ALONE: &str = "SPANWISE_TEST_ALONE";
 
-/// Nothing that a test waits for takes this long, on whatever machine.
+/// The maximum time of any wait in a test, on any machine.
 const GUARD: Duration = Duration::from_secs(120);
 
-/// The local time of a process of its own is far from UTC.
+/// The time zone of separate processes, which is far from UTC.
 const LOCAL_ZONE: &str = "TST-5:45";
 
-/// How far, in minutes east of Greenwich.
+/// The offset of this zone, in minutes east of Greenwich.
 pub const LOCAL_OFFSET: i64 = 5 * 60 + 45;
 
-/// Runs the test in which `here` is written in a process of its own, and returns true; false in
-/// that process.
+/// Runs the test that contains `here` in a separate process, and returns true. Returns false in the
+/// separate process.
 #[expect(
     clippy::disallowed_methods,
     reason = "between a test and itself, not a setting"
@@ -60,8 +60,8 @@ pub fn is_run_alone<F: Fn()>(_here: F) -> bool {
     true
 }
 
-/// The whole stack under a global dispatcher, where re-entrant events are not dropped: JSON, with a
-/// console beside it.
+/// Installs the whole stack with JSON and a console. It uses a global dispatcher, so that
+/// re-entrant events are not dropped.
 pub fn install() -> (Lines, Lines, spanwise::Telemetry) {
     let (json, console) = (Lines::default(), Lines::default());
     let beside = spanwise::layer::JsonLayer::new().with_writer(json.clone());
@@ -94,7 +94,7 @@ pub fn allocated_bytes() -> isize {
 }
 
 #[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
-// SAFETY: every call is passed on to the system's allocator as it is.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);

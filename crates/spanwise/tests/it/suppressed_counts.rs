@@ -1,5 +1,5 @@
-//! `LOG_SAMPLE`: in every output of lines and in no layer that was added, with a count of the rest
-//! also at the end.
+//! `LOG_SAMPLE` applies to every output of lines, but not to added layers. The counts of suppressed
+//! events are also written at the end.
 
 use std::time::Duration;
 

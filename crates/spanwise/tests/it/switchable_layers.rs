@@ -1,5 +1,4 @@
-//! Ways of tracing-subscriber to have a layer or not, in front of which the outputs keep their
-//! lines.
+//! The outputs keep their lines behind every type of tracing-subscriber for optional layers.
 
 use spanwise::{Builder, Preset};
 use tracing::level_filters::LevelFilter;
@@ -7,7 +6,7 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::support::Lines;
 
-/// What the output has of three events, beside `layer`.
+/// Logs three events in a stack with `layer`. Returns the number of lines of the output.
 fn lines_beside(layer: impl Layer<Registry> + Send + Sync) -> usize {
     let lines = Lines::default();
     let telemetry = Builder::new(Preset::Prod)

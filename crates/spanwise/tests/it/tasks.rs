@@ -38,7 +38,7 @@ async fn start(builder: Builder, app: Router) -> (Lines, Telemetry, SocketAddr) 
     (output, telemetry, address)
 }
 
-/// Sends one request over a connection of its own, and reads the response to its end.
+/// Sends one request over a new connection, and reads the complete response.
 async fn request(address: SocketAddr) {
     let mut connection = TcpStream::connect(address).await.unwrap();
     let head = "GET / HTTP/1.1\r\nhost: shop\r\nx-request-id: r-1\r\nconnection: close\r\n\r\n";
@@ -48,7 +48,7 @@ async fn request(address: SocketAddr) {
     assert!(response.starts_with("HTTP/1.1 200"), "{response}");
 }
 
-/// Returns the message of each line, with its context of the request.
+/// Returns the message of each line with its request context.
 fn context_of(lines: &[Value]) -> Vec<[&str; 4]> {
     lines
         .iter()
@@ -59,7 +59,7 @@ fn context_of(lines: &[Value]) -> Vec<[&str; 4]> {
         .collect()
 }
 
-/// Starts work in each way, then learns who is logged in, then lets the work go on.
+/// Starts work in each way, then authenticates the user, then lets the work continue.
 #[instrument(skip_all)]
 async fn handler(State(user): State<watch::Sender<bool>>) -> &'static str {
     let of_task = |name: &'static str| {
@@ -127,7 +127,7 @@ async fn spawned_work_has_what_is_set_after_the_spawn() {
     }
 }
 
-/// What a handler leaves behind: its task, which waits until it is known how it ends.
+/// The task that a handler starts. It waits until the test decides how it ends.
 #[derive(Clone)]
 struct Detached {
     ends: Arc<Mutex<Option<oneshot::Receiver<bool>>>>,
@@ -148,7 +148,8 @@ async fn detaching(State(detached): State<Detached>) -> &'static str {
     "ok"
 }
 
-/// Serves one request whose task ends after it. Returns the lines that were there before, and all.
+/// Serves one request whose task ends later. Returns the lines before the end of the task, and all
+/// lines.
 async fn serve_detaching(
     builder: Builder,
     after_the_response: impl FnOnce(),
@@ -251,7 +252,7 @@ fn subscriber_set_by_scope_goes_with_the_task() {
             task::spawn(async { info!("task") }),
             task::spawn_blocking(|| info!("blocking")),
         ];
-        // The future has it, also if it is aborted before it is polled.
+        // The future owns the value, even if the task is aborted before it is polled.
         let logs = LogsAtItsEnd;
         let aborted = task::spawn(async move {
             let _logs = logs;
@@ -275,7 +276,7 @@ fn subscriber_set_by_scope_goes_with_the_task() {
     }
 }
 
-/// Logs when it is formatted. Under a subscriber that is set by scope, `tracing` drops that event.
+/// Logs when it is formatted. With a scoped subscriber, `tracing` drops this event.
 struct Logs;
 
 impl std::fmt::Debug for Logs {

@@ -1,5 +1,5 @@
-//! A server that takes the connection and never answers: the shutdown ends by its deadline, and the
-//! report says what is lost.
+//! The server accepts the connection and never responds. The shutdown ends by its deadline, and the
+//! report counts the lost events.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn unreachable_sentry_does_not_delay_lines() {
         tracing::error!(number, "failed {number}");
     }
     receiver.wait_for(1);
-    // A panic does not wait for it either.
+    // A panic does not wait for the server either.
     let began = Instant::now();
     let panicking = std::thread::spawn(|| panic!("out of stock"));
     assert!(panicking.join().is_err());

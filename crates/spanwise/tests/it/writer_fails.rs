@@ -1,5 +1,5 @@
-//! Law 5, under the facade's panic hook: a writer that panics, one that holds a lock while it does,
-//! and one that logs.
+//! Law 5, with the panic hook of the facade: writers that panic, panic while they hold a lock, or
+//! log.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use std::{
 
 use tracing::{info, warn};
 
-/// Fails in another way each time.
+/// Fails in a different way each time.
 #[derive(Clone, Default)]
 struct Hostile(Arc<Mutex<u32>>, Arc<AtomicU32>);
 
@@ -54,7 +54,7 @@ fn failing_writer_loses_only_its_lines() {
         }
         assert_eq!(hostile.1.load(Ordering::Relaxed), 3);
         let report = telemetry.shutdown(std::time::Duration::from_secs(1));
-        // Three of nine delivered, and none of the three lines of the writer's own.
+        // Three of nine lines were delivered, and none of the writer's three lines.
         assert_eq!((report.delivered, report.lost), (3, 9));
     });
 }

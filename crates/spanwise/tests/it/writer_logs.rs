@@ -1,11 +1,11 @@
-//! A custom writer logs while it writes: the outputs get that line, or count it as lost.
+//! A custom writer logs while it writes. The outputs receive the line, or count it as lost.
 
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
-/// Logs with each line but its own.
+/// Logs an event for each line, except for the line of this event.
 #[derive(Clone)]
 struct Logs;
 

@@ -1,4 +1,5 @@
-//! A reader that goes away: the program runs on, counts what is lost, and says so once on stderr.
+//! The reader closes the pipe. The program continues, counts the lost lines, and reports them once
+//! on stderr.
 
 use std::{
     process::{Stdio, exit},
@@ -15,7 +16,7 @@ pub(crate) const TEST: Test = Test {
     victims: &[("closed-pipe", serve)],
 };
 
-/// Logs until the pipe says that nobody reads.
+/// Logs until the pipe is closed.
 fn serve() -> Result<(), InitError> {
     let telemetry = Builder::new(Preset::Prod).init()?;
     for n in 0.. {

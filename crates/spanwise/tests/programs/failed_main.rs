@@ -35,7 +35,7 @@ pub(crate) const PROGRAMS: [Program; 16] = [
     }),
     ("send-box", || {
         run_with(|_| {
-            // Many lines, which are in the background until the end.
+            // Many lines, which stay buffered until the end.
             (0..1_000).for_each(|n| tracing::info!(n, "working"));
             Err::<ExitCode, Box<dyn Error + Send + Sync>>(CannotStart::new().into())
         })
@@ -54,7 +54,7 @@ pub(crate) const PROGRAMS: [Program; 16] = [
     ("busy", || {
         run_with(|telemetry| {
             telemetry.handle().set_levels("info,main=off").unwrap();
-            // Other lines are written before, and after: the error logs when it is dropped.
+            // Other lines are written before and after, because the error logs when it is dropped.
             (0..1_000).for_each(|n| tracing::info!(n, "working"));
             let CannotStart(taken, _) = CannotStart::new();
             Err::<(), _>(anyhow::Error::new(CannotStart(taken, Some(LastWord))))
@@ -129,7 +129,7 @@ impl Termination for Seven {
     }
 }
 
-/// The exit code, and what is on stdout and on stderr.
+/// Returns the exit code, stdout and stderr.
 fn output(name: &str, vars: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut program = victim(&format!("main-{name}"));
     let vars = [("LOG_PRESET", "prod")].iter().chain(vars).copied();
@@ -191,7 +191,7 @@ fn error_of_main_is_the_last_line() {
         assert_eq!(lines.len(), before + 1, "{name}: {stdout}");
         let line = lines.last().unwrap();
         assert_failure(line);
-        // In a box nobody knows its type.
+        // The type of a boxed error is not available.
         let of_type = "programs::failed_main::CannotStart";
         assert!(
             line["error"]["type"] == of_type || name != "error",
@@ -200,9 +200,14 @@ fn error_of_main_is_the_last_line() {
     }
     let (status, stdout, stderr) = output("error", &[("LOG_PRESET", "dev")]);
     assert_eq!((status, &*stdout), (Some(1), ""));
-    let line = "ERROR program failed error=\"cannot listen: port 8080 is taken\"";
-    assert!(stderr.lines().next().unwrap().ends_with(line), "{stderr}");
-    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    let (line, error) = stderr.split_once('\n').unwrap();
+    assert!(
+        line.ends_with("ERROR main                 program failed"),
+        "{stderr}"
+    );
+    let indent = " ".repeat(13);
+    let expected = format!("{indent}| cannot listen\n{indent}|   caused by: port 8080 is taken\n");
+    assert_eq!(error, expected);
 }
 
 fn error_that_no_output_takes_is_on_stderr() {
@@ -217,7 +222,7 @@ fn error_that_no_output_takes_is_on_stderr() {
         assert!(stderr.ends_with(told), "{name}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{name}: {stderr}");
     }
-    // Lines of other threads do not replace it. A backtrace is only in lines that people search.
+    // Lines of other threads do not replace the error. Only JSON lines have a backtrace.
     let (status, stdout, stderr) = output("busy", &[("RUST_BACKTRACE", "1")]);
     assert_eq!(stdout.lines().count(), 1_001);
     assert_eq!((status, stderr.lines().count()), (Some(1), 1), "{stderr}");

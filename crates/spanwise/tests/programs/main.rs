@@ -1,5 +1,5 @@
-//! Tests of whole programs: each runs this program again as its victim, whose stdout and stderr
-//! nobody else writes to.
+//! Tests of whole programs. Each test runs this program again as its victim, which has its own
+//! stdout and stderr.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,8 +15,12 @@ mod failed_main;
 mod own_crate;
 mod panic_secrets;
 mod panics_once;
+#[cfg(unix)]
+mod pseudo_terminal;
 mod stalled_reader;
 mod stalled_shutdown;
+#[cfg(unix)]
+mod terminal;
 mod wrong_start;
 
 use std::{
@@ -34,10 +38,10 @@ struct Test {
     victims: &'static [(&'static str, Victim)],
 }
 
-/// What a victim does as its `main`.
+/// The `main` of a victim.
 type Victim = fn() -> Result<(), InitError>;
 
-const TESTS: [Test; 10] = [
+const TESTS: &[Test] = &[
     closed_pipe::TEST,
     command_line::TEST,
     exit_summary::TEST,
@@ -47,12 +51,14 @@ const TESTS: [Test; 10] = [
     panics_once::TEST,
     stalled_reader::TEST,
     stalled_shutdown::TEST,
+    #[cfg(unix)]
+    terminal::TEST,
     wrong_start::TEST,
 ];
 
 const VICTIM: &str = "--victim";
 
-/// This program as the victim of that name.
+/// Returns a command that runs this program as the victim with this name.
 fn victim(name: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args([VICTIM, name]);

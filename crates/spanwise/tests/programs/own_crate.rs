@@ -1,5 +1,5 @@
-//! The macros name the service on each line by the crate, and the targets of which the preset dev
-//! shows DEBUG.
+//! The macros set the name of the service and the own targets to the name of the crate. For these
+//! targets, the preset dev shows DEBUG.
 
 use serde_json::{Value, json};
 use spanwise::InitError;
@@ -17,7 +17,7 @@ pub(crate) const TEST: Test = Test {
     ],
 };
 
-/// A module, since a target is a path and not the crate alone.
+/// A module, because a target is a path, not only a crate.
 mod service {
     use super::InitError;
 
@@ -137,7 +137,7 @@ fn dev_shows_debug_of_the_crate_and_its_package() {
     );
     for (name, own, shown) in [
         ("by-macro", None, [true, true, false]),
-        // The file is called after the crate, and not after the package.
+        // The name of the file is the name of the crate, not of the package.
         ("by-function", None, [true, false, false]),
         ("by-macro", Some("warehouse"), [false, false, true]),
         (
@@ -168,7 +168,7 @@ fn variables_and_code_beat_the_macro() {
     }
     let vars = [("LOG_PRESET", "dev"), ("SERVICE_NAME", "shop")];
     let (text, _) = output("explain-by-macro", &vars);
-    // Code has the last word, as for every setting.
+    // Code takes precedence, as for every setting.
     for line in [
         "SERVICE_NAME = shop (SERVICE_NAME)",
         "SERVICE_NAME = from code (code)",

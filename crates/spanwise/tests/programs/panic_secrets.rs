@@ -1,5 +1,5 @@
-//! A panic shows no secrets: not in its event, not in the text of std, not in messages of logging
-//! about itself. A custom hook gets the panic unchanged.
+//! A panic shows no secrets in its event, in the text of std, or in messages about logging itself.
+//! A custom hook receives the panic unchanged.
 
 use std::{
     io,
@@ -35,7 +35,7 @@ fn panics() -> Result<(), InitError> {
     panics_under(Builder::new(Preset::Prod))
 }
 
-/// std prints what no output took.
+/// std prints the panic if no output accepts it.
 fn panics_without_output() -> Result<(), InitError> {
     panics_under(Builder::new(Preset::Prod).output(spanwise::Output::None))
 }
@@ -104,7 +104,7 @@ fn panic_forges_no_line_on_stderr() {
         2,
         "{stderr}"
     );
-    // What forges nothing is left to std.
+    // A text without control characters is printed by std.
     assert!(
         stderr.contains("\n  left: 1\n right: 2\nnote: "),
         "{stderr}"

@@ -1,4 +1,4 @@
-//! A panic is one event, and std's text is printed only where no output took it.
+//! A panic is one event. The text of std is printed only if no output accepts the event.
 
 use std::{
     fs::File,
@@ -16,7 +16,8 @@ pub(crate) const TEST: Test = Test {
     run: || {
         std_is_silent_where_an_output_took_the_event();
         std_prints_what_no_output_took();
-        dev_prints_both();
+        dev_prints_both_to_two_streams();
+        dev_prints_one_to_stderr();
         backtraces_are_as_long_as_asked();
         main_thread_s_panic_is_logged_before_the_end();
     },
@@ -164,10 +165,51 @@ fn std_prints_what_no_output_took() {
     assert!(Run::read(&output.unwrap()).is_printed_by_std());
 }
 
-fn dev_prints_both() {
+fn dev_prints_both_to_two_streams() {
     let run = Run::new(&[("LOG_PRESET", "dev"), ("LOG_OUTPUT", "stdout")]);
     assert!(run.stdout.contains("out of stock"), "{}", run.stdout);
     assert!(run.is_printed_by_std(), "{}", run.stderr);
+}
+
+/// The place, the own frames, and the number of the others, whatever the format for
+/// people.
+fn dev_prints_one_to_stderr() {
+    for (format, indent) in [("pretty", 13), ("compact", 13), ("short", 6)] {
+        let vars = |backtrace| {
+            [
+                ("LOG_PRESET", "dev"),
+                ("LOG_FORMAT", format),
+                ("LOG_OWN", "programs"),
+                ("RUST_BACKTRACE", backtrace),
+            ]
+        };
+        let run = Run::new(&vars("1"));
+        let lines: Vec<&str> = run.stderr.lines().collect();
+        assert!(
+            lines[0].contains(&format!("panics_once.rs:{LINE}:"))
+                && lines[0].ends_with(": out of stock thread=unnamed"),
+            "{lines:#?}"
+        );
+        let frames: Vec<&str> = lines[1..]
+            .iter()
+            .map(|line| line.strip_prefix(&format!("{:indent$}| ", "")).unwrap())
+            .collect();
+        let (hidden, own) = frames.split_last().unwrap();
+        assert!(
+            hidden.ends_with(" hidden: RUST_BACKTRACE=full shows all"),
+            "{lines:#?}"
+        );
+        assert!(
+            own[0].starts_with("at programs::panics_once::take_stock  "),
+            "{lines:#?}"
+        );
+        assert!(own.len() < 5, "{lines:#?}");
+
+        let run = Run::new(&vars("full"));
+        assert!(run.stderr.contains("std::panicking") && !run.stderr.contains("hidden"));
+        let begun = run.stderr.lines().filter(|line| !line.starts_with(' '));
+        assert_eq!(begun.count(), 1, "{}", run.stderr);
+    }
 }
 
 fn backtraces_are_as_long_as_asked() {

@@ -1,4 +1,5 @@
-//! Nobody reads the pipe: the program runs on, ends in time, and says what it could not write.
+//! Nobody reads the pipe. The program continues, ends in time, and reports the lines that it could
+//! not write.
 
 use std::{
     io::{self, BufRead as _, BufReader},
@@ -24,7 +25,7 @@ pub(crate) const TEST: Test = Test {
 
 const LINES: u64 = 20_000;
 
-/// Logs more than a pipe and the buffer hold.
+/// Logs more than the pipe and the buffer can hold.
 fn serve() -> Result<(), InitError> {
     let telemetry = Builder::new(Preset::Prod)
         .when_full(WhenFull::Shed)
@@ -37,7 +38,7 @@ fn serve() -> Result<(), InitError> {
     exit(if accounted && report.lost > 0 { 7 } else { 1 })
 }
 
-/// Panics while nobody reads, and then while somebody does.
+/// Panics once without a reader, and once with a reader.
 fn panic_twice() -> Result<(), InitError> {
     let telemetry = Builder::new(Preset::Prod).init()?;
     let handle = telemetry.handle();
@@ -56,7 +57,7 @@ fn panic_twice() -> Result<(), InitError> {
     // The other side reads from now on.
     eprintln!("stalled");
     assert!(handle.flush(Duration::from_secs(60)));
-    // A loaded machine may be too slow for some of them.
+    // A loaded machine may be too slow for some panics.
     let is_waited_for = (0..10).any(|_| {
         let before = in_vain();
         panic();
@@ -97,7 +98,7 @@ fn unread_lines_are_reported() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Not read, and not closed, until the program has ended.
+    // The test neither reads nor closes the pipe before the program has ended.
     let stdout = program.stdout.take();
     let output = program.wait_with_output().unwrap();
     drop(stdout);

@@ -1,4 +1,4 @@
-//! Nobody reads stdout, which is written by the threads that log: a thread that does not log can
+//! Nobody reads stdout, and the logging threads write it themselves. A thread that does not log can
 //! still end logging in time.
 
 use std::{
@@ -23,7 +23,7 @@ fn run() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // Not read, and not closed, until the program has ended.
+    // The test neither reads nor closes the pipe before the program has ended.
     let stdout = program.stdout.take();
     let status = program.wait().unwrap();
     drop(stdout);
@@ -50,7 +50,7 @@ fn serve() -> Result<(), InitError> {
     exit(if ended.is_ok() { 7 } else { 1 })
 }
 
-/// Until a write would have to wait.
+/// Fills the pipe until a write would block.
 #[cfg(target_os = "linux")]
 fn fill_stdout() {
     use std::{fs::File, io::Write as _, os::fd::AsFd as _};
@@ -58,7 +58,7 @@ fn fill_stdout() {
     let stdout =
         spanwise_core::internal::stdio::reopen_nonblocking(std::io::stdout().as_fd()).unwrap();
     let mut stdout = File::from(stdout);
-    // Less and less, down to a byte.
+    // Writes smaller pieces, down to a byte.
     for size in [4096, 1] {
         while stdout.write_all(&vec![b'x'; size]).is_ok() {}
     }

@@ -1,5 +1,5 @@
-//! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant;
-//! exit code not 0, stdout empty.
+//! Law 9: the start reports all invalid settings at once, each with its value, the accepted values
+//! and a suggestion. The exit code is not 0, and stdout is empty.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Output};
 
@@ -51,7 +51,7 @@ fn wrong_settings_are_listed_at_once() {
         "  LOG_OUTPUT=(hidden, 7 bytes) is not UTF-8: accepts stdout, stderr, none",
         "  SERVICE_NAME: the quotes are part of the value",
     ];
-    // A name alone stops nothing, unless it is to be strict.
+    // An unknown name stops the start only with `strict`.
     assert_eq!(stderr.lines().count(), expected.len(), "{stderr}");
     for (line, expected) in stderr.lines().zip(expected) {
         assert!(line.starts_with(expected), "{stderr}");
@@ -81,9 +81,9 @@ fn valid_start_writes_json_to_stdout() {
         (&line["message"], &line["level"]),
         (&"started".into(), &"INFO".into())
     );
-    // Nobody set the environment, and a preset is none.
+    // The environment is not set, and a preset does not set it.
     assert_eq!(line["service"], serde_json::json!({ "name": "programs" }));
-    // One warning, and nothing of the value.
+    // There is one warning, without the value.
     let stderr = String::from_utf8(output.stderr).unwrap();
     let warning = "LOG_DRIVER is not a setting here, and is left alone";
     assert_eq!(stderr, format!("spanwise: setup: {warning}\n"));

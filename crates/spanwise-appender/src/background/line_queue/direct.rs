@@ -1,35 +1,37 @@
-//! Writes on the threads that log, without a writer thread.
+//! Writes lines on the logging threads, without a writer thread.
 //!
-//! A line goes into the buffer as usual. One caller at a time has the turn: it takes the oldest
-//! lines to the sink, for at most as long as its own line may wait. Lines that the output does not
-//! take in that time stay in the buffer, for the next caller or the end of the process.
+//! A line is added to the buffer as usual. One caller at a time has the turn. It passes the oldest
+//! lines to the sink, for at most as long as its own line may wait. Lines that were not written in
+//! this time stay in the buffer. The next caller writes them, or the end of the process.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-use spanwise_core::internal::{panic_safe, reentrancy::WriterRole, sync::MutexGuard};
+use spanwise_core::internal::{
+    deadline_after, panic_safe, reentrancy::WriterRole, sync::MutexGuard,
+};
 
-use super::{LineQueue, State, deadline_after, sink_call::is_writing_thread};
+use super::{LineQueue, State, sink_call::is_writing_thread};
 use crate::record_sink::{Retry, StopFlag};
 
-/// How long a line waits for the output. It is not lost after that, only written later.
+/// The longest wait of a line for the output. After that, the line is not lost but written later.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// The result of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// The output took records, and may take more.
+    /// The output accepted records, and may accept more.
     Progress,
-    /// The reader took nothing more in time.
+    /// The reader did not read in time.
     TimedOut,
-    /// The output refused records, or there are none.
+    /// The output refused records, or no records are left.
     Over,
 }
 
 impl LineQueue {
-    /// Accepts a record, and writes it if the output takes it in time.
+    /// Accepts a record, and writes it if the output accepts it in time.
     pub(super) fn accept_direct(&self, mut state: MutexGuard<'_, State>, record: &[u8]) {
         state.push(record);
         let target = state.counts.accepted;
@@ -38,19 +40,19 @@ impl LineQueue {
         let event = state.due_loss_event(&self.counters, self.options.capacity, false);
         drop(state);
         if let Some(event) = event {
-            // On a thread of its own, as this one is inside the layers.
+            // On another thread, because this thread is inside a layer.
             let output = self.options.name.clone();
             let log = move || {
                 let _ = panic_safe::catch_panic(|| event.log(&output));
             };
             let thread = thread::Builder::new().name("spanwise-notice".to_owned());
-            // Without a thread only the counters have it.
+            // If the thread cannot be started, only the counters show the loss.
             let _ = thread.spawn(log);
         }
     }
 
-    /// How long a line may wait for the output. After one wait without success, others do not wait
-    /// until the output takes something.
+    /// Returns how long a line may wait for the output. After a timeout, later lines skip the wait
+    /// until a write succeeds.
     fn max_direct_wait(&self, state: &State) -> Duration {
         if is_writing_thread() || state.is_stalled() {
             Duration::ZERO
@@ -71,7 +73,7 @@ impl LineQueue {
         while state.counts.settled < target {
             let settled = state.counts.settled;
             if state.lifecycle.writing || state.lifecycle.forking {
-                // The thread that has the turn may be this one.
+                // This thread may itself have the turn.
                 if is_writing_thread() {
                     break;
                 }
@@ -101,7 +103,7 @@ impl LineQueue {
         state
     }
 
-    /// Takes the oldest records to the sink, which waits for its reader until then.
+    /// Passes the oldest records to the sink, which may wait for its reader until the deadline.
     fn write_chunk<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -123,7 +125,7 @@ impl LineQueue {
         drop(in_role);
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
-        // Otherwise it was abandoned and counted meanwhile.
+        // Otherwise the chunk was abandoned and counted meanwhile.
         if state.lifecycle.epoch == epoch {
             state.settle(attempt, &self.counters);
             state.buffer.put_back(chunk);

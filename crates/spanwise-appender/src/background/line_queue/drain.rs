@@ -1,4 +1,4 @@
-//! The jobs of the writer thread, and their results.
+//! The jobs of the writer thread, and the results of jobs.
 
 use std::{mem, time::Instant};
 
@@ -25,7 +25,7 @@ pub(crate) enum Job {
 const MAX_EMPTY_LINGERS: u32 = 16;
 
 impl LineQueue {
-    /// Waits for a job. Lets lines gather for an interval before they are one.
+    /// Waits for a job. Collects lines for an interval before it returns them as a job.
     pub(crate) fn next_job(&self) -> Job {
         let mut state = self.state.lock();
         let mut lingers = 0;
@@ -33,7 +33,7 @@ impl LineQueue {
             if let Some(job) = self.ready_job(&mut state, lingers > 0) {
                 return job;
             }
-            // A caller may still have the turn that it took before there was a thread.
+            // A caller may still have the turn, from the time before this thread started.
             let is_empty = state.buffer.is_empty() && !state.lifecycle.writing;
             if is_empty {
                 let surplus = state.buffer.surplus();
@@ -95,13 +95,13 @@ impl LineQueue {
         (is_due && may_write).then(|| take_chunk(state)).flatten()
     }
 
-    /// Returns a job after the records of a stuck sink were abandoned: the records that callers
-    /// left in the buffer since then. Callers retry records that are refused from now on.
+    /// Returns a job after the records of a stuck sink were abandoned. The job has the records that
+    /// callers buffered since then. From now on, callers retry refused records.
     fn job_after_abandonment(&self, state: &mut State) -> Job {
         let may_write =
             !state.lifecycle.forking && !state.lifecycle.writing && !state.health.is_backing_off();
         if may_write && let Some(job) = take_chunk(state) {
-            // It was set for the records that are abandoned by now.
+            // The flag was set to stop the write of the abandoned records.
             self.stop.set(false);
             return job;
         }
@@ -109,19 +109,19 @@ impl LineQueue {
         Job::End
     }
 
-    /// Abandons the buffered records, if there are any. From then on there is no writer thread.
+    /// Abandons the buffered records, if there are any. The queue has no writer thread afterwards.
     fn end_worker(&self, state: &mut State) -> Job {
         self.abandon(state);
         state.lifecycle.has_worker = false;
         Job::End
     }
 
-    /// Counts the fate of the oldest records of a chunk, for the writer thread. Returns whether it
-    /// is to try the sink again with the rest. If not, [`end_turn`](Self::end_turn) takes the rest.
+    /// Counts the outcome of the oldest records of a chunk. Returns whether the writer thread
+    /// should retry the rest. If not, pass the rest to [`end_turn`](Self::end_turn).
     pub(crate) fn settle_chunk(&self, epoch: u64, attempt: Attempt) -> bool {
         let mut state = self.state.lock();
         if state.lifecycle.epoch != epoch {
-            // They were abandoned and counted during the write.
+            // The records were abandoned and counted during the write.
             return false;
         }
         let (was_refused, left) = (attempt.error.is_some(), attempt.left);
@@ -130,13 +130,14 @@ impl LineQueue {
             state.wakeups.progress_at = Some(Instant::now());
             self.progress.notify_all();
         }
-        // Without a writer thread, callers take turns, and must not overtake the rest.
+        // Callers take turns if there is no writer thread. Their lines must come after the rest.
         let is_for_callers = was_refused && state.lifecycle.phase == Phase::Direct;
         left > 0 && !is_for_callers && !self.stop.is_set()
     }
 
-    /// Whether to wake threads that wait for room. After each chunk they would fill it and wait
-    /// again; so they are woken when there is more room, or the sink is slow.
+    /// Returns whether to wake threads that wait for room. If they were woken after each chunk,
+    /// they would fill it and wait again. So they are woken when there is more room, or if the sink
+    /// is slow.
     fn is_worth_notifying(&self, state: &State) -> bool {
         let is_long_ago = |at: Instant| at.elapsed() >= LINGER_INTERVAL;
         state.counts.held <= self.options.capacity / 4 * 3
@@ -145,8 +146,8 @@ impl LineQueue {
             || state.wakeups.progress_at.is_none_or(is_long_ago)
     }
 
-    /// Waits before the sink is tried again, but not as long if that is urgent. Returns false if
-    /// the rest was abandoned meanwhile.
+    /// Waits before the sink is called again. Waits less if a flush is urgent. Returns false if the
+    /// rest was abandoned meanwhile.
     pub(crate) fn wait_for_retry(&self, epoch: u64) -> bool {
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
@@ -167,14 +168,14 @@ impl LineQueue {
                 state.lifecycle.writing = true;
                 return true;
             }
-            // New lines do not wake it.
+            // New lines do not wake the thread.
             state.wakeups.worker = Worker::Busy;
             (state, _) = self.work.wait_timeout(state, left.max(LINGER_INTERVAL));
         }
         false
     }
 
-    /// Notes that an event is logged.
+    /// Records that the loss event was logged.
     pub(crate) fn loss_event_logged(&self) {
         let mut state = self.state.lock();
         state.loss_events.log_ended();
@@ -183,7 +184,7 @@ impl LineQueue {
         }
     }
 
-    /// Ends the turn of the writer thread, and puts the rest of its chunk back, unless that was
+    /// Ends the turn of the writer thread. Puts the rest of its chunk back, unless the rest was
     /// abandoned meanwhile.
     pub(crate) fn end_turn(&self, chunk: Option<(Chunk, u64)>) {
         let mut state = self.state.lock();
@@ -193,7 +194,7 @@ impl LineQueue {
             Some((chunk, _)) => state.buffer.recycle(chunk),
             None => {}
         }
-        // Without a writer thread, threads that wait take turns.
+        // If there is no writer thread, waiting threads take turns.
         let is_direct = state.lifecycle.phase == Phase::Direct;
         if state.lifecycle.forking || is_direct && state.wakeups.waiters > 0 {
             self.progress.notify_all();

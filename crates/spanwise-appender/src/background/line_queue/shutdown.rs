@@ -5,17 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, ShutdownReport, internal::sync::MutexGuard};
+use spanwise_core::{
+    Fault, ShutdownReport,
+    internal::{deadline_after, sync::MutexGuard},
+};
 
 use super::{
-    LineQueue, ProcessQueue, State, deadline_after,
+    LineQueue, ProcessQueue, State,
     sink_call::is_writing_thread,
     state::{Phase, Worker},
 };
 use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 
-/// How long before its deadline a shutdown stops the sink, so that the sink can return. Less if
-/// there is little time.
+/// A shutdown stops the sink this long before its deadline, so that the sink can still return. A
+/// short shutdown uses a quarter of its time.
 const STOP_MARGIN: Duration = Duration::from_millis(50);
 
 impl LineQueue {
@@ -36,7 +39,7 @@ impl LineQueue {
             Phase::Running | Phase::Closing => self.wake_worker(&mut state),
         }
         while state.counts.settled < target && Instant::now() < deadline {
-            // An output that refuses records is tried once more, and then not waited for.
+            // A failing output has one more attempt. After that, the flush does not wait.
             if let Some(failing) = &state.health.failing
                 && attempts.is_none_or(|before| failing.attempts > before)
             {
@@ -59,9 +62,9 @@ impl LineQueue {
         Ok(())
     }
 
-    /// Flushes before a panic continues. In a program that survives its panics, each of them would
-    /// wait for an output that is stalled. So after one wait without success, others do not wait
-    /// until the output takes something.
+    /// Flushes before a panic continues. In a program that catches its panics, each panic would
+    /// wait for a stalled output. So after a timeout, later panics skip the wait until a write
+    /// succeeds.
     pub(crate) fn flush_in_panic(&self, timeout: Duration) -> io::Result<()> {
         let state = self.state.lock();
         let settled = state.counts.settled;
@@ -72,7 +75,8 @@ impl LineQueue {
         drop(state);
         let deadline = deadline_after(timeout);
         let flushed = self.flush(deadline);
-        // A flush that did not wait, such as one in a panic of the writer, shows nothing.
+        // A flush that did not wait, for example in a panic of the writer, does not show that the
+        // output is stalled.
         let has_waited = !timeout.is_zero() && Instant::now() >= deadline && !is_writing_thread();
         if flushed.is_err() && has_waited {
             let mut state = self.state.lock();
@@ -97,8 +101,8 @@ impl LineQueue {
         self.work.notify_one();
     }
 
-    /// Writes the held records, and ends the writer thread. Records that are left at the deadline
-    /// are lost, which is reported.
+    /// Writes the remaining records, and ends the writer thread. Records that remain at the
+    /// deadline are lost and reported.
     pub(crate) fn shutdown(&self, deadline: Instant) -> ShutdownReport {
         if !is_writing_thread() {
             self.end_by(deadline);
@@ -118,7 +122,8 @@ impl LineQueue {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let margin = STOP_MARGIN.min(left / 4);
-        // Another thread may be shutting down: the program does not end before it is done.
+        // Another thread may be shutting down the queue. Wait for it, so that the program does not
+        // end before.
         state = self.wait_for_end(state, deadline.checked_sub(margin).unwrap_or(deadline));
         if state.lifecycle.phase == Phase::Direct {
             return;
@@ -143,7 +148,7 @@ impl LineQueue {
     }
 
     /// Makes the writer thread end once the buffer is empty. If callers left records in the buffer,
-    /// a new thread writes them: a sink that does not return must not block the thread that flushes
+    /// a new thread writes them. So a sink that never returns cannot block the thread that flushes
     /// or ends the program.
     fn begin_closing(&self, state: &mut State) {
         if state.lifecycle.phase == Phase::Direct {
@@ -158,14 +163,14 @@ impl LineQueue {
         self.wake_worker(state);
     }
 
-    /// Counts all held records as lost at the shutdown. From then on callers write.
+    /// Counts all remaining records as lost at the shutdown. Callers write afterwards.
     pub(super) fn abandon(&self, state: &mut State) {
         let lost = state.abandon();
         self.counters.add_lost_at_shutdown(lost);
         self.progress.notify_all();
     }
 
-    /// Reports the total of lost records, unless it was reported.
+    /// Reports the total of lost records, if it changed since the last report.
     fn report_losses(&self) {
         let mut state = self.state.lock();
         let stats = self.counters.stats();
@@ -177,9 +182,9 @@ impl LineQueue {
         }
     }
 
-    /// Writes held records, since a parent that ends at once, as that of a daemon does, would lose
-    /// them. Then waits for the thread that has the turn. After one wait without success, later
-    /// forks do not wait until the output takes something.
+    /// Waits until the buffered records are written, because a daemonizing parent exits right after
+    /// the fork. Then waits for a write in progress. After a timeout, later forks skip the wait
+    /// until a write succeeds.
     fn prepare_fork(&self, deadline: Instant) {
         let mut state = self.state.lock();
         if is_writing_thread() {
@@ -189,8 +194,8 @@ impl LineQueue {
         let target = state.counts.accepted;
         let settled = state.counts.settled;
         let is_held = |state: &State| {
-            // Without a writer thread, the next line writes them: a sink that does not return must
-            // not block the fork.
+            // Without a writer thread, the next line writes the records, because a sink that never
+            // returns must not block the fork.
             state.lifecycle.phase != Phase::Direct && state.counts.settled < target
         };
         let now = Instant::now();
@@ -218,26 +223,26 @@ impl LineQueue {
 
 impl ProcessHooks for ProcessQueue {
     fn before_fork(&self, deadline: Instant) {
-        if let Some(queue) = self.here_if_any() {
+        if let Some(queue) = self.created_for_this_process() {
             queue.prepare_fork(deadline);
         }
     }
 
     fn after_fork(&self) {
-        if let Some(queue) = self.here_if_any() {
+        if let Some(queue) = self.created_for_this_process() {
             queue.state.lock().lifecycle.forking = false;
             queue.progress.notify_all();
         }
     }
 
     fn begin_shutdown(&self) {
-        if let Some(queue) = self.here_if_any() {
+        if let Some(queue) = self.created_for_this_process() {
             queue.begin_closing(&mut queue.state.lock());
         }
     }
 
     fn shutdown(&self, deadline: Instant) {
-        if let Some(queue) = self.here_if_any() {
+        if let Some(queue) = self.created_for_this_process() {
             queue.shutdown(deadline);
         }
     }

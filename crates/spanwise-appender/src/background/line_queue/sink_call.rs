@@ -1,8 +1,8 @@
 //! Calls of the sink.
 //!
-//! The writer behind a sink and the errors that it returns are foreign code: they may log, block or
-//! panic. So none of it runs under the lock of the state. An error becomes its kind and its text
-//! here, and is dropped here.
+//! A sink calls foreign code: the application's writer, and the `Display` and `Drop` of its errors.
+//! Foreign code may log, block or panic, so it never runs under the lock of the state. This module
+//! converts an error to its kind and text, and drops it.
 
 use std::{io, mem, ptr};
 
@@ -21,7 +21,7 @@ use crate::{
     record_sink::{RecordSink, StopFlag, WriteOutcome},
 };
 
-/// A sink, and how often it panicked.
+/// A sink, and the number of its panics.
 pub(crate) struct GuardedSink {
     sink: Box<dyn RecordSink>,
     panics: u32,
@@ -33,17 +33,17 @@ impl GuardedSink {
     }
 }
 
-/// A [`WriteOutcome`] without foreign code in it.
+/// A [`WriteOutcome`] without foreign code.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) delivered: usize,
     pub(crate) refused: usize,
-    /// The bytes of both.
+    /// The bytes of the delivered and refused records.
     pub(crate) bytes: usize,
     /// Records that are still in the chunk.
     pub(crate) left: usize,
     pub(crate) error: Option<SinkError>,
-    /// The reader did not take all records in time. This is not an error.
+    /// The reader did not read all records in time. This is not an error.
     pub(crate) timed_out: bool,
 }
 
@@ -60,36 +60,35 @@ const MAX_ERROR_LEN: usize = 512;
 impl SinkError {
     fn new(error: io::Error) -> Self {
         let kind = error.kind();
-        let mut text = String::new();
-        panic_safe::format_into(&mut text, format_args!("{error}"), MAX_ERROR_LEN);
-        // It may panic when it is dropped, too.
+        let text = panic_safe::format_text(format_args!("{error}"), MAX_ERROR_LEN);
+        // Its drop may panic, too.
         let _ = panic_safe::catch_panic(|| drop(error));
         Self { kind, text }
     }
 }
 
-/// Whether this thread writes. It must not wait for room or for records to be written: it would
-/// wait for itself.
+/// Returns whether this thread is writing. Such a thread must not wait for room or for a write,
+/// because it would wait for itself.
 pub(crate) fn is_writing_thread() -> bool {
     WriterRole::current() != WriterRole::Caller
 }
 
 impl LineQueue {
-    /// Whether this thread is in the sink of this queue. A line that it logs there would be written
-    /// by the next write, which would log again.
+    /// Returns whether this thread is inside the sink of this queue. A line that the sink logs
+    /// would cause another write, which would log again.
     pub(super) fn is_in_sink(&self) -> bool {
         reentrancy::current_sink() == ptr::from_ref(self) as usize
     }
 
-    /// Makes the sink write the records of a chunk, and removes those that it delivered or refused.
-    /// The caller has the turn.
+    /// Passes the records of a chunk to the sink, and removes the records that it delivered or
+    /// refused. The caller must have the turn.
     pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
         let records = chunk.records();
-        // After a panic the records may be written, or not: a second write could repeat them.
+        // After a panic, some records may be written. A second write could repeat them.
         let outcome = self
             .call_sink(|sink| sink.write(records, stop))
             .unwrap_or_else(|error| WriteOutcome::refused(records, 0, error));
-        // A sink of the application may count wrong; the totals must not.
+        // An application's sink may return a wrong count. The totals must stay consistent.
         let delivered = outcome.delivered.min(records.len());
         let refused = outcome.refused.min(records.len() - delivered);
         let is_timeout = |error: &io::Error| {
@@ -110,9 +109,9 @@ impl LineQueue {
         }
     }
 
-    /// Finishes the sink. The caller has the turn.
+    /// Finishes the sink. The caller must have the turn.
     pub(crate) fn finish_sink(&self) {
-        // A panic of it is reported already.
+        // `call_sink` has reported a panic.
         let _ = self.call_sink(|sink| sink.finish());
     }
 
@@ -123,7 +122,7 @@ impl LineQueue {
         let mut returned = None;
         let act = || returned = Some(call(&mut *guarded.sink));
         if WriterRole::current() == WriterRole::Worker {
-            // A panic hook that logs must not do so in here.
+            // Prevents a panic hook from logging to this output.
             let _ = reentrancy::guarded_write(self.id, || {
                 act();
                 Ok(())
@@ -139,7 +138,7 @@ impl LineQueue {
         if guarded.panics == 2 {
             let panicking = mem::replace(&mut guarded.sink, stderr_sink());
             drop(guarded);
-            // It may panic again.
+            // The drop may panic again.
             let _ = panic_safe::catch_panic(|| drop(panicking));
             let why = format_args!(
                 "{}: the writer panicked twice; lines go to stderr",
@@ -150,7 +149,7 @@ impl LineQueue {
         Err(io::Error::other("the writer panicked"))
     }
 
-    /// Reports what the sink refused.
+    /// Reports the records that the sink refused or could not write.
     pub(crate) fn report_refusal(&self, attempt: &Attempt) {
         let Some(SinkError { text, .. }) = &attempt.error else {
             return;

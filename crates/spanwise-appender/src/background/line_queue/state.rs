@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(super) loss_events: PendingLossEvents,
 }
 
-/// Records by their fate. Records are settled once, the oldest first.
+/// Counts of records by outcome. Each record is settled once, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Records that the buffer accepted.
@@ -34,7 +34,8 @@ pub(super) struct Counts {
     pub(super) settled: u64,
     /// Accepted records that were lost.
     pub(super) failed: u64,
-    /// Bytes of records that are not settled: in the buffer, or in a chunk that is being written.
+    /// The bytes of records that are not settled. They are in the buffer, or in a chunk that is
+    /// being written.
     pub(super) held: usize,
 }
 
@@ -44,19 +45,19 @@ impl Counts {
     }
 }
 
-/// Whether the output takes records, and which records the buffer accepts while it does not.
+/// Whether the output accepts records, and which waits have failed.
 #[derive(Debug)]
 pub(super) struct Health {
     pub(super) admission: AdmissionControl,
     /// Set while the output refuses records.
     pub(super) failing: Option<Failing>,
     pub(super) last_error: Option<io::ErrorKind>,
-    /// `Counts::settled` at the end of a wait for room without success. While that count stays the
-    /// same, no other thread waits.
+    /// `Counts::settled` when a wait for room timed out. While the count stays the same, no other
+    /// thread waits.
     pub(super) last_failed_wait: Option<u64>,
-    /// The same for a flush during a panic.
+    /// The same for flushes during a panic.
     pub(super) last_failed_panic_flush: Option<u64>,
-    /// The same for the wait of a fork.
+    /// The same for waits before a fork.
     pub(super) last_failed_fork: Option<u64>,
 }
 
@@ -65,7 +66,7 @@ pub(super) struct Health {
 pub(super) struct Failing {
     since: Instant,
     pub(super) attempts: u64,
-    /// Records that were lost meanwhile.
+    /// The number of records that were lost during the failure.
     lost: u64,
     /// The first error.
     error: String,
@@ -73,17 +74,18 @@ pub(super) struct Failing {
     pub(super) retry_at: Instant,
 }
 
-/// The delays before an output that refused records is tried again.
+/// The delays before a failing output is tried again.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10)..=Duration::from_millis(500));
 
 impl Health {
-    /// Whether the output failed, and is not to be tried again yet.
+    /// Returns whether the output failed and must not be tried again yet.
     pub(super) fn is_backing_off(&self) -> bool {
         let is_ahead = |failing: &Failing| failing.retry_at > Instant::now();
         self.failing.as_ref().is_some_and(is_ahead)
     }
 
-    /// Notes the result of an attempt to write. Returns the end of a failure.
+    /// Records the result of an attempt to write. Returns a `Recovery` if the attempt ends a
+    /// failure.
     fn update(&mut self, attempt: Attempt) -> Option<Recovery> {
         let Attempt {
             delivered,
@@ -116,38 +118,38 @@ impl Health {
             failing.backoff.reset();
         }
         let delay = failing.backoff.next_delay();
-        // Without held records, the next line is the next attempt.
+        // If no record is left, the next line is the next attempt.
         failing.retry_at = if attempt.left == 0 { now } else { now + delay };
         None
     }
 }
 
-/// The threads that wait, and what they wait for.
+/// The threads that wait, and the reason of each wait.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: Worker,
-    /// All held records are wanted at once.
+    /// A thread waits until all records are settled.
     pub(super) urgent: bool,
     /// How many threads wait for progress.
     pub(super) waiters: usize,
-    /// When they were last notified of settled records.
+    /// The time at which waiting threads were last notified of settled records.
     pub(super) progress_at: Option<Instant>,
 }
 
 /// The state of the writer thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Worker {
-    /// It works, or was notified.
+    /// It is working, or was notified.
     #[default]
     Busy,
-    /// It lets lines gather for [`LINGER_INTERVAL`](super::LINGER_INTERVAL).
+    /// It collects lines for [`LINGER_INTERVAL`](super::LINGER_INTERVAL).
     Lingering,
     /// It waits for a line.
     Asleep,
 }
 
 impl Wakeups {
-    /// Notes a new line. Returns whether to notify the writer thread.
+    /// Records a new line. Returns whether to notify the writer thread.
     #[inline]
     pub(super) fn line_added(&mut self, is_urgent: bool, is_worth_waking: bool) -> bool {
         let wakes = match self.worker {
@@ -163,19 +165,19 @@ impl Wakeups {
     }
 }
 
-/// The phase of the queue, and what its threads do now.
+/// The phase of the queue, and the current activity of its threads.
 #[derive(Debug, Default)]
 pub(super) struct Lifecycle {
     pub(super) phase: Phase,
-    /// The first line starts the writer thread: this is the queue of a child process.
+    /// The first line starts the writer thread, because this is the queue of a child process.
     pub(super) starts_worker: bool,
-    /// The writer thread exists, though it may be stuck in the sink.
+    /// The writer thread exists. It may be stuck in the sink.
     pub(super) has_worker: bool,
-    /// A thread has the turn: it calls the sink, or is about to.
+    /// A thread has the turn, so it calls the sink now or soon.
     pub(super) writing: bool,
-    /// The process forks: nothing new may begin.
+    /// The process is forking, so no thread may begin a turn.
     pub(super) forking: bool,
-    /// Rises when all held records are abandoned. Chunks from before that are counted already.
+    /// Incremented when all records are abandoned. Chunks of an earlier epoch were already counted.
     pub(super) epoch: u64,
     /// The sink was finished.
     pub(super) finished: bool,
@@ -187,9 +189,9 @@ pub(super) struct Lifecycle {
 pub(super) enum Phase {
     /// The writer thread writes.
     Running,
-    /// The writer thread ends once nothing is held.
+    /// The writer thread ends after all records are settled.
     Closing,
-    /// There is no writer thread: callers write.
+    /// There is no writer thread, so callers write.
     #[default]
     Direct,
 }
@@ -213,8 +215,8 @@ impl State {
         }
     }
 
-    /// Whether there will be no room soon: the output fails, or a caller waited without success and
-    /// it has taken nothing since.
+    /// Returns whether a wait for room is pointless. Either the output fails, or the last wait
+    /// timed out and no record was settled since.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
         self.health.failing.is_some() || self.health.last_failed_wait == Some(self.counts.settled)
@@ -237,14 +239,14 @@ impl State {
         self.health.admission.filled(self.counts.held);
     }
 
-    /// Takes the oldest records out of the buffer, and the turn with them.
+    /// Takes the turn, and removes the oldest records from the buffer.
     pub(super) fn take_turn(&mut self) -> Option<Chunk> {
         let chunk = self.buffer.pop()?;
         self.lifecycle.writing = true;
         Some(chunk)
     }
 
-    /// Counts the fate of the oldest records.
+    /// Counts the outcome of the oldest records.
     pub(super) fn settle(&mut self, attempt: Attempt, counters: &SinkCounters) {
         let (delivered, refused) = (attempt.delivered as u64, attempt.refused as u64);
         counters.add_delivered(delivered);
@@ -258,7 +260,7 @@ impl State {
         }
     }
 
-    /// Counts all held records as lost. From then on callers write. Returns their number.
+    /// Counts all remaining records as lost, and returns their number. Callers write afterwards.
     pub(super) fn abandon(&mut self) -> u64 {
         let lost = self.counts.unsettled();
         self.counts.settled = self.counts.accepted;
@@ -276,7 +278,7 @@ impl State {
         lost
     }
 
-    /// Returns the event about missing lines that is due; `is_last` if this is the last chance.
+    /// Returns the loss event that is due. `is_last` means that this is the last chance to log.
     pub(super) fn due_loss_event(
         &mut self,
         counters: &SinkCounters,

@@ -1,5 +1,5 @@
-//! Operations of the standard library, for other systems. A name is checked before it is given,
-//! which another process can interrupt.
+//! File operations on other systems, with the standard library. They check a name before they use
+//! it, and another process can act in between.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -15,7 +15,7 @@ use super::Create;
 #[derive(Debug, Clone)]
 pub(crate) struct Meta(Metadata);
 
-/// Not known: the file at the path counts as the file that was opened.
+/// Unknown, so the file at the path counts as the opened file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity;
 
@@ -85,7 +85,8 @@ impl Dir {
         self.path.join(name)
     }
 
-    /// Opens a file for appending and reading. Opens a symbolic link itself, which is not a file.
+    /// Opens a file for appending and reading. Opens a symbolic link itself, which is then rejected
+    /// because it is not a file.
     pub(crate) fn open_to_append(&self, name: &OsStr, _: u32, create: Create) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.append(true).read(true);
@@ -147,8 +148,8 @@ impl Dir {
         None
     }
 
-    /// The maximum lengths of a name and of a path, in bytes. Windows counts UTF-16 units, which
-    /// have at most three bytes.
+    /// Returns the maximum lengths of a name and of a path, in bytes. Windows counts UTF-16 units,
+    /// and each has at most three bytes in UTF-8.
     pub(crate) fn max_lengths(_: &Path) -> (usize, usize) {
         (255, 32_000)
     }
@@ -167,7 +168,7 @@ fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
 
 pub(crate) fn make_private(_: &File) {}
 
-/// Why an existing file is not to be used. Not known here.
+/// The reason why an existing file must not be used. Not available on these systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Distrust {}
 

@@ -1,4 +1,4 @@
-//! Operations of Unix, with open directories.
+//! File operations on Unix, relative to open directories.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -45,7 +45,7 @@ impl Meta {
         Ok(Self(rustix::fs::fstat(file)?))
     }
 
-    /// Reads the metadata at a path. Does not follow a link.
+    /// Reads the metadata at a path. Does not follow a symbolic link.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self(rustix::fs::lstat(path)?))
     }
@@ -61,22 +61,22 @@ impl Meta {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }
 
-    /// The number of its names; 0 if it was deleted.
+    /// Returns the number of hard links; 0 if the file was deleted.
     pub(crate) fn links(&self) -> u64 {
         self.0.st_nlink as u64
     }
 
-    /// The id of the user that owns it.
+    /// Returns the id of the owner.
     pub(crate) fn owner(&self) -> u32 {
         self.0.st_uid as u32
     }
 
-    /// Its permissions.
+    /// Returns the permissions.
     pub(crate) fn mode(&self) -> u32 {
         self.0.st_mode as u32 & 0o7777
     }
 
-    /// The bytes that it occupies on the disk.
+    /// Returns the bytes that the file occupies on the disk.
     pub(crate) fn on_disk(&self) -> u64 {
         u64::try_from(self.0.st_blocks)
             .unwrap_or(0)
@@ -93,7 +93,7 @@ impl Meta {
         FileType::from_raw_mode(self.0.st_mode)
     }
 
-    /// Returns what it is, if it is not a regular file.
+    /// Returns the kind of the file, such as "a directory", if it is not a regular file.
     pub(crate) fn non_file_kind(&self) -> Option<&'static str> {
         match self.kind() {
             FileType::RegularFile => None,
@@ -106,7 +106,7 @@ impl Meta {
     }
 }
 
-/// The effective user of this process.
+/// Returns the effective user of this process.
 pub(crate) fn current_user() -> u32 {
     geteuid().as_raw()
 }
@@ -115,7 +115,7 @@ pub(crate) fn current_user() -> u32 {
 #[derive(Debug)]
 pub(crate) struct Dir {
     path: PathBuf,
-    /// The path without links, at the time it was opened.
+    /// The path without symbolic links, as of the time of opening.
     resolved: PathBuf,
     fd: OwnedFd,
 }
@@ -141,7 +141,7 @@ impl Dir {
         Ok(Meta(rustix::fs::fstat(&self.fd)?))
     }
 
-    /// Whether it is still at its path.
+    /// Returns whether the directory is still at its path.
     pub(crate) fn is_in_place(&self) -> bool {
         match (self.own_meta(), rustix::fs::stat(&self.path)) {
             (Ok(own), Ok(at_path)) => super::is_same(&own, &Meta(at_path)),
@@ -149,10 +149,11 @@ impl Dir {
         }
     }
 
-    /// Opens the directory that took its place, or creates one.
+    /// Opens the directory that replaced this one, or creates a directory.
     ///
     /// # Errors
-    /// It belongs to another user, every user may write to it, or a link leads to it.
+    /// If the directory belongs to another user, if every user may write to it, or if a symbolic
+    /// link leads to it.
     pub(crate) fn open_replacement(&self) -> io::Result<Self> {
         let path = self.path.display();
         let refuse = |why: &str| {
@@ -244,12 +245,12 @@ impl Dir {
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
-    /// Renames a file, and replaces one with the other name.
+    /// Renames a file. Replaces an existing file with the new name.
     pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Renames a file. Fails if a file with the other name exists.
+    /// Renames a file. Fails if a file with the new name exists.
     pub(crate) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
@@ -265,14 +266,16 @@ impl Dir {
         self.link_then_remove(from, to)
     }
 
-    /// Renames a file by creating the other name first, for file systems without a better way.
+    /// Renames a file: creates a link with the new name, then removes the old name. For file
+    /// systems that cannot rename without replacing.
     fn link_then_remove(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
             Ok(()) => self.remove(from).inspect_err(|_| {
                 let _ = self.remove(to);
             }),
             Err(Errno::EXIST) => Err(Errno::EXIST.into()),
-            // A file system without links. No other program should use such names.
+            // The file system has no links. This check can race, but no other program should use
+            // such names.
             Err(_) if self.meta(to).is_ok() => Err(Errno::EXIST.into()),
             Err(_) => self.rename(from, to),
         }
@@ -282,7 +285,7 @@ impl Dir {
         Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
     }
 
-    /// Lists the names in it, and whether each is that of a regular file.
+    /// Lists the names in the directory, each with whether it is a regular file.
     pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
         let open = || rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty());
         let entries = rustix::fs::Dir::new(retry_on_intr(open)?)?;
@@ -297,20 +300,20 @@ impl Dir {
         }))
     }
 
-    /// Makes a rename survive a loss of power, on systems that can.
+    /// Makes a rename survive a power failure, if the system supports it.
     pub(crate) fn sync(&self) {
         if let Ok(dir) = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty()) {
             let _ = rustix::fs::fsync(dir);
         }
     }
 
-    /// The free bytes of the disk that this process may use, if known.
+    /// Returns the free bytes of the disk that this process may use, if known.
     pub(crate) fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::fstatvfs(&self.fd).ok()?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
-    /// The maximum lengths of a name and of a path, in bytes.
+    /// Returns the maximum lengths of a name and of a path, in bytes.
     pub(crate) fn max_lengths(path: &Path) -> (usize, usize) {
         let name = rustix::fs::statvfs(path).ok().map(|disk| disk.f_namemax);
         let name = name.and_then(|max| usize::try_from(max).ok());
@@ -332,27 +335,27 @@ pub(crate) fn make_private(file: &File) {
         && meta.owner() == current_user()
         && meta.mode() & 0o077 != 0
     {
-        // Without permissions in the file system it stays as it is.
+        // On a file system without permissions, this has no effect.
         let _ = rustix::fs::fchmod(file, Mode::RUSR | Mode::WUSR);
     }
 }
 
-/// Why an existing file is not to be used.
+/// The reason why an existing file must not be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Distrust {
-    /// It belongs to this user.
+    /// The file belongs to this other user.
     Owner(u32),
-    /// Every user may write to it. With its mode.
+    /// Every user may write to the file. The number is its mode.
     Writable(u32),
-    /// It has this many names that this log did not give.
+    /// The file has this many hard links that this log did not create.
     Links(u64),
 }
 
-/// Returns why an existing file is not to be used: others put it there, or can change it.
+/// Returns the reason why an existing file must not be used, if others created it or can change it.
 ///
-/// `mode` is that of new files of this log. `probe` returns the metadata of a new file in the same
-/// directory, since some file systems give all files one owner and one mode. It is called only if
-/// the file looks untrusted.
+/// `mode` is the mode of new files of this log. `probe` returns the metadata of a new file in the
+/// same directory, because some file systems give all files the same owner and mode. `probe` is
+/// called only if the file looks untrusted.
 pub(crate) fn distrust(
     file: &Meta,
     mode: u32,
@@ -387,7 +390,7 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()>
     file.write_all_at(bytes, offset)
 }
 
-/// Creates the directory and those above it.
+/// Creates the directory and its parents.
 pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o750).create(dir)
 }

@@ -23,7 +23,7 @@ use super::{
     record::{self, CHILD, SLOTS, THREADS},
 };
 
-/// A wait that takes this long has failed.
+/// The maximum time of a wait.
 pub const FOREVER: Duration = Duration::from_secs(60);
 
 /// How a victim is started.
@@ -170,12 +170,12 @@ impl Victim {
         self.answer()
     }
 
-    /// Has it log this many records per thread, with a pause in microseconds after each.
+    /// Makes the victim log this many records per thread, with a pause in microseconds after each.
     pub fn log(&mut self, records: u64, pause: u64) {
         assert_eq!(self.ask(&format!("log {records} {pause}")), "logged");
     }
 
-    /// Has it log a few records repeatedly, until the condition is true.
+    /// Makes the victim log a few records repeatedly, until the condition is true.
     #[track_caller]
     pub fn log_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         until(what, || {
@@ -204,10 +204,10 @@ impl Victim {
         self.child.stdout.take().unwrap()
     }
 
-    /// Returns its stdout, a pipe that holds one page: each write waits for the reader.
+    /// Returns its stdout, a pipe with room for one page, so that each write waits for the reader.
     pub fn read_small_stdout(&mut self) -> Reading {
         let stdout = self.take_stdout();
-        // SAFETY: The descriptor is that of a pipe that this value owns.
+        // SAFETY: The descriptor belongs to a pipe that this value owns.
         #[expect(unsafe_code, reason = "nothing safe sets it")]
         let size = unsafe { libc::fcntl(stdout.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
         assert_eq!(size, 4096);
@@ -246,7 +246,7 @@ impl Victim {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Returns how it ended without a command: it could not start.
+    /// Returns how a victim ended that could not start.
     pub fn refused(mut self) -> String {
         assert!(self.control.is_none(), "it started");
         let stderr = self.read_stderr();
@@ -255,7 +255,7 @@ impl Victim {
         stderr.text()
     }
 
-    /// Returns how it ended after a command to end.
+    /// Sends the command to end, and returns how the victim ended.
     pub fn ended(mut self) -> Ended {
         let status = until("the victim ends", || self.child.try_wait().unwrap());
         Ended {
@@ -277,7 +277,7 @@ impl Drop for Victim {
     }
 }
 
-/// Reads everything, on a thread of its own.
+/// Reads everything, on a separate thread.
 pub struct Reading(thread::JoinHandle<Vec<u8>>);
 
 impl Reading {
@@ -412,8 +412,8 @@ pub fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Returns whether the tools that a test needs exist. If not, prints that, since a skipped test
-/// must not look as if it had passed.
+/// Returns whether the tools that a test needs exist. If not, prints this, because a skipped test
+/// must not look like a passed test.
 pub fn have(test: &str, tools: &[&str]) -> bool {
     for tool in tools {
         let there = match *tool {
@@ -421,7 +421,7 @@ pub fn have(test: &str, tools: &[&str]) -> bool {
             #[expect(unsafe_code, reason = "nothing safe asks")]
             "root" => unsafe { libc::geteuid() == 0 },
             "the feature gzip" => cfg!(feature = "gzip"),
-            // It may exist without the permission to trace.
+            // The tool may exist without the permission to trace.
             "strace" => run("strace", &["-o", "/dev/null", "true"]),
             path if path.starts_with('/') => Path::new(path).exists(),
             name => {

@@ -17,11 +17,11 @@ use super::{
     judge::{judge, shed_of},
 };
 
-/// A directory for logs, which survives its victims. Only they may write there, as `logrotate`
-/// requires.
+/// A directory for logs, which outlives its victims. Only the victims may write there, as
+/// `logrotate` requires.
 struct Logs {
     dir: PathBuf,
-    /// A disk of its own.
+    /// Whether the directory is on a separate disk.
     mounted: bool,
     _outer: TempDir,
 }
@@ -31,7 +31,7 @@ impl Logs {
         Self::within(tempfile::tempdir().unwrap())
     }
 
-    /// In memory, where many files cost little.
+    /// Creates the directory in memory, where many files cost little.
     fn in_memory() -> Self {
         Self::within(crate::support::dir_in_memory())
     }
@@ -47,7 +47,8 @@ impl Logs {
         }
     }
 
-    /// On a disk of its own, of 1 MiB. `None` if disks cannot be mounted here.
+    /// Creates the directory on a separate disk of 1 MiB. Returns `None` if disks cannot be mounted
+    /// here.
     fn on_a_small_disk(test: &str) -> Option<Self> {
         let mut logs = Self::new();
         logs.mounted = logs.mount("size=1m");
@@ -115,7 +116,7 @@ impl Drop for Logs {
     }
 }
 
-/// The order by number, which continues from day to day. The active file is the newest.
+/// Orders by number, because numbers continue from day to day. The active file is the newest.
 fn age(name: &str) -> (bool, u64) {
     let number = name
         .split('.')
@@ -159,7 +160,7 @@ fn full_disk_reports_the_lines_it_loses() {
         let Some(logs) = Logs::on_a_small_disk(TEST) else {
             return;
         };
-        // Compressed, all of it may fit; otherwise only the first records do.
+        // If the files are compressed, all records may fit. Otherwise only the first ones fit.
         let other = if compression == "gzip" { 350 } else { 128 };
         fs::write(logs.path("other"), vec![0; other * 1024]).unwrap();
         let mut victim = logs
@@ -210,7 +211,7 @@ fn removed_directory_is_created_again() {
         victim.log(500, 0);
         victim.flush();
         fs::remove_dir_all(&logs.dir).unwrap();
-        // The change is noticed within a second.
+        // The writer detects the change within a second.
         victim.log_until("it is made again", || logs.path("app.log").exists());
         victim.flush();
         victim.log(500, 0);
@@ -218,7 +219,7 @@ fn removed_directory_is_created_again() {
         let verdict = ended.judge(&logs.all());
         println!("directory removed, rotation {rotation}: {verdict}");
         verdict.assert_sound();
-        // The records in it are gone with it.
+        // The records in the deleted file are lost.
         verdict.assert_lost_only(0..500);
     }
 }
@@ -304,7 +305,7 @@ fn logrotate_create_and_copytruncate_lose_nothing() {
         assert!(all.iter().all(|file| !file.is_empty()));
         let verdict = ended.judge(&all.concat());
         println!("logrotate with {how}: {verdict}");
-        // The rest of the first file comes after its rotation, and still nothing is out of order.
+        // The rest of the first file is written after the rotation, and the order is still correct.
         verdict.assert_perfect();
     }
 }

@@ -13,13 +13,14 @@ pub struct Verdict {
     pub doubled: u64,
     /// Lines that are neither a record nor about the log itself.
     pub torn: u64,
-    /// Those that start as one record and continue as another: a whole one follows a partial one.
+    /// Lines that start as one record and continue as another, because a whole record follows a
+    /// partial one.
     pub glued: u64,
     /// Records after a later one of the same thread.
     pub out_of_order: u64,
-    /// Records that occur, each counted once.
+    /// Records in the output, each counted once.
     pub found: u64,
-    /// Those whose call did not return.
+    /// Records in the output whose call did not return.
     pub beyond: u64,
     /// Missing records with a later one of the same thread.
     pub gaps: u64,
@@ -83,7 +84,7 @@ pub fn judge(output: &[u8], size: usize, accepted: &[(u64, u64)]) -> Verdict {
         verdict.gaps += times.len() as u64 - there(&times);
     }
     verdict.lost = verdict.missing.len() as u64;
-    // Threads that do not exist.
+    // Records of threads that do not exist.
     for times in seen.values() {
         verdict.beyond += times.iter().filter(|times| **times > 0).count() as u64;
     }
@@ -110,22 +111,22 @@ impl Verdict {
         );
     }
 
-    /// Asserts that everything is there, once, whole and in order.
+    /// Asserts that every record occurs once, whole and in order.
     #[track_caller]
     pub fn assert_perfect(&self) {
         assert_eq!(self.lost, 0, "lost: {self}");
         self.assert_sound();
     }
 
-    /// Asserts that the records that are there occur once, whole and in order.
+    /// Asserts that the found records occur once, whole and in order.
     #[track_caller]
     pub fn assert_sound(&self) {
         assert_eq!(self.torn, 0, "torn: {self}");
         self.assert_in_order();
     }
 
-    /// Asserts that each record occurs at most once, and in order. Partial ones may occur, each on
-    /// a line of its own.
+    /// Asserts that each record occurs at most once, and in order. Partial records may occur, each
+    /// on a separate line.
     #[track_caller]
     pub fn assert_in_order(&self) {
         assert_eq!(

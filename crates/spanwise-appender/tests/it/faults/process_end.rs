@@ -37,13 +37,14 @@ const WITHOUT_LOSS: [Way; 11] = [
     (&[], &["panic"]),
     (&[], &["abort 20000"]),
     (&[], &["flush_and_exec"]),
-    // The guard belongs to a function that sets logging up, and is dropped with it.
+    // The guard belongs to a function that sets up logging, and is dropped at the end of this
+    // function.
     (&["drop"], &["return"]),
     (&["drop"], &["exit"]),
     (&["drop"], &["flush_and_exec"]),
 ];
 
-/// Ends at which the held lines are not written.
+/// Ends that lose the buffered lines.
 const WITHOUT_WARNING: [Way; 5] = [
     (&[], &["terminate"]),
     (&[], &["_exit"]),
@@ -162,11 +163,12 @@ fn sudden_end_loses_only_the_last_lines() {
             assert_ended_as_commanded(ended.status, end.last().unwrap());
             let verdict = ended.judge(&output_);
             println!("{output:?}, {before:?}, {end:?}: {verdict}");
-            // The kernel may cut a write of a process that ends in it, as SIGKILL does.
+            // If the process ends during a write, for example by SIGKILL, the kernel may truncate
+            // the write.
             assert!(verdict.torn <= 1, "{verdict}");
             verdict.assert_in_order();
             assert_eq!(verdict.gaps, 0, "{verdict}");
-            // Flushed records are there.
+            // Flushed records are not lost.
             verdict.assert_lost_only(200..400);
         }
         let mut run = Run::start(Setup::new(), output);

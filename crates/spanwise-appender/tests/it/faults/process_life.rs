@@ -1,4 +1,4 @@
-//! The end of programs, in good and bad ways, and forks.
+//! Normal and abnormal ends of programs, and forks.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,7 @@ use super::{
     judge::Verdict,
 };
 
-/// Runs a victim that logs a burst and then gets a command to end. Returns its remains and its
+/// Runs a victim that logs a burst and then receives a command to end. Returns its remains and its
 /// output.
 fn burst_then(records: u64, words: &[&str]) -> (Ended, Verdict) {
     let mut victim = Setup::new().with("threads", 4).start();
@@ -61,7 +61,7 @@ fn exit_during_shutdown_loses_nothing() {
     let mut victim = Setup::new().start();
     victim.log(20_000, 0);
     let stdout = victim.take_stdout();
-    // Once one has begun to shut down, and the other is about to exit.
+    // One thread has begun to shut down, and the other one is about to exit.
     assert_eq!(victim.ask("shutdown_and_exit"), "exiting");
     let stdout = Reading::start(stdout);
     let ended = victim.ended();
@@ -100,8 +100,8 @@ fn exit_while_threads_log_ends() {
         println!("exit while others log: {verdict}, {:?}", ended.counts);
         assert!(ended.status.success());
         verdict.assert_in_order();
-        // The threads continue while the counters are read, and their lines go into a buffer that
-        // is not written any more.
+        // The threads continue while the counters are read. Their lines go to a buffer that is no
+        // longer written.
         assert!(verdict.lost <= ended.counts.lost() + 2 * 1024 * 1024 / 120);
     }
 }
@@ -162,7 +162,7 @@ fn slow_disk_delays_no_caller_and_loses_nothing() {
         let setup = Setup::new();
         let path = setup.dir().join("log");
         let path = path.to_str().unwrap();
-        // A write takes half a second: if each line waited for one, so would the test.
+        // A write needs half a second. If each line waited for its write, the test would time out.
         let slow = [
             "strace",
             "-f",

@@ -1,4 +1,4 @@
-//! The records of the victim and its counters, as known to the program and to its judge.
+//! The records of the victim and its counters, for the program and its judge.
 
 use std::fmt::Write as _;
 
@@ -20,12 +20,12 @@ pub fn record(thread: u64, number: u64, size: usize) -> String {
 /// The start of a line about the log itself.
 pub const NOTICE: &str = r#"{"notice":""#;
 
-/// The index of a number in the file of counters, which survives the victim however it ends. Those
-/// of a child come this far after those of its parent.
+/// The distance of a child's counters from the counters of its parent. The counters are in a file
+/// that outlives the victim, and the constants below are their indexes.
 pub const CHILD: usize = 64;
 pub const SLOTS: usize = 2 * CHILD;
 
-/// The victim knows the fate of its lines.
+/// Whether the victim ended with complete counters.
 pub const ENDED_WELL: usize = 0;
 pub const DELIVERED: usize = 1;
 pub const WRITE_FAILED: usize = 2;

@@ -28,7 +28,7 @@ fn wait_until_readable(stdout: &impl AsFd) {
     );
 }
 
-/// Reads this much, and leaves the rest to the next reader.
+/// Reads this many bytes, and leaves the rest to the next reader.
 fn read_some(from: &mut impl Read, bytes: usize) -> Vec<u8> {
     let mut some = vec![0; bytes];
     from.read_exact(&mut some).unwrap();
@@ -115,7 +115,7 @@ fn stalled_reader_delays_nobody_and_shed_is_counted() {
     assert!(shed > 10_000, "{shed}");
     let stdout = victim.read_stdout();
     victim.flush();
-    // Records that are logged after the stall are there.
+    // Records that are logged after the stall are not lost.
     victim.log(100, 0);
     victim.tell("return");
     let ended = victim.ended();
@@ -129,14 +129,14 @@ fn stalled_reader_delays_nobody_and_shed_is_counted() {
         verdict.found + verdict.notices.len() as u64,
         ended.counts.delivered
     );
-    // The log itself reports how many are missing, all of them.
+    // The log itself reports the number of all missing records.
     let reported: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
     assert_eq!(reported, ended.counts.shed, "{:?}", verdict.notices);
 }
 
 #[test]
 fn least_severe_levels_are_shed_first() {
-    // More than fits, but not at WARN and ERROR alone.
+    // All records together do not fit, but the records at WARN and ERROR fit.
     let (ended, stdout) = stall("ladder:0", 256 * 1024, 1_600, 0);
     ended.counts.assert_they_add_up();
     assert!(ended.counts.shed_info > 0, "{:?}", ended.counts);
@@ -148,7 +148,7 @@ fn least_severe_levels_are_shed_first() {
     ended.assert_it_says_so(&verdict);
     let reported: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
     assert_eq!(reported, ended.counts.shed, "{:?}", verdict.notices);
-    // The last hundred of each thread came when there was room again.
+    // The last hundred records of each thread were logged when there was room again.
     assert!(stdout.ends_with(b"\n"));
 }
 
@@ -165,11 +165,11 @@ fn shedding_ends_at_half_of_its_threshold() {
     victim.log(9_000, 0);
     let shed = victim.counts().shed;
     assert!(shed > 0);
-    // Down to more than a half: it is still shed.
+    // The buffer is still more than half full, so INFO is still shed.
     let mut output = read_some(&mut stdout, CAPACITY / 4);
     victim.log(100, 0);
     assert_eq!(victim.counts().shed, shed + 100);
-    // Down to less than two fifths: it is accepted again.
+    // The buffer is less than two fifths full, so INFO is accepted again.
     output.extend(read_some(&mut stdout, CAPACITY / 4));
     until("lines at INFO are taken again", || {
         let before = victim.counts().shed;
@@ -191,7 +191,7 @@ fn line_is_written_soon_whenever_it_comes() {
     let mut victim = Setup::new().with("threads", 1).start();
     let mut stdout = victim.take_stdout();
     for round in 0..100 {
-        // With pauses around those after which the writer thread waits in another way.
+        // With pauses around the times after which the writer thread waits in a different way.
         victim.tell(&format!("log 1 {}", round * 291));
         wait_until_readable(&stdout);
         read_some(&mut stdout, 120);
@@ -201,7 +201,7 @@ fn line_is_written_soon_whenever_it_comes() {
 
 #[test]
 fn caller_gives_up_on_a_stalled_reader() {
-    // The buffer is full long before: each of the other lines waits, and would wait forever.
+    // The buffer is full much earlier. Each further line waits, and would wait forever.
     let mut victim = Setup::new()
         .with("when_full", "block:20")
         .with("capacity", 4 * 1024)
@@ -315,7 +315,7 @@ fn share(mut start: impl FnMut(Setup) -> Victim, sizes: [usize; 2], records: u64
     victims.collect()
 }
 
-/// Returns the lines of each, which differ in size. Asserts that no other line occurs.
+/// Returns the lines of each program, which differ in size. Asserts that no other line occurs.
 #[track_caller]
 fn assert_unmixed(output: &[u8], ended: &[Ended], sizes: [usize; 2]) {
     let lines = |size| {

@@ -1,7 +1,7 @@
-//! A program that logs on command, and counts. The tests of faults abuse it.
+//! A program that logs on command, and counts. The tests of faults use it as their victim.
 //!
-//! Arguments are `key=value`; see `Setup`. Commands are lines from a socket, and each is answered
-//! with a line, so that a test knows the state of its victim without sleeping.
+//! Arguments are `key=value`, see `Setup`. Commands are lines from a socket. The program answers
+//! each command with a line, so that a test need not sleep to wait for a state of its victim.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -90,7 +90,7 @@ mod unix {
     }
 
     static TALLY: OnceLock<&'static [AtomicU64]> = OnceLock::new();
-    /// The start of the numbers of this process.
+    /// The first index of the counters of this process.
     static CHILD: AtomicUsize = AtomicUsize::new(0);
     static BACKGROUND: OnceLock<Background> = OnceLock::new();
 
@@ -132,7 +132,7 @@ mod unix {
         store(record::LOST_AT_SHUTDOWN, stats.lost_at_shutdown);
     }
 
-    /// Runs last, since it is registered first.
+    /// Runs last, because it is registered first.
     extern "C" fn at_exit() {
         store_counters();
         tally(record::ENDED_WELL).store(1, Ordering::Relaxed);
@@ -405,10 +405,10 @@ mod unix {
             "logged".to_owned()
         }
 
-        /// The child logs as the first thread of its own numbers, and ends on command.
+        /// The child logs as the first thread of its own counters, and ends on command.
         fn fork(&mut self, records: u64, end: &str) -> String {
-            // SAFETY: The child logs, which allocates, as programs do that fork. That is what is
-            // tested.
+            // SAFETY: The child logs, and so allocates, like real programs that fork. The test is
+            // about this.
             #[expect(unsafe_code, reason = "what it is about")]
             let child = unsafe { libc::fork() };
             if child == 0 {

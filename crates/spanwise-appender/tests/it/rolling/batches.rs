@@ -1,4 +1,4 @@
-//! Many records that a background writer hands to a file in one call.
+//! Many records that a background writer passes to a file in one call.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use tempfile::tempdir;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A call of a sink: the records, the delivered and refused ones, and the error.
+/// A call of a sink, with the numbers of all, delivered and refused records, and the error.
 type Call = (usize, usize, usize, Option<io::ErrorKind>);
 
-/// Forwards to a file, and notes each call. The first call waits until the gate is opened.
+/// Forwards to a file, and stores each call. The first call waits until the gate is opened.
 struct Observed {
     file: RollingFile,
     gate: Option<mpsc::Receiver<()>>,
@@ -67,7 +67,7 @@ fn batch_is_split_between_records_only() {
     let calls = Arc::clone(&sink.calls);
     let (mut background, guard) = Background::for_sink(sink).build().unwrap();
     background.write_all(b"first\n").unwrap();
-    // The rest comes with the second call, unless the first one began late and has it.
+    // The second call has the rest, or the first call if it began late.
     let batch = ["a", "b", "c", "d", "longer than that", "e", "f"];
     for line in batch {
         background

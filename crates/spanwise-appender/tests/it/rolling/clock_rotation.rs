@@ -1,4 +1,4 @@
-//! Files roll with every interval, however the clock moves.
+//! Files roll with every interval, for any change of the clock.
 
 use std::{
     fs,

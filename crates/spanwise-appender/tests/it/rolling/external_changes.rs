@@ -94,7 +94,7 @@ fn records_of_a_deleted_file_move_to_the_next() {
     log.lines(&["d"]);
     log.clock.advance(SECOND);
     log.lines(&["e"]);
-    // The first record was seen at its path: deleting it was intended.
+    // The path was checked after the first record, so the deletion was intended.
     assert_eq!(read(log.at("app.log")), "b\nc\nd\ne\n");
     assert_eq!(log.report.stats().faults, []);
 }
@@ -143,7 +143,7 @@ fn flush_and_drop_notice_a_deleted_file() {
     fs::remove_file(log.at("app.log")).unwrap();
     let other = RollingFile::builder(log.at("other.log")).build().unwrap();
     drop(std::mem::replace(&mut log.file, other));
-    // The first record was not verified yet.
+    // The path was not checked after the first record.
     assert_eq!(read(log.at("app.log")), "a\nb\n");
 }
 
@@ -269,7 +269,7 @@ fn unrecoverable_deleted_file_refuses_records() {
     fs::remove_file(log.logs()).unwrap();
     log.clock.advance(SECOND);
     log.lines(&["c"]);
-    // The first link was taken, the second was not.
+    // The name of the first link existed, but not the second one.
     assert_eq!(read(log.at("app.log")), "a\nc\n");
 }
 

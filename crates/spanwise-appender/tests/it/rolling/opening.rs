@@ -1,4 +1,4 @@
-//! Paths that can be opened, and the errors of others.
+//! Paths that can be opened, and the errors for other paths.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ fn mode(path: impl AsRef<Path>) -> u32 {
     path.as_ref().metadata().unwrap().permissions().mode() & 0o7777
 }
 
-/// `build` and `check` agree, and leave nothing behind.
+/// Asserts that `build` and `check` return the same error, and leave no file behind.
 fn refused(path: &Path, kind: OpenErrorKind, message: &str) {
     let before = path
         .parent()
@@ -222,7 +222,7 @@ fn each_process_can_have_its_own_file() {
     );
     let latest = dir.path().join("app.latest.log");
     assert_eq!(fs::read_link(&latest).unwrap(), Path::new("app.3.log"));
-    // A slot is used again, so that its retention covers the files of its earlier process.
+    // A slot is reused, so that its retention covers the files of the earlier process.
     drop(second);
     let again = builder.build().unwrap();
     assert_eq!(again.path(), dir.path().join("app.2.log"));
@@ -256,7 +256,7 @@ fn foreign_file_at_the_lock_path_is_not_written() {
     assert!(opened.is_err());
 }
 
-/// A file system without atomic renames, where a file takes its place by a second link.
+/// On a file system without atomic renames, a second link gives a file its name.
 #[test]
 fn interrupted_roll_does_not_stop_rolling() {
     let dir = tempdir().unwrap();

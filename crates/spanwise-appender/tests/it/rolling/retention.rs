@@ -1,4 +1,4 @@
-//! The retention deletes old files, and no others.
+//! The retention deletes only old files.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ fn rolled(dir: &Path, name: &str, bytes: usize, age: Duration) -> PathBuf {
     path
 }
 
-/// Creates five rolled files, of 100 bytes and a day each.
+/// Creates five rolled files of 100 bytes, one per day.
 fn five(dir: &Path) {
     for (day, number) in [(16, 1), (17, 1), (18, 9), (18, 10), (19, 1)] {
         rolled(
@@ -197,7 +197,7 @@ fn further_processes_have_rolled_files_of_their_own() {
     }
 }
 
-/// More names than a thread that logs reads.
+/// More names than a logging thread reads.
 const FILE_COUNT: usize = 6_000;
 
 #[test]
@@ -219,7 +219,7 @@ fn many_old_files_are_numbered_on_and_deleted() {
         .report(&report)
         .build()
         .unwrap();
-    // Until the numbers are known, the file stays in use.
+    // The file stays in use until the numbers were read.
     let mut lines = 0;
     let next = dir
         .path()
@@ -256,7 +256,8 @@ fn numbers_stop_at_the_maximum() {
     assert_eq!(report.stats().faults, [(Fault::Setup, 1)]);
     fs::rename(&last, dir.path().join("elsewhere")).unwrap();
     clock.advance(DAY);
-    // It rolls once a thread has scanned the directory. A scan from before the rename is used once.
+    // The file rolls when a thread has scanned the directory. A scan from before the rename is used
+    // once.
     wait_until("a file of the next day", || {
         clock.advance(Duration::from_secs(1));
         log(&file, "c");

@@ -91,7 +91,7 @@ fn numbers_continue_after_restart_and_deletion() {
     );
     fs::remove_file(dir.path().join("app.2026-11-20.1.log")).unwrap();
     fs::remove_file(dir.path().join("app.2026-11-20.2.log")).unwrap();
-    // The date of an existing file is that of its first record.
+    // The date of an existing file is the date of its first record.
     fs::File::open(&path).unwrap().set_modified(noon()).unwrap();
     write(&["d"]);
     assert_eq!(names(dir.path()), ["app.2026-11-20.3.log", "app.log"]);

@@ -1,4 +1,4 @@
-//! Limits that only a process of its own can have: its file size, its user, its time zone.
+//! Limits that need a separate process, such as its file size, its user and its time zone.
 
 use std::{
     fs,
@@ -49,8 +49,8 @@ fn partially_written_record_is_removed() {
     );
 }
 
-/// Returns a command that runs another without the permissions of root. If there is none, prints
-/// that.
+/// Returns a command that runs another command without the permissions of root. If there is no such
+/// command, prints this.
 fn as_nobody() -> Option<[&'static str; 4]> {
     let wrapper = [
         "setpriv",

@@ -25,8 +25,7 @@ fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Returns the common result of `check` and `build`, and asserts that nothing is changed or left
-/// behind.
+/// Returns the common result of `check` and `build`, and asserts that no file changes.
 #[track_caller]
 fn refusal(builder: &RollingFileBuilder, path: &Path) -> Option<OpenError> {
     let before = (fs::read(path).unwrap(), path.metadata().unwrap().mode());

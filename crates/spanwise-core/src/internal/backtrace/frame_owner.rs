@@ -21,7 +21,7 @@ pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
             Owner::Runtime(runtime)
         }
         (Some(by_path), _) => by_path,
-        // The `main` of C, and the code that calls it.
+        // The `main` function of C, and the code that calls it.
         (None, None) if !function.contains("::") => Owner::Runtime("unknown code"),
         (None, None) => Owner::Application,
     }
@@ -43,48 +43,27 @@ fn crate_of(function: &str) -> &str {
     }
 }
 
-/// Runtimes that run the application or log for it, with the suffixes of their crates.
-const RUNTIMES: [(&str, &[&str]); 16] = [
-    (
-        "tokio",
-        &["util", "stream", "rustls", "native_tls", "tungstenite"],
-    ),
-    (
-        "futures",
-        &["core", "util", "executor", "channel", "task", "io", "sink"],
-    ),
-    ("rayon", &["core"]),
-    ("hyper", &["util", "rustls", "tls", "timeout"]),
-    ("axum", &["core", "extra", "server"]),
-    ("tower", &["http", "service", "layer"]),
-    (
-        "tracing",
-        &[
-            "core",
-            "subscriber",
-            "futures",
-            "log",
-            "opentelemetry",
-            "error",
-        ],
-    ),
+/// Runtimes that run the application or log for it, with the name suffixes of their crates.
+const RUNTIMES: [(&str, &str); 16] = [
+    ("tokio", "util stream rustls native_tls tungstenite"),
+    ("futures", "core util executor channel task io sink"),
+    ("rayon", "core"),
+    ("hyper", "util rustls tls timeout"),
+    ("axum", "core extra server"),
+    ("tower", "http service layer"),
+    ("tracing", "core subscriber futures log opentelemetry error"),
     (
         "spanwise",
-        &[
-            "core", "http", "json", "sample", "sentry", "appender", "redact", "testing",
-        ],
+        "core http json sample sentry appender redact testing",
     ),
-    ("h2", &[]),
-    ("tonic", &[]),
-    (
-        "actix",
-        &["web", "http", "rt", "server", "service", "router"],
-    ),
-    ("smol", &[]),
-    ("anyhow", &[]),
-    ("eyre", &[]),
-    ("log", &[]),
-    ("backtrace", &[]),
+    ("h2", ""),
+    ("tonic", ""),
+    ("actix", "web http rt server service router"),
+    ("smol", ""),
+    ("anyhow", ""),
+    ("eyre", ""),
+    ("log", ""),
+    ("backtrace", ""),
 ];
 
 /// Returns the runtime of a dependency: `tokio` for `tokio_postgres`.
@@ -92,16 +71,18 @@ fn runtime_of_crate(krate: &str) -> Option<&'static str> {
     find_runtime(krate, |_, _| true)
 }
 
-/// Returns the runtime of a crate whose path is not known. It may belong to the application, such
-/// as `log_ingest`, so only known names count.
+/// Returns the runtime of a crate whose path is unknown. The crate may belong to the application,
+/// such as `log_ingest`, so only exact names match.
 fn runtime_named(krate: &str) -> Option<&'static str> {
     match krate {
         "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),
-        _ => find_runtime(krate, |parts, part| parts.contains(&part)),
+        _ => find_runtime(krate, |parts, part| {
+            parts.split(' ').any(|known| known == part)
+        }),
     }
 }
 
-fn find_runtime(krate: &str, is_part: impl Fn(&[&str], &str) -> bool) -> Option<&'static str> {
+fn find_runtime(krate: &str, is_part: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     if krate == "async_std" {
         return Some("async_std");
     }

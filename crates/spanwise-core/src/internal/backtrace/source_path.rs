@@ -70,7 +70,7 @@ fn from_package(path: &str) -> &str {
     };
     let start = path[..target].rfind('/').map_or(0, |at| at + 1);
     match without_version(&path[start..target]) {
-        // Otherwise it would look like a dependency.
+        // Keeps the last directory, because otherwise the file would look like a dependency.
         Some(_) => &path[target + 1..],
         None => &path[start..],
     }

@@ -20,7 +20,7 @@ pub struct ErrorCopy {
     source: Option<Box<Self>>,
 }
 
-/// A longer message is cut, in bytes.
+/// A message is cut at this many bytes.
 const MAX_MESSAGE_LEN: usize = 4096;
 
 impl ErrorCopy {

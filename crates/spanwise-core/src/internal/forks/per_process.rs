@@ -1,4 +1,4 @@
-//! Values that a process does not share with the processes that it forks.
+//! Values that each forked process has for itself.
 
 use std::{
     sync::{
@@ -12,34 +12,34 @@ use crate::internal::sync::{Mutex, MutexGuard};
 
 use super::generation;
 
-/// A value of which each process has its own.
+/// A value with a separate instance in each process.
 ///
-/// A child has a copy of its parent's memory and only one of its threads. A queue in that copy is
-/// still the parent's to send, and a lock in it may be held by a thread that the child does not
-/// have. So a child does not use its parent's value; it makes one of its own when it needs one, or
-/// adopts the parent's if that is safe. The values of parents stay in memory.
+/// A forked child has a copy of its parent's memory, but only one thread. The parent still sends
+/// the queues in this memory, and a lock in it may belong to a thread that does not exist in the
+/// child. So a child does not use its parent's value. It creates a new value on first use, or
+/// adopts the parent's value if that is safe. The values of parents stay in memory.
 ///
 /// ```
 /// use spanwise_core::internal::forks::PerProcess;
 ///
 /// let value = PerProcess::new(1);
-/// assert_eq!(value.here(|parent| parent + 1), &1); // 2 in a child
+/// assert_eq!(value.for_this_process(|parent| parent + 1), &1); // 2 in a child
 /// ```
 #[derive(Debug)]
 pub struct PerProcess<T> {
     /// The [`generation`] of the process that owns `value`.
     generation: AtomicU32,
     value: T,
-    /// A child's own value. It exists in the child's copy of the memory only.
+    /// The value of a child. It exists only in the child's copy of the memory.
     child: OnceLock<Box<Self>>,
 }
 
-/// What a child does with the value of its parent.
+/// The decision of a child about the value of its parent.
 #[derive(Debug)]
 pub enum Inheritance<T> {
-    /// It uses the parent's value from now on.
+    /// The child uses the parent's value.
     Adopt,
-    /// It uses this value instead.
+    /// The child uses this value instead.
     Replace(T),
 }
 
@@ -53,10 +53,10 @@ impl<T> PerProcess<T> {
         }
     }
 
-    /// Returns the value of this process. A child makes it with `make`, from the parent's value,
-    /// when it first asks.
+    /// Returns the value of this process. In a child, the first call creates it from the parent's
+    /// value with `make`.
     #[inline]
-    pub fn here(&self, make: impl Fn(&T) -> T) -> &T {
+    pub fn for_this_process(&self, make: impl Fn(&T) -> T) -> &T {
         if self.is_current() {
             return &self.value;
         }
@@ -73,13 +73,16 @@ impl<T> PerProcess<T> {
         &slot.value
     }
 
-    /// Returns the value of this process. A child asks `inherit` what to do with the value of its
-    /// parent, until it has a value.
+    /// Returns the value of this process. In a child without a value, `inherit` decides about the
+    /// value of the parent.
     ///
     /// # Errors
-    /// The error of `inherit`; the child still has no value then.
+    /// Returns the error of `inherit`. In that case the child still has no value.
     #[inline]
-    pub fn try_here<E>(&self, inherit: impl Fn(&T) -> Result<Inheritance<T>, E>) -> Result<&T, E> {
+    pub fn try_for_this_process<E>(
+        &self,
+        inherit: impl Fn(&T) -> Result<Inheritance<T>, E>,
+    ) -> Result<&T, E> {
         if self.is_current() {
             return Ok(&self.value);
         }
@@ -109,8 +112,8 @@ impl<T> PerProcess<T> {
         Ok(&slot.value)
     }
 
-    /// Returns the value of this process if it has one already.
-    pub fn here_if_any(&self) -> Option<&T> {
+    /// Returns the value of this process if it exists.
+    pub fn created_for_this_process(&self) -> Option<&T> {
         let mut slot = self;
         while !slot.is_current() {
             slot = slot.child.get()?;
@@ -126,7 +129,8 @@ impl<T> PerProcess<T> {
 
 /// Locks `mutex`, which was created in the process of the generation `owner`.
 ///
-/// Returns `None` in a child of that process if a thread of the parent held the lock at the fork.
+/// Returns `None` in a child of that process if a thread of the parent had locked the mutex at the
+/// fork.
 pub fn lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     mutex.try_lock().or_else(|| wait_for_lock(mutex, owner))
 }

@@ -14,7 +14,7 @@ use hyper_util::{
 use spanwise_http::{ClientLayer, ClientService};
 use tower::ServiceBuilder;
 
-/// No server listens on this port. A port that was free before may be that of another test now.
+/// No server listens on this port. A formerly free port may now belong to another test.
 pub const REFUSING: &str = "http://127.0.0.1:1";
 
 /// A service that stores requests.

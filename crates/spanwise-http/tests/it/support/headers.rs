@@ -1,4 +1,4 @@
-//! Invariants of propagation headers that are received and sent on.
+//! Invariants of received and forwarded propagation headers.
 
 #![allow(
     unreachable_pub,
@@ -116,7 +116,7 @@ fn key_of(member: &str) -> &str {
     key
 }
 
-/// Within the limits, with valid characters, and only received keys.
+/// The baggage is within the limits, and has only valid characters and received keys.
 fn baggage(received: &HeaderMap, sent: &HeaderMap) {
     let Some(baggage) = text(sent, "baggage") else {
         return;

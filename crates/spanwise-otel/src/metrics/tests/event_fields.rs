@@ -101,6 +101,41 @@ fn primitive_fields_and_named_keys_are_attributes() {
     assert_eq!(attributes("b"), ["tenant_id=StringValue(\"other\")"]);
 }
 
+/// As in lines. The SDK would keep any of the values.
+#[test]
+fn last_value_of_a_repeated_key_counts() {
+    let collector = collector(&hourly());
+    log(&collector, || {
+        tracing::info!(
+            monotonic_counter.a = 1,
+            kind = "first",
+            n = 1,
+            kind = "last",
+            kind = 7,
+            n = 2
+        );
+        tracing::info!(
+            monotonic_counter.a = 1,
+            kind = "z",
+            n = 1,
+            kind = 3,
+            kind = 7,
+            n = 2
+        );
+    });
+    let points = sum(&collector.exported(), "a").data_points;
+    let [point] = &points[..] else {
+        panic!("{points:#?}")
+    };
+    assert_eq!(point.value, Some(number_data_point::Value::AsInt(2)));
+    let keys = point.attributes.iter().map(|attribute| {
+        let value = attribute.value.clone().unwrap().value.unwrap();
+        format!("{}={value:?}", attribute.key)
+    });
+    let keys: Vec<_> = keys.collect();
+    assert_eq!(keys, ["kind=IntValue(7)", "n=IntValue(2)"]);
+}
+
 #[test]
 fn events_are_counted_by_level() {
     let collector = collector(&hourly());

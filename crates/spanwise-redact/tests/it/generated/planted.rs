@@ -1,4 +1,5 @@
-//! Texts with a secret: prefixes, pairs, keys in every spelling, values and what encloses them.
+//! Texts with a secret: prefixes, pairs, keys in every spelling, values and their quotes and
+//! brackets.
 
 use super::{Line, Random, json_escaped};
 
@@ -200,7 +201,7 @@ fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
             random.text(alphabet, length)
         }
         AllBut(none) => loop {
-            // A few are longer than the scanner may look ahead.
+            // A few values are longer than the look-ahead of the scanner.
             let length = match random.within(0..32) {
                 0 => random.within(60..140),
                 _ => random.within(6..24),
@@ -240,7 +241,8 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
         .chars()
         .next()
         .is_some_and(|first| match form.writing {
-            // Without quotes these belong to the form: a list, an operator, a path, a reference.
+            // Without quotes, these characters start another form: a list, an operator, a path or a
+            // reference.
             AsIs => !"([{<=:~>/|$*#".contains(first),
             // Three quotes in a row open another kind of string.
             Doubled => first != '\'',
@@ -259,8 +261,7 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
     value.len() >= 6 && value.trim() == value && is_one
 }
 
-/// Returns whether every reader takes the value for a placeholder: `<token>`, `$TOKEN`, `%TOKEN%`,
-/// `xxxxxx`.
+/// Returns whether the value looks like a placeholder: `<token>`, `$TOKEN`, `%TOKEN%`, `xxxxxx`.
 fn is_placeholder(value: &str) -> bool {
     let is_name = |name: &str, is: fn(char) -> bool| !name.is_empty() && name.chars().all(is);
     let between = |open: char, close: char| {
@@ -279,8 +280,8 @@ fn is_placeholder(value: &str) -> bool {
         || is_name(value, |c| c == 'x' || c == 'X')
 }
 
-/// Returns whether a URL could end inside this password: it begins like a port or a string, a quote
-/// in it precedes what may follow a string, or an `@` precedes a quote.
+/// Returns whether a URL could end inside this password. This is possible if it begins like a port
+/// or a string, if the text after a quote may follow a string, or if an `@` precedes a quote.
 fn is_other_url(value: &str) -> bool {
     let host = value.split_once('@').map_or("", |(_, host)| host);
     let closes = |pair: &[u8]| b"\"'".contains(&pair[0]) && b",;:)]}>".contains(&pair[1]);
@@ -290,8 +291,8 @@ fn is_other_url(value: &str) -> bool {
         || value.as_bytes().windows(2).any(closes)
 }
 
-/// Returns whether the host of a web URL could end inside this password. By the specification it
-/// ends at the first slash.
+/// Returns whether the host of a web URL could end inside this password. By the specification, a
+/// host ends at the first slash.
 fn has_host(value: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
     value.split('@').skip(1).any(|host| {

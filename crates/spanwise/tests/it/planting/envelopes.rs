@@ -1,4 +1,4 @@
-//! Sentry as a sink: what a server of its protocol gets, byte by byte.
+//! Sentry as a sink: the bytes that its server receives.
 
 use std::{
     any::Any,
@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, Registry, layer::Context, registry::LookupSpan};
 
 use crate::support::Lines;
 
-/// The time that everything has to arrive, on a loaded machine too.
+/// The maximum time until everything arrives, even on a loaded machine.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn patient(builder: SentryBuilder) -> SentryBuilder {
@@ -68,8 +68,8 @@ pub fn facade(mut out: impl Write + 'static + Send, builder: Builder) -> Box<dyn
     }))))
 }
 
-/// Flushes until everything is sent. A flush ends when a request fails, as one may on a loaded
-/// machine.
+/// Flushes until everything is sent. One flush may not suffice, because it ends if a request fails,
+/// for example on a loaded machine.
 pub fn wait_until_sent(flush: impl Fn(Instant) -> bool) {
     let deadline = Instant::now() + ARRIVAL_TIMEOUT;
     while !flush(deadline) && Instant::now() < deadline {}
@@ -81,7 +81,7 @@ fn write(receiver: &Receiver, out: &mut dyn Write) {
     }
 }
 
-/// Calls something when it is dropped.
+/// Calls a function when it is dropped.
 struct Ending(Option<Box<dyn FnOnce() + Send>>);
 
 impl Drop for Ending {
@@ -92,7 +92,7 @@ impl Drop for Ending {
     }
 }
 
-/// The layer, with what is done when it goes.
+/// The layer, and a function to call when the layer is dropped.
 struct Sent {
     inner: SentryLayer,
     _ending: Mutex<Ending>,

@@ -1,4 +1,4 @@
-//! A collector as a sink: what it gets of spans, log records and metrics, byte by byte.
+//! A collector as a sink: the bytes of spans, log records and metrics that it receives.
 
 use std::{
     any::Any,
@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::otlp_receiver::Receiver;
 
-/// The time that everything has to arrive, on a loaded machine too.
+/// The maximum time until everything arrives, even on a loaded machine.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn patient(builder: OtelBuilder) -> OtelBuilder {
@@ -43,7 +43,8 @@ pub fn facade(mut out: File, builder: Builder) -> Box<dyn Any> {
         .expect("the first one");
     Box::new(Ending(Some(Box::new(move || {
         let deadline = Instant::now() + ARRIVAL_TIMEOUT;
-        // A flush ends when a request fails, as one may on a loaded machine.
+        // One flush may not suffice, because it ends if a request fails, for example on a loaded
+        // machine.
         while !telemetry.handle().flush(ARRIVAL_TIMEOUT) && Instant::now() < deadline {}
         telemetry.shutdown(ARRIVAL_TIMEOUT);
         for request in receiver.requests() {
@@ -55,7 +56,7 @@ pub fn facade(mut out: File, builder: Builder) -> Box<dyn Any> {
     }))))
 }
 
-/// Calls something when it is dropped.
+/// Calls a function when it is dropped.
 struct Ending(Option<Box<dyn FnOnce()>>);
 
 impl Drop for Ending {

@@ -1,4 +1,4 @@
-//! The keys that are secret by default, and where a value can stand under one.
+//! The keys that are secret by default, and the places for a value with such a key.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,8 +12,7 @@ use spanwise::as_json;
 use tracing::{Event, Metadata, Span, callsite::Identifier, field::Value, info};
 use tracing_core::{Callsite, Interest, Kind, Level, field::FieldSet};
 
-/// Last words of keys, some of them written together, and words that hide a key wherever they
-/// stand.
+/// Last words of keys, some without a separator, and words that hide a key at any position.
 pub const SECRET_NAMES: &str = "auth sid otp pin cvv cvc cvv2 ssn sso jwt csrf xsrf salt pwd session cookie setcookie token \
     phpsessid connectsid mysqlpwd dsn";
 pub const SECRET_PARTS: &str = "passw passphrase secret apikey privatekey accesskey signingkey encryptionkey credential \
@@ -23,7 +22,7 @@ pub const SECRET_ENDS: &str = "token";
 pub const PII_NAMES: &str = "email phone ip clientip remoteaddr xforwardedfor xrealip forwarded dob birthdate firstname \
     lastname fullname address postcode zip passport iban";
 
-/// As people write them.
+/// Spellings that people use.
 pub const SECRET_SPELLINGS: &str = "X-Api-Key xApiKey user.x_api_key API_KEY Set-Cookie connect.sid PHPSESSID mysql_pwd \
     aws_secret_access_key client_secret clientSecret db.password passwordHash Proxy-Authorization \
     http.request.header.authorization http.response.header.set-cookie access-token refreshToken csrf_token private_key \
@@ -36,11 +35,11 @@ pub const PII_SPELLINGS: &str = "user.email client_ip clientIp X-Forwarded-For x
     phone_number mobile email_address given_name date_of_birth home_address postal_code \
     passport_number bank_account client.phone";
 
-/// A key, and the value that must not be seen.
+/// A key, and the value that must be hidden.
 #[derive(Debug, Clone)]
 pub struct Keyed {
     pub key: &'static str,
-    /// A word, and a text that has to be quoted, unlike any other.
+    /// A unique word, and a unique text that needs quotes.
     pub word: String,
     pub text: String,
     pub number: u64,
@@ -112,7 +111,7 @@ pub const FIELDS: &[KeyPlace] = &[
     }),
 ];
 
-/// The key is in a text, or in what is made a text.
+/// The key is in a text, or in a value that is formatted.
 pub const TEXTS: &[KeyPlace] = &[
     ("key=value in the message", |planting, it| {
         info!(planting, "login user=ann {}={} n=1", it.key, it.word);
@@ -206,12 +205,12 @@ pub const TEXTS: &[KeyPlace] = &[
     }),
 ];
 
-/// Quotes of one kind in quotes of that kind end them.
+/// Removes quotes, because quotes inside quotes of the same kind would end the text.
 fn plain(text: &str) -> String {
     text.replace(['\'', '\\'], "")
 }
 
-/// As a derived `Debug` does it.
+/// Formats like a derived `Debug`.
 struct Login<'k>(&'k Keyed);
 
 impl fmt::Debug for Login<'_> {
@@ -238,8 +237,8 @@ impl fmt::Display for Wrong {
 
 impl Error for Wrong {}
 
-/// An event with a field of that name, as a macro would make it: names of fields are part of a
-/// callsite.
+/// Logs an event with a field of this name, as a macro does. It needs a callsite, because field
+/// names are part of a callsite.
 fn event(planting: u64, key: &'static str, value: &dyn Value) {
     let callsite = callsite(Kind::EVENT, key);
     let wanted = tracing::dispatcher::get_default(|dispatch| dispatch.enabled(callsite));
@@ -266,7 +265,7 @@ impl Callsite for Site {
     }
 }
 
-/// Returns the callsite with that key. It is never freed, as that of a macro is not.
+/// Returns the callsite with this key. Like the callsite of a macro, it is never freed.
 fn callsite(kind: Kind, key: &'static str) -> &'static Metadata<'static> {
     static KNOWN: Mutex<BTreeMap<(bool, &str), &'static Metadata<'static>>> =
         Mutex::new(BTreeMap::new());

@@ -1,12 +1,12 @@
-//! Many secrets looked for in raw bytes, in each form that a sink may have written them in.
+//! Searches raw bytes for many secrets, in each form in which a sink may write them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Planting;
 
-/// What is looked for: pieces of secrets, so that a secret of which a part is left is found, too.
+/// The search texts. They are pieces of secrets, so that a partly hidden secret is found too.
 pub struct Needles {
-    /// By their first bytes.
+    /// The needles by their first bytes.
     by_head: HashMap<[u8; HEAD], Vec<(Vec<u8>, usize)>>,
     /// A bit for each hash of a head.
     hashes: Vec<bool>,
@@ -57,7 +57,7 @@ impl Needles {
                 piece.clone(),
                 json[1..json.len() - 1].to_owned(),
                 debug[1..debug.len() - 1].to_owned(),
-                // Bytes, as `JsonLayer` writes them in each format, and as `Debug` does.
+                // Bytes as `JsonLayer` writes them in each format, and as `Debug` writes them.
                 list("", &|byte| format!("{byte:02x}")),
                 list(" ", &|byte| format!("{byte:02x}")),
                 list(",", &|byte| byte.to_string()),
@@ -72,8 +72,7 @@ impl Needles {
         }
     }
 
-    /// The numbers in the plan of the secrets that are in `bytes`, each with the first place where
-    /// it is.
+    /// Returns the secrets in `bytes`, as their numbers in the plan, each with its first position.
     pub fn found_in(&self, bytes: &[u8]) -> BTreeMap<usize, usize> {
         let mut found = BTreeMap::new();
         let mut head = [0; HEAD];

@@ -1,4 +1,4 @@
-//! Where a text can be logged.
+//! The places where a text can be logged.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -177,7 +177,7 @@ pub const PLACES: &[Place] = &[
     ("a span that is a parent", |planting, text| {
         let outer = info_span!(parent: None, "outer", text);
         let inner = info_span!(parent: &outer, "inner", n = 2);
-        // At ERROR, since a unit of its own that does not fail is nothing a recorder shows.
+        // At ERROR, because the event is a separate unit, and a recorder shows only failed units.
         error!(parent: &inner, planting = planting);
     }),
     ("a field recorded late, as str", |planting, text| {
@@ -203,7 +203,7 @@ pub const PLACES: &[Place] = &[
     }),
 ];
 
-/// For programs whose panics are logged: the number of the event is in the message.
+/// Places for programs whose panics are logged. The message has the number of the event.
 pub const PANICS: &[Place] = &[
     ("the message of a panic", |planting, text| {
         let panics = std::thread::spawn({
@@ -252,7 +252,7 @@ struct Told<'t>(&'t str);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In pieces, as most types do.
+        // Writes in pieces, like most types.
         f.write_str("told ")?;
         for character in self.0.chars() {
             fmt::Write::write_char(f, character)?;
@@ -261,7 +261,7 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-/// An error, and what caused it.
+/// An error with its cause.
 #[derive(Debug)]
 struct Failed {
     text: String,

@@ -1,5 +1,5 @@
-//! Sinks that are there once a process: the test runs itself again, and all that it writes is
-//! searched.
+//! Sinks that exist once per process. The test runs itself again, and searches everything that this
+//! process writes.
 
 use std::{
     env,
@@ -20,13 +20,13 @@ use super::{
     wrongs,
 };
 
-/// Says which program to be.
+/// The variable that selects the program.
 const PROGRAM: &str = "PLANTING_PROGRAM";
 const DIRECTORY: &str = "PLANTING_DIRECTORY";
 
-/// Runs each program, or is one.
+/// Runs each program, or becomes one of them.
 ///
-/// `test` is the name of the test that calls this, and does nothing else.
+/// `test` is the name of the calling test, which must do nothing else.
 pub fn wrongs_of_programs(test: &str) -> Vec<String> {
     if let Some(name) = setting(PROGRAM) {
         let program = PROGRAMS.iter().find(|program| program.name == name);
@@ -51,7 +51,7 @@ fn be(program: &Program) {
 
 fn run(program: &Program, test: &str) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
-    // Files, since nobody reads while the program writes.
+    // Uses files, because nobody reads while the program writes.
     let streams = tempfile::tempdir().expect("a directory");
     let stream = |name| Stdio::from(File::create(streams.path().join(name)).expect("a file"));
     let status = Command::new(env::current_exe().expect("this program"))

@@ -1,35 +1,35 @@
 //! Secrets of every kind. Each is unique, so that a leaked one identifies the place where it was
 //! planted.
 
-/// The policy that hides it: any policy of secrets, or only one that also hides PII.
+/// The policy that hides a secret: any policy for secrets, or only a policy that also hides PII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
     Secret,
     Pii,
 }
 
-/// A secret, in the text that it is known by.
+/// A secret, with the text by which it is recognized.
 #[derive(Debug, Clone)]
 pub struct Secret {
     pub text: String,
-    /// What must not be seen of it.
+    /// The part of the secret that must be hidden.
     pub core: String,
 }
 
-/// A kind of secret: the name of its pattern, and what it is grown from.
+/// A kind of secret: the name of its pattern, and the template for its texts.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
     pub pattern: &'static str,
     pub tier: Tier,
     pub form: Form,
-    /// It is found as another of its pattern is, but for its prefix: it need not be planted
-    /// everywhere.
+    /// The kind differs from another kind of its pattern only by the prefix, so it need not be
+    /// planted everywhere.
     pub is_alike: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
-    /// `«…»` is what must not be seen, `<x40>` forty characters of a class: see [`Dice::class`].
+    /// `«…»` must be hidden. `<x40>` is forty characters of a class, see [`Dice::class`].
     Template(&'static str),
     Made(fn(&mut Dice) -> String),
 }
@@ -65,7 +65,7 @@ const fn secret(pattern: &'static str, template: &'static str) -> Kind {
     }
 }
 
-/// One more prefix.
+/// Creates a kind that differs only by its prefix.
 const fn alike(pattern: &'static str, template: &'static str) -> Kind {
     Kind {
         is_alike: true,
@@ -196,7 +196,7 @@ pub const KINDS: &[Kind] = &[
     secret("url_userinfo", "redis://:«<A20>»@cache:6379/0"),
     secret(
         "url_userinfo",
-        // Its separators should have been encoded.
+        // The separators in the password should have been encoded.
         "amqps://app:«<A6>@<A6>:<A6>»@mq.internal/vhost",
     ),
     secret("url_token_user", "https://«<x32>»@o1.ingest.sentry.io/2"),
@@ -268,7 +268,7 @@ pub const KINDS: &[Kind] = &[
     }),
 ];
 
-/// Characters by chance, the same ones in each run and in each process.
+/// Random characters, which are the same in each run and in each process.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
@@ -316,7 +316,7 @@ impl Dice {
         }
     }
 
-    /// A number with Luhn's check digit, printed in groups.
+    /// Returns a number with Luhn's check digit, in groups.
     fn card(&mut self, prefix: &str, length: usize, groups: &[usize]) -> String {
         let digits = self.fill(&format!("{prefix}<d{}>", length - 1 - prefix.len()));
         let sum: u32 = digits
@@ -339,7 +339,7 @@ impl Dice {
         printed.join(" ")
     }
 
-    /// A German one, with its check digits.
+    /// Returns a German IBAN with its check digits.
     fn iban(&mut self) -> String {
         let account = self.fill("<d18>");
         // `DE00` behind the account, D being 13 and E 14.

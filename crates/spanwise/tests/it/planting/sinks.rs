@@ -1,4 +1,4 @@
-//! Every sink there is. A new one is a line here.
+//! All sinks. Add a line here for each new sink.
 
 use std::{any::Any, error::Error, fmt, io, path::Path, sync::Arc};
 
@@ -28,7 +28,7 @@ use tracing_subscriber::{
 
 use crate::support::Lines;
 
-/// Makes the layer that writes there, behind that policy.
+/// Creates a layer that writes to these lines, behind this policy.
 pub type Sink = fn(Lines, Arc<dyn Redact>) -> Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Sinks that are layers, in this process.
@@ -112,13 +112,13 @@ pub const SINKS: &[(&str, Sink)] = &[
     }),
 ];
 
-/// A program of its own, for sinks that are there once a process. What it writes to stdout, stderr
-/// and into the directory is searched.
+/// A separate program, for sinks that exist once per process. The test searches its stdout, its
+/// stderr and its directory.
 pub struct Program {
     pub name: &'static str,
-    /// Starts logging; what it returns is dropped at the end.
+    /// Starts logging. The returned value is dropped at the end.
     pub start: fn(Arc<Policy>, &Path) -> Box<dyn Any>,
-    /// Its panics are events.
+    /// Whether the program logs its panics.
     pub logs_panics: bool,
 }
 
@@ -131,7 +131,7 @@ pub const PROGRAMS: &[Program] = &[
     Program {
         name: "json in a file",
         start: |policy, directory| {
-            // As a service does it that has no hook of ours.
+            // Logs like a service that does not use the panic hook of spanwise.
             std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
             let file = std::fs::File::create(directory.join("app.log")).expect("a file");
             install(JsonLayer::new().with_writer(file).redact(policy))
@@ -141,7 +141,7 @@ pub const PROGRAMS: &[Program] = &[
     Program {
         name: "the facade: json on stdout and in files",
         start: |_, directory| {
-            // What std prints about a panic goes through the policy too.
+            // The policy also applies to the text that std prints about a panic.
             drop(std::panic::take_hook());
             let builder = Builder::new(Preset::Prod).file(directory.join("app.log"));
             facade(builder.error_file(directory.join("error.log")))
@@ -196,7 +196,7 @@ pub const PROGRAMS: &[Program] = &[
     },
 ];
 
-/// With the policy of its preset, if it was given none.
+/// Starts the facade. Without a given policy, it uses the policy of its preset.
 fn facade(builder: Builder) -> Box<dyn Any> {
     let levels = LevelFilter::TRACE;
     Box::new(builder.levels(levels).init().expect("the first one"))
@@ -224,7 +224,7 @@ fn json_nested(lines: Lines) -> JsonLayer<Lines> {
         .with_writer(lines)
 }
 
-/// Writes down all it can get hold of.
+/// Records everything that it receives.
 struct Everything(Lines);
 
 impl Everything {

@@ -1,4 +1,4 @@
-//! All mistakes come in one list, also those that are mistakes only beside another setting.
+//! The start reports all mistakes in one list, including mistakes that depend on another setting.
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
@@ -23,7 +23,7 @@ fn start(vars: &[(&str, &str)]) -> Vec<String> {
 
 type Vars = &'static [(&'static str, &'static str)];
 
-/// Settings that are right by themselves and wrong together, with how the error begins.
+/// Settings that are valid alone and invalid together, with the start of the error.
 const TOGETHER: &[(Vars, &str)] = &[
     (
         &[("LOG_FILE_KEEP", "3")],
@@ -88,7 +88,7 @@ fn mistake_beside_another_setting_is_in_the_list() {
         let explained = Builder::from_vars(vars.iter().copied()).unwrap().explain();
         let wrong = format!("\nwrong: {begin}");
         assert!(explained.to_string().contains(&wrong), "{explained}");
-        // With values that are wrong by themselves, and names that nobody knows.
+        // Adds values that are invalid alone, and unknown names.
         let wrong = [
             ("LOG_FORMAT", "xml"),
             ("LOG_COLOR", "purple"),
@@ -108,7 +108,7 @@ fn mistake_beside_another_setting_is_in_the_list() {
     }
 }
 
-/// Combines every two mistakes: each is reported once, whatever the other is.
+/// Combines every two mistakes. Each mistake is reported once, independently of the other one.
 #[test]
 fn mistakes_of_all_kinds_are_reported_together() {
     alone!();
@@ -120,7 +120,7 @@ fn mistakes_of_all_kinds_are_reported_together() {
                 !names.is_empty()
             };
             let shares = names(one).any(|name| names(other).any(|other| other == name));
-            // One has the file that the other lacks.
+            // One of the two sets the file that the other one needs.
             let mends = has_file(names(one).collect()) && has_file(names(other).collect());
             if shares || mends {
                 continue;
@@ -134,7 +134,7 @@ fn mistakes_of_all_kinds_are_reported_together() {
     }
 }
 
-/// What belongs to a wrong value is not wrong for that.
+/// A setting that belongs to an invalid value is not itself an error.
 #[test]
 fn wrong_file_is_still_a_file_for_its_settings() {
     alone!();
@@ -182,7 +182,7 @@ fn strict_names_what_to_do_about_foreign_names() {
 #[test]
 fn only_the_last_directory_of_a_path_is_made() {
     alone!();
-    // A directory that is there is shown, also if its name could be a key's.
+    // The error shows an existing directory, even if its name looks like a secret.
     let directory = tempfile::Builder::new();
     let directory = { directory }.prefix("9f86d081884c7d65").tempdir().unwrap();
     let path = |end: &str| directory.path().join(end).to_str().unwrap().to_owned();
@@ -206,7 +206,7 @@ fn only_the_last_directory_of_a_path_is_made() {
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
-    // A start that something else stops makes none either.
+    // A start that fails for another reason creates no directory either.
     let file = path("logs/shop.log");
     let problems = start(&[
         ("LOG_FILE", &file),
@@ -262,9 +262,9 @@ fn same_file_in_another_spelling_is_the_same() {
             fs::write(&absolute, "").unwrap();
         }
     }
-    // A directory that a start would make.
+    // The start would create this directory.
     is_same("new/a.log", "./new/a.log");
-    // A link that nobody follows, to the file.
+    // A link to the file, which is not followed.
     symlink("a.log", root.join("logs/b.log")).unwrap();
     is_same("logs/a.log", "logs/b.log");
 

@@ -1,5 +1,5 @@
-//! Names that mean nothing here never stop the start: a warning on stderr, as an event and in
-//! `explain()`, unless it is to be strict.
+//! An unknown name does not stop the start. It causes a warning on stderr, as an event and in
+//! `explain()`. With `strict`, it is an error.
 
 use serde_json::Value;
 use spanwise::{Builder, InitError};
@@ -294,7 +294,7 @@ fn pod_full_of_foreign_variables_starts() {
             (&line["level"], &line["target"]),
             (&"WARN".into(), &"spanwise".into())
         );
-        // As long as no detector takes a name for something else.
+        // The policy must not redact a name in the warning.
         assert_eq!(line["message"], **warning);
     }
     assert_eq!(told.len(), warnings.len());
@@ -315,11 +315,11 @@ fn pod_full_of_foreign_variables_starts() {
     ] {
         assert_eq!(named(name), 1, "{name} in {warnings:#?}");
     }
-    // Without the feature, the endpoint has a warning of its own.
+    // Without the feature, the endpoint causes a separate warning.
     let endpoint = usize::from(cfg!(not(feature = "otel")));
     assert_eq!(named("OTEL_EXPORTER_OTLP_ENDPOINT"), endpoint);
     assert!(warnings.len() <= 8 + endpoint, "{warnings:#?}");
-    // Names, and no values.
+    // The warnings contain names, but no values.
     for (name, value) in POD {
         let is_word = value.len() < 6
             || ["always", "stdout", "notice", "warning", "production"].contains(&value);

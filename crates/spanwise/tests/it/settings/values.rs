@@ -1,12 +1,12 @@
-//! What each setting makes of values as people write them, and of such that no one can mean.
+//! How each setting treats values that people write, valid and invalid ones.
 
 use spanwise::{Builder, InitError, SETTINGS};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Verdict {
-    /// It is shown so by `explain()`.
+    /// `explain()` shows the value in this form.
     Is(&'static str),
-    /// The start stops, with an error that says this.
+    /// The start fails with an error that contains this text.
     Wrong(&'static str),
 }
 
@@ -16,7 +16,7 @@ const QUOTES: Verdict = Wrong("the quotes are part of the value");
 const REPEATED: Verdict = Wrong("begins with the name of a variable");
 const CONTROL: Verdict = Wrong("a line break or another control character");
 
-/// A real value, and what becomes of it.
+/// A variable, a realistic value, and its result.
 const VALUES: &[(&str, &str, Verdict)] = &[
     ("RUST_LOG", "info", Is("info")),
     ("RUST_LOG", "INFO\n", Is("info")),
@@ -255,7 +255,7 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ("SENTRY_ENABLE_LOGS", "maybe", Wrong("is unknown")),
 ];
 
-/// With what a setting is of no use without.
+/// Returns the result of a value, together with the other settings that the setting needs.
 fn outcome(name: &str, value: &str) -> Result<String, Vec<String>> {
     let mut vars = vec![("LOG_PRESET", "prod"), (name, value)];
     if name == "LOG_PRESET" {
@@ -274,7 +274,7 @@ fn outcome(name: &str, value: &str) -> Result<String, Vec<String>> {
     }
 }
 
-/// The line of one setting, by whatever name.
+/// Returns the line of one setting, under any of its names.
 fn line(text: &str, name: &str) -> String {
     let shown_as = match name {
         "OTEL_SERVICE_NAME" => "SERVICE_NAME",
@@ -305,7 +305,7 @@ fn value_means_what_its_writer_means_or_is_refused() {
     }
 }
 
-/// A value of each setting that reads words: in any case it means the same.
+/// Values of each setting that accepts words. Upper and lower case mean the same.
 const WORDS: &[(&str, &[&str])] = &[
     ("RUST_LOG", &["info", "off", "warning", "2"]),
     ("LOG_LEVEL", &["trace", "critical"]),
@@ -378,7 +378,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("SENTRY_ENABLE_LOGS", &["true", "false"]),
 ];
 
-/// Values of settings that take any text, in which case matters.
+/// Values of settings that accept any text, with case distinction.
 const TEXTS: &[(&str, &[&str])] = &[
     ("LOG_FILE", &["/tmp/spanwise-never-opened/a.log"]),
     ("LOG_ERROR_FILE", &["/tmp/spanwise-never-opened/e.log"]),
@@ -423,7 +423,7 @@ fn quotes_blanks_and_case_are_ignored_or_refused() {
                 let changes = plain.iter().chain(cased.iter().filter(|_| is_cased));
                 for changed in changes.map(|change| change(value)) {
                     match outcome(name, &changed) {
-                        // A service's environment is shown as it was written.
+                        // The environment of the service is shown unchanged.
                         Ok(text) if line(&expected, "APP_ENV").starts_with(value) => assert_eq!(
                             line(&text, "LOG_PRESET"),
                             line(&expected, "LOG_PRESET"),
@@ -437,7 +437,7 @@ fn quotes_blanks_and_case_are_ignored_or_refused() {
                             );
                         }
                     }
-                    // With quotes nothing is accepted.
+                    // A value with quotes is never accepted.
                     if changed.contains(['"', '\'']) {
                         assert!(outcome(name, &changed).is_err(), "{name}={changed:?}");
                     }
@@ -447,7 +447,7 @@ fn quotes_blanks_and_case_are_ignored_or_refused() {
     }
 }
 
-/// A setting that is in no table accepts the examples of its definition.
+/// Settings that are in no table accept the examples of their definitions.
 #[test]
 fn examples_of_a_setting_are_accepted() {
     let tried = |name: &str| WORDS.iter().chain(TEXTS).any(|(other, _)| *other == name);
@@ -479,7 +479,7 @@ fn examples_of_a_setting_are_accepted() {
     }
 }
 
-/// A key that is set under the wrong name is in no message, whatever it is taken for.
+/// No message contains a secret key that is set under the wrong name.
 #[test]
 fn value_that_may_be_a_key_is_not_shown() {
     alone!();
@@ -526,7 +526,7 @@ fn value_that_may_be_a_key_is_not_shown() {
         }
     }
     assert!(refused > 100, "{refused}");
-    // What is found out when files are opened.
+    // Errors that occur when files are opened.
     let vars = [
         ("LOG_PRESET", "prod"),
         ("LOG_FILE", "/dev/null/9f86d081884c7d65"),

@@ -1,4 +1,4 @@
-//! Forms of pairs and credentials: the text around a secret, and the characters that it can
+//! Forms of pairs and credentials: the text around a secret, and the characters that the secret can
 //! contain.
 
 use super::{ALNUM, HEX, Random, checked};
@@ -22,7 +22,7 @@ pub(super) enum Writing {
 /// The characters of a secret.
 #[derive(Clone, Copy)]
 pub(super) enum Carries {
-    /// All printable ASCII characters except these. No space is at an end.
+    /// All printable ASCII characters except these. A space is not first or last.
     AllBut(&'static str),
     /// Only these, from `min` to `max` of them.
     Only(&'static str, u64, u64),
@@ -30,8 +30,8 @@ pub(super) enum Carries {
     Made(fn(&mut Random) -> String),
 }
 
-/// A form of a pair or of a credential: the text before the secret, with `{k}` for its key, and
-/// after.
+/// A form of a pair or of a credential: the text before the secret, with `{k}` for its key, and the
+/// text after the secret.
 pub(super) struct Form {
     pub(super) name: &'static str,
     pub(super) before: &'static str,
@@ -56,13 +56,13 @@ const fn form(
     }
 }
 
-/// A bare value ends at these. A backslash would be read as an escape.
+/// An unquoted value ends at these characters. A backslash would be read as an escape.
 const BARE: Carries = AllBut(" \"'`,;&}\\");
 const ALL: Carries = AllBut("");
 /// Strings without escapes.
 const LITERAL: Carries = AllBut("\\");
 const QUERY: Carries = AllBut(" \"'`&#<>;\\{}|^");
-/// Shells split at these.
+/// Shells split at these characters.
 const SHELL: Carries = AllBut(" \"'`$&;|<>()\\*?[]{}~#!,");
 
 pub(super) const FORMS: &[Form] = &[

@@ -1,0 +1,28 @@
+//! Switches for the headers that carry the trace and the baggage of requests. Both are on by
+//! default.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A kind of headers.
+#[derive(Debug)]
+pub struct PropagatorSwitch(AtomicBool);
+
+/// `traceparent` and `tracestate`.
+pub static TRACE_CONTEXT: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
+
+/// `baggage`.
+pub static BAGGAGE: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
+
+impl PropagatorSwitch {
+    /// Sets whether these headers are read and sent.
+    pub fn set(&self, is_on: bool) {
+        self.0.store(is_on, Ordering::Relaxed);
+    }
+
+    /// Returns whether these headers are read and sent.
+    #[inline]
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

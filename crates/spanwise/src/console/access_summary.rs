@@ -1,0 +1,130 @@
+//! The event of a served request as a person reads it: `GET /orders/42 200 0.66ms`.
+
+use tracing_core::Metadata;
+
+use super::{
+    color::TextStyle,
+    fields::{Fields, Value, ValueKind},
+    shown_spans::NewSpan,
+    span_label::SpanLabel,
+    unit_duration::duration_field,
+};
+
+/// The name of the event that `spanwise-http` logs of each request.
+const EVENT_NAME: &str = "http.access";
+
+const STATUS: &str = "http.response.status_code";
+
+/// What the event of a request shows without the names of its fields.
+#[derive(Debug)]
+pub(crate) struct AccessSummary {
+    pub(crate) method: String,
+    pub(crate) path: Option<String>,
+    /// The status, or how the request ended without one.
+    pub(crate) status: String,
+    pub(crate) status_style: TextStyle,
+    pub(crate) duration: Option<String>,
+    /// The length of the body, if it has one.
+    pub(crate) size: Option<String>,
+}
+
+impl AccessSummary {
+    /// Takes the fields of the summary, if it is the event of a request.
+    pub(crate) fn take(
+        callsite: &Metadata<'_>,
+        fields: &mut Fields,
+        label: Option<&SpanLabel>,
+    ) -> Option<Self> {
+        if callsite.name() != EVENT_NAME || fields.get("outcome").is_none() {
+            return None;
+        }
+        let request = label.and_then(SpanLabel::request);
+        let method = match (fields.text("http.request.method"), &request) {
+            (Some(_), _) => fields.remove("http.request.method")?.text,
+            (None, Some((method, _))) => (*method).to_owned(),
+            (None, None) => return None,
+        };
+        let route = fields.remove("http.route");
+        let path = fields.remove("url.path").or(route).map(|path| path.text);
+        let path = path.or_else(|| request.and_then(|(_, path)| path));
+        // As the lines of a span do.
+        fields.remove("trace_id");
+        let outcome = fields.text("outcome").unwrap_or_default().to_owned();
+        let status = fields.remove(STATUS).map(|status| status.text);
+        if status
+            .as_deref()
+            .is_none_or(|status| outcome == outcome_of(status))
+        {
+            fields.remove("outcome");
+        }
+        let status = status.unwrap_or(outcome);
+        fields.message = None;
+        let duration = fields.remove("duration_ms");
+        let time_to_head = fields.get("ttfb_ms").and_then(number);
+        let is_stream = |duration: &Value| {
+            let whole = number(duration).unwrap_or_default();
+            time_to_head.is_some_and(|head| 2.0 * head < whole)
+        };
+        if !duration.as_ref().is_some_and(is_stream) {
+            fields.remove("ttfb_ms");
+        }
+        let duration = duration.and_then(|duration| {
+            let found = duration_field("duration_ms", number(&duration)?);
+            found.map(|(_, text)| text)
+        });
+        let size = fields.remove("response_bytes");
+        let size = size.as_ref().and_then(number).filter(|size| *size > 0.0);
+        let size = size.map(size_text);
+        let status_style = style(&status);
+        Some(Self {
+            method,
+            path,
+            status,
+            status_style,
+            duration,
+            size,
+        })
+    }
+}
+
+/// Removes what the summary shows from the late fields of its spans.
+pub(crate) fn remove_shown(spans: &mut [NewSpan]) {
+    for span in spans {
+        span.fields.retain(|(name, _)| *name != STATUS);
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value.kind {
+        ValueKind::Number(number) => Some(number),
+        ValueKind::Text | ValueKind::Error { .. } => None,
+    }
+}
+
+/// Returns the outcome that follows from a status.
+fn outcome_of(status: &str) -> &'static str {
+    match status.parse() {
+        Ok(500_u16..) => "server_error",
+        Ok(400..) => "client_error",
+        _ => "ok",
+    }
+}
+
+fn style(status: &str) -> TextStyle {
+    match status.as_bytes().first() {
+        Some(b'1' | b'2') => TextStyle::GREEN,
+        Some(b'3') => TextStyle::CYAN,
+        Some(b'5') => TextStyle::BOLD_RED,
+        _ => TextStyle::YELLOW,
+    }
+}
+
+/// Returns a number of bytes: `153B`, `1.2kB`.
+fn size_text(bytes: f64) -> String {
+    match bytes {
+        ..1e3 => format!("{bytes}B"),
+        ..1e6 => format!("{:.1}kB", bytes / 1e3),
+        ..1e9 => format!("{:.1}MB", bytes / 1e6),
+        _ => format!("{:.1}GB", bytes / 1e9),
+    }
+}

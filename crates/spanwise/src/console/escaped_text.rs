@@ -1,0 +1,185 @@
+//! Text that cannot forge other fields or lines.
+
+/// Appends `text`, and escapes characters that end the line, control the terminal, change the
+/// direction of text, or are invisible.
+pub(crate) fn push_escaped(out: &mut String, text: &str) {
+    for c in text.chars() {
+        if must_be_escaped(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+}
+
+/// Returns whether a terminal shows `text` unchanged, and none of its lines starts like a line of a
+/// log.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let mut lines = text.split('\n');
+    let first = lines.next().unwrap_or_default();
+    !first.contains(must_be_escaped)
+        && lines.all(|line| {
+            !line.contains(must_be_escaped) && (line.is_empty() || line.starts_with(' '))
+        })
+}
+
+fn must_be_escaped(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    matches!(c,
+        // Controls: C1. Those of C0 and DEL are in ASCII.
+        '\u{80}'..='\u{9f}'
+        // The direction of text.
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+        // Line breaks.
+        | '\u{2028}' | '\u{2029}'
+        // Invisible: spaces and operators without width, byte order marks, annotations, tags.
+        | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Appends a message, in quotes if a part of it looks like a field or the context.
+pub(crate) fn push_message(out: &mut String, text: &str) {
+    let is_ambiguous = text.starts_with('"')
+        || text.contains("  ")
+        || text.split_whitespace().any(looks_like_field);
+    if is_ambiguous {
+        push_quoted(out, text);
+    } else {
+        push_escaped(out, text);
+    }
+}
+
+/// `order_id=42`, the beginning of the context or of a span, or a shortened id.
+fn looks_like_field(word: &str) -> bool {
+    let is_shortened = word.len() > '…'.len_utf8() && word.starts_with('…');
+    matches!(word, "|" | "▸") || is_shortened || word.find('=').is_some_and(|at| at > 0)
+}
+
+/// Appends the name of a target, a field, a span or a file, or a word of the context, in quotes if
+/// its end would be unclear.
+pub(crate) fn push_name(out: &mut String, name: &str) {
+    if name.is_empty() || name.contains(is_separator) {
+        push_quoted(out, name);
+    } else {
+        push_escaped(out, name);
+    }
+}
+
+/// Returns whether a name or a value with this character needs quotes. Escaped characters need them
+/// too, since an escape has braces.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || must_be_escaped(c) || matches!(c, '=' | '"' | '|' | '▸')
+}
+
+/// Appends a value on one line, in quotes if its end would be unclear, so that it cannot forge
+/// another field. The `Debug` text of a string, a list or a struct needs none.
+pub(crate) fn push_value(out: &mut String, text: &str) {
+    let is_open_ended = text.is_empty() || text.starts_with('\'') || text.contains(is_separator);
+    let is_one_line = || !text.contains(must_be_escaped);
+    if !is_open_ended || is_one_line() && is_enclosed(without_type_name(text)) {
+        push_escaped(out, text);
+    } else {
+        push_quoted(out, text);
+    }
+}
+
+/// Appends a text on one line, in the quotes that need fewer escapes.
+fn push_quoted(out: &mut String, text: &str) {
+    let quote = match text.contains('"') && !text.contains('\'') {
+        true => '\'',
+        false => '"',
+    };
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            _ if c == quote => out.extend(['\\', c]),
+            _ if must_be_escaped(c) => out.extend(c.escape_default()),
+            _ => out.push(c),
+        }
+    }
+    out.push(quote);
+}
+
+/// Returns the rest of the `Debug` text of a struct behind its name: `{ id: 42 }` for
+/// `Order { id: 42 }`. A text without such a name is returned as it is.
+fn without_type_name(text: &str) -> &str {
+    let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    let rest = text.trim_start_matches(is_in_path);
+    let rest = rest.strip_prefix(' ').unwrap_or(rest);
+    match rest.starts_with(['{', '(']) {
+        true => rest,
+        false => text,
+    }
+}
+
+/// Returns whether the opening quote or bracket of `text` closes at its end, as in the `Debug` text
+/// of a string or a list.
+fn is_enclosed(text: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for (index, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '[' | '{' | '(' if !quoted => depth += 1,
+            ']' | '}' | ')' if !quoted => match depth.checked_sub(1) {
+                Some(outer) => depth = outer,
+                None => return false,
+            },
+            _ => {}
+        }
+        if depth == 0 && !quoted {
+            return index + c.len_utf8() == text.len() && index > 0;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> String {
+        let mut out = String::new();
+        push_value(&mut out, text);
+        out
+    }
+
+    #[test]
+    fn debug_texts_are_not_quoted_again() {
+        for text in [
+            "42",
+            "acme",
+            "/orders/{id}",
+            r#"Some("two words")"#,
+            r#"Order { id: 42, note: "a \"b\"" }"#,
+            r#"shop::Order { id: 42 }"#,
+            r#"["a", "b"]"#,
+            r#""a text with \"quotes\"""#,
+            r#"{"sku":"book"}"#,
+        ] {
+            assert_eq!(value(text), text);
+        }
+    }
+
+    #[test]
+    fn open_ended_values_are_quoted() {
+        for (text, shown) in [
+            ("", r#""""#),
+            ("two words", r#""two words""#),
+            ("a=b", r#""a=b""#),
+            (r#"say "hi""#, r#"'say "hi"'"#),
+            (r#"it's "so""#, r#""it's \"so\"""#),
+            ("'x", r#""'x""#),
+            ("a\nb", r#""a\nb""#),
+            ("Order {} forged=1", r#""Order {} forged=1""#),
+            ("two words {}", r#""two words {}""#),
+            ("(a) x=(b)", r#""(a) x=(b)""#),
+        ] {
+            assert_eq!(value(text), shown);
+        }
+    }
+}

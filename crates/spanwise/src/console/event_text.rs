@@ -1,0 +1,548 @@
+//! The lines of an event, and of the spans that begin with it.
+
+use std::{borrow::Cow, fmt::Write as _, time::SystemTime};
+
+use spanwise_core::internal::rfc3339;
+
+use super::{
+    access_summary::AccessSummary,
+    color::{AnsiColor, TextStyle},
+    display_width::display_width,
+    escaped_text::{push_escaped, push_message, push_name, push_value},
+    fields::{Fields, Value, ValueKind},
+    line_layout::{Continuation, EdgeText, LineLayout},
+    own_frames::own_frames,
+    shown_spans::{NewSpan, REQUEST_ID},
+    span_label::SpanLabel,
+    unit_duration::duration_field,
+};
+
+/// The layout of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// One line if it fits. Errors and values of several lines are on lines of their own.
+    Pretty,
+    /// One line, except for a panic.
+    Compact,
+    /// One line without the target, except for a panic and for values of several lines.
+    Short,
+}
+
+/// How events are written.
+#[derive(Debug)]
+pub(crate) struct EventStyle {
+    pub(crate) style: Style,
+    pub(crate) color: AnsiColor,
+    /// The crates and modules whose frames a backtrace shows; all frames without a list.
+    pub(crate) own_targets: Option<Vec<String>>,
+}
+
+/// What the lines of an event show.
+pub(crate) struct EventText<'a> {
+    /// The time of the event and the offset of local time, in minutes, if it is shown.
+    pub(crate) time: Option<(SystemTime, i16)>,
+    pub(crate) level: (&'static str, TextStyle),
+    pub(crate) target: &'a str,
+    pub(crate) access: Option<AccessSummary>,
+    pub(crate) fields: &'a Fields,
+    /// What the spans around the event show with this line.
+    pub(crate) new_spans: &'a [NewSpan],
+    /// The label of the unit of work, the number of spans inside it, and the name of the last.
+    pub(crate) unit: Option<(&'a SpanLabel, u32, &'static str)>,
+    pub(crate) id: Option<&'a UnitId<'a>>,
+    /// The columns of the terminal.
+    pub(crate) width: Option<usize>,
+}
+
+/// Where a field of an event is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldPlace {
+    /// On the line of its event.
+    Line,
+    /// On lines of its own, with the causes.
+    Error,
+    /// On lines of its own, as it has several.
+    Block,
+    /// In another way.
+    Elsewhere,
+}
+
+/// The id of a unit of work.
+#[derive(Debug)]
+pub(crate) struct UnitId<'a> {
+    /// Its context key.
+    pub(crate) key: &'a str,
+    /// The id, or the end of a long one.
+    pub(crate) text: String,
+}
+
+/// The columns of the target.
+const TARGET_WIDTH: usize = 20;
+
+/// The same on a terminal of less than [`NARROW`] columns.
+const SHORT_TARGET_WIDTH: usize = 12;
+const NARROW: usize = 100;
+
+/// Fields that show an error without their name.
+const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
+
+impl EventStyle {
+    /// Returns the lines of an event.
+    pub(crate) fn lines(&self, event: &EventText<'_>) -> String {
+        let mut out = String::with_capacity(256);
+        if self.style == Style::Pretty {
+            out = self.span_lines(out, event);
+        }
+        let mut line = self.line(out);
+        self.start(&mut line, event, |line| {
+            line.push(event.level.1, event.level.0);
+        });
+        if self.style != Style::Short {
+            let width = target_width(event.width);
+            line.push(TextStyle::PLAIN, " ");
+            let end = line.column() + width;
+            line.paint(TextStyle::DIM, |out| {
+                push_name(out, &shortened(event.target, width))
+            });
+            line.pad_to(end);
+        }
+        self.event(&mut line, event);
+        self.blocks(&mut line, event);
+        line.finish()
+    }
+
+    /// Returns an empty line behind `out`.
+    fn line(&self, out: String) -> LineLayout {
+        LineLayout::new(out, self.color, Continuation(self.indent()))
+    }
+
+    fn indent(&self) -> usize {
+        match self.style {
+            Style::Pretty | Style::Compact => 13,
+            Style::Short => 6,
+        }
+    }
+
+    /// Writes the time and the level.
+    fn start(
+        &self,
+        line: &mut LineLayout,
+        event: &EventText<'_>,
+        level: impl FnOnce(&mut LineLayout),
+    ) {
+        if let Some((time, offset)) = event.time {
+            line.paint(TextStyle::DIM, |out| push_time(out, time, offset));
+            line.push(TextStyle::PLAIN, " ");
+        }
+        level(line);
+    }
+
+    /// Appends a line about the spans that begin, if they have fields.
+    fn span_lines(&self, out: String, event: &EventText<'_>) -> String {
+        let new = || event.new_spans.iter().filter(|span| event.has_line(span));
+        let Some(first) = new().next() else {
+            return out;
+        };
+        if !new().any(NewSpan::has_fields) {
+            return out;
+        }
+        let mut line = self.line(out);
+        if let Some((_, offset)) = event.time {
+            line.paint(TextStyle::DIM, |out| push_time(out, first.opened, offset));
+            // The columns of the level.
+            line.push(TextStyle::PLAIN, "      ");
+        }
+        let content = |line: &mut LineLayout| {
+            for span in new() {
+                line.item(|line| {
+                    line.push(TextStyle::DIM, "▸ ");
+                    let style = match span.is_unit {
+                        true => TextStyle::PLAIN,
+                        false => TextStyle::DIM,
+                    };
+                    line.paint(style, |out| span.label.push(out));
+                });
+                push_fields(line, &span.fields);
+            }
+        };
+        let edges = edges(event, !new().any(|span| span.is_unit));
+        match event.width {
+            Some(width) => line.fit(width, &edges, content),
+            None => {
+                content(&mut line);
+                push_context(&mut line, edges.first());
+            }
+        }
+        line.finish()
+    }
+
+    /// Writes the message, the fields and the context.
+    fn event(&self, line: &mut LineLayout, event: &EventText<'_>) {
+        let late = || event.new_spans.iter().filter(|span| !event.has_line(span));
+        let edges = edges(event, event.access.is_none());
+        let has_text = |edge: &EdgeText| !edge.is_empty();
+        match (self.style, event.width) {
+            (Style::Pretty, Some(width)) => line.fit(width, &edges, |line| {
+                self.content(line, event);
+                push_spans(line, late());
+            }),
+            (Style::Pretty, None) => {
+                self.content(line, event);
+                push_spans(line, late());
+                push_context(line, edges.first());
+            }
+            (Style::Compact | Style::Short, _) => {
+                self.content(line, event);
+                push_context(line, edges.first());
+                // Behind the context are the fields of its span.
+                let follows = |span: &&NewSpan| span.is_unit && edges.iter().any(has_text);
+                let (unit, others): (Vec<_>, Vec<_>) = event.new_spans.iter().partition(follows);
+                unit.iter().for_each(|span| push_fields(line, &span.fields));
+                push_spans(line, others.into_iter());
+            }
+        }
+    }
+
+    /// Writes the message and the fields of one line.
+    fn content(&self, line: &mut LineLayout, event: &EventText<'_>) {
+        match &event.access {
+            Some(access) => push_access(line, access),
+            None => self.push_message(line, event.fields),
+        }
+        let is_panic = panic_place(event.fields).is_some();
+        for (name, value) in &event.fields.others {
+            if self.place(name, value, is_panic) == FieldPlace::Line {
+                let shown = name.strip_prefix("panic.").filter(|_| is_panic);
+                let name = shown.unwrap_or(name);
+                line.item(|line| push_field(line, name, value, event.fields));
+            }
+        }
+    }
+
+    fn push_message(&self, line: &mut LineLayout, fields: &Fields) {
+        let Some(message) = &fields.message else {
+            return;
+        };
+        let message = message.joined();
+        let shown = match self.is_multi_line() {
+            true => message.lines().next().unwrap_or_default(),
+            false => &message,
+        };
+        let mut text = String::new();
+        if let Some(place) = panic_place(fields) {
+            text.push_str("panicked at ");
+            push_escaped(&mut text, place);
+            text.push_str(": ");
+        }
+        push_message(&mut text, shown);
+        if text.is_empty() {
+            return;
+        }
+        if line.splits(display_width(&text)) {
+            for word in text.split(' ') {
+                line.item(|line| line.push(TextStyle::BOLD, word));
+            }
+        } else {
+            line.item(|line| line.push(TextStyle::BOLD, &text));
+        }
+    }
+
+    fn place(&self, name: &str, value: &Value, is_panic: bool) -> FieldPlace {
+        if is_panic
+            && (matches!(name, PANIC_PLACE | PANIC_BACKTRACE) || is_main_thread(name, value))
+        {
+            FieldPlace::Elsewhere
+        } else if self.style == Style::Pretty && is_error(name, value) {
+            FieldPlace::Error
+        } else if self.is_multi_line() && value.text.contains('\n') {
+            FieldPlace::Block
+        } else {
+            FieldPlace::Line
+        }
+    }
+
+    /// Returns whether values of several lines are shown as such.
+    fn is_multi_line(&self) -> bool {
+        match self.style {
+            Style::Pretty | Style::Short => true,
+            Style::Compact => false,
+        }
+    }
+
+    /// Writes what has lines of its own.
+    fn blocks(&self, line: &mut LineLayout, event: &EventText<'_>) {
+        let fields = event.fields;
+        if self.is_multi_line()
+            && let Some(message) = &fields.message
+        {
+            for text in message.joined().trim_end().lines().skip(1) {
+                block_line(line, "", text);
+            }
+        }
+        let is_panic = panic_place(fields).is_some();
+        for (name, value) in &fields.others {
+            match self.place(name, value, is_panic) {
+                FieldPlace::Line | FieldPlace::Elsewhere => {}
+                FieldPlace::Error => push_error(line, name, value, event.level.1),
+                FieldPlace::Block => push_block(line, name, &value.joined()),
+            }
+            if self.is_multi_line()
+                && let Some(backtrace) = value.backtrace()
+            {
+                self.push_frames(line, backtrace);
+            }
+        }
+        if is_panic && let Some(backtrace) = fields.text(PANIC_BACKTRACE) {
+            self.push_frames(line, backtrace);
+        }
+    }
+
+    fn push_frames(&self, line: &mut LineLayout, backtrace: &str) {
+        let Some(own) = &self.own_targets else {
+            for text in backtrace.trim_end().lines() {
+                block_line(line, "", text);
+            }
+            return;
+        };
+        let found = own_frames(backtrace, own);
+        if found.frames.is_empty() && found.hidden == 0 {
+            return block_line(line, "", backtrace.trim());
+        }
+        for frame in &found.frames {
+            block_line(line, "at ", frame);
+        }
+        if found.hidden > 0 {
+            line.break_line();
+            let frames = if found.hidden == 1 { "frame" } else { "frames" };
+            line.paint(TextStyle::DIM, |out| {
+                // Writing to a `String` does not fail.
+                let _ = write!(
+                    out,
+                    "… {} {frames} hidden: RUST_BACKTRACE=full shows all",
+                    found.hidden
+                );
+            });
+        }
+    }
+}
+
+impl EventText<'_> {
+    /// Returns whether a span is shown on a line of its own in front of the event. The event of a
+    /// request may be the only one, and shows all.
+    fn has_line(&self, span: &NewSpan) -> bool {
+        span.is_new && self.access.is_none()
+    }
+}
+
+impl NewSpan {
+    fn has_fields(&self) -> bool {
+        !self.fields.is_empty()
+    }
+}
+
+const PANIC_PLACE: &str = "panic.location";
+const PANIC_THREAD: &str = "panic.thread";
+const PANIC_BACKTRACE: &str = "panic.backtrace";
+
+/// Returns the place of a panic, if this is its event.
+fn panic_place(fields: &Fields) -> Option<&str> {
+    fields.get(PANIC_THREAD)?;
+    fields.text(PANIC_PLACE)
+}
+
+fn is_main_thread(name: &str, value: &Value) -> bool {
+    name == PANIC_THREAD && value.text == "main"
+}
+
+fn is_error(name: &str, value: &Value) -> bool {
+    matches!(value.kind, ValueKind::Error { .. }) || ERROR_NAMES.contains(&name)
+}
+
+/// Writes an error and its causes on lines of their own, in the style of the level.
+fn push_error(line: &mut LineLayout, name: &str, value: &Value, style: TextStyle) {
+    let mut lines = value.text.trim_end().lines();
+    line.break_line();
+    if !ERROR_NAMES.contains(&name) {
+        line.paint(TextStyle::DIM, |out| {
+            push_name(out, name);
+            out.push_str(": ");
+        });
+    }
+    line.paint(style, |out| {
+        push_escaped(out, lines.next().unwrap_or_default())
+    });
+    lines.for_each(|text| block_line(line, "    ", text));
+    for cause in value.causes() {
+        let mut lines = cause.trim_end().lines();
+        line.break_line();
+        line.push(TextStyle::DIM, "  caused by: ");
+        line.paint(TextStyle::PLAIN, |out| {
+            push_escaped(out, lines.next().unwrap_or_default())
+        });
+        lines.for_each(|text| block_line(line, "    ", text));
+    }
+}
+
+/// Writes a value on lines of its own.
+fn push_block(line: &mut LineLayout, name: &str, text: &str) {
+    line.break_line();
+    line.paint(TextStyle::DIM, |out| {
+        push_name(out, name);
+        out.push(':');
+    });
+    for text in text.trim_end().lines() {
+        block_line(line, "  ", text);
+    }
+}
+
+fn block_line(line: &mut LineLayout, indent: &str, text: &str) {
+    line.break_line();
+    line.paint(TextStyle::PLAIN, |out| {
+        out.push_str(indent);
+        push_escaped(out, text);
+    });
+}
+
+/// Writes `GET /orders/42 200 0.66ms`.
+fn push_access(line: &mut LineLayout, access: &AccessSummary) {
+    line.item(|line| {
+        line.paint(TextStyle::BOLD, |out| {
+            push_name(out, &access.method);
+            if let Some(path) = &access.path {
+                out.push(' ');
+                push_name(out, path);
+            }
+        });
+    });
+    line.item(|line| line.paint(access.status_style, |out| push_name(out, &access.status)));
+    if let Some(duration) = &access.duration {
+        line.item(|line| line.push(TextStyle::PLAIN, duration));
+    }
+    if let Some(size) = &access.size {
+        line.item(|line| line.push(TextStyle::DIM, size));
+    }
+}
+
+/// Writes fields of a span.
+fn push_fields(line: &mut LineLayout, fields: &[(&'static str, Value)]) {
+    for (name, value) in fields {
+        line.item(|line| {
+            push_key(line, name);
+            line.paint(TextStyle::DIM, |out| push_value(out, &value.joined()));
+        });
+    }
+}
+
+fn push_spans<'a>(line: &mut LineLayout, spans: impl Iterator<Item = &'a NewSpan>) {
+    for span in spans.filter(|span| span.has_fields()) {
+        line.item(|line| {
+            line.push(TextStyle::DIM, "▸");
+            if !span.is_unit {
+                line.push(TextStyle::DIM, " ");
+                line.paint(TextStyle::DIM, |out| span.label.push(out));
+            }
+        });
+        push_fields(line, &span.fields);
+    }
+}
+
+fn push_key(line: &mut LineLayout, name: &str) {
+    line.paint(TextStyle::DIM, |out| {
+        push_name(out, name);
+        out.push('=');
+    });
+}
+
+/// Writes a field of an event on its line.
+fn push_field(line: &mut LineLayout, name: &str, value: &Value, fields: &Fields) {
+    if let ValueKind::Number(number) = value.kind
+        && let Some((name, duration)) = duration_field(name, number)
+        && fields.get(name).is_none()
+    {
+        push_key(line, name);
+        return line.push(TextStyle::PLAIN, &duration);
+    }
+    push_key(line, name);
+    line.paint(TextStyle::PLAIN, |out| push_value(out, &value.joined()));
+}
+
+/// Writes the context behind a bar, where no column shows its beginning.
+fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
+    if let Some(context) = context.filter(|context| !context.is_empty()) {
+        line.push(TextStyle::PLAIN, " ");
+        line.push(TextStyle::DIM, &format!("| {}", context.text()));
+    }
+}
+
+/// Returns the context of an event: with its label if `has_label`, and without.
+fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
+    let mut label = String::new();
+    if has_label && let Some((unit, depth, name)) = event.unit {
+        unit.push(&mut label);
+        if depth > 0 && unit.request().is_none() {
+            label.push_str(if depth > 1 { ":…:" } else { ":" });
+            push_name(&mut label, name);
+        }
+    }
+    let mut id = String::new();
+    if let Some(UnitId { key, text }) = event.id {
+        // A request needs no name.
+        if *key != REQUEST_ID {
+            push_name(&mut id, key);
+            id.push('=');
+        }
+        push_value(&mut id, text);
+    }
+    let full = match (label.is_empty(), id.is_empty()) {
+        (false, false) => format!("{label} {id}"),
+        _ => format!("{label}{id}"),
+    };
+    let mut edges = vec![EdgeText::new(full)];
+    if !label.is_empty() && !id.is_empty() {
+        edges.push(EdgeText::new(id));
+    }
+    edges
+}
+
+fn target_width(width: Option<usize>) -> usize {
+    match width {
+        Some(..NARROW) => SHORT_TARGET_WIDTH,
+        _ => TARGET_WIDTH,
+    }
+}
+
+/// Shortens a target to `width` columns: to `…::module`, or else to its beginning.
+fn shortened(target: &str, width: usize) -> Cow<'_, str> {
+    if target.len() <= width {
+        return target.into();
+    }
+    let prefix = "…::";
+    let fits = |at: &usize| target.len() - at + prefix.chars().count() <= width;
+    let mut modules = target.match_indices("::").map(|(at, _)| at + 2);
+    if let Some(at) = modules.find(fits) {
+        return format!("{prefix}{}", &target[at..]).into();
+    }
+    let last = target.rsplit("::").next().unwrap_or(target);
+    let mut text = if last.len() < target.len() {
+        prefix
+    } else {
+        ""
+    }
+    .to_owned();
+    let room = width - text.chars().count() - 1;
+    text.extend(last.chars().take(room));
+    if last.chars().count() > room {
+        text.push('…');
+    }
+    text.into()
+}
+
+/// Appends the time of day to the millisecond, at `offset_minutes` east of Greenwich.
+fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
+    let (second, nanos) = rfc3339::since_epoch(now);
+    let date_time = rfc3339::date_time(second.saturating_add(i64::from(offset_minutes) * 60));
+    let mut text = *b"00:00:00.000";
+    text[..8].copy_from_slice(&date_time[11..]);
+    rfc3339::write_fraction(&mut text[9..], nanos);
+    out.extend(text.map(char::from));
+}

@@ -1,0 +1,114 @@
+//! The label of a span: `POST /orders`, or its name.
+
+use spanwise_core::internal::sync::Mutex;
+
+use super::{escaped_text::push_name, fields::Fields};
+
+/// The name of a span, or the method and the path of its request.
+#[derive(Debug)]
+pub(crate) struct SpanLabel {
+    name: &'static str,
+    request: Option<HttpRequest>,
+}
+
+#[derive(Debug)]
+struct HttpRequest {
+    method: String,
+    /// The server that a client calls.
+    server: Option<String>,
+    path: Mutex<Option<String>>,
+}
+
+/// The fields of a request, in the conventions of OpenTelemetry and of `tower-http`.
+const METHODS: [&str; 3] = ["http.request.method", "http.method", "method"];
+const PATHS: [&str; 6] = [
+    "http.route",
+    "url.path",
+    "http.target",
+    "path",
+    "uri",
+    "url",
+];
+
+/// The methods that make a field called `method` that of a request.
+const HTTP_METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "_OTHER",
+];
+
+/// Fields that are for an exporter of spans.
+const EXPORTER_FIELDS: [&str; 2] = ["otel.kind", "otel.name"];
+
+impl SpanLabel {
+    /// Takes the fields that make the label.
+    pub(crate) fn new(name: &'static str, fields: &mut Fields) -> Self {
+        for name in EXPORTER_FIELDS {
+            fields.remove(name);
+        }
+        let is_method = |name: &&&str| {
+            let text = fields.text(name);
+            text.is_some_and(|text| HTTP_METHODS.contains(&text))
+        };
+        let method = METHODS.iter().find(is_method).copied();
+        let request = method.and_then(|method| {
+            let method = fields.remove(method)?.text;
+            let server =
+                fields
+                    .remove("server.address")
+                    .map(|address| match fields.remove("server.port") {
+                        Some(port) => format!("{}:{}", address.text, port.text),
+                        None => address.text,
+                    });
+            let path = take_path(fields);
+            Some(HttpRequest {
+                method,
+                server,
+                path: Mutex::new(path),
+            })
+        });
+        Self { name, request }
+    }
+
+    /// Takes the path of a request that was recorded late.
+    pub(crate) fn update(&self, fields: &mut Fields) {
+        let Some(request) = &self.request else { return };
+        if let Some(late) = take_path(fields) {
+            let before = request.path.lock().replace(late);
+            drop(before);
+        }
+    }
+
+    /// Returns whether it is a request to this program, not one that it sends.
+    pub(crate) fn is_served(&self) -> bool {
+        self.request
+            .as_ref()
+            .is_some_and(|request| request.server.is_none())
+    }
+
+    /// Returns the method and the path of a request.
+    pub(crate) fn request(&self) -> Option<(&str, Option<String>)> {
+        let request = self.request.as_ref()?;
+        Some((&request.method, request.path.lock().clone()))
+    }
+
+    /// Appends the label.
+    pub(crate) fn push(&self, out: &mut String) {
+        let Some(request) = &self.request else {
+            return push_name(out, self.name);
+        };
+        push_name(out, &request.method);
+        let path = request.path.lock();
+        if request.server.is_none() && path.is_none() {
+            return;
+        }
+        let server = request.server.as_deref().unwrap_or_default();
+        let path = path.as_deref().unwrap_or_default();
+        out.push(' ');
+        push_name(out, &format!("{server}{path}"));
+    }
+}
+
+fn take_path(fields: &mut Fields) -> Option<String> {
+    let is_set = |name: &&&str| fields.get(name).is_some();
+    let name = PATHS.iter().find(is_set).copied()?;
+    fields.remove(name).map(|path| path.text)
+}
