@@ -20,6 +20,8 @@ pub enum Contender {
     SpanwiseStack,
     /// `JsonLayer` in the layout of `fmt().json()`.
     SpanwiseNested,
+    /// `JsonLayer` in the format of a receiver.
+    SpanwiseFormat(ReceiverFormat),
     /// `tracing_subscriber::fmt().json()`.
     FmtJson,
     /// `json_subscriber::fmt()`.
@@ -46,6 +48,50 @@ pub enum Contender {
     FloorUnasked,
 }
 
+/// A format that a receiver defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReceiverFormat {
+    Ecs,
+    Gcp,
+    Datadog,
+    Logstash,
+    Gelf,
+    Bunyan,
+    Emf,
+    Logfmt,
+    Otlp,
+}
+
+impl ReceiverFormat {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ecs => "spanwise-ecs",
+            Self::Gcp => "spanwise-gcp",
+            Self::Datadog => "spanwise-datadog",
+            Self::Logstash => "spanwise-logstash",
+            Self::Gelf => "spanwise-gelf",
+            Self::Bunyan => "spanwise-bunyan",
+            Self::Emf => "spanwise-emf",
+            Self::Logfmt => "spanwise-logfmt",
+            Self::Otlp => "spanwise-otlp",
+        }
+    }
+
+    const fn format(self) -> Format {
+        match self {
+            Self::Ecs => Format::Ecs,
+            Self::Gcp => Format::Gcp,
+            Self::Datadog => Format::Datadog,
+            Self::Logstash => Format::Logstash,
+            Self::Gelf => Format::Gelf,
+            Self::Bunyan => Format::Bunyan,
+            Self::Emf => Format::Emf,
+            Self::Logfmt => Format::Logfmt,
+            Self::Otlp => Format::Otlp,
+        }
+    }
+}
+
 impl Contender {
     /// The peers, in the order of the tables.
     pub const ALL: [Self; 10] = [
@@ -68,6 +114,7 @@ impl Contender {
             Self::Spanwise => "spanwise",
             Self::SpanwiseStack => "spanwise-stack",
             Self::SpanwiseNested => "spanwise-nested",
+            Self::SpanwiseFormat(format) => format.name(),
             Self::FmtJson => "fmt-json",
             Self::JsonSubscriber => "json-subscriber",
             Self::Bunyan => "bunyan",
@@ -123,6 +170,14 @@ impl Contender {
                 .into(),
             Self::SpanwiseNested => registry()
                 .with(json(Format::JsonNested).with_writer(make_writer))
+                .with(levels())
+                .into(),
+            Self::SpanwiseFormat(format) => registry()
+                .with(
+                    json(format.format())
+                        .service_name("benches")
+                        .with_writer(make_writer),
+                )
                 .with(levels())
                 .into(),
             Self::FmtJson => tracing_subscriber::fmt()

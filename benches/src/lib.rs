@@ -7,10 +7,10 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! Other benches: writing to a file ([`appender`]), policies ([`redaction`]), samplers
-//! ([`sampling`]), the flight recorder ([`recorder`]), requests of a server ([`http`]), calls of a
-//! client ([`http_client`]), OpenTelemetry ([`otel`]), a server under load ([`load`]), and a server
-//! with a failing collector ([`otel_load`]).
+//! Other benches: the formats of receivers ([`run_formats`]), writing to a file ([`appender`]),
+//! policies ([`redaction`]), samplers ([`sampling`]), the flight recorder ([`recorder`]), requests
+//! of a server ([`http`]), calls of a client ([`http_client`]), OpenTelemetry ([`otel`]), a server
+//! under load ([`load`]), and a server with a failing collector ([`otel_load`]).
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the
 //! global default: that is how services run, and a scoped dispatcher would cost every contender the
@@ -42,7 +42,7 @@ mod writers;
 
 pub use allocations::Counting;
 pub use child::show;
-pub use contender::Contender;
+pub use contender::{Contender, ReceiverFormat};
 pub use workload::Workload;
 
 /// Runs the bench as the arguments of the process request.
@@ -52,4 +52,15 @@ pub use workload::Workload;
 /// If an argument is unknown, or a child process could not be started or failed.
 pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error::Error>> {
     options::Options::parse(&suite::PEERS, arguments)?.run()
+}
+
+/// Runs the formats of receivers against `json`, as the arguments of the process request.
+///
+/// # Errors
+///
+/// Those of [`run`].
+pub fn run_formats(
+    arguments: impl Iterator<Item = String>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    options::Options::parse(&suite::FORMATS, arguments)?.run()
 }

@@ -1,6 +1,6 @@
 //! Who is compared in what, and with whom.
 
-use crate::{Contender, Workload, table::Results};
+use crate::{Contender, ReceiverFormat, Workload, table::Results};
 
 /// What one bench target compares.
 #[derive(Debug)]
@@ -20,6 +20,28 @@ pub(crate) static PEERS: Suite = Suite {
     workloads: &Workload::ALL,
     ratios: "fmt-json / contender, microjson / contender (disabled: fmt / contender)",
     ratio: peers_to_own,
+    has_texts: false,
+};
+
+/// The formats of receivers, and the peers that write some of them.
+pub(crate) static FORMATS: Suite = Suite {
+    contenders: &[
+        Contender::Spanwise,
+        Contender::SpanwiseFormat(ReceiverFormat::Ecs),
+        Contender::SpanwiseFormat(ReceiverFormat::Gcp),
+        Contender::SpanwiseFormat(ReceiverFormat::Datadog),
+        Contender::SpanwiseFormat(ReceiverFormat::Logstash),
+        Contender::SpanwiseFormat(ReceiverFormat::Gelf),
+        Contender::SpanwiseFormat(ReceiverFormat::Bunyan),
+        Contender::SpanwiseFormat(ReceiverFormat::Emf),
+        Contender::SpanwiseFormat(ReceiverFormat::Logfmt),
+        Contender::SpanwiseFormat(ReceiverFormat::Otlp),
+        Contender::Bunyan,
+        Contender::JsonSubscriber,
+    ],
+    workloads: &[Workload::Flat, Workload::Nested, Workload::Request],
+    ratios: "contender / json of spanwise",
+    ratio: own_to_json,
     has_texts: false,
 };
 
@@ -65,6 +87,12 @@ fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> 
     let peers = [times(Contender::FmtJson), times(Contender::Microjson)];
     let known: Vec<_> = peers.into_iter().flatten().collect();
     (!known.is_empty()).then(|| known.join(", "))
+}
+
+fn own_to_json(results: &Results, contender: Contender, workload: Workload) -> Option<String> {
+    let own = results.get(&(contender, workload))?;
+    let json = results.get(&(Contender::Spanwise, workload))?;
+    Some(format!("{:.3}", own / json))
 }
 
 fn own_to_plain(results: &Results, contender: Contender, workload: Workload) -> Option<String> {

@@ -68,11 +68,14 @@ impl QuotedKeys {
         to.extend(list.open);
         match table.style {
             Style::Json | Style::Labels => to.extend(&self.0),
-            Style::Scalar => {
+            Style::Scalar | Style::Words => {
                 for (index, name) in self.iter().enumerate() {
                     let name = unquoted(name);
-                    // The receiver removes the underscore from the names of fields.
-                    let shown = name.strip_prefix(b"_").unwrap_or(name);
+                    // Graylog removes the underscore from the names of fields.
+                    let shown = match table.style {
+                        Style::Scalar => name.strip_prefix(b"_").unwrap_or(name),
+                        _ => name,
+                    };
                     if index > 0 {
                         to.push(b',');
                     }
@@ -122,7 +125,7 @@ impl QuotedKeys {
             Style::Json | Style::Labels => {
                 self.add_list(list.get(1..).unwrap_or_default());
             }
-            Style::Scalar => {
+            Style::Scalar | Style::Words => {
                 for name in unquoted(list).split(|byte| *byte == b',') {
                     self.push(&[b"\"", name, b"\""].concat());
                 }

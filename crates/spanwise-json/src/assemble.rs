@@ -16,7 +16,7 @@ use crate::{
     format_table::{Addition, Facts, FormatTable, Layout},
     fragment::Fragment,
     json_lexer::{KeySet, members},
-    line_buffer::LineBuffer,
+    line_buffer::{LineBuffer, MAX_RETAINED_LEN},
     line_template::{push_member, push_parts},
     name_limits::limit_name,
     plan::Plan,
@@ -170,15 +170,39 @@ where
         let Draft {
             scratch: Scratch { line, .. },
             plan,
-            offsets,
             metadata,
             ..
         } = draft;
         line.push_padded(&plan.close);
-        if line.len() > self.template.max_line {
-            truncate::truncate_line(line, offsets, self.template.max_line, self.template.table);
+        if line.len() > self.template.max_plain {
+            return self.write_changed(draft);
         }
-        self.write(line, metadata);
+        self.write(line.as_bytes(), metadata);
+    }
+
+    /// Writes a line that is too long, or that is rewritten for its format.
+    #[inline(never)] // Off the common path, which stays small.
+    fn write_changed(&self, draft: &mut Draft<'_>) {
+        let Draft {
+            scratch: Scratch {
+                line, rewritten, ..
+            },
+            offsets,
+            metadata,
+            ..
+        } = draft;
+        let template = &self.template;
+        if line.len() > template.max_line {
+            truncate::truncate_line(line, offsets, template.max_line, template.table);
+        }
+        let Some(rewrite) = template.table.rewrite else {
+            return self.write(line.as_bytes(), metadata);
+        };
+        rewritten.clear();
+        rewritten.extend_from_slice(&template.rewritten_start);
+        (rewrite.line)(line.as_bytes(), rewritten);
+        self.write(rewritten, metadata);
+        rewritten.shrink_to(MAX_RETAINED_LEN);
     }
 
     /// Appends the fragment of a span that has to be looked up.
@@ -377,27 +401,26 @@ where
             let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
             (name, escape::quoted(&id))
         });
-        let keys = self.template.table.thread;
-        let mut members = Vec::new();
+        let always = self.template.table.thread.always;
         let shown = match name {
-            None if keys.always => Some(&*id),
+            None if always => Some(&*id),
             name => name.as_ref(),
         };
-        if let (true, Some(name)) = (self.options.thread_name || keys.always, shown) {
-            push_member(&mut members, keys.name, name);
+        let [of_name, of_id] = &self.template.thread;
+        if let (true, Some(name)) = (self.options.thread_name || always, shown) {
+            line.push(of_name);
+            line.push(name);
         }
         if self.options.thread_id {
-            push_member(&mut members, keys.id, id);
+            line.push(of_id);
+            line.push(id);
         }
-        line.push(&members);
     }
 
     #[inline]
-    fn write(&self, line: &LineBuffer, metadata: &Metadata<'_>) {
+    fn write(&self, line: &[u8], metadata: &Metadata<'_>) {
         let written = reentrancy::guarded_write(self.id, || {
-            self.make_writer
-                .make_writer_for(metadata)
-                .write_all(line.as_bytes())
+            self.make_writer.make_writer_for(metadata).write_all(line)
         });
         match written {
             Ok(()) => self.counters.add_delivered(1),
@@ -450,13 +473,13 @@ fn push_addition(line: &mut LineBuffer, offsets: &mut LineOffsets, addition: Add
     let (spans, tail) = rest.split_at(offsets.spans_end - offsets.fields_end);
     let of_event: Vec<_> = members(fields).collect();
     let all: Vec<_> = of_event.iter().copied().chain(members(spans)).collect();
-    let (moved, added) = (addition.make)(&all);
+    let added = (addition.make)(&all);
     line.truncate(offsets.fields_start);
     for (index, member) in all.iter().enumerate() {
         if index == of_event.len() {
             offsets.fields_end = line.len();
         }
-        if !moved.contains(&index) {
+        if !added.moved.contains(&index) {
             line.push(member.bytes);
         }
     }
@@ -465,7 +488,7 @@ fn push_addition(line: &mut LineBuffer, offsets: &mut LineOffsets, addition: Add
     }
     offsets.spans_end = line.len();
     line.push(tail);
-    line.push(&added);
+    line.push(&added.members);
 }
 
 /// Keeps the last of several members with the same key.

@@ -159,7 +159,7 @@ impl Conversion {
             }
             Rule::Message { blank } => return finish_message(line, written, actual, blank),
             _ => {
-                if self.style != Style::Json && matches!(actual, Kind::Nested | Kind::Bool) {
+                if self.style.quotes(actual) {
                     quote_json(line, written.value_start);
                 }
                 match written.is_number_as_text {
@@ -210,6 +210,11 @@ fn finish_message(
 
 /// Turns the JSON value at the end of the line into text.
 fn quote_json(line: &mut LineBuffer, start: usize) {
+    if line.as_bytes()[start].is_ascii_alphanumeric() {
+        // A number or a boolean has nothing to escape.
+        line.splice(start..start, b"\"");
+        return line.push_byte(b'"');
+    }
     let json = String::from_utf8_lossy(&line.as_bytes()[start..]).into_owned();
     line.truncate(start);
     escape::push_quoted(line, &json);
@@ -232,8 +237,8 @@ impl Kind {
     }
 }
 
-/// Returns a JSON number of milliseconds in nanoseconds. `None` if it is no number, negative or too
-/// large for receivers, which have 63 bits.
+/// Returns a JSON number of milliseconds in nanoseconds. `None` if it is not a number, negative or
+/// too large for receivers, which have 63 bits.
 pub(crate) fn millis_to_nanos(json: &[u8]) -> Option<u64> {
     const MAX: u64 = i64::MAX as u64;
     const PER_MILLI: u64 = 1_000_000;
@@ -274,11 +279,9 @@ pub(crate) fn push_field(to: &mut Vec<u8>, table: &FormatTable, name: &str, json
     to.push(b',');
     to.extend(escape::quoted(&spell(name)));
     to.push(b':');
-    match kind {
-        Kind::Bool | Kind::Nested if table.style != Style::Json => {
-            to.extend(escape::quoted(&String::from_utf8_lossy(json)));
-        }
-        _ => to.extend(json),
+    match table.style.quotes(kind) {
+        true => to.extend(escape::quoted(&String::from_utf8_lossy(json))),
+        false => to.extend(json),
     }
 }
 
@@ -291,6 +294,15 @@ pub(crate) struct ListSyntax {
 }
 
 impl Style {
+    /// Returns whether a value of this kind becomes text.
+    fn quotes(self, kind: Kind) -> bool {
+        match self {
+            Self::Json => false,
+            Self::Words => kind == Kind::Nested,
+            Self::Labels | Self::Scalar => matches!(kind, Kind::Nested | Kind::Bool),
+        }
+    }
+
     pub(crate) const fn list(self) -> ListSyntax {
         match self {
             Self::Json | Self::Labels => ListSyntax {
@@ -298,7 +310,7 @@ impl Style {
                 close: b"]",
                 has_quotes: true,
             },
-            Self::Scalar => ListSyntax {
+            Self::Scalar | Self::Words => ListSyntax {
                 open: b"\"",
                 close: b"\"",
                 has_quotes: false,

@@ -8,7 +8,9 @@ mod gcp;
 mod gelf;
 mod json;
 mod json_nested;
+mod logfmt;
 mod logstash;
+mod otlp;
 
 use std::{fmt, str::FromStr};
 
@@ -34,7 +36,7 @@ macro_rules! formats {
         /// assert_eq!("json-nested".parse(), Ok(Format::JsonNested));
         /// assert_eq!(
         ///     "jsn".parse::<Format>().unwrap_err().to_string(),
-        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, pretty, compact, short"
+        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, logfmt, otlp, pretty, compact, short"
         /// );
         /// ```
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -115,6 +117,12 @@ formats! {
     /// `{"v":0,"name":…,"hostname":…,"pid":…,"time":…,"level":30,"target":…,"msg":…,"order_id":42,…}`
     Emf = "emf", emf::TABLE,
     /// `json` for Amazon CloudWatch, with the name of the service as text.
+    Logfmt = "logfmt", logfmt::TABLE,
+    /// Words: `ts=… level=info target=shop::orders msg="order created" order_id=42`
+    Otlp = "otlp", otlp::TABLE,
+    /// One `LogsData` of OpenTelemetry in JSON, with typed attributes.
+    ///
+    /// `{"resourceLogs":[{"resource":…,"scopeLogs":[{"logRecords":[{"timeUnixNano":…}],"scope":…}]}]}`
     Pretty = "pretty", json::TABLE,
     /// Human-readable: one line per event if it fits the terminal; spans, errors and values of
     /// several lines have lines of their own. Written by the outputs of `spanwise`, not by a

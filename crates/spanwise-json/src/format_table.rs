@@ -43,6 +43,8 @@ pub(crate) struct FormatTable {
     pub(crate) error: ErrorShape,
     /// What some lines have in addition.
     pub(crate) addition: Option<Addition>,
+    /// For a format that is not flat JSON.
+    pub(crate) rewrite: Option<Rewrite>,
 }
 
 /// The place of the fields of an event and of its spans.
@@ -61,6 +63,8 @@ pub(crate) enum Style {
     Labels,
     /// Text and numbers.
     Scalar,
+    /// Text, numbers and booleans.
+    Words,
 }
 
 /// The text of the timestamp.
@@ -72,13 +76,15 @@ pub(crate) enum TimeText {
     Utc(usize),
     /// A number: seconds since 1970, with this many digits after the point.
     EpochSeconds(usize),
+    /// A text: nanoseconds since 1970.
+    EpochNanos,
 }
 
 /// The key of the message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageKey {
     pub(crate) key: &'static str,
-    /// Whether a message that is no text becomes one.
+    /// Whether a message of another kind becomes text.
     pub(crate) is_text: bool,
     /// Shown if an event has no message.
     pub(crate) missing: Option<&'static str>,
@@ -178,8 +184,25 @@ pub(crate) enum ErrorPart {
 pub(crate) struct Addition {
     /// Returns whether lines of an event with a field of this name have an addition.
     pub(crate) applies: fn(&str) -> bool,
-    /// Returns which members are moved into the addition, and the addition.
-    pub(crate) make: fn(&[Member<'_>]) -> (Vec<usize>, Vec<u8>),
+    pub(crate) make: fn(&[Member<'_>]) -> Added,
+}
+
+/// Members that were made of others.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// The indexes of the members that are shown here only.
+    pub(crate) moved: Vec<usize>,
+    /// `,"key":value`
+    pub(crate) members: Vec<u8>,
+}
+
+/// Makes a line of the flat JSON that the encoder wrote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rewrite {
+    /// Returns the start of all lines of a layer.
+    pub(crate) start: fn(&Options) -> Vec<u8>,
+    /// Appends the rest of the line.
+    pub(crate) line: fn(&[u8], &mut Vec<u8>),
 }
 
 /// The names that an error can have to be shown as the error of its event.
@@ -247,14 +270,14 @@ impl TimeText {
     /// The quote around the timestamp, if there is one.
     pub(crate) const fn quote(self) -> &'static [u8] {
         match self {
-            Self::AsSet | Self::Utc(_) => b"\"",
+            Self::AsSet | Self::Utc(_) | Self::EpochNanos => b"\"",
             Self::EpochSeconds(_) => b"",
         }
     }
 }
 
 impl EventLevel {
-    fn of(callsite: &Metadata<'_>) -> Self {
+    fn from_callsite(callsite: &Metadata<'_>) -> Self {
         match *callsite.level() {
             Level::ERROR if is_critical(callsite) => Self::Critical,
             Level::ERROR => Self::Error,
@@ -275,7 +298,7 @@ impl<'a> Facts<'a> {
     ) -> Self {
         let of_callsite = Self {
             options,
-            level: EventLevel::of(callsite),
+            level: EventLevel::from_callsite(callsite),
             target: callsite.target(),
             file: callsite.file(),
             line: callsite.line().map(u64::from),

@@ -102,6 +102,12 @@
 //! they are escaped or cut, and bytes as text. The line lists the fields whose values are not what
 //! was logged: `"redacted":["password"]`.
 //!
+//! # Formats of receivers
+//!
+//! Other [formats](Format) have the names, levels, times and errors that a receiver expects, such
+//! as [`Format::Ecs`] for Elasticsearch. What this page describes about fields, limits and
+//! redaction is the same there. `docs/formats.md` in the repository shows a line of each.
+//!
 //! # `json-nested`
 //!
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23

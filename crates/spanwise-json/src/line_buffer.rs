@@ -23,7 +23,7 @@ pub(crate) struct PaddedBytes<const N: usize> {
 }
 
 /// A buffer longer than this is freed after its line: 64 KiB.
-const MAX_RETAINED_LEN: usize = 64 * 1024;
+pub(crate) const MAX_RETAINED_LEN: usize = 64 * 1024;
 
 impl LineBuffer {
     #[inline]

@@ -36,10 +36,16 @@ pub(crate) struct LineTemplate {
     pub(crate) spans: PaddedBytes<16>,
     /// `,"buffered":true`
     pub(crate) buffered: PaddedBytes<32>,
+    /// `,"thread_name":` and `,"thread_id":`
+    pub(crate) thread: [Vec<u8>; 2],
     /// `,"sample_rate":`
     pub(crate) sample_rate: Vec<u8>,
     pub(crate) has_threads: bool,
     pub(crate) max_line: usize,
+    /// Longer lines are truncated or rewritten.
+    pub(crate) max_plain: usize,
+    /// What a rewritten line starts with.
+    pub(crate) rewritten_start: Vec<u8>,
     pub(crate) redacts_text: bool,
     /// The keys of the layer's own members, and of the static fields, as they appear in the line.
     taken: Vec<String>,
@@ -75,6 +81,7 @@ impl LineTemplate {
             TimeText::AsSet => set,
             TimeText::Utc(digits) => Timestamp::with_digits(digits),
             TimeText::EpochSeconds(digits) => Timestamp::epoch(digits),
+            TimeText::EpochNanos => Timestamp::epoch_nanos(),
         });
         let (mut before_open, mut open) = (Vec::new(), Vec::new());
         if timestamp.is_some() {
@@ -112,6 +119,7 @@ impl LineTemplate {
         let (mut span, mut spans) = (Vec::new(), Vec::new());
         push_member(&mut span, table.span, b"");
         push_member(&mut spans, table.spans, b"[");
+        let max_line = options.max_line.min(table.max_line);
         let (mut buffered, mut sample_rate) = (Vec::new(), Vec::new());
         push_field(&mut buffered, table, BUFFERED, b"true");
         push_member(&mut sample_rate, &(table.spelling.number)(SAMPLE_RATE), b"");
@@ -121,12 +129,18 @@ impl LineTemplate {
             span: PaddedBytes::new(span),
             spans: PaddedBytes::new(spans),
             buffered: PaddedBytes::new(buffered),
+            thread: [table.thread.name, table.thread.id].map(start_of),
             sample_rate,
             before_open,
             open,
             close,
             has_threads: options.thread_name || options.thread_id || table.thread.always,
-            max_line: options.max_line.min(table.max_line),
+            max_line,
+            rewritten_start: table
+                .rewrite
+                .map(|rewrite| (rewrite.start)(options))
+                .unwrap_or_default(),
+            max_plain: if table.rewrite.is_some() { 0 } else { max_line },
             redacts_text: options.redact.reads_text(),
             taken,
             keys: Mutex::default(),

@@ -25,6 +25,8 @@ struct LayerState {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) line: LineBuffer,
+    /// The line as its format has it, if that is not flat JSON.
+    pub(crate) rewritten: Vec<u8>,
     /// By the layer's id modulo two: a stack seldom has more than two layers.
     pub(crate) seconds: [LastSecond; 2],
     /// The thread's name and id, as JSON strings.

@@ -30,6 +30,8 @@ enum Notation {
     Rfc3339,
     /// A number of seconds since 1970.
     Epoch,
+    /// The same, without a point in front of the fraction.
+    EpochDigits,
 }
 
 /// The time zone of the timestamps.
@@ -79,6 +81,14 @@ impl Timestamp {
         Self {
             notation: Notation::Epoch,
             ..Self::with_digits(digits)
+        }
+    }
+
+    /// Creates a number of nanoseconds since 1970.
+    pub(crate) const fn epoch_nanos() -> Self {
+        Self {
+            notation: Notation::EpochDigits,
+            ..Self::with_digits(9)
         }
     }
 
@@ -207,15 +217,17 @@ impl LastSecond {
         self.append(open);
         match timestamp.notation {
             Notation::Rfc3339 => self.append(&rfc3339::date_time(local)),
-            Notation::Epoch => self.append(second.max(0).to_string().as_bytes()),
+            Notation::Epoch | Notation::EpochDigits => {
+                self.append(second.max(0).to_string().as_bytes());
+            }
         }
-        if timestamp.digits > 0 {
+        if timestamp.digits > 0 && timestamp.notation != Notation::EpochDigits {
             self.append(b".");
         }
         self.fraction = self.len;
         self.append(&b"000000000"[..timestamp.digits]);
         match (timestamp.notation, offset) {
-            (Notation::Epoch, _) => {}
+            (Notation::Epoch | Notation::EpochDigits, _) => {}
             (Notation::Rfc3339, 0) => self.append(b"Z"),
             (Notation::Rfc3339, _) => self.append(&rfc3339::offset(offset)),
         }

@@ -5,8 +5,8 @@ use crate::{
     conversion::{kind_of, millis_to_nanos, unquoted},
     format::json,
     format_table::{
-        Addition, EventLevel, Facts, FormatTable, Kind, Known, MessageKey, ThreadKeys, TimeText,
-        environment, file, line, object, service_name, service_version, target, text,
+        Added, Addition, EventLevel, Facts, FormatTable, Kind, Known, MessageKey, ThreadKeys,
+        TimeText, environment, file, line, object, service_name, service_version, target, text,
     },
     json_lexer::Member,
 };
@@ -165,7 +165,7 @@ fn latency(millis: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Moves the members of the group into an object.
-fn http_request(members: &[Member<'_>]) -> (Vec<usize>, Vec<u8>) {
+fn http_request(members: &[Member<'_>]) -> Added {
     let mut moved = Vec::new();
     let mut values = Vec::new();
     for (field, key, kind, convert) in GROUP {
@@ -182,5 +182,8 @@ fn http_request(members: &[Member<'_>]) -> (Vec<usize>, Vec<u8>) {
         values.push((key, value));
     }
     let added = object(&values).map(|json| [b",\"httpRequest\":", &*json].concat());
-    (moved, added.unwrap_or_default())
+    Added {
+        moved,
+        members: added.unwrap_or_default(),
+    }
 }

@@ -35,6 +35,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     reserved_prefixes: &[],
     error: ErrorShape::AsField,
     addition: None,
+    rewrite: None,
 };
 
 fn service(facts: &Facts<'_>) -> Option<Vec<u8>> {

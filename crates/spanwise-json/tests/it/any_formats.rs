@@ -1,7 +1,7 @@
 //! Random events in each format: each is one line, no name is repeated, and no field changes what
 //! the line itself says.
 
-use std::{cell::RefCell, collections::HashMap, fs, io::Write as _};
+use std::{cell::RefCell, collections::HashMap, fs, io::Write as _, path::PathBuf};
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// The formats that receivers define.
-const FORMATS: [Format; 7] = [
+const FORMATS: [Format; 9] = [
     Format::Ecs,
     Format::Gcp,
     Format::Datadog,
@@ -22,6 +22,8 @@ const FORMATS: [Format; 7] = [
     Format::Gelf,
     Format::Bunyan,
     Format::Emf,
+    Format::Logfmt,
+    Format::Otlp,
 ];
 
 /// Names that a format writes itself, that its receiver reads, or that have a place of their own.
@@ -135,6 +137,59 @@ fn layer(format: &Format) -> JsonLayer {
         .clock(fixed_clock())
 }
 
+/// Reads a line as an object. Fails if it is not valid, or if it repeats a key.
+fn read(text: &str, format: &Format) -> Map<String, Value> {
+    let text = text.trim_end_matches('\n');
+    match format {
+        Format::Logfmt => read_words(text),
+        Format::Otlp => read_record(&parse_json(text)),
+        _ => parse_json(text).as_object().unwrap().clone(),
+    }
+}
+
+fn insert(members: &mut Map<String, Value>, key: &str, value: Value) {
+    let before = members.insert(key.to_owned(), value);
+    assert!(before.is_none(), "{key} is repeated");
+}
+
+fn read_words(mut text: &str) -> Map<String, Value> {
+    let mut members = Map::new();
+    while !text.is_empty() {
+        let (key, rest) = text.split_once('=').unwrap();
+        assert!(!key.is_empty() && !key.contains([' ', '"']), "{text}");
+        let (value, rest) = match rest.starts_with('"') {
+            true => {
+                let mut values = serde_json::Deserializer::from_str(rest).into_iter();
+                let value: Value = values.next().unwrap().unwrap();
+                (value, &rest[values.byte_offset()..])
+            }
+            false => {
+                let end = rest.find(' ').unwrap_or(rest.len());
+                assert!(!rest[..end].contains(['"', '=']), "{rest}");
+                (Value::from(&rest[..end]), &rest[end..])
+            }
+        };
+        insert(&mut members, key, value);
+        text = rest.strip_prefix(' ').unwrap_or(rest);
+    }
+    members
+}
+
+/// Reads the only record, and its attributes as members.
+fn read_record(data: &Value) -> Map<String, Value> {
+    let resource = &data["resourceLogs"][0];
+    let scope = &resource["scopeLogs"][0];
+    let mut members = scope["logRecords"][0].as_object().unwrap().clone();
+    let attributes = members.remove("attributes").unwrap_or_default();
+    for attribute in attributes.as_array().into_iter().flatten() {
+        let key = format!("attribute {}", attribute["key"].as_str().unwrap());
+        insert(&mut members, &key, attribute["value"].clone());
+    }
+    insert(&mut members, "scope", scope["scope"].clone());
+    insert(&mut members, "resource", resource["resource"].clone());
+    members
+}
+
 fn run(case: &Case, layer: JsonLayer) -> String {
     let lines = Lines::default();
     any::log(case, &dispatch(layer.with_writer(lines.clone())));
@@ -151,8 +206,7 @@ fn fixed_members(case: &Case, format: &Format) -> Map<String, Value> {
         records: Vec::new(),
         event: Vec::new(),
     };
-    let line = parse_json(run(&empty, layer(format)).trim_end());
-    let mut members = line.as_object().unwrap().clone();
+    let mut members = read(&run(&empty, layer(format)), format);
     for message in ["message", "msg", "short_message"] {
         members.remove(message);
     }
@@ -162,13 +216,12 @@ fn fixed_members(case: &Case, format: &Format) -> Map<String, Value> {
 fn check(case: &Case, format: &Format, fixed: &mut FixedMembers) -> String {
     let text = run(case, layer(format));
     assert_eq!(text.lines().count(), 1, "{text}");
-    // Valid JSON without repeated keys.
-    let line = parse_json(text.trim_end());
+    let line = read(&text, format);
     let fixed = fixed
         .entry(case.spans.len())
         .or_insert_with(|| fixed_members(case, format));
     for (key, value) in fixed {
-        assert_eq!(line[&*key], *value, "{key} in {text}");
+        assert_eq!(line[key], *value, "{key} in {text}");
     }
     text
 }
@@ -181,20 +234,22 @@ fn name() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Writes lines to `FORMAT_LINES/NAME.jsonl` if that is set, for `scripts/format-check`.
+/// Writes `FORMAT_COUNT` lines to `FORMAT_LINES/NAME.jsonl` if these are set, as
+/// `scripts/format-check` does.
 #[expect(
     clippy::disallowed_methods,
     reason = "between a test and its runner, not a setting"
 )]
 #[test]
 fn any_event_is_one_valid_line_in_each_format() {
-    let folder = std::env::var_os("FORMAT_LINES").map(std::path::PathBuf::from);
+    let folder = std::env::var_os("FORMAT_LINES").map(PathBuf::from);
+    let count = std::env::var("FORMAT_COUNT").map_or(64, |count| count.parse().unwrap());
     for format in &FORMATS {
         let mut file = folder.as_ref().map(|folder| {
             let path = folder.join(format!("{format}.jsonl"));
             fs::File::create(path).unwrap()
         });
-        let mut config = ProptestConfig::with_cases(if file.is_some() { 10_000 } else { 64 });
+        let mut config = ProptestConfig::with_cases(count);
         config.failure_persistence = None;
         let state = RefCell::new((&mut file, FixedMembers::new()));
         TestRunner::new(config)
@@ -224,7 +279,9 @@ fn values() -> [(Any, &'static str); 4] {
 fn no_field_is_lost_whatever_its_name() {
     for format in &FORMATS {
         let mut fixed = FixedMembers::new();
-        for name in HOSTILE {
+        // An attribute must have a name.
+        let has_name = |name: &&str| !name.is_empty() || *format != Format::Otlp;
+        for name in HOSTILE.into_iter().filter(has_name) {
             for (value, needle) in values() {
                 let field = vec![(name.to_owned(), value)];
                 let of_event = Case {

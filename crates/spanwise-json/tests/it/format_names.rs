@@ -21,7 +21,7 @@ fn name_parses_in_any_case() {
             "{error}"
         );
         assert!(
-            error.ends_with("accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, pretty, compact, short"),
+            error.ends_with("accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, logfmt, otlp, pretty, compact, short"),
             "{error}"
         );
     }

@@ -137,7 +137,7 @@ fn normalized(lines: &Lines) -> String {
     reason = "between a test and its runner, not a setting"
 )]
 #[track_caller]
-fn check(format: Format, logs: &[(fn(), bool)]) {
+fn check(format: &Format, logs: &[(fn(), bool)]) {
     let path = format!(
         "{}/tests/golden/format_{format}.jsonl",
         env!("CARGO_MANIFEST_DIR")
@@ -167,12 +167,29 @@ fn check(format: Format, logs: &[(fn(), bool)]) {
 #[test]
 fn each_format_writes_its_line() {
     let (declined, failed, served) = ((declined as fn(), true), (failed as fn(), false), served);
-    check(Format::Json, &[declined]);
-    check(Format::Ecs, &[declined, (served, true)]);
-    check(Format::Gcp, &[declined, failed, (served, false)]);
-    check(Format::Datadog, &[declined, (served, true)]);
-    check(Format::Logstash, &[declined]);
-    check(Format::Gelf, &[declined]);
-    check(Format::Bunyan, &[declined]);
-    check(Format::Emf, &[declined]);
+    check(&Format::Json, &[declined]);
+    check(&Format::Ecs, &[declined, (served, true)]);
+    check(&Format::Gcp, &[declined, failed, (served, false)]);
+    check(&Format::Datadog, &[declined, (served, true)]);
+    check(&Format::Logstash, &[declined]);
+    check(&Format::Gelf, &[declined]);
+    check(&Format::Bunyan, &[declined]);
+    check(&Format::Emf, &[declined]);
+    check(&Format::Logfmt, &[declined]);
+    check(&Format::Otlp, &[declined]);
+}
+
+#[test]
+fn documentation_shows_these_lines() {
+    let read =
+        |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let root = env!("CARGO_MANIFEST_DIR");
+    let page = read(&format!("{root}/../../docs/formats.md"));
+    for format in [
+        "json", "ecs", "gcp", "datadog", "logstash", "gelf", "bunyan", "emf", "logfmt", "otlp",
+    ] {
+        let golden = read(&format!("{root}/tests/golden/format_{format}.jsonl"));
+        let line = golden.lines().next().unwrap();
+        assert!(page.lines().any(|shown| shown == line), "{format}: {line}");
+    }
 }

@@ -19,6 +19,7 @@ mod any_values;
 mod entered_spans;
 mod escapes;
 mod format_names;
+mod format_traps;
 mod golden_formats;
 mod late_context;
 mod limits;

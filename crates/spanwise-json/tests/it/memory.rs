@@ -154,3 +154,28 @@ fn first_line_of_a_second_allocates_nothing() {
         });
     }
 }
+
+#[test]
+fn no_format_allocates_once_warm() {
+    for name in Format::NAMES {
+        let format: Format = name.parse().unwrap();
+        let layer = json().format(format).service_name("shop");
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+        dispatcher::with_default(&dispatch, || {
+            let _request = info_span!("request", request_id = "r-1", attempt = 1).entered();
+            let log = |number: u64| {
+                info!(
+                    number,
+                    ratio = 0.5,
+                    express = true,
+                    customer = "ada",
+                    "placed"
+                );
+            };
+            (0..3).for_each(log);
+            let before = allocations();
+            (0..10).for_each(log);
+            assert_eq!(allocations() - before, 0, "{name}");
+        });
+    }
+}

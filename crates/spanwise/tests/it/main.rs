@@ -72,6 +72,7 @@ mod planted_secrets;
 mod planting;
 mod racing_starts;
 mod readme;
+mod receiver_formats;
 mod record_sinks;
 mod recorder_and_layers;
 mod recorder_levels;

@@ -39,7 +39,7 @@ const SETTERS: &[Setter] = setters! {
     preset: "LOG_PRESET", "Production", "prdo" => " is unknown: did you mean prod? accepts dev, prod,";
     levels: "RUST_LOG", "warn,shop=debug", "shop=debgu" => ": `shop=debgu`";
     span_levels: "LOG_SPANS", "info,hyper=off", "close" => ": `close` is not a level";
-    format: "LOG_FORMAT", "Json-Nested", "jsn" => " is unknown: did you mean json? accepts json, json-nested, pretty, compact";
+    format: "LOG_FORMAT", "Json-Nested", "jsn" => " is unknown: did you mean json? accepts json, json-nested, ecs";
     time: "LOG_TIME", "LOCAL", "CET" => " is unknown: accepts local, utc";
     output: "LOG_OUTPUT", "stderr", "stdot" => " is unknown: did you mean stdout? accepts stdout, stderr, none";
     output_level: "LOG_OUTPUT_LEVEL", "WARNING", "off" => " is unknown: accepts error, warn, info, debug, trace";
@@ -100,6 +100,10 @@ const WITHOUT_SETTER: &[(&str, &str)] = &[
     ),
     ("RUST_ENV", "another name of APP_ENV"),
     ("ENVIRONMENT", "another name of APP_ENV"),
+    (
+        "GOOGLE_CLOUD_PROJECT",
+        "Google Cloud sets it; `JsonLayer::google_cloud_project` in a stack of your own",
+    ),
     (
         "NO_COLOR",
         "many programs share it; `color` decides in code",

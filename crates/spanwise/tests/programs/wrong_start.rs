@@ -47,7 +47,7 @@ fn wrong_settings_are_listed_at_once() {
         "Error: logging did not start, settings are wrong:",
         "  LOG_PRESET=\"live\" is unknown: accepts dev, prod, test, cli; development and production",
         "  RUST_LOG=\"shop=debgu\": `shop=debgu`: `debgu` is not a level: did you mean `debug`?; accepts ",
-        "  LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, pretty, compact, short",
+        "  LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, logfmt, otlp, pretty, compact, short",
         "  LOG_OUTPUT=(hidden, 7 bytes) is not UTF-8: accepts stdout, stderr, none",
         "  SERVICE_NAME: the quotes are part of the value",
     ];

@@ -316,7 +316,20 @@ const WORDS: &[(&str, &[&str])] = &[
     ),
     (
         "LOG_FORMAT",
-        &["json", "json-nested", "pretty", "compact", "short"],
+        &[
+            "json",
+            "json-nested",
+            "ecs",
+            "gcp",
+            "datadog",
+            "logstash",
+            "gelf",
+            "bunyan",
+            "emf",
+            "pretty",
+            "compact",
+            "short",
+        ],
     ),
     ("LOG_OUTPUT", &["stdout", "stderr", "none"]),
     ("LOG_OUTPUT_LEVEL", &["error", "warning", "debug"]),
@@ -443,6 +456,7 @@ fn examples_of_a_setting_are_accepted() {
         "FORCE_COLOR",
         "CLICOLOR_FORCE",
         "TERM",
+        "GOOGLE_CLOUD_PROJECT",
         "LOG_REDACT_KEY_FILE",
     ];
     for setting in SETTINGS {

@@ -1,0 +1,290 @@
+//! What receivers refuse, drop or misread, and how each format avoids it.
+
+use serde_json::{Value, json};
+use spanwise_json::{Format, JsonLayer, as_json};
+use spanwise_testing::support::fixed_clock;
+use tracing::{Level, error, event, field::Empty, info, info_span};
+
+use crate::support::{Failed, lines};
+
+const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn line(format: Format, log: impl FnOnce()) -> Value {
+    lines(|layer| layer.format(format), log).only()
+}
+
+fn text(format: Format, log: impl FnOnce()) -> String {
+    lines(|layer| layer.format(format), log).text()
+}
+
+#[test]
+fn ecs_leaf_takes_only_its_kind() {
+    let shown = line(Format::Ecs, || {
+        info!(
+            http.response.status_code = 200,
+            user.id = "u-1",
+            user = "ada"
+        );
+    });
+    assert_eq!(shown["http.response.status_code"], 200);
+    assert_eq!(shown["user.id"], "u-1");
+    assert_eq!(shown["labels.user"], "ada");
+    let shown = line(Format::Ecs, || {
+        info!(http.response.status_code = "teapot", user.id = 7);
+    });
+    assert_eq!(shown["labels.http_response_status_code"], "teapot");
+    assert_eq!(shown["numeric_labels.user_id"], 7);
+}
+
+#[test]
+fn ecs_label_has_one_type() {
+    let shown = line(Format::Ecs, || {
+        info!(paid = true, ratio = f64::NAN, big = u128::MAX, list = %as_json(&[1]), part = 0.5);
+    });
+    assert_eq!(shown["labels.paid"], "true");
+    assert_eq!(shown["labels.ratio"], "NaN");
+    assert_eq!(shown["labels.big"], u128::MAX.to_string());
+    assert_eq!(shown["labels.list"], "[1]");
+    assert_eq!(shown["numeric_labels.part"], 0.5);
+}
+
+#[test]
+fn names_that_are_written_alike_are_one_field() {
+    let shown = line(Format::Ecs, || {
+        info_span!("s", order.id = "outer").in_scope(|| info!(order_id = "inner"));
+    });
+    assert_eq!(shown["labels.order_id"], "inner");
+}
+
+#[test]
+fn gelf_has_only_text_and_numbers() {
+    let shown = line(Format::Gelf, || {
+        info!(paid = true, ratio = f64::INFINITY, "a b" = 1, list = %as_json(&["x"]), " ");
+    });
+    assert_eq!(shown["_paid"], "true");
+    assert_eq!(shown["_ratio.text"], "Infinity");
+    assert_eq!(shown["_a_b"], 1);
+    assert_eq!(shown["_list"], r#"["x"]"#);
+    assert_eq!(shown["short_message"], "(no message)");
+}
+
+#[test]
+fn gelf_moves_names_that_graylog_drops() {
+    let shown = line(Format::Gelf, || {
+        info!(source = "a", level = 1, id = "b", "m")
+    });
+    assert_eq!(shown["level"], 6);
+    assert_eq!(shown["_fields.level"], 1);
+    assert_eq!(shown["_fields.source"], "a");
+    assert_eq!(shown["_fields.id"], "b");
+}
+
+#[test]
+fn required_message_is_never_missing() {
+    for (format, key, missing) in [
+        (Format::Bunyan, "msg", ""),
+        (Format::Logstash, "message", ""),
+        (Format::Gelf, "short_message", "(no message)"),
+    ] {
+        let shown = line(format.clone(), || info!(a = 1));
+        assert_eq!(shown[key], missing, "{format}");
+        let shown = line(format.clone(), || info!(message = Empty, a = 1));
+        assert_eq!(shown[key], missing, "{format}");
+    }
+}
+
+#[test]
+fn message_is_text_whatever_was_logged() {
+    let formats = [Format::Ecs, Format::Gcp, Format::Datadog, Format::Bunyan];
+    for format in formats {
+        let shown = text(format.clone(), || info!(message = 5));
+        assert!(shown.contains(r#"":"5""#), "{format}: {shown}");
+        let shown = text(format.clone(), || info!(message = %as_json(&["x"])));
+        assert!(shown.contains(r#"":"[\"x\"]""#), "{format}: {shown}");
+    }
+}
+
+#[test]
+fn google_cloud_gets_only_valid_ids() {
+    let of = |trace_id: &str, span_id: &str| {
+        lines(
+            |layer| layer.format(Format::Gcp).google_cloud_project("p"),
+            || info!(trace_id, span_id),
+        )
+        .only()
+    };
+    let shown = of(TRACE_ID, "00f067aa0ba902b7");
+    let trace = format!("projects/p/traces/{TRACE_ID}");
+    assert_eq!(shown["logging.googleapis.com/trace"], trace);
+    assert_eq!(shown["logging.googleapis.com/spanId"], "00f067aa0ba902b7");
+    let shown = of("not an id", "0000000000000000");
+    assert_eq!(shown["trace_id"], "not an id");
+    assert_eq!(shown["span_id"], "0000000000000000");
+    let without_project = line(Format::Gcp, || info!(trace_id = TRACE_ID));
+    assert_eq!(without_project["trace_id"], TRACE_ID);
+}
+
+#[test]
+fn http_request_is_made_of_fitting_values_only() {
+    let shown = line(Format::Gcp, || {
+        info!(
+            http.response.status_code = "teapot",
+            url.path = "/",
+            duration_ms = 2_u64
+        );
+    });
+    assert_eq!(
+        shown["httpRequest"],
+        json!({ "requestUrl": "/", "latency": "0.002s" })
+    );
+    assert_eq!(shown["http.response.status_code"], "teapot");
+    let shown = line(Format::Gcp, || {
+        info!(duration_ms = 2_u64, httpRequest = "mine")
+    });
+    assert_eq!(shown["duration_ms"], 2);
+    assert_eq!(shown["fields.httpRequest"], "mine");
+}
+
+#[test]
+fn datadog_reads_its_own_keys_only() {
+    let shown = line(Format::Datadog, || {
+        info!(
+            host = "a",
+            level = "b",
+            dd.trace_id = "c",
+            duration_ms = 1.5
+        );
+    });
+    assert_eq!(shown["status"], "info");
+    assert_eq!(shown["fields.host"], "a");
+    assert_eq!(shown["fields.level"], "b");
+    assert_eq!(shown["fields.dd.trace_id"], "c");
+    assert_eq!(shown["duration"], 1_500_000);
+}
+
+#[test]
+fn critical_event_has_the_highest_level() {
+    for (format, key, level) in [
+        (Format::Json, "critical", json!(true)),
+        (Format::Json, "level", json!("ERROR")),
+        (Format::Ecs, "log.level", json!("fatal")),
+        (Format::Gcp, "severity", json!("CRITICAL")),
+        (Format::Datadog, "status", json!("critical")),
+        (Format::Gelf, "level", json!(2)),
+        (Format::Bunyan, "level", json!(60)),
+    ] {
+        let shown = line(format.clone(), || {
+            event!(name: "critical", Level::ERROR, "no database");
+        });
+        assert_eq!(shown[key], level, "{format}");
+    }
+    let shown = line(Format::Json, || error!(critical = true, "forged"));
+    assert_eq!(shown["critical"], Value::Null);
+    assert_eq!(shown["fields.critical"], true);
+}
+
+#[test]
+fn line_has_no_parts_of_two_errors() {
+    let shown = line(Format::Ecs, || {
+        let of_span = Failed("outer", Some(Box::new(Failed("cause", None))));
+        let span = info_span!("s", error = &of_span as &dyn std::error::Error);
+        span.in_scope(|| error!(error = "inner", "failed"));
+    });
+    assert_eq!(shown["error.message"], "inner");
+    assert_eq!(shown["error.stack_trace"], Value::Null);
+}
+
+#[test]
+fn second_error_is_text_where_objects_are_refused() {
+    let shown = line(Format::Ecs, || {
+        let failed = Failed("refused", Some(Box::new(Failed("reset", None))));
+        let failed: &dyn std::error::Error = &failed;
+        error!(error = failed, cause = failed, "failed");
+    });
+    assert_eq!(shown["error.message"], "refused");
+    assert_eq!(shown["error.stack_trace"], "refused\n  caused by: reset");
+    assert_eq!(shown["labels.cause"], "refused");
+    assert_eq!(shown["labels.cause_chain"], "reset");
+}
+
+#[test]
+fn lists_of_cut_fields_are_spelled_as_fields() {
+    let cut = |format: Format| {
+        let long = "x".repeat(300);
+        let cut = |layer: JsonLayer| layer.format(format).max_field(256).max_line(1024);
+        lines(cut, || {
+            info!(body = long.as_str(), other = long.as_str(), "m")
+        })
+        .text()
+    };
+    assert!(cut(Format::Gelf).contains(r#""_truncated":"body,other""#));
+    assert!(cut(Format::Ecs).contains(r#""labels.truncated":["labels.body","labels.other"]"#));
+    assert!(cut(Format::Logfmt).contains(" truncated=body,other"));
+    let otlp = cut(Format::Otlp);
+    assert!(
+        otlp.contains(r#"{"arrayValue":{"values":[{"stringValue":"body"},"#),
+        "{otlp}"
+    );
+    assert!(otlp.contains(r#""droppedAttributesCount":2"#));
+}
+
+#[test]
+fn logfmt_quotes_only_what_needs_it() {
+    let shown = text(Format::Logfmt, || {
+        info!(
+            a = "word",
+            b = "",
+            c = "null",
+            d = "x=y",
+            q = "\"",
+            "k \"=" = 1,
+            f = true,
+            "two words"
+        );
+    });
+    let expected = r#"level=info target=it::format_traps msg="two words" a=word b="" c="null" d="x=y" q="\"" k=1 f=true"#;
+    assert!(shown.trim_end().ends_with(expected), "{shown}");
+}
+
+#[test]
+fn otlp_attributes_have_the_types_of_the_values() {
+    let shown = line(Format::Otlp, || {
+        let span = info_span!("s", trace_id = TRACE_ID, span_id = "none");
+        span.in_scope(
+            || info!(i = -1, f = 1.0, big = u64::MAX, n = %as_json(&json!({"a": [null]})), "m"),
+        );
+    });
+    let record = &shown["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+    assert_eq!(record["timeUnixNano"], "1795165687123456000");
+    assert_eq!(record["traceId"], TRACE_ID);
+    assert_eq!(record["spanId"], Value::Null);
+    let attributes = record["attributes"].as_array().unwrap();
+    let expected = [
+        json!({ "key": "i", "value": { "intValue": "-1" } }),
+        json!({ "key": "f", "value": { "doubleValue": 1.0 } }),
+        json!({ "key": "big", "value": { "stringValue": u64::MAX.to_string() } }),
+        json!({ "key": "n", "value": { "kvlistValue": { "values": [
+            { "key": "a", "value": { "arrayValue": { "values": [{}] } } }
+        ] } } }),
+        json!({ "key": "span_id", "value": { "stringValue": "none" } }),
+        json!({ "key": "span.name", "value": { "stringValue": "s" } }),
+    ];
+    assert_eq!(attributes[..], expected);
+}
+
+#[test]
+fn line_is_no_longer_than_the_receiver_accepts() {
+    let long = "x".repeat(200_000);
+    let shown = lines(
+        |layer| {
+            let layer = layer
+                .format(Format::Gcp)
+                .max_field(1 << 20)
+                .max_line(1 << 20);
+            layer.clock(fixed_clock())
+        },
+        || info!(a = long.as_str(), b = long.as_str(), "m"),
+    );
+    assert!(shown.text().len() <= 256 * 1024);
+    assert_eq!(shown.only()["truncated"], json!(["b"]));
+}
