@@ -185,7 +185,7 @@ fn lines_and_bytes_are_as_documented() {
         }
     }
     let docs = include_str!("../../docs/http.md");
-    let (_, section) = docs.split_once("### How much it logs").unwrap();
+    let (_, section) = docs.split_once("### The number of lines").unwrap();
     let (section, _) = section.split_once("\n### ").unwrap();
     let row_of = |line: &str| {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
