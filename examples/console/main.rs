@@ -36,9 +36,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Installs the console of this name. All others show the colours that they show at a terminal.
 fn start(name: &str, clock: &Clock) -> Result<Option<Telemetry>, Box<dyn Error>> {
+    let fmt = || {
+        let layer = tracing_subscriber::fmt::layer::<Registry>();
+        layer
+            .with_timer(Time(clock.clone()))
+            .with_writer(io::stderr)
+    };
     let peer: Box<dyn Layer<Registry> + Send + Sync> = match name {
-        "tracing-pretty" => fmt(clock).pretty().boxed(),
-        "tracing-compact" => fmt(clock).compact().boxed(),
+        "tracing-pretty" => fmt().pretty().boxed(),
+        "tracing-compact" => fmt().compact().boxed(),
         "tracing-tree" => tracing_tree::HierarchicalLayer::new(2)
             .with_writer(io::stderr)
             .with_targets(true)
@@ -64,19 +70,6 @@ fn start_spanwise(format: &str, clock: &Clock) -> Result<Telemetry, Box<dyn Erro
         .service("shop", "1.4.0");
     let builder = spanwise::__private::with_clock(builder, clock.clone());
     Ok(builder.init()?)
-}
-
-fn fmt(
-    clock: &Clock,
-) -> tracing_subscriber::fmt::Layer<
-    Registry,
-    tracing_subscriber::fmt::format::DefaultFields,
-    tracing_subscriber::fmt::format::Format<tracing_subscriber::fmt::format::Full, Time>,
-    fn() -> io::Stderr,
-> {
-    tracing_subscriber::fmt::layer()
-        .with_timer(Time(clock.clone()))
-        .with_writer(io::stderr as fn() -> io::Stderr)
 }
 
 /// The times of the scene, as tracing-subscriber writes them.

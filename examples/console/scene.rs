@@ -67,10 +67,7 @@ pub(crate) fn play(clock: &Clock) {
     served(&order, 201, 9.37, 212);
     tick(5);
     charge.in_scope(|| {
-        let declined = Declined(Gateway(io::Error::new(
-            io::ErrorKind::Other,
-            "card expired 09/26",
-        )));
+        let declined = Declined(Gateway(io::Error::other("card expired 09/26")));
         let declined = &declined as &dyn Error;
         error!(target: "shop::payments", attempt = 2, error = declined, "payment failed");
     });

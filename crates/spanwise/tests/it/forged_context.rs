@@ -215,7 +215,7 @@ async fn nested_json_shows_the_decided_context() {
 #[tokio::test]
 async fn compact_shows_the_decided_context() {
     alone!();
-    check_texts(lines(Format::Compact).await);
+    check_texts(&lines(Format::Compact).await);
 }
 
 #[tokio::test]
@@ -241,14 +241,14 @@ async fn pretty_shows_the_decided_context() {
         }
     }
     assert_eq!(lines.len(), 7 * 9, "{text}");
-    check_texts(lines);
+    check_texts(&lines);
 }
 
 /// A line shows the id of its unit at its end. The other values are shown once, also if they are
 /// forged afterwards; those of a trace are not.
-fn check_texts(lines: Vec<(String, Vec<(&'static str, String)>)>) {
+fn check_texts(lines: &[(String, Vec<(&'static str, String)>)]) {
     let mut shown: BTreeMap<(&str, String), usize> = BTreeMap::new();
-    for (line, decided) in &lines {
+    for (line, decided) in lines {
         let (_, around) = line.split_once(" | ").unwrap_or(("", line));
         for (key, value) in decided {
             let fields = around.split(' ').filter_map(|field| field.split_once('='));
