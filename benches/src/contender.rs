@@ -49,6 +49,7 @@ pub enum Contender {
 }
 
 /// A format that a receiver defines.
+#[expect(missing_docs, reason = "each is the format of that name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReceiverFormat {
     Ecs,

@@ -21,7 +21,7 @@ use tracing_core::{
     Level, Metadata,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{Layer, layer::Context};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     entered_units,
@@ -276,7 +276,7 @@ impl<L> Recorded<L> {
 
 impl<S, L> Layer<S> for Recorded<L>
 where
-    S: SpanSubscriber,
+    S: Subscriber + for<'s> LookupSpan<'s>,
     L: Layer<S>,
 {
     #[inline]

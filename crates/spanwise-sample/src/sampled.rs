@@ -11,7 +11,7 @@ use spanwise_core::{
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
-use tracing_subscriber::{Layer, layer::Context};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     Sampler,
@@ -270,7 +270,7 @@ fn one_of(events: u64) -> SampleRate {
 
 impl<S, L> Layer<S> for Sampled<L>
 where
-    S: SpanSubscriber,
+    S: Subscriber + for<'s> LookupSpan<'s>,
     L: Layer<S>,
 {
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
