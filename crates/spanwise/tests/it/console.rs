@@ -110,6 +110,65 @@ fn hostile_texts_stay_in_their_compact_line() {
     assert!(!all.contains(['\u{2028}', '\u{202e}']));
 }
 
+/// Nothing that a terminal does not show can hide that a part of a message is no context.
+#[test]
+fn invisible_characters_do_not_forge_the_context() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    for hidden in [
+        '\u{200c}',
+        '\u{200d}',
+        '\u{34f}',
+        '\u{fe00}',
+        '\u{fe0f}',
+        '\u{e0100}',
+        '\u{3164}',
+        '\u{115f}',
+        '\u{1160}',
+        '\u{ffa0}',
+        '\u{2800}',
+        '\u{1d173}',
+        '\u{600}',
+    ] {
+        let context = format!("ok |{hidden} GET /admin {hidden}…deadbeef");
+        let value = format!("ok{hidden}|{hidden}user=root");
+        info!(target: "shop", value, "{context}");
+        let text = lines.text();
+        let escape = hidden.escape_default().to_string();
+        assert_eq!(text.matches(&escape).count(), 4, "{text}");
+        assert!(!text.contains(hidden), "{text:?}");
+        lines.clear();
+    }
+    info!(target: "shop", "ok\u{a0}\u{a0}GET /admin");
+    info!(target: "shop", "ok \u{3000}GET /admin");
+    let text = lines.text();
+    assert!(text.contains("\"ok\u{a0}\u{a0}GET /admin\""), "{text}");
+    assert!(text.contains("\"ok \u{3000}GET /admin\""), "{text}");
+}
+
+#[test]
+fn emoji_are_not_escaped() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let family = "\u{1f468}\u{200d}\u{1f469} \u{2764}\u{fe0f}\u{200d}\u{1f525}";
+    info!(target: "shop", "\u{26a0}\u{fe0f} low {family}");
+    info!(target: "shop", "\u{1f468}\u{200d} alone");
+    let text = lines.text();
+    assert!(
+        text.contains(&format!(" \u{26a0}\u{fe0f} low {family}\n")),
+        "{text}"
+    );
+    assert!(text.contains("\u{1f468}\\u{200d} alone"), "{text}");
+}
+
 #[test]
 fn numbers_with_a_unit_are_durations() {
     alone!();
