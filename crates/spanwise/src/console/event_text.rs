@@ -137,13 +137,13 @@ impl EventStyle {
         level(line);
     }
 
-    /// Appends a line about the spans that begin, if they have fields.
+    /// Appends a line about the spans that begin, if it says more than the context.
     fn span_lines(&self, out: String, event: &EventText<'_>) -> String {
         let new = || event.new_spans.iter().filter(|span| event.has_line(span));
         let Some(first) = new().next() else {
             return out;
         };
-        if !new().any(NewSpan::has_fields) {
+        if !new().any(NewSpan::has_content) {
             return out;
         }
         let mut line = self.line(out);
@@ -335,8 +335,11 @@ impl EventText<'_> {
 }
 
 impl NewSpan {
-    fn has_fields(&self) -> bool {
-        !self.fields.is_empty()
+    /// Returns whether it shows more than the context of its lines, and more than the name of a
+    /// span: fields, or the request that the program sends.
+    fn has_content(&self) -> bool {
+        let has_request = || !self.is_unit && self.label.request().is_some();
+        !self.fields.is_empty() || (self.is_new || self.is_relabelled) && has_request()
     }
 }
 
@@ -434,7 +437,7 @@ fn push_fields(line: &mut LineLayout, fields: &[(&'static str, Value)]) {
 }
 
 fn push_spans<'a>(line: &mut LineLayout, spans: impl Iterator<Item = &'a NewSpan>) {
-    for span in spans.filter(|span| span.has_fields()) {
+    for span in spans.filter(|span| span.has_content()) {
         line.item(|line| {
             line.push(TextStyle::DIM, "▸");
             if !span.is_unit {

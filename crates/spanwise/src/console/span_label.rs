@@ -68,13 +68,16 @@ impl SpanLabel {
         Self { name, request }
     }
 
-    /// Takes the path of a request that was recorded late.
-    pub(crate) fn update(&self, fields: &mut Fields) {
-        let Some(request) = &self.request else { return };
-        if let Some(late) = take_path(fields) {
-            let before = request.path.lock().replace(late);
-            drop(before);
-        }
+    /// Takes the path of a request that was recorded late. Returns whether the label has changed.
+    pub(crate) fn update(&self, fields: &mut Fields) -> bool {
+        let Some(request) = &self.request else {
+            return false;
+        };
+        let Some(late) = take_path(fields) else {
+            return false;
+        };
+        let before = request.path.lock().replace(late.clone());
+        before != Some(late)
     }
 
     /// Returns whether it is a request to this program, not one that it sends.

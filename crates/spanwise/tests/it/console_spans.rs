@@ -67,6 +67,47 @@ fn pretty_shows_spans_on_a_line_before_their_event() {
 }
 
 #[test]
+fn outgoing_request_is_shown_once() {
+    alone!();
+    let (lines, _telemetry) = install(Format::Pretty);
+    let request = unit_span!(
+        "http.request",
+        http.request.method = "POST",
+        http.route = "/orders",
+        request_id = "r-1",
+    );
+    request.in_scope(|| {
+        info!(target: "shop", "one");
+        let call = info_span!(
+            "http.client.request",
+            otel.kind = "client",
+            http.request.method = "POST",
+            server.address = "pay.example.com",
+            server.port = 443,
+            url.path = "/charges",
+            http.route = Empty,
+        );
+        let _call = call.enter();
+        info!(target: "shop", "two");
+        info!(target: "shop", "three");
+        call.record("http.route", "/{kind}");
+        info!(target: "shop", "four");
+        info!(target: "shop", "five");
+    });
+    assert_eq!(
+        shown(&lines),
+        [
+            "one | POST /orders r-1",
+            "▸ POST pay.example.com:443/charges | POST /orders r-1",
+            "two | POST /orders r-1",
+            "three | POST /orders r-1",
+            "four ▸ POST pay.example.com:443/{kind} | POST /orders r-1",
+            "five | POST /orders r-1",
+        ]
+    );
+}
+
+#[test]
 fn compact_shows_spans_on_their_first_event() {
     alone!();
     let (lines, _telemetry) = install(Format::Compact);
