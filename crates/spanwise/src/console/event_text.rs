@@ -9,7 +9,7 @@ use super::{
     color::{AnsiColor, TextStyle},
     display_width::display_width,
     escaped_text::{push_escaped, push_message, push_name, push_value},
-    fields::{Fields, Value, ValueKind},
+    fields::{Fields, PANIC_BACKTRACE, Value, ValueKind},
     line_layout::{Continuation, EdgeText, LineLayout},
     own_frames::own_frames,
     shown_spans::{NewSpan, REQUEST_ID},
@@ -345,7 +345,6 @@ impl NewSpan {
 
 const PANIC_PLACE: &str = "panic.location";
 const PANIC_THREAD: &str = "panic.thread";
-const PANIC_BACKTRACE: &str = "panic.backtrace";
 
 /// Returns the place of a panic, if this is its event.
 fn panic_place(fields: &Fields) -> Option<&str> {

@@ -9,8 +9,14 @@ use spanwise_core::internal::{
 };
 use tracing_core::{Field, Metadata, field::Visit};
 
+/// The field of a panic with its backtrace.
+pub(crate) const PANIC_BACKTRACE: &str = "panic.backtrace";
+
 /// The maximum length of the text of a value, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
+
+/// The same of the backtrace of a panic, of which people ask for all frames.
+const MAX_BACKTRACE_LEN: usize = 256 * 1024;
 
 /// The fields of an event or a span.
 #[derive(Debug, Default, Clone)]
@@ -130,7 +136,11 @@ impl Reader<'_> {
         if log_record::is_origin_field(self.callsite, name) {
             return;
         }
-        let text = limited(value, MAX_VALUE_LEN);
+        let limit = match name {
+            PANIC_BACKTRACE => MAX_BACKTRACE_LEN,
+            _ => MAX_VALUE_LEN,
+        };
+        let text = limited(value, limit);
         let value = Value { text, kind };
         // In a span, `message` is an ordinary field.
         if name == "message" && self.callsite.is_event() {

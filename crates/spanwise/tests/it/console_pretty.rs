@@ -95,6 +95,29 @@ fn pretty_shows_an_error_and_its_causes_below() {
 }
 
 #[test]
+fn full_backtrace_is_shown_to_its_end() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = Builder::new(Preset::Dev)
+        .panic_backtrace(spanwise::PanicBacktrace::Full)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let frame = |number| format!("{number:>4}: shop::orders::{}\n", "x".repeat(100));
+    let backtrace: String = (0..400).map(frame).collect();
+    error!(
+        target: "panic",
+        { panic.location = "a.rs:1:2", panic.thread = "worker", panic.backtrace = backtrace },
+        "out of stock"
+    );
+    let text = lines.text();
+    assert!(
+        text.contains("| 399: shop::orders::x") || text.contains("|  399: shop::orders::x"),
+        "{text}"
+    );
+}
+
+#[test]
 fn long_targets_are_shortened_to_their_module() {
     alone!();
     let (lines, _telemetry) = install();
