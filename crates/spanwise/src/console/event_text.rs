@@ -74,6 +74,7 @@ pub(crate) struct UnitId<'a> {
     pub(crate) key: &'a str,
     /// The id, or the end of a long one.
     pub(crate) text: String,
+    pub(crate) is_whole: bool,
 }
 
 /// The columns of the target.
@@ -487,7 +488,7 @@ fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
         }
     }
     let mut id = String::new();
-    if let Some(UnitId { key, text }) = event.id {
+    if let Some(UnitId { key, text, .. }) = event.id {
         // A request needs no name.
         if *key != REQUEST_ID {
             push_name(&mut id, key);

@@ -161,8 +161,8 @@ impl ConsoleSpan {
     }
 
     /// Returns the spans from the outermost one to `span`, which this is, of which something was
-    /// not shown yet. The next call does not return it again, unless `is_buffered`. The value of
-    /// `id_key` is shown in another way.
+    /// not shown yet. The next call does not return it again, unless `is_buffered`. The whole
+    /// value of `id_key` is shown in another way.
     ///
     /// If two threads log in the same span, the line of the other one may be written before the
     /// line that shows the fields.

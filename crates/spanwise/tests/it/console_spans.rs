@@ -128,6 +128,24 @@ fn compact_shows_spans_on_their_first_event() {
 }
 
 #[test]
+fn shortened_id_is_shown_whole_once() {
+    alone!();
+    let (lines, _telemetry) = install(Format::Compact);
+    let job = unit_span!("job", job_id = "import-0001-eu-central");
+    job.in_scope(|| {
+        info!(target: "shop", "one");
+        info!(target: "shop", "two");
+    });
+    assert_eq!(
+        shown(&lines),
+        [
+            "one | job job_id=…-central job_id=import-0001-eu-central",
+            "two | job job_id=…-central",
+        ]
+    );
+}
+
+#[test]
 fn lines_of_interleaved_requests_have_their_ids() {
     alone!();
     let (lines, _telemetry) = install(Format::Compact);
