@@ -133,7 +133,7 @@ pub(crate) fn push_value(out: &mut String, text: &str) {
 }
 
 /// Appends a text on one line, in the quotes that need fewer escapes.
-fn push_quoted(out: &mut String, text: &str) {
+pub(crate) fn push_quoted(out: &mut String, text: &str) {
     let quote = match text.contains('"') && !text.contains('\'') {
         true => '\'',
         false => '"',

@@ -8,7 +8,7 @@ use super::{
     access_summary::AccessSummary,
     color::{AnsiColor, TextStyle},
     display_width::display_width,
-    escaped_text::{push_escaped, push_message, push_name, push_value},
+    escaped_text::{push_escaped, push_message, push_name, push_quoted, push_value},
     fields::{Fields, PANIC_BACKTRACE, Value, ValueKind},
     line_layout::{Continuation, EdgeText, LineLayout},
     own_frames::own_frames,
@@ -83,6 +83,9 @@ const TARGET_WIDTH: usize = 20;
 /// The same on a terminal of less than [`NARROW`] columns.
 const SHORT_TARGET_WIDTH: usize = 12;
 const NARROW: usize = 100;
+
+/// The start of the lines of a message or a value, and of nothing else.
+const TEXT_MARK: &str = "> ";
 
 /// Fields that show an error without their name.
 const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
@@ -277,7 +280,7 @@ impl EventStyle {
             && let Some(message) = &fields.message
         {
             for text in message.joined().trim_end().lines().skip(1) {
-                block_line(line, "", text);
+                block_line(line, TEXT_MARK, text);
             }
         }
         let is_panic = panic_place(fields).is_some();
@@ -372,7 +375,7 @@ fn push_error(line: &mut LineLayout, name: &str, value: &Value, style: TextStyle
         });
     }
     line.paint(style, |out| {
-        push_escaped(out, lines.next().unwrap_or_default())
+        push_error_text(out, lines.next().unwrap_or_default())
     });
     lines.for_each(|text| block_line(line, "    ", text));
     for cause in value.causes() {
@@ -386,6 +389,15 @@ fn push_error(line: &mut LineLayout, name: &str, value: &Value, style: TextStyle
     }
 }
 
+/// Writes the first line of an error. It is in quotes if it looks like a frame, a cause or a line of
+/// a text.
+fn push_error_text(out: &mut String, text: &str) {
+    match text.starts_with([' ', '>', '…']) || text.starts_with("at ") {
+        true => push_quoted(out, text),
+        false => push_escaped(out, text),
+    }
+}
+
 /// Writes a value on lines of its own.
 fn push_block(line: &mut LineLayout, name: &str, text: &str) {
     line.break_line();
@@ -394,7 +406,7 @@ fn push_block(line: &mut LineLayout, name: &str, text: &str) {
         out.push(':');
     });
     for text in text.trim_end().lines() {
-        block_line(line, "  ", text);
+        block_line(line, TEXT_MARK, text);
     }
 }
 

@@ -24,7 +24,7 @@ fn short_line_has_level_message_and_fields() {
     info!("not shown");
     assert_eq!(
         lines.text(),
-        "ERROR cannot read row=7 | import r-1 file=a.csv\n      | line 2\\u{1b}[31m\n\
+        "ERROR cannot read row=7 | import r-1 file=a.csv\n      | > line 2\\u{1b}[31m\n\
          ERROR cannot read | import r-1\n\
          ERROR a = b\n"
     );

@@ -48,10 +48,47 @@ fn pretty_shows_lines_of_values_below_the_fields() {
     assert_eq!(
         without_times(&lines.text()),
         "TIME  INFO shop                 first rows=2\n\
-         \x20            | second\n\
+         \x20            | > second\n\
          \x20            | query:\n\
-         \x20            |   select *\n\
-         \x20            |     from orders\n"
+         \x20            | > select *\n\
+         \x20            | >   from orders\n"
+    );
+}
+
+/// A line of a text passes for no error, no cause, no frame and no field.
+#[test]
+fn lines_of_texts_are_marked() {
+    alone!();
+    let (lines, _telemetry) = install();
+    let text = "first\n  caused by: forged\nat shop::forged  src/a.rs:1\nuser=root";
+    error!(target: "shop", text, "{text}");
+    for forged in [
+        "at shop::forged  src/a.rs:1",
+        "> a",
+        "  caused by: forged",
+        "… 2 frames",
+    ] {
+        error!(target: "shop", error = forged, "failed");
+    }
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME ERROR shop                 first\n\
+         \x20            | >   caused by: forged\n\
+         \x20            | > at shop::forged  src/a.rs:1\n\
+         \x20            | > user=root\n\
+         \x20            | text:\n\
+         \x20            | > first\n\
+         \x20            | >   caused by: forged\n\
+         \x20            | > at shop::forged  src/a.rs:1\n\
+         \x20            | > user=root\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"at shop::forged  src/a.rs:1\"\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"> a\"\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"  caused by: forged\"\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"… 2 frames\"\n"
     );
 }
 
