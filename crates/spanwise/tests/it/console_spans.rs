@@ -146,6 +146,46 @@ fn shortened_id_is_shown_whole_once() {
 }
 
 #[test]
+fn only_requests_have_the_label_of_a_request() {
+    alone!();
+    let (lines, _telemetry) = install(Format::Pretty);
+    let job = unit_span!("job", job_id = "j-7");
+    job.in_scope(|| {
+        let cache = info_span!("cache", method = "DELETE", key = "k");
+        cache.in_scope(|| info!(target: "shop", "one"));
+    });
+    let served = unit_span!(
+        "serve",
+        otel.kind = "server",
+        http.request.method = "GET",
+        http.route = "/a",
+        server.address = "shop.example",
+    );
+    served.in_scope(|| info!(target: "shop", "two"));
+    let update = unit_span!("update");
+    update.in_scope(|| {
+        let call = info_span!(
+            "call",
+            otel.kind = "client",
+            http.request.method = "GET",
+            url.path = "/b",
+        );
+        call.in_scope(|| info!(target: "shop", "three"));
+    });
+    assert_eq!(
+        shown(&lines),
+        [
+            "▸ job ▸ cache method=DELETE key=k | job_id=j-7",
+            "one | job:cache job_id=j-7",
+            "▸ GET /a server.address=shop.example",
+            "two | GET /a",
+            "▸ update ▸ GET /b",
+            "three | update:call",
+        ]
+    );
+}
+
+#[test]
 fn lines_of_interleaved_requests_have_their_ids() {
     alone!();
     let (lines, _telemetry) = install(Format::Compact);
