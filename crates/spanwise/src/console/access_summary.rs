@@ -97,7 +97,7 @@ pub(crate) fn remove_shown(spans: &mut [NewSpan]) {
 fn number(value: &Value) -> Option<f64> {
     match value.kind {
         ValueKind::Number(number) => Some(number),
-        ValueKind::Text | ValueKind::Error { .. } => None,
+        ValueKind::Bool | ValueKind::Text | ValueKind::Error { .. } => None,
     }
 }
 

@@ -284,10 +284,16 @@ impl EventStyle {
             }
         }
         let is_panic = panic_place(fields).is_some();
+        // Only one error is shown without its name.
+        let mut has_nameless = false;
         for (name, value) in &fields.others {
             match self.place(name, value, is_panic) {
                 FieldPlace::Line | FieldPlace::Elsewhere => {}
-                FieldPlace::Error => push_error(line, name, value, event.level.1),
+                FieldPlace::Error => {
+                    let has_name = has_nameless || !ERROR_NAMES.contains(name);
+                    has_nameless |= !has_name;
+                    push_error(line, has_name.then_some(name), value, event.level.1);
+                }
                 FieldPlace::Block => push_block(line, name, &value.joined()),
             }
             if self.is_multi_line()
@@ -361,14 +367,18 @@ fn is_main_thread(name: &str, value: &Value) -> bool {
 }
 
 fn is_error(name: &str, value: &Value) -> bool {
-    matches!(value.kind, ValueKind::Error { .. }) || ERROR_NAMES.contains(&name)
+    match value.kind {
+        ValueKind::Error { .. } => true,
+        ValueKind::Text => ERROR_NAMES.contains(&name) && !value.text.is_empty(),
+        ValueKind::Number(_) | ValueKind::Bool => false,
+    }
 }
 
 /// Writes an error and its causes on lines of their own, in the style of the level.
-fn push_error(line: &mut LineLayout, name: &str, value: &Value, style: TextStyle) {
+fn push_error(line: &mut LineLayout, name: Option<&str>, value: &Value, style: TextStyle) {
     let mut lines = value.text.trim_end().lines();
     line.break_line();
-    if !ERROR_NAMES.contains(&name) {
+    if let Some(name) = name {
         line.paint(TextStyle::DIM, |out| {
             push_name(out, name);
             out.push_str(": ");

@@ -35,6 +35,7 @@ pub(crate) struct Value {
 #[derive(Debug, Clone)]
 pub(crate) enum ValueKind {
     Number(f64),
+    Bool,
     Text,
     Error {
         /// The outermost first.
@@ -58,7 +59,7 @@ impl Value {
     pub(crate) fn causes(&self) -> &[String] {
         match &self.kind {
             ValueKind::Error { causes, .. } => causes,
-            ValueKind::Number(_) | ValueKind::Text => &[],
+            ValueKind::Number(_) | ValueKind::Bool | ValueKind::Text => &[],
         }
     }
 
@@ -66,7 +67,7 @@ impl Value {
     pub(crate) fn backtrace(&self) -> Option<&str> {
         match &self.kind {
             ValueKind::Error { backtrace, .. } => backtrace.as_deref(),
-            ValueKind::Number(_) | ValueKind::Text => None,
+            ValueKind::Number(_) | ValueKind::Bool | ValueKind::Text => None,
         }
     }
 
@@ -167,6 +168,10 @@ impl Visit for Reader<'_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add(field, format_args!("{value}"), ValueKind::Text);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, format_args!("{value}"), ValueKind::Bool);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {

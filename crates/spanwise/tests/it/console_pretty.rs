@@ -155,6 +155,25 @@ fn full_backtrace_is_shown_to_its_end() {
 }
 
 #[test]
+fn only_one_error_of_an_event_has_no_name() {
+    alone!();
+    let (lines, _telemetry) = install();
+    error!(target: "shop", error = false, "one");
+    error!(target: "shop", error = 7, "two");
+    error!(target: "shop", error = "", "three");
+    error!(target: "shop", error = "reset", err = "refused", "four");
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME ERROR shop                 one error=false\n\
+         TIME ERROR shop                 two error=7\n\
+         TIME ERROR shop                 three error=\"\"\n\
+         TIME ERROR shop                 four\n\
+         \x20            | reset\n\
+         \x20            | err: refused\n"
+    );
+}
+
+#[test]
 fn long_targets_are_shortened_to_their_module() {
     alone!();
     let (lines, _telemetry) = install();
