@@ -299,15 +299,16 @@ impl EventStyle {
             if self.is_multi_line()
                 && let Some(backtrace) = value.backtrace()
             {
-                self.push_frames(line, backtrace);
+                self.push_frames(line, backtrace, "");
             }
         }
         if is_panic && let Some(backtrace) = fields.text(PANIC_BACKTRACE) {
-            self.push_frames(line, backtrace);
+            self.push_frames(line, backtrace, ": RUST_BACKTRACE=full shows all");
         }
     }
 
-    fn push_frames(&self, line: &mut LineLayout, backtrace: &str) {
+    /// Writes the frames of a backtrace. `hint` says how to see those that are hidden.
+    fn push_frames(&self, line: &mut LineLayout, backtrace: &str, hint: &str) {
         let Some(own) = &self.own_targets else {
             for text in backtrace.trim_end().lines() {
                 block_line(line, "", text);
@@ -326,11 +327,7 @@ impl EventStyle {
             let frames = if found.hidden == 1 { "frame" } else { "frames" };
             line.paint(TextStyle::DIM, |out| {
                 // Writing to a `String` does not fail.
-                let _ = write!(
-                    out,
-                    "… {} {frames} hidden: RUST_BACKTRACE=full shows all",
-                    found.hidden
-                );
+                let _ = write!(out, "… {} {frames} hidden{hint}", found.hidden);
             });
         }
     }
