@@ -78,10 +78,13 @@ fn must_be_escaped(c: char) -> bool {
         | '\u{600}'..='\u{605}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
 }
 
-/// Appends a message, in quotes if a part of it looks like a field or the context.
+/// Appends a message, in quotes if it has escapes, or a part of it looks like a field or the
+/// context.
 pub(crate) fn push_message(out: &mut String, text: &str) {
-    let is_ambiguous =
-        text.starts_with('"') || has_gap(text) || text.split_whitespace().any(looks_like_field);
+    let is_ambiguous = text.starts_with('"')
+        || has_escapes(text)
+        || has_gap(text)
+        || text.split_whitespace().any(looks_like_field);
     if is_ambiguous {
         push_quoted(out, text);
     } else {

@@ -170,6 +170,24 @@ fn emoji_are_not_escaped() {
 }
 
 #[test]
+fn line_break_differs_from_its_escape() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    info!(target: "shop", "a\nb");
+    info!(target: "shop", "a\\nb");
+    let text = lines.text();
+    let shown: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').next_back())
+        .collect();
+    assert_eq!(shown, [r#""a\nb""#, r"a\nb"]);
+}
+
+#[test]
 fn numbers_with_a_unit_are_durations() {
     alone!();
     let lines = Lines::default();
