@@ -121,10 +121,29 @@ fn style(status: &str) -> TextStyle {
 
 /// Returns a number of bytes: `153B`, `1.2kB`.
 fn size_text(bytes: f64) -> String {
+    // From these limits on, rounding leads to the next unit.
     match bytes {
         ..1e3 => format!("{bytes}B"),
-        ..1e6 => format!("{:.1}kB", bytes / 1e3),
-        ..1e9 => format!("{:.1}MB", bytes / 1e6),
+        ..999_950.0 => format!("{:.1}kB", bytes / 1e3),
+        ..999_950_000.0 => format!("{:.1}MB", bytes / 1e6),
         _ => format!("{:.1}GB", bytes / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_the_unit_that_fits() {
+        for (bytes, text) in [
+            (999.0, "999B"),
+            (1000.0, "1.0kB"),
+            (999_949.0, "999.9kB"),
+            (999_960.0, "1.0MB"),
+            (999_960_000.0, "1.0GB"),
+        ] {
+            assert_eq!(size_text(bytes), text);
+        }
     }
 }
