@@ -14,6 +14,8 @@ use super::{
 const EVENT_NAME: &str = "http.access";
 
 const STATUS: &str = "http.response.status_code";
+const DURATION: &str = "duration_ms";
+const SIZE: &str = "response_bytes";
 
 /// What the event of a request shows without the names of its fields.
 #[derive(Debug)]
@@ -59,22 +61,27 @@ impl AccessSummary {
         }
         let status = status.unwrap_or(outcome);
         fields.message = None;
-        let duration = fields.remove("duration_ms");
+        let duration = fields.remove(DURATION);
         let time_to_head = fields.get("ttfb_ms").and_then(number);
         let is_stream = |duration: &Value| {
             let whole = number(duration).unwrap_or_default();
             time_to_head.is_some_and(|head| 2.0 * head < whole)
         };
-        if !duration.as_ref().is_some_and(is_stream) {
+        if time_to_head.is_some() && !duration.as_ref().is_some_and(is_stream) {
             fields.remove("ttfb_ms");
         }
         let duration = duration.and_then(|duration| {
-            let found = duration_field("duration_ms", number(&duration)?);
-            found.map(|(_, text)| text)
+            let text = number(&duration).and_then(|number| duration_field(DURATION, number));
+            if text.is_none() {
+                fields.set(DURATION, duration);
+            }
+            text.map(|(_, text)| text)
         });
-        let size = fields.remove("response_bytes");
-        let size = size.as_ref().and_then(number).filter(|size| *size > 0.0);
-        let size = size.map(size_text);
+        let length = fields.get(SIZE).and_then(number);
+        if length.is_some_and(|length| length >= 0.0) {
+            fields.remove(SIZE);
+        }
+        let size = length.filter(|length| *length > 0.0).map(size_text);
         let status_style = style(&status);
         Some(Self {
             method,
@@ -88,9 +95,10 @@ impl AccessSummary {
 }
 
 /// Removes what the summary shows from the late fields of its spans.
-pub(crate) fn remove_shown(spans: &mut [NewSpan]) {
+pub(crate) fn remove_shown(spans: &mut [NewSpan], summary: &AccessSummary) {
+    let is_shown = |name: &str, value: &Value| name == STATUS && value.text == summary.status;
     for span in spans {
-        span.fields.retain(|(name, _)| *name != STATUS);
+        span.fields.retain(|(name, value)| !is_shown(name, value));
     }
 }
 

@@ -178,8 +178,8 @@ impl ConsoleLayer {
             (label, depth, name)
         });
         let access = AccessSummary::take(callsite, fields, unit.map(|(label, ..)| label));
-        if access.is_some() {
-            access_summary::remove_shown(new_spans);
+        if let Some(access) = &access {
+            access_summary::remove_shown(new_spans, access);
         }
         self.style.lines(&EventText {
             time: self.time.is_shown().then(|| {

@@ -255,3 +255,29 @@ fn critical_events_have_a_level_of_their_own() {
         " CRIT shop                 disk is lost\n"
     );
 }
+
+/// A summary leaves out only what it shows.
+#[test]
+fn summary_of_a_request_keeps_what_it_does_not_show() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    tracing::event!(
+        name: "http.access",
+        target: "shop",
+        tracing::Level::INFO,
+        http.request.method = "GET",
+        url.path = "/a",
+        http.response.status_code = 200,
+        outcome = "ok",
+        duration_ms = "long",
+        ttfb_ms = "short",
+        response_bytes = "many",
+    );
+    let text = lines.text();
+    let shown = " GET /a 200 ttfb_ms=short response_bytes=many duration_ms=long\n";
+    assert!(text.ends_with(shown), "{text}");
+}
