@@ -396,8 +396,8 @@ fn push_error(line: &mut LineLayout, name: Option<&str>, value: &Value, style: T
     }
 }
 
-/// Writes the first line of an error. It is in quotes if it looks like a frame, a cause or a line of
-/// a text.
+/// Writes the first line of an error, in quotes if it looks like a frame, a cause or a line of a
+/// text.
 fn push_error_text(out: &mut String, text: &str) {
     match text.starts_with([' ', '>', '…']) || text.starts_with("at ") {
         true => push_quoted(out, text),

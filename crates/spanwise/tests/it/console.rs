@@ -110,7 +110,7 @@ fn hostile_texts_stay_in_their_compact_line() {
     assert!(!all.contains(['\u{2028}', '\u{202e}']));
 }
 
-/// Nothing that a terminal does not show can hide that a part of a message is no context.
+/// With characters that a terminal does not show, a message could look like one with a context.
 #[test]
 fn invisible_characters_do_not_forge_the_context() {
     alone!();
@@ -256,7 +256,7 @@ fn critical_events_have_a_level_of_their_own() {
     );
 }
 
-/// A summary leaves out only what it shows.
+/// A summary takes only the fields that it shows.
 #[test]
 fn summary_of_a_request_keeps_what_it_does_not_show() {
     alone!();
