@@ -185,7 +185,7 @@ fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool 
         .map_or(Cow::Borrowed(message), Cow::Owned);
     let thread = thread::current();
     let name = thread.name().unwrap_or("<unnamed>");
-    if *shown == *message && is_plain(message) && is_plain(name) {
+    if *shown == *message && is_plain(message) && !starts_like_event(message) && is_plain(name) {
         return false;
     }
     print(info, name, &shown);
@@ -200,12 +200,7 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     push_escaped(&mut text, &place);
     text.push_str(":\n");
-    for (index, line) in message.split('\n').enumerate() {
-        // The prefix of continuation lines differs from the start of any log line.
-        text.push_str(if index == 0 { "" } else { "\n  | " });
-        push_escaped(&mut text, line);
-    }
-    text.push('\n');
+    push_marked(&mut text, message);
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         text.push_str(&format!("stack backtrace:\n{backtrace}"));
@@ -213,6 +208,28 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
     // If stderr fails, there is no place to report it.
     let _ = stdio::write_to_stderr(text.as_bytes());
 }
+
+/// Appends the lines of a message, with a prefix that differs from the start of any log line.
+fn push_marked(out: &mut String, message: &str) {
+    for line in message.split('\n') {
+        out.push_str("  | ");
+        push_escaped(out, line);
+        out.push('\n');
+    }
+}
+
+/// Returns whether a text starts like the line of an event: with a time, a level, a field, a blank
+/// or a bracket, so with anything but a word.
+fn starts_like_event(text: &str) -> bool {
+    let word = text.split(|c: char| !c.is_alphanumeric()).next();
+    let word = word.unwrap_or_default();
+    let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let is_field = text[word.len()..].starts_with('=');
+    let is_word = word.starts_with(char::is_alphabetic);
+    !text.is_empty() && (!is_word || is_level || is_field)
+}
+
+const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "CRIT"];
 
 #[cfg(test)]
 mod tests {
@@ -246,6 +263,33 @@ mod tests {
             assert!(!is_set_by_program(&two, [&two, &third]));
             assert!(is_set_by_program(&with_data, [&two, &third]));
         }
+    }
+
+    /// A unit test, because the text of std depends on the version of Rust.
+    #[test]
+    fn message_cannot_pass_for_an_event() {
+        for forged in [
+            "12:00:00.000 ERROR shop forged",
+            "2026-11-29T12:00:00Z forged",
+            " INFO shop forged",
+            "ERROR forged",
+            "level=info msg=forged",
+            r#"{"level":"INFO"}"#,
+            "[12:00] forged",
+        ] {
+            assert!(starts_like_event(forged), "{forged}");
+        }
+        for message in [
+            "",
+            "out of stock",
+            "assertion failed: a == b",
+            "größer als 7",
+        ] {
+            assert!(!starts_like_event(message), "{message}");
+        }
+        let mut text = String::new();
+        push_marked(&mut text, "ERROR forged\n{\u{1b}");
+        assert_eq!(text, "  | ERROR forged\n  | {\\u{1b}\n");
     }
 
     /// An output that prints its shutdown.

@@ -14,6 +14,8 @@ use super::{
 const EVENT_NAME: &str = "http.access";
 
 const STATUS: &str = "http.response.status_code";
+const DURATION: &str = "duration_ms";
+const SIZE: &str = "response_bytes";
 
 /// What the event of a request shows without the names of its fields.
 #[derive(Debug)]
@@ -59,22 +61,27 @@ impl AccessSummary {
         }
         let status = status.unwrap_or(outcome);
         fields.message = None;
-        let duration = fields.remove("duration_ms");
+        let duration = fields.remove(DURATION);
         let time_to_head = fields.get("ttfb_ms").and_then(number);
         let is_stream = |duration: &Value| {
             let whole = number(duration).unwrap_or_default();
             time_to_head.is_some_and(|head| 2.0 * head < whole)
         };
-        if !duration.as_ref().is_some_and(is_stream) {
+        if time_to_head.is_some() && !duration.as_ref().is_some_and(is_stream) {
             fields.remove("ttfb_ms");
         }
         let duration = duration.and_then(|duration| {
-            let found = duration_field("duration_ms", number(&duration)?);
-            found.map(|(_, text)| text)
+            let text = number(&duration).and_then(|number| duration_field(DURATION, number));
+            if text.is_none() {
+                fields.set(DURATION, duration);
+            }
+            text.map(|(_, text)| text)
         });
-        let size = fields.remove("response_bytes");
-        let size = size.as_ref().and_then(number).filter(|size| *size > 0.0);
-        let size = size.map(size_text);
+        let length = fields.get(SIZE).and_then(number);
+        if length.is_some_and(|length| length >= 0.0) {
+            fields.remove(SIZE);
+        }
+        let size = length.filter(|length| *length > 0.0).map(size_text);
         let status_style = style(&status);
         Some(Self {
             method,
@@ -88,16 +95,17 @@ impl AccessSummary {
 }
 
 /// Removes what the summary shows from the late fields of its spans.
-pub(crate) fn remove_shown(spans: &mut [NewSpan]) {
+pub(crate) fn remove_shown(spans: &mut [NewSpan], summary: &AccessSummary) {
+    let is_shown = |name: &str, value: &Value| name == STATUS && value.text == summary.status;
     for span in spans {
-        span.fields.retain(|(name, _)| *name != STATUS);
+        span.fields.retain(|(name, value)| !is_shown(name, value));
     }
 }
 
 fn number(value: &Value) -> Option<f64> {
     match value.kind {
         ValueKind::Number(number) => Some(number),
-        ValueKind::Text | ValueKind::Error { .. } => None,
+        ValueKind::Bool | ValueKind::Text | ValueKind::Error { .. } => None,
     }
 }
 
@@ -121,10 +129,29 @@ fn style(status: &str) -> TextStyle {
 
 /// Returns a number of bytes: `153B`, `1.2kB`.
 fn size_text(bytes: f64) -> String {
+    // From these limits on, rounding leads to the next unit.
     match bytes {
         ..1e3 => format!("{bytes}B"),
-        ..1e6 => format!("{:.1}kB", bytes / 1e3),
-        ..1e9 => format!("{:.1}MB", bytes / 1e6),
+        ..999_950.0 => format!("{:.1}kB", bytes / 1e3),
+        ..999_950_000.0 => format!("{:.1}MB", bytes / 1e6),
         _ => format!("{:.1}GB", bytes / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_the_unit_that_fits() {
+        for (bytes, text) in [
+            (999.0, "999B"),
+            (1000.0, "1.0kB"),
+            (999_949.0, "999.9kB"),
+            (999_960.0, "1.0MB"),
+            (999_960_000.0, "1.0GB"),
+        ] {
+            assert_eq!(size_text(bytes), text);
+        }
     }
 }

@@ -3,8 +3,8 @@
 /// Appends `text`, and escapes characters that end the line, control the terminal, change the
 /// direction of text, or are invisible.
 pub(crate) fn push_escaped(out: &mut String, text: &str) {
-    for c in text.chars() {
-        if must_be_escaped(c) {
+    for (c, is_escaped) in chars(text) {
+        if is_escaped {
             out.extend(c.escape_default());
         } else {
             out.push(c);
@@ -17,10 +17,43 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
 pub(crate) fn is_plain(text: &str) -> bool {
     let mut lines = text.split('\n');
     let first = lines.next().unwrap_or_default();
-    !first.contains(must_be_escaped)
-        && lines.all(|line| {
-            !line.contains(must_be_escaped) && (line.is_empty() || line.starts_with(' '))
-        })
+    !has_escapes(first)
+        && lines.all(|line| !has_escapes(line) && (line.is_empty() || line.starts_with(' ')))
+}
+
+fn has_escapes(text: &str) -> bool {
+    !text.is_ascii() && chars(text).any(|(_, is_escaped)| is_escaped)
+        || text.bytes().any(|byte| byte.is_ascii_control())
+}
+
+/// Returns the characters of a text, and whether each must be escaped.
+fn chars(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut before = '\0';
+    let mut chars = text.chars().peekable();
+    std::iter::from_fn(move || {
+        let c = chars.next()?;
+        let is_part = match c {
+            EMOJI_STYLE => is_emoji(before),
+            JOINER => is_emoji_part(before) && chars.peek().copied().is_some_and(is_emoji),
+            _ => false,
+        };
+        before = c;
+        Some((c, !is_part && must_be_escaped(c)))
+    })
+}
+
+/// Selects the picture of a symbol that is also a letter: the second character of `⚠️`.
+const EMOJI_STYLE: char = '\u{fe0f}';
+
+/// Makes one emoji of two.
+const JOINER: char = '\u{200d}';
+
+fn is_emoji(c: char) -> bool {
+    matches!(c, '\u{2600}'..='\u{27bf}' | '\u{1f300}'..='\u{1faff}')
+}
+
+fn is_emoji_part(c: char) -> bool {
+    is_emoji(c) || c == EMOJI_STYLE
 }
 
 fn must_be_escaped(c: char) -> bool {
@@ -34,21 +67,38 @@ fn must_be_escaped(c: char) -> bool {
         | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
         // Line breaks.
         | '\u{2028}' | '\u{2029}'
-        // Invisible: spaces and operators without width, byte order marks, annotations, tags.
-        | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        // Invisible: spaces, joiners and operators without width, byte order marks, annotations.
+        | '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{feff}'
+        | '\u{fff0}'..='\u{fffb}'
+        // Variants of the character before, and tags.
+        | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}'
+        // Letters and patterns that are blank.
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
+        // Controls of numbers, of shorthand and of music.
+        | '\u{600}'..='\u{605}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
 }
 
-/// Appends a message, in quotes if a part of it looks like a field or the context.
+/// Appends a message, in quotes if it has escapes, or a part of it looks like a field or the
+/// context.
 pub(crate) fn push_message(out: &mut String, text: &str) {
     let is_ambiguous = text.starts_with('"')
-        || text.contains("  ")
+        || has_escapes(text)
+        || has_gap(text)
         || text.split_whitespace().any(looks_like_field);
     if is_ambiguous {
         push_quoted(out, text);
     } else {
         push_escaped(out, text);
     }
+}
+
+/// Returns whether a text has two blanks of any kind side by side, like those before the context.
+fn has_gap(text: &str) -> bool {
+    let mut after_blank = false;
+    text.chars().any(|c| {
+        let is_blank = c.is_whitespace();
+        std::mem::replace(&mut after_blank, is_blank) && is_blank
+    })
 }
 
 /// `order_id=42`, the beginning of the context or of a span, or a shortened id.
@@ -77,7 +127,7 @@ fn is_separator(c: char) -> bool {
 /// another field. The `Debug` text of a string, a list or a struct needs none.
 pub(crate) fn push_value(out: &mut String, text: &str) {
     let is_open_ended = text.is_empty() || text.starts_with('\'') || text.contains(is_separator);
-    let is_one_line = || !text.contains(must_be_escaped);
+    let is_one_line = || !has_escapes(text);
     if !is_open_ended || is_one_line() && is_enclosed(without_type_name(text)) {
         push_escaped(out, text);
     } else {
@@ -86,17 +136,17 @@ pub(crate) fn push_value(out: &mut String, text: &str) {
 }
 
 /// Appends a text on one line, in the quotes that need fewer escapes.
-fn push_quoted(out: &mut String, text: &str) {
+pub(crate) fn push_quoted(out: &mut String, text: &str) {
     let quote = match text.contains('"') && !text.contains('\'') {
         true => '\'',
         false => '"',
     };
     out.push(quote);
-    for c in text.chars() {
+    for (c, is_escaped) in chars(text) {
         match c {
             '\\' => out.push_str("\\\\"),
             _ if c == quote => out.extend(['\\', c]),
-            _ if must_be_escaped(c) => out.extend(c.escape_default()),
+            _ if is_escaped => out.extend(c.escape_default()),
             _ => out.push(c),
         }
     }

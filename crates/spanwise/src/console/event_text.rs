@@ -8,8 +8,8 @@ use super::{
     access_summary::AccessSummary,
     color::{AnsiColor, TextStyle},
     display_width::display_width,
-    escaped_text::{push_escaped, push_message, push_name, push_value},
-    fields::{Fields, Value, ValueKind},
+    escaped_text::{push_escaped, push_message, push_name, push_quoted, push_value},
+    fields::{Fields, PANIC_BACKTRACE, Value, ValueKind},
     line_layout::{Continuation, EdgeText, LineLayout},
     own_frames::own_frames,
     shown_spans::{NewSpan, REQUEST_ID},
@@ -74,6 +74,7 @@ pub(crate) struct UnitId<'a> {
     pub(crate) key: &'a str,
     /// The id, or the end of a long one.
     pub(crate) text: String,
+    pub(crate) is_whole: bool,
 }
 
 /// The columns of the target.
@@ -82,6 +83,9 @@ const TARGET_WIDTH: usize = 20;
 /// The same on a terminal of less than [`NARROW`] columns.
 const SHORT_TARGET_WIDTH: usize = 12;
 const NARROW: usize = 100;
+
+/// The start of the lines of a message or a value, and of nothing else.
+const TEXT_MARK: &str = "> ";
 
 /// Fields that show an error without their name.
 const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
@@ -137,13 +141,13 @@ impl EventStyle {
         level(line);
     }
 
-    /// Appends a line about the spans that begin, if they have fields.
+    /// Appends a line about the spans that begin, if it says more than the context.
     fn span_lines(&self, out: String, event: &EventText<'_>) -> String {
         let new = || event.new_spans.iter().filter(|span| event.has_line(span));
         let Some(first) = new().next() else {
             return out;
         };
-        if !new().any(NewSpan::has_fields) {
+        if !new().any(NewSpan::has_content) {
             return out;
         }
         let mut line = self.line(out);
@@ -276,28 +280,35 @@ impl EventStyle {
             && let Some(message) = &fields.message
         {
             for text in message.joined().trim_end().lines().skip(1) {
-                block_line(line, "", text);
+                block_line(line, TEXT_MARK, text);
             }
         }
         let is_panic = panic_place(fields).is_some();
+        // Only one error is shown without its name.
+        let mut has_nameless = false;
         for (name, value) in &fields.others {
             match self.place(name, value, is_panic) {
                 FieldPlace::Line | FieldPlace::Elsewhere => {}
-                FieldPlace::Error => push_error(line, name, value, event.level.1),
+                FieldPlace::Error => {
+                    let has_name = has_nameless || !ERROR_NAMES.contains(name);
+                    has_nameless |= !has_name;
+                    push_error(line, has_name.then_some(name), value, event.level.1);
+                }
                 FieldPlace::Block => push_block(line, name, &value.joined()),
             }
             if self.is_multi_line()
                 && let Some(backtrace) = value.backtrace()
             {
-                self.push_frames(line, backtrace);
+                self.push_frames(line, backtrace, "");
             }
         }
         if is_panic && let Some(backtrace) = fields.text(PANIC_BACKTRACE) {
-            self.push_frames(line, backtrace);
+            self.push_frames(line, backtrace, ": RUST_BACKTRACE=full shows all");
         }
     }
 
-    fn push_frames(&self, line: &mut LineLayout, backtrace: &str) {
+    /// Writes the frames of a backtrace. `hint` says how to see those that are hidden.
+    fn push_frames(&self, line: &mut LineLayout, backtrace: &str, hint: &str) {
         let Some(own) = &self.own_targets else {
             for text in backtrace.trim_end().lines() {
                 block_line(line, "", text);
@@ -316,11 +327,7 @@ impl EventStyle {
             let frames = if found.hidden == 1 { "frame" } else { "frames" };
             line.paint(TextStyle::DIM, |out| {
                 // Writing to a `String` does not fail.
-                let _ = write!(
-                    out,
-                    "… {} {frames} hidden: RUST_BACKTRACE=full shows all",
-                    found.hidden
-                );
+                let _ = write!(out, "… {} {frames} hidden{hint}", found.hidden);
             });
         }
     }
@@ -335,14 +342,16 @@ impl EventText<'_> {
 }
 
 impl NewSpan {
-    fn has_fields(&self) -> bool {
-        !self.fields.is_empty()
+    /// Returns whether it shows more than the context of its lines, and more than the name of a
+    /// span: fields, or the request that the program sends.
+    fn has_content(&self) -> bool {
+        let has_request = || !self.is_unit && self.label.request().is_some();
+        !self.fields.is_empty() || (self.is_new || self.is_relabelled) && has_request()
     }
 }
 
 const PANIC_PLACE: &str = "panic.location";
 const PANIC_THREAD: &str = "panic.thread";
-const PANIC_BACKTRACE: &str = "panic.backtrace";
 
 /// Returns the place of a panic, if this is its event.
 fn panic_place(fields: &Fields) -> Option<&str> {
@@ -355,21 +364,25 @@ fn is_main_thread(name: &str, value: &Value) -> bool {
 }
 
 fn is_error(name: &str, value: &Value) -> bool {
-    matches!(value.kind, ValueKind::Error { .. }) || ERROR_NAMES.contains(&name)
+    match value.kind {
+        ValueKind::Error { .. } => true,
+        ValueKind::Text => ERROR_NAMES.contains(&name) && !value.text.is_empty(),
+        ValueKind::Number(_) | ValueKind::Bool => false,
+    }
 }
 
 /// Writes an error and its causes on lines of their own, in the style of the level.
-fn push_error(line: &mut LineLayout, name: &str, value: &Value, style: TextStyle) {
+fn push_error(line: &mut LineLayout, name: Option<&str>, value: &Value, style: TextStyle) {
     let mut lines = value.text.trim_end().lines();
     line.break_line();
-    if !ERROR_NAMES.contains(&name) {
+    if let Some(name) = name {
         line.paint(TextStyle::DIM, |out| {
             push_name(out, name);
             out.push_str(": ");
         });
     }
     line.paint(style, |out| {
-        push_escaped(out, lines.next().unwrap_or_default())
+        push_error_text(out, lines.next().unwrap_or_default())
     });
     lines.for_each(|text| block_line(line, "    ", text));
     for cause in value.causes() {
@@ -383,6 +396,15 @@ fn push_error(line: &mut LineLayout, name: &str, value: &Value, style: TextStyle
     }
 }
 
+/// Writes the first line of an error, in quotes if it looks like a frame, a cause or a line of a
+/// text.
+fn push_error_text(out: &mut String, text: &str) {
+    match text.starts_with([' ', '>', '…']) || text.starts_with("at ") {
+        true => push_quoted(out, text),
+        false => push_escaped(out, text),
+    }
+}
+
 /// Writes a value on lines of its own.
 fn push_block(line: &mut LineLayout, name: &str, text: &str) {
     line.break_line();
@@ -391,7 +413,7 @@ fn push_block(line: &mut LineLayout, name: &str, text: &str) {
         out.push(':');
     });
     for text in text.trim_end().lines() {
-        block_line(line, "  ", text);
+        block_line(line, TEXT_MARK, text);
     }
 }
 
@@ -434,7 +456,7 @@ fn push_fields(line: &mut LineLayout, fields: &[(&'static str, Value)]) {
 }
 
 fn push_spans<'a>(line: &mut LineLayout, spans: impl Iterator<Item = &'a NewSpan>) {
-    for span in spans.filter(|span| span.has_fields()) {
+    for span in spans.filter(|span| span.has_content()) {
         line.item(|line| {
             line.push(TextStyle::DIM, "▸");
             if !span.is_unit {
@@ -485,7 +507,7 @@ fn edges(event: &EventText<'_>, has_label: bool) -> Vec<EdgeText> {
         }
     }
     let mut id = String::new();
-    if let Some(UnitId { key, text }) = event.id {
+    if let Some(UnitId { key, text, .. }) = event.id {
         // A request needs no name.
         if *key != REQUEST_ID {
             push_name(&mut id, key);

@@ -9,8 +9,14 @@ use spanwise_core::internal::{
 };
 use tracing_core::{Field, Metadata, field::Visit};
 
+/// The field of a panic with its backtrace.
+pub(crate) const PANIC_BACKTRACE: &str = "panic.backtrace";
+
 /// The maximum length of the text of a value, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
+
+/// The same of the backtrace of a panic, of which people ask for all frames.
+const MAX_BACKTRACE_LEN: usize = 256 * 1024;
 
 /// The fields of an event or a span.
 #[derive(Debug, Default, Clone)]
@@ -29,6 +35,7 @@ pub(crate) struct Value {
 #[derive(Debug, Clone)]
 pub(crate) enum ValueKind {
     Number(f64),
+    Bool,
     Text,
     Error {
         /// The outermost first.
@@ -52,7 +59,7 @@ impl Value {
     pub(crate) fn causes(&self) -> &[String] {
         match &self.kind {
             ValueKind::Error { causes, .. } => causes,
-            ValueKind::Number(_) | ValueKind::Text => &[],
+            ValueKind::Number(_) | ValueKind::Bool | ValueKind::Text => &[],
         }
     }
 
@@ -60,7 +67,7 @@ impl Value {
     pub(crate) fn backtrace(&self) -> Option<&str> {
         match &self.kind {
             ValueKind::Error { backtrace, .. } => backtrace.as_deref(),
-            ValueKind::Number(_) | ValueKind::Text => None,
+            ValueKind::Number(_) | ValueKind::Bool | ValueKind::Text => None,
         }
     }
 
@@ -130,7 +137,11 @@ impl Reader<'_> {
         if log_record::is_origin_field(self.callsite, name) {
             return;
         }
-        let text = limited(value, MAX_VALUE_LEN);
+        let limit = match name {
+            PANIC_BACKTRACE => MAX_BACKTRACE_LEN,
+            _ => MAX_VALUE_LEN,
+        };
+        let text = limited(value, limit);
         let value = Value { text, kind };
         // In a span, `message` is an ordinary field.
         if name == "message" && self.callsite.is_event() {
@@ -157,6 +168,10 @@ impl Visit for Reader<'_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add(field, format_args!("{value}"), ValueKind::Text);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, format_args!("{value}"), ValueKind::Bool);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {

@@ -152,9 +152,12 @@ impl ConsoleLayer {
     fn id<'a>(&'a self, context: &'a Context) -> Option<UnitId<'a>> {
         let keys = self.context_keys.iter().map(String::as_str);
         iter::once(REQUEST_ID).chain(keys).find_map(|key| {
+            let id = context.get(key)?;
+            let text = short(id);
             Some(UnitId {
                 key,
-                text: short(context.get(key)?),
+                is_whole: text == id,
+                text,
             })
         })
     }
@@ -175,8 +178,8 @@ impl ConsoleLayer {
             (label, depth, name)
         });
         let access = AccessSummary::take(callsite, fields, unit.map(|(label, ..)| label));
-        if access.is_some() {
-            access_summary::remove_shown(new_spans);
+        if let Some(access) = &access {
+            access_summary::remove_shown(new_spans, access);
         }
         self.style.lines(&EventText {
             time: self.time.is_shown().then(|| {
@@ -258,7 +261,7 @@ where
         let span = ctx.event_span(event);
         let context = span.as_ref().map(Context::from_span).unwrap_or_default();
         let id = self.id(&context);
-        let id_key = id.as_ref().map(|id| id.key);
+        let id_key = id.as_ref().filter(|id| id.is_whole).map(|id| id.key);
         let unit = span.as_ref().and_then(|span| {
             let found = ConsoleSpan::find(self.id, span)?;
             let new = found.take_new(self.id, span, id_key, annotations.buffered);

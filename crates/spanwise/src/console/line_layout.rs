@@ -191,7 +191,9 @@ impl LineLayout {
             }
             (Some(reserved), None) => self.push_edge(reserved, width),
             (None, _) => {
-                let Some(edge) = edges.last() else { return };
+                let Some(edge) = edges.last().filter(|edge| !edge.is_empty()) else {
+                    return;
+                };
                 if self.column + edge.width() > width {
                     self.break_line();
                 }
@@ -226,3 +228,19 @@ impl LineLayout {
 
 /// The first line has at least this many columns between its start and the context.
 const MIN_CONTENT: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_without_context_has_no_empty_continuation() {
+        let mut line = LineLayout::new(String::new(), AnsiColor(false), Continuation(1));
+        let edges = [EdgeText::new(String::new())];
+        line.fit(20, &edges, |line| {
+            line.item(|line| line.push(TextStyle::PLAIN, "short"));
+            line.item(|line| line.push(TextStyle::PLAIN, &"x".repeat(40)));
+        });
+        assert_eq!(line.finish(), format!(" short\n | {}\n", "x".repeat(40)));
+    }
+}

@@ -50,13 +50,15 @@ struct State {
 }
 
 /// What no line has shown yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Pending {
     fields: Fields,
     /// The names of own fields that are context. Their values are those of the context.
     context_keys: Vec<&'static str>,
     /// A line has shown this span.
     is_begun: bool,
+    /// The label has changed.
+    is_relabelled: bool,
     /// A buffered line has shown what is pending. Such a line may never be written.
     is_buffered: bool,
 }
@@ -66,6 +68,8 @@ struct Pending {
 pub(crate) struct NewSpan {
     /// No line has shown the span before.
     pub(crate) is_new: bool,
+    /// Its label has changed since a line has shown it.
+    pub(crate) is_relabelled: bool,
     /// The lines of the current span show its label anyway.
     pub(crate) is_unit: bool,
     pub(crate) opened: SystemTime,
@@ -137,11 +141,12 @@ impl ConsoleSpan {
 
     /// Adds fields that were recorded late.
     pub(crate) fn record(&self, mut fields: SpanFields) {
-        self.0.label.update(&mut fields.own);
-        if fields.is_empty() {
+        let is_relabelled = self.0.label.update(&mut fields.own);
+        if fields.is_empty() && !is_relabelled {
             return;
         }
         let mut pending = self.0.pending.lock();
+        pending.is_relabelled |= is_relabelled;
         for (name, value) in fields.own.others {
             pending.fields.set(name, value);
         }
@@ -156,8 +161,8 @@ impl ConsoleSpan {
     }
 
     /// Returns the spans from the outermost one to `span`, which this is, of which something was
-    /// not shown yet. The next call does not return it again, unless `is_buffered`. The value of
-    /// `id_key` is shown in another way.
+    /// not shown yet. The next call does not return it again, unless `is_buffered`. The whole
+    /// value of `id_key` is shown in another way.
     ///
     /// If two threads log in the same span, the line of the other one may be written before the
     /// line that shows the fields.
@@ -182,15 +187,16 @@ impl ConsoleSpan {
             if is_shown(&found) {
                 break;
             }
-            let Some((is_new, fields, context_keys)) = found.take(is_buffered) else {
+            let Some(taken) = found.take(is_buffered) else {
                 continue;
             };
-            let context_keys = context_keys.into_iter();
+            let context_keys = taken.context_keys.into_iter();
             let context_keys = context_keys.filter(|key| !is_hidden(key) && Some(*key) != id_key);
             let mut shown = context_values(&around, context_keys);
-            shown.extend(fields.others);
+            shown.extend(taken.fields.others);
             new.push(NewSpan {
-                is_new,
+                is_new: !taken.is_begun,
+                is_relabelled: taken.is_relabelled,
                 is_unit: Arc::ptr_eq(&found.0.label, &self.0.unit_label),
                 opened: found.0.opened,
                 label: Arc::clone(&found.0.label),
@@ -204,25 +210,25 @@ impl ConsoleSpan {
         new
     }
 
-    /// Takes what was not shown yet: whether the span is new, its fields and its context keys.
-    fn take(&self, is_buffered: bool) -> Option<(bool, Fields, Vec<&'static str>)> {
+    /// Takes what was not shown yet.
+    fn take(&self, is_buffered: bool) -> Option<Pending> {
         let mut pending = self.0.pending.lock();
-        let is_new = !pending.is_begun;
-        let (fields, context_keys) = if is_buffered {
+        let taken = if is_buffered {
             if mem::replace(&mut pending.is_buffered, true) {
                 return None;
             }
-            (pending.fields.clone(), pending.context_keys.clone())
+            pending.clone()
         } else {
-            pending.is_begun = true;
-            (
-                mem::take(&mut pending.fields),
-                mem::take(&mut pending.context_keys),
-            )
+            let begun = Pending {
+                is_begun: true,
+                is_buffered: pending.is_buffered,
+                ..Pending::default()
+            };
+            mem::replace(&mut *pending, begun)
         };
         drop(pending);
-        let has_fields = !fields.is_empty() || !context_keys.is_empty();
-        (is_new || has_fields).then_some((is_new, fields, context_keys))
+        let has_fields = !taken.fields.is_empty() || !taken.context_keys.is_empty();
+        (!taken.is_begun || taken.is_relabelled || has_fields).then_some(taken)
     }
 
     /// Returns the label that lines of this span show, and the number of spans from that of the

@@ -14,13 +14,15 @@ pub(crate) struct SpanLabel {
 #[derive(Debug)]
 struct HttpRequest {
     method: String,
+    /// It is a request to this program, not one that it sends.
+    is_served: bool,
     /// The server that a client calls.
     server: Option<String>,
     path: Mutex<Option<String>>,
 }
 
 /// The fields of a request, in the conventions of OpenTelemetry and of `tower-http`.
-const METHODS: [&str; 3] = ["http.request.method", "http.method", "method"];
+const METHODS: [&str; 3] = ["http.request.method", "http.method", GENERIC_METHOD];
 const PATHS: [&str; 6] = [
     "http.route",
     "url.path",
@@ -35,53 +37,59 @@ const HTTP_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "_OTHER",
 ];
 
-/// Fields that are for an exporter of spans.
-const EXPORTER_FIELDS: [&str; 2] = ["otel.kind", "otel.name"];
+/// The name of the field with the method that other spans than those of requests have, too.
+const GENERIC_METHOD: &str = "method";
+
+impl HttpRequest {
+    /// Takes the fields of a request. `kind` is that of OpenTelemetry.
+    fn take(kind: Option<&str>, fields: &mut Fields) -> Option<Self> {
+        let has_path = PATHS.iter().any(|name| fields.get(name).is_some());
+        let is_method = |name: &&&str| {
+            let text = fields.text(name);
+            let is_http = text.is_some_and(|text| HTTP_METHODS.contains(&text));
+            is_http && (has_path || **name != GENERIC_METHOD)
+        };
+        let method = METHODS.iter().find(is_method).copied()?;
+        let method = fields.remove(method)?.text;
+        let is_served = match kind {
+            Some(kind) => kind.eq_ignore_ascii_case("server"),
+            None => fields.get("server.address").is_none(),
+        };
+        Some(Self {
+            method,
+            is_served,
+            server: if is_served { None } else { take_server(fields) },
+            path: Mutex::new(take_path(fields)),
+        })
+    }
+}
 
 impl SpanLabel {
     /// Takes the fields that make the label.
     pub(crate) fn new(name: &'static str, fields: &mut Fields) -> Self {
-        for name in EXPORTER_FIELDS {
-            fields.remove(name);
-        }
-        let is_method = |name: &&&str| {
-            let text = fields.text(name);
-            text.is_some_and(|text| HTTP_METHODS.contains(&text))
-        };
-        let method = METHODS.iter().find(is_method).copied();
-        let request = method.and_then(|method| {
-            let method = fields.remove(method)?.text;
-            let server =
-                fields
-                    .remove("server.address")
-                    .map(|address| match fields.remove("server.port") {
-                        Some(port) => format!("{}:{}", address.text, port.text),
-                        None => address.text,
-                    });
-            let path = take_path(fields);
-            Some(HttpRequest {
-                method,
-                server,
-                path: Mutex::new(path),
-            })
-        });
+        let kind = fields.remove("otel.kind").map(|kind| kind.text);
+        fields.remove("otel.name");
+        let request = HttpRequest::take(kind.as_deref(), fields);
         Self { name, request }
     }
 
-    /// Takes the path of a request that was recorded late.
-    pub(crate) fn update(&self, fields: &mut Fields) {
-        let Some(request) = &self.request else { return };
-        if let Some(late) = take_path(fields) {
-            let before = request.path.lock().replace(late);
-            drop(before);
-        }
+    /// Takes the path of a request that was recorded late. Returns whether the label has changed.
+    pub(crate) fn update(&self, fields: &mut Fields) -> bool {
+        let Some(request) = &self.request else {
+            return false;
+        };
+        let Some(late) = take_path(fields) else {
+            return false;
+        };
+        let before = request.path.lock().replace(late.clone());
+        before != Some(late)
     }
 
     /// Returns whether it is a request to this program, not one that it sends.
     pub(crate) fn is_served(&self) -> bool {
         self.request
             .as_ref()
-            .is_some_and(|request| request.server.is_none())
+            .is_some_and(|request| request.is_served)
     }
 
     /// Returns the method and the path of a request.
@@ -105,6 +113,15 @@ impl SpanLabel {
         out.push(' ');
         push_name(out, &format!("{server}{path}"));
     }
+}
+
+/// Takes the address of a server, with its port.
+fn take_server(fields: &mut Fields) -> Option<String> {
+    let address = fields.remove("server.address")?.text;
+    Some(match fields.remove("server.port") {
+        Some(port) => format!("{address}:{}", port.text),
+        None => address,
+    })
 }
 
 fn take_path(fields: &mut Fields) -> Option<String> {

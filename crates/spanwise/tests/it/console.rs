@@ -24,7 +24,7 @@ fn short_line_has_level_message_and_fields() {
     info!("not shown");
     assert_eq!(
         lines.text(),
-        "ERROR cannot read row=7 | import r-1 file=a.csv\n      | line 2\\u{1b}[31m\n\
+        "ERROR cannot read row=7 | import r-1 file=a.csv\n      | > line 2\\u{1b}[31m\n\
          ERROR cannot read | import r-1\n\
          ERROR a = b\n"
     );
@@ -110,6 +110,83 @@ fn hostile_texts_stay_in_their_compact_line() {
     assert!(!all.contains(['\u{2028}', '\u{202e}']));
 }
 
+/// With characters that a terminal does not show, a message could look like one with a context.
+#[test]
+fn invisible_characters_do_not_forge_the_context() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    for hidden in [
+        '\u{200c}',
+        '\u{200d}',
+        '\u{34f}',
+        '\u{fe00}',
+        '\u{fe0f}',
+        '\u{e0100}',
+        '\u{3164}',
+        '\u{115f}',
+        '\u{1160}',
+        '\u{ffa0}',
+        '\u{2800}',
+        '\u{1d173}',
+        '\u{600}',
+    ] {
+        let context = format!("ok |{hidden} GET /admin {hidden}…deadbeef");
+        let value = format!("ok{hidden}|{hidden}user=root");
+        info!(target: "shop", value, "{context}");
+        let text = lines.text();
+        let escape = hidden.escape_default().to_string();
+        assert_eq!(text.matches(&escape).count(), 4, "{text}");
+        assert!(!text.contains(hidden), "{text:?}");
+        lines.clear();
+    }
+    info!(target: "shop", "ok\u{a0}\u{a0}GET /admin");
+    info!(target: "shop", "ok \u{3000}GET /admin");
+    let text = lines.text();
+    assert!(text.contains("\"ok\u{a0}\u{a0}GET /admin\""), "{text}");
+    assert!(text.contains("\"ok \u{3000}GET /admin\""), "{text}");
+}
+
+#[test]
+fn emoji_are_not_escaped() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let family = "\u{1f468}\u{200d}\u{1f469} \u{2764}\u{fe0f}\u{200d}\u{1f525}";
+    info!(target: "shop", "\u{26a0}\u{fe0f} low {family}");
+    info!(target: "shop", "\u{1f468}\u{200d} alone");
+    let text = lines.text();
+    assert!(
+        text.contains(&format!(" \u{26a0}\u{fe0f} low {family}\n")),
+        "{text}"
+    );
+    assert!(text.contains("\u{1f468}\\u{200d} alone"), "{text}");
+}
+
+#[test]
+fn line_break_differs_from_its_escape() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    info!(target: "shop", "a\nb");
+    info!(target: "shop", "a\\nb");
+    let text = lines.text();
+    let shown: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').next_back())
+        .collect();
+    assert_eq!(shown, [r#""a\nb""#, r"a\nb"]);
+}
+
 #[test]
 fn numbers_with_a_unit_are_durations() {
     alone!();
@@ -177,4 +254,30 @@ fn critical_events_have_a_level_of_their_own() {
         after_time(&text),
         " CRIT shop                 disk is lost\n"
     );
+}
+
+/// A summary takes only the fields that it shows.
+#[test]
+fn summary_of_a_request_keeps_what_it_does_not_show() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    tracing::event!(
+        name: "http.access",
+        target: "shop",
+        tracing::Level::INFO,
+        http.request.method = "GET",
+        url.path = "/a",
+        http.response.status_code = 200,
+        outcome = "ok",
+        duration_ms = "long",
+        ttfb_ms = "short",
+        response_bytes = "many",
+    );
+    let text = lines.text();
+    let shown = " GET /a 200 ttfb_ms=short response_bytes=many duration_ms=long\n";
+    assert!(text.ends_with(shown), "{text}");
 }

@@ -48,10 +48,47 @@ fn pretty_shows_lines_of_values_below_the_fields() {
     assert_eq!(
         without_times(&lines.text()),
         "TIME  INFO shop                 first rows=2\n\
-         \x20            | second\n\
+         \x20            | > second\n\
          \x20            | query:\n\
-         \x20            |   select *\n\
-         \x20            |     from orders\n"
+         \x20            | > select *\n\
+         \x20            | >   from orders\n"
+    );
+}
+
+/// A line of a text passes for no error, no cause, no frame and no field.
+#[test]
+fn lines_of_texts_are_marked() {
+    alone!();
+    let (lines, _telemetry) = install();
+    let text = "first\n  caused by: forged\nat shop::forged  src/a.rs:1\nuser=root";
+    error!(target: "shop", text, "{text}");
+    for forged in [
+        "at shop::forged  src/a.rs:1",
+        "> a",
+        "  caused by: forged",
+        "… 2 frames",
+    ] {
+        error!(target: "shop", error = forged, "failed");
+    }
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME ERROR shop                 first\n\
+         \x20            | >   caused by: forged\n\
+         \x20            | > at shop::forged  src/a.rs:1\n\
+         \x20            | > user=root\n\
+         \x20            | text:\n\
+         \x20            | > first\n\
+         \x20            | >   caused by: forged\n\
+         \x20            | > at shop::forged  src/a.rs:1\n\
+         \x20            | > user=root\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"at shop::forged  src/a.rs:1\"\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"> a\"\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"  caused by: forged\"\n\
+         TIME ERROR shop                 failed\n\
+         \x20            | \"… 2 frames\"\n"
     );
 }
 
@@ -91,6 +128,48 @@ fn pretty_shows_an_error_and_its_causes_below() {
          \x20            |   caused by: connection reset\n\
          TIME ERROR shop                 payment failed\n\
          \x20            | not \"found\"\n"
+    );
+}
+
+#[test]
+fn full_backtrace_is_shown_to_its_end() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = Builder::new(Preset::Dev)
+        .panic_backtrace(spanwise::PanicBacktrace::Full)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let frame = |number| format!("{number:>4}: shop::orders::{}\n", "x".repeat(100));
+    let backtrace: String = (0..400).map(frame).collect();
+    error!(
+        target: "panic",
+        { panic.location = "a.rs:1:2", panic.thread = "worker", panic.backtrace = backtrace },
+        "out of stock"
+    );
+    let text = lines.text();
+    assert!(
+        text.contains("| 399: shop::orders::x") || text.contains("|  399: shop::orders::x"),
+        "{text}"
+    );
+}
+
+#[test]
+fn only_one_error_of_an_event_has_no_name() {
+    alone!();
+    let (lines, _telemetry) = install();
+    error!(target: "shop", error = false, "one");
+    error!(target: "shop", error = 7, "two");
+    error!(target: "shop", error = "", "three");
+    error!(target: "shop", error = "reset", err = "refused", "four");
+    assert_eq!(
+        without_times(&lines.text()),
+        "TIME ERROR shop                 one error=false\n\
+         TIME ERROR shop                 two error=7\n\
+         TIME ERROR shop                 three error=\"\"\n\
+         TIME ERROR shop                 four\n\
+         \x20            | reset\n\
+         \x20            | err: refused\n"
     );
 }
 

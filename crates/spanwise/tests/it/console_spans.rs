@@ -67,6 +67,47 @@ fn pretty_shows_spans_on_a_line_before_their_event() {
 }
 
 #[test]
+fn outgoing_request_is_shown_once() {
+    alone!();
+    let (lines, _telemetry) = install(Format::Pretty);
+    let request = unit_span!(
+        "http.request",
+        http.request.method = "POST",
+        http.route = "/orders",
+        request_id = "r-1",
+    );
+    request.in_scope(|| {
+        info!(target: "shop", "one");
+        let call = info_span!(
+            "http.client.request",
+            otel.kind = "client",
+            http.request.method = "POST",
+            server.address = "pay.example.com",
+            server.port = 443,
+            url.path = "/charges",
+            http.route = Empty,
+        );
+        let _call = call.enter();
+        info!(target: "shop", "two");
+        info!(target: "shop", "three");
+        call.record("http.route", "/{kind}");
+        info!(target: "shop", "four");
+        info!(target: "shop", "five");
+    });
+    assert_eq!(
+        shown(&lines),
+        [
+            "one | POST /orders r-1",
+            "▸ POST pay.example.com:443/charges | POST /orders r-1",
+            "two | POST /orders r-1",
+            "three | POST /orders r-1",
+            "four ▸ POST pay.example.com:443/{kind} | POST /orders r-1",
+            "five | POST /orders r-1",
+        ]
+    );
+}
+
+#[test]
 fn compact_shows_spans_on_their_first_event() {
     alone!();
     let (lines, _telemetry) = install(Format::Compact);
@@ -82,6 +123,64 @@ fn compact_shows_spans_on_their_first_event() {
             "one | job job_id=j-7 queue=mail",
             "two | job:send job_id=j-7 attempt=2 ▸ send to=ada",
             "three | job:send job_id=j-7",
+        ]
+    );
+}
+
+#[test]
+fn shortened_id_is_shown_whole_once() {
+    alone!();
+    let (lines, _telemetry) = install(Format::Compact);
+    let job = unit_span!("job", job_id = "import-0001-eu-central");
+    job.in_scope(|| {
+        info!(target: "shop", "one");
+        info!(target: "shop", "two");
+    });
+    assert_eq!(
+        shown(&lines),
+        [
+            "one | job job_id=…-central job_id=import-0001-eu-central",
+            "two | job job_id=…-central",
+        ]
+    );
+}
+
+#[test]
+fn only_requests_have_the_label_of_a_request() {
+    alone!();
+    let (lines, _telemetry) = install(Format::Pretty);
+    let job = unit_span!("job", job_id = "j-7");
+    job.in_scope(|| {
+        let cache = info_span!("cache", method = "DELETE", key = "k");
+        cache.in_scope(|| info!(target: "shop", "one"));
+    });
+    let served = unit_span!(
+        "serve",
+        otel.kind = "server",
+        http.request.method = "GET",
+        http.route = "/a",
+        server.address = "shop.example",
+    );
+    served.in_scope(|| info!(target: "shop", "two"));
+    let update = unit_span!("update");
+    update.in_scope(|| {
+        let call = info_span!(
+            "call",
+            otel.kind = "client",
+            http.request.method = "GET",
+            url.path = "/b",
+        );
+        call.in_scope(|| info!(target: "shop", "three"));
+    });
+    assert_eq!(
+        shown(&lines),
+        [
+            "▸ job ▸ cache method=DELETE key=k | job_id=j-7",
+            "one | job:cache job_id=j-7",
+            "▸ GET /a server.address=shop.example",
+            "two | GET /a",
+            "▸ update ▸ GET /b",
+            "three | update:call",
         ]
     );
 }

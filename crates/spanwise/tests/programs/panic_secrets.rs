@@ -132,7 +132,7 @@ fn panic_message_is_shown_without_the_secret() {
     assert!(!stderr.contains(TOKEN), "{stderr}");
     assert!(stderr.contains("thread 'worker' panicked at "), "{stderr}");
     assert!(
-        stderr.contains("\nno access with [REDACTED] to the shop\n"),
+        stderr.contains("\n  | no access with [REDACTED] to the shop\n"),
         "{stderr}"
     );
 }
