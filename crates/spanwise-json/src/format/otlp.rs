@@ -163,9 +163,12 @@ fn record(line: &[u8], to: &mut Vec<u8>) {
             to.push(b',');
         }
         if unquoted(key) == TRUNCATED.as_bytes() {
-            dropped = items(member.value()).count();
+            let names: Vec<&[u8]> = items(member.value()).map(shown_name).collect();
+            dropped = names.len();
+            push_attribute(to, key, &[b"[", &*names.join(&b','), b"]"].concat());
+        } else {
+            push_attribute(to, key, member.value());
         }
-        push_attribute(to, key, member.value());
     }
     match attributes_start {
         Some(_) => to.push(b']'),
@@ -188,6 +191,14 @@ fn record(line: &[u8], to: &mut Vec<u8>) {
         push_all(to, &[b",\"scope\":{\"name\":", target, b"}"]);
     }
     to.extend(b"}]}]}\n");
+}
+
+/// Returns a name of the list of truncated fields as receivers know it.
+fn shown_name(quoted: &[u8]) -> &[u8] {
+    match quoted {
+        b"\"#body\"" => b"\"body\"",
+        name => name,
+    }
 }
 
 /// Returns the start of a `LogsData`, with the resource.
@@ -268,8 +279,6 @@ fn push_value_at(to: &mut Vec<u8>, json: &[u8], start: usize) -> usize {
 
 fn push_scalar(to: &mut Vec<u8>, value: &[u8]) {
     match kind_of(value) {
-        // In the list of truncated fields.
-        Kind::Text if value == b"\"#body\"" => to.extend(b"{\"stringValue\":\"body\"}"),
         Kind::Text => push_all(to, &[b"{\"stringValue\":", value, b"}"]),
         Kind::Bool => push_all(to, &[b"{\"boolValue\":", value, b"}"]),
         Kind::Number => push_all(to, &[b"{\"doubleValue\":", value, b"}"]),
