@@ -16,7 +16,7 @@ use crate::{
     json_lexer::string_end,
     line_buffer::PaddedBytes,
     line_template::{LineTemplate, Place, plain_name, push_parts},
-    span_plan::{ContextBits, SpanPlan, context_bit},
+    span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
     visit::redacted_bit,
 };
 
@@ -202,9 +202,11 @@ fn keys(
     callsite.fields().iter().map(&mut key).collect()
 }
 
-fn pins(keys: &[Key], context: &[(Vec<u8>, Vec<u8>)]) -> Box<[(u128, ContextBits)]> {
+fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(u128, ContextBits)]> {
     let pin = |key: &Key| {
-        let place = context.iter().position(|(name, _)| name == key.name())?;
+        let place = context
+            .iter()
+            .position(|known| known.has(key.member.as_bytes()))?;
         Some((key.bit, context_bit(place)))
     };
     keys.iter().filter_map(pin).collect()

@@ -1,16 +1,21 @@
 //! The part of a callsite's plan that its spans refer to, and their pinned context.
 
+use std::{borrow::Cow, collections::HashSet};
+
 use spanwise_core::CONTEXT_KEYS;
 use tracing_core::Metadata;
 
 use crate::{
     builder::Options,
+    conversion::{Conversion, Rule},
     escape,
-    format_table::FormatTable,
-    json_lexer::members,
-    line_template::{LineTemplate, Place},
+    format_table::{FormatTable, Kind},
+    json_lexer::{Member, members},
+    line_template::{LineTemplate, Place, start_of},
     name_limits::limit_name,
+    plan::quoted_key,
     span_ids::IdKeys,
+    spelling::Spelling,
 };
 
 /// The data that all spans of a callsite share.
@@ -23,9 +28,48 @@ pub(crate) struct SpanPlan {
     pub(crate) list: bool,
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
-    /// The context keys as JSON strings, and the keys of fields that are renamed because of them.
-    pub(crate) context: Box<[(Vec<u8>, Vec<u8>)]>,
+    pub(crate) context: Box<[ContextKey]>,
     pub(crate) ids: IdKeys,
+}
+
+/// A key of the context: the start of each member that it may become, `,"key":`, and the start of
+/// that member where it is renamed.
+#[derive(Debug)]
+pub(crate) struct ContextKey(Vec<(Box<[u8]>, Vec<u8>)>);
+
+impl ContextKey {
+    fn new(options: &Options, template: &LineTemplate, name: &str) -> Self {
+        let key = template.key(options, name, Place::Span);
+        let renamed = template.displaced(&template.field_name(options, name, Place::Span).0);
+        let Spelling {
+            text,
+            number,
+            number_as_text,
+        } = template.table.spelling;
+        let start = |spell: fn(&str) -> Cow<'_, str>| start_of(&limit_name(&spell(&renamed)));
+        let Some(Conversion { starts, rule, .. }) = key.conversion.as_deref() else {
+            return Self(vec![(key.member.as_bytes().into(), start(text))]);
+        };
+        let fitting = match rule {
+            // The start of the member ends with that of the value.
+            Rule::Hex { .. } => [&*start(text), b"\""].concat(),
+            Rule::Nanos | Rule::Leaf(Kind::Integer | Kind::Number) => start(number),
+            _ => start(text),
+        };
+        let all = [
+            (&starts.fitting, fitting),
+            (&starts.text, start(text)),
+            (&starts.number, start(number)),
+            (&starts.number_as_text, start(number_as_text)),
+        ];
+        let known = all.into_iter().filter(|(start, _)| !start.is_empty());
+        Self(known.map(|(from, to)| (from.clone(), to)).collect())
+    }
+
+    /// Returns whether a member that starts so is one of the key.
+    pub(crate) fn has(&self, start: &[u8]) -> bool {
+        self.0.iter().any(|(own, _)| **own == *start)
+    }
 }
 
 impl SpanPlan {
@@ -36,12 +80,7 @@ impl SpanPlan {
     ) -> Self {
         let more = options.context_keys.iter().map(String::as_str);
         let context = CONTEXT_KEYS.into_iter().chain(more);
-        let key = |name| {
-            let key = template.key(options, name, Place::Span);
-            let renamed = template.displaced(&template.field_name(options, name, Place::Span).0);
-            let renamed = escape::quoted(&limit_name(&template.table.spell(&renamed)));
-            (key.name().to_vec(), renamed)
-        };
+        let key = |name| ContextKey::new(options, template, name);
         Self {
             callsite,
             table: template.table,
@@ -58,30 +97,27 @@ impl SpanPlan {
         if pinned == 0 {
             return None;
         }
-        let renamed_key = |key: &[u8]| {
-            let place = self.context.iter().position(|(known, _)| known == key)?;
-            (pinned & context_bit(place) != 0).then(|| self.context[place].1.clone())
+        let pinned = |(place, key)| (pinned & context_bit(place) != 0).then_some(key);
+        let keys: Vec<&ContextKey> = self.context.iter().enumerate().filter_map(pinned).collect();
+        let rename = |member: &Member<'_>| {
+            let mut starts = keys.iter().flat_map(|key| &key.0);
+            starts.find(|(from, _)| member.bytes.starts_with(from))
         };
-        let keys = members(all).map(|member| member.quoted_key());
-        let renamed: Vec<(&[u8], Vec<u8>)> = keys
-            .filter_map(|key| Some((key, renamed_key(key)?)))
+        let renamed: HashSet<&[u8]> = members(all)
+            .filter_map(|member| Some(quoted_key(&rename(&member)?.1)))
             .collect();
         if renamed.is_empty() {
             return None;
         }
         let mut kept = Vec::with_capacity(all.len() + 16);
         for member in members(all) {
-            let key = member.quoted_key();
-            // The newer value replaces one that was renamed before.
-            if renamed.iter().any(|(_, new)| new == key) {
-                continue;
-            }
-            match renamed.iter().find(|(old, _)| *old == key) {
-                Some((_, new)) => {
-                    kept.push(b',');
-                    kept.extend_from_slice(new);
-                    kept.extend_from_slice(&member.bytes[1 + key.len()..]);
+            match rename(&member) {
+                Some((from, to)) => {
+                    kept.extend_from_slice(to);
+                    kept.extend_from_slice(&member.bytes[from.len()..]);
                 }
+                // The newer value replaces one that was renamed before.
+                None if renamed.contains(member.quoted_key()) => {}
                 None => kept.extend_from_slice(member.bytes),
             }
         }

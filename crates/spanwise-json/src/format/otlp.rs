@@ -13,7 +13,8 @@ use crate::{
         ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, MessageKey, Rewrite, ThreadKeys,
         TimeText, environment, file, line, service_name, service_version, target, text,
     },
-    json_lexer::{Member, members, value_end},
+    json_lexer::{Member, members, string_end, value_end},
+    work,
 };
 
 /// The keys of the members that are not attributes. A field with such a name is displaced.
@@ -162,9 +163,12 @@ fn record(line: &[u8], to: &mut Vec<u8>) {
             to.push(b',');
         }
         if unquoted(key) == TRUNCATED.as_bytes() {
-            dropped = items(member.value()).count();
+            let names: Vec<&[u8]> = items(member.value()).map(shown_name).collect();
+            dropped = names.len();
+            push_attribute(to, key, &[b"[", &*names.join(&b','), b"]"].concat());
+        } else {
+            push_attribute(to, key, member.value());
         }
-        push_attribute(to, key, member.value());
     }
     match attributes_start {
         Some(_) => to.push(b']'),
@@ -187,6 +191,14 @@ fn record(line: &[u8], to: &mut Vec<u8>) {
         push_all(to, &[b",\"scope\":{\"name\":", target, b"}"]);
     }
     to.extend(b"}]}]}\n");
+}
+
+/// Returns a name of the list of truncated fields as receivers know it.
+fn shown_name(quoted: &[u8]) -> &[u8] {
+    match quoted {
+        b"\"#body\"" => b"\"body\"",
+        name => name,
+    }
 }
 
 /// Returns the start of a `LogsData`, with the resource.
@@ -221,44 +233,84 @@ fn push_attribute(to: &mut Vec<u8>, quoted_key: &[u8], value: &[u8]) {
     to.push(b'}');
 }
 
-/// Appends a JSON value as an `AnyValue`. JSON that is nested deeper than 128 levels is text, so
-/// the recursion is bounded.
+/// Appends a JSON value as an `AnyValue`. JSON that is nested deeper than [`MAX_DEPTH`] is text.
 fn push_any_value(to: &mut Vec<u8>, value: &[u8]) {
-    match (kind_of(value), value.first()) {
-        // In the list of truncated fields.
-        (Kind::Text, _) if value == b"\"#body\"" => to.extend(b"{\"stringValue\":\"body\"}"),
-        (Kind::Text, _) => push_all(to, &[b"{\"stringValue\":", value, b"}"]),
-        (Kind::Bool, _) => push_all(to, &[b"{\"boolValue\":", value, b"}"]),
-        (Kind::Number, _) => push_all(to, &[b"{\"doubleValue\":", value, b"}"]),
-        (Kind::Integer, _) if is_int64(value) => {
-            push_all(to, &[b"{\"intValue\":\"", value, b"\"}"]);
+    if depth(value) > MAX_DEPTH {
+        let text = escape::quoted(&String::from_utf8_lossy(value));
+        return push_all(to, &[b"{\"stringValue\":", &text, b"}"]);
+    }
+    push_value_at(to, value, 0);
+}
+
+/// Appends the value that starts at `start`, and returns its end, so that no level of nesting is
+/// read twice.
+fn push_value_at(to: &mut Vec<u8>, json: &[u8], start: usize) -> usize {
+    let is_object = match json[start] {
+        b'{' => true,
+        b'[' => false,
+        _ => {
+            let end = value_end(json, start);
+            push_scalar(to, &json[start..end]);
+            return end;
         }
-        (Kind::Integer, _) => push_all(to, &[b"{\"stringValue\":\"", value, b"\"}"]),
-        (Kind::Nested, Some(b'[')) => {
-            to.extend(b"{\"arrayValue\":{\"values\":[");
-            for (index, item) in items(value).enumerate() {
-                if index > 0 {
-                    to.push(b',');
-                }
-                push_any_value(to, item);
-            }
-            to.extend(b"]}}");
+    };
+    to.extend_from_slice(match is_object {
+        true => b"{\"kvlistValue\":{\"values\":[",
+        false => b"{\"arrayValue\":{\"values\":[",
+    });
+    let mut at = start + 1;
+    while !matches!(json.get(at), None | Some(b']' | b'}')) {
+        if json[at] == b',' {
+            to.push(b',');
+            at += 1;
         }
-        (Kind::Nested, Some(b'{')) => {
-            to.extend(b"{\"kvlistValue\":{\"values\":[");
-            let inner = if value == b"{}" { b"" } else { value };
-            for (index, member) in members(inner).enumerate() {
-                if index > 0 {
-                    to.push(b',');
-                }
-                push_attribute(to, member.quoted_key(), member.value());
-            }
-            to.extend(b"]}}");
+        if is_object {
+            let key_end = string_end(json, at);
+            push_all(to, &[b"{\"key\":", &json[at..key_end], b",\"value\":"]);
+            at = push_value_at(to, json, key_end + 1);
+            to.push(b'}');
+        } else {
+            at = push_value_at(to, json, at);
         }
+    }
+    to.extend(b"]}}");
+    at + 1
+}
+
+fn push_scalar(to: &mut Vec<u8>, value: &[u8]) {
+    match kind_of(value) {
+        Kind::Text => push_all(to, &[b"{\"stringValue\":", value, b"}"]),
+        Kind::Bool => push_all(to, &[b"{\"boolValue\":", value, b"}"]),
+        Kind::Number => push_all(to, &[b"{\"doubleValue\":", value, b"}"]),
+        Kind::Integer if is_int64(value) => push_all(to, &[b"{\"intValue\":\"", value, b"\"}"]),
+        Kind::Integer => push_all(to, &[b"{\"stringValue\":\"", value, b"\"}"]),
         // `null`
-        (Kind::Nested, _) => to.extend(b"{}"),
+        Kind::Nested => to.extend(b"{}"),
     }
 }
+
+/// Returns how many objects and arrays are inside one another.
+fn depth(json: &[u8]) -> usize {
+    let (mut at, mut depth, mut deepest) = (0, 0_usize, 0);
+    while at < json.len() {
+        work::step(1);
+        match json[at] {
+            b'"' => {
+                at = string_end(json, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        at += 1;
+    }
+    deepest
+}
+
+/// The recursion for nested JSON, here and in receivers, is bounded.
+const MAX_DEPTH: usize = 64;
 
 fn is_int64(digits: &[u8]) -> bool {
     let text = std::str::from_utf8(digits).unwrap_or_default();
@@ -277,4 +329,50 @@ fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
         at = end + 1;
         Some(item)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn nested(depth: usize) -> Vec<u8> {
+        let json = "[".repeat(depth) + &"]".repeat(depth);
+        format!(",\"a\":{json},\"b\":{{\"x\":{json},\"y\":[1,{{}}]}}}}\n").into_bytes()
+    }
+
+    fn written(line: &[u8]) -> String {
+        let mut to = b"{".to_vec();
+        record(line, &mut to);
+        String::from_utf8(to).unwrap()
+    }
+
+    #[test]
+    fn work_is_linear_in_nesting() {
+        for depth in [MAX_DEPTH - 2, 8_192] {
+            let line = nested(depth);
+            let steps = work::count(|| drop(written(&line)));
+            assert!(steps <= 4 * line.len() as u64, "{depth}: {steps}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_text() {
+        assert!(written(&nested(MAX_DEPTH - 1)).contains(r#"{"key":"a","value":{"arrayValue""#));
+        let deep = thread::Builder::new().stack_size(256 * 1024);
+        let deep = deep.spawn(|| written(&nested(100_000))).unwrap();
+        assert!(
+            deep.join()
+                .unwrap()
+                .contains(r#"{"key":"a","value":{"stringValue":"[["#)
+        );
+    }
+
+    #[test]
+    fn nested_values_are_split_at_their_commas() {
+        let expected = r#"{"key":"b","value":{"kvlistValue":{"values":[{"key":"x","value":{"arrayValue":{"values":[]}}},{"key":"y","value":{"arrayValue":{"values":[{"intValue":"1"},{"kvlistValue":{"values":[]}}]}}}]}}}"#;
+        let shown = written(&nested(1));
+        assert!(shown.contains(expected), "{shown}");
+    }
 }

@@ -240,10 +240,10 @@ impl<'a> Encoder<'a> {
                 super::push_error_object(encoder.line, error, limit, text_policy)
             });
         };
-        let mut alteration = Alteration::default();
+        let (mut alteration, mut redacted) = (Alteration::default(), false);
         let mut collect = |value: &dyn fmt::Display| {
-            let (text, redacted) = collect_text(value, text_policy);
-            alteration.redacted |= redacted;
+            let (text, is_redacted) = collect_text(value, text_policy);
+            redacted |= is_redacted;
             text
         };
         let message = collect(&error);
@@ -258,7 +258,8 @@ impl<'a> Encoder<'a> {
             let text = match part {
                 ErrorPart::Message => message.clone(),
                 ErrorPart::Type => match errors::short_name(error) {
-                    Some(name) => name,
+                    // For an enum, the text of its `Debug`.
+                    Some(name) => collect(&name),
                     None => continue,
                 },
                 ErrorPart::Chain if causes.is_empty() => continue,
@@ -270,10 +271,8 @@ impl<'a> Encoder<'a> {
                         stack.push_str(cause);
                     }
                     if let Some(backtrace) = errors::short_backtrace(error) {
-                        let (backtrace, redacted) = collect_text(&backtrace, text_policy);
-                        alteration.redacted |= redacted;
                         stack.push('\n');
-                        stack.push_str(&backtrace);
+                        stack.push_str(&collect(&backtrace));
                     }
                     stack
                 }
@@ -282,6 +281,7 @@ impl<'a> Encoder<'a> {
             alteration |= text_value::push_str(self.line, &text, limit, None);
         }
         members.close_object(self.line, object_start);
+        alteration.redacted |= redacted;
         alteration
     }
 }

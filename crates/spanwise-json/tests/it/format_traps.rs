@@ -288,3 +288,9 @@ fn line_is_no_longer_than_the_receiver_accepts() {
     assert!(shown.text().len() <= 256 * 1024);
     assert_eq!(shown.only()["truncated"], json!(["b"]));
 }
+
+#[test]
+fn otlp_keeps_text_that_looks_like_its_own_keys() {
+    let shown = text(Format::Otlp, || info!(a = "#body", "m"));
+    assert!(shown.contains(r##"{"stringValue":"#body"}"##), "{shown}");
+}

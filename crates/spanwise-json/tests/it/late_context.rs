@@ -8,6 +8,8 @@ use tracing_subscriber::prelude::*;
 
 use spanwise_testing::support::{Lines, fixed_clock};
 
+use crate::support::lines;
+
 /// Returns the lines of `log`, with `order_id` as an additional context key.
 fn objects(format: Format, log: impl FnOnce()) -> Vec<Value> {
     let lines = Lines::default();
@@ -146,4 +148,48 @@ fn other_context_is_shadowed_by_nearer_fields() {
             .iter()
             .all(|line| line.get("fields.user_id").is_none())
     );
+}
+
+#[test]
+fn no_field_replaces_fixed_context_with_a_place_of_its_own() {
+    const OF_REQUEST: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const FORGED: &str = "0af7651916cd43dd8448eb211c80319c";
+    let text = |format: Format| {
+        let options = |layer: JsonLayer| layer.format(format).google_cloud_project("p");
+        let log = || {
+            let _request =
+                info_span!(target: "spanwise_http::server", "request", trace_id = OF_REQUEST, tenant_id = 1)
+                    .entered();
+            info!(target: "shop", trace_id = FORGED, tenant_id = 2, "m");
+            info_span!("s", trace_id = FORGED, tenant_id = 2).in_scope(|| info!("m"));
+        };
+        lines(options, log).text()
+    };
+    for (format, kept, renamed) in [
+        (
+            Format::Gcp,
+            format!(r#""logging.googleapis.com/trace":"projects/p/traces/{OF_REQUEST}""#),
+            format!(r#""fields.trace_id":"{FORGED}""#),
+        ),
+        (
+            Format::Otlp,
+            format!(r#""traceId":"{OF_REQUEST}""#),
+            format!(r#"{{"key":"fields.trace_id","value":{{"stringValue":"{FORGED}"}}}}"#),
+        ),
+        (
+            Format::Ecs,
+            r#""numeric_labels.tenant_id":1"#.to_owned(),
+            r#""numeric_labels.fields_tenant_id":2"#.to_owned(),
+        ),
+        (
+            Format::Json,
+            r#""tenant_id":1"#.to_owned(),
+            r#""fields.tenant_id":2"#.to_owned(),
+        ),
+    ] {
+        for line in text(format).lines() {
+            assert!(line.contains(&kept), "{line}");
+            assert!(line.contains(&renamed), "{line}");
+        }
+    }
 }

@@ -334,3 +334,28 @@ fn policy_receives_the_key_of_a_value() {
         (&json!([]), &json!([1]), &json!("m"))
     );
 }
+
+/// The type of an enum is the text of its `Debug`, which the program writes.
+#[test]
+fn policy_scans_the_type_of_an_error() {
+    struct Custom;
+    impl fmt::Debug for Custom {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Card4111")
+        }
+    }
+    impl fmt::Display for Custom {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("declined")
+        }
+    }
+    impl Error for Custom {}
+    for format in [Format::Ecs, Format::Otlp, Format::Datadog, Format::Bunyan] {
+        let lines = lines(
+            |layer| layer.format(format).redact(Arc::new(Policy)),
+            || info!(error = &Custom as &dyn Error, "m"),
+        );
+        assert!(!lines.text().contains("4111"), "{}", lines.text());
+        assert!(lines.text().contains("Card****"), "{}", lines.text());
+    }
+}
