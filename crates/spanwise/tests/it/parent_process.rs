@@ -135,6 +135,26 @@ fn invalid_parent_is_a_warning() {
     assert!(text.contains(&line), "{text}");
 }
 
+/// Other programs write the variables, so no text in them stops the start.
+#[test]
+fn texts_of_other_programs_never_stop_the_start() {
+    for (name, text) in [
+        ("TRACESTATE", "rojo=t61\""),
+        ("BAGGAGE", "user=o'"),
+        ("BAGGAGE", "user=o\t,tier=gold"),
+        (
+            "TRACEPARENT",
+            "\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03\"",
+        ),
+    ] {
+        let vars = JOB.map(|(var, value)| (var, if var == name { text } else { value }));
+        let explanation = Builder::from_vars(vars).unwrap().explain().to_string();
+        let is_ignored = explanation.contains("warning: TRACEPARENT is ignored");
+        assert_eq!(is_ignored, name == "TRACEPARENT", "{explanation}");
+        assert!(!explanation.contains("wrong:"), "{explanation}");
+    }
+}
+
 /// Calls outside of requests belong to the inherited trace, and send the declared keys of the
 /// baggage.
 #[cfg(feature = "axum")]
