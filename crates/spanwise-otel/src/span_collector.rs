@@ -25,7 +25,7 @@ use tracing_subscriber::{
 use crate::{
     api_span::{context_on_enter, identity_below},
     attributes::{AnyValue, Attributes, Key},
-    carried_context::{inherited_span_context, pass_inherited_baggage},
+    carried_context::inherited_span_context,
     entered_contexts,
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin},
@@ -380,9 +380,6 @@ where
         };
         let origin = SpanOrigin::Callsite(attrs.metadata());
         let open = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
-        if parent.is_some_and(|parent| parent.is_remote) {
-            pass_inherited_baggage(&open);
-        }
         identity.attach(&span);
         pipeline.open.insert(id, open);
     }

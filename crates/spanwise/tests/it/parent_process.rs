@@ -200,6 +200,7 @@ mod exported {
     use spanwise::otel::{
         SpanExt as _,
         opentelemetry::{
+            Context, KeyValue,
             baggage::BaggageExt as _,
             global,
             trace::{TraceContextExt as _, Tracer as _},
@@ -208,6 +209,31 @@ mod exported {
 
     use super::*;
     use crate::otlp_receiver::Receiver;
+
+    /// The current context of the API keeps its baggage inside of a root span.
+    #[test]
+    fn own_baggage_replaces_that_of_the_parent_process() {
+        alone!();
+        let receiver = Receiver::start();
+        let endpoint = receiver.endpoint();
+        let vars = JOB.into_iter();
+        let (_, telemetry) = start(vars.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)]));
+        let tier = || {
+            let context = Context::current();
+            context.baggage().get("tier").map(ToString::to_string)
+        };
+        let own = Context::current_with_baggage([KeyValue::new("tier", "silver")]).attach();
+        let job = tracing::info_span!("job");
+        assert_eq!(job.in_scope(tier).as_deref(), Some("silver"));
+        drop(own);
+        // Outside of a context with baggage, the same span has that of the parent process.
+        assert_eq!(job.in_scope(tier).as_deref(), Some("gold"));
+        assert!(job.in_scope(|| !Context::current().is_telemetry_suppressed()));
+        let suppressed = Context::enter_telemetry_suppressed_scope();
+        assert!(job.in_scope(|| Context::current().is_telemetry_suppressed()));
+        drop(suppressed);
+        telemetry.shutdown(Duration::from_secs(60));
+    }
 
     #[test]
     fn exported_roots_are_below_the_parent_process() {
