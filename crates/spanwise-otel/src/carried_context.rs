@@ -8,16 +8,24 @@ use opentelemetry::{
     propagation::TextMapPropagator as _,
     trace::{SpanContext, TraceContextExt as _},
 };
-use spanwise_core::internal::{CarriedContext, inherited_context::InheritedContext};
+use spanwise_core::internal::{CarriedContext, inherited_context::InheritedContext, parse_hex};
 
 use crate::{
     W3cPropagator, entered_contexts,
     open_span::{OpenSpan, ParentSpan},
 };
 
-/// Returns the span of the parent process, if this process inherits it.
-pub(crate) fn inherited_span_context() -> Option<SpanContext> {
-    Some(inherited()?.span().span_context().clone())
+/// Returns the span of the parent process, if this process inherits it. `around` is the context of
+/// the place where a span opens: nothing is inherited in another trace, which may be that of a
+/// request whose span is not exported.
+pub(crate) fn inherited_span_context(around: &spanwise_core::Context) -> Option<SpanContext> {
+    let inherited = inherited()?.span().span_context().clone();
+    let trace_id = around.get("trace_id");
+    trace_id
+        .is_none_or(|trace_id| {
+            parse_hex(trace_id.as_bytes()) == Some(inherited.trace_id().to_bytes())
+        })
+        .then_some(inherited)
 }
 
 /// Returns the context around `span`: `current`, with the baggage of the parent process if there is

@@ -142,8 +142,15 @@ impl SpanCollector {
             return place_announced(pipeline, &trace, span_id, kind);
         }
         let trace_id = own_trace_id(attrs, plan);
+        let context_around = || {
+            let parent = span.parent();
+            parent.map_or_else(Default::default, |it| {
+                spanwise_core::Context::from_span(&it)
+            })
+        };
         if trace_id.is_none()
-            && let Some(inherited) = inherited_span_context()
+            && InheritedContext::of_process().is_some()
+            && let Some(inherited) = inherited_span_context(&context_around())
         {
             return Placement {
                 may_move: true,

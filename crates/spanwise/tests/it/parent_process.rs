@@ -235,6 +235,41 @@ mod exported {
         telemetry.shutdown(Duration::from_secs(60));
     }
 
+    /// The trace of a span that is not exported belongs to its enclosed spans too.
+    #[test]
+    fn spans_in_other_traces_have_other_parents() {
+        alone!();
+        let receiver = Receiver::start();
+        let endpoint = receiver.endpoint();
+        let vars = JOB.into_iter().chain([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_RUST_TRACES_LEVEL", "info,quiet=off"),
+        ]);
+        let (_, telemetry) = start(vars);
+        let served = tracing::info_span!(
+            target: "quiet",
+            "served",
+            trace_id = "0000f3577b34da6a3ce929d0e0e47360"
+        );
+        served.in_scope(|| {
+            tracing::info_span!("load").in_scope(|| {});
+            global::tracer("jobs").in_span("query", |_| {});
+        });
+        let quiet = tracing::info_span!(target: "quiet", "quiet");
+        quiet.in_scope(|| tracing::info_span!("step").in_scope(|| {}));
+        telemetry.shutdown(Duration::from_secs(60));
+        let parent: TraceParent = PARENT.parse().unwrap();
+        let spans: Vec<_> = receiver.spans().into_iter().map(|it| it.item).collect();
+        let is_below = |name: &str| {
+            let span = spans.iter().find(|span| span.name == name).unwrap();
+            span.parent_span_id == parent.span_id()
+        };
+        assert_eq!(
+            ["load", "query", "step"].map(is_below),
+            [false, false, true]
+        );
+    }
+
     #[test]
     fn exported_roots_are_below_the_parent_process() {
         alone!();
