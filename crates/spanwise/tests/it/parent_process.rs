@@ -270,6 +270,38 @@ mod exported {
         );
     }
 
+    /// A call in a span that is not exported is below the parent process, with its decision.
+    #[cfg(feature = "axum")]
+    #[tokio::test]
+    async fn calls_in_quiet_spans_are_below_the_parent_process() {
+        use std::convert::Infallible;
+
+        use axum::http::{Request, Response};
+        use tower::{Layer as _, ServiceExt as _, service_fn};
+
+        alone!();
+        let receiver = Receiver::start();
+        let endpoint = receiver.endpoint();
+        let vars = JOB.into_iter().chain([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_RUST_TRACES_LEVEL", "info,quiet=off"),
+        ]);
+        let (_, telemetry) = start(vars);
+        let quiet = tracing::info_span!(target: "quiet", "quiet");
+        let answer = async |_: Request<()>| Ok::<_, Infallible>(Response::new(()));
+        let service = telemetry.http_client().layer(service_fn(answer));
+        let request = Request::get("http://warehouse/stock").body(()).unwrap();
+        let sent = tracing::Instrument::instrument(service.oneshot(request), quiet);
+        drop(sent.await.unwrap());
+        telemetry.shutdown(Duration::from_secs(60));
+        let parent: TraceParent = PARENT.parse().unwrap();
+        let spans: Vec<_> = receiver.spans().into_iter().map(|it| it.item).collect();
+        assert_eq!(spans.len(), 1);
+        assert_eq!(spans[0].trace_id, parent.trace_id());
+        assert_eq!(spans[0].parent_span_id, parent.span_id());
+        assert_eq!(spans[0].trace_state, "congo=t61");
+    }
+
     #[test]
     fn exported_roots_are_below_the_parent_process() {
         alone!();
