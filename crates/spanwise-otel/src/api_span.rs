@@ -21,6 +21,7 @@ use tracing_core::span::Id;
 use crate::{
     api_attributes::{set_attributes, shown_text},
     attributes::Attributes,
+    carried_context::with_inherited_baggage,
     entered_contexts,
     open_span::{OpenSpan, ParentSpan, SpanEnd, unix_nanos},
     span_encoding::SPAN_ATTRIBUTES,
@@ -255,15 +256,18 @@ pub(crate) fn identity_below(
 }
 
 /// Returns the context inside of a span of `tracing`: the one that was set as its parent, or else
-/// the current one, with a handle to the span.
+/// the current one, with a handle to the span. Below the parent process, a context without baggage
+/// receives that of the parent process.
 pub(crate) fn context_inside(
     pipeline: &Arc<SpanPipeline>,
     span: &Arc<OpenSpan>,
     identity: &SpanIdentity,
     parent: Option<Context>,
 ) -> Context {
-    let around = parent.or_else(|| entered_contexts::with_current(Context::clone));
-    let around = around.unwrap_or_default();
+    let around = parent.unwrap_or_else(|| {
+        let current = entered_contexts::with_current(Context::clone);
+        with_inherited_baggage(span, current.unwrap_or_default())
+    });
     match span.is_recording() {
         true => around.with_span(OtelSpan::of_tracing(pipeline, span, identity)),
         // A context without a handle costs less. Its span is not remote nevertheless.

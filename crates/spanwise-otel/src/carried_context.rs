@@ -4,28 +4,45 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use opentelemetry::{
     Context,
+    baggage::{BaggageExt as _, KeyValueMetadata},
     propagation::TextMapPropagator as _,
     trace::{SpanContext, TraceContextExt as _},
 };
-use spanwise_core::internal::{CarriedContext, inherited_context::InheritedContext};
+use spanwise_core::internal::{CarriedContext, inherited_context::InheritedContext, parse_hex};
 
-use crate::{W3cPropagator, entered_contexts, open_span::OpenSpan};
+use crate::{
+    W3cPropagator, entered_contexts,
+    open_span::{OpenSpan, ParentSpan},
+};
 
-/// Returns the span of the parent process, if this process inherits it.
-pub(crate) fn inherited_span_context() -> Option<SpanContext> {
-    Some(inherited()?.span().span_context().clone())
+/// Returns the span of the parent process, if this process inherits it. `around` is the context of
+/// the place where a span opens: nothing is inherited in another trace, which may be that of a
+/// request whose span is not exported.
+pub(crate) fn inherited_span_context(around: &spanwise_core::Context) -> Option<SpanContext> {
+    let inherited = inherited()?.span().span_context().clone();
+    let trace_id = around.get("trace_id");
+    trace_id
+        .is_none_or(|trace_id| {
+            parse_hex(trace_id.as_bytes()) == Some(inherited.trace_id().to_bytes())
+        })
+        .then_some(inherited)
 }
 
-/// Gives a span below the parent process the baggage of that process.
-pub(crate) fn pass_inherited_baggage(span: &OpenSpan) {
-    let Some(inherited) = inherited() else {
-        return;
+/// Returns the context around `span`: `current`, with the baggage of the parent process if there is
+/// none and the span is below that process.
+pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Context {
+    let Some(inherited) = inherited().filter(|_| current.baggage().is_empty()) else {
+        return current;
     };
     let of_process = inherited.span().span_context().span_id().to_bytes();
-    let parent = span.parent();
-    if parent.is_some_and(|parent| parent.span_id == of_process) {
-        span.move_to(span.identity(), parent, inherited.clone());
+    let is_below = |parent: ParentSpan| parent.is_remote && parent.span_id == of_process;
+    if inherited.baggage().is_empty() || !span.parent().is_some_and(is_below) {
+        return current;
     }
+    let members = inherited.baggage().iter();
+    current.with_baggage(members.map(|(key, (value, metadata))| {
+        KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone())
+    }))
 }
 
 /// Returns the context that this process inherits.

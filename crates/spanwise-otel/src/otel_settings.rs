@@ -107,15 +107,18 @@ impl OtelSetting {
     /// is wrong, the option need not be.
     #[must_use]
     pub fn decides_about(&self, invalid: &InvalidOption) -> bool {
+        let (signal, option) = self.option;
         let topic = |option| match option {
             "sampler" | "sampler_argument" => "sampler",
-            "off" | "prometheus_host" | "prometheus_port" => "listener",
+            "off" if signal == Some(SignalKind::Metrics) => "listener",
+            "prometheus_host" | "prometheus_port" => "listener",
             "endpoint" | "protocol" | "insecure" | "root_certificates" | "client_certificate"
             | "client_key" => "connection",
             "max_queue_len" | "max_batch_len" => "batch",
             other => other,
         };
-        topic(self.option.1) == topic(invalid.option)
+        let is_of_signal = signal.is_none() || invalid.signal.is_none() || signal == invalid.signal;
+        is_of_signal && topic(option) == topic(invalid.option)
     }
 
     /// Returns the variable that sets an option which the builder refused.

@@ -25,7 +25,7 @@ use tracing_subscriber::{
 use crate::{
     api_span::{context_on_enter, identity_below},
     attributes::{AnyValue, Attributes, Key},
-    carried_context::{inherited_span_context, pass_inherited_baggage},
+    carried_context::inherited_span_context,
     entered_contexts,
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin},
@@ -142,8 +142,15 @@ impl SpanCollector {
             return place_announced(pipeline, &trace, span_id, kind);
         }
         let trace_id = own_trace_id(attrs, plan);
+        let context_around = || {
+            let parent = span.parent();
+            parent.map_or_else(Default::default, |it| {
+                spanwise_core::Context::from_span(&it)
+            })
+        };
         if trace_id.is_none()
-            && let Some(inherited) = inherited_span_context()
+            && InheritedContext::of_process().is_some()
+            && let Some(inherited) = inherited_span_context(&context_around())
         {
             return Placement {
                 may_move: true,
@@ -380,9 +387,6 @@ where
         };
         let origin = SpanOrigin::Callsite(attrs.metadata());
         let open = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
-        if parent.is_some_and(|parent| parent.is_remote) {
-            pass_inherited_baggage(&open);
-        }
         identity.attach(&span);
         pipeline.open.insert(id, open);
     }

@@ -82,7 +82,7 @@ impl otel::Tracer for OtelTracer {
         let parent = parent.span_context();
         let inherited = match parent.is_valid() {
             true => None,
-            false => inherited_span_context(),
+            false => inherited_span_context(&spanwise_core::Context::current()),
         };
         let parent = inherited.as_ref().unwrap_or(parent);
         if !self.is_exported || parent_cx.is_telemetry_suppressed() {

@@ -4,6 +4,7 @@ use spanwise_core::{TraceParent, internal::inherited_context::InheritedContext};
 
 use crate::{
     choices::Choices,
+    explain::Origin,
     named::named,
     settings::{BAGGAGE, LOG_PARENT, SettingRow, TRACEPARENT, TRACESTATE},
 };
@@ -24,18 +25,21 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     if source.value == ParentSource::None {
         return None;
     }
-    let text = choices.choose(&TRACEPARENT)?;
-    let parent = match text.value.parse::<TraceParent>() {
+    // Another program wrote the texts, so none of them stops the start.
+    let Some(text) = choices.foreign_text(&TRACEPARENT.def) else {
+        choices.choose(&TRACEPARENT); // the line of its default
+        return None;
+    };
+    let parent = match text.parse::<TraceParent>() {
         Ok(parent) => parent,
         Err(error) => {
             choices.warn(format!("TRACEPARENT is ignored: it is {error}"));
             return None;
         }
     };
-    let mut more = |setting: &SettingRow<String>| {
-        let text = choices.sourced(setting)?;
-        Some(text.value.into())
-    };
+    let name = choices.name_of(&TRACEPARENT.def);
+    choices.explain(&TRACEPARENT.def, parent, &Origin::Variable(name));
+    let more = |setting: &SettingRow<String>| choices.foreign_text(&setting.def).map(Into::into);
     Some(InheritedContext {
         parent,
         state: more(&TRACESTATE),

@@ -310,9 +310,12 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
         uuid.filter(|id| !id.is_nil()).map(Uuid::into_bytes)
     };
     let id = trace_id().or_else(request_id);
-    if id.is_none()
-        && let Some(inherited) = InheritedContext::of_process()
-    {
+    // A span that is not exported may have the inherited id.
+    let inherited = match id {
+        Some(id) => InheritedContext::of_trace(id),
+        None => InheritedContext::of_process(),
+    };
+    if let Some(inherited) = inherited {
         return continued(&TraceContext::inherited(inherited));
     }
     let (trace_id, flags) = match id {

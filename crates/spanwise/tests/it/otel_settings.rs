@@ -431,6 +431,19 @@ fn five_invalid_values_are_five_problems() {
 }
 
 /// The start of the exporter finds mistakes that depend on several variables.
+/// A wrong value of one signal hides no contradiction of another signal.
+#[test]
+fn wrong_value_of_traces_hides_no_problem_of_logs() {
+    let problems = problems(&vars(&[
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "10"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "20"),
+    ]));
+    let names = |name: &str| problems.iter().any(|problem| problem.contains(name));
+    assert!(names("OTEL_BSP_MAX_QUEUE_SIZE"), "{problems:?}");
+    assert!(names("OTEL_BLRP_MAX_"), "{problems:?}");
+}
+
 #[test]
 fn contradictions_name_the_variable_that_is_set() {
     alone!();

@@ -135,6 +135,26 @@ fn invalid_parent_is_a_warning() {
     assert!(text.contains(&line), "{text}");
 }
 
+/// Other programs write the variables, so no text in them stops the start.
+#[test]
+fn texts_of_other_programs_never_stop_the_start() {
+    for (name, text) in [
+        ("TRACESTATE", "rojo=t61\""),
+        ("BAGGAGE", "user=o'"),
+        ("BAGGAGE", "user=o\t,tier=gold"),
+        (
+            "TRACEPARENT",
+            "\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03\"",
+        ),
+    ] {
+        let vars = JOB.map(|(var, value)| (var, if var == name { text } else { value }));
+        let explanation = Builder::from_vars(vars).unwrap().explain().to_string();
+        let is_ignored = explanation.contains("warning: TRACEPARENT is ignored");
+        assert_eq!(is_ignored, name == "TRACEPARENT", "{explanation}");
+        assert!(!explanation.contains("wrong:"), "{explanation}");
+    }
+}
+
 /// Calls outside of requests belong to the inherited trace, and send the declared keys of the
 /// baggage.
 #[cfg(feature = "axum")]
@@ -180,6 +200,7 @@ mod exported {
     use spanwise::otel::{
         SpanExt as _,
         opentelemetry::{
+            Context, KeyValue,
             baggage::BaggageExt as _,
             global,
             trace::{TraceContextExt as _, Tracer as _},
@@ -188,6 +209,98 @@ mod exported {
 
     use super::*;
     use crate::otlp_receiver::Receiver;
+
+    /// The current context of the API keeps its baggage inside of a root span.
+    #[test]
+    fn own_baggage_replaces_that_of_the_parent_process() {
+        alone!();
+        let receiver = Receiver::start();
+        let endpoint = receiver.endpoint();
+        let vars = JOB.into_iter();
+        let (_, telemetry) = start(vars.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)]));
+        let tier = || {
+            let context = Context::current();
+            context.baggage().get("tier").map(ToString::to_string)
+        };
+        let own = Context::current_with_baggage([KeyValue::new("tier", "silver")]).attach();
+        let job = tracing::info_span!("job");
+        assert_eq!(job.in_scope(tier).as_deref(), Some("silver"));
+        drop(own);
+        // Outside of a context with baggage, the same span has that of the parent process.
+        assert_eq!(job.in_scope(tier).as_deref(), Some("gold"));
+        assert!(job.in_scope(|| !Context::current().is_telemetry_suppressed()));
+        let suppressed = Context::enter_telemetry_suppressed_scope();
+        assert!(job.in_scope(|| Context::current().is_telemetry_suppressed()));
+        drop(suppressed);
+        telemetry.shutdown(Duration::from_secs(60));
+    }
+
+    /// The trace of a span that is not exported belongs to its enclosed spans too.
+    #[test]
+    fn spans_in_other_traces_have_other_parents() {
+        alone!();
+        let receiver = Receiver::start();
+        let endpoint = receiver.endpoint();
+        let vars = JOB.into_iter().chain([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_RUST_TRACES_LEVEL", "info,quiet=off"),
+        ]);
+        let (_, telemetry) = start(vars);
+        let served = tracing::info_span!(
+            target: "quiet",
+            "served",
+            trace_id = "0000f3577b34da6a3ce929d0e0e47360"
+        );
+        served.in_scope(|| {
+            tracing::info_span!("load").in_scope(|| {});
+            global::tracer("jobs").in_span("query", |_| {});
+        });
+        let quiet = tracing::info_span!(target: "quiet", "quiet");
+        quiet.in_scope(|| tracing::info_span!("step").in_scope(|| {}));
+        telemetry.shutdown(Duration::from_secs(60));
+        let parent: TraceParent = PARENT.parse().unwrap();
+        let spans: Vec<_> = receiver.spans().into_iter().map(|it| it.item).collect();
+        let is_below = |name: &str| {
+            let span = spans.iter().find(|span| span.name == name).unwrap();
+            span.parent_span_id == parent.span_id()
+        };
+        assert_eq!(
+            ["load", "query", "step"].map(is_below),
+            [false, false, true]
+        );
+    }
+
+    /// A call in a span that is not exported is below the parent process, with its decision.
+    #[cfg(feature = "axum")]
+    #[tokio::test]
+    async fn calls_in_quiet_spans_are_below_the_parent_process() {
+        use std::convert::Infallible;
+
+        use axum::http::{Request, Response};
+        use tower::{Layer as _, ServiceExt as _, service_fn};
+
+        alone!();
+        let receiver = Receiver::start();
+        let endpoint = receiver.endpoint();
+        let vars = JOB.into_iter().chain([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_RUST_TRACES_LEVEL", "info,quiet=off"),
+        ]);
+        let (_, telemetry) = start(vars);
+        let quiet = tracing::info_span!(target: "quiet", "quiet");
+        let answer = async |_: Request<()>| Ok::<_, Infallible>(Response::new(()));
+        let service = telemetry.http_client().layer(service_fn(answer));
+        let request = Request::get("http://warehouse/stock").body(()).unwrap();
+        let sent = tracing::Instrument::instrument(service.oneshot(request), quiet);
+        drop(sent.await.unwrap());
+        telemetry.shutdown(Duration::from_secs(60));
+        let parent: TraceParent = PARENT.parse().unwrap();
+        let spans: Vec<_> = receiver.spans().into_iter().map(|it| it.item).collect();
+        assert_eq!(spans.len(), 1);
+        assert_eq!(spans[0].trace_id, parent.trace_id());
+        assert_eq!(spans[0].parent_span_id, parent.span_id());
+        assert_eq!(spans[0].trace_state, "congo=t61");
+    }
 
     #[test]
     fn exported_roots_are_below_the_parent_process() {
