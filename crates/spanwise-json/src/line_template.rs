@@ -104,6 +104,7 @@ impl LineTemplate {
             let renamed_on_conflict = table.reserves(&spelled)
                 || taken.contains(&spelled)
                 || table.is_of_location(&spelled)
+                || table.is_place(&spelled)
                 || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(FIELDS_PREFIX)
                 || key.starts_with(ADDED_PREFIX);
@@ -297,7 +298,14 @@ impl LineTemplate {
             });
         }
         let (field, may_be_known) = self.field_name(options, name, place);
-        let spelled = |spell: fn(&str) -> Cow<'_, str>| start_of(&limit_name(&spell(&field)));
+        let spelled_name = |name: &str, spell: fn(&str) -> Cow<'_, str>| {
+            let spelled = spell(name).into_owned();
+            match self.taken.contains(&spelled) {
+                true => start_of(&limit_name(&spell(&self.displaced(name)))),
+                false => start_of(&limit_name(&spelled)),
+            }
+        };
+        let spelled = |spell| spelled_name(&field, spell);
         let mut starts = Starts {
             fitting: Box::default(),
             text: spelled(table.spelling.text).into(),
@@ -350,8 +358,7 @@ impl LineTemplate {
         }
         if error.is_none() && style != Style::Json {
             // An error that is not that of the event.
-            let chain = format!("{field}.chain");
-            let chain = start_of(&limit_name(&(table.spelling.text)(&chain)));
+            let chain = spelled_name(&format!("{field}.chain"), table.spelling.text);
             error = Some(ErrorMembers {
                 object: None,
                 parts: Box::new([
