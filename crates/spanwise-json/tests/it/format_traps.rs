@@ -310,7 +310,7 @@ fn static_field_does_not_repeat_the_place_of_a_field() {
         (Format::Logstash, "stack_trace"),
         (Format::Logfmt, "error"),
     ] {
-        let shown = lines(|layer| layer.format(format).add(key, "static"), &error).text();
+        let shown = lines(|layer| layer.format(format).add(key, "static"), error).text();
         assert!(shown.contains(&format!("added.{key}")), "{shown}");
     }
     let shown_id = shown(Format::Bunyan, "req_id", &|| info!(request_id = "r-1", "m"));
