@@ -197,7 +197,8 @@ fn finish_message(
     let Some(blank) = blank else { return };
     let text = &line.as_bytes()[written.value_start + 1..];
     // A visible first character is the common case.
-    if text.first().is_some_and(u8::is_ascii_alphanumeric) {
+    let is_visible = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    if text.first().is_some_and(is_visible) {
         return;
     }
     let text: String =

@@ -239,6 +239,20 @@ impl FormatTable {
         self.origin.iter().any(|(of_origin, _)| *of_origin == key)
     }
 
+    /// Returns whether the key is the place of a known field, of the error or of a part of it.
+    pub(crate) fn is_place(&self, key: &str) -> bool {
+        let of_known = |(_, place): &(&str, Known)| match *place {
+            Known::Named(name) | Known::Leaf(name, _) | Known::Nanos(name) => name == key,
+            Known::Hex { key: name, .. } => name == key,
+        };
+        let of_error = match self.error {
+            ErrorShape::AsField => false,
+            ErrorShape::Object(object, _) => object == key,
+            ErrorShape::Members(parts) => parts.iter().any(|(_, part)| *part == key),
+        };
+        of_error || self.known.iter().any(of_known)
+    }
+
     /// Returns the keys of the parts of an error, that of the message first, if each is a member.
     pub(crate) fn error_keys(&self) -> impl Iterator<Item = &'static str> {
         let parts = match self.error {

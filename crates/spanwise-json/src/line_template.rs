@@ -1,6 +1,10 @@
 //! The parts that all lines of a layer have in common, derived from its options.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use spanwise_core::{
     CONTEXT_KEYS, KeyVerdict, Redact,
@@ -49,8 +53,9 @@ pub(crate) struct LineTemplate {
     pub(crate) redacts_text: bool,
     /// The keys of the layer's own members, and of the static fields, as they appear in the line.
     taken: Vec<String>,
-    /// The starts of all members seen, each with its index in order of appearance.
-    keys: Mutex<HashMap<Box<[u8]>, usize>>,
+    /// The starts of all members seen, each with its bit. Those of one field share a bit.
+    keys: Mutex<HashMap<Box<[u8]>, u128>>,
+    next_bit: AtomicU32,
 }
 
 /// Where a field occurs.
@@ -104,6 +109,7 @@ impl LineTemplate {
             let renamed_on_conflict = table.reserves(&spelled)
                 || taken.contains(&spelled)
                 || table.is_of_location(&spelled)
+                || table.is_place(&spelled)
                 || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(FIELDS_PREFIX)
                 || key.starts_with(ADDED_PREFIX);
@@ -144,6 +150,7 @@ impl LineTemplate {
             redacts_text: options.redact.reads_text(),
             taken,
             keys: Mutex::default(),
+            next_bit: AtomicU32::new(0),
         }
     }
 
@@ -212,13 +219,12 @@ impl LineTemplate {
                     false => Cow::Owned(self.field_name(options, name, place).0),
                 };
                 let start = start_of(&limit_name(&key));
-                let bit = self.bit(&start);
+                let bit = self.bits(std::iter::once(&*start));
                 (start, bit)
             }
             Some(conversion) => {
-                let all = conversion.all_starts();
-                let bit = all.fold(0, |bits, start| bits | self.bit(start));
-                (conversion.start_for(Kind::Text).to_vec(), bit)
+                let bits = self.bits(conversion.all_starts());
+                (conversion.start_for(Kind::Text).to_vec(), bits)
             }
         };
         let is_converted = conversion.is_some();
@@ -297,7 +303,14 @@ impl LineTemplate {
             });
         }
         let (field, may_be_known) = self.field_name(options, name, place);
-        let spelled = |spell: fn(&str) -> Cow<'_, str>| start_of(&limit_name(&spell(&field)));
+        let spelled_name = |name: &str, spell: fn(&str) -> Cow<'_, str>| {
+            let spelled = spell(name).into_owned();
+            match self.taken.contains(&spelled) {
+                true => start_of(&limit_name(&spell(&self.displaced(name)))),
+                false => start_of(&limit_name(&spelled)),
+            }
+        };
+        let spelled = |spell| spelled_name(&field, spell);
         let mut starts = Starts {
             fitting: Box::default(),
             text: spelled(table.spelling.text).into(),
@@ -350,8 +363,7 @@ impl LineTemplate {
         }
         if error.is_none() && style != Style::Json {
             // An error that is not that of the event.
-            let chain = format!("{field}.chain");
-            let chain = start_of(&limit_name(&(table.spelling.text)(&chain)));
+            let chain = spelled_name(&format!("{field}.chain"), table.spelling.text);
             error = Some(ErrorMembers {
                 object: None,
                 parts: Box::new([
@@ -374,15 +386,23 @@ impl LineTemplate {
         })
     }
 
-    /// Returns the bit of a member that starts with `,"key":`.
-    fn bit(&self, start: &[u8]) -> u128 {
+    /// Returns the bits of a field whose members start so. New ones get one bit together.
+    fn bits<'s>(&self, starts: impl Iterator<Item = &'s [u8]>) -> u128 {
         let mut keys = self.keys.lock();
-        let next = keys.len();
-        let number = match keys.get(start) {
-            Some(number) => *number,
-            None => *keys.entry(start.into()).or_insert(next),
-        };
-        1 << (number % 128)
+        let (mut bits, mut new) = (0, None);
+        for start in starts {
+            bits |= match keys.get(start) {
+                Some(bit) => *bit,
+                None => {
+                    let bit = *new.get_or_insert_with(|| {
+                        1 << (self.next_bit.fetch_add(1, Ordering::Relaxed) % 128)
+                    });
+                    keys.insert(start.into(), bit);
+                    bit
+                }
+            };
+        }
+        bits
     }
 }
 

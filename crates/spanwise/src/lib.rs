@@ -368,6 +368,9 @@ macro_rules! unit_span {
 /// ```
 #[macro_export]
 macro_rules! critical {
+    (target: $target:expr, parent: $parent:expr, $($rest:tt)+) => {
+        $crate::__private::tracing::event!(name: "critical", target: $target, parent: $parent, $crate::__private::tracing::Level::ERROR, $($rest)+)
+    };
     (target: $target:expr, $($rest:tt)+) => {
         $crate::__private::tracing::event!(name: "critical", target: $target, $crate::__private::tracing::Level::ERROR, $($rest)+)
     };

@@ -240,10 +240,10 @@ impl<'a> Encoder<'a> {
                 super::push_error_object(encoder.line, error, limit, text_policy)
             });
         };
-        let (mut alteration, mut redacted) = (Alteration::default(), false);
+        let (mut alteration, mut of_texts) = (Alteration::default(), Alteration::default());
         let mut collect = |value: &dyn fmt::Display| {
-            let (text, is_redacted) = collect_text(value, text_policy);
-            redacted |= is_redacted;
+            let (text, alteration) = collect_text(value, text_policy);
+            of_texts |= alteration;
             text
         };
         let message = collect(&error);
@@ -281,21 +281,23 @@ impl<'a> Encoder<'a> {
             alteration |= text_value::push_str(self.line, &text, limit, None);
         }
         members.close_object(self.line, object_start);
-        alteration.redacted |= redacted;
+        alteration |= of_texts;
         alteration
     }
 }
 
-/// Returns what is shown of a text, and whether the policy changed it.
-fn collect_text(value: &dyn fmt::Display, text_policy: Option<TextPolicy<'_>>) -> (String, bool) {
+/// Returns what is shown of a text, and how it differs from the text.
+fn collect_text(
+    value: &dyn fmt::Display,
+    text_policy: Option<TextPolicy<'_>>,
+) -> (String, Alteration) {
     let mut text = String::new();
-    panic_safe::format_into(
-        &mut text,
-        format_args!("{value}"),
-        <dyn Redact>::MAX_COLLECT_LEN,
-    );
-    match text_policy.and_then(|policy| policy.replacement_for(&text)) {
-        Some(shown) => (shown, true),
-        None => (text, false),
-    }
+    let limit = <dyn Redact>::MAX_COLLECT_LEN;
+    let truncated = panic_safe::format_into(&mut text, format_args!("{value}"), limit);
+    let shown = text_policy.and_then(|policy| policy.replacement_for(&text));
+    let alteration = Alteration {
+        truncated,
+        redacted: shown.is_some(),
+    };
+    (shown.unwrap_or(text), alteration)
 }

@@ -294,3 +294,49 @@ fn otlp_keeps_text_that_looks_like_its_own_keys() {
     let shown = text(Format::Otlp, || info!(a = "#body", "m"));
     assert!(shown.contains(r##"{"stringValue":"#body"}"##), "{shown}");
 }
+
+#[test]
+fn static_field_does_not_repeat_the_place_of_a_field() {
+    let failed = Failed("refused", None);
+    let failed: &dyn std::error::Error = &failed;
+    let shown = |format: Format, key: &str, log: &dyn Fn()| {
+        // Parsing fails if a key is repeated.
+        lines(|layer| layer.format(format).add(key, "static"), log).only()
+    };
+    let error = || error!(error = failed, "m");
+    for (format, key) in [
+        (Format::Bunyan, "err"),
+        (Format::Datadog, "error.kind"),
+        (Format::Logstash, "stack_trace"),
+        (Format::Logfmt, "error"),
+    ] {
+        let shown = lines(|layer| layer.format(format).add(key, "static"), error).text();
+        assert!(shown.contains(&format!("added.{key}")), "{shown}");
+    }
+    let shown_id = shown(Format::Bunyan, "req_id", &|| info!(request_id = "r-1", "m"));
+    assert_eq!(shown_id["req_id"], "r-1");
+    assert_eq!(shown_id["added.req_id"], "static");
+    let shown_id = shown(Format::Datadog, "usr.id", &|| info!(user_id = "ada", "m"));
+    assert_eq!(shown_id["usr.id"], "ada");
+    assert_eq!(shown_id["added.usr.id"], "static");
+    let ratio = shown(Format::Gelf, "x.text", &|| info!(x = f64::NAN, "m"));
+    assert_eq!(ratio["_x.text"], "static");
+    assert_eq!(ratio["_fields.x.text"], "NaN");
+}
+
+#[test]
+fn error_that_is_cut_is_listed() {
+    let long = String::leak("x".repeat(400 * 1024));
+    let failed = Failed(long, None);
+    let options = |layer: JsonLayer| {
+        layer
+            .format(Format::Ecs)
+            .max_field(1 << 20)
+            .max_line(1 << 21)
+    };
+    let shown = lines(options, || {
+        error!(error = &failed as &dyn std::error::Error, "m")
+    })
+    .only();
+    assert_eq!(shown["labels.truncated"], json!(["error.message"]));
+}

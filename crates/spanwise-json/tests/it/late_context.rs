@@ -151,7 +151,7 @@ fn other_context_is_shadowed_by_nearer_fields() {
 }
 
 #[test]
-fn no_field_replaces_fixed_context_with_a_place_of_its_own() {
+fn fixed_context_keeps_its_own_place() {
     const OF_REQUEST: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     const FORGED: &str = "0af7651916cd43dd8448eb211c80319c";
     let text = |format: Format| {

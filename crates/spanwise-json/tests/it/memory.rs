@@ -179,3 +179,141 @@ fn no_format_allocates_once_warm() {
         });
     }
 }
+
+#[test]
+fn many_names_allocate_nothing() {
+    for format in [Format::Ecs, Format::Gelf] {
+        let dispatch =
+            Dispatch::new(tracing_subscriber::registry().with(json().format(format.clone())));
+        dispatcher::with_default(&dispatch, || {
+            let _a = info_span!(
+                "a",
+                a0 = 1,
+                a1 = 1,
+                a2 = 1,
+                a3 = 1,
+                a4 = 1,
+                a5 = 1,
+                a6 = 1,
+                a7 = 1,
+                a8 = 1,
+                a9 = 1,
+                a10 = 1,
+                a11 = 1,
+                a12 = 1,
+                a13 = 1,
+                a14 = 1,
+                a15 = 1,
+                a16 = 1,
+                a17 = 1,
+                a18 = 1,
+                a19 = 1,
+                a20 = 1,
+                a21 = 1,
+                a22 = 1,
+                a23 = 1,
+                a24 = 1
+            )
+            .entered();
+            let _b = info_span!(
+                "b",
+                b0 = 1,
+                b1 = 1,
+                b2 = 1,
+                b3 = 1,
+                b4 = 1,
+                b5 = 1,
+                b6 = 1,
+                b7 = 1,
+                b8 = 1,
+                b9 = 1,
+                b10 = 1,
+                b11 = 1,
+                b12 = 1,
+                b13 = 1,
+                b14 = 1,
+                b15 = 1,
+                b16 = 1,
+                b17 = 1,
+                b18 = 1,
+                b19 = 1,
+                b20 = 1,
+                b21 = 1,
+                b22 = 1,
+                b23 = 1,
+                b24 = 1
+            )
+            .entered();
+            let _c = info_span!(
+                "c",
+                c0 = 1,
+                c1 = 1,
+                c2 = 1,
+                c3 = 1,
+                c4 = 1,
+                c5 = 1,
+                c6 = 1,
+                c7 = 1,
+                c8 = 1,
+                c9 = 1,
+                c10 = 1,
+                c11 = 1,
+                c12 = 1,
+                c13 = 1,
+                c14 = 1,
+                c15 = 1,
+                c16 = 1,
+                c17 = 1,
+                c18 = 1,
+                c19 = 1,
+                c20 = 1,
+                c21 = 1,
+                c22 = 1,
+                c23 = 1,
+                c24 = 1
+            )
+            .entered();
+            let log = |_: u64| {
+                info!(
+                    d0 = 1,
+                    d1 = 1,
+                    d2 = 1,
+                    d3 = 1,
+                    d4 = 1,
+                    d5 = 1,
+                    d6 = 1,
+                    d7 = 1,
+                    d8 = 1,
+                    d9 = 1,
+                    d10 = 1,
+                    d11 = 1,
+                    d12 = 1,
+                    d13 = 1,
+                    d14 = 1,
+                    d15 = 1,
+                    d16 = 1,
+                    d17 = 1,
+                    d18 = 1,
+                    d19 = 1,
+                    "m"
+                )
+            };
+            (0..3).for_each(log);
+            let before = allocations();
+            (0..10).for_each(log);
+            assert_eq!(allocations() - before, 0, "{format}");
+        });
+    }
+}
+
+#[test]
+fn message_that_starts_with_a_sign_allocates_nothing() {
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(json().format(Format::Gelf)));
+    dispatcher::with_default(&dispatch, || {
+        let log = |_: u64| info!("(again) placed");
+        (0..3).for_each(log);
+        let before = allocations();
+        (0..10).for_each(log);
+        assert_eq!(allocations() - before, 0);
+    });
+}
