@@ -365,6 +365,8 @@ macro_rules! unit_span {
 ///
 /// ```
 /// spanwise::critical!(order_id = 42, "no database accepts writes");
+/// let span = tracing::info_span!("checkout");
+/// spanwise::critical!(target: "shop::db", parent: &span, attempts = 3, "no replica answers");
 /// ```
 #[macro_export]
 macro_rules! critical {

@@ -277,12 +277,15 @@ fn values() -> [(Any, &'static str); 4] {
 
 #[test]
 fn no_field_is_lost_whatever_its_name() {
-    for format in &FORMATS {
+    for (of_format, format) in FORMATS.iter().enumerate() {
         let mut fixed = FixedMembers::new();
         // An attribute must have a name.
         let has_name = |name: &&str| !name.is_empty() || *format != Format::Otlp;
-        for name in HOSTILE.into_iter().filter(has_name) {
-            for (value, needle) in values() {
+        for (of_name, name) in HOSTILE.into_iter().filter(has_name).enumerate() {
+            // Each format has a fourth of the pairs, and any four formats have all of them.
+            let values = values().into_iter().enumerate();
+            let chosen = values.filter(|(index, _)| (of_format + of_name + index) % 4 == 0);
+            for (value, needle) in chosen.map(|(_, value)| value) {
                 let field = vec![(name.to_owned(), value)];
                 let of_event = Case {
                     spans: vec![Vec::new()],
