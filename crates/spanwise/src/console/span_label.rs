@@ -117,10 +117,10 @@ impl SpanLabel {
 
 /// Takes the address of a server, with its port.
 fn take_server(fields: &mut Fields) -> Option<String> {
-    let address = fields.remove("server.address")?.text;
+    let host = fields.remove("server.address")?.text;
     Some(match fields.remove("server.port") {
-        Some(port) => format!("{address}:{}", port.text),
-        None => address,
+        Some(port) => format!("{host}:{}", port.text),
+        None => host,
     })
 }
 
