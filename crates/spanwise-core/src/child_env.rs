@@ -15,8 +15,12 @@ use crate::{
 /// changed.
 ///
 /// Outside of a trace, the child receives the trace that this process inherits. The baggage comes
-/// from the current context of the OpenTelemetry API. Otherwise it is the inherited baggage. A
-/// `spanwise` program reads the variables if `LOG_PARENT=env` is set.
+/// from the current context of the OpenTelemetry API. If that context has no baggage, and the child
+/// is in the inherited trace, the child receives the inherited baggage. A `spanwise` program reads
+/// the variables if `LOG_PARENT=env` is set.
+///
+/// The child does not inherit variables of this process that belong to another trace. So in a
+/// request whose span is disabled, the child receives no trace.
 ///
 /// ```
 /// use std::process::Command;
@@ -31,34 +35,47 @@ use crate::{
 /// job.in_scope(|| {
 ///     let mut command = Command::new("resize-images");
 ///     child_env(&mut command);
-///     let (name, value) = command.get_envs().next().unwrap();
-///     assert_eq!(name, "TRACEPARENT");
-///     let value = value.unwrap().to_str().unwrap();
+///     let mut vars = command.get_envs();
+///     let (_, value) = vars.find(|(name, _)| *name == "TRACEPARENT").ok_or("no parent")?;
+///     let value = value.and_then(|value| value.to_str()).ok_or("no text")?;
 ///     assert!(value.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{value}");
-/// });
-/// # Ok::<(), spanwise_core::ParseError>(())
+///     Ok::<_, &str>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// [environment variables]: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
 pub fn child_env(command: &mut Command) {
-    let of_api = OF_API.get().and_then(|read| read());
-    let CarriedContext { span, baggage } = of_api.unwrap_or_default();
-    if propagators::TRACE_CONTEXT.is_on()
-        && let Some((parent, state)) = span.or_else(of_tracing)
-    {
-        command.env(TRACEPARENT, parent.to_string());
-        // The variable of this process may belong to another trace.
-        match state {
-            Some(state) => command.env(TRACESTATE, &*state),
-            None => command.env_remove(TRACESTATE),
-        };
+    let otel_context = READ_OTEL_CONTEXT.get().and_then(|read| read());
+    let CarriedContext { span, baggage } = otel_context.unwrap_or_default();
+    let current = span.or_else(tracing_context);
+    let inherited = match &current {
+        Some((current, _)) => InheritedContext::for_trace(current.trace_id()),
+        None => InheritedContext::outside_of_traces(),
+    };
+    let parent = current.or_else(|| Some((inherited?.parent, inherited?.state.clone())));
+    let baggage = baggage.or_else(|| inherited?.baggage.clone());
+    // The variables of this process may belong to another trace.
+    let replaces = parent.is_some() || InheritedContext::for_process().is_some();
+    let (parent, state) = parent.unzip();
+    if propagators::TRACE_CONTEXT.is_on() && replaces {
+        set_or_remove(
+            command,
+            TRACEPARENT,
+            parent.map(|parent| parent.to_string()),
+        );
+        set_or_remove(command, TRACESTATE, state.flatten());
     }
-    let inherited = || InheritedContext::of_process()?.baggage.clone();
-    if propagators::BAGGAGE.is_on()
-        && let Some(baggage) = baggage.or_else(inherited)
-    {
-        command.env(BAGGAGE, &*baggage);
+    if propagators::BAGGAGE.is_on() && (replaces || baggage.is_some()) {
+        set_or_remove(command, BAGGAGE, baggage);
     }
+}
+
+fn set_or_remove(command: &mut Command, name: &str, value: Option<impl AsRef<str>>) {
+    match value {
+        Some(value) => command.env(name, value.as_ref()),
+        None => command.env_remove(name),
+    };
 }
 
 /// The environment variables with the parent and the baggage of a process.
@@ -68,7 +85,7 @@ pub const TRACESTATE: &str = "TRACESTATE";
 /// See [`TRACEPARENT`].
 pub const BAGGAGE: &str = "BAGGAGE";
 
-/// The context of a thread, in the texts of the W3C headers.
+/// The context of a thread, as values of the W3C headers.
 #[derive(Debug, Clone, Default)]
 pub struct CarriedContext {
     /// The current span, with its `tracestate`.
@@ -77,27 +94,26 @@ pub struct CarriedContext {
     pub baggage: Option<Arc<str>>,
 }
 
-/// Reads the current context of an API with separate spans.
+/// Reads the current context of the OpenTelemetry API.
 type ReadContext = fn() -> Option<CarriedContext>;
 
-static OF_API: OnceLock<ReadContext> = OnceLock::new();
+static READ_OTEL_CONTEXT: OnceLock<ReadContext> = OnceLock::new();
 
-/// Sets how [`child_env`] reads the current context of the OpenTelemetry API. The spans of this API
-/// are inside the spans of `tracing`. Later calls change nothing.
-pub fn carry_context_of_api(read: ReadContext) {
-    let _ = OF_API.set(read);
+/// Sets how [`child_env`] reads the current context of the OpenTelemetry API. Spans of that API are
+/// inside spans of `tracing`, so its context takes precedence. Later calls change nothing.
+pub fn carry_otel_context(read: ReadContext) {
+    let _ = READ_OTEL_CONTEXT.set(read);
 }
 
-/// Returns the position of the current span of `tracing`, or else the inherited one.
-fn of_tracing() -> Option<(TraceParent, Option<Arc<str>>)> {
+/// Returns the current span of `tracing` as a parent, with its `tracestate`.
+fn tracing_context() -> Option<(TraceParent, Option<Arc<str>>)> {
     if let Some(identity) = SpanIdentity::current() {
         return Some((
             TraceParent::from_identity(&identity)?,
             identity.state().cloned(),
         ));
     }
-    let inherited = InheritedContext::of_process();
-    let current = TraceParent::current().or(inherited.map(|inherited| inherited.parent))?;
-    let of_trace = InheritedContext::of_trace(current.trace_id());
-    Some((current, of_trace.and_then(|it| it.state.clone())))
+    let current = TraceParent::current()?;
+    let inherited = InheritedContext::for_trace(current.trace_id());
+    Some((current, inherited.and_then(|it| it.state.clone())))
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::internal::sync::Mutex;
+use crate::internal::{rfc3339, sync::Mutex};
 
 /// The clock of a layer: the system's clock by default, or a manual clock for tests.
 ///
@@ -32,7 +32,7 @@ enum Source {
 #[derive(Debug)]
 struct Manual {
     now: SystemTime,
-    made: Instant,
+    created: Instant,
     instant: Instant,
 }
 
@@ -46,11 +46,11 @@ impl Clock {
     /// Creates a clock that shows `now` until it is moved. Clones share the time.
     #[must_use]
     pub fn manual(now: SystemTime) -> Self {
-        let made = Instant::now();
+        let created = Instant::now();
         Self(Source::Manual(Arc::new(Mutex::new(Manual {
             now,
-            made,
-            instant: made,
+            created,
+            instant: created,
         }))))
     }
 
@@ -105,6 +105,18 @@ impl Clock {
         }
     }
 
+    /// Returns [`now`](Self::now) as seconds since 1970, negative for earlier times, and the
+    /// nanoseconds within the second.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn since_epoch(&self) -> (i64, u32) {
+        match &self.0 {
+            Source::System => system::since_epoch(),
+            Source::Manual(manual) => rfc3339::since_epoch(manual.lock().now),
+        }
+    }
+
     /// Returns [`now`](Self::now) in nanoseconds since 1970. A time before that is 0.
     #[inline]
     pub(crate) fn unix_nanos(&self) -> u64 {
@@ -129,7 +141,7 @@ impl Clock {
 
 impl Manual {
     fn monotonic(&self) -> Duration {
-        self.instant - self.made
+        self.instant - self.created
     }
 }
 
@@ -158,12 +170,18 @@ mod system {
 
     /// Reads the clock directly, because the arithmetic of `SystemTime` costs more than the clock.
     #[inline]
-    pub(super) fn unix_nanos() -> u64 {
+    pub(super) fn since_epoch() -> (i64, u32) {
         let time = clock_gettime(ClockId::Realtime);
-        match u64::try_from(time.tv_sec) {
+        (time.tv_sec, time.tv_nsec as u32)
+    }
+
+    #[inline]
+    pub(super) fn unix_nanos() -> u64 {
+        let (seconds, nanos) = since_epoch();
+        match u64::try_from(seconds) {
             Ok(seconds) => seconds
                 .saturating_mul(1_000_000_000)
-                .saturating_add(time.tv_nsec as u64),
+                .saturating_add(u64::from(nanos)),
             Err(_) => 0,
         }
     }
@@ -191,6 +209,10 @@ mod system {
 
     pub(super) fn monotonic_coarse() -> Duration {
         monotonic()
+    }
+
+    pub(super) fn since_epoch() -> (i64, u32) {
+        crate::internal::rfc3339::since_epoch(crate::Clock::system().now())
     }
 
     pub(super) fn unix_nanos() -> u64 {

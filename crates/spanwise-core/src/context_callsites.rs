@@ -27,7 +27,7 @@ thread_local! {
     static RECORDING: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
 }
 
-/// Returns whether spans of this callsite begin a unit of work inside another.
+/// Returns whether a span of this callsite begins its own unit of work inside another unit.
 pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
     callsite.fields().field("spanwise.unit").is_some()
 }
@@ -54,15 +54,15 @@ pub fn recorded_callsite(
     span: &'static Metadata<'static>,
 ) -> &'static Metadata<'static> {
     match RECORDING.try_with(Cell::get) {
-        Ok(Some(callsite)) if has_fields_of(values, callsite) => callsite,
+        Ok(Some(callsite)) if belong_to(values, callsite) => callsite,
         _ => span,
     }
 }
 
-/// Checks a value, because a layer may record into other spans while it handles a record. So
-/// [`RECORDING`] alone is not enough.
+/// Returns whether the recorded values belong to `callsite`. [`RECORDING`] alone does not show
+/// this, because a layer may record into other spans while it handles a record.
 #[cold]
-fn has_fields_of(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool {
+fn belong_to(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool {
     struct FindCallsite {
         callsite: &'static Metadata<'static>,
         found: bool,
@@ -109,7 +109,7 @@ pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
     callsite
 }
 
-/// Returns the callsite whose fields are the ids of a span.
+/// Returns the callsite whose fields are a trace id and a span id.
 pub(crate) fn ids_callsite() -> &'static Metadata<'static> {
     static CREATED: OnceLock<&Metadata<'static>> = OnceLock::new();
     CREATED.get_or_init(|| new_callsite(&["trace_id", "span_id"]))

@@ -1,6 +1,6 @@
 //! The layer that collects the [`Context`](crate::Context) of each span.
 
-use std::{cell::Cell, fmt, iter, ops::Range, sync::Arc};
+use std::{cell::Cell, fmt, ops::Range, sync::Arc};
 
 use tracing::{Dispatch, Subscriber};
 use tracing_core::{
@@ -13,9 +13,8 @@ use tracing_subscriber::{Layer, layer::Context as LayerContext, registry::Lookup
 use crate::{
     KeyVerdict, NoRedaction, REDACTED, Redact,
     context_callsites::{begins_unit, pins_context, recorded_callsite},
-    internal::{CallsitePlans, FilterInterop, KeyVerdicts, LayerId, SpanData, panic_safe},
-    redact,
-    span_context::{CONTEXT_KEYS, Entry, Inherited, MAX_CONTEXT_VALUE_LEN},
+    internal::{CallsitePlans, FilterInterop, KeyVerdicts, LayerId, panic_safe},
+    span_context::{CONTEXT_KEYS, ContextNode, Entries, Entry, MAX_CONTEXT_VALUE_LEN, PolicyStep},
 };
 
 /// Collects the [`Context`](crate::Context) of each span from its fields, at creation and at later
@@ -24,6 +23,9 @@ use crate::{
 /// It writes nothing and filters nothing. The context keys are [`CONTEXT_KEYS`] and the keys that
 /// [`key`](Self::key) adds. Values are stored as text and cut at 1,024 bytes.
 /// [`context::set`](crate::context::set) adds values later, even if no span declares the field.
+///
+/// One layer serves all sinks of a stack. If there are more, a `Context` has the values of the
+/// first layer, which is the first that receives the root span. It never has values of the others.
 #[derive(Debug)]
 pub struct ContextLayer {
     id: LayerId,
@@ -37,7 +39,9 @@ pub struct ContextLayer {
 #[derive(Debug)]
 struct Plan {
     keys: Vec<KeyField>,
+    /// Whether fields of other spans and of events must not override the values.
     is_pinned: bool,
+    /// Whether its spans begin a unit of work, such as a request or a job.
     begins_unit: bool,
 }
 
@@ -85,7 +89,8 @@ impl ContextLayer {
         })
     }
 
-    /// Collects values. This formats the values, so the caller must not have locked the span.
+    /// Formats and collects the values. The caller must not hold a lock on the extensions of the
+    /// span, because formatting may run user code that logs.
     fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Box<Draft> {
         let mut collector = Collector {
             keys,
@@ -126,56 +131,60 @@ where
         let own = (!plan.keys.is_empty())
             .then(|| self.collect(&plan.keys, |visitor| attrs.record(visitor)));
         let Some(span) = ctx.span(id) else { return };
-        let parent = span
-            .parent()
-            .and_then(|parent| SpanData::<Inherited>::find(Some(self.id), &parent));
-        let data = match (own, parent) {
-            // A span without context fields shares the data of its parent.
-            (None, Some(parent)) if !plan.begins_unit => parent,
-            // A unit of work has its own data, so that `context::set` can change it.
-            (None, parent) => SpanData::new(parent.as_ref(), |parent| {
-                Inherited::new(iter::empty(), parent)
-            }),
-            (Some(own), parent) => {
-                let data = SpanData::new(parent.as_ref(), |parent| {
-                    Inherited::new(own.iter(plan.is_pinned), parent)
-                });
+        let parent = span.parent();
+        // The first span of a unit of work always stores data, which `context::set` changes. Any
+        // other span without context fields stores none: readers fall back to its ancestors.
+        let stores_nothing = own.is_none() && !plan.begins_unit && parent.is_some();
+        if stores_nothing && !stores_shortcut(id) {
+            return;
+        }
+        let parent = parent.and_then(|parent| ContextNode::find(Some(self.id), &parent));
+        let node = match (own, parent) {
+            (None, Some(parent)) if stores_nothing => parent,
+            (own, parent) => {
+                let own = own.unwrap_or_else(Draft::take);
+                let node = ContextNode::new(&span, parent, own.to_entries(plan, &self.redact));
                 own.put_back();
-                data
+                node
             }
         };
-        data.attach(self.id, &span);
+        node.attach(self.id, &span);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
-        let Some(callsite) = ctx.metadata(id) else {
+        let Some(span) = ctx.span(id) else {
             return;
         };
-        let plan = self.plan(recorded_callsite(values, callsite));
+        let plan = self.plan(recorded_callsite(values, span.metadata()));
         if plan.keys.is_empty() {
             return;
         }
         let recorded = self.collect(&plan.keys, |visitor| values.record(visitor));
-        let data = (!recorded.keys.is_empty())
-            .then(|| ctx.span(id))
-            .flatten()
-            .and_then(|span| SpanData::<Inherited>::find(Some(self.id), &span));
-        if let Some(data) = data {
-            data.update(|inherited, parent| {
-                let recorded = recorded.iter(plan.is_pinned);
-                let is_new = |key: &str| recorded.clone().any(|new| new.key == key);
-                let kept = inherited.own().filter(|own| !is_new(own.key));
-                Inherited::new(kept.chain(recorded.clone()), parent)
-            });
+        if !recorded.entries.is_empty()
+            && let Some(node) = ContextNode::find(Some(self.id), &span)
+        {
+            node.record(recorded.iter(plan.is_pinned), &self.redact);
         }
         recorded.put_back();
     }
 }
 
-/// The entries of a span while its values are formatted. Each thread reuses its memory.
+/// The room, in bytes, for a value that is recorded after its span was created. Most such values
+/// are short, such as a user id.
+const LATE_VALUE_LEN: usize = 12;
+
+/// Returns whether a span without context fields stores the data of its nearest ancestor as a
+/// shortcut. One span in 16 does, so the average number of look-ups does not grow with the depth.
+/// The span id decides, because it is known without a look-up.
+fn stores_shortcut(id: &Id) -> bool {
+    id.into_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60 == 0
+}
+
+/// The entries of a span while its values are formatted. Each thread reuses one allocation.
 #[derive(Debug, Default)]
 struct Draft {
-    keys: Vec<(&'static str, Range<usize>)>,
+    /// The key of each entry, with the range of its value in `text`.
+    entries: Vec<(&'static str, Range<usize>, PolicyStep)>,
     text: String,
 }
 
@@ -192,17 +201,31 @@ impl Draft {
     }
 
     fn put_back(mut self: Box<Self>) {
-        self.keys.clear();
+        self.entries.clear();
         self.text.clear();
         // An ending thread cannot store the draft.
         let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
     }
 
+    /// Returns the entries, with spare room for a short value of each context key that has no value
+    /// yet.
+    fn to_entries(&self, plan: &Plan, policy: &Arc<dyn Redact>) -> Entries {
+        let further = plan.keys.len().saturating_sub(self.entries.len());
+        let mut entries =
+            Entries::with_capacity(plan.keys.len(), self.text.len() + further * LATE_VALUE_LEN);
+        for entry in self.iter(plan.is_pinned) {
+            entries.push(entry, Some(policy));
+        }
+        entries
+    }
+
     fn iter(&self, is_pinned: bool) -> impl Iterator<Item = Entry<'_>> + Clone {
-        self.keys.iter().map(move |(key, range)| Entry {
+        let entries = self.entries.iter();
+        entries.map(move |(key, range, policy_step)| Entry {
             key,
             value: &self.text[range.clone()],
             is_pinned,
+            policy_step: *policy_step,
         })
     }
 }
@@ -218,24 +241,49 @@ impl<'a> Collector<'a> {
         self.keys.iter().find(|key| key.index == field.index())
     }
 
+    /// Returns the remaining step for the text of a value, if the verdict allows storing the text.
+    fn policy_step(&self, verdict: KeyVerdict) -> Option<PolicyStep> {
+        match verdict {
+            KeyVerdict::Remove | KeyVerdict::Redact => None,
+            KeyVerdict::Replace => Some(PolicyStep::MustReplace),
+            KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
+                Some(PolicyStep::MustScan)
+            }
+            KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => Some(PolicyStep::Done),
+        }
+    }
+
     fn add(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
+        let Some(step) = self.policy_step(verdict) else {
+            if verdict == KeyVerdict::Redact {
+                self.add_str(key, REDACTED, PolicyStep::Done);
+            }
+            return;
+        };
         let text = &mut self.draft.text;
         let start = text.len();
-        let mut push = |shown: &str| {
-            text.push_str(panic_safe::truncate_at(shown, MAX_CONTEXT_VALUE_LEN));
-        };
-        match verdict {
-            KeyVerdict::Remove => return,
-            KeyVerdict::Redact => push(REDACTED),
-            KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
-                push(&redact::redacted_display(self.redact, key.key, value));
-            }
-            KeyVerdict::Replace => push(&self.redact.replace_display(key.key, value)),
-            KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => {
-                panic_safe::format_into(text, value, MAX_CONTEXT_VALUE_LEN);
-            }
+        if step == PolicyStep::Done {
+            panic_safe::format_into(text, value, MAX_CONTEXT_VALUE_LEN);
+            return self.finish(key, start, step);
         }
-        self.finish(key, start);
+        panic_safe::format_into(text, value, <dyn Redact>::MAX_COLLECT_LEN);
+        if text.len() - start <= MAX_CONTEXT_VALUE_LEN {
+            return self.finish(key, start, step);
+        }
+        // Redact before truncating: the policy would not recognize a secret that is cut.
+        let whole = text.split_off(start);
+        let shown = match step {
+            PolicyStep::MustReplace => self.redact.replace_text(key.key, &whole),
+            _ => self.redact.redact_value(key.key, &whole).into_owned(),
+        };
+        let shown = panic_safe::truncate_at(&shown, MAX_CONTEXT_VALUE_LEN);
+        self.add_str(key, shown, PolicyStep::Done);
+    }
+
+    fn add_str(&mut self, key: &KeyField, value: &str, step: PolicyStep) {
+        let start = self.draft.text.len();
+        self.draft.text.push_str(value);
+        self.finish(key, start, step);
     }
 
     fn add_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
@@ -246,10 +294,11 @@ impl<'a> Collector<'a> {
 
     /// Ends the value of `key`, which starts at offset `start` of the text. The last value of a
     /// field wins.
-    fn finish(&mut self, key: &KeyField, start: usize) {
+    fn finish(&mut self, key: &KeyField, start: usize, step: PolicyStep) {
         let draft = &mut *self.draft;
-        draft.keys.retain(|(known, _)| *known != key.key);
-        draft.keys.push((key.key, start..draft.text.len()));
+        draft.entries.retain(|(known, ..)| *known != key.key);
+        let value = start..draft.text.len();
+        draft.entries.push((key.key, value, step));
     }
 }
 
@@ -265,11 +314,21 @@ impl Visit for Collector<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add_number(field, format_args!("{value}"));
+        match u64::try_from(value) {
+            Ok(value) => self.record_u64(field, value),
+            Err(_) => self.add_number(field, format_args!("{value}")),
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add_number(field, format_args!("{value}"));
+        let Some(key) = self.key(field) else { return };
+        match self.policy_step(key.verdicts.number) {
+            // Avoids the cost of formatting.
+            Some(step @ PolicyStep::Done) => {
+                self.add_str(key, itoa::Buffer::new().format(value), step);
+            }
+            _ => self.add(key.verdicts.number, key, format_args!("{value}")),
+        }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
@@ -288,18 +347,10 @@ impl Visit for Collector<'_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         let Some(key) = self.key(field) else { return };
-        let is_unchanged = match key.verdicts.text {
-            KeyVerdict::Trust => true,
-            KeyVerdict::Text | KeyVerdict::Pass => !self.redact.reads_text(),
-            KeyVerdict::Remove | KeyVerdict::Redact | KeyVerdict::Replace => false,
-        };
-        // Avoids the cost of formatting.
-        if is_unchanged && value.len() <= MAX_CONTEXT_VALUE_LEN {
-            let start = self.draft.text.len();
-            self.draft.text.push_str(value);
-            self.finish(key, start);
-        } else {
-            self.add(key.verdicts.text, key, format_args!("{value}"));
+        match self.policy_step(key.verdicts.text) {
+            // Avoids the cost of formatting.
+            Some(step) if value.len() <= MAX_CONTEXT_VALUE_LEN => self.add_str(key, value, step),
+            _ => self.add(key.verdicts.text, key, format_args!("{value}")),
         }
     }
 }

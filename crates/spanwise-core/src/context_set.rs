@@ -65,7 +65,7 @@ fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), SetError> {
     if !layer.declares(key) {
         return Err(SetError::UnknownKey);
     }
-    let Some(unit) = unit(registry) else {
+    let Some(unit) = current_unit(registry) else {
         // If everything is off, there are no spans and no lines, so nothing is wrong.
         return match LevelFilter::current() {
             LevelFilter::OFF => Ok(()),
@@ -81,7 +81,7 @@ fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), SetError> {
 }
 
 /// Returns the span that begins the unit of work of the thread's current span.
-fn unit(registry: &Registry) -> Option<Id> {
+fn current_unit(registry: &Registry) -> Option<Id> {
     let current = registry.current_span();
     let mut span = registry.span(current.id()?)?;
     while !begins_unit(span.metadata())

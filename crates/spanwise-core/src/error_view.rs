@@ -77,7 +77,7 @@ pub enum Dynamic {}
 
 impl<T: Error + 'static> AsError<Concrete> for T {
     fn as_error(&self) -> &(dyn Error + 'static) {
-        // A copy has the type and the backtrace of its original.
+        // An `ErrorCopy` already provides the type name and the backtrace of its original.
         let error: &(dyn Error + 'static) = self;
         if error.is::<ErrorCopy>() {
             return error;
@@ -253,7 +253,7 @@ impl<T: Viewed<Kind>, Kind> fmt::Debug for View<T, Kind> {
     }
 }
 
-/// A backtrace is searched for in at most this many bytes of the `Debug` of an error.
+/// The maximum length of the `Debug` text, in bytes, in which a backtrace is searched for.
 const MAX_DEBUG_LEN: usize = 1024 * 1024;
 
 /// The longest backtrace, in bytes.

@@ -17,9 +17,11 @@ use tracing_core::Metadata;
 use crate::internal::{LayerId, thread_state};
 
 mod line_disposition;
+mod sink_mask;
 
 pub use line_disposition::{EnteredLine, LineDisposition};
 use line_disposition::{SinkLine, drop_line};
+pub use sink_mask::SinkMask;
 
 /// Facts that the wrappers around a sink attach to one event. The default is for an event without
 /// wrappers.
@@ -72,6 +74,8 @@ pub(crate) struct EventState {
     owned_line: Cell<Option<ManuallyDrop<SinkLine>>>,
     /// The summary that is being dispatched.
     summary: Cell<Option<DispatchedSummary>>,
+    /// The bits of the [`SinkMask`].
+    sinks: Cell<u64>,
 }
 
 const SAMPLE_RATE: u16 = 1;
@@ -125,7 +129,7 @@ impl EventContext {
 
     /// Forwards an event that the caller created, with this context. During the call, hides the
     /// context and the line disposition of the current event.
-    pub fn fresh<R>(self, forward: impl FnOnce() -> R) -> R {
+    pub fn forward_new_event<R>(self, forward: impl FnOnce() -> R) -> R {
         let _restored = Restore(Saved::take());
         current(|current| current.set(self));
         forward()
@@ -206,14 +210,16 @@ impl EventContext {
 
     /// Returns whether the current event is exempt from sink levels, because of
     /// [`force_emit`](Self::force_emit) or because it is a dispatched summary.
+    #[doc(hidden)]
     #[inline]
-    pub(crate) fn forces_emit(callsite: &Metadata<'_>) -> bool {
+    #[must_use]
+    pub fn forces_emit(callsite: &Metadata<'_>) -> bool {
         let flags = current(|current| current.flags.get());
-        flags & (FORCE_EMIT | SUMMARY) != 0 && Self::forces_emit_of(flags, callsite)
+        flags & (FORCE_EMIT | SUMMARY) != 0 && Self::flags_force_emit(flags, callsite)
     }
 
     #[cold]
-    fn forces_emit_of(flags: u16, callsite: &Metadata<'_>) -> bool {
+    fn flags_force_emit(flags: u16, callsite: &Metadata<'_>) -> bool {
         let is_of_callsite = |summary: DispatchedSummary| ptr::eq(summary.callsite, callsite);
         flags & FORCE_EMIT != 0 || DispatchedSummary::current().is_some_and(is_of_callsite)
     }
@@ -251,6 +257,7 @@ impl SampleRate {
 pub struct DispatchedSummary {
     sink: LayerId,
     callsite: &'static Metadata<'static>,
+    /// Whether the sink has received the summary.
     has_arrived: bool,
 }
 
@@ -270,7 +277,7 @@ impl DispatchedSummary {
             callsite,
             has_arrived: false,
         };
-        EventContext::default().fresh(|| {
+        EventContext::default().forward_new_event(|| {
             current(|current| current.put_summary(summary));
             dispatch();
             Self::current().is_some_and(|summary| summary.has_arrived)
@@ -316,6 +323,7 @@ impl EventState {
             entered_line: Cell::new(EnteredLine::NONE),
             owned_line: Cell::new(None),
             summary: Cell::new(None),
+            sinks: Cell::new(0),
         }
     }
 

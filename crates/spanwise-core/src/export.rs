@@ -80,7 +80,7 @@ pub trait ExportItem: Send + 'static {
     /// Returns the memory that the item occupies while it waits, in bytes.
     fn bytes(&self) -> usize;
 
-    /// Returns the highest level of its events.
+    /// Returns the most severe level of the item's events.
     fn level(&self) -> Level;
 
     /// Returns whether the item is sent before others. By default, items at ERROR are.
@@ -91,7 +91,7 @@ pub trait ExportItem: Send + 'static {
         self.level() == Level::ERROR
     }
 
-    /// Counts the events of the item as dropped. By default, all of them at the level of the item.
+    /// Counts the events of the item as dropped. By default, counts all at the item's level.
     fn count_shed(&self, counters: &SinkCounters) {
         for _ in 0..self.events() {
             counters.shed(self.level());

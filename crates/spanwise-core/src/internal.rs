@@ -19,6 +19,7 @@ pub mod forks;
 mod hex_digits;
 pub mod inherited_context;
 mod layer_id;
+pub(crate) mod layer_values;
 mod limiter_clock;
 mod linked_slots;
 #[cfg(feature = "log")]
@@ -37,17 +38,20 @@ pub mod reentrancy;
 pub mod request_observer;
 pub mod rfc3339;
 pub mod runtime_callsite;
+mod sharded_arc;
 mod sharded_counter;
 mod span_data;
 pub mod span_identity;
 mod span_subscriber;
 mod span_table;
+pub(crate) mod span_tree;
 pub mod stdio;
 pub mod suggest;
 pub mod sync;
 pub(crate) mod thread_state;
 mod token_bucket;
 mod trace_cache;
+mod tracestate_header;
 
 pub use self::{
     backoff::Backoff,
@@ -67,13 +71,15 @@ pub use self::{
     per_second::PerSecond,
     percent_encoding::{percent_decode, percent_decode_strictly},
     random_bits::{new_span_id, random_bits, time_ordered_bits},
-    sharded_counter::ShardedCounter,
+    sharded_arc::{ShardedArc, SharedValue, WeakValue},
+    sharded_counter::{ShardedCounter, thread_number},
     span_data::{Inherit, SpanData, SpanDataCache},
     span_identity::SpanIdentity,
     span_subscriber::SpanSubscriber,
     span_table::SpanTable,
     token_bucket::TokenBucket,
     trace_cache::TraceCache,
+    tracestate_header::parse_tracestate,
 };
 /// Returns the time of a clock in nanoseconds since 1970. A time before that is 0.
 #[inline]
@@ -83,15 +89,16 @@ pub fn unix_nanos(clock: &crate::Clock) -> u64 {
 }
 
 pub use crate::{
-    child_env::{BAGGAGE, CarriedContext, TRACEPARENT, TRACESTATE, carry_context_of_api},
+    child_env::{BAGGAGE, CarriedContext, TRACEPARENT, TRACESTATE, carry_otel_context},
     context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
     event_context::{
-        DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate,
+        DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, SinkMask,
     },
     export::{sender::Step, stepped::SteppedSender},
     levels::parse_level,
     redact::KeyVerdicts,
+    redacted::with_level,
     self_report::SinkCounters,
     setting_value::TextSetting,
     span_context::MAX_CONTEXT_VALUE_LEN,

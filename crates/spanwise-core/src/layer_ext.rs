@@ -87,8 +87,8 @@ pub trait LayerExt: Sized {
     ///
     /// Two `fmt` layers whose field formatters have the same type share the formatted fields of
     /// spans. So the redacted layer would print unredacted fields that the other layer formatted.
-    /// Give the redacted layer [`PrivateFields`](crate::PrivateFields), which no other layer
-    /// shares: `fmt.map_fmt_fields(PrivateFields::new).redacted(…)`.
+    /// Give the redacted layer [`UnsharedFields`](crate::UnsharedFields), which no other layer
+    /// shares: `fmt.map_fmt_fields(UnsharedFields::new).redacted(…)`.
     ///
     /// Otherwise the redacted layer is disabled when the stack is complete, and a
     /// [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect `json()`,

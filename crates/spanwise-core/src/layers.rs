@@ -87,8 +87,8 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
             .all(|layer| layer.enabled(metadata, ctx.clone()))
     }
 
-    /// Returns the most verbose hint. If a layer has no hint, it wants everything, so there is no
-    /// hint.
+    /// Returns the most verbose hint of the layers. A layer without a hint wants everything. If
+    /// there is such a layer, the list has no hint either.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let hints: Option<Vec<LevelFilter>> = self
             .layers

@@ -94,6 +94,8 @@ struct LevelChanges {
     permanent: Levels,
     /// The number of changes. A later change cancels the pending restore.
     generation: u64,
+    /// Whether a temporary change is in force.
+    is_temporary: bool,
 }
 
 /// The spans that are enabled without span directives.
@@ -136,6 +138,7 @@ impl LevelLayer {
             changes: Mutex::new(LevelChanges {
                 permanent: defaults.clone(),
                 generation: 0,
+                is_temporary: false,
             }),
             defaults,
             changed: Condvar::new(),
@@ -255,8 +258,21 @@ impl LevelHandle {
         let levels = self.state.parse(levels)?;
         let mut changes = self.state.changes.lock();
         changes.permanent = levels.clone();
+        changes.is_temporary = false;
         self.state.apply(levels, &mut changes);
         Ok(())
+    }
+
+    /// Sets the levels of a changed configuration. While a temporary change is in force, they apply
+    /// at its end.
+    #[doc(hidden)]
+    pub fn set_configured(&self, levels: &Levels) {
+        let levels = levels.clone().or(&self.state.defaults);
+        let mut changes = self.state.changes.lock();
+        changes.permanent = levels.clone();
+        if !changes.is_temporary {
+            self.state.apply(levels, &mut changes);
+        }
     }
 
     /// Sets the levels for this duration, then restores the levels of the last
@@ -280,6 +296,7 @@ impl LevelHandle {
                     "levels unchanged: cannot start the thread that would restore them: {error}"
                 ))
             })?;
+        changes.is_temporary = true;
         self.state.apply(levels, &mut changes);
         Ok(())
     }
@@ -384,6 +401,7 @@ impl LevelState {
             let remaining = end.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 let permanent = changes.permanent.clone();
+                changes.is_temporary = false;
                 self.apply(permanent, &mut changes);
                 return;
             }

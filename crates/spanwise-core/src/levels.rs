@@ -111,8 +111,8 @@ impl Levels {
     /// let error = "info,[health]=warn".parse::<Levels>()?.check_spans().unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "`[health]=warn` changes nothing: a span directive enables more than the rest, which is \
-    ///      `info` already; to have less of a target write `target=warn`"
+    ///     "`[health]=warn` changes nothing: a span directive can only enable more, and `info` is \
+    ///      enabled everywhere already; to show less of a target, write `target=warn`"
     /// );
     /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
@@ -121,8 +121,9 @@ impl Levels {
         let redundant = self.spans.iter().filter(|span| span.level <= min_level);
         let problems = redundant.map(|SpanDirective { matcher, level, .. }| {
             format!(
-                "`{matcher}={level}` changes nothing: a span directive enables more than the rest, \
-                 which is `{min_level}` already; to have less of a target write `target={level}`"
+                "`{matcher}={level}` changes nothing: a span directive can only enable more, and \
+                 `{min_level}` is enabled everywhere already; to show less of a target, write \
+                 `target={level}`"
             )
         });
         ParseError::check(problems)
@@ -176,6 +177,52 @@ impl Levels {
         self.without_redundant_spans()
     }
 
+    /// Sets the level of the module `path` and its submodules, where `.` separates modules as `::`
+    /// does. Directives in the text of `Levels` match prefixes instead.
+    ///
+    /// The longest match wins, of both kinds. If two are equally long, the last wins.
+    ///
+    /// `Display` shows the module like a directive, with `::` between modules. The text does not
+    /// show the kind: parsed again, it is a prefix, which matches more targets.
+    ///
+    /// ```
+    /// use spanwise_core::Levels;
+    /// use tracing::level_filters::LevelFilter;
+    ///
+    /// let levels = "info".parse::<Levels>()?.with_module("shop", LevelFilter::DEBUG);
+    /// assert_eq!(levels.level("shop::orders").to_string(), "debug");
+    /// assert_eq!(levels.level("shopping").to_string(), "info");
+    ///
+    /// assert_eq!(levels.to_string(), "info,shop=debug");
+    /// let parsed = levels.to_string().parse::<Levels>()?;
+    /// assert_eq!(parsed.level("shopping").to_string(), "debug");
+    /// # Ok::<(), spanwise_core::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn with_module(mut self, path: &str, level: LevelFilter) -> Self {
+        self.targets.set(TargetPattern::route(path), level);
+        self.without_redundant_spans()
+    }
+
+    /// Sets the level of targets that no directive names.
+    #[must_use]
+    pub fn with_default_level(mut self, level: LevelFilter) -> Self {
+        self.targets.default_level = Some(level);
+        self.without_redundant_spans()
+    }
+
+    /// Returns the level of targets that no directive names.
+    #[must_use]
+    pub fn default_level(&self) -> Option<LevelFilter> {
+        self.targets.default_level
+    }
+
+    /// Returns the level of the events of `target`, without span directives.
+    #[must_use]
+    pub fn level(&self, target: &str) -> LevelFilter {
+        self.targets.level(target).unwrap_or(LevelFilter::OFF)
+    }
+
     fn set_span(&mut self, directive: SpanDirective) {
         self.spans
             .retain(|other| other.matcher != directive.matcher);
@@ -209,6 +256,12 @@ impl TargetLevels {
     #[must_use]
     pub fn level(&self, target: &str) -> Option<LevelFilter> {
         self.directive_level(target).or(self.default_level)
+    }
+
+    /// Returns whether a directive names a target.
+    #[must_use]
+    pub fn has_directives(&self) -> bool {
+        !self.targets.is_empty()
     }
 
     /// Returns the level of targets that no directive names.
@@ -255,7 +308,9 @@ impl TargetLevels {
         })
     }
 
-    pub(crate) fn most_verbose(&self) -> LevelFilter {
+    /// Returns the most verbose of these levels, or `OFF` if there is none.
+    #[must_use]
+    pub fn most_verbose(&self) -> LevelFilter {
         let levels = self.targets.iter().map(|(_, level)| *level);
         levels
             .chain(self.default_level)

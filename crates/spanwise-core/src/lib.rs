@@ -43,7 +43,7 @@
 //! | patterns for targets | [`TargetPattern`] |
 //! | a list of layers that is built at run time | [`Layers`] |
 //! | redaction policies | [`Redact`], [`KeyVerdict`] |
-//! | redaction for any layer | [`LayerExt::redacted`], [`PrivateFields`] |
+//! | redaction for any layer | [`LayerExt::redacted`], [`UnsharedFields`] |
 //! | errors as fields, such as those of anyhow | [`err`] |
 //! | counts of written and lost events, faults of logging itself | [`SelfReport`], [`Stats`] |
 //! | outputs that can be flushed | [`Flush`] |
@@ -115,7 +115,7 @@ pub use level_layer::{LevelHandle, LevelLayer};
 pub use levels::{Levels, TargetLevels};
 pub use parse_error::{ParseError, Problem};
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact, Redaction};
-pub use redacted::{PrivateFields, Redacted};
+pub use redacted::{Redacted, UnsharedFields};
 pub use self_report::{Fault, SelfReport, ShedCounts, ShutdownReport, SinkStats, Stats};
 pub use setting::{Sensitivity, Setting};
 pub use setting_value::SettingValue;

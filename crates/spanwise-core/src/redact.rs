@@ -58,6 +58,25 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         self.text(text)
     }
 
+    /// Appends the redacted form of `text` to `shown`, and returns true. Returns false and appends
+    /// nothing if `text` has no secret. `key` is `None` for a message.
+    ///
+    /// Defaults to [`value`](Self::value) or [`text`](Self::text), which must have the same result.
+    /// Override it to hide a secret without an allocation.
+    fn redact_into(&self, key: Option<&str>, text: &str, shown: &mut String) -> bool {
+        let redacted = match key {
+            Some(key) => self.value(key, text),
+            None => self.text(text),
+        };
+        // A policy may return a borrowed text that is not a part of `text`.
+        let is_same = matches!(redacted, Cow::Borrowed(same) if ptr::eq(same, text));
+        if is_same || redacted == text {
+            return false;
+        }
+        shown.push_str(&redacted);
+        true
+    }
+
     /// Returns the replacement of `value` if the verdict on `key` is [`KeyVerdict::Replace`], such
     /// as its last digits or a pseudonym. Defaults to [`REDACTED`].
     ///
@@ -202,6 +221,37 @@ impl dyn Redact {
             Cow::Borrowed(shown) if ptr::eq(shown, text) => None,
             shown => (shown != text).then(|| shown.into_owned()),
         }
+    }
+
+    /// As [`replacement_for`](#method.replacement_for), but appends the redacted text to `shown`.
+    /// Returns whether it differs; if not, nothing is appended.
+    #[must_use]
+    pub fn replacement_into(&self, key: Option<&str>, text: &str, shown: &mut String) -> bool {
+        let start = shown.len();
+        let is_whole = text.len() <= Self::MAX_SCAN_LEN;
+        let scanned = if is_whole { text } else { scanned_part(text) };
+        let is_changed = panic_safe::catch_panic(|| self.redact_into(key, scanned, shown));
+        match is_changed {
+            Some(true) if !is_whole => {}
+            Some(true) if shown.get(start..) != Some(text) => {}
+            // A policy may have appended something although it shows the text unchanged.
+            Some(_) if is_whole => {
+                shown.truncate(start);
+                return false;
+            }
+            Some(_) => {
+                shown.truncate(start);
+                shown.push_str(scanned);
+            }
+            None => {
+                shown.truncate(start);
+                shown.push_str(REDACTED);
+            }
+        }
+        if !is_whole {
+            shown.push_str(REDACTED);
+        }
+        true
     }
 
     /// Returns [`replace`](Redact::replace) of `value`, or [`REDACTED`] if `value` is too long.

@@ -3,10 +3,11 @@
 mod fmt_conflict;
 mod plan;
 mod precheck;
-mod private_fields;
 mod rebuild;
 mod redacted_error;
+mod releveled;
 mod text_arena;
+mod unshared_fields;
 mod values;
 
 use std::{
@@ -27,7 +28,7 @@ use tracing_core::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use self::{
-    fmt_conflict::{HasFormatter, QueryReply},
+    fmt_conflict::{FormatterMarker, QueryReply},
     plan::FieldPlan,
     rebuild::{Formatting, with_redacted},
     text_arena::RetainedArena,
@@ -37,7 +38,8 @@ use crate::{
     internal::{CallsitePlans, recorded_callsite, thread_state},
 };
 
-pub use private_fields::PrivateFields;
+pub use releveled::with_level;
+pub use unshared_fields::UnsharedFields;
 
 /// A layer behind a redaction policy. Created by [`LayerExt::redacted`](crate::LayerExt::redacted).
 ///
@@ -50,7 +52,8 @@ pub use private_fields::PrivateFields;
 ///
 /// * Formatted values are texts in the form of `{:?}`, even if the layer uses `{:#?}`.
 /// * An error cannot be downcast. Its `Display`, its `Debug` and up to 32 causes are texts.
-/// * A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.
+///
+/// A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.
 ///
 /// The key alone decides about numbers and booleans; see [`Redact::key_of_bool`]. The names of
 /// spans, targets and fields are always shown. So are the fields with the location of a `log`
@@ -61,9 +64,9 @@ pub struct Redacted<L> {
     policy: Arc<dyn Redact>,
     plans: CallsitePlans<FieldPlan>,
     report: SelfReport,
-    /// Set if the inner layer would print span fields that another layer formatted. In that case
-    /// nothing is forwarded.
-    shares_fields: AtomicBool,
+    /// Set if [`fmt_conflict`] found that the inner layer would print span fields that another
+    /// layer formatted without redaction. In that case nothing is forwarded.
+    is_disabled: AtomicBool,
     wants_every_event: bool,
 }
 
@@ -74,7 +77,7 @@ impl<L> Redacted<L> {
             policy,
             plans: CallsitePlans::default(),
             report: SelfReport::default(),
-            shares_fields: AtomicBool::new(false),
+            is_disabled: AtomicBool::new(false),
             wants_every_event: false,
         }
     }
@@ -98,8 +101,8 @@ impl<L> Redacted<L> {
         self
     }
 
-    /// Calls `forward` with the redacted values, or with `None` if the original values may be
-    /// shown.
+    /// Calls `forward` with the redacted values, or with `None` if no value must be hidden and the
+    /// original values may be forwarded.
     #[inline]
     fn with_shown_values<R>(
         &self,
@@ -149,7 +152,7 @@ impl<L> Redacted<L> {
 
     #[inline]
     fn is_active(&self) -> bool {
-        !self.shares_fields.load(Ordering::Relaxed)
+        !self.is_disabled.load(Ordering::Relaxed)
     }
 }
 
@@ -157,7 +160,9 @@ impl<L> Redacted<L> {
 pub(crate) struct RedactionState {
     /// The number of calls of `enabled` on redacted layers.
     enabled_calls: Cell<u64>,
-    /// The original values of the event that is being forwarded, and their id.
+    /// The [`Originals`](redacted_error::Originals) of the event, span or record that is being
+    /// forwarded, and their id. A redacted error that outlives them finds another id, and does not
+    /// read the pointer.
     originals: Cell<(*const (), u64)>,
     last_originals_id: Cell<u64>,
     arena: RetainedArena,
@@ -193,8 +198,8 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
-        if fmt_conflict::shares_fields(self.address(), &self.policy, dispatch) {
-            self.shares_fields.store(true, Ordering::Relaxed);
+        if fmt_conflict::has_conflict(self.address(), &self.policy, dispatch) {
+            self.is_disabled.store(true, Ordering::Relaxed);
             self.report.fault(Fault::Setup, &fmt_conflict::ADVICE);
         }
     }
@@ -298,12 +303,13 @@ where
         }
     }
 
+    // `has_conflict` finds the formatters of the stack through `downcast_raw`: see `fmt_conflict`.
     forward_downcast!(this, id => match fmt_conflict::reply(this.address(), &this.policy, id) {
         QueryReply::Inner => this.inner.downcast_raw(id),
         QueryReply::Hidden => None,
-        QueryReply::HasFormatter(formatter) => this
+        QueryReply::MarkerIfInnerHas(formatter) => this
             .inner
             .downcast_raw(formatter)
-            .map(|_| ptr::from_ref(&HasFormatter).cast()),
+            .map(|_| ptr::from_ref(&FormatterMarker).cast()),
     });
 }

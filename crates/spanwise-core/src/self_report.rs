@@ -16,7 +16,7 @@ use tracing_core::Level;
 use crate::{
     Redact,
     internal::{
-        panic_safe, stdio,
+        ShardedCounter, panic_safe, stdio,
         sync::{Mutex, MutexGuard},
     },
 };
@@ -37,8 +37,8 @@ struct Inner {
     redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
-    /// The faults that [`fault_of`](SelfReport::fault_of) reports.
-    of_sources: Mutex<Vec<SourceFaults>>,
+    /// The faults that [`fault_from`](SelfReport::fault_of) reports.
+    source_faults: Mutex<Vec<SourceFaults>>,
 }
 
 /// The faults of one kind that one source reports.
@@ -120,7 +120,7 @@ impl SelfReport {
             redact: OnceLock::new(),
             sinks: Mutex::default(),
             faults: Default::default(),
-            of_sources: Mutex::default(),
+            source_faults: Mutex::default(),
         }))
     }
 
@@ -146,6 +146,24 @@ impl SelfReport {
         counters
     }
 
+    /// Removes a closed sink, whose counters may still be in use, from [`stats`](Self::stats).
+    #[doc(hidden)]
+    pub fn remove_sink(&self, counters: &Arc<SinkCounters>) {
+        if let Some(mut sinks) = lock_in_any_process(&self.0.sinks) {
+            sinks.retain(|sink| sink.as_ptr() != Arc::as_ptr(counters));
+        }
+    }
+
+    /// Returns the counters of the newest sink of this name.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn counters_of(&self, name: &str) -> Option<Arc<SinkCounters>> {
+        let sinks = lock_in_any_process(&self.0.sinks)?;
+        let sinks = sinks.iter().rev();
+        let mut of_name = sinks.filter_map(Weak::upgrade);
+        of_name.find(|sink| sink.name == name)
+    }
+
     /// Counts a fault. Prints it if no fault of the same kind was printed in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
@@ -161,9 +179,9 @@ impl SelfReport {
     /// that fail independently. The number of sources must be small.
     #[doc(hidden)]
     #[cold]
-    pub fn fault_of(&self, source: &'static str, fault: Fault, detail: &dyn fmt::Display) {
-        let of_source = self.0.of_source(source, fault);
-        let counter = of_source.as_deref();
+    pub fn fault_from(&self, source: &'static str, fault: Fault, detail: &dyn fmt::Display) {
+        let source_counter = self.0.source_counter(source, fault);
+        let counter = source_counter.as_deref();
         let counter = counter.unwrap_or(&self.0.faults[fault as usize]);
         self.count_and_print(counter, fault, detail, REPEAT_INTERVAL);
     }
@@ -207,7 +225,7 @@ impl SelfReport {
             Some(last) => count.saturating_sub(last.count),
             None => count,
         };
-        let text = text.escape_debug();
+        let text = escaped(text);
         let since = match since {
             1 => String::new(),
             since => format!(" ({since} since the last report)"),
@@ -227,13 +245,13 @@ impl SelfReport {
     pub fn stats(&self) -> Stats {
         let sinks = lock_in_any_process(&self.0.sinks);
         let sinks = sinks.iter().flat_map(|sinks| sinks.iter());
-        let of_sources = lock_in_any_process(&self.0.of_sources);
-        let of_sources = of_sources
+        let per_source = lock_in_any_process(&self.0.source_faults);
+        let per_source = per_source
             .map(|sources| sources.clone())
             .unwrap_or_default();
         let faults = Fault::ALL.map(|(fault, _)| {
-            let of_sources = of_sources.iter().filter(|faults| faults.fault == fault);
-            let counters = of_sources
+            let same_fault = per_source.iter().filter(|faults| faults.fault == fault);
+            let counters = same_fault
                 .map(|faults| &*faults.counter)
                 .chain([&self.0.faults[fault as usize]]);
             let counts = counters.map(|counter| counter.count.load(Ordering::Relaxed));
@@ -254,8 +272,8 @@ impl SelfReport {
 impl Inner {
     /// Returns the counter of a source. Returns `None` in the child of a fork during which another
     /// thread had the lock.
-    fn of_source(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
-        let mut sources = lock_in_any_process(&self.of_sources)?;
+    fn source_counter(&self, source: &'static str, fault: Fault) -> Option<Arc<FaultCounter>> {
+        let mut sources = lock_in_any_process(&self.source_faults)?;
         let is_wanted = |known: &&SourceFaults| known.source == source && known.fault == fault;
         if let Some(known) = sources.iter().find(is_wanted) {
             return Some(Arc::clone(&known.counter));
@@ -294,11 +312,13 @@ impl Default for SelfReport {
 #[derive(Debug, Default)]
 pub struct SinkCounters {
     name: String,
-    delivered: AtomicU64,
+    /// Sharded, because every line of every thread is counted here.
+    delivered: ShardedCounter,
     write_failed: AtomicU64,
     lost_at_shutdown: AtomicU64,
     /// Indexed by [`severity`].
     shed: [AtomicU64; 5],
+    filtered: AtomicU64,
 }
 
 /// Returns 0 for the most severe level.
@@ -316,7 +336,7 @@ impl SinkCounters {
     /// Counts lines that the output accepted.
     #[inline]
     pub fn add_delivered(&self, lines: u64) {
-        self.delivered.fetch_add(lines, Ordering::Relaxed);
+        self.delivered.add(lines);
     }
 
     /// Counts lines that the output refused.
@@ -327,6 +347,11 @@ impl SinkCounters {
     /// Counts a line that was shed because the output is too slow.
     pub fn shed(&self, level: Level) {
         self.shed[severity(level)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event that a filter of the sink or of its route dropped.
+    pub fn add_filtered(&self) {
+        self.filtered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts lines that were not delivered by the deadline of the shutdown.
@@ -341,9 +366,10 @@ impl SinkCounters {
         let [error, warn, info, debug, trace] = &self.shed;
         SinkStats {
             name: self.name.clone(),
-            delivered: load(&self.delivered),
+            delivered: self.delivered.total(),
             write_failed: load(&self.write_failed),
             lost_at_shutdown: load(&self.lost_at_shutdown),
+            filtered: load(&self.filtered),
             shed: ShedCounts {
                 error: load(error),
                 warn: load(warn),
@@ -384,9 +410,26 @@ pub struct SinkStats {
     pub shed: ShedCounts,
     /// Lines that were not delivered by the deadline of the shutdown.
     pub lost_at_shutdown: u64,
+    /// Events that a filter of the sink or of its route dropped. They are not lost.
+    pub filtered: u64,
 }
 
 impl SinkStats {
+    /// Adds the counts of another sink.
+    #[doc(hidden)]
+    pub fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.write_failed += other.write_failed;
+        self.lost_at_shutdown += other.lost_at_shutdown;
+        self.filtered += other.filtered;
+        let (shed, of_other) = (&mut self.shed, other.shed);
+        shed.error += of_other.error;
+        shed.warn += of_other.warn;
+        shed.info += of_other.info;
+        shed.debug += of_other.debug;
+        shed.trace += of_other.trace;
+    }
+
     /// Returns the lines that were not delivered, for any reason.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -433,7 +476,11 @@ impl fmt::Display for SinkStats {
             shed.trace,
             self.write_failed,
             self.lost_at_shutdown,
-        )
+        )?;
+        match self.filtered {
+            0 => Ok(()),
+            filtered => write!(f, ", {filtered} dropped by filters"),
+        }
     }
 }
 
@@ -453,5 +500,26 @@ impl ShedCounts {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.error + self.warn + self.info + self.debug + self.trace
+    }
+}
+
+/// Returns a text for one line of a terminal. Quotes stay as they are.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn control_characters_are_escaped() {
+        let text = super::escaped("the sink \"audit\"\n\u{1b}[31m isn't c:\\log");
+        assert_eq!(text, "the sink \"audit\"\\n\\u{1b}[31m isn't c:\\\\log");
     }
 }

@@ -1,5 +1,8 @@
 //! The context of a span: the values of context keys on the lines of the span.
 
+mod entries;
+mod node;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -12,7 +15,12 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
-use crate::internal::{HexDigits, Inherit, SpanData, SpanIdentity};
+use self::entries::ReadableEntries;
+pub(crate) use self::{
+    entries::{Entries, Entry, PolicyStep},
+    node::ContextNode,
+};
+use crate::internal::{HexDigits, SpanIdentity};
 
 /// The built-in context keys of every [`ContextLayer`](crate::ContextLayer). A span field with such
 /// a name becomes part of the context.
@@ -32,6 +40,11 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 /// or `spanwise-http` recorded it. Only another pinned value replaces a pinned value.
 ///
 /// If traces are exported, `trace_id` and `span_id` are the exported ids of the span itself.
+///
+/// A context keeps the values of the time when it was returned. Each value is redacted once, when a
+/// context that has it is first read. So a read may run the policy of the layer, on the thread of
+/// the reader. If a policy itself reads a context, values that are not redacted yet are
+/// `[REDACTED]`.
 ///
 /// Cheap to clone. Empty outside of spans, and without a [`ContextLayer`](crate::ContextLayer).
 ///
@@ -54,7 +67,7 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 /// ```
 #[derive(Clone, Default)]
 pub struct Context {
-    entries: Option<Arc<Entries>>,
+    entries: Option<Arc<ReadableEntries>>,
     /// If the span has an identity, its ids are the ids of the context.
     identity: Option<ShownIdentity>,
 }
@@ -66,36 +79,12 @@ struct ShownIdentity {
     digits: OnceLock<(HexDigits<32>, HexDigits<16>)>,
 }
 
-/// Keys and values, with all values in one text. Allocated without spare capacity, because open
-/// spans keep them.
-#[derive(Debug)]
-struct Entries {
-    keys: Box<[Key]>,
-    text: Box<str>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Key {
-    name: &'static str,
-    is_pinned: bool,
-    /// The end of the value in the text.
-    end: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry<'a> {
-    pub(crate) key: &'static str,
-    pub(crate) value: &'a str,
-    /// Whether span fields cannot replace the value.
-    pub(crate) is_pinned: bool,
-}
-
 impl Context {
     /// Returns the context of the current span, for a response header, an outgoing call or a metric
     /// label.
     ///
-    /// It runs no user code and formats nothing. It works under any subscriber built on
-    /// [`Registry`].
+    /// This call runs no user code and formats nothing, but a later read may run the policy. It
+    /// works under any subscriber built on [`Registry`].
     #[must_use]
     pub fn current() -> Self {
         tracing::dispatcher::get_default(|dispatch| {
@@ -106,12 +95,12 @@ impl Context {
         .unwrap_or_default()
     }
 
-    /// Returns the context of `span` with one look-up at any depth.
+    /// Returns the context of `span`. Looks up only a few spans at any depth: the ancestors up to
+    /// the nearest one that stores a context.
     #[must_use]
     pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
-        let data = SpanData::<Inherited>::find(None, span);
         Self {
-            entries: data.and_then(|data| data.read(|inherited| inherited.entries.clone())),
+            entries: ContextNode::find(None, span).map(|node| node.entries()),
             identity: SpanIdentity::nearest(span).map(ShownIdentity::new),
         }
     }
@@ -128,14 +117,14 @@ impl Context {
             .unwrap_or_default()
     }
 
-    /// Returns the value of `key`.
+    /// Returns the value of `key`. The first read of the values of a span may run the policy.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.entry(key).map(|entry| entry.value)
     }
 
     /// Returns the value of `key` if it is pinned, so that fields of spans and events do not
-    /// override it.
+    /// override it. Like [`get`](Self::get), it may run the policy.
     #[must_use]
     pub fn pinned(&self, key: &str) -> Option<&str> {
         self.entry(key)
@@ -145,6 +134,9 @@ impl Context {
 
     /// Returns keys with their values. Outer spans come first, and the values of a span are in the
     /// order of its fields. If traces are exported, the ids of the span come last.
+    ///
+    /// The first read may run the policy. It runs in this call, so the iterator can be used under a
+    /// lock.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let recorded = self
             .recorded()
@@ -157,12 +149,14 @@ impl Context {
         let is_wanted = |entry: &Entry<'_>| entry.key == key;
         let identity = self.identity.as_ref();
         let id = identity.and_then(|identity| identity.entries().into_iter().find(is_wanted));
-        id.or_else(|| self.recorded().find(is_wanted))
+        id.or_else(|| self.entries.as_ref()?.find(key))
     }
 
     /// Returns the entries that span fields recorded, including entries that the identity replaces.
     pub(crate) fn recorded(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries.iter().flat_map(|entries| entries.iter())
+        // Not lazy: the policy runs in this call.
+        let shown = self.entries.as_ref().map(|entries| entries.shown());
+        shown.into_iter().flatten()
     }
 
     /// Returns the identity of the span, if traces are exported.
@@ -170,10 +164,10 @@ impl Context {
         self.identity.as_ref().map(|shown| &shown.identity)
     }
 
-    /// Returns whether the context has no values.
+    /// Returns whether the context has no values. It runs no policy.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_none() && self.identity.is_none()
+        self.identity.is_none() && self.entries.as_ref().is_none_or(|it| it.is_empty())
     }
 }
 
@@ -194,6 +188,7 @@ impl ShownIdentity {
             key,
             value,
             is_pinned: true,
+            policy_step: PolicyStep::Done,
         };
         [
             entry(TRACE_ID, trace_id.as_str()),
@@ -202,98 +197,9 @@ impl ShownIdentity {
     }
 }
 
-impl Entries {
-    fn new<'a>(entries: impl Iterator<Item = Entry<'a>> + Clone) -> Self {
-        let lens = entries.clone().map(|entry| entry.value.len());
-        let (count, len) = lens.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
-        let (mut keys, mut text) = (Vec::with_capacity(count), String::with_capacity(len));
-        for entry in entries {
-            text.push_str(entry.value);
-            keys.push(Key {
-                name: entry.key,
-                is_pinned: entry.is_pinned,
-                end: text.len() as u32,
-            });
-        }
-        Self {
-            keys: keys.into(),
-            text: text.into(),
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
-        let mut start = 0;
-        self.keys.iter().map(move |key| {
-            let value = &self.text[start..key.end as usize];
-            start = key.end as usize;
-            Entry {
-                key: key.name,
-                value,
-                is_pinned: key.is_pinned,
-            }
-        })
-    }
-}
-
+/// Shows the values of [`iter`](Context::iter), so it may run the policy.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-/// The context of a span, in the form that child spans inherit.
-pub(crate) struct Inherited {
-    /// The number of entries at the end that the span itself recorded.
-    own_len: u32,
-    /// All entries.
-    entries: Option<Arc<Entries>>,
-}
-
-impl Inherited {
-    /// Joins the inherited entries with the entries of the span, which replace inherited ones.
-    pub(crate) fn new<'a>(
-        own: impl Iterator<Item = Entry<'a>> + Clone,
-        parent: Option<&'a Self>,
-    ) -> Self {
-        let outer = parent.and_then(|parent| parent.entries.as_ref());
-        let Some(outer) = outer else {
-            let count = own.clone().count() as u32;
-            return Self {
-                own_len: count,
-                entries: (count > 0).then(|| Arc::new(Entries::new(own))),
-            };
-        };
-        let own = own.filter(|own| {
-            own.is_pinned
-                || !outer
-                    .iter()
-                    .any(|outer| outer.key == own.key && outer.is_pinned)
-        });
-        let count = own.clone().count() as u32;
-        let entries = if count > 0 {
-            let is_own = |key: &str| own.clone().any(|own| own.key == key);
-            let inherited = outer.iter().filter(|outer| !is_own(outer.key));
-            Arc::new(Entries::new(inherited.chain(own.clone())))
-        } else {
-            Arc::clone(outer)
-        };
-        Self {
-            own_len: count,
-            entries: Some(entries),
-        }
-    }
-
-    pub(crate) fn own(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
-        let own = self.own_len as usize;
-        self.entries.iter().flat_map(move |entries| {
-            let inherited = entries.keys.len() - own;
-            entries.iter().skip(inherited)
-        })
-    }
-}
-
-impl Inherit for Inherited {
-    fn rebuild(&self, parent: Option<&Self>) -> Self {
-        Self::new(self.own(), parent)
     }
 }

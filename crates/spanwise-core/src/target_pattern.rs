@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-/// A pattern for the targets of events and spans. There are two kinds:
+/// A pattern for the targets of events and spans. There are three kinds:
 ///
 /// * [`prefix`](Self::prefix) matches every target that starts with the text, as `RUST_LOG` does.
-///   All [`Levels`](crate::Levels) use it.
+///   The directives of [`Levels`](crate::Levels) use it.
 /// * [`module`](Self::module) matches the module with this path and its submodules. All other
 ///   settings use it.
+/// * [`route`](Self::route) is a module whose parts a dot may separate, as in Python's loggers.
+///   Routes to sinks and [`Levels::with_module`](crate::Levels::with_module) use it.
 ///
 /// A hyphen also matches an underscore, so that the name of a package matches its crate.
 ///
@@ -28,6 +30,7 @@ pub struct TargetPattern {
 enum Scope {
     Prefix,
     Module,
+    Route,
 }
 
 impl TargetPattern {
@@ -49,6 +52,26 @@ impl TargetPattern {
         }
     }
 
+    /// Creates a pattern for the module `path` and its submodules, where `.` separates modules as
+    /// `::` does. The text of the pattern has `::`.
+    ///
+    /// ```
+    /// use spanwise_core::TargetPattern;
+    ///
+    /// let pattern = TargetPattern::route("shop.orders");
+    /// assert_eq!(pattern.as_str(), "shop::orders");
+    /// assert!(pattern.matches("shop::orders::db"));
+    /// assert!(TargetPattern::route("shop").matches("shop.orders"));
+    /// assert!(!TargetPattern::route("shop").matches("shopping"));
+    /// ```
+    #[must_use]
+    pub fn route(path: impl Into<String>) -> Self {
+        Self {
+            text: path.into().replace('.', "::"),
+            scope: Scope::Route,
+        }
+    }
+
     /// Returns the text of the pattern.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -58,6 +81,14 @@ impl TargetPattern {
     /// Returns whether the pattern matches `target`.
     #[must_use]
     pub fn matches(&self, target: &str) -> bool {
+        if self.scope == Scope::Route && target.contains('.') {
+            let module = target.replace('.', "::");
+            return self.matches_module(&module);
+        }
+        self.matches_module(target)
+    }
+
+    fn matches_module(&self, target: &str) -> bool {
         let (target, text) = (target.as_bytes(), self.text.as_bytes());
         let Some((start, rest)) = target.split_at_checked(text.len()) else {
             return false;
@@ -66,11 +97,12 @@ impl TargetPattern {
         start.iter().zip(text).all(is_match)
             && match self.scope {
                 Scope::Prefix => true,
-                Scope::Module => rest.is_empty() || rest.starts_with(b"::"),
+                Scope::Module | Scope::Route => rest.is_empty() || rest.starts_with(b"::"),
             }
     }
 }
 
+/// Shows the text of the pattern. It does not show the kind.
 impl fmt::Display for TargetPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

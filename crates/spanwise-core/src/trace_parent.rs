@@ -95,7 +95,7 @@ impl TraceParent {
         let context = Context::current();
         let trace_id = parse_hex(context.get("trace_id")?.as_bytes())?;
         let span_id = parse_hex(context.get("span_id")?.as_bytes())?;
-        let inherited = InheritedContext::of_trace(trace_id);
+        let inherited = InheritedContext::for_trace(trace_id);
         let flags = inherited.map_or(SAMPLED, |inherited| inherited.parent.flags());
         Self::new(trace_id, span_id, flags)
     }
@@ -158,7 +158,7 @@ impl TraceParent {
         span
     }
 
-    /// Returns the text.
+    /// Returns the text of the header.
     #[doc(hidden)]
     #[must_use]
     pub fn to_bytes(self) -> [u8; LEN] {

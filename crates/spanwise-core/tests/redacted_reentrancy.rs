@@ -7,7 +7,7 @@ mod support;
 
 use std::{fmt, sync::mpsc, thread, time::Duration};
 
-use spanwise_core::{LayerExt, PrivateFields};
+use spanwise_core::{LayerExt, UnsharedFields};
 use spanwise_testing::support::Lines;
 use support::redaction::{Everything, SECRET, no_hunter};
 use tracing::{Span, field::Empty, info, info_span};
@@ -32,7 +32,7 @@ fn logging_value_neither_deadlocks_nor_leaks() {
         .with(
             text::layer()
                 .json()
-                .map_fmt_fields(PrivateFields::new)
+                .map_fmt_fields(UnsharedFields::new)
                 .with_writer(lines.clone())
                 .redacted(no_hunter()),
         )

@@ -133,7 +133,7 @@ pub(crate) type Owner = Weak<CaptureStore>;
 #[derive(Debug)]
 pub(crate) enum Route {
     To(Arc<CaptureStore>),
-    /// It does not belong to a capture. Each live capture stores it as unrouted.
+    /// The event or span belongs to no capture. Each live capture stores it as unrouted.
     Unrouted(Vec<Arc<CaptureStore>>),
 }
 

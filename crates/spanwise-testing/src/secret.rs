@@ -17,11 +17,11 @@ const MIN_BYTES_FORM_LEN: usize = 4;
 impl Secret {
     pub(crate) fn new(plain: &str) -> Self {
         let mut forms = vec![plain.to_owned()];
-        // In JSON, such as a body logged as text, and in the `Debug` of a struct.
+        // The form in JSON, such as a body logged as text, and in the `Debug` of a struct.
         forms.extend(serde_json::to_string(plain).ok().map(|json| inner(&json)));
         forms.push(inner(&format!("{plain:?}")));
         if plain.len() >= MIN_BYTES_FORM_LEN {
-            // In the `Debug` of a `Vec<u8>`, and in bytes of `JsonLayer`.
+            // The form in the `Debug` of a `Vec<u8>`, and in bytes of `JsonLayer`.
             forms.push(inner(&format!("{:?}", plain.as_bytes())));
             forms.push(FieldValue::Bytes(plain.into()).to_string());
         }

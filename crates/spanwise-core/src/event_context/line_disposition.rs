@@ -1,6 +1,7 @@
 //! The disposition of the next line that a sink writes.
 //!
-//! Stored in the thread-local state of the event context. Flags of the state show its form.
+//! It is stored in the thread-local state of the event context. The flags of that state show in
+//! which form.
 
 use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 
@@ -13,7 +14,8 @@ use crate::internal::LayerId;
 /// What happens to the next line that a sink writes on this thread. If none is set, the line is
 /// written.
 ///
-/// The recorder sets it, and its writer takes it. The content is opaque to this crate.
+/// The recorder sets the disposition, and the recorder's writer takes it. The content is opaque to
+/// this crate.
 pub enum LineDisposition {
     /// The line is added to the buffer of a unit.
     Buffer {
@@ -68,19 +70,19 @@ impl LineDisposition {
         forward()
     }
 
-    /// Forwards an event, and hides the disposition of an outer line. Keeps the context of the
-    /// event.
+    /// Forwards an event whose line is written. During the call, the disposition that an outer
+    /// event has set for its own line is not found. Keeps the context of the event.
     #[inline]
-    pub fn hide<R>(forward: impl FnOnce() -> R) -> R {
+    pub fn without<R>(forward: impl FnOnce() -> R) -> R {
         if current(|current| current.flags.get()) & LINE == 0 {
             // Nothing to restore, because each inner scope removes the disposition that it sets.
             return forward();
         }
-        Self::hide_line(forward)
+        Self::without_outer(forward)
     }
 
     #[cold]
-    fn hide_line<R>(forward: impl FnOnce() -> R) -> R {
+    fn without_outer<R>(forward: impl FnOnce() -> R) -> R {
         let _restored = RestoreLine(current(EventState::take_line));
         forward()
     }
@@ -93,11 +95,11 @@ impl LineDisposition {
         if current(|current| current.flags.get()) & LINE == 0 {
             return None;
         }
-        Self::take_of_sink(sink)
+        Self::take_for_sink(sink)
     }
 
     #[inline(never)] // Few lines have a disposition here.
-    fn take_of_sink(sink: LayerId) -> Option<(Self, bool)> {
+    fn take_for_sink(sink: LayerId) -> Option<(Self, bool)> {
         current(|current| {
             let line = current.take_line()?;
             if line.sink == sink {

@@ -38,7 +38,7 @@ pub struct ProcessExporter<T, S> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExporterOptions {
-    /// The name of its counters. The thread has the same name after `spanwise-`.
+    /// The name of the exporter's counters. Its thread is called `spanwise-<name>`.
     pub name: &'static str,
     /// The name of the server in fault texts.
     pub destination: &'static str,
@@ -108,15 +108,15 @@ impl<T: ExportItem, S> Exporter<T, S> {
         Sender::new(queue, (self.new_transport)(), tasks.clone()).spawn(name)
     }
 
-    /// Returns the part of this process. In a forked child, the first call creates the part and
-    /// starts the thread.
+    /// Returns the queue and the state of this process. In a forked child, the first call creates
+    /// them and starts the thread.
     #[inline]
     pub fn current(&self) -> &ProcessExporter<T, S> {
         self.process.for_this_process(|_| self.new_process())
     }
 
-    /// Returns the part of this process. Returns `None` in a forked child that has not used the
-    /// exporter.
+    /// Returns the queue and the state of this process, or `None` in a forked child that has not
+    /// used the exporter.
     pub fn existing(&self) -> Option<&ProcessExporter<T, S>> {
         self.process.created_for_this_process()
     }

@@ -151,10 +151,12 @@ impl<T: ExportItem> ExportQueue<T> {
             item.count_shed(&self.counters);
         }
         let reason = format_args!("{} is behind: dropping events", self.destination);
-        self.report.fault_of(self.destination, Fault::Shed, &reason);
+        self.report
+            .fault_from(self.destination, Fault::Shed, &reason);
     }
 
-    /// Makes the sender thread read the next run of [`PeriodicTasks`](super::PeriodicTasks).
+    /// Makes the sender thread ask [`PeriodicTasks`](super::PeriodicTasks) again for the time of
+    /// the next run.
     pub fn wake(&self) {
         self.state.lock().is_signalled = true;
         self.work.notify_one();
@@ -279,8 +281,8 @@ impl<T: ExportItem> ExportQueue<T> {
         let mut state = self.state.lock();
         // Callers of `flush` return after a failure of the server, so they do not cause a second
         // attempt.
-        let is_asked = state.flushing > 0 || state.hurried_flush > state.failed_flush;
-        let is_flushing = is_asked && state.failed_flush < state.flushes;
+        let is_requested = state.flushing > 0 || state.hurried_flush > state.failed_flush;
+        let is_flushing = is_requested && state.failed_flush < state.flushes;
         if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
             return None;
         }
@@ -324,7 +326,7 @@ impl<T: ExportItem> ExportQueue<T> {
         });
         if counts && refused > 0 {
             self.report
-                .fault_of(self.destination, Fault::WriteFailed, reason);
+                .fault_from(self.destination, Fault::WriteFailed, reason);
         }
     }
 
@@ -332,7 +334,7 @@ impl<T: ExportItem> ExportQueue<T> {
     pub(super) fn settle_refused(&self, reason: &dyn fmt::Display) {
         if self.settle(SinkCounters::add_write_failed) {
             self.report
-                .fault_of(self.destination, Fault::WriteFailed, reason);
+                .fault_from(self.destination, Fault::WriteFailed, reason);
         }
     }
 
@@ -378,7 +380,7 @@ impl<T: ExportItem> ExportQueue<T> {
             self.retries.fetch_add(1, Ordering::Relaxed);
             let reason = format_args!("cannot send to {}, retrying: {reason}", self.destination);
             self.report
-                .fault_of(self.destination, Fault::FlushFailed, &reason);
+                .fault_from(self.destination, Fault::FlushFailed, &reason);
         }
     }
 

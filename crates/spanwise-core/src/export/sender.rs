@@ -24,9 +24,9 @@ const MAX_REQUESTED_WAIT: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     None,
-    /// It is a sender thread.
+    /// A sender thread.
     Delivering,
-    /// It is a sender thread that is running code of the application.
+    /// A sender thread that is running code of the application.
     RunningTasks,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Sender<T> {
 /// The result of one turn of the loop.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It did some work, and there may be more.
+    /// The sender did some work, and there may be more.
     Worked,
     /// There is no work before this time, except after a change of the state.
     Wait(Option<Instant>),

@@ -1,8 +1,8 @@
 //! The ids and the kind of the next span, announced by the code that opens the span.
 //!
-//! The code that opens a span [announces](announce) it, and the layer that gives spans their
-//! identities [takes](take_announced) the announcement in `on_new_span`. Without such a layer,
-//! nothing is announced.
+//! The code that opens a span [announces](announce) the span. The layer that gives spans their
+//! trace and span ids [takes](take_announced) the announcement in `on_new_span`. Without such a
+//! layer, nothing is announced.
 
 use std::{
     mem::ManuallyDrop,
@@ -66,12 +66,12 @@ pub enum SpanKind {
 /// Whether a layer takes announcements.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-/// Enables [`announce`]. Called by the layer that gives spans their identities.
+/// Enables [`announce`]. Called by the layer that gives spans their trace and span ids.
 pub fn want_identities() {
     WANTED.store(true, Ordering::Relaxed);
 }
 
-/// Returns whether a layer gives spans their identities.
+/// Returns whether a layer gives spans their trace and span ids.
 #[inline]
 #[must_use]
 pub fn identities_are_wanted() -> bool {

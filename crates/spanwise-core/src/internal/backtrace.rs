@@ -27,7 +27,8 @@ pub struct Frame<'a> {
     pub column: Option<u32>,
 }
 
-/// A shortened backtrace has at most this many frames.
+/// A shortened backtrace has at most this many frames. Frames of the application take precedence
+/// over frames of libraries.
 const MAX_FRAMES: usize = 50;
 
 /// Parses the frames of a backtrace, from the panic or the error to the entry of the runtime.
@@ -54,7 +55,8 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 }
 
 /// Returns a shorter text of a backtrace: its [`frames`] in the format of std, with relative paths.
-/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`.
+/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. Frames of libraries are
+/// also only counted once the backtrace has its maximum number of frames.
 ///
 /// `file` is the source file of the panic, if it is known. It reveals the directory that the paths
 /// are relative to.
@@ -78,7 +80,9 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     let root = file.and_then(|file| root(&frames, file));
     let mut out = String::new();
     let mut skipped = SkippedFrames::default();
-    let mut shown = 0;
+    let is_application = |frame: &&Frame<'_>| frame.is_in_app();
+    let mut application = frames.iter().filter(is_application).count().min(MAX_FRAMES);
+    let mut libraries = MAX_FRAMES - application;
     let mut rest = frames.iter().peekable();
     // The backtrace of an error begins with the frames that captured it.
     while rest.next_if(|frame| is_runtime(frame)).is_some() {}
@@ -88,16 +92,22 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     while let Some(frame) = rest.next() {
         match frame.owner() {
             Owner::Runtime(name) => skipped.add(name),
-            Owner::Application | Owner::Library if shown == MAX_FRAMES => {
+            Owner::Library if libraries == 0 => skipped.add("libraries"),
+            Owner::Library => {
+                skipped.write(&mut out);
+                frame.write(&mut out, root);
+                libraries -= 1;
+            }
+            Owner::Application if application == 0 => {
                 skipped.write(&mut out);
                 // Writing to a `String` does not fail.
                 let _ = writeln!(out, "      … {} more frames", 1 + rest.count());
                 return out;
             }
-            Owner::Application | Owner::Library => {
+            Owner::Application => {
                 skipped.write(&mut out);
                 frame.write(&mut out, root);
-                shown += 1;
+                application -= 1;
             }
         }
     }
@@ -234,14 +244,17 @@ fn name_modules(frames: &mut [Frame<'_>]) {
             continue;
         }
         let mut same_file = outer.iter().filter(|outer| outer.file == frame.file);
-        if let Some(module) = same_file.next().and_then(|next| module_of(&next.function)) {
+        if let Some(module) = same_file
+            .next()
+            .and_then(|next| module_path(&next.function))
+        {
             frame.function = format!("{module}::{}", frame.function);
         }
     }
 }
 
 /// Returns `shop::orders` for `shop::orders::pay::{{closure}}`.
-fn module_of(function: &str) -> Option<&str> {
+fn module_path(function: &str) -> Option<&str> {
     let path = function.split("::{").next()?;
     let (module, _) = path.rsplit_once("::")?;
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');

@@ -37,10 +37,10 @@ impl SampleDecision {
     /// Returns the decision about this thread's current event of `callsite`, from the cache or from
     /// `decide`. `sampler` is the address of the sampler. Each sink has its own bit.
     ///
-    /// An event has no identity, because a wrapper may have rebuilt it. But `event_enabled` is
-    /// called for all sinks before any sink receives the event, and [clears](Self::forget) the
-    /// decision about the previous event. If another wrapper does not forward that call, the second
-    /// request of the same sink must be about a new event.
+    /// An event cannot be recognized by its address, because a wrapper may have rebuilt it. But
+    /// `event_enabled` is called for all sinks before any sink receives the event, and that call
+    /// [clears](Self::forget) the decision about the previous event. If a wrapper does not forward
+    /// the call, a second request of the same sink is taken as a new event.
     pub fn cached(
         sampler: usize,
         callsite: &'static Metadata<'static>,

@@ -17,7 +17,7 @@ use crate::internal::{LayerId, SpanTable};
 /// [`SpanTable::close`] increments the count. If the count changed, the value that [`EnteredSpans`]
 /// has cached may belong to a closed span.
 pub trait SpanValue {
-    /// A cache of each thread in the span.
+    /// Data that each thread caches while it is in the span.
     type Cache: Default;
 
     /// Returns the count of closed spans. It starts at 0, and only the table changes it.
@@ -164,16 +164,25 @@ impl<T: SpanValue> EnteredSpans<T> {
     fn find(&mut self, layer: LayerId) -> usize {
         let layers = &mut self.layers;
         let known = layers.iter().position(|spans| spans.layer == layer);
+        if let Some(index) = known.filter(|index| *index >= MAX_IDLE_LAYERS) {
+            // So the entries at the end are those of removed layers.
+            layers[..=index].rotate_right(1);
+            return 0;
+        }
         known.unwrap_or_else(|| {
             // Tests create many layers, so remove entries without entered spans.
             if layers.len() >= MAX_IDLE_LAYERS {
                 layers.retain(|spans| !spans.entered.is_empty());
             }
-            layers.push(LayerSpans {
+            // A layer that was removed while this thread was in a span is never left.
+            layers.truncate(MAX_LAYERS - 1);
+            // The newest layer is found first.
+            let new = LayerSpans {
                 layer,
                 entered: Vec::new(),
-            });
-            layers.len() - 1
+            };
+            layers.insert(0, new);
+            0
         })
     }
 }
@@ -240,3 +249,36 @@ impl<T: SpanValue> fmt::Debug for EnteredSpans<T> {
 
 /// If there are at least this many layers, entries without entered spans are removed.
 const MAX_IDLE_LAYERS: usize = 32;
+
+/// If there are more layers than this, the oldest entry is removed.
+const MAX_LAYERS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl SpanValue for AtomicU32 {
+        type Cache = ();
+
+        fn closed_spans(&self) -> &AtomicU32 {
+            self
+        }
+    }
+
+    /// A reload removes layers while a thread is in spans, which the thread then leaves unseen.
+    #[test]
+    fn removed_layers_do_not_displace_others() {
+        let (stable, table) = (LayerId::unique(), SpanTable::default());
+        let mut entered = EnteredSpans::<Arc<AtomicU32>>::new();
+        for number in 1..=200 {
+            let id = Id::from_u64(number);
+            table.insert(&id, Arc::new(AtomicU32::new(0)));
+            entered.enter(stable, &id);
+            entered.enter(LayerId::unique(), &id);
+            let current = entered.current(stable, &table);
+            assert!(matches!(current, CurrentSpan::Known { .. }), "{number}");
+            assert!(entered.exit(stable, &id).is_some());
+        }
+        assert!(entered.layers.len() <= MAX_LAYERS);
+    }
+}

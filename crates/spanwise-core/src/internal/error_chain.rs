@@ -44,8 +44,8 @@ pub fn error_chain<'a>(
     })
 }
 
-/// Compares the vtables, too, because errors without fields share an address. A cycle that this
-/// does not recognize ends at the limit.
+/// Returns whether `a` and `b` are the same error. Compares the vtables, too, because errors
+/// without fields share an address. A cycle that this does not recognize ends at the limit.
 fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
     ptr::eq(a, b)
 }

@@ -1,4 +1,4 @@
-//! Queries to the errors of this crate, through a `dyn Error`.
+//! Queries to the error types of this crate, through a `dyn Error`.
 //!
 //! The type behind a `dyn Error` cannot be named if it is generic or private. So the query is
 //! passed in a thread-local, and `Error::description` is called, a deprecated method that no other
@@ -28,7 +28,7 @@ pub(crate) enum ErrorReply {
 /// The part of the thread's state that this module owns.
 pub(crate) struct QueryState {
     query: Cell<Option<ErrorQuery>>,
-    /// [`query`] removes it.
+    /// Set by [`answer`], and removed by [`query`].
     reply: Cell<Option<ManuallyDrop<ErrorReply>>>,
 }
 

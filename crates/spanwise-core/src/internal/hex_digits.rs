@@ -13,7 +13,7 @@ impl<const COUNT: usize> HexDigits<COUNT> {
         for (digits, bytes) in digits.chunks_mut(16).zip(bytes.chunks(8)) {
             let mut eight = [0; 8];
             eight[..bytes.len()].copy_from_slice(bytes);
-            let sixteen = digits_of_eight(u64::from_be_bytes(eight));
+            let sixteen = sixteen_digits(u64::from_be_bytes(eight));
             digits.copy_from_slice(&sixteen[..digits.len()]);
         }
         Self(digits)
@@ -28,7 +28,7 @@ impl<const COUNT: usize> HexDigits<COUNT> {
 
 /// Returns the digits of eight bytes at once. Spreads each half of a byte to a separate byte.
 #[inline]
-fn digits_of_eight(bytes: u64) -> [u8; 16] {
+fn sixteen_digits(bytes: u64) -> [u8; 16] {
     const ONES: u128 = u128::MAX / 0xff;
     let mut halves = u128::from(bytes);
     for (shift, mask) in [

@@ -3,6 +3,10 @@
 //! The root spans of the process belong to this trace. An exporter makes them children of the
 //! inherited span. Without an exporter, [`InheritedContextLayer`] records the inherited trace id on
 //! them.
+//!
+//! *Invariant:* The context applies in its own trace, and outside of all traces. Only the functions
+//! of [`InheritedContext`] decide this. A request has a trace even if its span is disabled, so
+//! `spanwise-http` enters such a request with [`SpanlessRequest`].
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,15 +20,18 @@ use tracing_subscriber::{Layer, layer::Context as LayerContext, registry::Lookup
 
 use crate::{
     Context, TraceParent,
-    internal::{FilterInterop, HexDigits, SpanIdentity, new_span_id, span_identity::record_ids},
+    internal::{
+        FilterInterop, HexDigits, SpanIdentity, new_span_id, parse_hex, span_identity::record_ids,
+        thread_state,
+    },
 };
 
-/// The context that the parent process passed, in the texts of the W3C headers.
+/// The context that the parent process passed, as values of the W3C headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InheritedContext {
     /// The span of the parent process.
     pub parent: TraceParent,
-    /// The `tracestate`, unchecked.
+    /// The `tracestate`, from [`parse_tracestate`](super::parse_tracestate).
     pub state: Option<Arc<str>>,
     /// The `baggage`, unchecked.
     pub baggage: Option<Arc<str>>,
@@ -41,14 +48,61 @@ impl InheritedContext {
     /// Returns the context that this process inherits, if there is one.
     #[inline]
     #[must_use]
-    pub fn of_process() -> Option<&'static Self> {
+    pub fn for_process() -> Option<&'static Self> {
         INHERITED.get()
     }
 
     /// Returns the context that this process inherits, if it belongs to this trace.
     #[must_use]
-    pub fn of_trace(trace_id: [u8; 16]) -> Option<&'static Self> {
-        Self::of_process().filter(|inherited| inherited.parent.trace_id() == trace_id)
+    pub fn for_trace(trace_id: [u8; 16]) -> Option<&'static Self> {
+        Self::for_process().filter(|inherited| inherited.parent.trace_id() == trace_id)
+    }
+
+    /// Returns the context that this process inherits, if it applies to code in no trace: not in a
+    /// request whose span is disabled.
+    #[must_use]
+    pub fn outside_of_traces() -> Option<&'static Self> {
+        Self::for_process().filter(|_| !SpanlessRequest::is_entered())
+    }
+
+    /// Returns the context that this process inherits, if it applies to code whose own context is
+    /// the result of `around`. Calls `around` only if this process inherits a context.
+    #[must_use]
+    pub fn applicable_to(around: impl FnOnce() -> Context) -> Option<&'static Self> {
+        Self::for_process()?;
+        match around().get("trace_id") {
+            Some(trace_id) => Self::for_trace(parse_hex(trace_id.as_bytes())?),
+            None => Self::outside_of_traces(),
+        }
+    }
+}
+
+/// The time in which a thread runs a request whose span does not store its trace, such as a
+/// disabled span. The inherited context does not apply to the request.
+///
+/// A task that the request spawns is not part of it.
+#[derive(Debug)]
+pub struct SpanlessRequest {
+    was_entered: bool,
+}
+
+impl SpanlessRequest {
+    /// Enters the request on this thread, until the value is dropped.
+    #[must_use]
+    pub fn enter() -> Self {
+        Self {
+            was_entered: thread_state::with(|state| state.is_in_spanless_request.replace(true)),
+        }
+    }
+
+    fn is_entered() -> bool {
+        thread_state::with(|state| state.is_in_spanless_request.get())
+    }
+}
+
+impl Drop for SpanlessRequest {
+    fn drop(&mut self) {
+        thread_state::with(|state| state.is_in_spanless_request.set(self.was_entered));
     }
 }
 
@@ -64,8 +118,7 @@ pub struct InheritedContextLayer {
 }
 
 impl InheritedContextLayer {
-    fn record_parent(&self, id: &Id) -> Option<()> {
-        let inherited = InheritedContext::of_process()?;
+    fn record_parent(&self, id: &Id, inherited: &InheritedContext) -> Option<()> {
         let dispatch = self.dispatch.get()?.upgrade()?;
         let trace_id = HexDigits::<32>::from_bytes(&inherited.parent.trace_id());
         let span_id = HexDigits::<16>::from_bytes(&new_span_id());
@@ -87,14 +140,19 @@ where
         self.filter_interop.interest_in_all()
     }
 
-    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
         let begins_trace = ctx.span(id).is_some_and(|span| {
             span.parent().is_none()
                 && SpanIdentity::find(&span).is_none()
                 && Context::from_span(&span).get("trace_id").is_none()
         });
-        if begins_trace {
-            self.record_parent(id);
+        // A span with `parent: None` is not part of the request that opens it.
+        let inherited = match attrs.is_root() {
+            true => InheritedContext::for_process(),
+            false => InheritedContext::outside_of_traces(),
+        };
+        if let Some(inherited) = inherited.filter(|_| begins_trace) {
+            self.record_parent(id, inherited);
         }
     }
 }

@@ -213,7 +213,7 @@ fn unreserved_key(key: &str) -> &str {
     reserved.map_or(key, |(_, other)| other)
 }
 
-/// A value of its own type.
+/// The value of a key, in its own type if `tracing` has that type.
 #[derive(Default)]
 enum RecordValue<'v> {
     #[default]
@@ -318,7 +318,7 @@ pub(crate) fn rebuild_and_set_log_level(rebuild: impl FnOnce()) {
     if !IS_INSTALLED.load(Ordering::SeqCst) {
         return;
     }
-    // A subscriber without a `LevelLayer` only has a hint.
+    // A subscriber without a `LevelLayer` has no separate level for events, only its hint.
     let events = if HAS_UNFILTERED.get() {
         LevelFilter::current()
     } else {

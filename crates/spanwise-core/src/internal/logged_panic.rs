@@ -45,10 +45,11 @@ pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
     let last = LAST.try_with(RefCell::take).ok()??;
     // A panic that `resume_unwind` transfers from another thread calls no hook.
     let message = message(payload);
-    let is_it = last.address == message.as_ptr().addr() && *last.message == *compared(message);
-    is_it.then(|| last.location.into())
+    let is_logged = last.address == message.as_ptr().addr() && *last.message == *compared(message);
+    is_logged.then(|| last.location.into())
 }
 
+/// Returns the part of a message that is stored and compared.
 fn compared(message: &str) -> &str {
     const MAX_LEN: usize = 1024;
     panic_safe::truncate_at(message, MAX_LEN)

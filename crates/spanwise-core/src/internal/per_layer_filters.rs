@@ -73,6 +73,8 @@ pub(crate) fn is_filter_marker(id: TypeId) -> bool {
     *FILTER_MARKER.get_or_init(filter_marker) == Some(id)
 }
 
+/// Returns whether the stack of `registry` has per-layer filters.
+///
 /// Without filters, `Registry` returns *always* for every callsite. With filters, it returns the
 /// combined results of the filters since the last call. So this lets a filter return *never*, and
 /// then calls the registry.

@@ -3,14 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A kind of headers.
+/// A switch for one kind of headers.
 #[derive(Debug)]
 pub struct PropagatorSwitch(AtomicBool);
 
-/// `traceparent` and `tracestate`.
+/// The switch for `traceparent` and `tracestate`.
 pub static TRACE_CONTEXT: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
 
-/// `baggage`.
+/// The switch for `baggage`.
 pub static BAGGAGE: PropagatorSwitch = PropagatorSwitch(AtomicBool::new(true));
 
 impl PropagatorSwitch {

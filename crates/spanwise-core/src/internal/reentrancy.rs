@@ -11,7 +11,7 @@ pub(crate) struct ReentrancyState {
     in_layers: Cell<bool>,
     written: Cell<bool>,
     writer_role: Cell<WriterRole>,
-    /// The address of the queue in whose sink this thread is, or 0.
+    /// The address of the queue whose sink this thread is running, or 0.
     queue: Cell<usize>,
 }
 
@@ -122,14 +122,14 @@ impl WriterRole {
     }
 }
 
-/// Marks this thread as inside the sink of the queue at this address, until the guard is dropped.
+/// Marks this thread as running the sink of the queue at this address, until the guard is dropped.
 #[must_use]
 pub fn enter_sink(queue: usize) -> impl Drop {
     let outer = current(|current| current.queue.replace(queue));
     RestoreValue(|current| &current.queue, outer)
 }
 
-/// Returns the address of the queue in whose sink this thread is, or 0.
+/// Returns the address of the queue whose sink this thread is running, or 0.
 #[inline]
 #[must_use]
 pub fn current_sink() -> usize {

@@ -1,4 +1,4 @@
-//! Observes the begin and the end of every HTTP request, for metrics and for spans.
+//! Observes the start and the end of every HTTP request, for metrics and for spans.
 //!
 //! `spanwise-http` reports each request that it serves or sends. This does not depend on the
 //! levels, or on whether the access event is quiet. Without an observer, nothing is computed.
@@ -15,12 +15,12 @@ use tracing::Span;
 
 use crate::internal::panic_safe;
 
-/// Called at the begin and the end of each request. It must not block.
+/// Called at the start and the end of each request. It must not block.
 pub trait RequestObserver: fmt::Debug + Send + Sync {
-    /// A request begins. Its span, if it is enabled, is open.
+    /// A request starts. Its span, if it is enabled, is open.
     fn begin(&self, request: &ObservedRequest);
 
-    /// A request ends. Called once for each request that began. Its span is still open.
+    /// A request ends. Called once for each request that started. Its span is still open.
     fn end(&self, request: &ObservedRequest, end: &RequestEnd<'_>);
 }
 
@@ -33,7 +33,7 @@ pub enum RequestSide {
     Client,
 }
 
-/// The facts about a request at its begin.
+/// The facts about a request at its start.
 #[derive(Debug)]
 pub struct ObservedRequest {
     /// The side.
@@ -46,8 +46,8 @@ pub struct ObservedRequest {
     pub route: Option<Box<str>>,
     /// The path without the query, at most 2,048 bytes.
     pub path: Box<str>,
-    /// The version of HTTP, such as `1.1` or `2`. Set on the server. Set on the client by the
-    /// response.
+    /// The version of HTTP, such as `1.1` or `2`. Set on the server. On the client, it is unknown
+    /// until the response.
     pub protocol_version: Option<&'static str>,
     /// The host that is called. Set only on the client.
     pub server_address: Option<Box<str>>,
@@ -70,10 +70,10 @@ pub struct RequestEnd<'a> {
     /// The value of `error.type`: the status as text, or else the outcome. `None` if the request
     /// did not fail from the point of view of its side.
     pub error_type: Option<Cow<'a, str>>,
-    /// The version of HTTP, if it was unknown at the begin.
+    /// The version of HTTP, if it was unknown at the start.
     pub protocol_version: Option<&'static str>,
-    /// The time from the begin to the end of the response body. On the client, to the head of the
-    /// response.
+    /// The time from the start of the request to the end of the response body. On the client, to
+    /// the head of the response.
     pub duration: Duration,
     /// The length of the response body in bytes, if it is known.
     pub body_size: Option<u64>,
@@ -87,7 +87,7 @@ struct ListedObserver {
     next: OnceLock<Box<Self>>,
 }
 
-/// Adds an observer for all requests that begin after this call, until the process ends.
+/// Adds an observer for all requests that start after this call, until the process ends.
 pub fn observe_requests(observer: Arc<dyn RequestObserver>) {
     let mut listed = Box::new(ListedObserver {
         observer,
@@ -119,7 +119,7 @@ pub struct RequestObservation {
 }
 
 impl RequestObservation {
-    /// Reports the begin of a request. `make` is called only if there is an observer.
+    /// Reports the start of a request. `make` is called only if there is an observer.
     #[inline]
     pub fn begin(make: impl FnOnce() -> ObservedRequest) -> Option<Self> {
         FIRST.get()?;

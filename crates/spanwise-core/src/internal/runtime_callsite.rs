@@ -266,8 +266,8 @@ fn make(
     }))
 }
 
-/// The identity of the metadata and its fields. Only the [`DefaultCallsite`] is registered, which
-/// takes no lock.
+/// The static that identifies the metadata and its fields. It is not registered with `tracing`:
+/// only the [`DefaultCallsite`] is, because its registration takes no lock.
 #[derive(Default)]
 struct Identity {
     metadata: OnceLock<Metadata<'static>>,

@@ -38,23 +38,29 @@ impl ShardedCounter {
     /// Adds 1.
     #[inline]
     pub fn count(&self) {
+        self.add(1);
+    }
+
+    /// Adds a number.
+    #[inline]
+    pub fn add(&self, number: u64) {
         match self.shards.get(shard(Cell::get)) {
             // No other thread writes to the shard.
             Some(CounterShard(count)) => count.store(
-                count.load(Ordering::Relaxed).wrapping_add(1),
+                count.load(Ordering::Relaxed).wrapping_add(number),
                 Ordering::Relaxed,
             ),
-            None => self.count_slow(),
+            None => self.add_slow(number),
         }
     }
 
     #[cold]
-    fn count_slow(&self) {
+    fn add_slow(&self, number: u64) {
         if shard(Cell::get) == UNASSIGNED {
             lease_shard();
-            return self.count();
+            return self.add(number);
         }
-        self.overflow.fetch_add(1, Ordering::Relaxed);
+        self.overflow.fetch_add(number, Ordering::Relaxed);
     }
 
     /// Returns the count.
@@ -119,6 +125,16 @@ fn lease_shard() {
     };
     let leased = is_alive.then(take_one).flatten();
     shard(|current| current.set(leased.unwrap_or(NO_SHARD)));
+}
+
+/// Returns a number for this thread below `count`. Few threads share it.
+#[inline]
+#[must_use]
+pub fn thread_number(count: usize) -> usize {
+    if shard(Cell::get) == UNASSIGNED {
+        lease_shard();
+    }
+    shard(Cell::get) % count
 }
 
 /// Returns the shard when the thread ends.

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    fmt, iter, mem, ops,
+    fmt, ops,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -11,12 +11,18 @@ use std::{
 
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::internal::{LayerId, SpanValue, sync::Mutex};
+use crate::internal::{
+    LayerId, SpanValue,
+    layer_values::LayerValues,
+    span_tree::{FIRST_EPOCH, NEVER, TreeNode, TreePosition},
+    sync::Mutex,
+};
 
 /// The data that a layer keeps for a span: a part of the span itself, and a part inherited from the
 /// parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
-    /// Returns the own part combined with the current data of `parent`. Called without a lock.
+    /// Returns this span's own part combined with the current data of `parent`. Called without a
+    /// lock.
     #[must_use]
     fn rebuild(&self, parent: Option<&Self>) -> Self;
 }
@@ -24,11 +30,12 @@ pub trait Inherit: Sized + Send + Sync + 'static {
 /// The value of a span in the tree of its unit of work.
 ///
 /// The value is built once from the parent's value, so that a read does not visit the ancestors. A
-/// late record increments the epoch of the root. After that, the next read of a span sums the
-/// record counts of its ancestors, without a lock. It rebuilds the value only if the sum changed.
-/// So a record makes only its own span and the descendants rebuild.
+/// *late record* (a value that is recorded after its span was opened) increments the epoch of the
+/// root. After that, the next read of a span sums the record counts of its ancestors, without a
+/// lock. It rebuilds the value only if the sum changed. So after a record, only its own span and
+/// the descendants rebuild.
 pub struct SpanData<T> {
-    position: TreePosition<T>,
+    position: TreePosition<Self>,
     /// The number of late records of this span.
     records: AtomicU32,
     /// The number of closed spans that share this value.
@@ -36,16 +43,6 @@ pub struct SpanData<T> {
     first: Version<T>,
     /// The latest version, if it is not the first. No version is built or dropped under the lock.
     latest: Mutex<Option<Arc<Version<T>>>>,
-}
-
-/// The position of a span in its tree. It has two words, so that open spans stay small.
-enum TreePosition<T> {
-    /// The epoch of the tree. Each late record increments it.
-    Root(AtomicU64),
-    Child {
-        parent: Arc<SpanData<T>>,
-        root: Arc<SpanData<T>>,
-    },
 }
 
 /// A value, and the record count of the ancestors at the time when it was built.
@@ -68,44 +65,29 @@ thread_local! {
 /// The maximum number of rebuilds of a value that records into its own span while it is built.
 const MAX_NESTED: u32 = 3;
 
-const NEVER: u64 = 0;
-const FIRST_EPOCH: u64 = 1;
-
 impl<T: Inherit> SpanData<T> {
     /// Creates the data of a span below `parent`. `make` builds the value from the parent's value.
     pub fn new(parent: Option<&Arc<Self>>, make: impl FnOnce(Option<&T>) -> T) -> Arc<Self> {
-        let (position, first) = match parent {
+        let first = match parent {
             Some(parent) => {
-                let root = match &parent.position {
-                    TreePosition::Root(_) => parent,
-                    TreePosition::Child { root, .. } => root,
-                };
-                let position = TreePosition::Child {
-                    parent: Arc::clone(parent),
-                    root: Arc::clone(root),
-                };
                 // Read these before the value, so that a later read detects a record that happens
                 // in between.
                 let (epoch, records) = (parent.current_epoch(), parent.record_count());
                 let current = parent.current();
-                let first = Version {
+                Version {
                     value: make(Some(&current.value)),
                     above: current.above.wrapping_add(records),
                     valid_at: AtomicU64::new(epoch),
-                };
-                (position, first)
+                }
             }
-            None => {
-                let first = Version {
-                    value: make(None),
-                    above: 0,
-                    valid_at: AtomicU64::new(FIRST_EPOCH),
-                };
-                (TreePosition::Root(AtomicU64::new(FIRST_EPOCH)), first)
-            }
+            None => Version {
+                value: make(None),
+                above: 0,
+                valid_at: AtomicU64::new(FIRST_EPOCH),
+            },
         };
         Arc::new(Self {
-            position,
+            position: TreePosition::below(parent.map(Arc::clone)),
             records: AtomicU32::new(0),
             closed: AtomicU32::new(0),
             first,
@@ -214,22 +196,7 @@ impl<T: Inherit> SpanData<T> {
         layer: LayerId,
         span: &SpanRef<'_, R>,
     ) {
-        let attached = Attached {
-            layer,
-            data: self,
-            next: None,
-        };
-        let mut extensions = span.extensions_mut();
-        match extensions.get_mut::<Attached<T>>() {
-            Some(first) => {
-                let mut place = &mut first.next;
-                while let Some(next) = place {
-                    place = &mut next.next;
-                }
-                *place = Some(Box::new(attached));
-            }
-            None => extensions.insert(attached),
-        }
+        LayerValues::attach(self, layer, span);
     }
 
     /// Returns the data that `layer` stored in `span`, or with `None` the data of the first layer
@@ -238,35 +205,9 @@ impl<T: Inherit> SpanData<T> {
         layer: Option<LayerId>,
         span: &SpanRef<'_, R>,
     ) -> Option<Arc<Self>> {
-        let extensions = span.extensions();
-        let first = extensions.get::<Attached<T>>()?;
-        let mut all = iter::successors(Some(first), |attached| attached.next.as_deref());
-        all.find(|attached| layer.is_none_or(|layer| attached.layer == layer))
-            .map(|attached| Arc::clone(&attached.data))
-    }
-
-    #[inline]
-    fn epoch(&self) -> &AtomicU64 {
-        let root = match &self.position {
-            TreePosition::Root(epoch) => return epoch,
-            TreePosition::Child { root, .. } => root,
-        };
-        match &root.position {
-            TreePosition::Root(epoch) => epoch,
-            TreePosition::Child { .. } => unreachable!("a root is below nothing"),
-        }
-    }
-
-    #[inline]
-    fn current_epoch(&self) -> u64 {
-        self.epoch().load(Ordering::Acquire)
-    }
-
-    fn parent(&self) -> Option<&Self> {
-        match &self.position {
-            TreePosition::Root(_) => None,
-            TreePosition::Child { parent, .. } => Some(parent),
-        }
+        LayerValues::find(span, |of, _: &Arc<Self>| {
+            layer.is_none_or(|layer| of == layer)
+        })
     }
 
     #[inline]
@@ -303,38 +244,20 @@ impl<T: Inherit> SpanData<T> {
             current.valid_at.store(now, Ordering::Release);
             return current;
         }
-        // The spans from this one to the root, each with the record count of its ancestors.
-        let mut path: Vec<(&Self, u64)> = vec![(self, 0)];
-        path.extend(
-            self.ancestors()
-                .map(|node| (node, Self::record_count(node))),
-        );
-        let mut above = 0_u64;
-        for (_, records) in path.iter_mut().rev() {
-            above = above.wrapping_add(mem::replace(records, above));
-        }
+        let path = self.path_to_root();
         let mut value = None;
         let mut stale = path.len();
-        for (index, (node, above)) in path.iter().enumerate() {
-            if let Some(current) = node.latest_over(*above) {
+        for (index, step) in path.iter().enumerate() {
+            if let Some(current) = step.node.latest_over(step.above) {
                 current.valid_at.store(now, Ordering::Release);
                 (value, stale) = (Some(current), index);
                 break;
             }
         }
-        for (node, above) in path[..stale].iter().rev() {
-            value = Some(node.rebuild_version(value.as_deref(), *above, now));
+        for step in path[..stale].iter().rev() {
+            value = Some(step.node.rebuild_version(value.as_deref(), step.above, now));
         }
         value.unwrap_or(Current::First(&self.first))
-    }
-
-    /// Returns the ancestors, from the parent to the root.
-    fn ancestors(&self) -> impl Iterator<Item = &Self> {
-        iter::successors(self.parent(), |node| node.parent())
-    }
-
-    fn record_count(&self) -> u64 {
-        u64::from(self.records.load(Ordering::Acquire))
     }
 
     fn rebuild_version(&self, parent: Option<&Version<T>>, above: u64, now: u64) -> Current<'_, T> {
@@ -392,32 +315,25 @@ impl<T> fmt::Debug for SpanDataCache<T> {
     }
 }
 
-/// The data that layers store in a span, as a linked list, because there is seldom more than one.
-struct Attached<T> {
-    layer: LayerId,
-    data: Arc<SpanData<T>>,
-    next: Option<Box<Self>>,
-}
+impl<T> TreeNode for SpanData<T> {
+    #[inline]
+    fn position(&self) -> &TreePosition<Self> {
+        &self.position
+    }
 
-impl<T> SpanData<T> {
-    fn take_parent(&mut self) -> Option<Arc<Self>> {
-        match mem::replace(
-            &mut self.position,
-            TreePosition::Root(AtomicU64::new(NEVER)),
-        ) {
-            TreePosition::Root(_) => None,
-            TreePosition::Child { parent, .. } => Some(parent),
-        }
+    fn position_mut(&mut self) -> &mut TreePosition<Self> {
+        &mut self.position
+    }
+
+    #[inline]
+    fn records(&self) -> &AtomicU32 {
+        &self.records
     }
 }
 
 impl<T> Drop for SpanData<T> {
-    /// Drops the ancestors one by one, because recursive drops overflow the stack in a deep tree.
     fn drop(&mut self) {
-        let mut next = self.take_parent();
-        while let Some(mut parent) = next.and_then(Arc::into_inner) {
-            next = parent.take_parent();
-        }
+        self.drop_ancestors();
     }
 }
 

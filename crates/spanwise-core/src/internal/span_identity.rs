@@ -5,7 +5,7 @@
 //! identity, and a reader only pays for one relaxed load.
 //!
 //! A new identity is provisional: [`SpanIdentity::replace`] may move the span to another trace. It
-//! becomes *fixed* when the span is entered, when it has a first child or event, or when its
+//! becomes *frozen* when the span is entered, when it has a first child or event, or when its
 //! context is read. After that, a line or a header may contain the ids.
 
 use std::{
@@ -50,14 +50,14 @@ pub const RANDOM: u8 = 0b0000_0010;
 #[derive(Debug)]
 struct StoredIdentity {
     identity: SpanIdentity,
-    is_fixed: AtomicBool,
+    is_frozen: AtomicBool,
 }
 
 /// The reason why the identity of a span was not replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotReplaced {
     /// A line or a header may already contain the ids.
-    Fixed,
+    Frozen,
     /// The span has no identity, or the subscriber is not built on [`Registry`].
     NoIdentity,
 }
@@ -128,17 +128,17 @@ impl SpanIdentity {
         EXIST.load(Ordering::Relaxed)
     }
 
-    /// Stores the identity in a new span, provisionally.
+    /// Stores the identity in a new span. It is not frozen yet.
     pub fn attach<R: for<'s> LookupSpan<'s>>(self, span: &SpanRef<'_, R>) {
         EXIST.store(true, Ordering::Relaxed);
         let stored = StoredIdentity {
             identity: self,
-            is_fixed: AtomicBool::new(false),
+            is_frozen: AtomicBool::new(false),
         };
         drop(span.extensions_mut().replace(stored));
     }
 
-    /// Returns the identity of a span. It stays provisional.
+    /// Returns the identity of a span. Does not freeze it.
     #[must_use]
     pub fn find<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
         if !Self::exist() {
@@ -149,35 +149,35 @@ impl SpanIdentity {
         Some(stored.identity.clone())
     }
 
-    /// Returns the identity of a span, and fixes it, because a line or a header will contain the
+    /// Returns the identity of a span, and freezes it, because a line or a header will contain the
     /// ids.
-    pub fn fix<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
+    pub fn freeze<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
         let extensions = span.extensions();
         let stored = extensions.get::<StoredIdentity>()?;
-        if !stored.is_fixed.load(Ordering::Relaxed) {
-            stored.is_fixed.store(true, Ordering::Relaxed);
+        if !stored.is_frozen.load(Ordering::Relaxed) {
+            stored.is_frozen.store(true, Ordering::Relaxed);
         }
         Some(stored.identity.clone())
     }
 
-    /// Returns the identity of an open span, and fixes it. `None` if the span is disabled.
+    /// Returns the identity of an open span, and freezes it. `None` if the span is disabled.
     #[must_use]
-    pub fn fix_in(span: &Span) -> Option<Self> {
+    pub fn freeze_in(span: &Span) -> Option<Self> {
         if !Self::exist() {
             return None;
         }
         let identity = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
-            Self::fix(&registry.span(id)?)
+            Self::freeze(&registry.span(id)?)
         });
         identity.flatten()
     }
 
     /// Returns the identity of `span`, or else of the nearest enclosing span with an identity, and
-    /// fixes it.
+    /// freezes it.
     pub(crate) fn nearest<'a, R>(span: &SpanRef<'a, R>) -> Option<Self>
     where
         R: for<'s> LookupSpan<'s>,
@@ -185,14 +185,14 @@ impl SpanIdentity {
         if !Self::exist() {
             return None;
         }
-        // The span itself nearly always has an identity. The scope is the slow path, because it
-        // looks up each span.
-        let around = || span.scope().skip(1).find_map(|span| Self::fix(&span));
-        Self::fix(span).or_else(around)
+        // Try the span itself first: it nearly always has an identity, and `scope()` costs a
+        // registry look-up per span.
+        let enclosing = || span.scope().skip(1).find_map(|span| Self::freeze(&span));
+        Self::freeze(span).or_else(enclosing)
     }
 
     /// Returns the identity of the current span, or else of the nearest enclosing span with an
-    /// identity, and fixes it.
+    /// identity, and freezes it.
     #[must_use]
     pub fn current() -> Option<Self> {
         if !Self::exist() {
@@ -207,11 +207,11 @@ impl SpanIdentity {
 
     /// Replaces the identity of a span, while no line or header contains the ids.
     ///
-    /// The ids are recorded into the span, so that layers that store them read them again.
+    /// The ids are also recorded into the span, so that layers that store ids read them again.
     ///
     /// # Errors
-    /// [`NotReplaced::Fixed`] if the identity is fixed, and [`NotReplaced::NoIdentity`] if the span
-    /// has none.
+    /// [`NotReplaced::Frozen`] if the identity is frozen, and [`NotReplaced::NoIdentity`] if the
+    /// span has none.
     pub fn replace(self, dispatch: &Dispatch, id: &Id) -> Result<(), NotReplaced> {
         let registry = dispatch.downcast_ref::<Registry>();
         let span = registry.and_then(|registry| registry.span(id));
@@ -219,8 +219,8 @@ impl SpanIdentity {
         let mut extensions = span.extensions_mut();
         let stored = extensions.get_mut::<StoredIdentity>();
         let stored = stored.ok_or(NotReplaced::NoIdentity)?;
-        if *stored.is_fixed.get_mut() {
-            return Err(NotReplaced::Fixed);
+        if *stored.is_frozen.get_mut() {
+            return Err(NotReplaced::Frozen);
         }
         let (trace_id, span_id) = (self.trace_id_digits(), self.span_id_digits());
         let replaced = std::mem::replace(&mut stored.identity, self);
@@ -231,7 +231,7 @@ impl SpanIdentity {
     }
 }
 
-/// Records ids into a span that does not declare them. The context pins them.
+/// Records ids into a span that does not declare them. Fields do not override these ids.
 pub(crate) fn record_ids(dispatch: &Dispatch, id: &Id, trace_id: &str, span_id: &str) {
     let callsite = ids_callsite();
     let values = [
@@ -256,7 +256,7 @@ impl fmt::Debug for SpanIdentity {
 impl fmt::Display for NotReplaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Fixed => {
+            Self::Frozen => {
                 "the span was entered, has a child or an event, or its context was read: a line \
                  may have its ids already"
             }

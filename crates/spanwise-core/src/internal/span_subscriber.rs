@@ -1,4 +1,4 @@
-//! A bound of many functions.
+//! The subscriber bound that many functions share.
 
 use tracing::Subscriber;
 use tracing_subscriber::registry::LookupSpan;

@@ -29,8 +29,8 @@ pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
     open(path, flags, Mode::empty()).ok()
 }
 
-/// Returns the columns of the terminal behind `stream`. Terminals that nobody looks at, as in
-/// containers, have none.
+/// Returns the number of columns of the terminal behind `stream`, or `None` if the terminal has no
+/// size, as in containers.
 #[cfg(unix)]
 #[must_use]
 pub fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
@@ -38,7 +38,7 @@ pub fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
-/// Returns `None`: only on Unix the columns of a terminal are known.
+/// Returns `None`, because the number of columns is known only on Unix.
 #[cfg(not(unix))]
 #[must_use]
 pub fn columns<T>(_: &T) -> Option<usize> {

@@ -28,6 +28,10 @@ pub(crate) struct ThreadState {
     pub(crate) error_query: QueryState,
     /// The announcement of the span that is being opened.
     pub(crate) announced: Cell<Option<ManuallyDrop<Box<Announcement>>>>,
+    /// Whether the thread runs a request whose span does not store its trace.
+    pub(crate) is_in_spanless_request: Cell<bool>,
+    /// Whether the thread applies a policy to the values of a context.
+    pub(crate) is_redacting_context: Cell<bool>,
 }
 
 thread_local! {
@@ -42,6 +46,8 @@ thread_local! {
             decisions: RefCell::new(DecisionCache::EMPTY),
             error_query: QueryState::new(),
             announced: Cell::new(None),
+            is_in_spanless_request: Cell::new(false),
+            is_redacting_context: Cell::new(false),
         }
     };
 }

@@ -77,7 +77,7 @@ impl TokenBucket {
     /// Gives back tokens that [`take_tokens`](Self::take_tokens) took.
     pub fn give_back(self, full_at: &AtomicU64, tokens: u64) {
         let cost = self.cost(tokens);
-        // The closure always has a next value.
+        // The closure never returns `None`, so there is no error.
         let _ = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             Some(full_at.saturating_sub(cost))
         });
@@ -86,7 +86,7 @@ impl TokenBucket {
     /// Takes a token even if there is none. The debt is at most one burst.
     pub fn charge(self, full_at: &AtomicU64, now: u64) {
         let max = now.saturating_add(self.tolerance.saturating_mul(2));
-        // The closure always has a next value.
+        // The closure never returns `None`, so there is no error.
         let _ = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             let next = full_at.max(now).saturating_add(self.cost(1));
             Some(next.min(max).max(full_at))

@@ -1,8 +1,8 @@
 //! The cached trace or request of each thread.
 //!
-//! A thread looks it up once and caches it until the thread enters or leaves a span, or until any
-//! thread records into a span or closes a span. A close matters because a guard may be leaked. In
-//! that case the thread is in a span that another thread closes.
+//! A thread looks up its trace or request once. It caches the result until the thread enters or
+//! leaves a span, or until any thread records into a span or closes a span. A close matters because
+//! a guard may be leaked. In that case the thread is in a span that another thread closes.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

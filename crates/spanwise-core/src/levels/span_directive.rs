@@ -76,8 +76,8 @@ fn variants(
     }
     let forms: Option<Vec<_>> = fields.iter().map(FieldMatch::forms).collect();
     let forms = forms.ok_or(
-        ": braces do not count or name anything in a value: write out the repetition, \
-         and a brace itself as `\\{`",
+        ": a value cannot have an operator with braces, such as `a{2}`: write out the repetition, \
+         and write a literal brace as `\\{`",
     )?;
     // Count before building, because each number doubles the variants.
     let count = forms.iter().fold(heads.len(), |count, forms| {
@@ -102,7 +102,7 @@ fn variants(
     Ok(matchers.collect())
 }
 
-/// Each number in a directive doubles its variants.
+/// The maximum number of matchers of a directive. Each number in the directive doubles them.
 const MAX_VARIANTS: usize = 16;
 
 /// `field` or `field=value` of a span directive.

@@ -1,42 +1,51 @@
-//! Detects `fmt` layers that would print span fields that another layer formatted.
+//! Detects redacted `fmt` layers that would print unredacted span fields.
 //!
-//! The first `fmt` layer formats the fields of a span for all layers whose field formatter has the
-//! same type. Each layer appends the fields that are recorded later. So a redacted layer may print
-//! values that an unredacted layer formatted.
+//! `fmt` layers whose field formatters have the same type share the text of a span's fields. The
+//! first of them formats the fields for all. So a redacted layer prints the text that an unredacted
+//! layer formatted. The order of the layers does not help, because each layer appends the fields
+//! that are recorded later.
 //!
-//! A `fmt` layer can be found by the type of its field formatter. Two such queries are sent to the
-//! whole stack, and layers behind a policy answer them with [`reply`].
+//! `Dispatch::is` can find a formatter in the stack by its type. For each known type,
+//! [`has_conflict`] sends two queries through the stack:
+//!
+//! 1. Does the redacted layer have this formatter? The query is for [`FormatterMarker`], which only
+//!    that layer answers.
+//! 2. Does a layer outside of its policy have this formatter? The query is for the formatter
+//!    itself, and layers with the same policy hide theirs.
+//!
+//! Redacted layers answer both queries with [`reply`].
 
 use std::{any::TypeId, cell::Cell, sync::Arc};
 
 use tracing::Dispatch;
 use tracing_subscriber::fmt::format::DefaultFields;
 
-use super::private_fields::PrivateFields;
+use super::unshared_fields::UnsharedFields;
 use crate::Redact;
 
-pub(super) const ADVICE: &str = "a redacted `fmt` layer is switched off: it would print the span \
+pub(super) const ADVICE: &str = "a redacted `fmt` layer is disabled: it would print the span \
                                  fields that another `fmt` layer formats, with their secrets; give \
-                                 it fields of its own, `.map_fmt_fields(PrivateFields::new)`";
+                                 it fields of its own, `.map_fmt_fields(UnsharedFields::new)`, and \
+                                 wrap them twice if a layer with another policy has them too";
 
-/// A marker. The querying layer claims to contain it if its inner layer has the field formatter in
-/// question.
-pub(super) struct HasFormatter;
+/// The type of the first query. It marks a redacted layer that has the formatter in question.
+pub(super) struct FormatterMarker;
 
-/// The answer of a redacted layer to a query by type.
+/// The reply of a redacted layer to a query for a type.
 pub(super) enum QueryReply {
-    /// Forward the query to the inner layer.
+    /// The reply of the inner layer.
     Inner,
-    /// Find nothing.
+    /// The type is not found, even if the inner layer contains it.
     Hidden,
-    /// Find [`HasFormatter`] if the inner layer contains this type.
-    HasFormatter(TypeId),
+    /// [`FormatterMarker`] is found if the inner layer contains this formatter.
+    MarkerIfInnerHas(TypeId),
 }
 
+/// The check in progress, for one formatter. The pointers are only compared, never dereferenced.
 #[derive(Clone, Copy)]
 struct FormatterQuery {
-    layer: *const (),
-    policy: *const (),
+    layer_ptr: *const (),
+    policy_ptr: *const (),
     formatter: TypeId,
 }
 
@@ -44,37 +53,44 @@ thread_local! {
     static QUERY: Cell<Option<FormatterQuery>> = const { Cell::new(None) };
 }
 
-/// Returns whether the inner layer of `layer` has a field formatter of the same type as another
-/// layer of the stack that is not behind `policy`.
+/// Returns whether the inner layer of `layer` has a field formatter of the same type as a layer of
+/// the stack that is not behind the same `policy`.
 ///
-/// Only types that can be named here are found. The formatters of `json` and `pretty` are behind
-/// features of tracing-subscriber.
-pub(super) fn shares_fields(layer: *const (), policy: &Arc<dyn Redact>, stack: &Dispatch) -> bool {
-    let shares = |formatter: TypeId, has_formatter: &dyn Fn() -> bool| {
-        let before = QUERY.replace(Some(FormatterQuery {
-            layer,
-            policy: address(policy),
+/// Only the formatters that can be named here are checked: `DefaultFields`, and one
+/// [`UnsharedFields`], which a layer with another policy may have too. The formatters of `json` and
+/// `pretty` are behind features of tracing-subscriber. A conflict between them, or between custom
+/// formatters, is not detected, and the redacted layer prints unredacted fields.
+pub(super) fn has_conflict(
+    layer_ptr: *const (),
+    policy: &Arc<dyn Redact>,
+    stack: &Dispatch,
+) -> bool {
+    let is_shared = |formatter: TypeId, other_layer_has_it: &dyn Fn() -> bool| {
+        let previous_query = QUERY.replace(Some(FormatterQuery {
+            layer_ptr,
+            policy_ptr: address(policy),
             formatter,
         }));
-        let shares = stack.is::<HasFormatter>() && has_formatter();
-        QUERY.set(before);
-        shares
+        let is_shared = stack.is::<FormatterMarker>() && other_layer_has_it();
+        QUERY.set(previous_query);
+        is_shared
     };
-    shares(TypeId::of::<DefaultFields>(), &|| {
+    is_shared(TypeId::of::<DefaultFields>(), &|| {
         stack.is::<DefaultFields>()
-    }) || shares(TypeId::of::<PrivateFields>(), &|| {
-        stack.is::<PrivateFields>()
+    }) || is_shared(TypeId::of::<UnsharedFields>(), &|| {
+        stack.is::<UnsharedFields>()
     })
 }
 
-/// Returns the answer of `layer`, which is behind `policy`, to a query for the type `id`.
-pub(super) fn reply(layer: *const (), policy: &Arc<dyn Redact>, id: TypeId) -> QueryReply {
+/// Returns the reply of the layer at `layer_ptr`, which is behind `policy`, to a query for the
+/// type `id`.
+pub(super) fn reply(layer_ptr: *const (), policy: &Arc<dyn Redact>, id: TypeId) -> QueryReply {
     match QUERY.get() {
-        Some(query) if id == query.formatter && query.policy == address(policy) => {
+        Some(query) if id == query.formatter && query.policy_ptr == address(policy) => {
             QueryReply::Hidden
         }
-        Some(query) if id == TypeId::of::<HasFormatter>() && query.layer == layer => {
-            QueryReply::HasFormatter(query.formatter)
+        Some(query) if id == TypeId::of::<FormatterMarker>() && query.layer_ptr == layer_ptr => {
+            QueryReply::MarkerIfInnerHas(query.formatter)
         }
         _ => QueryReply::Inner,
     }

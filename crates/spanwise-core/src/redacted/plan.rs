@@ -9,7 +9,9 @@ use crate::{KeyVerdict, Redact, internal::log_record};
 pub(super) struct FieldPlan {
     callsite: Identifier,
     fields: Box<[HandlingByType]>,
+    /// Whether all values are shown unchanged.
     shows_all: bool,
+    /// Whether every event has a value that must be rebuilt, so that the precheck is not needed.
     always_redacts: bool,
 }
 
@@ -86,7 +88,8 @@ impl FieldPlan {
         });
         let may_show =
             |field: &HandlingByType| matches!(field.text, Handling::Show | Handling::Scan);
-        // A message is nearly always formatted, not a `&str`, so it must be scanned.
+        // A message is nearly always formatted, not a `&str`. It must be formatted to be scanned,
+        // so the precheck could not decide.
         let scans_message = callsite.is_event()
             && scan == Handling::Scan
             && callsite.fields().field("message").is_some();
@@ -104,7 +107,8 @@ impl FieldPlan {
         self.shows_all
     }
 
-    /// Returns whether every event of the callsite has a value that is changed.
+    /// Returns whether every event of the callsite has a value that is hidden, or a message that is
+    /// formatted and scanned. In that case the [precheck](super::precheck) is skipped.
     #[inline]
     pub(super) fn always_redacts(&self) -> bool {
         self.always_redacts
@@ -122,13 +126,13 @@ impl FieldPlan {
         self.by_type(field).map(|field| field.text)
     }
 
-    /// Returns how to handle a number in `field`.
+    /// Like [`text_handling`](Self::text_handling), for a number.
     #[inline]
     pub(super) fn number_handling(&self, field: &Field) -> Option<Handling> {
         self.by_type(field).map(|field| field.number)
     }
 
-    /// Returns how to handle a boolean in `field`.
+    /// Like [`text_handling`](Self::text_handling), for a boolean.
     #[inline]
     pub(super) fn bool_handling(&self, field: &Field) -> Option<Handling> {
         self.by_type(field).map(|field| field.boolean)

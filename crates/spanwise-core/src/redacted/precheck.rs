@@ -10,7 +10,8 @@ use super::{
 };
 use crate::Redact;
 
-/// Returns whether some value must be redacted. Costs less than rebuilding the values.
+/// Returns whether some value is, or may be, changed by the policy. Costs less than rebuilding the
+/// values.
 pub(super) fn needs_redaction(
     plan: &FieldPlan,
     policy: &dyn Redact,
@@ -28,17 +29,18 @@ pub(super) fn needs_redaction(
 struct Precheck<'a> {
     plan: &'a FieldPlan,
     policy: &'a dyn Redact,
+    /// Whether a value is, or may be, changed.
     differs: bool,
 }
 
 impl Precheck<'_> {
-    /// Visits a value. `shows_all` returns whether the policy leaves the value unchanged.
+    /// Visits a value. `is_unchanged` returns whether the policy leaves its text unchanged.
     #[inline]
-    fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
-        self.visit_as(self.plan.text_handling(field), field, shows_all);
+    fn visit(&mut self, field: &Field, is_unchanged: impl FnOnce(&dyn Redact, &str) -> bool) {
+        self.visit_as(self.plan.text_handling(field), field, is_unchanged);
     }
 
-    /// Visits a value without a text.
+    /// Visits a number or a boolean. Only the key can hide it, so the value is not used.
     #[inline]
     fn plain(&mut self, handling: Option<Handling>, field: &Field, _: RedactedValue) {
         self.visit_as(handling, field, |_, _| true);
@@ -49,12 +51,12 @@ impl Precheck<'_> {
         &mut self,
         handling: Option<Handling>,
         field: &Field,
-        shows_all: impl FnOnce(&dyn Redact, &str) -> bool,
+        is_unchanged: impl FnOnce(&dyn Redact, &str) -> bool,
     ) {
         self.differs = self.differs
             || match handling {
                 Some(Handling::Show) => false,
-                Some(Handling::Scan) => !shows_all(self.policy, field.name()),
+                Some(Handling::Scan) => !is_unchanged(self.policy, field.name()),
                 Some(Handling::Redact | Handling::Remove | Handling::Replace) | None => true,
             };
     }
@@ -64,12 +66,12 @@ impl Visit for Precheck<'_> {
     record_plain_values!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.visit(field, |policy, key| shows_all(policy, key, value));
+        self.visit(field, |policy, key| is_unchanged(policy, key, value));
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
         self.visit(field, |policy, key| {
-            shows_all(policy, key, &String::from_utf8_lossy(value))
+            is_unchanged(policy, key, &String::from_utf8_lossy(value))
         });
     }
 
@@ -82,7 +84,7 @@ impl Visit for Precheck<'_> {
     }
 }
 
-fn shows_all(policy: &dyn Redact, key: &str, text: &str) -> bool {
-    // Compares addresses, because a policy may return another borrowed text.
+fn is_unchanged(policy: &dyn Redact, key: &str, text: &str) -> bool {
+    // Compares addresses, because a policy may return another text as a borrowed one.
     ptr::eq(&*policy.redact_value(key, text), text)
 }

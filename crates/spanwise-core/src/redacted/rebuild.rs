@@ -36,6 +36,19 @@ pub(super) fn with_redacted<R>(
     if !plan.always_redacts() && !needs_redaction(plan, policy, record) {
         return forward(None);
     }
+    with_rebuilt(plan, policy, formatting, record, false, forward)
+}
+
+/// Calls `forward` with copies of the values, which the policy has redacted. If no copy differs
+/// from its original, and `copy` is false, calls it with `None`: the originals may be shown.
+pub(super) fn with_rebuilt<R>(
+    plan: &FieldPlan,
+    policy: &dyn Redact,
+    formatting: Formatting,
+    record: &dyn Fn(&mut dyn Visit),
+    copy: bool,
+    forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
+) -> R {
     with_stack_slice(plan.len(), |slots: &mut [RedactedValue]| {
         let mut rebuilder = Rebuilder {
             plan,
@@ -53,7 +66,7 @@ pub(super) fn with_redacted<R>(
             originals_id,
             ..
         } = rebuilder;
-        let result = if differs {
+        let result = if differs || copy {
             let originals = Originals { policy, record };
             match originals_id {
                 Some(id) => with_originals(id, &originals, || {
@@ -149,9 +162,10 @@ struct Rebuilder<'a> {
     formatting: Formatting,
     slots: &'a mut [RedactedValue],
     arena: Box<TextArena>,
-    /// Whether a redacted value differs from its original.
+    /// Whether a redacted value differs, or may differ, from its original.
     differs: bool,
-    /// Identifies the originals in the thread-local. Set when an error is stored.
+    /// Identifies the [`Originals`] in the thread-local. Set when an error is stored, because only
+    /// redacted errors search for them.
     originals_id: Option<u64>,
 }
 
@@ -177,7 +191,7 @@ impl Rebuilder<'_> {
 
     /// Stores a value that its key hides.
     fn hide(&mut self, field: &Field, value: FieldValue<'_>, handling: Option<Handling>) {
-        // Also for a field without a handling, because the redacted values omit this field.
+        // Also for a field of another callsite, because the redacted values omit that field.
         self.differs = true;
         let slot = match handling {
             Some(Handling::Replace) => {
@@ -193,13 +207,15 @@ impl Rebuilder<'_> {
         self.slots[field.index()] = slot;
     }
 
+    /// Records that a value differs, or may differ, from its original. Returns `slot`.
     #[inline]
     fn differ(&mut self, slot: RedactedValue) -> RedactedValue {
         self.differs = true;
         slot
     }
 
-    /// Copies a value that is shown unchanged, because another value of the event may differ.
+    /// Copies a value that is shown unchanged. The copy is needed if another value of the event
+    /// differs.
     fn copy(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
         match value {
             FieldValue::Plain(slot) => slot,
@@ -277,7 +293,7 @@ impl Rebuilder<'_> {
     ) -> RedactedValue {
         let shown = self.policy.redact_value(key, text);
         // Redacting an already masked text may give the same text: `***et` under a rule that keeps
-        // the last two characters.
+        // the last two characters. In that case nothing differs.
         if ptr::eq(&*shown, text) || *shown == *text {
             copy(&mut self.arena)
         } else {

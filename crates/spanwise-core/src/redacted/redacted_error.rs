@@ -16,7 +16,7 @@ use crate::{
 
 use super::{current, values::TextHandling};
 
-/// The redacted texts of an error and of its causes.
+/// The redacted texts of an error. `source` has those of its causes.
 ///
 /// Its `Debug` begins with the name of the error's type, because Sentry reads the name there. The
 /// `Debug` of an error with a backtrace costs milliseconds and few layers use it, so it is
@@ -25,6 +25,7 @@ use super::{current, values::TextHandling};
 pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,
+    /// The redacted `Debug`, once it was formatted.
     debug: OnceCell<String>,
     original: Original,
     source: Option<Box<Self>>,
@@ -33,9 +34,9 @@ pub(super) struct RedactedError {
 /// The location of the original of a redacted error.
 #[derive(Clone, Copy)]
 pub(super) struct Original {
-    /// Identifies the originals, from [`next_originals_id`].
+    /// Identifies the [`Originals`], from [`next_originals_id`].
     originals_id: u64,
-    /// The index of the field.
+    /// The index of the field that has the error.
     field: usize,
     handling: TextHandling,
     /// The position in the chain of causes; 0 is the field's value.
@@ -75,7 +76,8 @@ impl RedactedError {
         outermost.unwrap_or_else(|| unreachable!("there is the error itself"))
     }
 
-    /// Calls `read` with the original error, and returns the redacted text.
+    /// Calls `read` with the original error, and returns the text redacted. `None` if the original
+    /// is no longer available, or if `read` returns `None`.
     fn original_text(
         &self,
         read: impl Fn(&(dyn Error + 'static)) -> Option<String>,
@@ -100,7 +102,8 @@ impl Original {
         }
     }
 
-    /// Calls `read` with the policy, the key and the original.
+    /// Calls `read` with the policy, the key and the original error. Returns `None` if the original
+    /// is no longer available, or if `read` returns `None`.
     fn text(
         self,
         read: impl Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
@@ -167,6 +170,8 @@ pub(super) fn with_originals<R>(
     forward()
 }
 
+/// Calls `read` with the originals that have this id. Returns `None` if they are not being
+/// forwarded.
 fn with_current<R>(id: u64, read: impl FnOnce(&Originals<'_>) -> R) -> Option<R> {
     let (originals, current_id) = current(|current| current.originals.get());
     if originals.is_null() || current_id != id {
@@ -191,7 +196,8 @@ impl fmt::Debug for RedactedError {
         // `get_or_init` would be re-entered here, because the original's `Debug` may log this error
         // itself.
         if self.debug.get().is_none() {
-            // A layer borrows the error, so the original is alive while the layer formats it.
+            // A layer borrows the error, so the original is available while the layer formats it.
+            // Code that keeps the error longer gets the text of `Display`.
             let text = self.original.text(|policy, key, error| {
                 Some(redacted_display(policy, key, format_args!("{error:?}")))
             });

@@ -23,15 +23,16 @@ pub(super) struct ByteRange {
     end: usize,
 }
 
-/// The arena of a thread, in the thread's state, which has no destructor.
+/// The arena of a thread, while no event uses it. It is in the thread's state, which has no
+/// destructor.
 pub(super) struct RetainedArena {
     arena: Cell<Option<ManuallyDrop<Box<TextArena>>>>,
-    /// Whether [`DROP_ARENA`] will drop the arena.
-    is_owned: Cell<bool>,
+    /// Whether [`DROP_ARENA`] will drop the arena when the thread ends.
+    has_destructor: Cell<bool>,
 }
 
 thread_local! {
-    /// Accessed once per thread, so that its destructor runs.
+    /// Accessed once per thread, which registers its destructor.
     static DROP_ARENA: DropArena = const { DropArena };
 }
 
@@ -40,7 +41,7 @@ struct DropArena;
 
 impl Drop for DropArena {
     fn drop(&mut self) {
-        current(|current| current.arena.is_owned.set(false));
+        current(|current| current.arena.has_destructor.set(false));
         drop(RetainedArena::take());
     }
 }
@@ -49,7 +50,7 @@ impl RetainedArena {
     pub(super) const fn new() -> Self {
         Self {
             arena: Cell::new(None),
-            is_owned: Cell::new(false),
+            has_destructor: Cell::new(false),
         }
     }
 
@@ -61,19 +62,20 @@ impl RetainedArena {
 
     #[inline]
     fn put_back(arena: Box<TextArena>) {
-        if !current(|current| current.arena.is_owned.get()) && !Self::own() {
+        if !current(|current| current.arena.has_destructor.get()) && !Self::register_destructor() {
             return;
         }
         let arena = ManuallyDrop::new(arena);
         current(|current| current.arena.arena.set(Some(arena)));
     }
 
-    /// Returns false on an ending thread, because there nothing would drop an arena.
+    /// Makes the end of the thread drop the arena. Returns false if the thread is already ending,
+    /// so that nothing would drop it.
     #[cold]
-    fn own() -> bool {
-        let is_owned = DROP_ARENA.try_with(|_| ()).is_ok();
-        current(|current| current.arena.is_owned.set(is_owned));
-        is_owned
+    fn register_destructor() -> bool {
+        let has_destructor = DROP_ARENA.try_with(|_| ()).is_ok();
+        current(|current| current.arena.has_destructor.set(has_destructor));
+        has_destructor
     }
 }
 
@@ -87,6 +89,7 @@ impl TextArena {
         RetainedArena::take().unwrap_or_default()
     }
 
+    /// Clears the arena and gives it to the thread. If it has become too large, drops it.
     pub(super) fn put_back(mut self: Box<Self>) {
         if self.text.capacity() <= MAX_RETAINED_LEN && self.bytes.capacity() <= MAX_RETAINED_LEN {
             self.text.clear();
@@ -122,7 +125,7 @@ impl TextArena {
         ByteRange { start, end }
     }
 
-    /// Returns the index of the error.
+    /// Stores an error, and returns its index.
     pub(super) fn push_error(&mut self, error: Box<dyn Error>) -> usize {
         self.errors.push(error);
         self.errors.len() - 1
@@ -136,8 +139,8 @@ impl TextArena {
         policy: &dyn Redact,
     ) -> (ByteRange, bool) {
         let start = self.text.len();
-        let reads = policy.reads_text();
-        let limit = if reads {
+        let reads_text = policy.reads_text();
+        let limit = if reads_text {
             <dyn Redact>::MAX_COLLECT_LEN
         } else {
             usize::MAX
@@ -145,7 +148,7 @@ impl TextArena {
         let value = format_args!("{value:?}");
         let formatted = panic_safe::format_value_into(&mut self.text, value, limit);
         let text = &self.text[start..];
-        let replacement = reads.then(|| policy.replacement_for(Some(key), text));
+        let replacement = reads_text.then(|| policy.replacement_for(Some(key), text));
         if let Some(replacement) = replacement.flatten() {
             self.text.truncate(start);
             self.text.push_str(&replacement);

@@ -13,11 +13,14 @@ use super::{
 };
 use crate::{NoRedaction, REDACTED, Redact, internal::nested_json, redact::redacted_display};
 
-/// A redacted value, of the type of the original. Its text, bytes or error is in a [`TextArena`].
+/// The redacted form of a value. A text, bytes and an error are in a [`TextArena`]: the variant has
+/// their position.
 #[derive(Clone, Copy, Default)]
 pub(super) enum RedactedValue {
+    /// The field has no value, or the policy removes it.
     #[default]
     Absent,
+    /// The text `[REDACTED]`.
     Hidden,
     Bool(bool),
     I64(i64),
@@ -31,6 +34,7 @@ pub(super) enum RedactedValue {
     /// The output of a `Debug` that is nested JSON.
     Json(ByteRange),
     Bytes(ByteRange),
+    /// The index of the error.
     Error(usize),
     /// Formatted on demand.
     Lazy(TextHandling),

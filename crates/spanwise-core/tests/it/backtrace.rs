@@ -119,6 +119,24 @@ fn relative_path_drops_build_directories() {
     assert!(short.contains("at b.rs:3:4\n"), "{short}");
 }
 
+/// The application calls a library that calls itself many times before it panics.
+#[test]
+fn application_frames_precede_library_frames() {
+    let library = " at /home/ada/.cargo/registry/src/index-1/serde_json-1.0.0/src/de.rs:7:1\n";
+    let mut deep: String = (0..100)
+        .map(|at| format!("{at}: serde_json::de::parse\n{library}"))
+        .collect();
+    deep.push_str(
+        "100: shop::price\n at src/price.rs:12:9\n101: shop::main\n at src/main.rs:3:4\n",
+    );
+    let short = shorten(&deep, None);
+    let expected = "  47: serde_json::de::parse\n             at serde_json-1.0.0/src/de.rs:7:1\n      \
+                    … 52 frames of libraries\n \
+                    100: shop::price\n             at src/price.rs:12:9\n \
+                    101: shop::main\n             at src/main.rs:3:4\n";
+    assert!(short.ends_with(expected), "{short}");
+}
+
 #[test]
 fn shorten_ignores_other_text_and_limits_frames() {
     for text in ["", "disabled backtrace", "a: b\n: c\n at d", "at x:1:2"] {

@@ -163,7 +163,7 @@ fn other_layers_see_a_record_of_the_unit_span() {
     let lines = Lines::default();
     let writer = lines.clone();
     let fmt = tracing_subscriber::fmt::layer()
-        .fmt_fields(spanwise_core::PrivateFields::new(
+        .fmt_fields(spanwise_core::UnsharedFields::new(
             tracing_subscriber::fmt::format::DefaultFields::new(),
         ))
         .with_ansi(false)

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use spanwise_core::{
     EventContext,
-    internal::{DispatchedSummary, EnteredLine, LayerId, LineDisposition, panic_safe::catch_panic},
+    internal::{
+        DispatchedSummary, EnteredLine, LayerId, LineDisposition, SinkMask, panic_safe::catch_panic,
+    },
 };
 
 fn rate(rate: f64) -> impl FnOnce(&mut EventContext) {
@@ -76,7 +78,7 @@ fn context_is_taken_once_and_ends_with_the_event() {
 fn nested_event_sees_neither_context_nor_line() {
     let (sink, other) = (LayerId::unique(), LayerId::unique());
     buffer(1).scope(sink, rate(0.5), || {
-        EventContext::default().fresh(|| {
+        EventContext::default().forward_new_event(|| {
             assert!(!EventContext::is_set());
             assert_eq!(take_tag(sink), None);
             buffer(2).scope(sink, |_| {}, || {});
@@ -84,7 +86,7 @@ fn nested_event_sees_neither_context_nor_line() {
         let keep = |context: &mut EventContext| context.keep_if_sampled_out = true;
         let panicking = || buffer(3).scope(other, keep, || panic!("a value"));
         assert!(catch_panic(panicking).is_none());
-        LineDisposition::hide(|| assert_eq!(take_tag(sink), None));
+        LineDisposition::without(|| assert_eq!(take_tag(sink), None));
         assert_eq!(EventContext::take().sample_rate, Some(0.5));
         assert_eq!(take_tag(other), None, "another sink's line");
         assert_eq!(take_tag(sink), Some((1, false)));
@@ -134,4 +136,16 @@ fn entered_line_keeps_its_unit_when_its_span_exits() {
         assert_eq!(take_tag(sink), Some((9, false)), "the outer line");
     });
     assert_nothing_is_set(&[sink]);
+}
+
+#[test]
+fn sinks_of_an_event_end_with_it() {
+    let sinks = |bits| SinkMask::from_bits(bits);
+    assert!(SinkMask::current().is_empty());
+    sinks(0b101).scope(|| {
+        sinks(0b010).scope(|| assert_eq!(SinkMask::current(), sinks(0b010)));
+        assert_eq!(SinkMask::current(), sinks(0b101));
+    });
+    assert!(catch_panic(|| sinks(1).scope(|| panic!("a sink"))).is_none());
+    assert!(SinkMask::current().is_empty());
 }

@@ -573,3 +573,31 @@ fn with_directives_from_merges_directives() {
         assert!(parsed.check_spans().is_ok(), "{levels} and {other}");
     }
 }
+
+#[test]
+fn longest_match_of_modules_and_prefixes_wins() {
+    let levels: Levels = "info,sqlx=warn".parse().unwrap();
+    let levels = levels
+        .with_module("shop", LevelFilter::DEBUG)
+        .with_module("shop.orders", LevelFilter::ERROR)
+        .with_module("sqlx", LevelFilter::TRACE);
+    for (target, level) in [
+        ("shop", LevelFilter::DEBUG),
+        ("shop::db", LevelFilter::DEBUG),
+        ("shop::orders", LevelFilter::ERROR),
+        ("shop::orders::db", LevelFilter::ERROR),
+        ("shopping", LevelFilter::INFO),
+        ("sqlx::query", LevelFilter::TRACE),
+        ("sqlx_core", LevelFilter::WARN),
+    ] {
+        assert_eq!(levels.level(target), level, "{target}");
+    }
+    let over: Levels = "shop=warn".parse().unwrap();
+    let over = over.or(&levels);
+    assert_eq!(over.level("shop"), LevelFilter::WARN);
+    assert_eq!(over.level("shop::orders"), LevelFilter::ERROR);
+    assert_eq!(
+        over.with_default_level(LevelFilter::OFF).level("hyper"),
+        LevelFilter::OFF
+    );
+}

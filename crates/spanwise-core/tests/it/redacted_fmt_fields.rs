@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::support::redaction::{NoHunter, SECRET, no_hunter};
-use spanwise_core::{Fault, LayerExt, Layers, PrivateFields, Redact, Redacted, SelfReport};
+use spanwise_core::{Fault, LayerExt, Layers, Redact, Redacted, SelfReport, UnsharedFields};
 use spanwise_testing::support::Lines;
 use tracing::{Dispatch, field::Empty, info, info_span, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -31,8 +31,8 @@ fn faults(report: &SelfReport) -> Vec<(Fault, u64)> {
 
 #[test]
 fn undetected_shared_fields_leak() {
-    // A custom formatter, whose type core cannot name: the redacted layer leaks. `PrivateFields` is
-    // the remedy.
+    // A custom formatter, whose type core cannot name: the redacted layer leaks. `UnsharedFields`
+    // is the remedy.
     let (plain, redacted) = (Lines::default(), Lines::default());
     let stack = Registry::default()
         .with(fmt::layer().json().with_writer(plain.clone()))
@@ -68,7 +68,7 @@ macro_rules! redacted {
 }
 
 #[test]
-fn private_fields_share_nothing() {
+fn unshared_fields_share_nothing() {
     macro_rules! check {
         ($fmt:expr) => {
             let (plain, redacted) = (Lines::default(), Lines::default());
@@ -76,7 +76,7 @@ fn private_fields_share_nothing() {
             let after = Registry::default()
                 .with(plain!($fmt, plain))
                 .with(redacted!(
-                    plain!($fmt.map_fmt_fields(PrivateFields::new), redacted),
+                    plain!($fmt.map_fmt_fields(UnsharedFields::new), redacted),
                     report
                 ));
             let (theirs, shown) = written(&plain, &redacted, after);
@@ -85,7 +85,7 @@ fn private_fields_share_nothing() {
 
             let before = Registry::default()
                 .with(redacted!(
-                    plain!($fmt.map_fmt_fields(PrivateFields::new), redacted),
+                    plain!($fmt.map_fmt_fields(UnsharedFields::new), redacted),
                     report
                 ))
                 .with(plain!($fmt, plain));

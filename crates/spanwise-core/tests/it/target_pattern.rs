@@ -34,3 +34,22 @@ fn scopes_differ_in_where_a_match_ends() {
         );
     }
 }
+
+#[test]
+fn route_separates_modules_by_dots_too() {
+    for (text, target, matches) in [
+        ("shop", "shop", true),
+        ("shop", "shop::db", true),
+        ("shop", "shop.db", true),
+        ("shop", "shopping", false),
+        ("shop", "shop_db", false),
+        ("shop.db", "shop::db::pool", true),
+        ("shop::db", "shop.db", true),
+        ("shop.db", "shop.dbx", false),
+        ("my-shop", "my_shop.orders", true),
+        ("django.db.backends", "django.db", false),
+    ] {
+        let pattern = TargetPattern::route(text);
+        assert_eq!(pattern.matches(target), matches, "{text} {target}");
+    }
+}

@@ -70,7 +70,9 @@ where
         }
         let span = ctx.span(id).unwrap();
         let announced = take_announced(id);
-        let parent = span.parent().and_then(|parent| SpanIdentity::fix(&parent));
+        let parent = span
+            .parent()
+            .and_then(|parent| SpanIdentity::freeze(&parent));
         let trace = announced.as_ref().and_then(|known| known.trace.clone());
         let trace_id = match (&trace, &parent) {
             (_, Some(parent)) => parent.trace_id(),
@@ -93,12 +95,12 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if let Some(span) = ctx.event_span(event) {
-            SpanIdentity::fix(&span);
+            SpanIdentity::freeze(&span);
         }
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        SpanIdentity::fix(&ctx.span(id).unwrap());
+        SpanIdentity::freeze(&ctx.span(id).unwrap());
     }
 }
 

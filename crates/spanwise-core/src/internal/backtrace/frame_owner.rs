@@ -1,6 +1,6 @@
 //! The owner of the code that a frame runs: the application, a library or a runtime.
 
-use super::source_path::{package_of, relative_path};
+use super::source_path::{package_name, relative_path};
 
 /// The owner of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Owner {
 /// Returns the owner of a frame, from its source file or else from its function.
 pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
     let by_path = file.map(path_owner);
-    match (by_path, runtime_named(crate_of(function))) {
+    match (by_path, runtime_named(crate_name(function))) {
         // An application may contain a copy of spanwise.
         (None, Some(runtime)) | (Some(Owner::Application), Some(runtime @ "spanwise")) => {
             Owner::Runtime(runtime)
@@ -29,7 +29,7 @@ pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
 
 /// Returns `tokio` for `<tokio::task::Task as core::future::Future>::poll`. For
 /// `<F as Future>::poll`, whose type has no path, it returns the crate of the trait.
-fn crate_of(function: &str) -> &str {
+fn crate_name(function: &str) -> &str {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let function = function.strip_prefix("mut ").unwrap_or(function);
     let name = |text: &str| {
@@ -67,7 +67,7 @@ const RUNTIMES: [(&str, &str); 16] = [
 ];
 
 /// Returns the runtime of a dependency: `tokio` for `tokio_postgres`.
-fn runtime_of_crate(krate: &str) -> Option<&'static str> {
+fn runtime_for_crate(krate: &str) -> Option<&'static str> {
     find_runtime(krate, |_, _| true)
 }
 
@@ -104,9 +104,9 @@ pub(super) fn path_owner(path: &str) -> Owner {
         Owner::Runtime("std")
     } else if is_libc {
         Owner::Runtime("libc")
-    } else if let Some(package) = package_of(path) {
+    } else if let Some(package) = package_name(path) {
         let krate = package.replace('-', "_");
-        runtime_of_crate(&krate).map_or(Owner::Library, Owner::Runtime)
+        runtime_for_crate(&krate).map_or(Owner::Library, Owner::Runtime)
     } else {
         Owner::Application
     }

@@ -9,7 +9,7 @@ pub fn relative_path(path: &str) -> &str {
 
 /// Returns the package of a dependency from its [relative](relative_path) path: `tokio` for
 /// `tokio-1.54.1/src/lib.rs`.
-pub(super) fn package_of(path: &str) -> Option<&str> {
+pub(super) fn package_name(path: &str) -> Option<&str> {
     let (directory, path) = path.split_once('/')?;
     match directory {
         "vendor" => path.split('/').next(),

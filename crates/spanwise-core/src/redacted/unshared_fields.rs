@@ -1,4 +1,4 @@
-//! A field formatter whose output is not shared with other `fmt` layers.
+//! A field formatter that keeps a `fmt` layer from sharing the text of span fields.
 
 use std::mem;
 
@@ -11,31 +11,32 @@ use tracing_subscriber::{
     },
 };
 
-/// Formats fields like `N`, and stores them separately from other `fmt` layers.
+/// Formats fields like `N`, and does not share the formatted text with `fmt` layers that use `N`.
 ///
 /// `fmt` layers store the formatted fields of a span by the *type* of their field formatter. If two
 /// layers use the same type, only the first one formats the fields, and the second one prints the
-/// same text. So give the redacted layer its own type:
+/// same text, including secrets that only the second one hides. So give the redacted layer its own
+/// type:
 ///
 /// ```
 /// use std::sync::Arc;
-/// use spanwise_core::{LayerExt, NoRedaction, PrivateFields};
+/// use spanwise_core::{LayerExt, NoRedaction, UnsharedFields};
 /// use tracing_subscriber::{fmt, prelude::*};
 ///
 /// let policy = Arc::new(NoRedaction);
 /// let stack = tracing_subscriber::registry()
 ///     .with(fmt::layer())
-///     .with(fmt::layer().map_fmt_fields(PrivateFields::new).redacted(policy));
+///     .with(fmt::layer().map_fmt_fields(UnsharedFields::new).redacted(policy));
 /// # drop(stack);
 /// ```
 ///
 /// Call `map_fmt_fields` after `json()` and `pretty()`, which set the formatter. If two redacted
-/// layers have different policies, wrap the fields of the second one twice. Fields that are
-/// recorded later are not coloured.
+/// layers have different policies, they also need different types: call `map_fmt_fields` twice for
+/// the second one. Fields that are recorded later are not coloured.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct PrivateFields<N = DefaultFields>(N);
+pub struct UnsharedFields<N = DefaultFields>(N);
 
-impl<N> PrivateFields<N> {
+impl<N> UnsharedFields<N> {
     /// Creates a formatter that formats like `fields`.
     #[must_use]
     pub fn new(fields: N) -> Self {
@@ -43,7 +44,7 @@ impl<N> PrivateFields<N> {
     }
 }
 
-impl<'w, N> FormatFields<'w> for PrivateFields<N>
+impl<'w, N> FormatFields<'w> for UnsharedFields<N>
 where
     N: for<'any> FormatFields<'any> + 'static,
 {
@@ -56,9 +57,9 @@ where
         current: &'w mut FormattedFields<Self>,
         fields: &Record<'_>,
     ) -> std::fmt::Result {
-        let mut theirs = FormattedFields::<N>::new(mem::take(&mut current.fields));
-        let added = self.0.add_fields(&mut theirs, fields);
-        current.fields = theirs.fields;
+        let mut inner = FormattedFields::<N>::new(mem::take(&mut current.fields));
+        let added = self.0.add_fields(&mut inner, fields);
+        current.fields = inner.fields;
         added
     }
 }

@@ -1,0 +1,110 @@
+//! A shared value with several reference counts, so that threads do not contend for one.
+
+use std::{
+    ops::Deref,
+    sync::{Arc, Weak},
+};
+
+use super::sharded_counter::thread_number;
+
+/// A shared value with one reference count per group of threads.
+///
+/// Clones of one [`Arc`] on two threads write to the same cache line. A span has a clone of the
+/// plan of its callsite, so threads that open spans of one callsite would wait for each other.
+///
+/// ```
+/// use spanwise_core::internal::{ShardedArc, SharedValue};
+///
+/// let name = ShardedArc::new(String::from("request"));
+/// let span_name: SharedValue<String> = name.share();
+/// drop(name);
+/// assert_eq!(*span_name, "request");
+/// ```
+#[derive(Debug)]
+pub struct ShardedArc<T> {
+    /// One per group of threads.
+    counts: [SharedValue<T>; SHARDS],
+}
+
+/// The value of a [`ShardedArc`]. A clone uses the same reference count as the original.
+#[derive(Debug)]
+pub struct SharedValue<T>(Arc<Counted<T>>);
+
+/// Refers to the value of a [`ShardedArc`] without owning it.
+#[derive(Debug)]
+pub struct WeakValue<T>(Weak<Counted<T>>);
+
+/// Aligned, so that the reference count that `Arc` stores in front of it has its own cache lines.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Counted<T>(Arc<T>);
+
+const SHARDS: usize = 8;
+
+impl<T> ShardedArc<T> {
+    /// Creates a shared value.
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        let value = Arc::new(value);
+        let counts = std::array::from_fn(|_| SharedValue(Arc::new(Counted(Arc::clone(&value)))));
+        Self { counts }
+    }
+
+    /// Returns the value, with the reference count of this thread's group.
+    #[must_use]
+    pub fn share(&self) -> SharedValue<T> {
+        self.counts[thread_number(SHARDS)].clone()
+    }
+
+    /// Returns the owner of the value that all others share. Its strong count is 1 when the
+    /// `ShardedArc` and all of its shared values are dropped.
+    #[must_use]
+    pub fn owner(&self) -> Arc<T> {
+        Arc::clone(&self.counts[0].0.0)
+    }
+}
+
+impl<T> SharedValue<T> {
+    /// Returns a reference that does not own the value.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakValue<T> {
+        WeakValue(Arc::downgrade(&self.0))
+    }
+}
+
+impl<T> WeakValue<T> {
+    /// Returns the value, unless all owners with the same reference count are dropped.
+    #[inline]
+    #[must_use]
+    pub fn upgrade(&self) -> Option<SharedValue<T>> {
+        self.0.upgrade().map(SharedValue)
+    }
+}
+
+impl<T> Default for WeakValue<T> {
+    fn default() -> Self {
+        Self(Weak::new())
+    }
+}
+
+impl<T> Deref for ShardedArc<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.counts[0]
+    }
+}
+
+impl<T> Clone for SharedValue<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for SharedValue<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.0
+    }
+}

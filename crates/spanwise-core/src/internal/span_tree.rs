@@ -1,0 +1,135 @@
+//! The tree of the values that a layer keeps for the spans of a unit of work.
+//!
+//! A value that depends on the ancestors of its span is out of date after a late record in one of
+//! them, which is a value recorded after that span was opened. So each late record increments the
+//! count of its own span, and then the epoch of the root. A reader in a new epoch compares the sum
+//! of the counts up to the root with the sum at the time when the value was built. It builds the
+//! value again only if the sums differ.
+//!
+//! *Invariant:* a reader reads the epoch and the counts before the recorded values, and a late
+//! record changes them after the values. So a later read detects a record that happens meanwhile.
+
+use std::{
+    iter, mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+/// The value of a span in its tree.
+pub(crate) trait TreeNode: Sized {
+    fn position(&self) -> &TreePosition<Self>;
+
+    fn position_mut(&mut self) -> &mut TreePosition<Self>;
+
+    /// Returns the number of late records of this span.
+    fn records(&self) -> &AtomicU32;
+
+    /// Returns the epoch of the tree.
+    #[inline]
+    fn epoch(&self) -> &AtomicU64 {
+        let root = match self.position() {
+            TreePosition::Root(epoch) => return epoch,
+            TreePosition::Child { root, .. } => root,
+        };
+        match root.position() {
+            TreePosition::Root(epoch) => epoch,
+            TreePosition::Child { .. } => unreachable!("a root is below nothing"),
+        }
+    }
+
+    #[inline]
+    fn current_epoch(&self) -> u64 {
+        self.epoch().load(Ordering::Acquire)
+    }
+
+    fn parent(&self) -> Option<&Self> {
+        match self.position() {
+            TreePosition::Root(_) => None,
+            TreePosition::Child { parent, .. } => Some(parent),
+        }
+    }
+
+    /// Returns the ancestors, from the parent to the root.
+    fn ancestors(&self) -> impl Iterator<Item = &Self> {
+        iter::successors(self.parent(), |node| node.parent())
+    }
+
+    fn record_count(&self) -> u64 {
+        u64::from(self.records().load(Ordering::Acquire))
+    }
+
+    /// Returns this node and its ancestors, with their record counts.
+    fn path_to_root(&self) -> Vec<PathNode<'_, Self>> {
+        let nodes = iter::successors(Some(self), |node| node.parent());
+        let mut path: Vec<_> = nodes
+            .map(|node| PathNode {
+                node,
+                own: node.record_count(),
+                above: 0,
+            })
+            .collect();
+        let mut above = 0_u64;
+        for node in path.iter_mut().rev() {
+            node.above = above;
+            above = above.wrapping_add(node.own);
+        }
+        path
+    }
+
+    /// Drops the ancestors that nothing else needs one by one, because recursive drops overflow the
+    /// stack in a deep tree. Call it when the node is dropped.
+    fn drop_ancestors(&mut self) {
+        let mut next = self.position_mut().take_parent();
+        while let Some(mut parent) = next.and_then(Arc::into_inner) {
+            next = parent.position_mut().take_parent();
+        }
+    }
+}
+
+/// The position of a span in its tree. Two words in size, so that open spans stay small.
+pub(crate) enum TreePosition<N> {
+    /// The epoch of the tree. Each late record increments it.
+    Root(AtomicU64),
+    Child {
+        parent: Arc<N>,
+        root: Arc<N>,
+    },
+}
+
+/// A node on the path to its root.
+pub(crate) struct PathNode<'a, N> {
+    pub(crate) node: &'a N,
+    /// The number of late records of the span.
+    pub(crate) own: u64,
+    /// The number of late records of its ancestors.
+    pub(crate) above: u64,
+}
+
+/// No tree has this epoch.
+pub(crate) const NEVER: u64 = 0;
+pub(crate) const FIRST_EPOCH: u64 = 1;
+
+impl<N: TreeNode> TreePosition<N> {
+    /// Returns the position of a child of `parent`, or of a root.
+    pub(crate) fn below(parent: Option<Arc<N>>) -> Self {
+        match parent {
+            None => Self::Root(AtomicU64::new(FIRST_EPOCH)),
+            Some(parent) => Self::Child {
+                root: Arc::clone(match parent.position() {
+                    Self::Root(_) => &parent,
+                    Self::Child { root, .. } => root,
+                }),
+                parent,
+            },
+        }
+    }
+
+    fn take_parent(&mut self) -> Option<Arc<N>> {
+        match mem::replace(self, Self::Root(AtomicU64::new(NEVER))) {
+            Self::Root(_) => None,
+            Self::Child { parent, .. } => Some(parent),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Forwards an event with another level.
+
+use tracing::Event;
+use tracing_core::{Level, field::Visit};
+
+use super::{
+    plan::FieldPlan,
+    rebuild::{Formatting, with_rebuilt},
+};
+use crate::{
+    NoRedaction,
+    internal::runtime_callsite::{Origin, RuntimeCallsite},
+};
+
+/// Calls `forward` with a copy of the event that has another level. The callsite of the copy has
+/// the same target, place and fields.
+///
+/// The values are copied, and a `Debug` or `Display` runs once here. The second argument of
+/// `forward` is whether the event has the other level. It keeps its level if there are too many
+/// callsites: see [`RuntimeCallsite::get`].
+#[cold]
+pub fn with_level<R>(
+    event: &Event<'_>,
+    level: Level,
+    forward: impl FnOnce(&Event<'_>, bool) -> R,
+) -> R {
+    let original = event.metadata();
+    let fields: Vec<&str> = original.fields().iter().map(|field| field.name()).collect();
+    let callsite = RuntimeCallsite::get(&Origin {
+        level,
+        target: original.target(),
+        module_path: original.module_path(),
+        file: original.file(),
+        line: original.line(),
+        fields: &fields,
+    });
+    let Some(callsite) = callsite.map(RuntimeCallsite::metadata) else {
+        return forward(event, false);
+    };
+    let plan = FieldPlan::new(original, &NoRedaction);
+    let record = |visitor: &mut dyn Visit| event.record(visitor);
+    with_rebuilt(
+        &plan,
+        &NoRedaction,
+        Formatting::Eager,
+        &record,
+        true,
+        |values| {
+            let values = callsite.fields().value_set_all(values.unwrap_or_default());
+            let releveled = if event.is_contextual() {
+                Event::new(callsite, &values)
+            } else {
+                // An event without a parent is a root.
+                Event::new_child_of(event.parent().cloned(), callsite, &values)
+            };
+            forward(&releveled, true)
+        },
+    )
+}
