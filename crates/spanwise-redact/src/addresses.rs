@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::{
     byte_class::ByteClass,
     byte_search::{
-        contains_text, ends_escape, ends_with_word, is_boundary, out_of_escape, rfind, run_end,
-        run_start,
+        contains_text, ends_escape, ends_with_word, is_boundary, matches_at, out_of_escape, rfind,
+        run_end, run_start,
     },
     scan_cost,
 };
 
-/// Returns the e-mail address around the `@` at `at`.
+/// Returns the range of the e-mail address around the `@` at `at`. `None` if there is none.
 ///
 /// Letters and digits may be of any script. RFC 5322 allows more punctuation before the `@`:
 /// `!#$'*^~` are accepted between letters. `/ = ? & { | }` and the backtick are not, because they
@@ -42,26 +42,32 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
     }
     let name = letters_only(&text[domain..end]);
     end = domain + name.len();
-    let top = &name[rfind(name.as_bytes(), b'.')? + 1..];
-    let labels = || name.as_bytes().split(|byte| *byte == b'.');
+    let mut top = &name[rfind(name, b'.')? + 1..];
     // In a text without spaces, letters of another script may follow the domain.
-    let ascii = top.find(|c: char| !c.is_ascii()).unwrap_or(top.len());
-    if ascii >= 2 && ascii < top.len() && top.is_char_boundary(ascii) {
-        end -= top.len() - ascii;
+    if !top.is_ascii() {
+        let ascii = top.iter().take_while(|byte| byte.is_ascii()).count();
+        if ascii >= 2 {
+            end -= top.len() - ascii;
+            top = &top[..ascii];
+        }
     }
-    let top = &top[..top.len() - (domain + name.len() - end)];
-    let is_top = (2..=24).contains(&top.chars().count())
-        && top.chars().all(char::is_alphabetic)
-        && !FILES.iter().any(|file| top.eq_ignore_ascii_case(file));
-    let is_punycode = top.len() > 4
-        && top
-            .get(..4)
-            .is_some_and(|xn| xn.eq_ignore_ascii_case("xn--"));
-    let well_formed = !name.starts_with('.') && !name.as_bytes().windows(2).any(|two| two == b"..");
+    // Most domains are ASCII, which is cheaper to test.
+    let (length, is_alphabetic) = if top.is_ascii() {
+        (top.len(), ByteClass::ALPHA.has_all(top))
+    } else {
+        let top = std::str::from_utf8(top).unwrap_or_default();
+        (top.chars().count(), top.chars().all(char::is_alphabetic))
+    };
+    let is_top = (2..=24).contains(&length) && is_alphabetic && !is_file_ending(top);
+    let is_punycode = top.len() > 4 && matches_at(top, 0, b"xn--");
+    let well_formed = name.first() != Some(&b'.') && !name.windows(2).any(|two| two == b"..");
     // `react@18.2.0-beta.rc` is a version.
-    let is_number = |label: &[u8]| label.iter().all(u8::is_ascii_digit);
-    let is_version =
-        name.starts_with(|c: char| c.is_ascii_digit()) && labels().take(2).all(is_number);
+    let mut labels = name.split(|byte| *byte == b'.');
+    let is_version = name.first().is_some_and(u8::is_ascii_digit)
+        && labels
+            .by_ref()
+            .take(2)
+            .all(|label| ByteClass::DIGIT.has_all(label));
     let ends = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
     ((is_top || is_punycode) && well_formed && !is_version && ends).then_some(end)
 }
@@ -98,14 +104,17 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
 }
 
 /// Returns the part of a domain before the first character that a name cannot have.
-fn letters_only(domain: &[u8]) -> &str {
+fn letters_only(domain: &[u8]) -> &[u8] {
+    if domain.is_ascii() {
+        return domain;
+    }
     let valid = match std::str::from_utf8(domain) {
-        Ok(domain) if domain.is_ascii() => return domain,
         Ok(domain) => domain,
         Err(error) => std::str::from_utf8(&domain[..error.valid_up_to()]).unwrap_or_default(),
     };
     let end = valid.find(|c: char| !c.is_ascii() && !c.is_alphanumeric());
-    valid[..end.unwrap_or(valid.len())].trim_end_matches(['.', '-'])
+    let letters = &valid[..end.unwrap_or(valid.len())];
+    letters.trim_end_matches(['.', '-']).as_bytes()
 }
 
 fn is_domain(byte: u8) -> bool {
@@ -124,13 +133,28 @@ fn char_before(text: &[u8], at: usize) -> (char, usize) {
     (char::REPLACEMENT_CHARACTER, 1)
 }
 
-/// Endings of file names and of systemd units: `logo@2x.png`, `getty@tty1.service`.
-const FILES: [&str; 16] = [
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "json", "html", "service", "socket",
-    "timer", "target", "slice", "scope",
+fn is_file_ending(top: &[u8]) -> bool {
+    let files = FILE_ENDINGS.get(top.len()).copied().unwrap_or_default();
+    files
+        .iter()
+        .any(|file| top.eq_ignore_ascii_case(file.as_bytes()))
+}
+
+/// Endings of file names and of systemd units, by their length: `logo@2x.png`,
+/// `getty@tty1.service`.
+const FILE_ENDINGS: [&[&str]; 8] = [
+    &[],
+    &[],
+    &["js"],
+    &["png", "jpg", "gif", "svg", "css"],
+    &["jpeg", "webp", "json", "html"],
+    &["timer", "slice", "scope"],
+    &["socket", "target"],
+    &["service"],
 ];
 
-/// Returns the end of a public IPv4 address. `start` is at a digit with no digit before it.
+/// Returns the end of the public IPv4 address at `start`, a digit with no digit before it. `None`
+/// if there is none, or if the address is shown because it identifies nobody.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')
@@ -140,7 +164,8 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
         return None;
     }
     let mut end = start;
-    for part in 0..4 {
+    let mut octets = [0; 4];
+    for (part, octet) in octets.iter_mut().enumerate() {
         if part > 0 {
             if text.get(end) != Some(&b'.') {
                 return None;
@@ -150,10 +175,13 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
         let digits = run_end(&text[..text.len().min(end + 4)], end, |byte| {
             byte.is_ascii_digit()
         }) - end;
-        let number = &text[end..end + digits];
-        if !matches!(number, [_] | [b'1'..=b'9', _] | [b'1'..=b'2', _, _]) {
-            return None;
-        }
+        let number = match text[end..end + digits] {
+            [one] => u16::from(one - b'0'),
+            [ten @ b'1'..=b'9', one] => number_of([b'0', ten, one]),
+            [hundred @ b'1'..=b'2', ten, one] => number_of([hundred, ten, one]),
+            _ => return None,
+        };
+        *octet = u8::try_from(number).ok()?;
         end += digits;
     }
     let next = text.get(end);
@@ -162,11 +190,18 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     if goes_on || !is_boundary(text, end) {
         return None;
     }
-    let address: Ipv4Addr = std::str::from_utf8(&text[start..end]).ok()?.parse().ok()?;
+    let address = Ipv4Addr::from(octets);
     let is_shown = is_special_use_v4(address)
         || is_large_network(text, end, &address.octets(), 24)
         || has_version_label(text, start, address);
     (!is_shown).then_some(end)
+}
+
+/// Returns the number with these digits.
+fn number_of(digits: [u8; 3]) -> u16 {
+    digits
+        .into_iter()
+        .fold(0, |number, digit| number * 10 + u16::from(digit - b'0'))
 }
 
 /// Returns whether the address does not identify a person, because it is private, link-local,
@@ -243,8 +278,9 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
     start > 0 && text[start - 1] == b'/'
 }
 
-/// Returns the public IPv6 address in `text[start..end]`, the longest run of hex digits, colons and
-/// dots.
+/// Returns the range of the public IPv6 address in `text[start..end]`, the longest run of hex
+/// digits, colons and dots. `None` if there is none, or if the address is shown because it
+/// identifies nobody.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // Exclude the hex digits of an escape such as `\u003c`.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);

@@ -23,7 +23,8 @@ use crate::{
 /// The built-in rules.
 pub(crate) static RULES: LazyLock<BuiltinRules> = LazyLock::new(BuiltinRules::new);
 
-/// The tier of a rule.
+/// The tier of a rule: [`Policy::secrets`](crate::Policy::secrets) has only the rules of the tier
+/// `Secrets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tier {
     Secrets,
@@ -33,6 +34,7 @@ pub(crate) enum Tier {
 /// The built-in rules with their vocabulary.
 #[derive(Debug, Default)]
 pub(crate) struct BuiltinRules {
+    /// The name and the tier of each rule. The number of a rule is its index here.
     named: Vec<(&'static str, Tier)>,
     vocabulary: Vocabulary,
     /// Sorted by their last words, and the longest first.
@@ -62,10 +64,14 @@ struct Phrase {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// `true` if the words hide a key at any position.
+    /// The rule with this number hides the key. With `true`, also if the words are not at the end
+    /// of the key.
     Hide(usize, bool),
-    HideUnlessAddress(usize),
+    /// The rule with this number hides the key, unless the value is a network address.
+    HideUnlessNetworkAddress(usize),
+    /// The key is harmless, so no shorter phrase hides it.
     Show,
+    /// The value is an id in a fixed format.
     Trust,
 }
 
@@ -135,7 +141,7 @@ impl BuiltinRules {
                 self.named.push((words, tier));
             }
             let effect = match words {
-                words if is_address(words) => Effect::HideUnlessAddress(rule),
+                words if is_address(words) => Effect::HideUnlessNetworkAddress(rule),
                 _ => Effect::Hide(rule, is_strong),
             };
             self.add_phrase(phrase, effect);
@@ -194,13 +200,13 @@ impl BuiltinRules {
         &self.named
     }
 
-    /// Returns the rule with that normalized name.
+    /// Returns the number of the rule with this normalized name.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         let is_match = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
         self.named.iter().position(|(known, _)| is_match(known))
     }
 
-    /// Returns `false` if no rule can match `key`. Considers rules about PII if `pii` is set.
+    /// Returns whether a rule may match `key`. Considers rules about PII only if `pii` is set.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let trigrams = if pii {
@@ -211,7 +217,7 @@ impl BuiltinRules {
         trigrams.may_be_in(key.as_bytes())
     }
 
-    /// Returns the decision of the enabled rules about a key.
+    /// Returns the decision about a key. `on` has, for each rule, whether it is enabled.
     pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyDecision {
         if !key.last_part().is_ascii()
             && let Some(rule) = self.foreign(key.last_part()).filter(|rule| on[*rule])
@@ -264,7 +270,7 @@ impl BuiltinRules {
         let ending = |end: usize| {
             self.ending(&words[..end], last_part)
                 .find(|phrase| match phrase.effect {
-                    Effect::Hide(rule, _) | Effect::HideUnlessAddress(rule) => {
+                    Effect::Hide(rule, _) | Effect::HideUnlessNetworkAddress(rule) => {
                         on[rule] && !(counts && phrase.is_plural)
                     }
                     Effect::Show | Effect::Trust => true,
@@ -275,13 +281,13 @@ impl BuiltinRules {
             match ending(end).map(|phrase| phrase.effect) {
                 Some(Effect::Hide(rule, _)) => return hide(rule),
                 // `address_line2` is never a network address, so it is always hidden.
-                Some(Effect::HideUnlessAddress(rule))
+                Some(Effect::HideUnlessNetworkAddress(rule))
                     if sequence.has_numbers || end < words.len() =>
                 {
                     return hide(rule);
                 }
-                Some(Effect::HideUnlessAddress(rule)) => {
-                    return KeyDecision::HideUnlessAddress { rule };
+                Some(Effect::HideUnlessNetworkAddress(rule)) => {
+                    return KeyDecision::HideUnlessNetworkAddress { rule };
                 }
                 Some(Effect::Trust) if end == words.len() && !sequence.has_numbers => {
                     return KeyDecision::Trust;
@@ -385,7 +391,8 @@ fn hide(rule: usize) -> KeyDecision {
     KeyDecision::Hide { rule, origin }
 }
 
-/// Returns whether the value decides about keys of the rule with this name.
+/// Returns whether keys of the rule with this name are hidden only if their value is not a network
+/// address.
 pub(crate) fn is_address(rule: &str) -> bool {
     matches!(rule, "address" | "ip")
 }

@@ -129,6 +129,9 @@ pub(crate) fn ends_escape(text: &[u8], at: usize) -> bool {
 
 /// Returns the end of the escape that `at` is inside of, or `at`.
 pub(crate) fn out_of_escape(text: &[u8], at: usize) -> usize {
+    if !text[at.saturating_sub(5)..at].contains(&b'\\') {
+        return at;
+    }
     let after = |back: usize| after_escape(text, at.saturating_sub(back));
     (0..5).map(after).max().unwrap_or(at)
 }

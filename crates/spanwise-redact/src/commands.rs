@@ -14,9 +14,9 @@ use crate::{
 /// The form in which a command accepts a password.
 #[derive(Debug, Clone, Copy)]
 struct Flag {
-    /// The ends of the names of commands. A path may precede them.
+    /// The names of the commands. In the text, a path may precede them.
     commands: &'static [&'static str],
-    /// A word that must precede the option, such as `login`.
+    /// A word that must precede the option, such as `login`. Empty if there is none.
     after: &'static str,
     /// Empty if the password is an argument without an option.
     options: &'static [&'static str],
@@ -118,9 +118,10 @@ pub(crate) fn arguments<'t>(text: &'t str, found: impl FnMut(Option<&'t str>, us
 struct Line {
     /// One bit for each of [`FLAGS`] whose command was read.
     commands: u64,
-    /// One bit for each of [`FLAGS`] whose second word was read too.
+    /// One bit for each of [`FLAGS`] whose command was read, and also the word `after` if it has
+    /// one.
     ready: u64,
-    /// The number of words since then that are not options.
+    /// The number of words that are not options since a flag became ready.
     words: usize,
     /// The option or setting whose value comes next.
     expected: Option<Expected>,
@@ -353,7 +354,7 @@ fn trimmed(text: &[u8], start: usize, end: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan;
+    use crate::{matches::Matches, scan};
 
     /// A row of the table is used only if a detector has a literal for its command.
     #[test]
@@ -385,7 +386,9 @@ mod tests {
             for option in options {
                 let words = [command, flag.after, option].join(" ");
                 let line = format!("{}{gap}{secret}", words.trim_end().replace("  ", " "));
-                let stats = scan::detect(line.as_bytes(), u32::MAX, &mut Vec::new());
+                let text = line.as_bytes();
+                let survey = scan::Survey::new(text);
+                let stats = scan::detect(text, survey, u32::MAX, &mut Matches::new());
                 assert!(stats.command_line, "`{line}` is not read");
             }
         }

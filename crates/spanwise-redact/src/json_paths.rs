@@ -1,15 +1,16 @@
 //! Matches path rules inside JSON texts.
 //!
 //! The matcher keeps, for each depth of the document, the set of rule prefixes that match the
-//! current path. A step costs the total length of the rules, at any depth.
+//! current path. So each member and each array element costs as many steps as all rules together
+//! have segments, plus the length of its name. The depth of the document does not matter.
 
 use crate::{
     byte_search::{is_space, run_end, skip_space},
     json_strings::JsonReader,
-    key_pattern::{Segment, advance, parts, start},
+    key_pattern::{Segment, add_empty_prefix, advance, parts},
     key_rules::KeyRules,
+    matches::{Match, Matches, Rule},
     normalized_key::NormalizedKey,
-    scan::{Match, Rule},
     scan_cost,
 };
 
@@ -18,81 +19,90 @@ pub(crate) fn may_be_json(text: &str) -> bool {
     text.trim_ascii_start().starts_with(['{', '['])
 }
 
-/// Appends the values that path rules hide in a JSON text. A path starts at the root, or at the key
-/// of the field that contains the text.
-pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Vec<Match>) {
+/// Records a match for each value in a JSON text that a path rule hides.
+///
+/// A rule matches either the path from the root of the text, or `key` followed by that path. `key`
+/// is the key of the field that contains the text.
+pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Matches) {
     let mut walk = Walk {
         reader: JsonReader::new(text),
-        states: States::new(keys.paths(), key),
-        open: Vec::new(),
-        member: None,
+        prefixes: PrefixSets::new(keys.paths(), key),
+        containers: Vec::new(),
+        next_value: None,
         matches,
     };
     if walk.read(text).is_none() {
-        walk.cut_off();
+        walk.end_open_values();
     }
 }
 
-/// The rule prefixes that match the current path and each of its ancestors. They are sets, so that
-/// `**.**.**` costs no more than its length.
-struct States<'k> {
+/// The rule prefixes that match the current path and each of its ancestors.
+///
+/// Sets replace backtracking: `**.**.**` matches a path in many ways, and a set contains each
+/// prefix once.
+struct PrefixSets<'k> {
+    /// The path rules, each with its number.
     rules: &'k [(Vec<Segment>, usize)],
-    /// The length of one set.
-    width: usize,
+    /// The number of prefixes of all rules, which is the length of one set.
+    set_len: usize,
+    /// The sets, one after the other: one for the root, then one for each value that contains the
+    /// current one. A set has a flag for each prefix of each rule, from the empty prefix to the
+    /// whole path.
     sets: Vec<bool>,
 }
 
-impl<'k> States<'k> {
+impl<'k> PrefixSets<'k> {
     fn new(rules: &'k [(Vec<Segment>, usize)], key: Option<&str>) -> Self {
-        let width = rules.iter().map(|(path, _)| path.len() + 1).sum();
-        let mut states = Self {
+        let set_len = rules.iter().map(|(path, _)| path.len() + 1).sum();
+        let mut prefixes = Self {
             rules,
-            width,
-            sets: vec![false; width],
+            set_len,
+            sets: vec![false; set_len],
         };
-        states.enter();
+        prefixes.start_all_rules();
         let parts: Vec<&str> = key.map(parts).into_iter().flatten().collect();
         for part in &parts {
-            states.push(Some(part));
+            prefixes.push(Some(part));
         }
-        // At the root, rules match both after the key of the field and without it.
-        let root = states.sets.split_off(parts.len() * width);
-        states.sets = root;
+        // The set after the last part of the key becomes the set of the root.
+        let root = prefixes.sets.split_off(parts.len() * set_len);
+        prefixes.sets = root;
+        // Rules also match without the key.
         if !parts.is_empty() {
-            states.enter();
+            prefixes.start_all_rules();
         }
-        states
+        prefixes
     }
 
-    /// Adds the start of each rule to the last set.
-    fn enter(&mut self) {
-        let mut from = self.sets.len() - self.width;
+    /// Adds the empty prefix of each rule to the last set, so that each rule can match from here.
+    fn start_all_rules(&mut self) {
+        let mut from = self.sets.len() - self.set_len;
         for (path, _) in self.rules {
-            start(path, &mut self.sets[from..from + path.len() + 1]);
+            add_empty_prefix(path, &mut self.sets[from..from + path.len() + 1]);
             from += path.len() + 1;
         }
     }
 
-    /// Descends to a member, or to an element of an array.
+    /// Descends to the member `name` of an object, or without a name to an element of an array.
     fn push(&mut self, name: Option<&str>) {
-        scan_cost::add(self.width + name.map_or(0, str::len));
+        scan_cost::add(self.set_len + name.map_or(0, str::len));
         let name = name.map(NormalizedKey::new);
-        let mut from = self.sets.len() - self.width;
-        self.sets.resize(self.sets.len() + self.width, false);
+        let mut from = self.sets.len() - self.set_len;
+        self.sets.resize(self.sets.len() + self.set_len, false);
         for (path, _) in self.rules {
-            let (before, next) = self.sets[from..].split_at_mut(self.width);
-            advance(path, before, &mut next[..path.len() + 1], name.as_ref());
+            let (parent, child) = self.sets[from..].split_at_mut(self.set_len);
+            advance(path, parent, &mut child[..path.len() + 1], name.as_ref());
             from += path.len() + 1;
         }
     }
 
     fn pop(&mut self) {
-        self.sets.truncate(self.sets.len() - self.width);
+        self.sets.truncate(self.sets.len() - self.set_len);
     }
 
-    /// Returns the first rule that matches the whole path.
-    fn rule(&self) -> Option<usize> {
-        let mut from = self.sets.len() - self.width;
+    /// Returns the number of the first rule that matches the whole current path.
+    fn matching_rule(&self) -> Option<usize> {
+        let mut from = self.sets.len() - self.set_len;
         self.rules.iter().find_map(|(path, rule)| {
             from += path.len() + 1;
             self.sets[from - 1].then_some(*rule)
@@ -100,39 +110,58 @@ impl<'k> States<'k> {
     }
 }
 
-/// A value of an object or an array whose end was not read yet.
-struct Member {
-    /// The start and the end of its name.
+/// A value inside an object or an array that was not read to its end yet.
+struct OpenValue {
+    /// The start and the end of the name of the member. Both are the same for an array element,
+    /// which has no name.
     name: (usize, usize),
+    /// The position of the first byte of the value.
     start: usize,
+    /// The number of the rule that hides the value.
     rule: Option<usize>,
 }
 
-/// An open object or array.
-struct Open {
+/// An object or an array that was not read to its end yet.
+struct Container {
     is_object: bool,
-    member: Option<Member>,
+    /// The container as a value of its parent. `None` for the root.
+    value: Option<OpenValue>,
 }
 
-struct Walk<'t, 'k, 'h> {
+struct Walk<'t, 'k, 'm> {
     reader: JsonReader<'t>,
-    states: States<'k>,
-    open: Vec<Open>,
-    /// The member that the next value belongs to.
-    member: Option<Member>,
-    matches: &'h mut Vec<Match>,
+    prefixes: PrefixSets<'k>,
+    /// From the root to the innermost one.
+    containers: Vec<Container>,
+    /// The value at the position of the reader. `None` for the root and between values.
+    next_value: Option<OpenValue>,
+    matches: &'m mut Matches,
+}
+
+/// The state of a value when its match is recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The value was read to its end.
+    Read,
+    /// The text ends in the value, or cannot be parsed from there on.
+    Missing,
 }
 
 impl Walk<'_, '_, '_> {
-    /// Returns `None` if the text is not valid JSON from some position on.
+    /// Reads one value, and ignores the text after it. Returns `None` if the text ends too early or
+    /// cannot be parsed.
+    ///
+    /// The reader is lenient, so that values are also hidden in a text that is not quite JSON. It
+    /// accepts missing and additional commas, a bracket of the wrong kind at the end of a
+    /// container, and any text as a scalar.
     fn read(&mut self, text: &str) -> Option<()> {
         loop {
             match self.reader.peek()? {
                 bracket @ (b'{' | b'[') => {
                     self.reader.at += 1;
-                    self.open.push(Open {
+                    self.containers.push(Container {
                         is_object: bracket == b'{',
-                        member: self.member.take(),
+                        value: self.next_value.take(),
                     });
                 }
                 quote_or_scalar => {
@@ -142,20 +171,20 @@ impl Walk<'_, '_, '_> {
                         let is_scalar = |byte| !b",]}".contains(&byte) && !is_space(byte);
                         self.reader.at = run_end(self.reader.text, self.reader.at, is_scalar);
                     }
-                    let member = self.member.take();
-                    self.close(member, false);
+                    let value = self.next_value.take();
+                    self.close(value, End::Read);
                 }
             }
             loop {
-                let is_object = match self.open.last() {
-                    Some(open) => open.is_object,
+                let is_object = match self.containers.last() {
+                    Some(container) => container.is_object,
                     None => return Some(()),
                 };
                 match self.reader.peek()? {
                     b'}' | b']' => {
                         self.reader.at += 1;
-                        let done = self.open.pop().and_then(|open| open.member);
-                        self.close(done, false);
+                        let closed = self.containers.pop();
+                        self.close(closed.and_then(|container| container.value), End::Read);
                         continue;
                     }
                     b',' => {
@@ -171,42 +200,47 @@ impl Walk<'_, '_, '_> {
                         return None;
                     }
                     self.reader.at += 1;
-                    self.states.push(text.get(name.0..name.1));
+                    self.prefixes.push(text.get(name.0..name.1));
                 } else {
-                    self.states.push(None);
+                    self.prefixes.push(None);
                 }
-                let rule = self.states.rule();
+                let rule = self.prefixes.matching_rule();
                 let start = skip_space(self.reader.text, self.reader.at);
-                self.member = Some(Member { name, start, rule });
+                self.next_value = Some(OpenValue { name, start, rule });
                 break;
             }
         }
     }
 
-    /// Ends all open values at the end of a truncated text.
-    fn cut_off(&mut self) {
+    /// Ends all open values at the end of a text that is truncated or cannot be parsed. Hidden
+    /// values then cover the rest of the text.
+    fn end_open_values(&mut self) {
         self.reader.at = self.reader.text.len();
-        let member = self.member.take();
-        self.close(member, true);
-        while let Some(open) = self.open.pop() {
-            self.close(open.member, true);
+        let value = self.next_value.take();
+        self.close(value, End::Missing);
+        while let Some(container) = self.containers.pop() {
+            self.close(container.value, End::Missing);
         }
     }
 
-    fn close(&mut self, member: Option<Member>, is_cut: bool) {
-        let Some(member) = member else { return };
-        self.states.pop();
-        let Some(rule) = member.rule else { return };
-        let quoted = self.reader.text.get(member.start) == Some(&b'"') && !is_cut;
-        let (start, end) = (member.start.min(self.reader.at), self.reader.at);
+    /// Leaves a value that ends at the position of the reader, and records a match if a rule hides
+    /// it.
+    fn close(&mut self, value: Option<OpenValue>, end: End) {
+        let Some(value) = value else { return };
+        self.prefixes.pop();
+        let Some(rule) = value.rule else { return };
+        let is_string = self.reader.text.get(value.start) == Some(&b'"') && end == End::Read;
+        let value_end = self.reader.at;
+        let start = value.start.min(value_end);
         self.matches.push(Match {
-            start: start + usize::from(quoted),
-            end: end - usize::from(quoted),
+            start: start + usize::from(is_string),
+            end: value_end - usize::from(is_string),
             rule: Rule::Key {
                 rule,
-                at: member.name,
+                at: value.name,
             },
-            needs_quotes: (!quoted).then_some(0),
+            // The text is JSON itself, so no backslash precedes its quotes.
+            needs_quotes: (!is_string).then_some(0),
         });
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     byte_search::{backslashes_before, find2, run_end, run_start, skip_space},
-    scan::Match,
+    matches::Match,
     scan_cost,
 };
 

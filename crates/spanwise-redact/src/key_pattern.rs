@@ -21,7 +21,7 @@ pub(crate) enum Segment {
     Name(String),
     /// `*` or `[*]`: any one part.
     Any,
-    /// `**`: any number of parts.
+    /// `**`: any number of parts, including none.
     AnyDepth,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
 /// Returns whether a path matches all the parts.
 pub(crate) fn is_on_path<'t>(path: &[Segment], parts: impl Iterator<Item = &'t str>) -> bool {
     let mut reached = vec![false; path.len() + 1];
-    start(path, &mut reached);
+    add_empty_prefix(path, &mut reached);
     for part in parts {
         let mut next = vec![false; path.len() + 1];
         advance(path, &reached, &mut next, Some(&NormalizedKey::new(part)));
@@ -42,15 +42,17 @@ pub(crate) fn is_on_path<'t>(path: &[Segment], parts: impl Iterator<Item = &'t s
     reached.last() == Some(&true)
 }
 
-/// Adds the empty prefix of `path` to a set of matched prefixes. A set is used so that `**.**.**`
+/// Adds the empty prefix of `path` to a set of matched prefixes, and the prefixes of `**` after it.
+///
+/// `set[n]` is set if the first `n` segments match. A set avoids backtracking, so that `**.**.**`
 /// costs no more than its length.
-pub(crate) fn start(path: &[Segment], set: &mut [bool]) {
+pub(crate) fn add_empty_prefix(path: &[Segment], set: &mut [bool]) {
     set[0] = true;
     skip_any_depth(path, set);
 }
 
-/// Adds to `next` the prefixes of `path` that match after one more part: the member `name`, or an
-/// element of an array.
+/// Adds to `next` the prefixes of `path` that match after one more part. The part is the member
+/// `name` of an object, or without a name an element of an array.
 pub(crate) fn advance(
     path: &[Segment],
     reached: &[bool],
@@ -81,6 +83,7 @@ fn skip_any_depth(path: &[Segment], set: &mut [bool]) {
 }
 
 impl Pattern {
+    /// Returns whether the pattern matches `key`, which the application wrote as `written`.
     pub(crate) fn matches(&self, key: &NormalizedKey, written: &str) -> bool {
         match self {
             Self::Exact(name) => {
@@ -105,7 +108,8 @@ impl Pattern {
         all.find(|detector| NormalizedKey::new(detector.name()).full() == name.as_bytes())
     }
 
-    pub(crate) fn is_of(&self, key: &str) -> bool {
+    /// Returns whether the pattern matches `key` as the application wrote it.
+    pub(crate) fn matches_written(&self, key: &str) -> bool {
         self.matches(&NormalizedKey::new(key), key)
     }
 }
@@ -153,7 +157,7 @@ impl FromStr for Pattern {
             return wrong("the parts of a path are separated by dots");
         }
         if trimmed.contains(['.', '[', ']']) {
-            let path = match path_of_rule(trimmed) {
+            let path = match split_path(trimmed) {
                 Ok(path) => path,
                 Err(why) => return wrong(why),
             };
@@ -165,10 +169,10 @@ impl FromStr for Pattern {
                     part => Segment::Name(name(part)),
                 })
                 .collect();
-            let named =
+            let is_name =
                 |segment: &Segment| matches!(segment, Segment::Name(name) if !name.is_empty());
-            let starred = |segment: &Segment| matches!(segment, Segment::Name(name) if name.is_empty() || name.contains('*') );
-            if !path.iter().any(named) || path.iter().any(starred) {
+            let is_invalid = |segment: &Segment| matches!(segment, Segment::Name(name) if name.is_empty() || name.contains('*') );
+            if !path.iter().any(is_name) || path.iter().any(is_invalid) {
                 return wrong("a part of a path is a whole name, `*` or `**`");
             }
             return Ok(Self::Path(path));
@@ -196,7 +200,7 @@ impl FromStr for Pattern {
 }
 
 /// Splits a path in the notation of rules: `items[*].card`.
-fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
+fn split_path(path: &str) -> Result<Vec<&str>, &'static str> {
     let mut found = Vec::new();
     for part in path.split('.') {
         let (name, mut brackets) = part.split_at(part.find(['[', ']']).unwrap_or(part.len()));

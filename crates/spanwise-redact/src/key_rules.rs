@@ -1,10 +1,13 @@
 //! Decides which keys are secret.
+//!
+//! Each rule has a number. It is the index of the state of the rule in `Policy`. Built-in rules
+//! come first, then user rules.
 
 use crate::{
     builtin_rules::{RULES, Tier, is_address},
     key_pattern::{Pattern, Segment, is_on_path, parts},
     normalized_key::NormalizedKey,
-    prefix_filter::PrefixFilter,
+    prefix_filter::{Literal, PrefixFilter},
 };
 
 /// The rules about keys. Built-in rules match words of a key, user rules match whole names.
@@ -12,17 +15,18 @@ use crate::{
 pub(crate) struct KeyRules {
     /// Whether each built-in rule is on, by its number.
     on: Vec<bool>,
-    /// Whether any rule about PII is on, and whether the rule about addresses is.
-    pii: bool,
-    addresses: bool,
+    /// Whether a built-in rule about PII is on.
+    hides_pii: bool,
+    /// Whether a built-in rule about addresses is on. Its decision may depend on the value.
+    hides_addresses: bool,
     /// The user rules. Their numbers follow the built-in ones.
     rules: Vec<Pattern>,
-    /// Patterns of keys that the user shows.
+    /// Patterns of keys whose values the user shows. They take precedence over all rules.
     shown: Vec<Pattern>,
     index: PatternIndex,
 }
 
-/// The user rules arranged for lookup, each with its number.
+/// The user rules by kind, for lookup. Each rule has its number.
 #[derive(Debug, Clone)]
 struct PatternIndex {
     exact: ExactNames,
@@ -35,11 +39,11 @@ struct PatternIndex {
 /// The decision about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyDecision {
-    /// This rule hides the value.
+    /// The rule with this number hides the value.
     Hide { rule: usize, origin: Origin },
-    /// This built-in rule hides the value, unless it is a network address: see
+    /// The built-in rule with this number hides the value, unless it is a network address: see
     /// [`is_network_address`](crate::addresses::is_network_address).
-    HideUnlessAddress { rule: usize },
+    HideUnlessNetworkAddress { rule: usize },
     /// The value is an id in a fixed format. Its text need not be scanned.
     Trust,
     /// No rule hides the value. Its text is scanned.
@@ -64,26 +68,27 @@ impl KeyRules {
                 .iter()
                 .map(|(_, tier)| *tier == Tier::Secrets)
                 .collect(),
-            pii: false,
-            addresses: false,
+            hides_pii: false,
+            hides_addresses: false,
             rules: Vec::new(),
             shown: Vec::new(),
             index: PatternIndex::new(&[], 0),
         };
-        keys.switched();
+        keys.update_flags();
         keys
     }
 
     /// Switches a built-in rule on or off.
     pub(crate) fn switch(&mut self, rule: usize, on: bool) {
         self.on[rule] = on;
-        self.switched();
+        self.update_flags();
     }
 
-    fn switched(&mut self) {
+    /// Computes `hides_pii` and `hides_addresses` after a built-in rule was switched.
+    fn update_flags(&mut self) {
         let on = || RULES.named().iter().zip(&self.on).filter(|(_, on)| **on);
-        self.pii = on().any(|((_, tier), _)| *tier == Tier::Pii);
-        self.addresses = on().any(|((name, _), _)| is_address(name));
+        self.hides_pii = on().any(|((_, tier), _)| *tier == Tier::Pii);
+        self.hides_addresses = on().any(|((name, _), _)| is_address(name));
     }
 
     /// Adds a user rule and returns its number. A rule with the same pattern keeps its number.
@@ -118,7 +123,10 @@ impl KeyRules {
     }
 
     pub(crate) fn decide(&self, key: &str) -> KeyDecision {
-        if self.rules.is_empty() && self.shown.is_empty() && !RULES.may_be_about(key, self.pii) {
+        if self.rules.is_empty()
+            && self.shown.is_empty()
+            && !RULES.may_be_about(key, self.hides_pii)
+        {
             return KeyDecision::Pass;
         }
         self.decide_by_words(key)
@@ -134,7 +142,7 @@ impl KeyRules {
         {
             return self.hidden_by(rule);
         }
-        if normal.is_attribute || !RULES.may_be_about(key, self.pii) {
+        if normal.is_exempt_attribute || !RULES.may_be_about(key, self.hides_pii) {
             return KeyDecision::Pass;
         }
         RULES.read(&normal, &self.on)
@@ -145,16 +153,18 @@ impl KeyRules {
         RULES.is_harmless_phrase(&NormalizedKey::new(key))
     }
 
-    /// Returns whether the decision may depend on the value. Checks only the last letters.
+    /// Returns whether the decision about a key may depend on its value. Checks only whether the
+    /// key ends like `address` or `ip`.
     #[inline]
-    pub(crate) fn may_need_value(&self, key: &str) -> bool {
-        self.addresses
+    pub(crate) fn may_depend_on_value(&self, key: &str) -> bool {
+        self.hides_addresses
             && matches!(
                 key.as_bytes(),
                 [.., b's' | b'S', b's' | b'S'] | [.., b'i' | b'I', b'p' | b'P']
             )
     }
 
+    /// Returns the decision that the rule with this number hides the value.
     pub(crate) fn hidden_by(&self, rule: usize) -> KeyDecision {
         let origin = if rule < self.on.len() {
             Origin::BuiltIn
@@ -174,11 +184,11 @@ impl KeyRules {
         self.is_shown(&NormalizedKey::new(key), key)
     }
 
-    /// Returns the number of hiding rules, and the number of showing patterns.
+    /// Returns how many rules hide keys, and how many patterns show keys.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let gone = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
+        let is_removed = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
         let on = self.on.iter().filter(|on| **on).count();
-        let hide = self.rules.iter().filter(|rule| !gone(rule)).count();
+        let hide = self.rules.iter().filter(|rule| !is_removed(rule)).count();
         (on + hide, self.shown.len())
     }
 
@@ -200,7 +210,15 @@ impl PatternIndex {
             }
         }
         Self {
-            literals: PrefixFilter::new(contains.iter().map(|(part, _)| (part.as_str(), None))),
+            literals: PrefixFilter::new(contains.iter().enumerate().map(|(index, (part, _))| {
+                let literal = Literal {
+                    text: part,
+                    next: None,
+                    any_case: false,
+                    bucket: index,
+                };
+                (index, literal)
+            })),
             exact: ExactNames::new(exact),
             contains,
             ends,
@@ -229,7 +247,8 @@ impl PatternIndex {
         if self.contains.is_empty() {
             return None;
         }
-        self.literals.find_map(name, name, 0, |part, at| {
+        let positions = 0..name.len().saturating_sub(2);
+        self.literals.find_map(name, positions, |part, at| {
             let (part, rule) = &self.contains[part];
             name[at..].starts_with(part.as_bytes()).then_some(*rule)
         })
@@ -246,7 +265,7 @@ impl PatternIndex {
 #[derive(Debug, Clone)]
 struct ExactNames {
     sorted: Vec<(String, usize)>,
-    /// One bit for each hash of a name. It rules out most keys.
+    /// A set of the hashes of all names, with one bit per hash. Most keys are not in it.
     hashes: [u64; 16],
 }
 

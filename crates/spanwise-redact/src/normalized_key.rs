@@ -6,150 +6,171 @@ use crate::{
     confusables,
 };
 
-/// A key in lower case with letters and digits only, and with the starts of its words. A longer
-/// key keeps its end.
+/// A key in lower case without separators, and the positions at which its words start: `dbPassword`
+/// and `DB-PASSWORD` are both `dbpassword`, with words at 0 and 2.
 ///
-/// Letters that look like ASCII letters become these ASCII letters. JSON escapes are decoded.
+/// It contains ASCII letters and digits, `*`, and non-ASCII letters. Letters that look like an
+/// ASCII letter are replaced by that letter, and JSON escapes are decoded. If a key has more than
+/// [`MAX_KEY_LEN`] bytes, only its end is kept.
 #[derive(Debug)]
 pub(crate) struct NormalizedKey {
     bytes: [u8; MAX_KEY_LEN],
     length: usize,
-    /// The start of the part after the last dot.
-    last: usize,
-    /// One bit for each start of a word.
-    starts: u128,
-    /// Whether it is an attribute of the semantic conventions whose words have another meaning.
-    pub(crate) is_attribute: bool,
+    /// The index at which the part after the last dot starts. 0 for exempt attributes.
+    last_part_start: usize,
+    /// The bit `i` is set if a word starts at `bytes[i]`.
+    word_starts: u128,
+    /// The key is one of [`EXEMPT_ATTRIBUTES`]: built-in rules do not apply to it.
+    pub(crate) is_exempt_attribute: bool,
 }
 
-/// The maximum length of a key with its quotes, in bytes.
+/// The maximum length of a key, in bytes. The scanner also reads at most this many bytes to find a
+/// key, with its quotes.
 pub(crate) const MAX_KEY_LEN: usize = 128;
 
 impl NormalizedKey {
     pub(crate) fn new(key: &str) -> Self {
         if key.bytes().any(|byte| !byte.is_ascii() || byte == b'\\') {
-            return Self::folded(key);
+            return Self::from_unfolded(key);
         }
-        Self::from_ascii(key)
+        Self::from_folded(key)
     }
 
-    // Not inlined, so that ASCII keys have no buffer on the stack.
+    /// Replaces lookalikes and decodes escapes first.
+    // Not inlined, so that other keys have no buffer on the stack.
     #[cold]
     #[inline(never)]
-    fn folded(key: &str) -> Self {
-        // The lower case of a letter may be up to 50 % longer.
-        let (mut looks, mut len) = ([0; 12 * MAX_KEY_LEN], 0);
-        // An escaped letter takes up to eight bytes.
-        let from = char_end(key, key.len().saturating_sub(8 * MAX_KEY_LEN));
+    fn from_unfolded(key: &str) -> Self {
+        // The end of the key that is read. An escape such as `\u0061` has six bytes, and eight with
+        // the further backslashes of a nested string.
+        const MAX_READ_LEN: usize = 8 * MAX_KEY_LEN;
+        // A letter may grow by half in lower case: `Ⱥ` has two bytes, and `ⱥ` has three.
+        const MAX_FOLDED_LEN: usize = MAX_READ_LEN / 2 * 3;
+        let (mut folded, mut len) = ([0; MAX_FOLDED_LEN], 0);
+        let from = char_end(key, key.len().saturating_sub(MAX_READ_LEN));
         confusables::fold(&key[from..], |c| {
-            if let Some(room) = looks
+            if let Some(room) = folded
                 .get_mut(len..)
                 .filter(|room| room.len() >= c.len_utf8())
             {
                 len += c.encode_utf8(room).len();
             }
         });
-        Self::from_ascii(str::from_utf8(&looks[..len]).unwrap_or_default())
+        Self::from_folded(str::from_utf8(&folded[..len]).unwrap_or_default())
     }
 
-    fn from_ascii(key: &str) -> Self {
+    /// Finds the words of a key without escapes and lookalikes. The key may contain other non-ASCII
+    /// letters.
+    fn from_folded(key: &str) -> Self {
         let mut normal = Self {
             bytes: [0; MAX_KEY_LEN],
             length: 0,
-            last: 0,
-            starts: 0,
-            is_attribute: false,
+            last_part_start: 0,
+            word_starts: 0,
+            is_exempt_attribute: false,
         };
         let mut key = key;
         if key.contains('.') {
-            let header = HEADER_PREFIXES
+            let header_name = HEADER_PREFIXES
                 .iter()
-                .find_map(|headers| key.strip_prefix(headers));
-            normal.is_attribute = EXEMPT_ATTRIBUTES.contains(&key);
-            key = header.unwrap_or(key);
+                .find_map(|prefix| key.strip_prefix(prefix));
+            normal.is_exempt_attribute = EXEMPT_ATTRIBUTES.contains(&key);
+            key = header_name.unwrap_or(key);
         }
         let from = char_end(key, key.len().saturating_sub(MAX_KEY_LEN));
         let bytes = &key.as_bytes()[from..];
-        let mut before = GAP;
+        let mut previous = GAP;
         let mut is_acronym = false;
         for (at, byte) in bytes.iter().enumerate() {
             let class = class(*byte);
             let length = normal.length;
             if class == GAP {
-                if *byte == b'.' && !normal.is_attribute {
-                    normal.last = length;
+                if *byte == b'.' && !normal.is_exempt_attribute {
+                    normal.last_part_start = length;
                 }
-                before = GAP;
+                previous = GAP;
                 continue;
             }
-            if is_acronym && class == LOWER && before == UPPER {
+            if is_acronym && class == LOWER && previous == UPPER {
                 // `HTTPToken` is two words, but `IDs` is one.
-                let goes_on = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
-                if *byte != b's' || goes_on {
-                    normal.starts |= 1 << (length - 1);
+                let word_continues = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+                if *byte != b's' || word_continues {
+                    normal.word_starts |= 1 << (length - 1);
                 }
             }
-            if STARTS >> (before * 8 + class) & 1 != 0 {
-                normal.starts |= 1 << length;
+            if begins_word(previous, class) {
+                normal.word_starts |= 1 << length;
             }
-            is_acronym = class == UPPER && before == UPPER;
+            is_acronym = class == UPPER && previous == UPPER;
             normal.bytes[length] = byte.to_ascii_lowercase();
             normal.length += 1;
-            before = class;
+            previous = class;
         }
         normal
     }
 
-    /// Returns all letters and digits.
+    /// Returns the whole normalized key.
     pub(crate) fn full(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
     /// Returns the part after the last dot.
     pub(crate) fn last_part(&self) -> &[u8] {
-        &self.bytes[self.last..self.length]
+        &self.bytes[self.last_part_start..self.length]
     }
 
     /// Returns the words, and whether each is in the part after the last dot.
     pub(crate) fn words(&self) -> impl Iterator<Item = (&[u8], bool)> {
-        let mut starts = self.starts;
+        let mut starts = self.word_starts;
         std::iter::from_fn(move || {
             if starts == 0 {
                 return None;
             }
             let start = starts.trailing_zeros() as usize;
             starts &= starts - 1;
+            // After the last word, `trailing_zeros` returns 128, which is not less than the length.
             let end = (starts.trailing_zeros() as usize).min(self.length);
-            Some((&self.bytes[start..end], start >= self.last))
+            Some((&self.bytes[start..end], start >= self.last_part_start))
         })
     }
 }
 
-/// The class of a character.
+// The classes of bytes. `WORD_BOUNDARIES` has room for eight.
+
+/// A separator.
 const GAP: u32 = 0;
+/// A lower-case ASCII letter, or `*`. The star stays, so that the parser of patterns finds it.
 const LOWER: u32 = 1;
+/// An upper-case ASCII letter.
 const UPPER: u32 = 2;
+/// An ASCII digit.
 const DIGIT: u32 = 3;
-/// A non-ASCII letter that does not look like an ASCII letter.
+/// A byte of a non-ASCII letter that does not look like an ASCII letter.
 const FOREIGN: u32 = 4;
 
-/// One bit for each pair of classes between which a word begins: `db_password`, `dbPassword`,
-/// `oauth2Token`, `sha256sum`.
-const STARTS: u64 = {
+/// A table of 8 × 8 bits. A bit is set if a word begins between bytes of the classes `row` and
+/// `column`: `db_password`, `dbPassword`, `oauth2Token`, `sha256sum`.
+const WORD_BOUNDARIES: u64 = {
     #[rustfmt::skip]
     let pairs = [
         (GAP, LOWER), (GAP, UPPER), (GAP, DIGIT), (LOWER, UPPER), (DIGIT, UPPER), (DIGIT, LOWER),
         (GAP, FOREIGN), (LOWER, FOREIGN), (UPPER, FOREIGN), (DIGIT, FOREIGN), (FOREIGN, LOWER),
         (FOREIGN, UPPER), (FOREIGN, DIGIT),
     ];
-    let mut starts = 0;
+    let mut table = 0;
     let mut at = 0;
     while at < pairs.len() {
-        starts |= 1 << (pairs[at].0 * 8 + pairs[at].1);
+        table |= 1 << (pairs[at].0 * 8 + pairs[at].1);
         at += 1;
     }
-    starts
+    table
 };
+
+/// Returns whether a word begins with a byte of `class` after a byte of the class `previous`.
+#[inline]
+fn begins_word(previous: u32, class: u32) -> bool {
+    WORD_BOUNDARIES >> (previous * 8 + class) & 1 != 0
+}
 
 #[inline]
 fn class(byte: u8) -> u32 {

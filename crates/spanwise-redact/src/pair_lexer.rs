@@ -154,6 +154,9 @@ impl KeySpan {
 }
 
 fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
+    if ends_with_number(&text[..separator]) {
+        return None;
+    }
     // This white space contains no separator, so each byte is read only once.
     let mut end = run_start(text, separator, separator, is_space);
     let gap = &text[end..separator];
@@ -205,6 +208,16 @@ fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
         }
         _ => plain_key(text, end),
     }
+}
+
+/// Returns whether the last word consists of digits and dots, such as the hour of a time. Most
+/// colons in a log follow such a number, which cannot be a key.
+#[inline]
+fn ends_with_number(text: &[u8]) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let start = run_start(text, text.len(), MAX_KEY_LEN, is_part);
+    let begins = |before: &u8| before.is_ascii() && !ByteClass::KEY.has(*before);
+    start < text.len() && text[..start].last().is_none_or(begins)
 }
 
 /// Returns the key of a form field, whose brackets may be encoded: `user[password]=`,

@@ -66,10 +66,11 @@ struct PolicyRules {
     rule_states: Vec<RuleState>,
     /// The state of each detector.
     detectors: [RuleState; Detector::ALL.len()],
-    /// One bit for each detector.
+    /// The bits of the enabled detectors: see [`scan::detector_bit`].
     enabled_detectors: u32,
     /// If set, only these keys are shown.
     allowed: Option<AllowList>,
+    /// The action of rules without their own.
     action: Action,
     #[cfg(feature = "pseudonyms")]
     key: Option<PseudonymKey>,
@@ -79,7 +80,8 @@ struct PolicyRules {
 #[derive(Debug, Clone)]
 struct AllowList {
     keys: Vec<Pattern>,
-    /// Rules that were added later and hide allowed keys, each with its number.
+    /// Patterns that hide allowed keys again, because they were added after the list. Each has the
+    /// number of its rule.
     hidden: Vec<(Pattern, usize)>,
 }
 
@@ -88,7 +90,16 @@ struct RuleState {
     name: String,
     /// `None` for the action of the policy.
     action: Option<Action>,
+    /// The number of matches.
     count: Arc<AtomicU64>,
+}
+
+/// The verdict of the rules on a key.
+enum RulesVerdict {
+    /// The verdict does not depend on an action.
+    Known(KeyVerdict),
+    /// The rule with this number hides the key. The verdict depends on the rule's action.
+    HiddenBy { rule: usize, origin: Origin },
 }
 
 /// The replacement for a value that a rule hides.
@@ -147,7 +158,8 @@ impl Policy {
         Self::secrets().with_pii(None)
     }
 
-    /// Switches the rules about PII on. Without an action, rules keep theirs.
+    /// Switches the rules and detectors about PII on, with this action. Without an action, they
+    /// keep theirs.
     pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
         let rules = self.rules_mut();
         for rule in pii() {
@@ -163,7 +175,7 @@ impl Policy {
         self
     }
 
-    /// Switches the rules about PII off, except these.
+    /// Switches the rules and detectors about PII off, except these.
     pub(crate) fn without_pii(mut self, except: &[Pattern]) -> Self {
         let rules = self.rules_mut();
         for rule in pii() {
@@ -308,6 +320,7 @@ impl Policy {
         self
     }
 
+    /// Adds a rule that hides these keys. Returns its number.
     fn add(&mut self, pattern: Pattern) -> usize {
         let rules = self.rules_mut();
         let name = pattern.to_string();
@@ -325,13 +338,16 @@ impl Policy {
         Arc::make_mut(&mut self.rules)
     }
 
-    /// Returns the replacement for `value`, which this rule hides under this name.
+    /// Returns the replacement for `value`, which this rule hides. `name` is the key of the value.
     fn replacement(&self, state: &RuleState, name: &str, value: &str) -> Cow<'static, str> {
-        match (state.action.unwrap_or(self.rules.action), name) {
-            (Action::Redact | Action::Remove, _) => Cow::Borrowed(REDACTED),
-            (Action::KeepLast(count), _) => keep_last(value, count),
+        // Only pseudonyms depend on the name.
+        #[cfg(not(feature = "pseudonyms"))]
+        let _ = name;
+        match state.action.unwrap_or(self.rules.action) {
+            Action::Redact | Action::Remove => Cow::Borrowed(REDACTED),
+            Action::KeepLast(count) => keep_last(value, count),
             #[cfg(feature = "pseudonyms")]
-            (Action::Pseudonym, name) => match &self.rules.key {
+            Action::Pseudonym => match &self.rules.key {
                 Some(key) => Cow::Owned(key.pseudonym(NormalizedKey::new(name).last_part(), value)),
                 None => {
                     self.report_missing_key();
@@ -355,8 +371,8 @@ impl Redact for Policy {
     fn key(&self, key: &str) -> KeyVerdict {
         let rules = &self.rules;
         match rules.verdict(key) {
-            Ok(verdict) => verdict,
-            Err((rule, _)) => {
+            RulesVerdict::Known(verdict) => verdict,
+            RulesVerdict::HiddenBy { rule, .. } => {
                 let rule = &rules.rule_states[rule];
                 let verdict = rule.verdict(rules.action);
                 // `replace` counts each value. Other verdicts are requested once per callsite.
@@ -370,10 +386,12 @@ impl Redact for Policy {
 
     fn key_of_bool(&self, key: &str) -> KeyVerdict {
         match self.rules.verdict(key) {
-            Ok(KeyVerdict::Text) => KeyVerdict::Pass,
-            Ok(verdict) => verdict,
-            Err((_, Origin::BuiltIn)) => KeyVerdict::Pass,
-            Err((rule, Origin::User)) => self.rules.rule_states[rule].verdict(self.rules.action),
+            RulesVerdict::Known(KeyVerdict::Text) => KeyVerdict::Pass,
+            RulesVerdict::Known(verdict) => verdict,
+            RulesVerdict::HiddenBy { rule, origin } => match origin {
+                Origin::BuiltIn => KeyVerdict::Pass,
+                Origin::User => self.rules.rule_states[rule].verdict(self.rules.action),
+            },
         }
     }
 
@@ -383,15 +401,31 @@ impl Redact for Policy {
     }
 
     fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
-        if self.rules.keys.may_need_value(key)
-            && let KeyDecision::HideUnlessAddress { rule } = self.rules.decide(key)
+        if self.rules.keys.may_depend_on_value(key)
+            && let KeyDecision::HideUnlessNetworkAddress { rule } = self.rules.decide(key)
             && !is_network_address(text)
         {
+            // A key such as `address` may hold a postal address, which the rule hides, or a network
+            // address, which the detectors handle.
             let state = &self.rules.rule_states[rule];
             state.count.fetch_add(1, Ordering::Relaxed);
             return self.replacement(state, key, text);
         }
         self.redact(Some(key), text)
+    }
+
+    fn redact_into(&self, key: Option<&str>, text: &str, shown: &mut String) -> bool {
+        if let Some(key) = key
+            && self.rules.keys.may_depend_on_value(key)
+        {
+            let value = self.value(key, text);
+            let is_changed = matches!(value, Cow::Owned(_)) || value != text;
+            if is_changed {
+                shown.push_str(&value);
+            }
+            return is_changed;
+        }
+        self.append_redacted(key, text, shown)
     }
 
     /// Returns the counts that are not zero. Detectors come first, by their name, such as `email`,
@@ -415,9 +449,11 @@ impl Redact for Policy {
                 state.count.fetch_add(1, Ordering::Relaxed);
                 self.replacement(state, key, value).into_owned()
             }
-            KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass => {
-                REDACTED.to_owned()
-            }
+            // Not expected, because callers ask for a replacement only after the verdict `Replace`.
+            // Hides the value to be safe.
+            KeyDecision::HideUnlessNetworkAddress { .. }
+            | KeyDecision::Trust
+            | KeyDecision::Pass => REDACTED.to_owned(),
         }
     }
 }
@@ -442,30 +478,41 @@ impl fmt::Debug for Policy {
 }
 
 impl PolicyRules {
-    /// Returns the verdict on a key. The error is the rule that hides the key.
-    fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
+    /// Returns the verdict on a key.
+    fn verdict(&self, key: &str) -> RulesVerdict {
         match (self.decide(key), &self.allowed) {
-            (KeyDecision::Hide { rule, origin }, _) => Err((rule, origin)),
-            (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
-                Ok(KeyVerdict::Redact)
+            (KeyDecision::Hide { rule, origin }, _) => RulesVerdict::HiddenBy { rule, origin },
+            (_, Some(allowed))
+                if !allowed
+                    .keys
+                    .iter()
+                    .any(|pattern| pattern.matches_written(key)) =>
+            {
+                RulesVerdict::Known(KeyVerdict::Redact)
             }
-            (KeyDecision::Trust, None) => Ok(KeyVerdict::Trust),
-            // `value` decides by the text.
-            (KeyDecision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
-            (KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass, _) => {
-                Ok(KeyVerdict::Pass)
+            (KeyDecision::Trust, None) => RulesVerdict::Known(KeyVerdict::Trust),
+            // The text decides: see `Policy::value`.
+            (KeyDecision::HideUnlessNetworkAddress { .. }, None) => {
+                RulesVerdict::Known(KeyVerdict::Text)
             }
+            (
+                KeyDecision::HideUnlessNetworkAddress { .. }
+                | KeyDecision::Trust
+                | KeyDecision::Pass,
+                _,
+            ) => RulesVerdict::Known(KeyVerdict::Pass),
         }
     }
 
     /// Returns the decision about the field with this name. With an allow list, only rules that
-    /// were added after it decide about a field. For keys inside shown texts, all rules decide.
+    /// were added after it decide here. (The scan of a text does not call this: for the keys inside
+    /// it, all rules decide.)
     fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);
         };
         let mut hidden = allowed.hidden.iter();
-        match hidden.find(|(pattern, _)| pattern.is_of(key)) {
+        match hidden.find(|(pattern, _)| pattern.matches_written(key)) {
             Some((_, rule)) if !self.keys.shows(key) => self.keys.hidden_by(*rule),
             _ => KeyDecision::Pass,
         }

@@ -1,14 +1,21 @@
 //! Searches a text for many literals in one pass.
 
-use crate::byte_class::ByteClass;
+use std::ops::Range;
 
-/// Literals of at least three bytes, found by their first three bytes. A text without a literal
-/// costs a few instructions per two bytes.
+use crate::{
+    byte_blocks::{self, BLOCK_LEN, ClassTables, PREFIX_LEN, PrefixTables, Seen, WINDOW_LEN},
+    byte_class::ByteClass,
+    scan_cost,
+};
+
+/// Literals of at least three bytes, found by their first four bytes.
 ///
 /// The filter ignores case. Callers compare the whole literal.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixFilter {
-    /// One bit for each hash of bytes 1 to 3 and of bytes 2 to 4 of a literal.
+    /// Finds the first three bytes of literals, and some others. `None` if a literal is not ASCII.
+    tables: Option<PrefixTables>,
+    /// One bit for each hash of the first four bytes of a literal.
     bits: Box<[u64; WORDS]>,
     /// The first three bytes of each literal with its number, sorted.
     known: Vec<(u32, u16)>,
@@ -17,32 +24,50 @@ pub(crate) struct PrefixFilter {
     begins: Box<[u16; 257]>,
 }
 
+/// A literal that a filter searches for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Literal<'l> {
+    pub(crate) text: &'l str,
+    /// The class of the byte after the literal, if that byte must be in one.
+    pub(crate) next: Option<ByteClass>,
+    pub(crate) any_case: bool,
+    /// The bucket of the first three bytes of the literal, modulo [`PrefixTables::BUCKETS`].
+    pub(crate) bucket: usize,
+}
+
 const WORDS: usize = 512;
 
 impl PrefixFilter {
-    /// Creates a filter from literals. Literals of fewer than three bytes are not found. Literals
-    /// of three bytes are found only before a byte of their class, if they have a class.
-    pub(crate) fn new<'l>(
-        literals: impl IntoIterator<Item = (&'l str, Option<ByteClass>)>,
-    ) -> Self {
+    /// Creates a filter from literals with their numbers. A literal has at least three bytes.
+    /// Literals of three bytes are found only before a byte of their class, if they have a class.
+    pub(crate) fn new<'l>(literals: impl IntoIterator<Item = (usize, Literal<'l>)>) -> Self {
         let mut bits = Box::new([0; WORDS]);
         let mut known = Vec::new();
-        let mut set = |three: u32| {
-            let hash = hash(three);
-            bits[hash >> 6] |= 1 << (hash & 63);
-        };
-        for (index, (literal, next)) in literals.into_iter().enumerate() {
-            let [a, b, c, rest @ ..] = literal.as_bytes() else {
+        let mut tables = PrefixTables::default();
+        let mut is_ascii = true;
+        for (index, literal) in literals {
+            let [a, b, c, rest @ ..] = literal.text.as_bytes() else {
                 continue;
             };
-            set(three(*a, *b, *c));
-            match rest.first() {
-                Some(d) => set(three(*b, *c, *d)),
-                None => (0..=u8::MAX)
-                    .filter(|d| next.is_none_or(|next| next.has(*d)))
-                    .for_each(|d| set(three(*b, *c, d))),
+            is_ascii &= literal.text.is_ascii();
+            let first = three(*a, *b, *c);
+            known.push((first, index as u16));
+            let bucket = literal.bucket;
+            tables.add([*a, *b, *c], bucket);
+            if literal.any_case {
+                tables.add([*a, *b, *c].map(|byte| byte.to_ascii_lowercase()), bucket);
+                tables.add([*a, *b, *c].map(|byte| byte.to_ascii_uppercase()), bucket);
             }
-            known.push((three(*a, *b, *c), index as u16));
+            let mut set = |d: u8| {
+                let hash = hash(u32::from_le_bytes([*a, *b, *c, d]));
+                bits[hash >> 6] |= 1 << (hash & 63);
+            };
+            match rest.first() {
+                Some(d) => set(*d),
+                None => (0..=u8::MAX)
+                    .filter(|d| literal.next.is_none_or(|next| next.has(*d)))
+                    .for_each(set),
+            }
         }
         known.sort_unstable();
         let mut begins = Box::new([0; 257]);
@@ -50,59 +75,95 @@ impl PrefixFilter {
             *begin = known.partition_point(|(three, _)| three >> 16 < third) as u16;
         }
         Self {
+            tables: is_ascii.then_some(tables),
             bits,
             known,
             begins,
         }
     }
 
-    /// Returns the next position from `from` on where a literal may begin, there or one byte later.
-    // Not inlined, so that its loop can use all registers.
-    #[inline(never)]
-    pub(crate) fn next_candidate(&self, text: &[u8], from: usize) -> Option<usize> {
-        let bits = &*self.bits;
-        let mut rest = text.get(from..)?;
-        let here = |rest: &[u8]| text.len() - rest.len();
-        // Tests three bytes at every second position, because a literal begins there or one byte
-        // earlier.
-        while let Some(eight) = rest.first_chunk::<8>() {
-            let eight = u64::from_le_bytes(*eight) | u64::from_le_bytes([CASE_BIT; 8]);
-            for skip in [0, 2, 4] {
-                if is_set(bits, (eight >> (8 * skip + 8)) as u32) {
-                    return Some(here(rest) + skip);
-                }
-            }
-            rest = &rest[6..];
+    /// Returns which of these positions may begin a literal.
+    #[inline]
+    pub(crate) fn candidates<'f>(
+        &'f self,
+        text: &'f [u8],
+        positions: Range<usize>,
+    ) -> Candidates<'f> {
+        debug_assert!(positions.is_empty() || positions.end + PREFIX_LEN <= text.len() + 1);
+        Candidates {
+            filter: self,
+            text,
+            end: positions.end,
+            // The block before the first one.
+            base: positions.start.wrapping_sub(BLOCK_LEN),
+            block: 0,
+            ahead: [0; MAX_AHEAD],
+            left: 0,
         }
-        while let Some(four) = rest.first_chunk::<4>() {
-            if is_set(bits, (u32::from_le_bytes(*four) >> 8) | CASE) {
-                return Some(here(rest));
-            }
-            rest = &rest[2..];
-        }
-        let [.., a, b, c] = rest else { return None };
-        is_set(bits, three(*a, *b, *c)).then_some(text.len() - 3)
     }
 
-    /// Calls `check` with the number and the position of each literal that may be in `text`, until
-    /// it returns a value. The literals begin in `starts`, a prefix of `text`, from `from` on.
+    /// Like [`candidates`](Self::candidates), for a text that is one block. `block` is the result
+    /// of [`find_with_classes`](Self::find_with_classes) or [`last_block`](Self::last_block).
+    #[inline]
+    pub(crate) fn candidates_in_block<'f>(
+        &'f self,
+        text: &'f [u8],
+        end: usize,
+        block: u64,
+    ) -> Candidates<'f> {
+        Candidates {
+            filter: self,
+            text,
+            end,
+            base: 0,
+            block: block & first_positions(end),
+            ahead: [0; MAX_AHEAD],
+            left: 0,
+        }
+    }
+
+    /// Returns whether [`candidates_in_block`](Self::candidates_in_block) would return a position.
+    #[inline]
+    pub(crate) fn may_begin_in(&self, text: &[u8], block: u64, end: usize) -> bool {
+        let mut block = block & first_positions(end);
+        while block != 0 {
+            let at = block.trailing_zeros() as usize;
+            block &= block - 1;
+            if self.may_begin(four(text, at)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Returns the classes of the characters of a block, and a bit for each position where a
+    /// literal may begin. `None` without AVX2.
+    #[inline]
+    pub(crate) fn find_with_classes(
+        &self,
+        classes: &ClassTables,
+        block: &[u8],
+    ) -> Option<(Seen, u64)> {
+        byte_blocks::classes_and_prefixes(classes, self.tables.as_ref()?, block)
+    }
+
+    /// Calls `check` with the number and the position of each literal that may begin at one of
+    /// these positions, until it returns a value.
+    #[inline]
     pub(crate) fn find_map<T>(
         &self,
         text: &[u8],
-        starts: &[u8],
-        from: usize,
+        positions: Range<usize>,
         check: impl Fn(usize, usize) -> Option<T>,
     ) -> Option<T> {
-        let mut next = self.next_candidate(starts, from);
-        while let Some(start) = next {
-            let found = [start, start + 1].into_iter().find_map(|at| {
-                let mut literals = self.candidates_at(text.get(at..)?);
-                literals.find_map(|literal| check(literal, at))
-            });
-            if found.is_some() {
-                return found;
+        let mut from = positions.start;
+        let mut candidates = self.candidates(text, positions);
+        while let Some(at) = candidates.next_from(from) {
+            let mut literals = self.candidates_at(&text[at..]);
+            if let Some(found) = literals.find_map(|literal| check(literal, at)) {
+                return Some(found);
             }
-            next = self.next_candidate(starts, start + 2);
+            from = at + 1;
         }
         None
     }
@@ -122,25 +183,142 @@ impl PrefixFilter {
             .take_while(move |(known, _)| *known == first)
             .map(|(_, index)| usize::from(*index))
     }
+
+    #[inline]
+    fn may_begin(&self, four: u32) -> bool {
+        let hash = hash(four);
+        self.bits[hash >> 6] >> (hash & 63) & 1 != 0
+    }
+
+    /// Returns a bit for each of the 64 positions from `base` on where a literal may begin.
+    #[inline]
+    pub(crate) fn last_block(&self, text: &[u8], base: usize) -> u64 {
+        let rest = &text[base..];
+        let tables = self.tables.as_ref().filter(|_| rest.len() < WINDOW_LEN);
+        let found = tables.and_then(|tables| tables.find_in_last(rest));
+        found.unwrap_or_else(|| self.block_by_byte(text, base))
+    }
+
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    pub(crate) fn block_by_byte(&self, text: &[u8], base: usize) -> u64 {
+        let positions = base..text.len().min(base + BLOCK_LEN);
+        positions.rev().fold(0, |found, at| {
+            found << 1 | u64::from(self.may_begin(four(text, at)))
+        })
+    }
 }
 
+/// The positions where a literal may begin.
+#[derive(Debug)]
+pub(crate) struct Candidates<'f> {
+    filter: &'f PrefixFilter,
+    text: &'f [u8],
+    end: usize,
+    /// The start of the current block, and its positions that are not yet returned.
+    base: usize,
+    block: u64,
+    /// The current block and those after it, the last one first.
+    ahead: [u64; MAX_AHEAD],
+    /// The number of blocks after the current one.
+    left: usize,
+}
+
+/// The number of blocks that are read at once.
+const MAX_AHEAD: usize = 8;
+
+impl Candidates<'_> {
+    /// Returns the next position that is not before `from`.
+    #[inline]
+    pub(crate) fn next_from(&mut self, from: usize) -> Option<usize> {
+        // `from` is mostly right after the last position.
+        self.block &= positions_from(from, self.base);
+        loop {
+            while self.block != 0 {
+                let at = self.base + self.block.trailing_zeros() as usize;
+                self.block &= self.block - 1;
+                if self.filter.may_begin(four(self.text, at)) {
+                    return Some(at);
+                }
+            }
+            self.next_block(from)?;
+        }
+    }
+
+    #[inline]
+    fn next_block(&mut self, from: usize) -> Option<()> {
+        self.base = self.base.wrapping_add(BLOCK_LEN);
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None if self.base >= self.end => return None,
+            None => self.read(from)?,
+        }
+        self.block = self.ahead[self.left % MAX_AHEAD] & positions_from(from, self.base);
+        self.block &= first_positions(self.end.saturating_sub(self.base));
+        Some(())
+    }
+
+    /// Reads blocks from the current position or `from` on.
+    // Not inlined, so that its loop can use all registers.
+    #[inline(never)]
+    fn read(&mut self, from: usize) -> Option<()> {
+        self.base = self.base.max(from);
+        let positions = self.end.checked_sub(self.base).filter(|left| *left > 0)?;
+        scan_cost::add(positions.min(MAX_AHEAD * BLOCK_LEN));
+        let rest = &self.text[self.base..];
+        let tables = self.filter.tables.as_ref();
+        let tables = tables.filter(|_| rest.len() >= WINDOW_LEN);
+        let count = tables.map_or(0, |tables| tables.find_in(rest, &mut self.ahead));
+        if count == 0 {
+            self.ahead[0] = self.filter.last_block(self.text, self.base);
+        }
+        self.left = count.saturating_sub(1);
+        Some(())
+    }
+}
+
+/// Returns the bits of the positions that are not before `from`, in the block at `base`.
 #[inline]
-fn is_set(bits: &[u64; WORDS], three: u32) -> bool {
-    let hash = hash(three);
-    bits[hash >> 6] >> (hash & 63) & 1 != 0
+fn positions_from(from: usize, base: usize) -> u64 {
+    match from.saturating_sub(base) {
+        passed if passed < BLOCK_LEN => u64::MAX << passed,
+        _ => 0,
+    }
+}
+
+/// Returns the bits of the first positions of a block.
+#[inline]
+fn first_positions(count: usize) -> u64 {
+    if count < BLOCK_LEN {
+        (1 << count) - 1
+    } else {
+        u64::MAX
+    }
+}
+
+/// Returns the four bytes at `at` as a number. Zeros follow the text.
+#[inline]
+fn four(text: &[u8], at: usize) -> u32 {
+    let rest = text.get(at..).unwrap_or_default();
+    match (rest.first_chunk(), rest) {
+        (Some(four), _) => u32::from_le_bytes(*four),
+        (None, [a, b, c]) => u32::from_le_bytes([*a, *b, *c, 0]),
+        (None, _) => 0,
+    }
 }
 
 /// Returns three bytes as a number.
 const fn three(a: u8, b: u8, c: u8) -> u32 {
-    u32::from_le_bytes([a, b, c, 0]) | CASE
+    u32::from_le_bytes([a, b, c, 0]) | (CASE & 0x00FF_FFFF)
 }
 
 /// The case bit of a letter. For other bytes it has the same value in text and literal.
-const CASE: u32 = 0x0020_2020;
-const CASE_BIT: u8 = 0x20;
+const CASE: u32 = 0x2020_2020;
 
-/// Hashes the lower three bytes.
+/// Hashes four bytes, ignoring case.
 #[inline]
-const fn hash(three: u32) -> usize {
-    (three.wrapping_mul(0x79B9_9E00) >> 17) as usize
+const fn hash(four: u32) -> usize {
+    ((four | CASE).wrapping_mul(0x9E37_79B1) >> 17) as usize
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,163 +4,88 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
+    byte_blocks::{self, BLOCK_LEN},
     byte_class::ByteClass,
-    byte_search::{after_escape, ends_escape, find, matches_at},
-    numbers,
-    prefix_filter::PrefixFilter,
+    byte_search::{after_escape, find, matches_at},
+    char_stats::{AT, COLON, CharStats, DASH},
+    matches::{Match, Matches, Rule},
+    number_search::each_number,
+    prefix_filter::{Literal, PrefixFilter},
     scan_cost,
-    tokens::{self, RunCache, Token, TokenTail},
+    tokens::{self, PrefixBuckets, RunCache, Token, TokenTail},
     urls,
 };
 
-/// A part of a text that must be replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Match {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    pub(crate) rule: Rule,
-    /// The number of backslashes before the quotes that the replacement needs, if it needs quotes.
-    pub(crate) needs_quotes: Option<usize>,
+/// The first pass over a text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Survey {
+    stats: CharStats,
+    /// A bit for each position where a token may begin, if the text is one block.
+    block: Option<u64>,
 }
 
-/// The rule that found a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    Detector(Detector),
-    /// A key rule, and the start and the end of the key.
-    Key {
-        rule: usize,
-        at: (usize, usize),
-    },
-}
-
-/// Counts of characters, and hints at what the text may contain.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct CharStats {
-    seen: u64,
-    digits: u64,
-    dots: u64,
-    /// Whether the text contains a command or an option.
-    pub(crate) command_line: bool,
-    /// Whether the text contains a part of a key.
-    prose_key: bool,
-    /// Whether the text contains an SQL statement with values.
-    pub(crate) sql_insert: bool,
-}
-
-impl CharStats {
-    #[inline]
-    fn from_text(text: &[u8]) -> Self {
-        let mut stats = Self::default();
-        for part in text.chunks(MAX_PART_LEN) {
-            let mut sum = 0;
-            let mut add = |byte: &u8| sum += CHAR_COUNTS[usize::from(*byte)];
-            // In blocks of eight, because otherwise the compiler counts byte by byte.
-            let (blocks, rest) = part.as_chunks::<8>();
-            blocks
-                .iter()
-                .for_each(|block| block.iter().for_each(&mut add));
-            rest.iter().for_each(add);
-            stats.seen |= sum;
-            stats.digits += sum & DIGIT;
-            stats.dots += sum >> DOT.trailing_zeros() & DIGIT;
+impl Survey {
+    #[inline(always)] // With `is_clearly_clean` one function: 40 instructions less.
+    pub(crate) fn new(text: &[u8]) -> Self {
+        scan_cost::add(text.len());
+        if text.len() > BLOCK_LEN {
+            return Self {
+                stats: CharStats::from_text(text),
+                block: None,
+            };
         }
-        stats
+        let (stats, block) = CharStats::from_block(text, &TOKEN_FILTERS.literals);
+        Self {
+            stats,
+            block: Some(block),
+        }
     }
 
-    /// Returns whether only tokens with known prefixes can be in the text.
-    fn has_tokens_only(self) -> bool {
-        self.seen & (AT | COLON) == 0 && self.dots < 2 && !self.may_have_numbers()
-    }
-
-    /// Returns whether keys with values may be in the text.
-    #[inline]
-    pub(crate) fn may_have_keys(self) -> bool {
-        self.seen & (COLON | EQUALS | PERCENT | LESS) != 0
-            || self.command_line
-            || self.prose_key
-            || self.sql_insert
-    }
-
-    pub(crate) fn may_have_pairs(self) -> bool {
-        self.seen & (COLON | EQUALS) != 0
-    }
-
-    pub(crate) fn may_have_encoded_pairs(self) -> bool {
-        self.seen & PERCENT != 0
-    }
-
-    pub(crate) fn may_have_xml_elements(self) -> bool {
-        self.seen & LESS != 0
-    }
-
-    /// Returns whether pairs in prose may be in the text. Their values contain a digit.
-    pub(crate) fn may_have_prose_pairs(self) -> bool {
-        self.prose_key && self.digits > 0
-    }
-
-    fn may_have_numbers(self) -> bool {
-        self.digits >= 8 || self.may_have_ipv4()
-    }
-
-    fn may_have_ipv4(self) -> bool {
-        self.digits >= 4 && self.dots >= 3
+    /// Returns whether the text certainly contains no secret. This is so for most short texts.
+    #[inline(always)] // See `new`.
+    pub(crate) fn is_clearly_clean(&self, text: &[u8]) -> bool {
+        let Self { stats, block } = self;
+        let Some(block) = block else {
+            return false;
+        };
+        let may_match = !stats.has_tokens_only()
+            || stats.may_have_keys()
+            || stats.digits > 0 && starts_with_prose_key(text)
+            || stats.seen & DASH != 0 && ends_with_option(text);
+        let literals = &TOKEN_FILTERS.literals;
+        !may_match && !literals.may_begin_in(text, *block, token_positions(text, *stats).1)
     }
 }
 
-/// Returns whether a cheap check proves that the text contains no secret. This is the case for most
-/// texts.
+/// Returns the end of the positions where a token may begin, and of those where a key may begin.
 #[inline]
-pub(crate) fn is_clearly_clean(text: &[u8]) -> bool {
-    has_no_mark(text)
-        && token_starts(text, MIN_TOKEN_LEN).is_none_or(|starts| {
-            TOKEN_FILTERS
-                .without_prose_keys
-                .next_candidate(starts, 0)
-                .is_none_or(|first| !has_literal(text, starts, first))
-        })
-}
-
-/// Returns whether a whole literal is in `text`, from the first candidate on.
-#[cold]
-fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
-    let filters = &*TOKEN_FILTERS;
-    let is_at = |token: usize, at| filters.tokens[token].is_at(text, at).then_some(());
-    let literals = &filters.without_prose_keys;
-    literals.find_map(text, starts, first, is_at).is_some()
-}
-
-/// Returns the part of a text in which a token may begin.
-#[inline]
-fn token_starts(text: &[u8], shortest: usize) -> Option<&[u8]> {
-    Some(&text[..text.len().checked_sub(shortest)? + PREFIX_LEN])
-}
-
-/// Returns whether the text has no digit, `@`, `:` or `=`, which are adjacent in ASCII.
-#[inline]
-fn has_no_mark(text: &[u8]) -> bool {
-    // The last block overlaps the previous one, because the length of a text is rarely a multiple
-    // of the block length.
-    if let Some(last) = text.last_chunk::<16>() {
-        !has_mark(last) && !text.as_chunks::<16>().0.iter().any(has_mark)
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        !has_mark(first) && !has_mark(last)
+fn token_positions(text: &[u8], stats: CharStats) -> (usize, usize) {
+    // One position more, for a key that ends the text.
+    let end = |shortest| (text.len() + 2).saturating_sub(shortest).min(text.len());
+    let token_end = if stats.seen & COLON == 0 {
+        end(MIN_TOKEN_LEN)
     } else {
-        !text.iter().any(|byte| has_mark(&[*byte]))
-    }
+        end(MIN_URL_LEN)
+    };
+    // The end of a text, where no token can begin, may contain a key: `your PIN is 4821`.
+    let key_end = if stats.digits > 0 && ends_with_digit(text) {
+        end(MIN_KEY_LEN)
+    } else {
+        token_end
+    };
+    (token_end, key_end.max(token_end))
 }
 
-/// Tests a whole block, which the compiler vectorizes.
+/// Returns whether the text begins with a key that no literal matches: `PIN is 4821`.
 #[inline]
-fn has_mark<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
-    block.map(|byte| byte.wrapping_sub(b'0') <= b'@' - b'0') != [false; SIZE]
+fn starts_with_prose_key(text: &[u8]) -> bool {
+    matches!(text.first(), Some(b'p' | b'P')) && matches_at(text, 0, b"pin is")
 }
 
 /// Appends the matches of the `wanted` detectors, unsorted. `wanted` has one bit per detector.
-pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> CharStats {
-    let mut stats = CharStats::from_text(text);
-    scan_cost::add(text.len());
-    find_tokens(text, &mut stats, wanted, matches);
+pub(crate) fn detect(text: &[u8], survey: Survey, wanted: u32, matches: &mut Matches) -> CharStats {
+    let mut stats = survey.stats;
+    find_tokens(text, survey, &mut stats, wanted, matches);
     if !stats.has_tokens_only() {
         detect_marks(text, stats, wanted, matches);
     }
@@ -170,7 +95,7 @@ pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> Char
 /// Appends the matches that certain characters announce.
 // Not inlined, because most texts do not need it.
 #[inline(never)]
-fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Vec<Match>) {
+fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Matches) {
     if stats.dots >= 2 && wanted & detector_bit(Detector::MiscPrefixed) != 0 {
         discord_tokens(text, matches);
     }
@@ -185,18 +110,14 @@ fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Vec<Ma
         each_number(text, stats, &mut found);
     }
     if stats.seen & COLON != 0 && wanted & detector_bit(Detector::Ipv6) != 0 {
-        let mut at = 0;
-        while let Some(colon) = find(text, b':', at) {
-            let start = ByteClass::IPV6.run_start(text, colon, 48).max(at);
-            let end = ByteClass::IPV6.run_end(text, colon);
+        each_ipv6_run(text, |start, end| {
             found(Detector::Ipv6, addresses::ipv6(text, start, end));
-            at = end;
-        }
+        });
     }
 }
 
 /// Appends the matches around an `@`.
-fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
+fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Matches) {
     let is_userinfo = |found: &&Match| found.rule == Rule::Detector(Detector::UrlUserinfo);
     let mut hosts: Vec<usize> = matches
         .iter()
@@ -204,81 +125,129 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
         .map(|found| found.end)
         .collect();
     hosts.sort_unstable();
-    if wanted & detector_bit(Detector::UrlUserinfo) != 0 {
-        let mut at = 0;
-        while let Some(sign) = find(text, b'@', at) {
+    let mut at = 0;
+    while let Some(sign) = find(text, b'@', at) {
+        at = sign + 1;
+        if wanted & detector_bit(Detector::UrlUserinfo) != 0 {
             let place = urls::easy_connect(text, sign);
             matches.extend(place.map(|place| Match::by(Detector::UrlUserinfo, place)));
-            at = sign + 1;
         }
-    }
-    if wanted & detector_bit(Detector::Email) != 0 {
         // The part before the host of a URL is already hidden, and the host is shown.
-        let is_mail = |at: &usize| hosts.binary_search(at).is_err();
-        scan_cost::add(text.len());
-        for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
-            let place = addresses::email(text, at);
+        if wanted & detector_bit(Detector::Email) != 0 && hosts.binary_search(&sign).is_err() {
+            let place = addresses::email(text, sign);
             matches.extend(place.map(|place| Match::by(Detector::Email, place)));
         }
     }
 }
 
-/// Appends the tokens with known prefixes, and records hints for the searches for pairs.
-fn find_tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Match>) {
-    let min_len = if stats.seen & COLON == 0 {
-        MIN_TOKEN_LEN
-    } else {
-        MIN_URL_LEN
-    };
-    let may_have_option = stats.seen & DASH != 0 && stats.seen & BLANK != 0;
-    stats.command_line = may_have_option && ends_with_option(text);
-    let ends_with_digit = || {
-        let last = text.last_chunk::<4>().copied().unwrap_or_default();
-        last.map(|byte| byte.is_ascii_digit()) != [false; 4]
-    };
-    // No literal matches a text that begins with the key: `PIN is 4821`.
-    let begins_with_pin = || matches_at(text, 0, b"pin is");
-    stats.prose_key =
-        stats.digits > 0 && (begins_with_pin() || ends_with_digit() && ends_with_prose_key(text));
-    let Some(starts) = token_starts(text, min_len) else {
+/// Calls `found` with each run of characters that may contain an IPv6 address. A run is cut before
+/// its first colon if that is far from its start.
+fn each_ipv6_run(text: &[u8], mut found: impl FnMut(usize, usize)) {
+    const MAX_LEN_BEFORE: usize = 48;
+    // An address has two colons with at most a group of four digits between them. Most colons are
+    // alone.
+    scan_cost::add(text.len());
+    if !byte_blocks::may_have_close(text, b':') {
         return;
-    };
-    let filters = &*TOKEN_FILTERS;
-    let literals = if stats.digits > 0 {
-        &filters.all
-    } else {
-        &filters.without_prose_keys
-    };
+    }
+    // The end of the last run.
+    let mut end = 0;
+    let mut from = 0;
+    while let Some(colon) = find(text, b':', from) {
+        from = colon + 1;
+        let near = &text[from..text.len().min(from + byte_blocks::CLOSE)];
+        if !near.contains(&b':') {
+            continue;
+        }
+        let run = ByteClass::IPV6.run_start(text, colon, colon - end);
+        let first = find(text, b':', run).unwrap_or(colon);
+        end = ByteClass::IPV6.run_end(text, colon);
+        found(run.max(first.saturating_sub(MAX_LEN_BEFORE)), end);
+        from = end;
+    }
+}
+
+/// Appends the tokens with known prefixes, and records hints for the searches for pairs.
+fn find_tokens(
+    text: &[u8],
+    survey: Survey,
+    stats: &mut CharStats,
+    wanted: u32,
+    matches: &mut Matches,
+) {
+    stats.command_line = stats.seen & DASH != 0 && ends_with_option(text);
+    stats.prose_key = stats.digits > 0 && starts_with_prose_key(text);
+    let TokenFilters { tokens, literals } = &*TOKEN_FILTERS;
+    let (token_end, key_end) = token_positions(text, *stats);
     let mut found = TokenScan {
-        tokens: &filters.tokens,
+        tokens,
         wanted,
         runs: RunCache::new(),
         stats,
     };
-    let mut at = 0;
-    while let Some(start) = literals.next_candidate(starts, at) {
-        scan_cost::add(start + 2 - at);
-        at = start + 2;
-        let found = found
-            .token(literals, text, start)
-            .or_else(|| found.token(literals, text, start + 1));
-        if let Some(found) = found {
+    let mut candidates = match survey.block {
+        Some(block) => literals.candidates_in_block(text, key_end, block),
+        None => literals.candidates(text, 0..key_end),
+    };
+    let (mut from, mut reaches_end) = (0, false);
+    while let Some(at) = candidates.next_from(from) {
+        from = at + 1;
+        if at >= token_end {
+            found.stats.prose_key |= is_prose_key(text, at);
+        } else if let Some(found) = found.token(literals, text, at) {
+            reaches_end |= found.end + MIN_TOKEN_LEN > text.len();
             // A token after `bearer` may extend further than the match of `bearer`.
-            if found.start <= start + 1 {
-                at = at.max(found.end);
+            if found.start <= at {
+                from = from.max(found.end);
             }
             matches.push(found);
         }
     }
+    // The search skips keys inside a token.
+    if reaches_end && key_end > token_end {
+        stats.prose_key |= ends_with_prose_key(text);
+    }
+}
+
+#[inline]
+fn ends_with_digit(text: &[u8]) -> bool {
+    let last = text.last_chunk::<4>().copied().unwrap_or_default();
+    last.map(|byte| byte.is_ascii_digit()) != [false; 4]
+}
+
+#[cold]
+fn is_prose_key(text: &[u8], at: usize) -> bool {
+    let filters = &*TOKEN_FILTERS;
+    let mut literals = filters.literals.candidates_at(&text[at..]);
+    literals.any(|index| {
+        let token = &filters.tokens[index];
+        matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)
+    })
 }
 
 /// Returns whether the end of a text, where no token can begin, contains an option: ` --pin 4217`.
 fn ends_with_option(text: &[u8]) -> bool {
-    let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + PREFIX_LEN)..];
+    let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + OPTION_LEN)..];
     scan_cost::add(near.len());
     let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
-    near.windows(PREFIX_LEN).any(is_option)
+    has_two_dashes(text) && near.windows(OPTION_LEN).any(is_option)
 }
+
+/// Returns whether two dashes may be in a row in the last 16 bytes.
+#[inline]
+fn has_two_dashes(text: &[u8]) -> bool {
+    const LOW: u128 = u128::from_le_bytes([0x7F; 16]);
+    let Some(last) = text.last_chunk::<16>() else {
+        return true;
+    };
+    // Zero where there is a dash. The highest bit of each other byte is then set.
+    let dashes = u128::from_le_bytes(*last) ^ u128::from_le_bytes([b'-'; 16]);
+    let others = ((dashes & LOW) + LOW) | dashes | LOW;
+    !others & !(others >> 8) != 0
+}
+
+/// The length of a blank and two dashes.
+const OPTION_LEN: usize = 3;
 
 /// Returns whether the end of a text, where no token can begin, contains a key with a value: `your
 /// PIN is 4821`.
@@ -286,12 +255,8 @@ fn ends_with_option(text: &[u8]) -> bool {
 fn ends_with_prose_key(text: &[u8]) -> bool {
     let from = text.len().saturating_sub(MIN_TOKEN_LEN);
     scan_cost::add(text.len() - from);
-    let filters = &*TOKEN_FILTERS;
-    let is_key = |token: usize, at| {
-        let token = &filters.tokens[token];
-        (matches!(token.tail, TokenTail::ProseKey) && token.is_at(text, at)).then_some(())
-    };
-    filters.all.find_map(text, text, from, is_key).is_some()
+    let to = (text.len() + 2).saturating_sub(MIN_KEY_LEN);
+    (from..to.min(text.len())).any(|at| is_prose_key(text, at))
 }
 
 /// The state of the search for tokens.
@@ -334,7 +299,7 @@ impl TokenScan<'_> {
 }
 
 /// Appends Discord bot tokens: three parts, of which the second has six characters.
-fn discord_tokens(text: &[u8], matches: &mut Vec<Match>) {
+fn discord_tokens(text: &[u8], matches: &mut Matches) {
     const MIN_LEN: usize = 23 + 1 + 6 + 1 + 27;
     let mut at = 23;
     while text.len() >= MIN_LEN
@@ -359,53 +324,6 @@ fn discord_tokens(text: &[u8], matches: &mut Vec<Match>) {
     }
 }
 
-fn each_number(
-    text: &[u8],
-    stats: CharStats,
-    found: &mut impl FnMut(Detector, Option<(usize, usize)>),
-) {
-    let to = |start: usize, end: Option<usize>| end.map(|end| (start, end));
-    let mut in_word = false;
-    scan_cost::add(text.len());
-    for (at, byte) in text.iter().enumerate() {
-        let goes_on = in_word;
-        in_word = ByteClass::WORD.has(*byte);
-        if !ByteClass::UPPER_ALNUM.has(*byte) || goes_on && !ends_escape(text, at) {
-            continue;
-        }
-        if !byte.is_ascii_digit() {
-            if stats.digits >= 8 {
-                found(Detector::Iban, to(at, numbers::iban(text, at)));
-            }
-            continue;
-        }
-        if stats.digits >= 13 {
-            found(Detector::Card, to(at, numbers::card(text, at)));
-        }
-        if stats.digits >= 9 && stats.seen & DASH != 0 {
-            found(Detector::Ssn, to(at, numbers::ssn(text, at)));
-        }
-        if stats.may_have_ipv4() {
-            found(Detector::Ipv4, to(at, addresses::ipv4(text, at)));
-        }
-    }
-}
-
-impl Match {
-    fn by(detector: Detector, (start, end): (usize, usize)) -> Self {
-        Self::new(start, end, Rule::Detector(detector))
-    }
-
-    pub(crate) fn new(start: usize, end: usize, rule: Rule) -> Self {
-        Self {
-            start,
-            end,
-            rule,
-            needs_quotes: None,
-        }
-    }
-}
-
 pub(crate) const fn detector_bit(detector: Detector) -> u32 {
     1 << detector as u32
 }
@@ -416,74 +334,33 @@ const NUMBERS: u32 = detector_bit(Detector::Card)
     | detector_bit(Detector::Ipv4)
     | detector_bit(Detector::Iban);
 
-/// All tokens, and filters for their literals, by their index.
+/// All tokens, and a filter for their literals, by their index.
 struct TokenFilters {
     tokens: Vec<Token>,
-    all: PrefixFilter,
-    /// For texts without a digit, in which prose contains no value.
-    without_prose_keys: PrefixFilter,
+    literals: PrefixFilter,
 }
 
 static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
     let tokens: Vec<Token> = tokens::tokens().collect();
-    let all = tokens.iter().map(|token| (token.literal, token.next()));
-    let unless_prose_key = all
-        .clone()
-        .zip(&tokens)
-        .map(|(literal, token)| match token.tail {
-            TokenTail::ProseKey => ("", None),
-            _ => literal,
-        });
-    TokenFilters {
-        all: PrefixFilter::new(all),
-        without_prose_keys: PrefixFilter::new(unless_prose_key),
-        tokens,
-    }
+    let buckets = PrefixBuckets::new();
+    let literals = PrefixFilter::new(tokens.iter().enumerate().map(|(index, token)| {
+        let literal = Literal {
+            text: token.literal,
+            next: token.next(),
+            any_case: token.any_case(),
+            bucket: buckets.bucket(token.literal).unwrap_or(index),
+        };
+        (index, literal)
+    }));
+    TokenFilters { tokens, literals }
 });
 
-/// The minimum length of a token with a known prefix.
-const MIN_TOKEN_LEN: usize = 13;
+/// The minimum length of a token with a known prefix: a literal of 7 bytes and a password of one,
+/// as in `7z a -px`.
+const MIN_TOKEN_LEN: usize = 8;
 
-/// The number of bytes by which a literal is found.
-const PREFIX_LEN: usize = 3;
+/// The minimum length of a part of a key in prose.
+const MIN_KEY_LEN: usize = 4;
 
 /// The minimum length of a URL with a password, from its `://`.
 const MIN_URL_LEN: usize = 6;
-
-/// Fields of seven bits in which a sum counts characters.
-const DIGIT: u64 = 0x7F;
-const DOT: u64 = DIGIT << 7;
-const AT: u64 = DIGIT << 14;
-const COLON: u64 = DIGIT << 21;
-const EQUALS: u64 = DIGIT << 28;
-const DASH: u64 = DIGIT << 35;
-const PERCENT: u64 = DIGIT << 42;
-const LESS: u64 = DIGIT << 49;
-/// Characters before an option.
-const BLANK: u64 = DIGIT << 56;
-
-/// The number of bytes that one sum counts.
-const MAX_PART_LEN: usize = 120;
-
-/// The addend of each byte.
-static CHAR_COUNTS: [u64; 256] = {
-    let mut stats = [0; 256];
-    let marks = b"0123456789.@:=-%< \"'";
-    let mut index = 0;
-    while index < marks.len() {
-        let field = match marks[index] {
-            b'0'..=b'9' => DIGIT,
-            b'.' => DOT,
-            b'@' => AT,
-            b':' => COLON,
-            b'=' => EQUALS,
-            b'-' => DASH,
-            b'%' => PERCENT,
-            b'<' => LESS,
-            _ => BLANK,
-        };
-        stats[marks[index] as usize] = 1 << field.trailing_zeros();
-        index += 1;
-    }
-    stats
-};

@@ -1,5 +1,6 @@
 //! Secrets with a known prefix or a known host.
 
+mod prefix_buckets;
 mod token_table;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     credential, scan_cost, urls,
 };
 
+pub(crate) use prefix_buckets::PrefixBuckets;
 pub(crate) use token_table::tokens;
 
 /// A literal that may begin a secret, and the requirement on the text after it.
@@ -389,7 +391,7 @@ fn is_user_and_password(base64: &[u8]) -> bool {
 
 /// Returns the password of `host:5432:database:user:password`, alone on a line.
 fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
-    // It is part of a password that is already hidden.
+    // The literal is part of a password that is already hidden.
     if at < runs.password_end {
         return None;
     }

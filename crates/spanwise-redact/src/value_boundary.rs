@@ -62,7 +62,7 @@ impl Boundary {
     /// Decides by the text after brackets. The value continues if a word follows the marks, or if
     /// the marks do not end a sentence.
     fn after_bracket(text: &[u8], after: usize) -> Self {
-        // These marks decide for themselves.
+        // `after_mark` decides about these marks.
         let is_own = |byte: u8| b",;&<\\\"'".contains(&byte);
         let marks = run_end(text, after, |byte| {
             byte.is_ascii_punctuation() && byte != b'_' && !is_own(byte)

@@ -303,7 +303,7 @@ impl BareValue<'_> {
         }
         let member = match place {
             ValueContext::ConnectionString => end_of_member(text, at),
-            // This is the first member of a list, because another member follows.
+            // The value is the first member of a list, because another member follows.
             ValueContext::Plain => {
                 end_of_member(text, at).filter(|end| key_follows(text, end + 1, true))
             }

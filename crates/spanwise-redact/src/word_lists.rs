@@ -135,7 +135,7 @@ pub(crate) const SENTENCE_STARTS: &[&str] = &[
     "zone",
 ];
 
-/// Those [`SENTENCE_STARTS`] that are also used as passwords.
+/// The words of [`SENTENCE_STARTS`] that are also used as passwords.
 #[rustfmt::skip]
 pub(crate) const PASSWORD_LIKE: &[&str] = &[
     "access", "agent", "backup", "data", "database", "default", "key", "login", "machine",

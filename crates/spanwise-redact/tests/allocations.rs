@@ -1,4 +1,5 @@
-//! Clean texts do not allocate. Neither do JSON lines with them, or with keys that are hidden.
+//! Clean texts do not allocate. Neither do JSON lines with them, with texts that are hidden, or
+//! with keys that are hidden.
 
 #[allow(dead_code, unreachable_pub, reason = "other tests use the rest of it")]
 #[path = "../../spanwise-core/tests/support/allocations.rs"]
@@ -55,6 +56,32 @@ fn clean_json_lines_do_not_allocate() {
                 "order {number} \"created\""
             );
             tracing::info!(number, token = number, note = ?customer, "accepted");
+        };
+        for number in 0..10 {
+            log(number);
+        }
+        let before = allocations::allocations();
+        for number in 0..100 {
+            log(number);
+        }
+        assert_eq!(allocations::allocations() - before, 0);
+    });
+}
+
+/// The line has the text of the policy and a list of redacted fields, without an allocation.
+#[test]
+fn hidden_texts_do_not_allocate() {
+    let layer = spanwise_json::JsonLayer::new()
+        .redact(std::sync::Arc::new(Policy::secrets_and_pii()))
+        .with_writer(std::io::sink);
+    let stack =
+        tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), layer);
+    tracing::subscriber::with_default(stack, || {
+        let log = |number: u64| {
+            let customer = "customer-0042@example.io";
+            tracing::info!(number, customer, "order placed");
+            tracing::info!(number, customer, peer = %"203.0.113.77", password = "hunter2", "order");
+            tracing::info!("card {} of ada@example.org", "4111 1111 1111 1111");
         };
         for number in 0..10 {
             log(number);

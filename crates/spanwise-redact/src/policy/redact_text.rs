@@ -4,23 +4,25 @@ use std::{borrow::Cow, sync::atomic::Ordering};
 
 use spanwise_core::REDACTED;
 
-use super::{Policy, RuleState};
+use super::{Action, Policy, RuleState};
 use crate::{
     Detector,
     addresses::is_network_address,
     builtin_keys::QUERY_PARAMETERS,
     builtin_rules::{RULES, Tier},
     byte_search::{char_end, char_start, ends_with_word, find, is_space, run_end},
+    char_stats::CharStats,
     commands,
     context_tracker::ContextTracker,
     credential,
     json_strings::JsonStrings,
     key_rules::{KeyDecision, Origin},
+    matches::{Match, Matches, Rule},
     normalized_key::NormalizedKey,
     pair_lexer::{self, Pair},
     pair_value::RuleTraits,
     percent_encoded, prose_pairs,
-    scan::{self, CharStats, Match, Rule},
+    scan::{self, Survey},
     scan_cost, sql_inserts,
     value_end::ValueSpan,
     xml_elements,
@@ -32,7 +34,7 @@ struct HidingRule {
     /// Whether the rule is built in. A built-in rule shows values that are not credentials.
     built_in: bool,
     /// Whether the rule shows network addresses.
-    unless_address: bool,
+    unless_network_address: bool,
 }
 
 impl HidingRule {
@@ -43,7 +45,7 @@ impl HidingRule {
         let shown = if self.built_in {
             credential::is_nothing(content)
                 || credential::is_placeholder(content)
-                || self.unless_address && is_network_address(value)
+                || self.unless_network_address && is_network_address(value)
         } else {
             credential::is_absent(content)
         };
@@ -70,9 +72,10 @@ impl HidingRule {
             }
             _ => bytes.len(),
         };
-        // A shown value is scanned again for keys inside it. The search for addresses is limited,
-        // so that the time stays linear.
-        let near = if self.unless_address {
+        // A shown value is scanned again for keys inside it. So a value that may be shown, because
+        // it may be a network address, is first read only up to a limit. Otherwise the time would
+        // not be linear.
+        let near = if self.unless_network_address {
             end.min(pair.separator_end + MAX_ADDRESS_LEN)
         } else {
             end
@@ -88,11 +91,12 @@ impl HidingRule {
         let content = &bytes[value.start..value.end];
         let is_match = match self.rule {
             Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
+            // Only `AwsSecret`: see `detector`.
             Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
             Rule::Key { .. } => {
                 let content = text.get(value.start..value.end);
                 let is_address = content.is_some_and(is_network_address);
-                !(self.unless_address && !goes_on && is_address)
+                !(self.unless_network_address && !goes_on && is_address)
             }
         };
         is_match.then_some(value)
@@ -103,10 +107,11 @@ impl Policy {
     /// Returns `text`, the value of `key`, with all matches replaced.
     #[inline]
     pub(super) fn redact<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        if scan::is_clearly_clean(text.as_bytes()) && !self.has_paths_into(text) {
+        let survey = Survey::new(text.as_bytes());
+        if survey.is_clearly_clean(text.as_bytes()) && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
-        self.scan(key, text)
+        self.scan(key, text, survey)
     }
 
     /// Returns whether a path rule may match inside the text. This check is separate, because a
@@ -116,42 +121,61 @@ impl Policy {
         !self.rules.keys.paths().is_empty() && crate::json_paths::may_be_json(text)
     }
 
+    /// Appends the result of [`redact`](Self::redact), if that differs from `text`. Returns whether
+    /// it does.
+    #[inline]
+    pub(super) fn append_redacted(
+        &self,
+        key: Option<&str>,
+        text: &str,
+        shown: &mut String,
+    ) -> bool {
+        let survey = Survey::new(text.as_bytes());
+        let is_clean = survey.is_clearly_clean(text.as_bytes()) && !self.has_paths_into(text);
+        !is_clean && self.scan_into(key, text, survey, shown)
+    }
+
     // Not inlined, so that the fast path for a clean text saves no registers.
     #[inline(never)]
-    fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        let mut matches = Vec::new();
-        let stats = scan::detect(text.as_bytes(), self.rules.enabled_detectors, &mut matches);
-        if matches.is_empty() && !stats.may_have_keys() && !self.has_paths_into(text) {
-            return Cow::Borrowed(text);
+    fn scan<'t>(&self, key: Option<&str>, text: &'t str, survey: Survey) -> Cow<'t, str> {
+        let mut shown = String::new();
+        if self.scan_into(key, text, survey, &mut shown) {
+            Cow::Owned(shown)
+        } else {
+            Cow::Borrowed(text)
         }
-        let matches = self.matches(key, text, stats, matches);
-        if matches.is_empty() {
-            return Cow::Borrowed(text);
+    }
+
+    #[inline(never)] // Keeps the fast path small, like `scan`.
+    fn scan_into(&self, key: Option<&str>, text: &str, survey: Survey, shown: &mut String) -> bool {
+        let mut matches = Matches::new();
+        let wanted = self.rules.enabled_detectors;
+        let stats = scan::detect(text.as_bytes(), survey, wanted, &mut matches);
+        if !matches.is_empty() || stats.may_have_keys() || self.has_paths_into(text) {
+            self.complete(key, text, stats, &mut matches);
         }
-        Cow::Owned(self.render(text, &matches))
+        let is_changed = !matches.is_empty();
+        if is_changed {
+            self.render(text, &matches, shown);
+        }
+        is_changed
     }
 
     /// Adds the matches of key rules and sorts all matches.
     // Not inlined, so that the fast path for a clean text saves no registers.
     #[inline(never)]
-    fn matches(
-        &self,
-        key: Option<&str>,
-        text: &str,
-        stats: CharStats,
-        mut matches: Vec<Match>,
-    ) -> Vec<Match> {
+    fn complete(&self, key: Option<&str>, text: &str, stats: CharStats, matches: &mut Matches) {
         // Parsed at most once, and only if there is a match.
         let mut strings = None;
         if stats.may_have_pairs() {
-            self.pairs(text, &mut strings, &mut matches);
+            self.pairs(text, &mut strings, matches);
         }
-        self.other_pairs(text, stats, &mut matches);
+        self.other_pairs(text, stats, matches);
         if self.has_paths_into(text) {
-            crate::json_paths::by_path(key, text, &self.rules.keys, &mut matches);
+            crate::json_paths::by_path(key, text, &self.rules.keys, matches);
         }
         if matches.is_empty() {
-            return matches;
+            return;
         }
         // If a key rule and a detector match the same value, the key rule decides.
         let order = |found: &Match| {
@@ -160,22 +184,22 @@ impl Policy {
         };
         matches.sort_by_key(order);
         if let Some(strings) = strings.get_or_insert_with(|| JsonStrings::parse(text)) {
-            matches = strings.align(text, matches);
+            let aligned = strings.align(text, matches.to_vec());
+            matches.replace(aligned);
             matches.sort_by_key(order);
         }
-        matches
     }
 
     pub(super) fn wants(&self, detector: Detector) -> bool {
         self.rules.enabled_detectors & scan::detector_bit(detector) != 0
     }
 
-    /// Returns the rule that hides a key inside `text`.
+    /// Returns the rule that hides a key inside `text`. `key` must be a slice of `text`.
     fn rule(&self, text: &str, key: &str) -> Option<HidingRule> {
         scan_cost::add(key.len());
-        let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
+        let (rule, origin, unless_network_address) = match self.rules.keys.decide(key) {
             KeyDecision::Hide { rule, origin } => (rule, origin, false),
-            KeyDecision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
+            KeyDecision::HideUnlessNetworkAddress { rule } => (rule, Origin::BuiltIn, true),
             KeyDecision::Trust | KeyDecision::Pass => return None,
         };
         let from = key.as_ptr() as usize - text.as_ptr() as usize;
@@ -183,7 +207,7 @@ impl Policy {
         Some(HidingRule {
             rule: Rule::Key { rule, at },
             built_in: origin == Origin::BuiltIn,
-            unless_address,
+            unless_network_address,
         })
     }
 
@@ -224,12 +248,7 @@ impl Policy {
         self.wants(detector).then_some(detector)
     }
 
-    fn pairs(
-        &self,
-        text: &str,
-        strings: &mut Option<Option<JsonStrings>>,
-        matches: &mut Vec<Match>,
-    ) {
+    fn pairs(&self, text: &str, strings: &mut Option<Option<JsonStrings>>, matches: &mut Matches) {
         let bytes = text.as_bytes();
         let mut context = ContextTracker::default();
         let mut at = 0;
@@ -308,13 +327,13 @@ impl Policy {
             Some(HidingRule {
                 rule: Rule::Detector(detector),
                 built_in: true,
-                unless_address: false,
+                unless_network_address: false,
             })
         })
     }
 
     /// Finds pairs in other notations: encoded, as XML elements, as arguments.
-    fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Vec<Match>) {
+    fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Matches) {
         if stats.may_have_encoded_pairs() {
             let mut at = 0;
             while let Some(pair) = percent_encoded::next(text, &mut at) {
@@ -359,7 +378,7 @@ impl Policy {
     }
 
     /// Finds secrets in prose: `the new password is …`.
-    fn prose_pairs(&self, text: &str, matches: &mut Vec<Match>) {
+    fn prose_pairs(&self, text: &str, matches: &mut Matches) {
         let (mut at, mut before) = (0, prose_pairs::PrecedingWords::default());
         while let Some(pair) = prose_pairs::next(text, &mut at, &mut before) {
             matches.extend(pair.keys().find_map(|key| {
@@ -375,8 +394,9 @@ impl Policy {
         }
     }
 
-    fn render(&self, text: &str, matches: &[Match]) -> String {
-        let mut out = String::with_capacity(text.len());
+    /// Appends the text with the replacements of the matches.
+    fn render(&self, text: &str, matches: &[Match], out: &mut String) {
+        out.reserve(text.len());
         let mut at = 0;
         let mut matches = matches.iter().peekable();
         while let Some(found) = matches.next() {
@@ -401,19 +421,22 @@ impl Policy {
                 .needs_quotes
                 .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
+            let action = rule_state.action.unwrap_or(self.rules.action);
             // An escape may end the value, and a list is not a string.
-            let is_string =
-                quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
-            if alone && is_string && find(value.as_bytes(), b'\\', 0).is_none() {
-                out.push_str(&self.replacement(rule_state, name, value));
-            } else {
+            let is_whole_string = || {
+                let is_string =
+                    quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
+                alone && is_string && find(value.as_bytes(), b'\\', 0).is_none()
+            };
+            if matches!(action, Action::Redact | Action::Remove) || !is_whole_string() {
                 out.push_str(REDACTED);
+            } else {
+                out.push_str(&self.replacement(rule_state, name, value));
             }
             out.extend(quotes.as_deref());
             at = end;
         }
         out.push_str(&text[at..]);
-        out
     }
 
     fn state(&self, rule: Rule) -> &RuleState {

@@ -273,3 +273,14 @@ fn list_ends_are_not_kept_as_strings() {
     let shown = policy.text(r#"{"access_token":["abcdefgh","hijklmnop"]}"#);
     assert_eq!(shown, r#"{"access_token":"[REDACTED]"}"#);
 }
+
+#[test]
+fn unchanged_text_is_not_reported_as_redacted() {
+    let policy = Policy::secrets_and_pii()
+        .hide_with("foo", Action::KeepLast(3))
+        .unwrap();
+    let policy: &dyn Redact = &policy;
+    let mut shown = String::from("before ");
+    assert!(!policy.replacement_into(None, "foo=***234", &mut shown));
+    assert_eq!(shown, "before ");
+}

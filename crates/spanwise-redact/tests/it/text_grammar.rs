@@ -684,3 +684,16 @@ fn personal_data() {
         ],
     );
 }
+
+#[test]
+fn short_secret_at_the_end_of_a_text_is_hidden() {
+    check(&[
+        "machine db login ada password «x1»",
+        "machine db login ada password «abc1»",
+        "ALTER USER ada PASSWORD '«x9»'",
+        "ALTER USER ada PASSWORD '«x9»';",
+        "CREATE USER a IDENTIFIED BY «p1»",
+        "mysql -p«ab1»",
+        "7z a -p«ab1» f",
+    ]);
+}

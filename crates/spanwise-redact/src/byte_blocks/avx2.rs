@@ -1,0 +1,323 @@
+//! The tests with AVX2, 32 bytes in each operation.
+
+use std::arch::x86_64::{
+    __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
+    _mm256_extract_epi64, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi16, _mm256_srli_epi16, _mm256_sub_epi8,
+};
+
+use super::{
+    BLOCK_LEN, CLOSE, ClassTables, Digits, HALF_WINDOW_LEN, PREFIX_LEN, PrefixTables, Seen,
+    WINDOW_LEN,
+};
+
+/// The length of a vector.
+const LEN: usize = 32;
+
+/// Returns whether the other functions may be called. The standard library asks the processor only
+/// once.
+#[inline]
+pub(super) fn is_available() -> bool {
+    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("popcnt")
+}
+
+/// Defines a function that calls `$inner`, which is compiled for AVX2.
+macro_rules! with_avx2 {
+    ($outer:ident, $inner:ident, ($($name:ident: $type:ty),*) -> $result:ty) => {
+        #[inline]
+        #[expect(unsafe_code, reason = "the compiler does not know that the processor has AVX2")]
+        pub(super) fn $outer($($name: $type),*) -> $result {
+            debug_assert!(is_available());
+            // SAFETY: the function only requires AVX2 and POPCNT. Its callers, which are all in the
+            // module `byte_blocks`, call it only after `is_available` has returned true.
+            unsafe { $inner($($name),*) }
+        }
+    };
+}
+
+with_avx2!(
+    prefixes,
+    find_prefixes,
+    (tables: &PrefixTables, text: &[u8], found: &mut [u64]) -> usize
+);
+with_avx2!(
+    half_of_prefixes,
+    find_half_of_prefixes,
+    (tables: &PrefixTables, window: &[u8; HALF_WINDOW_LEN]) -> u64
+);
+with_avx2!(
+    digits,
+    find_digits,
+    (text: &[u8], step: usize, found: &mut [Digits]) -> usize
+);
+with_avx2!(classes, find_classes, (tables: &ClassTables, text: &[u8]) -> Seen);
+with_avx2!(close, find_close, (text: &[u8], byte: u8) -> bool);
+with_avx2!(
+    short,
+    find_short,
+    (classes: &ClassTables, prefixes: &PrefixTables, text: &[u8], seen: &mut Seen) -> u64
+);
+
+#[target_feature(enable = "avx2,popcnt")]
+fn find_prefixes(tables: &PrefixTables, text: &[u8], found: &mut [u64]) -> usize {
+    let blocks = (text.len() + BLOCK_LEN).saturating_sub(WINDOW_LEN) / BLOCK_LEN;
+    let count = blocks.min(found.len());
+    for (at, found) in found[..count].iter_mut().rev().enumerate() {
+        let Some(window) = text[at * BLOCK_LEN..].first_chunk::<WINDOW_LEN>() else {
+            unreachable!("a window is at the start of each block");
+        };
+        let low = prefixes_from(tables, window, 0);
+        let high = prefixes_from(tables, window, LEN);
+        *found = u64::from(low) | u64::from(high) << LEN;
+    }
+    count
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+fn find_half_of_prefixes(tables: &PrefixTables, window: &[u8; HALF_WINDOW_LEN]) -> u64 {
+    u64::from(prefixes_from(tables, window, 0))
+}
+
+/// Returns a bit for each of the positions from `start` on.
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn prefixes_from<const WINDOW: usize>(
+    tables: &PrefixTables,
+    window: &[u8; WINDOW],
+    start: usize,
+) -> u32 {
+    let mut found = [_mm256_set1_epi8(-1); 2];
+    for at in 0..PREFIX_LEN {
+        let bytes = load_from(window, start + at);
+        let highs = upper_halves(bytes);
+        for (set, found) in found.iter_mut().enumerate() {
+            let low = _mm256_shuffle_epi8(table(&tables.low[at][set]), bytes);
+            let high = _mm256_shuffle_epi8(table(&tables.high[at][set]), highs);
+            *found = _mm256_and_si256(*found, _mm256_and_si256(low, high));
+        }
+    }
+    let either = _mm256_or_si256(found[0], found[1]);
+    let none = _mm256_cmpeq_epi8(either, _mm256_setzero_si256());
+    !_mm256_movemask_epi8(none).cast_unsigned()
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+fn find_digits(text: &[u8], step: usize, found: &mut [Digits]) -> usize {
+    let mut count = 0;
+    for found in found {
+        let block = text.get(count * step..).and_then(<[u8]>::first_chunk);
+        let Some(block) = block else {
+            break;
+        };
+        *found = digits_in(block);
+        count += 1;
+    }
+    count
+}
+
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn digits_in(block: &[u8; BLOCK_LEN]) -> Digits {
+    let find = |from: usize| {
+        let bytes = load_from(block, from);
+        let within = |first: u8, last: u8| {
+            let value = _mm256_sub_epi8(bytes, every(first));
+            let found = _mm256_cmpeq_epi8(_mm256_min_epu8(value, every(last - first)), value);
+            u64::from(_mm256_movemask_epi8(found).cast_unsigned())
+        };
+        // `-` and `.` are adjacent.
+        (within(b'0', b'9'), within(b'A', b'Z'), within(b'-', b'.'))
+    };
+    let (low, high) = (find(0), find(LEN));
+    Digits {
+        digits: low.0 | high.0 << LEN,
+        capitals: low.1 | high.1 << LEN,
+        marks: low.2 | high.2 << LEN,
+    }
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+fn find_classes(tables: &ClassTables, text: &[u8]) -> Seen {
+    let mut counter = ClassCounter::new(tables);
+    let (blocks, rest) = text.as_chunks::<LEN>();
+    for block in blocks {
+        counter.add(load(block));
+    }
+    if !rest.is_empty() {
+        counter.add(load(&padded::<LEN>(rest)));
+    }
+    counter.seen()
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+fn find_short(classes: &ClassTables, prefixes: &PrefixTables, text: &[u8], seen: &mut Seen) -> u64 {
+    let mut counter = ClassCounter::new(classes);
+    let found = if text.len() <= LEN {
+        let window = padded::<HALF_WINDOW_LEN>(text);
+        counter.add(load_from(&window, 0));
+        u64::from(prefixes_from(prefixes, &window, 0))
+    } else {
+        let window = padded::<WINDOW_LEN>(text);
+        counter.add(load_from(&window, 0));
+        counter.add(load_from(&window, LEN));
+        let low = prefixes_from(prefixes, &window, 0);
+        u64::from(low) | u64::from(prefixes_from(prefixes, &window, LEN)) << LEN
+    };
+    *seen = counter.seen();
+    found
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+fn find_close(text: &[u8], byte: u8) -> bool {
+    // Blocks overlap, so that each pair is in one of them.
+    const STEP: usize = BLOCK_LEN - CLOSE;
+    let byte = every(byte);
+    let mut rest = text;
+    loop {
+        let is_close = match rest.first_chunk() {
+            Some(block) => has_close(block, byte),
+            None => return has_close(&padded(rest), byte),
+        };
+        if is_close {
+            return true;
+        }
+        rest = &rest[STEP..];
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn has_close(block: &[u8; BLOCK_LEN], byte: __m256i) -> bool {
+    let find = |start: usize| {
+        let equal = _mm256_cmpeq_epi8(load_from(block, start), byte);
+        u64::from(_mm256_movemask_epi8(equal).cast_unsigned())
+    };
+    let found = find(0) | find(LEN) << LEN;
+    (1..=CLOSE).any(|distance| found & found >> distance != 0)
+}
+
+/// The classes of the characters so far.
+struct ClassCounter {
+    low: __m256i,
+    high: __m256i,
+    all: __m256i,
+    last_class: u64,
+    second_last_class: u64,
+}
+
+impl ClassCounter {
+    #[inline]
+    #[target_feature(enable = "avx2,popcnt")]
+    fn new(tables: &ClassTables) -> Self {
+        Self {
+            low: table(&tables.low),
+            high: table(&tables.high),
+            all: _mm256_setzero_si256(),
+            last_class: 0,
+            second_last_class: 0,
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,popcnt")]
+    fn add(&mut self, bytes: __m256i) {
+        let low = _mm256_shuffle_epi8(self.low, bytes);
+        let classes = _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, upper_halves(bytes)));
+        self.all = _mm256_or_si256(self.all, classes);
+        // The mask has the bit 7 of each byte.
+        let last = _mm256_movemask_epi8(classes).cast_unsigned();
+        let second_last = _mm256_movemask_epi8(_mm256_slli_epi16::<1>(classes)).cast_unsigned();
+        self.last_class += u64::from(last.count_ones());
+        self.second_last_class += u64::from(second_last.count_ones());
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,popcnt")]
+    fn seen(&self) -> Seen {
+        let all = self.all;
+        let halves = _mm256_extract_epi64::<0>(all)
+            | _mm256_extract_epi64::<1>(all)
+            | _mm256_extract_epi64::<2>(all)
+            | _mm256_extract_epi64::<3>(all);
+        let halves = halves | halves >> 32;
+        let halves = halves | halves >> 16;
+        Seen {
+            classes: (halves | halves >> 8) as u8,
+            last_class: self.last_class,
+            second_last_class: self.second_last_class,
+        }
+    }
+}
+
+/// Returns the text, which is not longer, with zeros after it. Copies its two ends, which may
+/// overlap: a copy of any length is a call.
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn padded<const SIZE: usize>(text: &[u8]) -> [u8; SIZE] {
+    let mut room = [0; SIZE];
+    let is_copied = copy_ends::<32>(text, &mut room)
+        || copy_ends::<16>(text, &mut room)
+        || copy_ends::<8>(text, &mut room);
+    if !is_copied {
+        for (byte, room) in text.iter().zip(&mut room) {
+            *room = *byte;
+        }
+    }
+    room
+}
+
+/// Copies a text of one to two parts. Returns whether it has this length.
+#[inline]
+fn copy_ends<const PART: usize>(text: &[u8], room: &mut [u8]) -> bool {
+    if let (Some(first), Some(last)) = (text.first_chunk::<PART>(), text.last_chunk::<PART>())
+        && text.len() <= 2 * PART
+        && text.len() <= room.len()
+    {
+        room[..PART].copy_from_slice(first);
+        room[text.len() - PART..text.len()].copy_from_slice(last);
+        return true;
+    }
+    false
+}
+
+/// Returns the upper half of each byte.
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn upper_halves(bytes: __m256i) -> __m256i {
+    _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), every(0xF))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn every(byte: u8) -> __m256i {
+    _mm256_set1_epi8(byte.cast_signed())
+}
+
+/// Returns the bytes from `start` on. Panics if there are fewer than [`LEN`].
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn load_from(bytes: &[u8], start: usize) -> __m256i {
+    match bytes[start..].first_chunk() {
+        Some(bytes) => load(bytes),
+        None => unreachable!("a block has {LEN} bytes from {start} on"),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+#[expect(unsafe_code, reason = "the compiler makes several loads of safe code")]
+fn load(bytes: &[u8; LEN]) -> __m256i {
+    // SAFETY: the reference is valid for reads of 32 bytes, and the load needs no alignment.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Returns a table that a shuffle reads: twice, because it reads 16 entries for 16 bytes.
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+#[expect(unsafe_code, reason = "the compiler makes several loads of safe code")]
+fn table(entries: &[u8; 16]) -> __m256i {
+    // SAFETY: the reference is valid for reads of 16 bytes, and the load needs no alignment.
+    let entries = unsafe { _mm_loadu_si128(entries.as_ptr().cast()) };
+    _mm256_broadcastsi128_si256(entries)
+}

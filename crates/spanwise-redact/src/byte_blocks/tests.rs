@@ -1,0 +1,141 @@
+use super::*;
+
+/// A generator of numbers, the same ones in each run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 11
+    }
+
+    fn text(&mut self, alphabet: &[u8], length: usize) -> Vec<u8> {
+        let mut byte = || alphabet[self.next() as usize % alphabet.len()];
+        (0..length).map(|_| byte()).collect()
+    }
+}
+
+/// Bytes at the limits of the tests, and bytes with the same halves.
+const ALPHABET: &[u8] = b"/0189:;@AYZ[`aghpz{-.,= _%<\x00\x0F\x10\x7F\x80\xB0\xC3\xE1\xFF";
+
+#[test]
+fn prefixes_are_found_in_blocks_of_any_length() {
+    let mut random = Random(1);
+    let prefixes = ["ghp", "gAp", "-zZ", "://", "a a", "\n-."];
+    let mut tables = PrefixTables::default();
+    for (bucket, prefix) in prefixes.into_iter().enumerate() {
+        tables.add(*prefix.as_bytes().first_chunk().unwrap(), bucket * 3);
+    }
+    for round in 0..6_000 {
+        let mut text = random.text(ALPHABET, round % 300);
+        for _ in 0..2 {
+            let prefix = prefixes[random.next() as usize % prefixes.len()];
+            let at = random.next() as usize % (text.len() + 1);
+            text.splice(at..at, prefix.bytes());
+        }
+        let is_prefix = |at: usize| {
+            let mut all = prefixes.iter();
+            all.any(|prefix| text[at..].starts_with(prefix.as_bytes()))
+        };
+        let mut found = [0; 3];
+        let count = tables.find_in(&text, &mut found);
+        for (block, bits) in found[..count].iter().rev().enumerate() {
+            for at in 0..BLOCK_LEN {
+                let position = block * BLOCK_LEN + at;
+                assert!(
+                    bits >> at & 1 != 0 || !is_prefix(position),
+                    "{position} of {text:?}"
+                );
+            }
+        }
+        if text.len() < WINDOW_LEN
+            && let Some(bits) = tables.find_in_last(&text)
+        {
+            for at in 0..text.len().saturating_sub(PREFIX_LEN - 1) {
+                assert!(bits >> at & 1 != 0 || !is_prefix(at), "{at} of {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn prefix_alone_in_its_bucket_is_found_exactly() {
+    let mut tables = PrefixTables::default();
+    tables.add(*b"ghp", 9);
+    let text = b"ghq ghp hhp g`p ghp".repeat(9);
+    let mut found = [0; 2];
+    let count = tables.find_in(&text, &mut found);
+    for (block, bits) in found[..count].iter().rev().enumerate() {
+        let positions = 0..BLOCK_LEN;
+        let expected = positions.rev().fold(0, |bits, at| {
+            bits << 1 | u64::from(text[block * BLOCK_LEN + at..].starts_with(b"ghp"))
+        });
+        assert_eq!(*bits, expected);
+    }
+}
+
+#[test]
+fn digits_of_blocks_are_those_of_bytes() {
+    let mut random = Random(2);
+    for length in (0..400).chain(0..400) {
+        let text = random.text(ALPHABET, length);
+        let mut found = [Digits::default(); 4];
+        let step = 50;
+        let count = Digits::find_in(&text, step, &mut found);
+        assert_eq!(count, length.div_ceil(step).min(4));
+        for (at, found) in found[..count].iter().enumerate() {
+            let mut room = [0; BLOCK_LEN];
+            let block = block_at(&text, at * step, &mut room);
+            assert_eq!(*found, Digits::find_by_byte(block), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn classes_of_a_text_are_those_of_its_bytes() {
+    static TABLES: ClassTables =
+        ClassTables::new([b"@", b":", b"=", b"-", b"%", b"<", b".", b"0123456789"]);
+    let mut random = Random(3);
+    for length in (0..200).chain(0..200) {
+        for alphabet in [ALPHABET, b"abc1", b"ab.", b"a\xFF"] {
+            let text = random.text(alphabet, length);
+            let mut expected = Seen::default();
+            for byte in &text {
+                let class = b"@:=-%<.0"
+                    .iter()
+                    .position(|class| byte == class || *class == b'0' && byte.is_ascii_digit());
+                assert_eq!(
+                    TABLES.classes_of(*byte),
+                    class.map_or(0, |class| 1 << class)
+                );
+                expected.classes |= TABLES.classes_of(*byte);
+                expected.last_class += u64::from(class == Some(7));
+                expected.second_last_class += u64::from(class == Some(6));
+            }
+            if let Some(seen) = classes(&TABLES, &text) {
+                assert_eq!(seen, expected, "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn close_bytes_are_found_at_any_position() {
+    for length in [0, 1, 5, 20, 40, 63, 64, 65, 130, 200] {
+        for first in 0..length {
+            let mut text = vec![b'a'; length];
+            text[first] = b':';
+            let is_alone = !may_have_close(&text, b':');
+            for second in first + 1..length.min(first + 9) {
+                text[second] = b':';
+                let is_close = may_have_close(&text, b':');
+                assert!(is_close || second - first > CLOSE, "{first}, {second}");
+                // Without AVX2 the answer is always yes.
+                assert!(!is_alone || is_close == (second - first <= CLOSE));
+                text[second] = b'a';
+            }
+        }
+    }
+}

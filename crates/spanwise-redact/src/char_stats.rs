@@ -1,0 +1,115 @@
+//! Counts of characters in a text, and hints at what the text may contain.
+
+use crate::{
+    byte_blocks::{self, ClassTables, Seen},
+    prefix_filter::PrefixFilter,
+};
+
+/// Counts of characters, and hints at what the text may contain.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CharStats {
+    /// A bit for each class of characters in the text.
+    pub(crate) seen: u8,
+    pub(crate) digits: u64,
+    pub(crate) dots: u64,
+    /// Whether the text contains a command or an option.
+    pub(crate) command_line: bool,
+    /// Whether the text contains a part of a key.
+    pub(crate) prose_key: bool,
+    /// Whether the text contains an SQL statement with values.
+    pub(crate) sql_insert: bool,
+}
+
+impl CharStats {
+    #[inline]
+    pub(crate) fn from_text(text: &[u8]) -> Self {
+        let seen = byte_blocks::classes(&CLASSES, text);
+        Self::from_seen(seen.unwrap_or_else(|| classes_by_byte(text)))
+    }
+
+    /// Also returns a bit for each position of the block where one of the literals may begin.
+    #[inline(always)] // See `Survey::new`.
+    pub(crate) fn from_block(block: &[u8], literals: &PrefixFilter) -> (Self, u64) {
+        match literals.find_with_classes(&CLASSES, block) {
+            Some((seen, found)) => (Self::from_seen(seen), found),
+            None => (Self::from_text(block), literals.last_block(block, 0)),
+        }
+    }
+
+    #[inline(always)] // See `Survey::new`.
+    fn from_seen(seen: Seen) -> Self {
+        Self {
+            seen: seen.classes,
+            digits: seen.last_class,
+            dots: seen.second_last_class,
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether only tokens with known prefixes can be in the text.
+    #[inline]
+    pub(crate) fn has_tokens_only(self) -> bool {
+        self.seen & (AT | COLON) == 0 && self.dots < 2 && !self.may_have_numbers()
+    }
+
+    /// Returns whether keys with values may be in the text.
+    #[inline]
+    pub(crate) fn may_have_keys(self) -> bool {
+        self.seen & (COLON | EQUALS | PERCENT | LESS) != 0
+            || self.command_line
+            || self.prose_key
+            || self.sql_insert
+    }
+
+    pub(crate) fn may_have_pairs(self) -> bool {
+        self.seen & (COLON | EQUALS) != 0
+    }
+
+    pub(crate) fn may_have_encoded_pairs(self) -> bool {
+        self.seen & PERCENT != 0
+    }
+
+    pub(crate) fn may_have_xml_elements(self) -> bool {
+        self.seen & LESS != 0
+    }
+
+    /// Returns whether pairs in prose may be in the text. Their values contain a digit.
+    pub(crate) fn may_have_prose_pairs(self) -> bool {
+        self.prose_key && self.digits > 0
+    }
+
+    #[inline]
+    pub(crate) fn may_have_numbers(self) -> bool {
+        self.digits >= 8 || self.may_have_ipv4()
+    }
+
+    #[inline]
+    pub(crate) fn may_have_ipv4(self) -> bool {
+        self.digits >= 4 && self.dots >= 3
+    }
+}
+
+fn classes_by_byte(text: &[u8]) -> Seen {
+    let mut seen = Seen::default();
+    for byte in text {
+        let classes = CLASSES.classes_of(*byte);
+        seen.classes |= classes;
+        seen.last_class += u64::from(classes >> 7);
+        seen.second_last_class += u64::from(classes >> 6 & 1);
+    }
+    seen
+}
+
+pub(crate) const AT: u8 = 1;
+pub(crate) const COLON: u8 = 1 << 1;
+pub(crate) const EQUALS: u8 = 1 << 2;
+pub(crate) const DASH: u8 = 1 << 3;
+const PERCENT: u8 = 1 << 4;
+const LESS: u8 = 1 << 5;
+
+/// The classes, from the lowest bit on.
+static CLASSES: ClassTables =
+    ClassTables::new([b"@", b":", b"=", b"-", b"%", b"<", b".", b"0123456789"]);
+
+#[cfg(test)]
+mod tests;
