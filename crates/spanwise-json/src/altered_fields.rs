@@ -1,4 +1,4 @@
-//! The lists `truncated` and `redacted` of a line: fields whose values are not what was logged.
+//! The lists `truncated` and `redacted` of a line: fields that do not show the value as logged.
 
 use crate::{
     conversion::unquoted,
@@ -8,7 +8,7 @@ use crate::{
     json_lexer::string_end,
 };
 
-/// Keys of fields whose values are not what was logged.
+/// Keys of fields that do not show the value as logged.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AlteredFields {
     pub(crate) truncated: QuotedKeys,
@@ -61,6 +61,27 @@ impl QuotedKeys {
 
     /// Appends the member that shows the list.
     pub(crate) fn push_member(&self, to: &mut Vec<u8>, table: &FormatTable, name: &str) {
+        self.shown(table.style).push_shown(to, table, name);
+    }
+
+    /// Returns the keys as a line shows them.
+    pub(crate) fn shown(&self, style: Style) -> Self {
+        if style != Style::Scalar {
+            return self.clone();
+        }
+        // Graylog removes the underscore from the names of fields.
+        let mut shown = Self::default();
+        for key in self.iter() {
+            match key.strip_prefix(b"\"_") {
+                Some(rest) => shown.push(&[b"\"", rest].concat()),
+                None => shown.push(key),
+            }
+        }
+        shown
+    }
+
+    /// Appends the member for a list of keys that are as a line shows them.
+    pub(crate) fn push_shown(&self, to: &mut Vec<u8>, table: &FormatTable, name: &str) {
         to.push(b',');
         to.extend(escape::quoted(&table.spell(name)));
         to.push(b':');
@@ -70,16 +91,10 @@ impl QuotedKeys {
             Style::Json | Style::Labels => to.extend(&self.0),
             Style::Scalar | Style::Words => {
                 for (index, name) in self.iter().enumerate() {
-                    let name = unquoted(name);
-                    // Graylog removes the underscore from the names of fields.
-                    let shown = match table.style {
-                        Style::Scalar => name.strip_prefix(b"_").unwrap_or(name),
-                        _ => name,
-                    };
                     if index > 0 {
                         to.push(b',');
                     }
-                    to.extend(shown);
+                    to.extend(unquoted(name));
                 }
             }
         }
@@ -119,7 +134,7 @@ impl QuotedKeys {
         list
     }
 
-    /// Adds the keys of a list that a line shows.
+    /// Adds the keys of a list as a line shows it.
     pub(crate) fn add_shown(&mut self, list: &[u8], style: Style) {
         match style {
             Style::Json | Style::Labels => {

@@ -143,7 +143,7 @@ fn strip_whitespace(text: String) -> String {
 
 /// Keeps the last of an object's members with the same key. Returns `None` if no key is repeated.
 ///
-/// It is one pass at any depth of nesting: a member that a later one replaces is remembered as a
+/// One pass suffices at any depth of nesting: a member that a later one replaces is remembered as a
 /// range to omit.
 fn without_repeated_keys(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
@@ -203,7 +203,7 @@ impl<'a> ObjectKeys<'a> {
     fn add(&mut self, key: Cow<'a, [u8]>, start: usize, replaced: &mut Vec<Range<usize>>) {
         self.ranges.push(start..start);
         if let Some(before) = self.by_key.insert(key, self.ranges.len() - 1) {
-            // It is not the last member, so a comma ended it.
+            // The member is not the last one, so a comma ended it.
             replaced.push(self.ranges[before].clone());
         }
     }

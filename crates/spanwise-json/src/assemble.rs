@@ -1,5 +1,8 @@
 //! Assembly of a line, from its first byte to the writer.
 
+mod altered_lists;
+mod thread_members;
+
 use std::{collections::HashSet, io::Write as _};
 
 use spanwise_core::{
@@ -11,18 +14,19 @@ use tracing_core::{Metadata, field::Visit, span::Id};
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
-    JsonLayer, escape,
+    JsonLayer,
+    addition::AdditionPlace,
     format::SPANS_OMITTED,
-    format_table::{Addition, Facts, FormatTable, Layout},
-    fragment::Fragment,
+    format_table::{FormatTable, Layout, PartInputs},
+    fragment::{Fragment, Overlap},
     json_lexer::{KeySet, members},
-    line_buffer::{LineBuffer, MAX_RETAINED_LEN},
+    line_buffer::LineBuffer,
     line_template::{push_member, push_parts},
-    name_limits::limit_name,
     plan::Plan,
+    rewrite::LineParts,
     scratch::Scratch,
     truncate,
-    visit::{Encoded, Pass, encode},
+    visit::{Encoded, Pass, PrecomputedKeys, encode, encode_precomputed},
 };
 
 /// A line being assembled.
@@ -35,6 +39,20 @@ pub(crate) struct Draft<'a> {
     pub(crate) metadata: &'a Metadata<'a>,
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
+    /// The line has members that the plan does not know.
+    pub(crate) has_unknown_keys: bool,
+    pub(crate) overlap: Overlap,
+    pub(crate) fields: FieldSyntax,
+}
+
+/// The syntax in which the fields of the event are encoded so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldSyntax {
+    Json,
+    /// In the format's own syntax. Only for formats that rewrite lines of JSON.
+    Rewritten,
+    /// In the format's own syntax, but the rest of the line turned out to need JSON.
+    MustBeJson,
 }
 
 /// The span whose fields a line shows in addition to the event's.
@@ -52,6 +70,8 @@ pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
     pub(crate) spans_end: usize,
+    /// Where the format's addition goes, if the callsite has one.
+    pub(crate) addition: usize,
     /// A value is already truncated; the list of such fields follows the spans.
     pub(crate) truncated: bool,
 }
@@ -74,15 +94,9 @@ where
             if !self.template.before_open.is_empty() {
                 line.push(&self.template.before_open);
             }
-            // Two cached seconds: a stack seldom has more than two JSON layers.
-            let second = &mut seconds[(self.id.number() % 2) as usize];
-            second.push(
-                line,
-                self.id,
-                &self.template.open,
-                self.options.clock.now(),
-                timestamp,
-            );
+            let now = self.options.clock.since_epoch();
+            let second = seconds.for_layer(self.id);
+            second.push(line, &self.template.open, now, timestamp);
         }
         line.push_padded(&plan.head);
         let offsets = LineOffsets {
@@ -97,46 +111,124 @@ where
             metadata,
             log: None,
             context,
+            has_unknown_keys: false,
+            overlap: Overlap::Nothing,
+            fields: FieldSyntax::Json,
         }
     }
 
     /// Appends the fields of the event.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
-    pub(crate) fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+    pub(crate) fn push_fields(
+        &self,
+        draft: &mut Draft<'_>,
+        event: &Event<'_>,
+        scope: &SpanScope<'_>,
+    ) {
         let Draft {
             scratch,
             plan,
             encoded,
             ..
         } = draft;
-        let line = &mut scratch.line;
-        let mut visit = |pass| {
-            let record = |visitor: &mut dyn Visit| event.record(visitor);
-            encode(
-                line,
-                &plan.keys,
-                pass,
-                self.encoding(plan, true),
-                encoded,
-                record,
-            );
+        let Scratch { line, starts, .. } = &mut **scratch;
+        let record = |visitor: &mut dyn Visit| event.record(visitor);
+        let mut visit = |keys, pass| {
+            let encoding = self.encoding(plan, true);
+            encode(line, keys, pass, encoding, encoded, starts, record);
         };
+        if plan.is_visited_once {
+            return visit(&plan.keys, Pass::All);
+        }
+        if plan.rewritten.is_some() && !self.may_share_keys(plan, scope) {
+            draft.fields = FieldSyntax::Rewritten;
+            return self.push_precomputed_fields(draft, event);
+        }
+        if !plan.precomputed.is_empty() || plan.rewritten.is_some() {
+            return self.push_precomputed_fields(draft, event);
+        }
+        let (keys, _) = plan.keys_for(None, record);
         if plan.message_not_first {
-            visit(Pass::Message);
-            visit(Pass::AllButMessage);
+            visit(keys, Pass::Message);
+            visit(keys, Pass::AllButMessage);
         } else {
-            visit(Pass::All);
+            visit(keys, Pass::All);
+        }
+        encoded.list_redacted_of(plan, keys);
+    }
+
+    /// Returns whether the spans may have a key of the event, so that its fields must be JSON.
+    fn may_share_keys(&self, plan: &Plan, scope: &SpanScope<'_>) -> bool {
+        match scope {
+            SpanScope::Current => self
+                .with_current(|node, cache| {
+                    node.read_cached(cache, |fragment| plan.bits & fragment.bits() != 0)
+                })
+                .unwrap_or_else(|id| id.is_some() || self.is_late),
+            SpanScope::Explicit(_) => true,
+            SpanScope::NoSpan => false,
         }
     }
 
-    /// Appends everything after the fields, and writes the line.
+    /// Encodes the fields of an event again, as JSON: the line is too long, or a span got a key of
+    /// the event meanwhile.
+    #[cold]
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    pub(crate) fn push_fields_as_json(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+        draft.scratch.line.truncate(draft.offsets.fields_start);
+        draft.encoded = Encoded::default();
+        draft.overlap = Overlap::Nothing;
+        draft.fields = FieldSyntax::Json;
+        self.push_precomputed_fields(draft, event);
+    }
+
+    /// Like [`push_fields`](Self::push_fields), with the [precomputed](PrecomputedKeys) bytes
+    /// around values. For callsites with converted keys, and for formats that rewrite lines of
+    /// JSON.
+    #[inline(never)] // The path of `json` stays small.
+    fn push_precomputed_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+        let Draft {
+            scratch,
+            plan,
+            encoded,
+            fields,
+            ..
+        } = draft;
+        let Scratch { line, starts, .. } = &mut **scratch;
+        let rewritten = plan.rewritten.as_ref();
+        let rewritten = rewritten.filter(|_| *fields == FieldSyntax::Rewritten);
+        let mut visit = |pass| {
+            let (precomputed, fields) = match rewritten {
+                Some(rewritten) => (&rewritten.keys, Some(rewritten.fields)),
+                None => (&plan.precomputed, None),
+            };
+            let keys = PrecomputedKeys {
+                keys: &plan.keys,
+                precomputed,
+                rewritten: fields,
+            };
+            let record = |visitor: &mut dyn Visit| event.record(visitor);
+            let encoding = self.encoding(plan, true);
+            encode_precomputed(line, &keys, pass, encoding, encoded, starts, record);
+        };
+        if plan.message_not_first {
+            visit(Pass::Message);
+            return visit(Pass::AllButMessage);
+        }
+        visit(Pass::All);
+    }
+
+    /// Appends everything after the fields, and writes the line. Returns false, without writing, if
+    /// the line needs the fields as JSON. Then call
+    /// [`push_fields_as_json`](Self::push_fields_as_json), and this function again.
     #[inline(always)] // Every line takes each of these steps: inlined, they are one function.
     pub(crate) fn finish<S>(
         &self,
         draft: &mut Draft<'_>,
         scope: &SpanScope<'_>,
         ctx: &Context<'_, S>,
-    ) where
+    ) -> bool
+    where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         self.close_fields(draft);
@@ -145,8 +237,11 @@ where
                 .with_current(|node, cache| {
                     node.read_cached(cache, |fragment| self.push_fragment(draft, fragment));
                 })
-                // The error has the current span, if there is one that must be looked up.
-                .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
+                // `Err(Some(id))`: the node of the current span must be looked up.
+                .or_else(|id| {
+                    let id = id.or_else(|| self.missed_current(ctx));
+                    id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(())
+                })
                 .ok(),
             SpanScope::Explicit(id) => self.push_span(draft, id, ctx),
             SpanScope::NoSpan => None,
@@ -174,39 +269,102 @@ where
             ..
         } = draft;
         line.push_padded(&plan.close);
-        if line.len() > self.template.max_plain {
+        if line.len() > plan.max_plain {
             return self.write_changed(draft);
         }
         self.write(line.as_bytes(), metadata);
+        true
     }
 
-    /// Writes a line that is too long, or that is rewritten for its format.
-    #[inline(never)] // Off the common path, which stays small.
-    fn write_changed(&self, draft: &mut Draft<'_>) {
+    /// Writes a line that is too long, or that its format rewrites. Returns false, without writing,
+    /// if the line needs the fields as JSON.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn write_changed(&self, draft: &mut Draft<'_>) -> bool {
         let Draft {
-            scratch: Scratch {
-                line, rewritten, ..
-            },
+            scratch:
+                Scratch {
+                    line,
+                    rewritten,
+                    tails,
+                    starts,
+                    ..
+                },
             offsets,
             metadata,
+            plan,
+            log,
+            encoded,
+            fields,
             ..
         } = draft;
         let template = &self.template;
-        if line.len() > template.max_line {
-            truncate::truncate_line(line, offsets, template.max_line, template.table);
+        let is_whole = line.len() <= template.max_line;
+        if *fields == FieldSyntax::MustBeJson || *fields == FieldSyntax::Rewritten && !is_whole {
+            return false;
+        }
+        match template.table.addition.filter(|_| plan.has_addition) {
+            Some(addition) => {
+                let is_taken = |key: &str| template.is_taken(&self.options, key);
+                let place = AdditionPlace {
+                    addition,
+                    table: template.table,
+                    options: &self.options,
+                    is_taken: &is_taken,
+                    max_line: template.max_line,
+                };
+                place.add(line, offsets);
+            }
+            None if line.len() > template.max_line => {
+                truncate::truncate_line(line, offsets, template.max_line, template.table);
+            }
+            None => {}
         }
         let Some(rewrite) = template.table.rewrite else {
-            return self.write(line.as_bytes(), metadata);
+            self.write(line.as_bytes(), metadata);
+            return true;
         };
         rewritten.clear();
-        rewritten.extend_from_slice(&template.rewritten_start);
-        (rewrite.line)(line.as_bytes(), rewritten);
-        self.write(rewritten, metadata);
-        rewritten.shrink_to(MAX_RETAINED_LEN);
+        let parts = rewrite.by_parts.zip(plan.rewritten_head.as_ref());
+        match parts.filter(|_| log.is_none() && is_whole && template.timestamp.is_some()) {
+            Some((by_parts, head)) => {
+                let bytes = line.as_bytes();
+                let time_end = offsets.fields_start - plan.head.as_bytes().len();
+                let keys = plan.rewritten.as_ref();
+                let keys = keys.filter(|_| *fields == FieldSyntax::Rewritten);
+                let message_end = keys.map_or(offsets.fields_start, |keys| {
+                    keys.message_end(
+                        encoded.fields,
+                        starts,
+                        offsets.fields_start,
+                        offsets.fields_end,
+                    )
+                });
+                let parts = LineParts {
+                    start: &template.rewritten_start,
+                    open: &template.open,
+                    time: &bytes[template.open.len()..time_end],
+                    head,
+                    fields: &bytes[offsets.fields_start..offsets.fields_end],
+                    message_len: message_end - offsets.fields_start,
+                    tail: tails.get(self.id, &bytes[offsets.fields_end..], by_parts.tail),
+                };
+                match keys {
+                    Some(keys) => (keys.fields.compose)(&parts, rewritten),
+                    None => (by_parts.compose)(&parts, rewritten),
+                }
+            }
+            None => {
+                rewritten.push(&template.rewritten_start);
+                (rewrite.line)(&self.options, line.as_bytes(), rewritten);
+            }
+        }
+        self.write(rewritten.as_bytes(), metadata);
+        rewritten.clear();
+        true
     }
 
     /// Appends the fragment of a span that has to be looked up.
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_span<S>(&self, draft: &mut Draft<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<()>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -218,18 +376,16 @@ where
 
     /// Appends the rarely present members after the spans: log origin, location, thread, sample
     /// rate.
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_rare_members(&self, draft: &mut Draft<'_>) {
         if let Some(log) = draft.log {
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
         }
-        if draft.plan.has_addition
-            && let Some(addition) = self.template.table.addition
-        {
-            push_addition(&mut draft.scratch.line, &mut draft.offsets, addition);
+        draft.offsets.addition = draft.scratch.line.len();
+        // `location` is empty unless a thread follows it: otherwise it is part of `plan.close`.
+        if !draft.plan.location.is_empty() {
+            draft.scratch.line.push(&draft.plan.location);
         }
-        // Empty unless a thread follows it: otherwise it is in `plan.close`.
-        draft.scratch.line.push(&draft.plan.location);
         if self.template.has_threads {
             self.push_thread(draft.scratch);
         }
@@ -254,8 +410,8 @@ where
             ..
         } = draft;
         let line = &mut scratch.line;
-        if let Some(bit) = plan.required_message
-            && encoded.bits & bit == 0
+        if let Some(index) = plan.required_message
+            && !encoded.has_message(plan, index, &line.as_bytes()[offsets.fields_start..])
         {
             let missing = self.template.missing_message();
             line.splice(offsets.fields_start..offsets.fields_start, &missing);
@@ -279,85 +435,65 @@ where
         }
     }
 
-    #[inline]
+    #[inline(always)] // Every line in a span takes this step.
     fn push_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
-        let Draft {
-            scratch,
-            encoded,
-            offsets,
-            ..
-        } = draft;
-        let line = &mut scratch.line;
-        match self.template.table.layout {
-            // No key of the event can be one of the spans'.
-            Layout::Flat if encoded.bits & fragment.bits() == 0 => {
-                offsets.spans_end = line.len() + fragment.members_len();
-                fragment.push_flat(line);
-            }
-            Layout::Flat => {
-                push_unshadowed(line, fragment, offsets, self.template.table);
-                offsets.spans_end = line.len();
-                line.push(fragment.tail());
-            }
-            Layout::Nested => {
-                self.push_nested(line, fragment);
-                offsets.spans_end = line.len();
-            }
+        let may_overlap = draft.plan.bits & fragment.bits() != 0 || draft.has_unknown_keys;
+        if may_overlap || self.template.table.layout == Layout::Nested {
+            self.push_uncommon_fragment(draft, fragment);
+        } else {
+            let line = &mut draft.scratch.line;
+            draft.offsets.spans_end = line.len() + fragment.members_len();
+            fragment.push_flat(line);
         }
         self.push_altered_fields(draft, Some(fragment));
     }
 
-    /// Appends the lists of truncated and redacted fields, of the event and of the spans.
-    #[inline]
-    fn push_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
-        let Encoded {
-            redacted_bits,
-            altered,
-            bits,
-        } = &draft.encoded;
-        let line = &mut draft.scratch.line;
-        let span_lists = spans.map(Fragment::altered_members).unwrap_or_default();
-        let event_has_lists = *redacted_bits != 0 || altered.is_some();
-        if span_lists.is_empty() {
-            if !event_has_lists {
-                return;
-            }
-            let is_as_planned = altered.is_none() && *redacted_bits == draft.plan.redacted_bits;
-            if is_as_planned {
-                return line.push(&draft.plan.redacted_member);
-            }
-        } else if !event_has_lists && spans.is_some_and(|spans| bits & spans.bits() == 0) {
-            // The event shadows no field of the spans.
-            draft.offsets.truncated =
-                spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
-            return line.push(span_lists);
-        }
-        self.push_merged_altered_fields(draft, spans);
-    }
-
-    #[cold]
-    fn push_merged_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+    /// Appends the members of a fragment that the event may shadow, or the objects of a nested
+    /// line.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn push_uncommon_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
+        let is_flat = self.template.table.layout == Layout::Flat;
         let Draft {
-            scratch: Scratch { line, .. },
+            scratch,
             plan,
             encoded,
             offsets,
+            overlap,
+            has_unknown_keys,
+            fields,
             ..
         } = draft;
-        encoded.add_redacted_by_key(plan);
-        if let Some(spans) = spans {
-            // A flat line does not show a span's field that the event has too, so it is not listed.
-            let shadows =
-                self.template.table.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
-            let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
-            let keys = KeySet::new(if shadows { event } else { b"" }, self.template.table);
-            encoded
-                .altered()
-                .add(spans.altered(), |name| !keys.contains(name));
+        let Scratch { line, shadowed, .. } = &mut **scratch;
+        if is_flat {
+            *overlap = match has_unknown_keys {
+                true => Overlap::Text,
+                false => fragment.overlap(plan, encoded.fields, shadowed),
+            };
         }
-        let altered = encoded.altered();
-        offsets.truncated = !altered.truncated.is_empty();
-        line.push(&altered.to_members(self.template.table));
+        if *overlap != Overlap::Nothing && *fields != FieldSyntax::Json {
+            *fields = FieldSyntax::MustBeJson;
+            return;
+        }
+        match overlap {
+            Overlap::Nothing if is_flat => {
+                offsets.spans_end = line.len() + fragment.members_len();
+                fragment.push_flat(line);
+            }
+            Overlap::Numbers => {
+                fragment.push_unshadowed(line, shadowed);
+                offsets.spans_end = line.len();
+                line.push(fragment.tail());
+            }
+            Overlap::Text => {
+                push_unshadowed(line, fragment, offsets, self.template.table);
+                offsets.spans_end = line.len();
+                line.push(fragment.tail());
+            }
+            Overlap::Nothing => {
+                self.push_nested(line, fragment);
+                offsets.spans_end = line.len();
+            }
+        }
     }
 
     fn push_nested(&self, line: &mut LineBuffer, fragment: &Fragment) {
@@ -388,33 +524,9 @@ where
             return;
         }
         let mut members = Vec::new();
-        let facts = Facts::new(&self.options, metadata, Some(log));
-        push_parts(&mut members, template.table.origin, &facts);
+        let inputs = PartInputs::new(&self.options, metadata, Some(log));
+        push_parts(&mut members, template.table.origin, &inputs);
         line.push(&members);
-    }
-
-    fn push_thread(&self, scratch: &mut Scratch) {
-        let Scratch { line, thread, .. } = scratch;
-        let (name, id) = thread.get_or_insert_with(|| {
-            let thread = std::thread::current();
-            let id = format!("{:?}", thread.id());
-            let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
-            (name, escape::quoted(&id))
-        });
-        let always = self.template.table.thread.always;
-        let shown = match name {
-            None if always => Some(&*id),
-            name => name.as_ref(),
-        };
-        let [of_name, of_id] = &self.template.thread;
-        if let (true, Some(name)) = (self.options.thread_name || always, shown) {
-            line.push(of_name);
-            line.push(name);
-        }
-        if self.options.thread_id {
-            line.push(of_id);
-            line.push(id);
-        }
     }
 
     #[inline]
@@ -458,37 +570,10 @@ fn push_unshadowed(
         }
     }
     let keys = KeySet::new(&event, table);
-    let span_members = fragment.member_parts().flat_map(members);
+    let span_members = fragment.member_parts().flat_map(|part| members(part.text));
     for member in span_members.filter(|member| !keys.contains(member.quoted_key())) {
         line.push(member.bytes);
     }
-}
-
-/// Appends the addition, and removes the members that are in it.
-#[cold]
-fn push_addition(line: &mut LineBuffer, offsets: &mut LineOffsets, addition: Addition) {
-    let bytes = line.as_bytes()[offsets.fields_start..].to_vec();
-    let fields_len = offsets.fields_end - offsets.fields_start;
-    let (fields, rest) = bytes.split_at(fields_len);
-    let (spans, tail) = rest.split_at(offsets.spans_end - offsets.fields_end);
-    let of_event: Vec<_> = members(fields).collect();
-    let all: Vec<_> = of_event.iter().copied().chain(members(spans)).collect();
-    let added = (addition.make)(&all);
-    line.truncate(offsets.fields_start);
-    for (index, member) in all.iter().enumerate() {
-        if index == of_event.len() {
-            offsets.fields_end = line.len();
-        }
-        if !added.moved.contains(&index) {
-            line.push(member.bytes);
-        }
-    }
-    if all.len() == of_event.len() {
-        offsets.fields_end = line.len();
-    }
-    offsets.spans_end = line.len();
-    line.push(tail);
-    line.push(&added.members);
 }
 
 /// Keeps the last of several members with the same key.

@@ -9,10 +9,12 @@ use spanwise_core::{
 };
 
 use crate::{
-    Format, JsonLayer, SpanEvents, Timestamp,
+    FieldList, Format, JsonLayer, SpanEvents, Timestamp,
     as_json::{self, JsonText, TRUNCATION_MARK},
     escape,
+    format_table::FormatTable,
     line_buffer::LineBuffer,
+    line_parts,
     line_template::LineTemplate,
 };
 
@@ -20,12 +22,20 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) format: Format,
+    /// The table of the format, with the changes of other options.
+    pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
+    /// The digits after the second, in place of those of `timestamp` or of the format.
+    pub(crate) precision: Option<usize>,
+    pub(crate) message: bool,
     pub(crate) target: bool,
     pub(crate) source_location: bool,
     pub(crate) thread_name: bool,
     pub(crate) thread_id: bool,
+    pub(crate) span_name: bool,
     pub(crate) span_list: bool,
+    pub(crate) host: bool,
+    pub(crate) pid: bool,
     pub(crate) span_events: SpanEvents,
     pub(crate) max_field: usize,
     pub(crate) max_line: usize,
@@ -39,7 +49,7 @@ pub(crate) struct Options {
     pub(crate) add: Vec<(String, Vec<u8>)>,
     pub(crate) clock: Clock,
     pub(crate) redact: Arc<dyn Redact>,
-    pub(crate) redacted_list: bool,
+    pub(crate) lists_redacted_fields: bool,
 }
 
 /// The service that logs, as far as it is known.
@@ -62,12 +72,18 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             format: Format::Json,
+            table: Format::Json.table(),
             timestamp: Some(Timestamp::micros()),
+            precision: None,
+            message: true,
             target: true,
             source_location: false,
             thread_name: false,
             thread_id: false,
+            span_name: true,
             span_list: false,
+            host: false,
+            pid: false,
             span_events: SpanEvents::NONE,
             max_field: 16 * 1024,
             max_line: 256 * 1024,
@@ -80,8 +96,30 @@ impl Default for Options {
             add: Vec::new(),
             clock: Clock::system(),
             redact: Arc::new(NoRedaction),
-            redacted_list: true,
+            lists_redacted_fields: true,
         }
+    }
+}
+
+impl Options {
+    /// Adds a static field.
+    pub(crate) fn add(&mut self, key: &str, value: impl Serialize) {
+        let encoded = encoded(&value);
+        self.add.retain(|(other, _)| *other != key);
+        self.add.push((key.to_owned(), encoded));
+    }
+}
+
+/// Returns a value as JSON that a line can have.
+pub(crate) fn encoded(value: &impl Serialize) -> Vec<u8> {
+    match as_json::to_text(value) {
+        Ok(JsonText::Complete(json)) => {
+            let mut line = LineBuffer::default();
+            escape::push_json(&mut line, &json);
+            line.as_bytes().to_vec()
+        }
+        Ok(JsonText::Truncated(text)) => escape::quoted(&(text + TRUNCATION_MARK)),
+        Err(error) => escape::quoted(&format!("<not serialisable as JSON: {error}>")),
     }
 }
 
@@ -99,12 +137,14 @@ impl JsonLayer {
             make_writer: io::stdout,
             template: LineTemplate::new(&Options::default()),
             options: Options::default(),
+            requested: Options::default(),
             id: LayerId::unique(),
             plans: CallsitePlans::default(),
             spans: SpanTable::default(),
             filter_interop: FilterInterop::default(),
             counters: SelfReport::default().sink("json"),
             report: SelfReport::default(),
+            is_late: false,
         }
     }
 }
@@ -121,6 +161,7 @@ impl<W> JsonLayer<W> {
         JsonLayer {
             make_writer,
             options: self.options,
+            requested: self.requested,
             template: self.template,
             id: self.id,
             plans: self.plans,
@@ -128,7 +169,18 @@ impl<W> JsonLayer<W> {
             filter_interop: self.filter_interop,
             counters: self.counters,
             report: self.report,
+            is_late: self.is_late,
         }
+    }
+
+    /// Lets lines have the context of spans that were opened before the layer was added, from the
+    /// [`ContextLayer`](spanwise_core::ContextLayer) in front of it. Costs a look-up for each event
+    /// outside of spans that the layer has seen.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn late(mut self) -> Self {
+        self.is_late = true;
+        self
     }
 
     /// Sets the format of a line. Defaults to [`Format::Json`].
@@ -147,7 +199,8 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.timestamp = Some(timestamp))
     }
 
-    /// Omits the timestamp, for a collector that adds one.
+    /// Omits the timestamp, for a collector that adds one. [`Format::Ecs`] and [`Format::Bunyan`]
+    /// keep it: their receivers refuse a line without it.
     #[must_use]
     pub fn without_timestamp(self) -> Self {
         self.set(|options| options.timestamp = None)
@@ -222,19 +275,39 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.include = Some(fields.into_iter().map(Into::into).collect()))
     }
 
-    /// Omits these fields of events and spans. The message and the keys of the line itself stay.
+    /// Omits these fields of events and spans, and parts of the line: `target` omits the target and
+    /// a field of this name. A [`FieldList`] has the names of parts. Parts that the format requires
+    /// stay, which is reported as a fault.
     #[must_use]
     pub fn exclude<K: Into<String>>(self, fields: impl IntoIterator<Item = K>) -> Self {
         self.set(|options| options.exclude.extend(fields.into_iter().map(Into::into)))
     }
 
-    /// Shows the field `from` of events and spans as `to`. If both exist, the nearer one is shown,
-    /// as with two equal names. The message and the keys of the line itself keep their names in
-    /// [`Format::Json`].
+    /// Shows a part of the line, such as `level`, or else the field `from` of events and spans as
+    /// `to`. If fields with both names exist, the nearer one is shown, as with two equal names. A
+    /// field does not take the key of a part that the line shows: it is `fields.<to>` then. Parts
+    /// that the format requires keep their names, which is reported as a fault.
     #[must_use]
     pub fn rename(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let names = (from.into(), to.into());
         self.set(|options| options.rename.push(names))
+    }
+
+    /// Changes the fields and the parts of lines by a list, as `LOG_FIELDS` does. It has the effect
+    /// of the other setters: a word `-NAME` is that of [`exclude`](Self::exclude).
+    /// [`FieldList::check`] finds words that do not fit the format. Here, such a word about a part
+    /// has no effect, and is reported as a fault.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), spanwise_core::ParseError> {
+    /// let layer = spanwise_json::JsonLayer::new().fields(&"+location,level>severity".parse()?);
+    /// # drop(layer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn fields(self, list: &FieldList) -> Self {
+        self.set(|options| list.apply(options))
     }
 
     /// Sets the name of the service, which each line has under the keys of the format. Defaults to
@@ -264,24 +337,13 @@ impl<W> JsonLayer<W> {
     }
 
     /// Adds a static field to the end of each line. A second value for a key replaces the first. A
-    /// key of the line itself becomes `added.<key>`. A value that fails to serialize becomes a
-    /// string with the error.
+    /// key of the line itself becomes `added.<key>`. So does one under which the format writes a
+    /// field or a part of an error, such as `error` in [`Format::Logfmt`]. A value that fails to
+    /// serialize becomes a string with the error.
     #[must_use]
     pub fn add(self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
-        let encoded = match as_json::to_text(&value) {
-            Ok(JsonText::Complete(json)) => {
-                let mut line = LineBuffer::default();
-                escape::push_json(&mut line, &json);
-                line.as_bytes().to_vec()
-            }
-            Ok(JsonText::Truncated(text)) => escape::quoted(&(text + TRUNCATION_MARK)),
-            Err(error) => escape::quoted(&format!("<not serialisable as JSON: {error}>")),
-        };
-        self.set(|options| {
-            options.add.retain(|(other, _)| *other != key);
-            options.add.push((key, encoded));
-        })
+        self.set(|options| options.add(&key, value))
     }
 
     /// Sets the clock for timestamps. Defaults to [`Clock::system`].
@@ -300,7 +362,7 @@ impl<W> JsonLayer<W> {
     /// Omits the list of redacted fields.
     #[must_use]
     pub fn without_redacted_list(self) -> Self {
-        self.set(|options| options.redacted_list = false)
+        self.set(|options| options.lists_redacted_fields = false)
     }
 
     /// Sets where lines are counted, as the sink `json`, and faults reported. Defaults to the
@@ -313,7 +375,8 @@ impl<W> JsonLayer<W> {
     }
 
     fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
-        change(&mut self.options);
+        change(&mut self.requested);
+        self.options = line_parts::resolve(&self.requested).options;
         self.template = LineTemplate::new(&self.options);
         self
     }

@@ -1,4 +1,4 @@
-//! Values that a format writes in its own way, from the JSON that the encoder wrote.
+//! Conversion of the encoder's JSON into the values that a format writes in its own way.
 
 use crate::{
     escape,
@@ -11,7 +11,7 @@ use crate::{
 /// How a format writes the values of one key.
 #[derive(Debug)]
 pub(crate) struct Conversion {
-    /// The treatment of the field: that of the [`Key`](crate::plan::Key) is `Converted`.
+    /// The treatment of the field. The role of its [`Key`](crate::plan::Key) is `Converted`.
     pub(crate) role: Role,
     pub(crate) role_of_bool: Role,
     pub(crate) style: Style,
@@ -44,12 +44,16 @@ pub(crate) struct Starts {
     pub(crate) text: Box<[u8]>,
     pub(crate) number: Box<[u8]>,
     pub(crate) number_as_text: Box<[u8]>,
+    /// For booleans and nested values that are shown as text.
+    pub(crate) other_as_text: Box<[u8]>,
 }
 
 /// The members that an error becomes.
 #[derive(Debug)]
 pub(crate) struct ErrorMembers {
-    /// The start of the object that has them, if there is one.
+    /// Whether this is a further error, not the error of the event or span.
+    pub(crate) is_further: bool,
+    /// The start of the object that contains the parts, if there is one.
     pub(crate) object: Option<Box<[u8]>>,
     pub(crate) parts: Box<[(ErrorPart, Box<[u8]>)]>,
 }
@@ -60,6 +64,7 @@ impl ErrorMembers {
         let start = |key: &str| -> Box<[u8]> { start_of(key).into() };
         let parts = parts.iter().map(|(part, key)| (*part, start(key)));
         Self {
+            is_further: false,
             object: object.map(start),
             parts: parts.collect(),
         }
@@ -78,7 +83,7 @@ impl ErrorMembers {
     }
 }
 
-/// What the encoder wrote of a member that is being converted.
+/// The positions of a member that the encoder wrote and that is being converted.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Written {
     pub(crate) member_start: usize,
@@ -95,11 +100,14 @@ impl Starts {
             text: start.into(),
             number: start.into(),
             number_as_text: start.into(),
+            other_as_text: start.into(),
         }
     }
 
     pub(crate) fn are_same(&self) -> bool {
-        self.text == self.number && self.text == self.number_as_text
+        self.text == self.number
+            && self.text == self.number_as_text
+            && self.text == self.other_as_text
     }
 }
 
@@ -111,6 +119,7 @@ impl Conversion {
             text,
             number,
             number_as_text,
+            other_as_text,
         } = &self.starts;
         let error = self.error.iter().flat_map(|error| {
             let object = error.object.iter().map(|start| &**start);
@@ -118,11 +127,19 @@ impl Conversion {
             let parts = error.parts.iter().filter(|_| error.object.is_none());
             object.chain(parts.map(|(_, start)| &**start))
         });
-        [fitting, text, number, number_as_text]
+        [fitting, text, number, number_as_text, other_as_text]
             .into_iter()
             .map(|start| &**start)
             .filter(|start| !start.is_empty())
             .chain(error)
+    }
+
+    /// Returns whether values are written as in `json`, under another key.
+    pub(crate) fn is_name_only(&self) -> bool {
+        self.style == Style::Json
+            && matches!(self.rule, Rule::None)
+            && self.error.is_none()
+            && self.starts.are_same()
     }
 
     /// Returns the start of the member that a value of this kind nearly always has.
@@ -134,14 +151,14 @@ impl Conversion {
                 Kind::Text => &self.starts.text,
                 Kind::Number | Kind::Integer => &self.starts.number,
                 Kind::Bool | Kind::Nested if self.style == Style::Json => &self.starts.number,
-                // As text.
-                Kind::Bool | Kind::Nested => &self.starts.text,
+                // Shown as text.
+                Kind::Bool | Kind::Nested => &self.starts.other_as_text,
             },
         }
     }
 
-    /// Ends a member whose start is that [for](Self::start_for) `kind`. Changes the start and the
-    /// value if the value that was written needs that.
+    /// Ends a member that starts with [`start_for(kind)`](Self::start_for). Changes the start and
+    /// the value if the value that was written needs that.
     pub(crate) fn finish(&self, line: &mut LineBuffer, written: Written, kind: Kind) {
         let value = &line.as_bytes()[written.value_start..];
         let actual = kind_of(value);
@@ -226,10 +243,15 @@ pub(crate) fn kind_of(json: &[u8]) -> Kind {
     match json.first() {
         Some(b'"') => Kind::Text,
         Some(b't' | b'f') => Kind::Bool,
-        Some(b'0'..=b'9' | b'-') if json.iter().any(|byte| b".eE".contains(byte)) => Kind::Number,
+        Some(b'0'..=b'9' | b'-') if has_fraction(json) => Kind::Number,
         Some(b'0'..=b'9' | b'-') => Kind::Integer,
         _ => Kind::Nested,
     }
+}
+
+fn has_fraction(number: &[u8]) -> bool {
+    let is_of_fraction = |byte: &u8| matches!(byte, b'.' | b'e' | b'E');
+    number.iter().any(is_of_fraction)
 }
 
 impl Kind {
@@ -286,7 +308,7 @@ pub(crate) fn push_field(to: &mut Vec<u8>, table: &FormatTable, name: &str, json
     }
 }
 
-/// A list of texts in a line: around it, and around each text.
+/// The syntax of a list of texts in a line.
 pub(crate) struct ListSyntax {
     pub(crate) open: &'static [u8],
     pub(crate) close: &'static [u8],
@@ -296,7 +318,7 @@ pub(crate) struct ListSyntax {
 
 impl Style {
     /// Returns whether a value of this kind becomes text.
-    fn quotes(self, kind: Kind) -> bool {
+    pub(crate) fn quotes(self, kind: Kind) -> bool {
         match self {
             Self::Json => false,
             Self::Words => kind == Kind::Nested,

@@ -15,8 +15,8 @@ pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     // overlap, then fit into one piece of room.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>()) {
         if bytes.len() <= 2 * BLOCK
-            && find_escape::<true>(first) == BLOCK
-            && find_escape::<true>(last) == BLOCK
+            && find_escapes::<true>(first) == 0
+            && find_escapes::<true>(last) == 0
         {
             let room = line.room::<{ 2 * BLOCK + 2 }>();
             room[0] = b'"';
@@ -40,7 +40,7 @@ pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     push_any_quoted(line, text);
 }
 
-#[inline(never)] // Off the common path, which stays small.
+#[inline(never)] // Kept out of line, so that the common path stays small.
 fn push_any_quoted(line: &mut LineBuffer, text: &str) {
     line.push_byte(b'"');
     push_text(line, text);
@@ -55,7 +55,7 @@ pub(crate) fn push_text(line: &mut LineBuffer, text: &str) {
     }
 }
 
-/// As [`push_text`], but only if the text is short and needs no escape. Returns whether it was
+/// Like [`push_text`], but only if the text is short and needs no escape. Returns whether it was
 /// appended.
 #[inline]
 pub(crate) fn push_clean_text(line: &mut LineBuffer, text: &str) -> bool {
@@ -79,8 +79,14 @@ pub(crate) const BLOCK: usize = BLOCK_LEN;
 /// Text is escaped in pieces of about this many bytes, so that room is checked once per piece.
 const PIECE_LEN: usize = 1024;
 
-/// The longest result of a piece: six bytes (`\u001b`) for each byte, and a block written ahead.
-const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + BLOCK) + BLOCK;
+/// Two blocks at a time are searched in a long text.
+const WIDE: usize = 2 * BLOCK;
+
+/// The blocks that are searched, and as much behind them as may be copied with them.
+const WINDOW: usize = 2 * WIDE;
+
+/// The longest result of a piece: six bytes (`\u001b`) for each byte, and blocks written ahead.
+const PIECE_CAPACITY: usize = 6 * (PIECE_LEN + WIDE) + WIDE;
 
 /// Appends a text of at most two blocks, which may overlap, if it needs no escape. Returns whether
 /// it was appended.
@@ -96,8 +102,8 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
         return clean;
     };
     let clean = text.len() <= 2 * BLOCK
-        && find_escape::<ALL>(first) == BLOCK
-        && find_escape::<ALL>(last) == BLOCK;
+        && find_escapes::<ALL>(first) == 0
+        && find_escapes::<ALL>(last) == 0;
     if clean {
         let room = line.room::<{ 2 * BLOCK }>();
         room[..BLOCK].copy_from_slice(first);
@@ -108,7 +114,7 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
 }
 
 /// If not `ALL`, the characters of JSON's own syntax are not escaped.
-#[inline(never)] // Off the common path, which stays small.
+#[inline(never)] // Kept out of line, so that the common path stays small.
 fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {
@@ -123,7 +129,22 @@ fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
 fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> (usize, usize) {
     let (mut rest, mut written) = (text, 0);
     let end = text.len().saturating_sub(PIECE_LEN);
-    // One comparison for both conditions: the piece has not ended, and a block is left.
+    // One comparison for both conditions: the piece has not ended, and there is enough text.
+    let last_wide = WINDOW.max(end + 1);
+    while rest.len() >= last_wide
+        && let Some(window) = rest.first_chunk()
+    {
+        let [first, second] = [0, BLOCK].map(|at| block_at(window, at));
+        let escapes = find_escapes::<ALL>(first) | find_escapes::<ALL>(second) << BLOCK;
+        copy_wide(room, written, window, 0);
+        // A branch, so that the next blocks need not wait for the result of these.
+        if escapes == 0 {
+            rest = &rest[WIDE..];
+            written += WIDE;
+        } else {
+            (rest, written) = push_escapes(room, rest, window, escapes, written);
+        }
+    }
     let last_block = BLOCK.max(end + 1);
     while rest.len() >= last_block
         && let Some(block) = rest.first_chunk::<BLOCK>()
@@ -147,6 +168,49 @@ fn push_piece<const ALL: bool>(room: &mut [u8; PIECE_CAPACITY], text: &[u8]) -> 
         }
     }
     (text.len() - rest.len(), written)
+}
+
+/// Writes the first two blocks of `text`, where the characters at the bits of `escapes` may need an
+/// escape. The text behind each of them is copied as two whole blocks, and then overwritten from
+/// the next one on.
+#[inline]
+fn push_escapes<'t>(
+    room: &mut [u8; PIECE_CAPACITY],
+    text: &'t [u8],
+    window: &[u8; WINDOW],
+    mut escapes: u32,
+    mut written: usize,
+) -> (&'t [u8], usize) {
+    let mut read = 0;
+    while escapes != 0 {
+        let at = escapes.trailing_zeros() as usize % WIDE;
+        escapes &= escapes - 1;
+        written += at - read;
+        let escape = &ASCII_ESCAPES[usize::from(window[at])];
+        let len = usize::from(escape[ESCAPE_SLOT - 1]);
+        if len == 0 {
+            // The character may reach beyond the blocks.
+            return push_multibyte(room, &text[at..], written);
+        }
+        room[written..written + ESCAPE_SLOT].copy_from_slice(escape);
+        written += len;
+        read = at + 1;
+        copy_wide(room, written, window, read);
+    }
+    (&text[WIDE..], written + WIDE - read)
+}
+
+#[inline(always)] // A call costs more than the copy.
+fn copy_wide(room: &mut [u8; PIECE_CAPACITY], to: usize, window: &[u8; WINDOW], from: usize) {
+    room[to..to + WIDE].copy_from_slice(&window[from..from + WIDE]);
+}
+
+#[inline(always)] // See `copy_wide`.
+fn block_at(window: &[u8; WINDOW], at: usize) -> &[u8; BLOCK] {
+    match window[at..].first_chunk() {
+        Some(block) => block,
+        None => unreachable!("a window has four blocks, and `at` is 0 or 1"),
+    }
 }
 
 /// Writes the first character of `text`, escaped if it needs to be.
@@ -235,10 +299,16 @@ pub(crate) fn plain_len(block: &[u8; BLOCK]) -> usize {
 /// Returns the number of bytes before the first that may need an escape.
 #[inline]
 fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
+    (find_escapes::<ALL>(block) | 1 << BLOCK).trailing_zeros() as usize
+}
+
+/// Returns a bit for each byte that may need an escape.
+#[inline]
+fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    return vector::find_escape::<ALL>(block);
+    return vector::find_escapes::<ALL>(block);
     #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-    words::find_escape::<ALL>(block)
+    words::find_escapes::<ALL>(block)
 }
 
 /// SSE2, which every x86-64 has. On a long text, a quarter of the instructions of [`words`].
@@ -256,14 +326,14 @@ mod vector {
         unsafe_code,
         reason = "rustc does not know that code compiled for SSE2 may call a function that needs SSE2"
     )]
-    pub(super) fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
+    pub(super) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
         // SAFETY: `find` requires SSE2, and this module is only compiled for targets that have it.
         unsafe { find::<ALL>(block) }
     }
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn find<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
+    fn find<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
         let (low, high) = halves(block);
         let bytes = _mm_set_epi64x(high.cast_signed(), low.cast_signed());
         let every = |byte: u8| _mm_set1_epi8(byte.cast_signed());
@@ -278,7 +348,7 @@ mod vector {
             let backslash = _mm_cmpeq_epi8(bytes, every(b'\\'));
             found = _mm_or_si128(found, _mm_or_si128(control, backslash));
         }
-        (_mm_movemask_epi8(found) | 1 << BLOCK).trailing_zeros() as usize
+        _mm_movemask_epi8(found).cast_unsigned()
     }
 }
 
@@ -291,13 +361,17 @@ mod words {
     const HIGHS: u64 = 0x8080_8080_8080_8080;
 
     #[inline]
-    pub(super) fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
+    pub(super) fn find_escapes<const ALL: bool>(block: &[u8; BLOCK]) -> u32 {
         let (low, high) = halves(block);
-        let first = |half: u64| find::<ALL>(half).trailing_zeros() as usize / 8;
-        match first(low) {
-            8 => 8 + first(high),
-            found => found,
-        }
+        let found = |half: u64| bit_per_byte(find::<ALL>(half));
+        found(low) | found(high) << 8
+    }
+
+    /// Moves the high bits of eight bytes into one byte.
+    #[inline]
+    fn bit_per_byte(highs: u64) -> u32 {
+        // Each factor moves one of the bits to its place in the highest byte. No two meet.
+        ((highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
     }
 
     /// Returns the high bit of each byte that may need an escape.
@@ -337,13 +411,13 @@ mod tests {
                 let mut block = *b"sixteen letters.";
                 block[at] = byte;
                 assert_eq!(
-                    words::find_escape::<true>(&block),
-                    vector::find_escape::<true>(&block),
+                    words::find_escapes::<true>(&block),
+                    vector::find_escapes::<true>(&block),
                     "{byte:#x} at {at}"
                 );
                 assert_eq!(
-                    words::find_escape::<false>(&block),
-                    vector::find_escape::<false>(&block),
+                    words::find_escapes::<false>(&block),
+                    vector::find_escapes::<false>(&block),
                     "{byte:#x} at {at}"
                 );
             }

@@ -6,9 +6,9 @@ mod ecs;
 mod emf;
 mod gcp;
 mod gelf;
-mod json;
+pub(crate) mod json;
 mod json_nested;
-mod logfmt;
+pub(crate) mod logfmt;
 mod logstash;
 mod otlp;
 
@@ -19,12 +19,16 @@ use spanwise_core::{
     internal::{TextSetting, suggest::closest},
 };
 
-use crate::format_table::{FormatTable, TimeText};
+use crate::{
+    custom_format::CustomFormat,
+    format_table::{FormatTable, TimeText},
+    text_template::{self, PREFIX},
+};
 
 /// Defines [`Format`] with all names, so that each format is listed once.
 macro_rules! formats {
-    ($first:ident = $first_name:literal, $first_table:expr, $(#[$first_doc:meta])+
-     $($format:ident = $name:literal, $table:expr, $(#[$doc:meta])+)*) => {
+    ($(#[$first_doc:meta])+ $first:ident = $first_name:literal, $first_table:expr;
+     $($(#[$doc:meta])+ $format:ident = $name:literal, $table:expr;)*) => {
         /// The format of a line, for [`JsonLayer`](crate::JsonLayer) and for every output of
         /// `spanwise`.
         ///
@@ -34,10 +38,8 @@ macro_rules! formats {
         /// use spanwise_json::Format;
         ///
         /// assert_eq!("json-nested".parse(), Ok(Format::JsonNested));
-        /// assert_eq!(
-        ///     "jsn".parse::<Format>().unwrap_err().to_string(),
-        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, logfmt, otlp, pretty, compact, short"
-        /// );
+        /// let error = "jsn".parse::<Format>().unwrap_err().to_string();
+        /// assert!(error.starts_with("`jsn` is not a format: did you mean json? accepts json, json-nested, ecs"));
         /// ```
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
         #[non_exhaustive]
@@ -46,6 +48,10 @@ macro_rules! formats {
             #[default]
             $first,
             $($(#[$doc])+ $format,)*
+            /// A format that the program has built: see [`Format::custom`] and
+            /// [`Format::from_code`]. Also a template, which parses from text such as
+            /// `text:{level} {time} {target} {message} {fields}`.
+            Custom(CustomFormat),
         }
 
         impl Format {
@@ -63,6 +69,7 @@ macro_rules! formats {
                 match self {
                     Self::$first => $first_name,
                     $(Self::$format => $name,)*
+                    Self::Custom(custom) => custom.name(),
                 }
             }
 
@@ -72,6 +79,7 @@ macro_rules! formats {
                 match self {
                     Self::$first => &$first_table,
                     $(Self::$format => &$table,)*
+                    Self::Custom(custom) => custom.table(),
                 }
             }
         }
@@ -79,60 +87,61 @@ macro_rules! formats {
 }
 
 formats! {
-    Json = "json", json::TABLE,
     /// All fields at the top level: the event's first, then those of the spans from the innermost
     /// outwards.
     ///
     /// `{"timestamp":…,"level":…,"target":…,"message":…,"order_id":42,"request_id":"…","span":"create_order"}`
-    JsonNested = "json-nested", json_nested::TABLE,
+    Json = "json", json::TABLE;
     /// The layout of `tracing_subscriber::fmt().json()`, as a drop-in replacement.
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
     /// Line for line what that prints, without its faults, and with the causes of an error: see the
     /// [crate docs](crate#json-nested).
-    Ecs = "ecs", ecs::TABLE,
+    JsonNested = "json-nested", json_nested::TABLE;
     /// The Elastic Common Schema, for Filebeat and Elasticsearch.
     ///
     /// `{"@timestamp":…,"log.level":"info","message":…,"numeric_labels.order_id":42,"http.request.id":"…",…}`
-    Gcp = "gcp", gcp::TABLE,
+    Ecs = "ecs", ecs::TABLE;
     /// Google Cloud, for Cloud Run and the agent of GKE.
     ///
     /// `{"time":…,"severity":"INFO","target":…,"message":…,"order_id":42,…}`
-    Datadog = "datadog", datadog::TABLE,
+    Gcp = "gcp", gcp::TABLE;
     /// Datadog, with its standard attributes.
     ///
     /// `{"timestamp":…,"status":"info","logger.name":…,"message":…,"order_id":42,…}`
-    Logstash = "logstash", logstash::TABLE,
+    Datadog = "datadog", datadog::TABLE;
     /// The layout of logstash-logback-encoder.
     ///
     /// `{"@timestamp":…,"@version":"1","level":"INFO","level_value":20000,"logger_name":…,"message":…,…}`
-    Gelf = "gelf", gelf::TABLE,
+    Logstash = "logstash", logstash::TABLE;
     /// The Graylog Extended Log Format. Values are text and numbers; others become text.
     ///
     /// `{"version":"1.1","host":…,"timestamp":…,"level":6,"_target":…,"short_message":…,"_order_id":42,…}`
-    Bunyan = "bunyan", bunyan::TABLE,
+    Gelf = "gelf", gelf::TABLE;
     /// The records of node-bunyan.
     ///
     /// `{"v":0,"name":…,"hostname":…,"pid":…,"time":…,"level":30,"target":…,"msg":…,"order_id":42,…}`
-    Emf = "emf", emf::TABLE,
-    /// `json` for Amazon CloudWatch, with the name of the service as text.
-    Logfmt = "logfmt", logfmt::TABLE,
+    Bunyan = "bunyan", bunyan::TABLE;
+    /// `json` for Amazon CloudWatch, with the name of the service as text, and with the metrics of
+    /// an event.
+    Emf = "emf", emf::TABLE;
     /// Words: `ts=… level=info target=shop::orders msg="order created" order_id=42`
-    Otlp = "otlp", otlp::TABLE,
+    Logfmt = "logfmt", logfmt::TABLE;
     /// One `LogsData` of OpenTelemetry in JSON, with typed attributes.
     ///
     /// `{"resourceLogs":[{"resource":…,"scopeLogs":[{"logRecords":[{"timeUnixNano":…}],"scope":…}]}]}`
-    Pretty = "pretty", json::TABLE,
+    Otlp = "otlp", otlp::TABLE;
     /// Human-readable: one line per event if it fits the terminal; spans, errors and values of
     /// several lines have lines of their own. Written by the outputs of `spanwise`, not by a
     /// [`JsonLayer`](crate::JsonLayer).
-    Compact = "compact", json::TABLE,
+    Pretty = "pretty", json::TABLE;
     /// Human-readable: one line per event, except for panics. Written by the outputs of `spanwise`,
     /// not by a [`JsonLayer`](crate::JsonLayer).
-    Short = "short", json::TABLE,
+    Compact = "compact", json::TABLE;
     /// For a command line: the level, the message and the fields. The time is shown in files, and
     /// while events at DEBUG are shown. Written by the outputs of `spanwise`.
+    Short = "short", json::TABLE;
 }
 
 impl TextSetting for Format {}
@@ -141,11 +150,16 @@ impl FromStr for Format {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        let template = text.get(..PREFIX.len());
+        if template.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+            return text_template::format(&text[PREFIX.len()..]);
+        }
         let is_named = |format: &&Self| format.name().eq_ignore_ascii_case(text);
         let found = Self::ALL.iter().find(is_named).cloned();
         found.ok_or_else(|| {
             let accepts = Self::ACCEPTS;
             let hint = match closest(text, Self::NAMES.iter().copied()) {
+                _ if text.contains('{') => "a template begins with `text:`".to_owned(),
                 Some(name) => format!("did you mean {name}? accepts {accepts}"),
                 None => format!("accepts {accepts}"),
             };
@@ -184,6 +198,21 @@ impl Format {
         matches!(self, Self::Pretty | Self::Compact | Self::Short)
     }
 
+    /// Returns what decides about the parts of a line instead of a table.
+    pub(crate) fn writer(&self) -> Option<&'static str> {
+        match self {
+            Self::Custom(custom) if custom.code().is_some() => {
+                let is_template = custom.name().starts_with(PREFIX);
+                Some(if is_template {
+                    "the template"
+                } else {
+                    "the code"
+                })
+            }
+            _ => None,
+        }
+    }
+
     /// Returns whether the time zone of timestamps can be set. Receivers of the others expect UTC.
     #[must_use]
     pub fn has_time_zone(&self) -> bool {
@@ -196,7 +225,7 @@ impl Format {
     pub fn is_reserved(key: &str) -> bool {
         let takes = |table: &FormatTable| {
             table.reserves(key)
-                || table.is_of_location(key)
+                || table.is_location_key(key)
                 || table.parts().any(|(part, _)| *part == key)
         };
         [&json::TABLE, &json_nested::TABLE].into_iter().any(takes)

@@ -4,11 +4,13 @@ use spanwise_core::internal::{host_name, is_critical, log_record::LogRecord};
 use tracing_core::{Level, Metadata};
 
 use crate::{
+    Timestamp,
+    addition::Addition,
     builder::Options,
     escape,
     format::{BUFFERED, REDACTED, SAMPLE_RATE, SPANS_OMITTED, TRUNCATED},
-    json_lexer::Member,
     name_limits::{limit_name, limit_path},
+    rewrite::Rewrite,
     spelling::Spelling,
 };
 
@@ -17,12 +19,15 @@ use crate::{
 pub(crate) struct FormatTable {
     pub(crate) layout: Layout,
     pub(crate) style: Style,
-    /// The receiver refuses longer lines. In bytes.
+    /// The receiver refuses longer lines. In bytes of the flat JSON: a format that rewrites it
+    /// needs a margin.
     pub(crate) max_line: usize,
     /// The members in front of the timestamp.
     pub(crate) open: &'static [Part],
     pub(crate) timestamp: &'static str,
     pub(crate) time: TimeText,
+    /// Receivers refuse a line without the timestamp, so it cannot be omitted.
+    pub(crate) requires_time: bool,
     /// The members between the timestamp and the fields.
     pub(crate) head: &'static [Part],
     pub(crate) message: MessageKey,
@@ -37,11 +42,16 @@ pub(crate) struct FormatTable {
     pub(crate) known: &'static [(&'static str, Known)],
     /// The names of all other fields.
     pub(crate) spelling: Spelling,
-    /// Names, as written, that no field can take, besides those of the members above.
+    /// The keys that the receiver requires: they are neither renamed nor omitted.
+    pub(crate) required: &'static [&'static str],
+    pub(crate) process: ProcessKeys,
+    /// Members with the same value in each line: a key and its JSON.
+    pub(crate) constants: &'static [(&'static str, &'static [u8])],
+    /// Further names, as lines spell them, that no field can take.
     pub(crate) reserved: &'static [&'static str],
     pub(crate) reserved_prefixes: &'static [&'static str],
     pub(crate) error: ErrorShape,
-    /// What some lines have in addition.
+    /// Members that only some lines have in addition.
     pub(crate) addition: Option<Addition>,
     /// For a format that is not flat JSON.
     pub(crate) rewrite: Option<Rewrite>,
@@ -70,8 +80,10 @@ pub(crate) enum Style {
 /// The text of the timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeText {
-    /// As the layer's [`Timestamp`](crate::Timestamp) is set.
+    /// As the layer's [`Timestamp`](crate::Timestamp) option sets it.
     AsSet,
+    /// As the format defines it.
+    Own(Timestamp),
     /// RFC 3339 in UTC, with this many digits after the second.
     Utc(usize),
     /// A number: seconds since 1970, with this many digits after the point.
@@ -101,8 +113,17 @@ pub(crate) struct ThreadKeys {
     pub(crate) always: bool,
 }
 
+/// The keys of the machine and of the process, which lines have on request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessKeys {
+    pub(crate) host: &'static str,
+    pub(crate) pid: &'static str,
+}
+
 /// A member: its key, and its value if the line has one.
-pub(crate) type Part = (&'static str, fn(&Facts<'_>) -> Option<Vec<u8>>);
+pub(crate) type Part = (&'static str, PartValue);
+
+pub(crate) type PartValue = fn(&PartInputs<'_>) -> Option<Vec<u8>>;
 
 /// The level of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,9 +137,9 @@ pub(crate) enum EventLevel {
     Critical,
 }
 
-/// What the value of a [`Part`] can depend on.
+/// The inputs that the value of a [`Part`] can depend on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts<'a> {
+pub(crate) struct PartInputs<'a> {
     pub(crate) options: &'a Options,
     pub(crate) level: EventLevel,
     pub(crate) target: &'a str,
@@ -142,6 +163,14 @@ pub(crate) enum Known {
         /// Returns `None` if the field is shown as any other field.
         prefix: fn(&Options) -> Option<String>,
     },
+}
+
+impl Known {
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Named(key) | Self::Leaf(key, _) | Self::Nanos(key) | Self::Hex { key, .. } => key,
+        }
+    }
 }
 
 /// A kind of JSON value.
@@ -179,32 +208,6 @@ pub(crate) enum ErrorPart {
     Chain,
 }
 
-/// Members that are made of others when a line ends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Addition {
-    /// Returns whether lines of an event with a field of this name have an addition.
-    pub(crate) applies: fn(&str) -> bool,
-    pub(crate) make: fn(&[Member<'_>]) -> Added,
-}
-
-/// Members that were made of others.
-#[derive(Debug, Default)]
-pub(crate) struct Added {
-    /// The indexes of the members that are shown here only.
-    pub(crate) moved: Vec<usize>,
-    /// `,"key":value`
-    pub(crate) members: Vec<u8>,
-}
-
-/// Makes a line of the flat JSON that the encoder wrote.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rewrite {
-    /// Returns the start of all lines of a layer.
-    pub(crate) start: fn(&Options) -> Vec<u8>,
-    /// Appends the rest of the line.
-    pub(crate) line: fn(&[u8], &mut Vec<u8>),
-}
-
 /// The names that an error can have to be shown as the error of its event.
 pub(crate) const ERROR_NAMES: [&str; 4] = ["error", "err", "e", "exception"];
 
@@ -224,36 +227,43 @@ impl FormatTable {
             self.thread.name,
             self.thread.id,
         ];
-        let information = [TRUNCATED, REDACTED, SAMPLE_RATE, BUFFERED, SPANS_OMITTED];
         of_line.contains(&key)
-            || information.iter().any(|name| self.spell(name) == key)
-            || self.reserved.contains(&key)
-            || self
-                .reserved_prefixes
-                .iter()
-                .any(|prefix| key.starts_with(prefix))
+            || self.information().any(|name| name == key)
+            || self.is_reserved_name(key)
+    }
+
+    /// Returns whether the key is one that the receiver gives a meaning.
+    pub(crate) fn is_reserved_name(&self, key: &str) -> bool {
+        let mut prefixes = self.reserved_prefixes.iter();
+        self.reserved.contains(&key) || prefixes.any(|prefix| key.starts_with(prefix))
+    }
+
+    /// Returns the keys with information about a line itself.
+    pub(crate) fn information(&self) -> impl Iterator<Item = String> {
+        let names = [TRUNCATED, REDACTED, SAMPLE_RATE, BUFFERED, SPANS_OMITTED];
+        names.into_iter().map(|name| self.spell(name))
     }
 
     /// Returns whether the key is one of the members that follow from the callsite.
-    pub(crate) fn is_of_location(&self, key: &str) -> bool {
+    pub(crate) fn is_location_key(&self, key: &str) -> bool {
         self.origin.iter().any(|(of_origin, _)| *of_origin == key)
     }
 
     /// Returns whether the key is the place of a known field, of the error or of a part of it.
     pub(crate) fn is_place(&self, key: &str) -> bool {
-        let of_known = |(_, place): &(&str, Known)| match *place {
-            Known::Named(name) | Known::Leaf(name, _) | Known::Nanos(name) => name == key,
-            Known::Hex { key: name, .. } => name == key,
-        };
-        let of_error = match self.error {
+        self.is_error_key(key) || self.known.iter().any(|(_, place)| place.key() == key)
+    }
+
+    /// Returns whether the key is the place of the error or of a part of it.
+    pub(crate) fn is_error_key(&self, key: &str) -> bool {
+        match self.error {
             ErrorShape::AsField => false,
             ErrorShape::Object(object, _) => object == key,
             ErrorShape::Members(parts) => parts.iter().any(|(_, part)| *part == key),
-        };
-        of_error || self.known.iter().any(of_known)
+        }
     }
 
-    /// Returns the keys of the parts of an error, that of the message first, if each is a member.
+    /// Returns the keys of the parts of an error, if each is a member. The message comes first.
     pub(crate) fn error_keys(&self) -> impl Iterator<Item = &'static str> {
         let parts = match self.error {
             ErrorShape::Members(parts) => parts,
@@ -281,10 +291,15 @@ impl FormatTable {
 }
 
 impl TimeText {
+    /// Returns whether the digits after the second can be set.
+    pub(crate) const fn has_precision(self) -> bool {
+        !matches!(self, Self::EpochNanos)
+    }
+
     /// The quote around the timestamp, if there is one.
     pub(crate) const fn quote(self) -> &'static [u8] {
         match self {
-            Self::AsSet | Self::Utc(_) | Self::EpochNanos => b"\"",
+            Self::AsSet | Self::Own(_) | Self::Utc(_) | Self::EpochNanos => b"\"",
             Self::EpochSeconds(_) => b"",
         }
     }
@@ -303,8 +318,8 @@ impl EventLevel {
     }
 }
 
-impl<'a> Facts<'a> {
-    /// The facts of a callsite, or of a record of `log` that it forwards.
+impl<'a> PartInputs<'a> {
+    /// Returns the inputs for a callsite, or for a `log` record that it forwards.
     pub(crate) fn new(
         options: &'a Options,
         callsite: &'a Metadata<'a>,
@@ -328,8 +343,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// What is the same for all lines of a layer.
-    pub(crate) fn of_layer(options: &'a Options) -> Self {
+    /// Returns inputs for the parts that are the same in all lines of a layer.
+    pub(crate) fn for_layer(options: &'a Options) -> Self {
         Self {
             options,
             level: EventLevel::Critical,
@@ -339,7 +354,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Returns the value for the level, of those from `TRACE` to `ERROR` and critical.
+    /// Returns the value for the level. `values` has those for `TRACE` to `ERROR`, then critical.
     pub(crate) fn by_level<T: Copy>(&self, values: [T; 6]) -> T {
         values[self.level as usize]
     }
@@ -350,49 +365,49 @@ pub(crate) fn text(value: &str) -> Option<Vec<u8>> {
     Some(escape::quoted(value))
 }
 
-pub(crate) fn target(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let is_shown = facts.options.target;
-    is_shown.then(|| text(&limit_name(facts.target))).flatten()
+pub(crate) fn target(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let is_shown = inputs.options.target;
+    is_shown.then(|| text(&limit_name(inputs.target))).flatten()
 }
 
-pub(crate) fn file(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let file = facts.file.filter(|_| facts.options.source_location)?;
+pub(crate) fn file(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let file = inputs.file.filter(|_| inputs.options.source_location)?;
     text(&limit_path(file))
 }
 
-pub(crate) fn line(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let line = facts.line.filter(|_| facts.options.source_location)?;
+pub(crate) fn line(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let line = inputs.line.filter(|_| inputs.options.source_location)?;
     Some(line.to_string().into_bytes())
 }
 
 /// The level as `tracing` names it. A critical event is at ERROR.
-pub(crate) fn level(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.by_level(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "ERROR"]))
+pub(crate) fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.by_level(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "ERROR"]))
 }
 
 /// The mark of a critical event.
-pub(crate) fn critical(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    (facts.level == EventLevel::Critical).then(|| b"true".to_vec())
+pub(crate) fn critical(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    (inputs.level == EventLevel::Critical).then(|| b"true".to_vec())
 }
 
-pub(crate) fn service_name(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.options.service.name.as_deref()?)
+pub(crate) fn service_name(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.options.service.name.as_deref()?)
 }
 
-pub(crate) fn service_version(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.options.service.version.as_deref()?)
+pub(crate) fn service_version(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.options.service.version.as_deref()?)
 }
 
-pub(crate) fn environment(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.options.service.environment.as_deref()?)
+pub(crate) fn environment(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.options.service.environment.as_deref()?)
 }
 
 /// The name of the machine.
-pub(crate) fn host(_: &Facts<'_>) -> Option<Vec<u8>> {
+pub(crate) fn host(_: &PartInputs<'_>) -> Option<Vec<u8>> {
     text(host_name().as_deref().unwrap_or("localhost"))
 }
 
-pub(crate) fn process_id(_: &Facts<'_>) -> Option<Vec<u8>> {
+pub(crate) fn process_id(_: &PartInputs<'_>) -> Option<Vec<u8>> {
     Some(std::process::id().to_string().into_bytes())
 }
 

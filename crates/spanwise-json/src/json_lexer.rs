@@ -74,22 +74,76 @@ impl<'a> KeySet<'a> {
 /// Returns the end of the value that starts at `start`: a comma or bracket outside of it, or the
 /// end of the text.
 pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
-    let (mut at, mut depth) = (start, 0_usize);
-    while at < json.len() {
-        work::step(1);
-        match json[at] {
-            b'"' => {
-                at = string_end(json, at);
-                continue;
-            }
+    // Most values are texts or numbers.
+    match json.get(start) {
+        Some(b'"') => return string_end(json, start),
+        Some(b'{' | b'[') => {}
+        _ => {
+            let rest = &json[start.min(json.len())..];
+            let ends_value = |byte: &u8| matches!(byte, b',' | b'}' | b']');
+            let len = rest.iter().position(ends_value).unwrap_or(rest.len());
+            work::step(len as u64);
+            return start + len;
+        }
+    }
+    let mut depth = 0_usize;
+    for (at, byte) in structure(json, start) {
+        match byte {
             b'{' | b'[' => depth += 1,
-            b',' | b'}' | b']' if depth == 0 => return at,
+            _ if depth == 0 => return at,
             b'}' | b']' => depth -= 1,
             _ => {}
         }
-        at += 1;
     }
-    at
+    json.len()
+}
+
+/// Returns how many objects and arrays are inside one another.
+pub(crate) fn nesting_depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for (_, byte) in structure(json, 0) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// Returns the items of an array.
+pub(crate) fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 1;
+    std::iter::from_fn(move || {
+        if matches!(array.get(at), None | Some(b']')) {
+            return None;
+        }
+        let end = value_end(array, at);
+        let item = &array[at..end];
+        at = end + 1;
+        Some(item)
+    })
+}
+
+/// Returns the brackets and commas from `start` on that are not inside strings, each with its
+/// index.
+fn structure(json: &[u8], start: usize) -> impl Iterator<Item = (usize, u8)> {
+    let mut at = start;
+    std::iter::from_fn(move || {
+        while let Some(byte) = json.get(at).copied() {
+            work::step(1);
+            if byte == b'"' {
+                at = string_end(json, at);
+                continue;
+            }
+            at += 1;
+            if matches!(byte, b'{' | b'[' | b'}' | b']' | b',') {
+                return Some((at - 1, byte));
+            }
+        }
+        None
+    })
 }
 
 /// Returns the index after the closing quote of the string that opens at `start`.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, io, sync::Arc};
 
 use spanwise_core::{
-    Fault, SelfReport,
+    Context as SpanContext, Fault, SelfReport,
     internal::{
         CallsitePlans, CurrentSpan, FilterInterop, LayerId, SinkCounters, SpanData, SpanDataCache,
         SpanIdentity, SpanTable, log_record::LogRecord, recorded_callsite,
@@ -20,18 +20,20 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 use crate::{
     SpanEvents,
     altered_fields::{AlteredFields, UNALTERED},
-    assemble::{SpanScope, keep_last},
+    assemble::{Draft, SpanScope, keep_last},
     builder::Options,
     conversion::push_field,
     escape,
-    format_table::{Facts, Layout},
+    format_table::{Layout, PartInputs},
     fragment::{Fragment, OwnMembers, SpanNode},
+    line_parts,
     line_template::{LineTemplate, push_member, text_policy},
+    member_keys::KeyedMembers,
     plan::Plan,
     scratch::{self, Scratch},
     span_events::{self, HumanDuration, SpanChange},
     span_plan::SpanPlan,
-    visit::{Encoded, Encoding, Pass, encode},
+    visit::{Encoded, Encoding, Pass, PrecomputedKeys, encode, encode_precomputed},
 };
 
 /// Writes each event as one line of JSON, with the fields of the spans around it. See the [crate
@@ -44,6 +46,9 @@ use crate::{
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
     pub(crate) options: Options,
+    /// The options as the caller set them. `options` is the same after resolution against the
+    /// format.
+    pub(crate) requested: Options,
     pub(crate) template: LineTemplate,
     pub(crate) id: LayerId,
     pub(crate) plans: CallsitePlans<Plan>,
@@ -51,6 +56,8 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) filter_interop: FilterInterop,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) report: SelfReport,
+    /// See [`JsonLayer::late`].
+    pub(crate) is_late: bool,
 }
 
 impl<W> JsonLayer<W>
@@ -67,23 +74,28 @@ where
     pub(crate) fn encoding<'a>(&'a self, plan: &'a Plan, is_event: bool) -> Encoding<'a> {
         let template = &self.template;
         Encoding {
-            clean_message: &plan.clean_message,
+            clean_texts: &plan.clean_texts,
             layout: template.table.layout,
             policy: text_policy(template, &self.options),
             replacer: &self.options.redact,
-            lists_redacted: self.options.redacted_list,
+            lists_redacted_fields: self.options.lists_redacted_fields,
             is_event,
         }
     }
 
-    /// Reports that this layer cannot write the format, if it is for humans.
-    fn report_format(&self) {
+    /// Reports setup faults: a human-readable format, which this layer cannot write, and options
+    /// that do not fit the format.
+    fn report_setup_faults(&self) {
         let format = &self.options.format;
         if format.is_human_readable() {
             let why = format_args!(
-                "a JsonLayer does not write `{format}`: its lines are `json`; for `{format}` use the outputs of `spanwise`"
+                "JsonLayer cannot write the format `{format}` and writes `json` instead; for \
+                 `{format}`, set up logging with the `spanwise` crate"
             );
             self.report.fault_unthrottled(Fault::Setup, &why);
+        }
+        for problem in line_parts::resolve(&self.requested).problems {
+            self.report.fault_unthrottled(Fault::Setup, &problem);
         }
     }
 
@@ -100,69 +112,131 @@ where
         let record = LogRecord::from_event(event);
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata());
-        let facts = Facts::new(&self.options, event.metadata(), Some(&record));
-        // Each record has a message.
-        draft.scratch.line.push(&self.template.head(&facts, true));
+        let inputs = PartInputs::new(&self.options, event.metadata(), Some(&record));
+        // `true`: a `log` record always has a message.
+        draft.scratch.line.push(&self.template.head(&inputs, true));
         draft.offsets.fields_start = draft.scratch.line.len();
         draft.log = Some(&record);
-        self.push_fields(&mut draft, event);
+        self.push_fields(&mut draft, event, scope);
+        // Cannot return false: the fields of a `log` record are always encoded as JSON.
         self.finish(&mut draft, scope, ctx);
         scratch.put_back();
     }
 
-    /// Encodes the own fields of a span, which `record` visits, and calls `f` with the members.
-    fn encode_own<R>(
+    /// Encodes the fields again as JSON, and finishes the line. Used if [`finish`](Self::finish)
+    /// could not use the format's own field syntax.
+    #[cold]
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn reencode_and_finish<S>(
+        &self,
+        draft: &mut Draft<'_>,
+        event: &Event<'_>,
+        scope: &SpanScope<'_>,
+        ctx: &Context<'_, S>,
+    ) where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        self.push_fields_as_json(draft, event);
+        self.finish(draft, scope, ctx);
+    }
+
+    /// Encodes the span's own fields, visited by `record`, and calls `f` with the members.
+    /// `known_error` is the index of the field that an earlier call chose as the span's error.
+    fn encode_own_fields<R>(
         &self,
         plan: &Plan,
+        known_error: Option<usize>,
         record: impl Fn(&mut dyn Visit),
-        f: impl FnOnce(OwnMembers<'_>) -> R,
+        f: impl FnOnce(&OwnMembers<'_>) -> R,
     ) -> R {
         let mut scratch = Scratch::take();
-        let line = &mut scratch.line;
+        let Scratch {
+            line, starts, keys, ..
+        } = &mut *scratch;
         let mut encoded = Encoded::default();
-        encode(
-            line,
-            &plan.keys,
-            Pass::All,
-            self.encoding(plan, false),
-            &mut encoded,
-            record,
-        );
+        let (field_keys, error) = if plan.other_errors.is_empty() {
+            (&*plan.keys, None)
+        } else {
+            plan.keys_for(known_error, &record)
+        };
+        let encoding = self.encoding(plan, false);
+        if plan.precomputed.is_empty() {
+            encode(
+                line,
+                field_keys,
+                Pass::All,
+                encoding,
+                &mut encoded,
+                starts,
+                record,
+            );
+        } else {
+            let field_keys = PrecomputedKeys {
+                keys: field_keys,
+                precomputed: &plan.precomputed,
+                rewritten: None,
+            };
+            encode_precomputed(
+                line,
+                &field_keys,
+                Pass::All,
+                encoding,
+                &mut encoded,
+                starts,
+                record,
+            );
+        }
         if plan.has_repeated_keys {
             keep_last(line, 0);
         }
-        if encoded.redacted_bits != 0 {
-            encoded.add_redacted_by_key(plan);
+        if encoded.has_redacted_or_altered() {
+            encoded.add_redacted(plan, field_keys);
         }
-        let Encoded { bits, altered, .. } = encoded;
-        let result = f(OwnMembers {
-            members: [line.as_bytes(), b""],
-            bits,
-            pinned: plan.pinned(bits),
+        let Encoded {
+            fields, altered, ..
+        } = &encoded;
+        let is_numbered = plan.list_own_keys(&encoded, starts, line.len(), keys);
+        let is_flat = self.template.table.layout == Layout::Flat;
+        let result = f(&OwnMembers {
+            members: [keys.with_text(line.as_bytes()), KeyedMembers::default()],
+            is_numbered,
+            // Flat lines compare members by key number. There, `bits` is only a filter, and may
+            // include keys that have no value here.
+            bits: if is_numbered && is_flat {
+                plan.bits
+            } else {
+                plan.bits_of(*fields)
+            },
+            pinned: plan.pinned(*fields),
             altered: altered.as_deref().unwrap_or(&UNALTERED),
             ids: b"",
+            error: error.and_then(|index| index.try_into().ok()),
         });
         scratch.put_back();
         result
     }
 
-    /// As [`encode_own`](Self::encode_own), where spans have identities.
-    #[inline(never)] // Off the path of a program that exports no traces, which stays small.
-    fn encode_own_with_ids<R>(
+    /// Like [`encode_own_fields`](Self::encode_own_fields), but for programs whose spans have
+    /// identities (trace and span ids).
+    #[inline(never)] // Kept out of line: programs that export no traces do not pay for it.
+    fn encode_own_fields_with_ids<R>(
         &self,
         plan: &Plan,
         identity: Option<&SpanIdentity>,
+        known_error: Option<usize>,
         record: impl Fn(&mut dyn Visit),
-        f: impl FnOnce(OwnMembers<'_>) -> R,
+        f: impl FnOnce(&OwnMembers<'_>) -> R,
     ) -> R {
-        self.encode_own(plan, record, |own| match (identity, &plan.span_plan) {
-            (Some(identity), Some(span_plan)) => with_ids(own, span_plan, identity, f),
-            _ => f(own),
+        self.encode_own_fields(plan, known_error, record, |own| {
+            match (identity, &plan.span_plan) {
+                (Some(identity), Some(span_plan)) => with_ids(own, span_plan, identity, f),
+                _ => f(own),
+            }
         })
     }
 
     /// Returns the node of a span, or of the nearest one above it that has a node. A span opened
-    /// before the layer was added has none.
+    /// before the layer was added has none, unless the layer is [late](JsonLayer::late).
     pub(crate) fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -172,14 +246,69 @@ where
             ctx.span_scope(id)?
                 .find_map(|span| self.spans.get(&span.id()))
         };
-        known.or_else(above)
+        match known {
+            None if self.is_late => self.adopt(id, ctx),
+            known => known.or_else(above),
+        }
+    }
+
+    /// Gives a span that is older than the layer, and the older spans around it, nodes with the
+    /// values that the context has of them.
+    #[cold]
+    fn adopt<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let mut parent = None;
+        for span in ctx.span_scope(id)?.from_root() {
+            let known = self.spans.get(&span.id());
+            let node = known.or_else(|| {
+                let callsite = span.metadata();
+                let plan = self.plan(callsite);
+                let span_plan = plan.span_plan.as_ref()?;
+                let context = SpanContext::from_span(&span);
+                let record = |visitor: &mut dyn Visit| {
+                    for field in callsite.fields() {
+                        if let Some(value) = context.get(field.name()) {
+                            visitor.record_str(&field, value);
+                        }
+                    }
+                };
+                let identity = find_identity(&span.id(), ctx);
+                let make = |own: &OwnMembers<'_>| {
+                    SpanData::new(parent.as_ref(), |parent| {
+                        Fragment::new(span_plan.share(), own, parent)
+                    })
+                };
+                let identity = identity.as_ref();
+                let node = self.encode_own_fields_with_ids(plan, identity, None, record, make);
+                self.spans.insert(&span.id(), Arc::clone(&node));
+                Some(node)
+            });
+            parent = node.or(parent);
+        }
+        parent
+    }
+
+    /// Returns the current span for a layer that did not see how the thread entered it.
+    #[inline]
+    pub(crate) fn missed_current<S>(&self, ctx: &Context<'_, S>) -> Option<Id>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        if self.is_late {
+            ctx.current_span().id().cloned()
+        } else {
+            None
+        }
     }
 
     /// Calls `f` with the node of the span that is current on this thread. `f` must not call code
-    /// that may log. Returns the current span as an error if its node has to be looked up.
+    /// that may log. Returns `Err(Some(id))` if the caller must look the node up, and `Err(None)`
+    /// if there is no current span.
     ///
-    /// This function cannot do that, since the thread's spans are borrowed. A look-up may be the
-    /// last use of a span that another thread closes, and then runs code that may log.
+    /// The look-up must not happen here. It may drop the last reference to a span, which runs
+    /// `on_close` of layers, and they may log while the thread's spans are borrowed.
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,
@@ -202,15 +331,18 @@ where
             Some(parent) => self.look_up(parent, ctx),
             None if attrs.is_contextual() => self
                 .with_current(|node, _| Arc::clone(node))
-                .or_else(|id| id.and_then(|id| self.look_up(&id, ctx)).ok_or(()))
+                .or_else(|id| {
+                    let id = id.or_else(|| self.missed_current(ctx));
+                    id.and_then(|id| self.look_up(&id, ctx)).ok_or(())
+                })
                 .ok(),
             None => None,
         }
     }
 
-    /// Writes a line about a span itself.
+    /// Writes a line about a change of a span.
     #[cold]
-    fn span_event<S>(&self, message: &str, id: &Id, change: SpanChange, ctx: &Context<'_, S>)
+    fn write_lifecycle_line<S>(&self, change: SpanChange, id: &Id, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -223,8 +355,13 @@ where
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, callsite);
         let mut members = Vec::new();
-        push_member(&mut members, table.message.key, &escape::quoted(message));
-        // In the format of `fmt`, a line without a timestamp has no times either.
+        push_member(
+            &mut members,
+            table.message.key,
+            &escape::quoted(change.message()),
+        );
+        // The nested layout imitates `tracing_subscriber::fmt`, which omits `time.*` if it shows no
+        // timestamp.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();
         if matches!(change, SpanChange::Closed) && has_times {
             for (key, time) in [("time.busy", times.busy), ("time.idle", times.idle)] {
@@ -233,15 +370,15 @@ where
             }
         }
         draft.scratch.line.push(&members);
-        // Compare all keys: any key of a span may be one that this line already has.
-        draft.encoded.bits = u128::MAX;
+        // The plan does not know these members, so all span keys must be compared with them.
+        draft.has_unknown_keys = true;
         self.finish(&mut draft, &SpanScope::Explicit(id), ctx);
         scratch.put_back();
     }
 
-    /// Updates the times of a span, and writes a line if `event` is to be logged.
+    /// Updates the times of a span, and writes a line if lines about `change` are enabled.
     #[inline]
-    fn span_changed<S>(&self, event: SpanEvents, id: &Id, change: SpanChange, ctx: &Context<'_, S>)
+    fn on_lifecycle<S>(&self, change: SpanChange, id: &Id, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -249,14 +386,8 @@ where
         if wanted == SpanEvents::NONE {
             return;
         }
-        if wanted.contains(event) {
-            let message = match change {
-                SpanChange::New => "new",
-                SpanChange::Entered => "enter",
-                SpanChange::Exited => "exit",
-                SpanChange::Closed => "close",
-            };
-            self.span_event(message, id, change, ctx);
+        if wanted.contains(change.flag()) {
+            self.write_lifecycle_line(change, id, ctx);
         } else if wanted.contains(SpanEvents::CLOSE)
             && let Some(span) = ctx.span(id)
         {
@@ -272,7 +403,7 @@ where
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.filter_interop.detect(dispatch);
-        self.report_format();
+        self.report_setup_faults();
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
@@ -291,8 +422,10 @@ where
         }
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata());
-        self.push_fields(&mut draft, event);
-        self.finish(&mut draft, &scope, &ctx);
+        self.push_fields(&mut draft, event, &scope);
+        if !self.finish(&mut draft, &scope, &ctx) {
+            self.reencode_and_finish(&mut draft, event, &scope, &ctx);
+        }
         scratch.put_back();
     }
 
@@ -304,100 +437,114 @@ where
         let parent = self.parent_of(attrs, &ctx);
         // Values are formatted before any data of the span is locked.
         let record = |visitor: &mut dyn Visit| attrs.record(visitor);
-        let make = |own: OwnMembers<'_>| {
+        let make = |own: &OwnMembers<'_>| {
             SpanData::new(parent.as_ref(), |parent| {
-                Fragment::new(span_plan, own, parent)
+                Fragment::new(span_plan.share(), own, parent)
             })
         };
         let node = if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_ref(), record, make)
+            self.encode_own_fields_with_ids(
+                plan,
+                find_identity(id, &ctx).as_ref(),
+                None,
+                record,
+                make,
+            )
         } else {
-            self.encode_own(plan, record, make)
+            self.encode_own_fields(plan, None, record, make)
         };
         self.spans.insert(id, node);
-        self.span_changed(SpanEvents::NEW, id, SpanChange::New, &ctx);
+        self.on_lifecycle(SpanChange::New, id, &ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(node) = self.spans.get(id) else {
             return;
         };
-        let callsite = recorded_callsite(values, node.read(Fragment::callsite));
+        let (callsite, known_error) = node.read(|fragment| (fragment.callsite(), fragment.error()));
+        let callsite = recorded_callsite(values, callsite);
         let record = |visitor: &mut dyn Visit| values.record(visitor);
-        let update = |own: OwnMembers<'_>| {
-            if !own.members[0].is_empty() || !own.ids.is_empty() {
+        let update = |own: &OwnMembers<'_>| {
+            if !own.members[0].text.is_empty() || !own.ids.is_empty() {
                 node.update(|fragment, parent| fragment.record(own, parent));
             }
         };
         let plan = self.plan(callsite);
         if SpanIdentity::exist() {
-            self.encode_own_with_ids(plan, find_identity(id, &ctx).as_ref(), record, update);
+            let identity = find_identity(id, &ctx);
+            self.encode_own_fields_with_ids(plan, identity.as_ref(), known_error, record, update);
         } else {
-            self.encode_own(plan, record, update);
+            self.encode_own_fields(plan, known_error, record, update);
         }
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         scratch::with_entered(|entered| entered.enter(self.id, id));
-        self.span_changed(SpanEvents::ENTER, id, SpanChange::Entered, &ctx);
+        self.on_lifecycle(SpanChange::Entered, id, &ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         // The removed node is dropped after the borrow of the thread's spans has ended.
         drop(scratch::with_entered(|entered| entered.exit(self.id, id)));
-        self.span_changed(SpanEvents::EXIT, id, SpanChange::Exited, &ctx);
+        self.on_lifecycle(SpanChange::Exited, id, &ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.span_changed(SpanEvents::CLOSE, &id, SpanChange::Closed, &ctx);
+        self.on_lifecycle(SpanChange::Closed, &id, &ctx);
         self.spans.close(&id);
     }
 }
 
-/// Returns the identity of a span, or of the nearest span around it that has one. It stays
-/// provisional: no line shows it yet.
+/// Returns the identity of a span, or else of the nearest enclosing span that has one. Does not
+/// freeze it: the span may still move to another trace, because no line shows its ids yet.
 fn find_identity<S>(id: &Id, ctx: &Context<'_, S>) -> Option<SpanIdentity>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     let span = ctx.span(id)?;
-    // Nearly always the span has one. A scope looks each span up.
-    let around = || {
-        let mut around = span.scope().skip(1);
-        around.find_map(|span| SpanIdentity::find(&span))
+    // Try the span itself first: it nearly always has an identity, and `scope()` costs a registry
+    // look-up per span.
+    let enclosing = || {
+        let mut enclosing = span.scope().skip(1);
+        enclosing.find_map(|span| SpanIdentity::find(&span))
     };
-    SpanIdentity::find(&span).or_else(around)
+    SpanIdentity::find(&span).or_else(enclosing)
 }
 
-/// Calls `f` with the members and the ids of the identity, in place of fields with such keys.
+/// Calls `f` with the members plus the trace and span ids. The ids replace fields of the span with
+/// the same keys.
 fn with_ids<R>(
-    own: OwnMembers<'_>,
+    own: &OwnMembers<'_>,
     span_plan: &SpanPlan,
     identity: &SpanIdentity,
-    f: impl FnOnce(OwnMembers<'_>) -> R,
+    f: impl FnOnce(&OwnMembers<'_>) -> R,
 ) -> R {
     let keys = &span_plan.ids;
     let ids = keys.members(identity);
-    let mut members = Cow::Borrowed(own.members[0]);
     let mut altered = Cow::Borrowed(own.altered);
     let (mut bits, is_flat) = (own.bits, span_plan.table.layout == Layout::Flat);
+    let changed;
+    let mut members = own.members[0];
     if bits & keys.bits != 0 {
         // The bits stay: other fields may share them.
-        members = keys.remove_from(own.members[0]).into();
+        changed = keys.remove_from(members);
         let mut kept = AlteredFields::default();
         kept.add(own.altered, |name| !keys.contains(name));
         altered = Cow::Owned(kept);
+        members = changed.as_members();
     }
+    let nested;
     if !is_flat {
-        // They are members of the span's own object.
-        members.to_mut().extend_from_slice(&ids);
+        // In nested lines, the ids are members of the span's object.
+        nested = [members.text, &ids].concat();
+        members = KeyedMembers::from_text(&nested);
         bits |= keys.bits;
     }
-    f(OwnMembers {
-        members: [&members, b""],
+    f(&OwnMembers {
+        members: [members, KeyedMembers::default()],
         bits,
-        pinned: own.pinned,
         altered: &altered,
         ids: if is_flat { &ids } else { b"" },
+        ..*own
     })
 }

@@ -108,6 +108,13 @@
 //! as [`Format::Ecs`] for Elasticsearch. What this page describes about fields, limits and
 //! redaction is the same there. `docs/formats.md` in the repository shows a line of each.
 //!
+//! # Fields and formats of your own
+//!
+//! [`JsonLayer::fields`] shows, omits and renames fields and parts of the line by a [`FieldList`].
+//! [`Format::custom`] builds a format from names and values. A template such as
+//! `text:{level} {time} {message} {fields}` parses into a format. A [`LineFormat`] is code that
+//! writes lines.
+//!
 //! # `json-nested`
 //!
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23
@@ -136,33 +143,45 @@
 //! | symptom | cause |
 //! | --- | --- |
 //! | a field is called `fields.<name>` | its name is a key of the line, or of context that is set |
-//! | a field is missing | `truncated` lists it, [`include`](JsonLayer::include) or [`exclude`](JsonLayer::exclude) omits it, or the policy removes it |
+//! | a field is missing | `truncated` lists it, [`include`](JsonLayer::include), [`exclude`](JsonLayer::exclude) or [`fields`](JsonLayer::fields) omits it, or the policy removes it |
 //! | lines without the fields of a span | the span was opened before the layer was added, or is disabled |
 //! | lines are lost, and stderr shows `write failed` | the writer returned an error, such as a full disk |
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
+mod addition;
 mod altered_fields;
 mod as_json;
 mod assemble;
 mod builder;
+mod clean_texts;
 mod conversion;
+mod custom_format;
+mod digits;
 mod escape;
+mod field_list;
 mod format;
 mod format_table;
 mod fragment;
 mod json_lexer;
 mod layer;
 mod line_buffer;
+mod line_format;
+mod line_parts;
 mod line_template;
 mod local_offset;
+mod member_keys;
 mod name_limits;
+mod per_layer;
 mod plan;
+mod precomputed_key;
+mod rewrite;
 mod scratch;
 mod span_events;
 mod span_ids;
 mod span_plan;
 mod spelling;
+mod text_template;
 mod text_value;
 mod timestamp;
 mod truncate;
@@ -170,7 +189,10 @@ mod visit;
 mod work;
 
 pub use as_json::{AsJson, as_json};
+pub use custom_format::{CustomFormat, ErrorLayout, FormatBuilder, FormatError, OtherFields};
+pub use field_list::{FieldList, ShownPart};
 pub use format::Format;
 pub use layer::JsonLayer;
+pub use line_format::{EventView, LineBuf, LineFormat, LineValue};
 pub use span_events::SpanEvents;
 pub use timestamp::Timestamp;

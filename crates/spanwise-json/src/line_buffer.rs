@@ -54,20 +54,32 @@ impl LineBuffer {
         }
     }
 
-    /// Copies the text from `start` on, into memory that [`keep_text`](Self::keep_text) returns for
-    /// reuse.
-    pub(crate) fn copy_text(&mut self, start: usize) -> String {
+    /// Returns an empty text, in memory that [`keep_text`](Self::keep_text) returns for reuse.
+    #[inline]
+    pub(crate) fn take_text(&mut self) -> String {
         let mut text = std::mem::take(&mut self.spare);
         text.clear();
-        // Only text was written.
-        text.push_str(std::str::from_utf8(&self.bytes[start..self.len]).unwrap_or_default());
         text
     }
 
+    /// Appends the text from `start` on.
+    pub(crate) fn copy_text(&self, start: usize, to: &mut String) {
+        // Only text was written.
+        to.push_str(std::str::from_utf8(&self.bytes[start..self.len]).unwrap_or_default());
+    }
+
+    #[inline]
     pub(crate) fn keep_text(&mut self, text: String) {
         if text.capacity() <= MAX_RETAINED_LEN {
             self.spare = text;
         }
+    }
+
+    /// Removes the first and the last byte from `start` on.
+    #[inline]
+    pub(crate) fn remove_quotes(&mut self, start: usize) {
+        self.bytes.copy_within(start + 1..self.len - 1, start);
+        self.len -= 2;
     }
 
     /// Replaces a range, and moves what follows it.
@@ -96,7 +108,7 @@ impl LineBuffer {
         self.len += bytes.len();
     }
 
-    /// As [`push`](Self::push), for bytes that are mostly few: a call to `memcpy` costs more than
+    /// Like [`push`](Self::push), for bytes that are mostly few: a call to `memcpy` costs more than
     /// copying them.
     #[inline]
     pub(crate) fn push_small(&mut self, bytes: &[u8]) {
@@ -121,7 +133,7 @@ impl LineBuffer {
     }
 
     #[cold]
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn push_long(&mut self, bytes: &[u8]) {
         self.push(bytes);
     }
@@ -151,7 +163,7 @@ impl LineBuffer {
     }
 
     #[cold]
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn grown_room<const N: usize>(&mut self) -> &mut [u8; N] {
         self.grow(N);
         match self.bytes[self.len..].first_chunk_mut() {
@@ -167,7 +179,7 @@ impl LineBuffer {
     }
 
     #[cold]
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn grow(&mut self, count: usize) {
         let wanted = (self.len + count).next_power_of_two().max(4096);
         self.bytes.resize(wanted, 0);

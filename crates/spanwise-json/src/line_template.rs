@@ -17,11 +17,14 @@ use crate::{
     escape,
     format::{ADDED_PREFIX, BUFFERED, FIELDS, FIELDS_PREFIX, SAMPLE_RATE},
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, Layout, Part, Style, TimeText,
+        ErrorPart, ErrorShape, FormatTable, Kind, Known, Layout, Part, PartInputs, Style, TimeText,
     },
     line_buffer::PaddedBytes,
+    line_parts,
+    member_keys::{KeyNumber, NO_NUMBER},
     name_limits::limit_name,
     plan::{Key, Role},
+    spelling::Spell,
     timestamp::Timestamp,
 };
 
@@ -29,9 +32,9 @@ use crate::{
 pub(crate) struct LineTemplate {
     pub(crate) table: &'static FormatTable,
     pub(crate) timestamp: Option<Timestamp>,
-    /// The members before that of the timestamp; empty if lines have no timestamp.
+    /// The members before the timestamp. Empty if lines have no timestamp.
     pub(crate) before_open: Vec<u8>,
-    /// Up to the timestamp; empty if lines have none.
+    /// The start of the line, up to the text of the timestamp. Empty if lines have no timestamp.
     pub(crate) open: Vec<u8>,
     /// The static fields and the end of the line.
     pub(crate) close: Vec<u8>,
@@ -46,51 +49,73 @@ pub(crate) struct LineTemplate {
     pub(crate) sample_rate: Vec<u8>,
     pub(crate) has_threads: bool,
     pub(crate) max_line: usize,
-    /// Longer lines are truncated or rewritten.
-    pub(crate) max_plain: usize,
-    /// What a rewritten line starts with.
+    /// The start of a rewritten line.
     pub(crate) rewritten_start: Vec<u8>,
     pub(crate) redacts_text: bool,
     /// The keys of the layer's own members, and of the static fields, as they appear in the line.
     taken: Vec<String>,
-    /// The starts of all members seen, each with its bit. Those of one field share a bit.
-    keys: Mutex<HashMap<Box<[u8]>, u128>>,
+    /// The starts of all members seen.
+    keys: Mutex<HashMap<Box<[u8]>, KnownStart>>,
     next_bit: AtomicU32,
+}
+
+/// The number and the bit of the start of a member, `,"key":`.
+#[derive(Debug, Clone, Copy)]
+struct KnownStart {
+    number: KeyNumber,
+    /// One of 128 bits. The starts of one field share a bit.
+    bit: u128,
 }
 
 /// Where a field occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Event,
-    /// The first field of a callsite with the name of an error.
+    /// The error of the event.
     ErrorOfEvent,
+    /// In an event with an error, which this field is not.
+    BesideErrorOfEvent,
     Span,
     ErrorOfSpan,
+    BesideErrorOfSpan,
 }
 
 impl Place {
     fn is_event(self) -> bool {
-        matches!(self, Self::Event | Self::ErrorOfEvent)
+        matches!(
+            self,
+            Self::Event | Self::ErrorOfEvent | Self::BesideErrorOfEvent
+        )
     }
 
     fn is_error(self) -> bool {
         matches!(self, Self::ErrorOfEvent | Self::ErrorOfSpan)
     }
+
+    fn is_beside_error(self) -> bool {
+        matches!(self, Self::BesideErrorOfEvent | Self::BesideErrorOfSpan)
+    }
 }
 
 impl LineTemplate {
     pub(crate) fn new(options: &Options) -> Self {
-        let table = options.format.table();
-        let facts = Facts::of_layer(options);
-        let timestamp = options.timestamp.map(|set| match table.time {
-            TimeText::AsSet => set,
-            TimeText::Utc(digits) => Timestamp::with_digits(digits),
-            TimeText::EpochSeconds(digits) => Timestamp::epoch(digits),
+        let table = options.table;
+        let inputs = PartInputs::for_layer(options);
+        let required = table.requires_time.then(Timestamp::micros);
+        let timestamp = options.timestamp.or(required).map(|set| match table.time {
+            TimeText::AsSet => options
+                .precision
+                .map_or(set, |digits| set.with_precision(digits)),
+            TimeText::Own(own) => options
+                .precision
+                .map_or(own, |digits| own.with_precision(digits)),
+            TimeText::Utc(digits) => Timestamp::with_digits(options.precision.unwrap_or(digits)),
+            TimeText::EpochSeconds(digits) => Timestamp::epoch(options.precision.unwrap_or(digits)),
             TimeText::EpochNanos => Timestamp::epoch_nanos(),
         });
         let (mut before_open, mut open) = (Vec::new(), Vec::new());
         if timestamp.is_some() {
-            push_parts(&mut before_open, table.open, &facts);
+            push_parts(&mut before_open, table.open, &inputs);
             push_member(&mut open, table.timestamp, table.time.quote());
             open_object(if before_open.is_empty() {
                 &mut open
@@ -98,17 +123,21 @@ impl LineTemplate {
                 &mut before_open
             });
         }
-        let has_value = |part: &&Part| (part.1)(&facts).is_some();
+        let has_value = |part: &&Part| (part.1)(&inputs).is_some();
         let tail = table.tail.iter().filter(has_value);
-        let of_layer = table.parts().chain(tail).map(|(key, _)| *key);
-        let mut taken: Vec<String> = of_layer.map(str::to_owned).collect();
+        let layer_keys = table.parts().chain(tail).map(|(key, _)| *key);
+        let mut taken: Vec<String> = layer_keys.map(str::to_owned).collect();
         let mut close = Vec::new();
-        push_parts(&mut close, table.tail, &facts);
+        push_parts(&mut close, table.tail, &inputs);
+        for (key, json) in table.constants {
+            push_member(&mut close, key, json);
+            taken.push((*key).to_owned());
+        }
         for (key, value) in &options.add {
             let spelled = table.spell(key);
             let renamed_on_conflict = table.reserves(&spelled)
                 || taken.contains(&spelled)
-                || table.is_of_location(&spelled)
+                || table.is_location_key(&spelled)
                 || table.is_place(&spelled)
                 || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(FIELDS_PREFIX)
@@ -146,7 +175,6 @@ impl LineTemplate {
                 .rewrite
                 .map(|rewrite| (rewrite.start)(options))
                 .unwrap_or_default(),
-            max_plain: if table.rewrite.is_some() { 0 } else { max_line },
             redacts_text: options.redact.reads_text(),
             taken,
             keys: Mutex::default(),
@@ -155,13 +183,13 @@ impl LineTemplate {
     }
 
     /// Returns the part from the timestamp to the first field.
-    pub(crate) fn head(&self, facts: &Facts<'_>, has_message: bool) -> Vec<u8> {
+    pub(crate) fn head(&self, inputs: &PartInputs<'_>, has_message: bool) -> Vec<u8> {
         let table = self.table;
         let mut members = Vec::new();
         if self.timestamp.is_none() {
-            push_parts(&mut members, table.open, facts);
+            push_parts(&mut members, table.open, inputs);
         }
-        push_parts(&mut members, table.head, facts);
+        push_parts(&mut members, table.head, inputs);
         if !has_message {
             members.extend(self.missing_message());
         }
@@ -194,7 +222,7 @@ impl LineTemplate {
         let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
         let verdicts = options.redact.verdicts(name);
         let role = |verdict: KeyVerdict| match verdict {
-            _ if is_message => Role::Message,
+            _ if is_message && options.message => Role::Message,
             _ if !shown => Role::Omitted,
             KeyVerdict::Pass => Role::Field,
             KeyVerdict::Text => Role::ScannedText,
@@ -212,19 +240,29 @@ impl LineTemplate {
             options.max_field
         };
         let conversion = self.conversion(options, name, place, is_message, [role, role_of_bool]);
-        let (member, bit) = match &conversion {
-            None => {
+        // Without a conversion, another name costs nothing.
+        let name_only = conversion
+            .as_ref()
+            .filter(|conversion| conversion.is_name_only())
+            .map(|conversion| conversion.starts.text.to_vec());
+        let conversion = conversion.filter(|_| name_only.is_none());
+        let (member, (numbers, bit)) = match (&conversion, name_only) {
+            (_, Some(start)) => {
+                let known = self.numbers(std::iter::once(&*start));
+                (start, known)
+            }
+            (None, None) => {
                 let key = match is_message && self.table.layout == Layout::Flat {
                     true => Cow::Borrowed(self.table.message.key),
                     false => Cow::Owned(self.field_name(options, name, place).0),
                 };
                 let start = start_of(&limit_name(&key));
-                let bit = self.bits(std::iter::once(&*start));
-                (start, bit)
+                let known = self.numbers(std::iter::once(&*start));
+                (start, known)
             }
-            Some(conversion) => {
-                let bits = self.bits(conversion.all_starts());
-                (conversion.start_for(Kind::Text).to_vec(), bits)
+            (Some(conversion), None) => {
+                let known = self.numbers(conversion.all_starts());
+                (conversion.start_for(Kind::Text).to_vec(), known)
             }
         };
         let is_converted = conversion.is_some();
@@ -236,6 +274,11 @@ impl LineTemplate {
         Key {
             member: PaddedBytes::new(member),
             bit,
+            number: match (&conversion, &*numbers) {
+                (None, [number]) => *number,
+                _ => NO_NUMBER,
+            },
+            numbers,
             role: treatment(role),
             role_of_bool: treatment(role_of_bool),
             max_len,
@@ -249,7 +292,13 @@ impl LineTemplate {
         let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
         let key = renamed.map_or(name, |(_, to)| to.as_str());
         let taken = match self.table.layout {
-            Layout::Flat => self.is_taken(options, key),
+            Layout::Flat => {
+                let taken = match renamed {
+                    Some(_) => self.is_shown(options, key),
+                    None => self.is_taken(options, key),
+                };
+                taken || place.is_beside_error() && self.table.is_error_key(&self.table.spell(key))
+            }
             // Event fields have an object of their own; span fields share theirs with the span's
             // name.
             Layout::Nested => {
@@ -262,10 +311,28 @@ impl LineTemplate {
         }
     }
 
-    fn is_taken(&self, options: &Options, key: &str) -> bool {
+    /// Returns whether lines have a key besides fields. A field that is renamed can have another
+    /// key that is reserved.
+    fn is_shown(&self, options: &Options, key: &str) -> bool {
         let spelled = self.table.spell(key);
-        self.table.reserves(&spelled)
-            || options.source_location && self.table.is_of_location(&spelled)
+        let mut shown = line_parts::shown_keys(options);
+        key.starts_with(FIELDS_PREFIX)
+            || self.taken.contains(&spelled)
+            || shown.any(|other| other == spelled)
+    }
+
+    pub(crate) fn is_taken(&self, options: &Options, key: &str) -> bool {
+        let spelled = self.table.spell(key);
+        let is_of_tail = self.table.layout == Layout::Flat
+            && self
+                .table
+                .tail
+                .iter()
+                .any(|(of_tail, _)| *of_tail == spelled);
+        // No field can have a key of the service, whether or not the service is known.
+        is_of_tail
+            || self.table.reserves(&spelled)
+            || options.source_location && self.table.is_location_key(&spelled)
             || key.starts_with(FIELDS_PREFIX)
             || self.taken.contains(&spelled)
     }
@@ -275,7 +342,7 @@ impl LineTemplate {
         format!("{FIELDS_PREFIX}{key}")
     }
 
-    /// Returns how the format writes the values of a field in its own way, if it does.
+    /// Returns the conversion of a field's values, if the format writes them in its own way.
     fn conversion(
         &self,
         options: &Options,
@@ -303,7 +370,7 @@ impl LineTemplate {
             });
         }
         let (field, may_be_known) = self.field_name(options, name, place);
-        let spelled_name = |name: &str, spell: fn(&str) -> Cow<'_, str>| {
+        let spelled_name = |name: &str, spell: Spell| {
             let spelled = spell(name).into_owned();
             match self.taken.contains(&spelled) {
                 true => start_of(&limit_name(&spell(&self.displaced(name)))),
@@ -316,9 +383,16 @@ impl LineTemplate {
             text: spelled(table.spelling.text).into(),
             number: spelled(table.spelling.number).into(),
             number_as_text: spelled(table.spelling.number_as_text).into(),
+            other_as_text: spelled(table.spelling.text).into(),
         };
         let (mut rule, mut error) = (Rule::None, None);
-        let known = table.known(name).filter(|_| may_be_known);
+        let is_part_of_error =
+            |known: &Known| place.is_beside_error() && table.is_error_key(known.key());
+        // A renamed field is treated like a field of the new name.
+        let known = table.known(&field).filter(|known| !is_part_of_error(known));
+        if !may_be_known && table.is_reserved_name(&field) {
+            starts = Starts::same(&start_of(&limit_name(&field)));
+        }
         match (table.error, known) {
             (ErrorShape::Members(parts), _) if place.is_error() && may_be_known => {
                 error = Some(ErrorMembers::new(None, parts));
@@ -329,6 +403,11 @@ impl LineTemplate {
             }
             (ErrorShape::Object(key, parts), _) if place.is_error() && may_be_known => {
                 error = Some(ErrorMembers::new(Some(key), parts));
+                if field == key {
+                    // Only an object may have this key, so other values get another one.
+                    let other = start_of(&limit_name(&table.spell(&self.displaced(key))));
+                    starts = Starts::same(&other);
+                }
                 let message = parts.iter().find(|(part, _)| *part == ErrorPart::Message);
                 if let Some((_, message)) = message {
                     let mut inner = start_of(message);
@@ -365,6 +444,7 @@ impl LineTemplate {
             // An error that is not that of the event.
             let chain = spelled_name(&format!("{field}.chain"), table.spelling.text);
             error = Some(ErrorMembers {
+                is_further: true,
                 object: None,
                 parts: Box::new([
                     (ErrorPart::Message, starts.text.clone()),
@@ -386,23 +466,44 @@ impl LineTemplate {
         })
     }
 
-    /// Returns the bits of a field whose members start so. New ones get one bit together.
-    fn bits<'s>(&self, starts: impl Iterator<Item = &'s [u8]>) -> u128 {
-        let mut keys = self.keys.lock();
-        let (mut bits, mut new) = (0, None);
-        for start in starts {
-            bits |= match keys.get(start) {
-                Some(bit) => *bit,
-                None => {
-                    let bit = *new.get_or_insert_with(|| {
-                        1 << (self.next_bit.fetch_add(1, Ordering::Relaxed) % 128)
-                    });
-                    keys.insert(start.into(), bit);
-                    bit
-                }
-            };
+    /// Renames the member with the causes of an error where another field has its name.
+    pub(crate) fn displace_chain(&self, key: &mut Key, name: &str) {
+        let error = key.conversion.as_mut().and_then(|own| own.error.as_mut());
+        for (part, start) in error.into_iter().flat_map(|error| &mut error.parts) {
+            if *part == ErrorPart::Chain {
+                let displaced = self.displaced(&format!("{name}.chain"));
+                *start = start_of(&limit_name(&self.table.spell(&displaced))).into();
+            }
         }
-        bits
+        if let Some(conversion) = &key.conversion {
+            (key.numbers, key.bit) = self.numbers(conversion.all_starts());
+        }
+    }
+
+    /// Returns the numbers and the bits of a field whose members have these starts. New starts
+    /// share one bit.
+    fn numbers<'s>(&self, starts: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyNumber]>, u128) {
+        let mut keys = self.keys.lock();
+        let (mut numbers, mut bits, mut new) = (Vec::new(), 0, None);
+        for start in starts {
+            let known = keys.get(start).copied().unwrap_or_else(|| {
+                let bit = *new.get_or_insert_with(|| {
+                    1 << (self.next_bit.fetch_add(1, Ordering::Relaxed) % 128)
+                });
+                let known = match KeyNumber::try_from(keys.len()) {
+                    Ok(number) if number < NO_NUMBER => KnownStart { number, bit },
+                    _ => KnownStart {
+                        number: NO_NUMBER,
+                        bit: u128::MAX,
+                    },
+                };
+                keys.insert(start.into(), known);
+                known
+            });
+            numbers.push(known.number);
+            bits |= known.bit;
+        }
+        (numbers.into(), bits)
     }
 }
 
@@ -421,9 +522,9 @@ pub(crate) fn start_of(key: &str) -> Vec<u8> {
 }
 
 /// Appends the parts that have a value.
-pub(crate) fn push_parts(to: &mut Vec<u8>, parts: &[Part], facts: &Facts<'_>) {
+pub(crate) fn push_parts(to: &mut Vec<u8>, parts: &[Part], inputs: &PartInputs<'_>) {
     for (key, value) in parts {
-        if let Some(value) = value(facts) {
+        if let Some(value) = value(inputs) {
             push_member(to, key, &value);
         }
     }
@@ -441,7 +542,7 @@ pub(crate) fn push_member(to: &mut Vec<u8>, key: &str, value: &[u8]) {
     to.extend(value);
 }
 
-/// Returns the policy if it scans text. Its verdicts about keys are read in [`LineTemplate::key`].
+/// Returns the policy if it scans text. [`LineTemplate::key`] reads its verdicts about keys.
 pub(crate) fn text_policy<'a>(
     template: &LineTemplate,
     options: &'a Options,

@@ -7,11 +7,16 @@ use crate::escape;
 /// Returns the name of a field, span or target. If it takes more than [`MAX_NAME_LEN`] bytes of a
 /// line, returns its start, `…` and a hash of the whole name.
 pub(crate) fn limit_name(name: &str) -> Cow<'_, str> {
+    limit_name_with(name, "…")
+}
+
+/// Like [`limit_name`], with a mark of at most three bytes in place of `…`.
+pub(crate) fn limit_name_with<'n>(name: &'n str, mark: &str) -> Cow<'n, str> {
     if fits(name, MAX_NAME_LEN) {
         return Cow::Borrowed(name);
     }
     let start = &name[..prefix_len(name.chars(), MAX_NAME_LEN - 19)];
-    Cow::Owned(format!("{start}…{:016x}", fingerprint(name)))
+    Cow::Owned(format!("{start}{mark}{:016x}", fingerprint(name)))
 }
 
 /// Returns the path of a source file, or if it is too long, `…` and its end.

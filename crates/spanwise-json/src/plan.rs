@@ -1,23 +1,25 @@
 //! The plan of a callsite: everything that depends on it alone, computed when it is first seen.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::HashSet, error::Error, fmt, sync::OnceLock};
 
-use spanwise_core::internal::{log_record, pins_context};
-use tracing_core::{Field, Metadata};
+use spanwise_core::internal::{ShardedArc, log_record, pins_context};
+use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{
     altered_fields::AlteredFields,
     builder::Options,
-    conversion::Conversion,
-    format_table::{ERROR_NAMES, Facts, Layout},
+    clean_texts::CleanTexts,
+    conversion::{Conversion, Rule},
+    escape,
+    format_table::{ERROR_NAMES, ErrorPart, ErrorShape, FormatTable, Layout, PartInputs},
     json_lexer::string_end,
     line_buffer::PaddedBytes,
-    line_template::{LineTemplate, Place, plain_name, push_parts},
+    line_template::{LineTemplate, Place, plain_name, push_parts, text_policy},
+    member_keys::{KeyNumber, NO_NUMBER, OwnKeys},
+    precomputed_key::PrecomputedKey,
+    rewrite::{RewrittenFields, RewrittenPart},
     span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
-    visit::redacted_bit,
+    visit::{Encoded, FieldSet, MemberStarts, redacted_bit},
 };
 
 #[derive(Debug)]
@@ -25,23 +27,45 @@ pub(crate) struct Plan {
     /// The part from the timestamp to the first field. Empty for a record of `log`, whose target is
     /// not that of the callsite.
     pub(crate) head: PaddedBytes<64>,
+    /// The head as the format rewrites it, for formats that rewrite lines part by part.
+    pub(crate) rewritten_head: Option<RewrittenPart>,
     pub(crate) keys: Box<[Key]>,
+    /// If several fields have the name of an error, only their values show which one is the error.
+    /// `keys` is for the first such field; these are the keys for each other one, by its index.
+    pub(crate) other_errors: Box<[(usize, Box<[Key]>)]>,
+    /// For each of `keys`: the bytes around its values, which most values of a converted key need
+    /// as they are. Empty if no key is converted, or if there are `other_errors`.
+    pub(crate) precomputed: Box<[PrecomputedKey]>,
+    /// For formats that rewrite lines of JSON: the bytes around values in the format's own syntax.
+    pub(crate) rewritten: Option<RewrittenKeys>,
     /// The message comes after other fields, but is written first.
     pub(crate) message_not_first: bool,
+    /// The fields are visited once, in their order, with `keys`.
+    pub(crate) is_visited_once: bool,
     /// Two fields have the same key.
     pub(crate) has_repeated_keys: bool,
-    /// The bit of a message that lines cannot do without.
-    pub(crate) required_message: Option<u128>,
+    /// The index of a message that lines cannot do without.
+    pub(crate) required_message: Option<usize>,
+    /// The bits of all keys.
+    pub(crate) bits: u128,
+    /// All members have numbers, and no two may have the same key.
+    has_numbers: bool,
+    /// A field may be the message of an error that brings keys for its other parts.
+    pub(crate) has_error_key: bool,
     pub(crate) is_log: bool,
     /// Lines have parts that are not in every line, after those of the spans.
     pub(crate) has_rare_members: bool,
-    /// Lines may have the [addition](crate::format_table::Addition) of the format.
+    /// Longer lines are truncated. Zero if all lines of the format or of the callsite are changed.
+    pub(crate) max_plain: usize,
+    /// Lines may have the [addition](crate::addition::Addition) of the format.
     pub(crate) has_addition: bool,
     /// The fields that are redacted because of their key, a bit each, and the list of all of them.
     pub(crate) redacted_bits: u128,
     pub(crate) redacted_member: Vec<u8>,
-    /// A message that the policy shows unchanged: most callsites have only one.
-    pub(crate) clean_message: OnceLock<Box<str>>,
+    /// Lists of redacted fields that lines had.
+    redacted_members: [OnceLock<RedactedMember>; 4],
+    /// For each key, texts that the policy shows unchanged. Empty if the policy scans no text.
+    pub(crate) clean_texts: Box<[CleanTexts]>,
     /// The part between the fields of the event and those of the spans.
     pub(crate) after_fields: Vec<u8>,
     /// The source location, if a thread follows it.
@@ -49,10 +73,27 @@ pub(crate) struct Plan {
     /// The end of the line.
     pub(crate) close: PaddedBytes<32>,
     /// For a span's callsite only.
-    pub(crate) span_plan: Option<Arc<SpanPlan>>,
-    /// The context keys that this callsite pins: the bit of each, and its place in
+    pub(crate) span_plan: Option<ShardedArc<SpanPlan>>,
+    /// The context keys that this callsite pins: the index of each, and its place in
     /// [`SpanPlan::context`].
-    pins: Box<[(u128, ContextBits)]>,
+    pins: Box<[(usize, ContextBits)]>,
+}
+
+/// The list of redacted fields.
+#[derive(Debug)]
+struct RedactedMember {
+    /// The fields that were redacted because of their key, and those because of their text.
+    redacted: (u128, u64),
+    member: Vec<u8>,
+}
+
+/// The fields of an event in a line that is not flat JSON.
+#[derive(Debug)]
+pub(crate) struct RewrittenKeys {
+    pub(crate) keys: Box<[PrecomputedKey]>,
+    pub(crate) fields: RewrittenFields,
+    /// The index of the message.
+    message: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -62,6 +103,10 @@ pub(crate) struct Key {
     /// One of 128 bits. Keys with different bits are different; the first 128 keys of a layer have
     /// a bit each.
     pub(crate) bit: u128,
+    /// The number of the start, or [`NO_NUMBER`] if the values are converted.
+    pub(crate) number: KeyNumber,
+    /// The numbers of all starts that a member of the field may have.
+    pub(crate) numbers: Box<[KeyNumber]>,
     /// For all values but booleans.
     pub(crate) role: Role,
     pub(crate) role_of_bool: Role,
@@ -86,7 +131,7 @@ pub(crate) enum Role {
     Replaced = 16,
     /// Texts are scanned by the policy, numbers are redacted.
     ScannedText = 32,
-    /// Written in the way of the format.
+    /// Written in the format's own way, by a [`Conversion`].
     Converted = 64,
 }
 
@@ -97,12 +142,23 @@ impl Plan {
         template: &LineTemplate,
     ) -> Self {
         let is_log = log_record::is_log_record(callsite);
-        let keys = keys(callsite, options, template);
-        let is_shown = |key: &&Key| key.role != Role::Omitted || key.role_of_bool != Role::Omitted;
-        let has_repeated_keys = has_repeated_keys(keys.iter().filter(is_shown));
-        let is_message = |key: &Key| key.field_role() == Role::Message;
-        let message = keys.iter().position(is_message);
+        let mut errors = error_fields(callsite, template.table);
+        let keys = keys(callsite, options, template, errors.next());
+        let other_errors: Box<[_]> = errors
+            .map(|error| (error, self::keys(callsite, options, template, Some(error))))
+            .collect();
+        let is_converted = keys.iter().any(|key| key.conversion.is_some());
+        let precomputed = match is_converted && other_errors.is_empty() {
+            true => keys.iter().map(PrecomputedKey::new).collect(),
+            false => Box::default(),
+        };
+        let has_other_errors = !other_errors.is_empty();
+        let has_repeated_keys = has_repeated_keys(&keys)
+            || other_errors.iter().any(|(_, keys)| has_repeated_keys(keys));
+        let message = keys.iter().position(Key::is_message);
         let table = template.table;
+        let message_not_first =
+            table.layout == Layout::Flat && message.is_some_and(|index| index > 0);
 
         let (mut redacted_bits, mut altered) = (0, AlteredFields::default());
         for (index, key) in keys.iter().enumerate() {
@@ -111,7 +167,7 @@ impl Plan {
                 altered.redacted.push(key.name());
             }
         }
-        if !options.redacted_list {
+        if !options.lists_redacted_fields {
             altered = AlteredFields::default();
         }
         let (mut after_fields, mut location) = (Vec::new(), Vec::new());
@@ -119,17 +175,17 @@ impl Plan {
             let mut fields = callsite.fields().iter();
             fields.any(|field| (addition.applies)(plain_name(field.name())))
         });
-        // Then the location is in front of it, as it is in front of the thread.
+        // The location is in front of the thread and of the addition.
         let has_location_apart = template.has_threads || has_addition;
-        let facts = Facts::new(options, callsite, None);
+        let inputs = PartInputs::new(options, callsite, None);
         let mut head = Vec::new();
         if !is_log {
-            head = template.head(&facts, message.is_some() || callsite.is_span());
+            head = template.head(&inputs, message.is_some() || callsite.is_span());
             let to = match table.layout {
                 Layout::Flat => &mut location,
                 Layout::Nested => &mut after_fields,
             };
-            push_parts(to, table.origin, &facts);
+            push_parts(to, table.origin, &inputs);
         }
         // The source location comes before the thread. Without a thread, it is part of the end.
         let mut close = Vec::new();
@@ -137,6 +193,9 @@ impl Plan {
             close.append(&mut location);
         }
         close.extend(&template.close);
+        let is_scanned = text_policy(template, options).is_some();
+        let clean_texts = keys.iter().filter(|_| is_scanned);
+        let clean_texts = clean_texts.map(|_| CleanTexts::default()).collect();
         let span_plan = callsite
             .is_span()
             .then(|| SpanPlan::new(callsite, options, template));
@@ -144,51 +203,170 @@ impl Plan {
             Some(plan) if pins_context(callsite) => pins(&keys, &plan.context),
             _ => Box::default(),
         };
+        let has_hoisted = keys.iter().any(|key| {
+            let conversion = key.conversion.as_deref();
+            conversion.is_some_and(|own| matches!(own.rule, Rule::Hex { .. }))
+        });
+        let quote_len = table.time.quote().len();
+        let members = head.get(quote_len..).filter(|_| !has_hoisted && !is_log);
+        let by_parts = table
+            .rewrite
+            .and_then(|rewrite| rewrite.by_parts)
+            .zip(members);
+        let is_plain = !has_other_errors
+            && !has_repeated_keys
+            && !has_addition
+            && keys.len() <= MAX_SPAN_FIELDS
+            && template.timestamp.is_some();
+        let rewritten = by_parts
+            .filter(|_| is_plain && callsite.is_event())
+            .map(|(by_parts, _)| RewrittenKeys::new(&keys, by_parts.fields, message));
+        let rewritten_head = by_parts.map(|(by_parts, members)| (by_parts.head)(members));
+        let others = other_errors.iter().flat_map(|(_, keys)| keys);
+        let all_bits = keys
+            .iter()
+            .chain(others)
+            .fold(0, |bits, key| bits | key.bit);
         Self {
+            rewritten_head,
             head: PaddedBytes::new(head),
-            message_not_first: table.layout == Layout::Flat
-                && message.is_some_and(|index| index > 0),
+            is_visited_once: !message_not_first
+                && !has_other_errors
+                && precomputed.is_empty()
+                && rewritten.is_none(),
+            precomputed,
+            rewritten,
+            other_errors,
+            message_not_first,
             has_repeated_keys,
-            required_message: message
-                .filter(|_| table.message.missing.is_some())
-                .map(|index| keys[index].bit),
+            required_message: message.filter(|_| table.message.missing.is_some()),
+            bits: all_bits,
+            has_numbers: !has_repeated_keys
+                && !has_other_errors
+                && !has_error_key(&keys, table)
+                && keys.len() <= MAX_SPAN_FIELDS
+                && keys
+                    .iter()
+                    .filter(|key| key.is_shown())
+                    .all(|key| key.number != NO_NUMBER),
+            has_error_key: has_error_key(&keys, table) || has_other_errors,
             is_log,
             has_rare_members: is_log || template.has_threads || has_addition,
+            max_plain: match table.rewrite.is_some() || has_addition {
+                true => 0,
+                false => template.max_line,
+            },
             has_addition,
             redacted_bits,
             redacted_member: altered.to_members(table),
-            clean_message: OnceLock::new(),
+            redacted_members: [const { OnceLock::new() }; 4],
+            clean_texts,
             after_fields,
             location,
             close: PaddedBytes::new(close),
-            span_plan: span_plan.map(Arc::new),
+            span_plan: span_plan.map(ShardedArc::new),
             keys,
             pins,
         }
     }
 
-    /// Returns the context keys that a span pins if the keys of these bits have values.
+    /// Returns the member that lists these redacted fields, if an earlier line had the same list.
+    pub(crate) fn known_member(&self, redacted: (u128, u64)) -> Option<&[u8]> {
+        let mut known = self.redacted_members.iter().map_while(OnceLock::get);
+        let found = known.find(|known| known.redacted == redacted)?;
+        Some(&found.member)
+    }
+
+    /// Remembers a list, unless there are enough already.
+    pub(crate) fn remember_member(&self, redacted: (u128, u64), member: Vec<u8>) {
+        let mut free = self.redacted_members.iter();
+        if let Some(free) = free.find(|known| known.get().is_none()) {
+            free.get_or_init(|| RedactedMember { redacted, member });
+        }
+    }
+
+    /// Returns the keys of the fields that `record` visits, and the index of the field that is the
+    /// error, if only its value shows that.
+    ///
+    /// The error is `known`, or else the first field that has both the name of an error and an
+    /// error as its value, or else the first one with that name and a text.
+    #[cold]
+    pub(crate) fn keys_for(
+        &self,
+        known: Option<usize>,
+        record: impl Fn(&mut dyn Visit),
+    ) -> (&[Key], Option<usize>) {
+        let mut finder = ErrorFinder::default();
+        if !self.other_errors.is_empty() && known.is_none() {
+            record(&mut finder);
+        }
+        let error = known.or(finder.error).or(finder.text);
+        let mut others = self.other_errors.iter();
+        let chosen = others.find(|(index, _)| Some(*index) == error);
+        (chosen.map_or(&self.keys, |(_, keys)| keys), error)
+    }
+
+    /// Returns the context keys that a span pins if these fields have values.
     #[inline]
-    pub(crate) fn pinned(&self, bits: u128) -> ContextBits {
-        let has_value = self.pins.iter().filter(|(bit, _)| bits & bit != 0);
+    pub(crate) fn pinned(&self, fields: FieldSet) -> ContextBits {
+        let has_value = self.pins.iter().filter(|(index, _)| fields.has(*index));
         has_value.fold(0, |bits, (_, bit)| bits | bit)
+    }
+
+    /// Lists the keys of a span's members that were encoded up to `end`, if all keys have numbers.
+    /// Returns whether it did.
+    #[inline]
+    pub(crate) fn list_own_keys(
+        &self,
+        encoded: &Encoded,
+        starts: &mut MemberStarts,
+        end: usize,
+        list: &mut OwnKeys,
+    ) -> bool {
+        list.clear();
+        self.has_numbers && list.list(encoded, starts, end, &self.keys)
+    }
+
+    /// Returns the bits of the keys of these fields.
+    #[inline]
+    pub(crate) fn bits_of(&self, fields: FieldSet) -> u128 {
+        if self.keys.len() > MAX_SPAN_FIELDS || !self.other_errors.is_empty() {
+            return self.bits;
+        }
+        fields
+            .iter()
+            .fold(0, |bits, index| bits | self.keys[index].bit)
     }
 }
 
+/// Returns the fields that can be the error of the callsite, by index, if the format has a place
+/// for it.
+fn error_fields(
+    callsite: &'static Metadata<'static>,
+    table: &FormatTable,
+) -> impl Iterator<Item = usize> {
+    let has_place = !matches!(table.error, ErrorShape::AsField);
+    let fields = callsite.fields().iter().filter(move |_| has_place);
+    let is_error = |field: &Field| ERROR_NAMES.contains(&plain_name(field.name()));
+    fields.filter(is_error).map(|field| field.index())
+}
+
+/// Returns the keys of the fields, where the field with the index `error` is the error.
 fn keys(
     callsite: &'static Metadata<'static>,
     options: &Options,
     template: &LineTemplate,
+    error: Option<usize>,
 ) -> Box<[Key]> {
-    let mut has_error = false;
-    let mut key = |field: Field| {
-        let is_error = ERROR_NAMES.contains(&plain_name(field.name())) && !has_error;
-        has_error |= is_error;
+    let key = |field: Field| {
+        let is_error = error.map(|error| error == field.index());
         let place = match (callsite.is_event(), is_error) {
-            (true, true) => Place::ErrorOfEvent,
-            (true, false) => Place::Event,
-            (false, true) => Place::ErrorOfSpan,
-            (false, false) => Place::Span,
+            (true, Some(true)) => Place::ErrorOfEvent,
+            (true, Some(false)) => Place::BesideErrorOfEvent,
+            (true, None) => Place::Event,
+            (false, Some(true)) => Place::ErrorOfSpan,
+            (false, Some(false)) => Place::BesideErrorOfSpan,
+            (false, None) => Place::Span,
         };
         let mut key = template.key(options, field.name(), place);
         if log_record::is_origin_field(callsite, field.name())
@@ -199,27 +377,87 @@ fn keys(
         }
         key
     };
-    callsite.fields().iter().map(&mut key).collect()
+    let mut keys: Vec<Key> = callsite.fields().iter().map(key).collect();
+    for (index, field) in callsite.fields().iter().enumerate() {
+        let is_taken = |start: &[u8]| {
+            let others = keys.iter().enumerate().filter(|(other, _)| *other != index);
+            others
+                .flat_map(|(_, key)| key.all_starts())
+                .any(|other| other == start)
+        };
+        if keys[index].chain_start().is_some_and(is_taken) {
+            template.displace_chain(&mut keys[index], plain_name(field.name()));
+        }
+    }
+    keys.into()
 }
 
-fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(u128, ContextBits)]> {
-    let pin = |key: &Key| {
+/// Finds the fields with the name of an error whose values can be one.
+#[derive(Default)]
+struct ErrorFinder {
+    error: Option<usize>,
+    text: Option<usize>,
+}
+
+impl Visit for ErrorFinder {
+    fn record_error(&mut self, field: &Field, _: &(dyn Error + 'static)) {
+        if ERROR_NAMES.contains(&plain_name(field.name())) {
+            self.error.get_or_insert(field.index());
+        }
+    }
+
+    /// Called for texts only: errors and numbers have their own methods.
+    fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
+        if ERROR_NAMES.contains(&plain_name(field.name())) {
+            self.text.get_or_insert(field.index());
+        }
+    }
+
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+
+    fn record_i64(&mut self, _: &Field, _: i64) {}
+
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+
+    fn record_u128(&mut self, _: &Field, _: u128) {}
+
+    fn record_bool(&mut self, _: &Field, _: bool) {}
+
+    fn record_bytes(&mut self, _: &Field, _: &[u8]) {}
+}
+
+fn pins(keys: &[Key], context: &[ContextKey]) -> Box<[(usize, ContextBits)]> {
+    let pin = |(index, key): (usize, &Key)| {
         let place = context
             .iter()
             .position(|known| known.has(key.member.as_bytes()))?;
-        Some((key.bit, context_bit(place)))
+        Some((index, context_bit(place)))
     };
-    keys.iter().filter_map(pin).collect()
+    keys.iter().enumerate().filter_map(pin).collect()
+}
+
+/// Returns whether a field may have the key of an error's message, if that brings other keys. See
+/// [`KeySet`](crate::json_lexer::KeySet).
+fn has_error_key(keys: &[Key], table: &FormatTable) -> bool {
+    let Some(message) = table.error_keys().next().map(escape::quoted) else {
+        return false;
+    };
+    let starts = |key: &Key| match &key.conversion {
+        None => key.name() == message,
+        Some(conversion) => conversion
+            .all_starts()
+            .any(|start| quoted_key(start) == message),
+    };
+    keys.iter().any(starts)
 }
 
 /// Returns whether two of the fields may become members with the same key.
-fn has_repeated_keys<'k>(keys: impl Iterator<Item = &'k Key>) -> bool {
+fn has_repeated_keys(keys: &[Key]) -> bool {
     let mut seen = HashSet::new();
-    for key in keys {
-        let own: HashSet<&[u8]> = match &key.conversion {
-            None => HashSet::from([key.member.as_bytes()]),
-            Some(conversion) => conversion.all_starts().collect(),
-        };
+    for key in keys.iter().filter(|key| key.is_shown()) {
+        let own: HashSet<&[u8]> = key.all_starts().collect();
         if !own.is_disjoint(&seen) {
             return true;
         }
@@ -228,13 +466,72 @@ fn has_repeated_keys<'k>(keys: impl Iterator<Item = &'k Key>) -> bool {
     false
 }
 
+impl RewrittenKeys {
+    fn new(keys: &[Key], fields: RewrittenFields, message: Option<usize>) -> Self {
+        let rewritten = |key| PrecomputedKey::rewritten(key, fields.around);
+        Self {
+            keys: keys.iter().map(rewritten).collect(),
+            fields,
+            message,
+        }
+    }
+
+    /// Returns the end of the message, which comes first, in a line with these fields.
+    pub(crate) fn message_end(
+        &self,
+        fields: FieldSet,
+        starts: &MemberStarts,
+        fields_start: usize,
+        fields_end: usize,
+    ) -> usize {
+        match self.message.filter(|index| fields.has(*index)) {
+            Some(message) => {
+                let next = fields.iter().find(|index| *index != message);
+                next.map_or(fields_end, |next| starts[next])
+            }
+            None => fields_start,
+        }
+    }
+}
+
 impl Key {
+    fn is_shown(&self) -> bool {
+        self.role != Role::Omitted || self.role_of_bool != Role::Omitted
+    }
+
     /// Returns the treatment of the field, whether or not its values are converted.
     pub(crate) fn field_role(&self) -> Role {
         match &self.conversion {
             Some(conversion) => conversion.role,
             None => self.role,
         }
+    }
+
+    /// Returns the start of each member that the field may become.
+    pub(crate) fn all_starts(&self) -> impl Iterator<Item = &[u8]> {
+        let own = match &self.conversion {
+            None => Some(self.member.as_bytes()),
+            Some(_) => None,
+        };
+        let converted = self.conversion.iter().flat_map(|own| own.all_starts());
+        own.into_iter().chain(converted)
+    }
+
+    /// Returns the start of the member with the causes of a further error, which is not the
+    /// event's.
+    fn chain_start(&self) -> Option<&[u8]> {
+        let error = self.conversion.as_ref()?.error.as_ref()?;
+        let chain = error
+            .parts
+            .iter()
+            .find(|(part, _)| *part == ErrorPart::Chain);
+        chain
+            .filter(|_| error.is_further)
+            .map(|(_, start)| &**start)
+    }
+
+    pub(crate) fn is_message(&self) -> bool {
+        self.field_role() == Role::Message
     }
 
     /// Returns the key as a JSON string.
@@ -249,4 +546,4 @@ pub(crate) fn quoted_key(member: &[u8]) -> &[u8] {
 }
 
 /// A span shows at most this many fields.
-const MAX_SPAN_FIELDS: usize = 64;
+pub(crate) const MAX_SPAN_FIELDS: usize = 64;

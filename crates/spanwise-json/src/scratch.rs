@@ -4,7 +4,16 @@ use std::cell::{Cell, RefCell};
 
 use spanwise_core::internal::EnteredSpans;
 
-use crate::{fragment::SpanNode, line_buffer::LineBuffer, timestamp::LastSecond};
+use crate::{
+    fragment::{ShadowedKeys, SpanNode},
+    line_buffer::{LineBuffer, PaddedBytes},
+    member_keys::OwnKeys,
+    per_layer::PerLayer,
+    plan::MAX_SPAN_FIELDS,
+    rewrite::RewrittenTails,
+    timestamp::LastSecond,
+    visit::MemberStarts,
+};
 
 thread_local! {
     static STATE: LayerState = const {
@@ -15,23 +24,48 @@ thread_local! {
     };
 }
 
-/// What a thread has for the JSON layers.
+/// The state of a thread for the JSON layers.
 struct LayerState {
     scratch: Cell<Option<Box<Scratch>>>,
     entered: RefCell<EnteredSpans<SpanNode>>,
 }
 
 /// State that a thread reuses for each line, of any layer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Scratch {
     pub(crate) line: LineBuffer,
-    /// The line as its format has it, if that is not flat JSON.
-    pub(crate) rewritten: Vec<u8>,
-    /// By the layer's id modulo two: a stack seldom has more than two layers.
-    pub(crate) seconds: [LastSecond; 2],
+    /// The line in the format's own syntax, if that is not flat JSON.
+    pub(crate) rewritten: LineBuffer,
+    pub(crate) seconds: PerLayer<LastSecond>,
     /// The thread's name and id, as JSON strings.
     pub(crate) thread: Option<(Option<Vec<u8>>, Vec<u8>)>,
+    /// The members of the thread, once a layer has written them.
+    pub(crate) thread_members: PerLayer<Option<PaddedBytes<64>>>,
+    /// Parts of lines that are not flat JSON.
+    pub(crate) tails: RewrittenTails,
     pub(crate) rate: LastRate,
+    pub(crate) starts: MemberStarts,
+    /// The keys of the members of a span that are in `line`.
+    pub(crate) keys: OwnKeys,
+    /// The keys of the spans that the line does not show.
+    pub(crate) shadowed: ShadowedKeys,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            line: LineBuffer::default(),
+            rewritten: LineBuffer::default(),
+            seconds: PerLayer::default(),
+            thread: None,
+            thread_members: PerLayer::default(),
+            tails: RewrittenTails::default(),
+            rate: LastRate::default(),
+            starts: [0; MAX_SPAN_FIELDS + 1],
+            keys: OwnKeys::new(),
+            shadowed: ShadowedKeys::new(),
+        }
+    }
 }
 
 /// The last sample rate that was written: a rule always has the same rate.
@@ -79,7 +113,7 @@ impl Scratch {
 /// Returns `None` on an exiting thread.
 #[inline(always)] // See `JsonLayer::with_current`.
 pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<SpanNode>) -> R) -> Option<R> {
-    // `f` does not come back here, so this is never borrowed already.
+    // `f` does not call this function, so the state is never borrowed already.
     STATE
         .try_with(|state| f(&mut state.entered.borrow_mut()))
         .ok()

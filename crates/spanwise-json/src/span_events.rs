@@ -1,4 +1,4 @@
-//! Lines about spans themselves.
+//! Lines about the changes of spans: opened, entered, exited, closed.
 
 use std::{
     fmt, ops,
@@ -92,6 +92,29 @@ pub(crate) enum SpanChange {
     Entered,
     Exited,
     Closed,
+}
+
+impl SpanChange {
+    /// Returns the flag of [`SpanEvents`] that enables lines about this change.
+    #[inline]
+    pub(crate) fn flag(self) -> SpanEvents {
+        match self {
+            Self::New => SpanEvents::NEW,
+            Self::Entered => SpanEvents::ENTER,
+            Self::Exited => SpanEvents::EXIT,
+            Self::Closed => SpanEvents::CLOSE,
+        }
+    }
+
+    /// Returns the message of a line about this change.
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Entered => "enter",
+            Self::Exited => "exit",
+            Self::Closed => "close",
+        }
+    }
 }
 
 /// Applies `change` to the times of `span`, and returns them.

@@ -1,7 +1,8 @@
 //! The ids that lines show for a span whose traces are exported.
 //!
-//! They are `trace_id`, `span_id` and `trace_flags` of the span's identity. Fields with these keys,
-//! of the span, of outer spans and of events in a flat line, are dropped then.
+//! The ids are `trace_id`, `span_id` and `trace_flags` of the span's
+//! [identity](SpanIdentity). Fields with these keys, of the span, of outer spans and of events in a
+//! flat line, are dropped then.
 
 use spanwise_core::internal::{HexDigits, SpanIdentity};
 
@@ -9,8 +10,8 @@ use crate::{
     builder::Options,
     conversion::Rule,
     format_table::Kind,
-    json_lexer::members,
     line_template::{LineTemplate, Place},
+    member_keys::{KeyNumber, KeyedMembers, MemberList},
     plan::{Key, Role, quoted_key},
 };
 
@@ -23,6 +24,7 @@ pub(crate) struct IdKeys {
     quoted: Box<[Box<[u8]>]>,
     /// The bits of all keys.
     pub(crate) bits: u128,
+    numbers: Box<[KeyNumber]>,
     /// The length of all members.
     len: usize,
 }
@@ -52,6 +54,7 @@ impl IdKeys {
             shown,
             quoted: starts.map(|start| quoted_key(start).into()).collect(),
             bits: keys.iter().fold(0, |bits, key| bits | key.bit),
+            numbers: keys.iter().flat_map(|key| key.numbers.clone()).collect(),
             len,
         }
     }
@@ -81,18 +84,26 @@ impl IdKeys {
         }
     }
 
-    /// Returns whether a key, which is a JSON string, is one of an id.
+    /// Returns whether a key, which is a JSON string, is the key of an id.
     pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
         self.quoted.iter().any(|key| **key == *quoted)
     }
 
+    /// Returns the numbers of all starts of ids, and of fields in their place.
+    pub(crate) fn numbers(&self) -> &[KeyNumber] {
+        &self.numbers
+    }
+
+    /// Returns whether a member of `key` may have the key of an id.
+    pub(crate) fn may_have(&self, key: &Key) -> bool {
+        key.numbers
+            .iter()
+            .any(|number| self.numbers.contains(number))
+    }
+
     /// Returns the members that are not ids.
-    pub(crate) fn remove_from(&self, all: &[u8]) -> Vec<u8> {
-        let mut kept = Vec::with_capacity(all.len());
-        members(all)
-            .filter(|member| !self.contains(member.quoted_key()))
-            .for_each(|member| kept.extend_from_slice(member.bytes));
-        kept
+    pub(crate) fn remove_from(&self, all: KeyedMembers<'_>) -> MemberList {
+        all.filter(|_, member| !self.contains(quoted_key(member)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The part of a callsite's plan that its spans refer to, and their pinned context.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::collections::HashMap;
 
 use spanwise_core::CONTEXT_KEYS;
 use tracing_core::Metadata;
@@ -11,11 +11,12 @@ use crate::{
     escape,
     format_table::{FormatTable, Kind},
     json_lexer::{Member, members},
-    line_template::{LineTemplate, Place, start_of},
+    line_template::{LineTemplate, Place, push_member, start_of},
+    member_keys::KeyNumber,
     name_limits::limit_name,
-    plan::quoted_key,
+    plan::{Key, quoted_key},
     span_ids::IdKeys,
-    spelling::Spelling,
+    spelling::{Spell, Spelling},
 };
 
 /// The data that all spans of a callsite share.
@@ -25,6 +26,8 @@ pub(crate) struct SpanPlan {
     pub(crate) table: &'static FormatTable,
     /// The span's name, as a JSON string.
     pub(crate) name: Box<[u8]>,
+    /// The member with the span's name, if lines have it.
+    pub(crate) tail: Box<[u8]>,
     pub(crate) list: bool,
     /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
@@ -32,10 +35,14 @@ pub(crate) struct SpanPlan {
     pub(crate) ids: IdKeys,
 }
 
-/// A key of the context: the start of each member that it may become, `,"key":`, and the start of
-/// that member where it is renamed.
+/// A key of the context.
 #[derive(Debug)]
-pub(crate) struct ContextKey(Vec<(Box<[u8]>, Vec<u8>)>);
+pub(crate) struct ContextKey {
+    /// The start of each member that it may become, `,"key":`, and the start of that member where
+    /// it is renamed.
+    starts: Vec<(Box<[u8]>, Vec<u8>)>,
+    numbers: Box<[KeyNumber]>,
+}
 
 impl ContextKey {
     fn new(options: &Options, template: &LineTemplate, name: &str) -> Self {
@@ -46,9 +53,12 @@ impl ContextKey {
             number,
             number_as_text,
         } = template.table.spelling;
-        let start = |spell: fn(&str) -> Cow<'_, str>| start_of(&limit_name(&spell(&renamed)));
+        let start = |spell: Spell| start_of(&limit_name(&spell(&renamed)));
         let Some(Conversion { starts, rule, .. }) = key.conversion.as_deref() else {
-            return Self(vec![(key.member.as_bytes().into(), start(text))]);
+            return Self {
+                starts: vec![(key.member.as_bytes().into(), start(text))],
+                numbers: key.numbers,
+            };
         };
         let fitting = match rule {
             // The start of the member ends with that of the value.
@@ -61,14 +71,18 @@ impl ContextKey {
             (&starts.text, start(text)),
             (&starts.number, start(number)),
             (&starts.number_as_text, start(number_as_text)),
+            (&starts.other_as_text, start(text)),
         ];
         let known = all.into_iter().filter(|(start, _)| !start.is_empty());
-        Self(known.map(|(from, to)| (from.clone(), to)).collect())
+        Self {
+            starts: known.map(|(from, to)| (from.clone(), to)).collect(),
+            numbers: key.numbers,
+        }
     }
 
     /// Returns whether a member that starts so is one of the key.
     pub(crate) fn has(&self, start: &[u8]) -> bool {
-        self.0.iter().any(|(own, _)| **own == *start)
+        self.starts.iter().any(|(own, _)| **own == *start)
     }
 }
 
@@ -81,15 +95,32 @@ impl SpanPlan {
         let more = options.context_keys.iter().map(String::as_str);
         let context = CONTEXT_KEYS.into_iter().chain(more);
         let key = |name| ContextKey::new(options, template, name);
+        let name = escape::quoted(&limit_name(callsite.name()));
+        let mut tail = Vec::new();
+        if options.span_name {
+            push_member(&mut tail, template.table.span, &name);
+        }
         Self {
             callsite,
             table: template.table,
-            name: escape::quoted(&limit_name(callsite.name())).into(),
+            name: name.into(),
+            tail: tail.into(),
             list: options.span_list,
             max_len: options.max_line,
             context: context.map(key).collect(),
             ids: IdKeys::new(options, template),
         }
+    }
+
+    /// Returns whether a member of `key` may have one of the `pinned` keys.
+    pub(crate) fn may_rename(&self, pinned: ContextBits, key: &Key) -> bool {
+        let context = self.context.iter().enumerate();
+        let mut pinned = context.filter(|(place, _)| pinned & context_bit(*place) != 0);
+        pinned.any(|(_, known)| {
+            key.numbers
+                .iter()
+                .any(|number| known.numbers.contains(number))
+        })
     }
 
     /// Renames the members whose keys are `pinned`. Returns `None` if there are none.
@@ -100,24 +131,27 @@ impl SpanPlan {
         let pinned = |(place, key)| (pinned & context_bit(place) != 0).then_some(key);
         let keys: Vec<&ContextKey> = self.context.iter().enumerate().filter_map(pinned).collect();
         let rename = |member: &Member<'_>| {
-            let mut starts = keys.iter().flat_map(|key| &key.0);
+            let mut starts = keys.iter().flat_map(|key| &key.starts);
             starts.find(|(from, _)| member.bytes.starts_with(from))
         };
-        let renamed: HashSet<&[u8]> = members(all)
-            .filter_map(|member| Some(quoted_key(&rename(&member)?.1)))
+        // Each key that a member gets, with the last member that gets it.
+        let renamed: HashMap<&[u8], usize> = members(all)
+            .enumerate()
+            .filter_map(|(index, member)| Some((quoted_key(&rename(&member)?.1), index)))
             .collect();
         if renamed.is_empty() {
             return None;
         }
         let mut kept = Vec::with_capacity(all.len() + 16);
-        for member in members(all) {
+        for (index, member) in members(all).enumerate() {
             match rename(&member) {
+                Some((_, to)) if renamed.get(quoted_key(to)) != Some(&index) => {}
                 Some((from, to)) => {
                     kept.extend_from_slice(to);
                     kept.extend_from_slice(&member.bytes[from.len()..]);
                 }
                 // The newer value replaces one that was renamed before.
-                None if renamed.contains(member.quoted_key()) => {}
+                None if renamed.contains_key(member.quoted_key()) => {}
                 None => kept.extend_from_slice(member.bytes),
             }
         }

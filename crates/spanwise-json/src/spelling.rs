@@ -1,24 +1,33 @@
 //! The names of fields, as formats write them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 /// The names under which a format shows fields that have no place of their own. A receiver that
 /// fixes the type of a name when it first sees it needs several.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Spelling {
-    pub(crate) text: fn(&str) -> Cow<'_, str>,
-    pub(crate) number: fn(&str) -> Cow<'_, str>,
+    pub(crate) text: Spell,
+    pub(crate) number: Spell,
     /// For numbers that are shown as text: NaN, the infinities, and more than 64 bits.
-    pub(crate) number_as_text: fn(&str) -> Cow<'_, str>,
+    pub(crate) number_as_text: Spell,
 }
+
+/// Returns a name as a format writes it.
+pub(crate) type Spell = &'static (dyn Fn(&str) -> Cow<'_, str> + Sync);
 
 impl Spelling {
     /// The names as they are.
     pub(crate) const AS_IS: Self = Self {
-        text: as_is,
-        number: as_is,
-        number_as_text: as_is,
+        text: &as_is,
+        number: &as_is,
+        number_as_text: &as_is,
     };
+}
+
+impl fmt::Debug for Spelling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spelling").finish_non_exhaustive()
+    }
 }
 
 fn as_is(name: &str) -> Cow<'_, str> {

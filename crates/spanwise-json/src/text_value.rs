@@ -4,7 +4,6 @@ use std::{
     fmt::{self, Write as _},
     ops::BitOrAssign,
     str,
-    sync::OnceLock,
 };
 
 use spanwise_core::{
@@ -15,7 +14,7 @@ use spanwise_core::{
     },
 };
 
-use crate::{as_json::is_valid_json, escape, line_buffer::LineBuffer};
+use crate::{as_json::is_valid_json, clean_texts::CleanTexts, escape, line_buffer::LineBuffer};
 
 /// The policy's view of one value.
 #[derive(Clone, Copy)]
@@ -23,15 +22,14 @@ pub(crate) struct TextPolicy<'a> {
     pub(crate) policy: &'a dyn Redact,
     /// The key of the value; `None` for a message.
     pub(crate) key: Option<&'a str>,
-    /// A text of this callsite that the policy shows unchanged, remembered so that it is not
-    /// scanned again.
-    pub(crate) clean: Option<&'a OnceLock<Box<str>>>,
+    /// Texts under this key that the policy shows unchanged.
+    pub(crate) clean: Option<&'a CleanTexts>,
 }
 
 /// How the text in the line differs from the value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Alteration {
-    /// It is not all of the value.
+    /// The text is not the whole value.
     pub(crate) truncated: bool,
     /// The policy replaced something.
     pub(crate) redacted: bool,
@@ -58,36 +56,30 @@ impl TextPolicy<'_> {
         self.policy.replacement_for(self.key, text)
     }
 
+    /// Appends the policy's replacement for `text` to `shown`. Returns false if there is none.
+    #[inline]
+    fn replacement_into(&self, text: &str, shown: &mut String) -> bool {
+        self.policy.replacement_into(self.key, text, shown)
+    }
+
     #[inline]
     fn is_known_clean(&self, text: &[u8]) -> bool {
-        let clean = self.clean.and_then(OnceLock::get);
-        clean.is_some_and(|clean| clean.as_bytes() == text)
+        self.clean.is_some_and(|clean| clean.contains(text))
     }
 
     #[inline]
     fn remember_clean(&self, text: &[u8]) {
-        if let Some(clean) = self.clean.filter(|clean| clean.get().is_none()) {
-            remember_clean(clean, text);
+        if let Some(clean) = self.clean {
+            clean.insert(text);
         }
     }
 }
-
-#[cold]
-fn remember_clean(clean: &OnceLock<Box<str>>, text: &[u8]) {
-    if text.len() <= MAX_CLEAN_LEN
-        && let Ok(text) = str::from_utf8(text)
-    {
-        clean.get_or_init(|| text.into());
-    }
-}
-
-/// Longer texts are not remembered: a message written in the code is seldom longer.
-const MAX_CLEAN_LEN: usize = 128;
 
 /// Appends the text of `value` as a JSON value: a string, or nested JSON if it is an
 /// [`AsJson`](crate::AsJson) and nothing else.
 ///
 /// Keeps at most `limit` bytes of it. Panics if `value` does; then the line ends anywhere.
+#[inline]
 pub(crate) fn push_display(
     line: &mut LineBuffer,
     value: fmt::Arguments<'_>,
@@ -111,14 +103,39 @@ pub(crate) fn push_str(
     limit: usize,
     text_policy: Option<TextPolicy<'_>>,
 ) -> Alteration {
-    let replacement = text_policy.and_then(|text_policy| text_policy.replacement_for(text));
-    if replacement.is_none() && text.len() <= limit {
+    let is_clean = text_policy.is_none_or(|policy| policy.is_known_clean(text.as_bytes()));
+    if is_clean && text.len() <= limit {
         escape::push_quoted(line, text);
         return Alteration::default();
     }
+    push_unknown(line, text, limit, text_policy)
+}
+
+/// Like [`push_str`], for a text that is not known to be clean and short.
+#[inline(never)] // Kept out of line, so that the common path stays small.
+fn push_unknown(
+    line: &mut LineBuffer,
+    text: &str,
+    limit: usize,
+    text_policy: Option<TextPolicy<'_>>,
+) -> Alteration {
+    let mut shown = line.take_text();
+    let redacted = text_policy.is_some_and(|policy| policy.replacement_into(text, &mut shown));
+    let truncated = if redacted {
+        push_cut(line, &shown, limit)
+    } else if text.len() > limit {
+        push_cut(line, text, limit)
+    } else {
+        if let Some(text_policy) = text_policy {
+            text_policy.remember_clean(text.as_bytes());
+        }
+        escape::push_quoted(line, text);
+        false
+    };
+    line.keep_text(shown);
     Alteration {
-        truncated: push_cut(line, replacement.as_deref().unwrap_or(text), limit),
-        redacted: replacement.is_some(),
+        truncated,
+        redacted,
     }
 }
 
@@ -146,6 +163,7 @@ fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize)
 
 /// Streams the whole text into the line, scans it there, and only then cuts it. The text stays in
 /// place if the policy does not change it and it needs no escape.
+#[inline(never)] // Kept out of line: layers without a policy do not pay for it.
 fn push_checked(
     line: &mut LineBuffer,
     value: fmt::Arguments<'_>,
@@ -179,45 +197,50 @@ fn push_checked(
         line.push_byte(b'"');
         return Alteration::default();
     }
+    let mut shown = line.take_text();
+    let text = &line.as_bytes()[start + 1..];
     // Only text was written.
-    let replacement = match str::from_utf8(text) {
-        Ok(text) => text_policy.replacement_for(text),
-        Err(_) => Some(REDACTED.to_owned()),
+    let redacted = match str::from_utf8(text) {
+        Ok(text) => text_policy.replacement_into(text, &mut shown),
+        Err(_) => {
+            shown.push_str(REDACTED);
+            true
+        }
     };
-    if as_it_is && replacement.is_none() {
+    if as_it_is && !redacted {
         text_policy.remember_clean(text);
         line.push_byte(b'"');
+        line.keep_text(shown);
         return Alteration::default();
     }
-    push_rewritten(line, start, replacement, json, limit)
-}
-
-/// Writes the collected text again: it was replaced, needs escapes, or is nested JSON.
-#[cold]
-fn push_rewritten(
-    line: &mut LineBuffer,
-    start: usize,
-    replacement: Option<String>,
-    json: MarkTracker,
-    limit: usize,
-) -> Alteration {
-    let redacted = replacement.is_some();
-    let text = replacement.unwrap_or_else(|| line.copy_text(start + 1));
-    line.truncate(start);
-    let mut truncated = false;
-    // Nested JSON stays nested if the policy left it valid.
-    if json.is_json() && text.len() <= limit && is_valid_json(text.as_bytes()) {
-        escape::push_json(line, &text);
-    } else {
-        truncated = push_cut(line, &text, limit);
-    }
     if !redacted {
-        line.keep_text(text);
+        line.copy_text(start + 1, &mut shown);
     }
+    let truncated = push_rewritten(line, start, &shown, json, limit);
+    line.keep_text(shown);
     Alteration {
         truncated,
         redacted,
     }
+}
+
+/// Writes the collected text again: it was replaced, needs escapes, or is nested JSON. Returns
+/// whether it was cut.
+#[cold]
+fn push_rewritten(
+    line: &mut LineBuffer,
+    start: usize,
+    text: &str,
+    json: MarkTracker,
+    limit: usize,
+) -> bool {
+    line.truncate(start);
+    // Nested JSON stays nested if the policy left it valid.
+    if json.is_json() && text.len() <= limit && is_valid_json(text.as_bytes()) {
+        escape::push_json(line, text);
+        return false;
+    }
+    push_cut(line, text, limit)
 }
 
 struct StreamWriter<'a> {
@@ -307,7 +330,7 @@ impl fmt::Write for StreamWriter<'_> {
 }
 
 impl StreamWriter<'_> {
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn write_any(&mut self, text: &str) -> fmt::Result {
         if text.is_empty() {
             self.mark(&read_mark(text));
@@ -362,7 +385,7 @@ impl fmt::Write for Collector<'_> {
 }
 
 impl Collector<'_> {
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn write_any(&mut self, text: &str) -> fmt::Result {
         self.is_clean = false;
         let kept = panic_safe::truncate_at(text, self.left);

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use spanwise_core::internal::{LayerId, rfc3339};
+use spanwise_core::internal::rfc3339;
 
-use crate::{line_buffer::LineBuffer, local_offset::local_offset_minutes};
+use crate::{line_buffer::LineBuffer, local_offset::local_offset_minutes, work};
 
 /// The timestamp of a line: [RFC 3339] in UTC, at a fixed offset or in local time.
 ///
@@ -30,7 +30,7 @@ enum Notation {
     Rfc3339,
     /// A number of seconds since 1970.
     Epoch,
-    /// The same, without a point in front of the fraction.
+    /// A number of seconds since 1970, without a point in front of the fraction.
     EpochDigits,
 }
 
@@ -74,6 +74,11 @@ impl Timestamp {
             zone: Zone::Utc,
             notation: Notation::Rfc3339,
         }
+    }
+
+    /// Sets the digits after the second.
+    pub(crate) const fn with_precision(self, digits: usize) -> Self {
+        Self { digits, ..self }
     }
 
     /// Creates a number of seconds since 1970, with this many digits after the point.
@@ -158,47 +163,55 @@ impl Default for Timestamp {
     }
 }
 
-/// The start of a thread's last line. The next line of the same second changes only the fraction.
+/// The start of a thread's last line of one layer. The next line of the same second changes only
+/// the fraction.
 #[derive(Debug)]
 pub(crate) struct LastSecond {
-    /// The second and the layer that the text is for.
-    key: Option<(i64, LayerId)>,
+    /// The second that the text is for.
+    second: Option<i64>,
     text: [u8; MAX_START_LEN],
     /// Where the digits of the fraction start.
     fraction: usize,
     len: usize,
+    /// Whether `open` is not in `text`, because it does not fit: the line already has it.
+    is_open_apart: bool,
 }
 
-/// `{"timestamp":"2026-11-20T08:46:12.123456789+05:30` is the longest start: 49 bytes.
+/// The start of most lines, `{"timestamp":"2026-11-20T08:46:12.123456789+05:30`, has 49 bytes.
 const MAX_START_LEN: usize = 64;
+
+/// Keys are longer only if the program chooses them. A time takes at most 40 bytes.
+const MAX_OPEN_LEN: usize = MAX_START_LEN - 40;
 
 impl Default for LastSecond {
     fn default() -> Self {
         Self {
-            key: None,
+            second: None,
             text: [0; MAX_START_LEN],
             fraction: 0,
             len: 0,
+            is_open_apart: false,
         }
     }
 }
 
 impl LastSecond {
     /// Appends `open` and the time `now`. `open` and `timestamp` must be the same for all lines of
-    /// `layer`.
+    /// the layer.
     #[inline(always)] // A step of every line: with the others it is one function.
     pub(crate) fn push(
         &mut self,
         line: &mut LineBuffer,
-        layer: LayerId,
         open: &[u8],
-        now: SystemTime,
+        (second, nanos): (i64, u32),
         timestamp: Timestamp,
     ) {
-        let (second, nanos) = rfc3339::since_epoch(now);
-        if self.key != Some((second, layer)) {
+        if self.second != Some(second) {
             self.start_second(open, second, timestamp);
-            self.key = Some((second, layer));
+            self.second = Some(second);
+        }
+        if self.is_open_apart {
+            line.push(open);
         }
         if let Some(digits) = self
             .text
@@ -214,11 +227,15 @@ impl LastSecond {
         let offset = timestamp.zone.offset_minutes(second);
         let local = second.saturating_add(i64::from(offset) * 60);
         self.len = 0;
-        self.append(open);
+        work::step(1);
+        self.is_open_apart = open.len() > MAX_OPEN_LEN;
+        if !self.is_open_apart {
+            self.append(open);
+        }
         match timestamp.notation {
             Notation::Rfc3339 => self.append(&rfc3339::date_time(local)),
             Notation::Epoch | Notation::EpochDigits => {
-                self.append(second.max(0).to_string().as_bytes());
+                self.append(itoa::Buffer::new().format(second.max(0)).as_bytes());
             }
         }
         if timestamp.digits > 0 && timestamp.notation != Notation::EpochDigits {

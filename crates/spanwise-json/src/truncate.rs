@@ -18,7 +18,7 @@ use crate::{
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,
-    offsets: &LineOffsets,
+    offsets: &mut LineOffsets,
     max_line: usize,
     table: &FormatTable,
 ) {
@@ -62,7 +62,11 @@ pub(crate) fn truncate_line(
         }
     };
     let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
+    let lists_some = offsets.truncated || !too_much.names.is_empty();
     let tail = too_much.note_in(&tail, offsets.truncated, room, table);
+    offsets.fields_end = head.len() + fields.len();
+    offsets.spans_end = offsets.fields_end + kept_spans.len();
+    offsets.truncated = lists_some;
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
@@ -141,13 +145,13 @@ impl Excess {
         if let Some(list) = list {
             names.add_shown(list, table.style);
         }
-        names.add_list(self.names.as_bytes());
+        names.add_list(self.names.shown(table.style).as_bytes());
         self.names = names;
         let others = before.len() + key.len() + 2 + after.len();
         self.names
             .shorten(room.saturating_sub(others).max(MIN_NAMES_LEN));
         let mut noted = before.to_vec();
-        self.names.push_member(&mut noted, table, TRUNCATED);
+        self.names.push_shown(&mut noted, table, TRUNCATED);
         noted.extend(after);
         noted
     }

@@ -1,32 +1,33 @@
 //! The encoder of fields: each becomes a member, `,"key":value`.
 
 mod converted_values;
+mod encoded;
+mod error_values;
+mod one_step_values;
 
-use std::{
-    error::Error,
-    fmt, iter,
-    sync::{Arc, OnceLock},
-};
+use std::{error::Error, fmt, sync::Arc};
 
-use spanwise_core::{
-    Redact,
-    internal::{
-        error_chain,
-        errors::{self, MAX_SHOWN_CAUSES, WithCauses},
-        panic_safe,
-    },
-};
+use spanwise_core::{Redact, internal::panic_safe};
 use tracing_core::{Field, field::Visit};
 
-use self::converted_values::FieldValue;
+use self::{
+    converted_values::FieldValue,
+    encoded::MAX_BITS,
+    error_values::{push_error_object, push_error_text},
+};
+pub(crate) use self::{
+    encoded::{Encoded, FieldSet, MemberStarts, redacted_bit},
+    one_step_values::{PrecomputedKeys, encode_precomputed},
+};
 use crate::{
-    altered_fields::AlteredFields,
+    clean_texts::CleanTexts,
     conversion::Written,
+    digits::{push_i64, push_u64},
     escape,
     format_table::{Kind, Layout},
     line_buffer::LineBuffer,
     line_template::plain_name,
-    plan::{Key, Plan, Role},
+    plan::{Key, MAX_SPAN_FIELDS, Role},
     text_value::{self, Alteration, TextPolicy},
 };
 
@@ -39,10 +40,10 @@ pub(crate) struct Encoding<'a> {
     /// The policy, for values under keys that it replaces.
     pub(crate) replacer: &'a Arc<dyn Redact>,
     /// Whether the line lists redacted fields.
-    pub(crate) lists_redacted: bool,
+    pub(crate) lists_redacted_fields: bool,
     pub(crate) is_event: bool,
-    /// See [`Plan::clean_message`](crate::plan::Plan::clean_message).
-    pub(crate) clean_message: &'a OnceLock<Box<str>>,
+    /// See [`Plan::clean_texts`](crate::plan::Plan::clean_texts).
+    pub(crate) clean_texts: &'a [CleanTexts],
 }
 
 /// The [`Role`]s that one pass writes. Two passes are needed if the message comes after other
@@ -53,36 +54,6 @@ pub(crate) enum Pass {
     All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8 | Role::ScannedText as u8,
     Message = Role::Message as u8,
     AllButMessage = Role::Field as u8 | Role::Trusted as u8 | Role::ScannedText as u8,
-}
-
-/// Results of encoding the fields.
-#[derive(Debug, Default)]
-pub(crate) struct Encoded {
-    /// The fields that were redacted because of their key, a bit each.
-    pub(crate) redacted_bits: u128,
-    /// The bits of the keys that had a value.
-    pub(crate) bits: u128,
-    /// Boxed, as it is rarely needed.
-    pub(crate) altered: Option<Box<AlteredFields>>,
-}
-
-impl Encoded {
-    pub(crate) fn altered(&mut self) -> &mut AlteredFields {
-        self.altered.get_or_insert_default()
-    }
-
-    /// Lists the fields that were redacted because of their key.
-    #[cold]
-    pub(crate) fn add_redacted_by_key(&mut self, plan: &Plan) {
-        if plan.redacted_member.is_empty() {
-            return;
-        }
-        for (index, key) in plan.keys.iter().enumerate() {
-            if key.field_role() == Role::Redacted && self.redacted_bits & redacted_bit(index) != 0 {
-                self.altered().redacted.push(key.name());
-            }
-        }
-    }
 }
 
 /// Appends the fields that `record` visits, as `keys` specify.
@@ -96,32 +67,28 @@ pub(crate) fn encode(
     pass: Pass,
     encoding: Encoding<'_>,
     encoded: &mut Encoded,
+    starts: &mut MemberStarts,
     record: impl Fn(&mut dyn Visit),
 ) {
-    let mut encoder = Encoder {
-        line,
-        keys,
-        pass,
-        encoding,
-        encoded,
-        at: 0,
-        resume_at: 0,
-        value_start: 0,
-        written: Written::default(),
-    };
+    let mut encoder = Encoder::new(line, keys, pass, encoding, encoded, starts);
     while panic_safe::catch_panic(|| record(&mut encoder)).is_none() {
         if !encoder.replace_panicked_value() {
-            return;
+            break;
         }
     }
+    encoder.finish();
 }
 
 struct Encoder<'a> {
     line: &'a mut LineBuffer,
+    starts: &'a mut MemberStarts,
     keys: &'a [Key],
     pass: Pass,
     encoding: Encoding<'a>,
     encoded: &'a mut Encoded,
+    /// Parts of `encoded`, which are written for each field.
+    fields: FieldSet,
+    members: u32,
     /// The field being encoded.
     at: usize,
     /// Fields before this one are done.
@@ -132,14 +99,46 @@ struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Appends the key. Returns `None` if the value is not written as it is: see
+    #[inline(always)] // The start of each of its two callers.
+    fn new(
+        line: &'a mut LineBuffer,
+        keys: &'a [Key],
+        pass: Pass,
+        encoding: Encoding<'a>,
+        encoded: &'a mut Encoded,
+        starts: &'a mut MemberStarts,
+    ) -> Self {
+        Self {
+            line,
+            starts,
+            keys,
+            pass,
+            encoding,
+            fields: encoded.fields,
+            members: encoded.members,
+            encoded,
+            at: 0,
+            resume_at: 0,
+            value_start: 0,
+            written: Written::default(),
+        }
+    }
+
+    /// Copies the results back to `encoded`.
+    #[inline(always)] // The end of each of its two callers.
+    fn finish(self) {
+        self.encoded.fields = self.fields;
+        self.encoded.members = self.members;
+    }
+
+    /// Appends the key. Returns `None` if the value is not written unchanged: see
     /// [`skip`](Self::skip).
     #[inline]
     fn begin(&mut self, field: &Field) -> Option<&'a Key> {
         self.begin_as(field, self.pass as u8, |key| key.role)
     }
 
-    /// As [`begin`](Self::begin), for a number.
+    /// Like [`begin`](Self::begin), for a number.
     #[inline]
     fn begin_number(&mut self, field: &Field) -> Option<&'a Key> {
         self.begin_as(field, self.pass as u8 & !(Role::ScannedText as u8), |key| {
@@ -160,14 +159,22 @@ impl<'a> Encoder<'a> {
             return None;
         }
         self.at = index;
-        self.encoded.bits |= key.bit;
+        self.note_member(index);
         self.line.push_padded(&key.member);
         self.value_start = self.line.len();
         Some(key)
     }
 
+    /// Notes that a member of the field is written next.
+    #[inline]
+    fn note_member(&mut self, index: usize) {
+        self.fields.add(index);
+        self.members += 1;
+        self.starts[index % MAX_SPAN_FIELDS] = self.line.len();
+    }
+
     /// Handles a field that is omitted, redacted, replaced or converted.
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn skip(&mut self, field: &Field, value: FieldValue<'_>) {
         let Some(key) = self.keys.get(field.index()) else {
             return;
@@ -188,7 +195,7 @@ impl<'a> Encoder<'a> {
         match role {
             Role::Redacted | Role::ScannedText => {
                 self.at = field.index();
-                self.encoded.bits |= key.bit;
+                self.note_member(field.index());
                 self.line.push_padded(&key.member);
                 self.line
                     .push_block(REDACTED_BLOCK, REDACTED_BLOCK.trim_ascii_end().len());
@@ -204,12 +211,12 @@ impl<'a> Encoder<'a> {
     }
 
     #[cold]
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn replace(&mut self, field: &Field, key: &Key, value: FieldValue<'_>) {
         let replacer = self.encoding.replacer;
         let shown = replacer.replace_display(plain_name(field.name()), format_args!("{value}"));
         self.at = field.index();
-        self.encoded.bits |= key.bit;
+        self.note_member(field.index());
         self.line.push_padded(&key.member);
         let alteration = text_value::push_str(self.line, &shown, key.max_len, None);
         self.end(Alteration {
@@ -219,19 +226,20 @@ impl<'a> Encoder<'a> {
     }
 
     /// Returns the policy for the text of the value being encoded.
-    #[inline]
+    #[inline(always)] // Without a policy, a call costs more than all of it.
     fn text_policy(&self, role: Role, field: &Field) -> Option<TextPolicy<'a>> {
         let policy = self.encoding.policy?;
-        let (key, clean) = match role {
+        let key = match role {
             Role::Trusted => return None,
-            Role::Message => (None, Some(self.encoding.clean_message)),
+            Role::Message => None,
             Role::Field
             | Role::ScannedText
             | Role::Omitted
             | Role::Redacted
             | Role::Replaced
-            | Role::Converted => (Some(plain_name(field.name())), None),
+            | Role::Converted => Some(plain_name(field.name())),
         };
+        let clean = self.encoding.clean_texts.get(field.index());
         Some(TextPolicy { policy, key, clean })
     }
 
@@ -247,12 +255,15 @@ impl<'a> Encoder<'a> {
         let Some(key) = self.keys.get(self.at) else {
             return;
         };
-        let altered = self.encoded.altered();
         if alteration.truncated {
-            altered.truncated.push(key.name());
+            self.encoded.altered().truncated.push(key.name());
         }
-        if alteration.redacted && self.encoding.lists_redacted {
-            altered.redacted.push(key.name());
+        if alteration.redacted && self.encoding.lists_redacted_fields {
+            if self.at < MAX_BITS {
+                self.encoded.redacted_texts |= 1 << self.at;
+            } else {
+                self.encoded.altered().redacted.push(key.name());
+            }
         }
     }
 
@@ -299,8 +310,7 @@ impl Encoder<'_> {
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         if self.begin_number(field).is_some() {
-            self.line
-                .push_small(itoa::Buffer::new().format(value).as_bytes());
+            push_u64(self.line, value);
         } else {
             self.skip(field, FieldValue::U64(value));
         }
@@ -308,8 +318,7 @@ impl Visit for Encoder<'_> {
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         if self.begin_number(field).is_some() {
-            self.line
-                .push_small(itoa::Buffer::new().format(value).as_bytes());
+            push_i64(self.line, value);
         } else {
             self.skip(field, FieldValue::I64(value));
         }
@@ -392,7 +401,7 @@ impl Visit for Encoder<'_> {
             (None, Layout::Flat, _) => {
                 text_value::push_display(self.line, format_args!("{}", Hex(value)), limit, None)
             }
-            // As `fmt().json()` shows them: differently in a span than in an event.
+            // `fmt().json()` shows bytes differently in an event than in a span.
             (None, Layout::Nested, true) => {
                 let digits = SpacedHex(value);
                 text_value::push_display(self.line, format_args!("[{digits}]"), limit, None)
@@ -425,39 +434,6 @@ impl Visit for Encoder<'_> {
     }
 }
 
-/// Writes `{"type":…,"message":…,"chain":[…],"backtrace":…}`.
-fn push_error_object(
-    line: &mut LineBuffer,
-    error: &(dyn Error + 'static),
-    max_len: usize,
-    text_policy: Option<TextPolicy<'_>>,
-) -> Alteration {
-    match errors::type_name(error) {
-        Some(name) => {
-            line.push(b"{\"type\":");
-            text_value::push_str(line, name, max_len, None);
-            line.push(b",\"message\":");
-        }
-        None => line.push(b"{\"message\":"),
-    }
-    let mut alteration =
-        text_value::push_display(line, format_args!("{error}"), max_len, text_policy);
-    line.push(b",\"chain\":[");
-    for (index, cause) in error_chain(error, MAX_SHOWN_CAUSES).enumerate() {
-        if index > 0 {
-            line.push_byte(b',');
-        }
-        alteration |= text_value::push_display(line, format_args!("{cause}"), max_len, text_policy);
-    }
-    line.push(b"]");
-    if let Some(backtrace) = errors::short_backtrace(error) {
-        line.push(b",\"backtrace\":");
-        alteration |= text_value::push_str(line, &backtrace, max_len, text_policy);
-    }
-    line.push_byte(b'}');
-    alteration
-}
-
 /// Returns the JSON string for NaN or an infinity.
 fn name_of_non_finite(value: f64) -> &'static str {
     match value {
@@ -465,52 +441,6 @@ fn name_of_non_finite(value: f64) -> &'static str {
         value if value > 0.0 => "\"Infinity\"",
         _ => "\"-Infinity\"",
     }
-}
-
-/// Writes an error with its causes as one string. The policy scans each text on its own: the end of
-/// one text and the start of the next do not form a key and its value.
-fn push_error_text(
-    line: &mut LineBuffer,
-    error: &(dyn Error + 'static),
-    max_len: usize,
-    text_policy: Option<TextPolicy<'_>>,
-) -> Alteration {
-    let has_cause = error_chain(error, 1).next().is_some();
-    let Some(text_policy) = text_policy.filter(|_| has_cause) else {
-        return text_value::push_display(
-            line,
-            format_args!("{}", WithCauses(error)),
-            max_len,
-            text_policy,
-        );
-    };
-    let mut shown = String::new();
-    let mut redacted = false;
-    let links = iter::once(error).chain(error_chain(error, MAX_SHOWN_CAUSES));
-    for (index, link) in links.enumerate() {
-        if index > 0 {
-            shown.push_str(": ");
-        }
-        let mut text = String::new();
-        panic_safe::format_into(
-            &mut text,
-            format_args!("{link}"),
-            <dyn Redact>::MAX_COLLECT_LEN,
-        );
-        let replacement = text_policy.replacement_for(&text);
-        redacted |= replacement.is_some();
-        shown.push_str(replacement.as_deref().unwrap_or(&text));
-    }
-    let alteration = text_value::push_str(line, &shown, max_len, None);
-    Alteration {
-        redacted,
-        ..alteration
-    }
-}
-
-/// If a callsite has more fields than bits, some fields share a bit.
-pub(crate) fn redacted_bit(index: usize) -> u128 {
-    1 << (index % 128)
 }
 
 /// [`REDACTED`] as a JSON string, padded to one block.

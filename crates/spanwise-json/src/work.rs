@@ -24,8 +24,9 @@ pub(crate) fn count(f: impl FnOnce()) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, time::SystemTime};
 
+    use spanwise_core::{Clock, Layers};
     use tracing::{
         Dispatch, Event, Level, Metadata, callsite::Callsite, dispatcher, field::FieldSet, span,
     };
@@ -102,6 +103,91 @@ mod tests {
             }
             [before, after]
         })
+    }
+
+    /// The steps of an event with these fields in spans of these fields, if the layer has seen
+    /// `known` other names since the spans.
+    fn steps_of_event(known: usize, spans: &[&[String]], event: &[String]) -> u64 {
+        let layer = JsonLayer::new().with_writer(io::sink as fn() -> io::Sink);
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+        let log = |names: &[String]| {
+            let site = callsite(Kind::EVENT, names.iter().cloned());
+            let values = vec![Some(&1_u64 as &dyn tracing::Value); names.len()];
+            let set = site.fields().value_set_all(&values);
+            // The plan of a new callsite, and the start of the second, are not counted.
+            dispatch.event(&Event::new(site, &set));
+            count(|| dispatch.event(&Event::new(site, &set)))
+        };
+        dispatcher::with_default(&dispatch, || {
+            for names in spans {
+                let site = callsite(Kind::SPAN, names.iter().cloned());
+                let values = vec![Some(&"a value" as &dyn tracing::Value); names.len()];
+                let set = site.fields().value_set_all(&values);
+                let id = dispatch.new_span(&span::Attributes::new(site, &set));
+                dispatch.enter(&id);
+            }
+            for number in 0..known {
+                log(&[format!("known_{number}")]);
+            }
+            log(event)
+        })
+    }
+
+    fn names(prefix: &str, count: usize) -> Vec<String> {
+        (0..count)
+            .map(|number| format!("{prefix}_{number}"))
+            .collect()
+    }
+
+    #[test]
+    fn event_compares_few_numbers_in_deep_spans() {
+        let spans: Vec<_> = (0..64)
+            .map(|depth| names(&format!("s{depth}"), 2))
+            .collect();
+        let spans: Vec<_> = spans.iter().map(Vec::as_slice).collect();
+        let event = names("e", 5);
+        assert_eq!(steps_of_event(0, &spans[..1], &event), 0);
+        // Each of five keys against 128, eight at a time, in some pieces.
+        let steps = steps_of_event(0, &spans, &event);
+        assert!(steps <= 5 * 32, "{steps}");
+    }
+
+    #[test]
+    fn event_compares_few_numbers_among_many_keys() {
+        let spans = [&*names("a", 3), &*names("b", 3), &*names("c", 3)];
+        // The bits of the keys meet those of the spans after about 128 keys.
+        for known in (0..160).step_by(8).chain([1_000]) {
+            let steps = steps_of_event(known, &spans, &names("e", 5));
+            assert!(steps <= 5 * 2, "{known}: {steps}");
+        }
+    }
+
+    #[test]
+    fn event_with_a_key_of_a_span_reads_no_text() {
+        let spans = [&*names("a", 3), &*names("b", 3), &*names("c", 3)];
+        let event = [&names("e", 4)[..], &names("b", 2)[..]].concat();
+        // Two searches for each key that may be there, and a step for each member of the spans.
+        let steps = steps_of_event(0, &spans, &event);
+        assert!(steps <= 2 * 4 + 10, "{steps}");
+    }
+
+    #[test]
+    fn lines_of_eight_layers_start_once_a_second() {
+        let layer = || {
+            JsonLayer::new()
+                .clock(Clock::manual(SystemTime::UNIX_EPOCH))
+                .with_writer(io::sink as fn() -> io::Sink)
+        };
+        let mut list = Layers::default();
+        (0..8).for_each(|_| list.push(layer()));
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(list));
+        let site = callsite(Kind::EVENT, std::iter::empty());
+        let event = || {
+            for _ in 0..100 {
+                dispatch.event(&Event::new(site, &site.fields().value_set_all(&[])));
+            }
+        };
+        assert_eq!([count(event), count(event)], [8, 0]);
     }
 
     #[test]

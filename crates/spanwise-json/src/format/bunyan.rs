@@ -3,20 +3,22 @@
 use crate::{
     format::json,
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, Known, MessageKey, TimeText, environment, file,
-        host, line, object, process_id, service_name, service_version, target, text,
+        ErrorPart, ErrorShape, FormatTable, Known, MessageKey, PartInputs, ProcessKeys, TimeText,
+        environment, file, host, line, object, process_id, service_name, service_version, target,
+        text,
     },
 };
 
 pub(crate) const TABLE: FormatTable = FormatTable {
     open: &[
         ("v", |_| Some(b"0".to_vec())),
-        ("name", |facts| service_name(facts).or_else(|| text(""))),
+        ("name", |inputs| service_name(inputs).or_else(|| text(""))),
         ("hostname", host),
         ("pid", process_id),
     ],
     timestamp: "time",
     time: TimeText::Utc(3),
+    requires_time: true,
     head: &[("level", level), ("target", target)],
     message: MessageKey {
         key: "msg",
@@ -27,6 +29,11 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     origin: &[("src", source)],
     tail: &[("version", service_version), ("environment", environment)],
     known: &[("request_id", Known::Named("req_id"))],
+    required: &["v", "name", "hostname", "pid", "time", "level", "msg"],
+    process: ProcessKeys {
+        host: "hostname",
+        pid: "pid",
+    },
     error: ErrorShape::Object(
         "err",
         &[
@@ -38,15 +45,15 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ..json::TABLE
 };
 
-fn level(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    Some(facts.by_level(["10", "20", "30", "40", "50", "60"]).into())
+fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    Some(inputs.by_level(["10", "20", "30", "40", "50", "60"]).into())
 }
 
-fn source(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let file = file(facts)?;
+fn source(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let file = file(inputs)?;
     object(&[
         ("file", Some(file)),
-        ("line", line(facts)),
-        ("func", text(facts.target)),
+        ("line", line(inputs)),
+        ("func", text(inputs.target)),
     ])
 }

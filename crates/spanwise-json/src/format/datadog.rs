@@ -3,8 +3,8 @@
 use crate::{
     format::json,
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, MessageKey, ThreadKeys, TimeText,
-        file, line, service_name, target, text,
+        ErrorPart, ErrorShape, FormatTable, Kind, Known, MessageKey, PartInputs, ThreadKeys,
+        TimeText, file, line, service_name, target, text,
     },
 };
 
@@ -84,12 +84,12 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ..json::TABLE
 };
 
-fn status(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.by_level(["debug", "debug", "info", "warn", "error", "critical"]))
+fn status(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.by_level(["debug", "debug", "info", "warn", "error", "critical"]))
 }
 
-fn tags(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let service = &facts.options.service;
+fn tags(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let service = &inputs.options.service;
     let tags = [("env", &service.environment), ("version", &service.version)];
     let tags: Vec<String> = tags
         .into_iter()

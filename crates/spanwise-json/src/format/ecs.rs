@@ -9,8 +9,9 @@ use std::borrow::Cow;
 use crate::{
     format::json,
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, MessageKey, Style, ThreadKeys,
-        TimeText, environment, file, line, process_id, service_name, service_version, target, text,
+        ErrorPart, ErrorShape, FormatTable, Kind, Known, MessageKey, PartInputs, ProcessKeys,
+        Style, ThreadKeys, TimeText, environment, file, line, process_id, service_name,
+        service_version, target, text,
     },
     spelling::{Spelling, prefixed},
 };
@@ -19,6 +20,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     style: Style::Labels,
     timestamp: "@timestamp",
     time: TimeText::Utc(6),
+    requires_time: true,
     head: &[("log.level", level)],
     message: MessageKey {
         key: "message",
@@ -48,9 +50,14 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ],
     known: &KNOWN,
     spelling: Spelling {
-        text: |name| label("labels.", name),
-        number: |name| label("numeric_labels.", name),
-        number_as_text: |name| label("labels.", name),
+        text: &|name| label("labels.", name),
+        number: &|name| label("numeric_labels.", name),
+        number_as_text: &|name| label("labels.", name),
+    },
+    required: &["@timestamp", "log.level", "message"],
+    process: ProcessKeys {
+        host: "host.name",
+        pid: "process.pid",
     },
     error: ErrorShape::Members(&[
         (ErrorPart::Message, "error.message"),
@@ -60,8 +67,8 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ..json::TABLE
 };
 
-fn level(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.by_level(["trace", "debug", "info", "warn", "error", "fatal"]))
+fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.by_level(["trace", "debug", "info", "warn", "error", "fatal"]))
 }
 
 fn label(prefix: &str, name: &str) -> Cow<'static, str> {

@@ -1,8 +1,16 @@
 //! `emf`: `json`, with the metrics of an event for Amazon CloudWatch.
 
+use std::time::SystemTime;
+
 use crate::{
+    addition::{Added, Addition, Shown},
+    builder::Options,
+    conversion::{kind_of, unquoted},
+    escape,
     format::json,
-    format_table::{FormatTable, environment, service_name, service_version},
+    format_table::{FormatTable, Kind, environment, object, service_name, service_version, text},
+    json_lexer::Member,
+    line_template::push_member,
 };
 
 pub(crate) const TABLE: FormatTable = FormatTable {
@@ -13,5 +21,217 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("environment", environment),
     ],
     reserved: &["_aws"],
+    // CloudWatch reads it, and would refuse another value.
+    required: &["_aws"],
+    addition: Some(Addition {
+        applies: |name| name.starts_with(METRIC_PREFIX) || name == METRIC_VALUE,
+        make: metrics,
+    }),
     ..json::TABLE
 };
+
+/// A field of an event with such a name is a metric.
+const METRIC_PREFIX: &str = "metric.";
+
+/// The fields of an event that describe one metric.
+const METRIC_NAME: &str = "metric_name";
+const METRIC_VALUE: &str = "metric_value";
+const METRIC_UNIT: &str = "metric_unit";
+
+/// CloudWatch reads at most this many metrics of a line.
+const MAX_METRICS: usize = 100;
+
+/// A metric: a number at the top level of the line.
+struct Metric {
+    name: String,
+    unit: &'static str,
+}
+
+/// Renames the metrics of an event, and describes them for CloudWatch.
+fn metrics(shown: &Shown<'_>) -> Added {
+    let mut added = Added::default();
+    let mut metrics = Vec::new();
+    let is_free = |name: &str, metrics: &[Metric]| {
+        let quoted = escape::quoted(name);
+        let is_shown = shown
+            .members
+            .iter()
+            .any(|member| member.quoted_key() == quoted);
+        is_metric_name(name)
+            && !is_shown
+            && !(shown.is_taken)(name)
+            && metrics.iter().all(|metric| metric.name != name)
+    };
+    let of_event = &shown.members[..shown.of_event];
+    for (index, member) in of_event.iter().enumerate() {
+        let key = String::from_utf8_lossy(unquoted(member.quoted_key()));
+        let Some(name) = key.strip_prefix(METRIC_PREFIX) else {
+            continue;
+        };
+        if metrics.len() < MAX_METRICS && is_number(member.value()) && is_free(name, &metrics) {
+            let mut renamed = Vec::new();
+            push_member(&mut renamed, name, member.value());
+            added.changed.push((index, renamed));
+            metrics.push(Metric {
+                name: name.to_owned(),
+                unit: unit_of_name(name),
+            });
+        }
+    }
+    if let Some((metric, value)) = described(of_event)
+        && metrics.len() < MAX_METRICS
+        && is_free(&metric.name, &metrics)
+    {
+        push_member(&mut added.members, &metric.name, value);
+        metrics.push(metric);
+    }
+    if !metrics.is_empty() {
+        push_member(
+            &mut added.members,
+            "_aws",
+            &description(&metrics, shown.options),
+        );
+    }
+    added
+}
+
+/// Returns the metric that an event describes with three fields, and its value.
+fn described<'a>(of_event: &[Member<'a>]) -> Option<(Metric, &'a [u8])> {
+    let value_of = |name: &str| {
+        let quoted = escape::quoted(name);
+        let mut members = of_event.iter();
+        Some(
+            members
+                .find(|member| member.quoted_key() == quoted)?
+                .value(),
+        )
+    };
+    let text_of = |name| serde_json::from_slice::<String>(value_of(name)?).ok();
+    let value = value_of(METRIC_VALUE).filter(|value| is_number(value))?;
+    let name = text_of(METRIC_NAME)?;
+    let unit = text_of(METRIC_UNIT).and_then(|unit| known_unit(&unit));
+    let unit = unit.unwrap_or_else(|| unit_of_name(&name));
+    Some((Metric { name, unit }, value))
+}
+
+fn is_number(json: &[u8]) -> bool {
+    kind_of(json).fits(Kind::Number)
+}
+
+/// Returns whether CloudWatch accepts a name of a metric.
+fn is_metric_name(name: &str) -> bool {
+    let is_accepted = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !name.trim().is_empty()
+        && name.len() <= 255
+        && !name.starts_with(':')
+        && name.bytes().all(is_accepted)
+}
+
+/// The ends of names, also units as an event gives them, and the units of CloudWatch.
+const UNITS: [(&str, &str); 7] = [
+    ("ms", "Milliseconds"),
+    ("s", "Seconds"),
+    ("us", "Microseconds"),
+    ("bytes", "Bytes"),
+    ("percent", "Percent"),
+    ("count", "Count"),
+    ("total", "Count"),
+];
+
+fn unit_of_name(name: &str) -> &'static str {
+    let end = name.rsplit_once('_').map(|(_, end)| end);
+    let found = UNITS.iter().find(|(suffix, _)| Some(*suffix) == end);
+    found.map_or("None", |(_, unit)| *unit)
+}
+
+/// Returns a unit as CloudWatch spells it.
+fn known_unit(unit: &str) -> Option<&'static str> {
+    const ALL: [&str; 27] = [
+        "Seconds",
+        "Microseconds",
+        "Milliseconds",
+        "Bytes",
+        "Kilobytes",
+        "Megabytes",
+        "Gigabytes",
+        "Terabytes",
+        "Bits",
+        "Kilobits",
+        "Megabits",
+        "Gigabits",
+        "Terabits",
+        "Percent",
+        "Count",
+        "Bytes/Second",
+        "Kilobytes/Second",
+        "Megabytes/Second",
+        "Gigabytes/Second",
+        "Terabytes/Second",
+        "Bits/Second",
+        "Kilobits/Second",
+        "Megabits/Second",
+        "Gigabits/Second",
+        "Terabits/Second",
+        "Count/Second",
+        "None",
+    ];
+    let spelled = ALL
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(unit));
+    let short = || UNITS.iter().find(|(short, _)| *short == unit);
+    spelled.or_else(|| short().map(|(_, unit)| *unit))
+}
+
+/// Returns the value of `_aws`.
+fn description(metrics: &[Metric], options: &Options) -> Vec<u8> {
+    // The time of the line is text, with a precision and a zone of its own.
+    let now = options.clock.now().duration_since(SystemTime::UNIX_EPOCH);
+    let millis = now.unwrap_or_default().as_millis();
+    let service = options.service.name.as_deref().unwrap_or_default();
+    let mut names = Vec::new();
+    for Metric { name, unit } in metrics {
+        let metric = object(&[("Name", text(name)), ("Unit", text(unit))]);
+        names.push(metric.unwrap_or_default());
+    }
+    let dimensions: &[u8] = match is_dimension(service) {
+        true => b"[[\"service\"]]",
+        false => b"[[]]",
+    };
+    let metrics = object(&[
+        ("Namespace", text(&namespace(service))),
+        ("Dimensions", Some(dimensions.to_vec())),
+        ("Metrics", Some(array(&names))),
+    ]);
+    let description = object(&[
+        ("Timestamp", Some(millis.to_string().into_bytes())),
+        (
+            "CloudWatchMetrics",
+            Some(array(&[metrics.unwrap_or_default()])),
+        ),
+    ]);
+    description.unwrap_or_default()
+}
+
+fn array(items: &[Vec<u8>]) -> Vec<u8> {
+    [b"[", &*items.join(&b','), b"]"].concat()
+}
+
+/// Returns whether CloudWatch accepts the value of a dimension.
+fn is_dimension(value: &str) -> bool {
+    let is_accepted = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !value.trim().is_empty()
+        && value.len() <= 1024
+        && !value.starts_with(':')
+        && value.bytes().all(is_accepted)
+}
+
+/// Returns the name of the service with the characters that a namespace can have.
+fn namespace(service: &str) -> String {
+    let is_kept = |c: &char| c.is_ascii_alphanumeric() || "._#:/-".contains(*c);
+    let kept = |c: char| if is_kept(&c) { c } else { '_' };
+    let name: String = service.chars().take(255).map(kept).collect();
+    match name.is_empty() {
+        true => "unknown_service".to_owned(),
+        false => name,
+    }
+}

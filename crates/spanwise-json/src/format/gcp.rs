@@ -1,14 +1,14 @@
 //! `gcp`: structured logs of Google Cloud, as the agent and Cloud Run read them.
 
 use crate::{
+    addition::{Added, Addition, Shown},
     builder::Options,
     conversion::{kind_of, millis_to_nanos, unquoted},
     format::json,
     format_table::{
-        Added, Addition, EventLevel, Facts, FormatTable, Kind, Known, MessageKey, ThreadKeys,
-        TimeText, environment, file, line, object, service_name, service_version, target, text,
+        EventLevel, FormatTable, Kind, Known, MessageKey, PartInputs, ThreadKeys, TimeText,
+        environment, file, line, object, service_name, service_version, target, text,
     },
-    json_lexer::Member,
 };
 
 pub(crate) const TABLE: FormatTable = FormatTable {
@@ -73,46 +73,46 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ..json::TABLE
 };
 
-fn severity(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.by_level(["DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))
+fn severity(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.by_level(["DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]))
 }
 
-fn source_location(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let file = file(facts)?;
+fn source_location(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let file = file(inputs)?;
     // A 64-bit number of Protocol Buffers is text in JSON.
-    let line = line(facts).map(|digits| [b"\"", &*digits, b"\""].concat());
+    let line = line(inputs).map(|digits| [b"\"", &*digits, b"\""].concat());
     object(&[
         ("file", Some(file)),
         ("line", line),
-        ("function", text(facts.target)),
+        ("function", text(inputs.target)),
     ])
 }
 
 /// Without a type, Error Reporting needs a stack trace, and it reads none of Rust.
-fn error_type(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let is_error = matches!(facts.level, EventLevel::Error | EventLevel::Critical);
+fn error_type(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let is_error = matches!(inputs.level, EventLevel::Error | EventLevel::Critical);
     let name = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent";
     is_error.then(|| text(name)).flatten()
 }
 
 /// The place by which Error Reporting groups events.
-fn report_context(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    error_type(facts)?;
+fn report_context(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    error_type(inputs)?;
     let location = object(&[
-        ("filePath", facts.file.and_then(text)),
+        ("filePath", inputs.file.and_then(text)),
         (
             "lineNumber",
-            facts.line.map(|line| line.to_string().into_bytes()),
+            inputs.line.map(|line| line.to_string().into_bytes()),
         ),
-        ("functionName", text(facts.target)),
+        ("functionName", text(inputs.target)),
     ]);
     object(&[("reportLocation", location)])
 }
 
-fn service_context(facts: &Facts<'_>) -> Option<Vec<u8>> {
+fn service_context(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     object(&[
-        ("service", service_name(facts)),
-        ("version", service_version(facts)),
+        ("service", service_name(inputs)),
+        ("version", service_version(inputs)),
     ])
 }
 
@@ -165,8 +165,9 @@ fn latency(millis: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Moves the members of the group into an object.
-fn http_request(members: &[Member<'_>]) -> Added {
-    let mut moved = Vec::new();
+fn http_request(shown: &Shown<'_>) -> Added {
+    let members = shown.members;
+    let mut changed = Vec::new();
     let mut values = Vec::new();
     for (field, key, kind, convert) in GROUP {
         let found = members
@@ -176,14 +177,14 @@ fn http_request(members: &[Member<'_>]) -> Added {
             let value = members[index].value();
             let fits = kind_of(value).fits(kind);
             let value = fits.then(|| convert(value)).flatten()?;
-            moved.push(index);
+            changed.push((index, Vec::new()));
             Some(value)
         });
         values.push((key, value));
     }
     let added = object(&values).map(|json| [b",\"httpRequest\":", &*json].concat());
     Added {
-        moved,
+        changed,
         members: added.unwrap_or_default(),
     }
 }

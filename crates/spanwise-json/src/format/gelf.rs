@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use crate::{
     format::json,
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, MessageKey, Style, ThreadKeys, TimeText,
-        environment, file, host, line, service_name, service_version, target, text,
+        ErrorPart, ErrorShape, FormatTable, MessageKey, PartInputs, ProcessKeys, Style, ThreadKeys,
+        TimeText, environment, file, host, line, service_name, service_version, target, text,
     },
+    name_limits::limit_name_with,
     spelling::{Spelling, prefixed},
 };
 
@@ -40,9 +41,9 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ("_environment", environment),
     ],
     spelling: Spelling {
-        text: field,
-        number: field,
-        number_as_text: |name| field(&format!("{name}.text")).into_owned().into(),
+        text: &field,
+        number: &field,
+        number_as_text: &|name| field(&format!("{name}.text")).into_owned().into(),
     },
     reserved: &[
         "_message",
@@ -58,6 +59,11 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         "_version",
         "_id",
     ],
+    required: &["version", "host", "short_message"],
+    process: ProcessKeys {
+        host: "host",
+        pid: "_pid",
+    },
     error: ErrorShape::Members(&[
         (ErrorPart::Message, "_error"),
         (ErrorPart::Type, "_error_type"),
@@ -69,13 +75,15 @@ pub(crate) const TABLE: FormatTable = FormatTable {
 const NO_MESSAGE: &str = "(no message)";
 
 /// The severity of syslog.
-fn level(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    Some(facts.by_level(["7", "7", "6", "4", "3", "2"]).into())
+fn level(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    Some(inputs.by_level(["7", "7", "6", "4", "3", "2"]).into())
 }
 
 fn field(name: &str) -> Cow<'_, str> {
     let name = if name.is_empty() { "_" } else { name };
-    Cow::Owned(prefixed("_", name, is_of_name))
+    let spelled = prefixed("_", name, is_of_name);
+    // A name that is too long is cut here, as `…` is not part of a name.
+    Cow::Owned(limit_name_with(&spelled, "_").into_owned())
 }
 
 fn is_of_name(c: char) -> bool {

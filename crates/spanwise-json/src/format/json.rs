@@ -1,8 +1,9 @@
 //! `json`: all fields at the top level.
 
 use crate::format_table::{
-    ErrorShape, Facts, FormatTable, Layout, MessageKey, Style, ThreadKeys, TimeText, critical,
-    environment, file, level, line, object, service_name, service_version, target,
+    ErrorShape, FormatTable, Layout, MessageKey, PartInputs, ProcessKeys, Style, ThreadKeys,
+    TimeText, critical, environment, file, level, line, object, service_name, service_version,
+    target,
 };
 use crate::spelling::Spelling;
 
@@ -13,6 +14,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     open: &[],
     timestamp: "timestamp",
     time: TimeText::AsSet,
+    requires_time: false,
     head: &[("level", level), ("critical", critical), ("target", target)],
     message: MessageKey {
         key: "message",
@@ -32,16 +34,22 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     known: &[],
     spelling: Spelling::AS_IS,
     reserved: &[],
+    required: &[],
+    process: ProcessKeys {
+        host: "host",
+        pid: "pid",
+    },
+    constants: &[],
     reserved_prefixes: &[],
     error: ErrorShape::AsField,
     addition: None,
     rewrite: None,
 };
 
-fn service(facts: &Facts<'_>) -> Option<Vec<u8>> {
+fn service(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
     object(&[
-        ("name", service_name(facts)),
-        ("version", service_version(facts)),
-        ("environment", environment(facts)),
+        ("name", service_name(inputs)),
+        ("version", service_version(inputs)),
+        ("environment", environment(inputs)),
     ])
 }

@@ -19,5 +19,6 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         always: false,
     },
     tail: &[],
+    required: &["fields", "span", "spans"],
     ..json::TABLE
 };

@@ -3,8 +3,8 @@
 use crate::{
     format::json,
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, MessageKey, ThreadKeys, TimeText, environment,
-        file, level, line, service_name, service_version, target, text,
+        ErrorPart, ErrorShape, FormatTable, MessageKey, PartInputs, ThreadKeys, TimeText,
+        environment, file, level, line, service_name, service_version, target, text,
     },
 };
 
@@ -43,7 +43,7 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ..json::TABLE
 };
 
-fn level_value(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let value = facts.by_level(["5000", "10000", "20000", "30000", "40000", "40000"]);
+fn level_value(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    let value = inputs.by_level(["5000", "10000", "20000", "30000", "40000", "40000"]);
     Some(value.into())
 }

@@ -1,7 +1,7 @@
 //! `otlp`: one `LogsData` of OpenTelemetry in JSON, as the receiver `otlpjsonfile` of the Collector
 //! and the path `/v1/logs` read it.
 //!
-//! The encoder writes the line with the keys of [`TABLE`]; [`record`] makes of it a record with
+//! The encoder writes the line with the keys of [`TABLE`]; [`record`] turns it into a record with
 //! typed attributes.
 
 use crate::{
@@ -10,11 +10,13 @@ use crate::{
     escape,
     format::{TRUNCATED, json},
     format_table::{
-        ErrorPart, ErrorShape, Facts, FormatTable, Kind, Known, MessageKey, Rewrite, ThreadKeys,
-        TimeText, environment, file, line, service_name, service_version, target, text,
+        ErrorPart, ErrorShape, FormatTable, Kind, Known, MessageKey, PartInputs, ProcessKeys,
+        ThreadKeys, TimeText, environment, file, line, service_name, service_version, target, text,
     },
-    json_lexer::{Member, members, string_end, value_end},
-    work,
+    json_lexer::{Member, items, members, nesting_depth, string_end, value_end},
+    line_buffer::LineBuffer,
+    plan::quoted_key,
+    rewrite::{LineParts, Rewrite, RewriteByParts, RewrittenFields, RewrittenPart},
 };
 
 /// The keys of the members that are not attributes. A field with such a name is displaced.
@@ -68,6 +70,21 @@ pub(crate) const TABLE: FormatTable = FormatTable {
         ),
     ],
     reserved: &[TRACE_ID, SPAN_ID],
+    // All but the attributes, and the resource.
+    required: &[
+        TIME,
+        SEVERITY_TEXT,
+        SEVERITY_NUMBER,
+        TARGET,
+        BODY,
+        TRACE_ID,
+        SPAN_ID,
+        "service",
+    ],
+    process: ProcessKeys {
+        host: "host.name",
+        pid: "process.pid",
+    },
     error: ErrorShape::Members(&[
         (ErrorPart::Type, "exception.type"),
         (ErrorPart::Message, "exception.message"),
@@ -75,17 +92,28 @@ pub(crate) const TABLE: FormatTable = FormatTable {
     ]),
     rewrite: Some(Rewrite {
         start: resource,
-        line: record,
+        line: |_, json, to| record(json, to),
+        by_parts: Some(RewriteByParts {
+            head,
+            tail,
+            compose,
+            fields: RewrittenFields {
+                around,
+                rewrite: push_fields,
+                has_words: false,
+                compose: compose_attributes,
+            },
+        }),
     }),
     ..json::TABLE
 };
 
-fn severity_text(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    text(facts.by_level(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]))
+fn severity_text(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    text(inputs.by_level(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]))
 }
 
-fn severity_number(facts: &Facts<'_>) -> Option<Vec<u8>> {
-    Some(facts.by_level(["1", "5", "9", "13", "17", "21"]).into())
+fn severity_number(inputs: &PartInputs<'_>) -> Option<Vec<u8>> {
+    Some(inputs.by_level(["1", "5", "9", "13", "17", "21"]).into())
 }
 
 /// The members of a line that are not attributes, as JSON values.
@@ -98,6 +126,8 @@ struct Record<'a> {
     body: Option<&'a [u8]>,
     trace_id: Option<&'a [u8]>,
     span_id: Option<&'a [u8]>,
+    /// The number of fields that were cut.
+    dropped: usize,
 }
 
 impl<'a> Record<'a> {
@@ -124,73 +154,188 @@ impl<'a> Record<'a> {
         false
     }
 
-    /// Appends the members in front of the attributes.
-    fn push_first(&self, to: &mut Vec<u8>) {
+    /// Takes the members that are not attributes, and appends the others as `,{attribute}`.
+    fn push_attributes(&mut self, json: &'a [u8], to: &mut LineBuffer) {
+        for member in members(json) {
+            let key = member.quoted_key();
+            if self.take(&member) || key == b"\"\"" {
+                continue;
+            }
+            to.push_byte(b',');
+            if unquoted(key) == TRUNCATED.as_bytes() {
+                let names: Vec<&[u8]> = items(member.value()).map(shown_name).collect();
+                self.dropped = names.len();
+                push_attribute(to, key, &[b"[", &*names.join(&b','), b"]"].concat());
+            } else {
+                push_attribute(to, key, member.value());
+            }
+        }
+    }
+
+    fn push_severity(&self, to: &mut LineBuffer) {
         for (start, value) in [
-            (&b"\"timeUnixNano\":"[..], self.time),
-            (b"\"severityText\":", self.severity_text),
-            (b"\"severityNumber\":", self.severity_number),
+            (&b",\"severityText\":"[..], self.severity_text),
+            (b",\"severityNumber\":", self.severity_number),
         ] {
             if let Some(value) = value {
-                if to.last() != Some(&b'{') {
-                    to.push(b',');
-                }
                 push_all(to, &[start, value]);
             }
         }
-        if let Some(body) = self.body {
-            push_all(to, &[b",\"body\":{\"stringValue\":", body, b"}"]);
+    }
+
+    /// Appends the members behind the attributes.
+    fn push_last(&self, to: &mut LineBuffer) {
+        if self.dropped > 0 {
+            let count = self.dropped.to_string();
+            push_all(to, &[b",\"droppedAttributesCount\":", count.as_bytes()]);
         }
+        for (start, value) in [
+            (&b",\"traceId\":"[..], self.trace_id),
+            (b",\"spanId\":", self.span_id),
+        ] {
+            if let Some(value) = value {
+                push_all(to, &[start, value]);
+            }
+        }
+    }
+
+    /// Appends the end of the line, after the record.
+    fn push_end(&self, to: &mut LineBuffer) {
+        to.push(b"}]");
+        if let Some(target) = self.target {
+            push_all(to, &[b",\"scope\":{\"name\":", target, b"}"]);
+        }
+        to.push(b"}]}]}\n");
     }
 }
 
 /// Appends an object with the keys of [`TABLE`] as the only record of a `LogsData`.
-fn record(line: &[u8], to: &mut Vec<u8>) {
+fn record(line: &[u8], to: &mut LineBuffer) {
     let mut record = Record::default();
-    let (mut attributes_start, mut dropped) = (None, 0);
-    for member in members(line) {
-        let key = member.quoted_key();
-        // The members of the record come first, but for the ids.
-        if record.take(&member) || key == b"\"\"" {
-            continue;
+    let mut attributes = LineBuffer::default();
+    record.push_attributes(line, &mut attributes);
+    let start = to.len();
+    if let Some(time) = record.time {
+        push_all(to, &[b",\"timeUnixNano\":", time]);
+    }
+    record.push_severity(to);
+    // The first member has no comma.
+    to.splice(start..start + 1, b"");
+    if let Some(body) = record.body {
+        push_body(body, to);
+    }
+    push_attribute_list(to, |to| to.push(attributes.as_bytes()));
+    record.push_last(to);
+    record.push_end(to);
+}
+
+fn head(json: &[u8]) -> RewrittenPart {
+    let mut record = Record::default();
+    let (mut first, mut last) = (LineBuffer::default(), LineBuffer::default());
+    record.push_attributes(json, &mut first);
+    record.push_severity(&mut first);
+    record.push_end(&mut last);
+    RewrittenPart {
+        first: first.as_bytes().to_vec(),
+        last: last.as_bytes().to_vec(),
+    }
+}
+
+fn tail(json: &[u8], [first, last]: &mut [LineBuffer; 2]) {
+    let mut record = Record::default();
+    record.push_attributes(json, first);
+    record.push_last(last);
+}
+
+/// Appends the record that [`record`] makes of the whole line.
+fn compose(parts: &LineParts<'_>, to: &mut LineBuffer) {
+    to.push(parts.start);
+    push_all(to, &[b"\"timeUnixNano\":\"", parts.time, b"\""]);
+    to.push(&parts.head.first);
+    let mut fields = parts.fields;
+    // The message comes first, unless the event has two.
+    let is_body = |member: &Member<'_>| member.quoted_key() == b"\"#body\"";
+    if let Some(message) = members(fields).next().filter(is_body) {
+        push_body(message.value(), to);
+        fields = &fields[message.bytes.len()..];
+    } else if let Some(message) = members(fields).find(is_body) {
+        push_body(message.value(), to);
+    }
+    let is_attribute = |member: &Member<'_>| !matches!(member.quoted_key(), b"\"\"" | b"\"#body\"");
+    push_attribute_list(to, |to| {
+        for member in members(fields).filter(is_attribute) {
+            to.push_byte(b',');
+            push_attribute(to, member.quoted_key(), member.value());
         }
-        let start = *attributes_start.get_or_insert_with(|| {
-            record.push_first(to);
-            to.extend(b",\"attributes\":[");
-            to.len()
-        });
-        if to.len() > start {
-            to.push(b',');
+        to.push(&parts.tail.first);
+    });
+    to.push(&parts.tail.last);
+    to.push(&parts.head.last);
+}
+
+/// Like [`compose`], for a body and attributes in the syntax that [`around`] describes.
+fn compose_attributes(parts: &LineParts<'_>, to: &mut LineBuffer) {
+    to.push(parts.start);
+    push_all(to, &[b"\"timeUnixNano\":\"", parts.time, b"\""]);
+    to.push(&parts.head.first);
+    let (body, attributes) = parts.fields.split_at(parts.message_len);
+    to.push(body);
+    push_attribute_list(to, |to| {
+        to.push(attributes);
+        to.push(&parts.tail.first);
+    });
+    to.push(&parts.tail.last);
+    to.push(&parts.head.last);
+}
+
+/// Appends the body and the attributes of some members.
+fn push_fields(json: &[u8], to: &mut LineBuffer) {
+    for member in members(json) {
+        match member.quoted_key() {
+            b"\"#body\"" => push_body(member.value(), to),
+            b"\"\"" => {}
+            key => {
+                to.push_byte(b',');
+                push_attribute(to, key, member.value());
+            }
         }
-        if unquoted(key) == TRUNCATED.as_bytes() {
-            let names: Vec<&[u8]> = items(member.value()).map(shown_name).collect();
-            dropped = names.len();
-            push_attribute(to, key, &[b"[", &*names.join(&b','), b"]"].concat());
-        } else {
-            push_attribute(to, key, member.value());
-        }
     }
-    match attributes_start {
-        Some(_) => to.push(b']'),
-        None => record.push_first(to),
+}
+
+fn around(start: &[u8], kind: Kind, is_message: bool) -> Option<(Vec<u8>, &'static [u8])> {
+    if is_message {
+        let start = b",\"body\":{\"stringValue\":".to_vec();
+        return (kind == Kind::Text).then_some((start, b"}"));
     }
-    if dropped > 0 {
-        let count = dropped.to_string();
-        push_all(to, &[b",\"droppedAttributesCount\":", count.as_bytes()]);
+    let key = quoted_key(start);
+    let (value, end): (&[u8], &[u8]) = match kind {
+        // A field without a name is not an attribute.
+        _ if key == b"\"\"" => return None,
+        Kind::Text => (b"{\"stringValue\":", b"}}"),
+        Kind::Bool => (b"{\"boolValue\":", b"}}"),
+        Kind::Number => (b"{\"doubleValue\":", b"}}"),
+        Kind::Integer => (b"{\"intValue\":\"", b"\"}}"),
+        Kind::Nested => return None,
+    };
+    Some(([b",{\"key\":", key, b",\"value\":", value].concat(), end))
+}
+
+fn push_body(body: &[u8], to: &mut LineBuffer) {
+    push_all(to, &[b",\"body\":{\"stringValue\":", body, b"}"]);
+}
+
+/// Appends the list of attributes that `push` appends as `,{attribute}`, unless there is none.
+fn push_attribute_list(to: &mut LineBuffer, push: impl FnOnce(&mut LineBuffer)) {
+    let before = to.len();
+    to.push(b",\"attributes\":");
+    let start = to.len();
+    push(to);
+    match to.as_mut_bytes().get_mut(start) {
+        // In place of the first comma.
+        Some(comma) => *comma = b'[',
+        None => return to.truncate(before),
     }
-    for (start, value) in [
-        (&b",\"traceId\":"[..], record.trace_id),
-        (b",\"spanId\":", record.span_id),
-    ] {
-        if let Some(value) = value {
-            push_all(to, &[start, value]);
-        }
-    }
-    to.extend(b"}]");
-    if let Some(target) = record.target {
-        push_all(to, &[b",\"scope\":{\"name\":", target, b"}"]);
-    }
-    to.extend(b"}]}]}\n");
+    to.push_byte(b']');
 }
 
 /// Returns a name of the list of truncated fields as receivers know it.
@@ -203,39 +348,44 @@ fn shown_name(quoted: &[u8]) -> &[u8] {
 
 /// Returns the start of a `LogsData`, with the resource.
 fn resource(options: &Options) -> Vec<u8> {
-    let facts = Facts::of_layer(options);
-    let mut to = Vec::new();
-    to.extend(b"{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
+    let inputs = PartInputs::for_layer(options);
+    let mut to = LineBuffer::default();
+    to.push(b"{\"resourceLogs\":[{\"resource\":{\"attributes\":[");
     let start = to.len();
     for (key, value) in [
-        ("service.name", service_name(&facts)),
-        ("service.version", service_version(&facts)),
-        ("deployment.environment.name", environment(&facts)),
+        ("service.name", service_name(&inputs)),
+        ("service.version", service_version(&inputs)),
+        ("deployment.environment.name", environment(&inputs)),
     ] {
         if let Some(value) = value {
             if to.len() > start {
-                to.push(b',');
+                to.push_byte(b',');
             }
             push_attribute(&mut to, &escape::quoted(key), &value);
         }
     }
-    to.extend(b"]},\"scopeLogs\":[{\"logRecords\":[{");
-    to
+    to.push(b"]},\"scopeLogs\":[{\"logRecords\":[{");
+    to.as_bytes().to_vec()
 }
 
-fn push_all(to: &mut Vec<u8>, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| to.extend_from_slice(part));
+fn push_all(to: &mut LineBuffer, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| to.push(part));
 }
 
-fn push_attribute(to: &mut Vec<u8>, quoted_key: &[u8], value: &[u8]) {
-    push_all(to, &[b"{\"key\":", quoted_key, b",\"value\":"]);
+fn push_attribute(to: &mut LineBuffer, quoted_key: &[u8], value: &[u8]) {
+    to.push_block(b"{\"key\":", 7);
+    to.push_small(quoted_key);
+    to.push_block(b",\"value\":", 9);
     push_any_value(to, value);
-    to.push(b'}');
+    to.push_byte(b'}');
 }
 
 /// Appends a JSON value as an `AnyValue`. JSON that is nested deeper than [`MAX_DEPTH`] is text.
-fn push_any_value(to: &mut Vec<u8>, value: &[u8]) {
-    if depth(value) > MAX_DEPTH {
+fn push_any_value(to: &mut LineBuffer, value: &[u8]) {
+    if !matches!(value.first(), Some(b'{' | b'[')) {
+        return push_scalar(to, value);
+    }
+    if nesting_depth(value) > MAX_DEPTH {
         let text = escape::quoted(&String::from_utf8_lossy(value));
         return push_all(to, &[b"{\"stringValue\":", &text, b"}"]);
     }
@@ -244,7 +394,7 @@ fn push_any_value(to: &mut Vec<u8>, value: &[u8]) {
 
 /// Appends the value that starts at `start`, and returns its end, so that no level of nesting is
 /// read twice.
-fn push_value_at(to: &mut Vec<u8>, json: &[u8], start: usize) -> usize {
+fn push_value_at(to: &mut LineBuffer, json: &[u8], start: usize) -> usize {
     let is_object = match json[start] {
         b'{' => true,
         b'[' => false,
@@ -254,81 +404,63 @@ fn push_value_at(to: &mut Vec<u8>, json: &[u8], start: usize) -> usize {
             return end;
         }
     };
-    to.extend_from_slice(match is_object {
+    to.push(match is_object {
         true => b"{\"kvlistValue\":{\"values\":[",
         false => b"{\"arrayValue\":{\"values\":[",
     });
     let mut at = start + 1;
     while !matches!(json.get(at), None | Some(b']' | b'}')) {
         if json[at] == b',' {
-            to.push(b',');
+            to.push_byte(b',');
             at += 1;
         }
         if is_object {
             let key_end = string_end(json, at);
             push_all(to, &[b"{\"key\":", &json[at..key_end], b",\"value\":"]);
             at = push_value_at(to, json, key_end + 1);
-            to.push(b'}');
+            to.push_byte(b'}');
         } else {
             at = push_value_at(to, json, at);
         }
     }
-    to.extend(b"]}}");
+    to.push(b"]}}");
     at + 1
 }
 
-fn push_scalar(to: &mut Vec<u8>, value: &[u8]) {
+fn push_scalar(to: &mut LineBuffer, value: &[u8]) {
     match kind_of(value) {
-        Kind::Text => push_all(to, &[b"{\"stringValue\":", value, b"}"]),
-        Kind::Bool => push_all(to, &[b"{\"boolValue\":", value, b"}"]),
-        Kind::Number => push_all(to, &[b"{\"doubleValue\":", value, b"}"]),
-        Kind::Integer if is_int64(value) => push_all(to, &[b"{\"intValue\":\"", value, b"\"}"]),
-        Kind::Integer => push_all(to, &[b"{\"stringValue\":\"", value, b"\"}"]),
-        // `null`
-        Kind::Nested => to.extend(b"{}"),
-    }
-}
-
-/// Returns how many objects and arrays are inside one another.
-fn depth(json: &[u8]) -> usize {
-    let (mut at, mut depth, mut deepest) = (0, 0_usize, 0);
-    while at < json.len() {
-        work::step(1);
-        match json[at] {
-            b'"' => {
-                at = string_end(json, at);
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
+        Kind::Text => {
+            to.push_block(b"{\"stringValue\":", 15);
+            to.push_small(value);
         }
-        deepest = deepest.max(depth);
-        at += 1;
+        Kind::Bool => {
+            to.push_block(b"{\"boolValue\":", 13);
+            to.push_small(value);
+        }
+        Kind::Number => {
+            to.push_block(b"{\"doubleValue\":", 15);
+            to.push_small(value);
+        }
+        Kind::Integer => {
+            match is_int64(value) {
+                true => to.push_block(b"{\"intValue\":\"", 13),
+                false => to.push_block(b"{\"stringValue\":\"", 16),
+            }
+            to.push_small(value);
+            to.push_byte(b'"');
+        }
+        // `null`
+        Kind::Nested => to.push_byte(b'{'),
     }
-    deepest
+    to.push_byte(b'}');
 }
 
 /// The recursion for nested JSON, here and in receivers, is bounded.
 const MAX_DEPTH: usize = 64;
 
 fn is_int64(digits: &[u8]) -> bool {
-    let text = std::str::from_utf8(digits).unwrap_or_default();
-    digits.len() < 19 || text.parse::<i64>().is_ok()
-}
-
-/// The items of a JSON array.
-fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 1;
-    std::iter::from_fn(move || {
-        if matches!(array.get(at), None | Some(b']')) {
-            return None;
-        }
-        let end = value_end(array, at);
-        let item = &array[at..end];
-        at = end + 1;
-        Some(item)
-    })
+    let text = || std::str::from_utf8(digits).unwrap_or_default();
+    digits.len() < 19 || text().parse::<i64>().is_ok()
 }
 
 #[cfg(test)]
@@ -336,16 +468,18 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::work;
 
     fn nested(depth: usize) -> Vec<u8> {
         let json = "[".repeat(depth) + &"]".repeat(depth);
-        format!(",\"a\":{json},\"b\":{{\"x\":{json},\"y\":[1,{{}}]}}}}\n").into_bytes()
+        format!(",\"#time\":\"0\",\"a\":{json},\"b\":{{\"x\":{json},\"y\":[1,{{}}]}}}}\n")
+            .into_bytes()
     }
 
     fn written(line: &[u8]) -> String {
-        let mut to = b"{".to_vec();
+        let mut to = LineBuffer::default();
         record(line, &mut to);
-        String::from_utf8(to).unwrap()
+        String::from_utf8(to.as_bytes().to_vec()).unwrap()
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl fmt::Display for FieldValue<'_> {
 
 impl<'a> Encoder<'a> {
     /// Appends a field that the format writes in its own way.
-    #[inline(never)] // Off the common path of `json`, which stays small.
+    #[inline(never)] // Kept out of line, so that the path of `json` stays small.
     pub(super) fn convert(&mut self, field: &Field, key: &'a Key, value: FieldValue<'_>) {
         let Some(conversion) = &key.conversion else {
             return;
@@ -81,7 +81,7 @@ impl<'a> Encoder<'a> {
             return;
         }
         self.at = field.index();
-        self.encoded.bits |= key.bit;
+        self.note_member(field.index());
         match (role, value) {
             (Role::Redacted, _) => {
                 self.push_redacted(conversion);
@@ -199,7 +199,7 @@ impl<'a> Encoder<'a> {
         self.finish_converted(conversion, Kind::Text);
     }
 
-    /// Appends a text that `write` writes. One in the place of an error is its message.
+    /// Appends a text that `write` writes. In the place of an error, the text is its message.
     fn push_text(
         &mut self,
         conversion: &'a Conversion,
@@ -216,7 +216,7 @@ impl<'a> Encoder<'a> {
         self.written.member_start = self.line.len();
         self.line.push(conversion.start_for(kind));
         self.written.value_start = self.line.len();
-        // Where a value that panics is replaced.
+        // If the value panics, it is replaced from here on.
         self.value_start = self.line.len();
     }
 
@@ -235,7 +235,7 @@ impl<'a> Encoder<'a> {
         text_policy: Option<TextPolicy<'_>>,
     ) -> Alteration {
         let Some(members) = &conversion.error else {
-            // The style of the format turns the object into what it accepts.
+            // The conversion turns the object into a value that the format accepts.
             return self.push_text(conversion, |encoder| {
                 super::push_error_object(encoder.line, error, limit, text_policy)
             });

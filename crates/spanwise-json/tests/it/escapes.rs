@@ -67,4 +67,11 @@ proptest::proptest! {
     fn any_text_reads_back(text in "\\PC*|[\\x00-\\xff\u{2020}-\u{2070}]*") {
         check(&[text]);
     }
+
+    #[test]
+    fn long_text_reads_back(
+        text in "([\\x00-\\xff\u{2020}-\u{2070}]{1,3}|[a-z]{0,70}){20,60}"
+    ) {
+        check(&[text]);
+    }
 }

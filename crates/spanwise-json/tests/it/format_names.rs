@@ -20,11 +20,15 @@ fn name_parses_in_any_case() {
             error.starts_with(&format!("`{wrong}` is not a format: ")),
             "{error}"
         );
-        assert!(
-            error.ends_with("accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, logfmt, otlp, pretty, compact, short"),
-            "{error}"
-        );
+        let accepts = format!("accepts {}", Format::ACCEPTS);
+        assert!(error.ends_with(&accepts), "{error}");
     }
+}
+
+#[test]
+fn template_without_its_prefix_gets_a_hint() {
+    let error = "{level}".parse::<Format>().unwrap_err().to_string();
+    assert!(error.ends_with("a template begins with `text:`"), "{error}");
 }
 
 #[test]

@@ -229,6 +229,154 @@ fn lists_of_cut_fields_are_spelled_as_fields() {
 }
 
 #[test]
+fn gelf_list_of_cut_fields_has_each_name_once() {
+    let (long, some) = ("x".repeat(300), "y".repeat(200));
+    let cut = |layer: JsonLayer| layer.format(Format::Gelf).max_field(256).max_line(520);
+    let shown = lines(cut, || {
+        info!(other = 1, __x = long.as_str(), more = some.as_str(), "m");
+    })
+    .only();
+    assert_eq!(shown["_truncated"], "__x,more");
+    let shown = lines(cut, || {
+        info!(
+            a = some.as_str(),
+            b = some.as_str(),
+            __x = long.as_str(),
+            "m"
+        );
+    })
+    .only();
+    assert_eq!(shown["_truncated"], "__x,b");
+}
+
+#[test]
+fn gelf_names_have_only_what_graylog_accepts() {
+    let tracing_name = "a.very.long.name.".repeat(20);
+    let shown = lines(
+        |layer| {
+            layer
+                .format(Format::Gelf)
+                .rename("a", &tracing_name)
+                .rename("b", tracing_name.clone() + "x")
+        },
+        || info!(a = 1, b = f64::NAN, "m"),
+    )
+    .only();
+    let long: Vec<&String> = shown
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|key| key.len() > 50)
+        .collect();
+    assert_eq!(long.len(), 2, "{long:?}");
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    assert!(
+        long.iter().all(|key| key.chars().all(is_of_name)),
+        "{long:?}"
+    );
+    assert!(long.iter().all(|key| key.len() <= 256));
+}
+
+#[test]
+fn key_of_the_service_is_reserved_without_a_service() {
+    for (format, key) in [
+        (Format::Json, "service"),
+        (Format::Gcp, "serviceContext"),
+        (Format::Gcp, "environment"),
+        (Format::Datadog, "ddtags"),
+        (Format::Logstash, "service_name"),
+        (Format::Logstash, "environment"),
+        (Format::Bunyan, "version"),
+        (Format::Emf, "version"),
+        (Format::Emf, "environment"),
+    ] {
+        let shown = lines(
+            |layer| layer.format(format.clone()).rename("a", key),
+            || info!(a = "forged", "m"),
+        )
+        .only();
+        assert_eq!(shown[key], Value::Null, "{format}");
+        assert_eq!(shown[format!("fields.{key}")], "forged", "{format}");
+    }
+    let shown = line(Format::Gelf, || {
+        info!(service = "forged", environment = "b", "m")
+    });
+    assert_eq!(
+        (&shown["_service"], &shown["_environment"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&shown["_fields.service"], &shown["_fields.environment"]),
+        (&json!("forged"), &json!("b"))
+    );
+    let words = text(Format::Logfmt, || info!(version = "forged", "m"));
+    assert!(words.ends_with(" fields.version=forged\n"), "{words}");
+}
+
+#[test]
+fn required_time_cannot_be_omitted() {
+    for (format, key) in [(Format::Bunyan, "time"), (Format::Ecs, "@timestamp")] {
+        let shown = lines(
+            |layer| layer.format(format).without_timestamp(),
+            || info!("m"),
+        )
+        .only();
+        assert!(shown[key].as_str().unwrap().ends_with('Z'), "{shown}");
+        // In either order of the setters.
+        let shown = lines(
+            |layer| layer.without_timestamp().format(Format::Bunyan),
+            || info!("m"),
+        );
+        assert!(shown.text().contains(r#""time":"#), "{}", shown.text());
+    }
+    for (format, key) in [(Format::Json, "timestamp"), (Format::Gelf, "timestamp")] {
+        let shown = lines(
+            |layer| layer.format(format).without_timestamp(),
+            || info!("m"),
+        )
+        .only();
+        assert_eq!(shown[key], Value::Null, "{shown}");
+    }
+}
+
+#[test]
+fn http_request_is_cut_with_the_line() {
+    let (path, agent) = ("/".repeat(500), "a".repeat(300));
+    let shown = lines(
+        |layer| layer.format(Format::Gcp).max_line(600),
+        || {
+            info!(
+                http.request.method = "GET",
+                url.path = path.as_str(),
+                user_agent.original = agent.as_str(),
+                "served"
+            );
+        },
+    );
+    assert!(shown.text().len() <= 600, "{}", shown.text());
+    let line = shown.only();
+    let request = json!({ "requestMethod": "GET" });
+    assert_eq!(line["httpRequest"], request, "{line}");
+    assert_eq!(
+        line["truncated"],
+        json!(["user_agent.original", "url.path"])
+    );
+    let whole = lines(
+        |layer| layer.format(Format::Gcp).max_line(600),
+        || {
+            info!(
+                http.request.method = "GET",
+                url.path = &path[..250],
+                "served"
+            )
+        },
+    )
+    .only();
+    assert_eq!(whole["truncated"], Value::Null);
+    assert_eq!(whole["httpRequest"]["requestUrl"], path[..250]);
+}
+
+#[test]
 fn logfmt_quotes_only_what_needs_it() {
     let shown = text(Format::Logfmt, || {
         info!(
@@ -339,4 +487,17 @@ fn error_that_is_cut_is_listed() {
     })
     .only();
     assert_eq!(shown["labels.truncated"], json!(["error.message"]));
+}
+
+#[test]
+fn otlp_has_one_body_of_two_messages() {
+    let shown = line(Format::Otlp, || info!(a = 1, message = "own", "hi"));
+    let record = &shown["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+    assert!(record["body"]["stringValue"].is_string(), "{shown}");
+    let attributes = record["attributes"].as_array().unwrap();
+    assert_eq!(attributes[0]["key"], "a", "{shown}");
+    assert!(
+        !attributes.iter().any(|own| own["key"] == "#body"),
+        "{shown}"
+    );
 }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use spanwise_core::{Clock, KeyVerdict, Redact, internal::host_name};
-use spanwise_json::{Format, JsonLayer};
+use spanwise_json::{
+    ErrorLayout, EventView, Format, JsonLayer, LineBuf, LineFormat, OtherFields, Timestamp,
+};
 use spanwise_testing::support::Lines;
 use tracing::{error, info, info_span, warn};
 
@@ -16,7 +18,7 @@ use crate::support::dispatch;
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// The line in which the event of `failed` is.
-const FAILED_LINE: u32 = 81;
+const FAILED_LINE: u32 = 83;
 const SPAN_ID: &str = "00f067aa0ba902b7";
 
 #[derive(Debug)]
@@ -79,6 +81,10 @@ fn failed() {
     let error: &(dyn Error + 'static) = &Declined(None);
     const { assert!(FAILED_LINE == line!() + 1) };
     error!(target: "shop::pay", error, "charge failed");
+}
+
+fn measured() {
+    info!(target: "shop::pay", { metric.latency_ms = 12.5, currency = "EUR" }, "payment taken");
 }
 
 fn served() {
@@ -164,19 +170,24 @@ fn check(format: &Format, logs: &[(fn(), bool)]) {
     assert_eq!(text, golden, "{path}");
 }
 
+/// The formats for programs, but `json-nested`, whose lines are those of another test.
+fn formats() -> impl Iterator<Item = Format> {
+    let formats = Format::NAMES.iter().map(|name| name.parse().unwrap());
+    formats.filter(|format: &Format| !format.is_human_readable() && *format != Format::JsonNested)
+}
+
 #[test]
 fn each_format_writes_its_line() {
-    let (declined, failed, served) = ((declined as fn(), true), (failed as fn(), false), served);
-    check(&Format::Json, &[declined]);
-    check(&Format::Ecs, &[declined, (served, true)]);
-    check(&Format::Gcp, &[declined, failed, (served, false)]);
-    check(&Format::Datadog, &[declined, (served, true)]);
-    check(&Format::Logstash, &[declined]);
-    check(&Format::Gelf, &[declined]);
-    check(&Format::Bunyan, &[declined]);
-    check(&Format::Emf, &[declined]);
-    check(&Format::Logfmt, &[declined]);
-    check(&Format::Otlp, &[declined]);
+    for format in formats() {
+        let mut logs = vec![(declined as fn(), true)];
+        match format {
+            Format::Ecs | Format::Datadog => logs.push((served, true)),
+            Format::Gcp => logs.extend([(failed as fn(), false), (served, false)]),
+            Format::Emf => logs.push((measured, false)),
+            _ => {}
+        }
+        check(&format, &logs);
+    }
 }
 
 #[test]
@@ -185,11 +196,67 @@ fn documentation_shows_these_lines() {
         |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let root = env!("CARGO_MANIFEST_DIR");
     let page = read(&format!("{root}/../../docs/formats.md"));
-    for format in [
-        "json", "ecs", "gcp", "datadog", "logstash", "gelf", "bunyan", "emf", "logfmt", "otlp",
-    ] {
+    for format in formats() {
         let golden = read(&format!("{root}/tests/golden/format_{format}.jsonl"));
-        let line = golden.lines().next().unwrap();
-        assert!(page.lines().any(|shown| shown == line), "{format}: {line}");
+        let lines = match format {
+            Format::Emf => 2,
+            _ => 1,
+        };
+        for line in golden.lines().take(lines) {
+            assert!(page.lines().any(|shown| shown == line), "{format}: {line}");
+        }
     }
+}
+
+/// The format of the page that code writes.
+struct Brackets;
+
+impl LineFormat for Brackets {
+    fn write(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) -> fmt::Result {
+        line.raw("[");
+        line.raw(event.level().as_str());
+        line.raw("] ");
+        line.text(&event.message().unwrap_or_default());
+        for (name, value) in event.fields() {
+            line.raw(" {");
+            line.text(&name);
+            line.raw(": ");
+            line.value(&value);
+            line.raw("}");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn documentation_shows_lines_of_your_own() {
+    let layer = JsonLayer::new;
+    let list = "level>severity,timestamp>ts,-target,-tenant_id,order_id>order,region=eu,@millis";
+    let acme = Format::custom("acme")
+        .timestamp("ts", Timestamp::millis())
+        .level("sev", ["trace", "debug", "info", "warn", "error", "fatal"])
+        .message("text")
+        .target("logger")
+        .field("request_id", "rid")
+        .other_fields(OtherFields::Prefix("x_".to_owned()))
+        .error(ErrorLayout::Text)
+        .constant("schema", 3);
+    let template = "text:{level} {time} {target} {pid} {message} {fields}";
+    let layers = [
+        layer().fields(&list.parse().unwrap()),
+        layer().format(acme.build().unwrap()),
+        layer().format(template.parse().unwrap()),
+        layer().format(Format::from_code("brackets", Brackets).unwrap()),
+    ];
+    let path = format!("{}/../../docs/formats.md", env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(path).unwrap();
+    assert!(page.contains(list) && page.contains(template));
+    let shown = layers.map(|layer| {
+        let text = normalized(&lines(layer, declined));
+        let process = format!(" {} ", process::id());
+        text.trim_end().replace(&process, " 7 ")
+    });
+    let is_missing = |line: &&String| !page.lines().any(|shown| shown == *line);
+    let missing: Vec<&String> = shown.iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
 }

@@ -193,3 +193,28 @@ fn fixed_context_keeps_its_own_place() {
         }
     }
 }
+
+#[test]
+fn renamed_fields_beside_context_share_no_key() {
+    const ID: &str = "0af7651916cd43dd8448eb211c80319c";
+    let lines = Lines::default();
+    let json = JsonLayer::new()
+        .format(Format::Ecs)
+        .rename("request_id", "trace_id")
+        .clock(fixed_clock())
+        .with_writer(lines.clone());
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(json);
+    tracing::subscriber::with_default(stack, || {
+        let _unit = info_span!("unit").entered();
+        context::set("trace_id", ID);
+        let inner = info_span!("inner", request_id = "x", trace_id = true);
+        inner.in_scope(|| info!("in it"));
+        info!(request_id = "x", trace_id = true, "beside it");
+    });
+    for line in lines.text().lines() {
+        let count = line.matches("\"labels.fields_trace_id\"").count();
+        assert_eq!(count, 1, "{line}");
+    }
+}

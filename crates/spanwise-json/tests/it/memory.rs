@@ -90,8 +90,10 @@ fn closed_spans_leave_no_memory() {
         })
     };
     live(10);
-    let (once, ten_times) = (live(500), live(5_000));
-    assert!(ten_times <= once + 4096, "{once}, then {ten_times}");
+    let (few, many) = (live(500), live(20_000));
+    // Less than a byte per request. Not less in all: `tracing` frees the memory of a dropped
+    // subscriber when another one is made, which may be in another test, and then on its thread.
+    assert!(many <= few + 16 * 1024, "{few}, then {many}");
 }
 
 #[test]

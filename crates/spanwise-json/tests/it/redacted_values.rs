@@ -1,6 +1,11 @@
 //! Redaction by a policy: values, texts, and the list of redacted fields.
 
-use std::{borrow::Cow, error::Error, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::json;
 use spanwise_core::{KeyVerdict, Redact};
@@ -357,5 +362,108 @@ fn policy_scans_the_type_of_an_error() {
         );
         assert!(!lines.text().contains("4111"), "{}", lines.text());
         assert!(lines.text().contains("Card****"), "{}", lines.text());
+    }
+}
+
+/// The lists of one callsite differ from line to line, and are not mistaken for each other.
+#[test]
+fn lists_of_a_callsite_follow_its_lines() {
+    let hidden = |bits: u32, bit: u32| if bits >> bit & 1 != 0 { "4111" } else { "fine" };
+    let log = || {
+        for round in 0..3 {
+            for bits in 0..16 {
+                let [a, b, c] = [0, 1, 2].map(|bit| hidden(bits, bit));
+                let m = hidden(bits, 3);
+                if round == 1 {
+                    info!(z = a, password = "q", y = %b, x = c, "{m}");
+                } else {
+                    info!(a, b = %b, c, "{m}");
+                }
+            }
+        }
+    };
+    let lines = lines(|layer| layer.redact(Arc::new(Policy)), log);
+    let lines = lines.objects();
+    assert_eq!(lines.len(), 48);
+    for (place, line) in lines.iter().enumerate() {
+        let (bits, has_password) = (place % 16, (16..32).contains(&place));
+        let names = if has_password {
+            ["message", "z", "y", "x"]
+        } else {
+            ["message", "a", "b", "c"]
+        };
+        let is_hidden = |at: &usize| bits >> [3, 0, 1, 2][*at] & 1 != 0;
+        let mut expected: Vec<&str> = (0..4).filter(is_hidden).map(|at| names[at]).collect();
+        expected.extend(has_password.then_some("password"));
+        let shown = line.get("redacted").cloned().unwrap_or(json!([]));
+        assert_eq!(shown, json!(expected), "{line}");
+    }
+}
+
+/// Counts the texts that it scans, and hides those that contain `4111`.
+#[derive(Debug, Default)]
+struct Scans(Mutex<Vec<String>>);
+
+impl Redact for Scans {
+    fn key(&self, _: &str) -> KeyVerdict {
+        KeyVerdict::Pass
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.value("the message", text)
+    }
+
+    fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        self.0.lock().unwrap().push(format!("{key}: {text}"));
+        if text.contains("4111") {
+            return Cow::Borrowed("[REDACTED]");
+        }
+        Cow::Borrowed(text)
+    }
+}
+
+#[test]
+fn clean_texts_of_a_key_are_scanned_once() {
+    let scans = Arc::new(Scans::default());
+    let routes = ["/", "/orders", "/orders/{order_id}", "/orders/{id}/items"];
+    let lines = lines(
+        |layer| layer.redact(scans.clone()),
+        || {
+            for _ in 0..3 {
+                for (place, route) in routes.into_iter().enumerate() {
+                    info!(route, other = %routes[3 - place], "received");
+                }
+            }
+        },
+    );
+    assert_eq!(lines.objects().len(), 12);
+    for (place, line) in lines.objects().iter().enumerate() {
+        assert_eq!(line["route"], routes[place % 4]);
+        assert_eq!(line["other"], routes[3 - place % 4]);
+    }
+    // A message, and four texts of two keys.
+    let scans = scans.0.lock().unwrap();
+    assert_eq!(scans.len(), 9, "{scans:?}");
+}
+
+/// A text that is clean under one key may be hidden under another, and a remembered text hides no
+/// other text of the same length and with the same ends.
+#[test]
+fn clean_texts_of_a_key_do_not_show_others() {
+    let scans = Arc::new(Scans::default());
+    let lines = lines(
+        |layer| layer.redact(scans.clone()),
+        || {
+            for digits in ["1234", "4111", "1234", "4111", "5678", "4111"] {
+                let text = format!("customer {digits} of this example");
+                info!(text, short = digits, shown = ?digits, "m {digits}");
+            }
+        },
+    );
+    for (place, line) in lines.objects().iter().enumerate() {
+        let hidden = place % 2 == 1;
+        for key in ["text", "short", "shown", "message"] {
+            assert_eq!(line[key] == "[REDACTED]", hidden, "{key}: {line}");
+        }
     }
 }

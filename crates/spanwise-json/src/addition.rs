@@ -1,0 +1,95 @@
+//! Members that a format makes from others when a line ends: the request of an access event, or the
+//! description of its metrics.
+
+use crate::{
+    assemble::LineOffsets,
+    builder::Options,
+    format_table::FormatTable,
+    json_lexer::{Member, members},
+    line_buffer::LineBuffer,
+    truncate::truncate_line,
+};
+
+/// Members that only some lines of a format have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addition {
+    /// Returns whether lines of an event with a field of this name may have an addition.
+    pub(crate) applies: fn(&str) -> bool,
+    pub(crate) make: fn(&Shown<'_>) -> Added,
+}
+
+/// The fields that a line shows.
+pub(crate) struct Shown<'a> {
+    /// The members of the event, then those of its spans.
+    pub(crate) members: &'a [Member<'a>],
+    /// The number of the event's members.
+    pub(crate) of_event: usize,
+    pub(crate) options: &'a Options,
+    /// Returns whether a member of the line itself has this key.
+    pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
+}
+
+/// Members that were made from others.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// The members that change, by index. A member that becomes empty is shown only in `members`.
+    pub(crate) changed: Vec<(usize, Vec<u8>)>,
+    /// `,"key":value`
+    pub(crate) members: Vec<u8>,
+}
+
+/// Where a line gets its addition, and how long it may be.
+pub(crate) struct AdditionPlace<'a> {
+    pub(crate) addition: Addition,
+    pub(crate) table: &'a FormatTable,
+    pub(crate) options: &'a Options,
+    pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
+    pub(crate) max_line: usize,
+}
+
+impl AdditionPlace<'_> {
+    /// Adds the members to a line that is otherwise complete. If the result would be too long,
+    /// drops fields first, so that the addition is made from the remaining fields.
+    #[cold]
+    pub(crate) fn add(&self, line: &mut LineBuffer, offsets: &mut LineOffsets) {
+        // Truncation changes nothing behind the place of the addition.
+        let behind = line.len() - offsets.addition;
+        loop {
+            let added = self.completed(line, offsets, behind);
+            let excess = added.len().saturating_sub(self.max_line);
+            let before = line.len();
+            if excess > 0 {
+                truncate_line(line, offsets, before.saturating_sub(excess), self.table);
+            }
+            if line.len() >= before {
+                line.truncate(0);
+                return line.push(&added);
+            }
+        }
+    }
+
+    /// Returns the line with the addition in front of its last `behind` bytes.
+    fn completed(&self, line: &LineBuffer, offsets: &LineOffsets, behind: usize) -> Vec<u8> {
+        let bytes = line.as_bytes();
+        let of_event = members(&bytes[offsets.fields_start..offsets.fields_end]);
+        let mut all: Vec<_> = of_event.collect();
+        let of_event = all.len();
+        all.extend(members(&bytes[offsets.fields_end..offsets.spans_end]));
+        let added = (self.addition.make)(&Shown {
+            members: &all,
+            of_event,
+            options: self.options,
+            is_taken: self.is_taken,
+        });
+        let mut completed = bytes[..offsets.fields_start].to_vec();
+        for (index, member) in all.iter().enumerate() {
+            let changed = added.changed.iter().find(|(at, _)| *at == index);
+            completed.extend(changed.map_or(member.bytes, |(_, bytes)| bytes));
+        }
+        let addition = bytes.len() - behind;
+        completed.extend(&bytes[offsets.spans_end..addition]);
+        completed.extend(&added.members);
+        completed.extend(&bytes[addition..]);
+        completed
+    }
+}

@@ -1,0 +1,89 @@
+//! The members `truncated` and `redacted` of a line.
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::Draft;
+use crate::{
+    JsonLayer,
+    fragment::{Fragment, Overlap},
+    json_lexer::KeySet,
+    scratch::Scratch,
+    visit::Encoded,
+};
+
+impl<W> JsonLayer<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    /// Appends the lists of truncated and redacted fields, of the event and of the spans.
+    #[inline(always)] // Nearly always there are none.
+    pub(super) fn push_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+        let of_spans = spans.is_some_and(|spans| !spans.altered_members().is_empty());
+        if of_spans || draft.encoded.has_redacted_or_altered() {
+            self.push_lists(draft, spans);
+        }
+    }
+
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    fn push_lists(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+        let Encoded {
+            redacted_bits,
+            redacted_texts,
+            altered,
+            ..
+        } = &draft.encoded;
+        let is_shadowing = draft.overlap != Overlap::Nothing;
+        let line = &mut draft.scratch.line;
+        let span_lists = spans.map(Fragment::altered_members).unwrap_or_default();
+        let event_has_lists = draft.encoded.has_redacted_or_altered();
+        if !span_lists.is_empty() {
+            if !event_has_lists && !is_shadowing {
+                // The event shadows no field of the spans.
+                draft.offsets.truncated =
+                    spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
+                return line.push(span_lists);
+            }
+        } else if altered.is_none() {
+            let plan = draft.plan;
+            if *redacted_texts == 0 && *redacted_bits == plan.redacted_bits {
+                return line.push(&plan.redacted_member);
+            }
+            if let Some(member) = plan.known_member((*redacted_bits, *redacted_texts)) {
+                return line.push(member);
+            }
+        }
+        self.push_merged_altered_fields(draft, spans);
+    }
+
+    #[cold]
+    fn push_merged_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+        let Draft {
+            scratch: Scratch { line, .. },
+            plan,
+            encoded,
+            offsets,
+            overlap,
+            ..
+        } = draft;
+        let redacted = (encoded.redacted_bits, encoded.redacted_texts);
+        let is_known = spans.is_none_or(|spans| spans.altered_members().is_empty())
+            && encoded.altered.is_none();
+        encoded.add_redacted(plan, &plan.keys);
+        if let Some(spans) = spans {
+            // A flat line does not show a span's field that the event has too, so it is not listed.
+            let shadows = *overlap != Overlap::Nothing;
+            let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
+            let keys = KeySet::new(if shadows { event } else { b"" }, self.template.table);
+            encoded
+                .altered()
+                .add(spans.altered(), |name| !keys.contains(name));
+        }
+        let altered = encoded.altered();
+        offsets.truncated = !altered.truncated.is_empty();
+        let members = altered.to_members(self.template.table);
+        line.push(&members);
+        if is_known {
+            plan.remember_member(redacted, members);
+        }
+    }
+}

@@ -1,0 +1,533 @@
+//! The list of `LOG_FIELDS`: which fields and parts a line has, and under which names.
+
+use std::{collections::HashSet, fmt, str::FromStr};
+
+use spanwise_core::{
+    ParseError, Problem,
+    internal::{TextSetting, suggest::closest},
+    words,
+};
+
+use crate::{
+    Format,
+    builder::Options,
+    format::{ADDED_PREFIX, FIELDS_PREFIX},
+    line_parts::{self, taken},
+    text_template,
+};
+
+/// Changes of the fields and the parts of a line: the value of `LOG_FIELDS`.
+///
+/// A *part* is what a line has besides the fields of its event and spans, such as its level or the
+/// name of the thread. Parts have the names that they have in `json`, or in the format of the line.
+///
+/// | word | effect |
+/// | --- | --- |
+/// | `+location` `+thread` `+thread_id` `+spans` `+host` `+pid` | shows a part |
+/// | `+trace_id` `+span_id` | shows an id that lines for people hide |
+/// | `-NAME` | omits the field and the part of this name |
+/// | `only=a\|b\|c` | shows only these fields; the parts of the line stay |
+/// | `old>new` | renames a part, or else a field |
+/// | `key=text` | adds a static text |
+/// | `@seconds` `@millis` `@micros` `@nanos` | sets the precision of timestamps |
+///
+/// ```
+/// use spanwise_json::{FieldList, Format};
+///
+/// let fields: FieldList = "+location,-target,level>severity,region=eu,@millis".parse()?;
+/// fields.check(&Format::Json)?;
+///
+/// let error = "+locaton".parse::<FieldList>().unwrap_err();
+/// assert!(error.to_string().starts_with("`+locaton` is not a part of a line: did you mean `+location`?"));
+/// # Ok::<(), spanwise_core::ParseError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldList(Vec<FieldWord>);
+
+/// A word of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum FieldWord {
+    Show(ShownPart),
+    Omit(String),
+    Only(Vec<String>),
+    Rename { from: String, to: String },
+    Add { key: String, text: String },
+    Precision(Precision),
+}
+
+/// A part that is shown on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShownPart {
+    /// The source file and line of the event.
+    Location,
+    /// The name of the thread.
+    Thread,
+    /// The id of the thread.
+    ThreadId,
+    /// The names of the spans around the event.
+    Spans,
+    /// The name of the machine.
+    Host,
+    /// The id of the process.
+    Pid,
+    /// The id of the trace, which machine formats always show.
+    TraceId,
+    /// The id of the span in its trace, which machine formats always show.
+    SpanId,
+}
+
+impl ShownPart {
+    const ALL: [Self; 8] = [
+        Self::Location,
+        Self::Thread,
+        Self::ThreadId,
+        Self::Spans,
+        Self::Host,
+        Self::Pid,
+        Self::TraceId,
+        Self::SpanId,
+    ];
+
+    /// Returns the placeholders of a template that show the part. The ids are among the fields.
+    fn placeholders(self) -> &'static [&'static str] {
+        match self {
+            Self::Location => &["file", "line"],
+            Self::Thread => &["thread"],
+            Self::ThreadId => &["thread_id"],
+            Self::Spans => &["spans"],
+            Self::Host => &["host"],
+            Self::Pid => &["pid"],
+            Self::TraceId | Self::SpanId => &[],
+        }
+    }
+
+    /// Returns the name in the list, without `+`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Location => "location",
+            Self::Thread => "thread",
+            Self::ThreadId => "thread_id",
+            Self::Spans => "spans",
+            Self::Host => "host",
+            Self::Pid => "pid",
+            Self::TraceId => "trace_id",
+            Self::SpanId => "span_id",
+        }
+    }
+}
+
+/// The digits of a timestamp after the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Precision {
+    Seconds,
+    Millis,
+    Micros,
+    Nanos,
+}
+
+impl Precision {
+    const ALL: [Self; 4] = [Self::Seconds, Self::Millis, Self::Micros, Self::Nanos];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Millis => "millis",
+            Self::Micros => "micros",
+            Self::Nanos => "nanos",
+        }
+    }
+
+    const fn digits(self) -> usize {
+        match self {
+            Self::Seconds => 0,
+            Self::Millis => 3,
+            Self::Micros => 6,
+            Self::Nanos => 9,
+        }
+    }
+}
+
+impl FieldList {
+    /// The words that a list can have, for the documentation of settings.
+    pub const ACCEPTS: &str = "`+location`, `+thread`, `+thread_id`, `+spans`, `+host`, `+pid`, `+trace_id`, `+span_id`, `-NAME`, `only=NAME`, `old>new`, `key=text`, `@seconds`, `@millis`, `@micros`, `@nanos`, joined by commas";
+
+    /// Returns whether there is no word.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether the list shows a part.
+    #[must_use]
+    pub fn shows(&self, part: ShownPart) -> bool {
+        self.0.contains(&FieldWord::Show(part))
+    }
+
+    /// Returns the names that the list omits.
+    pub fn omitted(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|word| match word {
+            FieldWord::Omit(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Returns the keys and texts that the list adds.
+    pub fn added(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|word| match word {
+            FieldWord::Add { key, text } => Some((key.as_str(), text.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Returns the old and the new names of renamed fields and parts.
+    pub fn renamed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|word| match word {
+            FieldWord::Rename { from, to } => Some((from.as_str(), to.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Returns the list with other texts: `change` returns the text for a key, or `None` to remove
+    /// it.
+    #[must_use]
+    pub fn map_added(&self, change: impl Fn(&str, &str) -> Option<String>) -> Self {
+        let changed = self.0.iter().filter_map(|word| match word {
+            FieldWord::Add { key, text } => Some(FieldWord::Add {
+                key: key.clone(),
+                text: change(key, text)?,
+            }),
+            word => Some(word.clone()),
+        });
+        Self(changed.collect())
+    }
+
+    /// Checks that lines of a format can have these changes.
+    ///
+    /// # Errors
+    /// Each word that omits or renames a key that the format requires, gives two members of a line
+    /// the same key, or has no effect in the format.
+    pub fn check(&self, format: &Format) -> Result<(), ParseError> {
+        ParseError::check(match format.is_human_readable() {
+            true => self.problems_for_people(format),
+            false => self.problems_in_lines(format),
+        })
+    }
+
+    fn problems_for_people(&self, format: &Format) -> Vec<String> {
+        let problem = |word: &FieldWord| match word {
+            FieldWord::Show(_) => None,
+            FieldWord::Omit(name) if matches!(name.as_str(), "level" | "message") => Some(format!(
+                "`{word}`: `{format}` requires `{name}`: remove the word"
+            )),
+            FieldWord::Omit(_) => None,
+            _ => Some(format!(
+                "{}: `{format}` is for people, and accepts only `+` and `-` words: remove the word, or choose \
+                 another format",
+                shown(word)
+            )),
+        };
+        self.0.iter().filter_map(problem).collect()
+    }
+
+    fn problems_in_lines(&self, format: &Format) -> Vec<String> {
+        let mut options = Options {
+            format: format.clone(),
+            ..Options::default()
+        };
+        self.apply(&mut options);
+        let resolved = line_parts::resolve(&options);
+        let mut problems = resolved.problems;
+        if let Some(precision) = self.precision()
+            && !resolved.options.table.time.has_precision()
+        {
+            let name = precision.name();
+            problems.push(match format.writer() {
+                Some(writer) => format!(
+                    "`@{name}`: {writer} of `{format}` decides about the timestamp: remove the word"
+                ),
+                None => format!(
+                    "`@{name}`: timestamps of `{format}` are in nanoseconds: remove the word"
+                ),
+            });
+        }
+        let shown = self.0.iter().filter_map(|word| match word {
+            FieldWord::Show(part) => Some(*part),
+            _ => None,
+        });
+        for part in shown {
+            let names = part.placeholders();
+            if !names.is_empty() && text_template::hides(format, names) {
+                let (word, name) = (part.name(), names[0]);
+                problems.push(format!(
+                    "`+{word}`: the template does not show it: add `{{{name}}}` to the template, or \
+                     remove the word"
+                ));
+            }
+        }
+        // The keys that are left after these words.
+        let parts: HashSet<String> = line_parts::shown_keys(&resolved.options).collect();
+        let table = resolved.options.table;
+        for (from, to) in &resolved.options.rename {
+            let is_nested_message = from == "message" && !parts.contains(from);
+            if parts.contains(&table.spell(to)) && !is_nested_message {
+                problems.push(taken(&format!("{from}>{to}"), to));
+            }
+        }
+        for (key, _) in self.added() {
+            let spelled = table.spell(key);
+            let is_renamed = resolved.options.rename.iter().any(|(_, to)| to == key);
+            if parts.contains(&spelled) || is_renamed {
+                problems.push(taken(&format!("{key}=…"), key));
+            } else if table.is_reserved_name(&spelled) {
+                problems.push(format!(
+                    "`{key}=…`: the receiver of `{format}` reads `{spelled}` itself: choose another name"
+                ));
+            } else if table.reserves(&spelled) {
+                problems.push(format!(
+                    "`{key}=…`: `{spelled}` is the key of a part that the line may have: choose another name"
+                ));
+            }
+        }
+        problems
+    }
+
+    fn precision(&self) -> Option<Precision> {
+        self.0.iter().find_map(|word| match word {
+            FieldWord::Precision(precision) => Some(*precision),
+            _ => None,
+        })
+    }
+
+    /// Changes the options of a layer.
+    pub(crate) fn apply(&self, options: &mut Options) {
+        for word in &self.0 {
+            match word {
+                FieldWord::Show(part) => match part {
+                    ShownPart::Location => options.source_location = true,
+                    ShownPart::Thread => options.thread_name = true,
+                    ShownPart::ThreadId => options.thread_id = true,
+                    ShownPart::Spans => options.span_list = true,
+                    ShownPart::Host => options.host = true,
+                    ShownPart::Pid => options.pid = true,
+                    // The ids are fields of their spans.
+                    ShownPart::TraceId | ShownPart::SpanId => {}
+                },
+                FieldWord::Omit(name) => options.exclude.push(name.clone()),
+                FieldWord::Only(names) => options.include = Some(names.clone()),
+                FieldWord::Rename { from, to } => options.rename.push((from.clone(), to.clone())),
+                FieldWord::Add { key, text } => options.add(key, text),
+                FieldWord::Precision(precision) => options.precision = Some(precision.digits()),
+            }
+        }
+    }
+}
+
+/// Returns a word as errors show it: without a text, which may be a secret.
+fn shown(word: &FieldWord) -> String {
+    match word {
+        FieldWord::Add { key, .. } => format!("`{key}=…`"),
+        word => format!("`{word}`"),
+    }
+}
+
+impl TextSetting for FieldList {}
+
+impl FromStr for FieldList {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut seen: Vec<FieldWord> = Vec::new();
+        words::parse_each(text, |text| {
+            let word = parse(text)?;
+            if let Some(problem) = seen.iter().find_map(|other| conflict(other, &word)) {
+                return Err(Problem::new(format!("{}: {problem}", shown(&word))));
+            }
+            seen.push(word.clone());
+            Ok(word)
+        })
+        .map(Self)
+    }
+}
+
+fn parse(text: &str) -> Result<FieldWord, Problem> {
+    if let Some(name) = text.strip_prefix('+') {
+        let part = ShownPart::ALL.into_iter().find(|part| part.name() == name);
+        let names = || ShownPart::ALL.into_iter().map(ShownPart::name);
+        return part
+            .map(FieldWord::Show)
+            .ok_or_else(|| unknown(text, '+', "is not a part of a line", name, names()));
+    }
+    if let Some(name) = text.strip_prefix('@') {
+        let found = Precision::ALL
+            .into_iter()
+            .find(|known| known.name() == name);
+        let names = || Precision::ALL.into_iter().map(Precision::name);
+        return found
+            .map(FieldWord::Precision)
+            .ok_or_else(|| unknown(text, '@', "is not a precision", name, names()));
+    }
+    if let Some(name) = text.strip_prefix('-') {
+        return Ok(FieldWord::Omit(checked(text, name)?));
+    }
+    let Some(sign) = text.find(['>', '=']) else {
+        return Err(Problem::new(format!(
+            "`{text}` says nothing about `{text}`: write `-{text}` to omit it, `only={text}` to show nothing else, `{text}>name` to rename it, or `{text}=text` to add it"
+        )));
+    };
+    let (name, value) = (text[..sign].trim(), text[sign + 1..].trim());
+    if let Some(problem) = arrow(&text[..sign], &text[sign..]) {
+        return Err(problem);
+    }
+    if text[sign..].starts_with('>') {
+        return Ok(FieldWord::Rename {
+            from: checked(text, name)?,
+            to: checked_new(text, value)?,
+        });
+    }
+    if name == "only" {
+        let names = value.split('|').map(|name| checked(text, name.trim()));
+        return names.collect::<Result<_, _>>().map(FieldWord::Only);
+    }
+    // The text is not quoted, because it may be a secret.
+    let word = format!("{name}=…");
+    let key = checked_new(&word, name)?;
+    match value.is_empty() {
+        true => Err(Problem::new(format!(
+            "`{name}=` has no text: write one, or remove it"
+        ))),
+        false => Ok(FieldWord::Add {
+            key,
+            text: value.to_owned(),
+        }),
+    }
+}
+
+/// Returns the problem of `->` and `=>` for `>`, which would rename or add something else.
+fn arrow(before: &str, from_sign: &str) -> Option<Problem> {
+    let name = before.trim_end_matches(['-', '=']).trim();
+    let arrow = if from_sign.starts_with("=>") {
+        "=>"
+    } else if from_sign.starts_with('>') && before.ends_with('-') {
+        "->"
+    } else {
+        return None;
+    };
+    // What is behind `=` is not quoted, because it may be a secret.
+    let new = match from_sign.strip_prefix('>') {
+        Some(new) => new.trim(),
+        None => "name",
+    };
+    Some(Problem::new(format!(
+        "`{name}{arrow}…` has the sign `{arrow}`: write `{name}>{new}` to rename `{name}`"
+    )))
+}
+
+fn unknown<'n>(
+    text: &str,
+    sign: char,
+    reason: &str,
+    name: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Problem {
+    let accepts: Vec<String> = names
+        .clone()
+        .map(|name| format!("`{sign}{name}`"))
+        .collect();
+    let accepts = accepts.join(", ");
+    Problem::new(match closest(name, names) {
+        Some(meant) => {
+            format!("`{text}` {reason}: did you mean `{sign}{meant}`? accepts {accepts}")
+        }
+        None => format!("`{text}` {reason}: accepts {accepts}"),
+    })
+}
+
+/// Returns a name in a word, if it can be one.
+fn checked(word: &str, name: &str) -> Result<String, Problem> {
+    if name.contains('*') {
+        return Err(Problem::new(format!(
+            "`{word}`: `*` is not a wildcard: write each name"
+        )));
+    }
+    let is_of_name = |c: char| c.is_alphanumeric() || "_.-@/:$".contains(c);
+    if name.is_empty() || name.len() > MAX_NAME_LEN || !name.chars().all(is_of_name) {
+        return Err(Problem::new(format!(
+            "`{word}`: `{name}` is not a name: write at most {MAX_NAME_LEN} letters, digits, and `_ . - @ / : $`"
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+/// Returns a name that a word gives.
+fn checked_new(word: &str, name: &str) -> Result<String, Problem> {
+    let prefix = [FIELDS_PREFIX, ADDED_PREFIX]
+        .into_iter()
+        .find(|prefix| name.starts_with(prefix));
+    match prefix {
+        Some(prefix) => Err(Problem::new(format!(
+            "`{word}`: names that begin with `{prefix}` are those of fields that had to move: choose another name"
+        ))),
+        None => checked(word, name),
+    }
+}
+
+const MAX_NAME_LEN: usize = 64;
+
+/// Returns why two words do not go together.
+fn conflict(first: &FieldWord, second: &FieldWord) -> Option<String> {
+    use FieldWord::{Add, Omit, Only, Precision, Rename, Show};
+    match (first, second) {
+        (Only(_), Only(_)) => Some("`only` is there twice: write one list".to_owned()),
+        (Precision(_), Precision(_)) => Some(format!("{} is there too: write one", shown(first))),
+        (Rename { from: a, .. }, Rename { from: b, .. }) if a == b => {
+            Some(format!("`{a}` is renamed twice: write one name"))
+        }
+        (Rename { to: a, .. }, Rename { to: b, .. })
+        | (Rename { to: a, .. }, Add { key: b, .. })
+        | (Add { key: a, .. }, Rename { to: b, .. })
+        | (Add { key: a, .. }, Add { key: b, .. })
+            if a == b =>
+        {
+            Some(format!(
+                "{} has the same key: choose another name",
+                shown(first)
+            ))
+        }
+        (Omit(name), Rename { from, .. }) | (Rename { from, .. }, Omit(name)) if name == from => {
+            Some(format!(
+                "`{name}` is both omitted and renamed: write one of the two"
+            ))
+        }
+        (Show(part), Omit(name)) | (Omit(name), Show(part)) if part.name() == name => Some(
+            format!("`{name}` is both shown and omitted: write one of the two"),
+        ),
+        _ if first == second => Some("it is there twice: write it once".to_owned()),
+        _ => None,
+    }
+}
+
+/// Writes the words as they are parsed.
+impl fmt::Display for FieldList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{word}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for FieldWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Show(part) => write!(f, "+{}", part.name()),
+            Self::Omit(name) => write!(f, "-{name}"),
+            Self::Only(names) => write!(f, "only={}", names.join("|")),
+            Self::Rename { from, to } => write!(f, "{from}>{to}"),
+            Self::Add { key, text } => write!(f, "{key}={text}"),
+            Self::Precision(precision) => write!(f, "@{}", precision.name()),
+        }
+    }
+}

@@ -1,0 +1,483 @@
+//! Building a fragment, from the fields of a span and the fragment of its parent.
+
+use std::{borrow::Cow, cell::OnceCell, sync::Arc};
+
+use spanwise_core::internal::{Inherit, SharedValue};
+
+use super::{
+    Bits, Fragment, MIN_SHARED_LEN, SpanAlteredFields, omitted_at,
+    pieces::{MemberPieces, Piece, Shared},
+};
+use crate::{
+    altered_fields::AlteredFields,
+    conversion::push_field,
+    escape,
+    format::SPANS_OMITTED,
+    format_table::Layout,
+    json_lexer::{KeySet, members},
+    line_template::push_member,
+    member_keys::{KeyNumber, KeyedMembers, MemberList, push_table, table_len},
+    plan::quoted_key,
+    span_ids::IdKeys,
+    span_plan::{ContextBits, SpanPlan},
+    work,
+};
+
+/// The members that one visit of a span's fields produced.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnMembers<'a> {
+    /// The members in the order of the line. Only a late `record` has a second part: the values
+    /// that it adds.
+    pub(crate) members: [KeyedMembers<'a>; 2],
+    /// Whether all keys have [numbers](crate::member_keys).
+    pub(crate) is_numbered: bool,
+    pub(crate) bits: u128,
+    pub(crate) pinned: ContextBits,
+    pub(crate) altered: &'a AlteredFields,
+    /// The members `trace_id`, `span_id` and `trace_flags`, if a flat line shows them. Then
+    /// `members` has no such keys.
+    pub(crate) ids: &'a [u8],
+    /// See [`Fragment::error`].
+    pub(crate) error: Option<u8>,
+}
+
+/// The parts of a fragment that depend on the layout of the line.
+#[derive(Default)]
+struct Built {
+    bytes: Vec<u8>,
+    shared: Option<Arc<Shared>>,
+    /// The lists of truncated and redacted fields. `None` for nearly all spans.
+    altered: Option<Box<AlteredFields>>,
+    /// The bits of keys that the parent does not have.
+    bits: u128,
+    split: usize,
+    text_len: usize,
+    names_len: usize,
+    own_len: usize,
+    own_count: usize,
+    key_count: usize,
+    is_numbered: bool,
+    /// Whether own members were renamed.
+    is_renamed: bool,
+}
+
+impl Fragment {
+    #[inline(never)] // Called for new spans, late records and rebuilds.
+    pub(crate) fn new(
+        span_plan: SharedValue<SpanPlan>,
+        own: &OwnMembers<'_>,
+        parent: Option<&Self>,
+    ) -> Self {
+        work::step(1);
+        let built = match span_plan.table.layout {
+            Layout::Flat => build_flat(&span_plan, own, parent),
+            Layout::Nested => build_nested(&span_plan, own, parent),
+        };
+        let altered = built.altered.filter(|all| !all.is_empty()).map(|all| {
+            Box::new(SpanAlteredFields {
+                own: own.altered.clone(),
+                members: all.to_members(span_plan.table),
+                all: *all,
+            })
+        });
+        Self {
+            bytes: built.bytes.into(),
+            shared: built.shared,
+            altered,
+            bits: Bits::new(built.bits | parent.map_or(0, Self::bits)),
+            own_len: built.own_len as u32,
+            split: built.split as u32,
+            text_len: built.text_len as u32,
+            names_len: built.names_len as u32,
+            depth: depth_below(parent),
+            own_count: built.own_count as u16,
+            key_count: built.key_count as u16,
+            own_pinned: own.pinned,
+            pinned: own.pinned | parent.map_or(0, |parent| parent.pinned),
+            is_numbered: built.is_numbered,
+            has_ids: !own.ids.is_empty(),
+            error: own.error,
+            span_plan,
+        }
+    }
+
+    /// Returns the span's fragment with the recorded values: they are added, or replace earlier
+    /// ones.
+    pub(crate) fn record(&self, recorded: &OwnMembers<'_>, parent: Option<&Self>) -> Self {
+        let new = recorded.members[0];
+        let own = self.own();
+        let own = own.as_members();
+        let is_numbered = self.is_numbered && recorded.is_numbered;
+        let mut altered = Cow::Borrowed(self.own_altered());
+        let kept;
+        let is_new = match is_numbered {
+            true => !own.has_key_of(new),
+            false => self.own_bits() & recorded.bits == 0,
+        };
+        // If no field had a value before, the new ones come after the old ones.
+        let old = if is_new {
+            own
+        } else {
+            let keys = KeySet::new(new.text, self.span_plan.table);
+            kept = own.filter(|_, member| !keys.contains(quoted_key(member)));
+            let mut unchanged = AlteredFields::default();
+            unchanged.add(&altered, |name| !keys.contains(name));
+            altered = Cow::Owned(unchanged);
+            kept.as_members()
+        };
+        if !recorded.altered.is_empty() {
+            altered.to_mut().add(recorded.altered, |_| true);
+        }
+        let own = OwnMembers {
+            members: [old, new],
+            is_numbered,
+            bits: self.own_bits() | recorded.bits,
+            pinned: self.own_pinned | recorded.pinned,
+            altered: &altered,
+            ids: match recorded.ids {
+                b"" => self.ids(),
+                ids => ids,
+            },
+            error: self.error.or(recorded.error),
+        };
+        Self::new(self.span_plan.clone(), &own, parent)
+    }
+
+    /// Returns the bits of the span's own keys, and possibly others.
+    fn own_bits(&self) -> u128 {
+        let table = &self.bytes[self.text_len as usize..];
+        match table.first_chunk() {
+            Some(bits) if !self.is_numbered => u128::from_le_bytes(*bits),
+            _ => self.bits(),
+        }
+    }
+
+    /// Returns the names of all spans, if they are listed.
+    fn names(&self) -> &[u8] {
+        let table = self.span_plan.table;
+        // The names follow `,"spans":[`.
+        let list = table.spans.len() + 4 + table.style.list().open.len();
+        let start = self.ids().len() + self.span_plan.tail.len() + list;
+        &self.tail()[start..][..self.names_len as usize]
+    }
+
+    /// Returns whether no member is shadowed by a member or an id of a span inside. Key numbers are
+    /// compared if all keys of both spans have numbers.
+    fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, is_numbered: bool) -> bool {
+        let is_disjoint = own.bits & self.bits() == 0
+            || (is_numbered && !own.members.iter().any(|own| self.has_key_of(*own)));
+        let has_id_field = || match is_numbered {
+            true => span_plan
+                .ids
+                .numbers()
+                .iter()
+                .any(|number| self.may_have(*number)),
+            false => self.bits() & span_plan.ids.bits != 0,
+        };
+        // A span with ids has no fields with their keys.
+        is_disjoint && (own.ids.is_empty() || self.has_ids || !has_id_field())
+    }
+
+    fn has_key_of(&self, own: KeyedMembers<'_>) -> bool {
+        self.member_parts().any(|part| part.has_key_of(own))
+    }
+}
+
+impl Built {
+    #[inline]
+    fn new(own: &OwnMembers<'_>) -> Self {
+        Self {
+            bits: own.bits,
+            altered: (!own.altered.is_empty()).then(|| Box::new(own.altered.clone())),
+            ..Self::default()
+        }
+    }
+
+    fn altered(&mut self) -> &mut AlteredFields {
+        self.altered.get_or_insert_default()
+    }
+
+    /// Adds all fields that the parent lists as truncated or redacted.
+    fn add_altered_of(&mut self, parent: &Fragment) {
+        if parent.altered.is_some() {
+            self.altered().add(parent.altered(), |_| true);
+        }
+    }
+}
+
+/// Builds the text of a flat line.
+#[inline(always)] // Its only caller moves the result into the fragment.
+fn build_flat(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragment>) -> Built {
+    let mut built = Built {
+        own_len: own.members[0].text.len() + own.members[1].text.len(),
+        own_count: own.members[0].count() + own.members[1].count(),
+        is_numbered: own.is_numbered && parent.is_none_or(|parent| parent.is_numbered),
+        ..Built::new(own)
+    };
+    let inherited = parent.map(Fragment::head_members).unwrap_or_default();
+    let total = built.own_len + parent.map_or(0, Fragment::members_len);
+    let is_plain = built.own_len + inherited.text.len() <= MIN_SHARED_LEN
+        && total <= span_plan.max_len
+        && parent.is_none_or(|parent| parent.is_unshadowed(span_plan, own, built.is_numbered));
+    if is_plain {
+        if let Some(parent) = parent {
+            built.add_altered_of(parent);
+            built.shared.clone_from(&parent.shared);
+        }
+        let [members, recorded] = own.members;
+        let parts = [members, recorded, inherited];
+        push_text(span_plan, own, parent, &mut built, &parts);
+    } else {
+        build_shared(span_plan, own, parent, &mut built);
+    }
+    built
+}
+
+/// Appends the members in `parts`, the tail, and the table of keys.
+#[inline]
+fn push_text<const N: usize>(
+    span_plan: &SpanPlan,
+    own: &OwnMembers<'_>,
+    parent: Option<&Fragment>,
+    built: &mut Built,
+    parts: &[KeyedMembers<'_>; N],
+) {
+    let (mut members_len, mut count) = (0, 0);
+    for part in parts {
+        members_len += part.text.len();
+        count += part.count();
+    }
+    let table_len = match built.is_numbered {
+        true => table_len(count),
+        false => size_of::<u128>(),
+    };
+    let text_len = members_len + own.ids.len() + span_plan.tail.len();
+    built.bytes = Vec::with_capacity(text_len + table_len);
+    let bytes = &mut built.bytes;
+    for part in parts.iter().filter(|part| !part.text.is_empty()) {
+        bytes.extend_from_slice(part.text);
+    }
+    built.split = bytes.len();
+    if !own.ids.is_empty() {
+        built.bits |= span_plan.ids.bits;
+        bytes.extend_from_slice(own.ids);
+    }
+    bytes.extend_from_slice(&span_plan.tail);
+    if span_plan.list {
+        built.names_len = push_names(span_plan, bytes, parent);
+    }
+    built.text_len = bytes.len();
+    if built.is_numbered {
+        built.key_count = count;
+        push_table(bytes, parts);
+    } else {
+        built.own_count = 0;
+        // The bits of the ids are not included. All bits are set if a key was renamed.
+        let own_bits = own.bits | if built.is_renamed { u128::MAX } else { 0 };
+        bytes.extend_from_slice(&own_bits.to_le_bytes());
+    }
+}
+
+/// Appends the list of the names of all spans. Returns the length of the names.
+fn push_names(span_plan: &SpanPlan, bytes: &mut Vec<u8>, parent: Option<&Fragment>) -> usize {
+    let table = span_plan.table;
+    let list = table.style.list();
+    push_member(bytes, table.spans, list.open);
+    let start = bytes.len();
+    if let Some(parent) = parent {
+        bytes.extend_from_slice(parent.names());
+    }
+    let omitted = omitted_at(depth_below(parent));
+    if omitted == 0 {
+        list.push_item(bytes, bytes.len() > start, &span_plan.name);
+    }
+    let names_len = bytes.len() - start;
+    bytes.extend_from_slice(list.close);
+    if omitted > 0 {
+        push_field(bytes, table, SPANS_OMITTED, omitted.to_string().as_bytes());
+    }
+    names_len
+}
+
+/// Builds the members in the cases that are not a plain append: some are long, the parent has one
+/// of the span's own keys, or not all of the parent's members fit.
+#[cold]
+#[inline(never)] // Kept out of line, so that the common path stays small.
+fn build_shared(
+    span_plan: &SpanPlan,
+    own: &OwnMembers<'_>,
+    parent: Option<&Fragment>,
+    built: &mut Built,
+) {
+    let mut pieces = MemberPieces::default();
+    let mut list = MemberList::default();
+    own.members.iter().for_each(|part| list.extend(*part));
+    let pinned = parent.map_or(0, |parent| parent.pinned) & !own.pinned;
+    let renamed = span_plan.rename_pinned(pinned, &list.text);
+    let members = match &renamed {
+        Some(renamed) => {
+            built.own_len = renamed.len();
+            // The renamed keys have neither numbers nor bits. With all bits set, each event
+            // compares its keys with these one by one.
+            built.is_numbered = false;
+            built.bits = u128::MAX;
+            built.is_renamed = true;
+            KeyedMembers::from_text(renamed)
+        }
+        None => list.with_numbers(built.is_numbered),
+    };
+    pieces.push_own(members);
+    if let Some(parent) = parent {
+        let ids = (!own.ids.is_empty()).then_some(&span_plan.ids);
+        push_inherited(span_plan, members, ids, parent, built, &mut pieces);
+    }
+    built.shared = Shared::from_pieces(std::mem::take(&mut pieces.pieces));
+    let head = pieces.head.as_members();
+    push_text(span_plan, own, parent, built, &[head]);
+}
+
+/// Appends the members of the parent that are not shadowed, as far as there is room.
+fn push_inherited(
+    span_plan: &SpanPlan,
+    own: KeyedMembers<'_>,
+    ids: Option<&IdKeys>,
+    parent: &Fragment,
+    built: &mut Built,
+    pieces: &mut MemberPieces,
+) {
+    let is_numbered = built.is_numbered;
+    let altered = built.altered();
+    let id_numbers = ids.map_or(&[][..], IdKeys::numbers);
+    let own_keys = OnceCell::new();
+    let is_own_text = |quoted: &[u8]| {
+        let keys = own_keys.get_or_init(|| KeySet::new(own.text, span_plan.table));
+        keys.contains(quoted) || ids.is_some_and(|ids| ids.contains(quoted))
+    };
+    let is_own = |number: KeyNumber, member: &[u8]| match is_numbered {
+        true => own.contains(number) || id_numbers.contains(&number),
+        false => is_own_text(quoted_key(member)),
+    };
+    let has_own = |part: KeyedMembers<'_>| match is_numbered {
+        true => part.has_key_of(own) || id_numbers.iter().any(|number| part.contains(*number)),
+        false => part.iter().any(|(number, member)| is_own(number, member)),
+    };
+    // The keys that an outer span lists as truncated or redacted stay listed, unless this span has
+    // a value of its own for the key.
+    altered.add(parent.altered(), |name| !is_own_text(name));
+    let mut room = span_plan.max_len.saturating_sub(own.text.len());
+    let mut take = |part: KeyedMembers<'_>| -> Option<MemberList> {
+        if part.text.len() <= room && !has_own(part) {
+            room -= part.text.len();
+            return None;
+        }
+        let mut kept = MemberList::default();
+        for (number, member) in part
+            .iter()
+            .filter(|(number, member)| !is_own(*number, member))
+        {
+            if member.len() <= room {
+                room -= member.len();
+                kept.push(number, member);
+            } else {
+                altered.truncated.push(quoted_key(member));
+            }
+        }
+        Some(kept)
+    };
+    let head = parent.head_members();
+    match take(head) {
+        None => pieces.push(head),
+        Some(kept) => pieces.push(kept.with_numbers(is_numbered)),
+    }
+    for piece in parent.pieces() {
+        match take(piece.members()) {
+            None => pieces.pieces.push(piece.clone()),
+            Some(kept) => pieces.push(kept.with_numbers(is_numbered)),
+        }
+    }
+}
+
+/// Builds the objects of a nested line.
+#[inline(never)] // Kept out of line, so that the path of flat lines stays small.
+fn build_nested(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragment>) -> Built {
+    let mut built = Built::new(own);
+    let own = match own.members.map(|part| part.text) {
+        [own, b""] => Cow::Borrowed(own),
+        own => Cow::Owned(own.concat()),
+    };
+    let (pieces, outer) = parent.map(Fragment::object_parts).unwrap_or_default();
+    let pieces_len: usize = pieces.iter().map(|piece| piece.text().len()).sum();
+    let (pieces, outer) = if pieces_len + outer.len() + own.len() <= span_plan.max_len {
+        if let Some(parent) = parent {
+            built.add_altered_of(parent);
+        }
+        (pieces, outer)
+    } else {
+        // Too long: omit the outer objects, and keep the span's own.
+        built
+            .altered()
+            .truncated
+            .push(&escape::quoted(span_plan.table.spans));
+        (&[][..], &b""[..])
+    };
+    let mut sorted: Vec<_> = members(&own).collect();
+    sorted.sort_by_key(|member| member.quoted_key());
+    let object_len = own.len() + NAME_KEY.len() + span_plan.name.len() + 3;
+    let mut bytes = Vec::with_capacity(outer.len() + object_len);
+    bytes.extend_from_slice(outer);
+    bytes.extend_from_slice(b",{");
+    for member in sorted {
+        bytes.extend_from_slice(&member.bytes[1..]);
+        bytes.push(b',');
+    }
+    bytes.extend_from_slice(NAME_KEY);
+    bytes.extend_from_slice(&span_plan.name);
+    bytes.push(b'}');
+    if bytes.len() <= MIN_SHARED_LEN {
+        let all = parent.filter(|parent| parent.pieces().len() == pieces.len());
+        built.shared = match all {
+            Some(parent) => parent.shared.clone(),
+            None => Shared::from_pieces(pieces.to_vec()),
+        };
+        built.split = outer.len();
+        built.text_len = bytes.len();
+        built.bytes = bytes;
+        return built;
+    }
+    let mut pieces = pieces.to_vec();
+    if !outer.is_empty() {
+        pieces.push(Piece::new(KeyedMembers::from_text(outer)));
+    }
+    let object = &bytes[outer.len()..];
+    if object.len() > MIN_SHARED_LEN {
+        pieces.push(Piece::new(KeyedMembers::from_text(object)));
+    } else {
+        built.text_len = object.len();
+        built.bytes = object.to_vec();
+    }
+    built.shared = Shared::from_pieces(pieces);
+    built
+}
+
+impl Inherit for Fragment {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
+        let own = self.own();
+        let own = OwnMembers {
+            members: [own.as_members(), KeyedMembers::default()],
+            is_numbered: self.is_numbered,
+            bits: self.own_bits(),
+            pinned: self.own_pinned,
+            altered: self.own_altered(),
+            ids: self.ids(),
+            error: self.error,
+        };
+        Self::new(self.span_plan.clone(), &own, parent)
+    }
+}
+
+/// The key of the span's name in a nested object.
+pub(super) const NAME_KEY: &[u8] = b"\"name\":";
+
+fn depth_below(parent: Option<&Fragment>) -> u32 {
+    parent.map_or(0, |parent| parent.depth) + 1
+}

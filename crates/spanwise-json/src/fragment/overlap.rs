@@ -1,0 +1,123 @@
+//! Keys that both an event and its spans have.
+
+use super::Fragment;
+use crate::{
+    line_buffer::LineBuffer,
+    member_keys::{KeyNumber, NO_NUMBER},
+    plan::{Key, MAX_SPAN_FIELDS, Plan},
+    visit::FieldSet,
+};
+
+/// Which members of the spans an event shadows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overlap {
+    /// None: no key of the event is one of the spans'.
+    Nothing,
+    /// The members with the [`ShadowedKeys`].
+    Numbers,
+    /// Keys must be compared as text: a member has no number, or the field of the event changes
+    /// too.
+    Text,
+}
+
+/// The numbers of keys that both an event and its spans have.
+#[derive(Debug)]
+pub(crate) struct ShadowedKeys {
+    numbers: [KeyNumber; MAX_SPAN_FIELDS],
+    count: usize,
+}
+
+impl ShadowedKeys {
+    pub(crate) const fn new() -> Self {
+        Self {
+            numbers: [NO_NUMBER; MAX_SPAN_FIELDS],
+            count: 0,
+        }
+    }
+}
+
+impl Fragment {
+    /// Compares the keys of an event that has values for `fields` with the keys of the spans.
+    /// Called if they may have some in common.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    pub(crate) fn overlap(
+        &self,
+        plan: &Plan,
+        fields: FieldSet,
+        shadowed: &mut ShadowedKeys,
+    ) -> Overlap {
+        let bits = self.bits();
+        if !self.is_numbered || plan.has_error_key || plan.keys.len() > MAX_SPAN_FIELDS {
+            return match plan.bits_of(fields) & bits {
+                0 => Overlap::Nothing,
+                _ => Overlap::Text,
+            };
+        }
+        let changes_events = self.has_ids || self.pinned != 0;
+        let (head, pieces) = (self.head_members(), self.pieces());
+        let has = |number| {
+            head.contains(number) || pieces.iter().any(|piece| piece.members().contains(number))
+        };
+        shadowed.count = 0;
+        for index in fields.iter() {
+            let key = &plan.keys[index];
+            if key.bit & bits == 0 {
+                continue;
+            }
+            if changes_events && self.may_change(key) {
+                return Overlap::Text;
+            }
+            if key.number == NO_NUMBER {
+                if key.numbers.iter().any(|number| self.may_have(*number)) {
+                    return Overlap::Text;
+                }
+            } else if has(key.number) {
+                shadowed.numbers[shadowed.count % MAX_SPAN_FIELDS] = key.number;
+                shadowed.count += 1;
+            }
+        }
+        match shadowed.count {
+            0 => Overlap::Nothing,
+            _ => Overlap::Numbers,
+        }
+    }
+
+    /// Returns whether a line of the span removes or renames a field of the event with this key.
+    fn may_change(&self, key: &Key) -> bool {
+        (self.has_ids && self.span_plan.ids.may_have(key))
+            || self.span_plan.may_rename(self.pinned, key)
+    }
+
+    /// Appends the members whose keys are not shadowed to a flat line.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
+    pub(crate) fn push_unshadowed(&self, line: &mut LineBuffer, shadowed: &ShadowedKeys) {
+        let shadowed = &shadowed.numbers[..shadowed.count];
+        for part in self.member_parts() {
+            let (mut kept, mut at) = (0, 0);
+            if shadowed.iter().any(|number| part.contains(*number)) {
+                for (number, member) in part.iter() {
+                    let end = at + member.len();
+                    if shadowed.contains(&number) {
+                        line.push(&part.text[kept..at]);
+                        kept = end;
+                    }
+                    at = end;
+                }
+            }
+            line.push(&part.text[kept..]);
+        }
+    }
+
+    #[inline]
+    pub(super) fn has_number(&self, number: KeyNumber) -> bool {
+        self.head_members().contains(number)
+            || self
+                .pieces()
+                .iter()
+                .any(|piece| piece.members().contains(number))
+    }
+
+    pub(super) fn may_have(&self, number: KeyNumber) -> bool {
+        number == NO_NUMBER || self.has_number(number)
+    }
+}

@@ -1,0 +1,97 @@
+//! Long members and objects, which spans share.
+
+use std::sync::Arc;
+
+use super::MIN_SHARED_LEN;
+use crate::member_keys::{KeyedMembers, MemberList, push_table, table_len};
+
+/// Long members or objects, which a span shares with the spans inside it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) pieces: Box<[Piece]>,
+    pub(super) len: usize,
+}
+
+/// A run of members with the table of their keys, or of objects.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    bytes: Arc<[u8]>,
+    text_len: u32,
+    key_count: u32,
+}
+
+impl Piece {
+    pub(super) fn new(members: KeyedMembers<'_>) -> Self {
+        let count = members.count();
+        let bytes: Arc<[u8]> = if count == 0 {
+            members.text.into()
+        } else {
+            let mut bytes = Vec::with_capacity(members.text.len() + table_len(count));
+            bytes.extend_from_slice(members.text);
+            push_table(&mut bytes, &[members]);
+            bytes.into()
+        };
+        Self {
+            bytes,
+            text_len: members.text.len() as u32,
+            key_count: count as u32,
+        }
+    }
+
+    pub(super) fn text(&self) -> &[u8] {
+        &self.bytes[..self.text_len as usize]
+    }
+
+    pub(super) fn members(&self) -> KeyedMembers<'_> {
+        let (text, table) = self.bytes.split_at(self.text_len as usize);
+        KeyedMembers::from_table(text, table, self.key_count as usize)
+    }
+}
+
+impl Shared {
+    pub(super) fn from_pieces(pieces: Vec<Piece>) -> Option<Arc<Self>> {
+        let len = pieces.iter().map(|piece| piece.text_len as usize).sum();
+        (!pieces.is_empty()).then(|| {
+            Arc::new(Self {
+                pieces: pieces.into(),
+                len,
+            })
+        })
+    }
+}
+
+/// The members of a flat fragment while it is built.
+#[derive(Default)]
+pub(super) struct MemberPieces {
+    pub(super) head: MemberList,
+    pub(super) pieces: Vec<Piece>,
+}
+
+impl MemberPieces {
+    /// Appends a copy of `members`.
+    pub(super) fn push(&mut self, members: KeyedMembers<'_>) {
+        let len = self.head.text.len() + members.text.len();
+        if self.pieces.is_empty() && len <= MIN_SHARED_LEN {
+            self.head.extend(members);
+        } else if !members.text.is_empty() {
+            self.pieces.push(Piece::new(members));
+        }
+    }
+
+    /// Appends the own members of a span, split so that a long one is a piece by itself. A span
+    /// inside that overrides one key then copies only that key's piece, and shares the others.
+    pub(super) fn push_own(&mut self, own: KeyedMembers<'_>) {
+        if own.text.len() <= MIN_SHARED_LEN {
+            return self.push(own);
+        }
+        let mut piece = MemberList::default();
+        for (number, member) in own.iter() {
+            if !piece.text.is_empty() && piece.text.len() + member.len() > MIN_SHARED_LEN {
+                self.pieces.push(Piece::new(piece.as_members()));
+                piece = MemberList::default();
+            }
+            piece.push(number, member);
+        }
+        self.pieces.push(Piece::new(piece.as_members()));
+    }
+}

@@ -1,0 +1,474 @@
+//! The parts of a line that options rename or omit: the table of a layer, made from that of its
+//! format.
+//!
+//! The encoder reads one [`FormatTable`], so a changed part costs a line nothing. A name is that of
+//! a part if it is a key of the format, or the name of the part in `json`. The members that a name
+//! of `json` means in another format follow from what their values depend on.
+
+use spanwise_core::internal::sync::Mutex;
+
+use crate::{
+    Format,
+    builder::{Options, ServiceNames},
+    format_table::{
+        EventLevel, FormatTable, Layout, MessageKey, Part, PartInputs, Style, ThreadKeys, host,
+        process_id,
+    },
+    name_limits::limit_name,
+};
+
+/// Options after the changes of parts, and the changes that the format does not allow.
+pub(crate) struct Resolved {
+    pub(crate) options: Options,
+    pub(crate) problems: Vec<String>,
+}
+
+/// Returns the problem of a word that gives a part or a field a key that another one has.
+pub(crate) fn taken(word: &str, key: &str) -> String {
+    format!(
+        "`{word}`: `{key}` is already a key of the line: omit or rename that one, or choose another name"
+    )
+}
+
+/// Keys of parts, each with its new name. `None` omits the part.
+type Changes = Vec<(&'static str, Option<String>)>;
+
+/// Applies the changes of parts.
+pub(crate) fn resolve(requested: &Options) -> Resolved {
+    let format = &requested.format;
+    let mut resolved = Resolved {
+        options: requested.clone(),
+        problems: Vec::new(),
+    };
+    let base = format.table();
+    let options = &mut resolved.options;
+    options.table = base;
+    if let Format::Custom(custom) = format
+        && custom.code().is_some()
+    {
+        options.span_list = true;
+        options.thread_id |= custom.has_thread_id();
+    }
+    let mut process: Vec<Part> = Vec::new();
+    for (is_shown, key, value) in [
+        (
+            options.host,
+            base.process.host,
+            host as fn(&PartInputs<'_>) -> _,
+        ),
+        (options.pid, base.process.pid, process_id),
+    ] {
+        if is_shown && !member_keys(base).any(|other| other == key) {
+            process.push((key, value));
+        }
+    }
+    if requested.exclude.is_empty() && requested.rename.is_empty() && process.is_empty() {
+        return resolved;
+    }
+    let finder = PartFinder::new(base, &process, requested);
+    let mut changes = finder.omitted(&requested.exclude, &mut resolved.problems);
+    changes.extend(finder.renamed(&requested.rename, &mut resolved));
+    refuse_omitted_and_renamed(&mut changes, &mut resolved.problems);
+    finder.refuse_taken_keys(&mut changes, &mut resolved.problems);
+    finder.keep_a_first_member(&mut changes, &mut resolved);
+    omit_optional_parts(&mut resolved.options, base, &changes);
+    resolved.options.table = made_table(format, &process, changes);
+    resolved
+}
+
+fn refuse_omitted_and_renamed(changes: &mut Changes, problems: &mut Vec<String>) {
+    let omitted = changes.iter().filter(|(_, to)| to.is_none());
+    let omitted: Vec<&'static str> = omitted.map(|(key, _)| *key).collect();
+    changes.retain(|(key, to)| {
+        let Some(to) = to.as_ref().filter(|_| omitted.contains(key)) else {
+            return true;
+        };
+        problems.push(format!(
+            "`{key}>{to}`: `{key}` is omitted, too: write one of the two"
+        ));
+        false
+    });
+}
+
+/// Switches off the optional parts that a word omits.
+fn omit_optional_parts(options: &mut Options, base: &FormatTable, changes: &Changes) {
+    let is_omitted = |key: &str| changes.iter().any(|(of, to)| *of == key && to.is_none());
+    if is_omitted(base.timestamp) {
+        options.timestamp = None;
+    }
+    options.message &= !is_omitted(base.message.key);
+    options.span_name &= !is_omitted(base.span);
+    options.span_list &= !is_omitted(base.spans);
+    options.thread_name &= !is_omitted(base.thread.name);
+    options.thread_id &= !is_omitted(base.thread.id);
+}
+
+/// Returns the keys that lines with these options may have, besides those of fields.
+pub(crate) fn shown_keys(options: &Options) -> impl Iterator<Item = String> {
+    let table = options.table;
+    let optional = [
+        (options.timestamp.is_some(), table.timestamp),
+        (options.message, table.message.key),
+        (options.span_name, table.span),
+        (options.span_list, table.spans),
+        (
+            options.thread_name || table.thread.always,
+            table.thread.name,
+        ),
+        (options.thread_id, table.thread.id),
+    ];
+    let optional = optional.into_iter().filter(|(is_shown, _)| *is_shown);
+    let members = [table.open, table.head, table.tail];
+    let members = members.into_iter().flatten().map(|(key, _)| *key);
+    let location = table.origin.iter().filter(|_| options.source_location);
+    optional
+        .map(|(_, key)| key)
+        .chain(members)
+        .chain(location.map(|(key, _)| *key))
+        .chain(table.constants.iter().map(|(key, _)| *key))
+        .chain(table.required.iter().copied())
+        .map(str::to_owned)
+        .chain(table.information())
+}
+
+/// Finds the parts that a name means.
+struct PartFinder<'a> {
+    base: &'static FormatTable,
+    process: &'a [Part],
+    /// Options without a service and without the source location, and with both.
+    plain: Options,
+    full: Options,
+}
+
+impl<'a> PartFinder<'a> {
+    fn new(base: &'static FormatTable, process: &'a [Part], requested: &Options) -> Self {
+        let plain = Options {
+            source_location: false,
+            target: true,
+            service: ServiceNames::default(),
+            ..requested.clone()
+        };
+        let name = Some("service".to_owned());
+        let full = Options {
+            source_location: true,
+            service: ServiceNames {
+                name: name.clone(),
+                version: name.clone(),
+                environment: name,
+            },
+            ..plain.clone()
+        };
+        Self {
+            base,
+            process,
+            plain,
+            full,
+        }
+    }
+
+    fn omitted(&self, names: &[String], problems: &mut Vec<String>) -> Changes {
+        let mut changes = Changes::new();
+        for name in names {
+            let keys = self.find(name);
+            if keys.iter().any(|key| self.requires(key)) || self.requires(name) {
+                problems.push(self.required(&format!("-{name}"), name));
+            } else {
+                changes.extend(keys.into_iter().map(|key| (key, None)));
+            }
+        }
+        changes
+    }
+
+    /// Returns the renamed parts, and removes them from the renamed fields.
+    fn renamed(&self, names: &[(String, String)], resolved: &mut Resolved) -> Changes {
+        let base = self.base;
+        let mut changes = Changes::new();
+        for (from, to) in names {
+            let found = match self.find(from)[..] {
+                [key] => Some(key),
+                [name, ..] if from == "service" => Some(name),
+                _ => base.required.iter().copied().find(|key| key == from),
+            };
+            let Some(key) = found else { continue };
+            // In the nested layout, the message is a field among others.
+            if base.layout == Layout::Nested && key == base.message.key {
+                continue;
+            }
+            resolved.options.rename.retain(|(other, _)| other != from);
+            if self.requires(key) {
+                let word = format!("{from}>{to}");
+                resolved.problems.push(self.required(&word, from));
+            } else {
+                changes.retain(|(other, _)| *other != key);
+                changes.push((key, Some(part_key(base, to))));
+            }
+        }
+        changes
+    }
+
+    fn requires(&self, key: &str) -> bool {
+        self.base.required.contains(&key)
+    }
+
+    fn required(&self, word: &str, name: &str) -> String {
+        let format = &self.plain.format;
+        match format.writer() {
+            Some("the template") => format!(
+                "`{word}`: the template decides about `{name}`: write the parts of the line in it"
+            ),
+            Some(writer) => {
+                format!("`{word}`: {writer} of `{format}` decides about `{name}`: remove the word")
+            }
+            None => format!("`{word}`: `{format}` requires `{name}`: remove the word"),
+        }
+    }
+
+    /// Removes the renames that would give two parts the same key.
+    fn refuse_taken_keys(&self, changes: &mut Changes, problems: &mut Vec<String>) {
+        loop {
+            let is_taken = |(part, to): &(&'static str, Option<String>)| {
+                to.as_deref()
+                    .is_some_and(|to| self.is_taken(to, part, changes))
+            };
+            let Some(at) = changes.iter().rposition(is_taken) else {
+                return;
+            };
+            if let (part, Some(to)) = changes.remove(at) {
+                problems.push(taken(&format!("{part}>{to}"), &to));
+            }
+        }
+    }
+
+    /// Keeps the members in front of the fields if all would be omitted: the object begins with
+    /// the first of them.
+    fn keep_a_first_member(&self, changes: &mut Changes, resolved: &mut Resolved) {
+        let base = self.base;
+        let stays = |key: &str| !changes.iter().any(|(of, to)| *of == key && to.is_none());
+        let has_time = resolved.options.timestamp.is_some() && stays(base.timestamp);
+        let inputs = inputs(&resolved.options);
+        let mut first = base.parts().filter(|(key, _)| stays(key));
+        let has_first = has_time || first.any(|(_, value)| value(&inputs).is_some());
+        if has_first || base.layout == Layout::Nested {
+            return;
+        }
+        changes.retain(|(key, to)| to.is_some() || base.parts().all(|(of, _)| of != key));
+        let problem =
+            "`-level`: a line begins with its time, its level or its target: keep one of them";
+        resolved.problems.push(problem.to_owned());
+    }
+
+    /// Returns the keys of the parts with this name.
+    fn find(&self, name: &str) -> Vec<&'static str> {
+        let table = self.base;
+        let first = |keys: Vec<&'static str>| keys.into_iter().take(1).collect();
+        match name {
+            "service" => return self.service_keys(),
+            "location" => return self.location_keys(&["file", "line"]),
+            _ => {}
+        }
+        if let Some(key) = self.keys().find(|key| *key == name) {
+            return vec![key];
+        }
+        let plain = inputs(&self.plain);
+        match name {
+            "timestamp" => vec![table.timestamp],
+            "message" => vec![table.message.key],
+            "span" => vec![table.span],
+            "spans" => vec![table.spans],
+            "thread" | "thread_name" => vec![table.thread.name],
+            "thread_id" => vec![table.thread.id],
+            "level" => first(self.differing(
+                &plain,
+                &PartInputs {
+                    level: EventLevel::Warn,
+                    ..plain
+                },
+            )),
+            "target" => first(self.differing(
+                &plain,
+                &PartInputs {
+                    target: "other",
+                    ..plain
+                },
+            )),
+            "file" | "line" => first(self.location_keys(&[name])),
+            "host" => self
+                .keys()
+                .filter(|key| *key == table.process.host)
+                .collect(),
+            "pid" => self
+                .keys()
+                .filter(|key| *key == table.process.pid)
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn service_keys(&self) -> Vec<&'static str> {
+        self.differing(&inputs(&self.plain), &inputs(&self.full))
+    }
+
+    /// Returns the keys of the members that show a file or a line.
+    fn location_keys(&self, shown: &[&str]) -> Vec<&'static str> {
+        let place = PartInputs {
+            file: Some("file"),
+            line: Some(1),
+            ..inputs(&self.full)
+        };
+        let elsewhere = PartInputs {
+            file: if shown.contains(&"file") {
+                Some("other")
+            } else {
+                place.file
+            },
+            line: if shown.contains(&"line") {
+                Some(2)
+            } else {
+                place.line
+            },
+            ..place
+        };
+        self.differing(&place, &elsewhere)
+    }
+
+    /// Returns the keys of the members whose values differ, in the order of the line.
+    fn differing(&self, inputs: &PartInputs<'_>, others: &PartInputs<'_>) -> Vec<&'static str> {
+        let differs = |part: &&Part| (part.1)(inputs) != (part.1)(others);
+        let parts = members(self.base).filter(differs);
+        parts.map(|(key, _)| *key).collect()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &'static str> {
+        let process_keys = self.process.iter().map(|(key, _)| *key);
+        keys(self.base).chain(process_keys)
+    }
+
+    /// Returns whether another part of a line has a key.
+    fn is_taken(&self, key: &str, part: &str, changes: &Changes) -> bool {
+        let is_changed = |other: &str| changes.iter().any(|(key, _)| *key == other);
+        let mut others = self
+            .keys()
+            .filter(|other| *other != part && !is_changed(other));
+        let mut new = changes.iter().filter(|(other, _)| *other != part);
+        others.any(|other| other == key)
+            || new.any(|(_, to)| to.as_deref() == Some(key))
+            || self.base.information().any(|other| other == key)
+            || self.base.required.contains(&key)
+            || self.base.is_place(key)
+    }
+}
+
+fn inputs(options: &Options) -> PartInputs<'_> {
+    PartInputs {
+        options,
+        level: EventLevel::Info,
+        target: "target",
+        file: None,
+        line: None,
+    }
+}
+
+fn members(table: &'static FormatTable) -> impl Iterator<Item = &'static Part> {
+    let members = [table.open, table.head, table.origin, table.tail];
+    members.into_iter().flatten()
+}
+
+fn member_keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
+    members(table).map(|(key, _)| *key)
+}
+
+/// Returns the keys of all parts, shown or not.
+fn keys(table: &'static FormatTable) -> impl Iterator<Item = &'static str> {
+    let own = [
+        table.timestamp,
+        table.message.key,
+        table.span,
+        table.spans,
+        table.thread.name,
+        table.thread.id,
+    ];
+    let constants = table.constants.iter().map(|(key, _)| *key);
+    own.into_iter().chain(member_keys(table)).chain(constants)
+}
+
+/// Returns the new key of a part, as the format spells it.
+fn part_key(table: &FormatTable, name: &str) -> String {
+    let key = match (table.style, name.strip_prefix('_')) {
+        (Style::Scalar, Some(name)) => table.spell(name),
+        (Style::Scalar | Style::Words, None) => table.spell(name),
+        _ => name.to_owned(),
+    };
+    limit_name(&key).into_owned()
+}
+
+/// The tables that were made, by format, added members and changes. They are never freed, so that
+/// layers and plans refer to them as to those of formats: a program has few.
+static MADE: Mutex<Vec<MadeTable>> = Mutex::new(Vec::new());
+
+struct MadeTable {
+    format: Format,
+    process: Vec<&'static str>,
+    changes: Changes,
+    table: &'static FormatTable,
+}
+
+fn made_table(format: &Format, process: &[Part], changes: Changes) -> &'static FormatTable {
+    let base = format.table();
+    if process.is_empty() && changes.is_empty() {
+        return base;
+    }
+    let added: Vec<&'static str> = process.iter().map(|(key, _)| *key).collect();
+    let mut made = MADE.lock();
+    let is_same = |other: &&MadeTable| {
+        other.format == *format && other.process == added && other.changes == changes
+    };
+    if let Some(found) = made.iter().find(is_same) {
+        return found.table;
+    }
+    let table = Box::leak(Box::new(changed(base, process, &changes)));
+    made.push(MadeTable {
+        format: format.clone(),
+        process: added,
+        changes,
+        table,
+    });
+    table
+}
+
+fn changed(base: &'static FormatTable, process: &[Part], changes: &Changes) -> FormatTable {
+    let change = |key: &'static str| changes.iter().find(|(of, _)| *of == key).map(|(_, to)| to);
+    // A part that is omitted keeps its key: no line shows it, and no field takes it by chance.
+    let renamed = |key: &'static str| match change(key) {
+        Some(Some(to)) => &*to.clone().leak(),
+        Some(None) | None => key,
+    };
+    let is_kept = |key: &'static str| change(key).is_none_or(Option::is_some);
+    let parts = |parts: &[Part]| -> &'static [Part] {
+        let kept = parts.iter().filter(|(key, _)| is_kept(key));
+        let parts: Vec<Part> = kept.map(|(key, value)| (renamed(key), *value)).collect();
+        parts.leak()
+    };
+    let constants = base.constants.iter().filter(|(key, _)| is_kept(key));
+    let constants: Vec<_> = constants.map(|(key, json)| (renamed(key), *json)).collect();
+    FormatTable {
+        open: parts(base.open),
+        timestamp: renamed(base.timestamp),
+        head: parts(base.head),
+        message: MessageKey {
+            key: renamed(base.message.key),
+            missing: base.message.missing.filter(|_| is_kept(base.message.key)),
+            ..base.message
+        },
+        span: renamed(base.span),
+        spans: renamed(base.spans),
+        origin: parts(base.origin),
+        thread: ThreadKeys {
+            name: renamed(base.thread.name),
+            id: renamed(base.thread.id),
+            always: base.thread.always && is_kept(base.thread.name),
+        },
+        tail: parts(&[base.tail, process].concat()),
+        constants: constants.leak(),
+        ..*base
+    }
+}

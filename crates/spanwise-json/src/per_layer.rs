@@ -1,0 +1,38 @@
+//! Values that a thread remembers for each layer that it writes lines of.
+
+use spanwise_core::internal::LayerId;
+
+/// A value of each layer. A layer that is asked for first begins with the default.
+#[derive(Debug)]
+pub(crate) struct PerLayer<T>(Vec<(LayerId, T)>);
+
+/// A thread remembers this many layers. Tests create more, and a value is cheap to create again.
+const MAX_LAYERS: usize = 32;
+
+impl<T> Default for PerLayer<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Default> PerLayer<T> {
+    /// Returns the value of `layer`.
+    #[inline]
+    pub(crate) fn for_layer(&mut self, layer: LayerId) -> &mut T {
+        let is_first = self.0.first().is_some_and(|(first, _)| *first == layer);
+        let index = if is_first { 0 } else { self.find(layer) };
+        &mut self.0[index].1
+    }
+
+    #[inline(never)] // Most programs have one layer.
+    fn find(&mut self, layer: LayerId) -> usize {
+        let known = self.0.iter().position(|(known, _)| *known == layer);
+        known.unwrap_or_else(|| {
+            if self.0.len() >= MAX_LAYERS {
+                self.0.clear();
+            }
+            self.0.push((layer, T::default()));
+            self.0.len() - 1
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! Lines of text by a template: `text:{level} {time} {message} {fields}`.
+//!
+//! A template is parsed once, into pieces that are copied from what the encoder wrote.
+
+use std::fmt;
+
+use spanwise_core::{
+    ParseError, Problem,
+    internal::{suggest::closest, sync::Mutex},
+};
+
+use crate::{
+    EventView, Format, LineBuf, LineFormat,
+    custom_format::CustomFormat,
+    format::logfmt,
+    format_table::{ErrorPart, ErrorShape, EventLevel, FormatTable, Style, ThreadKeys, TimeText},
+    line_format::{
+        self, ENVIRONMENT, FILE, HOST, LINE, MESSAGE, PID, SERVICE, SPAN, SPANS, TARGET, THREAD,
+        THREAD_ID, TIME, VERSION, inside,
+    },
+};
+
+/// The prefix of a template in `LOG_FORMAT`.
+pub(crate) const PREFIX: &str = "text:";
+
+#[derive(Debug)]
+struct TextTemplate(Vec<TemplatePart>);
+
+/// A piece of the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum TemplatePart {
+    Text(String),
+    Level,
+    /// The part with this key.
+    Part(&'static str),
+    /// The field of this name.
+    Field(String),
+    /// All other fields.
+    Fields,
+}
+
+/// The placeholders, besides the names of fields.
+const PLACEHOLDERS: [(&str, TemplatePart); 16] = [
+    ("time", TemplatePart::Part(TIME)),
+    ("level", TemplatePart::Level),
+    ("target", TemplatePart::Part(TARGET)),
+    ("message", TemplatePart::Part(MESSAGE)),
+    ("fields", TemplatePart::Fields),
+    ("span", TemplatePart::Part(SPAN)),
+    ("spans", TemplatePart::Part(SPANS)),
+    ("file", TemplatePart::Part(FILE)),
+    ("line", TemplatePart::Part(LINE)),
+    ("thread", TemplatePart::Part(THREAD)),
+    ("thread_id", TemplatePart::Part(THREAD_ID)),
+    ("pid", TemplatePart::Part(PID)),
+    ("host", TemplatePart::Part(HOST)),
+    ("service", TemplatePart::Part(SERVICE)),
+    ("version", TemplatePart::Part(VERSION)),
+    ("environment", TemplatePart::Part(ENVIRONMENT)),
+];
+
+/// Names the field behind it, whatever its name.
+const FIELD: &str = "fields.";
+
+/// The table of templates: that of code, with values as words.
+const TABLE: FormatTable = FormatTable {
+    style: Style::Words,
+    time: TimeText::AsSet,
+    spelling: logfmt::TABLE.spelling,
+    error: ErrorShape::Members(&[
+        (ErrorPart::Message, "error"),
+        (ErrorPart::Chain, "error.chain"),
+    ]),
+    ..line_format::TABLE
+};
+
+/// The formats of templates. They are never freed, so each text is parsed into one.
+static PARSED: Mutex<Vec<(String, CustomFormat)>> = Mutex::new(Vec::new());
+
+/// Returns the format of a template.
+pub(crate) fn format(template: &str) -> Result<Format, ParseError> {
+    let mut parsed = PARSED.lock();
+    if let Some((_, format)) = parsed.iter().find(|(text, _)| text == template) {
+        return Ok(Format::Custom(*format));
+    }
+    let pieces = parse(template)?;
+    let shows = |key: &str| {
+        pieces
+            .iter()
+            .any(|piece| matches!(piece, TemplatePart::Part(part) if *part == key))
+    };
+    let table = FormatTable {
+        thread: ThreadKeys {
+            always: shows(THREAD),
+            ..TABLE.thread
+        },
+        ..TABLE
+    };
+    let name = format!("{PREFIX}{template}");
+    let has_thread_id = shows(THREAD_ID);
+    let code = Box::new(TextTemplate(pieces));
+    let format = CustomFormat::from_code(name, table, code, has_thread_id);
+    parsed.push((template.to_owned(), format));
+    Ok(Format::Custom(format))
+}
+
+/// Returns whether the format is a template without a placeholder for any of these names, so that a
+/// line does not show them.
+pub(crate) fn hides(format: &Format, names: &[&str]) -> bool {
+    let name = format.to_string();
+    let template = name.strip_prefix(PREFIX);
+    let pieces = template.and_then(|template| parse(template).ok());
+    let mut named = PLACEHOLDERS.iter().filter(|(name, _)| names.contains(name));
+    pieces.is_some_and(|pieces| !named.any(|(_, piece)| pieces.contains(piece)))
+}
+
+fn parse(template: &str) -> Result<Vec<TemplatePart>, ParseError> {
+    let mut pieces: Vec<TemplatePart> = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut rest = template;
+    while let Some(at) = rest.find(['{', '}']) {
+        push_text(&mut pieces, &rest[..at]);
+        let (brace, behind) = rest[at..].split_at(1);
+        if let Some(behind) = behind.strip_prefix(brace) {
+            push_text(&mut pieces, brace);
+            rest = behind;
+            continue;
+        }
+        match behind.split_once('}') {
+            Some((name, behind)) if brace == "{" => {
+                match placeholder(name) {
+                    Ok(piece) => pieces.push(piece),
+                    Err(problem) => problems.push(problem),
+                }
+                rest = behind;
+            }
+            _ => {
+                let text = &rest[at..];
+                problems.push(Problem::new(format!(
+                    "`{text}` has a brace without its other one: write `{brace}{brace}` for the character"
+                )));
+                rest = "";
+            }
+        }
+    }
+    push_text(&mut pieces, rest);
+    if problems.is_empty()
+        && !pieces
+            .iter()
+            .any(|piece| !matches!(piece, TemplatePart::Text(_)))
+    {
+        problems.push(Problem::new(
+            "a template needs a placeholder, such as `text:{level} {time} {message} {fields}`",
+        ));
+    }
+    ParseError::check(problems).map(|()| pieces)
+}
+
+/// Appends a text, which may be behind another one.
+fn push_text(pieces: &mut Vec<TemplatePart>, text: &str) {
+    match pieces.last_mut() {
+        _ if text.is_empty() => {}
+        Some(TemplatePart::Text(last)) => last.push_str(text),
+        _ => pieces.push(TemplatePart::Text(text.to_owned())),
+    }
+}
+
+/// Returns the placeholder of a name. A name that is nearly that of a part is a mistake.
+fn placeholder(name: &str) -> Result<TemplatePart, Problem> {
+    if let Some((_, piece)) = PLACEHOLDERS.iter().find(|(other, _)| *other == name) {
+        return Ok(piece.clone());
+    }
+    let field = name.strip_prefix(FIELD);
+    let is_of_name = |c: char| c.is_alphanumeric() || "_.-@/:$*".contains(c);
+    let field_name = field.unwrap_or(name);
+    if field_name.is_empty() || !field_name.chars().all(is_of_name) {
+        return Err(Problem::new(format!(
+            "`{{{name}}}` is not a placeholder: write the name of a part or of a field"
+        )));
+    }
+    let names = PLACEHOLDERS.iter().map(|(name, _)| *name);
+    let meant = closest(name, names).filter(|_| field.is_none());
+    match meant {
+        Some(meant) => Err(Problem::new(format!(
+            "`{{{name}}}` is not a placeholder: did you mean `{{{meant}}}`? write `{{fields.{name}}}` for a field of this name"
+        ))),
+        None => Ok(TemplatePart::Field(field_name.to_owned())),
+    }
+}
+
+impl TextTemplate {
+    /// Returns whether the field has a place of its own.
+    fn places(&self, key: &str) -> bool {
+        let mut pieces = self.0.iter();
+        pieces.any(|piece| matches!(piece, TemplatePart::Field(name) if name == key))
+    }
+
+    fn push_fields(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) {
+        let fields = event.raw_fields().iter();
+        let others = fields.filter(|(key, _)| !self.places(key));
+        for (index, (key, value)) in others.enumerate() {
+            if index > 0 {
+                line.encoded(b" ");
+            }
+            line.encoded(key.as_bytes());
+            line.encoded(b"=");
+            line.encoded(logfmt::word(value.as_bytes()));
+        }
+    }
+}
+
+impl LineFormat for TextTemplate {
+    fn write(&self, event: &EventView<'_>, line: &mut LineBuf<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                TemplatePart::Text(text) => line.raw(text),
+                TemplatePart::Level => line.raw(level_name(event.event_level())),
+                TemplatePart::Part(key) => push_value(line, event.part(key)),
+                TemplatePart::Field(name) => {
+                    let mut fields = event.raw_fields().iter();
+                    if let Some((_, value)) = fields.find(|(key, _)| key == name) {
+                        push_value(line, value);
+                    }
+                }
+                TemplatePart::Fields => self.push_fields(event, line),
+            }
+        }
+        line.trim_end();
+        Ok(())
+    }
+}
+
+const fn level_name(level: EventLevel) -> &'static str {
+    match level {
+        EventLevel::Trace => "TRACE",
+        EventLevel::Debug => "DEBUG",
+        EventLevel::Info => "INFO",
+        EventLevel::Warn => "WARN",
+        EventLevel::Error => "ERROR",
+        EventLevel::Critical => "CRITICAL",
+    }
+}
+
+/// Writes a value without its quotes. All else that the encoder escaped stays escaped.
+fn push_value(line: &mut LineBuf<'_>, json: &str) {
+    let Some(text) = inside(json) else {
+        return line.encoded(json.as_bytes());
+    };
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let (before, escape) = rest.split_at(at);
+        line.encoded(before);
+        let (escape, behind) = escape.split_at(2.min(escape.len()));
+        line.encoded(escape.strip_suffix(b"\"").map_or(escape, |_| b"\""));
+        rest = behind;
+    }
+    line.encoded(rest);
+}
