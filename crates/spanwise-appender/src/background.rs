@@ -10,7 +10,8 @@ use std::{
 };
 
 use spanwise_core::{
-    Fault, Flush, SelfReport, ShutdownReport, SinkStats, internal::deadline_after,
+    Fault, Flush, SelfReport, ShutdownReport, SinkStats,
+    internal::{SinkCounters, deadline_after},
 };
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
@@ -38,9 +39,9 @@ use line_queue::{LineQueue, ProcessQueue};
 /// It is a [`MakeWriter`] for `JsonLayer` and for `tracing_subscriber::fmt`. It is also an
 /// [`io::Write`]: each `write` is one line at WARN. Clones write to the same buffer.
 ///
-/// Each line is counted once in [`stats`](Self::stats): delivered, refused by the writer, shed, or
-/// lost at shutdown. An event at WARN with the target `spanwise` reports the number of lost lines
-/// per level.
+/// Each line is counted once in [`stats`](Self::stats): delivered, failed to write, shed (dropped
+/// because the buffer was full), or lost at shutdown. An event at WARN with the target `spanwise`
+/// reports the number of lost lines per level.
 ///
 /// ```
 /// use std::{io::Write, time::Duration};
@@ -55,26 +56,27 @@ use line_queue::{LineQueue, ProcessQueue};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// # After a fork
-/// Every fork first waits up to 500 ms for buffered lines, because a daemonizing parent exits right
-/// after it. If a write is in progress, the fork waits up to 1 s in total. The child does not
-/// inherit buffered lines; the parent writes them. After a fork times out, later forks skip the
-/// wait while the output stays blocked. The child starts its own thread with its first line.
+/// # Forks
+/// Before a fork, `fork()` waits up to 500 ms until the buffered lines are written, because a
+/// daemonizing parent exits right after it. If a write is in progress, the wait takes up to 1 s in
+/// total. If this wait times out, later forks skip it while the output stays blocked. The child
+/// does not inherit buffered lines; the parent writes them. The child starts its own thread with
+/// its first line.
 ///
 /// # Before an `exec`
-/// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush)
-/// before them.
+/// `exec` and `_exit` replace or end the process without running any more of its code. Call
+/// [`flush`](Self::flush) before them.
 #[derive(Clone)]
 pub struct Background {
     queue: Arc<ProcessQueue>,
 }
 
-/// Keeps the writer thread of a [`Background`] running. Dropping it writes the buffered lines, for
-/// at most five seconds.
+/// Keeps the writer thread of a [`Background`] running. Dropping it flushes the buffered lines,
+/// waiting at most five seconds.
 ///
-/// On Unix, `std::process::exit` writes them too, although it drops no guard. After shutdown, the
-/// logging thread writes each line itself, and blocks at most 100 ms. A line not written by then
-/// stays buffered. The next line writes it, or the end of the program.
+/// On Unix, `std::process::exit` flushes them too, although it drops no guard. After shutdown, each
+/// line is written by the thread that logs it, which blocks for at most 100 ms. A line not written
+/// by then stays buffered. It is written together with the next line, or when the program ends.
 #[derive(Debug)]
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
@@ -141,6 +143,13 @@ impl Background {
         self.queue().counters.stats()
     }
 
+    /// Returns the counters of the lines.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn counters(&self) -> Arc<SinkCounters> {
+        Arc::clone(&self.queue().counters)
+    }
+
     /// Waits until all lines accepted so far are written, for at most `timeout`.
     ///
     /// # Errors
@@ -167,9 +176,9 @@ impl Background {
     }
 
     #[inline]
-    fn append(&self, level: Level, record: &[u8]) {
-        if !record.is_empty() {
-            self.queue().append(level, record);
+    fn append(&self, level: Level, line: &[u8]) {
+        if !line.is_empty() {
+            self.queue().append(level, line);
         }
     }
 
@@ -239,8 +248,9 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Lines at this level or above are written before the call returns. The call waits at most one
-    /// second. It does not wait while the writer fails. This is not an fsync. Defaults to no level.
+    /// Makes a logging call at this level or above wait, for at most one second, until its line is
+    /// written. The call does not wait while the writer fails. This is not an fsync. Defaults to no
+    /// level.
     pub fn sync_on(mut self, level: Level) -> Self {
         self.options.sync_on = Some(level);
         self
@@ -257,9 +267,9 @@ impl BackgroundBuilder {
     /// Writes each line on the thread that logs it, so that log lines and other output keep their
     /// order. Defaults to a background thread.
     ///
-    /// The call blocks at most 100 ms, or less if [`when_full`](Self::when_full) has a shorter
-    /// wait. A line not written by then stays buffered. It is written before the next line or at
-    /// the end of the program.
+    /// The logging call blocks at most 100 ms, or less if [`when_full`](Self::when_full) has a
+    /// shorter wait. A line not written by then stays buffered. It is written together with the
+    /// next line, or when the program ends.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self
@@ -274,7 +284,7 @@ impl BackgroundBuilder {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system's error if it cannot start a thread.
+    /// The I/O error if the thread cannot be started.
     pub fn build(self) -> io::Result<(Background, FlushGuard)> {
         let counters = self.report.sink(self.options.name.clone());
         let flush_on_panic = self.options.flush_on_panic;
@@ -299,7 +309,8 @@ impl fmt::Debug for BackgroundBuilder {
 }
 
 impl FlushGuard {
-    /// Writes the buffered lines, for at most `timeout`, and returns the total counts of lines.
+    /// Flushes the buffered lines, waiting at most `timeout`, and returns the total counts of
+    /// lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and do not need the totals"
@@ -328,9 +339,9 @@ pub struct BackgroundWriter<'a> {
 
 impl Write for BackgroundWriter<'_> {
     #[inline]
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        self.background.append(self.level, record);
-        Ok(record.len())
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.background.append(self.level, line);
+        Ok(line.len())
     }
 
     /// Does nothing, because the thread writes the line soon.
@@ -353,9 +364,9 @@ impl<'a> MakeWriter<'a> for Background {
 }
 
 impl Write for Background {
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        self.append(UNKNOWN_LEVEL, record);
-        Ok(record.len())
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.append(UNKNOWN_LEVEL, line);
+        Ok(line.len())
     }
 
     /// Waits until the lines accepted so far are written, for at most five seconds.

@@ -51,9 +51,9 @@
 //! * **A slow output:** [`WhenFull`] sheds lines by level, or makes callers wait.
 //! * **A failing output:** lines stay in the buffer and are tried again, until the buffer is full.
 //!   If the reader has closed the pipe, the lines are lost at once.
-//! * **Shutdown:** the guard writes the buffered lines, for at most five seconds, and so does
-//!   `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure loses the
-//!   buffered lines. These are usually the lines of the last millisecond.
+//! * **Shutdown:** dropping the guard flushes the buffered lines, waiting at most five seconds, and
+//!   so does `std::process::exit`. An unhandled signal, `exec`, `_exit` or a power failure loses
+//!   the buffered lines. These are usually the lines of the last millisecond.
 //! * **After the shutdown:** each thread writes its own lines. A stalled reader blocks a line for
 //!   at most 100 ms.
 //! * **Accounting:** each line is in exactly one counter of

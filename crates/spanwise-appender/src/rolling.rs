@@ -83,25 +83,25 @@ use crate::{
 ///
 /// # Untrusted files
 ///
-/// It refuses an untrusted file: a symbolic link, a file of another user (except root), a file that
-/// every user may write to, or a file with other hard links. At the start, such a file is an error.
-/// If an untrusted file replaces the log file later, this is reported, and the old file stays in
-/// use. The directory is kept open, so a link or another user's directory in its place is not
-/// written to.
+/// `RollingFile` does not write to an untrusted file: a symbolic link, a file of another user
+/// (except root), a file that every user may write to, or a file with other hard links. At the
+/// start, such a file is an error. If an untrusted file replaces the log file later, `RollingFile`
+/// reports this and keeps using the old file. It keeps the directory open, so it does not follow a
+/// link or a directory of another user that replaces the directory.
 ///
 /// # Failures
 ///
-/// * If a record cannot be written, the call returns an error. The file is tried again after up to
-///   half a second. Until then, each call returns the same error immediately.
-/// * A partially written record is removed again. If another process has appended to it, the next
-///   record starts on a new line.
-/// * A file that cannot be rolled stays in use, and may exceed its size, until a later roll
-///   succeeds. This also happens in a directory of more than 4,096 names, until a thread has
+/// * If a record cannot be written, the call returns an error. For up to half a second, each
+///   further call returns the same error without an attempt. Then the next call tries again.
+/// * If a record is written in part, the part is removed. If another process has appended to it,
+///   the next record starts on a new line.
+/// * If a file cannot be rolled, it stays in use until a later roll succeeds, and may exceed its
+///   maximum size. This also happens in a directory with more than 4,096 names, until a thread has
 ///   scanned the directory.
-/// * A file that was moved or deleted is noticed within a second. A new file starts at the path. It
-///   repeats the records that were written to the deleted file since the last check. A flush, the
-///   drop of the last handle and the end of the process check, too. A truncated file is written
-///   from its start.
+/// * If the file is moved or deleted, the next check notices it: once per second, and at a flush,
+///   the drop of the last handle and the end of the process. Then a new file starts at the path. It
+///   begins with the records that were written to a deleted file since the check before.
+/// * If the file is truncated, the next record is written at its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).
 ///
@@ -155,8 +155,8 @@ impl Inner {
 }
 
 impl ProcessHooks for Inner {
-    /// Verifies that the records of the last second are not in a deleted file. Skips this if
-    /// another thread writes until the deadline.
+    /// Writes the records of the last second again if the file was deleted. Does nothing if another
+    /// thread still writes at the deadline.
     fn shutdown(&self, deadline: Instant) {
         let Some(writer) = self.writer.created_for_this_process() else {
             return;
@@ -186,14 +186,14 @@ impl RollingFile {
     /// are written to the file at the path.
     ///
     /// # Errors
-    /// The system's error. In that case the old file stays in use.
+    /// The I/O error that prevents the reopening. In that case the old file stays in use.
     pub fn reopen(&self) -> io::Result<()> {
         self.0.lock()?.reopen_now()
     }
 
-    /// Returns the path of the active file: the absolute form of the path given to
-    /// [`builder`](Self::builder), or a sibling of it with
-    /// [`per_process`](RollingFileBuilder::per_process).
+    /// Returns the path of the active file: the absolute form of the path passed to
+    /// [`builder`](Self::builder). With [`per_process`](RollingFileBuilder::per_process), it is a
+    /// file in the same directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.settings.names.current()
@@ -207,8 +207,9 @@ impl RollingFile {
         self.0.settings.dry_run()
     }
 
-    /// Writes records until the file is full or fails, with one system call for each run of
-    /// records. With [`Retry::Now`], a failed file is tried again without a delay.
+    /// Writes records until the file is full or a write fails. Adjacent records for the same file
+    /// need one system call. With [`Retry::Now`], a file that failed before is tried without a
+    /// delay.
     pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         match self.0.lock() {
             Ok(mut writer) => writer.write(records, retry),
@@ -244,8 +245,8 @@ impl Write for &RollingFile {
         }
     }
 
-    /// Verifies that the file was not deleted in the last second. Nothing needs flushing, because
-    /// nothing is buffered.
+    /// Writes the records of the last second again if the file was deleted. There is nothing else
+    /// to flush, because nothing is buffered.
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock()?.flush()
     }

@@ -7,10 +7,10 @@ use crate::record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
 /// The end of an output, after writes that may have been partial.
 #[derive(Debug, Default)]
 pub(crate) enum LineEnd {
-    /// It ends with a whole record, or is empty.
+    /// The output ends with a whole record, or is empty.
     #[default]
     Complete,
-    /// It ends with these first bytes of a record.
+    /// The output ends with these first bytes of a record.
     Partial(Vec<u8>),
     /// The last record may lack its newline. A newline must be written first.
     MissingNewline,

@@ -35,9 +35,10 @@ impl Baggage {
         }
     }
 
-    /// Parses the baggage of the parent process, without the keys that this process sets itself.
-    pub(crate) fn inherited() -> Option<Self> {
-        let baggage = InheritedContext::of_process()?.baggage.as_deref()?;
+    /// Parses the baggage that the process inherited from its parent, if it belongs to this trace.
+    /// Drops the keys that this process sets itself. `None` if there is no such baggage.
+    pub(crate) fn inherited(trace_id: [u8; 16]) -> Option<Self> {
+        let baggage = InheritedContext::for_trace(trace_id)?.baggage.as_deref()?;
         let value = HeaderValue::from_str(baggage).ok()?;
         let mut baggage = Self::from_headers(&HeaderMap::from_iter([(BAGGAGE, value)]));
         baggage.retain(|key| !CONTEXT_KEYS.contains(&key));
@@ -87,6 +88,7 @@ impl Baggage {
 }
 
 impl Member {
+    /// Parses a member. Returns `None` if it is malformed.
     fn parse(text: &[u8]) -> Option<Self> {
         let mut parts = text.split(|byte| *byte == b';');
         let (key, value) = key_and_value(parts.next()?)?;
@@ -115,7 +117,7 @@ fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
     Some((token(&text[..equals])?, str::from_utf8(value).ok()?))
 }
 
-/// Parses a key, which must be an HTTP `token`.
+/// Parses a key. Returns `None` if it is not an HTTP `token`.
 fn token(text: &[u8]) -> Option<&str> {
     let text = text.trim_ascii();
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);

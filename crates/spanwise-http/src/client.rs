@@ -104,6 +104,7 @@ pub struct ClientLayer {
 struct Options {
     /// `None` allows every host.
     ids_to: Option<Hosts>,
+    /// The keys that are sent as baggage.
     baggage: Vec<String>,
     /// `None` allows no host.
     baggage_to: Option<Hosts>,

@@ -33,11 +33,11 @@ pub struct Peer(pub SocketAddr);
 pub enum ClientAddress {
     /// The full address, which is personal data in the European Union and elsewhere.
     Full,
-    /// Its network, such as `192.0.2.0/24`: the first 24 bits of an IPv4 address, 48 bits of an
-    /// IPv6 address.
+    /// The network of the address, such as `192.0.2.0/24`: the first 24 bits of an IPv4 address, 48
+    /// bits of an IPv6 address.
     #[default]
     Network,
-    /// Nothing.
+    /// No part of the address.
     Omitted,
 }
 
@@ -93,7 +93,8 @@ impl fmt::Display for ShownAddress {
     }
 }
 
-/// Returns the peer of the connection. An IPv4 address mapped to IPv6 becomes an IPv4 address.
+/// Returns the peer of the connection, if the server has stored it. An IPv4 address mapped to IPv6
+/// becomes an IPv4 address.
 pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let peer = extensions.get().map(|Peer(address)| *address);
     #[cfg(feature = "axum")]
@@ -141,7 +142,7 @@ pub(crate) fn resolve_client(
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Parses an address with or without a port.
+/// Parses an entry of `X-Forwarded-For`: an address with or without a port.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));

@@ -21,7 +21,8 @@ pub(crate) fn error_text(error: &dyn Display) -> String {
 /// Runs `work`, and catches a panic for [`panic_text`].
 #[inline]
 pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
-    // The thread may have logged an earlier panic that other code caught.
+    // The thread may have logged an earlier panic that other code caught. `panic_text` must not
+    // return its location.
     logged_panic::forget();
     catch_unwind(AssertUnwindSafe(work))
 }
@@ -30,7 +31,7 @@ pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
 /// that event instead.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> Cow<'_, str> {
     match logged_panic::location(panic) {
-        // The event of the panic has the message.
+        // The event of the panic has the message, so the location is enough.
         Some(location) => format!("panicked at {location}").into(),
         None => panic_safe::format_words(format_args!("{}", logged_panic::message(panic)), MAX_LEN)
             .into(),

@@ -2,8 +2,8 @@
 
 use http::Method;
 
-/// Returns the name of a method of RFC 9110 or 5789, or `_OTHER`. Further methods are not returned,
-/// because clients could invent any number of them.
+/// Returns the name of a method of RFC 9110 or 5789. Returns `_OTHER` for all others, because
+/// clients could invent any number of them.
 pub(crate) fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -22,7 +22,8 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Returns `scheme` if it is `http` or `https`. Clients could invent any number of other schemes.
+/// Returns `scheme` if it is `http` or `https`. Returns `None` for others, because clients could
+/// invent any number of them.
 pub(crate) fn known_scheme(scheme: &str) -> Option<&'static str> {
     ["http", "https"]
         .into_iter()

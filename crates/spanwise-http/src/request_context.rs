@@ -1,10 +1,11 @@
 //! Data of a request besides the fields of its span: trace, baggage, recorded fields.
 //!
-//! Nested code finds it by walking up the span tree.
+//! Nested code finds the data by walking up the span tree.
 
 use std::{cell::RefCell, sync::Arc};
 
 use http::HeaderValue;
+use spanwise_core::internal::inherited_context::SpanlessRequest;
 use tracing::{Dispatch, Span, Subscriber};
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
@@ -17,16 +18,16 @@ pub(crate) struct RequestContext {
     pub(crate) trace: TraceContext,
     /// The baggage of a trusted sender, without the keys that the server sets itself.
     pub(crate) baggage: Baggage,
-    /// The request id, if the span is disabled. Otherwise it is in the `Context`.
+    /// The request id, if the span is disabled. Otherwise the id is in the `Context`.
     pub(crate) request_id: Option<HeaderValue>,
-    /// The tenant id if the span is disabled.
+    /// The tenant id, if the span is disabled.
     pub(crate) tenant_id: Option<String>,
     /// The values that the handler records. Present for received requests.
     pub(crate) recorded: Option<RecordedFields>,
 }
 
 thread_local! {
-    /// The context of the request that runs on this thread, if its span cannot store it.
+    /// The context of the request that runs on this thread, if the request's span cannot store it.
     static WITHOUT_SPAN: RefCell<Option<Arc<RequestContext>>> = const { RefCell::new(None) };
 }
 
@@ -65,7 +66,8 @@ impl RequestContext {
                     .cloned()
             })
         });
-        // On an exiting thread, the thread-local may have been destroyed.
+        // On an exiting thread, the thread-local may have been destroyed. In that case there is no
+        // context.
         let without_span =
             || WITHOUT_SPAN.try_with(|request_context| request_context.borrow().clone());
         in_span.or_else(|| without_span().ok().flatten())
@@ -75,24 +77,26 @@ impl RequestContext {
     /// cannot store it.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
         let request_context = Some(Arc::clone(self));
-        Entered(
-            WITHOUT_SPAN
-                .try_with(|current| current.replace(request_context))
-                .ok()
-                .flatten(),
-        )
+        let before = WITHOUT_SPAN.try_with(|current| current.replace(request_context));
+        Entered {
+            before: before.ok().flatten(),
+            _spanless: SpanlessRequest::enter(),
+        }
     }
 }
 
 /// Restores the previous context when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Entered(Option<Arc<RequestContext>>);
+pub(crate) struct Entered {
+    before: Option<Arc<RequestContext>>,
+    _spanless: SpanlessRequest,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = self.0.take();
-        // The replaced context is dropped outside of `try_with`. On an exiting thread, nothing must
-        // be restored.
+        let before = self.before.take();
+        // The replaced context is dropped outside of `try_with`. On an exiting thread, there is
+        // nothing to restore.
         let _ = WITHOUT_SPAN.try_with(|current| current.replace(before));
     }
 }

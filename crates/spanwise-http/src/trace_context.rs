@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use spanwise_core::{
     TraceParent,
     internal::{
-        HexDigits, SpanIdentity, inherited_context::InheritedContext, new_span_id, propagators,
-        span_identity::SAMPLED,
+        HexDigits, SpanIdentity, inherited_context::InheritedContext, new_span_id,
+        parse_tracestate, propagators, span_identity::SAMPLED,
     },
 };
 
@@ -47,7 +47,11 @@ impl TraceContext {
         let (Some(line), None) = (lines.next(), lines.next()) else {
             return None;
         };
-        let state = || parse_tracestate(headers).filter(|state| !state.is_empty());
+        let state = || {
+            let lines = headers.get_all(TRACESTATE).iter();
+            let lines: Result<Vec<_>, _> = lines.map(HeaderValue::to_str).collect();
+            parse_tracestate(lines.ok()?).filter(|state| !state.is_empty())
+        };
         Some(Self {
             span: TraceParent::parse(line.as_bytes())?,
             state: state().map(Arc::from),
@@ -73,7 +77,7 @@ impl TraceContext {
 
     /// Starts a span in a trace for which only the id is available. The id must not be zero.
     pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
-        match InheritedContext::of_trace(trace_id) {
+        match InheritedContext::for_trace(trace_id) {
             Some(inherited) => Self::inherited(inherited).child(),
             None => Self::new_trace(trace_id),
         }
@@ -107,56 +111,6 @@ impl TraceContext {
     pub(crate) fn tracestate(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(&**self.state.as_ref()?).ok()
     }
-}
-
-/// Parses `tracestate`, with all its lines joined. Returns `None` if a member is malformed, or if
-/// there are more than 32.
-///
-/// If a key is repeated, only the first member is kept, because it is the newest.
-fn parse_tracestate(headers: &HeaderMap) -> Option<String> {
-    let mut joined = String::new();
-    let mut keys = Vec::new();
-    let mut members = 0;
-    for line in headers.get_all(TRACESTATE) {
-        for member in line.to_str().ok()?.split(',') {
-            let member = member.trim_matches([' ', '\t']);
-            if member.is_empty() {
-                continue; // allowed without a meaning
-            }
-            let key = member_key(member)?;
-            members += 1;
-            if members > 32 {
-                return None;
-            }
-            if keys.contains(&key) {
-                continue;
-            }
-            keys.push(key);
-            if !joined.is_empty() {
-                joined.push(',');
-            }
-            joined.push_str(member);
-        }
-    }
-    Some(joined)
-}
-
-/// Returns the key of a valid member.
-fn member_key(member: &str) -> Option<&str> {
-    let (key, value) = member.split_once('=')?;
-    let is_value_byte = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
-    let is_valid = (1..=256).contains(&value.len())
-        && value.bytes().all(is_value_byte)
-        && !value.ends_with(' ')
-        && is_key(key);
-    is_valid.then_some(key)
-}
-
-/// Returns whether `key` is valid in Level 2: `( lcalpha / DIGIT ) 0*255 keychar`.
-fn is_key(key: &str) -> bool {
-    let is_first = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_keychar = |byte: u8| is_first(&byte) || b"_-*/@".contains(&byte);
-    key.len() <= 256 && key.as_bytes().first().is_some_and(is_first) && key.bytes().all(is_keychar)
 }
 
 #[cfg(test)]

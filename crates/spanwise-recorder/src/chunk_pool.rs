@@ -1,4 +1,4 @@
-//! The memory of all units, in chunks.
+//! The memory of all units of work, in chunks.
 
 use std::sync::{Arc, Weak};
 
@@ -27,7 +27,7 @@ struct State {
     holders: SizeRanking<Weak<Unit>>,
 }
 
-/// The position of a unit in `holders`, if it has a chunk.
+/// The position of a unit in `holders`. `None` if the unit has no chunk.
 #[derive(Debug, Default)]
 pub(crate) struct PoolLease(Option<Place>);
 
@@ -73,13 +73,14 @@ impl ChunkPool {
         true
     }
 
-    /// Returns the unit with most chunks. If several have as many, returns the one that reached
-    /// this number first.
+    /// Returns the unit with the most chunks. If several have as many, returns the one that reached
+    /// this number first. `None` if no unit has a chunk, or if this unit was just dropped.
     ///
     /// The caller must not hold the lock of a unit, because it locks the returned unit next.
     pub(crate) fn largest(&self) -> Option<Arc<Unit>> {
         let mut state = self.state.lock();
-        // If the unit was just dropped, another thread is about to give its memory back.
+        // If the unit was just dropped, another thread is about to give its memory back, so the
+        // caller can try again.
         state.holders.largest().and_then(Weak::upgrade)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Clients can make a service write its buffers. For example, a request that a client resets can
 //! cause a thousand lines. So each sink has a budget of lines. Each line of a dump uses one, and so
-//! does each event that passes through after a failure. Cancelled, slow and expired units may use
-//! only half of it, because clients can cause these.
+//! does each event that passes through after a failure. The dumps of cancelled, slow and expired
+//! units may use only half of the budget, because clients can cause these dumps.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -17,9 +17,10 @@ use crate::trigger::Trigger;
 #[derive(Debug)]
 pub(crate) struct DumpLimit {
     all: TokenBucket,
-    /// A bucket with half of the burst. Both buckets share `full_at`, so this bucket is empty while
-    /// `all` has half of its tokens.
+    /// A bucket with half of the burst. Both buckets share `full_at`, so this bucket is empty when
+    /// `all` has only half of its tokens left.
     half: TokenBucket,
+    /// The state of both buckets: the time at which they are full again.
     full_at: AtomicU64,
     clock: LimiterClock,
 }
@@ -57,7 +58,7 @@ impl DumpLimit {
     }
 
     /// Charges one line that passes through even if no budget is left.
-    pub(crate) fn charge(&self) {
+    pub(crate) fn charge_line(&self) {
         self.all.charge(&self.full_at, self.now());
     }
 

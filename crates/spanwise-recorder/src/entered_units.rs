@@ -1,4 +1,4 @@
-//! The units of the spans that this thread has entered. Found without the registry.
+//! The units of work of the spans that this thread has entered. Found without the registry.
 
 use std::{any::Any, cell::RefCell, sync::Arc};
 
@@ -29,6 +29,7 @@ pub(crate) fn current(
     units: &SpanTable<Arc<Unit>>,
     look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
 ) -> Option<Arc<Unit>> {
+    // `Err` has the id of a span that the table lacks. Outside the borrow, `look_up` handles it.
     let found = with(|entered| match entered.current(sink, units) {
         CurrentSpan::Known { value, .. } => Some(Ok(Arc::clone(value))),
         CurrentSpan::Unknown(id) => Some(Err(id.clone())),
@@ -67,7 +68,8 @@ pub(crate) fn unit_at(sink: LayerId, index: u32) -> Option<Arc<dyn Any + Send + 
     with_unit(sink, index, |unit| Arc::clone(unit) as _)
 }
 
-/// Returns `None` while the thread is ending.
+/// Calls `f` with the entered spans. Returns `None` while the thread is ending, because they are
+/// already dropped.
 #[inline]
 fn with<R>(f: impl FnOnce(&mut EnteredSpans<Arc<Unit>>) -> R) -> Option<R> {
     // `f` never re-enters this function, so the borrow cannot fail.

@@ -1,4 +1,4 @@
-//! The header: the event that precedes the buffered events of a unit.
+//! The header of a dump: the event that precedes the buffered events of a unit of work.
 
 use tracing::{Event, Value};
 use tracing_core::{

@@ -1,4 +1,5 @@
-//! The layer that decides whether an event is written or buffered, and when a unit is dumped.
+//! The layer that decides whether an event is written or buffered, and when the lines of a unit of
+//! work are dumped. A unit of work is a root span with its descendants.
 
 use std::{
     any::TypeId,
@@ -39,7 +40,8 @@ pub struct Recorded<L> {
     sink_filter: SinkFilter,
     capture: SinkFilter,
     plans: CallsitePlans<Plan>,
-    /// The value to which `downcast_raw` points for this marker.
+    /// Holds no data. `downcast_raw` returns its address, so that an outer sampler knows that this
+    /// layer must see all events.
     must_see_all: MustSeeAllEvents,
 }
 
@@ -48,8 +50,8 @@ pub struct Recorded<L> {
 struct Plan {
     /// The number of the callsite in records.
     number: u32,
-    sink_filter: VisibilityCache,
-    capture: VisibilityCache,
+    sink_visibility: VisibilityCache,
+    capture_visibility: VisibilityCache,
     span: SpanPlan,
 }
 
@@ -69,14 +71,14 @@ impl<L> Recorded<L> {
     fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
         self.plans.get(callsite, |callsite| Plan {
             number: self.sink.add_callsite(callsite),
-            sink_filter: VisibilityCache::default(),
-            capture: VisibilityCache::default(),
+            sink_visibility: VisibilityCache::default(),
+            capture_visibility: VisibilityCache::default(),
             span: SpanPlan::new(callsite),
         })
     }
 
-    /// Returns whether the recorder must look at the unit of an event less severe than ERROR. The
-    /// unit may be slow or tail-sampled, or a dump of it may be requested.
+    /// Returns whether the recorder must look at the unit of an event less severe than ERROR: if
+    /// slow units trigger or tail sampling is on (`is_timed`), or if a dump is requested.
     #[inline]
     fn must_consult_unit(&self) -> bool {
         let recorder = &self.sink.recorder;
@@ -115,22 +117,22 @@ impl<L> Recorded<L> {
 impl<L> Recorded<L> {
     /// Handles an event that may fire a trigger, that tail sampling may buffer, or whose unit is
     /// not the unit of the current span.
-    #[inline(never)] // Off the common path, which stays small.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     fn on_uncommon_event<S: SpanSubscriber>(
         &self,
         event: &Event<'_>,
         ctx: Context<'_, S>,
         plan: &Plan,
-        is_shown: bool,
-        needs_unit: bool,
+        passes_sink_filter: bool,
+        may_trigger: bool,
     ) where
         L: Layer<S>,
     {
         let unit = self.unit_of(event, &ctx);
-        if needs_unit {
+        if may_trigger {
             self.fire_trigger(unit.as_ref(), *event.metadata().level(), &ctx);
         }
-        let (unit, tag) = if is_shown {
+        let (unit, tag) = if passes_sink_filter {
             match self.write_or_buffer(plan.number, unit, event, &ctx) {
                 Some(unit) => (unit, RecordTag::tail_sampled(plan.number)),
                 None => return,
@@ -140,14 +142,17 @@ impl<L> Recorded<L> {
             (unit, RecordTag::captured(plan.number))
         };
         if unit.passes_through() {
-            self.sink.dumps.charge();
-            return self.show_exempt(event, ctx);
+            // Without the trigger, this line would not be written, so it counts against
+            // `max_lines_per_second`.
+            self.sink.dumps.charge_line();
+            return self.write_exempt(event, ctx);
         }
         let tag = tag.number();
         let buffered = |context: &mut EventContext| {
             context.buffered = true;
-            // Samplers still count an event that is buffered only because of tail sampling.
-            context.exempt_from_sampling |= !is_shown;
+            // A captured event is exempt from sampling. A tail-sampled event is not: the sink would
+            // have written it, so the sampler inside the recorder applies.
+            context.exempt_from_sampling |= !passes_sink_filter;
         };
         LineDisposition::Buffer { unit, tag }.scope(self.sink.id, buffered, || {
             self.inner.on_event(event, ctx);
@@ -165,25 +170,27 @@ impl<L> Recorded<L> {
     where
         L: Layer<S>,
     {
-        let show = || self.inner.on_event(event, ctx.clone());
+        let forward = || self.inner.on_event(event, ctx.clone());
         let threshold = self.sink.recorder.options.tail;
         // INFO or more verbose.
         let may_be_buffered = *event.metadata().level() >= Level::INFO;
         let (Some(unit), Some(threshold), true) = (unit, threshold, may_be_buffered) else {
-            LineDisposition::hide(show);
+            LineDisposition::without(forward);
             return None;
         };
         match unit.tail_action(|| self.choose(threshold, event, ctx)) {
-            TailAction::Write if unit.passes_through() => self.show_exempt(event, ctx.clone()),
-            TailAction::Write => LineDisposition::hide(show),
+            TailAction::Write if unit.passes_through() => self.write_exempt(event, ctx.clone()),
+            TailAction::Write => LineDisposition::without(forward),
             TailAction::WriteSampled { by_trace } => {
                 let ratio = threshold.ratio();
                 let sampled = |context: &mut EventContext| {
                     SampleRate { ratio, by_trace }.apply(context);
                     context.keep_if_sampled_out = true;
                 };
-                let tag = RecordTag::shown(callsite).number();
-                LineDisposition::Buffer { unit, tag }.scope(self.sink.id, sampled, show);
+                // The line is written. Only if an inner sampler drops the event, the writer puts
+                // the line in the buffer.
+                let tag = RecordTag::buffer_if_sampled_out(callsite).number();
+                LineDisposition::Buffer { unit, tag }.scope(self.sink.id, sampled, forward);
             }
             TailAction::Buffer => return Some(unit),
         }
@@ -209,14 +216,14 @@ impl<L> Recorded<L> {
     }
 
     /// Writes an event of a unit after a trigger. Samplers inside the recorder do not drop it.
-    fn show_exempt<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    fn write_exempt<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber,
         L: Layer<S>,
     {
         let exempt = |context: &mut EventContext| context.exempt_from_sampling = true;
         EventContext::scope(exempt, || {
-            LineDisposition::hide(|| self.inner.on_event(event, ctx));
+            LineDisposition::without(|| self.inner.on_event(event, ctx));
         });
     }
 
@@ -239,7 +246,9 @@ impl<L> Recorded<L> {
         }
     }
 
-    /// Writes the header and the buffered lines of a unit, unless another thread is doing so.
+    /// Writes the header and the buffered lines of a unit, unless another thread is doing so. The
+    /// layer receives only the header. The writer takes the [`LineDisposition::Header`], and writes
+    /// the buffered lines after the header.
     #[cold]
     fn dump<S: SpanSubscriber>(&self, unit: &Arc<Unit>, trigger: Trigger, ctx: &Context<'_, S>)
     where
@@ -282,22 +291,24 @@ where
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let plan = self.plan(event.metadata());
-        let is_shown = match self.sink_filter.visibility(&plan.sink_filter, event, &ctx) {
+        let (sink_filter, capture) = (&self.sink_filter, &self.capture);
+        let passes_sink_filter = match sink_filter.visibility(&plan.sink_visibility, event, &ctx) {
             Visibility::Visible => true,
             Visibility::BelowLevel
-                if self.capture.visibility(&plan.capture, event, &ctx) == Visibility::Visible =>
+                if capture.visibility(&plan.capture_visibility, event, &ctx)
+                    == Visibility::Visible =>
             {
                 false
             }
             Visibility::BelowLevel | Visibility::Off => return,
         };
-        let needs_unit = *event.metadata().level() == Level::ERROR || self.must_consult_unit();
-        if is_shown && !needs_unit {
-            return LineDisposition::hide(|| self.inner.on_event(event, ctx));
+        let may_trigger = *event.metadata().level() == Level::ERROR || self.must_consult_unit();
+        if passes_sink_filter && !may_trigger {
+            return LineDisposition::without(|| self.inner.on_event(event, ctx));
         }
         // Nearly all buffered events take this path.
         let sink = self.sink.id;
-        if !needs_unit
+        if !may_trigger
             && event.is_contextual()
             && let Some(index) = entered_units::buffering_index(sink, &self.sink.units)
         {
@@ -309,11 +320,11 @@ where
             };
             return line.scope(|| self.inner.on_event(event, ctx));
         }
-        self.on_uncommon_event(event, ctx, plan, is_shown, needs_unit);
+        self.on_uncommon_event(event, ctx, plan, passes_sink_filter, may_trigger);
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        LineDisposition::hide(|| self.inner.on_new_span(attrs, id, ctx.clone()));
+        LineDisposition::without(|| self.inner.on_new_span(attrs, id, ctx.clone()));
         let plan = &self.plan(attrs.metadata()).span;
         let outer = match attrs.parent() {
             _ if plan.is_unit => None,
@@ -329,7 +340,7 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        LineDisposition::hide(|| self.inner.on_record(id, values, ctx.clone()));
+        LineDisposition::without(|| self.inner.on_record(id, values, ctx.clone()));
         let Some(callsite) = ctx.metadata(id) else {
             return;
         };
@@ -343,13 +354,13 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         entered_units::enter(self.sink.id, id);
-        LineDisposition::hide(|| self.inner.on_enter(id, ctx));
+        LineDisposition::without(|| self.inner.on_enter(id, ctx));
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         self.detect_panic(id, &ctx);
         entered_units::exit(self.sink.id, id);
-        LineDisposition::hide(|| self.inner.on_exit(id, ctx));
+        LineDisposition::without(|| self.inner.on_exit(id, ctx));
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
@@ -364,7 +375,7 @@ where
             }
             self.detect_panic(&id, &ctx);
         }
-        LineDisposition::hide(|| self.inner.on_close(id.clone(), ctx));
+        LineDisposition::without(|| self.inner.on_close(id.clone(), ctx));
         self.sink.units.close(&id);
         if let Some(unit) = ending {
             unit.end();

@@ -1,14 +1,16 @@
-//! The buffered lines of one unit, oldest first, in chunks of memory that units reuse.
+//! The buffered lines of one unit of work, oldest first, in chunks of memory that units reuse.
 
 use std::{collections::VecDeque, ops::Range};
+
+use spanwise_core::internal::SinkMask;
 
 /// The length of a chunk. A unit with a line occupies at least this many bytes.
 pub(crate) const CHUNK_LEN: usize = 4 * 1024;
 
 pub(crate) type Chunk = Box<[u8; CHUNK_LEN]>;
 
-/// A queue of records. A record consists of a header and a line. Records follow each other without
-/// a gap, and may continue in the next chunk.
+/// A queue of records. A record consists of a header, the sinks if there are routes, and a line.
+/// Records follow each other without a gap, and may continue in the next chunk.
 #[derive(Debug, Default)]
 pub(crate) struct RecordRing {
     chunks: VecDeque<Chunk>,
@@ -16,31 +18,53 @@ pub(crate) struct RecordRing {
     idle: Vec<Chunk>,
     /// The offset of the oldest record, in the first chunk.
     start: usize,
-    /// The length of all records.
+    /// The length of all records in bytes.
     pub(crate) len: usize,
+    /// The number of records.
     pub(crate) records: usize,
 }
 
-/// The number of the callsite, and the length of the line.
+/// The origin and the destination of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RecordKey {
+    /// The number of the callsite, less than 2³⁰.
+    pub(crate) callsite: u32,
+    /// The sinks that get the line. Empty if the stack has no routes.
+    pub(crate) sinks: SinkMask,
+}
+
+/// The key of a record, and the length of its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordHeader {
-    pub(crate) callsite: u32,
+    pub(crate) key: RecordKey,
     len: u32,
+}
+
+impl RecordHeader {
+    /// Returns the length of the whole record.
+    fn record_len(self) -> usize {
+        HEADER_LEN + sinks_len(self.key) + self.len as usize
+    }
 }
 
 const HEADER_LEN: usize = 8;
 
+/// Set in the callsite of a record whose header is followed by the bits of its sinks.
+const HAS_SINKS: u32 = 1 << 31;
+
 impl RecordRing {
     /// Returns the length of the record of a line.
-    pub(crate) fn record_len(line: &[u8]) -> usize {
-        HEADER_LEN + line.len()
+    #[inline]
+    pub(crate) fn record_len(key: RecordKey, line: &[u8]) -> usize {
+        HEADER_LEN + sinks_len(key) + line.len()
     }
 
+    /// Returns whether the list of chunks has memory, even if it is empty.
     pub(crate) fn has_memory(&self) -> bool {
         self.chunks.capacity() > 0
     }
 
-    /// Returns whether a record of `len` bytes fits into the chunks.
+    /// Returns whether a record of `len` bytes fits into the chunks, including the idle ones.
     pub(crate) fn has_room(&mut self, len: usize) -> bool {
         while self.free_len() < len {
             match self.idle.pop() {
@@ -58,15 +82,19 @@ impl RecordRing {
     /// Appends a record if the current chunk has room for it. Returns whether the record was
     /// appended.
     #[inline]
-    pub(crate) fn try_push_contiguous(&mut self, callsite: u32, line: &[u8]) -> bool {
-        let len = Self::record_len(line);
+    pub(crate) fn try_push_contiguous(&mut self, key: RecordKey, line: &[u8]) -> bool {
+        let len = Self::record_len(key, line);
         let at = self.start + self.len;
         let chunk = self.chunks.get_mut(at / CHUNK_LEN);
         let record = chunk.and_then(|chunk| chunk[at % CHUNK_LEN..].get_mut(..len));
         let Some((header, rest)) = record.and_then(|record| record.split_first_chunk_mut()) else {
             return false;
         };
-        *header = encode_header(callsite, line);
+        *header = encode_header(key, line);
+        let (sinks, rest) = rest.split_at_mut(sinks_len(key));
+        if !sinks.is_empty() {
+            sinks.copy_from_slice(&key.sinks.bits().to_le_bytes());
+        }
         rest.copy_from_slice(line);
         self.len += len;
         self.records += 1;
@@ -74,9 +102,10 @@ impl RecordRing {
     }
 
     /// Appends a record. The caller must have made room for it.
-    pub(crate) fn push(&mut self, callsite: u32, line: &[u8]) {
-        if !self.try_push_contiguous(callsite, line) {
-            self.append(&encode_header(callsite, line));
+    pub(crate) fn push(&mut self, key: RecordKey, line: &[u8]) {
+        if !self.try_push_contiguous(key, line) {
+            self.append(&encode_header(key, line));
+            self.append(&key.sinks.bits().to_le_bytes()[..sinks_len(key)]);
             self.append(line);
             self.records += 1;
         }
@@ -87,18 +116,18 @@ impl RecordRing {
         let Some(header) = self.oldest() else {
             return false;
         };
-        self.advance(HEADER_LEN + header.len as usize);
+        self.advance(header.record_len());
         self.records -= 1;
         true
     }
 
-    /// Returns the callsites of the records, oldest first.
-    pub(crate) fn callsites(&self) -> impl Iterator<Item = u32> + '_ {
+    /// Returns the keys of the records, oldest first.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = RecordKey> + '_ {
         let mut at = self.start;
         (0..self.records).map(move |_| {
             let header = self.header_at(at);
-            at += HEADER_LEN + header.len as usize;
-            header.callsite
+            at += header.record_len();
+            header.key
         })
     }
 
@@ -107,7 +136,7 @@ impl RecordRing {
         let header = self.oldest()?;
         line.clear();
         line.resize(header.len as usize, 0);
-        self.copy(self.start + HEADER_LEN, line);
+        self.copy(self.start + HEADER_LEN + sinks_len(header.key), line);
         self.drop_oldest();
         Some(header)
     }
@@ -128,8 +157,16 @@ impl RecordRing {
         let mut header = [0; HEADER_LEN];
         self.copy(offset, &mut header);
         let header = u64::from_le_bytes(header);
+        let callsite = (header >> 32) as u32;
+        let mut sinks = [0; SINKS_LEN];
+        if callsite & HAS_SINKS != 0 {
+            self.copy(offset + HEADER_LEN, &mut sinks);
+        }
         RecordHeader {
-            callsite: (header >> 32) as u32,
+            key: RecordKey {
+                callsite: callsite & !HAS_SINKS,
+                sinks: SinkMask::from_bits(u64::from_le_bytes(sinks)),
+            },
             len: header as u32,
         }
     }
@@ -170,7 +207,19 @@ impl RecordRing {
     }
 }
 
-fn encode_header(callsite: u32, line: &[u8]) -> [u8; HEADER_LEN] {
+/// The length of the bits of the sinks.
+const SINKS_LEN: usize = 8;
+
+/// Returns the number of bytes in which a record stores its sinks.
+#[inline]
+fn sinks_len(key: RecordKey) -> usize {
+    if key.sinks.is_empty() { 0 } else { SINKS_LEN }
+}
+
+#[inline]
+fn encode_header(key: RecordKey, line: &[u8]) -> [u8; HEADER_LEN] {
+    let has_sinks = if key.sinks.is_empty() { 0 } else { HAS_SINKS };
+    let callsite = key.callsite | has_sinks;
     // Lines are limited to much less than 4 GiB.
     ((u64::from(callsite) << 32) | line.len() as u64).to_le_bytes()
 }

@@ -48,7 +48,8 @@ pub(crate) struct Options {
     pub(crate) clock: Clock,
 }
 
-/// Enough for ten units of the largest size, or 500 small ones, each second.
+/// The default of `max_lines_per_second`: enough for ten units of the largest size, or 500 small
+/// ones, each second.
 pub(crate) const DEFAULT_LINES_PER_SECOND: u32 = 10_000;
 
 impl Default for Options {
@@ -100,8 +101,9 @@ pub(crate) struct SinkState {
     pub(crate) units: SpanTable<Arc<Unit>>,
     /// The unit of events outside spans.
     pub(crate) outside: Arc<Unit>,
+    /// The limit on the lines of dumps.
     pub(crate) dumps: Arc<DumpLimit>,
-    /// The callsites. The number in a record is an index into this list.
+    /// The callsites of the sink. The number of a callsite is its index in this list.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
 

@@ -6,7 +6,7 @@ use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
 #[derive(Debug, Default)]
 pub(crate) struct SizeRanking<T> {
     holders: LinkedSlots<Holder<T>>,
-    /// Indexed by size. Within a list, the holder that reached the size first is in front.
+    /// The lists, by size. Within a list, the holder that reached the size first is in front.
     lists: Vec<SlotList>,
     /// Lists at higher indexes are empty.
     largest: usize,

@@ -1,4 +1,4 @@
-//! The triggers that make a unit write its buffer, and the span fields that can fire a trigger.
+//! The triggers that make a unit of work write its buffer, and the span fields that can fire one.
 
 use std::fmt;
 
@@ -98,7 +98,8 @@ impl SpanPlan {
         }
     }
 
-    /// Returns the trigger that a recorded value fires.
+    /// Returns the trigger that a recorded value fires, if any. `record` passes the values to the
+    /// visitor.
     #[inline]
     pub(crate) fn trigger(&self, record: impl FnOnce(&mut dyn Visit)) -> Option<Trigger> {
         if self.fields.is_empty() {

@@ -34,20 +34,21 @@ pub(crate) struct Unit {
     recorder: Arc<RecorderState>,
     /// The span that begins the unit. `None` for the unit of events outside spans.
     span: Option<Id>,
-    /// `None` if no option of the recorder depends on the age of units.
+    /// The start of the unit. `None` if no option of the recorder depends on the age of units.
     started: Option<Instant>,
     /// The number of the [`Trigger`] that requested a dump, or 0.
     requested_trigger: AtomicU8,
-    /// A [`TailSampling`].
+    /// The number of the [`TailSampling`] decision.
     tail_sampling: AtomicU8,
-    /// Whether tail sampling has stopped buffering: the unit is older than [`MAX_TAIL_AGE`].
+    /// Whether tail sampling has stopped buffering, because the unit is older than
+    /// [`MAX_TAIL_AGE`]. From then on, events that the sink shows are written.
     has_expired: AtomicBool,
     /// Whether the phase is [`Phase::PassThrough`]. Read without the lock.
     passes_through: AtomicBool,
-    /// The number of closed spans of the unit. Checks whether a cached lookup is still valid: see
+    /// The number of closed spans of the unit. It shows whether a cached lookup is still valid: see
     /// [`SpanValue`].
     closed_spans: AtomicU32,
-    /// Locked only while a line is copied, never while one is formatted or written.
+    /// The state, locked only while a line is copied, never while one is formatted or written.
     state: Mutex<State>,
 }
 
@@ -152,7 +153,8 @@ impl Unit {
         }
     }
 
-    /// Returns the trigger for an event of `level`; `None` means that the unit ends.
+    /// Returns the trigger that an event of this level fires, if any. The level is `None` when the
+    /// unit ends.
     pub(crate) fn trigger(&self, level: Option<Level>) -> Option<Trigger> {
         if self.passes_through() {
             return None;
@@ -208,8 +210,8 @@ impl Unit {
         }
         let mut choice = self.tail_sampling();
         if choice == TailSampling::Undecided {
-            // A unit that is too old is no longer buffered, so `choose` is not needed. The result
-            // has no sample rate, so either sampled variant gives the same.
+            // A unit that is too old is no longer buffered, so `choose` is not needed. Below, such
+            // a unit gets `Write`, whichever sampled variant is stored here.
             choice = if self.age() >= MAX_TAIL_AGE {
                 TailSampling::SampledAtRandom
             } else {
@@ -239,7 +241,7 @@ impl Unit {
         TailAction::WriteSampled { by_trace }
     }
 
-    /// Clears the dump request, after the dump or at the end of the unit.
+    /// Clears the dump request, if there is one: after the dump, or at the end of the unit.
     fn clear_dump_request(&self) {
         if self.requested_trigger.swap(0, Ordering::AcqRel) != 0 {
             self.recorder.pending_dumps.fetch_sub(1, Ordering::AcqRel);

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use spanwise_core::internal::{EnteredLine, LineDisposition};
+use spanwise_core::internal::{EnteredLine, LineDisposition, SinkMask};
 use tracing_core::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -32,18 +32,21 @@ pub struct RecorderLine<'a, W: MakeWriter<'a>> {
 }
 
 enum Destination<W> {
+    /// The line is written now.
     Output(W),
     /// The unit of a span that the thread has entered: see [`EnteredLine`].
     EnteredUnit,
+    /// The line is buffered in this unit.
     Unit(Arc<Unit>, RecordTag),
-    /// `None` after the dump was written.
+    /// The line is the header of this dump, and `W` is the header's writer. `None` after the dump
+    /// was written.
     Header(Option<(W, Box<Dump>)>),
 }
 
 impl<W> Destination<W> {
-    /// Consumes the disposition of the next line.
+    /// Takes the disposition of the next line, and returns where the line goes.
     #[inline]
-    fn of_next_line<'a, M>(
+    fn for_next_line<'a, M>(
         sink: &SinkState,
         make_writer: &'a M,
         writer: impl FnOnce(&'a M) -> W,
@@ -73,7 +76,9 @@ impl<W> Destination<W> {
             LineDisposition::Buffer { unit, tag } => {
                 let tag = RecordTag::from_number(tag);
                 match unit.downcast::<Unit>() {
-                    Ok(unit) if !tag.is_shown() || is_sampled_out => Self::Unit(unit, tag),
+                    Ok(unit) if !tag.is_buffered_only_if_sampled_out() || is_sampled_out => {
+                        Self::Unit(unit, tag)
+                    }
                     _ => Self::Output(writer(make_writer)),
                 }
             }
@@ -85,10 +90,11 @@ impl<W> Destination<W> {
                 // any of the lines has no header either.
                 let callsites = dump.callsites.iter();
                 let callsites = callsites.filter_map(|number| sink.callsite(*number));
-                let writer = match callsites.min_by_key(|callsite| *callsite.level()) {
+                let severest = callsites.min_by_key(|callsite| *callsite.level());
+                let writer = dump.sinks.scope(|| match severest {
                     Some(severest) => make_writer.make_writer_for(severest),
                     None => writer(make_writer),
-                };
+                });
                 Self::Header(Some((writer, dump)))
             }
         }
@@ -112,7 +118,7 @@ impl<W> RecorderWriter<W> {
             destination: if EnteredLine::current(sink.id).is_some() {
                 Destination::EnteredUnit
             } else {
-                Destination::of_next_line(sink, make_writer, writer)
+                Destination::for_next_line(sink, make_writer, writer)
             },
         }
     }
@@ -160,7 +166,7 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
                 BufferOutcome::Taken => Ok(()),
                 BufferOutcome::PassThrough => {
                     let callsite = tag.callsite();
-                    self.write_buffered(callsite, line)
+                    self.write_buffered(callsite, SinkMask::current(), line)
                 }
             },
             Destination::Header(_) => self.write_dump(line),
@@ -186,7 +192,7 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
                 counters: &self.sink.recorder.counters,
                 is_written: false,
             };
-            let written = self.write_buffered(record.callsite, &line);
+            let written = self.write_buffered(record.key.callsite, record.key.sinks, &line);
             outcome.is_written = written.is_ok();
             result = result.and(written);
         }
@@ -194,12 +200,14 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
     }
 
     /// Writes a buffered line, or a line that its unit passed through.
-    fn write_buffered(&self, callsite: u32, line: &[u8]) -> io::Result<()> {
-        let mut writer = match self.sink.callsite(callsite) {
-            Some(metadata) => self.make_writer.make_writer_for(metadata),
-            None => self.make_writer.make_writer(),
-        };
-        io::Write::write_all(&mut writer, line)
+    fn write_buffered(&self, callsite: u32, sinks: SinkMask, line: &[u8]) -> io::Result<()> {
+        sinks.scope(|| {
+            let mut writer = match self.sink.callsite(callsite) {
+                Some(metadata) => self.make_writer.make_writer_for(metadata),
+                None => self.make_writer.make_writer(),
+            };
+            io::Write::write_all(&mut writer, line)
+        })
     }
 }
 
@@ -234,7 +242,7 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
             }
             // The chunk is full, the unit is being dumped, or a value of the line exited the span.
             self.destination =
-                Destination::of_next_line(self.sink, self.make_writer, W::make_writer);
+                Destination::for_next_line(self.sink, self.make_writer, W::make_writer);
         }
         self.write_slow(line)
     }
@@ -242,7 +250,8 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.destination {
             Destination::Output(writer) => writer.flush(),
-            // Each writer has finished its line.
+            // Nothing to flush: buffered lines have no writer yet, and each line of a dump was
+            // passed whole to a writer of its own.
             Destination::EnteredUnit | Destination::Unit(..) | Destination::Header(_) => Ok(()),
         }
     }

@@ -111,8 +111,8 @@
 //!   `warn=0.5`.
 //! * *All values share one limit.* The field of `per_value_of` is misspelled, or it is a span field
 //!   that is not a context key. Declare it with `ContextLayer::key`.
-//! * *Stderr reports that a layer is not sampled.* Write `layer.sampled(…).with_filter(…)`, with
-//!   the filter last.
+//! * *Stderr reports that sampling is off for a layer.* Call `with_filter` last, as in
+//!   `layer.sampled(…).with_filter(…)`.
 //!
 //! [head sampling]: https://opentelemetry.io/docs/concepts/sampling/#head-sampling
 

@@ -81,9 +81,9 @@ impl Default for LruBuckets {
 /// The previous owner of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// The same value, or no value.
+    /// The bucket belonged to the same value, or to none.
     Own,
-    /// Another value, possibly still in use.
+    /// The bucket belonged to another value, which may still be in use.
     TakenOver,
 }
 

@@ -267,7 +267,7 @@ pub(crate) fn sample_by_trace<S: SpanSubscriber>(
 ) -> Option<SampleRate> {
     let look_up = || randomness_from_context(&Context::from_event(event, ctx));
     let randomness = if event.is_contextual() {
-        sink.traces.randomness(look_up)
+        sink.trace_cache.randomness(look_up)
     } else {
         look_up()
     };

@@ -25,17 +25,18 @@ use crate::{
 /// All spans are forwarded, because they carry the context of the kept events. In addition:
 ///
 /// * A kept event that represents dropped events has a `sample_rate`. For example, 0.01 means one
-///   event of a hundred. Layers that read [`EventContext`] show it, such as the layers of spanwise.
+///   event in a hundred. Layers that read [`EventContext`] show it, such as the layers of spanwise.
 /// * A summary event, `events suppressed`, reports the events that a [`Rate`](crate::Rate), a
-///   [`First`](crate::First) or a ratio of 0 dropped. It does not count events that a later event
-///   of [`First::then_every`](crate::First::then_every) represents by its `sample_rate`. The
-///   summary has the target `spanwise::sampler` and the level of the dropped events. Its fields are
-///   `suppressed` (how many), `suppressed_target`, `callsite` (file and line), `first` and `last`
-///   (times).
+///   [`First`](crate::First) or a ratio of 0 dropped. Events that
+///   [`First::then_every`](crate::First::then_every) already accounts for in the `sample_rate` of a
+///   kept event are not counted again. The summary has the target `spanwise::sampler` and the level
+///   of the dropped events. Its fields are `suppressed` (how many), `suppressed_target`, `callsite`
+///   (file and line), `first` and `last` (times).
 ///
 /// There is one summary per callsite and period. The period comes from the `First` or the `Rate`;
 /// for a `Rate` it is at least a second. The layer emits the summary before the next event after
-/// the period. [`Sampler::emit_summaries`] emits it at once, and is the only way with a ratio of 0.
+/// the period. [`Sampler::emit_summaries`] emits it at once. For a ratio of 0, summaries are
+/// emitted only by this call.
 ///
 /// So the output shows how many events reached the layer. Each event counts as 1 / `sample_rate`,
 /// and each summary as `suppressed`.
@@ -44,14 +45,15 @@ use crate::{
 ///
 /// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. A filter inside the
 ///   sampler would store its decision about an event that the sampler then drops, and apply the
-///   decision to the next event. So a layer that contains a filter is not sampled, and a
-///   [`Fault::Setup`] reports it.
+///   decision to the next event. So a layer that contains a filter receives every event, as if
+///   without a sampler, and a [`Fault::Setup`] reports it.
 /// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. In this
 ///   order, dropped events are not redacted.
 /// * With a recorder, the sampler is inside: `|writer| layer.with_writer(writer).sampled(…)` is the
 ///   last argument of `Recorder::sink`. The recorder receives each event before the sampler may
 ///   drop it. So its dumps are complete, and an error that the sampler drops still triggers a dump.
-///   A layer with a recorder inside is not sampled, and a [`Fault::Setup`] reports it.
+///   A layer that contains a recorder receives every event, as if without a sampler, and a
+///   [`Fault::Setup`] reports it.
 /// * With [`without_captured`](spanwise_core::LayerExt::without_captured) and
 ///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. In
 ///   this order, the sampler counts only events that are shown.
@@ -63,9 +65,18 @@ pub struct Sampled<L> {
     report: SelfReport,
     /// Whether the inner layer contains a sampler.
     has_inner_sampler: bool,
-    /// The message that reports why the layer is not sampled. Set if the inner layer must receive
-    /// all events.
-    not_sampled: Option<&'static str>,
+    /// The message that reports why sampling is off. Set if the inner layer must receive all
+    /// events.
+    why_disabled: Option<&'static str>,
+}
+
+/// An event after it was counted.
+enum CountedEvent {
+    Dropped,
+    /// The event represents only itself.
+    Kept,
+    /// The event also represents dropped events.
+    KeptAtRate(SampleRate),
 }
 
 /// Adds the method `layer.sampled(…)` to every [`Layer`].
@@ -81,7 +92,7 @@ pub trait SampleExt: Sized {
             sampler,
             report: SelfReport::default(),
             has_inner_sampler: false,
-            not_sampled: None,
+            why_disabled: None,
         }
     }
 }
@@ -89,9 +100,9 @@ pub trait SampleExt: Sized {
 impl<L> SampleExt for L {}
 
 impl<L> Sampled<L> {
-    /// Sets where faults are reported. One fault is that the layer cannot be sampled. The other is
-    /// the number of suppressed events that no summary has reported when the layer is dropped.
-    /// Defaults to the process-wide [`SelfReport`].
+    /// Sets where faults are reported. Two faults are reported: sampling is off (see
+    /// [*Order*](Self#order)), or the layer was dropped with suppressed events that no summary has
+    /// reported. Defaults to the process-wide [`SelfReport`].
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
@@ -111,43 +122,44 @@ impl<L> Sampled<L> {
         L: Layer<S>,
     {
         match self.emit_due_and_count(decision, event, &ctx) {
-            Some(Some(rate)) => self.forward_with_rate(event, ctx, rate),
-            Some(None) => self.inner.on_event(event, ctx),
-            None => {}
+            CountedEvent::KeptAtRate(rate) => self.forward_with_rate(event, ctx, rate),
+            CountedEvent::Kept => self.inner.on_event(event, ctx),
+            CountedEvent::Dropped => {}
         }
     }
 
-    /// Emits the summaries that are due, and counts the event. Returns `None` if the event is
-    /// dropped, and `Some(None)` if it is kept and represents only itself.
+    /// Emits the summaries that are due, and counts the event by the decision.
     #[inline]
     fn emit_due_and_count<S: Subscriber>(
         &self,
         decision: Decision,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
-    ) -> Option<Option<SampleRate>>
+    ) -> CountedEvent
     where
         L: Layer<S>,
     {
         self.emit_due_summaries(decision.time(), ctx);
-        let rate = match decision {
-            Decision::Keep => None,
-            Decision::KeepWithRatio(rate) => Some(rate),
+        let kept = match decision {
+            Decision::Keep => CountedEvent::Kept,
+            Decision::KeepWithRatio(rate) => CountedEvent::KeptAtRate(rate),
             Decision::KeepRepresenting { suppressed, .. } => {
-                let represented = self.sink.represent(event.metadata(), suppressed);
-                (represented > 0).then(|| one_of(represented + 1))
+                match self.sink.represent(event.metadata(), suppressed) {
+                    0 => CountedEvent::Kept,
+                    represented => CountedEvent::KeptAtRate(rate_of_one_in(represented + 1)),
+                }
             }
             Decision::SampledOut => {
                 self.sink.sampled_out.count();
-                return None;
+                return CountedEvent::Dropped;
             }
             Decision::Suppress { now, summary_due } => {
                 self.sink.suppress(event.metadata(), now, summary_due);
-                return None;
+                return CountedEvent::Dropped;
             }
         };
         self.sink.kept.count();
-        Some(rate)
+        kept
     }
 
     /// Handles an event whose [`EventContext`] was set by an outer wrapper.
@@ -177,10 +189,12 @@ impl<L> Sampled<L> {
         }
         let decision = self.decide(plan, event, ctx);
         match self.emit_due_and_count(decision, event, ctx) {
-            // A buffered line has no rate, because readers that count events skip buffered lines.
-            Some(rate) => forward(rate.filter(|_| !context.buffered)),
+            // No rate on a buffered line: it may be written by a dump, and tools that extrapolate
+            // counts ignore such lines.
+            CountedEvent::KeptAtRate(rate) if !context.buffered => forward(Some(rate)),
+            CountedEvent::Kept | CountedEvent::KeptAtRate(_) => forward(None),
             // An outer recorder may still buffer the event.
-            None => {
+            CountedEvent::Dropped => {
                 context.forward_sampled_out(|| self.inner.on_event(event, ctx.clone()));
             }
         }
@@ -203,9 +217,10 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Handles the summary of a sampler. A dispatched summary is for one sink, but reaches all. Its
-    /// own sink shows it, and a sink with another sampler inside forwards it. A summary that is not
-    /// dispatched comes from an outer sampler, and is forwarded.
+    /// Handles a summary. A summary sent through the dispatcher reaches all sinks but is meant for
+    /// one: that sink emits it, a sink that wraps another sampler passes it on, and the others
+    /// ignore it. A summary received outside a dispatch comes from an outer sampler, and is passed
+    /// on.
     fn on_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
         L: Layer<S>,
@@ -224,7 +239,7 @@ impl<L> Sampled<L> {
     {
         let mut context = EventContext::default();
         context.force_emit = true;
-        context.fresh(|| self.inner.on_event(summary, ctx));
+        context.forward_new_event(|| self.inner.on_event(summary, ctx));
     }
 
     /// Emits the summaries that are due. The clock is read only if a summary is pending.
@@ -261,7 +276,7 @@ impl<L> Sampled<L> {
 }
 
 /// Returns the rate of an event that represents this many events, itself included.
-fn one_of(events: u64) -> SampleRate {
+fn rate_of_one_in(events: u64) -> SampleRate {
     SampleRate {
         ratio: 1.0 / events as f64,
         by_trace: false,
@@ -288,36 +303,38 @@ where
         self.inner.on_layer(subscriber);
         let contains = |id| FilterInterop::contains_type(&self.inner, id);
         self.has_inner_sampler = contains(TypeId::of::<SampledSink>());
-        self.not_sampled = if FilterInterop::has_filter(&self.inner) {
+        self.why_disabled = if FilterInterop::has_filter(&self.inner) {
             Some(AROUND_FILTER)
         } else if contains(TypeId::of::<MustSeeAllEvents>()) {
             Some(AROUND_RECORDER)
         } else {
             return;
         };
+        // A sampler without rules keeps every event.
         self.sampler = Sampler::builder().build();
     }
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
         self.sink.set_dispatch(dispatch);
-        if let Some(advice) = self.not_sampled {
-            self.report.fault(Fault::Setup, &advice);
+        if let Some(why) = self.why_disabled {
+            self.report.fault(Fault::Setup, &why);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.sink.traces.clear_on_all_threads();
+        // The trace or request id of an entered span may have changed.
+        self.sink.trace_cache.clear_on_all_threads();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.traces.clear_on_this_thread();
+        self.sink.trace_cache.clear_on_this_thread();
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        self.sink.traces.clear_on_this_thread();
+        self.sink.trace_cache.clear_on_this_thread();
         self.inner.on_exit(id, ctx);
     }
 
@@ -325,11 +342,12 @@ where
         self.inner.on_close(id, ctx);
         // Runs after `on_close` of the inner layer, because events that the inner layer logs still
         // belong to the span.
-        self.sink.traces.clear_on_all_threads();
+        self.sink.trace_cache.clear_on_all_threads();
     }
 
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        // Forgets the decision about the previous event.
         self.sampler.begin_event(event);
         self.inner.event_enabled(event, ctx)
     }
@@ -377,8 +395,8 @@ impl<L> Drop for Sampled<L> {
     }
 }
 
-const AROUND_FILTER: &str = "a layer is not sampled, as it has a filter inside: write \
-     `layer.sampled(…).with_filter(…)`, the filter last";
-const AROUND_RECORDER: &str = "a layer is not sampled, as it has a recorder inside: write \
-     `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`, the sampler \
-     inside";
+const AROUND_FILTER: &str = "sampling is off for a layer that contains a filter: call \
+     `with_filter` last, as in `layer.sampled(…).with_filter(…)`";
+const AROUND_RECORDER: &str = "sampling is off for a layer that contains a recorder: put the \
+     sampler inside, as in `recorder.sink(writer, levels, |writer| \
+     layer.with_writer(writer).sampled(…))`";

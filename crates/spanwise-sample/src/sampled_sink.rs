@@ -35,7 +35,7 @@ pub(crate) struct SampledSink {
     pub(crate) index: usize,
     sampler: WeakSampler,
     /// The cached trace or request of each thread.
-    pub(crate) traces: TraceCache,
+    pub(crate) trace_cache: TraceCache,
     clock: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
     pub(crate) kept: ShardedCounter,
@@ -56,18 +56,19 @@ struct CallsiteSuppression {
     suppressed: AtomicU64,
     /// The time of the last suppressed event.
     last: AtomicU64,
-    /// A [`SummaryDue`].
+    /// The [`SummaryDue`] of the callsite.
     due: AtomicU8,
     unreported: Mutex<Unreported>,
 }
 
 #[derive(Debug, Default)]
 struct Unreported {
-    /// The number of suppressed events that were reported or represented.
+    /// The number of *settled* events: suppressed events that a summary reported, or that a kept
+    /// event represents.
     settled: u64,
     /// The time of the first unreported event.
     first: u64,
-    /// When the pending summary is due.
+    /// The time at which the pending summary is due.
     pending: Option<u64>,
 }
 
@@ -93,7 +94,7 @@ impl SampledSink {
             id,
             index,
             sampler,
-            traces: TraceCache::new(id),
+            trace_cache: TraceCache::new(id),
             clock,
             dispatch: OnceLock::new(),
             kept: ShardedCounter::default(),

@@ -112,7 +112,7 @@ impl Sampler {
     /// before the outputs are flushed.
     ///
     /// Without this call, a summary is emitted when its period is over and the next event arrives.
-    /// A summary from this call goes through the dispatcher, so layers that are not sampled see it
+    /// A summary from this call goes through the dispatcher, so layers without a sampler see it
     /// too. If a sink panics, its summaries are lost.
     pub fn emit_summaries(&self) {
         // No lock is held, because a sink may run any code.
@@ -228,7 +228,7 @@ impl Sampler {
         }
     }
 
-    /// Clears the decision about the previous event of the callsite, because a new event begins.
+    /// Forgets the decision about the previous event of the callsite, because a new event begins.
     #[inline]
     pub(crate) fn begin_event(&self, event: &Event<'_>) {
         if self.0.sinks.has_several() {

@@ -71,7 +71,7 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
         assert_eq!(summaries[0]["suppressed"], suppressed);
         assert_eq!(summaries[0]["level"], "INFO");
     }
-    // A layer that is not sampled receives the summaries of all sinks.
+    // A layer without a sampler receives the summaries of all sinks.
     assert_eq!((plain.events(), plain.summaries()), (6, 3));
     // The state of filters is unchanged.
     info!("limited elsewhere");
@@ -176,7 +176,7 @@ fn dropped_layer_reports_lost_summaries() {
 }
 
 #[test]
-fn layer_with_filter_inside_is_not_sampled() {
+fn layer_with_filter_inside_has_no_sampling() {
     let (report, lines) = (SelfReport::silent(), Lines::default());
     let open = filter::dynamic_filter_fn(|metadata, _| *metadata.level() <= tracing::Level::INFO);
     let sampled = lines

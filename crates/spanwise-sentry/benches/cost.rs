@@ -12,6 +12,9 @@
 //! * An error is new and at ERROR, with a cause. All breadcrumbs are errors.
 //! * A repeated error was logged before.
 //!
+//! `spanwise-sentry-traces` samples one trace in a hundred. `sentry-tracing-errors` has the layers
+//! for errors and breadcrumbs, and `sentry-tracing-all` all layers.
+//!
 //! No server listens at the address of the DSN.
 
 #![allow(
@@ -20,7 +23,7 @@
     reason = "it prints a table"
 )]
 
-use std::{process::Command, sync::Arc};
+use std::{fs::File, io::Write as _, process::Command, sync::Arc};
 
 use sentry_core::{Client, ClientOptions, Hub};
 use spanwise_redact::Policy;
@@ -31,10 +34,10 @@ use tracing_subscriber::{Layer, prelude::*};
 const CONTENDERS: [&str; 6] = [
     "floor",
     "spanwise-sentry",
-    "spanwise-sentry, policy",
-    "spanwise-sentry, traces 1 %",
-    "sentry-tracing, errors",
-    "sentry-tracing, all layers",
+    "spanwise-sentry-policy",
+    "spanwise-sentry-traces",
+    "sentry-tracing-errors",
+    "sentry-tracing-all",
 ];
 
 /// The difference of two runs excludes the start and the warm-up of a process.
@@ -63,9 +66,29 @@ fn table() {
             (total(contender, workload, LONG_RUN) - total(contender, workload, SHORT_RUN))
                 / (LONG_RUN - SHORT_RUN)
         };
-        let costs =
-            ["event", "request", "error", "again"].map(|workload| per_unit(workload).to_string());
-        println!("| {contender} | {} |", costs.join(" | "));
+        let workloads = ["event", "request", "error", "again"];
+        let costs = workloads.map(per_unit);
+        record(contender, &workloads, &costs);
+        println!(
+            "| {contender} | {} |",
+            costs.map(|cost| cost.to_string()).join(" | ")
+        );
+    }
+}
+
+/// Appends figures to the file that `scripts/performance` sets.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "not a setting of the crate, but of this bench"
+)]
+fn record(contender: &str, workloads: &[&str], costs: &[u64]) {
+    let Some(path) = std::env::var_os("BENCH_FIGURES") else {
+        return;
+    };
+    let file = File::options().create(true).append(true).open(path);
+    let mut file = file.unwrap();
+    for (workload, cost) in workloads.iter().zip(costs) {
+        writeln!(file, "sentry/instructions/{contender}/{workload}\t{cost}").unwrap();
     }
 }
 
@@ -96,15 +119,15 @@ fn stack(contender: &str) -> Dispatch {
     match contender {
         "floor" => base.with(Floor).into(),
         "spanwise-sentry" => base.with(ours(|builder| builder)).into(),
-        "spanwise-sentry, policy" => {
+        "spanwise-sentry-policy" => {
             let redacting =
                 |builder: SentryBuilder| builder.redact(Arc::new(Policy::secrets_and_pii()));
             base.with(ours(redacting)).into()
         }
-        "spanwise-sentry, traces 1 %" => base
+        "spanwise-sentry-traces" => base
             .with(ours(|builder| builder.traces_sample_rate(0.01)))
             .into(),
-        "sentry-tracing, errors" | "sentry-tracing, all layers" => {
+        "sentry-tracing-errors" | "sentry-tracing-all" => {
             let options = ClientOptions::new()
                 .dsn("http://key@127.0.0.1:9/1")
                 .traces_sample_rate(0.0);
@@ -113,7 +136,7 @@ fn stack(contender: &str) -> Dispatch {
                 .with(sentry_tracing::BreadcrumbLayer::new().with_filter(LevelFilter::INFO))
                 .with(sentry_tracing::ErrorLayer::new().with_filter(LevelFilter::ERROR));
             match contender {
-                "sentry-tracing, errors" => base.into(),
+                "sentry-tracing-errors" => base.into(),
                 // Only this layer adds the fields of spans to errors.
                 _ => base
                     .with(sentry_tracing::SpanLayer::new().with_filter(LevelFilter::INFO))

@@ -31,6 +31,7 @@ pub(crate) struct BreadcrumbRing {
 #[derive(Debug, Default)]
 struct Ring {
     breadcrumbs: VecDeque<StoredBreadcrumb>,
+    /// The memory of the breadcrumbs, in bytes.
     bytes: usize,
 }
 
@@ -39,7 +40,7 @@ struct Ring {
 pub(crate) struct MemoryBudget {
     used: AtomicUsize,
     max: usize,
-    /// The generation of the process that created the ring: see [`forks`].
+    /// The generation of the process that created the budget: its number of forks, see [`forks`].
     generation: u32,
 }
 
@@ -52,6 +53,7 @@ pub(crate) struct StoredBreadcrumb {
     target: Option<String>,
     /// The texts of all fields.
     texts: String,
+    /// The range of the message in `texts`.
     message: Range<usize>,
     fields: Vec<(&'static str, StoredValue)>,
     /// Whether the event is a record of the `log` crate. In that case some fields contain its
@@ -125,7 +127,8 @@ impl BreadcrumbRing {
         breadcrumbs.map(StoredBreadcrumb::breadcrumb).collect()
     }
 
-    /// Returns `None` in a child process if a thread of the parent had locked the ring at the fork.
+    /// Locks the ring. Returns `None` in a forked child if a thread of the parent had locked the
+    /// ring at the fork.
     fn lock(&self) -> Option<MutexGuard<'_, Ring>> {
         forks::lock(&self.breadcrumbs, self.memory.generation)
     }
@@ -157,6 +160,7 @@ impl MemoryBudget {
         })
     }
 
+    /// Takes bytes from the budget. Returns false if too few are left.
     fn take(&self, bytes: usize) -> bool {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed);
         if used + bytes > self.max {
@@ -202,6 +206,7 @@ impl StoredBreadcrumb {
         }
     }
 
+    /// Returns the memory of the breadcrumb, in bytes.
     fn bytes(&self) -> usize {
         let target = self.target.as_ref().map_or(0, String::len);
         let fields = self.fields.capacity() * size_of::<(&str, StoredValue)>();

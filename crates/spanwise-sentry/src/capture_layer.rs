@@ -1,4 +1,5 @@
-//! The layer behind the redaction policy. It tracks spans, stores breadcrumbs and builds events.
+//! The inner layer, which receives redacted values: tracks spans, stores breadcrumbs and builds
+//! events.
 
 use std::{
     cell::Cell,
@@ -39,7 +40,7 @@ use crate::{
 pub(crate) struct CaptureLayer {
     pipeline: Arc<Pipeline>,
     routings: Routings,
-    /// Whether a span of the callsite can begin a unit inside another one.
+    /// Whether a span of the callsite can begin a unit of work inside another unit: see [`Unit`].
     may_begin_unit: CallsitePlans<bool>,
     spans: SpanTable<Arc<OpenSpan>>,
     /// The unit of events outside any span.
@@ -53,7 +54,7 @@ pub(crate) const ACCESS_TARGET: &str = "spanwise_http::server";
 /// A span with this field begins a unit.
 const UNIT_FIELD: &str = "spanwise.unit";
 
-/// A span begins a unit if its value of this field differs from that of the outer spans.
+/// A span begins a unit if its value of this field differs from the value of its ancestors.
 const REQUEST_ID: &str = "request_id";
 
 impl CaptureLayer {
@@ -103,7 +104,7 @@ impl CaptureLayer {
         unit: &Unit,
         ctx: &Context<'_, S>,
     ) {
-        let detail = match routing.event {
+        let detail = match routing.is_error {
             true => ErrorDetail::Exceptions,
             false => ErrorDetail::Texts,
         };
@@ -114,21 +115,23 @@ impl CaptureLayer {
             keys.event_scope(&spans, unit, &fields.values)
         };
         let now = self.pipeline.clock.now();
-        if routing.log {
+        if routing.is_log {
             let log = log_batch::build_log(origin, &fields, &scope(&fields), now);
             self.pipeline.push_log(log);
         }
-        if routing.event && self.is_reportable(origin, &fields, unit) {
+        if routing.is_error && self.is_reportable(origin, &fields, unit) {
             let scope = scope(&fields);
             self.send_error(origin, fields, scope, unit, now);
         }
     }
 
-    /// Returns whether to send an error. If not, counts it, and stores its texts in the unit.
+    /// Returns whether to send an error. An error that is not sent is counted. The texts of an
+    /// error that is sent are stored in the unit, if it explains a failure.
     fn is_reportable(&self, origin: EventOrigin<'_>, fields: &Fields, unit: &Unit) -> bool {
         let ignore = &self.pipeline.options.ignore;
         let counts = &self.pipeline.exporter.current().state.counts;
         // A warning does not explain why a request failed. Neither does an error outside a request.
+        // So the access event of the request is sent in addition to these.
         let explains_failure =
             *origin.callsite.level() == Level::ERROR && !ptr::eq(unit, &raw const *self.no_unit);
         let has_failed = explains_failure && unit.has_failed.swap(true, Ordering::Relaxed);
@@ -137,15 +140,15 @@ impl CaptureLayer {
             counts.ignored.add(1);
             return false;
         }
-        // The access event is new information if no error came before, or if it contains a
-        // different error.
+        // The access event is sent only if it is new information: if no error came before, or if it
+        // contains a different error.
         let is_news = !has_failed || !fields.errors.is_empty() && !unit.has_reported(fields);
         if origin.target() == ACCESS_TARGET && !is_news {
             counts.repeated.add(1);
             return false;
         }
         if explains_failure {
-            unit.report(fields);
+            unit.add_reported(fields);
         }
         true
     }
@@ -234,7 +237,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let callsite = attrs.metadata();
-        // This formats values, so it happens before anything is locked.
+        // Recording formats values, so it happens before anything is locked.
         let fields = Fields::record(callsite, ErrorDetail::Texts, |visitor| {
             attrs.record(visitor)
         });
@@ -267,7 +270,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
             if SpanIdentity::exist()
                 && let Some(identity) = ctx.span(id).as_ref().and_then(SpanIdentity::find)
             {
-                // The span may have moved to another trace.
+                // The span may have moved to another trace, so read its identity again.
                 span.set_identity(identity);
             }
             let callsite = recorded_callsite(values, span.callsite);
@@ -283,20 +286,20 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
         let record = is_record.then(|| LogRecord::from_event(event));
         let options = &self.pipeline.options;
         let routing = self.routings.routing(callsite, record.as_ref(), options);
-        if !routing.any() {
+        if !routing.is_used() {
             return;
         }
         let id = ctx.event_span(event).map(|span| span.id());
         let span = id.as_ref().and_then(|id| self.spans.get(id));
         let unit = span.as_ref().map_or(&self.no_unit, |span| &span.unit);
-        if routing.event || routing.log {
+        if routing.is_error || routing.is_log {
             let origin = EventOrigin {
                 callsite,
                 record: record.as_ref(),
             };
             self.send(event, routing, origin, id.as_ref(), unit, &ctx);
         }
-        if routing.breadcrumb {
+        if routing.is_breadcrumb {
             self.add_breadcrumb(event, unit, record);
         }
     }
@@ -322,6 +325,7 @@ impl<S: SpanSubscriber> Layer<S> for CaptureLayer {
     }
 }
 
+/// Returns the id in the span's own field `span_id`, if it has a valid one.
 fn own_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
     field_value(fields, "span_id")?.as_str()?.parse().ok()
 }
@@ -337,6 +341,6 @@ fn take_spare() -> Option<StoredBreadcrumb> {
 }
 
 fn keep_spare(breadcrumb: StoredBreadcrumb) {
-    // An exiting thread cannot store it.
+    // An exiting thread cannot store the breadcrumb. In that case it is dropped.
     let _ = SPARE.try_with(|spare| spare.set(Some(Box::new(breadcrumb))));
 }

@@ -15,6 +15,7 @@ thread_local! {
     /// Whether the client, and with it the hooks of the application, run on this thread. Events
     /// that they log are not sent, because each would cause the next.
     static IS_CAPTURING: Cell<bool> = const { Cell::new(false) };
+    /// The mark for the envelope that the client passes to the transport next.
     static ALREADY_REDACTED: RefCell<AlreadyRedacted> = const {
         RefCell::new(AlreadyRedacted::Nothing)
     };
@@ -33,6 +34,7 @@ pub(crate) enum AlreadyRedacted {
 /// Marks the thread while the client runs. A hook may start another capture, so the marks nest.
 pub(crate) struct CaptureScope {
     was_capturing: bool,
+    /// The mark of the outer scope, which is restored.
     outer: AlreadyRedacted,
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn take_already_redacted() -> AlreadyRedacted {
 }
 
 /// Returns whether the client runs on this thread. Also returns `true` if the thread-local was
-/// destroyed, because in that case events of a hook cannot be distinguished.
+/// destroyed, because in that case the events that a hook logs cannot be distinguished from others.
 pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }
@@ -82,6 +84,7 @@ pub(crate) fn is_thread_exiting() -> bool {
             Canary
         };
     }
-    // Creating the thread-locals on an exiting thread panics.
+    // Creating the thread-locals of the client on an exiting thread panics, so a panic also means
+    // that the thread is exiting.
     panic_safe::catch_panic(|| CANARY.try_with(|_| ())).is_none_or(|lives| lives.is_err())
 }

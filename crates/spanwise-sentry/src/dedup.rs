@@ -46,15 +46,15 @@ struct Entry {
 #[derive(Debug)]
 struct Sample(Box<[u8]>);
 
-/// The relation of an error to earlier errors.
+/// The number of an error among equal errors in its window.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Repetition {
+pub(crate) enum Occurrence {
     /// The error is new, and must be sent.
-    New,
-    /// The error is the first repetition, and must be [stored](Deduplicator::store).
     First,
+    /// The error is the first repetition, and must be [stored](Deduplicator::store).
+    Second,
     /// The error is a further repetition, and was counted.
-    Again,
+    Later,
 }
 
 /// An event that reports all repetitions of an error in its window.
@@ -78,11 +78,11 @@ impl Deduplicator {
         }
     }
 
-    /// Stores the key of an error. Returns whether the error repeats an earlier one, and the report
-    /// of an expired window of the same error.
-    pub(crate) fn check(&self, key: u64, now: Instant) -> (Repetition, Option<RepeatReport>) {
+    /// Counts an occurrence of the error with this key. Returns its number in its window. If it
+    /// begins a new window, also returns the report of the expired window of the same error.
+    pub(crate) fn check(&self, key: u64, now: Instant) -> (Occurrence, Option<RepeatReport>) {
         if self.window.is_zero() {
-            return (Repetition::New, None);
+            return (Occurrence::First, None);
         }
         let until = now + self.window;
         let mut seen = self.seen.lock();
@@ -90,11 +90,11 @@ impl Deduplicator {
         let expired = match seen.by_key.get_mut(&key) {
             Some(entry) if now < entry.until => {
                 entry.repetitions += 1;
-                let repetition = match entry.repetitions {
-                    1 => Repetition::First,
-                    _ => Repetition::Again,
+                let occurrence = match entry.repetitions {
+                    1 => Occurrence::Second,
+                    _ => Occurrence::Later,
                 };
-                return (repetition, None);
+                return (occurrence, None);
             }
             Some(entry) => Some(mem::replace(entry, Entry::new(until))),
             None => {
@@ -109,11 +109,11 @@ impl Deduplicator {
             }
         };
         let report = expired.and_then(|entry| seen.report(entry));
-        (Repetition::New, report)
+        (Occurrence::First, report)
     }
 
-    /// Stores the first repetition of an error. Returns the reports that must be sent now, because
-    /// there is no room for them.
+    /// Stores the first repetition of an error. Returns the reports that the caller must send now,
+    /// because there is no room for their samples.
     pub(crate) fn store(&self, key: u64, event: &Event<'static>) -> Vec<RepeatReport> {
         // An event consists of texts, numbers and maps, which always serialize.
         let bytes = serde_json::to_vec(event).unwrap_or_default();
@@ -138,12 +138,13 @@ impl Deduplicator {
         reports
     }
 
-    /// Returns the reports of windows that are over at `now`, or of all windows without `now`.
-    pub(crate) fn expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
+    /// Removes the windows that are over at `now`, or with `None` all windows. Returns their
+    /// reports.
+    pub(crate) fn take_expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
         let mut seen = self.seen.lock();
         let over = seen.by_key.extract_if(|_, entry| {
             // If there are repetitions without a sample, another thread is about to store the
-            // sample.
+            // sample. So keep the entry.
             let is_complete = entry.repetitions == 0 || entry.sample.is_some();
             now.is_none_or(|now| is_complete && now >= entry.until)
         });
@@ -152,7 +153,7 @@ impl Deduplicator {
         reports.collect()
     }
 
-    /// Returns the end of the next window with repetitions.
+    /// Returns the end of the next window with repetitions, if there is one.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         let seen = self.seen.lock();
         let stored = seen.by_key.values();

@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct QueuedEnvelope {
     pub(crate) category: Category,
+    /// The number of events in it.
     events: u64,
     pub(crate) bytes: Vec<u8>,
 }
@@ -67,7 +68,8 @@ impl Transport for QueueTransport {
 }
 
 impl QueueTransport {
-    /// Returns the redacted bytes of an envelope, or `None` if it cannot be redacted.
+    /// Returns the redacted bytes of an envelope, or `None` if it cannot be serialized or redacted.
+    /// In that case it must not be sent.
     fn serialize(&self, envelope: &Envelope) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         envelope.to_writer(&mut bytes).ok()?;
@@ -82,7 +84,8 @@ impl QueueTransport {
     }
 }
 
-/// Redacts the changes that hooks and integrations made to the event since it was `redacted`.
+/// Redacts the changes that hooks and integrations have made to the event. `redacted` is the event
+/// before these changes. Returns `None` like [`redact_envelope`].
 fn redact_changes(
     envelope: &Envelope,
     mut redacted: Event<'static>,
@@ -111,7 +114,7 @@ pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
             EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => {
                 (Category::Log, logs.len() as u64)
             }
-            // These items accompany other items.
+            // Items of these types accompany other items.
             EnvelopeItem::Attachment(_) | EnvelopeItem::ClientReport(_) => continue,
             _ => (Category::Other, 1),
         };

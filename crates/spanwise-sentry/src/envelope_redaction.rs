@@ -42,7 +42,7 @@ pub(crate) fn redact_envelope(
                     shown => shown.into_owned().into_bytes(),
                 }
             }
-            // These contain only numbers about sessions and losses.
+            // Such items contain only numbers about sessions and losses.
             "session" | "sessions" | "client_report" => payload.to_vec(),
             _ => {
                 let mut value: Value = serde_json::from_slice(payload).ok()?;
@@ -61,7 +61,7 @@ pub(crate) fn redact_envelope(
     Some(out)
 }
 
-/// Splits off the first line.
+/// Returns the first line and the rest. `None` if `bytes` is empty.
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.is_empty() {
         return None;

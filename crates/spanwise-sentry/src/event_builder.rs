@@ -36,7 +36,7 @@ pub(crate) fn level_of(level: TracingLevel) -> Level {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventOrigin<'a> {
     pub(crate) callsite: &'static Metadata<'static>,
-    /// A record of the `log` crate, which has its own source location.
+    /// Set for a record of the `log` crate, which has its own target and source location.
     pub(crate) record: Option<&'a LogRecord>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn build_event(
     at: SystemTime,
 ) -> Event<'static> {
     let is_panic = fields.text("panic.location").is_some();
-    let own_fingerprint = grouping::take_own(&mut fields);
+    let explicit_fingerprint = grouping::take_explicit(&mut fields);
     let mut message = fields.take_message();
     let exceptions: Vec<Exception>;
     let fingerprint: Option<Fingerprint>;
@@ -80,12 +80,13 @@ pub(crate) fn build_event(
         level = Level::Fatal;
         let panic = panic_exception(&mut fields, message.take());
         let by_text = || grouping::panic_fingerprint(&panic, origin.file());
-        fingerprint = own_fingerprint.or_else(|| grouping.is_by_text().then(by_text));
+        fingerprint = explicit_fingerprint.or_else(|| grouping.is_by_text().then(by_text));
         let causes = exceptions_of(mem::take(&mut fields.errors));
         exceptions = causes.chain([panic]).collect();
     } else {
         let by_text = || text_fingerprint(origin, &fields, message.as_deref(), &scope);
-        fingerprint = own_fingerprint.or_else(|| grouping.is_by_text().then(by_text).flatten());
+        fingerprint =
+            explicit_fingerprint.or_else(|| grouping.is_by_text().then(by_text).flatten());
         let mut causes: Vec<_> = exceptions_of(mem::take(&mut fields.errors)).collect();
         if let Some(error) = causes.last_mut() {
             error.mechanism = Some(mechanism("tracing", true));
@@ -128,7 +129,8 @@ fn text_fingerprint(
 
 /// Returns the fields, the spans, the source location and the trace of an event.
 fn contexts(origin: EventOrigin<'_>, fields: Fields, scope: &EventScope) -> Map<String, Context> {
-    // A tag that Sentry would refuse becomes a field.
+    // A field `tags.x` is omitted if it has become a tag. If Sentry would refuse the tag, it stays
+    // a field.
     let is_tag = |name: &str| {
         let tag = name.strip_prefix("tags.");
         tag.is_some_and(|tag| scope.tags.has(tag))

@@ -23,9 +23,10 @@ pub(crate) struct EventScope {
     pub(crate) transaction: Option<String>,
 }
 
-/// The fields that are tags.
+/// The keys of the fields that become tags.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TagKeys {
+    /// The keys that `SentryBuilder` adds to the built-in ones.
     added: Vec<String>,
     /// The tags of every event.
     constant: Tags,
@@ -47,12 +48,14 @@ impl TagKeys {
         self.constant.refused == refused
     }
 
+    /// Returns whether a field of this name becomes a tag.
     fn is_tag(&self, name: &str) -> bool {
-        // These values have their own place in an event.
+        // These values are not tags, because an event has own places for them.
         let is_other = matches!(name, "user_id" | "trace_id" | "span_id");
         CONTEXT_KEYS.contains(&name) && !is_other || self.is_added(name)
     }
 
+    /// Returns whether a field of this name belongs to the context, so that a span can pin it.
     fn is_context(&self, name: &str) -> bool {
         CONTEXT_KEYS.contains(&name) || self.is_added(name)
     }
@@ -61,8 +64,8 @@ impl TagKeys {
         self.added.iter().any(|key| key == name)
     }
 
-    /// Collects the scope of an event from `spans`, the innermost first, and its own fields. The
-    /// nearest value counts, unless an outer span pins the key.
+    /// Collects the scope of an event from `spans`, the innermost first, and from the event's own
+    /// fields. The nearest value counts, unless an outer span [pins](OpenSpan::pins) the key.
     pub(crate) fn event_scope(
         &self,
         spans: &[Arc<OpenSpan>],
@@ -161,7 +164,7 @@ pub(crate) fn identity(spans: &[Arc<OpenSpan>]) -> Option<SpanIdentity> {
 }
 
 /// Returns the trace id of the identity. If there is none, returns a pinned trace id, or else the
-/// nearest one, or else that of the unit.
+/// trace id of the nearest span that has one, or else the trace id of the unit.
 pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
     if let Some(identity) = identity(spans) {
         return identity.trace_id().into();
@@ -169,8 +172,8 @@ pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId 
     context_value(spans, "trace_id", trace_id).unwrap_or_else(|| unit.trace_id())
 }
 
-/// Returns the value of a context key in the nearest span that pins the key, or else in the nearest
-/// span that has it.
+/// Returns the value of a context key in the nearest span that [pins](OpenSpan::pins) the key, or
+/// else in the nearest span that has it.
 pub(crate) fn context_value<T>(
     spans: &[Arc<OpenSpan>],
     key: &str,

@@ -70,7 +70,7 @@ impl DeferredItems {
         self.state.lock().waiting.is_empty()
     }
 
-    /// Calls `send` with each waiting item.
+    /// Removes all waiting items, and calls `send` with each.
     pub(crate) fn send_all(&self, send: impl FnMut(DeferredItem)) {
         /// Signals `done`, also if `send` panics.
         struct Done<'a>(&'a DeferredItems);

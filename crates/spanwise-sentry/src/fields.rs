@@ -72,7 +72,8 @@ impl Fields {
         Some(self.values.remove(at).1)
     }
 
-    /// Takes the message, or else the text of an error, as recorded by `#[instrument(err)]`.
+    /// Removes and returns the message, or else the text of an error, as recorded by
+    /// `#[instrument(err)]`. `None` if the event has neither.
     pub(crate) fn take_message(&mut self) -> Option<String> {
         self.message.take().or_else(|| {
             let is_error =
@@ -85,7 +86,7 @@ impl Fields {
         })
     }
 
-    /// Returns the message or else the text of an error.
+    /// Returns the message, or else the text of an error. `None` if the event has neither.
     pub(crate) fn text_or_error(&self) -> Option<&str> {
         let text = || self.error_texts().first().copied();
         let cause = || {
@@ -105,6 +106,7 @@ impl Fields {
         texts.filter_map(|(_, value)| value.as_str()).collect()
     }
 
+    /// Returns the value of a field, if it is a text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         field_value(&self.values, name)?.as_str()
     }

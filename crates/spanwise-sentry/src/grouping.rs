@@ -41,8 +41,9 @@ impl Grouping {
     }
 }
 
-/// Removes the field that sets the fingerprint, and returns it.
-pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
+/// Removes the field that sets the fingerprint, and returns the fingerprint. `None` if the event
+/// has no such field, or if it is empty.
+pub(crate) fn take_explicit(fields: &mut Fields) -> Option<Fingerprint> {
     let text = text_of(&fields.take(FINGERPRINT_FIELD)?).into_owned();
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
@@ -127,7 +128,8 @@ const NUMBER: &str = "<number>";
 const ID: &str = "<id>";
 const PATH: &str = "<path>";
 
-/// Returns the length of a variable part at the start of `text`, and its placeholder.
+/// Returns the length of the variable part at the start of `text`, and its placeholder. `before` is
+/// the character before `text`. `None` if no variable part starts here.
 fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
     // Inside a word, only a long number counts as variable: `user10042`, but not `sha256`.
     if before.is_some_and(char::is_alphanumeric) {
@@ -145,7 +147,8 @@ fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
     number(text, before).map(|len| (len, NUMBER))
 }
 
-/// Returns the end of the host of a URL, and the end of its path and query.
+/// Returns the end of the host of the URL at the start of `text`, and the end of its path and
+/// query. `None` if no URL starts here.
 fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = !scheme.is_empty()
@@ -183,7 +186,7 @@ fn path(text: &str, before: Option<char>) -> Option<usize> {
             && extension.contains(|c: char| c.is_ascii_alphabetic());
         is_extension && !stem.is_empty()
     });
-    // The path of a URL follows the host.
+    // The path of a URL follows the host, and `url` has already handled it.
     let is_in_url = before == Some('/') || path.starts_with("//");
     let has_names = path.contains(char::is_alphanumeric);
     let is_deep = path.matches('/').count() >= 2;
@@ -211,7 +214,7 @@ fn digits_len(text: &str) -> usize {
     leading(text, |c| c.is_ascii_digit()).len()
 }
 
-/// Returns the characters at the begin that belong.
+/// Returns the longest beginning of `text` whose characters all `belong`.
 fn leading(text: &str, belongs: impl Fn(char) -> bool) -> &str {
     &text[..text.len() - text.trim_start_matches(belongs).len()]
 }

@@ -72,7 +72,7 @@ impl HttpTransport {
     fn failed(reason: String) -> Delivery {
         Delivery::Failed {
             reason,
-            // The rate limits contain the time of the next attempt.
+            // Not needed here: `RateLimits` has the time of the next attempt.
             retry_after: None,
         }
     }

@@ -1,4 +1,4 @@
-//! The public layer. It runs in front of the redaction.
+//! The public layer. It wraps the redaction, which wraps the capture layer.
 
 use std::sync::Arc;
 
@@ -48,7 +48,8 @@ impl SentryLayer {
     }
 }
 
-/// Returns whether this thread sends to Sentry, so that its events are about the sending itself.
+/// Returns whether this thread is sending to Sentry. Its events are not sent, because they are
+/// about the sending itself, and each would cause the next.
 pub(crate) fn is_own_event() -> bool {
     is_sender_thread() || is_capturing()
 }

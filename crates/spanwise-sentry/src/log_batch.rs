@@ -24,6 +24,7 @@ pub(crate) struct LogBatch(Mutex<Batch>);
 #[derive(Debug, Default)]
 struct Batch {
     logs: Vec<Log>,
+    /// The time at which the batch is sent, even if it is not full. `None` if it is empty.
     due: Option<Instant>,
 }
 
@@ -31,8 +32,9 @@ struct Batch {
 pub(crate) enum BatchState {
     /// The log is the first of the batch.
     Started,
+    /// The batch has more logs, and is not full.
     Waiting,
-    /// The batch was full, and must be sent.
+    /// The log filled the batch, which the caller must send.
     Full(Vec<Log>),
 }
 
@@ -51,7 +53,8 @@ impl LogBatch {
         BatchState::Started
     }
 
-    /// Takes the batch if it is due at `now`, or in any case without `now`.
+    /// Takes the batch if it is due at `now`. With `None`, takes it even if it is not due. Returns
+    /// `None` if there is nothing to send.
     pub(crate) fn take_due(&self, now: Option<Instant>) -> Option<Vec<Log>> {
         let mut batch = self.0.lock();
         let is_due = |due: &mut Instant| now.is_none_or(|now| now >= *due);

@@ -24,18 +24,21 @@ use crate::{
 /// A unit of work: a root span and its descendants, with their breadcrumbs, trace and finished
 /// spans.
 ///
-/// A span whose request id differs from that of its outer spans begins a nested unit. So requests
-/// inside one span of the application, such as the span of a listener, do not mix.
+/// A span begins a nested unit if its request id differs from the request id of its ancestors. So
+/// requests inside one span of the application, such as the span of a listener, do not mix.
 #[derive(Debug)]
 pub(crate) struct Unit {
+    /// The unit in which this one is nested.
     outer: Option<Arc<Self>>,
     depth: u32,
     pub(crate) breadcrumbs: BreadcrumbRing,
     /// The trace id, if no field contains one.
     trace_id: OnceLock<TraceId>,
+    /// The finished spans of the unit.
     pub(crate) collected: Mutex<CollectedSpans>,
     /// Whether an error was logged in the unit.
     pub(crate) has_failed: AtomicBool,
+    /// The errors that were sent.
     reported: Mutex<ReportedErrors>,
 }
 
@@ -65,12 +68,12 @@ impl Unit {
         iter::successors(Some(self), |unit| unit.outer.as_deref())
     }
 
-    /// Stores the texts of an error event of the unit.
-    pub(crate) fn report(&self, fields: &Fields) {
+    /// Stores the texts of an error event of the unit, which is sent.
+    pub(crate) fn add_reported(&self, fields: &Fields) {
         self.reported.lock().add(fields);
     }
 
-    /// Returns whether an event of the unit has reported an error of `fields`.
+    /// Returns whether an event of the unit that was sent has an error of `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
         let reported = self.reported.lock();
         fields.errors.iter().any(|chain| reported.has(chain))
@@ -144,18 +147,19 @@ fn is_specific(text: &str) -> bool {
 pub(crate) struct OpenSpan {
     pub(crate) callsite: &'static Metadata<'static>,
     fields: RwLock<Vec<(&'static str, Value)>>,
-    /// The context keys that were pinned later: see [`pins`](Self::pins).
+    /// The context keys that were *pinned* after the span was opened: see [`pins`](Self::pins).
     pinned: RwLock<Vec<&'static str>>,
     pub(crate) unit: Arc<Unit>,
     pub(crate) begins_unit: bool,
     /// Present if traces are sent.
     pub(crate) timing: Option<Timing>,
+    /// The ids that a layer of another exporter has given the span.
     identity: RwLock<Option<SpanIdentity>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Timing {
-    /// The id of the span if it has no identity.
+    /// The id of the span if no layer has given it a [`SpanIdentity`].
     span_id: SpanId,
     pub(crate) parent: Option<SpanId>,
     pub(crate) started: SystemTime,
@@ -204,7 +208,7 @@ impl OpenSpan {
         drop(replaced);
     }
 
-    /// Returns the id of the span, if traces are sent.
+    /// Returns the id of the span. `None` if no traces are sent.
     pub(crate) fn span_id(&self) -> Option<SpanId> {
         let timing = self.timing.as_ref()?;
         let identity = self.identity();

@@ -12,7 +12,7 @@ use crate::{
     breadcrumbs::MemoryBudget,
     builder::Options,
     capture_scope::{AlreadyRedacted, CaptureScope, is_thread_exiting},
-    dedup::{RepeatReport, Repetition},
+    dedup::{Occurrence, RepeatReport},
     event_builder::add_repeat_count,
     exiting_threads::{Deferral, DeferredItem},
     log_batch::BatchState,
@@ -35,13 +35,13 @@ impl Pipeline {
     pub(crate) fn send_deduplicated(&self, key: u64, build: impl FnOnce() -> Event<'static>) {
         let process = self.exporter.current();
         let state = &process.state;
-        let (repetition, expired) = state.dedup.check(key, self.clock.instant());
+        let (occurrence, expired) = state.dedup.check(key, self.clock.instant());
         if let Some(report) = expired {
             self.send_report(report);
         }
-        match repetition {
-            Repetition::New => self.capture(build()),
-            Repetition::First => {
+        match occurrence {
+            Occurrence::First => self.capture(build()),
+            Occurrence::Second => {
                 state.counts.repeated.add(1);
                 let evicted = state.dedup.store(key, &build());
                 evicted
@@ -49,7 +49,7 @@ impl Pipeline {
                     .for_each(|report| self.send_report(report));
                 process.queue.wake();
             }
-            Repetition::Again => state.counts.repeated.add(1),
+            Occurrence::Later => state.counts.repeated.add(1),
         }
     }
 
@@ -69,6 +69,7 @@ impl Pipeline {
         }
     }
 
+    /// Stores an item of an exiting thread, for the sender thread.
     #[cold]
     fn defer(&self, item: DeferredItem) {
         let events = item.events();
@@ -99,7 +100,8 @@ impl Pipeline {
         event.release.clone_from(&options.release);
         event.environment.clone_from(&options.environment);
         event.server_name.clone_from(&options.server_name);
-        // The layer has redacted the event. Hooks and integrations may add data to it.
+        // The layer has redacted the event. Hooks and integrations may add data to it, so the
+        // transport compares it with this copy, and redacts the difference.
         let is_changeable = options.before_send.is_some() || !options.integrations.is_empty();
         let redacted = match is_changeable && self.options.policy.is_some() {
             true => AlreadyRedacted::Event(Box::new(event.clone())),
@@ -186,7 +188,8 @@ impl Pipeline {
         }
     }
 
-    /// Moves everything that is due at `now` into the queue. With `None`, moves everything.
+    /// Moves everything that is due at `now` into the queue. With `None`, moves everything, due or
+    /// not.
     fn drain_due(&self, now: Option<Instant>) {
         // A child process does not send the waiting data of its parent.
         let Some(process) = self.exporter.existing() else {
@@ -199,7 +202,7 @@ impl Pipeline {
                 DeferredItem::Envelope(envelope) => self.send_now(*envelope),
             });
         }
-        let expired = state.dedup.expired(now);
+        let expired = state.dedup.take_expired(now);
         expired
             .into_iter()
             .for_each(|report| self.send_report(report));

@@ -11,16 +11,17 @@ use crate::{
 
 pub(crate) type SentryExporter = Exporter<QueuedEnvelope, ProcessState>;
 
-/// All state between the events and the queue.
+/// The state of one process between the layer and the queue.
 #[derive(Debug)]
 pub(crate) struct ProcessState {
     pub(crate) dedup: Deduplicator,
     pub(crate) logs: LogBatch,
+    /// The items of exiting threads, which the sender thread passes to the client.
     pub(crate) deferred: DeferredItems,
     pub(crate) counts: Counts,
 }
 
-/// Counts of events that were not sent on purpose, and of refused tags.
+/// Counts of events that were left unsent on purpose, and of refused tags. See `SentryStats`.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) ignored: Counter,

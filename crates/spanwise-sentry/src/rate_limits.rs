@@ -11,7 +11,7 @@ pub(crate) enum Category {
     Other,
 }
 
-/// The end of the rate limit of each category.
+/// The end of the last rate limit of each category, by its number.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],
@@ -25,6 +25,7 @@ const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
 impl RateLimits {
+    /// Returns whether no limit applies to the category at `now`.
     pub(crate) fn allow(&self, category: Category, now: Instant) -> bool {
         self.until[category as usize].is_none_or(|until| now >= until)
     }
@@ -67,7 +68,7 @@ impl RateLimits {
     }
 }
 
-/// Parses a number of seconds. A date, which few servers send, is not parsed.
+/// Parses a number of seconds. `None` for other texts, such as a date, which few servers send.
 fn parse_wait(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     let wait = Duration::try_from_secs_f64(seconds.ceil()).ok();

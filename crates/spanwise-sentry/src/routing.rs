@@ -8,15 +8,17 @@ use tracing_core::{LevelFilter, Metadata};
 
 use crate::builder::Options;
 
+/// The forms that an event takes in Sentry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Routing {
-    pub(crate) event: bool,
-    pub(crate) breadcrumb: bool,
-    pub(crate) log: bool,
+    /// An error, which Sentry calls an event.
+    pub(crate) is_error: bool,
+    pub(crate) is_breadcrumb: bool,
+    pub(crate) is_log: bool,
 }
 
-/// The routing of each callsite. `None` for records of the `log` crate, because they share a
-/// callsite per level, and their target is a field of the event.
+/// The routing of each callsite. `None` for callsites of the `log` crate: its records share a
+/// callsite per level, so each record is routed by its target, which is a field of the event.
 #[derive(Debug, Default)]
 pub(crate) struct Routings(CallsitePlans<Option<Routing>>);
 
@@ -28,14 +30,15 @@ impl Routing {
         };
         let logs = options.logs.as_ref();
         Self {
-            event: is_enabled(&options.events, LevelFilter::ERROR),
-            breadcrumb: is_enabled(&options.breadcrumbs, LevelFilter::INFO),
-            log: logs.is_some_and(|levels| is_enabled(levels, LevelFilter::INFO)),
+            is_error: is_enabled(&options.events, LevelFilter::ERROR),
+            is_breadcrumb: is_enabled(&options.breadcrumbs, LevelFilter::INFO),
+            is_log: logs.is_some_and(|levels| is_enabled(levels, LevelFilter::INFO)),
         }
     }
 
-    pub(crate) fn any(self) -> bool {
-        self.event || self.breadcrumb || self.log
+    /// Returns whether Sentry receives the event in any form.
+    pub(crate) fn is_used(self) -> bool {
+        self.is_error || self.is_breadcrumb || self.is_log
     }
 }
 
@@ -54,10 +57,11 @@ impl Routings {
         })
     }
 
-    /// Returns whether an event of `callsite` may be used, without reading its fields.
+    /// Returns whether Sentry may receive an event of `callsite` in some form. Does not read its
+    /// fields.
     #[inline]
     pub(crate) fn may_use(&self, callsite: &'static Metadata<'static>, options: &Options) -> bool {
-        self.get(callsite, options).is_none_or(Routing::any)
+        self.get(callsite, options).is_none_or(Routing::is_used)
     }
 
     /// Returns the routing of an event. `record` is set for a record of the `log` crate.

@@ -33,7 +33,7 @@ impl Tags {
         is_valid
     }
 
-    /// Adds checked tags. They replace existing tags.
+    /// Adds the tags of `others`, which are valid. They replace existing tags.
     pub(crate) fn extend(&mut self, others: &Self) {
         let others = others.tags.iter();
         self.tags

@@ -27,6 +27,7 @@ const MAX_SPANS: usize = 1000;
 /// The sampling decision and the finished spans of a unit.
 #[derive(Debug, Default)]
 pub(crate) struct CollectedSpans {
+    /// `None` until the first span of the unit is closed.
     is_sampled: Option<bool>,
     spans: Vec<Span>,
 }
@@ -61,7 +62,8 @@ fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
     })
 }
 
-/// Collects a span that was closed. Returns the transaction if the span began its unit.
+/// Collects a span that was closed, if the trace of its unit is sampled. Returns the transaction if
+/// the span began its unit and is not a health check.
 pub(crate) fn finish_span(
     threshold: Threshold,
     span: &OpenSpan,
@@ -91,8 +93,8 @@ pub(crate) fn finish_span(
     Some(transaction(span, timing, span_id, scope(), children, at))
 }
 
-// These structs are written out, because `Default` of Sentry's types draws ids from a thread-local
-// generator, which an exiting thread has destroyed.
+// The following functions write all fields of the structs out, because `Default` of Sentry's types
+// draws ids from a thread-local generator, which an exiting thread has destroyed.
 
 fn child(
     span: &OpenSpan,

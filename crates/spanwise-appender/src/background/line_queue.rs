@@ -53,7 +53,7 @@ pub(crate) struct LineQueue {
     state: Mutex<State>,
     /// Notifies the writer thread.
     work: Condvar,
-    /// Notifies threads that wait for room, or for records to be settled.
+    /// Notifies threads that wait for room, or for records to be delivered or lost.
     progress: Condvar,
     /// Makes the sink return from a blocking write.
     pub(crate) stop: StopFlag,
@@ -84,7 +84,8 @@ enum Admitted<'a> {
 }
 
 impl LineQueue {
-    /// Creates the queue and starts its writer thread, unless it is direct.
+    /// Creates the queue and starts its writer thread, unless
+    /// [`direct`](crate::BackgroundBuilder::direct) is set.
     pub(crate) fn start(
         options: Options,
         sink: Box<dyn RecordSink>,
@@ -196,7 +197,7 @@ impl LineQueue {
         loop {
             let is_direct = state.lifecycle.phase == Phase::Direct;
             if is_direct && mem::take(&mut state.lifecycle.starts_worker) {
-                // If the thread cannot be started, callers write.
+                // If the thread cannot be started, the logging threads write.
                 let _ = self.spawn_worker(&mut state);
                 continue;
             }
@@ -265,7 +266,7 @@ impl LineQueue {
         self.report.fault(Fault::WriteFailed, &why);
     }
 
-    /// Waits until all accepted records are settled, or until the output fails.
+    /// Waits until all accepted records are delivered or lost, or until the output fails.
     #[cold]
     fn sync(&self, mut state: MutexGuard<'_, State>, wakes: bool) {
         let target = state.counts.accepted;

@@ -30,7 +30,7 @@ pub(super) struct ActiveFile {
 /// The reason why a file was not opened.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
-    /// It is not a regular file but, for example, a named pipe.
+    /// The path is not a regular file but, for example, a named pipe.
     NotAFile(&'static str),
     /// Others created the file, or can change it.
     Untrusted(Distrust),

@@ -20,7 +20,7 @@ use super::{
     file_writer::{FileWriter, open},
     fs::{self, Create, Dir, Meta},
     path_checks::{
-        absolute, cannot_make_dir, cannot_open, check_dir, check_length, check_name, check_trust,
+        absolute, cannot_create_dir, cannot_open, check_dir, check_length, check_name, check_trust,
         in_use, not_a_file, untrusted,
     },
     path_lock::{LockOutcome, PathLock},
@@ -213,7 +213,7 @@ impl RollingFileBuilder {
         self.check()?;
         let path = absolute(&self.path)?;
         let names = FileNames::new(&path, 1);
-        fs::create_dirs(names.dir()).map_err(|error| cannot_make_dir(names.dir(), error))?;
+        fs::create_dirs(names.dir()).map_err(|error| cannot_create_dir(names.dir(), error))?;
         let dir = Dir::open(names.dir()).map_err(|error| cannot_open(names.dir(), error))?;
         let options = self.options;
         let locked = match options.per_process {

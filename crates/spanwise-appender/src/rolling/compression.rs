@@ -26,9 +26,9 @@ pub enum Compression {
     /// No compression.
     #[default]
     None,
-    /// `.gz`. Needs the feature `gzip`.
+    /// Gzip: `.gz`. Needs the feature `gzip`.
     Gzip,
-    /// `.zst`. Needs the feature `zstd`.
+    /// Zstandard: `.zst`. Needs the feature `zstd`.
     Zstd,
 }
 

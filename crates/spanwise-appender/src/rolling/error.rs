@@ -4,8 +4,8 @@ use std::{error::Error, fmt, io};
 
 use super::fs::Distrust;
 
-/// The error of opening a [`RollingFile`](crate::RollingFile). Its text names the cause, the path
-/// and the remedy.
+/// The reason why a [`RollingFile`](crate::RollingFile) cannot be opened. The text names the path
+/// and the cause, and how to correct it where the cause is known.
 #[derive(Debug)]
 pub struct OpenError {
     kind: OpenErrorKind,
@@ -26,15 +26,17 @@ pub enum OpenErrorKind {
     /// The existing file belongs to another user, is writable by every user, or has other hard
     /// links.
     Untrusted,
-    /// A name or a path would be too long. The names of rolled files count, too.
+    /// The name or the path of the log file, or of a rolled, compressed or lock file beside it,
+    /// would be longer than the file system allows.
     TooLong,
-    /// This user has no permission to write there.
+    /// The user that runs the process has no permission to write to the file or its directory, or
+    /// the file system is read-only.
     PermissionDenied,
     /// Another process already logs to this path.
     InUse,
     /// A setting cannot be applied, such as a compression that is not compiled in.
     Setting,
-    /// Any other error of the system.
+    /// Any other I/O error.
     Other,
 }
 
@@ -71,29 +73,29 @@ impl Error for OpenError {
     }
 }
 
-/// Displays an error of the system as a part of a sentence.
+/// Displays an I/O error as a part of a sentence.
 pub(super) struct DisplayIoError<'a>(pub(super) &'a io::Error);
 
 impl fmt::Display for DisplayIoError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
-        let mut letters = text.chars();
-        match letters.next() {
+        let mut chars = text.chars();
+        match chars.next() {
             // Lower-cases "No space left", but not an acronym such as "EOF".
             Some(first)
-                if letters
+                if chars
                     .clone()
                     .next()
                     .is_none_or(|second| !second.is_uppercase()) =>
             {
-                write!(f, "{}{}", first.to_lowercase(), letters.as_str())
+                write!(f, "{}{}", first.to_lowercase(), chars.as_str())
             }
             _ => f.write_str(&text),
         }
     }
 }
 
-/// Displays the reason why a file is not used, and the remedy, as a part of a sentence.
+/// Displays why an existing file is refused, and how to correct it, as a part of a sentence.
 pub(super) struct DisplayDistrust(pub(super) Distrust);
 
 #[cfg(unix)]
@@ -103,20 +105,21 @@ impl fmt::Display for DisplayDistrust {
         match self.0 {
             Distrust::Owner(owner) => write!(
                 f,
-                "it belongs to user {owner}, and this process is user {user}; \
-                 give it to this user with `chown {user}`, remove it, or name another path"
+                "it belongs to user {owner}, and this process runs as user {user}; \
+                 run `chown {user}` on it, delete it, or choose another path"
             ),
             Distrust::Writable(mode) => write!(
                 f,
                 "every user may write to it (its mode is {mode:04o}); \
-                 take that away with `chmod o-w`, remove it, or name another path"
+                 run `chmod o-w` on it, delete it, or choose another path"
             ),
             Distrust::Links(1) => f.write_str(
-                "another hard link leads to it; remove one of the two, or name another path",
+                "it has another hard link; delete that link or this file, or choose another path",
             ),
             Distrust::Links(links) => write!(
                 f,
-                "{links} other hard links lead to it; remove them or it, or name another path"
+                "it has {links} other hard links; delete those links or this file, or choose \
+                 another path"
             ),
         }
     }
@@ -125,6 +128,7 @@ impl fmt::Display for DisplayDistrust {
 #[cfg(not(unix))]
 impl fmt::Display for DisplayDistrust {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No file is distrusted on this system, so there is no value to display.
         match self.0 {}
     }
 }

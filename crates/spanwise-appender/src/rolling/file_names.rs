@@ -128,7 +128,7 @@ impl FileNames {
         OsString::from_iter([&self.stem, middle, &self.extension, suffix])
     }
 
-    /// Returns the length of the longest name.
+    /// Returns the length of the longest name that a file of this log can have, in bytes.
     pub(super) fn max_name_len(&self, rolls: bool, compression: Compression, links: bool) -> usize {
         let rolled = RolledId {
             date: Date::MAX,
@@ -204,8 +204,8 @@ impl FileNames {
         forms.any(|form| dir.meta(&self.rolled(id, form)).is_ok())
     }
 
-    /// Returns the names that the active file has besides its current name. There are such names if
-    /// a process ended during a roll.
+    /// Returns the names that a roll gave to the active file besides its current name. There are
+    /// such names if a process ended during a roll.
     pub(super) fn own_links(&self, file: &Meta, dir: &Dir) -> Vec<OsString> {
         let rolled = self.list(dir).unwrap_or_default();
         let names = rolled.iter().map(|file| self.rolled(file.id, file.form));

@@ -63,7 +63,7 @@ impl FileWriter {
                 period::minute(now),
                 Period::at(now, &settings.options.rotation),
             ),
-            roll_at_start: settings.options.rotation.start && active.len > 0,
+            roll_at_start: settings.options.rotation.is_at_start && active.len > 0,
             settings,
             dir,
             active,

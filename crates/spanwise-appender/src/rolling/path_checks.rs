@@ -23,7 +23,7 @@ pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
     }
     if text.contains(&0) {
         return not_a_file(format!(
-            "cannot log to {path:?}: a path has no zero byte; name another path"
+            "cannot log to {path:?}: a path cannot contain a zero byte; choose another path"
         ));
     }
     let is_separator = |last: &u8| std::path::is_separator(*last as char);
@@ -37,7 +37,8 @@ pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Checks that the file system accepts the longest name and path.
+/// Checks that the file system accepts the longest name and path of the log's files. `max_len` is
+/// the length of the longest name, in bytes.
 pub(super) fn check_length(names: &FileNames, max_len: usize) -> Result<(), OpenError> {
     let dir = names.dir();
     let existing = dir.ancestors().find(|ancestor| ancestor.is_dir());
@@ -46,8 +47,9 @@ pub(super) fn check_length(names: &FileNames, max_len: usize) -> Result<(), Open
     for (what, len, max) in [("name", max_len, max_name), ("path", path_len, max_path)] {
         if len > max {
             let message = format!(
-                "cannot log to {:?}: its {what}, or that of a file beside it such as a rolled one, \
-                 can have {len} bytes, and {max} are allowed; name one that is {} bytes shorter",
+                "cannot log to {:?}: its {what}, or the {what} of a file beside it such as a rolled \
+                 one, can have {len} bytes, and {max} are allowed; choose a {what} that is {} bytes \
+                 shorter",
                 names.current(),
                 len - max
             );
@@ -57,26 +59,27 @@ pub(super) fn check_length(names: &FileNames, max_len: usize) -> Result<(), Open
     Ok(())
 }
 
-/// Checks that this user may create files and directories in the nearest existing directory.
+/// Checks that the user of this process may create files in `dir`, or in its nearest ancestor that
+/// exists.
 pub(super) fn check_dir(dir: &Path) -> Result<(), OpenError> {
     use io::ErrorKind::{NotADirectory, NotFound};
     for ancestor in dir.ancestors() {
         match ancestor.metadata() {
             Ok(existing) if !existing.is_dir() => {
                 let message = format!(
-                    "cannot make log directory {dir:?}: {ancestor:?} is not a directory; \
-                     name another path"
+                    "cannot create log directory {dir:?}: {ancestor:?} is not a directory; \
+                     choose another path"
                 );
                 return Err(OpenError::new(OpenErrorKind::Directory, message));
             }
             Ok(_) => {
                 return fs::may_create_in(ancestor).map_err(|error| match ancestor == dir {
                     true => cannot_write_dir(dir, error),
-                    false => cannot_make_dir(dir, error),
+                    false => cannot_create_dir(dir, error),
                 });
             }
             Err(error) if [NotFound, NotADirectory].contains(&error.kind()) => {}
-            Err(error) => return Err(cannot_make_dir(dir, error)),
+            Err(error) => return Err(cannot_create_dir(dir, error)),
         }
     }
     Ok(())
@@ -123,23 +126,24 @@ pub(super) fn in_use(names: &FileNames, pid: Option<u32>) -> OpenError {
     OpenError::new(
         OpenErrorKind::InUse,
         format!(
-            "cannot log to {path:?}: {owner} does already; name another path, or give each process \
-             a file of its own with `per_process()`"
+            "cannot log to {path:?}: {owner} already logs to it; choose another path, or give each \
+             process a file of its own with `per_process()`"
         ),
     )
 }
 
 fn cannot_write_dir(dir: &Path, error: io::Error) -> OpenError {
     let message = format!(
-        "cannot write to log directory {dir:?}: {}; let this user write there, or name another path",
+        "cannot write to log directory {dir:?}: {}; give the user of this process write access to \
+         it, or choose another path",
         DisplayIoError(&error)
     );
     OpenError::new(kind(&error), message).caused_by(error)
 }
 
-pub(super) fn cannot_make_dir(dir: &Path, error: io::Error) -> OpenError {
+pub(super) fn cannot_create_dir(dir: &Path, error: io::Error) -> OpenError {
     let message = format!(
-        "cannot make log directory {dir:?}: {}; make it, or name another path",
+        "cannot create log directory {dir:?}: {}; create it, or choose another path",
         DisplayIoError(&error)
     );
     let kind = match kind(&error) {
@@ -151,7 +155,9 @@ pub(super) fn cannot_make_dir(dir: &Path, error: io::Error) -> OpenError {
 
 pub(super) fn cannot_open(path: &Path, error: io::Error) -> OpenError {
     let advice = match kind(&error) {
-        OpenErrorKind::PermissionDenied => "; let this user write there, or name another path",
+        OpenErrorKind::PermissionDenied => {
+            "; give the user of this process write access to it, or choose another path"
+        }
         _ => "",
     };
     let why = DisplayIoError(&error);
@@ -169,7 +175,8 @@ fn kind(error: &io::Error) -> OpenErrorKind {
     }
 }
 
-/// Returns the error for a path that names something other than a file, such as "a directory".
+/// Returns the error for a path that names something other than a regular file, such as "a
+/// directory".
 pub(super) fn not_a_file(path: &Path, what: &str) -> OpenError {
     let (kind, note, advice) = match what {
         "a symbolic link" => (

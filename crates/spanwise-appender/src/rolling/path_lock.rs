@@ -11,7 +11,7 @@ use super::{
     fs::{self, Dir, Meta},
 };
 
-/// The file `.app.log.lock`, locked until this is dropped.
+/// The lock on the file `.app.log.lock`, held until `PathLock` is dropped.
 ///
 /// It contains the process id and the last used file number, so that a number is not reused after
 /// its file was deleted.
@@ -33,7 +33,7 @@ pub(super) enum LockOutcome {
 
 impl PathLock {
     pub(super) fn try_take(names: &FileNames, dir: &Dir) -> io::Result<LockOutcome> {
-        let file = dir.open_own(&names.lock())?;
+        let file = dir.open_lock(&names.lock())?;
         check(&Meta::from_file(&file)?)?;
         // Any user who may open the file could lock it, so only this user may open it.
         fs::make_private(&file);
@@ -85,7 +85,8 @@ fn check(file: &Meta) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::AlreadyExists,
-        "it is not a lock file of a log, and is left alone; remove it, or name another path",
+        "it is not the lock file of a log, so it is not overwritten; delete it, or choose another \
+         path",
     ))
 }
 

@@ -32,7 +32,7 @@ enum Key {
 impl Period {
     pub(super) fn at(time: SystemTime, rotation: &Rotation) -> Self {
         let mut time = utc(time);
-        if rotation.local {
+        if rotation.is_local_time {
             // Falls back to UTC if the time zone is unknown.
             let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
             time = time.to_offset(offset);

@@ -236,10 +236,10 @@ impl Retention {
         }
         if !ByteSize::is_like_unit(unit) {
             let hint = format!(
-                "`{unit}` is not a unit; write `{number} files`, an age such as `{number}d`, or a \
+                "unknown unit `{unit}`; write `{number} files`, an age such as `{number}d`, or a \
                  size such as `{number}GiB`"
             );
-            return Err(ParseError::word(word, "is not a retention", hint));
+            return Err(ParseError::word(word, INVALID, hint));
         }
         match word.parse()? {
             ByteSize(0) => Err(keeps_none()),
@@ -259,7 +259,7 @@ fn unknown(word: &str) -> ParseError {
         "{meant}write a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
          free space such as `free=5GiB`, or `all` alone"
     );
-    ParseError::word(word, "is not a retention", hint)
+    ParseError::word(word, INVALID, hint)
 }
 
 impl fmt::Display for Retention {
@@ -286,6 +286,8 @@ fn display_age(age: Duration) -> String {
     let (name, unit) = fitting.next().unwrap_or(&("s", 1));
     format!("{}{name}", seconds / unit)
 }
+
+const INVALID: &str = "is not a valid retention";
 
 const DAY: u64 = 24 * 60 * 60;
 

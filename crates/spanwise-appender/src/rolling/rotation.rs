@@ -33,8 +33,8 @@ use crate::ByteSize;
 pub struct Rotation {
     pub(super) size: Option<ByteSize>,
     pub(super) every: Option<Interval>,
-    pub(super) start: bool,
-    pub(super) local: bool,
+    pub(super) is_at_start: bool,
+    pub(super) is_local_time: bool,
 }
 
 /// An interval of the clock. A new file also starts if the clock is set back.
@@ -57,8 +57,8 @@ impl Rotation {
         Self {
             size: None,
             every: None,
-            start: false,
-            local: false,
+            is_at_start: false,
+            is_local_time: false,
         }
     }
 
@@ -80,19 +80,19 @@ impl Rotation {
     /// Starts a new file with the first record of a process.
     #[must_use]
     pub const fn at_start(mut self) -> Self {
-        self.start = true;
+        self.is_at_start = true;
         self
     }
 
     /// Uses the local time zone for intervals and for the dates in names. Defaults to UTC.
     #[must_use]
     pub const fn local_time(mut self) -> Self {
-        self.local = true;
+        self.is_local_time = true;
         self
     }
 
     pub(super) const fn is_never(&self) -> bool {
-        self.size.is_none() && self.every.is_none() && !self.start
+        self.size.is_none() && self.every.is_none() && !self.is_at_start
     }
 }
 
@@ -128,8 +128,8 @@ impl FromStr for Rotation {
             let mut intervals = Interval::ALL.into_iter();
             let is_repeated = match lower.as_str() {
                 "never" => mem::replace(&mut never, true),
-                "start" => mem::replace(&mut rotation.start, true),
-                "local" => mem::replace(&mut rotation.local, true),
+                "start" => mem::replace(&mut rotation.is_at_start, true),
+                "local" => mem::replace(&mut rotation.is_local_time, true),
                 "utc" => mem::replace(&mut utc, true),
                 _ => match intervals.find(|(_, name)| *name == lower) {
                     Some((interval, _)) => rotation.every.replace(interval).is_some(),
@@ -147,7 +147,9 @@ impl FromStr for Rotation {
                 "has no rotation",
                 "add `daily`, a size such as `100MiB`, or `never`",
             ),
-            _ if utc && rotation.local => ("has `utc` and `local`", "write only one of the two"),
+            _ if utc && rotation.is_local_time => {
+                ("has `utc` and `local`", "write only one of the two")
+            }
             _ => return Ok(rotation),
         };
         Err(ParseError::word(text, reason, hint))
@@ -185,8 +187,8 @@ impl fmt::Display for Rotation {
             self.every
                 .map(|every| Interval::ALL[every as usize].1.to_owned()),
             self.size.map(|size| size.to_string()),
-            self.start.then(|| "start".to_owned()),
-            self.local.then(|| "local".to_owned()),
+            self.is_at_start.then(|| "start".to_owned()),
+            self.is_local_time.then(|| "local".to_owned()),
         ];
         let words: Vec<String> = words.into_iter().flatten().collect();
         f.write_str(&words.join(","))

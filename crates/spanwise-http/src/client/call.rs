@@ -64,10 +64,6 @@ impl Call {
     ) -> Self {
         let context = Context::current();
         let request_context = RequestContext::current();
-        let inherited_baggage = match &request_context {
-            Some(_) => None,
-            None => Baggage::inherited(),
-        };
         let around = SpanIdentity::current();
         let around = around.and_then(|identity| TraceContext::from_identity(&identity));
         let by_hand = headers.contains_key(TRACEPARENT);
@@ -85,6 +81,10 @@ impl Call {
                     TraceContext::in_trace(trace_id)
                 }
             })
+        };
+        let inherited_baggage = match (&request_context, &trace) {
+            (None, Some(trace)) => Baggage::inherited(trace.span.trace_id()),
+            (Some(_), _) | (None, None) => None,
         };
         let trace_id = trace.as_ref().map(TraceContext::trace_id);
         let span_id = trace.as_ref().map(TraceContext::span_id);
@@ -123,7 +123,7 @@ impl Call {
         let span = announce(announced, open);
         // The exported ids of the span, with the decision of the sampler. If the span is not
         // exported, the ids of the enclosing span.
-        let exported = SpanIdentity::fix_in(&span);
+        let exported = SpanIdentity::freeze_in(&span);
         let exported = exported.and_then(|identity| TraceContext::from_identity(&identity));
         let exported = exported.or_else(|| around.clone());
         let trace = match exported {
@@ -312,8 +312,8 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
     let id = trace_id().or_else(request_id);
     // A span that is not exported may have the inherited id.
     let inherited = match id {
-        Some(id) => InheritedContext::of_trace(id),
-        None => InheritedContext::of_process(),
+        Some(id) => InheritedContext::for_trace(id),
+        None => InheritedContext::outside_of_traces(),
     };
     if let Some(inherited) = inherited {
         return continued(&TraceContext::inherited(inherited));

@@ -19,7 +19,7 @@ pin_project! {
     /// service, polled in the span of the request.
     #[derive(Debug)]
     pub struct ResponseBody<R> {
-        // Dropped when it ends, or with this body.
+        // Dropped when the inner body ends, or with this body.
         #[pin]
         inner: Option<R>,
         // Whether the inner body has reported its end.

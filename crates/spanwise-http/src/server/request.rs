@@ -67,8 +67,7 @@ impl RequestInfo {
 }
 
 /// Opens the span of a request, and puts the request id into the headers and the extensions.
-/// `tenant_id` is the tenant that the
-/// application has determined.
+/// `tenant_id` is the tenant that the application has determined.
 pub(crate) fn begin_request<B>(
     options: &Arc<Options>,
     request: &mut Request<B>,
@@ -76,7 +75,7 @@ pub(crate) fn begin_request<B>(
 ) -> RequestGuard {
     let guard = open(options, request, tenant_id);
     let id = &guard.request.id;
-    // This replaces an id that is not trusted.
+    // Replaces an id that is not trusted.
     request
         .headers_mut()
         .insert(X_REQUEST_ID, id.header_value().clone());
@@ -163,7 +162,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     };
     // The layer that exports spans may have changed the announced identity, because its sampler
     // sets the flags and the state. Nested calls send the changed identity.
-    let identity = SpanIdentity::fix_in(&span);
+    let identity = SpanIdentity::freeze_in(&span);
     let identity = identity.and_then(|identity| TraceContext::from_identity(&identity));
     let trace = identity.unwrap_or(trace);
     let observation = RequestObservation::begin(|| ObservedRequest {

@@ -33,8 +33,9 @@ pub fn server() -> ServerLayer {
     ServerLayer::default()
 }
 
-/// A [`tower` layer](Layer) that gives each request a span, an id, and one access event at its real
-/// end. Created by [`server`].
+/// A [`tower` layer](Layer) that gives each request a span, an id, and one access event. It logs
+/// the event when the response body has ended, or when the request is cancelled. Created by
+/// [`server`].
 #[derive(Debug, Clone, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct ServerLayer {
@@ -51,9 +52,10 @@ impl ServerLayer {
     /// Sets the headers from which the request id is adopted. The first header with a valid id is
     /// used. Defaults to `x-request-id`.
     ///
-    /// The id of a trusted sender is adopted if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and was
-    /// sent once. Otherwise the request id is the trace id of a trusted sender, written as a UUID.
-    /// If there is none, it is a new UUID of version 7, which is also the trace id.
+    /// The id of a trusted sender is adopted if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and the
+    /// request has exactly one header of this name. Otherwise the request id is the trace id of a
+    /// trusted sender, written as a UUID. If there is none, it is a new UUID of version 7, which is
+    /// also the trace id.
     ///
     /// The request passed to the service has the id as the header `x-request-id` and as the
     /// extension [`RequestId`](crate::RequestId). The response has it as `x-request-id`. If the
@@ -129,10 +131,11 @@ impl ServerLayer {
         self.set(|options| options.quiet.push(quiet))
     }
 
-    /// Sets the level of responses with these statuses to INFO. `statuses` is a code such as `404`,
-    /// or a range such as `400..=499`. Defaults to 4xx except 408 and 429.
+    /// Logs complete responses with these statuses at INFO, whatever their outcome. `statuses` is a
+    /// code such as `404`, or a range such as `400..=499`. By default, 4xx is at INFO too, except
+    /// 408 and 429, which are at WARN.
     ///
-    /// It applies to complete responses. A gRPC status counts as the HTTP status that
+    /// A gRPC status counts as the HTTP status that
     /// `google.rpc.Code` maps it to. If several calls of this method and of
     /// [`warn_on`](Self::warn_on) contain a status, the last call counts.
     ///
@@ -167,12 +170,16 @@ impl ServerLayer {
     /// Adds a request header to the access event, as `http.request.header.` and its name. Defaults
     /// to none, because headers may contain credentials. At most 2,048 bytes are logged.
     ///
+    /// If the application has already added 128 field names to access events, the header is ignored
+    /// with a warning.
+    ///
     /// # Panics
     /// If the name is not a valid header name.
     pub fn header(self, name: &str) -> Self {
         let name = header_name(name);
         match field_names::header(&name) {
             Some(index) => self.set(|options| options.headers.push((name, index))),
+            // All field names are in use: `field_names` has warned.
             None => self,
         }
     }

@@ -147,7 +147,7 @@ mod reqwest_ {
 
     #[tokio::test]
     async fn request_ids_are_sent() {
-        let logs = spanwise_testing::capture();
+        let logs = crate::support::capture();
         let service = Service::ok().await;
         let span = tracing::info_span!("job", request_id = "r-1", tenant_id = "acme");
         let url = service.url("localhost", "/stock?sku=book");
@@ -170,7 +170,7 @@ mod reqwest_ {
 
     #[tokio::test]
     async fn failed_call_shows_no_query() {
-        let logs = spanwise_testing::capture();
+        let logs = crate::support::capture();
         let url = format!("{REFUSING}/?sku=book");
         with(client()).get(&url).send().await.unwrap_err();
         let span = logs.one_span("http.client.request");
@@ -289,7 +289,7 @@ mod reqwest_ {
         }
         let url = format!("{REFUSING}/?ids[]=canary&b=canary)x");
         for in_text in [false, true] {
-            let logs = spanwise_testing::capture();
+            let logs = crate::support::capture();
             let client = reqwest_middleware::ClientBuilder::from_client(with(client()))
                 .with(Wraps(in_text))
                 .build();
@@ -323,7 +323,7 @@ mod reqwest_ {
 
     #[tokio::test]
     async fn each_retried_attempt_has_its_span() {
-        let _logs = spanwise_testing::capture();
+        let _logs = crate::support::capture();
         let service = Service::ok().await;
         let builder = client().reqwest(reqwest::Client::builder());
         let client = builder.with(Repeats).build().unwrap();
@@ -344,7 +344,7 @@ mod reqwest_ {
     #[tokio::test]
     async fn redirect_policy_of_the_application_applies() {
         // Without this capture, the spans of the calls would belong to the capture of another test.
-        let _logs = spanwise_testing::capture();
+        let _logs = crate::support::capture();
         let shop = redirecting().await;
         let path = format!("/?{}", shop.url("localhost", "/"));
         let builder = client().reqwest(reqwest::Client::builder());
@@ -385,7 +385,7 @@ mod reqwest_ {
 
     #[tokio::test]
     async fn endless_redirect_ends() {
-        let _logs = spanwise_testing::capture();
+        let _logs = crate::support::capture();
         let shop = Service::start(|uri| Redirect::temporary(uri.path()).into_response()).await;
         let error = with(to_localhost())
             .get(shop.url("localhost", "/"))

@@ -7,12 +7,11 @@ use http_body_util::Empty;
 use spanwise_core::ContextLayer;
 use spanwise_http::{Peer, ServerLayer, Trust, client, server};
 use spanwise_json::JsonLayer;
-use spanwise_testing::capture;
 use spanwise_testing::support::Lines;
 use tower::{Layer as _, ServiceExt as _};
 use tracing_subscriber::prelude::*;
 
-use crate::support::{alone, the_event};
+use crate::support::{alone, capture, the_event};
 
 type Body = Empty<&'static [u8]>;
 

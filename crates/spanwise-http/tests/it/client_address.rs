@@ -1,11 +1,11 @@
 //! `client.address`, from the connection and from `X-Forwarded-For`. No policy redacts it here.
 
+use crate::support::capture;
 use std::convert::Infallible;
 
 use http::{HeaderValue, Request, Response};
 use http_body_util::Empty;
 use spanwise_http::{ClientAddress, Peer, Trust, server};
-use spanwise_testing::capture;
 use tower::{Layer, ServiceExt};
 
 type Body = Empty<&'static [u8]>;

@@ -17,7 +17,7 @@ const UUID: &str = "0192f3a1-7c2e-7d44-8d29-2f1b9c5e6a70";
 
 #[tokio::test]
 async fn request_ids_are_sent() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let service = Service::ok().await;
     let url = service.url("localhost", "/stock?sku=book");
     let request = tracing::info_span!("job", request_id = UUID, tenant_id = "acme");
@@ -57,7 +57,7 @@ async fn request_ids_are_sent() {
 
 #[tokio::test]
 async fn events_in_a_call_have_its_span_id() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let network = tower::service_fn(async |request: Request<()>| {
         tracing::info!("sending");
         Ok::<_, std::io::Error>(http::Response::new(request))
@@ -77,7 +77,7 @@ async fn events_in_a_call_have_its_span_id() {
 
 #[tokio::test]
 async fn call_uses_the_trace_of_the_job() {
-    let _logs = spanwise_testing::capture();
+    let _logs = crate::support::capture();
     let service = Service::ok().await;
     let url = service.url("127.0.0.1", "/");
     let client = over_the_network(client());
@@ -107,7 +107,7 @@ async fn call_uses_the_trace_of_the_job() {
 
 #[tokio::test]
 async fn call_outside_any_span_starts_a_trace() {
-    let _logs = spanwise_testing::capture();
+    let _logs = crate::support::capture();
     let service = Service::ok().await;
     let client = over_the_network(client());
     let mut traces = HashSet::new();
@@ -123,7 +123,7 @@ async fn call_outside_any_span_starts_a_trace() {
 
 #[tokio::test]
 async fn headers_set_by_the_caller_are_kept() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let service = Service::ok().await;
     let layer = client()
         .baggage(["tenant_id"])
@@ -157,7 +157,7 @@ async fn headers_set_by_the_caller_are_kept() {
 
 #[tokio::test]
 async fn ids_go_to_allowed_hosts_only() {
-    let _logs = spanwise_testing::capture();
+    let _logs = crate::support::capture();
     let service = Service::ok().await;
     let client = over_the_network(client().ids_to("localhost".parse().unwrap()));
     for (host, goes) in [("localhost", true), ("127.0.0.1", false)] {
@@ -173,7 +173,7 @@ async fn ids_go_to_allowed_hosts_only() {
 #[tokio::test]
 async fn server_error_marks_the_span() {
     for (status, is_error) in [(204, false), (404, false), (503, true)] {
-        let logs = spanwise_testing::capture();
+        let logs = crate::support::capture();
         let status = StatusCode::from_u16(status).unwrap();
         let service = Service::start(move |_| status.into_response()).await;
         let call = over_the_network(client()).oneshot(get(&service.url("127.0.0.1", "/")));
@@ -190,7 +190,7 @@ async fn server_error_marks_the_span() {
 
 #[tokio::test]
 async fn failed_call_records_its_error() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let error = over_the_network(client())
         .oneshot(get(REFUSING))
         .await
@@ -221,7 +221,7 @@ async fn panicking_error_loses_only_its_text() {
 
 #[tokio::test]
 async fn error_shows_no_query() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let network = tower::service_fn(async |request: Request<()>| {
         Err::<Response, _>(format!("cannot send to {}: refused", request.uri()))
     });
@@ -234,7 +234,7 @@ async fn error_shows_no_query() {
 
 #[tokio::test]
 async fn long_error_is_truncated() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>("e".repeat(100_000)));
     let client = ServiceBuilder::new().layer(client()).service(network);
     let request = Request::get("http://warehouse/").body(()).unwrap();
@@ -245,7 +245,7 @@ async fn long_error_is_truncated() {
 
 #[tokio::test]
 async fn dropped_call_records_it() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let never = tower::service_fn(|_: Request<()>| {
         future::pending::<Result<http::Response<()>, std::io::Error>>()
     });
@@ -258,7 +258,7 @@ async fn dropped_call_records_it() {
 
 #[tokio::test]
 async fn custom_method_is_other() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let service = Service::ok().await;
     let mut request = get(&service.url("127.0.0.1", "/"));
     *request.method_mut() = "BREW".parse().unwrap();
@@ -270,7 +270,7 @@ async fn custom_method_is_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_calls_do_not_mix() {
     const CALLS: usize = 300;
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let handle = logs.handle();
     let service = Service::ok().await;
     let client = over_the_network(client());
@@ -334,7 +334,7 @@ impl<B: Clone, R> Policy<Request<B>, http::Response<R>, hyper_util::client::lega
 
 #[tokio::test]
 async fn attempts_are_spans_of_one_trace() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let left = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(2));
     let service = Service::start(move |_| {
         let order = std::sync::atomic::Ordering::SeqCst;
@@ -396,7 +396,7 @@ async fn queries_are_removed_from_errors() {
         ("is it there? no", "is it there? no"),
         ("", ""),
     ] {
-        let logs = spanwise_testing::capture();
+        let logs = crate::support::capture();
         let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>(text));
         let client = ServiceBuilder::new().layer(client()).service(network);
         let request = Request::get("http://shop/").body(()).unwrap();

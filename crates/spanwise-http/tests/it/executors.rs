@@ -14,12 +14,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use spanwise_http::server;
-use spanwise_testing::capture;
 use tokio::net::TcpListener;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tracing::{Instrument as _, info, info_span};
 
-use crate::support::{get, send, serve, text, the_event};
+use crate::support::{capture, get, send, serve, text, the_event};
 
 /// The span of a request starts inside the tasks of the server, so nothing is lost.
 #[tokio::test]

@@ -7,14 +7,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{access_events, the_event};
+use crate::support::{access_events, capture, the_event};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{Clock, ContextLayer};
 use spanwise_http::{ServerLayer, fail, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::FieldValue;
 use spanwise_testing::support::Lines;
-use spanwise_testing::{FieldValue, capture};
 use tower::{Layer as _, ServiceExt as _};
 use tracing::{Instrument as _, Level, info_span, instrument};
 use tracing_subscriber::prelude::*;

@@ -8,12 +8,11 @@ use std::{
     },
 };
 
-use crate::support::{alone, the_event};
+use crate::support::{alone, capture, the_event};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{Fault, SelfReport};
 use spanwise_http::{record, server};
-use spanwise_testing::capture;
 use tower::{Layer, ServiceExt};
 use tracing_subscriber::prelude::*;
 

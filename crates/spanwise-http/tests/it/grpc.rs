@@ -8,11 +8,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::support::{access_events, eventually, the_event};
+use crate::support::{access_events, capture, eventually, the_event};
 use axum::body::Bytes;
 use http::{Response, uri::PathAndQuery};
 use spanwise_http::{Peer, server};
-use spanwise_testing::{Event, capture};
+use spanwise_testing::Event;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{

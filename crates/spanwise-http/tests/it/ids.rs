@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{access_events, serve, the_event};
+use crate::support::{access_events, capture, serve, the_event};
 use axum::{Router, routing::get as on_get};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use proptest::prelude::*;
 use spanwise_http::{Peer, RequestId, ServerLayer, Trust, server};
-use spanwise_testing::{Capture, Event, Span, capture};
+use spanwise_testing::{Capture, Event, Span};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -30,7 +30,7 @@ async fn serve<F: Future<Output = ()>>(handler: impl Fn() -> F) {
 
 #[tokio::test]
 async fn request_span_declares_every_context_key() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     serve(async || {
         let declared = |key| Span::current().has_field(key);
         assert!(CONTEXT_KEYS.into_iter().all(declared));
@@ -75,7 +75,7 @@ async fn further_context_keys_are_declared() {
 
 #[tokio::test]
 async fn context_set_in_a_handler_reaches_event_and_calls() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let warehouse = Service::ok().await;
     let layer = client()
         .baggage(["tenant_id", "user_id"])
@@ -96,7 +96,7 @@ async fn context_set_in_a_handler_reaches_event_and_calls() {
 
 #[tokio::test]
 async fn inner_span_does_not_replace_layer_context() {
-    let _logs = spanwise_testing::capture();
+    let _logs = crate::support::capture();
     serve(async || {
         let before = Context::current();
         let keys = ["request_id", "tenant_id", "trace_id", "span_id"];

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{access_events, fed, the_event};
+use crate::support::{access_events, capture, fed, the_event};
 use axum::body::Bytes;
 #[cfg(feature = "axum")]
 use axum::{Router, routing::get as on_get};
@@ -15,7 +15,6 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
 use spanwise_core::Clock;
 use spanwise_http::{ServerLayer, server};
-use spanwise_testing::capture;
 use tower::{Layer, ServiceExt};
 use tracing::Level;
 

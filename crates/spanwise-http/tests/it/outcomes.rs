@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::support::{
-    access_events, connect_and_send, eventually, fed, get, send, serve, text, the_event,
+    access_events, capture, connect_and_send, eventually, fed, get, send, serve, text, the_event,
 };
 use axum::{
     Router,
@@ -24,7 +24,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
 use spanwise_http::server;
-use spanwise_testing::{FieldValue, capture};
+use spanwise_testing::FieldValue;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -5,10 +5,9 @@ use std::convert::Infallible;
 use http::{Request, Response};
 use http_body_util::Empty;
 use spanwise_http::server;
-use spanwise_testing::capture;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::support::access_events;
+use crate::support::{access_events, capture};
 
 type Body = Empty<&'static [u8]>;
 

@@ -54,7 +54,7 @@ async fn ask(url: &str, bank: &Service) -> HeaderMap {
 
 #[tokio::test]
 async fn trace_goes_through_services_that_trust() {
-    let logs = spanwise_testing::capture();
+    let logs = crate::support::capture();
     let bank = Service::ok().await;
     let warehouse = asking(bank.url("localhost", "/"), Trust::Always).await;
     let shop = asking(warehouse, Trust::Always).await;
@@ -97,7 +97,7 @@ async fn trace_goes_through_services_that_trust() {
 
 #[tokio::test]
 async fn untrusted_context_ends_at_the_edge() {
-    let _logs = spanwise_testing::capture();
+    let _logs = crate::support::capture();
     let bank = Service::ok().await;
     let warehouse = asking(bank.url("localhost", "/"), Trust::Always).await;
     let shop = asking(warehouse, Trust::Never).await;

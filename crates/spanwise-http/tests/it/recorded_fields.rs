@@ -5,12 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::the_event;
+use crate::support::{capture, the_event};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use spanwise_core::Clock;
 use spanwise_http::{ServerLayer, record, record_timing, server};
-use spanwise_testing::capture;
 use tower::{Layer, ServiceExt};
 use tracing::{Instrument, Span};
 

@@ -2,12 +2,11 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use crate::support::{get, send, serve, the_event};
+use crate::support::{capture, get, send, serve, the_event};
 use axum::{Router, routing::get as on_get};
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Empty};
 use spanwise_http::{ResponseBody, server};
-use spanwise_testing::capture;
 use tower::{Layer, Service, ServiceBuilder};
 
 type Body = Empty<&'static [u8]>;

@@ -11,11 +11,10 @@ use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty};
 use spanwise_http::server;
-use spanwise_testing::capture;
 use tower::{Layer as _, ServiceExt as _};
 use tracing::Level;
 
-use crate::support::{fed, the_event};
+use crate::support::{capture, fed, the_event};
 
 /// Status, content type and length of a response, and the level of the event if the client
 /// disconnects.

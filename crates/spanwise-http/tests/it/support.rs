@@ -11,6 +11,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     process::{Command, Output},
+    sync::LazyLock,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -28,6 +29,14 @@ use tokio::{
 };
 
 /// Serves `router` on loopback, with `ConnectInfo`.
+/// Starts a capture that has only the events of its own test. A capture that is alone in the
+/// process would also have the events of tests without a capture, so there is always a second one.
+pub(crate) fn capture() -> Capture {
+    static SECOND: LazyLock<Capture> = LazyLock::new(spanwise_testing::capture);
+    LazyLock::force(&SECOND);
+    spanwise_testing::capture()
+}
+
 pub(crate) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();

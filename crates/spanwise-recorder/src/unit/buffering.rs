@@ -6,19 +6,24 @@ use std::{
     thread,
 };
 
-use spanwise_core::Fault;
+use spanwise_core::{Fault, internal::SinkMask};
 
 use super::{DiscardReason, Phase, State, Unit};
-use crate::{record_ring::RecordRing, recorder_state::RecorderState};
+use crate::{
+    record_ring::{RecordKey, RecordRing},
+    recorder_state::RecorderState,
+};
 
-/// The number of a callsite, and the reason why the line is buffered. Both are in one `u32`, so
-/// that a `Cell` can pass them on.
+/// The number of a callsite, and the reason why its line is buffered. Both are in one `u32`, which
+/// is opaque to spanwise-core: [`LineDisposition`] passes it from the layer to the writer.
+///
+/// [`LineDisposition`]: spanwise_core::internal::LineDisposition
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordTag(u32);
 
 impl RecordTag {
     const TAIL_SAMPLED: u32 = 1 << 31;
-    const SHOWN: u32 = 1 << 30;
+    const BUFFER_IF_SAMPLED_OUT: u32 = 1 << 30;
 
     /// The event is below the level of the sink.
     pub(crate) fn captured(callsite: u32) -> Self {
@@ -31,12 +36,13 @@ impl RecordTag {
     }
 
     /// Tail sampling writes the event. Its line is buffered only if a sampler drops it.
-    pub(crate) fn shown(callsite: u32) -> Self {
-        Self(callsite | Self::TAIL_SAMPLED | Self::SHOWN)
+    pub(crate) fn buffer_if_sampled_out(callsite: u32) -> Self {
+        Self(callsite | Self::TAIL_SAMPLED | Self::BUFFER_IF_SAMPLED_OUT)
     }
 
-    pub(crate) fn is_shown(self) -> bool {
-        self.0 & Self::SHOWN != 0
+    /// Returns whether the line is buffered only if a sampler drops its event.
+    pub(crate) fn is_buffered_only_if_sampled_out(self) -> bool {
+        self.0 & Self::BUFFER_IF_SAMPLED_OUT != 0
     }
 
     #[inline]
@@ -46,7 +52,16 @@ impl RecordTag {
 
     #[inline]
     pub(crate) fn callsite(self) -> u32 {
-        self.0 & !(Self::TAIL_SAMPLED | Self::SHOWN)
+        self.0 & !(Self::TAIL_SAMPLED | Self::BUFFER_IF_SAMPLED_OUT)
+    }
+
+    /// Returns the key of the record of the current event.
+    #[inline]
+    fn key(self) -> RecordKey {
+        RecordKey {
+            callsite: self.callsite(),
+            sinks: SinkMask::current(),
+        }
     }
 
     #[inline]
@@ -69,47 +84,50 @@ pub(crate) enum BufferOutcome {
     PassThrough,
 }
 
-/// If the pool is empty, a line evicts lines of the largest unit at most this many times.
+/// If the pool has no free chunk, a line evicts lines of the largest unit at most this many times.
 const MAX_ATTEMPTS: usize = 64;
 
 impl Unit {
-    /// Fast path: appends a captured line if the current chunk has room. Returns whether it did.
+    /// Fast path: appends a captured line if the unit buffers lines and its current chunk has room.
+    /// Returns whether it did.
     #[inline]
     pub(crate) fn try_buffer_fast(&self, tag: RecordTag, line: &[u8]) -> bool {
         let RecorderState {
             options, counters, ..
         } = &*self.recorder;
+        let key = tag.key();
         let mut state = self.state();
         let is_buffered = state.phase == Phase::Buffering
             && !tag.is_tail_sampled()
             && line.len() <= options.max_record_bytes
-            && !self.is_full(&state, RecordRing::record_len(line))
-            && state.ring.try_push_contiguous(tag.callsite(), line);
+            && !self.is_full(&state, RecordRing::record_len(key, line))
+            && state.ring.try_push_contiguous(key, line);
         if is_buffered {
             counters.captured.count();
         }
         is_buffered
     }
 
-    /// Buffers a line. Evicts the unit's oldest lines if the unit is full, and lines of the largest
-    /// unit if the pool is empty.
-    #[inline(never)] // Off the common path, which stays small.
+    /// Buffers a line. Evicts the unit's oldest lines if the unit is full. If the pool has no free
+    /// chunk, evicts lines of the largest unit.
+    #[inline(never)] // Kept out of line, so that the common path stays small.
     pub(crate) fn buffer(self: &Arc<Self>, tag: RecordTag, line: &[u8]) -> BufferOutcome {
         let RecorderState {
             options, counters, ..
         } = &*self.recorder;
         let fits = line.len() <= options.max_record_bytes;
-        let len = RecordRing::record_len(line);
+        let key = tag.key();
+        let len = RecordRing::record_len(key, line);
         for _ in 0..MAX_ATTEMPTS {
             let mut state = self.state();
-            let is_shown_now = match state.phase {
+            let passes_through = match state.phase {
                 Phase::PassThrough => true,
                 Phase::Buffering => {
                     tag.is_tail_sampled() && self.has_expired.load(Ordering::Acquire)
                 }
                 Phase::Dumping | Phase::Ended => false,
             };
-            if is_shown_now {
+            if passes_through {
                 return BufferOutcome::PassThrough;
             }
             let dropped = if !fits {
@@ -130,14 +148,14 @@ impl Unit {
                 return BufferOutcome::Taken;
             }
             if self.make_room(&mut state, len) {
-                state.ring.push(tag.callsite(), line);
+                state.ring.push(key, line);
                 counters.captured.count();
                 return BufferOutcome::Taken;
             }
             drop(state);
             self.evict_largest(len);
         }
-        // After each eviction, other threads were faster to use the memory.
+        // After each eviction, other threads were faster to use the memory. Drop the line.
         counters.captured.count();
         counters.evicted.add(1);
         self.state().dropped_records += 1;
@@ -151,7 +169,7 @@ impl Unit {
             || state.ring.len + len > options.max_unit_bytes
     }
 
-    /// Makes room for a record. Returns false if the pool is empty.
+    /// Makes room for a record. Returns false if the pool has no free chunk.
     fn make_room(self: &Arc<Self>, state: &mut State, len: usize) -> bool {
         while self.is_full(state, len) {
             if !state.ring.drop_oldest() {
@@ -193,7 +211,8 @@ impl Unit {
     }
 
     /// Drops the oldest lines until a record of `len` bytes fits into the memory of the unit. If it
-    /// does not fit even then, gives back all memory of the unit.
+    /// does not fit even then, gives back all memory of the unit. Returns the number of dropped
+    /// lines.
     fn make_room_within(&self, len: usize) -> u64 {
         let mut state = self.state();
         let before = state.ring.records;
@@ -209,7 +228,7 @@ impl Unit {
         records
     }
 
-    /// Drops all lines, so that other units can use the memory.
+    /// Drops all lines, so that other units can use the memory. Returns the number of lines.
     fn evict(&self) -> u64 {
         let mut state = self.state();
         let records = self.discard(&mut state, DiscardReason::Evicted);

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use spanwise_core::internal::SinkMask;
+
 use super::{DiscardReason, Phase, State, Unit};
 use crate::{
     chunk_pool::PoolLease,
@@ -19,18 +21,21 @@ pub(crate) struct Dump {
     limit: Arc<DumpLimit>,
     ring: RecordRing,
     progress: Progress,
-    /// Shown in the header.
+    /// The number of records, for the header.
     pub(crate) records: u64,
     pub(crate) dropped_records: u64,
     /// The callsites of the lines, which decide where the header goes.
     pub(crate) callsites: Vec<u32>,
+    /// All sinks of the lines, which get the header.
+    pub(crate) sinks: SinkMask,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     /// No line was removed from the unit.
     Begun,
-    /// The buffer was removed from the unit, and after that `late` lines that other threads added.
+    /// The buffer was removed from the unit, and after that `late` more lines, which other threads
+    /// had added.
     Taken { late: u64 },
     /// No line is left in the unit.
     Done,
@@ -43,44 +48,48 @@ const MAX_LATE_LINES: u64 = 2000;
 impl Unit {
     /// Begins a dump. Returns `None` if a dump has begun, if the unit has ended, if the limit
     /// refuses the dump, or if the buffer is empty. With an empty buffer, the unit still passes
-    /// lines through afterwards, unless the trigger is its expiry.
+    /// lines through afterwards, unless the trigger is the unit's expiry.
     pub(crate) fn begin_dump(
         self: &Arc<Self>,
         trigger: Trigger,
         limit: &Arc<DumpLimit>,
     ) -> Option<Box<Dump>> {
         let mut state = self.state();
-        let fails = trigger != Trigger::Expired;
+        // Expiry ends only tail sampling. Captured events are still buffered afterwards.
+        let is_expiry = trigger == Trigger::Expired;
         if state.phase != Phase::Buffering {
-            state.has_triggered |= fails;
+            state.has_triggered |= !is_expiry;
             return None;
         }
-        if !fails && self.has_expired.load(Ordering::Acquire) {
+        if is_expiry && self.has_expired.load(Ordering::Acquire) {
             // Another thread has already dumped the expired unit.
             return None;
         }
         let is_empty = state.ring.records == 0 && state.dropped_records == 0;
-        let writes = !is_empty || (fails && self.span.is_some());
+        let writes = !is_empty || (!is_expiry && self.span.is_some());
         let is_suppressed = writes && !limit.admit(trigger, state.ring.records as u64);
         // Expiry does not replace an earlier, more important trigger.
-        let before = state.suppressed_trigger.filter(|_| !fails);
+        let before = state.suppressed_trigger.filter(|_| is_expiry);
         state.suppressed_trigger = is_suppressed.then(|| before.unwrap_or(trigger));
         if is_suppressed {
             return None;
         }
-        state.has_triggered |= fails;
+        state.has_triggered |= !is_expiry;
         state.phase = Phase::Dumping;
         if is_empty {
             self.finish_dump(&mut state);
             return None;
         }
-        let mut callsites: Vec<u32> = state.ring.callsites().collect();
+        let mut sinks = 0;
+        let keys = state.ring.keys().inspect(|key| sinks |= key.sinks.bits());
+        let mut callsites: Vec<u32> = keys.map(|key| key.callsite).collect();
         callsites.sort_unstable();
         callsites.dedup();
         Some(Box::new(Dump {
             dropped_records: state.dropped_records,
             records: state.ring.records as u64,
             callsites,
+            sinks: SinkMask::from_bits(sinks),
             ring: RecordRing::default(),
             unit: Arc::clone(self),
             limit: Arc::clone(limit),
@@ -88,8 +97,8 @@ impl Unit {
         }))
     }
 
-    /// Removes the lines that were buffered since the last call. If there are none, the unit passes
-    /// lines through.
+    /// Removes the lines that were buffered since the last call. If there are none, or if this is
+    /// the last round, ends the dump. `None` means that there were no lines.
     fn next_round(&self, is_last: bool) -> Option<RecordRing> {
         let mut state = self.state();
         state.dropped_records = 0;
@@ -107,8 +116,8 @@ impl Unit {
 }
 
 impl Dump {
-    /// Removes the next line. The buffered lines come first, then the lines that other threads
-    /// added since.
+    /// Removes the next record, and copies its line to `line`. The buffered lines come first, then
+    /// the lines that other threads added since.
     pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<RecordHeader> {
         loop {
             let header = self.ring.pop_oldest(line);
@@ -162,8 +171,8 @@ impl Drop for Dump {
             state.phase = Phase::Buffering;
             self.limit.give_back(self.records);
         } else {
-            // The writer panicked. It would probably panic for the lines that were buffered since,
-            // too.
+            // The writer panicked. It would probably also panic for the lines that were buffered
+            // since, so drop them.
             unit.discard(&mut state, DiscardReason::WriteFailed);
             unit.finish_dump(&mut state);
         }

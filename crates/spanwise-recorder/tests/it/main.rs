@@ -18,6 +18,7 @@ mod counters;
 mod dump_limit;
 mod entered_spans;
 mod recorded_forwards;
+mod routed_lines;
 mod sampler_inside;
 mod tail_sampling;
 mod triggers;

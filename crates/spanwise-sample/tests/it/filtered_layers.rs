@@ -84,7 +84,7 @@ fn errors_arrive_wherever_filtered_layer_is() {
         filtered.clone().sampled(sampler()).with_filter(ErrorsAndInfos),
         (3, 3)
     );
-    // With the filter inside, the layer is not sampled.
+    // With the filter inside, sampling is off.
     check!(
         sampled, filtered:
         sampled.clone().with_filter(ErrorsAndInfos).sampled(sampler()).report(SelfReport::silent()),

@@ -1,9 +1,9 @@
 //! Events of the HTTP client on the sender thread, which must not be sent themselves.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{Behaviour, Receiver, alone, builder, output_alone};
-use spanwise_core::{Flush as _, TargetLevels};
+use spanwise_core::{Clock, Flush as _, TargetLevels};
 use spanwise_sentry::Sentry;
 use tracing::{error, level_filters::LevelFilter};
 use tracing_subscriber::prelude::*;
@@ -65,22 +65,25 @@ fn hook_events_on_the_sender_thread_are_seen() {
         tracing::info!(target: "hook", "asked");
         Some(event)
     };
-    let (layer, guard) = builder(&receiver)
-        .before_send(hook)
-        .dedup_window(Duration::from_millis(1))
-        .build()
-        .unwrap();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let builder = builder(&receiver).before_send(hook);
+    let (layer, guard) = builder.clock(clock.clone()).build().unwrap();
     let (seen, other) = Seen::new();
     tracing_subscriber::registry()
         .with(layer)
         .with(other)
         .init();
+    (0..2).for_each(|_| error!("failed"));
+    clock.advance(Duration::from_secs(60));
+    // Wakes the sender thread, which then reports the repeated error.
+    error!("failed otherwise");
     let sender = ("hook".to_owned(), Some("spanwise-sentry".to_owned()));
     let until = Instant::now() + Duration::from_secs(60);
-    // Until an error repeats within the window, which the sender thread reports.
     while !seen.lock().unwrap().contains(&sender) {
-        assert!(Instant::now() < until, "{seen:?}");
-        (0..2).for_each(|_| error!("failed"));
+        assert!(
+            Instant::now() < until,
+            "the sender thread has called no hook"
+        );
         std::thread::yield_now();
     }
     guard.shutdown(Duration::from_secs(60));

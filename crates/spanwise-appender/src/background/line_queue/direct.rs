@@ -1,8 +1,9 @@
 //! Writes lines on the logging threads, without a writer thread.
 //!
-//! A line is added to the buffer as usual. One caller at a time has the turn. It passes the oldest
-//! lines to the sink, for at most as long as its own line may wait. Lines that were not written in
-//! this time stay in the buffer. The next caller writes them, or the end of the process.
+//! A line is added to the buffer as usual. One caller at a time has the *turn*: it passes the
+//! oldest lines to the sink, for at most as long as its own line may wait. Lines that were not
+//! written in this time stay in the buffer. The next caller writes them, or they are written when
+//! the process ends.
 
 use std::{
     thread,
@@ -61,7 +62,8 @@ impl LineQueue {
         }
     }
 
-    /// Writes until `target` records are settled, the time is over, or the output refuses records.
+    /// Writes until `target` records are delivered or lost, the time is over, or the output refuses
+    /// records.
     pub(super) fn write_until<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -125,7 +127,7 @@ impl LineQueue {
         drop(in_role);
         let mut state = self.state.lock();
         state.lifecycle.writing = false;
-        // Otherwise the chunk was abandoned and counted meanwhile.
+        // If the epoch differs, the chunk was abandoned and counted meanwhile.
         if state.lifecycle.epoch == epoch {
             state.settle(attempt, &self.counters);
             state.buffer.put_back(chunk);

@@ -22,7 +22,7 @@ use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 const STOP_MARGIN: Duration = Duration::from_millis(50);
 
 impl LineQueue {
-    /// Waits until all records accepted so far are settled.
+    /// Waits until all records accepted so far are delivered or lost.
     pub(crate) fn flush(&self, deadline: Instant) -> io::Result<()> {
         if is_writing_thread() {
             return Err(io::Error::other("the writer cannot wait for itself"));
@@ -163,7 +163,7 @@ impl LineQueue {
         self.wake_worker(state);
     }
 
-    /// Counts all remaining records as lost at the shutdown. Callers write afterwards.
+    /// Counts all remaining records as lost at the shutdown. The logging threads write afterwards.
     pub(super) fn abandon(&self, state: &mut State) {
         let lost = state.abandon();
         self.counters.add_lost_at_shutdown(lost);

@@ -61,7 +61,7 @@ impl SinkError {
     fn new(error: io::Error) -> Self {
         let kind = error.kind();
         let text = panic_safe::format_text(format_args!("{error}"), MAX_ERROR_LEN);
-        // Its drop may panic, too.
+        // The drop of the error may panic, too.
         let _ = panic_safe::catch_panic(|| drop(error));
         Self { kind, text }
     }

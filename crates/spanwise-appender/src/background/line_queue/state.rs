@@ -55,9 +55,9 @@ pub(super) struct Health {
     /// `Counts::settled` when a wait for room timed out. While the count stays the same, no other
     /// thread waits.
     pub(super) last_failed_wait: Option<u64>,
-    /// The same for flushes during a panic.
+    /// `Counts::settled` when a flush during a panic timed out.
     pub(super) last_failed_panic_flush: Option<u64>,
-    /// The same for waits before a fork.
+    /// `Counts::settled` when a wait before a fork timed out.
     pub(super) last_failed_fork: Option<u64>,
 }
 
@@ -128,7 +128,7 @@ impl Health {
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
     pub(super) worker: Worker,
-    /// A thread waits until all records are settled.
+    /// A thread waits until all records are delivered or lost.
     pub(super) urgent: bool,
     /// How many threads wait for progress.
     pub(super) waiters: usize,
@@ -139,12 +139,12 @@ pub(super) struct Wakeups {
 /// The state of the writer thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Worker {
-    /// It is working, or was notified.
+    /// The thread is working, or was notified.
     #[default]
     Busy,
-    /// It collects lines for [`LINGER_INTERVAL`](super::LINGER_INTERVAL).
+    /// The thread collects lines for [`LINGER_INTERVAL`](super::LINGER_INTERVAL).
     Lingering,
-    /// It waits for a line.
+    /// The thread waits for a line.
     Asleep,
 }
 
@@ -173,7 +173,7 @@ pub(super) struct Lifecycle {
     pub(super) starts_worker: bool,
     /// The writer thread exists. It may be stuck in the sink.
     pub(super) has_worker: bool,
-    /// A thread has the turn, so it calls the sink now or soon.
+    /// A thread has the [turn](super::direct), so it calls the sink now or soon.
     pub(super) writing: bool,
     /// The process is forking, so no thread may begin a turn.
     pub(super) forking: bool,
@@ -191,7 +191,7 @@ pub(super) enum Phase {
     Running,
     /// The writer thread ends after all records are settled.
     Closing,
-    /// There is no writer thread, so callers write.
+    /// There is no writer thread, so the logging threads write.
     #[default]
     Direct,
 }
@@ -260,7 +260,8 @@ impl State {
         }
     }
 
-    /// Counts all remaining records as lost, and returns their number. Callers write afterwards.
+    /// Counts all remaining records as lost, and returns their number. The logging threads write
+    /// afterwards.
     pub(super) fn abandon(&mut self) -> u64 {
         let lost = self.counts.unsettled();
         self.counts.settled = self.counts.accepted;

@@ -97,7 +97,7 @@ impl Dir {
         not_following(&mut options).open(self.at(name))
     }
 
-    pub(crate) fn open_own(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn open_lock(&self, name: &OsStr) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         not_following(&mut options).open(self.at(name))

@@ -217,7 +217,7 @@ impl Dir {
     }
 
     /// Opens or creates a lock file.
-    pub(crate) fn open_own(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn open_lock(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(name, OFlags::RDWR | OFlags::CREATE, PRIVATE)
     }
 

@@ -77,7 +77,7 @@ fn invalid_retentions_explain_themselves() {
     let forms = "write a number such as `14 files`, an age such as `30d`, a size such as \
                  `10GiB`, free space such as `free=5GiB`, or `all` alone";
     check_errors::<Retention>(&[
-        ("", &format!("`` is not a retention: {forms}")),
+        ("", &format!("`` is not a valid retention: {forms}")),
         ("al", "did you mean `all`?"),
         ("0", "keeps no file"),
         ("0d", "keeps no file"),
@@ -98,10 +98,10 @@ fn invalid_retentions_explain_themselves() {
         ("free=1", "has no unit"),
         (
             "14z",
-            "`14z` is not a retention: `z` is not a unit; write `14 files`, an age such as \
+            "`14z` is not a valid retention: unknown unit `z`; write `14 files`, an age such as \
              `14d`, or a size such as `14GiB`",
         ),
-        ("14 fils", "`fils` is not a unit"),
+        ("14 fils", "unknown unit `fils`"),
         ("30M", "did you mean `30MiB`?"),
         (
             "99999999999999999999",

@@ -68,10 +68,13 @@ fn untrusted_existing_file_is_refused() {
                     let what = format!("owner {owner}, mode {mode:o}, link {link}, in {parent}");
                     let refused = refusal(&RollingFile::builder(&path), &path);
                     let expected = [
-                        (link, "another hard link leads to it; remove one"),
+                        (
+                            link,
+                            "it has another hard link; delete that link or this file",
+                        ),
                         (
                             owner == NOBODY,
-                            "it belongs to user 65534, and this process is user 0; give it to this user with `chown 0`",
+                            "it belongs to user 65534, and this process runs as user 0; run `chown 0` on it",
                         ),
                         (mode & 0o002 != 0, "every user may write to it"),
                     ];
@@ -81,7 +84,7 @@ fn untrusted_existing_file_is_refused() {
                             let error = refused.unwrap_or_else(|| panic!("{what} is accepted"));
                             assert_eq!(error.kind(), OpenErrorKind::Untrusted, "{what}");
                             assert!(error.to_string().contains(text), "{what}: {error}");
-                            assert!(error.to_string().contains("name another path"), "{error}");
+                            assert!(error.to_string().contains("choose another path"), "{error}");
                         }
                     }
                 }
@@ -153,7 +156,7 @@ fn lock_file_is_private_and_nothing_else() {
     fs::write(dir.path().join("other"), "").unwrap();
     fs::hard_link(dir.path().join("other"), &lock).unwrap();
     let error = builder.build().unwrap_err().to_string();
-    assert!(error.contains("it, or name another path"), "{error}");
+    assert!(error.contains("it, or choose another path"), "{error}");
     assert_eq!(read(dir.path().join("other")), "");
 }
 
