@@ -1,4 +1,5 @@
-//! Attributes from the OpenTelemetry API. No layer redacts them before.
+//! Attributes from the OpenTelemetry API. They bypass the redacting layer, so they are redacted
+//! here.
 
 use std::borrow::Cow;
 
@@ -49,8 +50,8 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
     }
 }
 
-/// Returns what the policy decides about a value. The texts of an array are decided about one by
-/// one, unless the key decides.
+/// Returns the policy's decision about a value. It decides about each text of an array separately,
+/// unless the key decides.
 pub(crate) fn redaction(
     policy: &dyn Redact,
     verdicts: KeyVerdicts,

@@ -1,4 +1,4 @@
-//! Spans of the OpenTelemetry API: those of its tracers, and handles to spans of `tracing`.
+//! Spans of the OpenTelemetry API: spans that its tracers start, and handles to spans of `tracing`.
 
 use std::{
     borrow::Cow,
@@ -43,23 +43,23 @@ pub struct OtelSpan {
 /// The span that a handle changes.
 #[derive(Debug)]
 enum Target {
-    /// A span of `tracing`, which the handle does not keep alive: the span owns it.
-    OfTracing(Arc<SpanPipeline>, Weak<OpenSpan>),
-    /// An own span, which ends with the handle.
-    OfApi(Arc<SpanPipeline>, Arc<OpenSpan>, Id),
+    /// A span of `tracing`. The handle does not keep it alive, because the span owns the handle.
+    TracingSpan(Arc<SpanPipeline>, Weak<OpenSpan>),
+    /// A span that a tracer started, which ends with the handle.
+    ApiSpan(Arc<SpanPipeline>, Arc<OpenSpan>, Id),
     /// A span that is not exported, or has ended.
     None,
 }
 
 impl OtelSpan {
-    /// A handle to a span of `tracing`.
-    pub(crate) fn of_tracing(
+    /// Creates a handle to a span of `tracing`.
+    pub(crate) fn for_tracing_span(
         pipeline: &Arc<SpanPipeline>,
         span: &Arc<OpenSpan>,
         identity: &SpanIdentity,
     ) -> Self {
         let target = match span.is_recording() {
-            true => Target::OfTracing(Arc::clone(pipeline), Arc::downgrade(span)),
+            true => Target::TracingSpan(Arc::clone(pipeline), Arc::downgrade(span)),
             false => Target::None,
         };
         Self {
@@ -68,20 +68,20 @@ impl OtelSpan {
         }
     }
 
-    /// A span of a tracer that begins.
-    pub(crate) fn of_tracer(
+    /// Creates the handle to a span that a tracer starts.
+    pub(crate) fn for_tracer(
         pipeline: &Arc<SpanPipeline>,
         span: Arc<OpenSpan>,
         identity: &SpanIdentity,
     ) -> Self {
-        let id = pipeline.insert_of_api(Arc::clone(&span));
+        let id = pipeline.insert_api_span(Arc::clone(&span));
         Self {
             context: span_context(identity),
-            target: Target::OfApi(Arc::clone(pipeline), span, id),
+            target: Target::ApiSpan(Arc::clone(pipeline), span, id),
         }
     }
 
-    /// A span that only passes `context` on.
+    /// Creates a span that only propagates `context`.
     pub(crate) fn not_recording(context: SpanContext) -> Self {
         Self {
             context,
@@ -92,22 +92,22 @@ impl OtelSpan {
     /// Calls `change` with the span, if it is recording.
     fn with_open(&self, change: impl FnOnce(&SpanPipeline, &OpenSpan)) {
         match &self.target {
-            Target::OfTracing(pipeline, span) => {
+            Target::TracingSpan(pipeline, span) => {
                 if let Some(span) = span.upgrade().filter(|span| span.is_recording()) {
                     change(pipeline, &span);
                 }
             }
-            Target::OfApi(pipeline, span, _) if span.is_recording() => change(pipeline, span),
-            Target::OfApi(..) | Target::None => {}
+            Target::ApiSpan(pipeline, span, _) if span.is_recording() => change(pipeline, span),
+            Target::ApiSpan(..) | Target::None => {}
         }
     }
 
     fn finish(&mut self, end: impl FnOnce() -> SpanEnd) {
-        if let Target::OfApi(..) = &self.target
-            && let Target::OfApi(pipeline, span, id) =
+        if let Target::ApiSpan(..) = &self.target
+            && let Target::ApiSpan(pipeline, span, id) =
                 std::mem::replace(&mut self.target, Target::None)
         {
-            pipeline.remove_of_api(&id);
+            pipeline.remove_api_span(&id);
             pipeline.end(&span, end());
         }
     }
@@ -228,7 +228,7 @@ pub(crate) fn encode_link(
     link
 }
 
-/// Returns the identity of a span below one of the API, which may be remote.
+/// Returns the identity of a span whose parent is an API span or a remote span.
 pub(crate) fn identity_below(
     pipeline: &SpanPipeline,
     parent: &SpanContext,
@@ -244,7 +244,7 @@ pub(crate) fn identity_below(
                 is_sampled: parent.is_sampled(),
                 state: state.as_ref(),
             };
-            pipeline.first_identity(trace_id, span_id, flags, Some(remote))
+            pipeline.sample_first_span(trace_id, span_id, flags, Some(remote))
         }
         false => SpanIdentity::new(trace_id, span_id, flags, state),
     };
@@ -255,31 +255,31 @@ pub(crate) fn identity_below(
     (identity, parent)
 }
 
-/// Returns the context inside of a span of `tracing`: the one that was set as its parent, or else
-/// the current one, with a handle to the span. Below the parent process, a context without baggage
-/// receives that of the parent process.
+/// Returns the OpenTelemetry context inside of a span of `tracing`: the context that `set_parent`
+/// was called with, or else the current one, with a handle to the span. If the span's parent is in
+/// the parent process, a context without baggage receives the baggage of that process.
 pub(crate) fn context_inside(
     pipeline: &Arc<SpanPipeline>,
     span: &Arc<OpenSpan>,
     identity: &SpanIdentity,
     parent: Option<Context>,
 ) -> Context {
-    let around = parent.unwrap_or_else(|| {
+    let outer = parent.unwrap_or_else(|| {
         let current = entered_contexts::with_current(Context::clone);
         with_inherited_baggage(span, current.unwrap_or_default())
     });
     match span.is_recording() {
-        true => around.with_span(OtelSpan::of_tracing(pipeline, span, identity)),
-        // A context without a handle costs less. Its span is not remote nevertheless.
-        false => around.with_remote_span_context(span_context(identity)),
+        true => outer.with_span(OtelSpan::for_tracing_span(pipeline, span, identity)),
+        // A remote span context costs less than a handle. `span_context` marks it as not remote.
+        false => outer.with_remote_span_context(span_context(identity)),
     }
 }
 
-/// Returns the context for a thread that enters a span of `tracing`. It has the baggage of the
-/// current context, unless a context was set as the parent.
+/// Returns the OpenTelemetry context for a thread that enters a span of `tracing`. It has the
+/// baggage of the current context, unless `set_parent` has set the parent.
 ///
-/// The context of the first enter is reused, since a new one costs allocations. The API compares no
-/// contexts, so it is built again only if the baggage or the suppression differs.
+/// The context of the first enter is reused, since a new one costs allocations. Contexts cannot be
+/// compared, so a new one is built only if the baggage or the suppression differs.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, span: &Arc<OpenSpan>) -> Context {
     let kept = span.context(|identity, parent| context_inside(pipeline, span, identity, parent));

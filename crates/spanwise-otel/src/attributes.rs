@@ -116,7 +116,7 @@ impl Key {
 impl KeyBits {
     /// Returns the bit of an encoded key. It depends on the end of its name.
     #[inline]
-    fn of_encoded(key: &[u8]) -> Self {
+    fn from_encoded(key: &[u8]) -> Self {
         // Many context keys end alike: `tenant_id`, `request_id`.
         let tail = match key.last_chunk::<8>() {
             Some(tail) => u64::from_le_bytes(*tail),
@@ -128,8 +128,8 @@ impl KeyBits {
     }
 
     /// Returns the keys of encoded attributes, and their number.
-    pub(crate) fn of_attributes(bytes: &[u8]) -> (Self, u32) {
-        let keys = encoded_attributes(bytes).map(|attribute| Self::of_encoded(attribute.key()));
+    pub(crate) fn from_attributes(bytes: &[u8]) -> (Self, u32) {
+        let keys = encoded_attributes(bytes).map(|attribute| Self::from_encoded(attribute.key()));
         keys.fold((Self::default(), 0), |(keys, count), key| {
             (keys.or(key), count + 1)
         })
@@ -230,8 +230,8 @@ impl Attributes {
         }
     }
 
-    /// [`set`](Self::set) for a short attribute that the exporter adds. The limits are for those of
-    /// the application.
+    /// [`set`](Self::set) for a short attribute that the exporter adds. The limits apply to
+    /// attributes of the application only.
     pub(crate) fn set_own(&mut self, key: &Key, value: AnyValue<'_>) {
         let key = NewKey::Encoded(&key.0);
         match self.find(key) {
@@ -349,7 +349,7 @@ impl Attributes {
         let known = self
             .entries
             .iter()
-            .map(|entry| KeyBits::of_encoded(key(entry)));
+            .map(|entry| KeyBits::from_encoded(key(entry)));
         if !fits
             || !known
                 .fold(KeyBits::default(), KeyBits::or)

@@ -21,7 +21,7 @@ pub(crate) struct Batch {
 /// Which batches are dropped first if the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
-    /// It displaces ordinary batches, and may fill the queue.
+    /// The batch displaces ordinary batches, and may fill the queue.
     High,
     Ordinary,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Importance {
 #[derive(Debug)]
 struct BatchRecord {
     level: Level,
-    /// The place of its scope.
+    /// Where the scope of the record starts in `scopes`.
     scope_start: u32,
     scope_len: u32,
     len: usize,

@@ -27,7 +27,7 @@ pub struct OtelBuilder {
     logs: ExportOptions,
     metrics: ExportOptions,
     resource_attributes: Vec<(String, String)>,
-    /// Those that have setters of their own, which beat `resource_attributes`.
+    /// Resource attributes from setters of their own, which beat `resource_attributes`.
     service_attributes: Vec<(String, String)>,
     pub(crate) span_options: SpanOptions,
     pub(crate) named_sampler: NamedSampler,
@@ -39,7 +39,7 @@ pub struct OtelBuilder {
     pub(crate) report: SelfReport,
     pub(crate) clock: Clock,
     invalid: Vec<InvalidOption>,
-    /// What the user perhaps did not mean.
+    /// Reports about valid options that the user perhaps did not mean.
     warnings: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
 impl Otel {
     /// Creates a builder that exports all signals to the collector at `endpoint`, such as
-    /// `http://localhost:4318`. It reads no environment variables, except for those of a proxy.
+    /// `http://localhost:4318`. It reads no environment variables, except for the proxy.
     pub fn builder(endpoint: impl Into<String>) -> OtelBuilder {
         OtelBuilder {
             endpoint: Some(endpoint.into()),
@@ -122,7 +122,7 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets the name of the service. Defaults to that of the program.
+    /// Sets the name of the service. Defaults to the name of the program.
     pub fn service_name(self, name: impl Into<String>) -> Self {
         self.service_attribute(SERVICE_NAME, name.into())
     }
@@ -217,7 +217,7 @@ impl OtelBuilder {
     }
 
     /// Sets the propagator that [`Otel::install_globals`] makes the global one, for code that uses
-    /// the API of OpenTelemetry. Defaults to `traceparent`, `tracestate` and `baggage`.
+    /// the OpenTelemetry API. Defaults to `traceparent`, `tracestate` and `baggage`.
     pub fn propagator(mut self, propagator: W3cPropagator) -> Self {
         self.propagator = propagator;
         self
@@ -375,7 +375,7 @@ impl OtelBuilder {
         let insecure = options.is_insecure.unwrap_or_default();
         let endpoint = Endpoint::parse(url, signal, owner, protocol, insecure);
         let endpoint = checks.valid("endpoint", endpoint);
-        // All other options may be those of the signal.
+        // All other options may be set for the signal.
         checks.signal = Some(signal);
         checks.valid("protocol", protocol.check());
         checks.valid("compression", compression.check());
@@ -411,8 +411,8 @@ impl OtelBuilder {
         Some((Arc::new(destination), batches))
     }
 
-    /// Adds an option that is not valid. If another signal has the same one, it is that of all
-    /// signals, and listed once.
+    /// Adds an option that is not valid. If another signal has the same invalid option, it was set
+    /// for all signals, and is listed once.
     fn add_invalid(&mut self, invalid: InvalidOption) {
         let known = self
             .invalid
@@ -465,7 +465,7 @@ impl OtelBuilder {
     }
 }
 
-/// Collects what is not valid.
+/// Collects the options that are not valid.
 struct Checks {
     signal: Option<SignalKind>,
     invalid: Vec<InvalidOption>,
@@ -485,7 +485,7 @@ impl Checks {
     }
 }
 
-/// Returns a timeout, of which zero means the longest.
+/// Returns the timeout, or `default`. Zero means the longest timeout.
 fn timeout(timeout: Option<Duration>, default: Duration) -> Duration {
     match timeout.unwrap_or(default) {
         Duration::ZERO => MAX_TIMEOUT,
@@ -562,7 +562,7 @@ fn tls(options: &ExportOptions, endpoint: Option<&Endpoint>, checks: &mut Checks
 }
 
 impl fmt::Debug for OtelBuilder {
-    /// Without the endpoint, which may contain a password.
+    /// Omits the endpoint, which may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtelBuilder")
             .field("all", &self.all)

@@ -1,4 +1,5 @@
-//! The context that comes from the parent process, and the one that goes to child processes.
+//! The OpenTelemetry context inherited from the parent process, and the one passed to child
+//! processes.
 
 use std::{collections::HashMap, sync::OnceLock};
 
@@ -8,34 +9,35 @@ use opentelemetry::{
     propagation::TextMapPropagator as _,
     trace::{SpanContext, TraceContextExt as _},
 };
-use spanwise_core::internal::{CarriedContext, inherited_context::InheritedContext, parse_hex};
+use spanwise_core::internal::{CarriedContext, inherited_context::InheritedContext};
 
 use crate::{
     W3cPropagator, entered_contexts,
     open_span::{OpenSpan, ParentSpan},
 };
 
-/// Returns the span of the parent process, if this process inherits it. `around` is the context of
-/// the place where a span opens: nothing is inherited in another trace, which may be that of a
-/// request whose span is not exported.
-pub(crate) fn inherited_span_context(around: &spanwise_core::Context) -> Option<SpanContext> {
-    let inherited = inherited()?.span().span_context().clone();
-    let trace_id = around.get("trace_id");
-    trace_id
-        .is_none_or(|trace_id| {
-            parse_hex(trace_id.as_bytes()) == Some(inherited.trace_id().to_bytes())
-        })
-        .then_some(inherited)
+/// Returns the span of the parent process, if it is the parent of spans that open in the context
+/// `outer`.
+pub(crate) fn inherited_span_context(
+    outer: impl FnOnce() -> spanwise_core::Context,
+) -> Option<SpanContext> {
+    InheritedContext::applicable_to(outer)?;
+    inherited_span()
 }
 
-/// Returns the context around `span`: `current`, with the baggage of the parent process if there is
-/// none and the span is below that process.
+/// Returns the span of the parent process.
+pub(crate) fn inherited_span() -> Option<SpanContext> {
+    Some(inherited()?.span().span_context().clone())
+}
+
+/// Returns the context in which `span` is opened: `current`. If that has no baggage and the span's
+/// parent is in the parent process, it receives the baggage of that process.
 pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Context {
     let Some(inherited) = inherited().filter(|_| current.baggage().is_empty()) else {
         return current;
     };
-    let of_process = inherited.span().span_context().span_id().to_bytes();
-    let is_below = |parent: ParentSpan| parent.is_remote && parent.span_id == of_process;
+    let parent_process_span = inherited.span().span_context().span_id().to_bytes();
+    let is_below = |parent: ParentSpan| parent.is_remote && parent.span_id == parent_process_span;
     if inherited.baggage().is_empty() || !span.parent().is_some_and(is_below) {
         return current;
     }
@@ -45,11 +47,11 @@ pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Conte
     }))
 }
 
-/// Returns the context that this process inherits.
+/// Returns the context that this process inherits from its parent process.
 fn inherited() -> Option<&'static Context> {
     static INHERITED: OnceLock<Context> = OnceLock::new();
 
-    let inherited = InheritedContext::of_process()?;
+    let inherited = InheritedContext::for_process()?;
     Some(INHERITED.get_or_init(|| {
         let mut headers = HashMap::from([("traceparent".to_owned(), inherited.parent.to_string())]);
         let more = [

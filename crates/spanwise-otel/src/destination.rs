@@ -1,4 +1,4 @@
-//! The place to which a signal is sent, and how.
+//! Where and how a signal is sent.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     server_text::ServerText, tls::Tls,
 };
 
-/// What the transports of a signal know.
+/// The address, headers and limits that the transports of a signal share.
 pub(crate) struct Destination {
     pub(crate) signal: SignalKind,
     pub(crate) endpoint: Endpoint,
@@ -48,7 +48,7 @@ pub(crate) const USER_AGENT: &str = concat!("spanwise-otel/", env!("CARGO_PKG_VE
 pub(crate) const MAX_ANSWER_LEN: usize = 64 * 1024;
 
 impl Destination {
-    /// Creates the transport of a sender thread.
+    /// Creates the transport for a sender thread.
     pub(crate) fn transport<T: ExportRequest>(self: &Arc<Self>) -> Box<dyn Deliver<T>> {
         match self.protocol {
             Protocol::HttpProtobuf => Box::new(HttpTransport::new(Arc::clone(self))),
@@ -73,7 +73,7 @@ impl Destination {
         }
     }
 
-    /// Returns the result of a request that the server took.
+    /// Returns the result of a request that the server accepted.
     pub(crate) fn taken(&self, answer: &[u8]) -> Delivery {
         let Some(PartialSuccess { rejected, message }) = PartialSuccess::read(answer) else {
             return Delivery::Delivered;
@@ -129,7 +129,7 @@ impl Destination {
             at: self.clock.now(),
             reason: reason.clone(),
         };
-        // Where a fork left the lock held, nothing is remembered.
+        // After a fork, the lock may be held by a thread that the child does not have.
         if let Some(mut last) = self.last_failure.0.try_lock() {
             *last = Some(failure);
         }

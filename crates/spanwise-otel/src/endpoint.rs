@@ -23,7 +23,7 @@ pub(crate) enum Owner {
     OneSignal,
 }
 
-/// The usual port of gRPC, and that of HTTP.
+/// The usual ports of OTLP over gRPC and over HTTP.
 const GRPC_PORT: u16 = 4317;
 const HTTP_PORT: u16 = 4318;
 
@@ -94,7 +94,7 @@ impl Endpoint {
         &self.uri
     }
 
-    /// Returns a warning if the port is usually that of the other protocol.
+    /// Returns a warning if the port is the usual port of the other protocol.
     pub(crate) fn warning(&self, protocol: Protocol) -> Option<String> {
         let (usual, hint) = match (self.uri.port_u16()?, protocol) {
             (GRPC_PORT, Protocol::HttpProtobuf) => ("gRPC", "use port 4318, or the protocol grpc"),

@@ -11,21 +11,21 @@ use tracing_core::span::Id;
 
 use crate::open_span::OpenSpan;
 
-/// A span that the thread is in.
+/// A span that the thread has entered.
 struct EnteredSpan {
     layer: LayerId,
     id: Id,
     span: Arc<OpenSpan>,
-    /// The time, if it is measured.
+    /// The time of the enter, if it is measured.
     at: Option<Duration>,
-    /// Not dropped when the thread ends: the stack of contexts may be gone by then.
+    /// Not dropped when the thread ends: OpenTelemetry's context stack may be gone by then.
     guard: Option<ManuallyDrop<ContextGuard>>,
 }
 
 thread_local! {
     static ENTERED: RefCell<Vec<EnteredSpan>> = {
-        // Thread-locals are destroyed in reverse order of their creation: after this one is gone,
-        // nothing asks for the stack of contexts.
+        // Thread-locals are destroyed in reverse order of their creation. So the context stack is
+        // created first: it outlives this thread-local, and is not used after that.
         catch_panic(|| Context::map_current(|_| ()));
         RefCell::default()
     };
@@ -42,7 +42,7 @@ pub(crate) fn enter(
     if !is_alive() {
         return;
     }
-    // It panics inside `Context::map_current`.
+    // `attach` panics inside `Context::map_current`.
     let guard = context.and_then(|context| catch_panic(|| context.attach()));
     let entered = EnteredSpan {
         layer,
@@ -55,8 +55,8 @@ pub(crate) fn enter(
     let _ = ENTERED.try_with(|spans| spans.borrow_mut().push(entered));
 }
 
-/// Records that the thread leaves a span. Its context is detached. Returns the span, and when the
-/// thread came, if that was measured.
+/// Records that the thread leaves a span, and detaches the span's context. Returns the span, and
+/// the time of the enter, if that was measured.
 pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<Duration>)> {
     let left = ENTERED.try_with(|spans| {
         let mut spans = spans.borrow_mut();
@@ -77,7 +77,7 @@ pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<Dur
     Some((span, at))
 }
 
-/// Returns the span of the current context, if there is one.
+/// Returns the span of the current OpenTelemetry context, if there is one.
 pub(crate) fn active_span_context() -> Option<SpanContext> {
     with_current(|context| {
         let span = context.span();
@@ -87,7 +87,7 @@ pub(crate) fn active_span_context() -> Option<SpanContext> {
     .flatten()
 }
 
-/// Calls `read` with the current context, unless the thread is ending.
+/// Calls `read` with the current OpenTelemetry context, unless the thread is ending.
 pub(crate) fn with_current<R>(read: impl FnOnce(&Context) -> R) -> Option<R> {
     match is_alive() {
         true => catch_panic(|| Context::map_current(read)),
@@ -95,7 +95,7 @@ pub(crate) fn with_current<R>(read: impl FnOnce(&Context) -> R) -> Option<R> {
     }
 }
 
-/// Returns whether the thread has its thread-locals.
+/// Returns whether the thread still has its thread-locals.
 fn is_alive() -> bool {
     ENTERED.try_with(|_| ()).is_ok()
 }

@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use crate::{Protocol, RequestCompression};
 
-/// Chooses how one signal is exported, or all of them. An option that is not set for a signal is
-/// that of [`all_signals`](crate::OtelBuilder::all_signals), or else the default.
+/// Chooses how one signal is exported, or all of them. An option that is not set for a signal has
+/// the value from [`all_signals`](crate::OtelBuilder::all_signals), or else the default.
 #[derive(Clone, Default)]
 #[must_use = "it has no effect until it is returned to the builder"]
 pub struct ExportOptions {
@@ -47,8 +47,8 @@ impl ExportOptions {
         self
     }
 
-    /// Adds a header of every request, such as the key of a vendor. It is never shown. If a signal
-    /// has headers, it has none of those of all signals.
+    /// Adds a header of every request, such as the key of a vendor. It is never shown. If headers
+    /// are set for a signal, the headers for all signals do not apply to it.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -73,7 +73,8 @@ impl ExportOptions {
         self
     }
 
-    /// Sets the only trusted root certificates, in PEM. Defaults to those of Mozilla.
+    /// Sets the only trusted root certificates, in PEM. Defaults to the root certificates of
+    /// Mozilla.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
@@ -124,7 +125,8 @@ impl ExportOptions {
         self
     }
 
-    /// Returns the options of a signal, with those of all signals where it has none.
+    /// Returns the options of a signal. An option that is not set is taken from `all`, the options
+    /// for all signals.
     pub(crate) fn or(&self, all: &Self) -> Self {
         let Self {
             endpoint,
@@ -149,7 +151,7 @@ impl ExportOptions {
             own => own,
         };
         Self {
-            // The endpoint of all signals is that of the builder.
+            // The endpoint for all signals is the endpoint of the builder.
             endpoint,
             is_off: is_off || all.is_off,
             protocol: protocol.or(all.protocol),
@@ -173,7 +175,7 @@ impl ExportOptions {
 }
 
 impl fmt::Debug for ExportOptions {
-    /// Without the headers, the endpoint and the key, which may be secret.
+    /// Omits the headers, the endpoint and the key, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExportOptions")
             .field("is_off", &self.is_off)

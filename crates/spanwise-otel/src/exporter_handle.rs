@@ -11,7 +11,7 @@ use opentelemetry::global;
 use spanwise_core::{
     Flush, Redact, SinkControl, SinkStats,
     internal::{
-        carry_context_of_api,
+        carry_otel_context,
         request_observer::{ObservedRequest, RequestEnd, RequestObserver, observe_requests},
         sync::Mutex,
     },
@@ -48,7 +48,7 @@ struct Inner {
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
     propagator: W3cPropagator,
-    /// The export of metrics that a coming shutdown has requested.
+    /// The export of metrics that an imminent shutdown has requested.
     hurried: Mutex<Option<RequestedExport>>,
 }
 
@@ -63,9 +63,9 @@ struct Exported {
 #[derive(Debug)]
 struct ExportedMetrics {
     metrics: Metrics,
-    /// Those of HTTP requests.
+    /// The metrics of HTTP requests.
     http: Arc<HttpMetrics>,
-    /// `None` if they are not exported.
+    /// `None` if metrics are not exported.
     destination: Option<Arc<Destination>>,
 }
 
@@ -100,11 +100,11 @@ pub struct OtelStats {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalStats {
-    /// All that were to be sent. Those that are in no count of `outcomes` wait.
+    /// Items that were accepted for sending. Items that no count of `outcomes` includes still wait.
     pub accepted: u64,
-    /// The bytes of those that wait.
+    /// The bytes of the items that wait.
     pub waiting_bytes: usize,
-    /// Those that were sent, and those that were lost.
+    /// Counts of the items that were sent or lost, by cause.
     pub outcomes: SinkStats,
     /// The last failure, if there was one.
     pub last_failure: Option<SendFailure>,
@@ -192,7 +192,7 @@ impl Otel {
             inner: Arc::new(inner),
         };
         otel.observe_requests();
-        carry_context_of_api(carried);
+        carry_otel_context(carried);
         let guard = OtelGuard {
             otel: otel.clone(),
             has_ended: false,
@@ -231,7 +231,7 @@ impl Otel {
         Some(OtelSpans::new(pipeline, self.inner.policy.clone()))
     }
 
-    /// Returns the provider of tracers for code that uses the API of OpenTelemetry, or `None` if
+    /// Returns the provider of tracers for code that uses the OpenTelemetry API, or `None` if
     /// traces are not exported.
     #[must_use]
     pub fn tracer_provider(&self) -> Option<OtelTracerProvider> {
@@ -239,7 +239,7 @@ impl Otel {
         Some(OtelTracerProvider::new(pipeline))
     }
 
-    /// Returns the provider of meters for code that uses the API of OpenTelemetry, or `None` if
+    /// Returns the provider of meters for code that uses the OpenTelemetry API, or `None` if
     /// there are no metrics.
     #[must_use]
     pub fn meter_provider(&self) -> Option<OtelMeterProvider> {
@@ -258,7 +258,7 @@ impl Otel {
     /// numbers, texts or booleans are attributes. It replaces [`event_counts`](Self::event_counts).
     #[must_use]
     pub fn metrics_of_events(&self) -> Option<OtelEventMetrics> {
-        Some(self.measured()?.of_events())
+        Some(self.measured()?.event_metrics())
     }
 
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
@@ -289,8 +289,9 @@ impl Otel {
         self.measured()?.address()
     }
 
-    /// Makes this exporter that of the API of OpenTelemetry: the global providers of tracers and
-    /// meters, and the propagator of headers. `spanwise-http` reads and sends the same headers.
+    /// Installs this exporter for the OpenTelemetry API, as the global providers of tracers and
+    /// meters and the global propagator of headers. `spanwise-http` reads and sends the same
+    /// headers.
     pub fn install_globals(&self) {
         if let Some(tracers) = self.tracer_provider() {
             global::set_tracer_provider(tracers);
@@ -353,7 +354,7 @@ impl Otel {
         }
     }
 
-    /// Sends what waits. Returns the export of metrics that it started.
+    /// Starts to send all waiting items. Returns the export of metrics that it started.
     fn hurry_all(&self) -> Option<RequestedExport> {
         self.signals().for_each(Signal::hurry);
         self.measured()?.hurry()
@@ -428,7 +429,7 @@ impl Flush for Otel {
             .map(|metrics| metrics.flush_by(export, deadline));
         let signals = self.signals().map(|signal| signal.flush_by(deadline));
         let flushed = signals.chain(metrics);
-        // Each is asked, also after an error of another one.
+        // Flush each one, also after an error of another one.
         let flushed: Vec<_> = flushed.collect();
         flushed.into_iter().collect()
     }
@@ -450,7 +451,7 @@ impl SinkControl for Otel {
         let hurried = self.inner.hurried.lock().take();
         let export = match hurried {
             Some(export) => {
-                // The spans that were unfinished.
+                // Send the unfinished spans, which were just added.
                 self.signals().for_each(Signal::hurry);
                 Some(export)
             }

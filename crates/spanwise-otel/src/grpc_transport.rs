@@ -32,8 +32,8 @@ pub(crate) struct GrpcTransport {
 
 struct Connection {
     runtime: Runtime,
-    /// `None` after a call without an answer: the next one uses another channel. A connection that
-    /// is dead would not be noticed otherwise, while nothing is received.
+    /// `None` after a call without an answer: the next call uses a new channel. Otherwise, a dead
+    /// connection would not be noticed while nothing is received.
     channel: Option<Channel>,
 }
 
@@ -52,7 +52,7 @@ impl GrpcTransport {
     pub(crate) fn new(destination: Arc<Destination>) -> Self {
         Self {
             destination,
-            // The thread that sends makes it. To drop a runtime in another one would panic.
+            // The sender thread creates it: dropping a runtime in another thread would panic.
             connection: None,
         }
     }
@@ -107,7 +107,7 @@ impl Connection {
     fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
-            // They look up names.
+            // The threads of the runtime look up names.
             .on_thread_start(mark_sender_thread)
             .build()?;
         Ok(Self {
@@ -205,7 +205,7 @@ fn request(destination: &Destination, message: &[u8]) -> Request<Body> {
     if is_compressed {
         headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
     }
-    // It is at most 10 minutes.
+    // The timeout is at most 10 minutes.
     let timeout = format!("{}m", destination.timeout.as_millis().max(1));
     if let Ok(timeout) = HeaderValue::from_str(&timeout) {
         headers.insert("grpc-timeout", timeout);

@@ -34,7 +34,7 @@
 //!
 //! Most services use it through the `spanwise` facade: enable its feature `otel` and set
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`. Use this crate for a `tracing` stack of your own. It reads no
-//! variables then, unless you apply those of [`OtelSetting::all`].
+//! variables then, unless you apply the settings of [`OtelSetting::all`].
 //!
 //! It replaces `tracing-opentelemetry`, `opentelemetry-appender-tracing` and `opentelemetry-otlp`.
 //! Use these if you need an exporter or a span processor of the SDK.
@@ -45,16 +45,17 @@
 //!   the ids. Integers stay integers, and a late record replaces the value. Fields `otel.name`,
 //!   `otel.kind` and `otel.status_code` apply at any time.
 //! * **Logs:** [`Otel::logs`] exports each event, with the ids of its span.
-//! * **Metrics:** those of HTTP requests, of the process and of the exporter, and what the program
-//!   measures with the API. [`Otel::metrics_text`] is the text for Prometheus.
-//! * **API:** after [`Otel::install_globals`], `opentelemetry::global` has the tracers and meters.
-//!   Spans of both nest in each other. [`SpanExt`] has `set_parent` and `context`. [`child_env`]
-//!   passes the current context to a child process.
+//! * **Metrics:** of HTTP requests, of the process and of the exporter, and your own metrics from
+//!   the OpenTelemetry API. [`Otel::metrics_text`] is the text for Prometheus.
+//! * **OpenTelemetry API:** after [`Otel::install_globals`], `opentelemetry::global` has the
+//!   tracers and meters. Its spans and spans of `tracing` nest in each other. [`SpanExt`] has
+//!   `set_parent` and `context`. [`child_env`] passes the current context to a child process.
 //! * **Sampling:** [`TraceSampler`] decides by the trace id, as spanwise-sample does: equal ratios
 //!   keep the same requests.
-//! * **Redaction:** without a policy, secrets are exported as they are. That of
-//!   [`OtelBuilder::redact`] sees each value before it is encoded, also those of [`SpanExt`] and of
-//!   the API. A wrapper around the layer, such as `redacted` of spanwise-core, does not see these.
+//! * **Redaction:** without a policy, secrets are exported as they are. The policy of
+//!   [`OtelBuilder::redact`] sees each value before it is encoded, including values from
+//!   [`SpanExt`] and from the OpenTelemetry API. A wrapper around the layer, such as `redacted` of
+//!   spanwise-core, does not see values from the latter two.
 //!
 //! # Limits
 //!

@@ -1,4 +1,4 @@
-//! The limits of what a span or a record carries.
+//! Limits of the data of a span or a record.
 
 use spanwise_core::internal::panic_safe;
 

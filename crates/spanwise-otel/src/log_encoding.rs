@@ -1,8 +1,8 @@
-//! The encoding of a `LogRecord`, with its scope around it.
+//! The encoding of a `LogRecord` inside its scope.
 //!
-//! What a layer writes for an event is a `ResourceLogs` with one scope and one record. Messages of
-//! Protocol Buffers merge if they are joined, so the bytes of several events are a `ResourceLogs`
-//! as well.
+//! For each event, the layer writes a `ResourceLogs` with one scope and one record. Messages of
+//! Protocol Buffers merge if they are concatenated, so the bytes of several events are a
+//! `ResourceLogs` as well.
 
 use spanwise_core::internal::SpanIdentity;
 use tracing_core::Level;
@@ -43,7 +43,7 @@ const LOG_RECORDS: u32 = 2;
 /// The parts of a record besides its body and its attributes.
 #[derive(Debug)]
 pub(crate) struct RecordHead<'a> {
-    /// From [`encode_callsite`].
+    /// The result of [`encode_callsite`].
     pub(crate) of_callsite: &'a [u8],
     /// The time in nanoseconds since 1970. 0 means unknown.
     pub(crate) unix_nanos: u64,
@@ -53,7 +53,7 @@ pub(crate) struct RecordHead<'a> {
 /// Returns the fields that all records of a callsite have.
 pub(crate) fn encode_callsite(severity: Severity, event_name: Option<&str>) -> Box<[u8]> {
     let mut fields = Vec::new();
-    // The first field: it is what `DecodedRecord` reads.
+    // This must be the first field, because `DecodedRecord` reads it there.
     fields.uint(SEVERITY_NUMBER, severity as u64);
     fields.bytes(SEVERITY_TEXT, severity.text().as_bytes());
     if let Some(name) = event_name {
@@ -71,7 +71,7 @@ pub(crate) struct RecordIds {
 }
 
 impl RecordIds {
-    /// Returns the ids, and those of `other` where there is none.
+    /// Returns the ids. A missing id is taken from `other`.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             trace_id: self.trace_id.or(other.trace_id),
@@ -149,7 +149,7 @@ fn push_times(head: &mut Vec<u8>, time: u64) {
     head.extend_from_slice(&times);
 }
 
-/// What [`encode_record`] encoded.
+/// A record that [`encode_record`] encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DecodedRecord<'a> {
     pub(crate) scope: &'a [u8],
@@ -158,7 +158,7 @@ pub(crate) struct DecodedRecord<'a> {
 }
 
 impl<'a> DecodedRecord<'a> {
-    /// Returns `None` if the bytes are none of a record.
+    /// Returns `None` if the bytes are not a record.
     pub(crate) fn decode(output: &'a [u8]) -> Option<Self> {
         let mut rest = output;
         let scope_logs = take_message(&mut rest, SCOPE_LOGS)?;

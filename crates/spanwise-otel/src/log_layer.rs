@@ -1,4 +1,4 @@
-//! The layer behind the redaction: encodes events as log records.
+//! The inner layer, which receives redacted values: encodes events as log records.
 
 use std::{borrow::Cow, io::Write as _, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
     limits::MAX_VALUE_LEN,
     log_encoding::{ATTRIBUTES, RecordHead, RecordIds, encode_callsite, encode_record},
     log_scratch::LogScratch,
-    logs::is_of_opentelemetry,
+    logs::is_opentelemetry_target,
     plan::{
         CallsitePlan, FieldRole, PlanOptions, SpecialField, encode_scope, event_name, push_code,
     },
@@ -37,7 +37,8 @@ use crate::{
     value::FieldEncoder,
 };
 
-/// Encodes each event as a log record and writes it. It sees redacted values if there is a policy.
+/// Encodes each event as a log record and writes it. Wrapped by the redaction, if there is a
+/// policy.
 #[derive(Debug)]
 pub(crate) struct LogLayer<W> {
     make_writer: W,
@@ -52,14 +53,14 @@ pub(crate) struct LogLayer<W> {
     filter_interop: FilterInterop,
 }
 
-/// What a span adds to its records, in the tree of spans.
+/// The attributes that a span adds to its records, in the tree of spans.
 type SpanNode = Arc<SpanData<SpanAttributes>>;
 
 /// Everything that depends on a callsite alone.
 #[derive(Debug)]
 struct LogPlan {
     callsite: CallsitePlan,
-    /// The fields that all its records have.
+    /// The encoded fields that all records of the callsite have.
     head: Box<[u8]>,
     is_exported: bool,
     /// Whether a span of the callsite has data of its own.
@@ -92,15 +93,16 @@ impl<W> LogLayer<W> {
             .get(callsite, |callsite| LogPlan::new(callsite, &self.options))
     }
 
-    /// Returns the identity of a span, or of the nearest one around it that has one.
+    /// Returns the identity of a span, or of the nearest ancestor that has one.
     #[inline]
     fn identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<SpanIdentity>
     where
         S: for<'s> LookupSpan<'s>,
     {
         let span = span.filter(|_| SpanIdentity::exist())?;
-        // Usually that of the span itself.
-        SpanIdentity::fix(span).or_else(|| span.scope().find_map(|span| SpanIdentity::fix(&span)))
+        // Usually the span itself has an identity.
+        SpanIdentity::freeze(span)
+            .or_else(|| span.scope().find_map(|span| SpanIdentity::freeze(&span)))
     }
 
     /// Encodes the fields of a span that records show, and calls `f` with them.
@@ -175,8 +177,8 @@ impl<W> LogLayer<W> {
         self.look_up(current.id()?, ctx)
     }
 
-    /// Returns the data of a span, or of the nearest one around it that has any: a span that is
-    /// older than the layer has none.
+    /// Returns the data of a span, or of the nearest ancestor that has any. A span that is older
+    /// than the layer has none.
     #[inline]
     fn look_up<S>(&self, id: &Id, ctx: &LayerContext<'_, S>) -> Option<SpanNode>
     where
@@ -206,7 +208,7 @@ where
         encode_fields(scratch, plan, event, identity.is_none());
         let attributes = &mut scratch.attributes;
         let scope = match plan.callsite.is_log_record {
-            true => push_origin(attributes, event, self.options.source_location),
+            true => push_origin(attributes, event, self.options.has_source_location),
             false => {
                 attributes.append(&plan.callsite.constants);
                 Cow::Borrowed(&*plan.callsite.scope)
@@ -346,7 +348,7 @@ impl LogPlan {
         let plan_options = PlanOptions {
             attributes_field: ATTRIBUTES,
             limits: options.limits,
-            code: options.source_location && callsite.is_event(),
+            has_source_location: options.has_source_location && callsite.is_event(),
         };
         let mut plan = CallsitePlan::new(callsite, plan_options);
         let mut has_span_data = callsite.fields().field(UNIT_FIELD).is_some();
@@ -371,7 +373,7 @@ impl LogPlan {
     }
 }
 
-/// A span with this field begins a unit of work.
+/// A span with this field begins a unit of work: a request, a job.
 const UNIT_FIELD: &str = "spanwise.unit";
 
 /// Encodes the body and the fields of an event.
@@ -404,7 +406,7 @@ fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, ke
     }
 }
 
-/// Where the text of an error is, if an event has no message.
+/// The fields that contain the text of an error, if an event has no message.
 const ERROR_FIELDS: [&str; 4] = ["exception.message", "error", "err", "e"];
 
 fn push_text(to: &mut String, value: AnyValue<'_>) {
@@ -422,14 +424,18 @@ fn push_text(to: &mut String, value: AnyValue<'_>) {
 #[cold]
 fn is_record_of_opentelemetry(event: &Event<'_>) -> bool {
     let target = LogRecord::from_event(event).target;
-    target.is_some_and(|target| is_of_opentelemetry(&target))
+    target.is_some_and(|target| is_opentelemetry_target(&target))
 }
 
 /// Adds the origin of a record of the `log` crate, and returns its scope.
 #[cold]
-fn push_origin(attributes: &mut Attributes, event: &Event<'_>, code: bool) -> Cow<'static, [u8]> {
+fn push_origin(
+    attributes: &mut Attributes,
+    event: &Event<'_>,
+    has_source_location: bool,
+) -> Cow<'static, [u8]> {
     let origin = LogRecord::from_event(event);
-    if code {
+    if has_source_location {
         let line = origin.line.and_then(|line| u32::try_from(line).ok());
         push_code(attributes, origin.file.as_deref(), line);
     }

@@ -6,7 +6,7 @@ use spanwise_core::{CONTEXT_KEYS, Clock, SelfReport, TargetLevels, internal::Sha
 
 use crate::limits::AttributeLimits;
 
-/// What [`OtelLogs`](crate::OtelLogs) adds to the fields of an event, and its limits.
+/// Options of [`OtelLogs`](crate::OtelLogs): the additions to the fields of an event, and limits.
 ///
 /// ```
 /// use spanwise_otel::{LogOptions, SpanFields};
@@ -21,27 +21,28 @@ use crate::limits::AttributeLimits;
 pub struct LogOptions {
     pub(crate) context_keys: Vec<String>,
     pub(crate) span_fields: SpanFields,
-    pub(crate) source_location: bool,
+    pub(crate) has_source_location: bool,
     pub(crate) only_sampled_traces: bool,
     pub(crate) levels: Option<TargetLevels>,
     pub(crate) limits: AttributeLimits,
-    /// `None` for that of the builder.
+    /// Defaults to the clock of the builder.
     pub(crate) clock: Option<Clock>,
-    /// `None` for that of the builder.
+    /// Defaults to the report of the builder.
     pub(crate) report: Option<SelfReport>,
     /// The events that `only_sampled_traces` dropped.
     pub(crate) sampled_out: Arc<ShardedCounter>,
 }
 
-/// Which fields of the spans around an event its record has, besides the context keys.
+/// Which span fields the record of an event has, besides the context keys. The spans are the span
+/// of the event and its ancestors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SpanFields {
-    /// None.
+    /// No fields.
     #[default]
     None,
-    /// Those with these names.
+    /// Fields with these names.
     Only(Vec<String>),
-    /// All. The value of the nearest span counts.
+    /// All fields. The value of the nearest span counts.
     All,
 }
 
@@ -71,7 +72,7 @@ impl LogOptions {
 
     /// Adds the source file and line as `code.file.path` and `code.line.number`.
     pub fn source_location(mut self) -> Self {
-        self.source_location = true;
+        self.has_source_location = true;
         self
     }
 
@@ -88,22 +89,22 @@ impl LogOptions {
         self
     }
 
-    /// Sets the most characters of a text. Defaults to no limit but that of 16 KiB, which no text
-    /// exceeds.
+    /// Sets the maximum length of a text in characters. Defaults to no limit, except that no text
+    /// exceeds 16 KiB.
     pub fn max_value_chars(mut self, chars: usize) -> Self {
         self.limits.value_chars = chars;
         self
     }
 
-    /// Sets the clock for the time of a record. Defaults to that of the builder, or else to
+    /// Sets the clock for the time of a record. Defaults to the clock of the builder, or else to
     /// [`Clock::system`].
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Sets where faults are reported. Defaults to that of the builder, or else to the
-    /// report of the process.
+    /// Sets where faults are reported. Defaults to the report of the builder, or else to the report
+    /// of the process.
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = Some(report);
         self

@@ -17,7 +17,7 @@ pub(crate) struct LogScratch {
     pub(crate) text: String,
     /// The fields of the record that come before its attributes.
     pub(crate) head: Vec<u8>,
-    /// What is written.
+    /// The bytes to write.
     pub(crate) output: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ impl LogScratch {
 
     #[inline]
     pub(crate) fn put_back(self: Box<Self>) {
-        // An ending thread has no place for it.
+        // On an ending thread, the thread-local is gone.
         let _ = SCRATCH.try_with(|scratch| scratch.set(Some(self)));
     }
 }

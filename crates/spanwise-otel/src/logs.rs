@@ -1,4 +1,4 @@
-//! The public layer of logs, in front of the redaction.
+//! The public log layer. It wraps the redaction, which wraps the encoder.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 /// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
 /// The bytes of several events together are a `ResourceLogs` too. A [`LogWriter`] exports them.
 ///
-/// It filters nothing, except the events that the exporter causes by sending. It writes no record
-/// of events whose target is a crate of OpenTelemetry, such as `opentelemetry_sdk`.
+/// The layer filters nothing, except events logged by the exporter's own requests. It writes no
+/// record of events whose target is a crate of OpenTelemetry, such as `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct OtelLogs<W = LogWriter> {
     inner: MaybeRedacted<LogLayer<W>>,
@@ -52,7 +52,7 @@ impl<W> OtelLogs<W> {
         }
     }
 
-    /// Sets the writer, such as that of a flight recorder in front of a [`LogWriter`].
+    /// Sets the writer, such as a flight recorder in front of a [`LogWriter`].
     #[must_use]
     pub fn with_writer<W2>(self, make_writer: W2) -> OtelLogs<W2> {
         OtelLogs::with_policy(make_writer, self.options, self.policy)
@@ -67,7 +67,7 @@ where
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
     /// Hides what the exporter's own HTTP client logs, from other layers as well: such events show
-    /// its requests, with the headers and their keys.
+    /// its requests, including headers with credentials.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)
@@ -78,15 +78,15 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if !is_sender_thread() && !is_of_opentelemetry(event.metadata().target()) {
+        if !is_sender_thread() && !is_opentelemetry_target(event.metadata().target()) {
             self.inner.on_event(event, ctx);
         }
     }
 }
 
-/// Returns whether a target is that of a crate of OpenTelemetry.
+/// Returns whether a target belongs to a crate of OpenTelemetry.
 #[inline]
-pub(crate) fn is_of_opentelemetry(target: &str) -> bool {
+pub(crate) fn is_opentelemetry_target(target: &str) -> bool {
     match target.strip_prefix("opentelemetry") {
         Some(rest) => rest.is_empty() || rest.starts_with([':', '_', '-']),
         None => false,

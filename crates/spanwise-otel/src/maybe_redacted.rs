@@ -12,6 +12,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 /// A layer that sees only redacted values. Without a policy it costs nothing.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a layer has one of them")]
 pub(crate) enum MaybeRedacted<L> {
     Plain(L),
     Redacted(Redacted<L>),

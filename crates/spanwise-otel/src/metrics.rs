@@ -1,7 +1,7 @@
 //! Metrics: instruments of the OpenTelemetry API, exported over OTLP and as text for Prometheus.
 //!
-//! The SDK aggregates. A thread of ours runs the callbacks, collects at each interval, and encodes
-//! the values once. The sender thread of the exporter sends them.
+//! The SDK aggregates. A thread of this crate runs the callbacks, collects at each interval, and
+//! encodes the values once. The sender thread of the exporter sends them.
 
 mod attribute_policy;
 mod collection;
@@ -84,8 +84,8 @@ const QUEUE_LIMITS: QueueLimits = QueueLimits {
     max_age: Duration::from_secs(10 * 60),
 };
 
-/// The payloads that wait at most, if their values count from the last export. Otherwise the newest
-/// one replaces older ones.
+/// At most this many payloads wait, if their values count from the last export. Otherwise the
+/// newest one replaces older ones.
 const MAX_WAITING_DELTAS: usize = 10;
 
 /// A metric has at most this number of series. The SDK counts others as one, with this attribute.
@@ -243,7 +243,7 @@ impl Metrics {
     }
 
     /// Returns a layer that counts events by level, and makes metrics of their fields.
-    pub(crate) fn of_events(&self) -> OtelEventMetrics {
+    pub(crate) fn event_metrics(&self) -> OtelEventMetrics {
         let meter = self.shared.meter_provider.meter("spanwise.events");
         let Shared { report, policy, .. } = &*self.shared;
         OtelEventMetrics::new(self.counts(), meter, report.clone(), policy.clone())
@@ -349,7 +349,7 @@ impl Shared {
         while let Some(collection) = self.schedule.next() {
             self.meter_provider.observe();
             if collection.exports {
-                // The policy is not ours.
+                // The policy may panic: it can be code of the application.
                 panic_safe::catch_panic(|| self.export());
             }
             self.schedule.done(collection);

@@ -32,18 +32,20 @@ use crate::{
 pub(crate) struct OpenSpan {
     pub(crate) origin: SpanOrigin,
     started: SpanStart,
-    /// When a thread last left it, in nanoseconds since it began. 0 if none did.
+    /// The time at which a thread last left the span, in nanoseconds since the start. 0 if none
+    /// did.
     last_exit_nanos: AtomicU64,
     /// The time that threads spent inside, in nanoseconds.
     busy: AtomicU64,
-    /// The process that opened it, and so exports it: a forked child has copies of open spans.
+    /// The process that opened the span, and so exports it: a forked child has copies of open
+    /// spans.
     generation: u32,
-    /// Whether this layer has seen that the identity is fixed. It may be fixed without.
-    is_fixed: AtomicBool,
+    /// Whether this layer has seen that the identity is frozen. Other readers may freeze it before.
+    is_frozen: AtomicBool,
     is_recording: AtomicBool,
-    /// The context of the OpenTelemetry API for code inside of the span, once it was needed.
+    /// The OpenTelemetry context for code inside of the span. Created when it is first needed.
     context: OnceLock<Context>,
-    /// No code of callers runs under the lock.
+    /// No code of callers may run while this is locked.
     state: Mutex<SpanState>,
 }
 
@@ -51,14 +53,14 @@ pub(crate) struct OpenSpan {
 #[derive(Debug, Clone)]
 pub(crate) enum SpanOrigin {
     Callsite(&'static Metadata<'static>),
-    /// A tracer of the API: its encoded `InstrumentationScope`.
+    /// A tracer of the OpenTelemetry API: its encoded `InstrumentationScope`.
     Tracer(Arc<[u8]>),
 }
 
 /// When a span began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SpanStart {
-    /// In nanoseconds since 1970.
+    /// The time in nanoseconds since 1970.
     unix_nanos: u64,
     /// The same time on the [monotonic clock](Clock::monotonic), to measure from.
     monotonic: Duration,
@@ -67,23 +69,23 @@ pub(crate) struct SpanStart {
 /// When a span ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanEnd {
-    /// `tracing` closes the span, or the API ends it. It ended when a thread last left it, or else
-    /// now.
+    /// `tracing` closes the span, or the OpenTelemetry API ends it. The end is the time when a
+    /// thread last left the span, or else now.
     Closed,
-    /// In nanoseconds since 1970.
+    /// A given time, in nanoseconds since 1970.
     At(u64),
     /// The process ends before the span.
     Unfinished,
 }
 
-/// What became of a span that ended.
+/// The result of ending a span.
 #[derive(Debug)]
 pub(crate) enum EndedSpan {
-    /// It was encoded. Its memory can be reused.
+    /// The span was encoded. The memory of its data can be reused.
     Exported(Box<RecordedSpan>),
-    /// Its trace is not sampled.
+    /// The trace of the span is not sampled.
     Unsampled,
-    /// It was encoded before, or the process that opened it exports it.
+    /// The span was encoded before, or the process that opened it exports it.
     ExportedElsewhere,
 }
 
@@ -99,19 +101,19 @@ pub(crate) struct ParentSpan {
 struct SpanState {
     identity: SpanIdentity,
     parent: Option<ParentSpan>,
-    /// The context that was set as the parent.
+    /// The context that `set_parent` was called with.
     parent_context: Option<Context>,
     has_ended: bool,
     /// `None` if the trace is not sampled, and after the end.
     recorded: Option<Box<RecordedSpan>>,
 }
 
-/// What is exported of a span besides its identity and its times.
+/// The data to export for a span, besides its identity and its times.
 #[derive(Debug)]
 pub(crate) struct RecordedSpan {
     pub(crate) attributes: Attributes,
     pub(crate) kind: SpanKind,
-    /// A name other than that of the callsite.
+    /// A name that replaces the name of the callsite.
     pub(crate) name: Option<Box<str>>,
     pub(crate) status: StatusFacts,
     pub(crate) events: EncodedItems,
@@ -140,7 +142,7 @@ impl OpenSpan {
             last_exit_nanos: AtomicU64::new(0),
             busy: AtomicU64::new(0),
             generation: forks::generation(),
-            is_fixed: AtomicBool::new(false),
+            is_frozen: AtomicBool::new(false),
             is_recording: AtomicBool::new(recorded.is_some()),
             context: OnceLock::new(),
             state: Mutex::new(SpanState {
@@ -153,24 +155,24 @@ impl OpenSpan {
         })
     }
 
-    /// Notes that the identity is fixed. Returns true on the first call: then call
-    /// [`settle`](Self::settle) with the identity.
+    /// Notes that the identity is frozen. Returns true on the first call: then call
+    /// [`apply_frozen_identity`](Self::apply_frozen_identity).
     #[inline]
-    pub(crate) fn mark_fixed(&self) -> bool {
-        !self.is_fixed.load(Ordering::Relaxed) && !self.is_fixed.swap(true, Ordering::Relaxed)
+    pub(crate) fn mark_frozen(&self) -> bool {
+        !self.is_frozen.load(Ordering::Relaxed) && !self.is_frozen.swap(true, Ordering::Relaxed)
     }
 
-    /// Returns whether the values of the span are kept.
+    /// Returns whether the data of the span is recorded.
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
         self.is_recording.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the trace is not sampled and its values are not kept, although the identity
-    /// may still be provisional.
+    /// Returns whether the span cannot move to a sampled trace, because its data is not recorded.
+    /// Returns false if the identity is frozen: then it cannot move at all.
     pub(crate) fn cannot_become_sampled(&self) -> bool {
         !self.is_recording()
-            && !self.is_fixed.load(Ordering::Relaxed)
+            && !self.is_frozen.load(Ordering::Relaxed)
             && !self.state.lock().identity.is_sampled()
     }
 
@@ -182,7 +184,7 @@ impl OpenSpan {
         self.state.lock().parent
     }
 
-    /// Changes what is exported. Nothing happens if the trace is not sampled, and after the end.
+    /// Changes the data to export. Does nothing if the trace is not sampled, or after the end.
     ///
     /// `change` runs under a lock: it must not call code of callers.
     pub(crate) fn record(&self, change: impl FnOnce(&mut RecordedSpan)) {
@@ -210,10 +212,13 @@ impl OpenSpan {
         drop(replaced);
     }
 
-    /// Takes the fixed identity: the span stays in its trace. If the trace is not sampled, returns
-    /// the values of the span, which are no longer needed.
+    /// Stores the frozen identity: the span stays in its trace. If the trace is not sampled,
+    /// returns the data of the span, which is no longer needed.
     #[must_use = "their memory can be reused"]
-    pub(crate) fn settle(&self, identity: SpanIdentity) -> Option<Box<RecordedSpan>> {
+    pub(crate) fn apply_frozen_identity(
+        &self,
+        identity: SpanIdentity,
+    ) -> Option<Box<RecordedSpan>> {
         if !self.is_recording() {
             return None;
         }
@@ -223,20 +228,20 @@ impl OpenSpan {
             self.is_recording.store(false, Ordering::Relaxed);
             unsampled = state.recorded.take();
         }
-        // Another thread may be between the two steps of `set_parent`.
+        // The identity may differ, if another thread is between the two steps of `set_parent`.
         let replaced = std::mem::replace(&mut state.identity, identity);
         drop(state);
         drop(replaced);
         unsampled
     }
 
-    /// Returns whether a context was set as the parent.
+    /// Returns whether `set_parent` has set the parent.
     pub(crate) fn has_parent_context(&self) -> bool {
         self.state.lock().parent_context.is_some()
     }
 
-    /// Returns the context of the API inside of the span. `make` creates it on the first call, from
-    /// the context that was set as the parent.
+    /// Returns the OpenTelemetry context for code inside of the span. `make` creates it on the
+    /// first call, from the context that `set_parent` was called with, if any.
     #[inline]
     pub(crate) fn context(
         &self,
@@ -255,8 +260,8 @@ impl OpenSpan {
         self.started.now(clock)
     }
 
-    /// Records that a thread leaves the span at the time `now`. It entered it at `entered`, if that
-    /// was measured.
+    /// Records that a thread leaves the span at `now`. `entered` is the time at which the thread
+    /// entered the span, if that was measured.
     pub(crate) fn leave(&self, entered: Option<Duration>, now: Duration) {
         if let Some(entered) = entered {
             self.busy
@@ -328,7 +333,7 @@ impl SpanOrigin {
     fn name(&self) -> &'static str {
         match self {
             Self::Callsite(callsite) => callsite.name(),
-            // Spans of the API always have a name of their own.
+            // API spans always have a name of their own, in `RecordedSpan::name`.
             Self::Tracer(_) => "",
         }
     }
@@ -342,7 +347,7 @@ impl SpanStart {
         }
     }
 
-    /// A start that was measured elsewhere.
+    /// Creates a start from a time that was measured elsewhere.
     pub(crate) fn at(time: SystemTime, clock: &Clock) -> Self {
         let age = clock.now().duration_since(time).unwrap_or_default();
         Self {
@@ -382,7 +387,7 @@ impl RecordedSpan {
         }
     }
 
-    /// Makes it that of a new span, and keeps the memory of attributes, events and links.
+    /// Resets the data for a new span, and keeps the memory of attributes, events and links.
     pub(crate) fn reset(&mut self, limits: AttributeLimits) {
         // All fields are named, so that a new one is not forgotten.
         let Self {
@@ -403,13 +408,13 @@ impl RecordedSpan {
         *ended = None;
     }
 
-    /// Returns how much memory is kept if it is reused, in bytes.
+    /// Returns the memory that is retained if the data is reused, in bytes.
     pub(crate) fn retained_len(&self) -> usize {
         let items = self.events.bytes.capacity() + self.links.bytes.capacity();
         self.attributes.as_bytes().len() + items
     }
 
-    /// Sets the name. An empty one is none.
+    /// Sets the name, unless it is empty.
     pub(crate) fn set_name(&mut self, name: &str) {
         if !name.is_empty() {
             self.name = Some(panic_safe::truncate_at(name, MAX_NAME_LEN).into());
@@ -424,8 +429,11 @@ impl RecordedSpan {
     }
 
     /// Adds the context keys that are not attributes yet. The ids are fields of the `Span` instead.
-    pub(crate) fn add_context(&mut self, context: &spanwise_core::Context) {
-        for (key, value) in context.iter() {
+    pub(crate) fn add_context<'a>(
+        &mut self,
+        context: impl Iterator<Item = (&'static str, &'a str)>,
+    ) {
+        for (key, value) in context {
             if !matches!(key, "trace_id" | "span_id") && self.attributes.get(key).is_none() {
                 match key.len() + value.len() + MAX_PAIR_HEADER_LEN > self.room() {
                     true => self.attributes.add_dropped(1),
@@ -527,7 +535,7 @@ impl RecordedSpan {
         })
     }
 
-    /// Sets what the end of an HTTP request says about the status.
+    /// Sets the outcome of an HTTP request, which decides about the status.
     pub(crate) fn set_outcome(&mut self, outcome: RequestOutcome) {
         self.status.outcome = Some(outcome);
     }

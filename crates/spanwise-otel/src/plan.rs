@@ -14,13 +14,13 @@ use crate::{
 /// Everything that depends on a callsite alone.
 #[derive(Debug)]
 pub(crate) struct CallsitePlan {
-    /// By the index of the field.
+    /// The fields, by their index.
     pub(crate) fields: Box<[PlannedField]>,
     /// Whether a key may occur twice among the fields.
     pub(crate) has_repeated_keys: bool,
     /// The encoded `InstrumentationScope`: the target.
     pub(crate) scope: Box<[u8]>,
-    /// The same for each span or event of the callsite.
+    /// The attributes that all spans or events of the callsite have.
     pub(crate) constants: Attributes,
     /// Whether a field is the id of a trace.
     pub(crate) has_trace_id: bool,
@@ -35,7 +35,7 @@ pub(crate) struct PlannedField {
     pub(crate) role: FieldRole,
 }
 
-/// What becomes of a field.
+/// How a field is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldRole {
     Attribute,
@@ -43,7 +43,7 @@ pub(crate) enum FieldRole {
     Omitted,
 }
 
-/// A field with a meaning of its own.
+/// A special field: one that does not become an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpecialField {
     /// The message of an event.
@@ -63,8 +63,8 @@ pub(crate) struct PlanOptions {
     /// The number of the field with the attributes in the message of a span or a record.
     pub(crate) attributes_field: u32,
     pub(crate) limits: AttributeLimits,
-    /// Whether the source location is an attribute.
-    pub(crate) code: bool,
+    /// The source location is an attribute.
+    pub(crate) has_source_location: bool,
 }
 
 impl CallsitePlan {
@@ -83,7 +83,7 @@ impl CallsitePlan {
             .all(|name| seen.insert(name) && !name.starts_with("exception."));
         let is_log_record = log_record::is_log_record(callsite);
         let mut constants = Attributes::new(options.attributes_field, options.limits);
-        if options.code && !is_log_record {
+        if options.has_source_location && !is_log_record {
             push_code(&mut constants, callsite.file(), callsite.line());
         }
         let fields: Box<[PlannedField]> = fields.collect();

@@ -1,4 +1,4 @@
-//! The attributes of the process that all its spans, log records and metrics have.
+//! The attributes of the process, which all its spans, log records and metrics have.
 
 use std::{env, path::Path, process, sync::Arc};
 
@@ -13,11 +13,11 @@ pub(crate) struct Resource(Arc<ResourceParts>);
 #[derive(Debug)]
 struct ResourceParts {
     configured: Vec<(String, String)>,
-    of_process: PerProcess<OfProcess>,
+    process_attributes: PerProcess<ProcessAttributes>,
 }
 
 #[derive(Debug)]
-struct OfProcess {
+struct ProcessAttributes {
     attributes: Vec<(String, ResourceValue)>,
     encoded: Arc<[u8]>,
 }
@@ -34,35 +34,35 @@ pub(crate) const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 pub(crate) const ENVIRONMENT: &str = "deployment.environment.name";
 
 impl Resource {
-    /// Creates the resource. The last of `configured` with a key counts, and beats what is known of
-    /// the process.
+    /// Creates the resource. The last of `configured` with a key counts, and replaces an attribute
+    /// that is detected.
     pub(crate) fn new(configured: Vec<(String, String)>) -> Self {
-        let of_process = PerProcess::new(OfProcess::new(&configured));
+        let process_attributes = PerProcess::new(ProcessAttributes::new(&configured));
         Self(Arc::new(ResourceParts {
             configured,
-            of_process,
+            process_attributes,
         }))
     }
 
-    fn of_process(&self) -> &OfProcess {
+    fn process_attributes(&self) -> &ProcessAttributes {
         let ResourceParts {
             configured,
-            of_process,
+            process_attributes,
         } = &*self.0;
-        of_process.for_this_process(|_| OfProcess::new(configured))
+        process_attributes.for_this_process(|_| ProcessAttributes::new(configured))
     }
 
     /// Returns the encoded `Resource`.
     pub(crate) fn encoded(&self) -> Arc<[u8]> {
-        Arc::clone(&self.of_process().encoded)
+        Arc::clone(&self.process_attributes().encoded)
     }
 
     pub(crate) fn attributes(&self) -> &[(String, ResourceValue)] {
-        &self.of_process().attributes
+        &self.process_attributes().attributes
     }
 }
 
-impl OfProcess {
+impl ProcessAttributes {
     fn new(configured: &[(String, String)]) -> Self {
         let mut attributes: Vec<(String, ResourceValue)> = Vec::new();
         let configured = configured

@@ -21,8 +21,8 @@ pub(crate) struct RpcStatus {
 }
 
 impl PartialSuccess {
-    /// Reads an `ExportTraceServiceResponse`, or that of another signal: all have the same field
-    /// numbers. Returns `None` if everything was taken.
+    /// Reads an `ExportTraceServiceResponse`, or the response for another signal: all have the same
+    /// field numbers. Returns `None` if everything was taken.
     pub(crate) fn read(response: &[u8]) -> Option<Self> {
         const PARTIAL_SUCCESS: u32 = 1;
         const REJECTED: u32 = 1;

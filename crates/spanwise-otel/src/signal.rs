@@ -62,18 +62,18 @@ struct State {
 #[derive(Debug)]
 struct OpenBatch {
     batch: Batch,
-    /// When it is to be sent, if it has a record.
+    /// When the batch is to be sent, if it has a record.
     due: Option<Instant>,
 }
 
 /// A batch after a record was added to it.
 enum Pushed {
-    /// The record is its first, and waits for others.
+    /// The record is the first of its batch, and waits for others.
     Started,
     Waiting,
-    /// It is to be sent.
+    /// The batch is full, and is to be sent.
     Full(Batch),
-    /// Nothing is sent any more.
+    /// The signal has ended: nothing is sent any more.
     Ended,
 }
 

@@ -10,13 +10,14 @@ use crate::{
 
 /// The attributes that a span adds to its records: its own, and those that it inherits.
 ///
-/// An attribute is *pinned* if its key is a context key and a fixed part of the unit of work
-/// recorded it: fields of spans and events with this key do not replace it.
+/// An attribute is *pinned* if fields of spans and events with the same key do not replace it. Its
+/// key is a context key, such as `request_id`, which the unit of work (the request) has set.
 #[derive(Debug)]
 pub(crate) struct SpanAttributes {
-    /// Own pinned attributes, inherited pinned ones, other own ones, and other inherited ones.
+    /// Four parts: own pinned attributes, inherited pinned ones, other own ones, and other
+    /// inherited ones.
     bytes: Box<[u8]>,
-    /// Where the first three of them end.
+    /// Where the first three parts end.
     own_pinned_end: u32,
     pinned_end: u32,
     own_end: u32,
@@ -70,7 +71,7 @@ impl SpanAttributes {
         let is_hidden = !pinned.is_empty()
             && encoded_attributes(others).any(|attribute| has_key(pinned, attribute));
         Self {
-            keys: (!is_hidden).then(|| KeyBits::of_attributes(&bytes)),
+            keys: (!is_hidden).then(|| KeyBits::from_attributes(&bytes)),
             bytes: bytes.into_boxed_slice(),
             own_pinned_end: own.pinned.len() as u32,
             pinned_end: pinned_end as u32,
@@ -124,8 +125,8 @@ impl SpanAttributes {
         self.ids
     }
 
-    /// Adds the attributes to those of an event. A field of the event with the same key stays,
-    /// unless the key is pinned.
+    /// Adds the attributes to the attributes of an event. A field of the event with the same key
+    /// stays, unless the key is pinned.
     #[inline]
     pub(crate) fn push(&self, to: &mut Attributes) {
         to.add_dropped(self.dropped);
@@ -161,8 +162,8 @@ fn has_key(attributes: &[u8], attribute: EncodedAttribute<'_>) -> bool {
     encoded_attributes(attributes).any(|known| known.key() == attribute.key())
 }
 
-/// Returns the old attributes with the new ones at their places, and those whose keys are new.
-/// Counts those that exceed the limit.
+/// Returns the old attributes, with new values in place, and then the attributes with new keys.
+/// Counts the attributes that exceed the limit.
 fn replaced(old: &[u8], new: &[u8], dropped: &mut u32) -> Vec<u8> {
     let find = |key: &[u8]| encoded_attributes(new).find(|new| new.key() == key);
     let kept = encoded_attributes(old).map(|old| find(old.key()).unwrap_or(old));

@@ -1,4 +1,8 @@
-//! The layer behind the redaction: makes identities, and collects what is exported of each span.
+//! The inner layer, which receives redacted values: assigns trace and span ids, and collects the
+//! data to export for each span.
+//!
+//! In this crate, *API* means the OpenTelemetry API (`opentelemetry::trace`), and an *API span* is
+//! a span that one of its tracers started.
 
 use std::{iter::successors, sync::Arc, thread};
 
@@ -25,7 +29,7 @@ use tracing_subscriber::{
 use crate::{
     api_span::{context_on_enter, identity_below},
     attributes::{AnyValue, Attributes, Key},
-    carried_context::inherited_span_context,
+    carried_context::{inherited_span, inherited_span_context},
     entered_contexts,
     limits::AttributeLimits,
     open_span::{OpenSpan, ParentSpan, RecordedSpan, SpanEnd, SpanOrigin},
@@ -40,7 +44,7 @@ use crate::{
     value::FieldEncoder,
 };
 
-/// Collects spans. It sees redacted values.
+/// Collects spans. Wrapped by the redaction, if there is a policy.
 #[derive(Debug)]
 pub(crate) struct SpanCollector {
     pub(crate) pipeline: Arc<SpanPipeline>,
@@ -48,18 +52,19 @@ pub(crate) struct SpanCollector {
     filter_interop: FilterInterop,
 }
 
-/// The position of a new span.
+/// Where a new span belongs: its ids, parent, kind and link.
 struct Placement {
     identity: SpanIdentity,
     parent: Option<ParentSpan>,
     kind: SpanKind,
     /// The trace and the span of an untrusted caller.
     link: Option<([u8; 16], [u8; 8])>,
-    /// Whether the application may still move the span to a trace that is sampled.
+    /// Whether `set_parent` may still move the span to a sampled trace. If so, its data is recorded
+    /// although its present trace is not sampled.
     may_move: bool,
 }
 
-/// The values of the fields with a meaning of their own.
+/// The values of the special fields, such as `otel.name` and `otel.kind`.
 #[derive(Default)]
 struct SpecialValues {
     name: Option<String>,
@@ -77,7 +82,8 @@ impl SpanCollector {
         }
     }
 
-    /// Decides in which trace a new span is, and below which span.
+    /// Chooses the trace and the parent of a new span. `announced` has the ids and the kind that
+    /// `spanwise-http` chose for this span in advance.
     fn place<S: for<'s> LookupSpan<'s>>(
         &self,
         attrs: &SpanAttributes<'_>,
@@ -102,15 +108,16 @@ impl SpanCollector {
             link,
             may_move: false,
         };
-        let sees_context = attrs.is_contextual() && pipeline.options.has_context;
-        let mut around = successors(span.parent(), SpanRef::parent);
-        let around = around.find_map(|around| Some((SpanIdentity::fix(&around)?, around)));
-        if let Some((identity, around)) = around {
-            if sees_context
+        let sees_otel_context = attrs.is_contextual() && pipeline.options.propagates_otel_context;
+        let mut ancestors = successors(span.parent(), SpanRef::parent);
+        let ancestor = ancestors.find_map(|span| Some((SpanIdentity::freeze(&span)?, span)));
+        if let Some((identity, ancestor)) = ancestor {
+            // An API span was started inside `ancestor` and is current: it becomes the parent.
+            if sees_otel_context
                 && let Some(active) = entered_contexts::active_span_context()
                 && active.trace_id().to_bytes() == identity.trace_id()
                 && active.span_id().to_bytes() != identity.span_id()
-                && !self.is_around(&around, active.span_id().to_bytes())
+                && !self.is_self_or_ancestor(&ancestor, active.span_id().to_bytes())
             {
                 return below_api_span(pipeline, &active, span_id, placed);
             }
@@ -126,14 +133,15 @@ impl SpanCollector {
             );
             return placed(identity, Some(parent));
         }
-        // A call begins a trace only outside of a span of the API.
-        let begins_call = |trace: &AnnouncedTrace| {
+        // An outgoing request starts a new trace only if no API span is active. Otherwise it
+        // becomes a child of that span.
+        let may_join_active_span = |trace: &AnnouncedTrace| {
             let is_root =
-                || trace.parent.is_none() || InheritedContext::of_trace(trace.trace_id).is_some();
+                || trace.parent.is_none() || InheritedContext::for_trace(trace.trace_id).is_some();
             kind == SpanKind::Client && is_root()
         };
-        if sees_context
-            && announced.as_ref().is_none_or(begins_call)
+        if sees_otel_context
+            && announced.as_ref().is_none_or(may_join_active_span)
             && let Some(active) = entered_contexts::active_span_context()
         {
             return below_api_span(pipeline, &active, span_id, placed);
@@ -142,15 +150,23 @@ impl SpanCollector {
             return place_announced(pipeline, &trace, span_id, kind);
         }
         let trace_id = own_trace_id(attrs, plan);
-        let context_around = || {
+        let enclosing_context = || {
             let parent = span.parent();
             parent.map_or_else(Default::default, |it| {
                 spanwise_core::Context::from_span(&it)
             })
         };
+        // A span with `parent: None` is not part of the surrounding request, so its context is
+        // ignored.
+        let inherited = || {
+            if attrs.is_root() {
+                inherited_span()
+            } else {
+                inherited_span_context(enclosing_context)
+            }
+        };
         if trace_id.is_none()
-            && InheritedContext::of_process().is_some()
-            && let Some(inherited) = inherited_span_context(&context_around())
+            && let Some(inherited) = inherited()
         {
             return Placement {
                 may_move: true,
@@ -161,17 +177,22 @@ impl SpanCollector {
         Placement {
             may_move: true,
             ..placed(
-                pipeline.first_identity(trace_id, span_id, flags, None),
+                pipeline.sample_first_span(trace_id, span_id, flags, None),
                 None,
             )
         }
     }
 
-    /// Returns whether a span of the API is the parent of `span` or of a span around it, and so is
-    /// older than `span`.
-    fn is_around<S: for<'s> LookupSpan<'s>>(&self, span: &SpanRef<'_, S>, id: [u8; 8]) -> bool {
-        span.scope().any(|around| {
-            let open = self.pipeline.open.get(&around.id());
+    /// Returns whether `id` is `span`, one of its ancestors, or the direct (OpenTelemetry) parent
+    /// of one of them. If so, the active API span is older than `span` and cannot be the new
+    /// parent.
+    fn is_self_or_ancestor<S: for<'s> LookupSpan<'s>>(
+        &self,
+        span: &SpanRef<'_, S>,
+        id: [u8; 8],
+    ) -> bool {
+        span.scope().any(|ancestor| {
+            let open = self.pipeline.open.get(&ancestor.id());
             open.is_some_and(|open| {
                 let parent = open.parent().map(|parent| parent.span_id);
                 open.identity().span_id() == id || parent == Some(id)
@@ -179,7 +200,7 @@ impl SpanCollector {
         })
     }
 
-    /// Encodes the fields of a span, and collects those with a meaning of their own.
+    /// Encodes the fields of a span, and collects the special fields, such as `otel.name`.
     fn encode_fields(
         plan: &CallsitePlan,
         text: &mut String,
@@ -199,7 +220,7 @@ impl SpanCollector {
         special
     }
 
-    /// Returns what is exported of a new span.
+    /// Returns the data to export for a new span.
     fn recorded(
         &self,
         attrs: &SpanAttributes<'_>,
@@ -217,7 +238,7 @@ impl SpanCollector {
             if !plan.constants.is_empty() {
                 attributes.append(&plan.constants);
             }
-            if options.threads {
+            if options.has_thread {
                 push_thread(attributes);
             }
             special.apply(&mut recorded);
@@ -225,14 +246,19 @@ impl SpanCollector {
         })
     }
 
-    /// Returns the nearest open span around an event, the innermost first.
-    fn span_around_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Option<Arc<OpenSpan>>
+    /// Returns the data of the event's span, or else of the nearest ancestor that has data.
+    fn open_span_of_event<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<Arc<OpenSpan>>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let span = ctx.event_span(event)?;
         let open = |span: &SpanRef<'_, S>| self.pipeline.open.get(&span.id());
-        // Nearly always the span has one. A scope looks each span up.
+        // Try the span itself first: it nearly always has data, and `scope()` costs a registry
+        // look-up per span.
         open(&span).or_else(|| span.scope().skip(1).find_map(|span| open(&span)))
     }
 }
@@ -249,7 +275,7 @@ fn place_announced(
         state: trace.state.as_ref(),
     });
     Placement {
-        identity: pipeline.first_identity(trace.trace_id, span_id, trace.flags, remote),
+        identity: pipeline.sample_first_span(trace.trace_id, span_id, trace.flags, remote),
         parent: trace.parent.map(|span_id| ParentSpan {
             span_id,
             is_remote: true,
@@ -260,7 +286,8 @@ fn place_announced(
     }
 }
 
-/// Places a span below a span of the API: the current one, or that of the parent process.
+/// Places a span below a remote or API span: the active API span, or the span inherited from the
+/// parent process.
 fn below_api_span(
     pipeline: &SpanPipeline,
     active: &SpanContext,
@@ -271,7 +298,7 @@ fn below_api_span(
     placed(identity, Some(parent))
 }
 
-/// Returns the trace id in a field of a root span, if it is valid.
+/// Returns the trace id that a field of a root span sets, if it is valid.
 fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 16]> {
     if !plan.has_trace_id {
         return None;
@@ -294,7 +321,7 @@ fn own_trace_id(attrs: &SpanAttributes<'_>, plan: &CallsitePlan) -> Option<[u8; 
 
 fn push_thread(attributes: &mut Attributes) {
     let thread = thread::current();
-    // The number is in the `Debug` of the id alone.
+    // Only the `Debug` output of a `ThreadId` contains the number.
     let id = format!("{:?}", thread.id());
     let number = id.trim_matches(|c: char| !c.is_ascii_digit());
     if let Ok(number) = number.parse() {
@@ -315,7 +342,7 @@ impl SpecialValues {
             SpecialField::SpanKind => self.kind = parse_kind(text),
             SpecialField::StatusCode => self.status_code = Some(text.to_owned()),
             SpecialField::StatusDescription => self.status_description = Some(text.to_owned()),
-            // The identity has the ids; only events have a message.
+            // The ids are in the `SpanIdentity`, and only events have a message.
             SpecialField::TraceId | SpecialField::SpanId | SpecialField::Message => {}
         }
     }
@@ -373,7 +400,7 @@ where
                 LinkedSpan {
                     trace_id,
                     span_id,
-                    // Those of a caller that is not trusted are not known.
+                    // The flags of an untrusted caller are not used.
                     flags: 0,
                     state: None,
                     is_remote: true,
@@ -403,7 +430,7 @@ where
         let SpanOrigin::Callsite(callsite) = open.origin else {
             return;
         };
-        // The context keys of a unit are recorded with another callsite.
+        // `context::set` records with a callsite of its own. Its values are added in `on_close`.
         if recorded_callsite(values, callsite).callsite() != callsite.callsite() {
             return;
         }
@@ -433,7 +460,10 @@ where
         else {
             return;
         };
-        let Some(identity) = ctx.span(follows).and_then(|span| SpanIdentity::fix(&span)) else {
+        let Some(identity) = ctx
+            .span(follows)
+            .and_then(|span| SpanIdentity::freeze(&span))
+        else {
             return;
         };
         let mut encoded = Vec::new();
@@ -450,7 +480,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let Some(open) = self
-            .span_around_event(event, &ctx)
+            .open_span_of_event(event, &ctx)
             .filter(|open| open.is_recording())
         else {
             return;
@@ -469,7 +499,7 @@ where
                 PlanOptions {
                     attributes_field: EVENT_ATTRIBUTES,
                     limits: options.limits.event_attributes,
-                    code: options.source_location,
+                    has_source_location: options.has_source_location,
                 },
             )
         });
@@ -529,15 +559,15 @@ where
         let Some(open) = pipeline.open.get(id) else {
             return;
         };
-        if open.mark_fixed()
-            && let Some(identity) = ctx.span(id).and_then(|span| SpanIdentity::fix(&span))
+        if open.mark_frozen()
+            && let Some(identity) = ctx.span(id).and_then(|span| SpanIdentity::freeze(&span))
         {
-            SpanPipeline::settle(&open, identity);
+            SpanPipeline::apply_frozen_identity(&open, identity);
         }
         let options = &pipeline.options;
-        let now = options.busy_times.then(|| options.clock.monotonic());
+        let now = options.has_busy_times.then(|| options.clock.monotonic());
         let context = options
-            .has_context
+            .propagates_otel_context
             .then(|| context_on_enter(pipeline, &open));
         entered_contexts::enter(pipeline.layer, id, open, now, context);
     }
@@ -553,12 +583,14 @@ where
         let Some(open) = self.pipeline.open.remove(&id) else {
             return;
         };
-        if self.pipeline.options.context_keys
+        if self.pipeline.options.has_context_keys
             && open.is_recording()
             && let Some(span) = ctx.span(&id)
         {
             let context = spanwise_core::Context::from_span(&span);
-            open.record(|recorded| recorded.add_context(&context));
+            // The policy of the context runs here, and not under the lock of the span.
+            let values = context.iter();
+            open.record(|recorded| recorded.add_context(values));
         }
         self.pipeline.end(&open, SpanEnd::Closed);
     }

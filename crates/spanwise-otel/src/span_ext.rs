@@ -17,10 +17,10 @@ use crate::{
     span_pipeline::SpanPipeline,
 };
 
-/// What a `tracing` span can do as a span of OpenTelemetry. The methods have the names of those of
+/// Uses a `tracing` span as a span of OpenTelemetry. The methods have the same names as in
 /// `tracing_opentelemetry::OpenTelemetrySpanExt`.
 ///
-/// They have no effect on a span that is disabled or not exported.
+/// The methods have no effect on a span that is disabled or not exported.
 ///
 /// ```
 /// use spanwise_otel::SpanExt as _;
@@ -48,7 +48,7 @@ pub trait SpanExt: sealed::Sealed {
     fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>);
 
     /// Returns the context inside of the span, for propagators and tracers. For a span that is not
-    /// exported, it is that of the span around it.
+    /// exported, it is the context of the nearest exported ancestor.
     fn context(&self) -> Context;
 
     /// Sets an attribute, which need not be a field. It replaces an earlier value.
@@ -101,7 +101,7 @@ impl SpanExt for Span {
             let moved = set_parent(pipeline, dispatch, id, cx);
             if let Err(error) = &moved {
                 let name = self.metadata().map_or("", |metadata| metadata.name());
-                pipeline.report_parent(name, error);
+                pipeline.report_set_parent_failure(name, error);
             }
             moved
         });
@@ -124,11 +124,11 @@ impl SpanExt for Span {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let mut scope = registry.span(id)?.scope();
             let (identity, open) = scope.find_map(|span| {
-                let identity = SpanIdentity::fix(&span)?;
+                let identity = SpanIdentity::freeze(&span)?;
                 Some((identity, pipeline.open.get(&span.id())?))
             })?;
-            if open.mark_fixed() {
-                SpanPipeline::settle(&open, identity);
+            if open.mark_frozen() {
+                SpanPipeline::apply_frozen_identity(&open, identity);
             }
             let context =
                 open.context(|identity, parent| context_inside(pipeline, &open, identity, parent));
@@ -161,12 +161,16 @@ impl SpanExt for Span {
     }
 }
 
-/// Calls `change` with a handle to the span. Its identity stays provisional.
+/// Calls `change` with a handle to the span. Does not freeze its identity.
 fn change(span: &Span, change: impl FnOnce(&mut OtelSpan)) {
     span.with_subscriber(|(id, dispatch)| {
         let pipeline = pipeline(dispatch)?;
         let open = pipeline.open.get(id)?;
-        change(&mut OtelSpan::of_tracing(pipeline, &open, &open.identity()));
+        change(&mut OtelSpan::for_tracing_span(
+            pipeline,
+            &open,
+            &open.identity(),
+        ));
         Some(())
     });
 }
@@ -191,7 +195,7 @@ fn set_parent(
     }
     let replaced = identity.clone().replace(dispatch, id);
     replaced.map_err(|error| match error {
-        NotReplaced::Fixed => SetParentError::AlreadyStarted,
+        NotReplaced::Frozen => SetParentError::AlreadyStarted,
         NotReplaced::NoIdentity => SetParentError::SpanDisabled,
     })?;
     open.move_to(identity, Some(parent), cx);

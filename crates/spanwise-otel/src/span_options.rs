@@ -24,12 +24,12 @@ pub struct SpanOptions {
     /// `None` for the default, which depends on whether logs are exported.
     pub(crate) events: Option<EventsInSpans>,
     pub(crate) limits: SpanLimits,
-    pub(crate) source_location: bool,
-    pub(crate) threads: bool,
-    pub(crate) busy_times: bool,
-    pub(crate) context_keys: bool,
-    /// Whether an entered span is the current one of the OpenTelemetry API.
-    pub(crate) has_context: bool,
+    pub(crate) has_source_location: bool,
+    pub(crate) has_thread: bool,
+    pub(crate) has_busy_times: bool,
+    pub(crate) has_context_keys: bool,
+    /// Whether an entered span is the current span of the OpenTelemetry API.
+    pub(crate) propagates_otel_context: bool,
     pub(crate) clock: Clock,
     pub(crate) report: SelfReport,
 }
@@ -37,15 +37,16 @@ pub struct SpanOptions {
 /// Which events become events of their span, besides log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsInSpans {
-    /// None: log records have them, with the ids of the span. The default where logs are exported.
+    /// No events: log records have them, with the ids of the span. The default where logs are
+    /// exported.
     None,
-    /// Those at ERROR. The default where only traces are exported.
+    /// Events at ERROR. The default where only traces are exported.
     Errors,
-    /// All that are enabled.
+    /// All enabled events.
     All,
 }
 
-/// The limits of what a span carries.
+/// The limits of the data of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpanLimits {
     pub(crate) attributes: AttributeLimits,
@@ -58,8 +59,9 @@ pub(crate) struct SpanLimits {
 }
 
 impl SpanOptions {
-    /// Sets the levels of exported spans. A child of a span that is not exported attaches to the
-    /// span around that. Defaults to INFO, also for targets that the levels do not cover.
+    /// Sets the levels of exported spans. A child of a span that is not exported becomes a child of
+    /// the nearest exported ancestor. Defaults to INFO, also for targets that the levels do not
+    /// cover.
     pub fn levels(mut self, levels: TargetLevels) -> Self {
         self.levels = levels;
         self
@@ -73,12 +75,12 @@ impl SpanOptions {
     }
 
     /// Does not make entered spans the current ones of the OpenTelemetry API, which makes entering
-    /// cheaper. Spans of `tracing` and of the API then do not nest.
+    /// cheaper. Spans of `tracing` and of the OpenTelemetry API then do not nest.
     ///
     /// By default, the context inside of a span has the baggage that is current when a thread
-    /// enters it. Other values are those of the first enter.
+    /// enters it. All other values are from the first time that the span was entered.
     pub fn without_context(mut self) -> Self {
-        self.has_context = false;
+        self.propagates_otel_context = false;
         self
     }
 
@@ -91,20 +93,20 @@ impl SpanOptions {
 
     /// Adds the source file and line as `code.file.path` and `code.line.number`.
     pub fn source_location(mut self) -> Self {
-        self.source_location = true;
+        self.has_source_location = true;
         self
     }
 
     /// Adds the thread that opens the span as `thread.id` and `thread.name`.
     pub fn threads(mut self) -> Self {
-        self.threads = true;
+        self.has_thread = true;
         self
     }
 
     /// Adds the nanoseconds in which a thread was in the span, and in which none was, as `busy_ns`
     /// and `idle_ns`.
     pub fn busy_times(mut self) -> Self {
-        self.busy_times = true;
+        self.has_busy_times = true;
         self
     }
 
@@ -112,7 +114,7 @@ impl SpanOptions {
     /// tenant, if a [`ContextLayer`](spanwise_core::ContextLayer) is in the stack. Fields of the
     /// span win.
     pub fn context_keys(mut self) -> Self {
-        self.context_keys = true;
+        self.has_context_keys = true;
         self
     }
 
@@ -122,8 +124,8 @@ impl SpanOptions {
         self
     }
 
-    /// Sets the most characters of a text, also in events and links. Defaults to no limit but that
-    /// of 16 KiB, which no text exceeds.
+    /// Sets the maximum length of a text in characters, also in events and links. Defaults to no
+    /// limit, except that no text exceeds 16 KiB.
     pub fn max_value_chars(mut self, chars: usize) -> Self {
         self.limits.attributes.value_chars = chars;
         self.limits.event_attributes.value_chars = chars;
@@ -171,11 +173,11 @@ impl Default for SpanOptions {
             sampler: TraceSampler::default(),
             events: None,
             limits: SpanLimits::default(),
-            source_location: false,
-            threads: false,
-            busy_times: false,
-            context_keys: false,
-            has_context: true,
+            has_source_location: false,
+            has_thread: false,
+            has_busy_times: false,
+            has_context_keys: false,
+            propagates_otel_context: true,
             clock: Clock::default(),
             report: SelfReport::default(),
         }

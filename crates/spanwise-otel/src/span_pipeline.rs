@@ -1,4 +1,5 @@
-//! The way of spans from their begin to the exporter, of `tracing` and of the API alike.
+//! The path of a span from its start to the exporter, for `tracing` and OpenTelemetry API spans
+//! alike.
 
 use std::sync::{
     Arc,
@@ -16,7 +17,7 @@ use spanwise_core::{
 use tracing_core::{Level, LevelFilter, Metadata, span::Id};
 
 use crate::{
-    logs::is_of_opentelemetry,
+    logs::is_opentelemetry_target,
     open_span::{EndedSpan, OpenSpan, SpanEnd, SpanOrigin, SpanStart},
     plan::{CallsitePlan, PlanOptions},
     signal::Signal,
@@ -26,24 +27,24 @@ use crate::{
     trace_sampler::{Decision, RemoteTrace},
 };
 
-/// Where spans end up, and the rules by which they are made.
+/// State shared by all spans: options, sampling, open spans, and the export signal.
 #[derive(Debug)]
 pub(crate) struct SpanPipeline {
     signal: Arc<Signal>,
     pub(crate) options: SpanOptions,
     pub(crate) events: EventsInSpans,
-    /// For values of the API, which no layer redacts.
+    /// Redacts values set through the OpenTelemetry API, which bypass the redacting layer.
     policy: Option<Arc<dyn Redact>>,
     pub(crate) layer: LayerId,
     /// `None` for callsites whose spans are not exported.
     plans: CallsitePlans<Option<CallsitePlan>>,
     /// The open spans of `tracing`.
     pub(crate) open: SpanTable<Arc<OpenSpan>>,
-    /// The open spans of the API, by a number of their own.
-    open_of_api: SpanTable<Arc<OpenSpan>>,
-    next_of_api: AtomicU64,
+    /// The open spans of the OpenTelemetry API, by a number from `next_api_id`.
+    open_api_spans: SpanTable<Arc<OpenSpan>>,
+    next_api_id: AtomicU64,
     unsampled: ShardedCounter,
-    has_reported_parent: AtomicBool,
+    has_reported_set_parent_failure: AtomicBool,
 }
 
 impl SpanPipeline {
@@ -61,10 +62,10 @@ impl SpanPipeline {
             layer: LayerId::unique(),
             plans: CallsitePlans::default(),
             open: SpanTable::default(),
-            open_of_api: SpanTable::default(),
-            next_of_api: AtomicU64::new(1),
+            open_api_spans: SpanTable::default(),
+            next_api_id: AtomicU64::new(1),
             unsampled: ShardedCounter::default(),
-            has_reported_parent: AtomicBool::new(false),
+            has_reported_set_parent_failure: AtomicBool::new(false),
         })
     }
 
@@ -75,20 +76,20 @@ impl SpanPipeline {
             let target = callsite.target();
             let level = self.options.levels.level(target);
             let is_exported = *callsite.level() <= level.unwrap_or(LevelFilter::INFO)
-                && !is_of_opentelemetry(target);
+                && !is_opentelemetry_target(target);
             let options = PlanOptions {
                 attributes_field: SPAN_ATTRIBUTES,
                 limits: self.options.limits.attributes,
-                code: self.options.source_location,
+                has_source_location: self.options.has_source_location,
             };
             is_exported.then(|| CallsitePlan::new(callsite, options))
         });
         plan.as_ref()
     }
 
-    /// Decides about a trace when its first span of this process begins. Returns the identity of
-    /// that span.
-    pub(crate) fn first_identity(
+    /// Makes the sampling decision for a trace, at its first span in this process. Returns the
+    /// identity of that span.
+    pub(crate) fn sample_first_span(
         &self,
         trace_id: [u8; 16],
         span_id: [u8; 8],
@@ -111,36 +112,38 @@ impl SpanPipeline {
 
     /// Returns how many spans are open.
     pub(crate) fn open_spans(&self) -> usize {
-        self.open.len() + self.open_of_api.len()
+        self.open.len() + self.open_api_spans.len()
     }
 
-    /// Adds a span of the API to those that are open. Returns its number.
-    pub(crate) fn insert_of_api(&self, span: Arc<OpenSpan>) -> Id {
-        let id = Id::from_u64(self.next_of_api.fetch_add(1, Ordering::Relaxed));
-        self.open_of_api.insert(&id, span);
+    /// Adds an open span of the OpenTelemetry API. Returns its number.
+    pub(crate) fn insert_api_span(&self, span: Arc<OpenSpan>) -> Id {
+        let id = Id::from_u64(self.next_api_id.fetch_add(1, Ordering::Relaxed));
+        self.open_api_spans.insert(&id, span);
         id
     }
 
-    /// Removes a span of the API that ends.
-    pub(crate) fn remove_of_api(&self, id: &Id) {
-        drop(self.open_of_api.remove(id));
+    /// Removes a span of the OpenTelemetry API when it ends.
+    pub(crate) fn remove_api_span(&self, id: &Id) {
+        drop(self.open_api_spans.remove(id));
     }
 
-    /// Fixes the identity of a span: it stays in its trace.
-    pub(crate) fn settle(span: &OpenSpan, identity: SpanIdentity) {
-        if let Some(unsampled) = span.settle(identity) {
+    /// Stores the final identity of a span, which can no longer move to another trace.
+    pub(crate) fn apply_frozen_identity(span: &OpenSpan, identity: SpanIdentity) {
+        if let Some(unsampled) = span.apply_frozen_identity(identity) {
             SpanScratch::with(|scratch| scratch.keep(unsampled));
         }
     }
 
-    /// Exports a span that ends, unless it is not sampled, has ended before, or was opened by the
-    /// parent of this process.
+    /// Ends a span, and exports it, unless it is not sampled, has ended before, or was opened by
+    /// the parent of this process.
     pub(crate) fn end(&self, span: &OpenSpan, end: SpanEnd) {
         SpanScratch::with(|scratch| {
             let SpanOptions {
-                busy_times, clock, ..
+                has_busy_times,
+                clock,
+                ..
             } = &self.options;
-            match span.end(end, *busy_times, clock, &mut scratch.encoded) {
+            match span.end(end, *has_busy_times, clock, &mut scratch.encoded) {
                 EndedSpan::Exported(recorded) => scratch.keep(recorded),
                 EndedSpan::Unsampled => return self.unsampled.count(),
                 EndedSpan::ExportedElsewhere => return,
@@ -157,25 +160,28 @@ impl SpanPipeline {
         });
     }
 
-    /// Exports the spans that are open, marked as unfinished, because the process ends. Their later
-    /// end is not exported.
+    /// Exports all open spans, marked as unfinished, because the process ends. If they end later,
+    /// they are not exported again.
     pub(crate) fn end_unfinished(&self) {
-        for table in [&self.open, &self.open_of_api] {
+        for table in [&self.open, &self.open_api_spans] {
             for span in table.values() {
                 self.end(&span, SpanEnd::Unfinished);
             }
         }
     }
 
-    /// Returns the start of a span that begins now.
+    /// Returns the current time, as the start of a span.
     pub(crate) fn start(&self) -> SpanStart {
         SpanStart::now_of(&self.options.clock)
     }
 
-    /// Reports once that the parent of a span could not be set.
+    /// Reports that `set_parent` failed, once per process.
     #[cold]
-    pub(crate) fn report_parent(&self, span: &str, error: &dyn std::fmt::Display) {
-        if !self.has_reported_parent.swap(true, Ordering::Relaxed) {
+    pub(crate) fn report_set_parent_failure(&self, span: &str, error: &dyn std::fmt::Display) {
+        if !self
+            .has_reported_set_parent_failure
+            .swap(true, Ordering::Relaxed)
+        {
             self.options.report.fault(
                 Fault::Setup,
                 &format_args!(
@@ -186,7 +192,7 @@ impl SpanPipeline {
     }
 }
 
-/// Returns a new id of a trace: a number as that of a request id.
+/// Returns a new trace id: a UUID of version 7, like a request id.
 pub(crate) fn new_trace_id() -> [u8; 16] {
     time_ordered_bits().to_be_bytes()
 }

@@ -7,11 +7,11 @@ use crate::{limits::AttributeLimits, open_span::RecordedSpan};
 /// Memory that the spans of a thread reuse, so that a span allocates little.
 #[derive(Debug, Default)]
 pub(crate) struct SpanScratch {
-    /// For values that are formatted.
+    /// Memory for values that are formatted.
     pub(crate) text: String,
-    /// For encoded spans, events and links.
+    /// Memory for encoded spans, events and links.
     pub(crate) encoded: Vec<u8>,
-    /// What is left of ended spans.
+    /// The data of ended spans, to be reused.
     #[expect(clippy::vec_box, reason = "they move between here and the open spans")]
     spare: Vec<Box<RecordedSpan>>,
 }

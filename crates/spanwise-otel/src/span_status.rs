@@ -9,7 +9,7 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// What is known about the success of a span until it ends.
+/// The information about the success of a span, collected until it ends.
 #[derive(Debug, Default)]
 pub(crate) struct StatusFacts {
     /// The status that the application set.

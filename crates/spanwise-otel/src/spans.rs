@@ -1,4 +1,4 @@
-//! The public layer of spans, in front of the redaction.
+//! The public span layer. It wraps the redaction, which wraps the collector.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ use tracing_core::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
-    logs::is_of_opentelemetry, maybe_redacted::MaybeRedacted, span_collector::SpanCollector,
+    logs::is_opentelemetry_target, maybe_redacted::MaybeRedacted, span_collector::SpanCollector,
     span_options::EventsInSpans, span_pipeline::SpanPipeline,
 };
 
-/// Exports each span of `tracing` as a span of OpenTelemetry, and gives it the ids that lines, log
-/// records, errors in Sentry and outgoing headers have, too.
+/// Exports each span of `tracing` as a span of OpenTelemetry, and assigns the ids that log lines,
+/// log records, Sentry errors and outgoing headers also carry.
 ///
 /// Add it to the registry before the layers that write lines: `registry().with(spans).with(lines)`.
-/// They read the ids of a span when it is created.
+/// Those layers read the ids of a span when it is created.
 ///
-/// A span has its fields as attributes, its callsite's name, and its target as scope. These fields
-/// have a meaning of their own, also if they are recorded late:
+/// The span's fields become attributes, its callsite's name the name, and its target the
+/// instrumentation scope. These fields are special, even if recorded later:
 ///
 /// | field | meaning |
 /// | --- | --- |
@@ -37,10 +37,11 @@ use crate::{
 /// | `otel.status_description` | the description of an error |
 /// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
 ///
-/// An event at ERROR makes the status of its span an error, and not that of the spans around it. A
-/// status that is set takes precedence, and so does the outcome of an HTTP request.
+/// An event at ERROR makes the status of its span an error, but not the status of the ancestors. A
+/// status set through `otel.status_code` takes precedence, and so does the outcome of an HTTP
+/// request.
 ///
-/// It filters nothing, except the events that the exporter causes by sending.
+/// The layer filters nothing, except events logged by the exporter's own requests.
 #[derive(Debug)]
 pub struct OtelSpans {
     inner: MaybeRedacted<SpanCollector>,
@@ -65,7 +66,7 @@ where
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
     /// Hides what the exporter's own HTTP client logs, from other layers as well: such events show
-    /// its requests, with the headers and their keys.
+    /// its requests, including headers with credentials.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !is_delivering() && Layer::<S>::event_enabled(&self.inner, event, ctx)
@@ -73,7 +74,7 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let is_redacted = matches!(self.inner, MaybeRedacted::Redacted(_));
-        // The policy need not read the values of a span that is not exported.
+        // Spares the policy the values of a span that is not exported.
         if is_sender_thread() || is_redacted && self.pipeline.plan(attrs.metadata()).is_none() {
             drop(take_announced(id));
             return;
@@ -93,9 +94,10 @@ where
         let metadata = event.metadata();
         let may_matter =
             *metadata.level() == Level::ERROR || self.pipeline.events == EventsInSpans::All;
-        // The API may log while it borrows its stack of contexts. Until then, nothing may use the
-        // stack, and code of callers might when it formats the event.
-        if may_matter && !is_sender_thread() && !is_of_opentelemetry(metadata.target()) {
+        // The OpenTelemetry API may log while its context stack is borrowed. Formatting such an
+        // event could run user code that uses the stack and would panic, so these events are
+        // skipped.
+        if may_matter && !is_sender_thread() && !is_opentelemetry_target(metadata.target()) {
             self.inner.on_event(event, ctx);
         }
     }

@@ -14,7 +14,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 /// Certificates in PEM, which were checked.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
-    /// The only trusted roots. Without them, those of Mozilla.
+    /// The only trusted roots. Defaults to the roots of Mozilla.
     roots: Option<Arc<[u8]>>,
     client: Option<ClientPem>,
 }
@@ -79,7 +79,7 @@ impl Tls {
             config = config.root_certs(RootCerts::new_with_certs(&http_certificates(roots)));
         }
         if let Some(ClientPem { certificate, key }) = &self.client
-            // It was read before.
+            // The key was checked when it was set, so this does not fail.
             && let Ok(key) = PrivateKey::from_pem(key)
         {
             let chain = http_certificates(certificate);

@@ -17,8 +17,8 @@ use crate::trace_state;
 ///
 /// A ratio is compared with the low 56 bits of the trace id, or with the sub-key `rv` in the
 /// `tracestate` of the caller. That is [consistent probability sampling]: equal ratios keep the
-/// same traces in all services, and a smaller one keeps some of those of a larger one.
-/// `LOG_SAMPLE`, `tail=` and the traces of Sentry decide alike.
+/// same traces in all services, and the traces that a smaller ratio keeps are among the traces that
+/// a larger ratio keeps. `LOG_SAMPLE`, `tail=` and the traces of Sentry decide alike.
 ///
 /// ```
 /// use spanwise_otel::TraceSampler;
@@ -49,7 +49,7 @@ pub(crate) struct RemoteTrace<'a> {
     pub(crate) state: Option<&'a Arc<str>>,
 }
 
-/// What the sampler decides about a trace. All spans of the process in it follow.
+/// The sampler's decision about a trace. It applies to all spans of this process in the trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) is_sampled: bool,
@@ -88,8 +88,8 @@ impl TraceSampler {
         }
     }
 
-    /// Returns the sampler of a value of `OTEL_TRACES_SAMPLER`, with that of
-    /// `OTEL_TRACES_SAMPLER_ARG`. A ratio that is not set is 1.
+    /// Returns the sampler for the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`. A
+    /// ratio that is not set is 1.
     ///
     /// # Errors
     /// If the name is not one of the six, or the argument is not a ratio, or the sampler takes

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The provider of tracers of the OpenTelemetry API. Their spans have the same sampler, limits and
-/// policy as those of `tracing`.
+/// policy as spans of `tracing`.
 ///
 /// ```
 /// use opentelemetry::trace::{Tracer as _, TracerProvider as _};
@@ -82,7 +82,7 @@ impl otel::Tracer for OtelTracer {
         let parent = parent.span_context();
         let inherited = match parent.is_valid() {
             true => None,
-            false => inherited_span_context(&spanwise_core::Context::current()),
+            false => inherited_span_context(spanwise_core::Context::current),
         };
         let parent = inherited.as_ref().unwrap_or(parent);
         if !self.is_exported || parent_cx.is_telemetry_suppressed() {
@@ -96,7 +96,7 @@ impl otel::Tracer for OtelTracer {
             }
             false => {
                 let trace_id = new_trace_id();
-                let identity = pipeline.first_identity(trace_id, span_id, RANDOM, None);
+                let identity = pipeline.sample_first_span(trace_id, span_id, RANDOM, None);
                 (identity, None)
             }
         };
@@ -109,12 +109,12 @@ impl otel::Tracer for OtelTracer {
         let recorded = is_sampled.then(|| self.recorded(builder));
         let origin = SpanOrigin::Tracer(Arc::clone(&self.scope));
         let span = OpenSpan::new(origin, start, identity.clone(), parent, recorded);
-        OtelSpan::of_tracer(pipeline, span, &identity)
+        OtelSpan::for_tracer(pipeline, span, &identity)
     }
 }
 
 impl OtelTracer {
-    /// Returns what is exported of a new span.
+    /// Returns the data to export for a new span.
     fn recorded(&self, builder: SpanBuilder) -> Box<RecordedSpan> {
         let (policy, limits) = (self.pipeline.policy(), &self.pipeline.options.limits);
         let mut recorded = Box::new(RecordedSpan::new(limits.attributes));

@@ -24,7 +24,7 @@ pub(crate) struct FieldEncoder<'a, F> {
     has_exception: bool,
     /// Whether ids that the application records are attributes.
     keeps_ids: bool,
-    /// Gets the values of fields that have a meaning of their own.
+    /// Receives the values of special fields, such as `otel.name`.
     special: F,
 }
 
@@ -32,7 +32,7 @@ impl<'a, F> FieldEncoder<'a, F>
 where
     F: FnMut(SpecialField, AnyValue<'_>),
 {
-    /// `has_repeated_keys` is that of the callsite.
+    /// Creates an encoder. `has_repeated_keys` is a property of the callsite.
     pub(crate) fn new(
         fields: &'a [PlannedField],
         has_repeated_keys: bool,

@@ -138,7 +138,7 @@ fn push_pair(into: &mut Vec<u8>, one: u64, other: u64) {
     }
 }
 
-#[inline(never)] // Off the common path, which stays small.
+#[inline(never)] // Kept out of line, so that the common path stays small.
 fn push_long_pair(into: &mut Vec<u8>, one: u64, other: u64) {
     into.varint(one);
     into.varint(other);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
-/// What other threads request of the collecting thread.
+/// The requests of other threads to the collecting thread.
 #[derive(Debug)]
 pub(crate) struct CollectionSchedule {
     state: Mutex<Requests>,
@@ -28,7 +28,7 @@ struct Requests {
 /// The next work of the collecting thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Collection {
-    /// The last request that it fulfils.
+    /// The last request that the work fulfils.
     number: u64,
     /// Whether the values are exported, after the callbacks ran.
     pub(crate) exports: bool,
@@ -87,15 +87,15 @@ impl CollectionSchedule {
         self.changed.notify_all();
     }
 
-    /// Has the callbacks run, and waits for it until `deadline`.
+    /// Requests a run of the callbacks, and waits for it until `deadline`.
     pub(crate) fn observe(&self, deadline: Instant) {
         let mut state = self.state.lock();
         let number = self.request(&mut state, false);
         self.wait_done(state, number, deadline);
     }
 
-    /// Has the values of now exported, and does not wait for it. Requests that come before the
-    /// export starts share it.
+    /// Requests an export of the current values, and does not wait for it. Requests that come
+    /// before the export starts share it.
     pub(crate) fn request_export(&self) -> RequestedExport {
         RequestedExport(self.request(&mut self.state.lock(), true))
     }

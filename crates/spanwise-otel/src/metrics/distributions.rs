@@ -9,7 +9,7 @@ use super::readers::MAX_BUCKETS;
 pub(crate) struct Distribution {
     pub(crate) summary: Summary,
     pub(crate) bounds: Vec<f64>,
-    /// One more than there are bounds.
+    /// The counts: one more than there are bounds.
     pub(crate) counts: Vec<u64>,
 }
 
@@ -89,7 +89,7 @@ impl ExponentialDistribution {
             }
         };
         let mut scale = self.scale.min(other.scale);
-        // It ends: each step halves the range.
+        // The loop ends, because each step halves the range.
         while !has_room(&self.positive, &other.positive, scale)
             || !has_room(&self.negative, &other.negative, scale)
         {

@@ -74,7 +74,7 @@ struct FieldMetrics {
     plans: CallsitePlans<Option<EventPlan>>,
 }
 
-/// What becomes of each field of a callsite, by its index.
+/// How each field of a callsite is used, by its index.
 #[derive(Debug)]
 struct EventPlan {
     roles: Box<[MetricRole]>,
@@ -85,7 +85,7 @@ struct EventPlan {
 enum MetricRole {
     Metric(FieldInstrument),
     Attribute,
-    /// It is the message.
+    /// The field is the message.
     Ignored,
 }
 

@@ -1,7 +1,7 @@
 //! Metrics of the HTTP requests that `spanwise-http` serves and sends.
 //!
-//! Their attributes are those of the semantic conventions. None of them is a path or an id, so the
-//! number of series does not grow with the requests.
+//! Their attributes follow the semantic conventions. None of them is a path or an id, so the number
+//! of series does not grow with the requests.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ const DURATIONS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
-/// In bytes. Sizes are recorded as floats: their sum cannot overflow.
+/// The bounds of sizes, in bytes. Sizes are recorded as floats: their sum cannot overflow.
 const SIZES: [f64; 6] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
 /// Series beyond this number are looked up by the SDK, which counts those beyond 2,000 as one.
@@ -79,7 +79,7 @@ struct SideMetrics {
     request_size: Histogram<f64>,
     response_size: Histogram<f64>,
     active: UpDownCounter<i64>,
-    /// By hash.
+    /// The series that are bound, by the hash of their attributes.
     bound: RwLock<HashMap<u64, Vec<(OwnedSeries, BoundSeries)>>>,
     hasher: RandomState,
 }
@@ -111,7 +111,7 @@ struct Series<'r> {
 /// The texts of a [`Series`].
 #[derive(Debug)]
 struct OwnedSeries {
-    /// With empty texts.
+    /// The other attributes. The texts in it are empty.
     fixed: Series<'static>,
     route: Option<Box<str>>,
     error_type: Option<Box<str>>,

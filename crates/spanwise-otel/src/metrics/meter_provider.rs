@@ -2,7 +2,7 @@
 //!
 //! The SDK runs callbacks under the lock that creating an instrument needs. A callback that panics
 //! there ends all metrics, and one that hangs blocks each thread that creates an instrument. So a
-//! thread of ours runs them without a lock, and the SDK replays their last observations.
+//! thread of this crate runs them without a lock, and the SDK replays their last observations.
 
 use std::{
     fmt,
@@ -80,7 +80,7 @@ struct CallbackRun {
 #[derive(Debug, Clone, Copy, Default)]
 struct RunState {
     number: u64,
-    /// `None` if it has ended.
+    /// The start of the run. `None` if it has ended.
     since: Option<Instant>,
 }
 
@@ -96,8 +96,8 @@ impl CallbackRun {
         self.state.lock().since = None;
     }
 
-    /// Returns whether what this run observed is still shown. While a callback hangs, all that come
-    /// after it have values of earlier runs.
+    /// Returns whether the observations of this run are still shown. While a callback hangs, all
+    /// callbacks after it have values of earlier runs.
     fn shows(&self, run: u64) -> bool {
         let state = *self.state.lock();
         let is_late = |since: Instant| since.elapsed() >= self.timeout;
@@ -148,7 +148,7 @@ trait Observe: Send + Sync {
     fn observe(&self, run: u64, report: &SelfReport);
 }
 
-/// A callback of the application, with what it last observed.
+/// A callback of the application, with its last observations.
 struct ObservedCallback<T> {
     instrument: String,
     callback: Callback<T>,

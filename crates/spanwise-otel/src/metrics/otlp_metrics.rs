@@ -21,13 +21,13 @@ pub(crate) struct EncodedMetric {
 }
 
 impl EncodedMetric {
-    /// Returns the memory that it takes, without what it shares with others.
+    /// Returns the memory of the metric, without memory that it shares with others.
     pub(crate) fn bytes(&self) -> usize {
         self.metric.len() + size_of::<Self>()
     }
 }
 
-/// Encodes all metrics, those of one scope one after the other.
+/// Encodes all metrics, grouped by scope.
 pub(crate) fn encoded_metrics(snapshot: &Snapshot) -> Vec<EncodedMetric> {
     const SCOPE: u32 = 1;
     const SCHEMA_URL: u32 = 3;

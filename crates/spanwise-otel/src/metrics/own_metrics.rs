@@ -1,4 +1,4 @@
-//! Metrics of the telemetry itself: what became of the events that reached each sink.
+//! Metrics of the telemetry itself: the outcomes of the events that reached each sink.
 //!
 //! Exports over OTLP are also counted under the names of the semantic conventions, so that one
 //! dashboard serves services in any language.
@@ -13,7 +13,7 @@ use spanwise_core::{SelfReport, SinkStats};
 
 use crate::{Protocol, SignalKind};
 
-/// Registers the metrics. `protocols` are those of the signals that are exported.
+/// Registers the metrics. `protocols` are the protocols of the exported signals.
 pub(crate) fn observe_sinks(
     meter: &Meter,
     report: &SelfReport,
@@ -102,7 +102,7 @@ struct ExportedSignal {
     kind: SignalKind,
     name: &'static str,
     unit: &'static str,
-    /// Metrics have none.
+    /// The name of the processor. Metrics have none.
     processor: Option<&'static str>,
 }
 

@@ -4,13 +4,13 @@ use std::fs;
 
 use opentelemetry::{KeyValue, metrics::Meter};
 
-/// What `/proc/self/stat` has. See `man 5 proc_pid_stat`.
+/// Values from `/proc/self/stat`. See `man 5 proc_pid_stat`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct ProcessStat {
     user_ticks: u64,
     system_ticks: u64,
     threads: i64,
-    /// In clock ticks since the boot.
+    /// The start of the process, in clock ticks since the boot.
     started: u64,
     virtual_bytes: u64,
     resident_pages: u64,
@@ -68,7 +68,7 @@ pub(crate) fn observe_process(meter: &Meter) {
         .with_description("The file descriptors that the process has open.")
         .with_callback(|descriptors| {
             if let Ok(open) = fs::read_dir("/proc/self/fd") {
-                // One of them is that of the directory itself.
+                // One of them is the descriptor of the directory that is being read.
                 descriptors.observe(open.count() as i64 - 1, &[]);
             }
         })

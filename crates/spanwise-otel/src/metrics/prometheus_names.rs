@@ -1,4 +1,4 @@
-//! Names of metrics and labels as Prometheus has them.
+//! Names of metrics and labels in the syntax of Prometheus.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub(crate) enum FamilyKind {
 /// The name and the unit of a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FamilyName {
-    /// Without the `_total` of a counter.
+    /// The name, without the `_total` of a counter.
     pub(crate) name: String,
     /// The unit, if the name ends with it.
     pub(crate) unit: Option<String>,

@@ -173,7 +173,7 @@ fn kind(points: &Points) -> Option<FamilyKind> {
     }
 }
 
-/// Returns the name of the family, and those of its samples.
+/// Returns the name of the family, and the names of its samples.
 fn sample_names(name: &str, kind: FamilyKind) -> Vec<String> {
     let suffixes: &[&str] = match kind {
         FamilyKind::Counter => &["", "_total"],

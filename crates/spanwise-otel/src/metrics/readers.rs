@@ -22,9 +22,9 @@ pub(crate) const MAX_BUCKETS: u32 = 160;
 /// The readers of a provider.
 #[derive(Debug)]
 pub(crate) struct Readers {
-    /// Has the values that are exported.
+    /// Collects the values that are exported.
     pub(crate) export: SharedReader,
-    /// Has the values that are shown as text, which count from the start.
+    /// Collects the values that are shown as text, which count from the start.
     pub(crate) text: Option<SharedReader>,
 }
 
@@ -73,7 +73,7 @@ fn exponential_view(instrument: &Instrument) -> Option<Stream> {
         .flatten()
 }
 
-/// A reader that the provider and we share.
+/// A reader that the provider and this crate share.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedReader(Arc<ManualReader>);
 
@@ -89,7 +89,7 @@ impl SharedReader {
     /// Collects the values of all instruments. Returns none after the provider was shut down.
     pub(crate) fn collected(&self) -> ResourceMetrics {
         let mut metrics = ResourceMetrics::default();
-        // An error leaves it as it is.
+        // An error leaves `metrics` empty.
         let _ = self.0.collect(&mut metrics);
         metrics
     }

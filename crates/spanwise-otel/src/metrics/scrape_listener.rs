@@ -56,7 +56,7 @@ impl Drop for ScrapeListener {
                 SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        // Wakes the thread. If it fails, the thread ends with the next request.
+        // Wakes the thread. If the connection fails, the thread ends with the next request.
         let _ = TcpStream::connect_timeout(&address, Duration::from_millis(100));
     }
 }
@@ -69,7 +69,7 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
         match stream {
             // The client sees an error, and there is nobody else to report it to.
             Ok(stream) => drop(answer(stream, text)),
-            // Such as too many open files: it does not pass at once.
+            // Errors such as too many open files do not pass at once.
             Err(_) => thread::sleep(Duration::from_millis(100)),
         }
     }

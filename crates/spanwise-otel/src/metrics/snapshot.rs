@@ -39,7 +39,7 @@ pub(crate) struct MetricSnapshot {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) unit: String,
-    /// In nanoseconds since 1970. 0 if it is unknown.
+    /// The start of the values, in nanoseconds since 1970. 0 if it is unknown.
     pub(crate) start: u64,
     pub(crate) time: u64,
     pub(crate) points: Points,
@@ -99,7 +99,7 @@ impl Snapshot {
         for metric in scopes.iter_mut().flat_map(|scope| &mut scope.metrics) {
             metric.points.merge_equal();
         }
-        // The SDK keeps them in no order.
+        // The SDK keeps scopes in no order.
         scopes.sort_by(|a, b| {
             let key = |scope: &ScopeSnapshot| {
                 (
@@ -299,7 +299,7 @@ impl Points {
         }
     }
 
-    /// Adds points of the same kind. Returns those of another kind.
+    /// Adds points of the same kind. Returns points of another kind.
     fn append(&mut self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Gauge(points), Self::Gauge(more)) => points.extend(more),

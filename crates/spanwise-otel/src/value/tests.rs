@@ -60,7 +60,7 @@ impl<S: Subscriber> Layer<S> for Encode {
         let options = PlanOptions {
             attributes_field: FIELD,
             limits: self.limits,
-            code: false,
+            has_source_location: false,
         };
         let plan = CallsitePlan::new(event.metadata(), options);
         let mut attributes = Attributes::new(FIELD, self.limits);

@@ -320,18 +320,18 @@ fn parent_is_set_before_anything_is_visible() {
     let report = spanwise_core::SelfReport::silent();
     let traces = Traces::build(|builder| builder.report(report.clone()));
     let message = || Context::new().with_remote_span_context(remote(TraceFlags::SAMPLED));
-    let fixed = SetParentError::AlreadyStarted;
+    let started = SetParentError::AlreadyStarted;
 
     let entered = tracing::info_span!("entered");
     entered.in_scope(|| ());
-    assert_eq!(entered.set_parent(message()), Err(fixed));
+    assert_eq!(entered.set_parent(message()), Err(started));
     let with_child = tracing::info_span!("with child");
     let child = tracing::info_span!(parent: &with_child, "child");
-    assert_eq!(with_child.set_parent(message()), Err(fixed));
+    assert_eq!(with_child.set_parent(message()), Err(started));
     assert_eq!(child.set_parent(message()), Err(SetParentError::NoRoot));
     let read = tracing::info_span!("read");
     assert!(read.context().span().span_context().is_valid());
-    assert_eq!(read.set_parent(message()), Err(fixed));
+    assert_eq!(read.set_parent(message()), Err(started));
     let empty = tracing::info_span!("empty");
     assert_eq!(
         empty.set_parent(Context::new()),

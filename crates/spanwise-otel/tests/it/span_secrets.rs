@@ -1,18 +1,27 @@
 //! Secrets in everything that a span carries.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock, mpsc},
+    thread,
+    time::Duration,
+};
 
 use opentelemetry::{
-    Array, KeyValue, StringValue, Value,
+    Array, Context, KeyValue, StringValue, Value,
     trace::{
         Event, Link, Span as _, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags,
         TraceId, TraceState, Tracer as _, TracerProvider as _,
     },
 };
 use prost::Message as _;
-use spanwise_otel::{EventsInSpans, SpanExt as _};
+use spanwise_core::{ContextLayer, KeyVerdict, Redact};
+use spanwise_otel::{EventsInSpans, SpanExt as _, SpanOptions};
 use spanwise_redact::Policy;
 use tracing::field::Empty;
+use tracing_subscriber::prelude::*;
 
 use crate::support::traces::{Traces, named};
 
@@ -122,4 +131,45 @@ fn no_secret_is_exported() {
         );
     }
     assert_eq!(named(&spans[..1], "pay with [REDACTED]").events.len(), 2);
+}
+
+#[test]
+fn policy_of_the_context_runs_without_a_lock() {
+    /// Sets an attribute of a span, as code that a policy calls may do.
+    #[derive(Debug, Default)]
+    struct SetsAttribute(OnceLock<Context>);
+
+    impl Redact for SetsAttribute {
+        fn key(&self, _: &str) -> KeyVerdict {
+            KeyVerdict::Pass
+        }
+        fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+            if let Some(context) = self.0.get() {
+                context.span().set_attribute(KeyValue::new("seen", true));
+            }
+            text.replace("4111", "****").into()
+        }
+    }
+
+    let (done, is_done) = mpsc::channel();
+    // A thread of its own, because a policy that waits for the lock of its span never returns.
+    thread::spawn(move || {
+        let traces = Traces::start(SpanOptions::default().context_keys());
+        let policy = Arc::new(SetsAttribute::default());
+        let subscriber = tracing_subscriber::registry()
+            .with(traces.otel.spans())
+            .with(ContextLayer::default().redact(policy.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            let _request = tracing::info_span!("request", user_id = "u 4111").entered();
+            let charge = tracing::info_span!("charge");
+            policy.0.set(charge.context()).unwrap();
+        });
+        done.send(traces.finish()).unwrap();
+    });
+    let spans = is_done
+        .recv_timeout(Duration::from_secs(60))
+        .expect("no deadlock");
+    let charge = named(&spans, "charge");
+    assert_eq!(charge.text("user_id"), Some("u ****"));
+    assert!(charge.keys().contains(&"seen"));
 }

@@ -9,7 +9,12 @@ use super::{Collector, collector, hourly, metric, values};
 fn log(collector: &Collector, events: impl FnOnce()) {
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
-        .with(collector.metrics.of_events().context_keys(["tenant_id"]));
+        .with(
+            collector
+                .metrics
+                .event_metrics()
+                .context_keys(["tenant_id"]),
+        );
     tracing::subscriber::with_default(stack, events);
 }
 

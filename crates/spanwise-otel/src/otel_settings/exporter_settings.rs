@@ -1,0 +1,120 @@
+//! The variables of exporters: one for all signals, and one for each signal that replaces it.
+
+use spanwise_core::{ParseError, Sensitivity, Setting};
+
+use super::OtelSetting;
+use crate::{
+    OtelBuilder, Protocol, SignalKind,
+    endpoint::{Endpoint, Owner},
+    setting_texts::{EmptyValues, boolean, file, millis, pairs},
+};
+
+pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
+    "ENDPOINT" => "endpoint" {
+        default: "none: nothing is exported",
+        accepts: "the address of a collector, such as `http://collector:4318`; with the protocol grpc the scheme may be missing",
+        help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used to the letter.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            // The protocol may not be there yet, and gRPC needs no scheme.
+            let some = signal.unwrap_or(SignalKind::Traces);
+            Endpoint::parse(text, some, Owner::AllSignals, Protocol::Grpc, false)?;
+            let url = text.to_owned();
+            match signal {
+                None => builder.change(|builder| builder.endpoint(url)),
+                signal => builder.change_signal(signal, |options| options.endpoint(url)),
+            }
+            Ok(())
+        },
+    }
+    "PROTOCOL" => "protocol" {
+        default: "http/protobuf",
+        accepts: "`http/protobuf`, or `grpc` in programs built with the feature `otel-grpc`",
+        help: "How requests go to the collector.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let protocol = text.parse()?;
+            builder.change_signal(signal, |options| options.protocol(protocol));
+            Ok(())
+        },
+    }
+    "HEADERS" => "header" {
+        default: "none",
+        accepts: "names and values joined by commas, such as `api-key=1234,x-team=shop`; values are percent-decoded",
+        help: "Headers of each request. Those of a signal replace those of all signals.",
+        sensitivity: Secret,
+        apply: |builder, signal, text| {
+            let headers = pairs(text, EmptyValues::Refused)?;
+            builder.change_signal(signal, |options| {
+                headers.into_iter().fold(options, |options, (name, value)| options.header(name, value))
+            });
+            Ok(())
+        },
+    }
+    "TIMEOUT" => "timeout" {
+        default: "10000",
+        accepts: "milliseconds, at most `600000`; `0` means the same",
+        help: "How long a request may take.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let timeout = millis(text, 0, 600_000)?;
+            builder.change_signal(signal, |options| options.timeout(timeout));
+            Ok(())
+        },
+    }
+    "COMPRESSION" => "compression" {
+        default: "none",
+        accepts: "`none` or `gzip`",
+        help: "How requests are compressed.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let compression = text.parse()?;
+            builder.change_signal(signal, |options| options.compression(compression));
+            Ok(())
+        },
+    }
+    "INSECURE" => "insecure" {
+        default: "false",
+        accepts: "`true` or `false`",
+        help: "Whether an endpoint without a scheme, over gRPC, is used without TLS.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let is_insecure = boolean(text)?;
+            builder.change_signal(signal, |options| options.insecure(is_insecure));
+            Ok(())
+        },
+    }
+    "CERTIFICATE" => "root_certificates" {
+        default: "the roots of Mozilla",
+        accepts: "the path of a file in PEM",
+        help: "The only certificates that are trusted.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let pem = file(text)?;
+            builder.change_signal(signal, |options| options.root_certificates(pem));
+            Ok(())
+        },
+    }
+    "CLIENT_CERTIFICATE" => "client_certificate" {
+        default: "none",
+        accepts: "the path of a file in PEM",
+        help: "The certificate by which the collector knows the service. It needs a key.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let pem = file(text)?;
+            builder.change_signal(signal, |options| options.client_certificate(pem));
+            Ok(())
+        },
+    }
+    "CLIENT_KEY" => "client_key" {
+        default: "none",
+        accepts: "the path of a file in PEM",
+        help: "The private key of the client certificate.",
+        sensitivity: Public,
+        apply: |builder, signal, text| {
+            let pem = file(text)?;
+            builder.change_signal(signal, |options| options.client_key(pem));
+            Ok(())
+        },
+    }
+};
