@@ -10,7 +10,7 @@ use spanwise_appender::{
     Background, BackgroundBuilder, Compression, RecordSink, Retention, Rotation, WhenFull,
 };
 use spanwise_core::{Clock, Levels, ParseError, Redact, SettingValue, TargetLevels};
-use spanwise_json::Format;
+use spanwise_json::{FieldList, Format};
 use spanwise_recorder::Recorder;
 use spanwise_redact::Policy;
 use spanwise_sample::Sampler;
@@ -24,11 +24,13 @@ use crate::{
     Color, Output, PanicBacktrace, Preset, Stack, TimeZone,
     choices::{CodeValues, Source},
     conceal,
+    format_choice::RegisteredFormat,
     own_crate::OwnCrate,
     parent_source::ParentSource,
     parse,
     pseudonym_key::PseudonymKeyFile,
     redaction::RedactionOverride,
+    router::{CodeFilter, FilterEvent, Verdict},
     settings::*,
     sinks::SinkChanges,
     static_fields::StaticFields,
@@ -61,14 +63,17 @@ use crate::{
 #[must_use = "nothing is logged until `init` is called"]
 pub struct Builder {
     pub(crate) sources: Vec<Box<dyn Source>>,
+    #[cfg(feature = "config")]
+    pub(crate) files: crate::config_file::ConfigFiles,
     /// The prefix of the variables.
     pub(crate) prefix: String,
-    /// The clock of lines for people.
+    /// The clock of human-readable lines.
     pub(crate) clock: Clock,
     pub(crate) code: CodeValues,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) default_levels: Option<Levels>,
     pub(crate) verbosity: i8,
+    pub(crate) formats: Vec<RegisteredFormat>,
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
     pub(crate) redaction: Option<RedactionOverride>,
@@ -81,6 +86,7 @@ pub struct Builder {
     pub(crate) sinks: SinkChanges,
     pub(crate) record_sinks: Vec<(String, BackgroundBuilder)>,
     pub(crate) layers: Vec<AddLayer>,
+    pub(crate) filters: Vec<(String, CodeFilter)>,
 }
 
 type AddLayer = Box<dyn FnOnce(Stack) -> Stack + Send + Sync>;
@@ -96,12 +102,15 @@ impl Builder {
     pub(crate) fn with_sources(prefix: &str, sources: Vec<Box<dyn Source>>) -> Self {
         Self {
             sources,
+            #[cfg(feature = "config")]
+            files: crate::config_file::ConfigFiles::default(),
             prefix: prefix.to_owned(),
             clock: Clock::system(),
             code: CodeValues::default(),
             default_preset: None,
             default_levels: None,
             verbosity: 0,
+            formats: Vec::new(),
             writer: None,
             when_full: WhenFull::default(),
             redaction: None,
@@ -113,7 +122,14 @@ impl Builder {
             sinks: SinkChanges::default(),
             record_sinks: Vec::new(),
             layers: Vec::new(),
+            filters: Vec::new(),
         }
+    }
+
+    /// Takes the writer, and leaves an empty one, so that a reload still knows that there was one.
+    pub(crate) fn take_writer(&mut self) -> Option<BoxMakeWriter> {
+        let writer = self.writer.as_mut()?;
+        Some(std::mem::replace(writer, BoxMakeWriter::new(std::io::sink)))
     }
 
     /// Stores the argument of a setter. An empty text changes nothing.
@@ -198,6 +214,34 @@ impl Builder {
     /// Sets the format of lines. Defaults to the format of the preset.
     pub fn format(self, format: impl Into<SettingValue<Format>>) -> Self {
         self.set("format", &LOG_FORMAT, format)
+    }
+
+    /// Makes a format available under a name, for `LOG_FORMAT` and [`format`](Self::format). The
+    /// name must not be that of another format.
+    ///
+    /// ```
+    /// use spanwise::{Builder, Format, Preset};
+    ///
+    /// let acme = Format::custom("acme").message("text").build()?;
+    /// let builder = Builder::new(Preset::Prod).register_format("acme", acme).format("acme");
+    /// assert!(builder.explain().to_string().contains("LOG_FORMAT = acme (code)"));
+    /// # Ok::<(), spanwise::FormatError>(())
+    /// ```
+    pub fn register_format(mut self, name: impl Into<String>, format: Format) -> Self {
+        self.formats.push((name.into(), format));
+        self
+    }
+
+    /// Sets which fields and parts lines show, omit, rename or add: see [`FieldList`]. Defaults to
+    /// those of the format. To add a static field that Sentry and OpenTelemetry also receive, use
+    /// [`field`](Self::field).
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::new(spanwise::Preset::Prod).fields("+location,level>severity");
+    /// assert!(builder.explain().to_string().contains("LOG_FIELDS = +location,level>severity (code)"));
+    /// ```
+    pub fn fields(self, fields: impl Into<SettingValue<FieldList>>) -> Self {
+        self.set("fields", &LOG_FIELDS, fields)
     }
 
     /// Sets the time zone of timestamps. Defaults to UTC. With [`Preset::Dev`] and [`Preset::Cli`],
@@ -414,6 +458,34 @@ impl Builder {
     /// [`PanicBacktrace::Short`].
     pub fn panic_backtrace(self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
         self.set("panic_backtrace", &LOG_PANIC_BACKTRACE, backtrace)
+    }
+
+    /// Registers a filter by its name in a configuration file: `special = { code = true }`. It
+    /// decides about the events of the routes and sinks that list `special` in their `filters`.
+    ///
+    /// The function sees redacted values. It is called once for each such event, on the thread that
+    /// logs. If it panics, the event is kept, and the panic is reported once. The last function of
+    /// a name counts.
+    ///
+    /// ```
+    /// use spanwise::{Builder, Preset, filter::Verdict};
+    ///
+    /// let builder = Builder::new(Preset::Prod).filter("special", |event| {
+    ///     match event.field("foo").as_deref() {
+    ///         Some("bar") => Verdict::Keep,
+    ///         _ => Verdict::Drop,
+    ///     }
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn filter<F>(mut self, name: impl Into<String>, filter: F) -> Self
+    where
+        F: Fn(&FilterEvent<'_>) -> Verdict + Send + Sync + 'static,
+    {
+        let name = name.into();
+        self.filters.retain(|(other, _)| *other != name);
+        self.filters.push((name, Arc::new(filter)));
+        self
     }
 
     /// Adds an output that writes whole records, such as a message queue. It receives the same

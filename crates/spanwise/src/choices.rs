@@ -1,10 +1,12 @@
-//! Chooses the effective value of each setting. Code overrides the environment, and the environment
-//! overrides the preset.
+//! Chooses the effective value of each setting. Code overrides the environment, the environment
+//! overrides the configuration file, and the file overrides the preset.
 
-use std::{any::Any, collections::HashMap, ffi::OsString, fmt};
+use std::{any::Any, collections::HashMap, ffi::OsString, fmt, sync::Arc};
 
-use spanwise_core::{ParseError, Setting, SettingValue};
+use spanwise_core::{ParseError, Problem, Setting, SettingValue};
 
+#[cfg(feature = "config")]
+use crate::settings::LOG_OUTPUT;
 use crate::{
     Explanation, Preset, conceal,
     explain::Origin,
@@ -19,16 +21,23 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
     /// Returns the text of a setting, with its name in the source.
     fn raw(&self, def: &Setting) -> Option<Raw>;
 
-    /// Returns a warning for each name that is not in `known` but resembles one of them.
-    fn unknown(&self, known: &[Setting]) -> Vec<Warning>;
+    /// Returns a warning for each name that is not in `known` but resembles one of them, unless
+    /// another source `uses` it.
+    fn unknown(&self, known: &[Setting], uses: &dyn Fn(&str) -> bool) -> Vec<Warning>;
+
+    /// Returns whether a text of this source refers to the variable.
+    fn uses(&self, _variable: &str) -> bool {
+        false
+    }
 }
 
 /// The text of a setting in a [`Source`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Raw {
     pub(crate) text: OsString,
-    /// The name that errors show: `LOG_FORMAT`.
+    /// The name that errors show: `LOG_FORMAT` or `log.toml:20:10: sink.main.format`.
     pub(crate) name: String,
+    pub(crate) origin: Origin,
 }
 
 /// A value with its origin.
@@ -43,9 +52,14 @@ impl<T> Chosen<T> {
         Self { value, origin }
     }
 
+    /// Returns whether the value comes from a configuration file.
+    pub(crate) fn is_from_file(&self) -> bool {
+        matches!(self.origin, Origin::File(_))
+    }
+
     /// Returns whether code or a source set the value.
     pub(crate) fn is_set(&self) -> bool {
-        matches!(self.origin, Origin::Code | Origin::Variable(_))
+        self.origin == Origin::Code || self.origin.source_name().is_some()
     }
 }
 
@@ -53,6 +67,8 @@ impl<T> Chosen<T> {
 pub(crate) struct Choices<'a> {
     code: &'a CodeValues,
     sources: &'a [Box<dyn Source>],
+    /// The configuration file. All other sources override it.
+    file: Option<Arc<dyn Source>>,
     prefix: &'a str,
     /// `Prod` until it is chosen.
     pub(crate) preset: Preset,
@@ -69,6 +85,7 @@ impl<'a> Choices<'a> {
         Self {
             code,
             sources,
+            file: None,
             prefix,
             preset: Preset::Prod,
             is_listing: true,
@@ -79,13 +96,30 @@ impl<'a> Choices<'a> {
         }
     }
 
+    /// Sets the configuration file, in place of an earlier one.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_file(&mut self, file: Arc<dyn Source>) {
+        self.file = Some(file);
+    }
+
+    /// Returns the texts of a setting, the source with the highest priority first.
+    fn raws(&self, def: &Setting, aliases: &[Setting]) -> Vec<Raw> {
+        let file = self.file.as_deref();
+        let sources = self.sources.iter().map(|source| &**source).chain(file);
+        let names = |source: &dyn Source| -> Vec<Raw> {
+            let names = std::iter::once(def).chain(aliases);
+            names.filter_map(|def| source.raw(def)).collect()
+        };
+        sources.flat_map(names).collect()
+    }
+
     /// Returns the effective value and adds its line to `explain()`. The value comes from code, or
     /// else from the first source that has it, or else from the default of the row.
     pub(crate) fn choose<T: Clone + 'static>(
         &mut self,
         entry: &SettingRow<T>,
     ) -> Option<Chosen<T>> {
-        if let Some(set) = self.set(entry) {
+        if let Some(set) = self.explicit_value(entry) {
             return Some(self.listed(entry, set));
         }
         let by_preset = Origin::Preset(self.preset.name());
@@ -94,7 +128,7 @@ impl<'a> Choices<'a> {
             DefaultValue::ByPreset(value) => (value(self.preset), by_preset),
             DefaultValue::Omitted => return None,
             DefaultValue::Text(text) => {
-                self.explain(&entry.def, text, &Origin::Default);
+                self.add_explanation(&entry.def, text, &Origin::Default);
                 return None;
             }
             DefaultValue::Unset(text) => {
@@ -103,7 +137,7 @@ impl<'a> Choices<'a> {
                 } else {
                     Origin::Unset
                 };
-                self.explain(&entry.def, text, &origin);
+                self.add_explanation(&entry.def, text, &origin);
                 return None;
             }
         };
@@ -116,7 +150,7 @@ impl<'a> Choices<'a> {
         entry: &SettingRow<T>,
         default: impl FnOnce() -> Chosen<T>,
     ) -> T {
-        let chosen = self.set(entry).unwrap_or_else(default);
+        let chosen = self.explicit_value(entry).unwrap_or_else(default);
         self.listed(entry, chosen).value
     }
 
@@ -126,7 +160,10 @@ impl<'a> Choices<'a> {
     }
 
     /// Returns the value that code or a source sets. Adds no line to `explain()`.
-    pub(crate) fn set<T: Clone + 'static>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
+    pub(crate) fn explicit_value<T: Clone + 'static>(
+        &mut self,
+        entry: &SettingRow<T>,
+    ) -> Option<Chosen<T>> {
         // The source is always read, so that its mistakes are reported.
         let sourced = self.sourced(entry);
         let code = self.code.get(entry);
@@ -139,19 +176,29 @@ impl<'a> Choices<'a> {
         if entry.feature.is_some_and(|feature| !feature.is_built) {
             return None;
         }
-        let sources = self.sources;
-        let mut first = None;
-        for source in sources {
-            for def in std::iter::once(&entry.def).chain(entry.aliases) {
-                // All sources are read, so that their mistakes are reported.
-                let read = source.raw(def).and_then(|raw| self.read(entry, &raw));
-                first = first.or(read);
-            }
+        let mut first: Option<Chosen<T>> = None;
+        for raw in self.raws(&entry.def, entry.aliases) {
+            // All sources are read, so that their mistakes are reported.
+            let Some(read) = self.read(entry, &raw) else {
+                continue;
+            };
+            first = Some(match first {
+                None => read,
+                Some(Chosen { value, origin }) => Chosen::new(value, origin.over(&read.origin)),
+            });
         }
         first.filter(|_| !self.ignores(entry))
     }
 
-    fn read<T>(&mut self, entry: &SettingRow<T>, raw: &Raw) -> Option<Chosen<T>> {
+    /// Returns the value that the configuration file sets, even if another source overrides it.
+    pub(crate) fn value_in_file<T>(&mut self, entry: &SettingRow<T>) -> Option<Chosen<T>> {
+        let raw = self.file.as_ref()?.raw(&entry.def)?;
+        let read = self.read(entry, &raw);
+        read.filter(|_| !self.ignores(entry))
+    }
+
+    /// Parses the text of a setting. Reports its mistakes.
+    pub(crate) fn read<T>(&mut self, entry: &SettingRow<T>, raw: &Raw) -> Option<Chosen<T>> {
         let text = self.text(&entry.def, raw)?;
         let name = &raw.name;
         if entry.is_shared && parse::is_on(&text).is_some() {
@@ -162,7 +209,15 @@ impl<'a> Choices<'a> {
             return None;
         }
         match (entry.parse)(&entry.def, &text) {
-            Ok(value) => Some(Chosen::new(value, Origin::Variable(name.clone()))),
+            Ok(value) => Some(Chosen::new(value, raw.origin.clone())),
+            Err(_) if raw.origin.is_hidden() => {
+                self.add_invalid_value(format!(
+                    "{name}={} is not valid: accepts {}",
+                    conceal::hidden(text.len()),
+                    entry.def.accepts
+                ));
+                None
+            }
             Err(error) => {
                 let problems = match entry.errors {
                     ErrorStyle::QuotesValue => vec![describe(
@@ -173,12 +228,16 @@ impl<'a> Choices<'a> {
                     ErrorStyle::ParserQuotes => vec![format!("{name}={error}")],
                     ErrorStyle::NamesSetting => {
                         let problems = error.problems().iter();
+                        let concealed =
+                            |problem: &Problem| conceal::message(&problem.to_string(), &text);
                         problems
-                            .map(|problem| format!("{name}: {problem}"))
+                            .map(|problem| format!("{name}: {}", concealed(problem)))
                             .collect()
                     }
                 };
-                problems.into_iter().for_each(|problem| self.wrong(problem));
+                problems
+                    .into_iter()
+                    .for_each(|problem| self.add_invalid_value(problem));
                 None
             }
         }
@@ -189,7 +248,7 @@ impl<'a> Choices<'a> {
     fn text(&mut self, def: &Setting, raw: &Raw) -> Option<String> {
         let name = &raw.name;
         let Some(text) = raw.text.to_str().map(str::trim) else {
-            self.wrong(format!(
+            self.add_invalid_value(format!(
                 "{name}={} is not UTF-8: accepts {}",
                 conceal::hidden(raw.text.len()),
                 def.accepts
@@ -200,35 +259,55 @@ impl<'a> Choices<'a> {
             return None;
         }
         if let Some(mistake) = mistake_around(text) {
-            self.wrong(format!("{name}: {mistake}"));
+            self.add_invalid_value(format!("{name}: {mistake}"));
             return None;
         }
         Some(text.to_owned())
     }
 
-    /// Returns the text of a setting that has no row.
+    /// Returns the origin of a setting, if a source sets it.
+    pub(crate) fn sourced_origin(&self, def: &Setting) -> Option<Origin> {
+        let raw = self.raws(def, &[]).into_iter().next()?;
+        Some(raw.origin)
+    }
+
+    /// Returns the name of a setting in the source that sets it, or else the name of its variable.
+    pub(crate) fn shown_name(&self, def: &Setting) -> String {
+        let origin = self.sourced_origin(def);
+        let name = origin.as_ref().and_then(Origin::source_name);
+        name.map_or_else(|| self.name_of(def), str::to_owned)
+    }
+
+    /// Returns the text of a setting that is not a row of [`settings`].
     #[allow(
         dead_code,
         reason = "the part that has such settings may not be built in"
     )]
     pub(crate) fn sourced_text(&mut self, def: &Setting) -> Option<Chosen<String>> {
-        let raw = self.sources.iter().find_map(|source| source.raw(def))?;
+        let mut raws = self.raws(def, &[]).into_iter();
+        let raw = raws.next()?;
         let text = self.text(def, &raw)?;
-        Some(Chosen::new(text, Origin::Variable(raw.name)))
+        let overridden = raws.next();
+        let origin = match overridden {
+            Some(other) => raw.origin.over(&other.origin),
+            None => raw.origin,
+        };
+        Some(Chosen::new(text, origin))
     }
 
     /// Returns the trimmed text of a variable that other programs define, so that any value is
     /// accepted.
-    pub(crate) fn foreign_text(&self, def: &Setting) -> Option<String> {
-        let raw = self.sources.iter().find_map(|source| source.raw(def))?;
+    pub(crate) fn unchecked_text(&self, def: &Setting) -> Option<String> {
+        let raw = self.raws(def, &[]).into_iter().next()?;
         let text = raw.text.to_string_lossy().trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
     /// Returns whether code or a source sets the setting, even to an invalid value.
     pub(crate) fn is_set<T: Clone + 'static>(&self, entry: &SettingRow<T>) -> bool {
+        let mut names = std::iter::once(&entry.def).chain(entry.aliases);
         self.code.get(entry).is_some()
-            || !self.ignores(entry) && self.foreign_text(&entry.def).is_some()
+            || !self.ignores(entry) && names.any(|def| self.unchecked_text(def).is_some())
     }
 
     /// Returns whether the preset test ignores values from sources.
@@ -239,17 +318,56 @@ impl<'a> Choices<'a> {
     fn listed<T>(&mut self, entry: &SettingRow<T>, chosen: Chosen<T>) -> Chosen<T> {
         if self.is_listing {
             let shown = (entry.show)(&chosen.value);
-            self.explain(&entry.def, &shown, &chosen.origin);
+            self.add_explanation(&entry.def, &shown, &chosen.origin);
         }
         chosen
     }
 
     /// Adds a line to `explain()`.
-    pub(crate) fn explain(&mut self, def: &Setting, value: impl fmt::Display, origin: &Origin) {
+    pub(crate) fn add_explanation(
+        &mut self,
+        def: &Setting,
+        value: impl fmt::Display,
+        origin: &Origin,
+    ) {
         if self.is_listing {
             let name = self.name_of(def);
             self.findings.explanation.add(name, value, origin);
         }
+    }
+
+    /// Adds a line to `explain()` for a key of a configuration file, unless it is the key of a
+    /// setting.
+    #[cfg(feature = "config")]
+    pub(crate) fn explain_path(&mut self, path: &str, value: String, origin: &Origin) {
+        let is_setting = SETTINGS.iter().any(|def| def.key == Some(path));
+        if !is_setting {
+            self.findings
+                .explanation
+                .add(path.to_owned(), value, origin);
+        }
+    }
+
+    /// In `explain()`, replaces the value of a key of a configuration file by the value that
+    /// overrides it.
+    #[cfg(feature = "config")]
+    pub(crate) fn explain_instead(
+        &mut self,
+        path: &str,
+        value: impl fmt::Display,
+        origin: &Origin,
+    ) {
+        let text = format!("{value} ({origin})");
+        self.findings.explanation.replace(path, &text);
+    }
+
+    /// Explains that a configuration file lists the outputs.
+    #[cfg(feature = "config")]
+    pub(crate) fn explain_other_sinks(&mut self) {
+        let name = self.name_of(&LOG_OUTPUT.def);
+        self.findings
+            .explanation
+            .replace(&name, "the sinks of the file");
     }
 
     /// Makes choices. Their lines are added to `explain()` only if the condition is true.
@@ -271,12 +389,23 @@ impl<'a> Choices<'a> {
     }
 
     /// Adds the problem of a value that is invalid by itself, whatever code sets.
-    pub(crate) fn wrong(&mut self, problem: String) {
-        push_new(&mut self.findings.wrong, problem);
+    pub(crate) fn add_invalid_value(&mut self, problem: String) {
+        push_new(&mut self.findings.invalid_values, problem);
     }
 
-    /// Adds what stops the start, unless code changes it.
-    pub(crate) fn problem(&mut self, problem: String) {
+    /// Adds the problem of a value that becomes valid if code registers its name later.
+    pub(crate) fn add_unregistered(&mut self, problem: String) {
+        push_new(&mut self.findings.unregistered, problem);
+    }
+
+    /// Returns whether there is a value whose name code may still register.
+    pub(crate) fn has_unregistered(&self) -> bool {
+        !self.findings.unregistered.is_empty()
+    }
+
+    /// Adds a problem that stops the start, unless code changes a setting so that the problem no
+    /// longer exists.
+    pub(crate) fn add_problem(&mut self, problem: String) {
         push_new(&mut self.findings.problems, problem);
     }
 
@@ -286,11 +415,13 @@ impl<'a> Choices<'a> {
 
     /// Ends the choices: adds warnings about parts that are not built in and about unknown names.
     pub(crate) fn finish(mut self) -> Findings {
+        // A key in a file is an error of the file.
+        let file = self.file.take();
         for (def, feature) in OPTIONAL {
             let Some(feature) = feature.filter(|feature| !feature.is_built) else {
                 continue;
             };
-            if self.foreign_text(def).is_some() {
+            if self.unchecked_text(def).is_some() {
                 let name = self.name_of(def);
                 self.warn(format!(
                     "{name} does not count: this program is built without {}; add the feature \
@@ -301,7 +432,8 @@ impl<'a> Choices<'a> {
         }
         let known = [SETTINGS, &sinks::settings()].concat();
         for source in self.sources {
-            for warning in source.unknown(&known) {
+            let uses = |name: &str| file.as_deref().is_some_and(|file| file.uses(name));
+            for warning in source.unknown(&known, &uses) {
                 self.warn(warning);
             }
         }
@@ -309,25 +441,28 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// The explanation of the choices, and everything that is wrong.
+/// The explanation of the choices, and everything that stops the start.
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) explanation: Explanation,
-    /// Values that are wrong by themselves.
-    pub(crate) wrong: Vec<String>,
-    /// Values that are wrong beside others.
+    /// Values of sources that are invalid, whatever code sets.
+    pub(crate) invalid_values: Vec<String>,
+    /// Values that are invalid unless code registers their names.
+    pub(crate) unregistered: Vec<String>,
+    /// All else that stops the start: invalid values in code, and settings that contradict each
+    /// other.
     pub(crate) problems: Vec<String>,
 }
 
-/// A problem that two consumers find is reported once.
+/// Adds a problem, unless it was already added, because two readers may find the same one.
 pub(crate) fn push_new(problems: &mut Vec<String>, problem: String) {
     if !problems.contains(&problem) {
         problems.push(problem);
     }
 }
 
-/// Returns the sentence about a wrong `text`, which is `shown` so. If the mistake is the whole
-/// text, it is not repeated.
+/// Returns the sentence about an invalid `text`, which it shows as `shown`. If the mistake is the
+/// whole text, the sentence does not repeat it.
 pub(crate) fn describe(shown: &str, text: &str, error: &ParseError) -> String {
     match error.problems() {
         [problem] if problem.word.as_deref() == Some(text) => {
@@ -416,4 +551,19 @@ fn mistake_around(value: &str) -> Option<&'static str> {
     is_repeated.then_some(
         "the value begins with the name of a variable; write what comes after the `=` alone",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{environment::Environment, settings::SERVICE_NAME};
+
+    #[test]
+    fn alias_sets_the_setting() {
+        let code = CodeValues::default();
+        let vars = [("OTEL_SERVICE_NAME".into(), "shop".into())];
+        let sources: [Box<dyn Source>; 1] = [Box::new(Environment::new("LOG", vars))];
+        let choices = Choices::new(&code, &sources, "LOG");
+        assert!(choices.is_set(&SERVICE_NAME));
+    }
 }

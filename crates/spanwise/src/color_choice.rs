@@ -1,4 +1,4 @@
-//! The choice when human-readable lines are coloured.
+//! The setting that decides when human-readable lines are coloured.
 
 /// Whether `pretty`, `compact` and `short` are coloured in the output. Files are never coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

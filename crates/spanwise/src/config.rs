@@ -1,4 +1,4 @@
-//! All choices. They are made before anything is opened.
+//! The effective value of every setting, chosen before anything is opened.
 
 use std::sync::Arc;
 
@@ -7,13 +7,17 @@ use spanwise_json::Format;
 use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 
+#[cfg(feature = "config")]
+use crate::config_file::{self, FileTexts, Merged, NamedFormat, Program, named_formats};
 #[cfg(feature = "http")]
 use crate::http_options::choose_server_layer;
 use crate::{
     Builder, Explanation, PanicBacktrace, Preset,
     choices::{Choices, Chosen, Findings},
     explain::Origin,
+    field_options,
     file_options::FileOptions,
+    format_choice::RegisteredFormat,
     level_options::LevelOptions,
     output_options::{OutputOptions, choose_color, choose_output},
     own_crate, panic_backtrace, parent_source,
@@ -24,10 +28,13 @@ use crate::{
         self, APP_ENV, LOG_CONTEXT, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER, LOG_SAMPLE,
         LOG_STATIC_FIELDS, LOG_STRICT,
     },
+    sink_settings::Routing,
     sinks::{self, OptionalSink},
     static_fields::StaticFields,
     warning::Warning,
 };
+#[cfg(feature = "config")]
+use crate::{Output, settings::LOG_CONFIG};
 
 /// The effective value of every setting.
 pub(crate) struct Config {
@@ -37,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) levels: LevelOptions,
     pub(crate) lines: OutputOptions,
     pub(crate) panic_backtrace: PanicBacktrace,
+    /// The setting that shows all frames of a panic: `RUST_BACKTRACE=full`.
+    pub(crate) full_backtrace_setting: Option<String>,
     pub(crate) files: FileOptions,
     pub(crate) redaction: Redaction,
     pub(crate) sampler: Option<Sampler>,
@@ -49,11 +58,20 @@ pub(crate) struct Config {
     pub(crate) inherited: Option<InheritedContext>,
     /// The static fields, after redaction.
     pub(crate) static_fields: StaticFields,
+    /// The sinks and routes of a configuration file. `None` if the settings alone decide.
+    pub(crate) routing: Option<Routing>,
+    /// Whether the configuration file asks for a panic hook.
+    pub(crate) panic_hook: Option<bool>,
+    /// The merged files.
+    #[cfg(feature = "config")]
+    pub(crate) file: Arc<Merged>,
+    #[cfg(feature = "config")]
+    file_texts: FileTexts,
     pub(crate) service: Service,
     pub(crate) sinks: Vec<Box<dyn OptionalSink>>,
     /// The prefix of the variables.
     pub(crate) prefix: String,
-    /// The clock of lines for people.
+    /// The clock of human-readable lines.
     pub(crate) clock: Clock,
     pub(crate) findings: Findings,
     is_strict: bool,
@@ -63,7 +81,18 @@ impl Config {
     /// Makes all choices, in the order of `explain()`.
     pub(crate) fn choose(builder: &Builder) -> Self {
         let mut choices = Choices::new(&builder.code, &builder.sources, &builder.prefix);
+        #[cfg(feature = "config")]
+        choices.set_file(builder.files.merged(None));
         choose_preset(builder, &mut choices);
+        #[cfg(feature = "config")]
+        let file = choose_file(builder, &mut choices);
+        #[cfg(feature = "config")]
+        let file_formats = named_formats(&file, &builder.formats, &mut choices);
+        #[cfg(feature = "config")]
+        let in_file: Vec<RegisteredFormat> =
+            file_formats.iter().map(NamedFormat::registered).collect();
+        #[cfg(not(feature = "config"))]
+        let in_file: Vec<RegisteredFormat> = Vec::new();
         let program = ProgramName::current();
         let own_targets = own_crate::choose(builder.own_crate, &mut choices, &program);
         let levels = LevelOptions::choose(
@@ -73,8 +102,9 @@ impl Config {
             &mut choices,
         );
         let has_writer = builder.writer.is_some();
-        let mut lines = OutputOptions::choose(has_writer, builder.when_full, &mut choices);
+        let mut lines = OutputOptions::choose(builder, &in_file, &mut choices);
         let panic_backtrace = choose_panic_backtrace(&lines.format, &mut choices);
+        let full_backtrace_setting = full_backtrace_setting(&lines.format, &mut choices);
         (lines.output, lines.level) = choose_output(has_writer, &mut choices);
         let files = FileOptions::choose(&mut choices);
         let redaction = Redaction::choose(
@@ -91,18 +121,68 @@ impl Config {
         let policy = redaction.policy.as_ref();
         let static_fields =
             choose_static_fields(&builder.static_fields, &mut choices, &context, policy);
+        lines.fields = field_options::choose(
+            &lines.format,
+            &static_fields,
+            &context,
+            policy,
+            &mut choices,
+        );
         let service = Service::choose(builder.own_crate, &mut choices, &program);
         let sinks = sinks::choose(&builder.sinks, &mut choices, &service);
         lines.color = choose_color(&mut choices);
-        let is_strict = choices.set(&LOG_STRICT).is_some_and(|strict| strict.value);
+        #[cfg(feature = "config")]
+        let code_filters: Vec<String> = builder
+            .filters
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        #[cfg(feature = "config")]
+        let routing = config_file::choose_routing(
+            &file,
+            &Program {
+                lines: &lines,
+                files: &files,
+                registered: &builder.formats,
+                code_filters: &code_filters,
+                formats: &file_formats,
+                static_fields: &static_fields,
+                context: &context,
+                policy,
+                changes_redaction: redaction.has_rules(),
+                levels: &levels,
+                verbosity: builder.verbosity,
+                is_in_code: builder.files.is_in_code(),
+            },
+            &mut choices,
+        );
+        #[cfg(feature = "config")]
+        if let Some(routing) = &routing
+            && !routing.has_main()
+        {
+            lines.output = Output::None;
+            choices.explain_other_sinks();
+        }
+        let is_strict = choices
+            .explicit_value(&LOG_STRICT)
+            .is_some_and(|strict| strict.value);
         let preset = choices.preset;
-        let findings = choices.finish();
+        #[cfg_attr(
+            not(feature = "config"),
+            expect(unused_mut, reason = "only texts of files are changed")
+        )]
+        let mut findings = choices.finish();
+        #[cfg(feature = "config")]
+        let file_texts = FileTexts::new(&builder.files, &file);
+        #[cfg(feature = "config")]
+        findings.explanation.hide(&file_texts);
         Self {
             preset,
             own_targets,
             levels,
             lines,
             panic_backtrace,
+            full_backtrace_setting,
             files,
             redaction,
             sampler,
@@ -112,6 +192,18 @@ impl Config {
             context,
             inherited,
             static_fields,
+            #[cfg(feature = "config")]
+            routing,
+            #[cfg(not(feature = "config"))]
+            routing: None,
+            #[cfg(feature = "config")]
+            panic_hook: file.panic_hook(),
+            #[cfg(not(feature = "config"))]
+            panic_hook: None,
+            #[cfg(feature = "config")]
+            file,
+            #[cfg(feature = "config")]
+            file_texts,
             service,
             sinks,
             prefix: builder.prefix.clone(),
@@ -123,19 +215,70 @@ impl Config {
 
     /// Returns whether every value from a source is valid by itself.
     pub(crate) fn is_readable(&self) -> bool {
-        self.findings.wrong.is_empty()
+        self.findings.invalid_values.is_empty()
             && (!self.is_strict || self.findings.explanation.warnings.is_empty())
     }
 
     /// Returns the start-up errors that are known before anything is opened.
     pub(crate) fn problems(&self) -> Vec<String> {
+        self.problems_with(&self.findings.unregistered)
+    }
+
+    /// Returns whether code or a test takes the lines of the sink `main`.
+    #[cfg(feature = "config")]
+    pub(crate) fn has_writer(&self) -> bool {
+        self.lines.has_writer || self.lines.output == Output::TestHarness
+    }
+
+    /// Returns the problems of a profile that this deployment does not use. The variables that the
+    /// profile refers to need not be set.
+    #[cfg(feature = "config")]
+    pub(crate) fn problems_of_profile(&self) -> Vec<String> {
+        let mut problems = self.problems();
+        problems.retain(|problem| !self.file_texts.unset.contains(problem));
+        problems
+    }
+
+    /// Returns the warnings. If the start is strict, they are problems.
+    #[cfg(feature = "config")]
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warnings = self.findings.explanation.warnings.iter();
+        let warnings = warnings.filter(|_| !self.is_strict);
+        warnings.map(ToString::to_string).collect()
+    }
+
+    /// Returns [`problems`](Self::problems), except those of values whose names code may register
+    /// later.
+    pub(crate) fn problems_before_code(&self) -> Vec<String> {
+        self.problems_with(&[])
+    }
+
+    fn problems_with(&self, unregistered: &[String]) -> Vec<String> {
         let findings = &self.findings;
-        let mut problems = [&findings.wrong[..], &findings.problems[..]].concat();
+        let mut problems = [
+            &findings.invalid_values,
+            &findings.problems[..],
+            unregistered,
+        ]
+        .concat();
         if self.is_strict {
             let warnings = findings.explanation.warnings.iter();
             problems.extend(warnings.map(Warning::problem));
         }
+        self.finish_problems(&mut problems);
         problems
+    }
+
+    /// Sorts problems by their places in files, and hides the contents of secret files.
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(clippy::unused_self, reason = "only the feature reads files")
+    )]
+    pub(crate) fn finish_problems(&self, problems: &mut Vec<String>) {
+        #[cfg(feature = "config")]
+        self.file_texts.finish(problems);
+        #[cfg(not(feature = "config"))]
+        let _ = problems;
     }
 
     /// Returns the explanation, including the start-up errors.
@@ -152,10 +295,32 @@ impl Config {
     }
 }
 
+/// Merges the profile of the preset into the file, and reports the problems of the file.
+#[cfg(feature = "config")]
+fn choose_file(builder: &Builder, choices: &mut Choices<'_>) -> Arc<Merged> {
+    let _ = choices.value(&LOG_CONFIG);
+    let merged = builder.files.merged(Some(choices.preset));
+    choices.set_file(merged.clone());
+    for problem in builder.files.problems() {
+        choices.add_invalid_value(problem.clone());
+    }
+    for warning in builder.files.warnings() {
+        choices.warn(warning.clone());
+    }
+    for problem in merged.unbuilt() {
+        choices.add_invalid_value(problem);
+    }
+    // Code may choose a preset with another profile.
+    for problem in merged.problems() {
+        choices.add_unregistered(problem.clone());
+    }
+    merged
+}
+
 /// Chooses the preset from code, or else from its variable, or else from the environment of the
 /// service, or else by whether stderr is a terminal.
 fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
-    let set = choices.set(&LOG_PRESET);
+    let set = choices.explicit_value(&LOG_PRESET);
     let by_environment = choices.sourced(&APP_ENV).and_then(|environment| {
         let preset = Preset::for_environment(&environment.value)?;
         Some(Chosen::new(preset, environment.origin))
@@ -165,7 +330,7 @@ fn choose_preset(builder: &Builder, choices: &mut Choices<'_>) {
         None => Chosen::new(Preset::from_terminal(), Origin::Terminal),
     };
     let preset = set.or(by_environment).unwrap_or_else(default);
-    choices.explain(&LOG_PRESET.def, preset.value, &preset.origin);
+    choices.add_explanation(&LOG_PRESET.def, preset.value, &preset.origin);
     choices.preset = preset.value;
 }
 
@@ -184,6 +349,19 @@ fn choose_panic_backtrace(format: &Format, choices: &mut Choices<'_>) -> PanicBa
     })
 }
 
+/// Returns the setting that shows all frames of a panic, unless code decides about them.
+fn full_backtrace_setting(format: &Format, choices: &mut Choices<'_>) -> Option<String> {
+    let set = choices.explicit_value(&LOG_PANIC_BACKTRACE);
+    match set.map(|set| set.origin) {
+        Some(Origin::Code) => None,
+        None if format.is_human_readable() => Some("RUST_BACKTRACE=full".to_owned()),
+        _ => Some(format!(
+            "{}=full",
+            choices.name_of(&LOG_PANIC_BACKTRACE.def)
+        )),
+    }
+}
+
 /// Chooses the context keys: the keys of the variable, and the keys that code adds.
 fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     let variable = choices.sourced(&LOG_CONTEXT);
@@ -198,7 +376,7 @@ fn choose_context(builder: &Builder, choices: &mut Choices<'_>) -> Vec<String> {
     keys.extend(builder.context.iter().cloned());
     let shown = CONTEXT_KEYS.iter().copied();
     let shown: Vec<&str> = shown.chain(keys.iter().map(String::as_str)).collect();
-    choices.explain(&LOG_CONTEXT.def, shown.join(", "), &origin);
+    choices.add_explanation(&LOG_CONTEXT.def, shown.join(", "), &origin);
     keys
 }
 
@@ -210,21 +388,24 @@ fn choose_static_fields(
     policy: Option<&Arc<dyn Redact>>,
 ) -> StaticFields {
     code.problems_in_code()
-        .for_each(|problem| choices.problem(problem));
+        .for_each(|problem| choices.add_problem(problem));
     let variable = choices.sourced(&LOG_STATIC_FIELDS);
+    let name = (variable
+        .as_ref()
+        .and_then(|fields| fields.origin.source_name()))
+    .map_or_else(|| choices.name_of(&LOG_STATIC_FIELDS.def), str::to_owned);
+    let origin = match &variable {
+        Some(fields) if code.is_empty() => fields.origin.clone(),
+        _ => Origin::Code,
+    };
     let fields = variable.map(|fields| fields.value).unwrap_or_default();
     let fields = fields.changed_by(code);
-    let name = choices.name_of(&LOG_STATIC_FIELDS.def);
     for problem in fields.problems(code, context, &name) {
-        choices.problem(problem);
+        choices.add_problem(problem);
     }
     let fields = fields.redacted(policy);
     if !fields.is_empty() {
-        let origin = match code.is_empty() {
-            true => Origin::Variable(name),
-            false => Origin::Code,
-        };
-        choices.explain(&LOG_STATIC_FIELDS.def, &fields, &origin);
+        choices.add_explanation(&LOG_STATIC_FIELDS.def, &fields, &origin);
     }
     fields
 }

@@ -1,8 +1,9 @@
-//! Lines for people: `pretty`, `compact` and `short`. `docs/console.md` describes them.
+//! The console formats for human-readable lines: `pretty`, `compact` and `short`.
+//! `docs/console.md` describes them.
 //!
-//! It does not use the `fmt` layer of tracing-subscriber 0.3.23, which formats a late value while
-//! it holds the lock on the extensions of the span. A `Debug` that logs then deadlocks. The parts
-//! of core format first and lock afterwards.
+//! They do not use the `fmt` layer of tracing-subscriber 0.3.23. When a field is recorded later,
+//! that layer formats the value while it holds the lock on the extensions of the span, and a
+//! `Debug` that logs then deadlocks. The layer of this module formats first and locks afterwards.
 
 mod access_summary;
 mod color;
@@ -13,7 +14,8 @@ mod fields;
 mod layer;
 mod line_layout;
 mod own_frames;
-mod shown_spans;
+mod pending_spans;
+mod shown_parts;
 mod span_label;
 mod unit_duration;
 

@@ -6,6 +6,7 @@ use spanwise_core::{Setting, internal::suggest::closest_name};
 
 use crate::{
     choices::{Raw, Source},
+    explain::Origin,
     settings::name_of,
     warning::Warning,
 };
@@ -26,6 +27,12 @@ impl Environment {
             prefix: prefix.to_owned(),
             vars: vars.collect(),
         }
+    }
+
+    /// Returns the variables, for texts in configuration files.
+    #[cfg(feature = "config")]
+    pub(crate) fn vars(&self) -> &[(String, OsString)] {
+        &self.vars
     }
 
     /// Returns the warning about names that begin like settings but do not resemble one.
@@ -67,11 +74,12 @@ impl Source for Environment {
         Some(Raw {
             text: text.clone(),
             name: name.clone(),
+            origin: Origin::Variable(name.clone()),
         })
     }
 
     /// Warns of names that are nearly settings, or begin like settings. The values are not read.
-    fn unknown(&self, known: &[Setting]) -> Vec<Warning> {
+    fn unknown(&self, known: &[Setting], uses: &dyn Fn(&str) -> bool) -> Vec<Warning> {
         let known: Vec<String> = known.iter().map(|def| name_of(def, &self.prefix)).collect();
         let has_otel = cfg!(feature = "otel");
         let prefix = format!("{}_", self.prefix);
@@ -91,7 +99,7 @@ impl Source for Environment {
         let mut warnings = Vec::new();
         let mut others = Vec::new();
         for (name, value) in &self.vars {
-            if value.is_empty() || known.contains(name) {
+            if value.is_empty() || known.contains(name) || uses(name) {
                 continue;
             }
             let has_prefix = name.starts_with(&prefix);

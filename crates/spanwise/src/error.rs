@@ -22,11 +22,11 @@ impl fmt::Display for InitError {
         match self {
             Self::Settings(problems) => {
                 let settings = if problems.len() == 1 {
-                    "a setting is"
+                    "an invalid setting"
                 } else {
-                    "settings are"
+                    "invalid settings"
                 };
-                write!(f, "logging did not start, {settings} wrong:")?;
+                write!(f, "logging did not start because of {settings}:")?;
                 problems
                     .iter()
                     .try_for_each(|problem| write!(f, "\n  {problem}"))

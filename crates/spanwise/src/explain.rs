@@ -6,9 +6,9 @@ use serde_core::ser::{Serialize, Serializer};
 
 use crate::warning::Warning;
 
-/// The effective settings before the start. Code overrides the environment, and the environment
-/// overrides the preset. `Display` shows one setting per line, then the warnings, then the start-up
-/// errors.
+/// The effective settings before the start. Code overrides the environment, the environment
+/// overrides the configuration file, and the file overrides the preset. `Display` shows one setting
+/// per line, then the warnings, then the start-up errors.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -37,6 +37,13 @@ pub(crate) enum Origin {
     Code,
     Verbosity,
     Variable(String),
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(dead_code, reason = "only the feature reads files")
+    )]
+    File(FilePlace),
+    /// A variable, and the place in a file that it overrides.
+    Over(String, String),
     Preset(&'static str),
     Terminal,
     Crate,
@@ -45,11 +52,74 @@ pub(crate) enum Origin {
     Unset,
 }
 
+/// A value in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FilePlace {
+    /// The name that errors show: `log.toml:20:10: sink.main.format`.
+    pub(crate) name: String,
+    /// The place that `explain()` shows: `log.toml:20`.
+    pub(crate) line: String,
+    /// Whether the value comes from a file of secrets, and is never shown.
+    pub(crate) is_hidden: bool,
+}
+
+impl Origin {
+    /// Returns the name that errors show, if the value comes from a variable or a file.
+    pub(crate) fn source_name(&self) -> Option<&str> {
+        match self {
+            Self::Variable(name) | Self::Over(name, _) => Some(name),
+            Self::File(place) => Some(&place.name),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the value is never shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        matches!(self, Self::File(place) if place.is_hidden)
+    }
+
+    /// Adds the place that this origin overrides, if it is in a file.
+    pub(crate) fn over(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Variable(name), Self::File(place)) => Self::Over(name, place.line.clone()),
+            (origin, _) => origin,
+        }
+    }
+}
+
 impl Explanation {
+    /// Returns the variable that overrides the value at this place of a file: `log.toml:4`.
+    #[cfg(feature = "config")]
+    pub(crate) fn override_of(&self, place: &str) -> Option<&str> {
+        let end = format!(", over {place})");
+        self.entries.iter().find_map(|(_, text)| {
+            let (_, name) = text.strip_suffix(&end)?.rsplit_once(" (")?;
+            Some(name)
+        })
+    }
+
     /// Adds a warning, unless it was already added.
     pub(crate) fn warn(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
+        }
+    }
+
+    /// Replaces the text of a setting.
+    #[cfg(feature = "config")]
+    pub(crate) fn replace(&mut self, name: &str, new: &str) {
+        for (_, text) in self.entries.iter_mut().filter(|(other, _)| other == name) {
+            new.clone_into(text);
+        }
+    }
+
+    /// Hides the contents of secret files.
+    #[cfg(feature = "config")]
+    pub(crate) fn hide(&mut self, texts: &crate::config_file::FileTexts) {
+        let entries = self.entries.iter_mut().map(|(_, text)| text);
+        let warnings = self.warnings.iter_mut().map(|warning| &mut warning.about);
+        for text in entries.chain(warnings) {
+            texts.concealed.hide(text);
         }
     }
 
@@ -63,7 +133,11 @@ impl Explanation {
     }
 
     pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: &Origin) {
-        self.entries.push((name, format!("{value} ({origin})")));
+        let text = match origin.is_hidden() {
+            true => format!("(hidden) ({origin})"),
+            false => format!("{value} ({origin})"),
+        };
+        self.entries.push((name, text));
     }
 }
 
@@ -95,6 +169,8 @@ impl fmt::Display for Origin {
             Self::Code => f.write_str("code"),
             Self::Verbosity => f.write_str("verbosity"),
             Self::Variable(name) => f.write_str(name),
+            Self::File(place) => f.write_str(&place.line),
+            Self::Over(name, line) => write!(f, "{name}, over {line}"),
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::Terminal => f.write_str("by whether stderr is a terminal"),
             Self::Crate => f.write_str("crate name"),

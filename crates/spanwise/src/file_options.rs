@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use spanwise_appender::{
-    Compression, OpenError, Retention, RollingFile, RollingFileBuilder, Rotation,
-};
-use spanwise_core::{ParseError, SelfReport};
+use spanwise_appender::{Compression, Retention, Rotation};
+use spanwise_core::ParseError;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -15,8 +13,9 @@ use crate::{
     file_paths,
     settings::{
         LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL,
-        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, SettingRow, default_compression,
+        LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, SettingRow,
     },
+    sink_settings::FileSettings,
 };
 
 /// The paths of the files and their rolling options.
@@ -29,6 +28,35 @@ pub(crate) struct FileOptions {
     retention: Option<Retention>,
     compression: Option<Compression>,
     per_process: Option<bool>,
+}
+
+#[cfg(feature = "config")]
+impl FileOptions {
+    /// Creates the options of one more file.
+    pub(crate) fn for_sink(
+        rotation: Option<Rotation>,
+        retention: Option<Retention>,
+        compression: Option<Compression>,
+        per_process: Option<bool>,
+    ) -> Self {
+        Self {
+            rotation,
+            retention,
+            compression,
+            per_process,
+            ..Self::default()
+        }
+    }
+
+    /// Returns these rolling options, or else those of `other`.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Self::for_sink(
+            self.rotation.clone().or_else(|| other.rotation.clone()),
+            self.retention.clone().or_else(|| other.retention.clone()),
+            self.compression.or(other.compression),
+            self.per_process.or(other.per_process),
+        )
+    }
 }
 
 impl FileOptions {
@@ -44,26 +72,27 @@ impl FileOptions {
             files.rotation = choose_one(choices, &LOG_FILE_ROTATE, has_any);
             files.retention = choose_one(choices, &LOG_FILE_KEEP, has_any);
             files.compression = choose_one(choices, &LOG_FILE_COMPRESS, has_any);
-            let per_process = choices.set(&LOG_FILE_PER_PROCESS);
+            let per_process = choices.explicit_value(&LOG_FILE_PER_PROCESS);
             let is_on = per_process.is_some_and(|per_process| per_process.value);
             files.per_process = choose_one(choices, &LOG_FILE_PER_PROCESS, has_any || !is_on);
         });
         for path in [&file, &error_file] {
             if let Some(Chosen {
                 value: path,
-                origin: Origin::Variable(name),
+                origin,
             }) = path
+                && let Some(name) = origin.source_name()
                 && let Some(problem) = files.path_problem(name, path)
             {
-                choices.wrong(problem);
+                choices.add_invalid_value(problem);
             }
         }
         files.file = file.map(|file| file.value);
         files.error_file = error_file.map(|file| file.value);
         if files.are_same() {
             let (file, error_file) = (&LOG_FILE.def, &LOG_ERROR_FILE.def);
-            let (file, error_file) = (choices.name_of(file), choices.name_of(error_file));
-            choices.problem(format!(
+            let (file, error_file) = (choices.shown_name(file), choices.shown_name(error_file));
+            choices.add_problem(format!(
                 "{file} and {error_file} are the same file: give each its own"
             ));
         }
@@ -71,7 +100,7 @@ impl FileOptions {
     }
 
     /// Returns the problem of a path from a variable, if it can be found before the file is opened.
-    fn path_problem(&self, name: &str, path: &Path) -> Option<String> {
+    pub(crate) fn path_problem(&self, name: &str, path: &Path) -> Option<String> {
         let text = path.to_string_lossy();
         let shown = format!("{name}={}", conceal::shown(&text));
         if file_paths::is_to_be_expanded(&text) {
@@ -84,28 +113,21 @@ impl FileOptions {
         })
     }
 
-    /// Returns the builder of the file at `path`.
-    fn builder(&self, path: impl Into<PathBuf>) -> RollingFileBuilder {
-        let builder = RollingFile::builder(path)
-            .rotation(self.rotation.clone().unwrap_or_default())
-            .retention(self.retention.clone().unwrap_or_default())
-            .compression(self.compression.unwrap_or_else(default_compression));
-        match self.per_process {
-            Some(true) => builder.per_process(),
-            Some(false) | None => builder,
+    /// Returns the settings of the file at `path`.
+    pub(crate) fn into_settings(self, path: PathBuf, mode: Option<u32>) -> FileSettings {
+        FileSettings {
+            path,
+            rotation: self.rotation,
+            retention: self.retention,
+            compression: self.compression,
+            mode,
+            per_process: self.per_process.unwrap_or(false),
         }
     }
 
     /// Checks whether a file can be opened at `path`. Does not open it.
-    pub(crate) fn check(&self, path: &Path) -> Result<(), String> {
-        if let Some(directory) = file_paths::missing_directory(path) {
-            return Err(format!(
-                "cannot log to {path:?}: there is no directory {directory:?}; create it, or \
-                 correct the path: only the last directory of a path is created"
-            ));
-        }
-        let checked = self.builder(path).check();
-        checked.map_err(|error| error.to_string())
+    fn check(&self, path: &Path) -> Result<(), String> {
+        self.clone().into_settings(path.to_owned(), None).check()
     }
 
     /// Returns whether `file` and `error_file` are the same file.
@@ -113,20 +135,6 @@ impl FileOptions {
         match (&self.file, &self.error_file) {
             (Some(file), Some(error_file)) => file_paths::are_same(file, error_file),
             _ => false,
-        }
-    }
-
-    pub(crate) fn open(
-        &self,
-        path: &Path,
-        report: &SelfReport,
-        fallback: bool,
-    ) -> Result<RollingFile, OpenError> {
-        let builder = self.builder(path).report(report);
-        if fallback {
-            builder.fallback_to_stderr().build()
-        } else {
-            builder.build()
         }
     }
 }
@@ -138,9 +146,10 @@ fn choose_one<T: Clone + 'static>(
     has_file: bool,
 ) -> Option<T> {
     let chosen = choices.choose(entry)?;
-    if chosen.is_set() && !has_file {
+    // The reader of a file reports that a sink has no path.
+    if chosen.is_set() && !has_file && !matches!(chosen.origin, Origin::File(_)) {
         let (name, file) = (choices.name_of(&entry.def), choices.name_of(&LOG_FILE.def));
-        choices.problem(format!(
+        choices.add_problem(format!(
             "{name} is set, and there is no file for it: set {file} too, or remove {name}"
         ));
     }

@@ -13,6 +13,9 @@ use crate::{
 pub(crate) struct LevelOptions {
     pub(crate) events: Levels,
     pub(crate) spans: TargetLevels,
+    /// The levels that code or a variable sets, without those of a configuration file.
+    #[cfg(feature = "config")]
+    pub(crate) over_file: Option<Chosen<Levels>>,
 }
 
 impl LevelOptions {
@@ -27,21 +30,52 @@ impl LevelOptions {
             Some(levels) => Chosen::new(levels.clone().or(&by_preset), Origin::Code),
             None => Chosen::new(by_preset, Origin::Preset(choices.preset.name())),
         };
+        // The directives of a variable are added to those of the file.
+        let defaults = match choices.value_in_file(&RUST_LOG) {
+            Some(file) => Chosen::new(file.value.or(&defaults.value), file.origin),
+            None => defaults,
+        };
         let events = choose_events(choices, defaults, verbosity);
         if let Err(error) = events.check_spans() {
+            let file = choices.value_in_file(&RUST_LOG);
+            let file = file.as_ref().and_then(|file| file.origin.source_name());
+            let place = file.map(|name| format!("{name}: ")).unwrap_or_default();
             for problem in error.problems() {
-                choices.problem(problem.to_string());
+                choices.add_problem(format!("{place}{problem}"));
             }
         }
         let spans = choices.value(&LOG_SPANS).unwrap_or_default();
-        Self { events, spans }
+        Self {
+            events,
+            spans,
+            #[cfg(feature = "config")]
+            over_file: over_file(choices, verbosity),
+        }
     }
+}
+
+/// Returns the levels that code or a variable sets. `verbosity` shifts the levels from code, and
+/// replaces the default level of a variable.
+#[cfg(feature = "config")]
+fn over_file(choices: &mut Choices<'_>, verbosity: i8) -> Option<Chosen<Levels>> {
+    let set = choices
+        .explicit_value(&RUST_LOG)
+        .filter(|set| !set.is_from_file());
+    let set = set.or_else(|| choices.sourced(&LOG_LEVEL));
+    set.map(|set| {
+        let levels = match set.origin {
+            Origin::Code => set.value.shifted(verbosity),
+            _ if verbosity == 0 => set.value,
+            _ => Levels::default().with_directives_from(&set.value),
+        };
+        Chosen::new(levels, set.origin)
+    })
 }
 
 /// Chooses the levels of events. `verbosity` shifts levels from code or from the defaults, and
 /// replaces the default level of a variable.
 fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity: i8) -> Levels {
-    let rust_log = choices.sourced(&RUST_LOG);
+    let rust_log = choices.sourced(&RUST_LOG).filter(|set| !set.is_from_file());
     let log_level = choices.sourced(&LOG_LEVEL);
     if let (Some(rust_log), Some(log_level)) = (&rust_log, &log_level)
         && rust_log.value != log_level.value
@@ -56,7 +90,11 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         choices.warn(warning);
     }
     let is_log_level = rust_log.is_none();
-    let set = choices.set(&RUST_LOG).or(log_level);
+    let log_level = log_level.map(|set| Chosen::new(set.value, set.origin.over(&defaults.origin)));
+    let set = choices
+        .explicit_value(&RUST_LOG)
+        .filter(|set| !set.is_from_file());
+    let set = set.or(log_level);
     let (levels, origin) = match set {
         Some(Chosen {
             value,
@@ -74,9 +112,9 @@ fn choose_events(choices: &mut Choices<'_>, defaults: Chosen<Levels>, verbosity:
         None => (defaults.value.shifted(verbosity), Origin::Verbosity),
     };
     let def = match &origin {
-        Origin::Variable(_) if is_log_level => &LOG_LEVEL.def,
+        Origin::Variable(_) | Origin::Over(..) if is_log_level => &LOG_LEVEL.def,
         _ => &RUST_LOG.def,
     };
-    choices.explain(def, &levels, &origin);
+    choices.add_explanation(def, &levels, &origin);
     levels
 }

@@ -107,6 +107,12 @@
 //! A setter also accepts the text of the variable: `.levels("warn,shop=debug")`. The error of
 //! [`Builder::init`] lists every invalid text.
 //!
+//! # In a file
+//!
+//! With the feature `config`, `LOG_CONFIG=log.toml` or [`Builder::from_file`] reads a configuration
+//! file with several sinks, routes to them and filters. `docs/config-file.md` in the repository
+//! describes it.
+//!
 //! # Files
 //!
 //! `LOG_FILE=/var/log/shop/shop.log`, or [`Builder::file`] in code, also writes lines to this file.
@@ -194,6 +200,7 @@
 //!
 //! | feature | |
 //! | --- | --- |
+//! | `config` | a configuration file with sinks, routes and filters: `LOG_CONFIG` |
 //! | `gzip` (default), `zstd` | compression of rolled files: `LOG_FILE_COMPRESS` |
 //! | `pseudonyms` | pseudonyms for PII: `LOG_REDACT_KEY_FILE` |
 //! | `secrecy` | `Classified<SecretString>` of the crate `secrecy` has `expose_secret` |
@@ -225,16 +232,24 @@ mod choices;
 mod color_choice;
 mod conceal;
 mod config;
+#[cfg(feature = "config")]
+pub mod config_file;
 mod console;
+mod default_sinks;
 mod environment;
 mod error;
 mod explain;
+mod field_options;
 mod file_options;
 mod file_paths;
+mod file_sink;
+mod format_choice;
 mod global_subscriber;
 #[cfg(feature = "http")]
 mod http_options;
 mod level_options;
+#[cfg(feature = "config")]
+mod live;
 mod named;
 mod not_built;
 mod output;
@@ -249,10 +264,23 @@ mod preset;
 mod program_name;
 mod pseudonym_key;
 mod redaction;
+#[cfg(feature = "config")]
+mod reload;
+mod rendering;
+mod router;
 mod rule_fields;
 mod run;
 mod service;
 mod settings;
+#[cfg_attr(
+    not(feature = "config"),
+    expect(dead_code, reason = "only a configuration file has routes and filters")
+)]
+mod sink_settings;
+#[cfg_attr(
+    not(any(feature = "otel", feature = "sentry")),
+    expect(dead_code, reason = "only a sink uses all of it")
+)]
 mod sinks;
 mod stack;
 mod start;
@@ -271,12 +299,16 @@ pub use explain::Explanation;
 pub use output::Output;
 pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
+pub use router::ExplainedEvent;
 pub use run::{Outcome, run};
 pub use settings::SETTINGS;
 pub use spanwise_core::{AsError, ParseError, Problem, Setting, SettingValue, ShutdownReport, err};
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, as_json};
+pub use spanwise_json::{
+    CustomFormat, ErrorLayout, EventView, FieldList, Format, FormatBuilder, FormatError, LineBuf,
+    LineFormat, LineValue, OtherFields, ShownPart, as_json,
+};
 #[cfg(feature = "otel")]
 pub use spanwise_otel as otel;
 pub use spanwise_recorder as record;
@@ -286,6 +318,11 @@ pub use spanwise_sentry as sentry;
 pub use stack::Stack;
 pub use telemetry::{Handle, Telemetry};
 pub use time_zone::TimeZone;
+
+/// Filters in code: see [`Builder::filter`].
+pub mod filter {
+    pub use crate::router::{FilterEvent, Verdict};
+}
 
 /// The context: fields on every line of a request, and a function that sets them later. The
 /// position in a trace, for messages and child processes.
@@ -299,7 +336,7 @@ pub mod context {
 pub mod layer {
     pub use crate::stack::LineWriter;
     pub use spanwise_core::{
-        LayerExt, LevelHandle, LevelLayer, Levels, PrivateFields, SinkFilter, TargetLevels,
+        LayerExt, LevelHandle, LevelLayer, Levels, SinkFilter, TargetLevels, UnsharedFields,
     };
     pub use spanwise_json::{JsonLayer, SpanEvents, Timestamp};
 }
@@ -328,7 +365,7 @@ pub mod report {
 /// # Errors
 /// The errors of [`Builder::from_env`] and [`Builder::init`].
 pub fn init_from_env() -> Result<Telemetry, InitError> {
-    Builder::from_env()?.init()
+    Builder::from_env_alone(settings::PREFIX)?.init()
 }
 
 /// Returns the effective settings of [`init_from_env`](fn@init_from_env), with their origin. Starts
@@ -337,7 +374,7 @@ pub fn init_from_env() -> Result<Telemetry, InitError> {
 /// # Errors
 /// [`InitError::Settings`] with every invalid setting.
 pub fn explain() -> Result<Explanation, InitError> {
-    Ok(Builder::from_env()?.explain())
+    Ok(Builder::from_env_alone(settings::PREFIX)?.explain())
 }
 
 /// Opens the root span of a unit of work that is not a request: a job, a message from a queue, a
@@ -359,9 +396,9 @@ macro_rules! unit_span {
 
 /// Logs an event that somebody must look at now: more severe than ERROR.
 ///
-/// Takes what [`tracing::error!`] takes. `tracing` has five levels, so the event is at ERROR for
-/// levels, filters and other layers. Its lines have `"critical":true` in `json`, and the highest
-/// severity in formats that have one: `CRITICAL` in `gcp`, `fatal` in `ecs`.
+/// Accepts the arguments of [`tracing::error!`]. `tracing` has five levels, so the event is at
+/// ERROR for levels, filters and other layers. Its lines have `"critical":true` in `json`, and the
+/// highest severity in formats that have one: `CRITICAL` in `gcp`, `fatal` in `ecs`.
 ///
 /// ```
 /// spanwise::critical!(order_id = 42, "no database accepts writes");
@@ -386,10 +423,12 @@ macro_rules! critical {
 
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "config")]
+    pub use crate::start::from_file_text_and_vars;
     pub use crate::{
         own_crate::OwnCrate,
         settings::PREFIX,
-        start::{from_env_in_crate, with_clock},
+        start::{from_env_in_crate, init_in_crate, with_clock, without_installing},
     };
     pub use tracing;
 }
@@ -401,3 +440,11 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/programs.md")]
 struct Programs;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/formats.md")]
+struct Formats;
+
+#[cfg(all(doctest, feature = "config"))]
+#[doc = include_str!("../../../docs/from-django.md")]
+struct FromDjango;

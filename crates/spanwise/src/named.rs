@@ -7,7 +7,7 @@ pub(crate) trait Named: Copy + 'static {
 }
 
 /// Implements [`Named`], `name`, `Display` and `TextSetting` for an enum. A setting accepts the
-/// name of each variant and the `aliases`, but not the name of what is only `shown`.
+/// name of each variant and the `aliases`, but not the name of a variant that is only `shown`.
 macro_rules! named {
     (
         $type:ident: $($variant:ident = $name:literal),+

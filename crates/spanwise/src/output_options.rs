@@ -1,17 +1,18 @@
 //! The output of lines, and their format, time zone and colours.
 
 use spanwise_appender::WhenFull;
-use spanwise_json::{Format, JsonLayer};
+use spanwise_json::{FieldList, Format, JsonLayer};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, Preset, TimeZone,
+    Builder, Color, Output, Preset, TimeZone,
     choices::{Choices, Chosen},
     conceal,
     explain::Origin,
+    format_choice::{self, RegisteredFormat},
     settings::{
-        CLICOLOR_FORCE, FORCE_COLOR, GOOGLE_CLOUD_PROJECT, LOG_COLOR, LOG_FORMAT, LOG_OUTPUT,
-        LOG_OUTPUT_LEVEL, LOG_TIME, NO_COLOR, SettingRow, TERM,
+        CLICOLOR_FORCE, FORCE_COLOR, GOOGLE_CLOUD_PROJECT, LOG_COLOR, LOG_OUTPUT, LOG_OUTPUT_LEVEL,
+        LOG_TIME, NO_COLOR, SettingRow, TERM,
     },
     time_zone::unknown_tz,
 };
@@ -19,6 +20,8 @@ use crate::{
 /// The choices about the lines of all outputs.
 pub(crate) struct OutputOptions {
     pub(crate) format: Format,
+    /// Chosen later, because it depends on the policy.
+    pub(crate) fields: FieldList,
     pub(crate) time: TimeZone,
     pub(crate) output: Output,
     pub(crate) level: Option<LevelFilter>,
@@ -26,16 +29,24 @@ pub(crate) struct OutputOptions {
     pub(crate) has_writer: bool,
     pub(crate) color: Color,
     pub(crate) when_full: WhenFull,
-    /// Where `gcp` finds traces.
+    /// The project whose traces the format `gcp` refers to.
     google_cloud_project: Option<String>,
 }
 
 impl OutputOptions {
     /// Chooses the format of lines, then the output and the colours, in the order of `explain()`.
-    pub(crate) fn choose(has_writer: bool, when_full: WhenFull, choices: &mut Choices<'_>) -> Self {
-        let (format, time) = choose_format(choices);
+    /// `in_file` has the formats that a configuration file defines.
+    pub(crate) fn choose(
+        builder: &Builder,
+        in_file: &[RegisteredFormat],
+        choices: &mut Choices<'_>,
+    ) -> Self {
+        let has_writer = builder.writer.is_some();
+        let when_full = builder.when_full;
+        let (format, time) = choose_format(&builder.formats, in_file, choices);
         Self {
             format,
+            fields: FieldList::default(),
             time,
             output: choices.preset.output(),
             level: None,
@@ -43,16 +54,17 @@ impl OutputOptions {
             color: Color::Auto,
             when_full,
             google_cloud_project: choices
-                .foreign_text(&GOOGLE_CLOUD_PROJECT.def)
+                .unchecked_text(&GOOGLE_CLOUD_PROJECT.def)
                 .filter(|id| is_project_id(id)),
         }
     }
 
     /// Creates a layer of JSON lines with these options.
-    pub(crate) fn json_layer(&self, format: Format) -> JsonLayer {
+    pub(crate) fn json_layer(&self, format: Format, fields: &FieldList) -> JsonLayer {
         let layer = JsonLayer::new()
             .format(format)
-            .timestamp(self.time.timestamp());
+            .timestamp(self.time.timestamp())
+            .fields(fields);
         match &self.google_cloud_project {
             Some(id) => layer.google_cloud_project(id),
             None => layer,
@@ -62,20 +74,24 @@ impl OutputOptions {
 
 /// Returns whether a text may be the id of a project: `my-project-1`, `example.com:my-project`.
 fn is_project_id(text: &str) -> bool {
-    let is_of_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
-    text.len() <= 128 && text.chars().all(is_of_id)
+    let is_id_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
+    text.len() <= 128 && text.chars().all(is_id_char)
 }
 
 /// Chooses the format of lines and the time zone of their timestamps.
-fn choose_format(choices: &mut Choices<'_>) -> (Format, TimeZone) {
-    let format = choices.value(&LOG_FORMAT).unwrap_or_default();
+fn choose_format(
+    registered: &[RegisteredFormat],
+    in_file: &[RegisteredFormat],
+    choices: &mut Choices<'_>,
+) -> (Format, TimeZone) {
+    let format = format_choice::choose(registered, in_file, choices);
     let preset = choices.preset;
     let time = choices.choose_or(&LOG_TIME, || match format.is_human_readable() {
         true => Chosen::new(preset.time(), Origin::Preset(preset.name())),
         false => Chosen::new(TimeZone::Utc, Origin::Default),
     });
     if time == TimeZone::Local && !format.has_time_zone() {
-        let name = choices.name_of(&LOG_TIME.def);
+        let name = choices.shown_name(&LOG_TIME.def);
         choices.warn(format!(
             "{name}=local does not count: the receivers of `{format}` expect UTC; remove it"
         ));
@@ -97,15 +113,14 @@ pub(crate) fn choose_output(
     choices: &mut Choices<'_>,
 ) -> (Output, Option<LevelFilter>) {
     let preset = choices.preset;
-    let set = choices.set(&LOG_OUTPUT);
+    let set = choices.explicit_value(&LOG_OUTPUT);
     // A pod sets the variable for its service, so it is also set for a tool that runs in the pod.
     let is_misled = |set: &Chosen<Output>| {
-        preset == Preset::Cli
-            && set.value == Output::Stdout
-            && matches!(set.origin, Origin::Variable(_))
+        preset == Preset::Cli && set.value == Output::Stdout && set.origin.source_name().is_some()
     };
-    if set.as_ref().is_some_and(is_misled) && !has_writer {
-        let name = choices.name_of(&LOG_OUTPUT.def);
+    if let Some(name) = (set.as_ref().filter(|set| is_misled(set) && !has_writer))
+        .and_then(|set| set.origin.source_name())
+    {
         choices.warn(format!(
             "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for \
              the output of the program; remove it"
@@ -114,14 +129,14 @@ pub(crate) fn choose_output(
     let by_preset = Chosen::new(preset.output(), Origin::Preset(preset.name()));
     let output = set.filter(|set| !is_misled(set)).unwrap_or(by_preset);
     match has_writer {
-        true => choices.explain(&LOG_OUTPUT.def, "a custom writer", &Origin::Code),
-        false => choices.explain(&LOG_OUTPUT.def, output.value, &output.origin),
+        true => choices.add_explanation(&LOG_OUTPUT.def, "a custom writer", &Origin::Code),
+        false => choices.add_explanation(&LOG_OUTPUT.def, output.value, &output.origin),
     }
     let level = choices.value(&LOG_OUTPUT_LEVEL);
     if output.value == Output::None && !has_writer && level.is_some() {
-        let level = choices.name_of(&LOG_OUTPUT_LEVEL.def);
-        let output = choices.name_of(&LOG_OUTPUT.def);
-        choices.problem(format!(
+        let level = choices.shown_name(&LOG_OUTPUT_LEVEL.def);
+        let output = choices.shown_name(&LOG_OUTPUT.def);
+        choices.add_problem(format!(
             "{level} is set, and {output} is none: set another output, or remove the level"
         ));
     }
@@ -131,18 +146,19 @@ pub(crate) fn choose_output(
 /// Chooses whether lines are coloured. If the setting is `auto`, the variables that many programs
 /// share decide.
 pub(crate) fn choose_color(choices: &mut Choices<'_>) -> Color {
-    let set = choices.set(&LOG_COLOR);
+    let set = choices.explicit_value(&LOG_COLOR);
     let color = set.unwrap_or(Chosen::new(Color::Auto, Origin::Default));
     let shared = shared_color(choices).filter(|_| color.value == Color::Auto);
     let color = shared.unwrap_or(color);
-    choices.explain(&LOG_COLOR.def, color.value, &color.origin);
+    choices.add_explanation(&LOG_COLOR.def, color.value, &color.origin);
     color.value
 }
 
-fn shared_color(choices: &Choices<'_>) -> Option<Chosen<Color>> {
+/// Returns what the variables that many programs share decide about colours.
+pub(crate) fn shared_color(choices: &Choices<'_>) -> Option<Chosen<Color>> {
     let is_on = |text: &str| text != "0" && !text.eq_ignore_ascii_case("false");
     let decides = |entry: &SettingRow<String>, decides: &dyn Fn(&str) -> bool, color| {
-        let text = choices.foreign_text(&entry.def)?;
+        let text = choices.unchecked_text(&entry.def)?;
         let origin = || Origin::Variable(entry.def.name.to_owned());
         decides(&text).then(|| Chosen::new(color, origin()))
     };

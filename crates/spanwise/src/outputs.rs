@@ -1,58 +1,86 @@
 //! The open outputs of a running stack, grouped by the rendering of their lines.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use spanwise_appender::{
     Background, BackgroundBuilder, FlushGuard, OpenError, OpenErrorKind, RollingFile,
 };
-use spanwise_core::{SelfReport, Setting};
-use spanwise_json::{Format, JsonLayer};
+use spanwise_core::{
+    SelfReport,
+    internal::{LayerId, SinkCounters},
+};
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::{MakeWriter, TestWriter, writer::BoxMakeWriter};
+use tracing_subscriber::fmt::{TestWriter, writer::BoxMakeWriter};
 
 use crate::{
-    Output, PanicBacktrace, Preset, Stack, conceal,
+    Output, Preset, Stack, conceal,
     config::Config,
-    console::{ConsoleLayer, ShowTime, Style},
-    settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
-    tee::Tee,
+    rendering::{Rendering, add_lines},
+    router::{GateBits, Router},
+    settings::LOG_FILE_PER_PROCESS,
+    sink_settings::{FileSettings, Routing, SinkKind, SinkSettings},
+    sinks,
+    tee::{RoutedOutput, RoutedTee, Tee},
 };
 
 /// The open outputs, while the program logs.
 #[derive(Default)]
 pub(crate) struct Outputs {
-    pub(crate) backgrounds: Vec<Background>,
-    pub(crate) guards: Vec<FlushGuard>,
-    pub(crate) files: Vec<RollingFile>,
-    opened: Vec<BackgroundOutput>,
+    pub(crate) opened: Vec<OpenOutput>,
+    /// The guards of the outputs that were not open before, files first.
+    pub(crate) guards: Vec<OutputGuard>,
 }
 
 /// An output behind a background writer.
-struct BackgroundOutput {
-    rendering: Rendering,
-    level: LevelFilter,
-    background: Background,
+#[derive(Clone)]
+pub(crate) struct OpenOutput {
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(dead_code, reason = "only a reload closes single outputs")
+    )]
+    pub(crate) id: OutputId,
+    /// The sink that it belongs to.
+    pub(crate) sink: SinkSettings,
+    pub(crate) rendering: Rendering,
+    pub(crate) background: Background,
+    pub(crate) file: Option<RollingFile>,
 }
 
-/// The rendering of lines. Outputs with the same rendering share their lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rendering {
-    format: Format,
-    color: bool,
-    /// The terminal whose width lines for people have.
-    terminal: Option<Output>,
-    is_file: bool,
-    /// The level of the output, in formats for people: each output shows the fields of a span with
-    /// the first line that it gets.
-    level: Option<LevelFilter>,
+/// Distinguishes outputs that were open at different times under one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutputId(LayerId);
+
+/// Dropping it closes the output.
+#[derive(Debug)]
+pub(crate) struct OutputGuard {
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(dead_code, reason = "only a reload closes single outputs")
+    )]
+    pub(crate) id: OutputId,
+    pub(crate) is_file: bool,
+    pub(crate) guard: FlushGuard,
+}
+
+/// How outputs are opened.
+pub(crate) struct OpenOptions<'a> {
+    /// Whether sinks have routes.
+    pub(crate) has_routes: bool,
+    /// Whether a reload may change the sinks. If it may, the rendering of each sink has its
+    /// sampler, even if that is the sampler of the program, so that a change of that sampler is
+    /// noticed.
+    pub(crate) is_reloadable: bool,
+    /// The outputs that are open before a reload.
+    pub(crate) kept: &'a [OpenOutput],
+    /// Whether the start has already failed. If it has, paths are checked, and nothing is opened.
+    pub(crate) is_stopped: bool,
+    pub(crate) report: &'a SelfReport,
 }
 
 /// Opens outputs, and collects all problems.
 struct Opener<'a> {
     config: &'a Config,
-    report: &'a SelfReport,
-    /// Set if the start has already failed. In that case paths are checked, and nothing is opened.
-    is_stopped: bool,
+    options: OpenOptions<'a>,
     outputs: Outputs,
     problems: Vec<String>,
 }
@@ -62,29 +90,45 @@ impl Outputs {
     /// start has failed for another reason, nothing is opened.
     pub(crate) fn open(
         config: &Config,
-        sinks: Vec<(String, BackgroundBuilder)>,
+        sinks: &[SinkSettings],
+        record_sinks: Vec<(String, BackgroundBuilder)>,
         problems: Vec<String>,
-        is_stopped: bool,
-        report: &SelfReport,
+        options: OpenOptions<'_>,
     ) -> Result<Self, Vec<String>> {
         let mut opener = Opener {
             config,
-            report,
-            is_stopped,
+            options,
             outputs: Self::default(),
             problems,
         };
-        // Files first, because the reader of a standard stream may delay a shutdown.
-        opener.open_files();
-        for (name, builder) in sinks {
-            opener.start(
-                &name,
-                builder.name(&name),
-                config.plain(),
-                LevelFilter::TRACE,
-            );
+        let enabled = || sinks.iter().filter(|sink| sink.enabled);
+        for sink in enabled() {
+            opener.check_options(sink);
         }
-        opener.open_stream();
+        // Files first, because the reader of a standard stream may delay a shutdown.
+        let has_others = enabled().any(|sink| !matches!(sink.kind, SinkKind::File(_)));
+        let falls_back = !has_others && !config.lines.has_writer;
+        for sink in enabled() {
+            if let SinkKind::File(file) = &sink.kind {
+                opener.open_file(sink, file, falls_back);
+            }
+        }
+        for (name, builder) in record_sinks {
+            let sink = SinkSettings::for_code(&name, config);
+            opener.start(&name, builder.name(&name), &sink, None);
+        }
+        let kept = opener.options.kept.iter();
+        for output in kept.filter(|output| output.is_set_in_code()) {
+            let sink = SinkSettings::for_code(&output.sink.name, config);
+            opener.keep(output, &sink);
+        }
+        for sink in enabled() {
+            match sink.kind {
+                SinkKind::Stdout => opener.open_stream(sink, Output::Stdout),
+                SinkKind::Stderr => opener.open_stream(sink, Output::Stderr),
+                SinkKind::File(_) | SinkKind::None | SinkKind::Code | SinkKind::Exporter(_) => {}
+            }
+        }
         if opener.problems.is_empty() {
             Ok(opener.outputs)
         } else {
@@ -92,143 +136,260 @@ impl Outputs {
         }
     }
 
+    /// Returns the counters of the sink of this name.
+    fn counters(&self, sink: &str) -> Option<Arc<SinkCounters>> {
+        let output = self.opened.iter().find(|output| output.sink.name == sink)?;
+        Some(output.background.counters())
+    }
+
     /// Adds the layers that write lines, one for all outputs with the same rendering.
-    pub(crate) fn add_layers(
-        &mut self,
-        mut stack: Stack,
-        config: &Config,
-        writer: Option<BoxMakeWriter>,
-        report: &SelfReport,
-    ) -> Stack {
-        let mut opened = std::mem::take(&mut self.opened);
-        while let Some(BackgroundOutput { rendering, .. }) = opened.first() {
-            let rendering = rendering.clone();
-            let (same, others): (Vec<_>, Vec<_>) = opened
-                .into_iter()
-                .partition(|output| output.rendering == rendering);
-            opened = others;
-            let same = same.into_iter();
-            let tee = Tee::new(
-                same.map(|output| (output.level, output.background))
-                    .collect(),
-            );
-            let level = tee.level();
-            // The outputs count the outcome of each line. So the layer need not count that they
-            // received it.
-            stack = add_lines(stack, config, rendering, level, tee, &SelfReport::silent());
+    pub(crate) fn add_layers(&self, mut stack: Stack, config: &Config, has_routes: bool) -> Stack {
+        for (rendering, outputs) in self.by_rendering() {
+            let levels = stack.handle();
+            let outputs = outputs.into_iter();
+            if has_routes {
+                let tee = RoutedTee::new(outputs.map(OpenOutput::routed).collect());
+                let sink = rendering.line_sink(config, tee.level(), Arc::new(tee.bits().into()));
+                stack = add_lines(stack, config, levels, rendering, sink, tee, &silent());
+            } else {
+                let tee = Tee::new(
+                    outputs
+                        .map(|output| (output.level(), output.background.clone()))
+                        .collect(),
+                );
+                let sink = rendering.line_sink(config, tee.level(), GateBits::default());
+                stack = add_lines(stack, config, levels, rendering, sink, tee, &silent());
+            }
         }
-        let writer = match (writer, config.lines.output) {
-            (Some(writer), _) => writer,
-            (None, Output::TestHarness) => BoxMakeWriter::new(TestWriter::new),
-            (None, _) => return stack,
-        };
-        let rendering = Rendering {
-            format: config.lines.format.clone(),
-            color: config.lines.color.applies(false),
-            terminal: None,
-            is_file: false,
-            level: None,
-        };
-        let level = config.lines.level.unwrap_or(LevelFilter::TRACE);
-        add_lines(stack, config, rendering, level, writer, report)
+        stack
+    }
+
+    /// Copies the bits of the sinks from the routing to the outputs.
+    pub(crate) fn copy_bits_from(&mut self, routing: &Routing) {
+        for output in &mut self.opened {
+            output.sink.bit = routing.bit(&output.sink.name);
+        }
+    }
+
+    /// Makes the router count the events that its filters drop, in the counters of the sinks.
+    pub(crate) fn count_with(&self, router: &mut Router, report: &SelfReport) {
+        router.count_with(|sink| {
+            let exporter_counters = |kind| report.counters_of(sinks::name_in_stats(kind));
+            let counters = self.counters(&sink.name);
+            counters.or_else(|| sink.exporter.and_then(exporter_counters))
+        });
+    }
+
+    /// Returns the outputs of each rendering.
+    pub(crate) fn by_rendering(&self) -> Vec<(&Rendering, Vec<&OpenOutput>)> {
+        let mut groups: Vec<(&Rendering, Vec<&OpenOutput>)> = Vec::new();
+        for output in &self.opened {
+            let mut known = groups.iter_mut();
+            match known.find(|(rendering, _)| rendering.is_same(&output.rendering)) {
+                Some((_, outputs)) => outputs.push(output),
+                None => groups.push((&output.rendering, vec![output])),
+            }
+        }
+        groups
     }
 }
 
-impl Config {
-    /// Returns the rendering for outputs other than terminals.
-    fn plain(&self) -> Rendering {
-        Rendering {
-            format: self.lines.format.clone(),
-            color: false,
-            terminal: None,
-            level: None,
-            // Lines of other formats are the same in all outputs, so they are encoded once.
-            is_file: self.lines.format == Format::Short,
+/// Returns a report for the layers of outputs. Nobody reads its counts, because the outputs count
+/// each line.
+pub(crate) fn silent() -> SelfReport {
+    SelfReport::silent()
+}
+
+/// Adds the layer of the writer set with `Builder`, or of the output of tests. There may be
+/// neither.
+pub(crate) fn add_writer_layer(
+    stack: Stack,
+    config: &Config,
+    bit: u64,
+    is_reloadable: bool,
+    writer: Option<BoxMakeWriter>,
+    report: &SelfReport,
+) -> Stack {
+    let writer = match (writer, config.lines.output) {
+        (Some(writer), _) => writer,
+        (None, Output::TestHarness) => BoxMakeWriter::new(TestWriter::new),
+        (None, _) => return stack,
+    };
+    let settings = config.main_sink();
+    let rendering = Rendering::for_writer(&settings, config);
+    let level = match is_reloadable {
+        // The routes apply the current level, which a reload may change.
+        true => LevelFilter::TRACE,
+        false => settings.level.most_verbose(),
+    };
+    let sink = rendering.line_sink(config, level, Arc::new(bit.into()));
+    let levels = stack.handle();
+    add_lines(stack, config, levels, &rendering, sink, writer, report)
+}
+
+impl OpenOutput {
+    /// Returns the output with the router bit of its sink.
+    pub(crate) fn routed(&self) -> RoutedOutput {
+        RoutedOutput {
+            bit: self.sink.bit,
+            level: self.level(),
+            background: self.background.clone(),
+        }
+    }
+
+    pub(crate) fn level(&self) -> LevelFilter {
+        self.sink.level.most_verbose()
+    }
+
+    /// Returns whether `Builder` set the sink. This is so for record sinks.
+    pub(crate) fn is_set_in_code(&self) -> bool {
+        matches!(self.sink.kind, SinkKind::Code)
+    }
+}
+
+/// The name of the sink of `LOG_OUTPUT`.
+pub(crate) const MAIN: &str = "main";
+
+impl SinkSettings {
+    /// Returns the name of the sink in counters and reports: that of the stream for
+    /// [`MAIN`].
+    fn name_in_stats(&self) -> &str {
+        match self.kind {
+            SinkKind::Stdout if self.name == MAIN => Output::Stdout.name(),
+            SinkKind::Stderr if self.name == MAIN => Output::Stderr.name(),
+            _ => &self.name,
         }
     }
 }
 
 impl Opener<'_> {
-    fn open_files(&mut self) {
-        let config = self.config;
-        let files = &config.files;
-        // If a file is the only output and cannot be opened, its lines go to stderr.
-        let falls_back = config.lines.output == Output::None && !config.lines.has_writer;
-        let level = files.level.unwrap_or(LevelFilter::TRACE);
-        for (path, def, name, level) in [
-            (&files.file, &LOG_FILE.def, "file", level),
-            (
-                &files.error_file,
-                &LOG_ERROR_FILE.def,
-                "error_file",
-                LevelFilter::ERROR,
-            ),
-        ] {
-            let Some(path) = path else { continue };
-            if let Err(error) = files.check(path) {
-                self.problem(not_usable(config, def, path, &error));
+    fn check_options(&mut self, sink: &SinkSettings) {
+        let is_file = matches!(sink.kind, SinkKind::File(_));
+        let is_available = is_file && sink.fallback == ["stderr"];
+        if !sink.fallback.is_empty() && !is_available {
+            self.problem(format!(
+                "{}.fallback={:?} is not available yet: a file can have fallback=[\"stderr\"]",
+                sink.shown_name, sink.fallback
+            ));
+        }
+    }
+
+    /// Keeps the open output of the sink, if the sink writes to the same output as before. Returns
+    /// whether it does.
+    fn keep_same(&mut self, sink: &SinkSettings) -> bool {
+        let kept = self.options.kept.iter();
+        let kept = kept
+            .into_iter()
+            .find(|output| output.sink.is_same_output(sink));
+        if let Some(output) = kept {
+            self.keep(output, sink);
+        }
+        kept.is_some()
+    }
+
+    /// Keeps an open output, with the new settings of its sink.
+    fn keep(&mut self, output: &OpenOutput, sink: &SinkSettings) {
+        self.outputs.opened.push(OpenOutput {
+            sink: sink.clone(),
+            rendering: self.rendering(sink),
+            ..output.clone()
+        });
+    }
+
+    fn open_file(&mut self, sink: &SinkSettings, file: &FileSettings, falls_back: bool) {
+        if self.keep_same(sink) {
+            return;
+        }
+        let path = &file.path;
+        let kept = self.options.kept.iter();
+        let open_file = kept.into_iter().find_map(|output| match &output.sink.kind {
+            SinkKind::File(known) if known.path == *path => Some((known, output.file.as_ref()?)),
+            _ => None,
+        });
+        if open_file.is_some_and(|(known, _)| known != file) {
+            // A reload has reported the options already.
+            if !self.problems.is_empty() {
+                return;
             }
-            if !self.is_open() {
-                continue;
+            self.problem(format!(
+                "{}: the options of an open file need a restart: {path:?} is open with others",
+                sink.shown_name
+            ));
+            return;
+        }
+        if open_file.is_none()
+            && let Err(error) = file.check()
+        {
+            self.problem(not_usable(&sink.shown_name, path, &error));
+        }
+        if !self.is_open() {
+            return;
+        }
+        let falls_back = falls_back || !sink.fallback.is_empty();
+        let opened = match open_file {
+            Some((_, file)) => Ok(file.clone()),
+            None => file.open(self.options.report, falls_back),
+        };
+        match opened {
+            Ok(file) => {
+                let builder = Background::builder(file.clone()).name(&sink.name);
+                let builder = match sink.background {
+                    Some(false) => builder.direct(),
+                    Some(true) | None => builder,
+                };
+                self.start(&sink.name, builder, sink, Some(file));
             }
-            match files.open(path, self.report, falls_back) {
-                Ok(file) => {
-                    self.outputs.files.push(file.clone());
-                    let builder = Background::builder(file).name(name);
-                    self.start(name, builder, config.plain(), level);
-                }
-                Err(error) => self.problem(not_opened(config, def, path, &error)),
+            Err(error) => {
+                let problem = not_opened(self.config, &sink.shown_name, path, &error);
+                self.problem(problem);
             }
         }
     }
 
-    fn open_stream(&mut self) {
+    fn open_stream(&mut self, sink: &SinkSettings, output: Output) {
         let lines = &self.config.lines;
-        let stream = match lines.output {
-            Output::Stdout => Some(Background::builder(io::stdout())),
-            Output::Stderr => Some(Background::builder(io::stderr())),
-            Output::None | Output::TestHarness => None,
-        };
-        let Some(mut builder) = stream.filter(|_| !lines.has_writer) else {
+        let has_writer = lines.has_writer || lines.output == Output::TestHarness;
+        if has_writer && sink.name == MAIN || self.keep_same(sink) {
             return;
+        }
+        let mut builder = match output {
+            Output::Stderr => Background::builder(io::stderr()),
+            _ => Background::builder(io::stdout()),
         };
-        if self.config.preset != Preset::Prod {
+        builder = builder.name(sink.name_in_stats());
+        let in_background = sink.background;
+        if !in_background.unwrap_or(self.config.preset == Preset::Prod) {
             builder = builder.direct();
         }
-        let is_terminal = lines.output.is_terminal();
-        let rendering = Rendering {
-            color: lines.color.applies(is_terminal),
-            terminal: (is_terminal && lines.format.is_human_readable()).then_some(lines.output),
-            is_file: false,
-            ..self.config.plain()
-        };
-        let level = lines.level.unwrap_or(LevelFilter::TRACE);
-        self.start(lines.output.name(), builder, rendering, level);
+        self.start(output.name(), builder, sink, None);
     }
 
     fn start(
         &mut self,
         name: &str,
         builder: BackgroundBuilder,
-        rendering: Rendering,
-        level: LevelFilter,
+        sink: &SinkSettings,
+        file: Option<RollingFile>,
     ) {
         if !self.is_open() {
             return;
         }
-        let builder = builder.when_full(self.config.lines.when_full);
-        match builder.report(self.report).build() {
+        let builder = builder.when_full(sink.when_full);
+        let builder = match sink.buffer {
+            Some(bytes) => builder.capacity(bytes),
+            None => builder,
+        };
+        match builder.report(self.options.report).build() {
             Ok((background, guard)) => {
-                self.outputs.backgrounds.push(background.clone());
-                self.outputs.guards.push(guard);
-                let is_human_readable = rendering.format.is_human_readable();
-                self.outputs.opened.push(BackgroundOutput {
-                    rendering: Rendering {
-                        level: is_human_readable.then_some(level),
-                        ..rendering
-                    },
-                    level,
+                let id = OutputId(LayerId::unique());
+                let is_file = file.is_some();
+                self.outputs.guards.push(OutputGuard { id, is_file, guard });
+                self.outputs.opened.push(OpenOutput {
+                    id,
+                    sink: sink.clone(),
+                    rendering: self.rendering(sink),
                     background,
+                    file,
                 });
             }
             Err(error) => self.problem(format!(
@@ -238,10 +399,19 @@ impl Opener<'_> {
         }
     }
 
+    fn rendering(&self, sink: &SinkSettings) -> Rendering {
+        let mut rendering = Rendering::for_output(sink, self.options.has_routes);
+        if self.options.is_reloadable {
+            let program_sampler = || self.config.sampler.clone();
+            rendering.sampler = Some(rendering.sampler.unwrap_or_else(program_sampler));
+        }
+        rendering
+    }
+
     /// Returns whether outputs are opened. After a problem, they are only checked, so that all
     /// problems are reported.
     fn is_open(&self) -> bool {
-        !self.is_stopped && self.problems.is_empty()
+        !self.options.is_stopped && self.problems.is_empty()
     }
 
     fn problem(&mut self, problem: String) {
@@ -251,8 +421,7 @@ impl Opener<'_> {
     }
 }
 
-fn not_opened(config: &Config, def: &Setting, path: &Path, error: &OpenError) -> String {
-    let name = config.name_of(def);
+fn not_opened(config: &Config, name: &str, path: &Path, error: &OpenError) -> String {
     if error.kind() == OpenErrorKind::InUse {
         let per_process = config.name_of(&LOG_FILE_PER_PROCESS.def);
         return format!(
@@ -261,84 +430,14 @@ fn not_opened(config: &Config, def: &Setting, path: &Path, error: &OpenError) ->
              `Builder::file_per_process()`"
         );
     }
-    not_usable(config, def, path, &error.to_string())
+    not_usable(name, path, &error.to_string())
 }
 
-fn not_usable(config: &Config, def: &Setting, path: &Path, error: &str) -> String {
-    let name = config.name_of(def);
+fn not_usable(name: &str, path: &Path, error: &str) -> String {
     let path = path.to_string_lossy();
     if conceal::is_path(&path) {
         return format!("{name}: {error}");
     }
     let error = conceal::message(error, &path);
     format!("{name}: {error}")
-}
-
-/// Adds the layer of one rendering.
-fn add_lines<W>(
-    stack: Stack,
-    config: &Config,
-    rendering: Rendering,
-    level: LevelFilter,
-    writer: W,
-    report: &SelfReport,
-) -> Stack
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
-    let Some(style) = style(&rendering.format) else {
-        let layer = json(rendering.format, config, report);
-        return stack.json_at(level, writer, layer);
-    };
-    let time = if style == Style::Short && !rendering.is_file {
-        ShowTime::FromDebug(stack.handle(), level)
-    } else {
-        ShowTime::Always
-    };
-    let keys = config.context.clone();
-    let timestamp = config.lines.time.timestamp();
-    let own_targets = match config.panic_backtrace {
-        PanicBacktrace::Full => None,
-        PanicBacktrace::Short | PanicBacktrace::Off => Some(config.own_targets.clone()),
-    };
-    let (clock, report) = (config.clock.clone(), report.clone());
-    stack.lines_at(level, writer, move |writer| {
-        let writer = BoxMakeWriter::new(writer);
-        ConsoleLayer::new(style, keys, writer, &report)
-            .color(rendering.color)
-            .terminal(rendering.terminal)
-            .own_targets(own_targets)
-            .timestamp(timestamp)
-            .show_time(time)
-            .clock(clock)
-    })
-}
-
-/// Returns the style of a human-readable format, or `None` for JSON.
-fn style(format: &Format) -> Option<Style> {
-    match format {
-        Format::Pretty => Some(Style::Pretty),
-        Format::Compact => Some(Style::Compact),
-        Format::Short => Some(Style::Short),
-        _ => None,
-    }
-}
-
-fn json(format: Format, config: &Config, report: &SelfReport) -> JsonLayer {
-    let mut layer = config.lines.json_layer(format).report(report);
-    for key in &config.context {
-        layer = layer.context_key(key);
-    }
-    let service = &config.service;
-    layer = layer.service_name(&service.name);
-    if let Some(version) = &service.version {
-        layer = layer.service_version(version);
-    }
-    if let Some(environment) = &service.environment {
-        layer = layer.service_environment(environment);
-    }
-    for (name, value) in config.static_fields.iter() {
-        layer = layer.add(name, value);
-    }
-    layer
 }

@@ -46,8 +46,11 @@ pub struct OwnCrate {
 /// [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix).
 #[macro_export]
 macro_rules! init_from_env {
-    ($($prefix:expr)? $(,)?) => {
-        $crate::builder!($($prefix)?).and_then($crate::Builder::init)
+    () => {
+        $crate::init_from_env!($crate::__private::PREFIX)
+    };
+    ($prefix:expr $(,)?) => {
+        $crate::__private::init_in_crate($crate::__own_crate!(), $prefix)
     };
 }
 
@@ -78,14 +81,20 @@ macro_rules! builder {
         $crate::builder!($crate::__private::PREFIX)
     };
     ($prefix:expr $(,)?) => {
-        $crate::__private::from_env_in_crate(
-            $crate::__private::OwnCrate {
-                package: ::core::option_env!("CARGO_PKG_NAME"),
-                version: ::core::option_env!("CARGO_PKG_VERSION"),
-                module: ::core::module_path!(),
-            },
-            $prefix,
-        )
+        $crate::__private::from_env_in_crate($crate::__own_crate!(), $prefix)
+    };
+}
+
+/// The crate that expands the macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __own_crate {
+    () => {
+        $crate::__private::OwnCrate {
+            package: ::core::option_env!("CARGO_PKG_NAME"),
+            version: ::core::option_env!("CARGO_PKG_VERSION"),
+            module: ::core::module_path!(),
+        }
     };
 }
 
@@ -114,7 +123,9 @@ pub(crate) fn choose(
     choices: &mut Choices<'_>,
     program: &ProgramName,
 ) -> Vec<String> {
-    let set = choices.set(&LOG_OWN).filter(|own| !own.value.is_empty());
+    let set = choices
+        .explicit_value(&LOG_OWN)
+        .filter(|own| !own.value.is_empty());
     let own = set.unwrap_or_else(|| match own {
         Some(own) => Chosen::new(own.targets(), Origin::Crate),
         None => Chosen::new(program.own_target().into_iter().collect(), Origin::Program),
@@ -123,6 +134,6 @@ pub(crate) fn choose(
         none if none.is_empty() => "none".to_owned(),
         targets => targets,
     };
-    choices.explain(&LOG_OWN.def, &shown, &own.origin);
+    choices.add_explanation(&LOG_OWN.def, &shown, &own.origin);
     own.value
 }

@@ -163,15 +163,16 @@ fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
     })
 }
 
-/// Returns whether `hook` is certainly not the hook of std. `of_std` are two samples of the hook of
-/// std.
+/// Returns whether `hook` is certainly not the hook of std. `std_samples` has two samples of the
+/// hook of std.
 ///
 /// The hook of std has no data, and all pointers to it have the same address and vtable, unless a
 /// build duplicates the vtable. In that case the samples may differ, and a hook without data may be
 /// the hook of std with any vtable.
-fn is_set_by_program(hook: &Hook, of_std: [&Hook; 2]) -> bool {
-    let [one, other] = of_std.map(|hook| &**hook as *const _);
-    let has_data = size_of_val(&**hook) > 0 && of_std.iter().all(|std| size_of_val(&***std) == 0);
+fn is_set_by_program(hook: &Hook, std_samples: [&Hook; 2]) -> bool {
+    let [one, other] = std_samples.map(|hook| &**hook as *const _);
+    let has_data =
+        size_of_val(&**hook) > 0 && std_samples.iter().all(|std| size_of_val(&***std) == 0);
     has_data
         || ptr::eq::<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>(one, other) && !ptr::eq(&**hook, one)
 }
@@ -353,7 +354,10 @@ mod tests {
     fn hook_of_std_is_known() {
         // Removes the hook of the test harness.
         drop(panic::take_hook());
-        let of_std = [panic::take_hook(), panic::take_hook(), panic::take_hook()];
-        assert!(!is_set_by_program(&of_std[0], [&of_std[1], &of_std[2]]));
+        let std_samples = [panic::take_hook(), panic::take_hook(), panic::take_hook()];
+        assert!(!is_set_by_program(
+            &std_samples[0],
+            [&std_samples[1], &std_samples[2]]
+        ));
     }
 }

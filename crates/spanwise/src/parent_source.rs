@@ -1,12 +1,15 @@
-//! The parent of this process, which the process that started it passes in the environment.
+//! The parent span of this process, which the parent process passes in the environment.
 
-use spanwise_core::{TraceParent, internal::inherited_context::InheritedContext};
+use spanwise_core::{
+    TraceParent,
+    internal::{inherited_context::InheritedContext, parse_tracestate},
+};
 
 use crate::{
     choices::Choices,
     explain::Origin,
     named::named,
-    settings::{BAGGAGE, LOG_PARENT, SettingRow, TRACEPARENT, TRACESTATE},
+    settings::{BAGGAGE, LOG_PARENT, TRACEPARENT, TRACESTATE},
 };
 
 /// Where the parent of the units of work comes from.
@@ -18,7 +21,7 @@ pub(crate) enum ParentSource {
 
 named!(ParentSource: None = "none", Env = "env");
 
-/// Returns the context that this process inherits. An invalid parent is ignored with a warning,
+/// Returns the context that this process inherits. An invalid text is ignored with a warning,
 /// because another program wrote it.
 pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
     let source = choices.choose(&LOG_PARENT)?;
@@ -26,7 +29,7 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
         return None;
     }
     // Another program wrote the texts, so none of them stops the start.
-    let Some(text) = choices.foreign_text(&TRACEPARENT.def) else {
+    let Some(text) = choices.unchecked_text(&TRACEPARENT.def) else {
         choices.choose(&TRACEPARENT); // the line of its default
         return None;
     };
@@ -38,11 +41,27 @@ pub(crate) fn choose(choices: &mut Choices<'_>) -> Option<InheritedContext> {
         }
     };
     let name = choices.name_of(&TRACEPARENT.def);
-    choices.explain(&TRACEPARENT.def, parent, &Origin::Variable(name));
-    let more = |setting: &SettingRow<String>| choices.foreign_text(&setting.def).map(Into::into);
+    choices.add_explanation(&TRACEPARENT.def, parent, &Origin::Variable(name));
+    let state = choose_state(choices);
+    // The members of the baggage are parsed where they are used. Malformed members are dropped
+    // there.
+    let baggage = choices.unchecked_text(&BAGGAGE.def);
     Some(InheritedContext {
         parent,
-        state: more(&TRACESTATE),
-        baggage: more(&BAGGAGE),
+        state: state.map(Into::into),
+        baggage: baggage.map(Into::into),
     })
+}
+
+fn choose_state(choices: &mut Choices<'_>) -> Option<String> {
+    let text = choices.unchecked_text(&TRACESTATE.def)?;
+    let state = parse_tracestate([&*text]);
+    if state.is_none() {
+        let name = choices.name_of(&TRACESTATE.def);
+        choices.warn(format!(
+            "{name} is ignored: it is not a valid `tracestate`: write at most 32 members such as \
+             `vendor=value`, joined by commas"
+        ));
+    }
+    state.filter(|state| !state.is_empty())
 }

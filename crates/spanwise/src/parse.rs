@@ -11,12 +11,11 @@ use spanwise_core::{
     },
     words,
 };
-use spanwise_json::Format;
 use spanwise_recorder::Recorder;
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
-use crate::{Preset, TimeZone, named::Named};
+use crate::{Preset, TimeZone, format_choice::FormatChoice, named::Named};
 
 /// Returns the error for a word that is not one of the names that `setting` accepts.
 fn unknown(setting: &Setting, text: &str, meant: Option<&str>) -> ParseError {
@@ -50,9 +49,14 @@ pub(crate) fn time_zone(setting: &Setting, text: &str) -> Result<TimeZone, Parse
     })
 }
 
-pub(crate) fn format(setting: &Setting, text: &str) -> Result<Format, ParseError> {
-    let meant = || closest(text, Format::NAMES.iter().copied());
-    text.parse().map_err(|_| unknown(setting, text, meant()))
+/// Parses a format. A word that names none may be the name of a registered format.
+pub(crate) fn format(_: &Setting, text: &str) -> Result<FormatChoice, ParseError> {
+    match text.parse() {
+        Ok(format) => Ok(FormatChoice::Known(format)),
+        // A word with a colon is a template with a mistake.
+        Err(error) if text.contains(':') => Err(error),
+        Err(_) => Ok(FormatChoice::Word(text.to_owned())),
+    }
 }
 
 /// Parses `on`, `off` and the words that mean the same.

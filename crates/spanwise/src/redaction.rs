@@ -30,6 +30,8 @@ pub(crate) type PolicyChange = Box<dyn Fn(Policy) -> Result<Policy, ParseError> 
 #[derive(Debug, Clone)]
 pub(crate) struct Redaction {
     pub(crate) policy: Option<Arc<dyn Redact>>,
+    /// The built-in policy with its changes. `None` if the program sets its own policy.
+    rules: Option<Policy>,
     name: String,
 }
 
@@ -40,7 +42,7 @@ impl Redaction {
         key: &OnceLock<PseudonymKeyFile>,
         choices: &mut Choices<'_>,
     ) -> Self {
-        let rules = choices.set(&LOG_REDACT);
+        let rules = choices.explicit_value(&LOG_REDACT);
         let key = choose_key(key, choices, rules.as_ref());
         let preset = choices.preset;
         let (redaction, is_by_code) = match code {
@@ -54,7 +56,7 @@ impl Redaction {
                     Self::from_rules(rules.as_ref(), key.as_ref(), preset, Some(change));
                 problem
                     .into_iter()
-                    .for_each(|problem| choices.problem(problem));
+                    .for_each(|problem| choices.add_problem(problem));
                 (redaction, true)
             }
             None => {
@@ -67,11 +69,13 @@ impl Redaction {
             (false, Some(rules)) => rules.origin.clone(),
             (false, None) => Origin::Preset(preset.name()),
         };
-        choices.explain(&LOG_REDACT.def, &redaction, &origin);
+        choices.add_explanation(&LOG_REDACT.def, &redaction, &origin);
         let reads_key = matches!(code, None | Some(RedactionOverride::Changed(_)));
         if let Some(key) = key.filter(|_| reads_key) {
-            let origin = Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
-            choices.explain(&LOG_REDACT_KEY_FILE.def, &key.path, &origin);
+            let origin = choices.sourced_origin(&LOG_REDACT_KEY_FILE.def);
+            let name = || Origin::Variable(choices.name_of(&LOG_REDACT_KEY_FILE.def));
+            let origin = origin.unwrap_or_else(name);
+            choices.add_explanation(&LOG_REDACT_KEY_FILE.def, &key.path, &origin);
         }
         redaction
     }
@@ -79,8 +83,25 @@ impl Redaction {
     fn new(policy: Option<Arc<dyn Redact>>, name: impl Into<String>) -> Self {
         Self {
             policy,
+            rules: None,
             name: name.into(),
         }
+    }
+
+    /// Returns whether there is a policy that settings can change.
+    #[cfg(feature = "config")]
+    pub(crate) fn has_rules(&self) -> bool {
+        self.rules.is_some()
+    }
+
+    /// Returns the policy with changes, for one sink. A policy that the program sets stays
+    /// unchanged.
+    pub(crate) fn changed(&self, changes: &PolicyOverrides) -> Option<Arc<dyn Redact>> {
+        let Some(rules) = &self.rules else {
+            return self.policy.clone();
+        };
+        let changed = changes.apply(rules.clone())?;
+        Some(Arc::new(changed))
     }
 
     fn off() -> Self {
@@ -116,7 +137,11 @@ impl Redaction {
             }
             name += ", with changes in code";
         }
-        (Self::new(Some(Arc::new(policy)), name), problem)
+        let redaction = Self {
+            rules: Some(policy.clone()),
+            ..Self::new(Some(Arc::new(policy)), name)
+        };
+        (redaction, problem)
     }
 }
 
@@ -126,12 +151,12 @@ fn choose_key(
     choices: &mut Choices<'_>,
     rules: Option<&Chosen<PolicyOverrides>>,
 ) -> Option<PseudonymKeyFile> {
-    let is_off = rules
-        .is_some_and(|rules| matches!(rules.origin, Origin::Variable(_)) && rules.value.is_off());
+    let is_off =
+        rules.is_some_and(|rules| rules.origin.source_name().is_some() && rules.value.is_off());
     if is_off && PSEUDONYMS_ARE_BUILT && choices.is_set(&LOG_REDACT_KEY_FILE) {
-        let redact = choices.name_of(&LOG_REDACT.def);
-        let key_file = choices.name_of(&LOG_REDACT_KEY_FILE.def);
-        choices.wrong(format!(
+        let redact = choices.shown_name(&LOG_REDACT.def);
+        let key_file = choices.shown_name(&LOG_REDACT_KEY_FILE.def);
+        choices.add_invalid_value(format!(
             "{redact}=off and {key_file} contradict each other: remove one of them"
         ));
     }

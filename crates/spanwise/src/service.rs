@@ -26,7 +26,7 @@ impl Service {
             Some(name) => Chosen::new(name.to_owned(), Origin::Crate),
             None => Chosen::new(program.name().to_owned(), Origin::Program),
         });
-        let version = choices.set(&SERVICE_VERSION);
+        let version = choices.explicit_value(&SERVICE_VERSION);
         let (version, origin) = match version {
             Some(version) => (Some(version.value), version.origin),
             None => match own.and_then(|own| own.version()) {
@@ -35,7 +35,7 @@ impl Service {
             },
         };
         let shown = version.as_deref().unwrap_or("none");
-        choices.explain(&SERVICE_VERSION.def, shown, &origin);
+        choices.add_explanation(&SERVICE_VERSION.def, shown, &origin);
         Self {
             name,
             version,

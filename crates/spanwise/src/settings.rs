@@ -7,15 +7,16 @@ use std::path::PathBuf;
 
 use spanwise_appender::{Compression, Retention, Rotation};
 use spanwise_core::{Levels, ParseError, Sensitivity, Setting, TargetLevels};
-use spanwise_json::Format;
+use spanwise_json::{FieldList, Format};
 use spanwise_recorder::Recorder;
 use spanwise_redact::PolicyOverrides;
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, PanicBacktrace, Preset, TimeZone, parent_source::ParentSource, parse,
-    pseudonym_key::PseudonymKeyFile, static_fields::StaticFields,
+    Color, Output, PanicBacktrace, Preset, TimeZone, format_choice::FormatChoice,
+    parent_source::ParentSource, parse, pseudonym_key::PseudonymKeyFile,
+    static_fields::StaticFields,
 };
 
 use DefaultValue::{ByPreset, Text, Unset, Value};
@@ -230,29 +231,36 @@ settings! {
         help: "The defaults of all other settings.",
         parse: parse::named,
     };
-    LOG_FORMAT: Format = {
-        key: "format",
+    LOG_FORMAT: FormatChoice = {
+        key: "sink.main.format",
         default: "by preset",
         accepts: Format::ACCEPTS,
-        help: "The format of lines.",
+        help: "The format of lines: one of these, the name of one that the program registers, or a template such as `text:{level} {time} {message} {fields}`.",
         parse: parse::format,
-    }.or(ByPreset(Preset::format));
+        show: |format| format.name().to_owned(),
+    };
+    LOG_FIELDS: FieldList = {
+        key: "sink.main.fields",
+        default: "none",
+        accepts: FieldList::ACCEPTS,
+        help: "What lines show, omit, rename and add, and the precision of timestamps. Several names of `only` are separated by bars. Formats for people accept only `+` and `-` words.",
+        parse: parse::from_str,
+    }.without_value_in_errors();
     LOG_OUTPUT: Output = {
-        key: "output",
+        key: "sink.main.kind",
         default: "by preset",
         accepts: "stdout, stderr, none",
         help: "Where lines go. The preset cli ignores stdout.",
         parse: parse::named,
     };
     LOG_OUTPUT_LEVEL: LevelFilter = {
-        key: "output_level",
         default: "all that RUST_LOG enables",
         accepts: LEVEL,
         help: "The least severe level that is written to LOG_OUTPUT. RUST_LOG decides which events are enabled. The preset test ignores it.",
         parse: parse::level,
     }.ignored_in_tests();
     LOG_COLOR: Color = {
-        key: "color",
+        key: "sink.main.color",
         default: "auto: if the output is a terminal, unless NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE or TERM decides",
         accepts: "auto, always, never",
         help: "Whether `pretty`, `compact` and `short` have colours in LOG_OUTPUT.",
@@ -266,14 +274,14 @@ settings! {
         parse: parse::time_zone,
     }.shared();
     LOG_PANIC_BACKTRACE: PanicBacktrace = {
-        key: "panic_backtrace",
+        key: "panic.backtrace",
         default: "short; full in `pretty`, `compact` and `short` if RUST_BACKTRACE is full; under the preset cli off, unless RUST_BACKTRACE is set",
         accepts: "short, full, off",
         help: "The length of the backtrace in the event of a panic. `short` only counts the frames of std, tokio, hyper, axum and tower, and in lines for people all frames outside LOG_OWN.",
         parse: parse::named,
     };
     LOG_FILE: PathBuf = {
-        key: "file.path",
+        key: "sink.file.path",
         default: "none",
         accepts: "a path, such as `/var/log/shop/shop.log`; nothing in it is expanded",
         help: "A file to which lines are also written, in the same format without colours. The preset test ignores it.",
@@ -281,14 +289,13 @@ settings! {
         show: |path| path.display().to_string(),
     }.or(Unset("none")).ignored_in_tests();
     LOG_FILE_LEVEL: LevelFilter = {
-        key: "file.level",
         default: "all that RUST_LOG enables",
         accepts: LEVEL,
         help: "The least severe level that is written to LOG_FILE. RUST_LOG decides which events are enabled.",
         parse: parse::level,
     }.ignored_in_tests();
     LOG_ERROR_FILE: PathBuf = {
-        key: "file.error_path",
+        key: "sink.error_file.path",
         default: "none",
         accepts: "a path, such as `/var/log/shop/shop.error.log`",
         help: "A file to which lines at ERROR are also written. The preset test ignores it.",
@@ -296,28 +303,28 @@ settings! {
         show: |path| path.display().to_string(),
     }.or(Unset("none")).ignored_in_tests();
     LOG_FILE_ROTATE: Rotation = {
-        key: "file.rotate",
+        key: "sink.file.rotate",
         default: "daily,100MiB",
         accepts: "a size such as `100MiB`, one of `minutely`, `hourly`, `daily`, `weekly`, `start`, and `local` for local time, joined by commas; or `never`",
         help: "When a new file starts. The first condition that is met counts.",
         parse: parse::from_str,
     }.or(Value(Rotation::default)).ignored_in_tests();
     LOG_FILE_KEEP: Retention = {
-        key: "file.keep",
+        key: "sink.file.keep",
         default: "14 files",
         accepts: "a number such as `14 files`, an age such as `30d`, a total size such as `10GiB`, and the least free space of the disk such as `free=5GiB`, joined by commas; or `all`",
         help: "The limits for rolled files. A file that exceeds any limit is deleted.",
         parse: parse::from_str,
     }.or(Value(Retention::default)).ignored_in_tests();
     LOG_FILE_COMPRESS: Compression = {
-        key: "file.compress",
+        key: "sink.file.compress",
         default: "gzip, or none in a program built without the feature `gzip`",
         accepts: "none, gzip, zstd: the last two in programs built with the feature of that name",
         help: "How rolled files are compressed.",
         parse: parse::from_str,
     }.or(Value(default_compression)).ignored_in_tests();
     LOG_FILE_PER_PROCESS: bool = {
-        key: "file.per_process",
+        key: "sink.file.per_process",
         default: "0",
         accepts: SWITCH,
         help: "Whether several processes may log to the same path. Each further process writes its own files, with a number in their names: `shop.2.log`.",
@@ -325,7 +332,7 @@ settings! {
         show: |is_on| if *is_on { "1" } else { "0" }.to_owned(),
     }.ignored_in_tests();
     LOG_REDACT: PolicyOverrides = {
-        key: "redact.rules",
+        key: "redact.change",
         default: "on: secrets, and under the presets prod and test PII",
         accepts: "on, off, or keys and kinds of secret to hide and to show, such as `+employee_no,-session,+items[*].card,-ipv4`",
         help: "The values that every output hides.",
@@ -340,7 +347,7 @@ settings! {
         show: |key| key.path.clone(),
     }.secret().needs("pseudonyms", "pseudonyms", cfg!(feature = "pseudonyms"));
     LOG_SAMPLE: Option<Sampler> = {
-        key: "sample",
+        key: "sample.rules",
         default: "none",
         accepts: "how much of a level or a target is kept, joined by commas: a ratio, a rate, or the first of each period, such as `info=0.1,sqlx=5/s,shop::cache=first:10/100`",
         help: "Drops events before the outputs, and counts the dropped events. WARN and ERROR are dropped only if they are named. The preset test ignores it.",
@@ -391,6 +398,12 @@ settings! {
         help: "Constant fields of every JSON line, tags of every event in Sentry, and attributes of the resource in OpenTelemetry. The policy redacts them too.",
         parse: StaticFields::parse,
     }.without_value_in_errors();
+    LOG_CONFIG: String = {
+        default: "none",
+        accepts: "the path of a TOML file, or several joined by commas, each of which overrides the earlier ones; in programs built with the feature `config`",
+        help: "The configuration file. Variables override it.",
+        parse: parse::any,
+    }.needs("config", "the configuration file", cfg!(feature = "config"));
     LOG_STRICT: bool = {
         key: "strict",
         default: "0",
@@ -419,6 +432,7 @@ settings! {
         parse: parse::any,
     };
     OTEL_EXPORTER_OTLP_ENDPOINT: String = {
+        key: "sink.otlp.endpoint",
         default: "none",
         accepts: "the address of an OpenTelemetry Collector, such as `http://collector:4318`; in programs built with the feature `otel`",
         help: "Where traces, logs and metrics go. With it, the other variables of OpenTelemetry are read. The preset test ignores it.",
@@ -493,7 +507,7 @@ settings! {
         parse: parse::any,
     };
     SENTRY_DSN: Dsn = {
-        key: "sentry.dsn",
+        key: "sink.sentry.dsn",
         default: "none",
         accepts: "the DSN of a project, `https://<key>@<host>/<number>`; in programs built with the feature `sentry`",
         help: "The project in Sentry to which errors are sent. The preset test ignores it.",
@@ -501,49 +515,49 @@ settings! {
         show: |dsn| format!("{dsn:?}"),
     }.secret().ignored_in_tests().needs("sentry", "Sentry", cfg!(feature = "sentry"));
     SENTRY_ENVIRONMENT: String = {
-        key: "sentry.environment",
+        key: "sink.sentry.environment",
         default: "that of the service, APP_ENV, else none, which Sentry takes for `production`",
         accepts: "text",
         help: "The environment that Sentry shows.",
         parse: parse::sentry_environment,
     };
     SENTRY_RELEASE: String = {
-        key: "sentry.release",
+        key: "sink.sentry.release",
         default: "SERVICE_NAME@SERVICE_VERSION, none without a version",
         accepts: "text",
         help: "The release that Sentry shows.",
         parse: parse::sentry_release,
     };
     SENTRY_EVENT_LEVEL: TargetLevels = {
-        key: "sentry.event_level",
+        key: "sink.sentry.event_level",
         default: "error",
         accepts: "a level, or directives such as `error,shop::probe=off`",
         help: "The events that are sent to Sentry as errors. RUST_LOG decides which events are enabled.",
         parse: parse::from_str,
     }.or(Text("error"));
     SENTRY_BREADCRUMB_LEVEL: TargetLevels = {
-        key: "sentry.breadcrumb_level",
+        key: "sink.sentry.breadcrumb_level",
         default: "info",
         accepts: "a level, or directives such as `info,sqlx=off`",
         help: "The events of a request that are sent with its errors, as breadcrumbs.",
         parse: parse::from_str,
     }.or(Text("info"));
     SENTRY_SAMPLE_RATE: f64 = {
-        key: "sentry.sample_rate",
+        key: "sink.sentry.sample_rate",
         default: "1",
         accepts: "a number from 0 to 1",
         help: "The ratio of errors that are sent.",
         parse: parse::ratio,
     }.or(Text("1"));
     SENTRY_TRACES_SAMPLE_RATE: f64 = {
-        key: "sentry.traces_sample_rate",
+        key: "sink.sentry.traces_sample_rate",
         default: "0",
         accepts: "a number from 0 to 1",
         help: "The ratio of requests that are sent as transactions. The trace id decides, as for LOG_SAMPLE.",
         parse: parse::ratio,
     }.or(Text("0"));
     SENTRY_GROUPING: bool = {
-        key: "sentry.grouping",
+        key: "sink.sentry.grouping",
         default: "on",
         accepts: SWITCH,
         help: "Whether errors that differ only in numbers, ids, addresses and paths form one issue. If off, Sentry groups them by its own rules.",
@@ -551,7 +565,7 @@ settings! {
         show: |is_on| if *is_on { "on" } else { "off" }.to_owned(),
     }.or(Text("on"));
     SENTRY_ENABLE_LOGS: bool = {
-        key: "sentry.enable_logs",
+        key: "sink.sentry.enable_logs",
         default: "false",
         accepts: SWITCH,
         help: "Whether events from INFO on are sent as logs, too.",

@@ -24,7 +24,7 @@ pub(crate) mod otel;
 pub(crate) mod sentry;
 
 /// The sinks in the order of their layers.
-const REGISTRY: &[SinkKind] = &[
+const REGISTRY: &[SinkType] = &[
     #[cfg(feature = "otel")]
     otel::KIND,
     #[cfg(feature = "sentry")]
@@ -32,7 +32,7 @@ const REGISTRY: &[SinkKind] = &[
 ];
 
 /// A sink that the program is built with.
-struct SinkKind {
+struct SinkType {
     /// Returns the sink if code or a variable requests it. Always reads all its settings, so that
     /// every invalid value is reported.
     choose: fn(&SinkChanges, &mut Choices<'_>, &Service) -> Option<Box<dyn OptionalSink>>,
@@ -50,7 +50,6 @@ pub(crate) fn settings() -> Vec<Setting> {
 #[derive(Default)]
 pub(crate) struct SinkChanges(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
-#[allow(dead_code, reason = "there may be no sink")]
 impl SinkChanges {
     /// Returns the value of this type, so that the caller can change it.
     pub(crate) fn get_mut<T: Default + Any + Send + Sync>(&mut self) -> &mut T {
@@ -73,7 +72,6 @@ pub(crate) struct BuilderChanges<B>(Arc<Mutex<Vec<BuilderChange<B>>>>);
 
 type BuilderChange<B> = Box<dyn FnOnce(B) -> B + Send>;
 
-#[allow(dead_code, reason = "there may be no sink")]
 impl<B> BuilderChanges<B> {
     pub(crate) fn push(&mut self, change: impl FnOnce(B) -> B + Send + 'static) {
         self.0.lock().push(Box::new(change));
@@ -111,7 +109,6 @@ pub(crate) trait OptionalSink {
 }
 
 /// The choices that all sinks use.
-#[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct StackContext<'a> {
     pub(crate) report: &'a SelfReport,
     /// The policy for sinks that redact themselves.
@@ -139,6 +136,14 @@ pub(crate) trait RunningSink: SinkControl + Any {
     fn on_installed(&self) {}
 }
 
+/// Returns the name that counters use for the exporter whose name in configuration files is `kind`.
+pub(crate) fn name_in_stats(kind: &str) -> &str {
+    if kind == OTLP { "otel" } else { kind }
+}
+
+/// The name of the OpenTelemetry exporter in configuration files.
+const OTLP: &str = "otlp";
+
 /// A running sink, and a function that adds its layers. The function must use [`Stack::layer`] for
 /// a layer that does not itself redact with the policy of the context.
 pub(crate) struct StartedSink {
@@ -146,7 +151,6 @@ pub(crate) struct StartedSink {
     pub(crate) running: Arc<dyn RunningSink>,
 }
 
-#[allow(dead_code, reason = "there may be no sink")]
 impl StartedSink {
     pub(crate) fn new(
         add_layers: impl FnOnce(Stack) -> Stack + 'static,
@@ -157,13 +161,21 @@ impl StartedSink {
             running: Arc::new(running),
         }
     }
+
+    /// Returns the name of the sink in configuration files.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.running.name() == name_in_stats(OTLP) {
+            OTLP
+        } else {
+            "sentry"
+        }
+    }
 }
 
 /// The handle of a running sink, with a guard. Dropping the guard ends the sink.
-#[allow(dead_code, reason = "there may be no sink")]
 pub(crate) struct GuardedSink<H, G> {
     pub(crate) handle: H,
-    pub(crate) guard: G,
+    pub(crate) _guard: G,
     pub(crate) on_installed: fn(&H),
 }
 

@@ -1,6 +1,6 @@
 //! The stack of layers. Each layer is inside the wrappers that it needs, in the correct order.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use spanwise_core::{
     ContextLayer, LayerExt as _, Layers, LevelHandle, LevelLayer, Levels, Redact, SinkFilter,
@@ -16,6 +16,8 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
     registry::LookupSpan,
 };
+
+use crate::router::{GateBits, RouteGate, Routed, Router};
 
 /// Builds a subscriber from layers, and adds the wrappers that each layer needs.
 ///
@@ -56,12 +58,51 @@ pub struct Stack {
     /// Layers that run first, because other layers read their data.
     first: Vec<AddLayer>,
     layers: Vec<AddLayer>,
+    /// Adds the layer around the sinks to which routes lead.
+    routed: Option<AddLayer>,
+    /// Layers that count events, before those of sinks.
+    #[cfg(feature = "otel")]
+    metrics: Vec<AddLayer>,
+    /// The [router bit](crate::router) of the sink whose layers are being added. 0 if it has no
+    /// routes.
+    route_bits: u64,
 }
 
 type AddLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Wrappers) + Send + Sync>;
 
-/// The wrappers of the layers.
-struct Wrappers {
+/// The events of one output of lines.
+#[derive(Debug, Clone)]
+pub(crate) struct LineSink {
+    /// The most verbose level.
+    pub(crate) level: LevelFilter,
+    /// The router bits of its sinks.
+    pub(crate) route_bits: GateBits,
+    /// The sampler, if it is not that of the stack. `Some(None)` means no sampler.
+    pub(crate) sampler: Option<Option<Sampler>>,
+    /// Whether the recorder of the stack feeds the output.
+    pub(crate) is_recorded: bool,
+    /// The policy, if it is not that of the stack. `Some(None)` means no redaction.
+    pub(crate) policy: Option<Option<Arc<dyn Redact>>>,
+    /// Whether the layer is added by a reload, when spans may already be open.
+    pub(crate) is_late: bool,
+}
+
+impl Default for LineSink {
+    fn default() -> Self {
+        Self {
+            level: LevelFilter::TRACE,
+            route_bits: GateBits::default(),
+            sampler: None,
+            is_recorded: true,
+            policy: None,
+            is_late: false,
+        }
+    }
+}
+
+/// What the wrappers around the layers are made from.
+#[derive(Clone)]
+pub(crate) struct Wrappers {
     policy: Option<Arc<dyn Redact>>,
     sampler: Option<Sampler>,
     /// The recorder, and the filter for the events that are shown. More events are enabled for the
@@ -80,6 +121,10 @@ impl Stack {
             recorder: None,
             first: Vec::new(),
             layers: Vec::new(),
+            routed: None,
+            #[cfg(feature = "otel")]
+            metrics: Vec::new(),
+            route_bits: 0,
         }
     }
 
@@ -120,7 +165,7 @@ impl Stack {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         W2: Send + Sync + 'static,
     {
-        self.json_at(LevelFilter::TRACE, writer, layer)
+        self.json_at(LineSink::default(), writer, layer)
     }
 
     /// Adds an output of lines. The function `layer` is passed a writer and creates the layer.
@@ -135,7 +180,7 @@ impl Stack {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         L: Layer<Registry> + Send + Sync,
     {
-        self.lines_at(LevelFilter::TRACE, writer, layer)
+        self.lines_at(LineSink::default(), writer, layer)
     }
 
     /// Adds a layer of any kind.
@@ -149,7 +194,12 @@ impl Stack {
     /// Adds a layer that receives unredacted values. Use it for a layer that redacts itself, or
     /// shows no values.
     pub fn layer_unredacted(self, layer: impl Layer<Registry> + Send + Sync) -> Self {
-        self.add(|layers, wrappers| wrappers.push(layers, layer))
+        match self.route_bits {
+            0 => self.add(|layers, wrappers| wrappers.push(layers, layer)),
+            bits => self.add(move |layers, wrappers| {
+                wrappers.push(layers, RouteGate::new(layer, Arc::new(bits.into())));
+            }),
+        }
     }
 
     /// Returns the handle that changes the levels.
@@ -161,7 +211,7 @@ impl Stack {
     /// Builds the subscriber.
     #[must_use = "it logs nothing until it is set as the default"]
     pub fn build(self) -> impl Subscriber + for<'s> LookupSpan<'s> + Send + Sync {
-        let handle = self.handle();
+        let wrappers = self.wrappers();
         let levels = match &self.recorder {
             Some(recorder) => self.levels.capture(recorder.levels()),
             None => self.levels,
@@ -170,37 +220,86 @@ impl Stack {
             Some(policy) => self.context.redact(Arc::clone(policy)),
             None => self.context,
         };
-        let wrappers = Wrappers {
-            policy: self.policy,
-            sampler: self.sampler,
-            recorder: self
-                .recorder
-                .map(|recorder| (recorder, SinkFilter::from(handle))),
-        };
         let mut layers = Layers::<Registry>::default();
         for add in self.first {
             add(&mut layers, &wrappers);
         }
         layers.push(context);
-        for add in self.layers {
+        #[cfg(feature = "otel")]
+        for add in self.metrics {
+            add(&mut layers, &wrappers);
+        }
+        for add in self.routed.into_iter().chain(self.layers) {
             add(&mut layers, &wrappers);
         }
         Registry::default().with(layers).with(levels)
     }
 
-    /// Adds an output of JSON lines, of events up to this level.
-    pub(crate) fn json_at<W, W2>(self, level: LevelFilter, writer: W, layer: JsonLayer<W2>) -> Self
+    /// Adds the layers that `add` adds as the layers of sinks, behind `router`.
+    pub(crate) fn with_router(self, router: Arc<Router>, add: impl FnOnce(Self) -> Self) -> Self {
+        let (stack, sinks) = self.collect(add);
+        stack.with_routed(move |wrappers| {
+            Routed::new(sinks.wrapped(wrappers), router, wrappers.shown())
+        })
+    }
+
+    /// Sets the layer around the sinks to which routes lead. `routed` creates it.
+    pub(crate) fn with_routed<L: Layer<Registry> + Send + Sync>(
+        mut self,
+        routed: impl FnOnce(&Wrappers) -> L + Send + Sync + 'static,
+    ) -> Self {
+        self.routed = Some(Box::new(|layers, wrappers| layers.push(routed(wrappers))));
+        self
+    }
+
+    /// Returns the layers that `add` adds, instead of adding them.
+    pub(crate) fn collect(mut self, add: impl FnOnce(Self) -> Self) -> (Self, CollectedLayers) {
+        let before = mem::take(&mut self.layers);
+        self = add(self);
+        let collected = mem::replace(&mut self.layers, before);
+        (self, CollectedLayers(collected))
+    }
+
+    /// Returns the wrappers of the layers.
+    pub(crate) fn wrappers(&self) -> Wrappers {
+        let shown = || SinkFilter::from(self.handle());
+        Wrappers {
+            policy: self.policy.clone(),
+            sampler: self.sampler.clone(),
+            recorder: self.recorder.clone().map(|recorder| (recorder, shown())),
+        }
+    }
+
+    /// Adds the layers that `add` adds, as those of the sink with this router bit.
+    pub(crate) fn for_routes(mut self, bits: u64, add: impl FnOnce(Self) -> Self) -> Self {
+        self.route_bits = bits;
+        self = add(self);
+        self.route_bits = 0;
+        self
+    }
+
+    /// Adds an output of JSON lines for the events of `sink`.
+    pub(crate) fn json_at<W, W2>(self, sink: LineSink, writer: W, layer: JsonLayer<W2>) -> Self
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         W2: Send + Sync + 'static,
     {
         self.add(move |layers, wrappers| {
-            let layer = match &wrappers.policy {
-                Some(policy) => layer.redact(Arc::clone(policy)),
+            let layer = if sink.is_late { layer.late() } else { layer };
+            let layer = match wrappers.policy_of(&sink) {
+                Some(policy) => layer.redact(policy),
                 None => layer,
             };
-            wrappers.push_lines(layers, level, writer, |writer| layer.with_writer(writer));
+            wrappers.push_lines(layers, &sink, writer, |writer| layer.with_writer(writer));
         })
+    }
+
+    /// Adds a layer that counts all events, even those without a route.
+    #[cfg(feature = "otel")]
+    pub(crate) fn metrics(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        let add: AddLayer = Box::new(|layers, wrappers| wrappers.push(layers, layer));
+        self.metrics.push(add);
+        self
     }
 
     /// Adds a layer in front of all others, such as a layer that gives each span its ids. The layer
@@ -223,15 +322,17 @@ impl Stack {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         L: Layer<Registry> + Send + Sync,
     {
-        self.add(|layers, wrappers| {
-            wrappers.push_lines(layers, LevelFilter::TRACE, writer, layer);
-        })
+        let sink = LineSink {
+            route_bits: Arc::new(self.route_bits.into()),
+            ..LineSink::default()
+        };
+        self.add(move |layers, wrappers| wrappers.push_lines(layers, &sink, writer, layer))
     }
 
-    /// Adds an output of lines, of events up to this level.
+    /// Adds an output of lines for the events of `sink`.
     pub(crate) fn lines_at<W, L>(
         self,
-        level: LevelFilter,
+        sink: LineSink,
         writer: W,
         layer: impl FnOnce(LineWriter<W>) -> L + Send + Sync + 'static,
     ) -> Self
@@ -239,12 +340,11 @@ impl Stack {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         L: Layer<Registry> + Send + Sync,
     {
-        self.add(move |layers, wrappers| match &wrappers.policy {
-            Some(policy) => wrappers.push_lines(layers, level, writer, |writer| {
-                let layer = layer(writer).redacted(Arc::clone(policy));
-                layer.wants_every_event()
+        self.add(move |layers, wrappers| match wrappers.policy_of(&sink) {
+            Some(policy) => wrappers.push_lines(layers, &sink, writer, |writer| {
+                layer(writer).redacted(policy).wants_every_event()
             }),
-            None => wrappers.push_lines(layers, level, writer, layer),
+            None => wrappers.push_lines(layers, &sink, writer, layer),
         })
     }
 
@@ -257,7 +357,35 @@ impl Stack {
     }
 }
 
+/// Layers without their wrappers.
+pub(crate) struct CollectedLayers(Vec<AddLayer>);
+
+impl CollectedLayers {
+    pub(crate) fn wrapped(self, wrappers: &Wrappers) -> Layers<Registry> {
+        let mut layers = Layers::default();
+        for add in self.0 {
+            add(&mut layers, wrappers);
+        }
+        layers
+    }
+}
+
 impl Wrappers {
+    /// Returns the filter for the events that are shown, if more events are enabled for a recorder.
+    pub(crate) fn shown(&self) -> Option<SinkFilter> {
+        self.recorder.as_ref().map(|(_, shown)| shown.clone())
+    }
+
+    /// Returns the sampler of the program.
+    #[cfg(feature = "config")]
+    pub(crate) fn sampler(&self) -> Option<&Sampler> {
+        self.sampler.as_ref()
+    }
+
+    fn policy_of(&self, sink: &LineSink) -> Option<Arc<dyn Redact>> {
+        sink.policy.clone().unwrap_or_else(|| self.policy.clone())
+    }
+
     /// Adds a layer. Hides events from it that are enabled only for the recorder.
     fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
     where
@@ -269,40 +397,46 @@ impl Wrappers {
         }
     }
 
-    /// Adds a redacted layer of lines, inside the sampler, inside the recorder. In this order, the
-    /// sampler does not drop events that the recorder buffers, and does not count events that are
-    /// not shown.
+    /// Adds a redacted layer of lines, inside the sampler, inside the gate of its routes, inside
+    /// the recorder. In this order, the sampler does not drop events that the recorder buffers, and
+    /// does not count events that are not shown. An ERROR triggers a dump in each sink, even if it
+    /// has no route there.
     fn push_lines<W, L>(
         &self,
         layers: &mut Layers<Registry>,
-        level: LevelFilter,
+        sink: &LineSink,
         writer: W,
         layer: impl FnOnce(LineWriter<W>) -> L,
     ) where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         L: Layer<Registry> + Send + Sync,
     {
-        match &self.sampler {
-            Some(sampler) => self.push_recorded(layers, level, writer, |writer| {
-                layer(writer).sampled(sampler.clone())
+        let bits = Arc::clone(&sink.route_bits);
+        match sink.sampler.clone().unwrap_or_else(|| self.sampler.clone()) {
+            Some(sampler) => self.push_recorded(layers, sink, writer, |writer| {
+                RouteGate::new(layer(writer).sampled(sampler), bits)
             }),
-            None => self.push_recorded(layers, level, writer, layer),
+            None => self.push_recorded(layers, sink, writer, |writer| {
+                RouteGate::new(layer(writer), bits)
+            }),
         }
     }
 
     fn push_recorded<W, L>(
         &self,
         layers: &mut Layers<Registry>,
-        level: LevelFilter,
+        sink: &LineSink,
         writer: W,
         layer: impl FnOnce(LineWriter<W>) -> L,
     ) where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
         L: Layer<Registry> + Send + Sync,
     {
+        let level = sink.level;
         let is_limited = level < LevelFilter::TRACE;
-        match &self.recorder {
-            // An output without levels below INFO does not need the recorder.
+        match self.recorder.as_ref().filter(|_| sink.is_recorded) {
+            // An output whose level is INFO or more severe never shows a buffered line, so it does
+            // not need the recorder.
             Some((recorder, shown)) if level >= LevelFilter::DEBUG => {
                 let shown = match is_limited {
                     true => shown.clone().with_levels(level.into()),

@@ -1,5 +1,7 @@
 //! The start: from the settings to a running stack.
 
+#[cfg(feature = "config")]
+use std::path::Path;
 use std::{
     ffi::OsString,
     sync::Arc,
@@ -11,28 +13,42 @@ use spanwise_core::{
     internal::{
         inherited_context::{InheritedContextLayer, inherit},
         log_bridge,
-        sync::{Condvar, Mutex},
+        sync::{Condvar, Mutex, RwLock},
     },
 };
-use tracing::dispatcher;
+use spanwise_sample::Sampler;
+use tracing::{Dispatch, dispatcher};
 
 use crate::{
     Builder, Explanation, Handle, InitError, Output, Preset, Stack, Telemetry, choices,
     config::Config,
     environment::Environment,
     global_subscriber,
-    outputs::Outputs,
+    outputs::{MAIN, OpenOptions, Outputs, add_writer_layer},
     own_crate::OwnCrate,
-    panic_hook, rule_fields,
+    panic_hook,
+    router::{FreeBits, Router, RouterOptions},
+    rule_fields,
     settings::{LOG_RECORDER, LOG_SAMPLE, PREFIX},
+    sink_settings::Routing,
     sinks::{self, StackContext, StartedSink},
+    telemetry::{Guards, RunningOutputs},
+};
+#[cfg(feature = "config")]
+use crate::{
+    choices::Source as _,
+    config_file::{CodeFile, ConfigFiles, FileSources, Reload},
+    reload::{Live, Reloader},
+    settings::LOG_CONFIG,
 };
 
 impl Builder {
     /// Creates a builder with the settings of the environment; see [`SETTINGS`](crate::SETTINGS).
     ///
     /// # Errors
-    /// [`InitError::Settings`] with every invalid setting.
+    /// [`InitError::Settings`] with every invalid setting. An unknown format is not among them,
+    /// because the program may [register](Self::register_format) it: [`init`](Self::init) reports
+    /// it.
     pub fn from_env() -> Result<Self, InitError> {
         Self::from_env_with_prefix(PREFIX)
     }
@@ -44,7 +60,15 @@ impl Builder {
     /// # Errors
     /// [`InitError::Settings`] with every invalid setting.
     pub fn from_env_with_prefix(prefix: &str) -> Result<Self, InitError> {
-        Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
+        let prefix = prefix.trim_end_matches('_');
+        Self::read(prefix, std::env::vars_os(), Config::problems_before_code)
+    }
+
+    /// Like [`from_env_with_prefix`](Self::from_env_with_prefix), for a start without code. Also
+    /// reports an unknown format with the other mistakes, because none is registered.
+    pub(crate) fn from_env_alone(prefix: &str) -> Result<Self, InitError> {
+        let prefix = prefix.trim_end_matches('_');
+        Self::read(prefix, std::env::vars_os(), Config::problems)
     }
 
     /// Creates a builder with the settings of these variables, instead of the environment.
@@ -59,22 +83,91 @@ impl Builder {
         let vars = vars
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()));
-        Self::read(PREFIX, vars)
+        Self::read(PREFIX, vars, Config::problems_before_code)
+    }
+
+    /// Creates a builder with the settings of a configuration file. The files of `LOG_CONFIG`
+    /// override it, and the variables of the environment override all files, so that a deployment
+    /// can change everything that is not in code. See `docs/config-file.md` in the repository.
+    ///
+    /// # Errors
+    /// [`InitError::Settings`] with every problem of the files and of the environment.
+    #[cfg(feature = "config")]
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, InitError> {
+        let file = CodeFile::Path(path.as_ref().to_owned());
+        Self::read_with_file(
+            PREFIX,
+            vec![file],
+            std::env::vars_os(),
+            Config::problems_before_code,
+        )
+    }
+
+    /// Like [`from_file`](Self::from_file), with the content of the file, such as
+    /// `include_str!("log.toml")`. Errors name it `config`.
+    ///
+    /// ```
+    /// use spanwise::{Builder, InitError};
+    ///
+    /// let result = Builder::from_file_text("levels = 'info'\n[sink.console]\nkind = 'stdot'\n");
+    /// let Err(InitError::Settings(problems)) = result else { panic!("it is valid") };
+    /// assert!(problems[0].starts_with(
+    ///     "config:3:8: sink.console.kind=\"stdot\" is unknown: did you mean stdout?"
+    /// ));
+    /// ```
+    ///
+    /// # Errors
+    /// [`InitError::Settings`] with every problem of the file and of the environment.
+    #[cfg(feature = "config")]
+    pub fn from_file_text(text: &str) -> Result<Self, InitError> {
+        let file = CodeFile::Text(text.to_owned());
+        Self::read_with_file(
+            PREFIX,
+            vec![file],
+            std::env::vars_os(),
+            Config::problems_before_code,
+        )
     }
 
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
+        problems: fn(&Config) -> Vec<String>,
+    ) -> Result<Self, InitError> {
+        #[cfg(feature = "config")]
+        return Self::read_with_file(prefix, Vec::new(), vars, problems);
+        #[cfg(not(feature = "config"))]
+        Self::with_sources(prefix, vec![Box::new(Environment::new(prefix, vars))]).checked(problems)
+    }
+
+    /// Reads the environment, the file of the code, and the files that the environment names.
+    #[cfg(feature = "config")]
+    fn read_with_file(
+        prefix: &str,
+        code: Vec<CodeFile>,
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
+        problems: fn(&Config) -> Vec<String>,
     ) -> Result<Self, InitError> {
         let environment = Environment::new(prefix, vars);
-        let builder = Self::with_sources(prefix, vec![Box::new(environment)]);
+        let files = ConfigFiles::read(FileSources {
+            code,
+            variable: environment.raw(&LOG_CONFIG.def),
+            vars: environment.vars().iter().cloned().collect(),
+        });
+        let mut builder = Self::with_sources(prefix, vec![Box::new(environment)]);
+        builder.files = files;
+        builder.checked(problems)
+    }
+
+    fn checked(self, problems: fn(&Config) -> Vec<String>) -> Result<Self, InitError> {
+        let builder = self;
         let config = Config::choose(&builder);
         if config.is_readable() {
             return Ok(builder);
         }
         // If one value is invalid, all mistakes are reported, including those that depend on other
         // settings.
-        Err(InitError::Settings(config.problems()))
+        Err(InitError::Settings(problems(&config)))
     }
 
     /// Returns the effective settings with their origin. Starts nothing. Later changes by a
@@ -118,10 +211,57 @@ pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitErr
     })
 }
 
+/// The function behind [`init_from_env!`](crate::init_from_env!).
+///
+/// # Errors
+/// The errors of [`Builder::from_env`] and [`Builder::init`].
+pub fn init_in_crate(own: OwnCrate, prefix: &str) -> Result<Telemetry, InitError> {
+    let mut builder = Builder::from_env_alone(prefix)?;
+    builder.own_crate = Some(own);
+    builder.init()
+}
+
 /// Sets the clock of lines for people, for pictures of them.
 pub fn with_clock(mut builder: Builder, clock: Clock) -> Builder {
     builder.clock = clock;
     builder
+}
+
+/// Reads the content of a configuration file with these variables, instead of the environment. For
+/// tests.
+///
+/// # Errors
+/// [`InitError::Settings`] with every problem.
+#[cfg(feature = "config")]
+pub fn from_file_text_and_vars(text: &str, vars: &[(&str, &str)]) -> Result<Builder, InitError> {
+    let vars = vars.iter().map(|(name, value)| (name.into(), value.into()));
+    let file = CodeFile::Text(text.to_owned());
+    Builder::read_with_file(PREFIX, vec![file], vars, Config::problems_before_code)
+}
+
+/// Opens the outputs and builds the subscriber of [`Builder::init`], without installing anything in
+/// the process. For benches and tests, which have several subscribers.
+///
+/// # Errors
+/// [`InitError::Settings`] with all problems.
+pub fn without_installing(mut builder: Builder) -> Result<(Dispatch, Telemetry), InitError> {
+    let mut config = Config::choose(&builder);
+    let report = SelfReport::default();
+    let opened = open(&mut builder, &mut config, &report)?;
+    Ok(build(builder, &config, opened, &report))
+}
+
+/// As [`without_installing`], with the sinks and routes of a configuration.
+#[cfg(test)]
+pub(crate) fn with_routing(
+    mut builder: Builder,
+    routing: Routing,
+) -> Result<(Dispatch, Telemetry), InitError> {
+    let mut config = Config::choose(&builder);
+    config.routing = Some(routing);
+    let report = SelfReport::silent();
+    let opened = open(&mut builder, &mut config, &report)?;
+    Ok(build(builder, &config, opened, &report))
 }
 
 /// Starts logging with the settings of `builder`.
@@ -133,8 +273,8 @@ fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
     let mut config = Config::choose(&builder);
     let report = SelfReport::default();
-    let (outputs, sinks) = open(&mut builder, &mut config, &report)?;
-    let telemetry = install(builder, &config, outputs, sinks, &report)?;
+    let opened = open(&mut builder, &mut config, &report)?;
+    let telemetry = install(builder, &config, opened, &report)?;
     if let Err(error) = log_bridge::install() {
         let why = format_args!("records of the `log` crate go elsewhere: {error}");
         report.fault(Fault::Setup, &why);
@@ -143,13 +283,22 @@ fn start(mut builder: Builder) -> Result<Telemetry, InitError> {
     Ok(telemetry)
 }
 
+/// The open outputs and the started sinks, with the routes to them.
+struct Opened {
+    outputs: Outputs,
+    sinks: Vec<StartedSink>,
+    routing: Routing,
+    /// `None` if all events go to all outputs of their level.
+    router: Option<Router>,
+}
+
 /// Opens the outputs and starts the sinks. On failure, returns all problems.
 fn open(
     builder: &mut Builder,
     config: &mut Config,
     report: &SelfReport,
-) -> Result<(Outputs, Vec<StartedSink>), InitError> {
-    let problems = config.problems();
+) -> Result<Opened, InitError> {
+    let mut problems = config.problems();
     let sinks = std::mem::take(&mut config.sinks);
     let context = StackContext {
         report,
@@ -159,75 +308,97 @@ fn open(
     };
     let sinks = sinks::start(sinks, &context);
     let record_sinks = std::mem::take(&mut builder.record_sinks);
-    let outputs = Outputs::open(config, record_sinks, problems, sinks.is_err(), report);
+    let exporters = sinks.iter().flatten().map(StartedSink::kind);
+    let names = record_sinks.iter().map(|(name, _)| &**name);
+    let mut routing = config.sinks_and_routes(names, exporters);
+    config.levels.events = routing.levels(&config.levels.events);
+    if let Err(problem) = routing.assign_bits(&mut FreeBits::default(), |_| None) {
+        choices::push_new(&mut problems, problem);
+    }
+    let has_routes = !routing.is_plain() || is_reloadable(builder, config);
+    let router = has_routes.then(|| new_router(builder, config, &routing, report));
+    let router = router.transpose().unwrap_or_else(|wrong| {
+        for problem in wrong {
+            choices::push_new(&mut problems, problem);
+        }
+        None
+    });
+    let options = OpenOptions {
+        has_routes,
+        is_reloadable: is_reloadable(builder, config),
+        kept: &[],
+        is_stopped: sinks.is_err(),
+        report,
+    };
+    let outputs = Outputs::open(config, &routing.sinks, record_sinks, problems, options);
     match (outputs, sinks) {
-        (Ok(outputs), Ok(sinks)) => Ok((outputs, sinks)),
+        (Ok(mut outputs), Ok(sinks)) => {
+            outputs.copy_bits_from(&routing);
+            Ok(Opened {
+                router: router.map(|mut router| {
+                    outputs.count_with(&mut router, report);
+                    router
+                }),
+                outputs,
+                sinks,
+                routing,
+            })
+        }
         (outputs, sinks) => {
             let mut problems = outputs.err().unwrap_or_default();
             for problem in sinks.err().unwrap_or_default() {
                 choices::push_new(&mut problems, problem);
             }
+            config.finish_problems(&mut problems);
             Err(InitError::Settings(problems))
         }
     }
+}
+
+/// Creates the router, or returns all problems of the filters.
+pub(crate) fn new_router(
+    builder: &Builder,
+    config: &Config,
+    routing: &Routing,
+    report: &SelfReport,
+) -> Result<Router, Vec<String>> {
+    let options = RouterOptions {
+        preset: config.preset,
+        code_filters: &builder.filters,
+        context_keys: &config.context,
+        policy: config.redaction.policy.clone(),
+        report,
+    };
+    Router::new(routing, options)
+}
+
+/// Returns whether the sinks may change while the program runs.
+#[cfg_attr(
+    not(feature = "config"),
+    expect(unused_variables, reason = "only the feature reads files")
+)]
+fn is_reloadable(builder: &Builder, config: &Config) -> bool {
+    #[cfg(feature = "config")]
+    return builder.files.exist()
+        && config.file.reload() != Reload::Off
+        // Tests on a machine with a configured service ignore its sinks.
+        && (config.preset != Preset::Test || builder.files.is_in_code());
+    #[cfg(not(feature = "config"))]
+    false
 }
 
 /// Builds the stack and makes it the global subscriber.
 fn install(
     builder: Builder,
     config: &Config,
-    mut outputs: Outputs,
-    sinks: Vec<StartedSink>,
+    opened: Opened,
     report: &SelfReport,
 ) -> Result<Telemetry, InitError> {
     let has_writer = builder.writer.is_some();
-    let has_panic_hook = builder.panic_hook.unwrap_or(config.preset != Preset::Test);
-    let mut stack =
-        Stack::new(config.levels.events.clone()).span_levels(config.levels.spans.clone());
-    for key in &config.context {
-        stack = stack.context_key(key);
-    }
-    if let Some(policy) = &config.redaction.policy {
-        stack = stack.redact(Arc::clone(policy));
-    }
-    if let Some(sampler) = &config.sampler {
-        stack = stack.sampler(sampler.clone());
-    }
-    if let Some(recorder) = &config.recorder {
-        stack = stack.recorder(recorder.clone());
-    }
-    stack = outputs.add_layers(stack, config, builder.writer, report);
-    let mut running = Vec::new();
-    for sink in sinks {
-        stack = (sink.add_layers)(stack);
-        running.push(sink.running);
-    }
-    for add in builder.layers {
-        stack = add(stack);
-    }
-    if config.inherited.is_some() {
-        // All others are in front of it, since it records values for them.
-        stack = stack.layer_unredacted(InheritedContextLayer::default());
-    }
-    let handle = Handle {
-        levels: stack.handle(),
-        report: report.clone(),
-        backgrounds: outputs.backgrounds.into(),
-        files: outputs.files.into(),
-        sampler: config.sampler.clone(),
-        recorder: config.recorder.clone(),
-        sinks: running.into(),
-    };
-    let telemetry = Telemetry::new(
-        handle,
-        outputs.guards,
-        #[cfg(feature = "http")]
-        (config.context.iter()).fold(config.http_server.clone(), |layer, key| {
-            layer.context_key(key)
-        }),
-    );
-    dispatcher::set_global_default(stack.build().into())
-        .map_err(|_| InitError::AlreadyInitialized)?;
+    let has_panic_hook = builder.panic_hook.or(config.panic_hook);
+    let has_panic_hook = has_panic_hook.unwrap_or(config.preset != Preset::Test);
+    let (subscriber, telemetry) = build(builder, config, opened, report);
+    dispatcher::set_global_default(subscriber).map_err(|_| InitError::AlreadyInitialized)?;
     if let Some(inherited) = &config.inherited {
         inherit(inherited.clone());
     }
@@ -251,6 +422,121 @@ fn install(
         panic_hook::install(telemetry.handle(), options);
     }
     Ok(telemetry)
+}
+
+/// Builds the stack, and the guard of its outputs.
+fn build(
+    builder: Builder,
+    config: &Config,
+    opened: Opened,
+    report: &SelfReport,
+) -> (Dispatch, Telemetry) {
+    let Opened {
+        outputs,
+        sinks,
+        routing,
+        router,
+    } = opened;
+    let router = router.map(Arc::new);
+    let mut stack =
+        Stack::new(config.levels.events.clone()).span_levels(config.levels.spans.clone());
+    for key in &config.context {
+        stack = stack.context_key(key);
+    }
+    if let Some(policy) = &config.redaction.policy {
+        stack = stack.redact(Arc::clone(policy));
+    }
+    if let Some(sampler) = &config.sampler {
+        stack = stack.sampler(sampler.clone());
+    }
+    if let Some(recorder) = &config.recorder {
+        stack = stack.recorder(recorder.clone());
+    }
+    let mut builder = builder;
+    let user_layers = std::mem::take(&mut builder.layers);
+    let writer = builder.take_writer();
+    let mut running = Vec::new();
+    let bit_of_exporter = |kind| {
+        router
+            .as_deref()
+            .map_or(0, |router| router.bit_of_exporter(kind))
+    };
+    let writer_bit = router.as_deref().map_or(0, |router| router.bit(MAIN));
+    #[cfg(feature = "config")]
+    let exporters: Vec<&'static str> = sinks.iter().map(StartedSink::kind).collect();
+    let is_reloadable = is_reloadable(&builder, config);
+    // The layers that a reload does not replace.
+    let add_fixed = |mut stack: Stack| {
+        stack = add_writer_layer(stack, config, writer_bit, is_reloadable, writer, report);
+        for sink in sinks {
+            stack = stack.for_routes(bit_of_exporter(sink.kind()), sink.add_layers);
+            running.push(sink.running);
+        }
+        stack
+    };
+    let samplers = routing.sinks.iter();
+    let samplers = samplers.filter_map(|sink| sink.sampler.clone().flatten());
+    let samplers: Vec<Sampler> = samplers.collect();
+    let outputs_now = RunningOutputs {
+        sampler: config.sampler.clone(),
+        ..RunningOutputs::new(&outputs, &routing, router.clone(), samplers)
+    };
+    let running_outputs = Arc::new(RwLock::new(Arc::new(outputs_now)));
+    let guards = Arc::new(Guards::default());
+    let mut outputs = outputs;
+    guards.add(std::mem::take(&mut outputs.guards));
+    #[cfg(feature = "config")]
+    let mut reloader = None;
+    stack = match &router {
+        #[cfg(feature = "config")]
+        Some(router) if is_reloadable => {
+            let (stack, fixed) = stack.collect(add_fixed);
+            let fixed = Arc::new(fixed.wrapped(&stack.wrappers()));
+            let live = Live {
+                wrappers: stack.wrappers(),
+                levels: stack.handle(),
+                running: Arc::clone(&running_outputs),
+                guards: Arc::clone(&guards),
+                report: report.clone(),
+                shared: Arc::default(),
+                fixed: Arc::clone(&fixed),
+                exporters,
+            };
+            let (layers, started) =
+                Reloader::start(live, builder, config, outputs, routing, Arc::clone(router));
+            reloader = Some(Arc::new(started));
+            stack.with_routed(|_| layers)
+        }
+        Some(router) => stack.with_router(Arc::clone(router), |stack| {
+            add_fixed(outputs.add_layers(stack, config, true))
+        }),
+        None => add_fixed(outputs.add_layers(stack, config, false)),
+    };
+    for add in user_layers {
+        stack = add(stack);
+    }
+    if config.inherited.is_some() {
+        // All others are in front of it, since it records values for them.
+        stack = stack.layer_unredacted(InheritedContextLayer::default());
+    }
+    let handle = Handle {
+        levels: stack.handle(),
+        report: report.clone(),
+        running: running_outputs,
+        #[cfg(feature = "config")]
+        reloader,
+        recorder: config.recorder.clone(),
+        sinks: running.into(),
+    };
+    let telemetry = Telemetry::new(
+        handle,
+        guards,
+        #[cfg(feature = "http")]
+        (config.context.iter()).fold(config.http_server.clone(), |layer, key| {
+            layer.context_key(key)
+        }),
+    );
+    (stack.build().into(), telemetry)
 }
 
 /// Reports warnings and disabled redaction, and in production also the whole configuration.

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use spanwise_core::{CONTEXT_KEYS, ParseError, Redact, Redaction, Setting};
-use spanwise_json::Format;
+use spanwise_json::{FieldList, Format};
 
 use crate::{conceal, parse};
 
@@ -84,6 +84,34 @@ impl StaticFields {
         })
     }
 
+    /// Returns the texts that a list of fields adds.
+    pub(crate) fn from_list(list: &FieldList) -> Self {
+        let mut fields = Self::default();
+        list.added().for_each(|(key, text)| fields.set(key, text));
+        fields
+    }
+
+    /// Returns the mistakes in the texts of a list of fields, beside the static fields, with the
+    /// names of the texts.
+    pub(crate) fn problems_in_list(
+        &self,
+        others: &Self,
+        context: &[String],
+    ) -> impl Iterator<Item = (&str, String)> {
+        let problem = move |name: &str, value: &str| match check(name, value) {
+            Err(problem) => Some(problem),
+            Ok(()) if others.has(name) => Some(format!(
+                "`{name}` is a static field already: choose another name"
+            )),
+            Ok(()) => context
+                .iter()
+                .any(|key| key == name)
+                .then(|| context_key_problem(name)),
+        };
+        self.iter()
+            .filter_map(move |(name, value)| Some((name, problem(name, value)?)))
+    }
+
     /// Returns the mistakes that depend on other parts of a line. `code` has the fields from code.
     /// All other fields are from `variable`.
     pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
@@ -97,10 +125,7 @@ impl StaticFields {
                     true => setter(name),
                     false => variable.to_owned(),
                 };
-                format!(
-                    "{setting}: `{name}` is a key of the context, whose values change: choose \
-                     another name"
-                )
+                format!("{setting}: {}", context_key_problem(name))
             })
             .collect();
         if fields.len() > MAX_FIELDS {
@@ -121,8 +146,15 @@ impl StaticFields {
         problems
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(other, _)| other == name)
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut fields = self.iter();
+        fields
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
     }
 
     /// Returns the redacted fields.
@@ -149,6 +181,10 @@ impl StaticFields {
     }
 }
 
+fn context_key_problem(name: &str) -> String {
+    format!("`{name}` is a key of the context, whose values change: choose another name")
+}
+
 /// Returns the call that sets the field, for errors.
 fn setter(name: &str) -> String {
     format!("Builder::field({}, …)", conceal::shown(name))
@@ -169,9 +205,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
         ));
     }
     if CONTEXT_KEYS.contains(&name) {
-        return Err(format!(
-            "`{name}` is a key of the context, whose values change: choose another name"
-        ));
+        return Err(context_key_problem(name));
     }
     #[cfg(feature = "sentry")]
     if !spanwise_sentry::is_valid_tag_name(name) {

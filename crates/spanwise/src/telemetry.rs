@@ -8,16 +8,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
+#[cfg(feature = "config")]
+use spanwise_appender::FlushGuard;
+use spanwise_appender::{Background, BeforeExit, RollingFile, before_exit};
 use spanwise_core::{
-    Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, Stats,
-    internal::deadline_after,
+    Fault, LevelHandle, Levels, ParseError, SelfReport, ShutdownReport, SinkStats, Stats,
+    internal::{
+        deadline_after,
+        sync::{Mutex, RwLock},
+    },
 };
-
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
+use tracing::{Level, level_filters::LevelFilter};
 
-use crate::sinks::RunningSink;
+#[cfg(feature = "config")]
+use crate::{
+    outputs::OutputId,
+    reload::{ReloadThread, Reloader},
+};
+use crate::{
+    outputs::{OutputGuard, Outputs},
+    router::{ExplainedEvent, Router},
+    sink_settings::Routing,
+    sinks::RunningSink,
+};
 
 /// The guard of the outputs. Keep it in `main`. Dropping it shuts logging down, in at most five
 /// seconds. `std::process::exit` also shuts logging down, if the guard still exists.
@@ -26,7 +41,9 @@ use crate::sinks::RunningSink;
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
     handle: Handle,
-    guards: Vec<FlushGuard>,
+    guards: Arc<Guards>,
+    #[cfg(feature = "config")]
+    reload_thread: Option<ReloadThread>,
     /// Emits the pending summaries of the sampler if the program exits before the shutdown.
     at_exit: Option<Arc<BeforeExit>>,
     #[cfg(feature = "http")]
@@ -37,7 +54,6 @@ impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Telemetry")
             .field("handle", &self.handle)
-            .field("guards", &self.guards)
             .finish_non_exhaustive()
     }
 }
@@ -47,11 +63,93 @@ impl fmt::Debug for Telemetry {
 pub struct Handle {
     pub(crate) levels: LevelHandle,
     pub(crate) report: SelfReport,
-    pub(crate) backgrounds: Arc<[Background]>,
-    pub(crate) files: Arc<[RollingFile]>,
-    pub(crate) sampler: Option<Sampler>,
+    pub(crate) running: Arc<RwLock<Arc<RunningOutputs>>>,
+    #[cfg(feature = "config")]
+    pub(crate) reloader: Option<Arc<Reloader>>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) sinks: Arc<[Arc<dyn RunningSink>]>,
+}
+
+/// The outputs of the current configuration.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunningOutputs {
+    pub(crate) backgrounds: Vec<Background>,
+    pub(crate) files: Vec<RollingFile>,
+    pub(crate) router: Option<Arc<Router>>,
+    /// The names of the sinks, with their most verbose levels.
+    pub(crate) sink_levels: Vec<(String, LevelFilter)>,
+    /// The sampler of the program.
+    pub(crate) sampler: Option<Sampler>,
+    /// The counts of the outputs that reloads have closed, one of each name.
+    pub(crate) closed: Vec<SinkStats>,
+    /// The samplers of sinks that have their own.
+    pub(crate) sink_samplers: Vec<Sampler>,
+}
+
+impl RunningOutputs {
+    pub(crate) fn new(
+        outputs: &Outputs,
+        routing: &Routing,
+        router: Option<Arc<Router>>,
+        sink_samplers: Vec<Sampler>,
+    ) -> Self {
+        let opened = || outputs.opened.iter();
+        let sinks = routing.sinks.iter();
+        Self {
+            backgrounds: opened().map(|output| output.background.clone()).collect(),
+            files: opened().filter_map(|output| output.file.clone()).collect(),
+            router,
+            sink_levels: sinks
+                .map(|sink| (sink.name.clone(), sink.level.most_verbose()))
+                .collect(),
+            sampler: None,
+            closed: Vec::new(),
+            sink_samplers,
+        }
+    }
+}
+
+/// Adds the counts of a sink to those of the sink with its name, or as a new entry.
+pub(crate) fn add_stats(all: &mut Vec<SinkStats>, new: &SinkStats) {
+    match all.iter_mut().find(|sink| sink.name == new.name) {
+        Some(known) => known.add(new),
+        None => all.push(new.clone()),
+    }
+}
+
+/// The guards of the open outputs, files first, because the reader of a standard stream may delay a
+/// shutdown. `None` after the shutdown.
+#[derive(Debug)]
+pub(crate) struct Guards(Mutex<Option<Vec<OutputGuard>>>);
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl Guards {
+    /// Adds guards. After the shutdown, shuts their outputs down.
+    pub(crate) fn add(&self, new: Vec<OutputGuard>) {
+        if let Some(guards) = &mut *self.0.lock() {
+            guards.extend(new);
+            guards.sort_by_key(|guard| !guard.is_file);
+        }
+    }
+
+    /// Returns all guards, so that the caller can shut their outputs down.
+    fn take_all(&self) -> Vec<OutputGuard> {
+        self.0.lock().take().unwrap_or_default()
+    }
+
+    /// Returns the guard of an output, so that the caller can close it.
+    #[cfg(feature = "config")]
+    pub(crate) fn remove(&self, id: OutputId) -> Option<FlushGuard> {
+        let mut guards = self.0.lock();
+        let guards = guards.as_mut()?;
+        let index = guards.iter().position(|guard| guard.id == id)?;
+        Some(guards.remove(index).guard)
+    }
 }
 
 /// The longest wait of an ending program for its outputs.
@@ -60,14 +158,21 @@ pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 impl Telemetry {
     pub(crate) fn new(
         handle: Handle,
-        guards: Vec<FlushGuard>,
+        guards: Arc<Guards>,
         #[cfg(feature = "http")] http_server: spanwise_http::ServerLayer,
     ) -> Self {
+        #[cfg(feature = "config")]
+        let reload_thread = handle.reloader.as_ref().and_then(ReloadThread::start);
+        // A reload may add a sampler.
+        #[cfg(feature = "config")]
+        let may_have_sampler = handle.reloader.is_some();
+        #[cfg(not(feature = "config"))]
+        let may_have_sampler = false;
+        let has_sampler = may_have_sampler || !handle.samplers().is_empty();
         Self {
-            at_exit: handle
-                .sampler
-                .is_some()
-                .then(|| handle.flush_sampler_at_exit()),
+            #[cfg(feature = "config")]
+            reload_thread,
+            at_exit: has_sampler.then(|| handle.flush_sampler_at_exit()),
             handle,
             guards,
             #[cfg(feature = "http")]
@@ -130,8 +235,12 @@ impl Telemetry {
     fn end(&mut self, timeout: Duration) -> ShutdownReport {
         let end = deadline_after(timeout);
         self.at_exit = None;
+        #[cfg(feature = "config")]
+        if let Some(reloader) = &self.handle.reloader {
+            reloader.stop_by(self.reload_thread.take().as_ref(), end);
+        }
         self.handle.flush_sampler(end);
-        for guard in self.guards.drain(..) {
+        for OutputGuard { guard, .. } in self.guards.take_all() {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
         // Network sinks send meanwhile, and wait for the remaining time.
@@ -172,17 +281,53 @@ impl Handle {
         self.levels.set_levels_for(duration, levels)
     }
 
+    /// Explains where the events of a target and level go: the route, the effective level and its
+    /// origin, the sinks and the filters. The sinks are those of the configuration: layers of the
+    /// program receive every event.
+    ///
+    /// ```
+    /// use spanwise::{Builder, Preset};
+    /// use tracing::Level;
+    ///
+    /// let telemetry = Builder::new(Preset::Prod).levels("warn").init()?;
+    /// let explained = telemetry.handle().explain_event("shop::pay", Level::WARN);
+    /// assert_eq!(explained.sinks, ["main"]);
+    /// assert_eq!(
+    ///     explained.to_string(),
+    ///     "shop::pay at WARN: route root, level warn (levels), sinks main"
+    /// );
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    #[must_use]
+    pub fn explain_event(&self, target: &str, level: Level) -> ExplainedEvent {
+        let levels = self.levels();
+        let running = self.running();
+        match &running.router {
+            Some(router) => router.explain(target, level, &levels),
+            None => {
+                let sinks = running.sink_levels.iter().cloned();
+                ExplainedEvent::without_routes(target, level, &levels, sinks)
+            }
+        }
+    }
+
     /// Returns the counters of events and of faults.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.report.stats()
+        let mut stats = self.report.stats();
+        for closed in &self.running().closed {
+            add_stats(&mut stats.sinks, closed);
+        }
+        stats
     }
 
-    /// Returns the counters of the sampler. An event that reaches two outputs of different formats
-    /// counts twice. All zero without a sampler.
+    /// Returns the counters of the sampler. Samplers that a configuration file sets for single
+    /// sinks are not included. An event that reaches two outputs of different formats counts twice.
+    /// All zero without a sampler.
     #[must_use]
     pub fn sampler_stats(&self) -> SamplerStats {
-        let sampler = self.sampler.as_ref();
+        let running = self.running();
+        let sampler = running.sampler.as_ref();
         sampler.map(Sampler::stats).unwrap_or_default()
     }
 
@@ -247,8 +392,14 @@ impl Handle {
         self.sinks.iter().for_each(|sink| sink.shutdown_by(end));
     }
 
+    /// Returns the current outputs.
+    pub(crate) fn running(&self) -> Arc<RunningOutputs> {
+        Arc::clone(&self.running.read())
+    }
+
     fn flush_each(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
-        let outputs = self.backgrounds.iter();
+        let running = self.running();
+        let outputs = running.backgrounds.iter();
         outputs.fold(true, |flushed, output| {
             flushed & self.report_result(&flush(output))
         })
@@ -256,8 +407,10 @@ impl Handle {
 
     /// Returns the number of lines that an output lost. Events for Sentry are not lines.
     pub(crate) fn lost_lines(&self) -> u64 {
-        let outputs = self.backgrounds.iter();
-        outputs.map(|output| output.stats().lost()).sum()
+        let running = self.running();
+        let outputs = running.backgrounds.iter();
+        let of_open: u64 = outputs.map(|output| output.stats().lost()).sum();
+        of_open + running.closed.iter().map(SinkStats::lost).sum::<u64>()
     }
 
     /// Reopens the files at their paths, after they were moved. Without this call, a move is
@@ -267,7 +420,8 @@ impl Handle {
     /// Returns the error of the first file that cannot be opened. In that case the old file stays
     /// in use.
     pub fn reopen(&self) -> io::Result<()> {
-        let reopened = self.files.iter().map(|file| {
+        let running = self.running();
+        let reopened = running.files.iter().map(|file| {
             file.reopen().map_err(|error| {
                 let path = file.path().display();
                 io::Error::new(
@@ -279,15 +433,23 @@ impl Handle {
         reopened.fold(Ok(()), io::Result::and)
     }
 
-    /// Emits the pending summaries of the sampler. This may write lines to a stalled output, so it
+    /// Returns the sampler of all lines, and those of sinks that have their own.
+    fn samplers(&self) -> Vec<Sampler> {
+        let running = self.running();
+        let samplers = running.sampler.iter().chain(&running.sink_samplers);
+        samplers.cloned().collect()
+    }
+
+    /// Emits the pending summaries of the samplers. This may write lines to a stalled output, so it
     /// runs on a separate thread, which is abandoned at `end`.
     fn flush_sampler(&self, end: Instant) {
-        let Some(sampler) = self.sampler.clone() else {
+        let samplers = self.samplers();
+        if samplers.is_empty() {
             return;
-        };
+        }
         let (done, emitted) = mpsc::channel();
         let emit = move || {
-            sampler.emit_summaries();
+            samplers.iter().for_each(Sampler::emit_summaries);
             let _ = done.send(());
         };
         let is_emitted = thread::Builder::new()

@@ -9,8 +9,8 @@ impl Builder {
     /// by one. With [`Preset::Cli`](crate::Preset::Cli), 0 is WARN, 1 is INFO, 2 is DEBUG, 3 is
     /// TRACE, -1 is ERROR, and -2 is off. A target that is `off` stays off.
     ///
-    /// The command line overrides `RUST_LOG`. Any number except 0 replaces its default level. The
-    /// directives of `RUST_LOG` remain, because they are more specific than `-v`.
+    /// The command line overrides `RUST_LOG`: any number except 0 replaces the default level of
+    /// `RUST_LOG`. Its directives remain, because they are more specific than `-v`.
     ///
     /// | `RUST_LOG` | 0 | 1 (`-v`) | -1 (`-q`) |
     /// | --- | --- | --- | --- |

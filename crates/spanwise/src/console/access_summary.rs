@@ -1,28 +1,29 @@
-//! The event of a served request as a person reads it: `GET /orders/42 200 0.66ms`.
+//! The short form of an access event, the event of an incoming request: `GET /orders/42 200
+//! 0.66ms`.
 
 use tracing_core::Metadata;
 
 use super::{
     color::TextStyle,
     fields::{Fields, Value, ValueKind},
-    shown_spans::NewSpan,
+    pending_spans::SpanUpdate,
     span_label::SpanLabel,
     unit_duration::duration_field,
 };
 
-/// The name of the event that `spanwise-http` logs of each request.
+/// The name of the access event, which `spanwise-http` logs for each incoming request.
 const EVENT_NAME: &str = "http.access";
 
 const STATUS: &str = "http.response.status_code";
 const DURATION: &str = "duration_ms";
 const SIZE: &str = "response_bytes";
 
-/// What the event of a request shows without the names of its fields.
+/// The values that the line of an access event shows without the names of their fields.
 #[derive(Debug)]
 pub(crate) struct AccessSummary {
     pub(crate) method: String,
     pub(crate) path: Option<String>,
-    /// The status, or how the request ended without one.
+    /// The status, or the outcome of a request without a status.
     pub(crate) status: String,
     pub(crate) status_style: TextStyle,
     pub(crate) duration: Option<String>,
@@ -31,7 +32,7 @@ pub(crate) struct AccessSummary {
 }
 
 impl AccessSummary {
-    /// Takes the fields of the summary, if it is the event of a request.
+    /// Removes the fields of the summary from `fields`, if the event is an access event.
     pub(crate) fn take(
         callsite: &Metadata<'_>,
         fields: &mut Fields,
@@ -49,7 +50,7 @@ impl AccessSummary {
         let route = fields.remove("http.route");
         let path = fields.remove("url.path").or(route).map(|path| path.text);
         let path = path.or_else(|| request.and_then(|(_, path)| path));
-        // As the lines of a span do.
+        // The lines of a span do not show the trace id either.
         fields.remove("trace_id");
         let outcome = fields.text("outcome").unwrap_or_default().to_owned();
         let status = fields.remove(STATUS).map(|status| status.text);
@@ -94,8 +95,8 @@ impl AccessSummary {
     }
 }
 
-/// Removes what the summary shows from the late fields of its spans.
-pub(crate) fn remove_shown(spans: &mut [NewSpan], summary: &AccessSummary) {
+/// Removes the fields of spans that the summary shows already.
+pub(crate) fn remove_shown(spans: &mut [SpanUpdate], summary: &AccessSummary) {
     let is_shown = |name: &str, value: &Value| name == STATUS && value.text == summary.status;
     for span in spans {
         span.fields.retain(|(name, value)| !is_shown(name, value));

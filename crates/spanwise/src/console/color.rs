@@ -24,8 +24,8 @@ impl TextStyle {
 pub(crate) struct AnsiColor(pub(crate) bool);
 
 impl AnsiColor {
-    /// Appends what `write` appends, in `style`. It must not write a line break: a program that
-    /// prefixes lines, or shows one of them alone, is not coloured by another line.
+    /// Appends the output of `write` in `style`. `write` must not append a line break, so that no
+    /// line is coloured by an earlier line. Some programs prefix lines, or show one line alone.
     pub(crate) fn paint(self, out: &mut String, style: TextStyle, write: impl FnOnce(&mut String)) {
         if !self.0 || style == TextStyle::PLAIN {
             return write(out);

@@ -45,7 +45,7 @@ fn chars(text: &str) -> impl Iterator<Item = (char, bool)> {
 /// Selects the picture of a symbol that is also a letter: the second character of `⚠️`.
 const EMOJI_STYLE: char = '\u{fe0f}';
 
-/// Makes one emoji of two.
+/// Joins two emoji to one.
 const JOINER: char = '\u{200d}';
 
 fn is_emoji(c: char) -> bool {
@@ -61,7 +61,7 @@ fn must_be_escaped(c: char) -> bool {
         return c.is_ascii_control();
     }
     matches!(c,
-        // Controls: C1. Those of C0 and DEL are in ASCII.
+        // Controls: C1. The C0 controls and DEL are ASCII characters, which are handled above.
         '\u{80}'..='\u{9f}'
         // The direction of text.
         | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
@@ -92,7 +92,7 @@ pub(crate) fn push_message(out: &mut String, text: &str) {
     }
 }
 
-/// Returns whether a text has two blanks of any kind side by side, like those before the context.
+/// Returns whether a text has two blanks of any kind side by side, like the gap before the context.
 fn has_gap(text: &str) -> bool {
     let mut after_blank = false;
     text.chars().any(|c| {

@@ -1,4 +1,4 @@
-//! The lines of an event, and of the spans that begin with it.
+//! The lines of an event, and of the spans that it shows for the first time.
 
 use std::{borrow::Cow, fmt::Write as _, time::SystemTime};
 
@@ -12,7 +12,7 @@ use super::{
     fields::{Fields, PANIC_BACKTRACE, Value, ValueKind},
     line_layout::{Continuation, EdgeText, LineLayout},
     own_frames::own_frames,
-    shown_spans::{NewSpan, REQUEST_ID},
+    pending_spans::{REQUEST_ID, SpanUpdate},
     span_label::SpanLabel,
     unit_duration::duration_field,
 };
@@ -33,8 +33,11 @@ pub(crate) enum Style {
 pub(crate) struct EventStyle {
     pub(crate) style: Style,
     pub(crate) color: AnsiColor,
-    /// The crates and modules whose frames a backtrace shows; all frames without a list.
+    /// The crates and modules whose frames a backtrace shows. `None` for all frames.
     pub(crate) own_targets: Option<Vec<String>>,
+    pub(crate) shows_target: bool,
+    /// The setting that shows all frames of a panic, if there is one.
+    pub(crate) full_backtrace_setting: Option<String>,
 }
 
 /// What the lines of an event show.
@@ -45,9 +48,10 @@ pub(crate) struct EventText<'a> {
     pub(crate) target: &'a str,
     pub(crate) access: Option<AccessSummary>,
     pub(crate) fields: &'a Fields,
-    /// What the spans around the event show with this line.
-    pub(crate) new_spans: &'a [NewSpan],
-    /// The label of the unit of work, the number of spans inside it, and the name of the last.
+    /// What the lines show of the event's span and of the ancestors of that span.
+    pub(crate) spans: &'a [SpanUpdate],
+    /// The label of the unit, the number of ancestors of the span inside the unit, and the name of
+    /// the span.
     pub(crate) unit: Option<(&'a SpanLabel, u32, &'static str)>,
     pub(crate) id: Option<&'a UnitId<'a>>,
     /// The columns of the terminal.
@@ -61,9 +65,9 @@ enum FieldPlace {
     Line,
     /// On lines of its own, with the causes.
     Error,
-    /// On lines of its own, as it has several.
+    /// On lines of its own, because it has several lines.
     Block,
-    /// In another way.
+    /// Not as a field, because another part of the lines shows it.
     Elsewhere,
 }
 
@@ -80,7 +84,7 @@ pub(crate) struct UnitId<'a> {
 /// The columns of the target.
 const TARGET_WIDTH: usize = 20;
 
-/// The same on a terminal of less than [`NARROW`] columns.
+/// The columns of the target on a terminal of less than [`NARROW`] columns.
 const SHORT_TARGET_WIDTH: usize = 12;
 const NARROW: usize = 100;
 
@@ -101,7 +105,7 @@ impl EventStyle {
         self.start(&mut line, event, |line| {
             line.push(event.level.1, event.level.0);
         });
-        if self.style != Style::Short {
+        if self.style != Style::Short && self.shows_target {
             let width = target_width(event.width);
             line.push(TextStyle::PLAIN, " ");
             let end = line.column() + width;
@@ -141,26 +145,27 @@ impl EventStyle {
         level(line);
     }
 
-    /// Appends a line about the spans that begin, if it says more than the context.
+    /// Appends a line with the spans that no earlier line has shown, unless it would show no more
+    /// than the context of the event.
     fn span_lines(&self, out: String, event: &EventText<'_>) -> String {
-        let new = || event.new_spans.iter().filter(|span| event.has_line(span));
-        let Some(first) = new().next() else {
+        let new_spans = || event.spans.iter().filter(|span| event.has_line(span));
+        let Some(first) = new_spans().next() else {
             return out;
         };
-        if !new().any(NewSpan::has_content) {
+        if !new_spans().any(SpanUpdate::has_content) {
             return out;
         }
         let mut line = self.line(out);
         if let Some((_, offset)) = event.time {
             line.paint(TextStyle::DIM, |out| push_time(out, first.opened, offset));
-            // The columns of the level.
+            // Blanks in place of the level.
             line.push(TextStyle::PLAIN, "      ");
         }
         let content = |line: &mut LineLayout| {
-            for span in new() {
+            for span in new_spans() {
                 line.item(|line| {
                     line.push(TextStyle::DIM, "▸ ");
-                    let style = match span.is_unit {
+                    let style = match span.begins_unit {
                         true => TextStyle::PLAIN,
                         false => TextStyle::DIM,
                     };
@@ -169,7 +174,7 @@ impl EventStyle {
                 push_fields(line, &span.fields);
             }
         };
-        let edges = edges(event, !new().any(|span| span.is_unit));
+        let edges = edges(event, !new_spans().any(|span| span.begins_unit));
         match event.width {
             Some(width) => line.fit(width, &edges, content),
             None => {
@@ -182,25 +187,25 @@ impl EventStyle {
 
     /// Writes the message, the fields and the context.
     fn event(&self, line: &mut LineLayout, event: &EventText<'_>) {
-        let late = || event.new_spans.iter().filter(|span| !event.has_line(span));
+        let known_spans = || event.spans.iter().filter(|span| !event.has_line(span));
         let edges = edges(event, event.access.is_none());
         let has_text = |edge: &EdgeText| !edge.is_empty();
         match (self.style, event.width) {
             (Style::Pretty, Some(width)) => line.fit(width, &edges, |line| {
                 self.content(line, event);
-                push_spans(line, late());
+                push_spans(line, known_spans());
             }),
             (Style::Pretty, None) => {
                 self.content(line, event);
-                push_spans(line, late());
+                push_spans(line, known_spans());
                 push_context(line, edges.first());
             }
             (Style::Compact | Style::Short, _) => {
                 self.content(line, event);
                 push_context(line, edges.first());
-                // Behind the context are the fields of its span.
-                let follows = |span: &&NewSpan| span.is_unit && edges.iter().any(has_text);
-                let (unit, others): (Vec<_>, Vec<_>) = event.new_spans.iter().partition(follows);
+                // The fields of the span that begins the unit follow the context.
+                let follows = |span: &&SpanUpdate| span.begins_unit && edges.iter().any(has_text);
+                let (unit, others): (Vec<_>, Vec<_>) = event.spans.iter().partition(follows);
                 unit.iter().for_each(|span| push_fields(line, &span.fields));
                 push_spans(line, others.into_iter());
             }
@@ -265,7 +270,7 @@ impl EventStyle {
         }
     }
 
-    /// Returns whether values of several lines are shown as such.
+    /// Returns whether a value of several lines is shown on several lines.
     fn is_multi_line(&self) -> bool {
         match self.style {
             Style::Pretty | Style::Short => true,
@@ -273,7 +278,7 @@ impl EventStyle {
         }
     }
 
-    /// Writes what has lines of its own.
+    /// Writes the message, errors and values that have lines of their own.
     fn blocks(&self, line: &mut LineLayout, event: &EventText<'_>) {
         let fields = event.fields;
         if self.is_multi_line()
@@ -299,16 +304,16 @@ impl EventStyle {
             if self.is_multi_line()
                 && let Some(backtrace) = value.backtrace()
             {
-                self.push_frames(line, backtrace, "");
+                self.push_frames(line, backtrace, None);
             }
         }
         if is_panic && let Some(backtrace) = fields.text(PANIC_BACKTRACE) {
-            self.push_frames(line, backtrace, ": RUST_BACKTRACE=full shows all");
+            self.push_frames(line, backtrace, self.full_backtrace_setting.as_deref());
         }
     }
 
-    /// Writes the frames of a backtrace. `hint` says how to see those that are hidden.
-    fn push_frames(&self, line: &mut LineLayout, backtrace: &str, hint: &str) {
+    /// Writes the frames of a backtrace. `full_setting` is the setting that shows the hidden ones.
+    fn push_frames(&self, line: &mut LineLayout, backtrace: &str, full_setting: Option<&str>) {
         let Some(own) = &self.own_targets else {
             for text in backtrace.trim_end().lines() {
                 block_line(line, "", text);
@@ -327,33 +332,37 @@ impl EventStyle {
             let frames = if found.hidden == 1 { "frame" } else { "frames" };
             line.paint(TextStyle::DIM, |out| {
                 // Writing to a `String` does not fail.
-                let _ = write!(out, "… {} {frames} hidden{hint}", found.hidden);
+                let _ = write!(out, "… {} {frames} hidden", found.hidden);
+                if let Some(setting) = full_setting {
+                    let _ = write!(out, ": {setting} shows all");
+                }
             });
         }
     }
 }
 
 impl EventText<'_> {
-    /// Returns whether a span is shown on a line of its own in front of the event. The event of a
-    /// request may be the only one, and shows all.
-    fn has_line(&self, span: &NewSpan) -> bool {
-        span.is_new && self.access.is_none()
+    /// Returns whether a span is shown on a separate line in front of the event. The access event
+    /// of a request needs no such line, because it may be the only event of the request, and shows
+    /// everything.
+    fn has_line(&self, span: &SpanUpdate) -> bool {
+        span.is_new_span && self.access.is_none()
     }
 }
 
-impl NewSpan {
-    /// Returns whether it shows more than the context of its lines, and more than the name of a
-    /// span: fields, or the request that the program sends.
+impl SpanUpdate {
+    /// Returns whether the span has more to show than its name and the context of its lines:
+    /// fields, or a request that the application sends.
     fn has_content(&self) -> bool {
-        let has_request = || !self.is_unit && self.label.request().is_some();
-        !self.fields.is_empty() || (self.is_new || self.is_relabelled) && has_request()
+        let has_request = || !self.begins_unit && self.label.request().is_some();
+        !self.fields.is_empty() || (self.is_new_span || self.is_relabelled) && has_request()
     }
 }
 
 const PANIC_PLACE: &str = "panic.location";
 const PANIC_THREAD: &str = "panic.thread";
 
-/// Returns the place of a panic, if this is its event.
+/// Returns the source location of a panic, if the event reports a panic.
 fn panic_place(fields: &Fields) -> Option<&str> {
     fields.get(PANIC_THREAD)?;
     fields.text(PANIC_PLACE)
@@ -455,11 +464,11 @@ fn push_fields(line: &mut LineLayout, fields: &[(&'static str, Value)]) {
     }
 }
 
-fn push_spans<'a>(line: &mut LineLayout, spans: impl Iterator<Item = &'a NewSpan>) {
+fn push_spans<'a>(line: &mut LineLayout, spans: impl Iterator<Item = &'a SpanUpdate>) {
     for span in spans.filter(|span| span.has_content()) {
         line.item(|line| {
             line.push(TextStyle::DIM, "▸");
-            if !span.is_unit {
+            if !span.begins_unit {
                 line.push(TextStyle::DIM, " ");
                 line.paint(TextStyle::DIM, |out| span.label.push(out));
             }
@@ -488,7 +497,7 @@ fn push_field(line: &mut LineLayout, name: &str, value: &Value, fields: &Fields)
     line.paint(TextStyle::PLAIN, |out| push_value(out, &value.joined()));
 }
 
-/// Writes the context behind a bar, where no column shows its beginning.
+/// Writes the context behind a bar. Used where lines have no width, so that no column separates it.
 fn push_context(line: &mut LineLayout, context: Option<&EdgeText>) {
     if let Some(context) = context.filter(|context| !context.is_empty()) {
         line.push(TextStyle::PLAIN, " ");

@@ -15,13 +15,15 @@ pub(crate) const PANIC_BACKTRACE: &str = "panic.backtrace";
 /// The maximum length of the text of a value, in bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
 
-/// The same of the backtrace of a panic, of which people ask for all frames.
+/// The maximum length of the backtrace of a panic, in bytes. It is larger, because all frames can
+/// be requested.
 const MAX_BACKTRACE_LEN: usize = 256 * 1024;
 
 /// The fields of an event or a span.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Fields {
     pub(crate) message: Option<Value>,
+    /// All fields but the message.
     pub(crate) others: Vec<(&'static str, Value)>,
 }
 
@@ -38,9 +40,9 @@ pub(crate) enum ValueKind {
     Bool,
     Text,
     Error {
-        /// The outermost first.
+        /// The texts of the causes, the outermost first.
         causes: Vec<String>,
-        /// In the format of std, shortened.
+        /// The backtrace in the format of std, shortened.
         backtrace: Option<String>,
     },
 }
@@ -71,7 +73,7 @@ impl Value {
         }
     }
 
-    /// Returns the text with the causes, joined.
+    /// Returns the text and the texts of the causes, separated by colons.
     pub(crate) fn joined(&self) -> String {
         let mut joined = self.text.clone();
         for cause in self.causes() {
@@ -112,7 +114,7 @@ impl Fields {
         Some(self.others.remove(at).1)
     }
 
-    /// Sets a field. The last value of a name counts.
+    /// Sets a field. Replaces a field with the same name.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.others.retain(|(other, _)| *other != name);
         self.others.push((name, value.into()));
@@ -152,7 +154,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns at most `limit` bytes of a text, with an ellipsis if it is longer.
+/// Formats at most `limit` bytes, and appends an ellipsis if the text is longer.
 fn limited(value: fmt::Arguments<'_>, limit: usize) -> String {
     let mut text = String::new();
     if panic_safe::format_into(&mut text, value, limit) {

@@ -1,4 +1,4 @@
-//! The layer that writes lines for people.
+//! The layer that writes human-readable lines.
 
 use std::{fmt, io::Write as _, iter, sync::Arc};
 
@@ -10,7 +10,7 @@ use spanwise_core::{
         reentrancy,
     },
 };
-use spanwise_json::Timestamp;
+use spanwise_json::{FieldList, Timestamp};
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
 use tracing_core::{
     Interest, Level, Metadata,
@@ -28,20 +28,22 @@ use super::{
     color::{AnsiColor, TextStyle},
     event_text::{EventStyle, EventText, Style, UnitId},
     fields::Fields,
-    shown_spans::{ConsoleSpan, NewSpan, REQUEST_ID, SpanFields},
+    pending_spans::{ConsoleSpan, REQUEST_ID, ShownIds, SpanFields, SpanUpdate},
+    shown_parts::ShownParts,
 };
 use crate::Output;
 
-/// A layer of lines for people.
+/// A layer of human-readable lines.
 pub(crate) struct ConsoleLayer {
     style: EventStyle,
-    /// The terminal behind the writer.
+    /// The output, if it is a terminal.
     terminal: Option<Output>,
-    /// Keys besides [`CONTEXT_KEYS`].
+    /// The context keys that the application declares, besides [`CONTEXT_KEYS`].
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
     clock: Clock,
     time: ShowTime,
+    parts: ShownParts,
     timestamp: Timestamp,
     id: LayerId,
     filter_interop: FilterInterop,
@@ -49,12 +51,11 @@ pub(crate) struct ConsoleLayer {
     report: SelfReport,
 }
 
-/// The lines that begin with the time.
+/// Which lines begin with the time.
 #[derive(Debug, Clone)]
 pub(crate) enum ShowTime {
     Always,
-    /// All lines while events at DEBUG are shown, according to these levels and the level of the
-    /// output.
+    /// All lines, as long as both these levels and the level of the output show events at DEBUG.
     FromDebug(LevelHandle, LevelFilter),
 }
 
@@ -84,12 +85,15 @@ impl ConsoleLayer {
                 style,
                 color: AnsiColor(false),
                 own_targets: None,
+                shows_target: true,
+                full_backtrace_setting: None,
             },
             terminal: None,
             context_keys,
             make_writer,
             clock: Clock::system(),
             time: ShowTime::Always,
+            parts: ShownParts::default(),
             timestamp: Timestamp::micros(),
             id: LayerId::unique(),
             filter_interop: FilterInterop::default(),
@@ -103,7 +107,14 @@ impl ConsoleLayer {
         self
     }
 
-    /// Sets the time zone of lines: only the zone of `timestamp` is used.
+    /// Sets the parts and fields that lines show besides the usual ones, or omit.
+    pub(crate) fn fields(mut self, list: FieldList) -> Self {
+        self.parts = ShownParts::new(list);
+        self.style.shows_target = !self.parts.omits("target");
+        self
+    }
+
+    /// Sets the time zone of the time on lines to the zone of `timestamp`. Its format is not used.
     pub(crate) fn timestamp(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
         self
@@ -114,7 +125,7 @@ impl ConsoleLayer {
         self
     }
 
-    /// Sets the terminal whose width lines have. Defaults to none, without a width.
+    /// Sets the terminal whose width limits lines. Defaults to none, without a limit.
     pub(crate) fn terminal(mut self, terminal: Option<Output>) -> Self {
         self.terminal = terminal;
         self
@@ -123,6 +134,13 @@ impl ConsoleLayer {
     /// Sets the crates and modules whose frames a backtrace shows. Defaults to all frames.
     pub(crate) fn own_targets(mut self, own: Option<Vec<String>>) -> Self {
         self.style.own_targets = own;
+        self
+    }
+
+    /// Sets the name of the setting that shows all frames of a panic, for a hint. Defaults to no
+    /// hint.
+    pub(crate) fn full_backtrace_setting(mut self, setting: Option<String>) -> Self {
+        self.style.full_backtrace_setting = setting;
         self
     }
 
@@ -136,22 +154,26 @@ impl ConsoleLayer {
         CONTEXT_KEYS.contains(&name) || self.context_keys.iter().any(|key| key == name)
     }
 
-    /// Separates the fields of a span from those that are context.
+    /// Separates the fields of a span into those that are context and all others.
     fn span_fields(&self, mut fields: Fields) -> SpanFields {
+        self.parts.omit_from(&mut fields);
         let names = fields.others.iter().map(|(name, _)| *name);
         let context_keys = names.filter(|name| self.is_context(name)).collect();
         fields.others.retain(|(name, _)| !self.is_context(name));
         SpanFields {
-            own: fields,
+            non_context: fields,
             context_keys,
         }
     }
 
-    /// Returns the id that the lines of a unit of work show: that of the request, or the first key
-    /// that the program declares.
+    /// Returns the id at the end of lines: the request id, or else the value of the first declared
+    /// context key that is set.
     fn id<'a>(&'a self, context: &'a Context) -> Option<UnitId<'a>> {
         let keys = self.context_keys.iter().map(String::as_str);
-        iter::once(REQUEST_ID).chain(keys).find_map(|key| {
+        let mut keys = iter::once(REQUEST_ID)
+            .chain(keys)
+            .filter(|key| !self.parts.omits(key));
+        keys.find_map(|key| {
             let id = context.get(key)?;
             let text = short(id);
             Some(UnitId {
@@ -168,7 +190,8 @@ impl ConsoleLayer {
         fields: &mut Fields,
         unit: Option<(&ConsoleSpan, &'static str)>,
         id: Option<&UnitId<'_>>,
-        new_spans: &mut [NewSpan],
+        span_updates: &mut [SpanUpdate],
+        span_names: Option<String>,
     ) -> String {
         let callsite = event.metadata();
         let log = log_record::is_log_record(callsite).then(|| LogRecord::from_event(event));
@@ -178,11 +201,13 @@ impl ConsoleLayer {
             (label, depth, name)
         });
         let access = AccessSummary::take(callsite, fields, unit.map(|(label, ..)| label));
+        self.parts
+            .add_to(fields, callsite, log.as_ref(), span_names);
         if let Some(access) = &access {
-            access_summary::remove_shown(new_spans, access);
+            access_summary::remove_shown(span_updates, access);
         }
         self.style.lines(&EventText {
-            time: self.time.is_shown().then(|| {
+            time: (self.time.is_shown() && !self.parts.omits("timestamp")).then(|| {
                 let now = self.clock.now();
                 (now, self.timestamp.offset_minutes(now))
             }),
@@ -190,7 +215,7 @@ impl ConsoleLayer {
             target: target.unwrap_or(callsite.target()),
             access,
             fields,
-            new_spans,
+            spans: span_updates,
             unit,
             id,
             width: self.terminal.and_then(Output::columns),
@@ -250,6 +275,7 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let annotations = EventContext::take();
         let mut fields = Fields::new(event.metadata(), |visitor| event.record(visitor));
+        self.parts.omit_from(&mut fields);
         if let Some(rate) = annotations.sample_rate {
             fields.rename("sample_rate", "fields.sample_rate");
             fields.set("sample_rate", rate.to_string());
@@ -264,16 +290,28 @@ where
         let id_key = id.as_ref().filter(|id| id.is_whole).map(|id| id.key);
         let unit = span.as_ref().and_then(|span| {
             let found = ConsoleSpan::find(self.id, span)?;
-            let new = found.take_new(self.id, span, id_key, annotations.buffered);
-            Some((found, span.name(), new))
+            let shown = ShownIds {
+                trace_keys: self.parts.trace_keys(),
+                key_at_end: id_key,
+            };
+            let updates = found.take_updates(self.id, span, &shown, annotations.buffered);
+            Some((found, span.name(), updates))
         });
+        let names = span.as_ref().and_then(|span| self.parts.span_names(span));
         drop(span);
-        let (unit, mut new_spans) = match unit {
-            Some((span, name, new)) => (Some((span, name)), new),
+        let (unit, mut span_updates) = match unit {
+            Some((span, name, updates)) => (Some((span, name)), updates),
             None => (None, Vec::new()),
         };
         let unit = unit.as_ref().map(|(span, name)| (span, *name));
-        let lines = self.lines(event, &mut fields, unit, id.as_ref(), &mut new_spans);
+        let lines = self.lines(
+            event,
+            &mut fields,
+            unit,
+            id.as_ref(),
+            &mut span_updates,
+            names,
+        );
         self.write(&lines, event.metadata());
     }
 }
@@ -298,7 +336,7 @@ fn level_name(callsite: &Metadata<'_>, style: Style) -> (&'static str, TextStyle
     };
     match style {
         Style::Pretty | Style::Compact => (right, color),
-        // It may be at the start of the line.
+        // The level may be at the start of the line, where blanks would mean a continuation.
         Style::Short => (left, color),
     }
 }

@@ -37,15 +37,15 @@ pub(crate) struct LineLayout {
     continuation: Continuation,
     /// The columns of the current line.
     column: usize,
-    /// An item that exceeds it goes to a line of its own.
+    /// The last column of the current line. An item that exceeds it starts a continuation line.
     limit: usize,
-    /// The limit of the lines that follow.
+    /// The limit of continuation lines.
     next_limit: usize,
-    /// The end of the first line, and its columns.
+    /// The end of the first line in `out`, and the columns of that line.
     first_end: Option<(usize, usize)>,
 }
 
-/// A position to return to.
+/// A position in the output to which the layout can be reset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     len: usize,
@@ -76,7 +76,7 @@ impl EdgeText {
         self.text.is_empty()
     }
 
-    /// The columns with the gap.
+    /// The columns of the text and of the gap in front of it.
     fn width(&self) -> usize {
         self.width
     }
@@ -95,7 +95,7 @@ impl LineLayout {
         }
     }
 
-    /// Appends what `write` appends, which has no line break.
+    /// Appends the output of `write` in `style`. It must contain no line break.
     pub(crate) fn paint(&mut self, style: TextStyle, write: impl FnOnce(&mut String)) {
         let mut width = 0;
         self.color.paint(&mut self.out, style, |out| {
@@ -122,7 +122,8 @@ impl LineLayout {
         self.column += missing;
     }
 
-    /// Appends a piece that is not split, behind a blank. It begins a line if it does not fit.
+    /// Appends a blank and a piece that is not split. If the piece does not fit, it begins a
+    /// continuation line.
     pub(crate) fn item(&mut self, write: impl FnOnce(&mut Self)) {
         let before = self.mark();
         self.out.push(' ');
@@ -139,8 +140,8 @@ impl LineLayout {
         self.limit = self.next_limit;
     }
 
-    /// Returns whether a text of `width` columns must be split, since it does not fit behind what
-    /// the line has.
+    /// Returns whether a text of `width` columns must be split, because the rest of the line is too
+    /// short.
     pub(crate) fn splits(&self, width: usize) -> bool {
         self.limit != usize::MAX && self.column + 1 + width > self.limit
     }
@@ -161,7 +162,7 @@ impl LineLayout {
     }
 
     /// Writes the items of `content`, and the first of `edges` with which they fit into `width`
-    /// columns. If none fits, the items continue on further lines.
+    /// columns. If they fit with none, the items continue on further lines.
     pub(crate) fn fit(&mut self, width: usize, edges: &[EdgeText], content: impl Fn(&mut Self)) {
         let start = self.mark();
         content(self);
@@ -170,7 +171,7 @@ impl LineLayout {
             self.push_edge(edge, width);
             return;
         }
-        // The first line keeps room for the shortest one.
+        // The first line keeps room for the shortest edge text.
         self.out.truncate(start.len);
         self.column = start.column;
         let has_room = |edge: &&EdgeText| start.column + MIN_CONTENT + edge.width() <= width;
@@ -218,7 +219,7 @@ impl LineLayout {
         self.out.truncate(len);
     }
 
-    /// Ends the line, and returns all of them.
+    /// Ends the last line, and returns all lines.
     pub(crate) fn finish(mut self) -> String {
         self.trim();
         self.out.push('\n');

@@ -1,20 +1,21 @@
-//! The frames of a backtrace that belong to the program.
+//! The frames of a backtrace in the application's own code.
 
 use spanwise_core::internal::backtrace::{self, Frame};
 
-/// The frames that are shown of a backtrace, and the number of the others.
+/// The frames of a backtrace that are shown, and the number of hidden ones.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OwnFrames {
-    /// `shop::price  src/price.rs:12`
+    /// Each in the form `shop::price  src/price.rs:12`.
     pub(crate) frames: Vec<String>,
     pub(crate) hidden: usize,
 }
 
-/// The number of frames of a backtrace in which the program has none.
+/// The number of frames to show if none belongs to the application.
 const FOREIGN_FRAMES: usize = 5;
 
-/// Finds the frames of the crates and modules `own` in a backtrace, which may be shortened. Without
-/// such frames, it takes those of code outside of libraries, or else the first ones.
+/// Finds the frames of the crates and modules `own` in a backtrace, which may be shortened. If
+/// there are none, returns the frames outside of libraries. If there are none of these either,
+/// returns the first frames.
 pub(crate) fn own_frames(text: &str, own: &[String]) -> OwnFrames {
     let frames = backtrace::frames(text);
     let counted: usize = text.lines().map(counted_frames).sum();

@@ -14,14 +14,22 @@ pub(crate) struct SpanLabel {
 #[derive(Debug)]
 struct HttpRequest {
     method: String,
-    /// It is a request to this program, not one that it sends.
-    is_served: bool,
-    /// The server that a client calls.
+    /// Whether the application receives the request, and does not send it.
+    is_incoming: bool,
+    /// The address of the server that an outgoing request goes to.
     server: Option<String>,
-    path: Mutex<Option<String>>,
+    path: Mutex<Option<RequestPath>>,
 }
 
-/// The fields of a request, in the conventions of OpenTelemetry and of `tower-http`.
+#[derive(Debug, PartialEq, Eq)]
+struct RequestPath {
+    /// The index of its field in [`PATHS`].
+    rank: usize,
+    text: String,
+}
+
+/// The fields of a request, in the conventions of OpenTelemetry and of `tower-http`. The first
+/// field of a list that is present counts.
 const METHODS: [&str; 3] = ["http.request.method", "http.method", GENERIC_METHOD];
 const PATHS: [&str; 6] = [
     "http.route",
@@ -32,16 +40,18 @@ const PATHS: [&str; 6] = [
     "url",
 ];
 
-/// The methods that make a field called `method` that of a request.
+/// The values of a method field that are HTTP methods. With any other value, the span has no
+/// request.
 const HTTP_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "_OTHER",
 ];
 
-/// The name of the field with the method that other spans than those of requests have, too.
+/// The name of a field that spans without a request may also have.
 const GENERIC_METHOD: &str = "method";
 
 impl HttpRequest {
-    /// Takes the fields of a request. `kind` is that of OpenTelemetry.
+    /// Takes the fields of a request. `kind` is the value of `otel.kind`, the kind of an
+    /// OpenTelemetry span.
     fn take(kind: Option<&str>, fields: &mut Fields) -> Option<Self> {
         let has_path = PATHS.iter().any(|name| fields.get(name).is_some());
         let is_method = |name: &&&str| {
@@ -51,15 +61,19 @@ impl HttpRequest {
         };
         let method = METHODS.iter().find(is_method).copied()?;
         let method = fields.remove(method)?.text;
-        let is_served = match kind {
+        let is_incoming = match kind {
             Some(kind) => kind.eq_ignore_ascii_case("server"),
             None => fields.get("server.address").is_none(),
         };
         Some(Self {
             method,
-            is_served,
-            server: if is_served { None } else { take_server(fields) },
-            path: Mutex::new(take_path(fields)),
+            is_incoming,
+            server: if is_incoming {
+                None
+            } else {
+                take_server(fields)
+            },
+            path: Mutex::new(take_path(fields, PATHS.len())),
         })
     }
 }
@@ -73,29 +87,35 @@ impl SpanLabel {
         Self { name, request }
     }
 
-    /// Takes the path of a request that was recorded late. Returns whether the label has changed.
+    /// Takes the path of the request from fields that were recorded later. A path replaces the
+    /// current one only if its field does not come later in [`PATHS`]. Returns whether the label
+    /// has changed.
     pub(crate) fn update(&self, fields: &mut Fields) -> bool {
         let Some(request) = &self.request else {
             return false;
         };
-        let Some(late) = take_path(fields) else {
+        let mut path = request.path.lock();
+        let ranks = path.as_ref().map_or(PATHS.len(), |path| path.rank + 1);
+        let Some(new) = take_path(fields, ranks) else {
             return false;
         };
-        let before = request.path.lock().replace(late.clone());
-        before != Some(late)
+        let is_changed = path.as_ref().is_none_or(|path| path.text != new.text);
+        *path = Some(new);
+        is_changed
     }
 
-    /// Returns whether it is a request to this program, not one that it sends.
-    pub(crate) fn is_served(&self) -> bool {
+    /// Returns whether the span belongs to a request that the application receives.
+    pub(crate) fn is_incoming(&self) -> bool {
         self.request
             .as_ref()
-            .is_some_and(|request| request.is_served)
+            .is_some_and(|request| request.is_incoming)
     }
 
     /// Returns the method and the path of a request.
     pub(crate) fn request(&self) -> Option<(&str, Option<String>)> {
         let request = self.request.as_ref()?;
-        Some((&request.method, request.path.lock().clone()))
+        let path = request.path.lock();
+        Some((&request.method, path.as_ref().map(|path| path.text.clone())))
     }
 
     /// Appends the label.
@@ -109,7 +129,7 @@ impl SpanLabel {
             return;
         }
         let server = request.server.as_deref().unwrap_or_default();
-        let path = path.as_deref().unwrap_or_default();
+        let path = path.as_ref().map_or("", |path| path.text.as_str());
         out.push(' ');
         push_name(out, &format!("{server}{path}"));
     }
@@ -124,8 +144,10 @@ fn take_server(fields: &mut Fields) -> Option<String> {
     })
 }
 
-fn take_path(fields: &mut Fields) -> Option<String> {
-    let is_set = |name: &&&str| fields.get(name).is_some();
-    let name = PATHS.iter().find(is_set).copied()?;
-    fields.remove(name).map(|path| path.text)
+/// Takes the path, from the best of the first `ranks` fields in [`PATHS`].
+fn take_path(fields: &mut Fields, ranks: usize) -> Option<RequestPath> {
+    let is_set = |name: &&str| fields.get(name).is_some();
+    let rank = PATHS[..ranks].iter().position(is_set)?;
+    let text = fields.remove(PATHS[rank])?.text;
+    Some(RequestPath { rank, text })
 }

@@ -1,4 +1,4 @@
-//! Durations as people write them.
+//! Durations with units, as people write them: `6.79ms`, `2m14s`.
 
 /// The suffixes of field names that are units, with their length in nanoseconds.
 const SUFFIXES: [(&str, f64); 4] = [("_ms", 1e6), ("_us", 1e3), ("_ns", 1.0), ("_s", 1e9)];

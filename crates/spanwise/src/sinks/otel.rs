@@ -9,7 +9,7 @@ use spanwise_otel::{
 };
 
 use super::{
-    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkKind, StackContext, StartedSink,
+    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkType, StackContext, StartedSink,
 };
 use crate::{
     Preset, Stack,
@@ -20,7 +20,7 @@ use crate::{
     settings::{OTEL_EXPORTER_OTLP_ENDPOINT, SERVICE_NAME, SERVICE_VERSION},
 };
 
-pub(super) const KIND: SinkKind = SinkKind {
+pub(super) const KIND: SinkType = SinkType {
     choose: OtelSink::choose,
     own_settings: || OtelSetting::all().map(|setting| setting.def).collect(),
 };
@@ -34,7 +34,7 @@ pub(crate) struct OtelSink {
     builder: OtelBuilder,
     changes: BuilderChanges<OtelBuilder>,
     /// The variables that are set.
-    variables: Vec<&'static OtelSetting>,
+    variables: Vec<(&'static OtelSetting, String)>,
     has_endpoint_in_code: bool,
     /// Whether code changes the builder.
     is_changed: bool,
@@ -58,7 +58,7 @@ impl OtelSink {
         let variable = |choices: &Choices<'_>, is_meant: fn(&OtelSetting, &str) -> bool| {
             let mut settings = OtelSetting::all().filter(|_| reads_variables);
             settings.find(|setting| {
-                let text = choices.foreign_text(&setting.def);
+                let text = choices.unchecked_text(&setting.def);
                 text.is_some_and(|text| is_meant(setting, &text))
             })
         };
@@ -70,20 +70,20 @@ impl OtelSink {
         }
         if let Some(setting) = variable(choices, OtelSetting::disables_all) {
             let text = choices.sourced_text(&setting.def)?;
-            choices.explain(&setting.def, text.value, &text.origin);
+            choices.add_explanation(&setting.def, text.value, &text.origin);
             return None;
         }
         let mut builder = Otel::builder_without_endpoint();
         // The resource attributes override the name from the program.
-        let is_named = choices.set(&SERVICE_NAME).is_some();
-        let has_version = choices.set(&SERVICE_VERSION).is_some();
+        let is_named = choices.explicit_value(&SERVICE_NAME).is_some();
+        let has_version = choices.explicit_value(&SERVICE_VERSION).is_some();
         builder = builder.resource_attribute("service.name", &service.name);
         if let Some(version) = &service.version {
             builder = builder.resource_attribute("service.version", version);
         }
         let mut variables = Vec::new();
         let mut exported = Vec::new();
-        // Those whose values are wrong.
+        // The settings with invalid values.
         let mut misread: Vec<&OtelSetting> = Vec::new();
         for setting in OtelSetting::all().filter(|_| reads_variables) {
             let is_general = setting.def.name == OTEL_EXPORTER_OTLP_ENDPOINT.def.name;
@@ -93,26 +93,26 @@ impl OtelSink {
             let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def) else {
                 continue;
             };
-            variables.push(setting);
-            exported.extend(setting.exports(&value).map(|signal| (setting, signal)));
+            let name = origin.source_name().unwrap_or(setting.def.name).to_owned();
+            exported.extend(setting.exports(&value).map(|signal| (name.clone(), signal)));
             match builder.apply(setting, &value) {
                 Ok(()) if is_general => {}
-                Ok(()) => choices.explain(&setting.def, shown(setting, &value), &origin),
+                Ok(()) => choices.add_explanation(&setting.def, shown(setting, &value), &origin),
                 Err(error) => {
-                    choices.wrong(wrong(setting, &value, &error));
+                    choices.add_invalid_value(wrong(setting, &name, &value, &error));
                     misread.push(setting);
                 }
             }
+            variables.push((setting, name));
         }
         let has_endpoint_in_code = in_code.is_some();
         // Code may set an endpoint later.
         let builder_changes = changes.get::<BuilderChanges<OtelBuilder>>();
         let is_changed = !builder_changes.is_empty();
-        for (setting, signal) in exported {
-            let has_endpoint = variables.iter().any(|it| it.is_endpoint_of(signal));
+        for (name, signal) in exported {
+            let has_endpoint = variables.iter().any(|(it, _)| it.is_endpoint_of(signal));
             if !(has_endpoint || has_endpoint_in_code || is_changed) {
-                let name = setting.def.name;
-                choices.problem(format!(
+                choices.add_problem(format!(
                     "{name}: otlp has no endpoint: set {}, or remove otlp",
                     OTEL_EXPORTER_OTLP_ENDPOINT.def.name
                 ));
@@ -144,7 +144,7 @@ impl OtelSink {
                     .iter()
                     .any(|setting| setting.decides_about(&invalid))
                 {
-                    choices.problem(sink.problem(&invalid));
+                    choices.add_problem(sink.problem(&invalid));
                 }
             }
         }
@@ -157,19 +157,28 @@ impl OtelSink {
         if is_endpoint && invalid.signal.is_none() && self.has_endpoint_in_code {
             return format!("Builder::otlp_endpoint: {}", invalid.error);
         }
-        let mut of_all = invalid.clone();
-        of_all.signal = None;
-        let mut settings = [invalid, &of_all]
+        let mut for_all_signals = invalid.clone();
+        for_all_signals.signal = None;
+        let mut settings = [invalid, &for_all_signals]
             .into_iter()
             .filter_map(OtelSetting::for_option);
-        let is_set = |setting: &&OtelSetting| {
+        let name_of = |setting: &OtelSetting| {
             let mut variables = self.variables.iter();
-            variables.any(|variable| variable.def.name == setting.def.name)
+            let set = variables.find(|(variable, _)| variable.def.name == setting.def.name);
+            set.map(|(_, name)| name.clone())
         };
         // Perhaps another variable requires a variable that is not set.
-        let needed = OtelSetting::for_option(&of_all).filter(|_| !self.is_changed);
-        match settings.find(is_set).or(needed) {
-            Some(setting) => format!("{}: {}", setting.def.name, invalid.error),
+        let needed = OtelSetting::for_option(&for_all_signals).filter(|_| !self.is_changed);
+        // A file that configures the sink makes this variable necessary, so the sink is named.
+        let needed = needed.map(|setting| {
+            let first = self.variables.first().map(|(_, name)| &**name);
+            match first.filter(|name| name.contains(": ")) {
+                Some(first) => format!("{first}: {}", setting.def.name),
+                None => setting.def.name.to_owned(),
+            }
+        });
+        match settings.find_map(name_of).or(needed) {
+            Some(name) => format!("{name}: {}", invalid.error),
             None => format!("Builder::otel: {invalid}"),
         }
     }
@@ -178,10 +187,11 @@ impl OtelSink {
 /// Reports a wrong value that perhaps was meant to turn something on.
 fn check_what_may_enable(choices: &mut Choices<'_>) {
     for setting in OtelSetting::all().filter(|setting| setting.may_enable()) {
-        if let Some(Chosen { value, .. }) = choices.sourced_text(&setting.def)
+        if let Some(Chosen { value, origin }) = choices.sourced_text(&setting.def)
             && let Err(error) = Otel::builder_without_endpoint().apply(setting, &value)
         {
-            choices.wrong(wrong(setting, &value, &error));
+            let name = origin.source_name().unwrap_or(setting.def.name);
+            choices.add_invalid_value(wrong(setting, name, &value, &error));
         }
     }
 }
@@ -196,8 +206,7 @@ fn shown(setting: &OtelSetting, text: &str) -> String {
 }
 
 /// Returns the sentence about an invalid value. Does not show secrets.
-fn wrong(setting: &OtelSetting, text: &str, error: &ParseError) -> String {
-    let name = setting.def.name;
+fn wrong(setting: &OtelSetting, name: &str, text: &str, error: &ParseError) -> String {
     let is_shown = setting.def.sensitivity == Sensitivity::Public
         && !(setting.is_endpoint() && conceal::has_user_or_query(text));
     if is_shown {
@@ -237,10 +246,10 @@ impl OptionalSink for OtelSink {
                 stack = stack.first(spans);
             }
             if let Some(events) = events {
-                stack = stack.layer_unredacted(events);
+                stack = stack.metrics(events);
             }
             if let Some(counts) = counts {
-                stack = stack.layer_unredacted(counts);
+                stack = stack.metrics(counts);
             }
             match (logs, writer) {
                 (Some(logs), Some(writer)) => {
@@ -251,7 +260,7 @@ impl OptionalSink for OtelSink {
         };
         let running = RunningOtel {
             handle: otel,
-            guard,
+            _guard: guard,
             on_installed: Otel::install_globals,
         };
         Ok(StartedSink::new(add_layers, running))

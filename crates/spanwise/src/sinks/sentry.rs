@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spanwise_core::{ParseError, SettingValue};
+use spanwise_core::{ParseError, Setting, SettingValue};
 use spanwise_sentry::{
     Dsn, InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats,
     is_valid_tag_name,
@@ -10,7 +10,7 @@ use spanwise_sentry::{
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkKind, StackContext, StartedSink,
+    BuilderChanges, GuardedSink, OptionalSink, SinkChanges, SinkType, StackContext, StartedSink,
 };
 use crate::{
     Preset,
@@ -20,13 +20,13 @@ use crate::{
     parse::{check_environment, check_release},
     service::Service,
     settings::{
-        SENTRY_BREADCRUMB_LEVEL, SENTRY_DSN, SENTRY_ENABLE_LOGS, SENTRY_ENVIRONMENT,
+        APP_ENV, SENTRY_BREADCRUMB_LEVEL, SENTRY_DSN, SENTRY_ENABLE_LOGS, SENTRY_ENVIRONMENT,
         SENTRY_EVENT_LEVEL, SENTRY_GROUPING, SENTRY_RELEASE, SENTRY_SAMPLE_RATE,
         SENTRY_TRACES_SAMPLE_RATE, SERVICE_NAME, SERVICE_VERSION,
     },
 };
 
-pub(super) const KIND: SinkKind = SinkKind {
+pub(super) const KIND: SinkType = SinkType {
     choose: SentrySink::choose,
     own_settings: Vec::new,
 };
@@ -90,7 +90,7 @@ impl OptionalSink for SentrySink {
         let (layer, guard) = self.changes.apply(builder).build().map_err(problems)?;
         let running = RunningSentry {
             handle: guard.sentry(),
-            guard,
+            _guard: guard,
             on_installed: Sentry::bind,
         };
         Ok(StartedSink::new(
@@ -113,12 +113,12 @@ fn with<T>(
 }
 
 fn choose_dsn(changes: &BuilderChanges<SentryBuilder>, choices: &mut Choices<'_>) -> Option<Dsn> {
-    let Some(Chosen { value: dsn, origin }) = choices.set(&SENTRY_DSN) else {
+    let Some(Chosen { value: dsn, origin }) = choices.explicit_value(&SENTRY_DSN) else {
         let origin = match choices.preset {
             Preset::Test => Origin::Preset(Preset::Test.name()),
             Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
         };
-        choices.explain(&SENTRY_DSN.def, "none", &origin);
+        choices.add_explanation(&SENTRY_DSN.def, "none", &origin);
         return None;
     };
     let changes = match changes.is_empty() {
@@ -127,7 +127,7 @@ fn choose_dsn(changes: &BuilderChanges<SentryBuilder>, choices: &mut Choices<'_>
     };
     let hidden = conceal::hidden(dsn.length());
     let shown = format!("{hidden}, {dsn:?}{changes}");
-    choices.explain(&SENTRY_DSN.def, shown, &origin);
+    choices.add_explanation(&SENTRY_DSN.def, shown, &origin);
     Some(dsn)
 }
 
@@ -137,21 +137,23 @@ fn choose_environment(
     service: &Service,
     is_sent: bool,
 ) -> Option<String> {
-    let set = choices.set(&SENTRY_ENVIRONMENT);
+    let set = choices.explicit_value(&SENTRY_ENVIRONMENT);
     let is_set = set.is_some();
     let (environment, origin) = match set {
         Some(set) => (Some(set.value), set.origin),
         None => (service.environment.clone(), Origin::Default),
     };
     let shown = environment.as_deref().unwrap_or("none");
-    choices.explain(&SENTRY_ENVIRONMENT.def, shown, &origin);
+    choices.add_explanation(&SENTRY_ENVIRONMENT.def, shown, &origin);
     if let Some(environment) = environment.as_deref().filter(|_| is_sent && !is_set)
         && let Err(error) = check_environment(environment)
     {
-        choices.problem(format!(
-            "{} is that of the service, {}: {error}; or set {0}",
-            SENTRY_ENVIRONMENT.def.name,
+        choices.add_problem(format!(
+            "{} is that of the service, {}: {error}; or set {}",
+            file_place_name(choices, &APP_ENV.def)
+                .unwrap_or_else(|| SENTRY_ENVIRONMENT.def.name.to_owned()),
             conceal::shown(environment),
+            SENTRY_ENVIRONMENT.def.name,
         ));
     }
     environment
@@ -159,7 +161,7 @@ fn choose_environment(
 
 /// Chooses the release from its variable, or else from the name and the version of the service.
 fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -> Option<String> {
-    let set = choices.set(&SENTRY_RELEASE);
+    let set = choices.explicit_value(&SENTRY_RELEASE);
     let is_set = set.is_some();
     let by_service = || Some(format!("{}@{}", service.name, service.version.as_ref()?));
     let (release, origin) = match set {
@@ -167,19 +169,30 @@ fn choose_release(choices: &mut Choices<'_>, service: &Service, is_sent: bool) -
         None => (by_service(), Origin::Default),
     };
     let shown = release.as_deref().unwrap_or("none");
-    choices.explain(&SENTRY_RELEASE.def, shown, &origin);
+    choices.add_explanation(&SENTRY_RELEASE.def, shown, &origin);
     if let Some(release) = release.as_deref().filter(|_| is_sent && !is_set)
         && let Err(error) = check_release(release)
     {
-        choices.problem(format!(
-            "{} is made of {} and {}, {}: {error}; or set {0}",
-            SENTRY_RELEASE.def.name,
+        choices.add_problem(format!(
+            "{} is made of {} and {}, {}: {error}; or set {}",
+            file_place_name(choices, &SERVICE_NAME.def)
+                .or_else(|| file_place_name(choices, &SERVICE_VERSION.def))
+                .unwrap_or_else(|| SENTRY_RELEASE.def.name.to_owned()),
             SERVICE_NAME.def.name,
             SERVICE_VERSION.def.name,
             conceal::shown(release),
+            SENTRY_RELEASE.def.name,
         ));
     }
     release
+}
+
+/// Returns the place of a setting, if a configuration file sets it.
+fn file_place_name(choices: &Choices<'_>, def: &Setting) -> Option<String> {
+    match choices.sourced_origin(def)? {
+        Origin::File(place) => Some(place.name),
+        _ => None,
+    }
 }
 
 fn problems(error: SentryError) -> Vec<String> {

@@ -55,8 +55,14 @@ fn variables_that_are_advised_are_settings() {
         .flat_map(|(_, source)| source.split("const ").skip(1))
         .filter_map(|after| after.split_once(": ").map(|(name, _)| name))
         .collect();
-    // Prefixes of names, a variable of std, and a status of HTTP.
+    // Prefixes of names, a variable of std, a status of HTTP, and the variables of later sinks.
     let others = [
+        "LOG_SYSLOG",
+        "LOG_LOKI_URL",
+        "LOG_LOKI_LABELS",
+        "LOG_MAIL_SMTP",
+        "LOG_MAIL_TO",
+        "LOG_AUDIT_FILE",
         "LOG_",
         "SENTRY_",
         "SERVICE_",

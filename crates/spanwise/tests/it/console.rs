@@ -1,7 +1,8 @@
 //! `compact` and `short`: what they show, and that nothing in a value can pass for a line of the
 //! log.
 
-use crate::support::Lines;
+use crate::support::{Lines, install_console};
+use spanwise::Format;
 use tracing::{error, info, info_span};
 
 /// The line without its time.
@@ -66,11 +67,7 @@ fn compact_line_shows_span_fields_once() {
 #[test]
 fn compact_line_shows_its_sample_rate() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     let halved =
         |annotations: &mut spanwise_core::EventContext| annotations.sample_rate = Some(0.5);
     let log = || info!(target: "sound", sample_rate = 44_100, "played");
@@ -85,11 +82,7 @@ fn compact_line_shows_its_sample_rate() {
 #[test]
 fn hostile_texts_stay_in_their_compact_line() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     for forged in [
         "a\nb",
         "a\r\nb",
@@ -114,11 +107,7 @@ fn hostile_texts_stay_in_their_compact_line() {
 #[test]
 fn invisible_characters_do_not_forge_the_context() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     for hidden in [
         '\u{200c}',
         '\u{200d}',
@@ -153,11 +142,7 @@ fn invisible_characters_do_not_forge_the_context() {
 #[test]
 fn emoji_are_not_escaped() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     let family = "\u{1f468}\u{200d}\u{1f469} \u{2764}\u{fe0f}\u{200d}\u{1f525}";
     info!(target: "shop", "\u{26a0}\u{fe0f} low {family}");
     info!(target: "shop", "\u{1f468}\u{200d} alone");
@@ -172,11 +157,7 @@ fn emoji_are_not_escaped() {
 #[test]
 fn line_break_differs_from_its_escape() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     info!(target: "shop", "a\nb");
     info!(target: "shop", "a\\nb");
     let text = lines.text();
@@ -190,11 +171,7 @@ fn line_break_differs_from_its_escape() {
 #[test]
 fn numbers_with_a_unit_are_durations() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     info!(target: "shop", duration_ms = 0.679, wait_s = 134, lock_us = 12_u64, "done");
     info!(target: "shop", bytes_per_s = 900, note_ms = "soon", skew_ms = -3, "done");
     info!(target: "shop", wait = 1, wait_ms = 2, "done");
@@ -224,11 +201,7 @@ fn debug_values_are_not_escaped_twice() {
     }
 
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     let order = Order {
         id: 42,
         note: "a \"gift\"",
@@ -243,11 +216,7 @@ fn debug_values_are_not_escaped_twice() {
 #[test]
 fn critical_events_have_a_level_of_their_own() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     tracing::event!(name: "critical", target: "shop", tracing::Level::ERROR, "disk is lost");
     let text = lines.text();
     assert_eq!(
@@ -260,11 +229,7 @@ fn critical_events_have_a_level_of_their_own() {
 #[test]
 fn summary_of_a_request_keeps_what_it_does_not_show() {
     alone!();
-    let lines = Lines::default();
-    let _telemetry = spanwise::Builder::new(spanwise::Preset::Test)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
+    let (lines, _telemetry) = install_console(Format::Compact);
     tracing::event!(
         name: "http.access",
         target: "shop",

@@ -10,23 +10,12 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use spanwise::{Builder, Format, Preset, Telemetry, http::fail};
+use spanwise::{Format, Telemetry, http::fail};
 use spanwise_core::Clock;
 use tower::ServiceExt as _;
 use tracing::{debug, info};
 
-use crate::support::Lines;
-
-fn install(format: Format) -> (Lines, Telemetry) {
-    let lines = Lines::default();
-    let telemetry = Builder::new(Preset::Test)
-        .levels("debug")
-        .format(format)
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
-    (lines, telemetry)
-}
+use crate::support::{Lines, install_console};
 
 /// Serves a request that takes 12 milliseconds.
 async fn serve(telemetry: &Telemetry, path: &str) {
@@ -69,7 +58,7 @@ fn shown(lines: &Lines) -> Vec<String> {
 #[tokio::test]
 async fn pretty_summarises_requests() {
     alone!();
-    let (lines, telemetry) = install(Format::Pretty);
+    let (lines, telemetry) = install_console(Format::Pretty);
     serve(&telemetry, "/orders/42").await;
     serve(&telemetry, "/orders/43").await;
     info!(target: "shop", "after");
@@ -92,7 +81,7 @@ async fn pretty_summarises_requests() {
 #[tokio::test]
 async fn request_without_other_events_is_one_line() {
     alone!();
-    let (lines, telemetry) = install(Format::Pretty);
+    let (lines, telemetry) = install_console(Format::Pretty);
     telemetry.handle().set_levels("info").unwrap();
     serve(&telemetry, "/orders/42").await;
     assert_eq!(
@@ -104,7 +93,7 @@ async fn request_without_other_events_is_one_line() {
 #[tokio::test]
 async fn compact_summarises_requests() {
     alone!();
-    let (lines, telemetry) = install(Format::Compact);
+    let (lines, telemetry) = install_console(Format::Compact);
     serve(&telemetry, "/orders/43").await;
     assert_eq!(
         shown(&lines),

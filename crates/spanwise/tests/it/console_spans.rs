@@ -2,21 +2,9 @@
 
 use std::thread;
 
-use crate::support::{Lines, live_bytes};
-use spanwise::{Builder, Format, Preset, Telemetry, unit_span};
+use crate::support::{Lines, install_console, live_bytes};
+use spanwise::{Builder, Format, Preset, unit_span};
 use tracing::{debug, field::Empty, info, info_span};
-
-fn install(format: Format) -> (Lines, Telemetry) {
-    let lines = Lines::default();
-    let telemetry = Builder::new(Preset::Test)
-        .levels("debug")
-        .format(format)
-        .with_writer(lines.clone())
-        .context_key("job_id")
-        .init()
-        .unwrap();
-    (lines, telemetry)
-}
 
 /// The lines behind their time and target.
 fn shown(lines: &Lines) -> Vec<String> {
@@ -33,7 +21,7 @@ fn shown(lines: &Lines) -> Vec<String> {
 #[test]
 fn pretty_shows_spans_on_a_line_before_their_event() {
     alone!();
-    let (lines, _telemetry) = install(Format::Pretty);
+    let (lines, _telemetry) = install_console(Format::Pretty);
     let request = unit_span!(
         "http.request",
         http.request.method = "POST",
@@ -69,7 +57,7 @@ fn pretty_shows_spans_on_a_line_before_their_event() {
 #[test]
 fn outgoing_request_is_shown_once() {
     alone!();
-    let (lines, _telemetry) = install(Format::Pretty);
+    let (lines, _telemetry) = install_console(Format::Pretty);
     let request = unit_span!(
         "http.request",
         http.request.method = "POST",
@@ -107,10 +95,36 @@ fn outgoing_request_is_shown_once() {
     );
 }
 
+/// Only a field that names the path better replaces it in the label.
+#[test]
+fn late_fields_do_not_worsen_the_label() {
+    alone!();
+    let (lines, _telemetry) = install_console(Format::Compact);
+    let request = unit_span!(
+        "request",
+        http.request.method = "GET",
+        url.path = "/orders/42",
+        url = Empty,
+        http.route = Empty,
+    );
+    request.record("url", "https://pay.example.com/charges");
+    request.in_scope(|| info!(target: "shop", "one"));
+    request.record("http.route", "/orders/{id}");
+    request.record("url", "https://pay.example.com/refunds");
+    request.in_scope(|| info!(target: "shop", "two"));
+    assert_eq!(
+        shown(&lines),
+        [
+            "one | GET /orders/42 url=https://pay.example.com/charges",
+            "two | GET /orders/{id} url=https://pay.example.com/refunds",
+        ]
+    );
+}
+
 #[test]
 fn compact_shows_spans_on_their_first_event() {
     alone!();
-    let (lines, _telemetry) = install(Format::Compact);
+    let (lines, _telemetry) = install_console(Format::Compact);
     let job = unit_span!("job", job_id = "j-7", queue = "mail", attempt = Empty);
     job.in_scope(|| info!(target: "shop", "one"));
     job.record("attempt", 2);
@@ -130,7 +144,7 @@ fn compact_shows_spans_on_their_first_event() {
 #[test]
 fn shortened_id_is_shown_whole_once() {
     alone!();
-    let (lines, _telemetry) = install(Format::Compact);
+    let (lines, _telemetry) = install_console(Format::Compact);
     let job = unit_span!("job", job_id = "import-0001-eu-central");
     job.in_scope(|| {
         info!(target: "shop", "one");
@@ -148,7 +162,7 @@ fn shortened_id_is_shown_whole_once() {
 #[test]
 fn only_requests_have_the_label_of_a_request() {
     alone!();
-    let (lines, _telemetry) = install(Format::Pretty);
+    let (lines, _telemetry) = install_console(Format::Pretty);
     let job = unit_span!("job", job_id = "j-7");
     job.in_scope(|| {
         let cache = info_span!("cache", method = "DELETE", key = "k");
@@ -188,7 +202,7 @@ fn only_requests_have_the_label_of_a_request() {
 #[test]
 fn lines_of_interleaved_requests_have_their_ids() {
     alone!();
-    let (lines, _telemetry) = install(Format::Compact);
+    let (lines, _telemetry) = install_console(Format::Compact);
     let request = |id: &'static str, path: &'static str| {
         unit_span!("request", method = "GET", path, request_id = id)
     };
@@ -204,7 +218,7 @@ fn lines_of_interleaved_requests_have_their_ids() {
 #[test]
 fn fields_are_shown_once_by_many_threads() {
     alone!();
-    let (lines, _telemetry) = install(Format::Compact);
+    let (lines, _telemetry) = install_console(Format::Compact);
     let job = unit_span!("job", job_id = "j-7", queue = "mail");
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -280,7 +294,7 @@ fn each_output_shows_the_fields() {
 #[test]
 fn closed_spans_leave_nothing_behind() {
     alone!();
-    let (lines, _telemetry) = install(Format::Pretty);
+    let (lines, _telemetry) = install_console(Format::Pretty);
     let long = "x".repeat(1000);
     let round = || {
         for index in 0..100 {

@@ -18,6 +18,9 @@ macro_rules! alone {
     };
 }
 
+#[cfg(feature = "config")]
+#[path = "../support/config_text.rs"]
+mod config_text;
 #[cfg(feature = "otel")]
 #[path = "../../../spanwise-otel/tests/it/support/receiver.rs"]
 mod otlp_receiver;
@@ -29,6 +32,10 @@ mod switchable_layers;
 
 mod advice;
 mod capture_layer;
+#[cfg(feature = "config")]
+mod config_file;
+#[cfg(feature = "config")]
+mod config_routes;
 mod configuration_event;
 mod console;
 mod console_pretty;
@@ -46,6 +53,7 @@ mod failed_main;
 #[cfg(feature = "axum")]
 mod failed_requests;
 mod failing_request;
+mod field_settings;
 mod files;
 mod filtered_layers;
 #[cfg(feature = "axum")]
@@ -79,6 +87,8 @@ mod recorder_levels;
 mod recorder_order;
 mod recorder_without_effect;
 mod redacted_layers;
+#[cfg(feature = "config")]
+mod reload;
 #[cfg(feature = "axum")]
 mod requests;
 mod sampled_fields;

@@ -636,10 +636,10 @@ fn all_mistakes_are_in_one_list() {
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "200"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
-        ("LOG_FORMAT", "yaml"),
+        ("LOG_COLOR", "purple"),
     ]);
     let wrong = [
-        "LOG_FORMAT=",
+        "LOG_COLOR=",
         "OTEL_EXPORTER_OTLP_TIMEOUT=",
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: ",
         "OTEL_TRACES_SAMPLER_ARG: ",

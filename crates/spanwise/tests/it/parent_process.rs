@@ -74,8 +74,9 @@ fn root_units_are_below_the_parent_process() {
     message.in_scope(|| {
         tracing::info!("in a message");
         let current = TraceParent::current().unwrap().to_string();
-        let removed = ("TRACESTATE", None);
-        assert_child(&[baggage, ("TRACEPARENT", Some(&current)), removed]);
+        // The state and the baggage of this process belong to the trace of its parent.
+        let current = ("TRACEPARENT", Some(&*current));
+        assert_child(&[("BAGGAGE", None), current, ("TRACESTATE", None)]);
     });
 
     let trace_of = |message: &str| {
@@ -155,35 +156,85 @@ fn texts_of_other_programs_never_stop_the_start() {
     }
 }
 
+#[test]
+fn invalid_state_is_dropped_with_a_warning() {
+    alone!();
+    let vars = || {
+        JOB.map(|(name, value)| match name {
+            "TRACESTATE" => (name, "congo=t61,no-value,password=hunter2"),
+            _ => (name, value),
+        })
+    };
+    let text = Builder::from_vars(vars()).unwrap().explain().to_string();
+    let warning = "warning: TRACESTATE is ignored: it is not a valid `tracestate`";
+    assert!(text.contains(warning), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let (_, telemetry) = start(vars());
+    assert_child(&[
+        ("BAGGAGE", Some("tenant_id=acme,tier=gold")),
+        ("TRACEPARENT", Some(PARENT)),
+        ("TRACESTATE", None),
+    ]);
+    drop(telemetry);
+}
+
+/// A request has no span if the levels disable it. It belongs to its caller nevertheless.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn request_without_a_span_is_not_below_the_parent() {
+    alone!();
+    let (lines, telemetry) = start(JOB.into_iter().chain([WITHOUT_REQUEST_SPANS]));
+    serve(&telemetry, || {
+        tracing::info_span!("load").in_scope(|| tracing::info!("in a handler"));
+        assert_child(&[
+            ("BAGGAGE", None),
+            ("TRACEPARENT", None),
+            ("TRACESTATE", None),
+        ]);
+        // This unit of work does not belong to the request.
+        tracing::info_span!(parent: None, "refill")
+            .in_scope(|| tracing::info!("in the background"));
+    })
+    .await;
+    let trace_of = |message| lines.with_message(message)["trace_id"].clone();
+    assert_eq!(trace_of("in a handler"), serde_json::Value::Null);
+    assert_eq!(trace_of("in the background"), TRACE);
+    tracing::info_span!("job").in_scope(|| tracing::info!("after the request"));
+    assert_eq!(trace_of("after the request"), TRACE);
+    drop(telemetry);
+}
+
+/// Calls in a message with another parent do not send the baggage of the parent process.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn calls_in_other_traces_send_no_inherited_baggage() {
+    alone!();
+    let (_, telemetry) = start(JOB);
+    let parent: TraceParent = OTHER.parse().unwrap();
+    let message = parent.unit(|| spanwise::unit_span!("consume"));
+    let sent = tracing::Instrument::instrument(call(&telemetry), message).await;
+    assert!(!sent.contains_key("baggage"), "{sent:?}");
+    assert!(!sent.contains_key("tracestate"), "{sent:?}");
+    drop(telemetry);
+}
+
 /// Calls outside of requests belong to the inherited trace, and send the declared keys of the
 /// baggage.
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn calls_are_in_the_trace_of_the_parent() {
-    use std::convert::Infallible;
-
-    use axum::http::{HeaderMap, Request, Response};
-    use tower::{Layer as _, ServiceExt as _, service_fn};
-
     alone!();
     let (_, telemetry) = start(JOB);
-    let client = telemetry.http_client().baggage(["tier", "tenant_id"]);
-    let client = client.baggage_to("warehouse".parse::<spanwise::http::Hosts>().unwrap());
-    let call = async || {
-        let answer = async |request: Request<()>| {
-            Ok::<_, Infallible>(Response::new(request.headers().clone()))
-        };
-        let request = Request::get("http://warehouse/stock").body(()).unwrap();
-        let service = client.layer(service_fn(answer));
-        let sent: HeaderMap = service.oneshot(request).await.unwrap().into_body();
+    let sent = async || {
+        let sent = call(&telemetry).await;
         let text = |name: &str| sent[name].to_str().unwrap().to_owned();
         // The parent process may not have chosen the tenant.
         assert_eq!(text("baggage"), "tier=gold");
         assert_eq!(text("tracestate"), "congo=t61");
         text("traceparent").parse::<TraceParent>().unwrap()
     };
-    let outside = call().await;
-    let inside = tracing::Instrument::instrument(call(), tracing::info_span!("job")).await;
+    let outside = sent().await;
+    let inside = tracing::Instrument::instrument(sent(), tracing::info_span!("job")).await;
     let parent: TraceParent = PARENT.parse().unwrap();
     for sent in [outside, inside] {
         assert_eq!(sent.trace_id(), parent.trace_id());
@@ -191,6 +242,49 @@ async fn calls_are_in_the_trace_of_the_parent() {
         assert_ne!(sent.span_id(), parent.span_id());
     }
     drop(telemetry);
+}
+
+/// Sends a request with the client layer, and returns its headers.
+#[cfg(feature = "axum")]
+async fn call(telemetry: &Telemetry) -> axum::http::HeaderMap {
+    call_with(&client(telemetry)).await
+}
+
+#[cfg(feature = "axum")]
+fn client(telemetry: &Telemetry) -> spanwise::http::ClientLayer {
+    let client = telemetry.http_client().baggage(["tier", "tenant_id"]);
+    client.baggage_to("warehouse".parse::<spanwise::http::Hosts>().unwrap())
+}
+
+#[cfg(feature = "axum")]
+async fn call_with(client: &spanwise::http::ClientLayer) -> axum::http::HeaderMap {
+    use std::convert::Infallible;
+
+    use axum::http::{Request, Response};
+    use tower::{Layer as _, ServiceExt as _, service_fn};
+
+    let answer =
+        async |request: Request<()>| Ok::<_, Infallible>(Response::new(request.headers().clone()));
+    let request = Request::get("http://warehouse/stock").body(()).unwrap();
+    let service = client.layer(service_fn(answer));
+    service.oneshot(request).await.unwrap().into_body()
+}
+
+/// Levels that disable the spans of requests.
+#[cfg(feature = "axum")]
+const WITHOUT_REQUEST_SPANS: (&str, &str) = ("RUST_LOG", "info,spanwise_http=off");
+
+/// Serves a request without headers. Its handler runs `handle`.
+#[cfg(feature = "axum")]
+async fn serve(telemetry: &Telemetry, handle: impl Fn() + Send + Sync + Clone + 'static) {
+    use axum::{Router, body::Body, http::Request, routing::get};
+    use tower::ServiceExt as _;
+
+    let app = Router::new()
+        .route("/", get(async move || handle()))
+        .layer(telemetry.http_server());
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    assert!(app.oneshot(request).await.unwrap().status().is_success());
 }
 
 #[cfg(feature = "otel")]
@@ -210,14 +304,36 @@ mod exported {
     use super::*;
     use crate::otlp_receiver::Receiver;
 
+    /// Spans whose target is `quiet` are not exported.
+    const QUIET: (&str, &str) = ("OTEL_RUST_TRACES_LEVEL", "info,quiet=off");
+
+    /// Starts the job with an exporter and these variables.
+    fn start_exporting<const N: usize>(vars: [(&str, &str); N]) -> (Receiver, Lines, Telemetry) {
+        let receiver = Receiver::start();
+        let endpoint = receiver.endpoint();
+        let exporter = ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint);
+        let (lines, telemetry) = start(JOB.into_iter().chain(vars).chain([exporter]));
+        (receiver, lines, telemetry)
+    }
+
+    /// Asserts for each name of an exported span whether it is below the parent process.
+    #[track_caller]
+    fn assert_below_parent<const N: usize>(receiver: &Receiver, expected: [(&str, bool); N]) {
+        let parent: TraceParent = PARENT.parse().unwrap();
+        let spans: Vec<_> = receiver.spans().into_iter().map(|it| it.item).collect();
+        let is_below = |name| {
+            let span = spans.iter().find(|span| span.name == name).unwrap();
+            span.parent_span_id == parent.span_id()
+        };
+        let found = expected.map(|(name, _)| (name, is_below(name)));
+        assert_eq!(found, expected);
+    }
+
     /// The current context of the API keeps its baggage inside of a root span.
     #[test]
     fn own_baggage_replaces_that_of_the_parent_process() {
         alone!();
-        let receiver = Receiver::start();
-        let endpoint = receiver.endpoint();
-        let vars = JOB.into_iter();
-        let (_, telemetry) = start(vars.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)]));
+        let (_receiver, _, telemetry) = start_exporting([]);
         let tier = || {
             let context = Context::current();
             context.baggage().get("tier").map(ToString::to_string)
@@ -239,13 +355,7 @@ mod exported {
     #[test]
     fn spans_in_other_traces_have_other_parents() {
         alone!();
-        let receiver = Receiver::start();
-        let endpoint = receiver.endpoint();
-        let vars = JOB.into_iter().chain([
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
-            ("OTEL_RUST_TRACES_LEVEL", "info,quiet=off"),
-        ]);
-        let (_, telemetry) = start(vars);
+        let (receiver, _, telemetry) = start_exporting([QUIET]);
         let served = tracing::info_span!(
             target: "quiet",
             "served",
@@ -258,15 +368,28 @@ mod exported {
         let quiet = tracing::info_span!(target: "quiet", "quiet");
         quiet.in_scope(|| tracing::info_span!("step").in_scope(|| {}));
         telemetry.shutdown(Duration::from_secs(60));
-        let parent: TraceParent = PARENT.parse().unwrap();
-        let spans: Vec<_> = receiver.spans().into_iter().map(|it| it.item).collect();
-        let is_below = |name: &str| {
-            let span = spans.iter().find(|span| span.name == name).unwrap();
-            span.parent_span_id == parent.span_id()
-        };
-        assert_eq!(
-            ["load", "query", "step"].map(is_below),
-            [false, false, true]
+        assert_below_parent(
+            &receiver,
+            [("load", false), ("query", false), ("step", true)],
+        );
+    }
+
+    /// Spans in a request belong to its caller, even if the levels disable the span of the request.
+    #[cfg(feature = "axum")]
+    #[tokio::test]
+    async fn spans_in_a_request_without_a_span_are_roots() {
+        alone!();
+        let (receiver, _, telemetry) = start_exporting([WITHOUT_REQUEST_SPANS]);
+        serve(&telemetry, || {
+            tracing::info_span!("load").in_scope(|| {});
+            global::tracer("jobs").in_span("query", |_| {});
+            tracing::info_span!(parent: None, "refill").in_scope(|| {});
+        })
+        .await;
+        telemetry.shutdown(Duration::from_secs(60));
+        assert_below_parent(
+            &receiver,
+            [("load", false), ("query", false), ("refill", true)],
         );
     }
 
@@ -274,25 +397,10 @@ mod exported {
     #[cfg(feature = "axum")]
     #[tokio::test]
     async fn calls_in_quiet_spans_are_below_the_parent_process() {
-        use std::convert::Infallible;
-
-        use axum::http::{Request, Response};
-        use tower::{Layer as _, ServiceExt as _, service_fn};
-
         alone!();
-        let receiver = Receiver::start();
-        let endpoint = receiver.endpoint();
-        let vars = JOB.into_iter().chain([
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
-            ("OTEL_RUST_TRACES_LEVEL", "info,quiet=off"),
-        ]);
-        let (_, telemetry) = start(vars);
+        let (receiver, _, telemetry) = start_exporting([QUIET]);
         let quiet = tracing::info_span!(target: "quiet", "quiet");
-        let answer = async |_: Request<()>| Ok::<_, Infallible>(Response::new(()));
-        let service = telemetry.http_client().layer(service_fn(answer));
-        let request = Request::get("http://warehouse/stock").body(()).unwrap();
-        let sent = tracing::Instrument::instrument(service.oneshot(request), quiet);
-        drop(sent.await.unwrap());
+        tracing::Instrument::instrument(call(&telemetry), quiet).await;
         telemetry.shutdown(Duration::from_secs(60));
         let parent: TraceParent = PARENT.parse().unwrap();
         let spans: Vec<_> = receiver.spans().into_iter().map(|it| it.item).collect();
@@ -305,10 +413,7 @@ mod exported {
     #[test]
     fn exported_roots_are_below_the_parent_process() {
         alone!();
-        let receiver = Receiver::start();
-        let endpoint = receiver.endpoint();
-        let vars = JOB.into_iter();
-        let (lines, telemetry) = start(vars.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)]));
+        let (receiver, lines, telemetry) = start_exporting([]);
         let job = tracing::info_span!("job");
         let baggage = job.context().baggage().get("tier").cloned();
         assert_eq!(baggage.unwrap().as_str(), "gold");
@@ -352,15 +457,8 @@ mod exported {
     #[cfg(feature = "axum")]
     #[tokio::test]
     async fn propagators_decide_what_requests_read_and_send() {
-        use std::convert::Infallible;
-
-        use axum::{
-            Router,
-            body::Body,
-            http::{HeaderMap, Request, Response},
-            routing::get,
-        };
-        use tower::{Layer as _, ServiceExt as _, service_fn};
+        use axum::{Router, body::Body, http::Request, routing::get};
+        use tower::ServiceExt as _;
 
         alone!();
         #[expect(
@@ -386,15 +484,9 @@ mod exported {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
             ("OTEL_PROPAGATORS", &*propagators),
         ]);
-        let client = telemetry.http_client().baggage(["tier"]);
-        let client = client.baggage_to("warehouse".parse::<spanwise::http::Hosts>().unwrap());
-        let call = async move || {
-            let answer = async |request: Request<()>| {
-                Ok::<_, Infallible>(Response::new(request.headers().clone()))
-            };
-            let request = Request::get("http://warehouse/stock").body(()).unwrap();
-            let service = client.layer(service_fn(answer));
-            let sent: HeaderMap = service.oneshot(request).await.unwrap().into_body();
+        let client = client(&telemetry);
+        let handle = async move || {
+            let sent = call_with(&client).await;
             let shown = ["traceparent", "tracestate", "baggage", "x-request-id"].map(|name| {
                 let value = sent.get(name);
                 value.map(|value| value.to_str().unwrap().to_owned())
@@ -403,7 +495,7 @@ mod exported {
             format!("{shown:?} {child:?}")
         };
         let app = Router::new()
-            .route("/", get(call))
+            .route("/", get(handle))
             .layer(telemetry.http_server());
         let request = Request::get("/")
             .header("traceparent", PARENT)
@@ -426,12 +518,8 @@ mod exported {
         telemetry.shutdown(Duration::from_secs(60));
         let span = receiver.spans().into_iter().map(|it| it.item);
         let mut served = span.filter(|span| span.name.starts_with("GET /"));
-        let is_below = served.any(|span| span.parent_span_id == parent_span());
+        let parent: TraceParent = PARENT.parse().unwrap();
+        let is_below = served.any(|span| span.parent_span_id == parent.span_id());
         assert_eq!(is_below, has_trace, "{propagators}");
-    }
-
-    #[cfg(feature = "axum")]
-    fn parent_span() -> [u8; 8] {
-        PARENT.parse::<TraceParent>().unwrap().span_id()
     }
 }

@@ -40,6 +40,7 @@ const SETTERS: &[Setter] = setters! {
     levels: "RUST_LOG", "warn,shop=debug", "shop=debgu" => ": `shop=debgu`";
     span_levels: "LOG_SPANS", "info,hyper=off", "close" => ": `close` is not a level";
     format: "LOG_FORMAT", "Json-Nested", "jsn" => " is unknown: did you mean json? accepts json, json-nested, ecs";
+    fields: "LOG_FIELDS", "+location,level>severity", "+locaton" => ": `+locaton` is not a part of a line: did you mean `+location`?";
     time: "LOG_TIME", "LOCAL", "CET" => " is unknown: accepts local, utc";
     output: "LOG_OUTPUT", "stderr", "stdot" => " is unknown: did you mean stdout? accepts stdout, stderr, none";
     output_level: "LOG_OUTPUT_LEVEL", "WARNING", "off" => " is unknown: accepts error, warn, info, debug, trace";
@@ -120,6 +121,7 @@ const WITHOUT_SETTER: &[(&str, &str)] = &[
     ("TRACESTATE", "the same as TRACEPARENT"),
     ("BAGGAGE", "the same as TRACEPARENT"),
     ("TERM", "many programs share it; `color` decides in code"),
+    ("LOG_CONFIG", "`Builder::from_file` reads a file"),
     (
         "LOG_REDACT_KEY_FILE",
         "`redact_with` sets the key as a value",
@@ -287,7 +289,7 @@ fn wrong_texts_are_reported_at_once_and_start_nothing() {
     } in SETTERS
     {
         let begin = match *name {
-            "sentry_dsn" => "Builder::sentry_dsn".to_owned(),
+            name @ ("sentry_dsn" | "fields") => format!("Builder::{name}"),
             name => format!("Builder::{name}({text:?})"),
         };
         let expected = format!("{begin}{error}");

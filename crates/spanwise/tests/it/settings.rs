@@ -154,7 +154,7 @@ fn own_target_without_match_is_refused() {
         ("::shop", "`::shop=debug`"),
     ];
     for (target, error) in wrong {
-        let by_variable = problems([("LOG_OWN", target), ("LOG_FORMAT", "xml")]);
+        let by_variable = problems([("LOG_OWN", target), ("LOG_COLOR", "purple")]);
         assert_eq!(by_variable.len(), 2, "{by_variable:?}");
         assert!(
             by_variable.iter().any(
@@ -625,7 +625,7 @@ fn wrong_sentry_settings_are_reported_at_once() {
         ("SENTRY_TRACES_SAMPLE_RATE", "ten"),
         ("SENTRY_ENABLE_LOGS", "maybe"),
         ("SENTRY_EVENT_LEVEL", "eror"),
-        ("LOG_FORMAT", "xml"),
+        ("LOG_COLOR", "purple"),
     ]);
     let text = all.join("\n");
     assert_eq!(all.len(), 6, "{text}");

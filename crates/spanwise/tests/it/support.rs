@@ -74,6 +74,19 @@ pub fn install() -> (Lines, Lines, spanwise::Telemetry) {
     (json, console, telemetry)
 }
 
+/// Installs a console with events from DEBUG and the context key `job_id`.
+pub fn install_console(format: spanwise::Format) -> (Lines, spanwise::Telemetry) {
+    let lines = Lines::default();
+    let telemetry = spanwise::Builder::new(spanwise::Preset::Test)
+        .levels("debug")
+        .format(format)
+        .with_writer(lines.clone())
+        .context_key("job_id")
+        .init()
+        .unwrap();
+    (lines, telemetry)
+}
+
 /// Counts the bytes that are allocated.
 struct Counting;
 

@@ -235,8 +235,7 @@ fn error_that_no_output_takes_is_on_stderr() {
 fn wrong_settings_are_on_stderr() {
     let (status, stdout, stderr) = output("unit", &[("LOG_FORMAT", "jsn")]);
     assert_eq!((status, &*stdout), (Some(1), ""));
-    let expected =
-        "Error: logging did not start, a setting is wrong:\n  LOG_FORMAT=\"jsn\" is unknown: ";
+    let expected = "Error: logging did not start because of an invalid setting:\n  LOG_FORMAT=\"jsn\" is unknown: ";
     assert!(stderr.starts_with(expected), "{stderr}");
 }
 

@@ -205,6 +205,18 @@ fn dev_prints_one_to_stderr() {
         );
         assert!(own.len() < 5, "{lines:#?}");
 
+        // If `LOG_PANIC_BACKTRACE` is set, `RUST_BACKTRACE` has no effect.
+        let decided = vars("full")
+            .into_iter()
+            .chain([("LOG_PANIC_BACKTRACE", "short")]);
+        let run = Run::new(&decided.collect::<Vec<_>>());
+        let hidden = run.stderr.lines().next_back().unwrap();
+        assert!(
+            hidden.ends_with(" hidden: LOG_PANIC_BACKTRACE=full shows all"),
+            "{}",
+            run.stderr
+        );
+
         let run = Run::new(&vars("full"));
         assert!(run.stderr.contains("std::panicking") && !run.stderr.contains("hidden"));
         let begun = run.stderr.lines().filter(|line| !line.starts_with(' '));

@@ -3,7 +3,7 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Output};
 
-use spanwise::InitError;
+use spanwise::{Format, InitError};
 
 use crate::{Test, victim};
 
@@ -43,13 +43,17 @@ fn wrong_settings_are_listed_at_once() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert_eq!((output.status.code(), &*stdout), (Some(1), ""));
+    let format = format!(
+        "  LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts {}",
+        Format::ACCEPTS
+    );
     let expected: [&str; 6] = [
-        "Error: logging did not start, settings are wrong:",
+        "Error: logging did not start because of invalid settings:",
         "  LOG_PRESET=\"live\" is unknown: accepts dev, prod, test, cli; development and production",
         "  RUST_LOG=\"shop=debgu\": `shop=debgu`: `debgu` is not a level: did you mean `debug`?; accepts ",
-        "  LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts json, json-nested, ecs, gcp, datadog, logstash, gelf, bunyan, emf, logfmt, otlp, pretty, compact, short",
         "  LOG_OUTPUT=(hidden, 7 bytes) is not UTF-8: accepts stdout, stderr, none",
         "  SERVICE_NAME: the quotes are part of the value",
+        &format,
     ];
     // An unknown name stops the start only with `strict`.
     assert_eq!(stderr.lines().count(), expected.len(), "{stderr}");
@@ -60,7 +64,7 @@ fn wrong_settings_are_listed_at_once() {
     let stderr = String::from_utf8(run(&strict).stderr).unwrap();
     assert_eq!(
         stderr,
-        "Error: logging did not start, a setting is wrong:\n  LOG_FROMAT is not a setting: did you mean LOG_FORMAT?\n"
+        "Error: logging did not start because of an invalid setting:\n  LOG_FROMAT is not a setting: did you mean LOG_FORMAT?\n"
     );
 }
 

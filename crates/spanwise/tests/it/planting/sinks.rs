@@ -7,7 +7,7 @@ use spanwise::{
     layer::{JsonLayer, LayerExt, SpanEvents},
     record::Recorder,
 };
-use spanwise_core::{PrivateFields, Redact};
+use spanwise_core::{Redact, UnsharedFields};
 use spanwise_redact::Policy;
 use tracing::{
     Event, Metadata, Subscriber,
@@ -81,7 +81,7 @@ pub const SINKS: &[(&str, Sink)] = &[
     ("fmt beside another", |lines, policy| {
         let plain = text::layer().with_writer(io::sink);
         let fmt = text::layer().with_writer(lines).with_ansi(false);
-        let fmt = fmt.map_fmt_fields(PrivateFields::new).redacted(policy);
+        let fmt = fmt.map_fmt_fields(UnsharedFields::new).redacted(policy);
         plain.and_then(fmt).boxed()
     }),
     ("a layer of one's own", |lines, policy| {

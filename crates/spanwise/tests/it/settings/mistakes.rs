@@ -90,7 +90,7 @@ fn mistake_beside_another_setting_is_in_the_list() {
         assert!(explained.to_string().contains(&wrong), "{explained}");
         // Adds values that are invalid alone, and unknown names.
         let wrong = [
-            ("LOG_FORMAT", "xml"),
+            ("LOG_TIME", "CET"),
             ("LOG_COLOR", "purple"),
             ("LOG_STRICT", "1"),
             ("LOG_FROMAT", "json"),
@@ -98,7 +98,7 @@ fn mistake_beside_another_setting_is_in_the_list() {
         let all: Vec<_> = vars.iter().chain(&wrong).copied().collect();
         let problems = start(&all);
         is_told(&problems);
-        for name in ["LOG_FORMAT=", "LOG_COLOR=", "LOG_FROMAT is not a setting"] {
+        for name in ["LOG_TIME=", "LOG_COLOR=", "LOG_FROMAT is not a setting"] {
             assert!(
                 problems.iter().any(|problem| problem.starts_with(name)),
                 "{name} in {problems:?}"

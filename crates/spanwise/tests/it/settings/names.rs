@@ -153,12 +153,12 @@ fn strict_turns_warnings_into_errors() {
     let by_variable = vars
         .iter()
         .copied()
-        .chain([("LOG_STRICT", "1"), ("LOG_FORMAT", "jsn")]);
+        .chain([("LOG_STRICT", "1"), ("LOG_COLOR", "purple")]);
     match Builder::from_vars(by_variable) {
         Err(InitError::Settings(problems)) => {
             assert_eq!(problems[1], warnings[0]);
             assert!(problems[2].starts_with("LOG_DRIVER is not a setting here: "));
-            assert!(problems[0].starts_with("LOG_FORMAT=\"jsn\""));
+            assert!(problems[0].starts_with("LOG_COLOR=\"purple\""));
         }
         other => panic!("{other:?}"),
     }

@@ -65,6 +65,13 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ),
     ("LOG_FORMAT", "JSON", Is("json")),
     ("LOG_FORMAT", "jsn", Wrong("did you mean json?")),
+    (
+        "LOG_FIELDS",
+        "+location, level>severity ,-target",
+        Is("+location,level>severity,-target"),
+    ),
+    ("LOG_FIELDS", "target", Wrong("write `-target` to omit it")),
+    ("LOG_FIELDS", "a>b,c>b", Wrong("`a>b` has the same key")),
     ("LOG_FORMAT", "\"json\"", QUOTES),
     ("LOG_FORMAT", "json\"", QUOTES),
     ("LOG_OUTPUT", "STDERR", Is("stderr")),
@@ -268,7 +275,15 @@ fn outcome(name: &str, value: &str) -> Result<String, Vec<String>> {
         vars.push(("SENTRY_DSN", "https://key@sentry.example.com/42"));
     }
     match Builder::from_vars(vars) {
-        Ok(builder) => Ok(builder.explain().to_string()),
+        Ok(builder) => {
+            let text = builder.explain().to_string();
+            // Code may register a format, so an unknown one is a problem at the start.
+            let wrong = text.lines().filter_map(|line| line.strip_prefix("wrong: "));
+            match wrong.map(str::to_owned).collect::<Vec<_>>() {
+                wrong if wrong.is_empty() => Ok(text),
+                wrong => Err(wrong),
+            }
+        }
         Err(InitError::Settings(problems)) => Err(problems),
         Err(error) => panic!("{error}"),
     }
@@ -457,6 +472,7 @@ fn examples_of_a_setting_are_accepted() {
         "CLICOLOR_FORCE",
         "TERM",
         "GOOGLE_CLOUD_PROJECT",
+        "LOG_CONFIG",
         "LOG_REDACT_KEY_FILE",
     ];
     for setting in SETTINGS {
@@ -465,7 +481,10 @@ fn examples_of_a_setting_are_accepted() {
         if tried(setting.name) || owned_by_others.contains(&setting.name) || is_off {
             continue;
         }
-        let quoted: Vec<&str> = setting.accepts.split('`').skip(1).step_by(2).collect();
+        // The name of the feature is not an example.
+        let accepts = setting.accepts.split("; in programs built").next();
+        let quoted = accepts.unwrap_or_default().split('`').skip(1).step_by(2);
+        let quoted: Vec<&str> = quoted.collect();
         let first = setting.accepts.split(',').next().unwrap_or_default();
         let examples = if quoted.is_empty() {
             vec![first]

@@ -1,0 +1,278 @@
+//! The configuration file: `LOG_CONFIG=log.toml`.
+//!
+//! Each file is read once, and all files are merged with the profile of the effective preset. The
+//! result is a source of settings that the environment overrides. Keys that only a file has, such
+//! as routes, become a `Routing`.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{Preset, choices::Raw, conceal};
+
+mod changes;
+mod check;
+mod command;
+mod interpolation;
+mod json_schema;
+mod keys;
+mod load;
+mod merge;
+mod named_formats;
+mod read_filters;
+mod read_routes;
+mod read_sinks;
+mod reader;
+mod reload_key;
+mod sink_checks;
+mod sink_texts;
+mod syntax;
+
+pub(crate) use changes::FileKeys;
+pub use changes::{ConfigChange, ReloadError};
+use check::Check;
+pub use command::{check, command};
+pub use json_schema::json_schema;
+use load::{Document, Loader};
+pub(crate) use merge::Merged;
+pub(crate) use named_formats::{NamedFormat, named_formats};
+pub(crate) use read_sinks::{Program, choose_routing};
+pub(crate) use reload_key::Reload;
+use syntax::Table;
+
+/// The maximum length of a file, in bytes.
+const MAX_FILE_LEN: u64 = 1024 * 1024;
+
+/// The maximum length of a file that a text refers to with `${file:…}`, in bytes.
+const MAX_SECRET_LEN: u64 = 64 * 1024;
+
+/// The maximum number of files that include each other.
+const MAX_INCLUDE_DEPTH: usize = 3;
+
+/// The maximum number of sinks, because the set of sinks of an event is a mask of this many bits.
+const MAX_SINKS: usize = 64;
+
+/// The name that errors show for a configuration text that code passes.
+const TEXT_NAME: &str = "config";
+
+/// A file that code names.
+#[derive(Clone)]
+pub(crate) enum CodeFile {
+    Path(PathBuf),
+    /// The content of a file.
+    Text(String),
+}
+
+/// The files, before a preset is chosen.
+#[derive(Default)]
+pub(crate) struct ConfigFiles {
+    sources: FileSources,
+    documents: Vec<Document>,
+    /// A hash of the texts of all files.
+    pub(crate) fingerprint: u64,
+    /// All files, merged, with their profiles.
+    base: Table,
+    /// The problems that do not depend on the preset.
+    problems: Vec<String>,
+    /// Warnings about keys without an effect, which may be intended.
+    warnings: Vec<String>,
+}
+
+/// The sources of the file names, and the variables that texts in the files refer to.
+#[derive(Clone, Default)]
+pub(crate) struct FileSources {
+    /// The files that code names.
+    pub(crate) code: Vec<CodeFile>,
+    /// The variable that names files. These override the files that code names.
+    pub(crate) variable: Option<Raw>,
+    pub(crate) vars: HashMap<String, OsString>,
+}
+
+impl ConfigFiles {
+    /// Reads all files.
+    pub(crate) fn read(sources: FileSources) -> Self {
+        let mut loader = Loader::default();
+        for file in &sources.code {
+            match file {
+                CodeFile::Path(path) => loader.file(path, "the configuration file"),
+                CodeFile::Text(text) => loader.text(TEXT_NAME, text),
+            }
+        }
+        // A text that is not UTF-8 is a problem of the setting.
+        if let Some(Raw { text, name, .. }) = &sources.variable
+            && let Some(text) = text.to_str()
+        {
+            let paths = text.split(',').map(str::trim);
+            for path in paths.filter(|path| !path.is_empty()) {
+                loader.file(Path::new(path), name);
+            }
+        }
+        let fingerprint = loader.fingerprint();
+        let mut base = Table::default();
+        for document in &loader.documents {
+            merge::overlay(&mut base, document.table.clone());
+        }
+        merge::mark_profiles(&mut base);
+        let mut check = Check::new(&base);
+        for document in &loader.documents {
+            check.document(&document.table);
+        }
+        let is_broken = |place: &syntax::Place| {
+            let broken = loader.broken_lines.get(&place.file);
+            broken.is_some_and(|lines| lines.contains(&place.line))
+        };
+        let problems = check.problems.into_iter();
+        let problems = problems.filter(|(place, _)| !is_broken(place));
+        let mut all = loader.problems;
+        all.extend(problems.map(|(place, problem)| format!("{place}: {problem}")));
+        Self {
+            documents: loader.documents,
+            base,
+            problems: all,
+            warnings: loader.warnings,
+            fingerprint,
+            sources,
+        }
+    }
+
+    /// Reads the files of the same sources again.
+    pub(crate) fn read_again(&self) -> Self {
+        Self::read(self.sources.clone())
+    }
+
+    /// Returns whether there is a file.
+    pub(crate) fn exist(&self) -> bool {
+        !self.documents.is_empty()
+    }
+
+    /// Returns whether code names a file.
+    pub(crate) fn is_in_code(&self) -> bool {
+        !self.sources.code.is_empty()
+    }
+
+    /// Returns the problems that do not depend on the preset.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Returns the warnings about keys without an effect, which may be intended.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Returns whether a preset has a profile.
+    pub(crate) fn has_profile(&self, preset: Preset) -> bool {
+        self.base.table("profile").get(preset.name()).is_some()
+    }
+
+    /// Merges the profile of the preset, if it is known, into the files.
+    pub(crate) fn merged(&self, preset: Option<Preset>) -> Arc<Merged> {
+        Arc::new(Merged::new(&self.base, preset, &self.sources.vars))
+    }
+
+    /// Returns the names of the files, in the order in which they were read.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        for document in &self.documents {
+            if !names.contains(&document.file) {
+                names.push(Arc::clone(&document.file));
+            }
+        }
+        names
+    }
+}
+
+/// The names of the files and the secrets in them, for the texts that users see.
+#[derive(Debug, Default)]
+pub(crate) struct FileTexts {
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) concealed: Secrets,
+    /// The problems of references to variables and files.
+    pub(crate) unset: Vec<String>,
+    /// The problems of the names of keys and the kinds of values. A value with such a problem has
+    /// no further problems.
+    refused: Vec<String>,
+}
+
+/// The contents of secret files, in each form in which an error may quote them, the longest first.
+/// `Debug` does not show them.
+#[derive(Default)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({} secrets)", self.0.len())
+    }
+}
+
+impl FileTexts {
+    pub(crate) fn new(files: &ConfigFiles, merged: &Merged) -> Self {
+        Self {
+            names: files.names(),
+            concealed: Secrets::new(&merged.concealed),
+            unset: merged.problems.clone(),
+            refused: files.problems.clone(),
+        }
+    }
+
+    /// Sorts problems by file and line, removes those that follow from others, and hides secrets.
+    /// Problems without a place come last, in their given order.
+    pub(crate) fn finish(&self, problems: &mut Vec<String>) {
+        let refused: Vec<_> = self.refused.iter().map(|it| self.place(it)).collect();
+        problems.retain(|problem| {
+            let place = self.place(problem);
+            place.is_none() || !refused.contains(&place) || self.refused.contains(problem)
+        });
+        for problem in problems.iter_mut() {
+            self.concealed.hide(problem);
+        }
+        problems.sort_by_key(|problem| self.place(problem).unwrap_or(NO_PLACE));
+    }
+
+    /// Returns the number of the file, the line and the column with which a problem begins.
+    fn place(&self, problem: &str) -> Option<(usize, usize, usize)> {
+        self.names.iter().enumerate().find_map(|(index, name)| {
+            let rest = problem.strip_prefix(&**name)?.strip_prefix(':')?;
+            let mut numbers = rest.splitn(3, ':');
+            let mut number = || numbers.next()?.parse().ok();
+            Some((index, number()?, number()?))
+        })
+    }
+}
+
+const NO_PLACE: (usize, usize, usize) = (usize::MAX, 0, 0);
+
+impl Secrets {
+    /// Creates the list from the contents of files. It also contains the parts of lists, because
+    /// errors quote them one by one, and the escaped forms.
+    fn new(contents: &[String]) -> Self {
+        let parts = contents.iter().flat_map(|content| {
+            let all = std::iter::once(&**content);
+            all.chain(content.split(',')).map(str::trim)
+        });
+        let forms = parts.flat_map(|part| {
+            let quoted = format!("{part:?}");
+            let escaped = quoted[1..quoted.len() - 1].to_owned();
+            [part.to_owned(), escaped]
+        });
+        let mut forms: Vec<String> = forms.filter(|it| it.len() >= MIN_SECRET_LEN).collect();
+        forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        forms.dedup();
+        Self(forms)
+    }
+
+    /// Replaces each secret in a text by its length.
+    pub(crate) fn hide(&self, text: &mut String) {
+        for secret in &self.0 {
+            if text.contains(secret) {
+                *text = text.replace(secret, &conceal::hidden(secret.len()));
+            }
+        }
+    }
+}
+
+/// A shorter text is not hidden, because it may be a part of any word.
+const MIN_SECRET_LEN: usize = 4;

@@ -1,0 +1,187 @@
+//! Replaces `${NAME}`, `${NAME:-default}`, `${file:/path}` and `$$` in the texts of a file.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    fs::File,
+    io::Read as _,
+    path::Path,
+};
+
+use super::{
+    MAX_SECRET_LEN,
+    syntax::{FileValue, Node, Place, Table},
+};
+use crate::conceal;
+
+/// Returns whether a text is a single reference, so that it may become a value of any kind.
+pub(super) fn is_whole(text: &str) -> bool {
+    let inside = text.strip_prefix("${");
+    inside.is_some_and(|inside| inside.find('}') == Some(inside.len() - 1))
+}
+
+/// Adds the variables to which the texts of a table refer.
+pub(super) fn add_variables(table: &Table, names: &mut HashSet<String>) {
+    table
+        .0
+        .iter()
+        .for_each(|entry| add_of_node(&entry.node, names));
+}
+
+fn add_of_node(node: &Node, names: &mut HashSet<String>) {
+    match &node.value {
+        FileValue::Text(text) => {
+            let inside = text.split("${").skip(1);
+            let name = |inside: &str| {
+                let end = inside.find(|c: char| !is_of_name(c));
+                inside[..end.unwrap_or(inside.len())].to_owned()
+            };
+            names.extend(inside.map(name));
+        }
+        FileValue::List(nodes) => nodes.iter().for_each(|node| add_of_node(node, names)),
+        FileValue::Table(table) => add_variables(table, names),
+        _ => {}
+    }
+}
+
+/// Returns whether the name of a variable may have this character.
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Replaces the references in texts, and collects the problems.
+pub(super) struct Interpolation<'a> {
+    pub(super) vars: &'a HashMap<String, OsString>,
+    pub(super) problems: Vec<String>,
+    /// The contents of files, which are never shown.
+    pub(super) concealed: Vec<String>,
+}
+
+impl Interpolation<'_> {
+    pub(super) fn table(&mut self, table: &mut Table) {
+        for entry in &mut table.0 {
+            self.node(&mut entry.node);
+        }
+    }
+
+    pub(super) fn node(&mut self, node: &mut Node) {
+        match &mut node.value {
+            // A value of a variable is not replaced again.
+            FileValue::Text(text) if text.contains('$') && !node.is_interpolated => {
+                let is_whole = is_whole(text);
+                match self.text(text, &node.place) {
+                    Ok(replaced) => {
+                        *text = replaced.text;
+                        node.is_hidden = replaced.is_hidden;
+                        node.is_interpolated = is_whole;
+                    }
+                    Err(problem) => {
+                        self.problems.push(format!("{}: {problem}", node.place));
+                        // Counts as unset, so that it has no second problem.
+                        text.clear();
+                        node.is_interpolated = true;
+                    }
+                }
+            }
+            FileValue::List(nodes) => nodes.iter_mut().for_each(|node| self.node(node)),
+            FileValue::Table(table) => self.table(table),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str, place: &Place) -> Result<Replaced, String> {
+        let mut out = Replaced::default();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.text.push_str(&rest[..at]);
+            let after = &rest[at + 1..];
+            if let Some(after) = after.strip_prefix('$') {
+                out.text.push('$');
+                rest = after;
+                continue;
+            }
+            let Some(inside) = after.strip_prefix('{') else {
+                out.text.push('$');
+                rest = after;
+                continue;
+            };
+            let Some((inside, after)) = inside.split_once('}') else {
+                return Err("`${` has no `}`: write `${NAME}`, or `$$` for a dollar sign".into());
+            };
+            if let Some(path) = inside.strip_prefix("file:") {
+                let secret = read_secret(path, place)?;
+                out.text.push_str(&secret);
+                out.is_hidden = true;
+                self.concealed.push(secret);
+            } else {
+                out.text.push_str(&self.variable(inside)?);
+            }
+            rest = after;
+        }
+        out.text.push_str(rest);
+        Ok(out)
+    }
+
+    fn variable(&self, inside: &str) -> Result<String, String> {
+        let (name, default) = match inside.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (inside, None),
+        };
+        if name.is_empty() || !name.chars().all(is_of_name) {
+            let shown = conceal::shown_unquoted(inside);
+            return Err(format!(
+                "${{{shown}}} is not a reference: write `${{NAME}}`, `${{NAME:-default}}`, \
+                 `${{file:/path}}`, or `$$` for a dollar sign"
+            ));
+        }
+        // As everywhere, an empty variable counts as unset.
+        match (
+            self.vars.get(name).filter(|value| !value.is_empty()),
+            default,
+        ) {
+            (Some(value), _) => match value.to_str() {
+                Some(value) => Ok(value.to_owned()),
+                None => Err(format!("${{{name}}} is not UTF-8")),
+            },
+            (None, Some(default)) => Ok(default.to_owned()),
+            (None, None) => Err(format!(
+                "${{{name}}} is not set, and has no default: set it, or write `${{{name}:-default}}`"
+            )),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Replaced {
+    text: String,
+    is_hidden: bool,
+}
+
+/// Reads a file that contains a value. A relative path begins at the directory of the configuration
+/// file.
+fn read_secret(path: &str, place: &Place) -> Result<String, String> {
+    let directory = Path::new(&*place.file).parent();
+    let full = directory.map_or_else(|| path.into(), |directory| directory.join(path));
+    let failed = |problem: String| format!("${{file:{path}}} cannot be read: {problem}");
+    let mut bytes = Vec::new();
+    let opened = File::open(&full).map_err(|error| failed(error.to_string()))?;
+    let read = opened.take(MAX_SECRET_LEN + 1).read_to_end(&mut bytes);
+    read.map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > MAX_SECRET_LEN {
+        return Err(failed("it has more than 64 KiB".to_owned()));
+    }
+    let Ok(mut text) = String::from_utf8(bytes) else {
+        return Err(failed("it is not UTF-8".to_owned()));
+    };
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    // Like an empty variable, an empty file counts as unset.
+    if text.trim().is_empty() {
+        return Err(failed("it is empty".to_owned()));
+    }
+    Ok(text)
+}

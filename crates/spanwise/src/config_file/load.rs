@@ -1,0 +1,231 @@
+//! Reads configuration files and the files that they include.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, File},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    MAX_FILE_LEN, MAX_INCLUDE_DEPTH,
+    syntax::{self, FileValue, Node, Place, Table},
+};
+use crate::conceal;
+
+/// A file that was read.
+pub(super) struct Document {
+    pub(super) file: Arc<str>,
+    pub(super) table: Table,
+}
+
+/// Reads files, and collects the problems.
+#[derive(Default)]
+pub(super) struct Loader {
+    /// The files in the order in which they are merged: each overrides the earlier ones.
+    pub(super) documents: Vec<Document>,
+    pub(super) problems: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    /// The lines with a syntax error. Values from these lines have no further problems.
+    pub(super) broken_lines: HashMap<Arc<str>, HashSet<usize>>,
+    /// A hash of the names and texts of the files.
+    texts: DefaultHasher,
+    /// The canonical paths of the files that include the current one.
+    including: Vec<PathBuf>,
+}
+
+impl Loader {
+    /// Reads a file. `shown` is its name in errors if it cannot be read: `LOG_CONFIG`.
+    pub(super) fn file(&mut self, path: &Path, shown: &str) {
+        if let Err(problem) = self.try_file(path) {
+            let path = shown_path(path);
+            self.problems.push(format!("{shown}: {path} {problem}"));
+        }
+    }
+
+    fn try_file(&mut self, path: &Path) -> Result<(), String> {
+        let cannot = |error: io::Error| format!("cannot be read: {error}");
+        let canonical = fs::canonicalize(path).map_err(cannot)?;
+        let text = read(path)?;
+        self.including.push(canonical);
+        self.text(&path.to_string_lossy(), &text);
+        self.including.pop();
+        Ok(())
+    }
+
+    /// Returns a hash of the texts of all files, and of the reasons why files cannot be read.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = self.texts.clone();
+        self.problems.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Parses the text of a file, and reads the files that it includes.
+    pub(super) fn text(&mut self, file: &str, text: &str) {
+        (file, text).hash(&mut self.texts);
+        let file: Arc<str> = file.into();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let parsed = syntax::parse(&file, text);
+        for error in parsed.errors {
+            self.problems
+                .push(format!("{}: {}", error.place, error.message));
+        }
+        self.broken_lines
+            .entry(Arc::clone(&file))
+            .or_default()
+            .extend(parsed.broken_lines);
+        let table = parsed.table;
+        let include = table.get("include").cloned();
+        self.documents.push(Document { file, table });
+        // The check of the keys reports a value of another kind.
+        if let Some(FileValue::List(patterns)) = include.map(|node| node.value) {
+            for pattern in patterns {
+                self.include(&pattern);
+            }
+        }
+    }
+
+    fn include(&mut self, pattern: &Node) {
+        let FileValue::Text(text) = &pattern.value else {
+            return;
+        };
+        let place = &pattern.place;
+        if self.including.len() > MAX_INCLUDE_DEPTH {
+            self.problem(
+                place,
+                text,
+                "is too deep: at most 3 files include each other",
+            );
+            return;
+        }
+        let directory = Path::new(&*place.file).parent().unwrap_or(Path::new(""));
+        let path = directory.join(text);
+        let paths = match matching(&path) {
+            Ok(paths) => paths,
+            Err(problem) => return self.problem(place, text, &problem),
+        };
+        if paths.is_empty() {
+            let shown = conceal::shown(text);
+            self.warnings.push(format!(
+                "{place}: include {shown} matches no file: add one, or remove it"
+            ));
+        }
+        for path in paths {
+            let is_cycle = fs::canonicalize(&path).is_ok_and(|path| self.including.contains(&path));
+            let result = match is_cycle {
+                true => Err("includes a file that includes it: remove one of the two".to_owned()),
+                false => self.try_file(&path),
+            };
+            if let Err(problem) = result {
+                let path = path.strip_prefix(directory).unwrap_or(&path);
+                let path = path.to_string_lossy();
+                let shown = if text.contains('*') { &path } else { &**text };
+                self.problem(place, shown, &problem);
+            }
+        }
+    }
+
+    fn problem(&mut self, place: &Place, path: &str, problem: &str) {
+        let path = conceal::shown(path);
+        self.problems
+            .push(format!("{place}: include {path} {problem}"));
+    }
+}
+
+/// Returns a path in quotes, or its length if it may be a secret instead.
+fn shown_path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    match conceal::is_path(&text) {
+        true => format!("{text:?}"),
+        false => conceal::shown(&text),
+    }
+}
+
+/// Returns the sorted paths that a pattern matches. Only its last part may have `*` and `?`.
+fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+    let is_pattern = |text: &str| text.contains(['*', '?']);
+    let name = pattern
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    let directory = pattern.parent().unwrap_or(Path::new(""));
+    if is_pattern(&directory.to_string_lossy()) {
+        return Err("has `*` in a directory: only the name of a file may have it".to_owned());
+    }
+    if !is_pattern(&name) {
+        return Ok(vec![pattern.to_owned()]);
+    }
+    let listed = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    let entries = match fs::read_dir(listed) {
+        Ok(entries) => entries,
+        // There may be nothing to include.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("cannot be read: {error}")),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let pattern: Vec<char> = name.chars().collect();
+    // As in a shell, a pattern does not match hidden files.
+    let is_match = |name: &String| {
+        let letters: Vec<char> = name.chars().collect();
+        !name.starts_with('.') && matches(&pattern, &letters)
+    };
+    let mut names: Vec<String> = names.filter(is_match).collect();
+    names.sort();
+    Ok(names.into_iter().map(|name| directory.join(name)).collect())
+}
+
+fn matches(pattern: &[char], name: &[char]) -> bool {
+    // After a star, the rest is tried at each position. Only the last star is tried again, which
+    // is enough, and linear for one star.
+    let (mut at, mut name_at) = (0, 0);
+    let mut star = None;
+    while name_at < name.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, name_at));
+                at += 1;
+            }
+            Some(c) if *c == '?' || *c == name[name_at] => {
+                at += 1;
+                name_at += 1;
+            }
+            _ => match star {
+                Some((star_at, star_name_at)) => {
+                    star = Some((star_at, star_name_at + 1));
+                    at = star_at + 1;
+                    name_at = star_name_at + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(cannot)?;
+    file.take(MAX_FILE_LEN + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > MAX_FILE_LEN {
+        return Err("has more than 1 MiB: write less".to_owned());
+    }
+    let line = |at: usize| bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    match std::str::from_utf8(&bytes) {
+        Err(error) => {
+            let line = line(error.valid_up_to());
+            Err(format!("is not UTF-8 in line {line}: save it as UTF-8"))
+        }
+        Ok(text) => match text.find('\0') {
+            Some(at) => Err(format!("has a NUL byte in line {}: remove it", line(at))),
+            None => String::from_utf8(bytes).map_err(|error| error.to_string()),
+        },
+    }
+}

@@ -1,0 +1,297 @@
+//! Merges files and the profile of the preset into one table, which is a source of settings.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    fmt,
+    sync::Arc,
+};
+
+use spanwise_core::{ParseError, Setting};
+use spanwise_recorder::Recorder;
+
+use super::{
+    interpolation::{self, Interpolation},
+    keys::path_of,
+    syntax::{FileValue, Node, Place, Table},
+};
+use crate::{
+    Preset,
+    choices::{Raw, Source},
+    explain::{FilePlace, Origin},
+    settings::{LOG_OUTPUT, LOG_RECORDER, OPTIONAL},
+    warning::Warning,
+};
+
+/// The tables of all files, with the profile of one preset.
+pub(crate) struct Merged {
+    pub(super) root: Table,
+    /// The sinks with `enabled = false`, which are not in the root.
+    pub(super) disabled: Vec<(String, Table, Place)>,
+    /// The problems of texts that refer to variables and files.
+    pub(super) problems: Vec<String>,
+    /// The contents of files, which are never shown.
+    pub(super) concealed: Vec<String>,
+    /// The variables to which texts refer, also those of other profiles.
+    used_variables: HashSet<String>,
+}
+
+impl Merged {
+    /// Merges the profile of the preset, if it is known, into the tables of all files.
+    pub(super) fn new(
+        base: &Table,
+        preset: Option<Preset>,
+        vars: &HashMap<String, OsString>,
+    ) -> Self {
+        let mut used_variables = HashSet::new();
+        interpolation::add_variables(base, &mut used_variables);
+        let mut root = base.clone();
+        let profiles = root.remove("profile");
+        let profile = preset.and_then(|preset| {
+            let FileValue::Table(mut profiles) = profiles?.node.value else {
+                return None;
+            };
+            profiles.remove(preset.name())
+        });
+        if let Some(profile) = profile
+            && let FileValue::Table(table) = profile.node.value
+        {
+            overlay(&mut root, table);
+        }
+        root.remove("include");
+        let mut interpolation = Interpolation {
+            vars,
+            problems: Vec::new(),
+            concealed: Vec::new(),
+        };
+        let disabled = remove_disabled(&mut root, &mut interpolation);
+        interpolation.table(&mut root);
+        Self {
+            root,
+            disabled,
+            problems: interpolation.problems,
+            concealed: interpolation.concealed,
+            used_variables,
+        }
+    }
+
+    /// Returns the problems of texts that refer to variables and files.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Returns whether a text has a problem of its own, such as a variable that is not set.
+    pub(super) fn is_refused(&self, node: &Node) -> bool {
+        let place = format!("{}: ", node.place);
+        self.problems
+            .iter()
+            .any(|problem| problem.starts_with(&place))
+    }
+
+    /// Returns the problems of keys whose part is not built in. Sinks report the problems of their
+    /// own keys.
+    pub(crate) fn unbuilt(&self) -> Vec<String> {
+        let unbuilt = OPTIONAL.iter().filter_map(|(def, feature)| {
+            let feature = feature.filter(|feature| !feature.is_built)?;
+            let (node, path) = self.node_of(def)?;
+            let is_sink_key = path.starts_with("sink.");
+            (!is_sink_key).then(|| {
+                format!(
+                    "{}: {path} needs the feature `{}` of `spanwise`: add it, or remove the key",
+                    node.place, feature.name
+                )
+            })
+        });
+        unbuilt.collect()
+    }
+
+    /// Returns whether the file asks for a panic hook.
+    pub(crate) fn panic_hook(&self) -> Option<bool> {
+        self.root.table("panic").get("hook").and_then(as_bool)
+    }
+
+    /// Returns the name of the enabled sink of a kind. There can be only one sink of the kind.
+    pub(super) fn name_of_kind(&self, kind: &str) -> Option<&str> {
+        let sinks = &self.root.table("sink").0;
+        let sink = sinks.iter().find(|entry| {
+            entry
+                .node
+                .table()
+                .and_then(|sink| kind_of_sink(&entry.key, sink))
+                == Some(kind)
+        });
+        sink.map(|entry| &*entry.key)
+    }
+
+    /// Returns the value of a setting, and its path.
+    pub(super) fn node_of(&self, def: &Setting) -> Option<(&Node, String)> {
+        let path = path_of(def)?;
+        let parts: Vec<&str> = path.splitn(3, '.').collect();
+        let (name, key) = match parts[..] {
+            ["sink", kind @ ("sentry" | "otlp"), key] => (self.name_of_kind(kind)?, key),
+            ["sink", name, key] => (name, key),
+            _ => return Some((self.root.at(&path)?, path)),
+        };
+        let node = self.root.table("sink").table(name).get(key)?;
+        Some((node, format!("sink.{name}.{key}")))
+    }
+}
+
+/// Returns the kind of a sink. The name is the kind if it does not set one.
+pub(super) fn kind_of_sink<'t>(name: &'t str, sink: &'t Table) -> Option<&'t str> {
+    match sink.get("kind").map(|kind| &kind.value) {
+        Some(FileValue::Text(kind)) => Some(kind),
+        Some(_) => None,
+        None => match name {
+            "error_file" => Some("file"),
+            "file" | "sentry" | "otlp" => Some(name),
+            _ => None,
+        },
+    }
+}
+
+/// Merges `over` into `base`: tables merge key by key, and everything else is replaced.
+pub(super) fn overlay(base: &mut Table, over: Table) {
+    for entry in over.0 {
+        match base.entry_mut(&entry.key) {
+            Some(other) => match (&mut other.node.value, entry.node.value) {
+                (FileValue::Table(base), FileValue::Table(over)) => overlay(base, over),
+                (_, value) => {
+                    other.place = entry.place;
+                    other.node = Node {
+                        value,
+                        ..entry.node
+                    };
+                }
+            },
+            None => base.0.push(entry),
+        }
+    }
+}
+
+/// Stores the name of the profile in each place inside a profile.
+pub(super) fn mark_profiles(root: &mut Table) {
+    let Some(FileValue::Table(profiles)) =
+        root.entry_mut("profile").map(|entry| &mut entry.node.value)
+    else {
+        return;
+    };
+    for entry in &mut profiles.0 {
+        let name: Arc<str> = entry.key.as_str().into();
+        entry
+            .node
+            .for_each_place(&mut |place| place.profile = Some(Arc::clone(&name)));
+    }
+}
+
+fn remove_disabled(
+    root: &mut Table,
+    interpolation: &mut Interpolation<'_>,
+) -> Vec<(String, Table, Place)> {
+    let Some(FileValue::Table(sinks)) = root.entry_mut("sink").map(|entry| &mut entry.node.value)
+    else {
+        return Vec::new();
+    };
+    let mut disabled = Vec::new();
+    for entry in std::mem::take(&mut sinks.0) {
+        let mut entry = entry;
+        if let FileValue::Table(table) = &mut entry.node.value {
+            if let Some(enabled) = table.entry_mut("enabled") {
+                interpolation.node(&mut enabled.node);
+            }
+            if table.get("enabled").and_then(as_bool) == Some(false) {
+                disabled.push((entry.key, std::mem::take(table), entry.place));
+                continue;
+            }
+        }
+        sinks.0.push(entry);
+    }
+    disabled
+}
+
+/// Returns a value as a switch, also if it is the text of an interpolation.
+pub(super) fn as_bool(node: &Node) -> Option<bool> {
+    match &node.value {
+        FileValue::Bool(is_on) => Some(*is_on),
+        FileValue::Text(text) if node.is_interpolated => crate::parse::is_on(text.trim()),
+        _ => None,
+    }
+}
+
+/// Returns the origin of a value.
+pub(super) fn origin(node: &Node, path: &str) -> Origin {
+    Origin::File(FilePlace {
+        name: format!("{}: {path}", node.place),
+        line: node.place.shown_line(),
+        is_hidden: node.has_hidden(),
+    })
+}
+
+/// Returns a value as the text of a setting.
+pub(super) fn raw(node: &Node, path: &str) -> Option<Raw> {
+    Some(Raw {
+        text: node.text()?.into(),
+        name: format!("{}: {path}", node.place),
+        origin: origin(node, path),
+    })
+}
+
+impl Source for Merged {
+    fn raw(&self, def: &Setting) -> Option<Raw> {
+        if def.name == LOG_RECORDER.def.name {
+            return recorder(self.root.get("recorder")?);
+        }
+        let (node, path) = self.node_of(def)?;
+        let raw = raw(node, &path)?;
+        // The reader of the sinks reports a sink `main` of another kind.
+        let is_kind = def.name == LOG_OUTPUT.def.name;
+        let is_output = |text: &str| ["stdout", "stderr", "none"].contains(&text);
+        let is_known = raw.text.to_str().is_some_and(is_output);
+        (!is_kind || is_known).then_some(raw)
+    }
+
+    fn unknown(&self, _: &[Setting], _: &dyn Fn(&str) -> bool) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    fn uses(&self, variable: &str) -> bool {
+        self.used_variables.contains(variable)
+    }
+}
+
+/// Returns the text of the recorder, from the keys of its table.
+fn recorder(node: &Node) -> Option<Raw> {
+    let table = node.table()?;
+    let capture = table.entry("capture")?;
+    let mut raw = raw(&capture.node, "recorder.capture")?;
+    for key in RECORDER_LIMITS {
+        if let Some(limit) = table
+            .get(key)
+            .and_then(|node| recorder_limit(key, node).ok())
+        {
+            raw.text.push(format!(",{limit}"));
+        }
+    }
+    Some(raw)
+}
+
+/// The keys of the recorder besides the levels.
+pub(super) const RECORDER_LIMITS: [&str; 3] = ["slow", "tail", "lines"];
+
+/// Returns a limit of the recorder as a word of its setting.
+pub(super) fn recorder_limit(key: &str, node: &Node) -> Result<String, ParseError> {
+    let text = node.text().unwrap_or_default();
+    let word = format!("{key}={}", text.trim());
+    // A comma would begin another word.
+    match text.contains(',') {
+        true => Err(ParseError::word(text, "is a list", "write one value")),
+        false => format!("debug,{word}").parse::<Recorder>().map(|_| word),
+    }
+}
+
+/// Shows no value, because it may be a secret.
+impl fmt::Debug for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merged").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,291 @@
+//! The tables `[filter.NAME]`.
+
+use tracing::{Level, level_filters::LevelFilter};
+
+use super::{
+    check::joined,
+    keys::{BUILT_IN_FILTERS, CONDITIONS, PROFILES},
+    reader::{FileReader, Name, listed},
+    syntax::{Entry, FileValue, Node, Place, Table},
+};
+use crate::{
+    Preset,
+    named::Named as _,
+    sink_settings::{Condition, FieldTest, FieldValue, Filter},
+};
+
+impl FileReader<'_, '_> {
+    /// Reads all filters. `in_code` has the names of the filters that the program registers.
+    pub(super) fn filters(&mut self, in_code: &[String]) -> Vec<(String, Filter)> {
+        let mut filters = built_in();
+        let merged = self.merged;
+        for entry in &merged.root.table("filter").0 {
+            let path = joined("filter", &entry.key);
+            if BUILT_IN_FILTERS.contains(&&*entry.key) {
+                let problem = format!("{path} is a filter already: choose another name");
+                self.problem(&entry.place, problem);
+                continue;
+            }
+            if let Some(table) = entry.node.table()
+                && let Some(filter) = self.filter(entry, table, &path, in_code)
+            {
+                filters.push((entry.key.clone(), filter));
+            }
+        }
+        filters
+    }
+
+    fn filter(
+        &mut self,
+        entry: &Entry,
+        table: &Table,
+        path: &str,
+        in_code: &[String],
+    ) -> Option<Filter> {
+        const KEYS: [&str; 4] = ["keep", "drop", "level", "code"];
+        let known = table.0.iter().filter(|entry| KEYS.contains(&&*entry.key));
+        let mut known = known.peekable();
+        let first = known.next();
+        let Some(what) = first.filter(|_| known.peek().is_none()) else {
+            let problem = format!("{path} needs exactly one of keep, drop, level, code");
+            self.problem(&entry.place, problem);
+            return None;
+        };
+        let is_code = (what.key == "code").then(|| self.bool(table, "code", path));
+        let path = joined(path, &what.key);
+        if let Some(is_code) = is_code {
+            return match is_code {
+                Some(true) if in_code.contains(&entry.key) => Some(Filter::Code(entry.key.clone())),
+                Some(true) => {
+                    let (place, name) = (&entry.place, &entry.key);
+                    self.choices.add_unregistered(format!(
+                        "{place}: {path} needs a function that the program does not register: call \
+                         `Builder::filter({name:?}, …)`, or remove the filter"
+                    ));
+                    // A filter that keeps all events, so that routes and sinks that name it have
+                    // no further problem.
+                    Some(Filter::Keep(Condition::All(Vec::new())))
+                }
+                Some(false) => {
+                    self.problem(&what.node.place, format!("{path}=false: write true"));
+                    None
+                }
+                None => None,
+            };
+        }
+        let conditions = what.node.table()?;
+        let as_level = match &*what.key {
+            "level" => self.as_level(conditions, &what.place, &path),
+            _ => None,
+        };
+        let condition = self.condition(conditions, &what.place, &path)?;
+        match &*what.key {
+            "keep" => Some(Filter::Keep(condition)),
+            "drop" => Some(Filter::Drop(condition)),
+            _ => Some(Filter::Level(as_level?, condition)),
+        }
+    }
+
+    fn as_level(&mut self, table: &Table, place: &Place, path: &str) -> Option<Level> {
+        if table.get("as").is_none() {
+            self.problem(place, format!("{path} has no level: add as = \"warn\""));
+        }
+        let level = self.level(table, "as", path)?;
+        if level == LevelFilter::OFF {
+            let place = table.get("as").map_or(place, |node| &node.place).clone();
+            self.problem(
+                &place,
+                format!("{path}.as=\"off\": write a level, or use drop"),
+            );
+        }
+        level.into_level()
+    }
+
+    /// Reads a condition. If no part of the condition is readable, reports a problem and returns a
+    /// condition that no event meets.
+    fn condition(&mut self, table: &Table, place: &Place, path: &str) -> Option<Condition> {
+        self.check_empty(table, path);
+        let mut all = Vec::new();
+        if let Some(level) = self.level(table, "level", path) {
+            all.push(Condition::Level(level));
+        }
+        if let Some(target) = self.parsed(table, "target", path, |text| Ok(text.to_owned())) {
+            all.push(Condition::Target(target));
+        }
+        if let Some(message) = text(table, "message") {
+            all.push(Condition::Message(message));
+        }
+        if let Some(presets) = self.presets(table, path) {
+            all.push(Condition::Preset(presets));
+        }
+        self.field(table, place, path, &mut all);
+        if let Some(node) = table.get("not")
+            && let Some(not) = node.table()
+            && let Some(condition) = self.condition(not, &node.place, &joined(path, "not"))
+        {
+            all.push(Condition::Not(Box::new(condition)));
+        }
+        if let Some(FileValue::List(nodes)) = table.get("any").map(|node| &node.value) {
+            let mut any = Vec::new();
+            for (index, node) in nodes.iter().enumerate() {
+                let path = format!("{path}.any[{index}]");
+                any.extend(
+                    node.table()
+                        .and_then(|it| self.condition(it, &node.place, &path)),
+                );
+            }
+            if nodes.is_empty() {
+                self.problem(place, format!("{path}.any has no condition: write one"));
+            }
+            all.push(Condition::Any(any));
+        }
+        let is_known = |entry: &&Entry| entry.key != "as";
+        if table.0.iter().filter(is_known).count() == 0 {
+            let problem = format!("{path} has no condition: add one, such as target = \"shop\"");
+            self.problem(place, problem);
+            return None;
+        }
+        match all.len() {
+            // `All` without conditions would hold for each event.
+            0 => Some(NEVER),
+            1 => all.pop(),
+            _ => Some(Condition::All(all)),
+        }
+    }
+
+    /// Reports empty values, which would be conditions for all events. A field may be empty.
+    fn check_empty(&mut self, table: &Table, path: &str) {
+        for entry in &table.0 {
+            let FileValue::Text(text) = &entry.node.value else {
+                continue;
+            };
+            let is_empty = match &*entry.key {
+                "is" | "not" => false,
+                // Blanks may be a part of these.
+                "message" | "starts" | "contains" => text.is_empty(),
+                _ => text.trim().is_empty(),
+            };
+            if is_empty && !self.merged.is_refused(&entry.node) {
+                let problem = "is empty: write a value";
+                self.problem(&entry.node.place, format!("{path}.{} {problem}", entry.key));
+            }
+        }
+    }
+
+    fn field(&mut self, table: &Table, place: &Place, path: &str, all: &mut Vec<Condition>) {
+        let name = self.parsed(table, "field", path, |text| Ok(text.to_owned()));
+        let mut tests = Vec::new();
+        for entry in &table.0 {
+            let node = &entry.node;
+            let test = match &*entry.key {
+                "is" => values(node).map(FieldTest::Is),
+                "not" if node.table().is_none() => values(node).map(FieldTest::Not),
+                "starts" => text(table, "starts").map(FieldTest::Starts),
+                "contains" => text(table, "contains").map(FieldTest::Contains),
+                "above" => self.number(node, path, "above").map(FieldTest::Above),
+                "below" => self.number(node, path, "below").map(FieldTest::Below),
+                "exists" => self.bool(table, "exists", path).map(FieldTest::Exists),
+                _ => continue,
+            };
+            tests.push((entry, test));
+        }
+        match (name, tests.first()) {
+            // The check of the keys reports a test that does not exist.
+            (Some(_), None) if table.0.iter().any(|entry| !is_condition(&entry.key)) => {}
+            (Some(name), Some(_)) => {
+                let tests = tests.into_iter().filter_map(|(_, test)| test);
+                all.extend(tests.map(|test| Condition::Field(name.clone(), test)));
+            }
+            (Some(_), None) => {
+                let problem = "has no test: add is, not, starts, contains, above, below or exists";
+                self.problem(place, format!("{path}.field {problem}"));
+            }
+            (None, Some((entry, _))) if table.get("field").is_none() => {
+                let problem = format!("{path}.{} needs a field: add field = \"…\"", entry.key);
+                self.problem(&entry.place, problem);
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn number(&mut self, node: &Node, path: &str, key: &str) -> Option<f64> {
+        match &node.value {
+            // The values of events are compared as floats, too.
+            #[expect(clippy::cast_precision_loss, reason = "a limit needs no more digits")]
+            FileValue::Integer(number) => Some(*number as f64),
+            FileValue::Float(number) => Some(*number),
+            FileValue::Text(text) if node.is_interpolated => {
+                let number = text.trim().parse().ok();
+                if number.is_none() && !text.is_empty() {
+                    self.problem(
+                        &node.place,
+                        format!("{path}.{key} is a text: write a number"),
+                    );
+                }
+                number
+            }
+            _ => None,
+        }
+    }
+
+    fn presets(&mut self, table: &Table, path: &str) -> Option<Vec<Preset>> {
+        let node = table.get("preset")?;
+        let names: Vec<Name> = match &node.value {
+            FileValue::Text(text) => vec![(text.clone(), node.place.clone())],
+            _ => self.names(table, "preset")?,
+        };
+        let mut presets = Vec::new();
+        for (name, place) in names {
+            match Preset::NAMED.iter().find(|(other, _)| *other == name) {
+                Some((_, preset)) => presets.push(*preset),
+                None => {
+                    let presets = listed(PROFILES);
+                    self.problem(&place, format!("{path}.preset={name:?}: {presets}"));
+                }
+            }
+        }
+        Some(presets)
+    }
+}
+
+/// The condition that no event meets.
+const NEVER: Condition = Condition::Any(Vec::new());
+
+fn built_in() -> Vec<(String, Filter)> {
+    let is_dev = || Condition::Preset(vec![Preset::Dev]);
+    let [debug_only, not_debug, prod_only] = BUILT_IN_FILTERS.map(str::to_owned);
+    vec![
+        (debug_only, Filter::Keep(is_dev())),
+        (not_debug, Filter::Drop(is_dev())),
+        (
+            prod_only,
+            Filter::Keep(Condition::Preset(vec![Preset::Prod])),
+        ),
+    ]
+}
+
+fn is_condition(key: &str) -> bool {
+    key == "as" || CONDITIONS.iter().any(|(condition, ..)| *condition == key)
+}
+
+/// Returns a text, unless it is empty.
+fn text(table: &Table, key: &str) -> Option<String> {
+    match &table.get(key)?.value {
+        FileValue::Text(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn values(node: &Node) -> Option<Vec<FieldValue>> {
+    let value = |node: &Node| match &node.value {
+        FileValue::Text(text) => Some(FieldValue::Text(text.clone())),
+        FileValue::Integer(number) => Some(FieldValue::Integer(*number)),
+        FileValue::Float(number) => Some(FieldValue::Float(*number)),
+        FileValue::Bool(is_on) => Some(FieldValue::Bool(*is_on)),
+        FileValue::Date | FileValue::List(_) | FileValue::Table(_) => None,
+    };
+    match &node.value {
+        FileValue::List(nodes) => nodes.iter().map(value).collect(),
+        _ => Some(vec![value(node)?]),
+    }
+}

@@ -1,0 +1,176 @@
+//! The tables `[root]` and `[route."TARGET"]`.
+
+use std::collections::BTreeSet;
+
+use spanwise_core::{internal::parse_level, words};
+
+use super::{
+    check::joined,
+    reader::{FileReader, suggested},
+    syntax::{FileValue, Place, Table},
+};
+use crate::sink_settings::{Route, SinkKind, SinkSettings};
+
+impl FileReader<'_, '_> {
+    /// Reads the root, and checks its level against the levels of all targets.
+    pub(super) fn root(&mut self, sinks: &[SinkSettings], filters: &[&str]) -> Route {
+        let merged = self.merged;
+        let table = merged.root.table("root");
+        let route = self.route(table, "root", "root", sinks, filters);
+        self.check_root_level(table);
+        route
+    }
+
+    fn check_root_level(&mut self, table: &Table) {
+        let merged = self.merged;
+        let Some(FileValue::Text(levels)) = merged.root.get("levels").map(|node| &node.value)
+        else {
+            return;
+        };
+        let Some(FileValue::Text(level)) = table.get("level").map(|node| &node.value) else {
+            return;
+        };
+        let mut bare = words::split(levels).filter_map(|word| parse_level(word.text));
+        if let Some(other) = bare.next()
+            && let Some(level) = parse_level(level)
+            && level != other
+            && let Some(entry) = table.entry("level")
+        {
+            let problem =
+                format!("root.level is {level}, and levels has {other}: write the level once");
+            self.problem(&entry.node.place, problem);
+        }
+    }
+
+    /// Reads the routes, each with its target.
+    pub(super) fn routes(
+        &mut self,
+        sinks: &[SinkSettings],
+        filters: &[&str],
+    ) -> Vec<(String, Route)> {
+        let merged = self.merged;
+        let mut routes: Vec<(String, Route)> = Vec::new();
+        for entry in &merged.root.table("route").0 {
+            let Some(table) = entry.node.table() else {
+                continue;
+            };
+            let (target, path) = (&entry.key, joined("route", &entry.key));
+            let is_target_char = |c: char| c.is_alphanumeric() || "_-:.".contains(c);
+            if target.is_empty() || !target.chars().all(is_target_char) {
+                let problem = "is not a target: write a module, such as route.\"shop::payments\"";
+                self.problem(&entry.place, format!("{path} {problem}"));
+            }
+            if let Some((other, _)) = routes.iter().find(|(other, _)| same_target(other, target)) {
+                let problem = format!("{path} has the target of the route {other}: remove one");
+                self.problem(&entry.place, problem);
+            }
+            let about = format!("the route {target}");
+            let mut route = self.route(table, &path, &about, sinks, filters);
+            route.exclusive = self.bool(table, "exclusive", &path).unwrap_or(false);
+            let names = self.names(table, "sinks");
+            if names.is_some_and(|names| names.is_empty()) && !route.exclusive {
+                let place = table
+                    .entry("sinks")
+                    .map_or(&entry.place, |entry| &entry.place);
+                let problem = "has no effect: name a sink, or set exclusive = true to drop events";
+                self.problem(place, format!("{path}.sinks=[] {problem}"));
+            }
+            routes.push((target.clone(), route));
+        }
+        routes
+    }
+
+    fn route(
+        &mut self,
+        table: &Table,
+        path: &str,
+        about: &str,
+        sinks: &[SinkSettings],
+        filters: &[&str],
+    ) -> Route {
+        let level = self.level(table, "level", path);
+        let names = self.names(table, "sinks");
+        // A sink that could not be read counts as known, because it has a problem of its own.
+        let in_file = &self.merged.root.table("sink").0;
+        let known = in_file.iter().map(|entry| &*entry.key);
+        let known = known.chain(sinks.iter().map(|sink| &*sink.name));
+        let known: BTreeSet<&str> = known.collect();
+        for (name, place) in names.iter().flatten() {
+            if !known.contains(&**name) {
+                let sinks = suggested(name, known.iter().copied());
+                self.problem(
+                    place,
+                    format!("{about} sends to the sink {name:?}: {sinks}"),
+                );
+            }
+        }
+        let is_made = |name: &String| sinks.iter().any(|sink| sink.name == *name);
+        let names = names.map(|names| names.into_iter().map(|(name, _)| name).filter(is_made));
+        Route {
+            level,
+            sinks: names.map(Iterator::collect),
+            filters: self.filter_names(table, about, filters),
+            exclusive: false,
+        }
+    }
+
+    /// Reads the names of filters, and checks that there are such filters.
+    pub(super) fn filter_names(
+        &mut self,
+        table: &Table,
+        about: &str,
+        filters: &[&str],
+    ) -> Vec<String> {
+        let names = self.names(table, "filters").unwrap_or_default();
+        for (name, place) in &names {
+            if !filters.contains(&&**name) {
+                let filters = suggested(name, filters.iter().copied());
+                self.problem(place, format!("{about} has the filter {name:?}: {filters}"));
+            }
+        }
+        let names = names.into_iter().map(|(name, _)| name);
+        names.filter(|name| filters.contains(&&**name)).collect()
+    }
+
+    /// Checks that each sink gets events. A sink that a variable adds, such as an exporter, gets
+    /// the events of the root.
+    pub(super) fn check_reached(
+        &mut self,
+        root: &mut Route,
+        routes: &[(String, Route)],
+        sinks: &[(SinkSettings, Option<Place>)],
+    ) {
+        let Some(of_root) = &mut root.sinks else {
+            return;
+        };
+        for (sink, place) in sinks {
+            let name = &sink.name;
+            let is_named = |names: &[String]| names.contains(name);
+            let of_routes = routes
+                .iter()
+                .filter_map(|(_, route)| route.sinks.as_deref());
+            let is_reached = is_named(of_root) || of_routes.into_iter().any(is_named);
+            if is_reached || !sink.enabled {
+                continue;
+            }
+            match place {
+                // Spans and metrics reach an OTLP sink without a route.
+                Some(_) if matches!(sink.kind, SinkKind::Exporter("otlp") | SinkKind::None) => {}
+                Some(place) => self.problem(
+                    place,
+                    format!(
+                        "{} gets no events: name it in root.sinks or in a route, or set enabled = \
+                         false",
+                        joined("sink", name)
+                    ),
+                ),
+                None => of_root.push(name.clone()),
+            }
+        }
+    }
+}
+
+fn same_target(one: &str, other: &str) -> bool {
+    let folded = |target: &str| target.replace("::", ".").replace('-', "_");
+    folded(one) == folded(other)
+}

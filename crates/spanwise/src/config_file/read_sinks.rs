@@ -1,0 +1,686 @@
+//! The tables `[sink.NAME]`, with the variables that set a part of a sink or add a sink.
+
+use std::{path::PathBuf, sync::Arc};
+
+use spanwise_appender::WhenFull;
+use spanwise_core::{ParseError, Redact, TargetLevels, internal::suggest::closest};
+use spanwise_json::{FieldList, Format};
+use spanwise_redact::PolicyOverrides;
+use tracing::level_filters::LevelFilter;
+
+use super::{
+    check::{advice, joined},
+    keys::{RESERVED_KINDS, SINK_KINDS},
+    merge::{self, Merged, kind_of_sink},
+    named_formats::{self, NamedFormat, bytes},
+    reader::{FileReader, suggested},
+    sink_texts,
+    syntax::{Place, Table},
+};
+use crate::{
+    Color, Output, Preset,
+    choices::Choices,
+    explain::Origin,
+    field_options::{self, ListContext},
+    file_options::FileOptions,
+    format_choice::RegisteredFormat,
+    level_options::LevelOptions,
+    output_options::{OutputOptions, shared_color},
+    settings::{
+        LOG_COLOR, LOG_ERROR_FILE, LOG_FIELDS, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_SAMPLE, SENTRY_DSN,
+    },
+    sink_settings::{Routing, SinkKind, SinkRedaction, SinkSettings},
+    static_fields::StaticFields,
+};
+
+/// The choices that sinks depend on.
+pub(crate) struct Program<'a> {
+    pub(crate) lines: &'a OutputOptions,
+    pub(crate) files: &'a FileOptions,
+    /// The formats that the program registers.
+    pub(crate) registered: &'a [RegisteredFormat],
+    /// The names of the filters that the program registers.
+    pub(crate) code_filters: &'a [String],
+    /// The formats of the file.
+    pub(crate) formats: &'a [NamedFormat],
+    pub(crate) static_fields: &'a StaticFields,
+    pub(crate) context: &'a [String],
+    pub(crate) policy: Option<&'a Arc<dyn Redact>>,
+    /// Whether a sink may change the policy.
+    pub(crate) changes_redaction: bool,
+    pub(crate) levels: &'a LevelOptions,
+    pub(crate) verbosity: i8,
+    /// Whether the file is named in code.
+    pub(crate) is_in_code: bool,
+}
+
+/// Reads the sinks, routes and filters of a file. Returns `None` if it has none of them, so that
+/// the settings alone decide.
+pub(crate) fn choose_routing(
+    merged: &Merged,
+    program: &Program<'_>,
+    choices: &mut Choices<'_>,
+) -> Option<Routing> {
+    let mut reader = SinkReader {
+        reader: FileReader { merged, choices },
+        program,
+    };
+    reader.check_reserved_variables();
+    reader.reader.check_interpolated();
+    reader.reader.check_reload();
+    reader.reader.check_recorder();
+    let filters = reader.reader.filters(program.code_filters);
+    let filter_names: Vec<&str> = filters.iter().map(|(name, _)| &**name).collect();
+    let sinks = reader.sinks(&filter_names);
+    let settings: Vec<SinkSettings> = sinks.iter().map(|(sink, _)| sink.clone()).collect();
+    let reader = &mut reader.reader;
+    let mut root = reader.root(&settings, &filter_names);
+    let routes = reader.routes(&settings, &filter_names);
+    reader.check_reached(&mut root, &routes, &sinks);
+    reader.explain_sinks();
+    for table in ["filter", "format", "root", "route"] {
+        reader.explain(merged.root.table(table), table);
+    }
+    // Tests on a machine with a configured service do not write its files.
+    let is_ignored = reader.choices.preset == Preset::Test && !program.is_in_code;
+    let has_routing = defines_lines(merged)
+        || ["root", "route", "filter"]
+            .iter()
+            .any(|table| merged.root.get(table).is_some());
+    if !has_routing || is_ignored {
+        return None;
+    }
+    let routing = Routing {
+        sinks: settings,
+        filters,
+        root,
+        routes,
+        levels_over_routes: program
+            .levels
+            .over_file
+            .as_ref()
+            .map(|set| set.value.clone()),
+        verbosity: program.verbosity,
+    };
+    explain_levels(&routing, merged, program, choices);
+    if !routing.has_main() {
+        warn_of_main(&routing, merged, choices);
+    }
+    Some(routing)
+}
+
+/// Shows the effective levels of the root and of routes in `explain()`, with the source that
+/// overrides the levels of the file.
+fn explain_levels(
+    routing: &Routing,
+    merged: &Merged,
+    program: &Program<'_>,
+    choices: &mut Choices<'_>,
+) {
+    let effective = routing.levels(&program.levels.events);
+    let shifted = routing.levels_of_routes();
+    let over = program.levels.over_file.as_ref();
+    let over = over.map(|set| set.origin.source_name().unwrap_or("code"));
+    let mut explain = |path: String, table: &Table, level, shifted, effective| {
+        let (Some(level), Some(node)) = (level, table.get("level")) else {
+            return;
+        };
+        let origin = match over {
+            _ if effective == Some(level) => return,
+            Some(name) if effective != shifted => {
+                Origin::Over(name.to_owned(), node.place.shown_line())
+            }
+            _ => Origin::Verbosity,
+        };
+        if let Some(effective) = effective {
+            choices.explain_instead(&path, effective, &origin);
+        }
+    };
+    explain(
+        joined("root", "level"),
+        merged.root.table("root"),
+        routing.root.level,
+        shifted.default_level(),
+        effective.default_level(),
+    );
+    for (target, route) in &routing.routes {
+        explain(
+            joined(&joined("route", target), "level"),
+            merged.root.table("route").table(target),
+            route.level,
+            Some(shifted.level(target)),
+            Some(effective.level(target)),
+        );
+    }
+}
+
+/// Warns of variables for the sink `main` if this sink does not exist. Variables for its format and
+/// fields still have an effect if another sink inherits them.
+fn warn_of_main(routing: &Routing, merged: &Merged, choices: &mut Choices<'_>) {
+    let writes_lines = |sink: &&SinkSettings| {
+        let kind = &sink.kind;
+        sink.enabled && !matches!(kind, SinkKind::None | SinkKind::Exporter(_))
+    };
+    let inherits = |key: &str| {
+        let tables = merged.root.table("sink");
+        let mut sinks = routing.sinks.iter().filter(writes_lines);
+        sinks.any(|sink| {
+            let table = tables.table(&sink.name);
+            table.get("format").is_none() && table.get(key).is_none()
+        })
+    };
+    let variables = [
+        (&LOG_OUTPUT_LEVEL.def, true),
+        (&LOG_COLOR.def, true),
+        (&LOG_FORMAT.def, !inherits("format")),
+        (&LOG_FIELDS.def, !inherits("fields")),
+    ];
+    for (def, is_of_main) in variables {
+        let is_variable = matches!(
+            choices.sourced_origin(def),
+            Some(Origin::Variable(_) | Origin::Over(..))
+        );
+        if is_of_main && is_variable && choices.unchecked_text(def).is_some() {
+            let name = choices.name_of(def);
+            choices.warn(format!(
+                "{name} does not count: it is about the sink main, which does not exist; add \
+                 [sink.main], or remove the variable"
+            ));
+        }
+    }
+}
+
+/// Returns whether a file lists the sinks that write lines, so that there are no others.
+fn defines_lines(merged: &Merged) -> bool {
+    let is_exporter =
+        |name: &str, table: &Table| matches!(kind_of_sink(name, table), Some("sentry" | "otlp"));
+    let mut sinks = merged.root.table("sink").0.iter();
+    let mut disabled = merged.disabled.iter();
+    sinks.any(|sink| {
+        sink.node
+            .table()
+            .is_some_and(|table| !is_exporter(&sink.key, table))
+    }) || disabled.any(|(name, table, _)| !is_exporter(name, table))
+}
+
+pub(super) struct SinkReader<'a, 'c> {
+    pub(super) reader: FileReader<'a, 'c>,
+    program: &'a Program<'a>,
+}
+
+/// A sink, with the place of its table if it has one.
+pub(super) type PlacedSink = (SinkSettings, Option<Place>);
+
+impl SinkReader<'_, '_> {
+    fn sinks(&mut self, filters: &[&str]) -> Vec<PlacedSink> {
+        let merged = self.reader.merged;
+        let mut sinks: Vec<PlacedSink> = Vec::new();
+        for name in self.made_by_variables() {
+            let shown = match name {
+                "file" => self.reader.choices.name_of(&LOG_FILE.def),
+                "error_file" => self.reader.choices.name_of(&LOG_ERROR_FILE.def),
+                "main" => self.reader.choices.name_of(&LOG_OUTPUT.def),
+                other => other.to_owned(),
+            };
+            let kind = self.kind(name, &Table::default(), None, "");
+            if let Some(kind) = kind {
+                let table = Table::default();
+                sinks.push((self.sink(name, shown, kind, &table, filters), None));
+            }
+        }
+        for entry in &merged.root.table("sink").0 {
+            let Some(table) = entry.node.table() else {
+                continue;
+            };
+            let path = joined("sink", &entry.key);
+            // Disabled sinks have been removed before. This only reports values that are not valid.
+            let _ = self.reader.bool(table, "enabled", &path);
+            if let Some(kind) = self.kind(&entry.key, table, Some(&entry.place), &path) {
+                self.check_keys(table, &kind, &path);
+                let shown = self.shown_name(&entry.key, &kind, table, &entry.place, &path);
+                let sink = self.sink(&entry.key, shown, kind, table, filters);
+                self.check_effect(table, &sink, &path);
+                sinks.push((sink, Some(entry.place.clone())));
+            }
+        }
+        for (name, table, place) in &merged.disabled {
+            if sinks.iter().any(|(sink, _)| sink.name == *name) {
+                continue;
+            }
+            let path = joined("sink", name);
+            let is_switched_by_profile = place.profile.is_some() && table.get("enabled").is_some();
+            if is_switched_by_profile && table.0.len() == 1 && kind_of_sink(name, table).is_none() {
+                let known = sinks.iter().map(|(sink, _)| &*sink.name);
+                let sinks = suggested(name, known);
+                let problem = format!("{path} is switched off, and no file defines it: {sinks}");
+                self.reader.problem(place, problem);
+                continue;
+            }
+            let shown = format!("{place}: {path}");
+            let kind = match kind_of_sink(name, table) {
+                Some("sentry") => SinkKind::Exporter("sentry"),
+                Some("otlp") => SinkKind::Exporter("otlp"),
+                _ => SinkKind::None,
+            };
+            let mut sink = self.sink(name, shown, kind, &Table::default(), filters);
+            sink.enabled = false;
+            sinks.push((sink, Some(place.clone())));
+        }
+        self.check_together(&sinks);
+        sinks
+    }
+
+    /// Returns the name of a sink in errors. For a file, it is the name of the setting of its path.
+    fn shown_name(
+        &self,
+        name: &str,
+        kind: &SinkKind,
+        table: &Table,
+        place: &Place,
+        path: &str,
+    ) -> String {
+        match (kind, name, table.get("path")) {
+            (SinkKind::File(_), "file", _) => self.reader.choices.shown_name(&LOG_FILE.def),
+            (SinkKind::File(_), "error_file", _) => {
+                self.reader.choices.shown_name(&LOG_ERROR_FILE.def)
+            }
+            (SinkKind::File(_), _, Some(node)) => format!("{}: {path}.path", node.place),
+            _ => format!("{place}: {path}"),
+        }
+    }
+
+    /// Returns the sinks that are not in the file, but that code, variables or the preset add.
+    fn made_by_variables(&self) -> Vec<&'static str> {
+        let merged = self.reader.merged;
+        let choices = &*self.reader.choices;
+        let in_file = |name: &str| merged.root.table("sink").get(name).is_some();
+        let lines = self.program.lines;
+        let is_output_set = choices.is_set(&LOG_OUTPUT) && lines.output != Output::None;
+        let has_main = lines.has_writer || is_output_set || !defines_lines(merged);
+        let files = self.program.files;
+        let reads_variables = choices.preset != Preset::Test;
+        let is_sentry_set = cfg!(feature = "sentry") && choices.is_set(&SENTRY_DSN);
+        let candidates = [
+            ("main", has_main),
+            ("file", files.file.is_some()),
+            ("error_file", files.error_file.is_some()),
+            (
+                "sentry",
+                is_sentry_set && merged.name_of_kind("sentry").is_none(),
+            ),
+            (
+                "otlp",
+                reads_variables && merged.name_of_kind("otlp").is_none() && exports(choices),
+            ),
+        ];
+        let made = candidates
+            .into_iter()
+            .filter(|(name, is_made)| *is_made && !in_file(name));
+        made.map(|(name, _)| name).collect()
+    }
+
+    fn sink(
+        &mut self,
+        name: &str,
+        shown_name: String,
+        kind: SinkKind,
+        table: &Table,
+        filters: &[&str],
+    ) -> SinkSettings {
+        let path = joined("sink", name);
+        let rendering = self.rendering(name, table, &path);
+        let (format, fields, max_field, max_line) = rendering;
+        let about = format!("the sink {name}");
+        SinkSettings {
+            format,
+            fields,
+            max_field,
+            max_line,
+            color: self.color(name, &kind, table, &path),
+            level: self.level(name, table, &path),
+            filters: self.reader.filter_names(table, &about, filters),
+            sampler: self.reader.setting(&LOG_SAMPLE, table, "sample", &path),
+            recorder: self.reader.bool(table, "recorder", &path).unwrap_or(true),
+            redaction: self.redaction(table, &path),
+            background: self.reader.bool(table, "background", &path),
+            buffer: bytes(&mut self.reader, table, "buffer", &path),
+            when_full: self.when_full(table, &path),
+            fallback: self.fallback(table, &path),
+            name: name.to_owned(),
+            shown_name,
+            kind,
+            bit: 0,
+            enabled: true,
+        }
+    }
+
+    /// Returns what the sink writes to.
+    fn kind(
+        &mut self,
+        name: &str,
+        table: &Table,
+        place: Option<&Place>,
+        path: &str,
+    ) -> Option<SinkKind> {
+        let Some(kind) = kind_of_sink(name, table) else {
+            if name == "main" {
+                return Some(self.main_kind());
+            }
+            if let Some(place) = place.filter(|_| table.get("kind").is_none()) {
+                let problem = "has no kind: add kind = \"stdout\", or another of stderr, file, \
+                               sentry, otlp, none";
+                self.reader.problem(place, format!("{path} {problem}"));
+            }
+            return None;
+        };
+        // Some names imply a kind.
+        let expected = match name {
+            "file" | "error_file" => Some("file"),
+            "sentry" | "otlp" => Some(name),
+            _ => None,
+        };
+        let is_wrong = match name {
+            "main" => !["stdout", "stderr", "none"].contains(&kind),
+            _ => expected.is_some_and(|expected| expected != kind && kind != "none"),
+        };
+        let node_place = table.get("kind").map(|node| node.place.clone());
+        if let Some(place) = node_place
+            && (is_wrong || !SINK_KINDS.contains(&kind))
+        {
+            let shown = crate::conceal::shown(kind);
+            let problem = match (RESERVED_KINDS.contains(&kind), expected) {
+                (true, _) => format!(
+                    "{path}.kind={shown} is not available yet: available are {}",
+                    SINK_KINDS.join(", ")
+                ),
+                (false, Some(expected)) => format!(
+                    "{path}.kind={shown}: a sink of this name has the kind {expected}; choose \
+                     another name"
+                ),
+                (false, None) if name == "main" => {
+                    let accepted = ["stdout", "stderr", "none"];
+                    let meant = closest(kind, accepted)
+                        .map(|meant| format!("did you mean {meant}? "))
+                        .unwrap_or_default();
+                    format!("{path}.kind={shown}: {meant}accepts stdout, stderr, none")
+                }
+                (false, None) => {
+                    let advice = advice(kind, SINK_KINDS.into_iter());
+                    format!("{path}.kind={shown} is unknown: {advice}")
+                }
+            };
+            self.reader.problem(&place, problem);
+            return None;
+        }
+        match kind {
+            "stdout" | "stderr" | "none" if name == "main" => Some(self.main_kind()),
+            "stdout" => Some(SinkKind::Stdout),
+            "stderr" => Some(SinkKind::Stderr),
+            "none" => Some(SinkKind::None),
+            "file" => self.file(name, table, place, path),
+            "sentry" => self.exporter("sentry", cfg!(feature = "sentry"), table, place, path),
+            _ => self.exporter("otlp", cfg!(feature = "otel"), table, place, path),
+        }
+    }
+
+    fn main_kind(&self) -> SinkKind {
+        match self.program.lines.output {
+            Output::Stdout => SinkKind::Stdout,
+            Output::Stderr | Output::TestHarness => SinkKind::Stderr,
+            Output::None => SinkKind::None,
+        }
+    }
+
+    fn exporter(
+        &mut self,
+        kind: &'static str,
+        is_built: bool,
+        table: &Table,
+        place: Option<&Place>,
+        path: &str,
+    ) -> Option<SinkKind> {
+        let Some(place) = place else {
+            return Some(SinkKind::Exporter(kind));
+        };
+        if !is_built {
+            let feature = if kind == "otlp" { "otel" } else { kind };
+            self.reader.problem(
+                place,
+                format!(
+                    "{path} needs the feature `{feature}` of `spanwise`: add it, or remove the sink"
+                ),
+            );
+            return None;
+        }
+        let choices = &*self.reader.choices;
+        let (is_set, key, variable) = match kind {
+            "sentry" => (choices.is_set(&SENTRY_DSN), "dsn", "SENTRY_DSN"),
+            _ => (exports(choices), "endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        };
+        // An empty address switches the sink off.
+        if !is_set && table.get(key).is_none() && choices.preset != Preset::Test {
+            let problem = format!("{path} has no {key}: add one, or set {variable}");
+            self.reader.problem(place, problem);
+        }
+        Some(SinkKind::Exporter(kind))
+    }
+
+    fn file(
+        &mut self,
+        name: &str,
+        table: &Table,
+        place: Option<&Place>,
+        path: &str,
+    ) -> Option<SinkKind> {
+        let reader = &mut self.reader;
+        let files = self.program.files;
+        let chosen = match name {
+            "file" => files.file.clone(),
+            "error_file" => files.error_file.clone(),
+            _ => None,
+        };
+        let is_chosen = chosen.is_some();
+        let in_file = table.get("path").and_then(|node| node.text());
+        let in_file = in_file
+            .map(|path| path.trim().to_owned())
+            .filter(|path| !path.is_empty());
+        let file = chosen.or_else(|| in_file.map(PathBuf::from));
+        let rotation = reader.setting(&LOG_FILE_ROTATE, table, "rotate", path);
+        let retention = reader.setting(&LOG_FILE_KEEP, table, "keep", path);
+        let compression = reader.setting(&LOG_FILE_COMPRESS, table, "compress", path);
+        let mode = reader.parsed(table, "mode", path, sink_texts::mode);
+        let per_process = reader.bool(table, "per_process", path);
+        let options = FileOptions::for_sink(rotation, retention, compression, per_process);
+        // For these two sinks, the general settings of log files count, too.
+        let options = match name {
+            "file" => files.or(&options),
+            "error_file" => options.or(files),
+            _ => options,
+        };
+        let Some(file) = file else {
+            if let Some(place) = place
+                && !self.is_path_refused(name, table)
+            {
+                let problem =
+                    format!("{path} has no path: add path = \"/var/log/shop/{name}.log\"");
+                self.reader.problem(place, problem);
+            }
+            return None;
+        };
+        if !is_chosen && let Some(node) = table.get("path") {
+            let shown = format!("{}: {path}.path", node.place);
+            if let Some(problem) = options.path_problem(&shown, &file) {
+                self.reader.choices.add_invalid_value(problem);
+            }
+        }
+        Some(SinkKind::File(options.into_settings(file, mode)))
+    }
+
+    /// Returns whether the path has a problem of its own, such as a variable that is not set.
+    fn is_path_refused(&self, name: &str, table: &Table) -> bool {
+        let is_refused = table
+            .get("path")
+            .is_some_and(|node| node.text().is_none() || self.reader.merged.is_refused(node));
+        is_refused
+            || matches!(name, "file" | "error_file") && self.reader.choices.preset == Preset::Test
+    }
+
+    fn rendering(
+        &mut self,
+        name: &str,
+        table: &Table,
+        path: &str,
+    ) -> (Format, FieldList, Option<usize>, Option<usize>) {
+        let reader = &mut self.reader;
+        let lines = self.program.lines;
+        let max_line = bytes(reader, table, "max_line", path);
+        let node = table.get("format").filter(|_| name != "main");
+        let word = table.get("format").and_then(|node| node.text());
+        let mut formats = self.program.formats.iter();
+        let named = formats.find(|format| Some(&format.name) == word.as_ref());
+        let choice = match (node, named) {
+            (Some(node), None) => {
+                let choice = reader.setting(&LOG_FORMAT, table, "format", path);
+                let origin = merge::origin(node, &format!("{path}.format"));
+                let registered = self.program.registered;
+                let known = registered.iter().cloned();
+                let own = self.program.formats.iter();
+                let own = own.map(NamedFormat::registered);
+                let known: Vec<_> = known.chain(own).collect();
+                choice.and_then(|it| named_formats::format(reader, it, origin, &known))
+            }
+            (Some(_), Some(named)) => Some(named.format.clone()),
+            // `LOG_FORMAT` has already chosen the format.
+            (None, _) => None,
+        };
+        let is_inherited = choice.is_none();
+        let format = choice.unwrap_or_else(|| lines.format.clone());
+        let named = named.filter(|named| named.format == format);
+        let has_fields = name != "main" && table.get("fields").is_some();
+        let fields = match (has_fields, named) {
+            (true, _) => {
+                let list = reader.setting(&LOG_FIELDS, table, "fields", path);
+                let place = table.get("fields").map(|node| node.place.to_string());
+                let shown = format!("{}: {path}.fields", place.unwrap_or_default());
+                list.map(|list| self.checked_fields(&list, &shown, &format))
+            }
+            (false, Some(named)) if lines.fields.is_empty() || !is_inherited => {
+                Some(self.checked_fields(&named.fields, &named.fields_name, &format))
+            }
+            (false, _) => is_inherited.then(|| lines.fields.clone()),
+        };
+        let max_field = named.and_then(|named| named.max_field);
+        let max_line = max_line.or(named.and_then(|named| named.max_line));
+        (format, fields.unwrap_or_default(), max_field, max_line)
+    }
+
+    fn checked_fields(&mut self, list: &FieldList, shown: &str, format: &Format) -> FieldList {
+        let context = ListContext {
+            format,
+            static_fields: self.program.static_fields,
+            context: self.program.context,
+            policy: self.program.policy,
+        };
+        let (list, problems) = field_options::check(list, shown, &context, true);
+        for problem in problems {
+            self.reader.choices.add_problem(problem);
+        }
+        list
+    }
+
+    fn color(&mut self, name: &str, kind: &SinkKind, table: &Table, path: &str) -> Color {
+        if name == "main" {
+            return self.program.lines.color;
+        }
+        if !matches!(kind, SinkKind::Stdout | SinkKind::Stderr) {
+            return Color::Never;
+        }
+        let set = self.reader.setting(&LOG_COLOR, table, "color", path);
+        match set.unwrap_or_default() {
+            Color::Auto => shared_color(self.reader.choices).map_or(Color::Auto, |set| set.value),
+            color => color,
+        }
+    }
+
+    fn level(&mut self, name: &str, table: &Table, path: &str) -> TargetLevels {
+        let by_variable = match name {
+            "main" => self.program.lines.level,
+            "file" => self.program.files.level,
+            _ => None,
+        };
+        let default = match name {
+            "error_file" => LevelFilter::ERROR,
+            _ => LevelFilter::TRACE,
+        };
+        if let Some(level) = by_variable {
+            return level.into();
+        }
+        let levels = self.reader.parsed(table, "level", path, |text| {
+            sink_texts::levels(text, default)
+        });
+        levels.unwrap_or_else(|| default.into())
+    }
+
+    fn redaction(&mut self, table: &Table, path: &str) -> SinkRedaction {
+        let redaction = self
+            .reader
+            .parsed(table, "redact", path, |text| match text {
+                "inherit" => Ok(SinkRedaction::Inherited),
+                "insecure_off" => Ok(SinkRedaction::Off),
+                _ => {
+                    let overrides: PolicyOverrides = text.parse()?;
+                    if overrides.is_off() {
+                        let hint = "write insecure_off, which names the risk";
+                        return Err(ParseError::word(text, "shows secrets", hint));
+                    }
+                    Ok(SinkRedaction::Changed(overrides))
+                }
+            });
+        let redaction = redaction.unwrap_or_default();
+        if matches!(redaction, SinkRedaction::Changed(_))
+            && !self.program.changes_redaction
+            && let Some(node) = table.get("redact")
+        {
+            let reason = match self.program.policy {
+                None => "redaction is off: switch it on, or remove the key",
+                Some(_) => "the policy is in code: change it there, or remove the key",
+            };
+            let place = &node.place;
+            self.reader.choices.add_problem(format!(
+                "{place}: {path}.redact has no effect, because {reason}"
+            ));
+        }
+        redaction
+    }
+
+    fn when_full(&mut self, table: &Table, path: &str) -> WhenFull {
+        let set = self
+            .reader
+            .parsed(table, "when_full", path, sink_texts::when_full);
+        set.unwrap_or(self.program.lines.when_full)
+    }
+
+    fn fallback(&mut self, table: &Table, path: &str) -> Vec<String> {
+        let names = self.reader.names(table, "fallback").unwrap_or_default();
+        for (name, place) in names.iter().filter(|(name, _)| name != "stderr") {
+            let problem = format!("{path}.fallback names {name:?}: only stderr is available yet");
+            self.reader.problem(place, problem);
+        }
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+/// Returns whether anything is exported over OTLP.
+fn exports(choices: &Choices<'_>) -> bool {
+    #[cfg(feature = "otel")]
+    return spanwise_otel::OtelSetting::all().any(|setting| {
+        let text = choices.unchecked_text(&setting.def);
+        text.is_some_and(|text| setting.enables(&text))
+    });
+    #[cfg(not(feature = "otel"))]
+    {
+        let _ = choices;
+        false
+    }
+}

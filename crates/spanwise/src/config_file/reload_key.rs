@@ -1,0 +1,59 @@
+//! The key `reload`: when a changed file is read again.
+
+use std::{str::FromStr, time::Duration};
+
+use spanwise_core::{ParseError, internal::parse_duration};
+
+use super::{merge::Merged, reader::FileReader};
+
+/// When a changed file is read again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// Never.
+    #[default]
+    Off,
+    /// When [`Handle::reload`](crate::Handle::reload) is called.
+    Manual,
+    /// Also when a comparison at this interval shows that the files have changed.
+    Every(Duration),
+}
+
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+impl FromStr for Reload {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "off" => Ok(Self::Off),
+            "manual" => Ok(Self::Manual),
+            "sighup" => Err(ParseError::new(
+                "`sighup` is not available yet: write `manual`, and call `Handle::reload` in the \
+                 handler of the signal",
+            )),
+            text => match parse_duration(text) {
+                Ok(interval) if interval >= MIN_INTERVAL => Ok(Self::Every(interval)),
+                Ok(_) => Err(ParseError::new("the shortest interval is `1s`")),
+                Err(_) => Err(ParseError::new(
+                    "write off, manual, or an interval such as `5s`",
+                )),
+            },
+        }
+    }
+}
+
+impl Merged {
+    pub(crate) fn reload(&self) -> Reload {
+        let text = self.root.get("reload").and_then(super::syntax::Node::text);
+        let reload = text.and_then(|text| text.trim().parse().ok());
+        reload.unwrap_or_default()
+    }
+}
+
+impl FileReader<'_, '_> {
+    /// Reports a value of `reload` that is not valid.
+    pub(super) fn check_reload(&mut self) {
+        let merged = self.merged;
+        let _: Option<Reload> = self.parsed(&merged.root, "reload", "", str::parse);
+    }
+}

@@ -1,0 +1,149 @@
+//! Checks of sinks: the keys of a kind, two sinks for one purpose, and variables of later sinks.
+
+use super::{
+    MAX_SINKS,
+    check::joined,
+    keys::{KEYS, RESERVED_VARIABLES, SINK_KINDS, Sinks, otel_key, otel_settings},
+    read_sinks::{PlacedSink, SinkReader},
+    syntax::Table,
+};
+use crate::{
+    file_paths,
+    settings::{LOG_OUTPUT, SETTINGS},
+    sink_settings::{SinkKind, SinkSettings},
+};
+
+impl SinkReader<'_, '_> {
+    /// Reports keys that the kind of the sink does not have.
+    pub(super) fn check_keys(&mut self, table: &Table, kind: &SinkKind, path: &str) {
+        let kind = match kind {
+            SinkKind::Stdout => "stdout",
+            SinkKind::Stderr => "stderr",
+            SinkKind::File(_) => "file",
+            // A sink of the kind `none` may keep the keys of its former kind.
+            SinkKind::None | SinkKind::Code => return,
+            SinkKind::Exporter(kind) => kind,
+        };
+        let otel: Vec<_> = otel_settings()
+            .iter()
+            .filter_map(|def| otel_key(def.name))
+            .collect();
+        for entry in &table.0 {
+            let key = KEYS
+                .iter()
+                .find(|key| key.path == format!("sink.*.{}", entry.key));
+            let is_otel = otel.contains(&entry.key) && kind == "otlp";
+            let sinks = match key {
+                Some(key) => key.sinks,
+                None if otel.contains(&entry.key) => Sinks::Otlp,
+                None => continue,
+            };
+            if !sinks.contain(kind) && !is_otel {
+                let path = joined(path, &entry.key);
+                let problem = format!(
+                    "{path} is not a setting of the kind {kind}, but of {}",
+                    sinks.name()
+                );
+                self.reader.problem(&entry.place, problem);
+            }
+        }
+    }
+
+    /// Reports keys that have no effect because of another key of the same table. Another file, a
+    /// profile or a variable may have changed one of the two.
+    pub(super) fn check_effect(&mut self, table: &Table, sink: &SinkSettings, path: &str) {
+        let pair = |one: &str, other: &str| {
+            let (one, other) = (table.entry(one)?, table.entry(other)?);
+            let is_same =
+                one.place.file == other.place.file && one.place.profile == other.place.profile;
+            is_same.then(|| (one.place.clone(), other.node.text().unwrap_or_default()))
+        };
+        let is_name = |name: &str| sink.format.name() == name;
+        if let Some((place, _)) = pair("max_line", "format").filter(|(_, name)| is_name(name))
+            && sink.format.is_human_readable()
+        {
+            let problem = format!(
+                "{path}.max_line has no effect with `{}`: remove it",
+                sink.format.name()
+            );
+            self.reader.problem(&place, problem);
+        }
+        if let Some((place, _)) = pair("buffer", "background")
+            && sink.background == Some(false)
+        {
+            let problem =
+                format!("{path}.buffer has no effect without a background thread: remove it");
+            self.reader.problem(&place, problem);
+        }
+    }
+
+    /// Checks conditions that involve several sinks.
+    pub(super) fn check_together(&mut self, sinks: &[PlacedSink]) {
+        let merged = self.reader.merged;
+        if sinks.len() > MAX_SINKS
+            && let Some((_, Some(place))) = sinks.get(MAX_SINKS)
+        {
+            let count = sinks.len();
+            let problem = format!("there are {count} sinks: write at most {MAX_SINKS}");
+            self.reader.problem(place, problem);
+        }
+        for (index, (sink, place)) in sinks.iter().enumerate() {
+            let path = joined("sink", &sink.name);
+            let Some(place) = place.as_ref().filter(|_| sink.enabled) else {
+                continue;
+            };
+            let table = merged.root.table("sink").table(&sink.name);
+            let before = &sinks[..index];
+            match &sink.kind {
+                SinkKind::File(file) => {
+                    let is_same = |(other, _): &&PlacedSink| match &other.kind {
+                        SinkKind::File(other) => file_paths::are_same(&other.path, &file.path),
+                        _ => false,
+                    };
+                    if let Some((other, _)) = before.iter().find(is_same) {
+                        let node = table.get("path").map_or(place, |node| &node.place);
+                        let problem = format!(
+                            "{path}.path is the file of the sink {}: give each its own",
+                            other.name
+                        );
+                        self.reader.problem(node, problem);
+                    }
+                }
+                SinkKind::Exporter(kind) => {
+                    let is_same = |(other, _): &&PlacedSink| matches!(other.kind, SinkKind::Exporter(other) if other == *kind);
+                    if let Some((other, _)) = before.iter().find(is_same) {
+                        let problem = format!(
+                            "{path} has the kind {kind}, as the sink {}: there can be one",
+                            other.name
+                        );
+                        self.reader.problem(place, problem);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reports the variables of sinks that later releases have.
+    pub(super) fn check_reserved_variables(&mut self) {
+        for name in RESERVED_VARIABLES {
+            let def = spanwise_core::Setting {
+                name,
+                ..LOG_OUTPUT.def
+            };
+            let def = spanwise_core::Setting { key: None, ..def };
+            if self.reader.choices.unchecked_text(&def).is_some() {
+                let name = self.reader.choices.name_of(&def);
+                self.reader.choices.add_invalid_value(format!(
+                    "{name} is not available yet: available are {}",
+                    SINK_KINDS.join(", ")
+                ));
+            }
+        }
+        debug_assert!(
+            SETTINGS
+                .iter()
+                .all(|def| !RESERVED_VARIABLES.contains(&def.name))
+        );
+    }
+}

@@ -1,0 +1,332 @@
+//! The syntax tree of a configuration file: each key and each value has its place.
+
+use std::{collections::HashSet, fmt, sync::Arc};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The path of the file, as it was given.
+    pub(super) file: Arc<str>,
+    /// The line in the file, from 1.
+    pub(super) line: usize,
+    /// The character in the line, from 1.
+    pub(super) column: usize,
+    /// The profile that contains the place.
+    pub(super) profile: Option<Arc<str>>,
+}
+
+/// Shows `log.toml:20:10`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl Place {
+    /// Returns the place as `explain()` shows it: `log.toml:9, profile prod`.
+    pub(super) fn shown_line(&self) -> String {
+        let Self {
+            file,
+            line,
+            profile,
+            ..
+        } = self;
+        match profile {
+            Some(profile) => format!("{file}:{line}, profile {profile}"),
+            None => format!("{file}:{line}"),
+        }
+    }
+}
+
+/// A value with its place.
+#[derive(Clone)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: FileValue,
+    /// Whether the value contains the content of another file, and is never shown.
+    pub(super) is_hidden: bool,
+    /// Whether the whole text is one interpolation, so that it may be a value of any kind.
+    pub(super) is_interpolated: bool,
+}
+
+#[derive(Clone)]
+pub(super) enum FileValue {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Bool(bool),
+    /// A date or a time, which no key accepts.
+    Date,
+    List(Vec<Node>),
+    Table(Table),
+}
+
+/// The keys of a table.
+#[derive(Clone, Default)]
+pub(super) struct Table(pub(super) Vec<Entry>);
+
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) place: Place,
+    pub(super) node: Node,
+}
+
+impl Table {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.0.iter().find(|entry| entry.key == key)
+    }
+
+    pub(super) fn entry_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        self.0.iter_mut().find(|entry| entry.key == key)
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// Returns the table at `key`, or an empty one.
+    pub(super) fn table(&self, key: &str) -> &Self {
+        const EMPTY: &Table = &Table(Vec::new());
+        self.get(key).and_then(Node::table).unwrap_or(EMPTY)
+    }
+
+    pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
+        let index = self.0.iter().position(|entry| entry.key == key)?;
+        Some(self.0.remove(index))
+    }
+
+    /// Returns the value at a dotted path, such as `sink.main.format`.
+    pub(super) fn at(&self, path: &str) -> Option<&Node> {
+        match path.split_once('.') {
+            Some((first, rest)) => self.get(first)?.table()?.at(rest),
+            None => self.get(path),
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn table(&self) -> Option<&Table> {
+        match &self.value {
+            FileValue::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// Returns the value as the text of a variable. The elements of a list are joined by commas.
+    pub(super) fn text(&self) -> Option<String> {
+        match &self.value {
+            FileValue::Text(text) => Some(text.clone()),
+            FileValue::Integer(number) => Some(number.to_string()),
+            FileValue::Float(number) => Some(number.to_string()),
+            FileValue::Bool(is_on) => Some(is_on.to_string()),
+            FileValue::List(nodes) => {
+                let texts: Option<Vec<String>> = nodes.iter().map(Self::text).collect();
+                Some(texts?.join(","))
+            }
+            FileValue::Date | FileValue::Table(_) => None,
+        }
+    }
+
+    /// Returns whether the value, or a part of it, is never shown.
+    pub(super) fn has_hidden(&self) -> bool {
+        match &self.value {
+            FileValue::List(nodes) => nodes.iter().any(Self::has_hidden),
+            _ => self.is_hidden,
+        }
+    }
+
+    /// Calls `change` for the place of each key and value.
+    pub(super) fn for_each_place(&mut self, change: &mut impl FnMut(&mut Place)) {
+        change(&mut self.place);
+        match &mut self.value {
+            FileValue::List(nodes) => {
+                for node in nodes {
+                    node.for_each_place(change);
+                }
+            }
+            FileValue::Table(table) => {
+                for entry in &mut table.0 {
+                    change(&mut entry.place);
+                    entry.node.for_each_place(change);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A syntax error.
+pub(super) struct SyntaxError {
+    pub(super) place: Place,
+    pub(super) message: String,
+}
+
+/// A file after its syntax was checked.
+pub(super) struct Parsed {
+    pub(super) table: Table,
+    pub(super) errors: Vec<SyntaxError>,
+    /// The lines with errors, including errors that are not in `errors`.
+    pub(super) broken_lines: HashSet<usize>,
+}
+
+/// The maximum number of syntax errors of a file that are shown.
+const MAX_ERRORS: usize = 100;
+
+/// Parses a file. After a syntax error, the rest is still parsed.
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Parsed {
+    let lines = Lines::new(file, text);
+    let (table, all) = DeTable::parse_recoverable(text);
+    let starts = all
+        .iter()
+        .map(|error| error.span().map_or(0, |it| it.start));
+    let broken_lines = starts.clone().map(|start| lines.number(start)).collect();
+    let mut advised = HashSet::new();
+    let mut errors = Vec::new();
+    for (error, start) in all.iter().zip(starts).take(MAX_ERRORS) {
+        let place = lines.place(start);
+        let mut message = error.message().to_owned();
+        // One mistake may cause several errors.
+        if !advised.contains(&place.line)
+            && let Some(advice) = advice(lines.line(place.line))
+        {
+            message.push_str(": ");
+            message.push_str(&advice);
+            advised.insert(place.line);
+        }
+        errors.push(SyntaxError { place, message });
+    }
+    let left = all.len() - errors.len();
+    if left > 0
+        && let Some(last) = errors.last_mut()
+    {
+        last.message
+            .push_str(&format!(" (and {left} more errors of syntax)"));
+    }
+    Parsed {
+        table: lines.table(table.get_ref()),
+        errors,
+        broken_lines,
+    }
+}
+
+/// Returns what to write instead of a line with a common mistake. Does not show the value, which
+/// may be a secret.
+fn advice(line: &str) -> Option<String> {
+    let line = line.trim();
+    let is_key = |key: &str| {
+        let is_key_char = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        !key.is_empty() && key.chars().all(is_key_char)
+    };
+    if let Some(inside) = line.strip_prefix('[') {
+        let (table, name) = inside.trim_end_matches(']').split_once('.')?;
+        let is_module = name.contains("::") && is_key(&name.replace(':', ""));
+        return is_module.then(|| format!("write [{table}.\"{name}\"]"));
+    }
+    let Some((key, value)) = line.split_once('=') else {
+        let (key, _) = line.split_once(':')?;
+        return is_key(key.trim()).then(|| format!("write {} = \"…\"", key.trim()));
+    };
+    let (key, value) = (key.trim(), value.trim());
+    if !is_key(key) {
+        return None;
+    }
+    match value.chars().next()? {
+        'T' if value == "True" => Some(format!("write {key} = true")),
+        'F' if value == "False" => Some(format!("write {key} = false")),
+        '“' | '”' | '„' | '‘' | '’' => Some(format!("write plain quotes: {key} = \"…\"")),
+        first if first.is_alphanumeric() || "$/".contains(first) => {
+            Some(format!("a text needs quotes: {key} = \"…\""))
+        }
+        _ => None,
+    }
+}
+
+/// The lines of a text, which turn offsets into places.
+struct Lines<'a> {
+    file: &'a Arc<str>,
+    text: &'a str,
+    /// The offset of the first byte of each line.
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(file: &'a Arc<str>, text: &'a str) -> Self {
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            file,
+            text,
+            starts: std::iter::once(0).chain(breaks).collect(),
+        }
+    }
+
+    /// Returns the number of the line with this offset, from 1.
+    fn number(&self, offset: usize) -> usize {
+        let offset = offset.min(self.text.len());
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    /// Returns the line with this number, with its line break.
+    fn line(&self, number: usize) -> &'a str {
+        let start = self.starts.get(number - 1).copied();
+        let end = self.starts.get(number).copied();
+        let end = end.unwrap_or(self.text.len());
+        start.map_or("", |start| &self.text[start..end])
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let line = self.number(offset);
+        let start = self.starts[line - 1];
+        Place {
+            file: Arc::clone(self.file),
+            line,
+            column: self.text[start..offset].chars().count() + 1,
+            profile: None,
+        }
+    }
+
+    fn table(&self, table: &DeTable<'_>) -> Table {
+        let entries = table.iter().map(|(key, value)| Entry {
+            key: key.get_ref().to_string(),
+            place: self.place(key.span().start),
+            node: self.node(value),
+        });
+        let mut entries: Vec<Entry> = entries.collect();
+        entries.sort_by_key(|entry| (entry.place.line, entry.place.column));
+        Table(entries)
+    }
+
+    fn node(&self, value: &Spanned<DeValue<'_>>) -> Node {
+        let node = match value.get_ref() {
+            DeValue::String(text) => FileValue::Text(text.to_string()),
+            // A number that is out of range is refused like a text.
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| FileValue::Text(number.to_string()), FileValue::Integer),
+            DeValue::Float(number) => match number.as_str().parse() {
+                Ok(number) => FileValue::Float(number),
+                Err(_) => FileValue::Text(number.to_string()),
+            },
+            DeValue::Boolean(is_on) => FileValue::Bool(*is_on),
+            DeValue::Datetime(_) => FileValue::Date,
+            DeValue::Array(values) => {
+                FileValue::List(values.iter().map(|value| self.node(value)).collect())
+            }
+            DeValue::Table(table) => FileValue::Table(self.table(table)),
+        };
+        Node {
+            place: self.place(value.span().start),
+            value: node,
+            is_hidden: false,
+            is_interpolated: false,
+        }
+    }
+}

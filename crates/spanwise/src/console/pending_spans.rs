@@ -1,0 +1,331 @@
+//! The fields of open spans that no line has shown yet, so that each is shown once.
+//!
+//! The line of an event shows the pending fields of its span and of the ancestors of this span. A
+//! field is no longer pending when a line has shown it. The data is dropped when the span closes.
+//!
+//! A *unit* is a span together with the descendants whose lines show its label. A root span begins
+//! a unit. Further units begin at the outermost span with an id or with an incoming request, and at
+//! each span that changes the request id.
+//!
+//! *Invariant:* no user code runs under a lock.
+
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::SystemTime,
+};
+
+use spanwise_core::{
+    CONTEXT_KEYS, Context,
+    internal::{Inherit, LayerId, SpanData, sync::Mutex},
+};
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use super::{
+    fields::{Fields, Value},
+    span_label::SpanLabel,
+};
+
+/// A line shows the pending fields of at most this many spans, from the innermost one outwards. The
+/// data of each span costs a look-up.
+const MAX_SPANS: usize = 32;
+
+/// An open span.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsoleSpan(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    opened: SystemTime,
+    /// The name of this span, or the method and the path of its request.
+    label: Arc<SpanLabel>,
+    /// The label of the unit, which the lines of this span show.
+    unit_label: Arc<SpanLabel>,
+    /// The number of ancestors inside the unit: 0 for the span that begins the unit.
+    unit_depth: u32,
+    /// This span or an ancestor has an id or an incoming request.
+    is_identified: bool,
+    /// A counter that all spans of the tree share. It grows when one of them gets pending fields.
+    tree_version: Arc<AtomicU32>,
+    /// The value of `tree_version` at which nothing was pending in this span and its ancestors.
+    shown_version: AtomicU32,
+    pending: Mutex<Pending>,
+}
+
+/// What no line has shown yet of a span.
+#[derive(Debug, Default, Clone)]
+struct Pending {
+    fields: Fields,
+    /// The names of fields that are context keys. Their values are read from the context.
+    context_keys: Vec<&'static str>,
+    /// A line has shown the span.
+    is_known: bool,
+    /// The label has changed since a line has shown it.
+    is_relabelled: bool,
+    /// A buffered line has shown what is pending. It stays pending, because a buffered line may
+    /// never be written.
+    is_in_buffered_line: bool,
+}
+
+/// What a line shows of a span, because no earlier line has shown it.
+#[derive(Debug)]
+pub(crate) struct SpanUpdate {
+    /// No earlier line has shown the span.
+    pub(crate) is_new_span: bool,
+    /// The label has changed since a line has shown it.
+    pub(crate) is_relabelled: bool,
+    /// The span begins the unit of the event, so the event's line shows its label anyway.
+    pub(crate) begins_unit: bool,
+    pub(crate) opened: SystemTime,
+    pub(crate) label: Arc<SpanLabel>,
+    /// The pending fields, with the context of the span in front.
+    pub(crate) fields: Vec<(&'static str, Value)>,
+}
+
+/// The fields of a span, separated into those that are context and all others.
+#[derive(Debug, Default)]
+pub(crate) struct SpanFields {
+    pub(crate) non_context: Fields,
+    /// The names of the fields that are context.
+    pub(crate) context_keys: Vec<&'static str>,
+}
+
+impl ConsoleSpan {
+    /// Creates the data of a span, and stores it in the span.
+    pub(crate) fn open<R: for<'s> LookupSpan<'s>>(
+        layer: LayerId,
+        span: &SpanRef<'_, R>,
+        mut fields: SpanFields,
+        opened: SystemTime,
+    ) {
+        let parent_span = span.parent();
+        let parent_data = parent_span.and_then(|span| SpanData::<Self>::find(Some(layer), &span));
+        let parent = parent_data.as_ref().map(|data| data.read(Self::clone));
+        let parent = parent.as_ref().map(|parent| &*parent.0);
+        let label = Arc::new(SpanLabel::new(span.name(), &mut fields.non_context));
+        let has_id = fields.context_keys.iter().any(|key| is_id(key));
+        let is_identified = has_id || label.is_incoming();
+        let begins_unit = match parent {
+            None => true,
+            Some(parent) => {
+                is_identified && !parent.is_identified || changes_request(span, &fields)
+            }
+        };
+        let (unit_label, unit_depth) = match parent {
+            Some(parent) if !begins_unit => (Arc::clone(&parent.unit_label), parent.unit_depth + 1),
+            _ => (Arc::clone(&label), 0),
+        };
+        let tree_version = match parent {
+            Some(parent) => Arc::clone(&parent.tree_version),
+            None => Arc::new(AtomicU32::new(1)),
+        };
+        if !fields.is_empty() {
+            tree_version.fetch_add(1, Ordering::Release);
+        }
+        let state = Self(Arc::new(State {
+            opened,
+            label,
+            unit_label,
+            unit_depth,
+            is_identified: is_identified || parent.is_some_and(|parent| parent.is_identified),
+            tree_version,
+            shown_version: AtomicU32::new(0),
+            pending: Mutex::new(Pending {
+                fields: fields.non_context,
+                context_keys: fields.context_keys,
+                ..Pending::default()
+            }),
+        }));
+        SpanData::new(parent_data.as_ref(), |_| state).attach(layer, span);
+    }
+
+    pub(crate) fn find<R: for<'s> LookupSpan<'s>>(
+        layer: LayerId,
+        span: &SpanRef<'_, R>,
+    ) -> Option<Self> {
+        SpanData::<Self>::find(Some(layer), span).map(|data| data.read(Self::clone))
+    }
+
+    /// Adds fields that were recorded after the span was opened.
+    pub(crate) fn record(&self, mut fields: SpanFields) {
+        let is_relabelled = self.0.label.update(&mut fields.non_context);
+        if fields.is_empty() && !is_relabelled {
+            return;
+        }
+        let mut pending = self.0.pending.lock();
+        pending.is_relabelled |= is_relabelled;
+        for (name, value) in fields.non_context.others {
+            pending.fields.set(name, value);
+        }
+        for key in fields.context_keys {
+            if !pending.context_keys.contains(&key) {
+                pending.context_keys.push(key);
+            }
+        }
+        pending.is_in_buffered_line = false;
+        drop(pending);
+        self.0.tree_version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes what the line of an event in `span` shows of the ancestors of `span`, from the
+    /// outermost one, and of `span` itself. `self` is the data of `span`, and `ids` selects ids.
+    ///
+    /// If the line is buffered, it may never be written. So everything stays pending for the next
+    /// line that is not buffered. Further buffered lines do not show it, until a field is recorded.
+    ///
+    /// If two threads log in the same span, the line of the other thread may be written before the
+    /// line that shows the fields.
+    pub(crate) fn take_updates<R: for<'s> LookupSpan<'s>>(
+        &self,
+        layer: LayerId,
+        span: &SpanRef<'_, R>,
+        ids: &ShownIds<'_>,
+        is_buffered_line: bool,
+    ) -> Vec<SpanUpdate> {
+        // Read the version first: a field that is recorded from now on changes it, so the next line
+        // looks for fields again.
+        let version = self.0.tree_version.load(Ordering::Acquire);
+        let is_shown = |span: &Self| span.0.shown_version.load(Ordering::Acquire) == version;
+        let mut updates = Vec::new();
+        if is_shown(self) {
+            return updates;
+        }
+        for ancestor in span.scope().take(MAX_SPANS) {
+            let Some(found) = Self::find(layer, &ancestor) else {
+                continue;
+            };
+            if is_shown(&found) {
+                break;
+            }
+            let Some(taken) = found.take(is_buffered_line) else {
+                continue;
+            };
+            let context_keys = taken.context_keys.iter().copied();
+            let context_keys = context_keys.filter(|key| ids.shows_with_fields(key));
+            // An exporter gives a span trace ids without fields, so they are looked up when a line
+            // shows the span for the first time.
+            let trace_keys = ids.trace_keys.iter().copied();
+            let trace_keys =
+                trace_keys.filter(|_| !taken.is_known || !taken.context_keys.is_empty());
+            let mut shown = context_values(&ancestor, context_keys.chain(trace_keys));
+            shown.extend(taken.fields.others);
+            updates.push(SpanUpdate {
+                is_new_span: !taken.is_known,
+                is_relabelled: taken.is_relabelled,
+                begins_unit: Arc::ptr_eq(&found.0.label, &self.0.unit_label),
+                opened: found.0.opened,
+                label: Arc::clone(&found.0.label),
+                fields: shown,
+            });
+        }
+        if !is_buffered_line {
+            self.0.shown_version.store(version, Ordering::Release);
+        }
+        updates.reverse();
+        updates
+    }
+
+    /// Takes what is pending, or copies it for a buffered line. Returns `None` if there is nothing
+    /// to show.
+    fn take(&self, is_buffered_line: bool) -> Option<Pending> {
+        let mut pending = self.0.pending.lock();
+        let taken = if is_buffered_line {
+            if mem::replace(&mut pending.is_in_buffered_line, true) {
+                return None;
+            }
+            pending.clone()
+        } else {
+            let nothing = Pending {
+                is_known: true,
+                is_in_buffered_line: pending.is_in_buffered_line,
+                ..Pending::default()
+            };
+            mem::replace(&mut *pending, nothing)
+        };
+        drop(pending);
+        let has_fields = !taken.fields.is_empty() || !taken.context_keys.is_empty();
+        (!taken.is_known || taken.is_relabelled || has_fields).then_some(taken)
+    }
+
+    /// Returns the label of the unit, and the number of ancestors inside the unit.
+    pub(crate) fn unit_label(&self) -> (&SpanLabel, u32) {
+        (&self.0.unit_label, self.0.unit_depth)
+    }
+}
+
+/// Returns whether a span has another request id than its parent. A field does not change an id
+/// that is pinned: see [`Context`].
+fn changes_request<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>, fields: &SpanFields) -> bool {
+    let keys = fields.context_keys.iter().copied();
+    !context_values(span, keys.filter(|key| *key == REQUEST_ID)).is_empty()
+}
+
+/// Returns the values of the context keys that have another value, or none, in the parent of
+/// `span`.
+fn context_values<R: for<'s> LookupSpan<'s>>(
+    span: &SpanRef<'_, R>,
+    keys: impl Iterator<Item = &'static str>,
+) -> Vec<(&'static str, Value)> {
+    let mut keys = keys.peekable();
+    if keys.peek().is_none() {
+        return Vec::new();
+    }
+    let context = Context::from_span(span);
+    let parent_context = span
+        .parent()
+        .map(|parent| Context::from_span(&parent))
+        .unwrap_or_default();
+    let value = |key| {
+        Some((
+            key,
+            context
+                .get(key)
+                .filter(|value| parent_context.get(key) != Some(value))?,
+        ))
+    };
+    keys.filter_map(value)
+        .map(|(key, value)| (key, value.to_owned().into()))
+        .collect()
+}
+
+/// The ids that a line shows with the fields of its spans.
+#[derive(Debug)]
+pub(crate) struct ShownIds<'a> {
+    /// The keys among `trace_id` and `span_id` that `LOG_FIELDS` adds to lines.
+    pub(crate) trace_keys: Vec<&'static str>,
+    /// The key of the id at the end of the line, if it is shown there in full.
+    pub(crate) key_at_end: Option<&'a str>,
+}
+
+impl ShownIds<'_> {
+    /// Returns whether the context key is shown with the fields of its span. Does not consider
+    /// `trace_keys`.
+    fn shows_with_fields(&self, key: &str) -> bool {
+        !matches!(key, REQUEST_ID | "trace_id" | "span_id") && Some(key) != self.key_at_end
+    }
+}
+
+/// Returns whether a context key identifies a unit: the request id, and each key that the
+/// application declares. The tenant, the user and the trace do not.
+fn is_id(key: &str) -> bool {
+    key == REQUEST_ID || !CONTEXT_KEYS.contains(&key)
+}
+
+/// The context key of the request id.
+pub(crate) const REQUEST_ID: &str = "request_id";
+
+impl SpanFields {
+    fn is_empty(&self) -> bool {
+        self.non_context.is_empty() && self.context_keys.is_empty()
+    }
+}
+
+impl Inherit for ConsoleSpan {
+    /// Returns the data unchanged, because a span inherits only when it is opened.
+    fn rebuild(&self, _: Option<&Self>) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,123 @@
+//! The choice of the format of lines, including formats that the program registers.
+//!
+//! The environment is read before code can register a format. So a word that names no format is
+//! kept, and is a problem only when the program starts.
+
+use spanwise_core::{ParseError, internal::suggest::closest};
+use spanwise_json::Format;
+
+use crate::{
+    choices::{Choices, Chosen, describe},
+    conceal,
+    explain::Origin,
+    settings::LOG_FORMAT,
+};
+
+/// The value of `LOG_FORMAT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FormatChoice {
+    Known(Format),
+    /// A word that may be the name of a registered format.
+    Word(String),
+}
+
+/// A name, and the format that `LOG_FORMAT` means by it.
+pub(crate) type RegisteredFormat = (String, Format);
+
+impl From<Format> for FormatChoice {
+    fn from(format: Format) -> Self {
+        Self::Known(format)
+    }
+}
+
+impl FormatChoice {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Known(format) => format.name(),
+            Self::Word(word) => word,
+        }
+    }
+}
+
+/// Chooses the format of lines.
+pub(crate) fn choose(
+    registered: &[RegisteredFormat],
+    in_file: &[RegisteredFormat],
+    choices: &mut Choices<'_>,
+) -> Format {
+    for problem in problems(registered) {
+        choices.add_problem(problem);
+    }
+    if let Some(set) = choices.explicit_value(&LOG_FORMAT) {
+        match resolve(&set, &[registered, in_file].concat()) {
+            Ok(format) => {
+                choices.add_explanation(&LOG_FORMAT.def, set.value.name(), &set.origin);
+                return format;
+            }
+            // Code that sets a format has already registered it, so a missing name is a mistake.
+            Err(problem) if set.origin == Origin::Code => choices.add_problem(problem),
+            Err(problem) => choices.add_unregistered(problem),
+        }
+    }
+    let preset = choices.preset;
+    let format = preset.format();
+    choices.add_explanation(&LOG_FORMAT.def, &format, &Origin::Preset(preset.name()));
+    format
+}
+
+/// Returns the format that a choice means, or the problem of an unknown name.
+pub(crate) fn resolve(
+    set: &Chosen<FormatChoice>,
+    registered: &[RegisteredFormat],
+) -> Result<Format, String> {
+    let word = match &set.value {
+        FormatChoice::Known(format) => return Ok(format.clone()),
+        FormatChoice::Word(word) => word,
+    };
+    let mut named = registered.iter();
+    if let Some((_, format)) = named.find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+        return Ok(format.clone());
+    }
+    let own = registered.iter().map(|(name, _)| name.as_str());
+    let mut accepts = LOG_FORMAT.def.accepts.to_owned();
+    for name in own.clone() {
+        accepts.push_str(", ");
+        accepts.push_str(name);
+    }
+    let names = Format::NAMES.iter().copied().chain(own);
+    let hint = match closest(word, names) {
+        _ if word.contains('{') => "a template begins with `text:`".to_owned(),
+        Some(meant) => format!("did you mean {meant}? accepts {accepts}"),
+        None => format!("accepts {accepts}"),
+    };
+    let quoted = conceal::shown(word);
+    let shown = match set.origin.source_name() {
+        Some(name) => format!("{name}={quoted}"),
+        None => format!("Builder::format({quoted})"),
+    };
+    Err(describe(
+        &shown,
+        word,
+        &ParseError::word(word, "is unknown", hint),
+    ))
+}
+
+/// Returns the mistakes in the names of registered formats.
+fn problems(registered: &[RegisteredFormat]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (index, (name, _)) in registered.iter().enumerate() {
+        let shown = format!("Builder::register_format({})", conceal::shown(name));
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let is_repeated = |(other, _): &RegisteredFormat| other.eq_ignore_ascii_case(name);
+        if name.is_empty() || !name.chars().all(is_of_name) {
+            problems.push(format!(
+                "{shown} is not a name of a format: write letters, digits, `-` and `_`"
+            ));
+        } else if name.parse::<Format>().is_ok() {
+            problems.push(format!("{shown} is a format already: choose another name"));
+        } else if registered[..index].iter().any(is_repeated) {
+            problems.push(format!("{shown} is registered twice: choose another name"));
+        }
+    }
+    problems
+}

@@ -1,0 +1,15 @@
+//! The layers of the sinks, where a reload of the configuration can replace them.
+//!
+//! A [`Generation`] is the router and the layers of one configuration. Each event goes through one
+//! generation from start to end. So no event is lost or written twice when a new generation takes
+//! the place of the old one.
+
+mod cell;
+mod generation;
+mod groups;
+mod live_tee;
+
+pub(crate) use cell::LiveCell;
+pub(crate) use generation::{Generation, LiveLayers, LiveShared, SharedLayer};
+pub(crate) use groups::LineGroup;
+pub(crate) use live_tee::LiveTee;

@@ -1,0 +1,108 @@
+//! The layers that write lines. Each encodes the lines of all outputs with one rendering.
+
+use std::sync::Arc;
+
+use spanwise_core::LevelHandle;
+use spanwise_sample::Sampler;
+use tracing::{Dispatch, level_filters::LevelFilter};
+use tracing_subscriber::Layer as _;
+
+use super::{LiveTee, SharedLayer};
+use crate::{
+    Stack,
+    config::Config,
+    outputs::{OpenOutput, Outputs, silent},
+    rendering::{Rendering, add_lines},
+    stack::{LineSink, Wrappers},
+    tee::RoutedOutput,
+};
+
+/// The outputs with one rendering, whose lines one layer encodes. A reload changes the outputs.
+pub(crate) struct LineGroup {
+    rendering: Rendering,
+    tee: LiveTee,
+    pub(crate) layer: SharedLayer,
+}
+
+impl Outputs {
+    /// Returns the layers that write lines, one for all outputs with the same rendering, each with
+    /// its outputs. Layers that exist before a reload are taken from `previous`, with the outputs
+    /// that they have now. The caller sets the new outputs with [`LineGroup::set_outputs`].
+    pub(crate) fn groups(
+        &self,
+        config: &Config,
+        previous: Option<&[LineGroup]>,
+        levels: &LevelHandle,
+        wrappers: &Wrappers,
+    ) -> Vec<(LineGroup, Vec<RoutedOutput>)> {
+        let groups = self.by_rendering().into_iter().map(|(rendering, outputs)| {
+            let outputs: Vec<RoutedOutput> = outputs.into_iter().map(OpenOutput::routed).collect();
+            let mut known = previous.unwrap_or_default().iter();
+            let known = known.find(|group| group.has(rendering));
+            let group = known.map(LineGroup::share).unwrap_or_else(|| {
+                let tee = LiveTee::new();
+                let bits = Arc::clone(&tee.bits);
+                let sink = LineSink {
+                    is_late: previous.is_some(),
+                    ..rendering.line_sink(config, LevelFilter::TRACE, bits)
+                };
+                let levels = levels.clone();
+                let (_, layers) = Stack::new(LevelFilter::OFF).collect(|stack| {
+                    let writer = tee.clone();
+                    add_lines(stack, config, levels, rendering, sink, writer, &silent())
+                });
+                LineGroup {
+                    rendering: rendering.clone(),
+                    tee,
+                    layer: Arc::new(layers.wrapped(wrappers)),
+                }
+            });
+            (group, outputs)
+        });
+        groups.collect()
+    }
+}
+
+impl LineGroup {
+    /// Returns a group with the same layer and the same outputs.
+    fn share(&self) -> Self {
+        Self {
+            rendering: self.rendering.clone(),
+            tee: self.tee.clone(),
+            layer: Arc::clone(&self.layer),
+        }
+    }
+
+    /// Returns whether both have the same layer.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.layer, &other.layer)
+    }
+
+    /// Returns whether its lines have this rendering.
+    pub(crate) fn has(&self, rendering: &Rendering) -> bool {
+        self.rendering.is_same(rendering)
+    }
+
+    /// Passes the subscriber to the layer of a new group.
+    pub(crate) fn register(&self, dispatch: &Dispatch) {
+        self.layer.on_register_dispatch(dispatch);
+    }
+
+    /// Adds outputs to those that the group has. An output with the same bit is replaced.
+    pub(crate) fn add_outputs(&self, new: &[RoutedOutput]) {
+        let mut outputs = self.tee.outputs().to_vec();
+        outputs.retain(|output| new.iter().all(|new| new.bit != output.bit));
+        outputs.extend_from_slice(new);
+        self.tee.set(&outputs);
+    }
+
+    /// Replaces the outputs that the group has.
+    pub(crate) fn set_outputs(&self, outputs: &[RoutedOutput]) {
+        self.tee.set(outputs);
+    }
+
+    /// Returns the sampler of its sinks, if it is not that of the program.
+    pub(crate) fn sampler(&self) -> Option<Sampler> {
+        self.rendering.sampler()
+    }
+}

@@ -1,0 +1,100 @@
+//! Writes one line to several outputs, which a reload can change.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, atomic::Ordering},
+};
+
+use spanwise_core::internal::{SinkMask, sync::RwLock, thread_number};
+use tracing_core::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{
+    router::GateBits,
+    tee::{RoutedOutput, write_routed},
+};
+
+/// Forwards a line to each output whose sink is in the current [`SinkMask`].
+///
+/// A write never fails here, because each output counts its own lines. Clones have the same
+/// outputs.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveTee {
+    /// The outputs, once for each group of threads, so that threads do not wait for each other.
+    shards: Arc<[Shard; SHARDS]>,
+    /// The router bits of all outputs, which the gate in front of the layer reads.
+    pub(crate) bits: GateBits,
+}
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Shard(RwLock<Arc<[RoutedOutput]>>);
+
+const SHARDS: usize = 8;
+
+impl LiveTee {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: Arc::new(std::array::from_fn(|_| Shard(RwLock::new(Arc::new([]))))),
+            bits: GateBits::default(),
+        }
+    }
+
+    /// Replaces the outputs.
+    pub(crate) fn set(&self, outputs: &[RoutedOutput]) {
+        let bits = outputs.iter().fold(0, |bits, output| bits | output.bit);
+        for Shard(shard) in &*self.shards {
+            // Each shard has its own reference count.
+            let outputs = Arc::from(outputs);
+            let replaced = std::mem::replace(&mut *shard.write(), outputs);
+            drop(replaced);
+        }
+        self.bits.store(bits, Ordering::Relaxed);
+    }
+
+    pub(crate) fn outputs(&self) -> Arc<[RoutedOutput]> {
+        // No output is called under the lock.
+        Arc::clone(&self.shards[thread_number(SHARDS)].0.read())
+    }
+}
+
+/// The writer of one line.
+#[derive(Debug)]
+pub(crate) struct LiveTeeWriter<'a> {
+    tee: &'a LiveTee,
+    level: Level,
+    sinks: SinkMask,
+}
+
+impl<'a> MakeWriter<'a> for LiveTee {
+    type Writer = LiveTeeWriter<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        LiveTeeWriter {
+            tee: self,
+            level: Level::WARN,
+            sinks: SinkMask::current(),
+        }
+    }
+
+    #[inline]
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        LiveTeeWriter {
+            tee: self,
+            level: *metadata.level(),
+            sinks: SinkMask::current(),
+        }
+    }
+}
+
+impl Write for LiveTeeWriter<'_> {
+    #[inline]
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        write_routed(&self.tee.outputs(), self.level, self.sinks, line)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

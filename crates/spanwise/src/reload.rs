@@ -1,0 +1,604 @@
+//! The reload of the configuration file while the program runs.
+//!
+//! A reload reads the files and chooses all settings as the start did, with the `Builder` calls and
+//! the environment of the start. If nothing is wrong, it opens new outputs, sends new events
+//! through a new [`Generation`] (the router and the layers of one configuration), waits for the
+//! events in the old one, and closes the outputs that are gone.
+
+mod reports;
+
+use std::{
+    fmt,
+    sync::Arc,
+    thread::{self, JoinHandle, ThreadId},
+    time::{Duration, Instant},
+};
+
+use spanwise_core::{
+    Fault, LevelHandle, Levels, SelfReport, SinkStats,
+    internal::{
+        forks, panic_safe,
+        sync::{Condvar, Mutex, MutexGuard, RwLock},
+    },
+};
+use tracing::dispatcher;
+use tracing_core::callsite;
+
+use crate::{
+    Builder, Handle,
+    config::Config,
+    config_file::{ConfigChange, FileKeys, Merged, Reload, ReloadError},
+    live::{Generation, LineGroup, LiveCell, LiveLayers, LiveShared, SharedLayer},
+    outputs::{OpenOptions, OpenOutput, Outputs},
+    rendering::Rendering,
+    router::{FreeBits, Router},
+    sink_settings::{Routing, SinkKind, SinkSettings},
+    stack::Wrappers,
+    start::new_router,
+    telemetry::{Guards, RunningOutputs, add_stats},
+};
+
+/// Reads the configuration files again.
+pub(crate) struct Reloader {
+    state: Mutex<State>,
+    /// The thread that is reloading: it has the lock of `state`.
+    reloading: Mutex<Option<ThreadId>>,
+    /// The problems of the newest files, if they were refused.
+    problems: Mutex<Vec<String>>,
+    /// The number of forks when logging started: see [`forks::generation`]. It differs in a forked
+    /// child, which must not reload.
+    fork_generation: u32,
+    /// The current generation.
+    current: Arc<LiveCell>,
+    live: Live,
+    /// When files are compared, from the files at the start.
+    trigger: Reload,
+    /// Whether logging is shut down.
+    stop: Mutex<bool>,
+    /// Notified when `stop` is set.
+    stopped: Condvar,
+}
+
+/// The parts of the running stack that a reload changes or needs.
+pub(crate) struct Live {
+    pub(crate) shared: Arc<LiveShared>,
+    pub(crate) wrappers: Wrappers,
+    pub(crate) levels: LevelHandle,
+    pub(crate) running: Arc<RwLock<Arc<RunningOutputs>>>,
+    pub(crate) guards: Arc<Guards>,
+    pub(crate) report: SelfReport,
+    /// The layers that every generation has: those of exporters and of the writer set with
+    /// `Builder`.
+    pub(crate) fixed: SharedLayer,
+    /// The kinds of the exporters.
+    pub(crate) exporters: Vec<&'static str>,
+}
+
+/// The current configuration, and the files that were tried last.
+struct State {
+    /// The settings of the start. Its files are those that were tried last, even if they were
+    /// refused.
+    builder: Builder,
+    /// The current files.
+    file: Arc<Merged>,
+    /// The hash of the files that were tried last.
+    last_fingerprint: u64,
+    outputs: Vec<OpenOutput>,
+    groups: Vec<LineGroup>,
+    sinks: Vec<SinkSettings>,
+    /// The router bits that no sink has: see [`FreeBits`].
+    free_bits: FreeBits,
+    levels: Levels,
+    /// The rendering for the writer set with `Builder`, if there is one.
+    writer: Option<Rendering>,
+    /// The warnings of the current configuration, which were shown.
+    warnings: Vec<String>,
+}
+
+/// The right to reload. Only one thread has it at a time.
+struct Reloading<'a> {
+    reloader: &'a Reloader,
+    state: MutexGuard<'a, State>,
+}
+
+/// The longest wait of a reload for the events in progress, and for each output that it closes.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Handle {
+    /// Reads the configuration files again, and applies them. Requires the key `reload` in the
+    /// files at the start: see `docs/config-file.md` in the repository.
+    ///
+    /// Returns what has changed. Removed sinks are flushed and closed before it returns, which
+    /// takes at most five seconds for each.
+    ///
+    /// # Errors
+    /// [`ReloadError`] with every problem, such as a change that needs a restart. In that case
+    /// nothing has changed. Each refused configuration also gives one event at WARN.
+    pub fn reload(&self) -> Result<ConfigChange, ReloadError> {
+        match &self.reloader {
+            Some(reloader) => reloader.reload(),
+            None => Err(impossible(
+                "start with a configuration file that has reload = \"manual\", or an interval such \
+                 as reload = \"5s\"",
+            )),
+        }
+    }
+
+    /// Returns the problems of the last reload. Empty if it succeeded, or if there was none.
+    #[must_use]
+    pub fn reload_problems(&self) -> Vec<String> {
+        let reloader = self.reloader.as_ref();
+        let problems = reloader.map(|reloader| reloader.problems.lock().clone());
+        problems.unwrap_or_default()
+    }
+}
+
+fn impossible(why: &str) -> ReloadError {
+    ReloadError::new(vec![why.to_owned()])
+}
+
+impl Reloader {
+    /// Creates the layer for the sinks of the first configuration, and its reloader.
+    pub(crate) fn start(
+        live: Live,
+        builder: Builder,
+        config: &Config,
+        outputs: Outputs,
+        routing: Routing,
+        router: Arc<Router>,
+    ) -> (LiveLayers, Self) {
+        let groups = outputs.groups(config, None, &live.levels, &live.wrappers);
+        for (group, outputs) in &groups {
+            group.set_outputs(outputs);
+        }
+        let groups: Vec<LineGroup> = groups.into_iter().map(|(group, _)| group).collect();
+        let writer = config
+            .has_writer()
+            .then(|| Rendering::for_writer(&config.main_sink(), config));
+        let group_samplers = groups.iter().filter_map(LineGroup::sampler);
+        let mut samplers = group_samplers.chain(writer.as_ref().and_then(Rendering::sampler));
+        let has_samplers = samplers.next().is_some() || live.wrappers.sampler().is_some();
+        live.shared.set_has_samplers(has_samplers);
+        let current = Arc::new(LiveCell::new(live.generation(&groups, router)));
+        let layers = LiveLayers {
+            current: Arc::clone(&current),
+            shared: Arc::clone(&live.shared),
+            fixed: Arc::clone(&live.fixed),
+        };
+        let warnings = config.findings.explanation.warnings.iter();
+        let state = State {
+            file: Arc::clone(&config.file),
+            last_fingerprint: builder.files.fingerprint,
+            outputs: outputs.opened,
+            groups,
+            free_bits: FreeBits::without(&routing.sinks),
+            sinks: routing.sinks,
+            levels: config.levels.events.clone(),
+            writer,
+            warnings: warnings.map(ToString::to_string).collect(),
+            builder,
+        };
+        let reloader = Self {
+            state: Mutex::new(state),
+            reloading: Mutex::new(None),
+            problems: Mutex::default(),
+            fork_generation: forks::generation(),
+            current,
+            trigger: config.file.reload(),
+            live,
+            stop: Mutex::new(false),
+            stopped: Condvar::new(),
+        };
+        (layers, reloader)
+    }
+
+    fn reload(&self) -> Result<ConfigChange, ReloadError> {
+        let mut reloading = self.begin()?;
+        let state = &mut *reloading.state;
+        state.builder.files = state.builder.files.read_again();
+        self.apply(state)
+    }
+
+    /// Waits until no other thread reloads. Fails if this thread is reloading, in a child that was
+    /// forked during a reload, and after the shutdown.
+    fn begin(&self) -> Result<Reloading<'_>, ReloadError> {
+        let this = thread::current().id();
+        if *self.reloading.lock() == Some(this) {
+            return Err(impossible(
+                "this thread is already reloading the configuration, and one of its layers called \
+                 `Handle::reload`",
+            ));
+        }
+        let Some(state) = forks::lock(&self.state, self.fork_generation) else {
+            return Err(impossible(
+                "a reload was in progress when this process was forked",
+            ));
+        };
+        if *self.stop.lock() {
+            return Err(impossible("logging is shut down"));
+        }
+        *self.reloading.lock() = Some(this);
+        let reloader = self;
+        Ok(Reloading { reloader, state })
+    }
+
+    /// Reports files without a changed value.
+    fn report_unchanged(&self) {
+        let was_refused = !std::mem::take(&mut *self.problems.lock()).is_empty();
+        self.live.in_stack(|| {
+            if was_refused {
+                tracing::info!(target: "spanwise", "configuration unchanged, and valid again");
+            } else {
+                tracing::debug!(target: "spanwise", "configuration unchanged");
+            }
+        });
+    }
+
+    /// Reloads if the files have changed since they were tried last.
+    fn reload_if_changed(&self) {
+        let Ok(mut reloading) = self.begin() else {
+            return;
+        };
+        let state = &mut *reloading.state;
+        let files = state.builder.files.read_again();
+        if files.fingerprint != state.last_fingerprint {
+            state.builder.files = files;
+            // `apply` reports problems, so the result is not needed.
+            let _ = self.apply(state);
+        }
+    }
+
+    /// Applies the files of the builder, and reports the outcome.
+    fn apply(&self, state: &mut State) -> Result<ConfigChange, ReloadError> {
+        state.last_fingerprint = state.builder.files.fingerprint;
+        let result = self.try_apply(state);
+        if let Err(error) = &result {
+            *self.problems.lock() = error.problems().to_vec();
+            self.live.report_refused(error.problems());
+        }
+        result
+    }
+
+    fn try_apply(&self, state: &mut State) -> Result<ConfigChange, ReloadError> {
+        let live = &self.live;
+        let mut config = Config::choose(&state.builder);
+        let (keys, old_keys) = (config.file.keys(), state.file.keys());
+        let change = keys.changes_from(&old_keys);
+        let change = change.with_overrides(&config.findings.explanation);
+        let mut problems = config.problems();
+        if change.is_empty() && problems.is_empty() {
+            // The keys may be in other lines.
+            state.file = Arc::clone(&config.file);
+            self.report_unchanged();
+            return Ok(change);
+        }
+        let mut restarts = state.restarts(&config, &keys, &old_keys);
+        let set_in_code = state
+            .outputs
+            .iter()
+            .filter(|output| output.is_set_in_code());
+        let names = set_in_code.map(|output| &*output.sink.name);
+        let mut routing = config.sinks_and_routes(names, live.exporters.iter().copied());
+        config.levels.events = routing.levels(&config.levels.events);
+        restarts.extend(state.changed_files(&routing, &keys, &old_keys));
+        // A key with another problem is a mistake, which a restart would not accept either.
+        let is_mistake = |restart: &String| {
+            let line = line_of(restart);
+            line.is_some_and(|line| problems.iter().any(|it| line_of(it) == Some(line)))
+        };
+        restarts.retain(|restart| !is_mistake(restart));
+        problems.extend(restarts);
+        // Checks the filters, and the number of sinks, before anything is opened.
+        if let Err(wrong) = routing
+            .assign_bits(&mut FreeBits::default(), |_| None)
+            .map_err(|wrong| vec![wrong])
+            .and_then(|()| new_router(&state.builder, &config, &routing, &live.report).map(drop))
+        {
+            problems.extend(wrong);
+        }
+        let options = OpenOptions {
+            has_routes: true,
+            is_reloadable: true,
+            kept: &state.outputs,
+            is_stopped: false,
+            report: &live.report,
+        };
+        let opened = Outputs::open(&config, &routing.sinks, Vec::new(), problems, options);
+        let refused = |mut problems: Vec<String>| {
+            config.finish_problems(&mut problems);
+            ReloadError::new(problems)
+        };
+        let mut outputs = opened.map_err(refused)?;
+        let mut free_bits = state.free_bits.clone();
+        routing
+            .assign_bits(&mut free_bits, |sink| state.kept_bit(sink, &outputs))
+            .map_err(|problem| refused(vec![problem]))?;
+        outputs.copy_bits_from(&routing);
+        let router = new_router(&state.builder, &config, &routing, &live.report);
+        let mut router = router.map_err(refused)?;
+        outputs.count_with(&mut router, &live.report);
+        let router = Arc::new(router);
+        let groups = outputs.groups(&config, Some(&state.groups), &live.levels, &live.wrappers);
+        // From here on, nothing fails.
+        let group_samplers = groups.iter().filter_map(|(group, _)| group.sampler());
+        let writer_sampler = state.writer.as_ref().and_then(Rendering::sampler);
+        let samplers: Vec<_> = group_samplers.chain(writer_sampler).collect();
+        // `Handle::sampler_stats` must read the sampler that runs. It is that of a group, kept or
+        // new, or of the writer, and has the same text.
+        let sampler = config.sampler.clone().map(|new| {
+            let text = new.to_string();
+            let mut samplers = samplers.iter();
+            let known = samplers.find(|sampler| sampler.to_string() == text);
+            known.cloned().unwrap_or(new)
+        });
+        live.shared.set_has_samplers(!samplers.is_empty());
+        let dispatch = live.shared.dispatch();
+        for (group, outputs) in &groups {
+            if let Some(dispatch) = &dispatch
+                && !state.groups.iter().any(|old| old.is_same(group))
+            {
+                group.register(dispatch);
+            }
+            group.add_outputs(outputs);
+        }
+        live.guards.add(std::mem::take(&mut outputs.guards));
+        let router_for_explain = Some(Arc::clone(&router));
+        let running = RunningOutputs {
+            sampler,
+            closed: live.running.read().closed.clone(),
+            ..RunningOutputs::new(&outputs, &routing, router_for_explain, samplers)
+        };
+        // Until the old outputs are closed, a flush waits for the old and the new ones.
+        let backgrounds = running
+            .backgrounds
+            .iter()
+            .chain(state.outputs.iter().map(|output| &output.background));
+        *live.running.write() = Arc::new(RunningOutputs {
+            backgrounds: backgrounds.cloned().collect(),
+            ..running.clone()
+        });
+        let (groups, outputs_by_group): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+        live.emit_summaries(&state.groups, &groups);
+        let replaced = self.current.replace(live.generation(&groups, router));
+        live.report_changed(&change);
+        let is_drained = replaced.wait(DRAIN_TIMEOUT);
+        // If there is only one subscriber, `tracing` asks the default subscriber of this thread
+        // about interests. So make the stack the default here, because it may be the default of
+        // other threads only.
+        live.in_stack(|| {
+            if config.levels.events == state.levels {
+                callsite::rebuild_interest_cache();
+            } else {
+                live.levels.set_configured(&config.levels.events);
+            }
+        });
+        for (group, outputs) in groups.iter().zip(&outputs_by_group) {
+            group.set_outputs(outputs);
+        }
+        let old = std::mem::replace(&mut state.outputs, outputs.opened);
+        state.groups = groups;
+        let gone = old
+            .iter()
+            .filter(|old| state.outputs.iter().all(|new| new.id != old.id));
+        let mut gone = gone.peekable();
+        if !is_drained && gone.peek().is_some() {
+            let why = "events that take longer than 5 seconds do not reach the sinks that a reload \
+                       of the configuration has closed";
+            live.report.fault(Fault::Lost, &why);
+        }
+        let closed: Vec<SinkStats> = gone.filter_map(|output| live.close(output)).collect();
+        let mut running = running;
+        for counts in &closed {
+            add_stats(&mut running.closed, counts);
+        }
+        drop(old);
+        *live.running.write() = Arc::new(running);
+        free_bits.add_removed(&state.sinks, &routing.sinks);
+        state.free_bits = free_bits;
+        state.sinks = routing.sinks;
+        state.levels = config.levels.events.clone();
+        state.file = Arc::clone(&config.file);
+        self.problems.lock().clear();
+        live.report_closed(&closed);
+        live.report_warnings(&config, &mut state.warnings);
+        Ok(change)
+    }
+}
+
+/// Returns the file and the line with which a problem begins.
+fn line_of(problem: &str) -> Option<&str> {
+    let (place, _) = problem.split_once(": ")?;
+    let (line, _column) = place.rsplit_once(':')?;
+    line.contains(':').then_some(line)
+}
+
+impl State {
+    /// Returns the problems of options of open files, which need a restart.
+    fn changed_files(&self, routing: &Routing, keys: &FileKeys, old: &FileKeys) -> Vec<String> {
+        let mut problems = Vec::new();
+        for sink in routing.sinks.iter().filter(|sink| sink.enabled) {
+            let SinkKind::File(new) = &sink.kind else {
+                continue;
+            };
+            for output in &self.outputs {
+                if let SinkKind::File(open) = &output.sink.kind
+                    && open.path == new.path
+                {
+                    let options = new.differences(open);
+                    problems.extend(
+                        options.map(|option| keys.open_file_problem(old, &sink.name, option)),
+                    );
+                }
+            }
+        }
+        problems
+    }
+
+    /// Returns the problems of changes that need a restart.
+    fn restarts(&self, config: &Config, keys: &FileKeys, old_keys: &FileKeys) -> Vec<String> {
+        // If a file is broken, some of its keys are missing, which does not mean that they were
+        // removed.
+        let is_complete = self.builder.files.problems().is_empty();
+        let mut problems = keys.restarts(&config.file, old_keys, &self.file, is_complete);
+        if let Some(writer) = &self.writer
+            && !writer.is_same(&Rendering::for_writer(&config.main_sink(), config))
+        {
+            let problem = "the sink main has changed; the writer that the program sets in code \
+                           uses its settings, and cannot change while the program runs: undo the \
+                           change, or restart the program";
+            problems.push(problem.to_owned());
+        }
+        problems
+    }
+
+    /// Returns the router bit that the sink of this name has now. Returns `None`, so that the sink
+    /// gets a new bit, if its rendering changes, and the layer of the old or of the new rendering
+    /// exists before and after the reload.
+    ///
+    /// During the switch, such a layer receives the events of both generations. With the same bit,
+    /// it would write an event of the other generation to this sink, and so would that generation's
+    /// own layer.
+    fn kept_bit(&self, sink: &SinkSettings, outputs: &Outputs) -> Option<u64> {
+        let of_name = |output: &&OpenOutput| output.sink.name == sink.name;
+        let new = outputs.opened.iter().find(of_name);
+        let old = self.outputs.iter().find(of_name);
+        if let (Some(old), Some(new)) = (old, new)
+            && !old.rendering.is_same(&new.rendering)
+        {
+            let has_new = self.groups.iter().any(|group| group.has(&new.rendering));
+            let mut others = outputs.opened.iter();
+            let has_old = others.any(|other| other.rendering.is_same(&old.rendering));
+            if has_new || has_old {
+                return None;
+            }
+        }
+        let known = self.sinks.iter().find(|old| old.name == sink.name);
+        known.map(|sink| sink.bit)
+    }
+}
+
+impl Live {
+    fn generation(&self, groups: &[LineGroup], router: Arc<Router>) -> Generation {
+        let layers = groups.iter().map(|group| &group.layer);
+        let layers = layers.chain([&self.fixed]).map(Arc::clone);
+        Generation::new(layers.collect(), router, self.wrappers.shown())
+    }
+
+    /// Emits the pending summaries of the samplers of layers that are not among the new ones. If
+    /// there is such a layer, also emits those of the sampler for all sinks, because they may be
+    /// about lines of that layer.
+    fn emit_summaries(&self, old: &[LineGroup], new: &[LineGroup]) {
+        let mut gone = old
+            .iter()
+            .filter(|old| new.iter().all(|new| !new.is_same(old)))
+            .peekable();
+        let program_sampler = self.wrappers.sampler().filter(|_| gone.peek().is_some());
+        let samplers = gone.filter_map(LineGroup::sampler);
+        let samplers = samplers.chain(program_sampler.cloned());
+        samplers.for_each(|sampler| sampler.emit_summaries());
+    }
+
+    /// Writes the lines of a removed output, and closes it. Returns its final counts, or `None` if
+    /// it is closed already.
+    fn close(&self, output: &OpenOutput) -> Option<SinkStats> {
+        let guard = self.guards.remove(output.id)?;
+        guard.shutdown(DRAIN_TIMEOUT);
+        // From here on, `RunningOutputs::closed` has its counts.
+        self.report.remove_sink(&output.background.counters());
+        Some(output.background.stats())
+    }
+
+    /// Calls `f` with the stack as the default subscriber of this thread.
+    fn in_stack(&self, f: impl FnOnce()) {
+        match self.shared.dispatch() {
+            Some(dispatch) => dispatcher::with_default(&dispatch, f),
+            None => f(),
+        }
+    }
+}
+
+impl Drop for Reloading<'_> {
+    fn drop(&mut self) {
+        *self.reloader.reloading.lock() = None;
+    }
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader")
+            .field("trigger", &self.trigger)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The thread that compares the files at an interval.
+#[derive(Debug)]
+pub(crate) struct ReloadThread(JoinHandle<()>);
+
+impl ReloadThread {
+    /// Starts the thread, if the configuration asks for it.
+    pub(crate) fn start(reloader: &Arc<Reloader>) -> Option<Self> {
+        let Reload::Every(interval) = reloader.trigger else {
+            return None;
+        };
+        let started = Arc::clone(reloader);
+        let thread = thread::Builder::new().name("spanwise-reload".to_owned());
+        let thread = thread.spawn(move || started.run(interval));
+        match thread {
+            Ok(thread) => Some(Self(thread)),
+            Err(error) => {
+                let why = format_args!(
+                    "no thread can be started that reloads the configuration: {error}; raise the \
+                     limit of threads, or call Handle::reload"
+                );
+                reloader.live.report.fault_unthrottled(Fault::Setup, &why);
+                None
+            }
+        }
+    }
+}
+
+impl Reloader {
+    /// Refuses later reloads, and ends the thread. Waits for a reload in progress, for at most half
+    /// of the time until `end`: the outputs need the rest.
+    pub(crate) fn stop_by(&self, thread: Option<&ReloadThread>, end: Instant) {
+        if forks::generation() != self.fork_generation {
+            // A forked child does not have the thread of its parent, so there is nothing to stop.
+            return;
+        }
+        *self.stop.lock() = true;
+        self.stopped.notify_all();
+        let now = Instant::now();
+        let end = now + end.saturating_duration_since(now) / 2;
+        let mut pause = Duration::from_micros(50);
+        let is_reloading = || {
+            let is_running = thread.is_some_and(|it| !it.0.is_finished());
+            is_running || self.state.try_lock().is_none()
+        };
+        while is_reloading() && Instant::now() < end {
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    fn run(&self, interval: Duration) {
+        let mut stop = self.stop.lock();
+        loop {
+            let (guard, timeout) = self
+                .stopped
+                .wait_timeout_while(stop, interval, |stop| !*stop);
+            if !timeout.timed_out() {
+                return;
+            }
+            drop(guard);
+            if panic_safe::catch_panic(|| self.reload_if_changed()).is_none() {
+                let why = "a layer or filter panicked in a reload of the configuration";
+                self.live.report.fault(Fault::Setup, &why);
+            }
+            stop = self.stop.lock();
+            if *stop {
+                return;
+            }
+        }
+    }
+}

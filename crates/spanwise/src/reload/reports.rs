@@ -1,0 +1,60 @@
+//! The events of a reload.
+
+use spanwise_core::{Fault, SinkStats};
+
+use super::Live;
+use crate::{config::Config, config_file::ConfigChange};
+
+impl Live {
+    pub(super) fn report_refused(&self, problems: &[String]) {
+        let why = format_args!(
+            "the configuration file is refused, and the previous configuration stays in use: {}",
+            problems.join("; ")
+        );
+        self.report.fault_unthrottled(Fault::Setup, &why);
+        let problems = spanwise_json::as_json(problems);
+        self.in_stack(|| {
+            tracing::warn!(target: "spanwise", problems = %problems, "configuration refused");
+        });
+    }
+
+    pub(super) fn report_changed(&self, change: &ConfigChange) {
+        self.in_stack(|| {
+            tracing::info!(
+                target: "spanwise",
+                added = %spanwise_json::as_json(&change.added),
+                changed = %spanwise_json::as_json(&change.changed),
+                removed = %spanwise_json::as_json(&change.removed),
+                "configuration changed"
+            );
+        });
+    }
+
+    pub(super) fn report_closed(&self, closed: &[SinkStats]) {
+        for counts in closed {
+            let (sink, delivered, filtered) = (&counts.name, counts.delivered, counts.filtered);
+            self.in_stack(|| match counts.lost() {
+                0 => tracing::info!(target: "spanwise", sink, delivered, filtered, "sink closed"),
+                lost => tracing::warn!(
+                    target: "spanwise",
+                    sink,
+                    delivered,
+                    lost,
+                    filtered,
+                    "sink closed, with lost lines"
+                ),
+            });
+        }
+    }
+
+    /// Shows the warnings that are not among `shown`, and stores all of them there.
+    pub(super) fn report_warnings(&self, config: &Config, shown: &mut Vec<String>) {
+        let warnings = config.findings.explanation.warnings.iter();
+        let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
+        for warning in warnings.iter().filter(|warning| !shown.contains(warning)) {
+            self.report.fault_unthrottled(Fault::Setup, warning);
+            self.in_stack(|| tracing::warn!(target: "spanwise", "{warning}"));
+        }
+        *shown = warnings;
+    }
+}

@@ -1,0 +1,245 @@
+//! The rendering of lines, and the layer that writes lines with it.
+
+use std::sync::Arc;
+
+use spanwise_core::{LevelHandle, Redact, SelfReport};
+use spanwise_json::{FieldList, Format, JsonLayer};
+use spanwise_sample::Sampler;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::{MakeWriter, writer::BoxMakeWriter};
+
+use crate::{
+    Output, PanicBacktrace, Stack,
+    config::Config,
+    console::{ConsoleLayer, ShowTime, Style},
+    router::GateBits,
+    sink_settings::{SinkKind, SinkRedaction, SinkSettings},
+    stack::LineSink,
+};
+
+/// The rendering of lines. Outputs with the same rendering share their lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendering {
+    format: Format,
+    fields: FieldList,
+    max_field: Option<usize>,
+    max_line: Option<usize>,
+    color: bool,
+    /// The terminal whose width human-readable lines use. `None` for other outputs and JSON.
+    terminal: Option<Output>,
+    /// Whether lines of the short format are for a file, so that they have a time.
+    is_file: bool,
+    /// Set for human-readable lines, which show the fields of a span with the first line that an
+    /// output gets. So outputs share such lines only if they get the same events.
+    audience: Option<Audience>,
+    /// The sampler, if it is not that of the program. `Some(None)` means no sampler.
+    pub(crate) sampler: Option<Option<Sampler>>,
+    is_recorded: bool,
+    redaction: SinkRedaction,
+}
+
+/// The outputs that share human-readable lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Audience {
+    /// All outputs with this level.
+    OfLevel(LevelFilter),
+    /// The sink of this name, which has routes.
+    Routed(String),
+}
+
+impl Rendering {
+    /// Returns the rendering for outputs other than terminals.
+    fn for_sink(sink: &SinkSettings) -> Self {
+        Self {
+            format: sink.format.clone(),
+            fields: sink.fields.clone(),
+            max_field: sink.max_field,
+            max_line: sink.max_line,
+            color: false,
+            terminal: None,
+            audience: None,
+            // Lines of other formats are the same in all outputs, so they are encoded once.
+            is_file: sink.format == Format::Short,
+            sampler: sink.sampler.clone(),
+            is_recorded: sink.recorder,
+            redaction: sink.redaction.clone(),
+        }
+    }
+
+    /// Returns the sampler, if it is not that of the program.
+    #[cfg(feature = "config")]
+    pub(crate) fn sampler(&self) -> Option<Sampler> {
+        self.sampler.clone().flatten()
+    }
+
+    /// Returns the rendering for the writer set with `Builder`.
+    pub(crate) fn for_writer(sink: &SinkSettings, config: &Config) -> Self {
+        Self {
+            sampler: Some(
+                sink.sampler
+                    .clone()
+                    .unwrap_or_else(|| config.sampler.clone()),
+            ),
+            color: sink.color.applies(false),
+            is_file: false,
+            ..Self::for_sink(sink)
+        }
+    }
+
+    /// Returns the rendering for an output, which may be a terminal.
+    pub(crate) fn for_output(sink: &SinkSettings, has_routes: bool) -> Self {
+        let is_human_readable = sink.format.is_human_readable();
+        let audience = is_human_readable.then(|| match has_routes {
+            true => Audience::Routed(sink.name.clone()),
+            false => Audience::OfLevel(sink.level.most_verbose()),
+        });
+        let plain = Self {
+            audience,
+            ..Self::for_sink(sink)
+        };
+        let output = match sink.kind {
+            SinkKind::Stdout => Output::Stdout,
+            SinkKind::Stderr => Output::Stderr,
+            SinkKind::File(_) | SinkKind::None | SinkKind::Code | SinkKind::Exporter(_) => {
+                return plain;
+            }
+        };
+        let is_terminal = output.is_terminal();
+        Self {
+            color: sink.color.applies(is_terminal),
+            terminal: (is_terminal && is_human_readable).then_some(output),
+            is_file: false,
+            ..plain
+        }
+    }
+
+    /// Returns whether an event gives the same line in both renderings, or in neither.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let sampler = |it: &Self| match &it.sampler {
+            None => None,
+            Some(None) => Some(None),
+            Some(Some(sampler)) => Some(Some(sampler.to_string())),
+        };
+        self.format == other.format
+            && self.fields == other.fields
+            && self.max_field == other.max_field
+            && self.max_line == other.max_line
+            && self.color == other.color
+            && self.terminal == other.terminal
+            && self.audience == other.audience
+            && self.is_file == other.is_file
+            && sampler(self) == sampler(other)
+            && self.is_recorded == other.is_recorded
+            && self.redaction == other.redaction
+    }
+
+    pub(crate) fn line_sink(
+        &self,
+        config: &Config,
+        level: LevelFilter,
+        route_bits: GateBits,
+    ) -> LineSink {
+        LineSink {
+            level,
+            route_bits,
+            sampler: self.sampler.clone(),
+            is_recorded: self.is_recorded,
+            policy: config.policy_of(&self.redaction),
+            is_late: false,
+        }
+    }
+}
+
+impl Config {
+    /// Returns the policy of a sink, or `None` if it is that of the stack. `Some(None)` means no
+    /// redaction.
+    fn policy_of(&self, redaction: &SinkRedaction) -> Option<Option<Arc<dyn Redact>>> {
+        match redaction {
+            SinkRedaction::Inherited => None,
+            SinkRedaction::Off => Some(None),
+            SinkRedaction::Changed(changes) => Some(self.redaction.changed(changes)),
+        }
+    }
+}
+
+/// Adds the layer of one rendering.
+pub(crate) fn add_lines<W>(
+    stack: Stack,
+    config: &Config,
+    levels: LevelHandle,
+    rendering: &Rendering,
+    sink: LineSink,
+    writer: W,
+    report: &SelfReport,
+) -> Stack
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let Some(style) = style(&rendering.format) else {
+        let layer = json(rendering, config, report);
+        return stack.json_at(sink, writer, layer);
+    };
+    let time = if style == Style::Short && !rendering.is_file {
+        ShowTime::FromDebug(levels, sink.level)
+    } else {
+        ShowTime::Always
+    };
+    let keys = config.context.clone();
+    let timestamp = config.lines.time.timestamp();
+    let own_targets = match config.panic_backtrace {
+        PanicBacktrace::Full => None,
+        PanicBacktrace::Short | PanicBacktrace::Off => Some(config.own_targets.clone()),
+    };
+    let full_backtrace_setting = config.full_backtrace_setting.clone();
+    let (clock, report) = (config.clock.clone(), report.clone());
+    let rendering = rendering.clone();
+    stack.lines_at(sink, writer, move |writer| {
+        let writer = BoxMakeWriter::new(writer);
+        ConsoleLayer::new(style, keys, writer, &report)
+            .color(rendering.color)
+            .terminal(rendering.terminal)
+            .own_targets(own_targets)
+            .full_backtrace_setting(full_backtrace_setting)
+            .timestamp(timestamp)
+            .show_time(time)
+            .fields(rendering.fields)
+            .clock(clock)
+    })
+}
+
+/// Returns the style of a human-readable format, or `None` for JSON.
+fn style(format: &Format) -> Option<Style> {
+    match format {
+        Format::Pretty => Some(Style::Pretty),
+        Format::Compact => Some(Style::Compact),
+        Format::Short => Some(Style::Short),
+        _ => None,
+    }
+}
+
+fn json(rendering: &Rendering, config: &Config, report: &SelfReport) -> JsonLayer {
+    let format = rendering.format.clone();
+    let layer = config.lines.json_layer(format, &rendering.fields);
+    let mut layer = layer.report(report);
+    if let Some(bytes) = rendering.max_field {
+        layer = layer.max_field(bytes);
+    }
+    if let Some(bytes) = rendering.max_line {
+        layer = layer.max_line(bytes);
+    }
+    for key in &config.context {
+        layer = layer.context_key(key);
+    }
+    let service = &config.service;
+    layer = layer.service_name(&service.name);
+    if let Some(version) = &service.version {
+        layer = layer.service_version(version);
+    }
+    if let Some(environment) = &service.environment {
+        layer = layer.service_environment(environment);
+    }
+    for (name, value) in config.static_fields.iter() {
+        layer = layer.add(name, value);
+    }
+    layer
+}

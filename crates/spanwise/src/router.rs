@@ -1,0 +1,599 @@
+//! Routes: the sinks that get an event, by its target.
+//!
+//! A [`Router`] decides once per callsite, if the target, the level and the fields of the callsite
+//! suffice: see [`Plan`]. The layer [`Routed`] queries the router for each event, and passes the
+//! sinks to the inner layers as a [`SinkMask`]. A [`RouteGate`] around each output hides the events
+//! that none of its sinks gets.
+//!
+//! Each sink has a *router bit*, so that a set of sinks is a `u64`. A sink keeps its bit in a
+//! reload, if it can.
+
+mod condition;
+mod explained;
+mod filter;
+mod filter_event;
+mod gate;
+mod routed;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use spanwise_core::{
+    Fault, Levels, SelfReport, TargetLevels, TargetPattern,
+    internal::{DispatchedSummary, SinkCounters, SinkMask},
+};
+use tracing::{Level, Metadata, level_filters::LevelFilter};
+
+use self::{
+    condition::FieldTests,
+    filter::{End, Filters, Steps},
+};
+use crate::{
+    outputs::MAIN,
+    sink_settings::{Route, Routing, SinkKind, SinkSettings},
+};
+
+pub use explained::ExplainedEvent;
+pub(crate) use filter::CodeFilter;
+pub use filter_event::{FilterEvent, Verdict};
+pub(crate) use gate::{GateBits, RouteGate};
+pub(crate) use routed::Routed;
+
+/// Decides which sinks get an event.
+#[derive(Debug)]
+pub(crate) struct Router {
+    sinks: Vec<RoutedSink>,
+    /// The routes with their targets, the longest target first.
+    routes: Vec<(TargetPattern, CompiledRoute)>,
+    root: CompiledRoute,
+    filters: Filters,
+    /// The index of the sink that gets warnings whose sinks are all switched off.
+    last_resort: Option<usize>,
+    report: SelfReport,
+    has_reported_last_resort: AtomicBool,
+}
+
+/// A sink of a router.
+#[derive(Debug)]
+pub(crate) struct RoutedSink {
+    pub(crate) name: String,
+    /// Its router bit.
+    bit: u64,
+    /// The kind of the exporter. `None` if the sink is not an exporter.
+    pub(crate) exporter: Option<&'static str>,
+    is_enabled: bool,
+    level: TargetLevels,
+    /// Indices of filters.
+    filters: Vec<usize>,
+    counters: Option<Arc<SinkCounters>>,
+}
+
+#[derive(Debug, Default)]
+struct CompiledRoute {
+    /// The bits of the sinks, also of those that are switched off.
+    sinks: u64,
+    filters: Vec<usize>,
+    /// Whether the routes of shorter targets do not apply.
+    is_exclusive: bool,
+    level: Option<LevelFilter>,
+}
+
+/// The sinks to which routes lead.
+#[derive(Debug, Clone, Copy)]
+struct Reached<'r> {
+    /// The route with the longest target that matches, or else the root.
+    own: &'r CompiledRoute,
+    /// The bits of the sinks that are not switched off, or else that of `last_resort`.
+    sinks: u64,
+    /// The sink that gets a warning or error because all sinks that the routes name are switched
+    /// off.
+    last_resort: Option<&'r RoutedSink>,
+}
+
+/// The decision for the events of a callsite.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The bits of the sinks that get every event. 0 if the decision depends on the event.
+    fixed: u64,
+    details: Box<PlanDetails>,
+}
+
+#[derive(Debug)]
+struct PlanDetails {
+    /// The sinks to which the routes lead.
+    reached: u64,
+    /// For each level, the sinks whose own levels accept it.
+    by_level: [u64; 5],
+    level: Level,
+    /// The filters of the route, as far as they depend on the event.
+    route: Steps,
+    /// The filters of sinks. Sinks without filters are not listed.
+    sinks: Vec<(u64, Steps)>,
+    /// The bits of the tests of values in `route` and `sinks`.
+    tests: u64,
+    /// The tests of values of the event's own fields.
+    fields: FieldTests,
+    /// Whether the event may have to reach all sinks, because it may report on other events: see
+    /// [`EventContext::forces_emit`](spanwise_core::EventContext::forces_emit).
+    may_be_forced: bool,
+    /// The destination of all events, unless it depends on the event.
+    if_fixed: Option<Destination>,
+}
+
+/// The bits of the sinks that get an event, by the level that the event has there, and of those
+/// whose filters drop it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Destination {
+    by_level: [u64; 5],
+    filtered: u64,
+}
+
+/// What a router needs besides the routes.
+pub(crate) struct RouterOptions<'a> {
+    pub(crate) preset: crate::Preset,
+    /// The functions of [`Builder::filter`](crate::Builder::filter), by name.
+    pub(crate) code_filters: &'a [(String, CodeFilter)],
+    pub(crate) context_keys: &'a [String],
+    pub(crate) policy: Option<Arc<dyn spanwise_core::Redact>>,
+    pub(crate) report: &'a SelfReport,
+}
+
+impl Router {
+    /// Creates the router, or returns all problems of the filters. The names of sinks and filters
+    /// in the routes must exist: the reader of a file checks them. Each sink must have its bit.
+    pub(crate) fn new(routing: &Routing, options: RouterOptions<'_>) -> Result<Self, Vec<String>> {
+        let report = options.report.clone();
+        let filters = Filters::new(&routing.filters, options)?;
+        let bits = |names: &[String]| routing.bits(names);
+        let levels = routing.levels_of_routes();
+        let compile = |route: &Route, level: Option<LevelFilter>| CompiledRoute {
+            sinks: bits(route.sinks.as_deref().unwrap_or_default()),
+            filters: filters.indices(&route.filters),
+            is_exclusive: route.exclusive,
+            level: route.level.and(level),
+        };
+        let mut routes: Vec<_> = routing
+            .routes
+            .iter()
+            .map(|(target, route)| {
+                let route = compile(route, Some(levels.level(target)));
+                (TargetPattern::route(target), route)
+            })
+            .collect();
+        routes.sort_by_key(|(target, _)| std::cmp::Reverse(target.as_str().len()));
+        let mut root = compile(&routing.root, levels.default_level());
+        if routing.root.sinks.is_none() {
+            let named = routes.iter().fold(0, |bits, (_, route)| bits | route.sinks);
+            root.sinks = routing.all_bits() & !named;
+        }
+        let sinks = routing.sinks.iter().map(|sink| RoutedSink {
+            name: sink.name.clone(),
+            bit: sink.bit,
+            exporter: match sink.kind {
+                SinkKind::Exporter(kind) => Some(kind),
+                _ => None,
+            },
+            is_enabled: sink.enabled,
+            level: sink.level.clone(),
+            filters: filters.indices(&sink.filters),
+            counters: None,
+        });
+        Ok(Self {
+            sinks: sinks.collect(),
+            last_resort: last_resort(&routing.sinks),
+            routes,
+            root,
+            filters,
+            report,
+            has_reported_last_resort: AtomicBool::new(false),
+        })
+    }
+
+    /// Sets the counters of the events that filters drop.
+    pub(crate) fn count_with(
+        &mut self,
+        counters: impl Fn(&RoutedSink) -> Option<Arc<SinkCounters>>,
+    ) {
+        for sink in &mut self.sinks {
+            sink.counters = counters(sink);
+        }
+    }
+
+    /// Returns the bit of a sink, or 0 if there is none of this name.
+    pub(crate) fn bit(&self, name: &str) -> u64 {
+        self.bit_of(|sink| sink.name == name)
+    }
+
+    /// Returns the bit of the exporter of this kind, or 0 if there is none.
+    pub(crate) fn bit_of_exporter(&self, kind: &str) -> u64 {
+        self.bit_of(|sink| sink.exporter == Some(kind))
+    }
+
+    fn bit_of(&self, is_wanted: impl Fn(&RoutedSink) -> bool) -> u64 {
+        let mut sinks = self.sinks.iter();
+        sinks
+            .find(|sink| is_wanted(sink))
+            .map_or(0, |sink| sink.bit)
+    }
+
+    /// Decides about the events of a callsite with this target, as far as the callsite and the
+    /// target suffice.
+    fn plan(&self, callsite: &Metadata<'_>, target: &str) -> Plan {
+        let level = *callsite.level();
+        let Reached {
+            own,
+            sinks: reached,
+            last_resort,
+        } = self.reached(target, level);
+        if let Some(sink) = last_resort {
+            self.report_last_resort(target, sink);
+        }
+        let by_level = LEVELS.map(|level| self.accepting(target, level));
+        let mut details = PlanDetails {
+            reached,
+            by_level,
+            level,
+            route: self.filters.steps(&own.filters, target, Some(level)),
+            sinks: Vec::new(),
+            tests: 0,
+            fields: FieldTests::default(),
+            may_be_forced: target == DispatchedSummary::TARGET,
+            if_fixed: None,
+        };
+        let level = match details.route.end() {
+            End::Level(level) => Some(level),
+            End::AnyLevel | End::Dropped => None,
+        };
+        for sink in &self.sinks {
+            if reached & sink.bit != 0 && !sink.filters.is_empty() {
+                let steps = self.filters.steps(&sink.filters, target, level);
+                details.sinks.push((sink.bit, steps));
+            }
+        }
+        let steps = details.sinks.iter().map(|(_, steps)| steps);
+        let steps = steps.chain([&details.route]);
+        details.tests = steps.fold(0, |bits, steps| bits | steps.tests());
+        let fields = callsite.fields();
+        details.fields = self.filters.tests.field_tests(fields, details.tests);
+        details.if_fixed = details.fixed_destination();
+        let fixed = details.if_fixed.filter(|_| !details.may_be_forced);
+        Plan {
+            fixed: fixed.map_or(0, |it| it.only_at(details.level)),
+            details: Box::new(details),
+        }
+    }
+
+    /// Returns the route of a target, and the sinks to which this route and those of shorter
+    /// targets lead.
+    fn reached(&self, target: &str, level: Level) -> Reached<'_> {
+        let (own, named) = self.named(target);
+        let enabled = named & self.enabled();
+        let is_lost = enabled == 0 && named != 0 && level <= Level::WARN;
+        let last_resort = self.last_resort.filter(|_| is_lost);
+        let last_resort = last_resort.map(|index| &self.sinks[index]);
+        Reached {
+            own,
+            sinks: last_resort.map_or(enabled, |sink| sink.bit),
+            last_resort,
+        }
+    }
+
+    /// Reports the first event that goes to the last resort.
+    #[cold]
+    fn report_last_resort(&self, target: &str, sink: &RoutedSink) {
+        if self.has_reported_last_resort.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let name = &sink.name;
+        let why = format_args!(
+            "all sinks of {target} are switched off, so its warnings and errors go to {name}: \
+             switch one on, or set the level of its route to off"
+        );
+        self.report.fault_unthrottled(Fault::Setup, &why);
+    }
+
+    /// Returns the route of a target, and the bits of all sinks that this route and those of
+    /// shorter targets name. An exclusive route ends the search.
+    fn named(&self, target: &str) -> (&CompiledRoute, u64) {
+        let mut chain = self.chain(target).map(|(_, route)| route);
+        let Some(own) = chain.next() else {
+            return (&self.root, self.root.sinks);
+        };
+        let mut sinks = own.sinks;
+        let mut is_exclusive = own.is_exclusive;
+        for route in chain {
+            if is_exclusive {
+                break;
+            }
+            sinks |= route.sinks;
+            is_exclusive = route.is_exclusive;
+        }
+        (own, sinks)
+    }
+
+    /// Returns the routes of a target, the longest first, and the root at the end.
+    fn chain(
+        &self,
+        target: &str,
+    ) -> impl Iterator<Item = (Option<&TargetPattern>, &CompiledRoute)> {
+        let routes = self
+            .routes
+            .iter()
+            .filter(move |(route, _)| route.matches(target));
+        let routes = routes.map(|(pattern, route)| (Some(pattern), route));
+        routes.chain([(None, &self.root)])
+    }
+
+    fn enabled(&self) -> u64 {
+        let enabled = self.sinks.iter().filter(|sink| sink.is_enabled);
+        enabled.fold(0, |bits, sink| bits | sink.bit)
+    }
+
+    /// Returns the bits of the sinks whose own levels accept an event.
+    fn accepting(&self, target: &str, level: Level) -> u64 {
+        let accepting = self.sinks.iter().filter(|sink| {
+            let most = sink.level.level(target).unwrap_or(LevelFilter::TRACE);
+            level <= most
+        });
+        accepting.fold(0, |bits, sink| bits | sink.bit)
+    }
+
+    /// Reports an event that keeps its level, because there is no callsite with the level of its
+    /// filter.
+    #[cold]
+    fn report_full(&self) {
+        let why = "a filter changes the level of more than 4096 callsites, so other events keep \
+                   their level: let it change fewer";
+        self.report.fault(Fault::Setup, &why);
+    }
+
+    /// Counts an event that filters dropped.
+    fn count_filtered(&self, bits: u64) {
+        if bits == 0 {
+            return;
+        }
+        for sink in self.sinks.iter().filter(|sink| sink.bit & bits != 0) {
+            if let Some(counters) = &sink.counters {
+                counters.add_filtered();
+            }
+        }
+    }
+}
+
+/// Returns the index of the sink for events whose sinks are all switched off: `main`, or else the
+/// first that writes lines.
+fn last_resort(sinks: &[SinkSettings]) -> Option<usize> {
+    let writes = |sink: &SinkSettings| {
+        sink.enabled && !matches!(sink.kind, SinkKind::None | SinkKind::Exporter(_))
+    };
+    let is_main = |sink: &SinkSettings| writes(sink) && sink.name == MAIN;
+    let main = sinks.iter().position(is_main);
+    main.or_else(|| sinks.iter().position(writes))
+}
+
+const LEVELS: [Level; 5] = [
+    Level::ERROR,
+    Level::WARN,
+    Level::INFO,
+    Level::DEBUG,
+    Level::TRACE,
+];
+
+impl PlanDetails {
+    /// Returns the destination of all events, unless it depends on the event.
+    fn fixed_destination(&self) -> Option<Destination> {
+        let is_fixed = self.route.is_fixed() && self.sinks.iter().all(|(_, it)| it.is_fixed());
+        is_fixed.then(|| self.destination(run_fixed))
+    }
+
+    /// Returns the destination of an event. `run` runs filters on an event of a level, and returns
+    /// its level after them, or `None` if they drop it.
+    fn destination(&self, mut run: impl FnMut(&Steps, Level) -> Option<Level>) -> Destination {
+        let mut destination = Destination::default();
+        let Some(level) = run(&self.route, self.level) else {
+            destination.filtered = self.reached & self.accepting(self.level);
+            return destination;
+        };
+        let mut at_level = self.reached & self.accepting(level);
+        for (bit, steps) in &self.sinks {
+            if at_level & bit == 0 {
+                continue;
+            }
+            match run(steps, level) {
+                Some(new) if new == level => {}
+                Some(new) => {
+                    at_level &= !bit;
+                    destination.by_level[number_of(new)] |= bit;
+                }
+                None => {
+                    at_level &= !bit;
+                    destination.filtered |= bit;
+                }
+            }
+        }
+        destination.by_level[number_of(level)] |= at_level;
+        destination
+    }
+
+    /// Returns the destination of an event that only a recorder gets. Filters may drop it. But they
+    /// do not change its level, because it might be shown with the new level, and they do not count
+    /// it, because no sink would have got it.
+    fn for_recorder(&self, mut run: impl FnMut(&Steps, Level) -> Option<Level>) -> Destination {
+        let destination = self.destination(|steps, level| run(steps, level).map(|_| level));
+        Destination {
+            filtered: 0,
+            ..destination
+        }
+    }
+
+    fn accepting(&self, level: Level) -> u64 {
+        self.by_level[number_of(level)]
+    }
+
+    /// Returns the destination of an event that reports on other events.
+    fn forced(&self) -> Destination {
+        let mut destination = Destination::default();
+        destination.by_level[number_of(self.level)] = self.accepting(self.level);
+        destination
+    }
+}
+
+/// Runs steps that do not depend on the event.
+fn run_fixed(steps: &Steps, level: Level) -> Option<Level> {
+    match steps.end() {
+        End::Level(level) => Some(level),
+        End::AnyLevel => Some(level),
+        End::Dropped => None,
+    }
+}
+
+impl Destination {
+    /// Returns the bits of the sinks that get the event, if no filter drops it or changes its
+    /// level. 0 otherwise.
+    fn only_at(&self, level: Level) -> u64 {
+        let sinks = self.by_level[number_of(level)];
+        let all = self
+            .by_level
+            .iter()
+            .fold(self.filtered, |all, sinks| all | sinks);
+        if all == sinks { sinks } else { 0 }
+    }
+}
+
+/// Returns the index of a level in [`LEVELS`].
+fn number_of(level: Level) -> usize {
+    let number = LEVELS.iter().position(|other| *other == level);
+    number.unwrap_or_default()
+}
+
+/// The router bits that no sink has. The bit that has been free longest comes first, because a
+/// flight recorder may still have lines for the sink that had a bit before.
+#[derive(Debug, Clone)]
+pub(crate) struct FreeBits(VecDeque<u64>);
+
+impl FreeBits {
+    /// Returns all bits except those of these sinks.
+    #[cfg(feature = "config")]
+    pub(crate) fn without(sinks: &[SinkSettings]) -> Self {
+        let mut free = Self::default();
+        free.0
+            .retain(|bit| sinks.iter().all(|sink| sink.bit != *bit));
+        free
+    }
+
+    /// Adds the bits of the sinks in `old` that are not among `new`.
+    #[cfg(feature = "config")]
+    pub(crate) fn add_removed(&mut self, old: &[SinkSettings], new: &[SinkSettings]) {
+        let bits = old.iter().map(|sink| sink.bit);
+        let removed = bits.filter(|bit| new.iter().all(|sink| sink.bit != *bit));
+        self.0.extend(removed);
+    }
+}
+
+impl Default for FreeBits {
+    fn default() -> Self {
+        Self((0..SinkMask::MAX_SINKS).map(|number| 1 << number).collect())
+    }
+}
+
+impl Routing {
+    /// Returns whether all events go to all sinks that accept their level, so that no router is
+    /// needed.
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_plain = |sink: &SinkSettings| {
+            // An output has a level, and an exporter only levels of its own.
+            let is_limited = match sink.kind {
+                SinkKind::Exporter(_) => sink.level.most_verbose() < LevelFilter::TRACE,
+                _ => false,
+            };
+            sink.enabled && sink.filters.is_empty() && !sink.level.has_directives() && !is_limited
+        };
+        self.routes.is_empty()
+            && self.root.sinks.is_none()
+            && self.root.filters.is_empty()
+            && self.sinks.iter().all(is_plain)
+    }
+
+    /// Returns the levels of events with those of the routes. Levels that code or a variable sets
+    /// override them: their directives are added, and a level without a target replaces all.
+    pub(crate) fn levels(&self, events: &Levels) -> Levels {
+        let mut levels = events.clone();
+        let over = self.levels_over_routes.as_ref();
+        if over.is_some_and(|over| over.default_level().is_some()) {
+            return levels;
+        }
+        let route_levels = self.levels_of_routes();
+        if let Some(level) = route_levels.default_level() {
+            levels = levels.with_default_level(level);
+        }
+        levels = levels.with_directives_from(&route_levels);
+        match over {
+            Some(over) => levels.with_directives_from(over),
+            None => levels,
+        }
+    }
+
+    /// Returns the levels of the root and of the routes, shifted by the verbosity.
+    pub(crate) fn levels_of_routes(&self) -> Levels {
+        let mut levels = Levels::default();
+        if let Some(level) = self.root.level {
+            levels = levels.with_default_level(level);
+        }
+        for (target, route) in &self.routes {
+            if let Some(level) = route.level {
+                levels = levels.with_module(target, level);
+            }
+        }
+        levels.shifted(self.verbosity)
+    }
+
+    fn bits(&self, names: &[String]) -> u64 {
+        let named = self.sinks.iter().filter(|sink| names.contains(&sink.name));
+        named.fold(0, |bits, sink| bits | sink.bit)
+    }
+
+    /// Returns the bit of a sink, or 0 if there is none of this name.
+    pub(crate) fn bit(&self, name: &str) -> u64 {
+        let mut sinks = self.sinks.iter();
+        sinks
+            .find(|sink| sink.name == name)
+            .map_or(0, |sink| sink.bit)
+    }
+
+    fn all_bits(&self) -> u64 {
+        self.sinks.iter().fold(0, |bits, sink| bits | sink.bit)
+    }
+
+    /// Gives each sink a router bit. `kept_bit` returns the bit that a sink keeps. If it returns
+    /// `None`, the sink gets the next bit of `free`, which is removed there. Fails if no bit is
+    /// left.
+    pub(crate) fn assign_bits(
+        &mut self,
+        free: &mut FreeBits,
+        kept_bit: impl Fn(&SinkSettings) -> Option<u64>,
+    ) -> Result<(), String> {
+        let most = SinkMask::MAX_SINKS;
+        let count = self.sinks.len();
+        for sink in &mut self.sinks {
+            let bit = kept_bit(sink).or_else(|| free.0.pop_front());
+            sink.bit = bit.ok_or_else(|| match count > most {
+                true => format!(
+                    "there are {count} sinks, and events can have routes to {most}: remove some"
+                ),
+                false => format!(
+                    "the new sinks and the present ones are more than {most}, which a reload \
+                     cannot exchange: change fewer at once, or restart the program"
+                ),
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,414 @@
+//! Conditions of filters, compiled for a callsite. Parts that depend only on it are decided once.
+
+use std::fmt;
+
+use spanwise_core::{TargetPattern, internal::panic_safe};
+use tracing::{Level, level_filters::LevelFilter};
+use tracing_core::{Field, field::Visit};
+
+use crate::{
+    Preset,
+    sink_settings::{Condition, FieldTest, FieldValue},
+};
+
+/// A condition whose tests of values are numbered.
+#[derive(Debug, Clone)]
+pub(super) enum Compiled {
+    Always(bool),
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
+    /// The event has this level or a more severe one.
+    Level(LevelFilter),
+    Target(TargetPattern),
+    /// The bit of a [`ValueTest`].
+    Value(u64),
+}
+
+/// A test of the value of one field.
+#[derive(Debug, PartialEq)]
+pub(super) struct ValueTest {
+    field: String,
+    test: Test,
+}
+
+#[derive(Debug, PartialEq)]
+enum Test {
+    /// The value is one of these, or with `false` none of these.
+    IsOneOf(Vec<FieldValue>, bool),
+    Starts(String),
+    Contains(String),
+    Above(f64),
+    Below(f64),
+    /// The field has a value, or with `false` has none.
+    Exists(bool),
+}
+
+/// The tests of all filters. Each has a bit.
+#[derive(Debug, Default)]
+pub(super) struct ValueTests(Vec<ValueTest>);
+
+/// The outcomes of tests, by their bits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outcomes {
+    /// The tests whose field has a value.
+    pub(super) known: u64,
+    /// The tests that are true.
+    pub(super) truth: u64,
+}
+
+/// The tests for the fields of a callsite: the index of a field, and the bits of its tests.
+#[derive(Debug, Default)]
+pub(super) struct FieldTests(Vec<(usize, u64)>);
+
+/// The maximum number of tests in all filters together.
+const MAX_TESTS: usize = 64;
+
+/// The field of the message.
+pub(super) const MESSAGE: &str = "message";
+
+/// At most this many bytes of a formatted value are read.
+const MAX_VALUE_LEN: usize = 16 * 1024;
+
+impl Compiled {
+    /// Compiles a condition, and adds its tests. Returns `None` if there are too many.
+    pub(super) fn new(
+        condition: &Condition,
+        preset: Preset,
+        tests: &mut ValueTests,
+    ) -> Option<Self> {
+        let mut all = |conditions: &[Condition]| -> Option<Vec<Self>> {
+            let compiled = conditions.iter().map(|it| Self::new(it, preset, tests));
+            compiled.collect()
+        };
+        Some(match condition {
+            Condition::All(conditions) => Self::All(all(conditions)?),
+            Condition::Any(conditions) => Self::Any(all(conditions)?),
+            Condition::Not(condition) => Self::Not(Box::new(Self::new(condition, preset, tests)?)),
+            Condition::Preset(presets) => Self::Always(presets.contains(&preset)),
+            Condition::Level(most_verbose) => Self::Level(*most_verbose),
+            Condition::Target(module) => Self::Target(TargetPattern::route(module)),
+            Condition::Message(text) => Self::Value(tests.add(ValueTest {
+                field: MESSAGE.to_owned(),
+                test: Test::Contains(text.clone()),
+            })?),
+            Condition::Field(name, test) => Self::Value(tests.add(ValueTest {
+                field: name.clone(),
+                test: Test::new(test),
+            })?),
+        })
+    }
+
+    /// Returns the condition for events with this target and level. The level is `None` if a filter
+    /// may change it before.
+    pub(super) fn for_events(&self, target: &str, level: Option<Level>) -> Self {
+        let parts = |parts: &[Self]| -> Vec<Self> {
+            parts
+                .iter()
+                .map(|it| it.for_events(target, level))
+                .collect()
+        };
+        match (self, level) {
+            (Self::All(all), _) => Self::joined(parts(all), false, Self::All),
+            (Self::Any(any), _) => Self::joined(parts(any), true, Self::Any),
+            (Self::Not(not), _) => match not.for_events(target, level) {
+                Self::Always(holds) => Self::Always(!holds),
+                other => Self::Not(Box::new(other)),
+            },
+            (Self::Level(most_verbose), Some(level)) => Self::Always(level <= *most_verbose),
+            (Self::Target(pattern), _) => Self::Always(pattern.matches(target)),
+            (Self::Always(_) | Self::Value(_) | Self::Level(_), _) => self.clone(),
+        }
+    }
+
+    /// Joins parts. A constant part with the value `decisive` decides the whole condition.
+    fn joined(parts: Vec<Self>, decisive: bool, join: fn(Vec<Self>) -> Self) -> Self {
+        let is_decisive = |part: &Self| matches!(part, Self::Always(holds) if *holds == decisive);
+        if parts.iter().any(is_decisive) {
+            return Self::Always(decisive);
+        }
+        let open = parts
+            .into_iter()
+            .filter(|part| !matches!(part, Self::Always(_)));
+        let mut open: Vec<Self> = open.collect();
+        match open.len() {
+            0 => Self::Always(!decisive),
+            1 => open.remove(0),
+            _ => join(open),
+        }
+    }
+
+    /// Returns whether the condition holds for an event.
+    #[inline]
+    pub(super) fn holds(&self, outcomes: Outcomes, level: Level) -> bool {
+        match self {
+            Self::Value(bit) => outcomes.truth & bit != 0,
+            Self::Always(holds) => *holds,
+            Self::All(all) => all.iter().all(|it| it.holds(outcomes, level)),
+            Self::Any(any) => any.iter().any(|it| it.holds(outcomes, level)),
+            Self::Not(not) => !not.holds(outcomes, level),
+            Self::Level(most_verbose) => level <= *most_verbose,
+            // `for_events` has replaced this part by a constant.
+            Self::Target(_) => false,
+        }
+    }
+
+    /// Returns the bits of the tests in the condition.
+    pub(super) fn tests(&self) -> u64 {
+        match self {
+            Self::Value(bit) => *bit,
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().fold(0, |bits, part| bits | part.tests())
+            }
+            Self::Not(not) => not.tests(),
+            Self::Always(_) | Self::Level(_) | Self::Target(_) => 0,
+        }
+    }
+}
+
+impl ValueTests {
+    fn add(&mut self, test: ValueTest) -> Option<u64> {
+        let known = self.0.iter().position(|other| *other == test);
+        let number = known.unwrap_or_else(|| {
+            self.0.push(test);
+            self.0.len() - 1
+        });
+        (number < MAX_TESTS).then(|| 1 << number)
+    }
+
+    /// Returns the tests for the fields of a callsite that are among `bits`.
+    pub(super) fn field_tests(
+        &self,
+        fields: &tracing_core::field::FieldSet,
+        bits: u64,
+    ) -> FieldTests {
+        let mut found: Vec<(usize, u64)> = Vec::new();
+        for (number, test) in self.0.iter().enumerate() {
+            let bit = bits & 1 << number;
+            let Some(field) = fields.field(&*test.field).filter(|_| bit != 0) else {
+                continue;
+            };
+            match found.iter_mut().find(|(index, _)| *index == field.index()) {
+                Some((_, bits)) => *bits |= bit,
+                None => found.push((field.index(), bit)),
+            }
+        }
+        FieldTests(found)
+    }
+
+    /// Returns the bits of the tests that the fields of spans can decide: all except those of the
+    /// message.
+    pub(super) fn span_bits(&self) -> u64 {
+        self.bits(|test| test.field != MESSAGE)
+    }
+
+    /// Returns the bits of the tests that hold if the field has no value.
+    pub(super) fn without_value(&self) -> u64 {
+        self.bits(|test| match &test.test {
+            Test::Exists(exists) => !exists,
+            Test::IsOneOf(_, expected) => !expected,
+            _ => false,
+        })
+    }
+
+    fn bits(&self, selects: impl Fn(&ValueTest) -> bool) -> u64 {
+        let tests = self.0.iter().enumerate().filter(|(_, test)| selects(test));
+        tests.fold(0, |bits, (number, _)| bits | 1 << number)
+    }
+
+    /// Runs those of the tests `bits` for which `value` returns a text. `value` is passed the name
+    /// of the field.
+    pub(super) fn run_on_texts(
+        &self,
+        bits: u64,
+        value: impl Fn(&str) -> Option<String>,
+    ) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for (number, test) in self.0.iter().enumerate() {
+            let bit = bits & 1 << number;
+            if bit != 0
+                && let Some(text) = value(&test.field)
+            {
+                outcomes.add(bit, test.test.holds(&TestedValue::Text(&text)));
+            }
+        }
+        outcomes
+    }
+
+    /// Runs the tests on the values that `record` passes to a visitor.
+    #[inline]
+    pub(super) fn run(&self, fields: &FieldTests, record: impl FnOnce(&mut dyn Visit)) -> Outcomes {
+        if fields.0.is_empty() {
+            return Outcomes::default();
+        }
+        let mut runner = TestRunner {
+            tests: self,
+            fields,
+            outcomes: Outcomes::default(),
+        };
+        record(&mut runner);
+        runner.outcomes
+    }
+}
+
+impl Outcomes {
+    fn add(&mut self, bit: u64, holds: bool) {
+        self.known |= bit;
+        self.truth = self.truth & !bit | if holds { bit } else { 0 };
+    }
+
+    /// Adds the outcomes of `other` for tests that have none here.
+    pub(super) fn or(self, other: Self) -> Self {
+        let new = other.known & !self.known;
+        Self {
+            known: self.known | new,
+            truth: self.truth | other.truth & new,
+        }
+    }
+}
+
+struct TestRunner<'a> {
+    tests: &'a ValueTests,
+    fields: &'a FieldTests,
+    outcomes: Outcomes,
+}
+
+impl TestRunner<'_> {
+    /// Returns the bits of the tests of a field.
+    #[inline]
+    fn bits(&self, field: &Field) -> u64 {
+        let index = field.index();
+        let tests = self.fields.0.iter().find(|(of, _)| *of == index);
+        tests.map_or(0, |(_, bits)| *bits)
+    }
+
+    #[inline]
+    fn run(&mut self, field: &Field, value: &TestedValue<'_>) {
+        let mut bits = self.bits(field);
+        while bits != 0 {
+            let number = bits.trailing_zeros();
+            let test = &self.tests.0[number as usize].test;
+            self.outcomes.add(1 << number, test.holds(value));
+            bits &= bits - 1;
+        }
+    }
+}
+
+impl Visit for TestRunner<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.bits(field) != 0 {
+            let text = panic_safe::format_text(format_args!("{value:?}"), MAX_VALUE_LEN);
+            self.run(field, &TestedValue::Text(&text));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.run(field, &TestedValue::Text(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.run(field, &TestedValue::Bool(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.run(field, &TestedValue::Integer(value.into()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.run(field, &TestedValue::Integer(value.into()));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.run(field, &TestedValue::Integer(value));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        match i128::try_from(value) {
+            Ok(value) => self.run(field, &TestedValue::Integer(value)),
+            Err(_) => self.run(field, &TestedValue::Float(value as f64)),
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.run(field, &TestedValue::Float(value));
+    }
+}
+
+/// The value of a field.
+enum TestedValue<'a> {
+    Text(&'a str),
+    Integer(i128),
+    Float(f64),
+    Bool(bool),
+}
+
+impl TestedValue<'_> {
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            Self::Text(text) => unquoted(text).parse().ok(),
+            Self::Bool(_) => None,
+        }
+    }
+
+    /// Calls `f` with the text of the value.
+    fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
+        match self {
+            Self::Text(text) => f(unquoted(text)),
+            Self::Integer(number) => f(&number.to_string()),
+            Self::Float(number) => f(&number.to_string()),
+            Self::Bool(value) => f(&value.to_string()),
+        }
+    }
+
+    fn equals(&self, other: &FieldValue) -> bool {
+        match other {
+            FieldValue::Text(other) => self.with_text(|text| text == other),
+            FieldValue::Integer(other) => match self {
+                Self::Integer(number) => *number == i128::from(*other),
+                _ => self.number() == Some(*other as f64),
+            },
+            FieldValue::Float(other) => self.number() == Some(*other),
+            FieldValue::Bool(other) => match self {
+                Self::Bool(value) => value == other,
+                _ => self.with_text(|text| text == if *other { "true" } else { "false" }),
+            },
+        }
+    }
+}
+
+/// Returns the text inside the quotes of a `Debug`, so that `?name` compares as `name` does.
+fn unquoted(text: &str) -> &str {
+    let inside = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    inside.unwrap_or(text)
+}
+
+impl Test {
+    fn new(test: &FieldTest) -> Self {
+        match test {
+            FieldTest::Is(values) => Self::IsOneOf(values.clone(), true),
+            FieldTest::Not(values) => Self::IsOneOf(values.clone(), false),
+            FieldTest::Starts(text) => Self::Starts(text.clone()),
+            FieldTest::Contains(text) => Self::Contains(text.clone()),
+            FieldTest::Above(number) => Self::Above(*number),
+            FieldTest::Below(number) => Self::Below(*number),
+            FieldTest::Exists(exists) => Self::Exists(*exists),
+        }
+    }
+
+    fn holds(&self, value: &TestedValue<'_>) -> bool {
+        match self {
+            Self::IsOneOf(values, expected) => {
+                values.iter().any(|other| value.equals(other)) == *expected
+            }
+            Self::Starts(start) => value.with_text(|text| text.starts_with(&**start)),
+            Self::Contains(part) => value.with_text(|text| text.contains(&**part)),
+            Self::Above(limit) => value.number().is_some_and(|number| number > *limit),
+            Self::Below(limit) => value.number().is_some_and(|number| number < *limit),
+            Self::Exists(exists) => *exists,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The explanation of an event: its route, level, sinks and filters.
+
+use std::fmt;
+
+use spanwise_core::Levels;
+use tracing::{Level, level_filters::LevelFilter};
+
+use super::{Reached, Router};
+
+/// Where the events of a target and level go, from
+/// [`Handle::explain_event`](crate::Handle::explain_event).
+///
+/// Its [`Display`](fmt::Display) is one line: `shop::pay at WARN: route shop, level info
+/// (route.shop), sinks console, errors, filters no_probes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExplainedEvent {
+    /// The requested target.
+    pub target: String,
+    /// The requested level.
+    pub level: Level,
+    /// The target of the nearest route, or `None` for the root.
+    pub route: Option<String>,
+    /// The effective level of the target.
+    pub max_level: LevelFilter,
+    /// Where the effective level comes from: `route.shop`, `root`, or `levels`, which `RUST_LOG`
+    /// and the running program can change.
+    pub level_origin: String,
+    /// The sinks that get the event, unless a filter drops it. Empty if the level disables it.
+    pub sinks: Vec<String>,
+    /// The filters that see the event: those of the route, then those of the sinks as
+    /// `sink: filter`.
+    pub filters: Vec<String>,
+}
+
+impl Router {
+    /// Explains the events of a target and level, while these levels apply.
+    pub(crate) fn explain(&self, target: &str, level: Level, levels: &Levels) -> ExplainedEvent {
+        let max_level = levels.level(target);
+        let Reached { own, sinks, .. } = self.reached(target, level);
+        let reached = sinks & self.accepting(target, level);
+        let is_enabled = level <= max_level;
+        let sinks = || {
+            let sinks = self.sinks.iter();
+            sinks.filter(move |sink| is_enabled && reached & sink.bit != 0)
+        };
+        let route_filters = own
+            .filters
+            .iter()
+            .map(|filter| self.filters.name(*filter).to_owned());
+        let sink_filters = sinks().flat_map(|sink| {
+            let names = sink.filters.iter().map(|filter| self.filters.name(*filter));
+            names.map(|name| format!("{}: {name}", sink.name))
+        });
+        let (own_route, _) = self.chain(target).next().unzip();
+        ExplainedEvent {
+            target: target.to_owned(),
+            level,
+            route: own_route.flatten().map(|route| route.as_str().to_owned()),
+            max_level,
+            level_origin: self.level_origin(target, max_level),
+            sinks: sinks().map(|sink| sink.name.clone()).collect(),
+            filters: route_filters.chain(sink_filters).collect(),
+        }
+    }
+
+    /// Returns the route that gives a target its level, or `levels` if other levels are in force.
+    fn level_origin(&self, target: &str, max_level: LevelFilter) -> String {
+        let with_level = self.chain(target).find_map(|(route, compiled)| {
+            let place = route.map_or("root".to_owned(), |route| format!("route.{route}"));
+            compiled.level.map(|level| (place, level))
+        });
+        match with_level {
+            Some((place, level)) if level == max_level => place,
+            _ => "levels".to_owned(),
+        }
+    }
+}
+
+impl ExplainedEvent {
+    /// Explains an event of a stack without routes, whose sinks with their levels are given.
+    pub(crate) fn without_routes(
+        target: &str,
+        level: Level,
+        levels: &Levels,
+        sinks: impl Iterator<Item = (String, LevelFilter)>,
+    ) -> Self {
+        let max_level = levels.level(target);
+        let sinks = sinks.filter(|(_, most)| level <= max_level && level <= *most);
+        Self {
+            target: target.to_owned(),
+            level,
+            route: None,
+            max_level,
+            level_origin: "levels".to_owned(),
+            sinks: sinks.map(|(name, _)| name).collect(),
+            filters: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for ExplainedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let route = self.route.as_deref().unwrap_or("root");
+        let Self {
+            target,
+            level,
+            max_level,
+            level_origin,
+            ..
+        } = self;
+        write!(
+            f,
+            "{target} at {level}: route {route}, level {max_level} ({level_origin}), "
+        )?;
+        match &self.sinks[..] {
+            [] => f.write_str("no sink")?,
+            sinks => write!(f, "sinks {}", sinks.join(", "))?,
+        }
+        match &self.filters[..] {
+            [] => Ok(()),
+            filters => write!(f, ", filters {}", filters.join(", ")),
+        }
+    }
+}

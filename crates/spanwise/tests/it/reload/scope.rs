@@ -1,0 +1,122 @@
+//! What a reload can change.
+
+use super::{AUDIT, MAIN, Program};
+use spanwise::{Builder, Preset};
+use tracing::info;
+
+#[test]
+fn changes_of_the_program_need_a_restart() {
+    let program = Program::start(&format!(
+        "context = ['a']\n{MAIN}[service]\nname = 'shop'\n"
+    ));
+    let found = program.refused(&format!(
+        "time = 'utc'\n{MAIN}{AUDIT}[service]\nname = 'store'\n[panic]\nhook = false\n"
+    ));
+    assert_eq!(
+        found,
+        [
+            "log.toml:2:8: time needs a restart: undo this change, or restart the program",
+            "log.toml:10:8: service.name needs a restart: undo this change, or restart the program",
+            "log.toml:12:8: panic.hook needs a restart: undo this change, or restart the program",
+            "context (it was at log.toml:2) needs a restart: undo this change, or restart the \
+             program",
+        ]
+    );
+    assert!(!program.path("audit.log").exists());
+}
+
+#[test]
+fn mistakes_do_not_ask_for_a_restart() {
+    let program = Program::start(MAIN);
+    let found = program.refused(&format!("levles = 'info'\n{MAIN}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("did you mean levels?"), "{found:?}");
+}
+
+#[test]
+fn overridden_keys_are_marked() {
+    let vars = [("RUST_LOG", "info")];
+    let file = |level: &str| format!("levels = '{level}'\n{MAIN}");
+    let program = Program::start_with_vars(&file("warn"), &vars, |builder| builder);
+    let change = program.reload(&file("debug")).unwrap();
+    assert_eq!(change.changed.len(), 1);
+    assert!(change.changed[0].starts_with("levels ("), "{change}");
+    assert!(
+        change.changed[0].ends_with("log.toml:2, overridden by RUST_LOG)"),
+        "{change}"
+    );
+    let levels = program.telemetry.handle().levels();
+    assert_eq!(levels.to_string(), "info");
+}
+
+#[test]
+fn options_of_an_open_file_need_a_restart() {
+    let program = Program::start(MAIN);
+    let found = program.refused(&format!("{MAIN}rotate = 'daily'\n"));
+    let why = "needs a restart while the file is open: undo this change, or restart the program";
+    assert_eq!(found, [format!("log.toml:5:10: sink.app.rotate {why}")]);
+    program
+        .reload(&format!("{AUDIT}keep = '3 files'\n"))
+        .unwrap();
+    let found = program.refused(AUDIT);
+    assert_eq!(
+        found,
+        [format!("sink.audit.keep (it was at log.toml:5) {why}")]
+    );
+}
+
+#[test]
+fn changed_sink_takes_over_its_file() {
+    let program = Program::start(MAIN);
+    program.log(|| info!("one"));
+    program.reload(&format!("{MAIN}buffer = '1MiB'\n")).unwrap();
+    program.log(|| info!("two"));
+    let renamed = MAIN.replace("sink.app", "sink.other");
+    program.reload(&renamed).unwrap();
+    program.log(|| info!("three"));
+    assert_eq!(program.messages("main"), ["one", "two", "three"]);
+}
+
+#[test]
+fn no_reload_without_the_key() {
+    let builder = Builder::new(Preset::Prod).output(spanwise::Output::None);
+    let (_, telemetry) = spanwise::__private::without_installing(builder).unwrap();
+    let error = telemetry.handle().reload().unwrap_err().to_string();
+    assert!(error.contains("reload = \"manual\""), "{error}");
+}
+
+#[test]
+fn values_are_not_shown() {
+    let program = Program::start(MAIN);
+    let filter = "[filter]\nsecret = { drop = { message = 'hunter2' } }\n";
+    let change = program.reload(&format!("{MAIN}filters = ['secret']\n{filter}"));
+    let change = change.unwrap().to_string();
+    assert!(change.contains("added filter.secret.drop"), "{change}");
+    assert!(!change.contains("hunter2"), "{change}");
+    let lines = format!("{:?}", program.lines());
+    assert!(!lines.contains("hunter2"), "{lines}");
+}
+
+#[test]
+fn all_of_many_sinks_change() {
+    let sinks = |format: &str| {
+        let sink = |number| {
+            format!(
+                "[sink.s{number}]\nkind = 'file'\npath = 'DIR/s{number}.log'\n\
+                 format = '{format}'\n"
+            )
+        };
+        (0..40).map(sink).collect::<String>()
+    };
+    let program = Program::start(&sinks("json"));
+    program.reload(&sinks("logstash")).unwrap();
+    program.log(|| info!("one"));
+    for number in [0, 39] {
+        assert_eq!(
+            program.messages(&format!("s{number}")).last().unwrap(),
+            "one"
+        );
+    }
+    let found = program.refused(&sinks("json").replace("sink.s", "sink.t"));
+    assert!(found[0].contains("or restart the program"), "{found:?}");
+}
