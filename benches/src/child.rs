@@ -17,9 +17,6 @@ use crate::{
     writers::{Captured, NullWriter},
 };
 
-/// Before anything is measured: caches are filled and buffers have grown.
-pub(crate) const WARM_UP: u64 = 1_000;
-
 /// The cost of one unit, as a child prints it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
@@ -33,22 +30,20 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
         return Err("--iterations needs one --contender and one --workload".into());
     };
     let data = workload.data();
+    let warm_up = workload.runs().warm_up;
     let (time, allocations) = match contender.dispatch(NullWriter) {
         Some(dispatch) => {
             dispatcher::set_global_default(dispatch)?;
             let _spans = workload.enter_spans(&data);
-            workload.repeat(&data, WARM_UP);
+            workload.repeat(&data, warm_up);
             watched(|| workload.repeat(&data, iterations))
         }
         None => {
             let mut limit = Limit::new(NullWriter, workload, &data);
-            limit.repeat(workload, &data, WARM_UP)?;
-            let (time, allocations, result) = {
-                let mut result = Ok(());
-                let (time, allocations) =
-                    watched(|| result = limit.repeat(workload, &data, iterations));
-                (time, allocations, result)
-            };
+            limit.take_turns(workload, &data, 0..warm_up)?;
+            let mut result = Ok(());
+            let (time, allocations) =
+                watched(|| result = limit.take_turns(workload, &data, 0..iterations));
             result?;
             (time, allocations)
         }
@@ -135,7 +130,10 @@ pub fn show(contender: Contender, workload: Workload) -> String {
             workload.repeat(&data, 1);
         }),
         None => {
-            let written = Limit::new(captured.clone(), workload, &data).repeat(workload, &data, 1);
+            let written = {
+                let mut limit = Limit::new(captured.clone(), workload, &data);
+                limit.take_turns(workload, &data, 0..1)
+            };
             assert!(written.is_ok(), "memory takes every line");
         }
     }

@@ -7,16 +7,20 @@ use spanwise_json::{Format, JsonLayer};
 use spanwise_redact::Policy;
 use tracing::{Dispatch, Level, level_filters::LevelFilter};
 use tracing_bunyan_formatter::{BunyanFormattingLayer, JsonStorageLayer};
+use tracing_ecs::ECSLayerBuilder;
+use tracing_logstash::logstash::LogstashFormat;
 use tracing_subscriber::{Layer, fmt::MakeWriter, prelude::*, registry};
 
-use crate::Workload;
+use crate::{Workload, own_formats, prod};
 
 /// A way to write lines, with a filter at `info`, and otherwise as it is by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
-    /// `JsonLayer` and `LevelLayer`.
+    /// What the facade installs under the preset `prod`, with the policy for secrets and PII.
+    SpanwiseProd,
+    /// `JsonLayer` and `LevelLayer`: no redaction, no context.
     Spanwise,
-    /// The same and `ContextLayer`: what the facade installs.
+    /// The same and `ContextLayer`.
     SpanwiseStack,
     /// `JsonLayer` in the layout of `fmt().json()`.
     SpanwiseNested,
@@ -30,6 +34,14 @@ pub enum Contender {
     Bunyan,
     /// `tracing_microjson::JsonLayer`.
     Microjson,
+    /// `tracing_stackdriver`, in the format of Google Cloud.
+    Stackdriver,
+    /// `tracing_logfmt`.
+    TracingLogfmt,
+    /// `tracing_ecs`.
+    TracingEcs,
+    /// `tracing_logstash`.
+    TracingLogstash,
     /// `tracing_subscriber::fmt()`, for the disabled event only: its lines are not JSON.
     Fmt,
     /// A `Registry` and a layer that does nothing: what no layer can go below.
@@ -49,7 +61,7 @@ pub enum Contender {
 }
 
 /// A format that a receiver defines.
-#[expect(missing_docs, reason = "each is the format of that name")]
+#[expect(missing_docs, reason = "most are the format of that name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReceiverFormat {
     Ecs,
@@ -61,6 +73,12 @@ pub enum ReceiverFormat {
     Emf,
     Logfmt,
     Otlp,
+    /// A table that the program builds.
+    Table,
+    /// A `LineFormat`, which writes words.
+    Code,
+    /// A template of text.
+    Template,
 }
 
 impl ReceiverFormat {
@@ -75,10 +93,13 @@ impl ReceiverFormat {
             Self::Emf => "spanwise-emf",
             Self::Logfmt => "spanwise-logfmt",
             Self::Otlp => "spanwise-otlp",
+            Self::Table => "custom-table",
+            Self::Code => "line-format",
+            Self::Template => "text-template",
         }
     }
 
-    const fn format(self) -> Format {
+    fn format(self) -> Format {
         match self {
             Self::Ecs => Format::Ecs,
             Self::Gcp => Format::Gcp,
@@ -89,13 +110,17 @@ impl ReceiverFormat {
             Self::Emf => Format::Emf,
             Self::Logfmt => Format::Logfmt,
             Self::Otlp => Format::Otlp,
+            Self::Table => own_formats::table(),
+            Self::Code => own_formats::code(),
+            Self::Template => own_formats::template(),
         }
     }
 }
 
 impl Contender {
     /// The peers, in the order of the tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::SpanwiseProd,
         Self::Spanwise,
         Self::SpanwiseStack,
         Self::SpanwiseNested,
@@ -112,6 +137,7 @@ impl Contender {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::SpanwiseProd => "spanwise-prod",
             Self::Spanwise => "spanwise",
             Self::SpanwiseStack => "spanwise-stack",
             Self::SpanwiseNested => "spanwise-nested",
@@ -120,6 +146,10 @@ impl Contender {
             Self::JsonSubscriber => "json-subscriber",
             Self::Bunyan => "bunyan",
             Self::Microjson => "microjson",
+            Self::Stackdriver => "tracing-stackdriver",
+            Self::TracingLogfmt => "tracing-logfmt",
+            Self::TracingEcs => "tracing-ecs",
+            Self::TracingLogstash => "tracing-logstash",
             Self::Fmt => "fmt",
             Self::Floor => "floor",
             Self::Limit => "limit",
@@ -146,7 +176,7 @@ impl Contender {
     pub fn takes_part_in(self, workload: Workload) -> bool {
         match self {
             Self::Fmt => workload == Workload::Disabled,
-            Self::Limit => workload != Workload::Disabled,
+            Self::Limit => !matches!(workload, Workload::Disabled | Workload::Text64k),
             _ => true,
         }
     }
@@ -160,6 +190,7 @@ impl Contender {
         let json = |format| JsonLayer::new().format(format);
         let policy = || Arc::new(Policy::secrets_and_pii());
         Some(match self {
+            Self::SpanwiseProd => prod::dispatch(make_writer),
             Self::Spanwise => registry()
                 .with(json(Format::Json).with_writer(make_writer))
                 .with(levels())
@@ -204,6 +235,36 @@ impl Contender {
                 .with(tracing_microjson::JsonLayer::new(make_writer))
                 .with(LevelFilter::INFO)
                 .into(),
+            Self::Stackdriver => registry()
+                .with(tracing_stackdriver::layer().with_writer(make_writer))
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::TracingLogfmt => registry()
+                .with(
+                    tracing_subscriber::fmt::layer()
+                        .event_format(tracing_logfmt::EventsFormatter::default())
+                        .fmt_fields(tracing_logfmt::FieldsFormatter::default())
+                        .with_writer(make_writer),
+                )
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::TracingEcs => registry()
+                .with(ECSLayerBuilder::default().build_with_writer(make_writer))
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::TracingLogstash => {
+                let format = LogstashFormat::default()
+                    // It shows only the span fields that it is given.
+                    .with_span_fields(SPAN_FIELDS.map(Into::into).into());
+                registry()
+                    .with(
+                        tracing_logstash::Layer::default()
+                            .event_format(format)
+                            .with_writer(make_writer),
+                    )
+                    .with(LevelFilter::INFO)
+                    .into()
+            }
             Self::Fmt => tracing_subscriber::fmt()
                 .with_writer(make_writer)
                 .with_max_level(Level::INFO)
@@ -245,6 +306,23 @@ impl Contender {
         })
     }
 }
+
+/// The fields of all spans of the workloads.
+const SPAN_FIELDS: [&str; 13] = [
+    "route",
+    "port",
+    "request_id",
+    "queue",
+    "attempt",
+    "order_id",
+    "provider",
+    "timeout_ms",
+    "payment_id",
+    "method",
+    "tenant_id",
+    "user_id",
+    "amount",
+];
 
 struct Nothing;
 

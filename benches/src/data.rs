@@ -8,8 +8,8 @@ pub(crate) struct Data {
     pub(crate) order_number: u64,
     pub(crate) amount: f64,
     pub(crate) express: bool,
-    /// 24 bytes.
-    pub(crate) customer: &'static str,
+    /// Texts of 24 bytes, one for each event in turn: a cache of the last texts does not help.
+    pub(crate) customers: Vec<String>,
 
     pub(crate) route: &'static str,
     pub(crate) port: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Data {
     pub(crate) status: u64,
     pub(crate) elapsed_ms: f64,
 
-    /// 2 KiB, of which every twentieth byte needs an escape.
+    /// A long text, of which every twentieth byte needs an escape.
     pub(crate) body: String,
 }
 
@@ -37,7 +37,7 @@ impl Data {
             order_number: 184_467,
             amount: 149.95,
             express: true,
-            customer: "customer-0042@example.io",
+            customers: clean(),
             route: "/v1/orders/{order_id}",
             port: 8443,
             request_id: Uuid::from_u128(0x0192_f3a4_5b6c_7d8e_9fa0_b1c2_d3e4_f506),
@@ -52,19 +52,63 @@ impl Data {
             user_id: 90_210,
             status: 201,
             elapsed_ms: 12.625,
-            body: body(),
+            body: letters(2 * 1024),
         }
     }
+
+    #[inline]
+    pub(crate) fn customer(&self, turn: u64) -> &str {
+        &self.customers[turn as usize % CUSTOMERS]
+    }
+}
+
+const CUSTOMERS: usize = 1024;
+
+fn customers(text: impl Fn(usize) -> String) -> Vec<String> {
+    (0..CUSTOMERS).map(text).collect()
+}
+
+/// Nothing to hide, though there are digits to look at.
+pub(crate) fn clean() -> Vec<String> {
+    customers(|number| format!("customer-{number:04}-of-example"))
+}
+
+/// E-mail addresses.
+pub(crate) fn hidden() -> Vec<String> {
+    customers(|number| format!("customer-{number:04}@example.io"))
+}
+
+/// In turn, public IP addresses with their ports, and texts that resemble them: numbers of an
+/// address have no leading zeros.
+pub(crate) fn mixed() -> Vec<String> {
+    customers(|number| {
+        let last = number / 2 % 64;
+        match number % 2 {
+            0 => format!("81.42.117.1{last:02}:49152-eu-1"),
+            _ => format!("81.42.118.0{last:02}:49152-eu-1"),
+        }
+    })
+}
+
+/// A text without digits.
+pub(crate) fn letters(len: usize) -> String {
+    escaped(len, |at| char::from(b'a' + (at * 7 % 26) as u8))
+}
+
+/// A text with numbers, as logs have it.
+pub(crate) fn text(len: usize) -> String {
+    const WORDS: &[u8] =
+        b"order 184467 has 42 items, 3 of them late by 12625 ms; retry 7 of 10 at 09:41, ";
+    escaped(len, |at| char::from(WORDS[at % WORDS.len()]))
 }
 
 /// One escape at an irregular place in every twenty bytes: at a regular one, a branch predictor
 /// would know it in advance.
-fn body() -> String {
-    const LEN: usize = 2048;
+fn escaped(len: usize, char_at: impl Fn(usize) -> char) -> String {
     const ESCAPED: [char; 4] = ['"', '\\', '\n', '\t'];
     let mut random: u32 = 2_463_534_242;
     let mut place = 0;
-    (0..LEN)
+    (0..len)
         .map(|at| {
             if at % 20 == 0 {
                 // xorshift32
@@ -76,7 +120,7 @@ fn body() -> String {
             if at == place {
                 ESCAPED[random as usize / 32 % ESCAPED.len()]
             } else {
-                char::from(b'a' + (at * 7 % 26) as u8)
+                char_at(at)
             }
         })
         .collect()

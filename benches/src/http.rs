@@ -25,7 +25,6 @@ use std::{
     io,
     io::Write as _,
     pin::pin,
-    process::Command,
     task::{Context, Poll, Waker},
     time::Instant,
 };
@@ -34,6 +33,7 @@ use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::{Empty, Full};
 use spanwise_core::{ContextLayer, LevelLayer, Levels};
+use spanwise_http::ServerLayer;
 use spanwise_json::JsonLayer;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_http::{
@@ -46,8 +46,9 @@ use tracing_subscriber::{fmt::MakeWriter, prelude::*, registry};
 use uuid::Uuid;
 
 use crate::{
-    allocations, child,
+    allocations, child, figures, instructions,
     options::{named, number},
+    prod,
     rounds::{median, rotated},
     table,
     writers::{Captured, NullWriter},
@@ -57,8 +58,10 @@ use crate::{
 enum Contender {
     Bare,
     TowerHttp,
+    /// The facade under the preset `prod`, with its layer for servers.
+    Prod,
     Spanwise,
-    /// With the context, as the facade has it.
+    /// With the context.
     Stack,
 }
 
@@ -73,9 +76,10 @@ enum Workload {
     Disabled,
 }
 
-const CONTENDERS: [Contender; 4] = [
+const CONTENDERS: [Contender; 5] = [
     Contender::Bare,
     Contender::TowerHttp,
+    Contender::Prod,
     Contender::Spanwise,
     Contender::Stack,
 ];
@@ -96,12 +100,14 @@ impl Contender {
         match self {
             Self::Bare => "bare",
             Self::TowerHttp => "tower-http",
+            Self::Prod => "spanwise-prod",
             Self::Spanwise => "spanwise",
             Self::Stack => "spanwise-stack",
         }
     }
 
-    fn dispatch<W>(self, workload: Workload, writer: W) -> Dispatch
+    /// The subscriber, and the layer for servers if there is one.
+    fn stack<W>(self, workload: Workload, writer: W) -> (Dispatch, Option<ServerLayer>)
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
@@ -111,53 +117,66 @@ impl Contender {
             Workload::Disabled => LevelFilter::OFF,
         };
         let levels = LevelLayer::new(Levels::from(level));
+        let server = || match workload {
+            Workload::Quiet => spanwise_http::server().quiet("/orders/*"),
+            Workload::Served | Workload::Warn | Workload::Disabled => spanwise_http::server(),
+        };
         match self {
-            Self::Bare => Dispatch::none(),
-            Self::TowerHttp => tracing_subscriber::fmt()
-                .json()
-                .with_max_level(level)
-                .with_writer(writer)
-                .into(),
-            Self::Spanwise => registry()
-                .with(JsonLayer::new().with_writer(writer))
-                .with(levels)
-                .into(),
-            Self::Stack => registry()
-                .with(ContextLayer::default())
-                .with(JsonLayer::new().with_writer(writer))
-                .with(levels)
-                .into(),
+            Self::Bare => (Dispatch::none(), None),
+            Self::TowerHttp => {
+                let subscriber = tracing_subscriber::fmt()
+                    .json()
+                    .with_max_level(level)
+                    .with_writer(writer);
+                (subscriber.into(), None)
+            }
+            Self::Prod => {
+                let builder = prod::builder().levels(Levels::from(level));
+                let (dispatch, telemetry) = prod::start(builder.with_writer(writer));
+                let server = match workload {
+                    Workload::Quiet => telemetry.http_server().quiet("/orders/*"),
+                    Workload::Served | Workload::Warn | Workload::Disabled => {
+                        telemetry.http_server()
+                    }
+                };
+                (dispatch, Some(server))
+            }
+            Self::Spanwise => {
+                let subscriber = registry()
+                    .with(JsonLayer::new().with_writer(writer))
+                    .with(levels);
+                (subscriber.into(), Some(server()))
+            }
+            Self::Stack => {
+                let subscriber = registry()
+                    .with(ContextLayer::default())
+                    .with(JsonLayer::new().with_writer(writer))
+                    .with(levels);
+                (subscriber.into(), Some(server()))
+            }
         }
     }
 
-    fn serve(self, workload: Workload, requests: u64) {
-        match self {
-            Self::Bare => each(requests, service_fn(answer)),
-            Self::TowerHttp => {
-                let level = match workload {
-                    Workload::Quiet => Level::DEBUG,
-                    Workload::Served | Workload::Warn | Workload::Disabled => Level::INFO,
-                };
-                let trace = TraceLayer::new_for_http()
-                    .make_span_with(peer_span::<Nothing>)
-                    .on_response(DefaultOnResponse::new().level(level));
-                let service = ServiceBuilder::new()
-                    .set_x_request_id(Uuids)
-                    .layer(trace)
-                    .propagate_x_request_id()
-                    .service(service_fn(answer));
-                each(requests, service);
-            }
-            Self::Spanwise | Self::Stack => {
-                let layer = match workload {
-                    Workload::Quiet => spanwise_http::server().quiet("/orders/*"),
-                    Workload::Served | Workload::Warn | Workload::Disabled => {
-                        spanwise_http::server()
-                    }
-                };
-                each(requests, layer.layer(service_fn(answer)));
-            }
+    fn serve(self, workload: Workload, layer: Option<&ServerLayer>, requests: u64) {
+        if let Some(layer) = layer {
+            return each(requests, layer.clone().layer(service_fn(answer)));
         }
+        if self == Self::Bare {
+            return each(requests, service_fn(answer));
+        }
+        let level = match workload {
+            Workload::Quiet => Level::DEBUG,
+            Workload::Served | Workload::Warn | Workload::Disabled => Level::INFO,
+        };
+        let trace = TraceLayer::new_for_http()
+            .make_span_with(peer_span::<Nothing>)
+            .on_response(DefaultOnResponse::new().level(level));
+        let service = ServiceBuilder::new()
+            .set_x_request_id(Uuids)
+            .layer(trace)
+            .propagate_x_request_id()
+            .service(service_fn(answer));
+        each(requests, service);
     }
 }
 
@@ -271,19 +290,23 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
 fn show() -> Result<(), Box<dyn Error>> {
     for contender in CONTENDERS {
         let lines = Captured::default();
-        let dispatch = contender.dispatch(Workload::Served, lines.clone());
-        dispatcher::with_default(&dispatch, || contender.serve(Workload::Served, 1));
+        let (dispatch, layer) = contender.stack(Workload::Served, lines.clone());
+        dispatcher::with_default(&dispatch, || {
+            contender.serve(Workload::Served, layer.as_ref(), 1);
+        });
         writeln!(io::stdout(), "{}\n{}", contender.name(), lines.text())?;
     }
     Ok(())
 }
 
 fn measure(contender: Contender, workload: Workload, count: u64) -> Result<(), Box<dyn Error>> {
-    dispatcher::set_global_default(contender.dispatch(workload, NullWriter))?;
-    contender.serve(workload, WARM_UP);
+    let (dispatch, layer) = contender.stack(workload, NullWriter);
+    dispatcher::set_global_default(dispatch)?;
+    let serve = |requests| contender.serve(workload, layer.as_ref(), requests);
+    serve(WARM_UP);
     let allocations = allocations::count();
     let start = Instant::now();
-    contender.serve(workload, count);
+    serve(count);
     let nanos = start.elapsed().as_nanos() as f64;
     let allocations = (allocations::count() - allocations) as f64;
     let count = count.max(1) as f64;
@@ -305,79 +328,81 @@ fn arguments(contender: Contender, workload: Workload, count: u64) -> [String; 6
 type Results = BTreeMap<(Contender, Workload), f64>;
 
 fn by_rounds() -> Result<(), Box<dyn Error>> {
-    let mut samples = BTreeMap::<_, [Vec<f64>; 2]>::new();
+    let mut samples = BTreeMap::<_, [Vec<f64>; 3]>::new();
     for round in 0..ROUNDS {
         for workload in WORKLOADS {
+            let mut costs = Results::new();
             for contender in rotated(&CONTENDERS, round) {
                 let [trial, _] = child::numbers(&arguments(contender, workload, 500))?;
                 let count = (TIME / trial.max(0.1)) as u64;
-                let numbers = child::numbers::<2>(&arguments(contender, workload, count))?;
-                let sample = samples.entry((contender, workload)).or_default();
-                sample
-                    .iter_mut()
-                    .zip(numbers)
-                    .for_each(|(all, one)| all.push(one));
+                let [nanos, allocations] = child::numbers(&arguments(contender, workload, count))?;
+                costs.insert((contender, workload), nanos);
+                let [all_nanos, all_allocations, _] =
+                    samples.entry((contender, workload)).or_default();
+                all_nanos.push(nanos);
+                all_allocations.push(allocations);
+            }
+            // In the same round: a slow minute of the machine hits both.
+            for contender in CONTENDERS {
+                if let Some(ratio) = added_ratio(&costs, contender, workload) {
+                    let [.., ratios] = samples.entry((contender, workload)).or_default();
+                    ratios.push(ratio);
+                }
             }
         }
     }
-    let of = |index: usize| -> Results {
-        let medians = samples.iter();
-        medians
+    let medians = |index: usize| -> Results {
+        let samples = samples.iter();
+        samples
             .map(|(key, values)| (*key, median(values[index].clone())))
             .collect()
     };
+    let (nanos, allocations, ratios) = (medians(0), medians(1), medians(2));
+    record("time", &ratios)?;
     let title = format!("Nanoseconds per request, medians of {ROUNDS} rounds");
-    print(&title, &of(0))?;
-    print_ratios(&of(0))?;
-    print("Allocations per request", &of(1))
+    print(&title, &nanos)?;
+    print_ratios(|contender, workload| ratios.get(&(contender, workload)).copied())?;
+    print("Allocations per request", &allocations)
 }
 
 fn by_instructions() -> Result<(), Box<dyn Error>> {
     const SHORT_RUN: u64 = 500;
     const LONG_RUN: u64 = 2_500;
-    let mut results = Results::new();
+    let (mut results, mut all_allocations) = (Results::new(), Results::new());
     for contender in CONTENDERS {
         for workload in WORKLOADS {
-            let few = total(contender, workload, SHORT_RUN)?;
-            let many = total(contender, workload, LONG_RUN)?;
-            let per_request = many.saturating_sub(few) as f64 / (LONG_RUN - SHORT_RUN) as f64;
+            let arguments = |count| arguments(contender, workload, count);
+            let per_request = instructions::per_unit(SHORT_RUN, LONG_RUN, arguments)?;
             results.insert((contender, workload), per_request);
+            let [_, allocations] = child::numbers(&arguments(LONG_RUN))?;
+            all_allocations.insert((contender, workload), allocations);
         }
     }
+    record("instructions", &results)?;
+    record("allocations", &all_allocations)?;
     print("Instructions per request", &results)?;
-    print_ratios(&results)
+    print_ratios(|contender, workload| added_ratio(&results, contender, workload))?;
+    print("Allocations per request", &all_allocations)
 }
 
-/// Returns the instructions of the whole process.
-fn total(contender: Contender, workload: Workload, count: u64) -> Result<u64, Box<dyn Error>> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe()?)
-        .args(arguments(contender, workload, count))
-        .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    let collected = report
-        .lines()
-        .find_map(|line| line.split_once("Collected :"))
-        .and_then(|(_, count)| count.trim().parse().ok());
-    collected.ok_or_else(|| format!("valgrind: {report}").into())
+fn record(measure: &str, results: &Results) -> Result<(), Box<dyn Error>> {
+    figures::record(results.iter().map(|((contender, workload), value)| {
+        let (contender, workload) = (contender.name(), workload.name());
+        (format!("http/{measure}/{contender}/{workload}"), *value)
+    }))
 }
 
 /// What logging adds, of what it adds with `tower-http`.
-fn print_ratios(results: &Results) -> Result<(), Box<dyn Error>> {
+fn added_ratio(results: &Results, contender: Contender, workload: Workload) -> Option<f64> {
+    let cost = |contender| results.get(&(contender, workload));
+    let added = |contender| Some(cost(contender)? - cost(Contender::Bare)?);
+    Some(added(contender)? / added(Contender::TowerHttp)?)
+}
+
+fn print_ratios(ratio: impl Fn(Contender, Workload) -> Option<f64>) -> Result<(), Box<dyn Error>> {
     let rows = CONTENDERS.map(|contender| {
-        let ratio = |workload| {
-            let added = |contender| {
-                let cost = |contender| results.get(&(contender, workload));
-                Some(cost(contender)? - cost(Contender::Bare)?)
-            };
-            Some(format!(
-                "{:.3}",
-                added(contender)? / added(Contender::TowerHttp)?
-            ))
-        };
-        (contender.name(), WORKLOADS.map(ratio).to_vec())
+        let cell = |workload| Some(format!("{:.3}", ratio(contender, workload)?));
+        (contender.name(), WORKLOADS.map(cell).to_vec())
     });
     table::print(
         "What it adds to bare, of what tower-http adds",

@@ -26,12 +26,7 @@ use tower::{Layer, Service, service_fn};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{prelude::*, registry};
 
-use crate::{
-    child, instructions,
-    options::{named, number},
-    table,
-    writers::NullWriter,
-};
+use crate::{child, figures, instructions, options::OneContender, table, writers::NullWriter};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contender {
@@ -106,27 +101,11 @@ where
 /// # Errors
 ///
 /// If an argument is unknown, or a child process could not be started or failed.
-pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
-    let (mut is_bench, mut contender, mut iterations) = (false, None, None);
-    while let Some(argument) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .ok_or_else(|| format!("{argument} needs a value"))
-        };
-        match argument.as_str() {
-            "--bench" => is_bench = true,
-            "--iterations" => iterations = Some(number::<u64>(&argument, &value()?)?),
-            "--contender" => contender = Some(named(&value()?, &CONTENDERS, Contender::name)?),
-            _ => return Err(format!("{argument} is unknown").into()),
-        }
-    }
-    match (contender, iterations) {
-        (Some(contender), Some(count)) => measure(contender, count),
-        (None, None) if is_bench => compare(),
-        // `cargo test` runs benches too, to see whether they start.
-        (None, None) => Ok(()),
-        _ => Err("--contender and --iterations go together".into()),
+pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    match OneContender::parse(arguments, &CONTENDERS, Contender::name)? {
+        OneContender::Measure(contender, count) => measure(contender, count),
+        OneContender::Compare => compare(),
+        OneContender::Nothing => Ok(()),
     }
 }
 
@@ -164,8 +143,16 @@ fn compare() -> Result<(), Box<dyn Error>> {
             let count = count.to_string();
             ["--contender", contender.name(), "--iterations", &count].map(str::to_owned)
         };
-        let instructions = instructions::per_unit(arguments)?;
+        let instructions = instructions::per_unit(500, 2_500, arguments)?;
         let [_, allocations] = child::numbers(&arguments(2_000))?;
+        let name = contender.name();
+        figures::record([
+            (
+                format!("http_client/instructions/{name}/call"),
+                instructions,
+            ),
+            (format!("http_client/allocations/{name}/call"), allocations),
+        ])?;
         let cells = [instructions, allocations].map(|value| Some(table::number(value)));
         rows.push((contender.name(), cells.to_vec()));
     }

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, process::Command};
 
-use crate::{child, options::Options, table::Table};
-
-/// The difference of two runs excludes the start and the warm-up of a process.
-const SHORT_RUN: u64 = 500;
-const LONG_RUN: u64 = 2_500;
+use crate::{child, options::Options, table::Table, workload::Runs};
 
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut instructions = BTreeMap::new();
@@ -14,26 +10,36 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     for &contender in options.contenders() {
         for &workload in options.workloads() {
             if contender.takes_part_in(workload) {
-                let per_unit = per_unit(|units| child::arguments(contender, workload, units))?;
+                let Runs { short, long, .. } = workload.runs();
+                let per_unit = per_unit(short, long, |units| {
+                    child::arguments(contender, workload, units)
+                })?;
                 instructions.insert((contender, workload), per_unit);
-                let cost = child::run(contender, workload, LONG_RUN)?;
+                let cost = child::run(contender, workload, long)?;
                 allocations.insert((contender, workload), cost.allocations);
             }
         }
     }
+    Table::new(options, &instructions).record("instructions")?;
+    Table::new(options, &allocations).record("allocations")?;
     Table::new(options, &instructions).print("Instructions per unit")?;
     Table::new(options, &instructions).print_ratios()?;
     Table::new(options, &allocations).print("Allocations per unit")
 }
 
-/// Returns the instructions of this executable for one unit.
-pub(crate) fn per_unit<A>(arguments: impl Fn(u64) -> A) -> Result<f64, Box<dyn Error>>
+/// Returns the instructions of this executable for one unit: the difference of two runs, which
+/// excludes the start and the warm-up.
+pub(crate) fn per_unit<A>(
+    short: u64,
+    long: u64,
+    arguments: impl Fn(u64) -> A,
+) -> Result<f64, Box<dyn Error>>
 where
     A: IntoIterator<Item = String>,
 {
-    let few = total(arguments(SHORT_RUN))?;
-    let many = total(arguments(LONG_RUN))?;
-    Ok(many.saturating_sub(few) as f64 / (LONG_RUN - SHORT_RUN) as f64)
+    let few = total(arguments(short))?;
+    let many = total(arguments(long))?;
+    Ok(many.saturating_sub(few) as f64 / (long - short) as f64)
 }
 
 /// Returns the instructions of the whole process.

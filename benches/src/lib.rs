@@ -1,16 +1,18 @@
 //! Benches: the cost of a line, with spanwise and the peers.
 //!
 //! ```text
-//! cargo bench -p benches                       nanoseconds and allocations, in interleaved rounds
-//! cargo bench -p benches -- --instructions     instructions under callgrind: repeatable on a busy machine
-//! cargo bench -p benches -- --show             the lines themselves
-//! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
+//! cargo bench -p benches --bench peers                       nanoseconds and allocations, in interleaved rounds
+//! cargo bench -p benches --bench peers -- --instructions     instructions under callgrind: repeatable on a busy machine
+//! cargo bench -p benches --bench peers -- --show             the lines themselves
+//! cargo bench -p benches --bench peers -- --contender spanwise-prod --contender limit --workload flat
 //! ```
 //!
-//! Other benches: the formats of receivers ([`run_formats`]), writing to a file ([`appender`]),
-//! policies ([`redaction`]), samplers ([`sampling`]), the flight recorder ([`recorder`]), requests
-//! of a server ([`http`]), calls of a client ([`http_client`]), OpenTelemetry ([`otel`]), a server
-//! under load ([`load`]), and a server with a failing collector ([`otel_load`]).
+//! Other benches: the formats of receivers ([`run_formats`]), growth ([`growth`]), writing to a
+//! file ([`appender`]), policies ([`redaction`]), samplers ([`sampling`]), the flight recorder
+//! ([`recorder`]), routes to sinks
+//! ([`routes`]), requests of a server ([`http`]), calls of a client ([`http_client`]),
+//! OpenTelemetry ([`otel`]), a server under load ([`load`]), and a server with a failing collector
+//! ([`otel_load`]). `scripts/performance` runs those whose figures are in `docs/performance.md`.
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the
 //! global default: that is how services run, and a scoped dispatcher would cost every contender the
@@ -23,6 +25,8 @@ mod child;
 mod collector;
 mod contender;
 mod data;
+mod figures;
+pub mod growth;
 pub mod http;
 pub mod http_client;
 mod instructions;
@@ -31,9 +35,12 @@ pub mod load;
 mod options;
 pub mod otel;
 pub mod otel_load;
+mod own_formats;
+mod prod;
 pub mod recorder;
 pub mod redaction;
 mod rounds;
+pub mod routes;
 pub mod sampling;
 mod suite;
 mod table;

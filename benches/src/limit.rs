@@ -6,7 +6,7 @@
 
 mod line;
 
-use std::{hint::black_box, io};
+use std::{hint::black_box, io, ops::Range};
 
 use line::Line;
 
@@ -23,7 +23,7 @@ pub(crate) struct Limit<W> {
 impl<W: io::Write> Limit<W> {
     pub(crate) fn new(writer: W, workload: Workload, data: &Data) -> Self {
         let mut spans = Line::default();
-        if workload == Workload::Nested {
+        if workload.is_nested() {
             spans.text(b",\"provider\":\"", data.provider);
             spans.number(b",\"timeout_ms\":", data.timeout_ms);
             spans.uuid(b",\"payment_id\":\"", data.payment_id);
@@ -42,21 +42,31 @@ impl<W: io::Write> Limit<W> {
         }
     }
 
-    pub(crate) fn repeat(&mut self, workload: Workload, data: &Data, times: u64) -> io::Result<()> {
+    pub(crate) fn take_turns(
+        &mut self,
+        workload: Workload,
+        data: &Data,
+        turns: Range<u64>,
+    ) -> io::Result<()> {
         let unit = match workload {
-            Workload::Flat | Workload::Nested => Self::flat,
-            Workload::Request => Self::request,
-            Workload::Escape => Self::escape,
+            Workload::Flat
+            | Workload::FlatHidden
+            | Workload::FlatMixed
+            | Workload::Nested
+            | Workload::NestedHidden
+            | Workload::NestedMixed => Self::flat,
+            Workload::Request | Workload::RequestHidden => Self::request,
+            Workload::Escape | Workload::Text2k => Self::body,
             // It does not take part in the others.
             _ => return Ok(()),
         };
-        for _ in 0..times {
-            unit(self, black_box(data))?;
+        for turn in turns {
+            unit(self, black_box(data), turn)?;
         }
         Ok(())
     }
 
-    fn flat(&mut self, data: &Data) -> io::Result<()> {
+    fn flat(&mut self, data: &Data, turn: u64) -> io::Result<()> {
         self.line.begin();
         self.line.literal(
             b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"order placed\"",
@@ -64,12 +74,12 @@ impl<W: io::Write> Limit<W> {
         self.line.number(b",\"order_number\":", data.order_number);
         self.line.float(b",\"amount\":", data.amount);
         self.line.boolean(b",\"express\":", data.express);
-        self.line.text(b",\"customer\":\"", data.customer);
+        self.line.text(b",\"customer\":\"", data.customer(turn));
         self.line.bytes(self.spans.as_bytes());
         self.finish()
     }
 
-    fn request(&mut self, data: &Data) -> io::Result<()> {
+    fn request(&mut self, data: &Data, turn: u64) -> io::Result<()> {
         let Self { line, spans, .. } = self;
         spans.clear();
         spans.text(b",\"method\":\"", data.method);
@@ -82,7 +92,7 @@ impl<W: io::Write> Limit<W> {
             b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"request received\"",
         );
         line.number(b",\"port\":", data.port);
-        line.text(b",\"customer\":\"", data.customer);
+        line.text(b",\"customer\":\"", data.customer(turn));
         line.bytes(spans.as_bytes());
         line.literal(b",\"span\":\"request\"");
         self.finish()?;
@@ -132,7 +142,7 @@ impl<W: io::Write> Limit<W> {
         self.finish()
     }
 
-    fn escape(&mut self, data: &Data) -> io::Result<()> {
+    fn body(&mut self, data: &Data, _: u64) -> io::Result<()> {
         self.line.begin();
         self.line.literal(
             b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"body received\"",

@@ -7,24 +7,29 @@
 //! ```
 //!
 //! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three
-//! seconds a round. The handler logs one event, and each hundredth request an error. All write to
-//! `/dev/null` in the background, as a service writes to a file: `tower-http` by
-//! `tracing_appender::non_blocking` and `fmt().json()`, `spanwise` by its facade under the preset
-//! prod; `spanwise-sentry` has a Sentry besides that takes connections and never answers. All share
-//! two processors with `wrk`, so a ratio is of the whole, not of the server alone.
+//! seconds a round. The handler logs one event, and each hundredth request an error. All write in
+//! the background, to `/dev/null` or to a file: `tower-http` by `tracing_appender::non_blocking`
+//! and `fmt().json()`, `spanwise-prod` by the facade under the preset prod; `spanwise-sentry` has a
+//! Sentry besides that takes connections and never answers.
+//!
+//! The time of the processors is that of the server alone, with its threads that write. Requests a
+//! second are those of two processors that the servers share with `wrk`: a ratio of them is of the
+//! whole.
 
 use std::{
     collections::BTreeMap,
     error::Error,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, ChildStderr, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use axum::{Router, body::Body, routing::get};
-use spanwise::{Builder, Preset, Telemetry};
+use rustix::time::{ClockId, clock_gettime};
+use spanwise::{Output, Telemetry};
 use tokio::{net::TcpListener, runtime::Runtime, task::spawn_blocking};
 use tower::ServiceBuilder;
 use tower_http::{
@@ -34,8 +39,12 @@ use tower_http::{
 use tracing::{Level, error, info};
 
 use crate::{
+    figures,
     http::{Uuids, peer_span},
+    options::{named, number},
+    prod,
     rounds::{median, rotated},
+    table,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +52,8 @@ enum Contender {
     /// No layer, no subscriber.
     Bare,
     TowerHttp,
-    Spanwise,
+    /// The facade under the preset `prod`, with its layer for servers.
+    Prod,
     /// With a Sentry that hangs.
     Sentry,
 }
@@ -51,7 +61,7 @@ enum Contender {
 const CONTENDERS: [Contender; 4] = [
     Contender::Bare,
     Contender::TowerHttp,
-    Contender::Spanwise,
+    Contender::Prod,
     Contender::Sentry,
 ];
 const ROUNDS: usize = 5;
@@ -61,17 +71,37 @@ impl Contender {
         match self {
             Self::Bare => "bare",
             Self::TowerHttp => "tower-http",
-            Self::Spanwise => "spanwise",
+            Self::Prod => "spanwise-prod",
             Self::Sentry => "spanwise-sentry",
         }
     }
 }
 
-/// What `wrk` says of a round.
+/// Where the lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sink {
+    DevNull,
+    File,
+}
+
+const SINKS: [Sink; 2] = [Sink::DevNull, Sink::File];
+
+impl Sink {
+    fn name(self) -> &'static str {
+        match self {
+            Self::DevNull => "devnull",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A round, by `wrk` and by the server itself.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     requests: f64,
     p99_micros: f64,
+    /// The time of all processors in the server, for a request.
+    cpu_micros: f64,
 }
 
 /// Measures, or is the server that is measured.
@@ -85,45 +115,93 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
         arguments.get(at + 1)
     };
     if let Some(name) = value("--serve") {
-        let contender = CONTENDERS.into_iter().find(|one| one.name() == name);
-        let contender = contender.ok_or("no such contender")?;
-        return Runtime::new()?.block_on(serve(contender));
+        let contender = named(name, &CONTENDERS, Contender::name)?;
+        let file = value("--file").map(PathBuf::from);
+        Runtime::new()?.block_on(serve(contender, file))?;
+        // The runtime and the writers have ended.
+        let requests = REQUESTS.load(Ordering::Relaxed).max(1) as f64;
+        let micros = processors().as_nanos() as f64 / 1e3 / requests;
+        writeln!(io::stderr(), "cpu {micros}")?;
+        return Ok(());
     }
     let rounds = match value("--rounds") {
-        Some(rounds) => rounds.parse()?,
-        None => ROUNDS,
+        Some(rounds) => number("--rounds", rounds)?,
+        None if arguments.iter().any(|argument| argument == "--bench") => ROUNDS,
+        // `cargo test` runs benches too, to see whether they start.
+        None => return Ok(()),
     };
-    let mut loads = BTreeMap::<_, Vec<Load>>::new();
-    for round in 0..rounds {
-        for contender in rotated(&CONTENDERS, round) {
-            loads.entry(contender).or_default().push(load(contender)?);
-        }
-    }
-    let median_of = |contender, of: fn(&Load) -> f64| {
-        let loads: &Vec<Load> = &loads[&contender];
-        median(loads.iter().map(of).collect())
-    };
-    let bare = median_of(Contender::Bare, |load| load.requests);
-    let mut out = io::stdout();
-    writeln!(
-        out,
-        "| medians of {rounds} rounds | requests/s | of bare | p99, ms |\n| --- | --- | --- | --- |"
-    )?;
-    for contender in CONTENDERS {
-        let requests = median_of(contender, |load| load.requests);
-        let p99 = median_of(contender, |load| load.p99_micros) / 1e3;
-        let name = contender.name();
-        writeln!(
-            out,
-            "| {name} | {requests:.0} | {:.2} | {p99:.2} |",
-            requests / bare
-        )?;
+    for sink in SINKS {
+        compare(sink, rounds)?;
     }
     Ok(())
 }
 
-fn load(contender: Contender) -> Result<Load, Box<dyn Error>> {
-    let server = Server::start(["--serve", contender.name()])?;
+fn compare(sink: Sink, rounds: usize) -> Result<(), Box<dyn Error>> {
+    let mut samples = Vec::new();
+    for round in 0..rounds {
+        let mut loads = BTreeMap::new();
+        for contender in rotated(&CONTENDERS, round) {
+            loads.insert(contender, load(contender, sink)?);
+        }
+        samples.push(loads);
+    }
+    let medians = |value: &dyn Fn(&BTreeMap<Contender, Load>, Load) -> f64| {
+        CONTENDERS.map(|contender| {
+            let values = samples.iter().filter_map(|loads| {
+                let own = *loads.get(&contender)?;
+                Some(value(loads, own))
+            });
+            median(values.collect())
+        })
+    };
+    // Against others in the same round: a slow minute of the machine hits both.
+    let columns = [
+        ("requests", medians(&|_, own| own.requests)),
+        (
+            "requests-of-bare",
+            medians(&|loads, own| own.requests / loads[&Contender::Bare].requests),
+        ),
+        ("p99-ms", medians(&|_, own| own.p99_micros / 1e3)),
+        ("cpu-us", medians(&|_, own| own.cpu_micros)),
+        (
+            "cpu-added",
+            medians(&|loads, own| {
+                let added = |load: Load| load.cpu_micros - loads[&Contender::Bare].cpu_micros;
+                added(own) / added(loads[&Contender::TowerHttp])
+            }),
+        ),
+    ];
+    for (measure, values) in &columns {
+        figures::record(CONTENDERS.iter().zip(values).map(|(contender, value)| {
+            let id = format!("load/{measure}/{}/{}", contender.name(), sink.name());
+            (id, *value)
+        }))?;
+    }
+    let rows = CONTENDERS.iter().enumerate().map(|(row, contender)| {
+        let cells = columns
+            .iter()
+            .map(|(_, values)| Some(table::number(values[row])));
+        (contender.name(), cells.collect())
+    });
+    let titles = [
+        "requests/s",
+        "of bare",
+        "p99, ms",
+        "CPU of the server, µs a request",
+        "CPU more than bare, of tower-http's",
+    ];
+    let title = format!("To {}, medians of {rounds} rounds", sink.name());
+    table::print(&title, "contender", &titles, rows)
+}
+
+fn load(contender: Contender, sink: Sink) -> Result<Load, Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("service.log");
+    let file = file.to_str().ok_or("the path is not text")?;
+    let server = match sink {
+        Sink::DevNull => Server::start(["--serve", contender.name()])?,
+        Sink::File => Server::start(["--serve", contender.name(), "--file", file])?,
+    };
     let url = format!("http://{}/orders/42", server.address);
     let wrk = |seconds: &str| {
         Command::new("wrk")
@@ -149,9 +227,13 @@ fn load(contender: Contender) -> Result<Load, Box<dyn Error>> {
     if number("errors")? > 0.0 {
         return Err(said.into());
     }
+    let (requests, p99_micros) = (number("rate")?, number("p99")?);
+    let reported = server.stop()?;
+    let cpu = reported.lines().find_map(|line| line.strip_prefix("cpu "));
     Ok(Load {
-        requests: number("rate")?,
-        p99_micros: number("p99")?,
+        requests,
+        p99_micros,
+        cpu_micros: cpu.ok_or_else(|| reported.clone())?.parse()?,
     })
 }
 
@@ -237,7 +319,7 @@ async fn stdin_closed() {
     let _ = spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await;
 }
 
-async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
+async fn serve(contender: Contender, file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let app = routes();
     let listener = listen().await?;
     match contender {
@@ -247,7 +329,14 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
                 .await?
         }
         Contender::TowerHttp => {
-            let (writer, _guard) = tracing_appender::non_blocking(io::stdout());
+            let (writer, _guard) = match &file {
+                Some(path) => {
+                    let directory = path.parent().unwrap_or(path);
+                    let file = tracing_appender::rolling::daily(directory, "service.log");
+                    tracing_appender::non_blocking(file)
+                }
+                None => tracing_appender::non_blocking(io::stdout()),
+            };
             tracing_subscriber::fmt().json().with_writer(writer).init();
             let trace = TraceLayer::new_for_http()
                 .make_span_with(peer_span::<Body>)
@@ -261,10 +350,13 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
                 .with_graceful_shutdown(stdin_closed())
                 .await?;
         }
-        Contender::Spanwise | Contender::Sentry => {
+        Contender::Prod | Contender::Sentry => {
             // Connections stay in its backlog.
             let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
-            let mut builder = Builder::new(Preset::Prod);
+            let mut builder = prod::builder();
+            if let Some(path) = file {
+                builder = builder.output(Output::None).file(path);
+            }
             if contender == Contender::Sentry {
                 builder = builder.sentry_dsn(format!("http://key@{}/1", silent.local_addr()?));
             }
@@ -276,8 +368,16 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What the handler has served.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
+/// The time that all processors have spent on this process.
+fn processors() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
 async fn read_order() -> &'static str {
-    static REQUESTS: AtomicU64 = AtomicU64::new(0);
     let request = REQUESTS.fetch_add(1, Ordering::Relaxed);
     if request.is_multiple_of(100) {
         error!(order_id = 42, request, "order lost");

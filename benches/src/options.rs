@@ -115,6 +115,45 @@ impl<T: Copy> Chosen<T> {
     }
 }
 
+/// The arguments of a bench that measures one contender in a child process.
+pub(crate) enum OneContender<C> {
+    /// What the parent asks of a child, and people of a profiler: this many units of a contender.
+    Measure(C, u64),
+    /// All contenders, in children.
+    Compare,
+    /// `cargo test` runs benches too, to see whether they start.
+    Nothing,
+}
+
+impl<C: Copy> OneContender<C> {
+    pub(crate) fn parse(
+        mut arguments: impl Iterator<Item = String>,
+        contenders: &[C],
+        name: fn(C) -> &'static str,
+    ) -> Result<Self, String> {
+        let (mut is_bench, mut contender, mut iterations) = (false, None, None);
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{argument} needs a value"))
+            };
+            match argument.as_str() {
+                "--bench" => is_bench = true,
+                "--iterations" => iterations = Some(number(&argument, &value()?)?),
+                "--contender" => contender = Some(named(&value()?, contenders, name)?),
+                _ => return Err(format!("{argument} is unknown")),
+            }
+        }
+        match (contender, iterations) {
+            (Some(contender), Some(count)) => Ok(Self::Measure(contender, count)),
+            (None, None) if is_bench => Ok(Self::Compare),
+            (None, None) => Ok(Self::Nothing),
+            _ => Err("--contender and --iterations go together".into()),
+        }
+    }
+}
+
 pub(crate) fn number<N: std::str::FromStr>(argument: &str, text: &str) -> Result<N, String> {
     text.parse()
         .map_err(|_| format!("{argument} {text}: not a number"))

@@ -41,6 +41,7 @@ use crate::{
     Workload as Events, child,
     collector::Collector,
     data::Data,
+    figures,
     options::{named, number},
     table,
 };
@@ -323,7 +324,8 @@ fn measure(
     units: u64,
     collector: &str,
 ) -> Result<(), Box<dyn Error>> {
-    let data = Data::new();
+    // A policy hides the e-mail address of each customer.
+    let data = Events::FlatHidden.data();
     let (dispatch, running) = contender.start(workload, collector)?;
     dispatcher::set_global_default(dispatch)?;
     workload.repeat(&data, WARM_UP);
@@ -364,6 +366,9 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
             results.insert((contender, workload), cost);
         }
     }
+    record("caller", &results, |cost| cost.caller)?;
+    record("all-threads", &results, |cost| cost.all)?;
+    record("allocations", &results, |cost| cost.allocations)?;
     print("Instructions of the caller per unit", &results, |cost| {
         cost.caller
     })?;
@@ -435,6 +440,17 @@ fn counted(arguments: &[String]) -> Result<Counted, Box<dyn Error>> {
         all,
         allocations,
     })
+}
+
+fn record(
+    measure: &str,
+    results: &Results,
+    part: impl Fn(&Cost) -> f64,
+) -> Result<(), Box<dyn Error>> {
+    figures::record(results.iter().map(|((contender, workload), cost)| {
+        let (contender, workload) = (contender.name(), workload.name());
+        (format!("otel/{measure}/{contender}/{workload}"), part(cost))
+    }))
 }
 
 fn print(

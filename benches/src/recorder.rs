@@ -11,7 +11,7 @@
 //! what a unit costs is part of them. Those of `disabled` are of events in no span, those of `unit`
 //! of a whole unit without an event.
 
-use std::{collections::BTreeMap, error::Error, io, io::Write as _, process::Command};
+use std::{collections::BTreeMap, error::Error, io, io::Write as _};
 
 use spanwise_core::{LevelLayer, Levels};
 use spanwise_json::JsonLayer;
@@ -24,6 +24,7 @@ use tracing_subscriber::{prelude::*, registry};
 use crate::{
     child,
     data::Data,
+    figures, instructions,
     options::{named, number},
     rounds::{median, rotated},
     table,
@@ -130,7 +131,7 @@ impl Workload {
                     order_number = data.order_number,
                     amount = data.amount,
                     express = data.express,
-                    customer = data.customer,
+                    customer = data.customer(event),
                     "order placed"
                 )
             };
@@ -241,32 +242,19 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
     let mut results = Results::new();
     for contender in CONTENDERS {
         for workload in WORKLOADS {
-            let few = total(contender, workload, SHORT_RUN)?;
-            let many = total(contender, workload, LONG_RUN)?;
-            let events = ((LONG_RUN - SHORT_RUN) * workload.parts()) as f64;
-            results.insert(
-                (contender, workload),
-                many.saturating_sub(few) as f64 / events,
-            );
+            let arguments = |units| arguments(contender, workload, units);
+            let per_unit = instructions::per_unit(SHORT_RUN, LONG_RUN, arguments)?;
+            results.insert((contender, workload), per_unit / workload.parts() as f64);
         }
     }
+    figures::record(results.iter().map(|((contender, workload), value)| {
+        let (contender, workload) = (contender.name(), workload.name());
+        (
+            format!("recorder/instructions/{contender}/{workload}"),
+            *value,
+        )
+    }))?;
     print("Instructions per event", &results)
-}
-
-/// Returns the instructions of the whole process.
-fn total(contender: Contender, workload: Workload, units: u64) -> Result<u64, Box<dyn Error>> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe()?)
-        .args(arguments(contender, workload, units))
-        .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    let collected = report
-        .lines()
-        .find_map(|line| line.split_once("Collected :"))
-        .and_then(|(_, count)| count.trim().parse().ok());
-    collected.ok_or_else(|| format!("valgrind: {report}").into())
 }
 
 fn print(title: &str, results: &Results) -> Result<(), Box<dyn Error>> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p benches --bench sampling                     half a minute
+//! cargo bench -p benches --bench sampling -- --instructions  under callgrind
 //! cargo bench -p benches --bench sampling -- --rounds 300
 //! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
 //! ```
@@ -25,8 +26,9 @@ use tracing_subscriber::{Layer, Registry, layer::Layered, prelude::*};
 
 use crate::{
     Workload,
-    child::{self, Cost, WARM_UP},
+    child::{self, Cost},
     data::Data,
+    figures, instructions,
     options::{named, number},
     rounds::{median, rotated},
     table,
@@ -143,11 +145,15 @@ const ITERATIONS: u64 = 20_000;
 ///
 /// If an argument is unknown, or a child process could not be started or failed.
 pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
-    let (mut rounds, mut iterations) = (0, 0);
+    let (mut rounds, mut iterations, mut by_instructions) = (0, 0, false);
     let (mut contender, mut sink, mut workload) = (Contender::Nothing, Sink::Json, Workload::Flat);
     while let Some(argument) = arguments.next() {
         if argument == "--bench" {
             rounds = rounds.max(ROUNDS);
+            continue;
+        }
+        if argument == "--instructions" {
+            by_instructions = true;
             continue;
         }
         let value = arguments
@@ -163,6 +169,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         }
     }
     match (iterations, rounds) {
+        (0, _) if by_instructions => count_instructions(),
         // `cargo test` runs benches too, to see whether they start.
         (0, 0) => Ok(()),
         (0, rounds) => compare(rounds),
@@ -181,7 +188,7 @@ fn measure(
     dispatcher::set_global_default(sink.dispatch(sampler))?;
     let data = Data::new();
     let _spans = workload.enter_spans(&data);
-    workload.repeat(&data, WARM_UP);
+    workload.repeat(&data, workload.runs().warm_up);
     let (time, allocations) = child::watched(|| workload.repeat(&data, iterations));
     let per_event = |total: f64| total / iterations as f64;
     writeln!(
@@ -195,28 +202,80 @@ fn measure(
 
 type Place = (Contender, Sink, Workload);
 
+fn arguments((contender, sink, workload): Place, iterations: u64) -> [String; 8] {
+    [
+        "--contender",
+        contender.name(),
+        "--sink",
+        sink.name(),
+        "--workload",
+        workload.name(),
+        "--iterations",
+        &iterations.to_string(),
+    ]
+    .map(str::to_owned)
+}
+
+fn count_instructions() -> Result<(), Box<dyn Error>> {
+    let mut samples = BTreeMap::<Place, Vec<Cost>>::new();
+    for contender in Contender::ALL {
+        for sink in Sink::ALL {
+            for workload in WORKLOADS {
+                let place = (contender, sink, workload);
+                let per_unit = instructions::per_unit(500, 2_500, |units| arguments(place, units))?;
+                let cost = Cost {
+                    nanos: per_unit,
+                    allocations: 0.0,
+                };
+                samples.insert(place, vec![cost]);
+            }
+        }
+    }
+    record("instructions", &samples, |cost, _| cost.nanos)?;
+    print("Instructions per event", &samples, |cost, _| cost.nanos)
+}
+
+fn record(
+    measure: &str,
+    samples: &BTreeMap<Place, Vec<Cost>>,
+    value: fn(&Cost, unsampled: &Cost) -> f64,
+) -> Result<(), Box<dyn Error>> {
+    let figures = samples.iter().filter_map(|(place, costs)| {
+        let (contender, sink, workload) = *place;
+        let unsampled = samples.get(&(Contender::Nothing, sink, workload))?;
+        let values = costs.iter().zip(unsampled);
+        let values = values.map(|(cost, unsampled)| value(cost, unsampled));
+        let id = format!(
+            "sampling/{measure}/{}/{}-{}",
+            contender.name(),
+            sink.name(),
+            workload.name()
+        );
+        Some((id, median(values.collect())))
+    });
+    figures::record(figures)
+}
+
 fn compare(rounds: usize) -> Result<(), Box<dyn Error>> {
     let mut samples = BTreeMap::<Place, Vec<Cost>>::new();
     for round in 0..rounds {
         for sink in Sink::ALL {
             for workload in WORKLOADS {
                 for contender in rotated(&Contender::ALL, round) {
-                    let [nanos, allocations] = child::numbers(&[
-                        "--contender".to_owned(),
-                        contender.name().to_owned(),
-                        "--sink".to_owned(),
-                        sink.name().to_owned(),
-                        "--workload".to_owned(),
-                        workload.name().to_owned(),
-                        "--iterations".to_owned(),
-                        ITERATIONS.to_string(),
-                    ])?;
-                    let samples = samples.entry((contender, sink, workload)).or_default();
+                    let place = (contender, sink, workload);
+                    let [nanos, allocations] = child::numbers(&arguments(place, ITERATIONS))?;
+                    let samples = samples.entry(place).or_default();
                     samples.push(Cost { nanos, allocations });
                 }
             }
         }
     }
+    record("more-ns", &samples, |cost, unsampled| {
+        cost.nanos - unsampled.nanos
+    })?;
+    record("times-cheaper", &samples, |cost, unsampled| {
+        unsampled.nanos / cost.nanos
+    })?;
     let cost = |cost: &Cost, _: &Cost| cost.nanos;
     print("Nanoseconds per event, medians", &samples, cost)?;
     let more = |cost: &Cost, unsampled: &Cost| cost.nanos - unsampled.nanos;

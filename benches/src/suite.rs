@@ -5,26 +5,41 @@ use crate::{Contender, ReceiverFormat, Workload, table::Results};
 /// What one bench target compares.
 #[derive(Debug)]
 pub(crate) struct Suite {
+    /// The first part of the ids of its figures.
+    pub(crate) name: &'static str,
     pub(crate) contenders: &'static [Contender],
     pub(crate) workloads: &'static [Workload],
     /// The title of the table of ratios.
     pub(crate) ratios: &'static str,
-    /// A cell of it.
-    pub(crate) ratio: fn(&Results, Contender, Workload) -> Option<String>,
+    /// The ratios in a cell of it.
+    pub(crate) ratio: fn(&Results, Contender, Workload) -> Vec<Ratio>,
+    /// How many digits a ratio has after the point.
+    pub(crate) decimals: usize,
     pub(crate) has_texts: bool,
+}
+
+/// A ratio of two costs of one workload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ratio {
+    /// The contender that is compared with.
+    pub(crate) to: Contender,
+    pub(crate) value: f64,
 }
 
 /// Everybody who writes JSON.
 pub(crate) static PEERS: Suite = Suite {
+    name: "peers",
     contenders: &Contender::ALL,
     workloads: &Workload::ALL,
     ratios: "fmt-json / contender, microjson / contender (disabled: fmt / contender)",
     ratio: peers_to_own,
+    decimals: 2,
     has_texts: false,
 };
 
 /// The formats of receivers, and the peers that write some of them.
 pub(crate) static FORMATS: Suite = Suite {
+    name: "formats",
     contenders: &[
         Contender::Spanwise,
         Contender::SpanwiseFormat(ReceiverFormat::Ecs),
@@ -36,17 +51,26 @@ pub(crate) static FORMATS: Suite = Suite {
         Contender::SpanwiseFormat(ReceiverFormat::Emf),
         Contender::SpanwiseFormat(ReceiverFormat::Logfmt),
         Contender::SpanwiseFormat(ReceiverFormat::Otlp),
+        Contender::SpanwiseFormat(ReceiverFormat::Table),
+        Contender::SpanwiseFormat(ReceiverFormat::Code),
+        Contender::SpanwiseFormat(ReceiverFormat::Template),
+        Contender::Stackdriver,
+        Contender::TracingLogfmt,
+        Contender::TracingEcs,
+        Contender::TracingLogstash,
         Contender::Bunyan,
         Contender::JsonSubscriber,
     ],
     workloads: &[Workload::Flat, Workload::Nested, Workload::Request],
     ratios: "contender / json of spanwise",
     ratio: own_to_json,
+    decimals: 3,
     has_texts: false,
 };
 
 /// With a policy, and without.
 pub(crate) static REDACTION: Suite = Suite {
+    name: "redaction",
     contenders: &[
         Contender::Spanwise,
         Contender::SpanwisePolicy,
@@ -62,41 +86,57 @@ pub(crate) static REDACTION: Suite = Suite {
         Workload::NumbersOnly,
         Workload::Keys,
         Workload::KeysOnly,
-        Workload::FlatClean,
         Workload::Flat,
-        Workload::RequestClean,
+        Workload::FlatMixed,
+        Workload::FlatHidden,
         Workload::Request,
+        Workload::RequestHidden,
         Workload::Escape,
+        Workload::Text2k,
     ],
     ratios: "With the policy / without",
     ratio: own_to_plain,
+    decimals: 3,
     has_texts: true,
 };
 
 /// How many times as much the two peers that matter cost: the one that most services have, and the
 /// fastest. The disabled event is held against bare `fmt`, since nothing is written.
-fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> Option<String> {
-    let own = results.get(&(contender, workload))?;
-    let times = |peer| {
-        let peer = results.get(&(peer, workload))?;
-        Some(format!("{:.2}×", peer / own))
+fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> Vec<Ratio> {
+    let peers: &[_] = match workload {
+        Workload::Disabled => &[Contender::Fmt],
+        _ => &[Contender::FmtJson, Contender::Microjson],
     };
-    if workload == Workload::Disabled {
-        return times(Contender::Fmt);
+    let cost = |contender| results.get(&(contender, workload)).copied();
+    let ratio = |&to: &Contender| {
+        let value = cost(to)? / cost(contender)?;
+        Some(Ratio { to, value })
+    };
+    peers.iter().filter_map(ratio).collect()
+}
+
+fn own_to_json(results: &Results, contender: Contender, workload: Workload) -> Vec<Ratio> {
+    own_to(Contender::Spanwise, results, contender, workload)
+}
+
+fn own_to_plain(results: &Results, contender: Contender, workload: Workload) -> Vec<Ratio> {
+    match contender.without_policy() {
+        Some(plain) => own_to(plain, results, contender, workload),
+        None => Vec::new(),
     }
-    let peers = [times(Contender::FmtJson), times(Contender::Microjson)];
-    let known: Vec<_> = peers.into_iter().flatten().collect();
-    (!known.is_empty()).then(|| known.join(", "))
 }
 
-fn own_to_json(results: &Results, contender: Contender, workload: Workload) -> Option<String> {
-    let own = results.get(&(contender, workload))?;
-    let json = results.get(&(Contender::Spanwise, workload))?;
-    Some(format!("{:.3}", own / json))
-}
-
-fn own_to_plain(results: &Results, contender: Contender, workload: Workload) -> Option<String> {
-    let own = results.get(&(contender, workload))?;
-    let plain = results.get(&(contender.without_policy()?, workload))?;
-    Some(format!("{:.3}", own / plain))
+fn own_to(
+    to: Contender,
+    results: &Results,
+    contender: Contender,
+    workload: Workload,
+) -> Vec<Ratio> {
+    let cost = |contender| results.get(&(contender, workload)).copied();
+    let costs = cost(contender).zip(cost(to));
+    let ratio = costs.map(|(own, other)| Ratio {
+        to,
+        value: own / other,
+    });
+    ratio.into_iter().collect()
 }

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use crate::{Contender, Workload, options::Options};
+use crate::{Contender, Workload, figures, options::Options, suite::Ratio};
 
 pub(crate) type Results = BTreeMap<(Contender, Workload), f64>;
 
@@ -30,11 +30,36 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Prints the ratios of the costs.
     pub(crate) fn print_ratios(&self) -> Result<(), Box<dyn Error>> {
+        self.print_each_ratio(|contender, workload| {
+            (self.options.suite.ratio)(self.results, contender, workload)
+        })
+    }
+
+    /// Prints ratios that come from elsewhere.
+    pub(crate) fn print_each_ratio(
+        &self,
+        ratios: impl Fn(Contender, Workload) -> Vec<Ratio>,
+    ) -> Result<(), Box<dyn Error>> {
         let suite = self.options.suite;
         self.print_cells(suite.ratios, |contender, workload| {
-            (suite.ratio)(self.results, contender, workload)
+            let ratios = ratios(contender, workload);
+            let shown = ratios
+                .iter()
+                .map(|ratio| format!("{:.*}×", suite.decimals, ratio.value));
+            let shown: Vec<_> = shown.collect();
+            (!shown.is_empty()).then(|| shown.join(", "))
         })
+    }
+
+    /// Records the costs, as figures of this measure.
+    pub(crate) fn record(&self, measure: &str) -> Result<(), Box<dyn Error>> {
+        let suite = self.options.suite.name;
+        figures::record(self.results.iter().map(|((contender, workload), value)| {
+            let (contender, workload) = (contender.name(), workload.name());
+            (format!("{suite}/{measure}/{contender}/{workload}"), *value)
+        }))
     }
 
     fn print_cells(

@@ -1,23 +1,41 @@
 //! The workloads.
 
-use std::hint::black_box;
+use std::{hint::black_box, ops::Range};
 
 use tracing::{debug, field::Empty, info, info_span, span::EnteredSpan};
 
-use crate::data::Data;
+use crate::data::{self, Data};
 
 /// One unit of work: one event, but for [`Request`](Self::Request).
+///
+/// The text of a field decides what a policy costs, so `customer` has three kinds of texts of 24
+/// bytes: harmless ones, those that a policy hides, and both in turn. Each has a thousand
+/// different texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Workload {
-    /// A literal message and four typed fields, outside any span.
+    /// A literal message and four typed fields, outside any span. The text is harmless.
     Flat,
-    /// The same event inside three spans of three fields each, opened and entered beforehand.
+    /// The same with an e-mail address.
+    FlatHidden,
+    /// The same with IP addresses and texts that resemble them, in turn.
+    FlatMixed,
+    /// [`Flat`](Self::Flat) inside three spans of three fields each, opened and entered beforehand.
     Nested,
+    /// The same with an e-mail address.
+    NestedHidden,
+    /// The same with the texts of [`FlatMixed`](Self::FlatMixed).
+    NestedMixed,
     /// A span of five fields, one of them recorded late, a child of two, four events, and one that
-    /// is disabled.
+    /// is disabled. The texts are harmless.
     Request,
-    /// A string of 2 KiB with a character to escape in every twenty.
+    /// The same with an e-mail address in one event.
+    RequestHidden,
+    /// A string of 2 KiB with a character to escape in every twenty, and without digits.
     Escape,
+    /// A string of 2 KiB with numbers, and as many escapes.
+    Text2k,
+    /// The same with 64 KiB. spanwise shows 16 KiB of a field.
+    Text64k,
     /// An event below the level.
     Disabled,
     /// A literal message, and numbers and booleans: there is nothing to read but the message.
@@ -28,19 +46,32 @@ pub enum Workload {
     Keys,
     /// The same without the message.
     KeysOnly,
-    /// [`Flat`](Self::Flat) with a harmless text of the same length instead of the e-mail address.
-    FlatClean,
-    /// [`Request`](Self::Request), in the same way.
-    RequestClean,
+}
+
+/// How often a process repeats a workload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Runs {
+    /// Before anything is measured: caches are filled and buffers have grown.
+    pub(crate) warm_up: u64,
+    /// Under callgrind, the difference of two runs excludes the start and the warm-up of a process.
+    pub(crate) short: u64,
+    pub(crate) long: u64,
 }
 
 impl Workload {
     /// Those of the peers, in the order of the tables.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 12] = [
         Self::Flat,
+        Self::FlatMixed,
+        Self::FlatHidden,
         Self::Nested,
+        Self::NestedMixed,
+        Self::NestedHidden,
         Self::Request,
+        Self::RequestHidden,
         Self::Escape,
+        Self::Text2k,
+        Self::Text64k,
         Self::Disabled,
     ];
 
@@ -49,45 +80,85 @@ impl Workload {
     pub fn name(self) -> &'static str {
         match self {
             Self::Flat => "flat",
+            Self::FlatHidden => "flat-hidden",
+            Self::FlatMixed => "flat-mixed",
             Self::Nested => "nested",
+            Self::NestedHidden => "nested-hidden",
+            Self::NestedMixed => "nested-mixed",
             Self::Request => "request",
+            Self::RequestHidden => "request-hidden",
             Self::Escape => "escape",
+            Self::Text2k => "text-2k",
+            Self::Text64k => "text-64k",
             Self::Disabled => "disabled",
             Self::Numbers => "numbers",
             Self::NumbersOnly => "numbers-only",
             Self::Keys => "keys",
             Self::KeysOnly => "keys-only",
-            Self::FlatClean => "flat-clean",
-            Self::RequestClean => "request-clean",
         }
     }
 
     pub(crate) fn data(self) -> Data {
         let mut data = Data::new();
-        if let Self::FlatClean | Self::RequestClean = self {
-            data.customer = "customer-0042-of-example";
+        match self {
+            Self::FlatHidden | Self::NestedHidden | Self::RequestHidden => {
+                data.customers = data::hidden();
+            }
+            Self::FlatMixed | Self::NestedMixed => data.customers = data::mixed(),
+            Self::Text2k => data.body = data::text(2 * 1024),
+            Self::Text64k => data.body = data::text(64 * 1024),
+            _ => {}
         }
         data
     }
 
+    pub(crate) fn runs(self) -> Runs {
+        match self {
+            Self::Text64k => Runs {
+                warm_up: 10,
+                short: 10,
+                long: 50,
+            },
+            _ => Runs {
+                warm_up: 1_000,
+                short: 500,
+                long: 2_500,
+            },
+        }
+    }
+
     /// The spans that are open during all units.
     pub(crate) fn enter_spans(self, data: &Data) -> Option<Spans> {
-        (self == Self::Nested).then(|| Spans::enter(data))
+        self.is_nested().then(|| Spans::enter(data))
+    }
+
+    pub(crate) fn is_nested(self) -> bool {
+        matches!(self, Self::Nested | Self::NestedHidden | Self::NestedMixed)
     }
 
     pub(crate) fn repeat(self, data: &Data, times: u64) {
+        self.take_turns(data, 0..times);
+    }
+
+    /// The same for callers that run one unit at a time.
+    pub(crate) fn take_turns(self, data: &Data, turns: Range<u64>) {
         let unit = match self {
-            Self::Flat | Self::Nested | Self::FlatClean => flat,
-            Self::Request | Self::RequestClean => request,
-            Self::Escape => escape,
+            Self::Flat
+            | Self::FlatHidden
+            | Self::FlatMixed
+            | Self::Nested
+            | Self::NestedHidden
+            | Self::NestedMixed => flat,
+            Self::Request | Self::RequestHidden => request,
+            Self::Escape | Self::Text2k | Self::Text64k => body,
             Self::Disabled => disabled,
             Self::Numbers => numbers,
             Self::NumbersOnly => numbers_only,
             Self::Keys => keys,
             Self::KeysOnly => keys_only,
         };
-        for _ in 0..times {
-            unit(black_box(data));
+        for turn in turns {
+            unit(black_box(data), turn);
         }
     }
 }
@@ -113,17 +184,17 @@ impl Spans {
     }
 }
 
-fn flat(data: &Data) {
+fn flat(data: &Data, turn: u64) {
     info!(
         order_number = data.order_number,
         amount = data.amount,
         express = data.express,
-        customer = data.customer,
+        customer = data.customer(turn),
         "order placed"
     );
 }
 
-fn request(data: &Data) {
+fn request(data: &Data, turn: u64) {
     let request = info_span!(
         "request",
         method = data.method,
@@ -135,7 +206,7 @@ fn request(data: &Data) {
     .entered();
     info!(
         port = data.port,
-        customer = data.customer,
+        customer = data.customer(turn),
         "request received"
     );
     request.record("user_id", data.user_id);
@@ -164,19 +235,19 @@ fn request(data: &Data) {
     );
 }
 
-fn escape(data: &Data) {
+fn body(data: &Data, _: u64) {
     info!(body = data.body.as_str(), "body received");
 }
 
-fn disabled(data: &Data) {
+fn disabled(data: &Data, turn: u64) {
     debug!(
         order_number = data.order_number,
-        customer = data.customer,
+        customer = data.customer(turn),
         "not enabled"
     );
 }
 
-fn numbers(data: &Data) {
+fn numbers(data: &Data, _: u64) {
     info!(
         status = data.status,
         elapsed_ms = data.elapsed_ms,
@@ -186,7 +257,7 @@ fn numbers(data: &Data) {
     );
 }
 
-fn numbers_only(data: &Data) {
+fn numbers_only(data: &Data, _: u64) {
     info!(
         status = data.status,
         elapsed_ms = data.elapsed_ms,
@@ -195,21 +266,21 @@ fn numbers_only(data: &Data) {
     );
 }
 
-fn keys(data: &Data) {
+fn keys(data: &Data, turn: u64) {
     info!(
         trace_id = data.queue,
         cache_key = data.route,
-        session = data.customer,
+        session = data.customer(turn),
         api_key = data.tenant_id,
         "request finished"
     );
 }
 
-fn keys_only(data: &Data) {
+fn keys_only(data: &Data, turn: u64) {
     info!(
         trace_id = data.queue,
         cache_key = data.route,
-        session = data.customer,
+        session = data.customer(turn),
         api_key = data.tenant_id,
     );
 }

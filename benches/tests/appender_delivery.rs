@@ -29,12 +29,13 @@ fn prepared_lines() {
 
 #[test]
 fn events() {
-    check(Workload::Flat, 3);
+    check(Workload::Flat, 4);
+    check(Workload::FlatMixed, 4);
 }
 
 #[test]
 fn events_of_requests() {
-    check(Workload::Request, 3);
+    check(Workload::Request, 4);
 }
 
 #[test]

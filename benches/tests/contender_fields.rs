@@ -14,6 +14,8 @@ fn fields(lines: &str) -> Vec<Map<String, Value>> {
         .lines()
         .map(|line| {
             let mut line: Map<String, Value> = serde_json::from_str(line).unwrap();
+            // Only the facade knows the name of the service.
+            line.remove("service");
             let time = line.remove("timestamp").unwrap();
             assert_eq!(
                 time.as_str().unwrap().len(),
@@ -43,6 +45,7 @@ fn check(workload: Workload, lines: usize, fields_in_last: usize) {
     assert_eq!(expected.len(), lines);
     assert_eq!(expected.last().unwrap().len(), fields_in_last);
     for contender in [
+        Contender::SpanwiseProd,
         Contender::SpanwiseStack,
         Contender::SpanwiseNested,
         Contender::FmtJson,
@@ -78,6 +81,42 @@ fn escaped_text_reads_back() {
 }
 
 #[test]
+fn text_with_numbers_reads_back() {
+    check(Workload::Text2k, 1, 3 + 1);
+}
+
+/// Whether the facade hides the customer of the first event.
+fn hides_customer(workload: Workload) -> bool {
+    let shown = fields(&show(Contender::Spanwise, workload));
+    let mut prod = fields(&show(Contender::SpanwiseProd, workload));
+    let is_hidden = prod[0].remove("redacted").is_some();
+    let others = |line: &Map<String, Value>| {
+        let mut line = line.clone();
+        line.remove("customer");
+        line
+    };
+    assert_eq!(others(&prod[0]), others(&shown[0]));
+    assert_eq!(is_hidden, prod[0]["customer"] != shown[0]["customer"]);
+    is_hidden
+}
+
+#[test]
+fn policy_hides_only_in_hidden_workloads() {
+    for workload in [Workload::Flat, Workload::Nested, Workload::Request] {
+        assert!(!hides_customer(workload), "{}", workload.name());
+    }
+    for workload in [
+        Workload::FlatHidden,
+        Workload::FlatMixed,
+        Workload::NestedHidden,
+        Workload::NestedMixed,
+        Workload::RequestHidden,
+    ] {
+        assert!(hides_customer(workload), "{}", workload.name());
+    }
+}
+
+#[test]
 fn bunyan_lines_have_the_same_values() {
     let spanwise = fields(&show(Contender::Spanwise, Workload::Nested));
     let bunyan = show(Contender::Bunyan, Workload::Nested);
@@ -89,6 +128,26 @@ fn bunyan_lines_have_the_same_values() {
     for (key, value) in &spanwise[0] {
         if !["level", "message", "span"].contains(&key.as_str()) {
             assert_eq!(line.get(key), Some(value), "{key}");
+        }
+    }
+}
+
+#[test]
+fn peers_of_formats_write_all_values() {
+    let spanwise = fields(&show(Contender::Spanwise, Workload::Nested));
+    for contender in [
+        Contender::Stackdriver,
+        Contender::TracingLogfmt,
+        Contender::TracingEcs,
+        Contender::TracingLogstash,
+    ] {
+        let line = show(contender, Workload::Nested);
+        for (key, value) in &spanwise[0] {
+            let value = value.as_str().map_or(value.to_string(), str::to_owned);
+            // Some have the innermost span elsewhere, and the level in another spelling.
+            if !["level", "span"].contains(&key.as_str()) {
+                assert!(line.contains(&value), "{}: {key}: {line}", contender.name());
+            }
         }
     }
 }

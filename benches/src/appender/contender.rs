@@ -4,6 +4,7 @@ use std::{any::Any, error::Error, fs::File, io, path::Path, sync::Arc, time::Dur
 
 use flexi_logger::{Age, Cleanup, Criterion, FileSpec, Naming, WriteMode, writers::FileLogWriter};
 use logroller::{LogRollerBuilder, RotationAge, RotationSize};
+use spanwise::Output;
 use spanwise_appender::{Background, RollingFile, WhenFull};
 use tracing::{Dispatch, dispatcher};
 use tracing_appender::{
@@ -15,7 +16,7 @@ use super::{
     Workload, lines,
     swap::{self, Swapped},
 };
-use crate::{Contender as Layers, data::Data, limit::Limit};
+use crate::{Contender as Layers, limit::Limit, prod};
 
 /// A writer of files that loses nothing: callers wait when it is behind, but for
 /// [`FlexiAsync`](Self::FlexiAsync), which takes as much memory as it needs.
@@ -23,6 +24,8 @@ use crate::{Contender as Layers, data::Data, limit::Limit};
 pub enum Contender {
     /// `Background` over `RollingFile`.
     Spanwise,
+    /// The facade under the preset `prod`, with a file as its output: only for events.
+    SpanwiseProd,
     /// `tracing_appender::non_blocking` over `RollingFileAppender`.
     TracingAppender,
     /// `LogRoller`, which has no queue of its own: with that of `tracing_appender`, as its
@@ -70,8 +73,9 @@ pub(crate) struct Setup<'a> {
 
 impl Contender {
     /// In the order of the tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Spanwise,
+        Self::SpanwiseProd,
         Self::TracingAppender,
         Self::Logroller,
         Self::FlexiAsync,
@@ -84,6 +88,7 @@ impl Contender {
     pub fn name(self) -> &'static str {
         match self {
             Self::Spanwise => "spanwise",
+            Self::SpanwiseProd => "spanwise-prod",
             Self::TracingAppender => "tracing-appender",
             Self::Logroller => "logroller",
             Self::FlexiAsync => "flexi-async",
@@ -93,7 +98,7 @@ impl Contender {
     }
 
     /// Whether there is anything to measure. Events go through the layers that one would install in
-    /// front of a writer, which two of them have. flexi_logger does not take part in rolling at a
+    /// front of a writer, which three of them have. flexi_logger does not take part in rolling at a
     /// size: it compresses on the thread that writes, and its queue has no bound.
     #[must_use]
     pub fn takes_part_in(self, workload: Workload) -> bool {
@@ -101,9 +106,12 @@ impl Contender {
             return matches!(self, Self::Spanwise | Self::Logroller);
         }
         if workload.events().is_some() {
-            return matches!(self, Self::Spanwise | Self::TracingAppender | Self::Limit);
+            return matches!(
+                self,
+                Self::Spanwise | Self::SpanwiseProd | Self::TracingAppender | Self::Limit
+            );
         }
-        true
+        self != Self::SpanwiseProd
     }
 
     pub(crate) fn open(self, setup: Setup<'_>) -> Result<Opened, Box<dyn Error>> {
@@ -115,6 +123,18 @@ impl Contender {
                     .build()?;
                 let dispatch = Layers::Spanwise.dispatch(background.clone());
                 setup.opened(dispatch, || Box::new(background.clone()), guard)
+            }
+            Self::SpanwiseProd => {
+                let builder = prod::builder()
+                    .output(Output::None)
+                    .file(directory.join("bench.log"))
+                    .file_rotation("daily")
+                    .file_retention("all")
+                    .when_full(WhenFull::Block(Duration::from_secs(60)));
+                let (dispatch, telemetry) = prod::start(builder);
+                // It takes no lines.
+                let writer = || -> Box<dyn io::Write + Send> { Box::new(io::sink()) };
+                setup.opened(Some(dispatch), writer, telemetry)
             }
             Self::TracingAppender => {
                 let file = rolling::daily(directory, "bench.log");
@@ -187,9 +207,13 @@ fn flexi(setup: Setup<'_>, mode: WriteMode) -> Result<Opened, Box<dyn Error>> {
 }
 
 fn hand_written(writer: Swapped, events: crate::Workload) -> Unit {
-    let data = Data::new();
+    let data = events.data();
     let mut limit = Limit::new(writer, events, &data);
-    Box::new(move || limit.repeat(events, &data, 1))
+    let mut turns = 0..;
+    Box::new(move || {
+        let turn = turns.next().unwrap_or_default();
+        limit.take_turns(events, &data, turn..turn + 1)
+    })
 }
 
 impl Setup<'_> {
@@ -221,14 +245,19 @@ impl Setup<'_> {
     }
 
     fn event(self, events: crate::Workload, dispatch: Dispatch) -> Unit {
-        let data = Data::new();
+        let data = events.data();
+        let mut turns = 0..;
+        let mut unit = move || {
+            let turn = turns.next().unwrap_or_default();
+            events.take_turns(&data, turn..turn + 1);
+        };
         match self.install {
             Install::Globally => Box::new(move || {
-                events.repeat(&data, 1);
+                unit();
                 Ok(())
             }),
             Install::ForEachUnit => Box::new(move || {
-                dispatcher::with_default(&dispatch, || events.repeat(&data, 1));
+                dispatcher::with_default(&dispatch, &mut unit);
                 Ok(())
             }),
         }

@@ -8,7 +8,7 @@ use super::{
     pass::{self, Pass},
 };
 use crate::{
-    child, rounds,
+    child, figures, rounds,
     table::{self, number},
 };
 
@@ -55,6 +55,7 @@ pub(crate) fn run(options: &Options, rounds: usize) -> Result<(), Box<dyn Error>
         .iter()
         .map(|(key, samples)| (*key, samples.medians()))
         .collect();
+    record(&medians)?;
     for case in &cases {
         print(options, *case, rounds, &medians)?;
     }
@@ -113,6 +114,45 @@ fn arguments(options: &Options, case: Case, contender: Contender, pass: Pass) ->
     .into_iter()
     .flat_map(|(name, value)| [name.to_owned(), value])
     .collect()
+}
+
+/// The ids have `flat-2` for the workload `flat` with two producers.
+fn record(medians: &BTreeMap<(Case, Contender), Medians>) -> Result<(), Box<dyn Error>> {
+    let peer = |case: &Case| medians.get(&(*case, Contender::TracingAppender));
+    let figures = medians.iter().flat_map(|((case, contender), own)| {
+        let ([speed, cpu, peak], [p50, p99, p999, _]) = (
+            own.speed.map_or([None; 3], |values| values.map(Some)),
+            own.latency.map_or([None; 4], |values| values.map(Some)),
+        );
+        let peer_speed = || peer(case)?.speed;
+        let peer_p99 = || Some(peer(case)?.latency?[1]);
+        let times = |own: Option<f64>, peer: Option<f64>| Some(own? / peer?);
+        let of_peer = peer_speed();
+        let values = [
+            ("speed", times(speed, of_peer.map(|values| values[0]))),
+            ("cpu", times(cpu, of_peer.map(|values| values[1]))),
+            ("peak-mib", peak),
+            ("p50", p50),
+            ("p99", p99),
+            ("p99.9", p999),
+            ("p99-ratio", times(peer_p99(), p99)),
+            ("allocations", own.allocations.map(|[count]| count)),
+        ];
+        let case = format!("{}-{}", case.0.name(), case.1);
+        let contender = contender.name();
+        values.into_iter().filter_map(move |(measure, value)| {
+            Some((format!("appender/{measure}/{contender}/{case}"), value?))
+        })
+    });
+    figures::record(figures)?;
+    // The same waits with and without files that roll.
+    let rotating = medians.iter().filter_map(|((case, contender), own)| {
+        let still = medians.get(&((case.0.still(), case.1), *contender))?;
+        let ratio = own.latency?[2] / still.latency?[2];
+        let id = format!("appender/rotation/{}/{}", contender.name(), case.0.name());
+        case.0.rotates().then_some((id, ratio))
+    });
+    figures::record(rotating)
 }
 
 const COLUMNS: [&str; 10] = [

@@ -13,8 +13,10 @@ pub enum Workload {
     Paced,
     /// The same, with one roll and compression soon after the beginning.
     PacedRotating,
-    /// Events with four fields, through the layers that one would install.
+    /// Events with four fields, through the layers that one would install. The texts are harmless.
     Flat,
+    /// The same with texts half of which a policy hides.
+    FlatMixed,
     /// Requests: two spans and four events.
     Request,
 }
@@ -25,9 +27,10 @@ pub(crate) const BURST_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Workload {
     /// In the order of the tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Lines,
         Self::Flat,
+        Self::FlatMixed,
         Self::Request,
         Self::LinesRotating,
         Self::Paced,
@@ -43,6 +46,7 @@ impl Workload {
             Self::Paced => "paced",
             Self::PacedRotating => "paced-rotating",
             Self::Flat => "flat",
+            Self::FlatMixed => "flat-mixed",
             Self::Request => "request",
         }
     }
@@ -51,6 +55,7 @@ impl Workload {
     pub(crate) fn events(self) -> Option<crate::Workload> {
         match self {
             Self::Flat => Some(crate::Workload::Flat),
+            Self::FlatMixed => Some(crate::Workload::FlatMixed),
             Self::Request => Some(crate::Workload::Request),
             Self::Lines | Self::LinesRotating | Self::Paced | Self::PacedRotating => None,
         }
@@ -74,16 +79,16 @@ impl Workload {
         match self {
             Self::LinesRotating => Self::Lines,
             Self::PacedRotating => Self::Paced,
-            Self::Lines | Self::Paced | Self::Flat | Self::Request => self,
+            Self::Lines | Self::Paced | Self::Flat | Self::FlatMixed | Self::Request => self,
         }
     }
 
     /// How many producers there are if nobody says.
     pub(crate) fn producers(self) -> &'static [u64] {
-        if self == Self::Lines {
-            &[1, 2, 4]
-        } else {
-            &[2]
+        match self {
+            Self::Lines => &[1, 2, 4],
+            Self::Flat => &[1, 2],
+            _ => &[2],
         }
     }
 
