@@ -142,6 +142,7 @@ def gelf(line):
     for key, value in line.items():
         if key in GELF_OWN:
             continue
+        assert len(key) <= 256, key
         assert re.fullmatch(r"_[\w.-]+", key, re.ASCII) and key not in GELF_DROPPED, key
         assert is_text(value) or is_number(value), f"{key}: {value!r}"
 
@@ -151,7 +152,8 @@ def bunyan(line):
     has(line, name=is_text, hostname=is_text, time=is_text, msg=is_text)
     time_is(line["time"], 3)
     assert line["v"] == 0 and line["level"] in {10, 20, 30, 40, 50, 60}
-    assert isinstance(line.get("err", {}), (dict, str, int, float, bool, list))
+    error = line.get("err", {"message": ""})
+    assert is_text(error["message"]) and is_text(error.get("stack", "")), f"err {error}"
 
 
 def emf(line):

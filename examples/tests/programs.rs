@@ -89,6 +89,30 @@ fn library_has_the_ids_of_the_program() {
 }
 
 #[test]
+fn config_checks_files_and_routes_events() {
+    let (code, stdout, stderr) = run("config", &[], &[]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    // A route adds its sinks to those of the root.
+    assert_eq!(
+        stdout,
+        "app.log: 3 lines\nerror.log: 1 lines\npayments.log: 2 lines\n"
+    );
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/log.example.toml");
+    let directory = ("LOG_DIR", "/tmp");
+    let (code, stdout, _) = run("config", &["log", "check", example], &[directory]);
+    assert_eq!((code, &*stdout), (Some(0), "the configuration is valid\n"));
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let (code, stdout, _) = run("config", &["log", "check", manifest], &[]);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(
+        stdout.contains("Cargo.toml:1:2: package is not a setting"),
+        "{stdout}"
+    );
+    let (code, _, _) = run("config", &["log", "chekc"], &[]);
+    assert_eq!(code, Some(2));
+}
+
+#[test]
 fn otel_says_what_became_of_its_data() {
     let (code, stdout, stderr) = run("otel", &[], &[]);
     assert_eq!(code, Some(0), "{stderr}");
