@@ -3,10 +3,11 @@
 //! `tracing` records `&dyn Error` as an error and everything else as text. `anyhow::Error`,
 //! `eyre::Report` and `Box<dyn Error>` do not implement `Error`, so [`err`] views each of them as
 //! an error. The view keeps two facts that `&dyn Error` loses: the name of the type, and the
-//! backtrace that only the `Debug` of an `anyhow::Error` shows. `internal::errors` reads both.
+//! backtrace that only the `Debug` of an `anyhow::Error` or an `eyre::Report` shows.
+//! `internal::errors` reads both through `error_query`.
 //!
-//! Formatting a backtrace costs milliseconds, and the first one of a process costs more than 100.
-//! So this module formats the `Debug` of an error only if it must.
+//! Formatting a backtrace takes milliseconds, and the first one of a process takes more than 100
+//! ms. So this module formats the `Debug` of an error only if it must.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -28,8 +29,9 @@ use crate::internal::{
 
 /// Views `error` as a field that every sink shows with its message, its causes and its type.
 ///
-/// It accepts a reference to an error, a `dyn Error`, a `Box<dyn Error + Send + Sync>`, an
-/// `anyhow::Error` or an `eyre::Report`. Pass a reference unchanged: `err(e)` for `e: &dyn Error`.
+/// `error` is a reference: to a type that implements `Error`, to a `dyn Error`, to a box of one, to
+/// an `anyhow::Error` or to an `eyre::Report`. If you have a reference, add no `&`: `err(e)` for
+/// `e: &dyn Error`.
 ///
 /// ```
 /// use std::error::Error;
@@ -43,8 +45,9 @@ use crate::internal::{
 /// tracing::error!(error = err(&boxed), "order failed");
 /// ```
 ///
-/// An `anyhow::Error` has a backtrace if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` is set. Sinks
-/// show it for at most ten errors per second, because formatting one takes milliseconds.
+/// An `anyhow::Error` or an `eyre::Report` has a backtrace if `RUST_BACKTRACE` or
+/// `RUST_LIB_BACKTRACE` is set. Sinks show it for at most ten errors per second, because formatting
+/// one takes milliseconds.
 pub fn err<E, Kind>(error: &E) -> &(dyn Error + 'static)
 where
     E: AsError<Kind> + ?Sized,
@@ -67,7 +70,8 @@ pub trait AsError<Kind> {
 #[derive(Debug)]
 pub enum Concrete {}
 
-/// The `Kind` of a pointer to a `dyn Error`.
+/// The `Kind` of an owning pointer to a `dyn Error`: a `Box`, an `anyhow::Error` or an
+/// `eyre::Report`.
 #[derive(Debug)]
 pub enum Pointer {}
 
@@ -86,17 +90,18 @@ impl<T: Error + 'static> AsError<Concrete> for T {
     }
 }
 
+// `DerefMut`, since an `Arc` of an error has only `Deref` and is an `Error` itself.
 impl<T> AsError<Pointer> for T
 where
     T: DerefMut<Target: AsError<Dynamic>> + fmt::Debug + 'static,
 {
     fn as_error(&self) -> &(dyn Error + 'static) {
-        // A `Box<dyn Error>` has two words, an address and a vtable. The errors of anyhow and eyre
-        // have one word, the address of an error that may have a backtrace.
+        // Only the errors of anyhow and eyre may have a backtrace, so only they need a view. Their
+        // types cannot be named here. They have one word, and a `Box<dyn Error>` has two.
         if size_of::<Self>() > size_of::<usize>() {
             return (**self).as_error();
         }
-        // The cached backtrace may belong to another error at the same address.
+        // The cached backtrace may be that of an earlier error at the same address.
         let _ = LAST_BACKTRACE.try_with(RefCell::take);
         View::<T, Pointer>::new(self)
     }
@@ -119,7 +124,8 @@ dynamic!(
     dyn Error + Send + Sync
 );
 
-/// A view of an error that answers an [`ErrorQuery`].
+/// A view of an error. It answers an [`ErrorQuery`] in [`Error::description`], the only method
+/// through which a query reaches the view behind a `dyn Error`.
 #[repr(transparent)]
 struct View<T, Kind> {
     error: T,
@@ -132,6 +138,8 @@ trait Viewed<Kind>: fmt::Debug {
 
     fn type_name(&self) -> Option<&'static str>;
 
+    /// Whether the error is an `io::Error`, perhaps boxed. Its short name is fixed, because its
+    /// `Debug` shows a private type.
     fn is_io(&self) -> bool;
 
     fn backtrace(&self) -> Option<Arc<str>>;
@@ -224,6 +232,7 @@ impl<T: Viewed<Kind>, Kind> Error for View<T, Kind> {
         self.error.inner().source()
     }
 
+    /// No description: the reply to the query, which is in a thread-local.
     fn description(&self) -> &str {
         answer(|query| match query {
             ErrorQuery::TypeName => ErrorReply::TypeName(self.error.type_name()),
@@ -253,7 +262,7 @@ impl<T: Viewed<Kind>, Kind> fmt::Debug for View<T, Kind> {
     }
 }
 
-/// The maximum length of the `Debug` text, in bytes, in which a backtrace is searched for.
+/// A longer `Debug` text is cut at this many bytes before a backtrace is searched for.
 const MAX_DEBUG_LEN: usize = 1024 * 1024;
 
 /// The longest backtrace, in bytes.
@@ -265,7 +274,8 @@ const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 /// The backtrace of the event's error. Cached, because several sinks read it one after the other.
 #[derive(Clone)]
 struct CachedBacktrace {
-    /// The address of the error. [`err`] clears the cache when it views an error.
+    /// The address of the error. [`err`] clears the cache when it views an error that may have a
+    /// backtrace.
     address: *const (),
     backtrace: Option<Arc<str>>,
 }

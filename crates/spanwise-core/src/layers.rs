@@ -14,7 +14,8 @@ use crate::{
     internal::{per_layer_filters::is_filter_marker, reentrancy::InLayers},
 };
 
-/// A list of layers. Each layer receives every event and span.
+/// A list of layers. An event or a span reaches all of them, or none if one refuses it in
+/// [`enabled`](Layer::enabled).
 ///
 /// Use it instead of a `Vec<Box<dyn Layer>>`. In tracing-subscriber 0.3.23, an empty `Vec` disables
 /// all events and spans, and the layers in a `Vec` do not receive the dispatcher. An empty `Layers`
@@ -41,6 +42,9 @@ impl<S: Subscriber> Layers<S> {
         self.layers.push(Box::new(layer));
     }
 
+    /// Calls each layer. Meanwhile the panic hook does not log: see [`is_logging`].
+    ///
+    /// [`is_logging`]: crate::internal::reentrancy::is_logging
     fn each(&self, call: impl FnMut(&Box<dyn Layer<S> + Send + Sync>)) {
         let _inside = InLayers::enter();
         self.layers.iter().for_each(call);
@@ -58,14 +62,12 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// Returns *never* if a layer returns it, without calling the later layers.
-    /// [`enabled`](Layer::enabled) and a tree of `Layered` also stop at the first refusal. If no
-    /// layer returns *never*, the result is *sometimes* if a layer returns it, and *always*
-    /// otherwise.
+    /// Returns *never* if a layer returns it, *sometimes* if a layer returns that, and *always*
+    /// otherwise. The layers behind the first *never* are not called, as in a tree of `Layered`.
     ///
-    /// The *never* of a layer whose hint is OFF counts as *sometimes*: its
-    /// [`enabled`](Layer::enabled) decides. An example is an empty `Vec` of layers, which returns
-    /// *never* for each callsite and still enables it.
+    /// A layer whose hint is OFF may return *never* although its [`enabled`](Layer::enabled)
+    /// returns true: an empty `Vec` of layers does. So its *never* counts as *sometimes*, and
+    /// `enabled` decides.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         let _inside = InLayers::enter();
         let mut combined = Interest::always();
@@ -136,10 +138,12 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         self.each(|layer| layer.on_id_change(old, new, ctx.clone()));
     }
 
+    // Defines `downcast_raw`: the list itself, or what follows.
     forward_downcast!(this, id => {
         let mut found = this.layers.iter().map(|layer| layer.downcast_raw(id));
         if is_filter_marker(id) {
-            // The list has a per-layer filter only if every layer does, as in a tree of `Layered`.
+            // tracing-subscriber asks with this type whether the layer has a per-layer filter. The
+            // list has one if every layer does, as a tree of `Layered`.
             let all: Option<Vec<*const ()>> = found.collect();
             all.and_then(|all| all.first().copied())
         } else {

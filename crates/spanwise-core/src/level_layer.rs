@@ -34,8 +34,8 @@ use crate::{
 ///
 /// Without span directives, the decision on a callsite is cached, so a disabled callsite costs as
 /// little as in plain `tracing`. A target that no directive names uses the default level of the
-/// [`Levels`] that [`LevelLayer::new`] is passed. If these levels have no default level, it is
-/// `info`.
+/// current [`Levels`]. Levels without one are completed with those of [`LevelLayer::new`], and
+/// these with `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
 /// the old and the new levels enable is not lost. A new span directive applies only to spans that
@@ -43,8 +43,8 @@ use crate::{
 /// never fewer.
 ///
 /// Span directives use tracing-subscriber's `EnvFilter`, which formats a recorded value while it
-/// holds a lock. If a directive names the *value* of a field, the `Debug` of this field must not
-/// open a span of the same name, because `EnvFilter` would deadlock.
+/// holds a lock. If a directive matches the *value* of a field, the `Debug` of that value must not
+/// open a span that the directive could match, because `EnvFilter` would deadlock.
 ///
 /// ```
 /// use spanwise_core::LevelLayer;
@@ -123,8 +123,8 @@ struct ActiveSpanDirective {
 }
 
 impl LevelLayer {
-    /// Creates a layer that enables these levels. Later `set_levels` calls without a default level
-    /// fall back to these.
+    /// Creates a layer that enables these levels. They also complete later levels that have no
+    /// default level: see [`LevelHandle::set_levels`].
     #[must_use]
     pub fn new(levels: Levels) -> Self {
         let defaults = levels.or(&LevelFilter::INFO.into());
@@ -150,7 +150,7 @@ impl LevelLayer {
     }
 
     /// Also enables events of these levels, so that a recorder can buffer them. Defaults to none.
-    /// Spans and targets set to `off` are not affected. The first call wins.
+    /// It affects neither spans, nor targets that are set to `off`. The first call wins.
     ///
     /// To hide these events from a sink, wrap it in
     /// [`LayerExt::without_captured`](crate::LayerExt::without_captured) or in the recorder.
@@ -184,9 +184,9 @@ impl LevelLayer {
     /// * If every event is disabled, every span is too, unless the span levels have a default
     ///   level.
     ///
-    /// If the span levels have no default level, other targets keep the default of this setting.
-    /// Span directives enable further spans. The first call of this method or of
-    /// [`spans_follow_events`](Self::spans_follow_events) wins.
+    /// Every other target that no directive of the span levels names has their default level, or
+    /// without one the default of this setting. Span directives enable further spans. The first
+    /// call of this method or of [`spans_follow_events`](Self::spans_follow_events) wins.
     ///
     /// ```
     /// use spanwise_core::LevelLayer;
@@ -249,7 +249,8 @@ impl LevelHandle {
     }
 
     /// Sets the levels and ends a temporary change. If `levels` has no default level, the default
-    /// level of [`LevelLayer::new`] applies.
+    /// level and the targets of [`LevelLayer::new`] stay in force, and `levels` overrides single
+    /// targets: after `new("info,hyper=off")`, `set_levels("shop=debug")` keeps `hyper=off`.
     ///
     /// # Errors
     /// Returns an error that lists each malformed or useless directive. In that case the levels
@@ -351,8 +352,9 @@ impl LevelState {
         let target = metadata.target();
         // `enabled!` passes metadata of kind HINT, for which `is_event` is false.
         !metadata.is_span()
-            && Visibility::from_level(*metadata.level(), captured.level(target))
-                == Visibility::Visible
+            && captured
+                .level(target)
+                .is_some_and(|max| *metadata.level() <= max)
             && active.levels.targets.level(target) != Some(LevelFilter::OFF)
     }
 
@@ -396,7 +398,8 @@ impl LevelState {
             return;
         };
         let mut changes = self.changes.lock();
-        // `set_levels_for` has this lock until it has applied and counted the change.
+        // At first, the generations are equal: `set_levels_for` holds this lock from before it
+        // starts this thread until `apply` has incremented `changes.generation`.
         while changes.generation == generation {
             let remaining = end.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
@@ -474,8 +477,9 @@ impl ActiveLevels {
                 filter,
             })
         };
-        // A directive has one matcher per way in which a value may be recorded. `filter_map` drops
-        // none, because the parser has checked each matcher with `span_filter`.
+        // A directive has several matchers: a number in it may be recorded as several types, and a
+        // `-` in its target may be `_`. `filter_map` drops none, because the parser has checked
+        // each matcher with `span_filter`.
         let matchers = levels.spans.iter().flat_map(|directive| {
             let variants = directive.variants.iter();
             variants.map(|matcher| (directive.level, matcher))
@@ -510,6 +514,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         #[cfg(feature = "log")]
         if log_bridge::is_probe(callsite) {
+            // The bridge recognises a stack with a `LevelLayer` by a callsite that it disables.
             return Interest::never();
         }
         let active = self.state.active();
@@ -532,7 +537,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        // `log_enabled!` bypasses the callsite cache.
+        // Decides again in full, because `log_enabled!` does not consult the callsite cache.
         let state = &self.state;
         let active = state.active();
         state.enabled_by_target(&active, metadata)

@@ -35,7 +35,7 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 ///
 /// * flat: `bytes[..split]` (members), then `shared` (more members), then `bytes[split..text_len]`,
 ///   which has the name of the span and the list of spans. The rest of `bytes` is the table of the
-///   keys of the members before `split`, or the bits of own keys that have no numbers;
+///   keys of the members before `split`, or the bits of own keys that have no key ids;
 /// * nested: `shared` (outer objects), then `bytes[..split]` (more outer objects), then
 ///   `bytes[split..]` (the span's own object). If the own object is long, it is the last piece of
 ///   `shared`, and `bytes` is empty.
@@ -63,7 +63,7 @@ pub(crate) struct Fragment {
     /// The length of the names of all spans, if they are listed.
     names_len: u32,
     depth: u32,
-    /// The number of own members, and of all members in `bytes`, if all have numbers.
+    /// The number of own members, and of all members in `bytes`, if all have key ids.
     own_count: u16,
     key_count: u16,
     /// The *pinned* keys: the context keys, such as `request_id`, that this span sets for the spans
@@ -71,9 +71,9 @@ pub(crate) struct Fragment {
     /// Fields with such a key are renamed there.
     own_pinned: ContextBits,
     pinned: ContextBits,
-    /// Whether all keys have [numbers](crate::member_keys). Then members with different numbers
+    /// Whether all keys have [ids](crate::member_keys). Then members with different key ids
     /// have different keys.
-    is_numbered: bool,
+    has_key_ids: bool,
     has_ids: bool,
     /// The index of the field that is the span's error, if only a value shows that.
     error: Option<u8>,

@@ -195,14 +195,14 @@ where
         let Encoded {
             fields, altered, ..
         } = &encoded;
-        let is_numbered = plan.list_own_keys(&encoded, starts, line.len(), keys);
+        let has_key_ids = plan.list_own_keys(&encoded, starts, line.len(), keys);
         let is_flat = self.template.table.layout == Layout::Flat;
         let result = f(&OwnMembers {
             members: [keys.with_text(line.as_bytes()), KeyedMembers::default()],
-            is_numbered,
+            has_key_ids,
             // Flat lines compare members by key number. There, `bits` is only a filter, and may
             // include keys that have no value here.
-            bits: if is_numbered && is_flat {
+            bits: if has_key_ids && is_flat {
                 plan.bits
             } else {
                 plan.bits_of(*fields)

@@ -21,7 +21,7 @@ use crate::{
     },
     line_buffer::PaddedBytes,
     line_parts,
-    member_keys::{KeyNumber, NO_NUMBER},
+    member_keys::{KeyId, NO_KEY_ID},
     name_limits::limit_name,
     plan::{Key, Role},
     spelling::Spell,
@@ -59,10 +59,10 @@ pub(crate) struct LineTemplate {
     next_bit: AtomicU32,
 }
 
-/// The number and the bit of the start of a member, `,"key":`.
+/// The id and the bit of a key.
 #[derive(Debug, Clone, Copy)]
 struct KnownStart {
-    number: KeyNumber,
+    key_id: KeyId,
     /// One of 128 bits. The starts of one field share a bit.
     bit: u128,
 }
@@ -246,9 +246,9 @@ impl LineTemplate {
             .filter(|conversion| conversion.is_name_only())
             .map(|conversion| conversion.starts.text.to_vec());
         let conversion = conversion.filter(|_| name_only.is_none());
-        let (member, (numbers, bit)) = match (&conversion, name_only) {
+        let (member, (key_ids, bit)) = match (&conversion, name_only) {
             (_, Some(start)) => {
-                let known = self.numbers(std::iter::once(&*start));
+                let known = self.key_ids(std::iter::once(&*start));
                 (start, known)
             }
             (None, None) => {
@@ -257,11 +257,11 @@ impl LineTemplate {
                     false => Cow::Owned(self.field_name(options, name, place).0),
                 };
                 let start = start_of(&limit_name(&key));
-                let known = self.numbers(std::iter::once(&*start));
+                let known = self.key_ids(std::iter::once(&*start));
                 (start, known)
             }
             (Some(conversion), None) => {
-                let known = self.numbers(conversion.all_starts());
+                let known = self.key_ids(conversion.all_starts());
                 (conversion.start_for(Kind::Text).to_vec(), known)
             }
         };
@@ -274,11 +274,11 @@ impl LineTemplate {
         Key {
             member: PaddedBytes::new(member),
             bit,
-            number: match (&conversion, &*numbers) {
-                (None, [number]) => *number,
-                _ => NO_NUMBER,
+            key_id: match (&conversion, &*key_ids) {
+                (None, [key_id]) => *key_id,
+                _ => NO_KEY_ID,
             },
-            numbers,
+            key_ids,
             role: treatment(role),
             role_of_bool: treatment(role_of_bool),
             max_len,
@@ -476,34 +476,34 @@ impl LineTemplate {
             }
         }
         if let Some(conversion) = &key.conversion {
-            (key.numbers, key.bit) = self.numbers(conversion.all_starts());
+            (key.key_ids, key.bit) = self.key_ids(conversion.all_starts());
         }
     }
 
-    /// Returns the numbers and the bits of a field whose members have these starts. New starts
+    /// Returns the key ids and the bits of a field whose members have these starts. New starts
     /// share one bit.
-    fn numbers<'s>(&self, starts: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyNumber]>, u128) {
+    fn key_ids<'s>(&self, starts: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyId]>, u128) {
         let mut keys = self.keys.lock();
-        let (mut numbers, mut bits, mut new) = (Vec::new(), 0, None);
+        let (mut key_ids, mut bits, mut new) = (Vec::new(), 0, None);
         for start in starts {
             let known = keys.get(start).copied().unwrap_or_else(|| {
                 let bit = *new.get_or_insert_with(|| {
                     1 << (self.next_bit.fetch_add(1, Ordering::Relaxed) % 128)
                 });
-                let known = match KeyNumber::try_from(keys.len()) {
-                    Ok(number) if number < NO_NUMBER => KnownStart { number, bit },
+                let known = match KeyId::try_from(keys.len()) {
+                    Ok(key_id) if key_id < NO_KEY_ID => KnownStart { key_id, bit },
                     _ => KnownStart {
-                        number: NO_NUMBER,
+                        key_id: NO_KEY_ID,
                         bit: u128::MAX,
                     },
                 };
                 keys.insert(start.into(), known);
                 known
             });
-            numbers.push(known.number);
+            key_ids.push(known.key_id);
             bits |= known.bit;
         }
-        (numbers.into(), bits)
+        (key_ids.into(), bits)
     }
 }
 

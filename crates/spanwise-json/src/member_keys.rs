@@ -1,4 +1,4 @@
-//! Numbers of keys: which members have the same key is known without reading their text.
+//! Ids of keys. Members with equal ids have the same key, so their text is not compared.
 
 use crate::{
     json_lexer::members,
@@ -7,21 +7,21 @@ use crate::{
     work,
 };
 
-/// The number of a key: of the start of a member, `,"key":`. Each start that a layer has seen has
-/// its own number.
-pub(crate) type KeyNumber = u16;
+/// The id of a key, as members begin with it: `,"key":`. A layer gives each key that it sees the
+/// next id.
+pub(crate) type KeyId = u16;
 
-/// The number of a member that can only be compared as text: the layer has seen 65,535 starts
-/// before, or the start depends on the value.
-pub(crate) const NO_NUMBER: KeyNumber = KeyNumber::MAX;
+/// The id of a member whose key must be compared as text: the layer had seen 65,535 keys before,
+/// the key depends on the value, as that of a converted field does, or the list has no entries.
+pub(crate) const NO_KEY_ID: KeyId = KeyId::MAX;
 
-/// Encoded members, with the number of each key and the length of each member.
+/// Encoded members, with the id of each key and the length of each member.
 ///
-/// Members without numbers are split by the lexer.
+/// Members without entries are split by the lexer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct KeyedMembers<'a> {
     pub(crate) text: &'a [u8],
-    /// One entry per member, or none if the numbers are not known.
+    /// One entry per member, or none. The id of an entry may be [`NO_KEY_ID`].
     entries: &'a [Entry],
 }
 
@@ -32,22 +32,22 @@ pub(crate) struct MemberList {
     entries: Vec<Entry>,
 }
 
-/// The numbers and the lengths of the own members of a span.
+/// The key ids and the lengths of the own members of a span.
 #[derive(Debug)]
 pub(crate) struct OwnKeys {
     entries: [Entry; MAX_SPAN_FIELDS],
     count: usize,
 }
 
-/// The number of a member's key, and the length of the member. In bytes, so that a span stores them
-/// in one allocation with the text.
+/// The id of a member's key (the low 16 bits) and the length of the member (the high 16 bits). An
+/// array of bytes, so that a span can store it behind the text, in the same allocation.
 type Entry = [u8; 4];
 
-/// The length of a longer member is read from its text.
+/// The length in the entry of a member with 65,535 bytes or more. It is then read from the text.
 const LONG: u16 = u16::MAX;
 
 impl<'a> KeyedMembers<'a> {
-    /// Members whose numbers are not known.
+    /// Members without entries.
     pub(crate) fn from_text(text: &'a [u8]) -> Self {
         Self {
             text,
@@ -64,13 +64,15 @@ impl<'a> KeyedMembers<'a> {
         }
     }
 
-    /// Returns the number of members, or 0 if the numbers of their keys are not known.
+    /// Returns how many members have an entry: all, or none.
     #[inline]
     pub(crate) fn count(&self) -> usize {
         self.entries.len()
     }
 
-    /// Returns the first `count` members, whose length is `len`.
+    /// Returns the first `count` members, which are `len` bytes together. Without entries, `count`
+    /// is
+    /// 0.
     #[inline]
     pub(crate) fn first(self, count: usize, len: usize) -> Self {
         Self {
@@ -79,30 +81,32 @@ impl<'a> KeyedMembers<'a> {
         }
     }
 
-    /// Returns whether a member has the key with this number.
+    /// Returns whether a member has the key with this id. Only for members that all have ids: the
+    /// keys of others are not found.
     #[inline]
-    pub(crate) fn contains(&self, number: KeyNumber) -> bool {
+    pub(crate) fn contains(&self, key_id: KeyId) -> bool {
         let (blocks, rest) = self.entries.as_chunks::<8>();
         work::step(blocks.len() as u64 + 1);
-        blocks.iter().any(|block| has_number(block, number)) || has_number(rest, number)
+        blocks.iter().any(|block| has_key_id(block, key_id)) || has_key_id(rest, key_id)
     }
 
-    /// Returns whether a member has the key of a member of `others`.
+    /// Returns whether a member has the key of a member of `others`. Only for members that all have
+    /// ids.
     #[inline]
     pub(crate) fn has_key_of(&self, others: Self) -> bool {
         let mut others = others.entries.iter();
-        others.any(|entry| self.contains(number_in(*entry)))
+        others.any(|entry| self.contains(id_in(*entry)))
     }
 
-    /// Returns each member with the number of its key.
-    pub(crate) fn iter(self) -> impl Iterator<Item = (KeyNumber, &'a [u8])> {
+    /// Returns each member with the id of its key.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (KeyId, &'a [u8])> {
         let mut entries = self.entries.iter();
         let mut rest = self.text;
         std::iter::from_fn(move || {
             work::step(1);
-            let (number, len) = match entries.next() {
-                Some(entry) => (number_in(*entry), len_in(*entry)),
-                None => (NO_NUMBER, LONG),
+            let (key_id, len) = match entries.next() {
+                Some(entry) => (id_in(*entry), len_in(*entry)),
+                None => (NO_KEY_ID, LONG),
             };
             let len = match len {
                 LONG => members(rest).next()?.bytes.len(),
@@ -110,38 +114,38 @@ impl<'a> KeyedMembers<'a> {
             };
             let (member, behind) = rest.split_at_checked(len)?;
             rest = behind;
-            Some((number, member))
+            Some((key_id, member))
         })
     }
 
     /// Returns the members that `keep` returns true for.
-    pub(crate) fn filter(self, keep: impl Fn(KeyNumber, &[u8]) -> bool) -> MemberList {
+    pub(crate) fn filter(self, keep: impl Fn(KeyId, &[u8]) -> bool) -> MemberList {
         let mut kept = MemberList::default();
-        let wanted = self.iter().filter(|(number, member)| keep(*number, member));
-        wanted.for_each(|(number, member)| kept.push(number, member));
+        let wanted = self.iter().filter(|(key_id, member)| keep(*key_id, member));
+        wanted.for_each(|(key_id, member)| kept.push(key_id, member));
         kept
     }
 }
 
 #[inline]
-fn has_number(entries: &[Entry], number: KeyNumber) -> bool {
+fn has_key_id(entries: &[Entry], key_id: KeyId) -> bool {
     // Without a branch for each number, the compiler compares several in one instruction.
     let mut found = false;
     for entry in entries {
-        found |= number_in(*entry) == number;
+        found |= id_in(*entry) == key_id;
     }
     found
 }
 
 #[inline]
-fn entry(number: KeyNumber, len: usize) -> Entry {
+fn entry(key_id: KeyId, len: usize) -> Entry {
     let len = len.min(usize::from(LONG)) as u32;
-    (u32::from(number) | len << 16).to_le_bytes()
+    (u32::from(key_id) | len << 16).to_le_bytes()
 }
 
 #[inline]
-fn number_in(entry: Entry) -> KeyNumber {
-    u32::from_le_bytes(entry) as KeyNumber
+fn id_in(entry: Entry) -> KeyId {
+    u32::from_le_bytes(entry) as KeyId
 }
 
 #[inline]
@@ -149,12 +153,12 @@ fn len_in(entry: Entry) -> u16 {
     (u32::from_le_bytes(entry) >> 16) as u16
 }
 
-/// Returns the length of a table of `count` keys.
+/// Returns the length in bytes of a table with `count` entries.
 pub(crate) fn table_len(count: usize) -> usize {
     count * size_of::<Entry>()
 }
 
-/// Appends the numbers and the lengths of the keys of all `parts`.
+/// Appends the entries of all `parts`.
 pub(crate) fn push_table(to: &mut Vec<u8>, parts: &[KeyedMembers<'_>]) {
     for part in parts.iter().filter(|part| !part.entries.is_empty()) {
         to.extend_from_slice(part.entries.as_flattened());
@@ -173,8 +177,9 @@ impl OwnKeys {
         self.count = 0;
     }
 
-    /// Lists the members of a span in a text up to `end`. `starts` has the start of each. Returns
-    /// false, and lists none, if a field has two, or if they are not in the order of the fields.
+    /// Lists the members that a span wrote to a text up to the offset `end`. `starts` has the
+    /// offset of each field's last member. Returns false, and lists none, if a field has two
+    /// members, or if the members are not in the order of their fields.
     #[inline]
     pub(crate) fn list(
         &mut self,
@@ -192,6 +197,8 @@ impl OwnKeys {
         let Some(keys) = keys.get(range.clone()) else {
             return false;
         };
+        // `%` changes no number, since there are at most `MAX_SPAN_FIELDS` fields. Here and below,
+        // it saves the check of the bounds.
         starts[range.end % starts.len()] = end;
         self.list_members(
             range.len(),
@@ -220,8 +227,8 @@ impl OwnKeys {
         self.list_members(fields.len(), keys, starts)
     }
 
-    /// Lists `count` members with these keys and starts, of which the last is the end of the text.
-    /// Returns false, and lists none, unless the starts ascend.
+    /// Lists `count` members with these keys. Member `i` reaches from `starts[i]` to `starts[i +
+    /// 1]`; later elements are ignored. Returns false, and lists none, unless the starts ascend.
     #[inline]
     fn list_members<'a>(
         &mut self,
@@ -233,7 +240,7 @@ impl OwnKeys {
         let members = self.entries.iter_mut().zip(keys).zip(starts.windows(2));
         for ((to, key), ends) in members {
             is_ordered &= ends[0] <= ends[1];
-            *to = entry(key.number, ends[1].wrapping_sub(ends[0]));
+            *to = entry(key.key_id, ends[1].wrapping_sub(ends[0]));
         }
         self.count = if is_ordered {
             count % (MAX_SPAN_FIELDS + 1)
@@ -253,23 +260,23 @@ impl OwnKeys {
 }
 
 impl MemberList {
-    pub(crate) fn push(&mut self, number: KeyNumber, member: &[u8]) {
+    pub(crate) fn push(&mut self, key_id: KeyId, member: &[u8]) {
         self.text.extend_from_slice(member);
-        self.entries.push(entry(number, member.len()));
+        self.entries.push(entry(key_id, member.len()));
     }
 
     pub(crate) fn extend(&mut self, members: KeyedMembers<'_>) {
         if members.count() == 0 {
             let all = members.iter();
-            return all.for_each(|(number, member)| self.push(number, member));
+            return all.for_each(|(key_id, member)| self.push(key_id, member));
         }
         self.text.extend_from_slice(members.text);
         self.entries.extend_from_slice(members.entries);
     }
 
-    /// Returns the members, with their numbers if all members of the span have numbers.
-    pub(crate) fn with_numbers(&self, is_numbered: bool) -> KeyedMembers<'_> {
-        match is_numbered {
+    /// Returns the members, without entries unless all of them have key ids.
+    pub(crate) fn as_members_if(&self, has_key_ids: bool) -> KeyedMembers<'_> {
+        match has_key_ids {
             true => self.as_members(),
             false => KeyedMembers::from_text(&self.text),
         }

@@ -15,7 +15,7 @@ use crate::{
     json_lexer::string_end,
     line_buffer::PaddedBytes,
     line_template::{LineTemplate, Place, plain_name, push_parts, text_policy},
-    member_keys::{KeyNumber, NO_NUMBER, OwnKeys},
+    member_keys::{KeyId, NO_KEY_ID, OwnKeys},
     precomputed_key::PrecomputedKey,
     rewrite::{RewrittenFields, RewrittenPart},
     span_plan::{ContextBits, ContextKey, SpanPlan, context_bit},
@@ -48,8 +48,8 @@ pub(crate) struct Plan {
     pub(crate) required_message: Option<usize>,
     /// The bits of all keys.
     pub(crate) bits: u128,
-    /// All members have numbers, and no two may have the same key.
-    has_numbers: bool,
+    /// All members have key ids, and no two may have the same key.
+    has_key_ids: bool,
     /// A field may be the message of an error that brings keys for its other parts.
     pub(crate) has_error_key: bool,
     pub(crate) is_log: bool,
@@ -103,10 +103,10 @@ pub(crate) struct Key {
     /// One of 128 bits. Keys with different bits are different; the first 128 keys of a layer have
     /// a bit each.
     pub(crate) bit: u128,
-    /// The number of the start, or [`NO_NUMBER`] if the values are converted.
-    pub(crate) number: KeyNumber,
-    /// The numbers of all starts that a member of the field may have.
-    pub(crate) numbers: Box<[KeyNumber]>,
+    /// The id of the key, or [`NO_KEY_ID`] if the values are converted.
+    pub(crate) key_id: KeyId,
+    /// The ids of all keys that a member of the field may have.
+    pub(crate) key_ids: Box<[KeyId]>,
     /// For all values but booleans.
     pub(crate) role: Role,
     pub(crate) role_of_bool: Role,
@@ -241,14 +241,14 @@ impl Plan {
             has_repeated_keys,
             required_message: message.filter(|_| table.message.missing.is_some()),
             bits: all_bits,
-            has_numbers: !has_repeated_keys
+            has_key_ids: !has_repeated_keys
                 && !has_other_errors
                 && !has_error_key(&keys, table)
                 && keys.len() <= MAX_SPAN_FIELDS
                 && keys
                     .iter()
                     .filter(|key| key.is_shown())
-                    .all(|key| key.number != NO_NUMBER),
+                    .all(|key| key.key_id != NO_KEY_ID),
             has_error_key: has_error_key(&keys, table) || has_other_errors,
             is_log,
             has_rare_members: is_log || template.has_threads || has_addition,
@@ -313,7 +313,7 @@ impl Plan {
         has_value.fold(0, |bits, (_, bit)| bits | bit)
     }
 
-    /// Lists the keys of a span's members that were encoded up to `end`, if all keys have numbers.
+    /// Lists the keys of a span's members that were encoded up to `end`, if all keys have ids.
     /// Returns whether it did.
     #[inline]
     pub(crate) fn list_own_keys(
@@ -324,7 +324,7 @@ impl Plan {
         list: &mut OwnKeys,
     ) -> bool {
         list.clear();
-        self.has_numbers && list.list(encoded, starts, end, &self.keys)
+        self.has_key_ids && list.list(encoded, starts, end, &self.keys)
     }
 
     /// Returns the bits of the keys of these fields.

@@ -11,7 +11,7 @@ use crate::{
     conversion::Rule,
     format_table::Kind,
     line_template::{LineTemplate, Place},
-    member_keys::{KeyNumber, KeyedMembers, MemberList},
+    member_keys::{KeyId, KeyedMembers, MemberList},
     plan::{Key, Role, quoted_key},
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct IdKeys {
     quoted: Box<[Box<[u8]>]>,
     /// The bits of all keys.
     pub(crate) bits: u128,
-    numbers: Box<[KeyNumber]>,
+    key_ids: Box<[KeyId]>,
     /// The length of all members.
     len: usize,
 }
@@ -54,7 +54,7 @@ impl IdKeys {
             shown,
             quoted: starts.map(|start| quoted_key(start).into()).collect(),
             bits: keys.iter().fold(0, |bits, key| bits | key.bit),
-            numbers: keys.iter().flat_map(|key| key.numbers.clone()).collect(),
+            key_ids: keys.iter().flat_map(|key| key.key_ids.clone()).collect(),
             len,
         }
     }
@@ -89,16 +89,16 @@ impl IdKeys {
         self.quoted.iter().any(|key| **key == *quoted)
     }
 
-    /// Returns the numbers of all starts of ids, and of fields in their place.
-    pub(crate) fn numbers(&self) -> &[KeyNumber] {
-        &self.numbers
+    /// Returns the ids of all keys of trace and span ids, and of fields in their place.
+    pub(crate) fn key_ids(&self) -> &[KeyId] {
+        &self.key_ids
     }
 
     /// Returns whether a member of `key` may have the key of an id.
     pub(crate) fn may_have(&self, key: &Key) -> bool {
-        key.numbers
+        key.key_ids
             .iter()
-            .any(|number| self.numbers.contains(number))
+            .any(|key_id| self.key_ids.contains(&key_id))
     }
 
     /// Returns the members that are not ids.

@@ -12,7 +12,7 @@ use crate::{
     format_table::{FormatTable, Kind},
     json_lexer::{Member, members},
     line_template::{LineTemplate, Place, push_member, start_of},
-    member_keys::KeyNumber,
+    member_keys::KeyId,
     name_limits::limit_name,
     plan::{Key, quoted_key},
     span_ids::IdKeys,
@@ -41,7 +41,7 @@ pub(crate) struct ContextKey {
     /// The start of each member that it may become, `,"key":`, and the start of that member where
     /// it is renamed.
     starts: Vec<(Box<[u8]>, Vec<u8>)>,
-    numbers: Box<[KeyNumber]>,
+    key_ids: Box<[KeyId]>,
 }
 
 impl ContextKey {
@@ -57,7 +57,7 @@ impl ContextKey {
         let Some(Conversion { starts, rule, .. }) = key.conversion.as_deref() else {
             return Self {
                 starts: vec![(key.member.as_bytes().into(), start(text))],
-                numbers: key.numbers,
+                key_ids: key.key_ids,
             };
         };
         let fitting = match rule {
@@ -76,7 +76,7 @@ impl ContextKey {
         let known = all.into_iter().filter(|(start, _)| !start.is_empty());
         Self {
             starts: known.map(|(from, to)| (from.clone(), to)).collect(),
-            numbers: key.numbers,
+            key_ids: key.key_ids,
         }
     }
 
@@ -117,9 +117,9 @@ impl SpanPlan {
         let context = self.context.iter().enumerate();
         let mut pinned = context.filter(|(place, _)| pinned & context_bit(*place) != 0);
         pinned.any(|(_, known)| {
-            key.numbers
+            key.key_ids
                 .iter()
-                .any(|number| known.numbers.contains(number))
+                .any(|key_id| known.key_ids.contains(&key_id))
         })
     }
 

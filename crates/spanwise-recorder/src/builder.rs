@@ -36,9 +36,9 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the ratio of units whose events at INFO and below are written even without a trigger,
-    /// from 0 (none) to 1 (all). The events of other units are buffered. Defaults to 1. See [tail
-    /// sampling](crate#tail-sampling).
+    /// Sets the ratio of units whose shown events at INFO, or at a more verbose level, are written
+    /// even without a trigger, from 0 (none) to 1 (all). The events of other units are buffered.
+    /// Defaults to 1. See [tail sampling](crate#tail-sampling).
     ///
     /// ```
     /// use spanwise_recorder::Recorder;

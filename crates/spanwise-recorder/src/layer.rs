@@ -144,7 +144,7 @@ impl<L> Recorded<L> {
         if unit.passes_through() {
             // Without the trigger, this line would not be written, so it counts against
             // `max_lines_per_second`.
-            self.sink.dumps.charge_line();
+            self.sink.dump_limit.charge_line();
             return self.write_exempt(event, ctx);
         }
         let tag = tag.number();
@@ -254,7 +254,7 @@ impl<L> Recorded<L> {
     where
         L: Layer<S>,
     {
-        let Some(dump) = unit.begin_dump(trigger, &self.sink.dumps) else {
+        let Some(dump) = unit.begin_dump(trigger, &self.sink.dump_limit) else {
             return;
         };
         let (records, dropped) = (dump.records, dump.dropped_records);

@@ -43,8 +43,8 @@ impl Recorder {
     /// Shown lines go to the output of `make_writer` at once. Buffered lines go there if their unit
     /// is dumped.
     ///
-    /// Each sink has its own buffers, and dumps them when its layer receives the trigger. All sinks
-    /// share the limits.
+    /// Each sink has its own buffers and its own limit of dumped lines, and dumps when its layer
+    /// receives the trigger. All sinks share the limit of memory.
     ///
     /// The layer must write to no other writer, because its buffered lines would appear there.
     /// `layer` may wrap it, as in `|writer|

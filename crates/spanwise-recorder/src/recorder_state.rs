@@ -1,4 +1,7 @@
 //! The state that the sinks of a recorder share, and the state of one sink.
+//!
+//! A sink is a wrapped layer with its output. A [`Unit`] is the buffer of one unit of work in one
+//! sink.
 
 use std::{
     sync::{Arc, Weak, atomic::AtomicUsize},
@@ -28,7 +31,7 @@ pub(crate) struct RecorderState {
     pub(crate) pending_dumps: AtomicUsize,
     /// Whether units store their start time. The slow trigger and tail sampling need it.
     pub(crate) is_timed: bool,
-    /// Decides which units without a trace are sampled.
+    /// Decides at random which units are sampled that have neither a trace id nor a request id.
     pub(crate) random: SampleRng,
     sinks: Mutex<Vec<Weak<SinkState>>>,
 }
@@ -37,19 +40,20 @@ pub(crate) struct RecorderState {
 pub(crate) struct Options {
     pub(crate) capture: TargetLevels,
     pub(crate) slow: Option<Duration>,
-    /// The ratio of units whose events at INFO and below are written even without a trigger. `None`
-    /// without tail sampling.
+    /// The ratio of units whose shown events at INFO, or at a more verbose level, are written even
+    /// without a trigger. `None` without tail sampling.
     pub(crate) tail: Option<Threshold>,
     pub(crate) max_unit_bytes: usize,
     pub(crate) max_unit_records: usize,
     pub(crate) max_process_bytes: usize,
     pub(crate) max_record_bytes: usize,
+    /// The limit of the lines of dumps in each sink.
     pub(crate) max_lines_per_second: u32,
     pub(crate) clock: Clock,
 }
 
-/// The default of `max_lines_per_second`: enough for ten units of the largest size, or 500 small
-/// ones, each second.
+/// The default of `max_lines_per_second`: enough for ten dumps of 1,000 lines each second, or for
+/// 500 small ones, each of which counts as 20 lines.
 pub(crate) const DEFAULT_LINES_PER_SECOND: u32 = 10_000;
 
 impl Default for Options {
@@ -84,8 +88,7 @@ impl RecorderState {
 
     /// Calls `f` with the unit of `span` in each sink that has one.
     pub(crate) fn for_each_unit_of(&self, span: &Id, mut f: impl FnMut(Arc<Unit>)) {
-        let sinks = self.sinks.lock();
-        let sinks: Vec<_> = sinks.iter().filter_map(Weak::upgrade).collect();
+        let sinks: Vec<_> = self.sinks.lock().iter().filter_map(Weak::upgrade).collect();
         for unit in sinks.iter().filter_map(|sink| sink.units.get(span)) {
             f(unit);
         }
@@ -101,8 +104,7 @@ pub(crate) struct SinkState {
     pub(crate) units: SpanTable<Arc<Unit>>,
     /// The unit of events outside spans.
     pub(crate) outside: Arc<Unit>,
-    /// The limit on the lines of dumps.
-    pub(crate) dumps: Arc<DumpLimit>,
+    pub(crate) dump_limit: Arc<DumpLimit>,
     /// The callsites of the sink. The number of a callsite is its index in this list.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
@@ -115,7 +117,7 @@ impl SinkState {
             id: LayerId::unique(),
             units: SpanTable::default(),
             outside: Unit::new(recorder, None),
-            dumps: Arc::new(DumpLimit::new(options.max_lines_per_second, &options.clock)),
+            dump_limit: Arc::new(DumpLimit::new(options.max_lines_per_second, &options.clock)),
             callsites: RwLock::default(),
         });
         let mut sinks = recorder.sinks.lock();
@@ -128,7 +130,8 @@ impl SinkState {
     pub(crate) fn add_callsite(&self, callsite: &'static Metadata<'static>) -> u32 {
         let mut callsites = self.callsites.write();
         callsites.push(callsite);
-        // No program has 2³² callsites.
+        // Less than 2³⁰, because the two high bits of a `RecordTag` are flags. No program has as
+        // many callsites.
         (callsites.len() - 1) as u32
     }
 
@@ -138,7 +141,8 @@ impl SinkState {
     }
 }
 
-/// Counts of records. Each captured record ends up in exactly one of the other counts.
+/// Counts of records: see [`RecorderStats`]. A captured record is held in a buffer, and later
+/// counted in exactly one of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) captured: ShardedCounter,
@@ -160,7 +164,8 @@ impl Counters {
             suppressed: self.suppressed.get(),
             failed: self.failed.get(),
             memory: pool.used_bytes(),
-            // Read last, because a record is counted as captured before it is counted elsewhere.
+            // Read last, so that it is never less than the sum of the others: a record is counted
+            // as captured first.
             captured: self.captured.total(),
         }
     }

@@ -49,7 +49,8 @@ impl Routings {
             if log_record::is_log_record(callsite) {
                 None
             } else if callsite.target() == DispatchedSummary::TARGET {
-                // Sentry needs no summaries, because its events are not sampled.
+                // A summary counts the events that a sampler withheld from a sink. No sampler is in
+                // front of Sentry, so it is about another sink.
                 Some(Routing::default())
             } else {
                 Some(Routing::for_target(callsite, callsite.target(), options))

@@ -47,8 +47,8 @@
 //!
 //! Use it to test that an event is logged with certain fields and context, or that it is not
 //! logged. A capture contains events before the service filters, samples or redacts them. To
-//! include these steps in a test, put a [`CaptureLayer`] into the service's own stack, with the
-//! same wrappers as its sinks.
+//! include these steps in a test, put a [`CaptureLayer`] into the service's own stack, wrapped as
+//! its sinks are, for example with `.redacted(policy)`.
 //!
 //! It does not test the output of other layers, and it does not measure time.
 //!
@@ -61,24 +61,27 @@
 //! 1. An event in a span of a capture belongs to that capture, on any thread or task. The span may
 //!    be an explicit parent. A span belongs to the capture of its parent, or else of the current
 //!    span, or else of the thread.
-//! 2. Otherwise the event belongs to the capture of its thread. That is the thread that called
-//!    [`capture`] or [`CaptureHandle::enter`]. If there are several, the event belongs to the
-//!    latest live one.
-//! 3. Otherwise, if there is only one live capture, the event belongs to it. So in a test that runs
-//!    alone, a plain `std::thread::spawn` works.
-//! 4. Otherwise the event is *unrouted*. Events of a capture that has ended are also unrouted, for
-//!    example events of a task that outlives its test. [`Capture::assert_never_logged`] of every
-//!    live capture also searches unrouted events, so that no secret escapes. [`Capture::one`] and
-//!    [`Capture::wait_for`] mention unrouted events if no other event matches.
+//! 2. Otherwise the event belongs to the capture of its thread: the one for which this thread
+//!    called [`capture`] or [`CaptureHandle::enter`]. If it did so for several, the latest live one
+//!    gets the event.
+//! 3. Otherwise, if the event belongs to no capture, not even to one that has ended, and only one
+//!    capture is live, the event belongs to that one. So in a test that runs alone, a plain
+//!    `std::thread::spawn` works.
+//! 4. Otherwise the event is *unrouted*, for example an event of a task that outlives its test.
+//!    [`Capture::assert_never_logged`] of every live capture also searches unrouted events, so that
+//!    no secret escapes. [`Capture::one`] and [`Capture::wait_for`] mention unrouted events if no
+//!    other event matches.
 //!
-//! In async code, use a span to keep the capture. A future does not stay on one thread, so
-//! [`capture`] and [`CaptureHandle::enter`] inside a spawned task also adopt other tasks of its
-//! worker thread.
+//! In async code, carry the capture in a span (`future.instrument(span)`). [`capture`] and
+//! [`CaptureHandle::enter`] apply to the thread, not to the task. Inside a spawned task, they also
+//! get the events of other tasks on that worker thread, and lose those of this task when it moves
+//! to another thread.
 //!
 //! # Behaviour and limits
 //!
-//! * No lock is held while values are formatted. The events of a `Debug` that logs are captured
-//!   once. A `Debug` that panics becomes `<panicked while formatting>`.
+//! * No lock is held while values are formatted. A value is formatted twice. If its `Debug` logs
+//!   events, they are captured only once. A `Debug` that panics becomes
+//!   `<panicked while formatting>`.
 //! * A [`Capture`] keeps all its events in memory until it is dropped, with texts up to 1 MiB each.
 //!   Without a live capture, nothing is kept.
 //! * If a field is logged twice, [`Event::field`] returns the last value.

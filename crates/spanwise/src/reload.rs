@@ -17,7 +17,7 @@ use std::{
 use spanwise_core::{
     Fault, LevelHandle, Levels, SelfReport, SinkStats,
     internal::{
-        forks, panic_safe,
+        forks, panic_safe, reentrancy,
         sync::{Condvar, Mutex, MutexGuard, RwLock},
     },
 };
@@ -114,6 +114,7 @@ impl Handle {
     /// # Errors
     /// [`ReloadError`] with every problem, such as a change that needs a restart. In that case
     /// nothing has changed. Each refused configuration also gives one event at WARN.
+    /// A call from inside an event or a span is an error, too.
     pub fn reload(&self) -> Result<ConfigChange, ReloadError> {
         match &self.reloader {
             Some(reloader) => reloader.reload(),
@@ -199,14 +200,22 @@ impl Reloader {
         self.apply(state)
     }
 
-    /// Waits until no other thread reloads. Fails if this thread is reloading, in a child that was
-    /// forked during a reload, and after the shutdown.
+    /// Waits until no other thread reloads. Fails if this thread is reloading or logging, in a
+    /// child that was forked during a reload, and after the shutdown.
     fn begin(&self) -> Result<Reloading<'_>, ReloadError> {
         let this = thread::current().id();
         if *self.reloading.lock() == Some(this) {
             return Err(impossible(
                 "this thread is already reloading the configuration, and one of its layers called \
                  `Handle::reload`",
+            ));
+        }
+        // A reload waits for the events in progress, and this one would be waiting for itself.
+        // Under a scoped subscriber, `tracing-core` also panics when callsites are evaluated again.
+        if reentrancy::is_logging() {
+            return Err(impossible(
+                "`Handle::reload` was called from inside an event or a span; call it on another \
+                 thread, or after the event",
             ));
         }
         let Some(state) = forks::lock(&self.state, self.fork_generation) else {

@@ -98,6 +98,7 @@ impl Compression {
     }
 }
 
+// Setters also accept its text, such as "gzip".
 impl TextSetting for Compression {}
 
 impl FromStr for Compression {
@@ -127,7 +128,7 @@ impl fmt::Display for Compression {
 }
 
 fn same(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
-    let (mut a, mut b) = (vec![0; COPY_LEN], vec![0; COPY_LEN]);
+    let (mut a, mut b) = (vec![0; COMPARED_LEN], vec![0; COMPARED_LEN]);
     loop {
         let (read_a, read_b) = (fill(&mut one, &mut a)?, fill(other, &mut b)?);
         if a[..read_a] != b[..read_b] {
@@ -153,4 +154,5 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-const COPY_LEN: usize = 64 * 1024;
+/// The length of the blocks that are compared.
+const COMPARED_LEN: usize = 64 * 1024;

@@ -1,17 +1,18 @@
 //! Detects redacted `fmt` layers that would print unredacted span fields.
 //!
 //! `fmt` layers whose field formatters have the same type share the text of a span's fields. The
-//! first of them formats the fields for all. So a redacted layer prints the text that an unredacted
-//! layer formatted. The order of the layers does not help, because each layer appends the fields
-//! that are recorded later.
+//! first of them formats the fields of a new span for all. If an unredacted layer is the first, a
+//! redacted layer prints its text. The other order leaks, too: on `Span::record`, each layer
+//! appends its own rendering to the shared text.
 //!
-//! `Dispatch::is` can find a formatter in the stack by its type. For each known type,
-//! [`has_conflict`] sends two queries through the stack:
+//! So when the stack is complete, each redacted layer calls [`has_conflict`] about itself.
+//! `Dispatch::is` can find a formatter in the stack by its type. A check of one type makes two such
+//! queries:
 //!
-//! 1. Does the redacted layer have this formatter? The query is for [`FormatterMarker`], which only
-//!    that layer answers.
-//! 2. Does a layer outside of its policy have this formatter? The query is for the formatter
-//!    itself, and layers with the same policy hide theirs.
+//! 1. Does the layer that is checked have this formatter? The query is for [`FormatterMarker`],
+//!    which no other layer answers.
+//! 2. Does another layer have it? The query is for the formatter itself. Layers that are redacted
+//!    with the same policy (the same `Arc`) do not count: they answer that they do not have it.
 //!
 //! Redacted layers answer both queries with [`reply`].
 
@@ -25,10 +26,12 @@ use crate::Redact;
 
 pub(super) const ADVICE: &str = "a redacted `fmt` layer is disabled: it would print the span \
                                  fields that another `fmt` layer formats, with their secrets; give \
-                                 it fields of its own, `.map_fmt_fields(UnsharedFields::new)`, and \
-                                 wrap them twice if a layer with another policy has them too";
+                                 it a field formatter of its own, with \
+                                 `.map_fmt_fields(UnsharedFields::new)`; if a layer with another \
+                                 policy also has that one, call it twice";
 
-/// The type of the first query. It marks a redacted layer that has the formatter in question.
+/// The type of the first query. It is found in the layer that is checked, if that layer has the
+/// formatter.
 pub(super) struct FormatterMarker;
 
 /// The reply of a redacted layer to a query for a type.
@@ -43,21 +46,22 @@ pub(super) enum QueryReply {
 
 /// The check in progress, for one formatter. The pointers are only compared, never dereferenced.
 #[derive(Clone, Copy)]
-struct FormatterQuery {
+struct Check {
     layer_ptr: *const (),
     policy_ptr: *const (),
     formatter: TypeId,
 }
 
 thread_local! {
-    static QUERY: Cell<Option<FormatterQuery>> = const { Cell::new(None) };
+    static CHECK: Cell<Option<Check>> = const { Cell::new(None) };
 }
 
-/// Returns whether the inner layer of `layer` has a field formatter of the same type as a layer of
-/// the stack that is not behind the same `policy`.
+/// Returns whether the redacted layer at `layer_ptr` has a field formatter whose type another layer
+/// of the stack also has. Layers that are redacted with `policy` do not count.
 ///
-/// Only the formatters that can be named here are checked: `DefaultFields`, and one
-/// [`UnsharedFields`], which a layer with another policy may have too. The formatters of `json` and
+/// Only the formatters that can be named here are checked: `DefaultFields`, and
+/// `UnsharedFields<DefaultFields>`, since layers with different policies may both have it. The
+/// formatters of `json` and
 /// `pretty` are behind features of tracing-subscriber. A conflict between them, or between custom
 /// formatters, is not detected, and the redacted layer prints unredacted fields.
 pub(super) fn has_conflict(
@@ -66,13 +70,13 @@ pub(super) fn has_conflict(
     stack: &Dispatch,
 ) -> bool {
     let is_shared = |formatter: TypeId, other_layer_has_it: &dyn Fn() -> bool| {
-        let previous_query = QUERY.replace(Some(FormatterQuery {
+        let previous = CHECK.replace(Some(Check {
             layer_ptr,
             policy_ptr: address(policy),
             formatter,
         }));
         let is_shared = stack.is::<FormatterMarker>() && other_layer_has_it();
-        QUERY.set(previous_query);
+        CHECK.set(previous);
         is_shared
     };
     is_shared(TypeId::of::<DefaultFields>(), &|| {
@@ -85,12 +89,12 @@ pub(super) fn has_conflict(
 /// Returns the reply of the layer at `layer_ptr`, which is behind `policy`, to a query for the
 /// type `id`.
 pub(super) fn reply(layer_ptr: *const (), policy: &Arc<dyn Redact>, id: TypeId) -> QueryReply {
-    match QUERY.get() {
-        Some(query) if id == query.formatter && query.policy_ptr == address(policy) => {
+    match CHECK.get() {
+        Some(check) if id == check.formatter && check.policy_ptr == address(policy) => {
             QueryReply::Hidden
         }
-        Some(query) if id == TypeId::of::<FormatterMarker>() && query.layer_ptr == layer_ptr => {
-            QueryReply::MarkerIfInnerHas(query.formatter)
+        Some(check) if id == TypeId::of::<FormatterMarker>() && check.layer_ptr == layer_ptr => {
+            QueryReply::MarkerIfInnerHas(check.formatter)
         }
         _ => QueryReply::Inner,
     }

@@ -40,13 +40,14 @@ pub(super) fn with_redacted<R>(
 }
 
 /// Calls `forward` with copies of the values, which the policy has redacted. If no copy differs
-/// from its original, and `copy` is false, calls it with `None`: the originals may be shown.
+/// from its original, calls it with `None`: the originals may be shown. If `always_forward_copies`
+/// is true, `forward` gets the copies also then, for a callsite that the originals do not fit.
 pub(super) fn with_rebuilt<R>(
     plan: &FieldPlan,
     policy: &dyn Redact,
     formatting: Formatting,
     record: &dyn Fn(&mut dyn Visit),
-    copy: bool,
+    always_forward_copies: bool,
     forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
 ) -> R {
     with_stack_slice(plan.len(), |slots: &mut [RedactedValue]| {
@@ -66,7 +67,7 @@ pub(super) fn with_rebuilt<R>(
             originals_id,
             ..
         } = rebuilder;
-        let result = if differs || copy {
+        let result = if differs || always_forward_copies {
             let originals = Originals { policy, record };
             match originals_id {
                 Some(id) => with_originals(id, &originals, || {
@@ -124,6 +125,7 @@ fn with_stack_slice<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) ->
 /// An original value.
 #[derive(Clone, Copy)]
 enum FieldValue<'a> {
+    /// A number or a boolean, as it is stored if it is shown.
     Plain(RedactedValue),
     Str(&'a str),
     Bytes(&'a [u8]),
@@ -132,7 +134,8 @@ enum FieldValue<'a> {
 }
 
 impl FieldValue<'_> {
-    /// Returns the policy's replacement. Formats the value only for eager formatting.
+    /// Returns the policy's replacement. With lazy formatting, a `Debug` or an error is not
+    /// formatted, and the replacement is `[REDACTED]`.
     #[cold]
     fn replacement(self, key: &str, policy: &dyn Redact, formatting: Formatting) -> String {
         let replace = |value: fmt::Arguments<'_>| policy.replace_display(key, value);
@@ -143,7 +146,7 @@ impl FieldValue<'_> {
             Self::Plain(RedactedValue::I128(value)) => replace(format_args!("{value}")),
             Self::Plain(RedactedValue::U128(value)) => replace(format_args!("{value}")),
             Self::Plain(RedactedValue::F64(value)) => replace(format_args!("{value}")),
-            Self::Plain(_) => REDACTED.to_owned(),
+            Self::Plain(_) => REDACTED.to_owned(), // does not occur
             Self::Str(text) => replace(format_args!("{text}")),
             Self::Bytes(bytes) => replace(format_args!("{}", String::from_utf8_lossy(bytes))),
             Self::Debug(_) | Self::Error(_) if formatting == Formatting::Lazy => {
@@ -164,8 +167,9 @@ struct Rebuilder<'a> {
     arena: Box<TextArena>,
     /// Whether a redacted value differs, or may differ, from its original.
     differs: bool,
-    /// Identifies the [`Originals`] in the thread-local. Set when an error is stored, because only
-    /// redacted errors search for them.
+    /// The id under which [`with_originals`] publishes the originals in a thread-local. Set when an
+    /// error is stored: a [`RedactedError`] is `'static`, so it cannot borrow them as lazy values
+    /// do.
     originals_id: Option<u64>,
 }
 
@@ -191,7 +195,7 @@ impl Rebuilder<'_> {
 
     /// Stores a value that its key hides.
     fn hide(&mut self, field: &Field, value: FieldValue<'_>, handling: Option<Handling>) {
-        // Also for a field of another callsite, because the redacted values omit that field.
+        // The values also differ if `handling` is `None`: the field of another callsite is omitted.
         self.differs = true;
         let slot = match handling {
             Some(Handling::Replace) => {
@@ -201,7 +205,6 @@ impl Rebuilder<'_> {
             Some(Handling::Remove) => RedactedValue::Absent,
             // `Scan` and `Show` do not occur here.
             Some(Handling::Redact | Handling::Scan | Handling::Show) => RedactedValue::Hidden,
-            // A field of another callsite is omitted.
             None => return,
         };
         self.slots[field.index()] = slot;
@@ -229,6 +232,7 @@ impl Rebuilder<'_> {
         }
     }
 
+    /// Formats and redacts a `Debug`. It may be the marked JSON of a nested value.
     fn format(
         &mut self,
         field: &Field,

@@ -16,7 +16,7 @@ use crate::{
     format_table::Layout,
     json_lexer::{KeySet, members},
     line_template::push_member,
-    member_keys::{KeyNumber, KeyedMembers, MemberList, push_table, table_len},
+    member_keys::{KeyId, KeyedMembers, MemberList, push_table, table_len},
     plan::quoted_key,
     span_ids::IdKeys,
     span_plan::{ContextBits, SpanPlan},
@@ -29,8 +29,8 @@ pub(crate) struct OwnMembers<'a> {
     /// The members in the order of the line. Only a late `record` has a second part: the values
     /// that it adds.
     pub(crate) members: [KeyedMembers<'a>; 2],
-    /// Whether all keys have [numbers](crate::member_keys).
-    pub(crate) is_numbered: bool,
+    /// Whether all keys have [ids](crate::member_keys).
+    pub(crate) has_key_ids: bool,
     pub(crate) bits: u128,
     pub(crate) pinned: ContextBits,
     pub(crate) altered: &'a AlteredFields,
@@ -56,7 +56,7 @@ struct Built {
     own_len: usize,
     own_count: usize,
     key_count: usize,
-    is_numbered: bool,
+    has_key_ids: bool,
     /// Whether own members were renamed.
     is_renamed: bool,
 }
@@ -94,7 +94,7 @@ impl Fragment {
             key_count: built.key_count as u16,
             own_pinned: own.pinned,
             pinned: own.pinned | parent.map_or(0, |parent| parent.pinned),
-            is_numbered: built.is_numbered,
+            has_key_ids: built.has_key_ids,
             has_ids: !own.ids.is_empty(),
             error: own.error,
             span_plan,
@@ -107,10 +107,10 @@ impl Fragment {
         let new = recorded.members[0];
         let own = self.own();
         let own = own.as_members();
-        let is_numbered = self.is_numbered && recorded.is_numbered;
+        let has_key_ids = self.has_key_ids && recorded.has_key_ids;
         let mut altered = Cow::Borrowed(self.own_altered());
         let kept;
-        let is_new = match is_numbered {
+        let is_new = match has_key_ids {
             true => !own.has_key_of(new),
             false => self.own_bits() & recorded.bits == 0,
         };
@@ -130,7 +130,7 @@ impl Fragment {
         }
         let own = OwnMembers {
             members: [old, new],
-            is_numbered,
+            has_key_ids,
             bits: self.own_bits() | recorded.bits,
             pinned: self.own_pinned | recorded.pinned,
             altered: &altered,
@@ -147,7 +147,7 @@ impl Fragment {
     fn own_bits(&self) -> u128 {
         let table = &self.bytes[self.text_len as usize..];
         match table.first_chunk() {
-            Some(bits) if !self.is_numbered => u128::from_le_bytes(*bits),
+            Some(bits) if !self.has_key_ids => u128::from_le_bytes(*bits),
             _ => self.bits(),
         }
     }
@@ -161,17 +161,17 @@ impl Fragment {
         &self.tail()[start..][..self.names_len as usize]
     }
 
-    /// Returns whether no member is shadowed by a member or an id of a span inside. Key numbers are
-    /// compared if all keys of both spans have numbers.
-    fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, is_numbered: bool) -> bool {
+    /// Returns whether no member is shadowed by a member or an id of a span inside. Key ids are
+    /// compared if all keys of both spans have them.
+    fn is_unshadowed(&self, span_plan: &SpanPlan, own: &OwnMembers<'_>, has_key_ids: bool) -> bool {
         let is_disjoint = own.bits & self.bits() == 0
-            || (is_numbered && !own.members.iter().any(|own| self.has_key_of(*own)));
-        let has_id_field = || match is_numbered {
+            || (has_key_ids && !own.members.iter().any(|own| self.has_key_of(*own)));
+        let has_id_field = || match has_key_ids {
             true => span_plan
                 .ids
-                .numbers()
+                .key_ids()
                 .iter()
-                .any(|number| self.may_have(*number)),
+                .any(|key_id| self.may_have(*key_id)),
             false => self.bits() & span_plan.ids.bits != 0,
         };
         // A span with ids has no fields with their keys.
@@ -211,14 +211,14 @@ fn build_flat(span_plan: &SpanPlan, own: &OwnMembers<'_>, parent: Option<&Fragme
     let mut built = Built {
         own_len: own.members[0].text.len() + own.members[1].text.len(),
         own_count: own.members[0].count() + own.members[1].count(),
-        is_numbered: own.is_numbered && parent.is_none_or(|parent| parent.is_numbered),
+        has_key_ids: own.has_key_ids && parent.is_none_or(|parent| parent.has_key_ids),
         ..Built::new(own)
     };
     let inherited = parent.map(Fragment::head_members).unwrap_or_default();
     let total = built.own_len + parent.map_or(0, Fragment::members_len);
     let is_plain = built.own_len + inherited.text.len() <= MIN_SHARED_LEN
         && total <= span_plan.max_len
-        && parent.is_none_or(|parent| parent.is_unshadowed(span_plan, own, built.is_numbered));
+        && parent.is_none_or(|parent| parent.is_unshadowed(span_plan, own, built.has_key_ids));
     if is_plain {
         if let Some(parent) = parent {
             built.add_altered_of(parent);
@@ -247,7 +247,7 @@ fn push_text<const N: usize>(
         members_len += part.text.len();
         count += part.count();
     }
-    let table_len = match built.is_numbered {
+    let table_len = match built.has_key_ids {
         true => table_len(count),
         false => size_of::<u128>(),
     };
@@ -267,7 +267,7 @@ fn push_text<const N: usize>(
         built.names_len = push_names(span_plan, bytes, parent);
     }
     built.text_len = bytes.len();
-    if built.is_numbered {
+    if built.has_key_ids {
         built.key_count = count;
         push_table(bytes, parts);
     } else {
@@ -317,14 +317,14 @@ fn build_shared(
     let members = match &renamed {
         Some(renamed) => {
             built.own_len = renamed.len();
-            // The renamed keys have neither numbers nor bits. With all bits set, each event
+            // The renamed keys have neither ids nor bits. With all bits set, each event
             // compares its keys with these one by one.
-            built.is_numbered = false;
+            built.has_key_ids = false;
             built.bits = u128::MAX;
             built.is_renamed = true;
             KeyedMembers::from_text(renamed)
         }
-        None => list.with_numbers(built.is_numbered),
+        None => list.as_members_if(built.has_key_ids),
     };
     pieces.push_own(members);
     if let Some(parent) = parent {
@@ -345,21 +345,21 @@ fn push_inherited(
     built: &mut Built,
     pieces: &mut MemberPieces,
 ) {
-    let is_numbered = built.is_numbered;
+    let has_key_ids = built.has_key_ids;
     let altered = built.altered();
-    let id_numbers = ids.map_or(&[][..], IdKeys::numbers);
+    let trace_key_ids = ids.map_or(&[][..], IdKeys::key_ids);
     let own_keys = OnceCell::new();
     let is_own_text = |quoted: &[u8]| {
         let keys = own_keys.get_or_init(|| KeySet::new(own.text, span_plan.table));
         keys.contains(quoted) || ids.is_some_and(|ids| ids.contains(quoted))
     };
-    let is_own = |number: KeyNumber, member: &[u8]| match is_numbered {
-        true => own.contains(number) || id_numbers.contains(&number),
+    let is_own = |key_id: KeyId, member: &[u8]| match has_key_ids {
+        true => own.contains(key_id) || trace_key_ids.contains(&key_id),
         false => is_own_text(quoted_key(member)),
     };
-    let has_own = |part: KeyedMembers<'_>| match is_numbered {
-        true => part.has_key_of(own) || id_numbers.iter().any(|number| part.contains(*number)),
-        false => part.iter().any(|(number, member)| is_own(number, member)),
+    let has_own = |part: KeyedMembers<'_>| match has_key_ids {
+        true => part.has_key_of(own) || trace_key_ids.iter().any(|key_id| part.contains(*key_id)),
+        false => part.iter().any(|(key_id, member)| is_own(key_id, member)),
     };
     // The keys that an outer span lists as truncated or redacted stay listed, unless this span has
     // a value of its own for the key.
@@ -371,13 +371,13 @@ fn push_inherited(
             return None;
         }
         let mut kept = MemberList::default();
-        for (number, member) in part
+        for (key_id, member) in part
             .iter()
-            .filter(|(number, member)| !is_own(*number, member))
+            .filter(|(key_id, member)| !is_own(*key_id, member))
         {
             if member.len() <= room {
                 room -= member.len();
-                kept.push(number, member);
+                kept.push(key_id, member);
             } else {
                 altered.truncated.push(quoted_key(member));
             }
@@ -387,12 +387,12 @@ fn push_inherited(
     let head = parent.head_members();
     match take(head) {
         None => pieces.push(head),
-        Some(kept) => pieces.push(kept.with_numbers(is_numbered)),
+        Some(kept) => pieces.push(kept.as_members_if(has_key_ids)),
     }
     for piece in parent.pieces() {
         match take(piece.members()) {
             None => pieces.pieces.push(piece.clone()),
-            Some(kept) => pieces.push(kept.with_numbers(is_numbered)),
+            Some(kept) => pieces.push(kept.as_members_if(has_key_ids)),
         }
     }
 }
@@ -464,7 +464,7 @@ impl Inherit for Fragment {
         let own = self.own();
         let own = OwnMembers {
             members: [own.as_members(), KeyedMembers::default()],
-            is_numbered: self.is_numbered,
+            has_key_ids: self.has_key_ids,
             bits: self.own_bits(),
             pinned: self.own_pinned,
             altered: self.own_altered(),

@@ -3,7 +3,7 @@
 use super::Fragment;
 use crate::{
     line_buffer::LineBuffer,
-    member_keys::{KeyNumber, NO_NUMBER},
+    member_keys::{KeyId, NO_KEY_ID},
     plan::{Key, MAX_SPAN_FIELDS, Plan},
     visit::FieldSet,
 };
@@ -15,22 +15,22 @@ pub(crate) enum Overlap {
     Nothing,
     /// The members with the [`ShadowedKeys`].
     Numbers,
-    /// Keys must be compared as text: a member has no number, or the field of the event changes
+    /// Keys must be compared as text: a member has no key id, or the field of the event changes
     /// too.
     Text,
 }
 
-/// The numbers of keys that both an event and its spans have.
+/// The ids of the keys that both an event and its spans have.
 #[derive(Debug)]
 pub(crate) struct ShadowedKeys {
-    numbers: [KeyNumber; MAX_SPAN_FIELDS],
+    key_ids: [KeyId; MAX_SPAN_FIELDS],
     count: usize,
 }
 
 impl ShadowedKeys {
     pub(crate) const fn new() -> Self {
         Self {
-            numbers: [NO_NUMBER; MAX_SPAN_FIELDS],
+            key_ids: [NO_KEY_ID; MAX_SPAN_FIELDS],
             count: 0,
         }
     }
@@ -47,7 +47,7 @@ impl Fragment {
         shadowed: &mut ShadowedKeys,
     ) -> Overlap {
         let bits = self.bits();
-        if !self.is_numbered || plan.has_error_key || plan.keys.len() > MAX_SPAN_FIELDS {
+        if !self.has_key_ids || plan.has_error_key || plan.keys.len() > MAX_SPAN_FIELDS {
             return match plan.bits_of(fields) & bits {
                 0 => Overlap::Nothing,
                 _ => Overlap::Text,
@@ -55,8 +55,8 @@ impl Fragment {
         }
         let changes_events = self.has_ids || self.pinned != 0;
         let (head, pieces) = (self.head_members(), self.pieces());
-        let has = |number| {
-            head.contains(number) || pieces.iter().any(|piece| piece.members().contains(number))
+        let has = |key_id| {
+            head.contains(key_id) || pieces.iter().any(|piece| piece.members().contains(key_id))
         };
         shadowed.count = 0;
         for index in fields.iter() {
@@ -67,12 +67,12 @@ impl Fragment {
             if changes_events && self.may_change(key) {
                 return Overlap::Text;
             }
-            if key.number == NO_NUMBER {
-                if key.numbers.iter().any(|number| self.may_have(*number)) {
+            if key.key_id == NO_KEY_ID {
+                if key.key_ids.iter().any(|key_id| self.may_have(*key_id)) {
                     return Overlap::Text;
                 }
-            } else if has(key.number) {
-                shadowed.numbers[shadowed.count % MAX_SPAN_FIELDS] = key.number;
+            } else if has(key.key_id) {
+                shadowed.key_ids[shadowed.count % MAX_SPAN_FIELDS] = key.key_id;
                 shadowed.count += 1;
             }
         }
@@ -91,13 +91,13 @@ impl Fragment {
     /// Appends the members whose keys are not shadowed to a flat line.
     #[inline(never)] // Kept out of line, so that the common path stays small.
     pub(crate) fn push_unshadowed(&self, line: &mut LineBuffer, shadowed: &ShadowedKeys) {
-        let shadowed = &shadowed.numbers[..shadowed.count];
+        let shadowed = &shadowed.key_ids[..shadowed.count];
         for part in self.member_parts() {
             let (mut kept, mut at) = (0, 0);
-            if shadowed.iter().any(|number| part.contains(*number)) {
-                for (number, member) in part.iter() {
+            if shadowed.iter().any(|key_id| part.contains(*key_id)) {
+                for (key_id, member) in part.iter() {
                     let end = at + member.len();
-                    if shadowed.contains(&number) {
+                    if shadowed.contains(&key_id) {
                         line.push(&part.text[kept..at]);
                         kept = end;
                     }
@@ -109,15 +109,15 @@ impl Fragment {
     }
 
     #[inline]
-    pub(super) fn has_number(&self, number: KeyNumber) -> bool {
-        self.head_members().contains(number)
+    pub(super) fn has_key_id(&self, key_id: KeyId) -> bool {
+        self.head_members().contains(key_id)
             || self
                 .pieces()
                 .iter()
-                .any(|piece| piece.members().contains(number))
+                .any(|piece| piece.members().contains(key_id))
     }
 
-    pub(super) fn may_have(&self, number: KeyNumber) -> bool {
-        number == NO_NUMBER || self.has_number(number)
+    pub(super) fn may_have(&self, key_id: KeyId) -> bool {
+        key_id == NO_KEY_ID || self.has_key_id(key_id)
     }
 }

@@ -85,12 +85,12 @@ impl MemberPieces {
             return self.push(own);
         }
         let mut piece = MemberList::default();
-        for (number, member) in own.iter() {
+        for (key_id, member) in own.iter() {
             if !piece.text.is_empty() && piece.text.len() + member.len() > MIN_SHARED_LEN {
                 self.pieces.push(Piece::new(piece.as_members()));
                 piece = MemberList::default();
             }
-            piece.push(number, member);
+            piece.push(key_id, member);
         }
         self.pieces.push(Piece::new(piece.as_members()));
     }

@@ -91,3 +91,31 @@ fn loss_of_a_slow_event_is_reported() {
     assert_eq!(program.messages("main"), ["slow"]);
     assert_eq!(loss(), 1);
 }
+
+/// A value that reloads while its event is being written.
+#[test]
+fn value_of_an_event_cannot_reload() {
+    struct Reloads<'a>(&'a Program);
+    impl std::fmt::Debug for Reloads<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(
+                &self
+                    .0
+                    .reload(&format!("{MAIN}{AUDIT}"))
+                    .unwrap_err()
+                    .to_string(),
+            )
+        }
+    }
+    let program = Program::start(MAIN);
+    program.log(|| tracing::info!(value = ?Reloads(&program), "first"));
+    assert!(!fs::exists(program.path("audit.log")).unwrap());
+    program.telemetry.handle().reload().unwrap();
+    program.log(|| tracing::info!("second"));
+    assert_eq!(program.messages("main"), ["first", "second"]);
+    let lines = fs::read_to_string(program.path("main.log")).unwrap();
+    assert!(
+        lines.contains("was called from inside an event or a span"),
+        "{lines}"
+    );
+}
