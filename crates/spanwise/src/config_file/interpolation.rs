@@ -16,8 +16,10 @@ use crate::conceal;
 
 /// Returns whether a text is a single reference, so that it may become a value of any kind.
 pub(super) fn is_whole(text: &str) -> bool {
-    let inside = text.strip_prefix("${");
-    inside.is_some_and(|inside| inside.find('}') == Some(inside.len() - 1))
+    let inside = text
+        .strip_prefix("${")
+        .and_then(|text| text.strip_suffix('}'));
+    inside.is_some_and(|inside| !inside.contains('}'))
 }
 
 /// Adds the variables to which the texts of a table refer.

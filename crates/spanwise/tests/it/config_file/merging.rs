@@ -136,7 +136,7 @@ fn texts_refer_to_variables_and_files() {
 fn reference_that_cannot_be_read_is_a_mistake() {
     let found = problems(
         "[service]\nname = '${NO_NAME}'\nversion = 'ü${file:/no/such}'\n[sample]\nrules = '${open'\n[redact]\nchange = '${a b}'\n\
-         [profile.cli.service]\nname = '${NOT_READ}'\n",
+         [recorder]\ncapture = '${'\n[profile.cli.service]\nname = '${NOT_READ}'\n",
         &[("LOG_PRESET", "prod")],
     );
     assert_eq!(
@@ -146,6 +146,7 @@ fn reference_that_cannot_be_read_is_a_mistake() {
             "config:3:11: ${file:/no/such} cannot be read: No such file or directory (os error 2)",
             "config:5:9: `${` has no `}`: write `${NAME}`, or `$$` for a dollar sign",
             "config:7:10: ${a b} is not a reference: write `${NAME}`, `${NAME:-default}`, `${file:/path}`, or `$$` for a dollar sign",
+            "config:9:11: `${` has no `}`: write `${NAME}`, or `$$` for a dollar sign",
         ]
     );
 }
