@@ -214,7 +214,7 @@ fn readme() -> Result<(), InitError> {
 
 fn readme_shows_what_is_printed() {
     let readme = include_str!("../../../../README.md");
-    let (_, block) = readme.split_once("On a terminal, it prints").unwrap();
+    let (_, block) = readme.split_once("on a terminal, it prints").unwrap();
     let block = block.split("```").nth(1).unwrap();
     let shown = block.strip_prefix("text\n").unwrap();
     let printed = on_terminal("readme", 90, &[DEV, PLAIN]);
