@@ -14,6 +14,7 @@ use tracing_core::{Field, Level, Metadata, field::Visit, span::Record};
 
 use crate::{
     internal::{
+        forks,
         runtime_callsite::{Origin, RuntimeCallsite},
         sync::Mutex,
     },
@@ -94,6 +95,7 @@ static HAS_SET_CUSTOM_KEY: AtomicBool = AtomicBool::new(false);
 /// was set.
 pub(crate) fn key_callsite(key: &str) -> &'static Metadata<'static> {
     static CREATED: Mutex<Vec<&Metadata<'static>>> = Mutex::new(Vec::new());
+    let _no_fork = forks::defer();
     let mut created = CREATED.lock();
     let known = created
         .iter()

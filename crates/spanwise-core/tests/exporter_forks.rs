@@ -81,6 +81,8 @@ fn in_child(child: impl FnOnce()) {
     unsafe {
         match libc::fork() {
             0 => {
+                // A child that hangs ends, with a status that is not 0.
+                libc::alarm(60);
                 let failed = catch_unwind(AssertUnwindSafe(child)).is_err();
                 libc::_exit(failed.into());
             }

@@ -8,7 +8,7 @@ use std::{
 
 use spanwise_core::{
     CONTEXT_KEYS, KeyVerdict, Redact,
-    internal::{MAX_CONTEXT_VALUE_LEN, sync::Mutex},
+    internal::{MAX_CONTEXT_VALUE_LEN, forks, sync::Mutex},
 };
 
 use crate::{
@@ -483,6 +483,7 @@ impl LineTemplate {
     /// Returns the key ids and the bits of a field whose members have these starts. New starts
     /// share one bit.
     fn key_ids<'s>(&self, starts: impl Iterator<Item = &'s [u8]>) -> (Box<[KeyId]>, u128) {
+        let _no_fork = forks::defer();
         let mut keys = self.keys.lock();
         let (mut key_ids, mut bits, mut new) = (Vec::new(), 0, None);
         for start in starts {

@@ -98,7 +98,7 @@ impl IdKeys {
     pub(crate) fn may_have(&self, key: &Key) -> bool {
         key.key_ids
             .iter()
-            .any(|key_id| self.key_ids.contains(&key_id))
+            .any(|key_id| self.key_ids.contains(key_id))
     }
 
     /// Returns the members that are not ids.

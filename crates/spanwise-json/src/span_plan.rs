@@ -119,7 +119,7 @@ impl SpanPlan {
         pinned.any(|(_, known)| {
             key.key_ids
                 .iter()
-                .any(|key_id| known.key_ids.contains(&key_id))
+                .any(|key_id| known.key_ids.contains(key_id))
         })
     }
 

@@ -7,7 +7,7 @@ use crate::{
     size_ranking::{Place, SizeRanking},
     unit::Unit,
 };
-use spanwise_core::internal::sync::Mutex;
+use spanwise_core::internal::{forks, sync::Mutex};
 
 /// Lends a limited number of chunks to units, and finds the unit that has most of them.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ impl ChunkPool {
         ring: &mut RecordRing,
         lease: &mut PoolLease,
     ) -> bool {
+        let no_fork = forks::defer();
         let mut state = self.state.lock();
         if state.used == self.max_chunks {
             return false;
@@ -68,7 +69,7 @@ impl ChunkPool {
             }
         }
         let chunk = state.spare_chunks.pop();
-        drop(state);
+        drop((state, no_fork));
         ring.add_chunk(chunk.unwrap_or_else(|| Box::new([0; CHUNK_LEN])));
         true
     }
@@ -78,6 +79,7 @@ impl ChunkPool {
     ///
     /// The caller must not hold the lock of a unit, because it locks the returned unit next.
     pub(crate) fn largest(&self) -> Option<Arc<Unit>> {
+        let _no_fork = forks::defer();
         let mut state = self.state.lock();
         // If the unit was just dropped, another thread is about to give its memory back, so the
         // caller can try again.
@@ -87,6 +89,7 @@ impl ChunkPool {
     /// Removes a unit from the holders, after its ring was moved out with all chunks.
     pub(crate) fn detach(&self, lease: &mut PoolLease) {
         if let Some(place) = lease.0.take() {
+            let _no_fork = forks::defer();
             self.state.lock().holders.remove(place);
         }
     }
@@ -96,6 +99,7 @@ impl ChunkPool {
         if lease.0.is_none() && !ring.has_memory() {
             return;
         }
+        let _no_fork = forks::defer();
         let mut state = self.state.lock();
         if let Some(place) = lease.0.take() {
             state.holders.remove(place);

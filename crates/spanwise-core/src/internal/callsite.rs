@@ -10,7 +10,7 @@ use std::{
 
 use tracing_core::Metadata;
 
-use crate::internal::sync::Mutex;
+use crate::internal::{forks, sync::Mutex};
 
 /// A cache from callsite to `P`, lock-free to read, filled once per callsite.
 ///
@@ -101,6 +101,7 @@ impl<P> CallsitePlans<P> {
     #[inline(never)] // Once per callsite: readers stay small.
     fn insert(&self, callsite: &'static Metadata<'static>, plan: P) -> &P {
         let planned = Arc::new(Planned { callsite, plan });
+        let _no_fork = forks::defer();
         let mut count = self.count.lock();
         let mut table = self.current_table();
         // Another thread may have stored a plan of this callsite, or a larger table.

@@ -12,8 +12,10 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+mod deferral;
 mod per_process;
 
+pub use deferral::{Deferral, defer};
 pub use per_process::{Inheritance, PerProcess, lock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -80,21 +82,24 @@ fn for_each_hook(call: impl Fn(&Hooks)) {
 fn install() {
     unsafe extern "C" fn before_fork() {
         for_each_hook(|hooks| (hooks.before)());
+        deferral::before_fork();
     }
 
     unsafe extern "C" fn in_parent() {
+        deferral::in_parent();
         for_each_hook(|hooks| (hooks.in_parent)());
     }
 
     unsafe extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
+        deferral::in_child();
     }
 
     // SAFETY: the functions exist as long as the program, because this code is never unloaded. (A
     // Rust library that is loaded at run time and has thread-locals, as std does, cannot be
     // unloaded.) The functions do not unwind, because they catch panics. In the child of a program
     // with threads, only async-signal-safe operations are allowed. The function that runs there
-    // only adds to an atomic. An error means that there was no memory for the registration. In that
+    // only changes atomics. An error means that there was no memory for the registration. In that
     // case forks are not detected.
     unsafe {
         libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));

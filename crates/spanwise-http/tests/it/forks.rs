@@ -82,6 +82,8 @@ fn in_child(work: impl FnOnce()) {
         match libc::fork() {
             -1 => panic!("cannot fork"),
             0 => {
+                // A child that hangs ends, with a status that is not 0.
+                libc::alarm(60);
                 work();
                 libc::_exit(0);
             }

@@ -74,6 +74,8 @@ fn in_child(work: impl FnOnce()) {
         match libc::fork() {
             -1 => panic!("cannot fork"),
             0 => {
+                // A child that hangs ends, with a status that is not 0.
+                libc::alarm(60);
                 let worked = panic::catch_unwind(AssertUnwindSafe(work));
                 libc::_exit(i32::from(worked.is_err()));
             }

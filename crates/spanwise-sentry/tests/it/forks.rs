@@ -140,6 +140,8 @@ fn in_child(work: impl FnOnce()) {
         match libc::fork() {
             -1 => panic!("cannot fork"),
             0 => {
+                // A child that hangs ends, with a status that is not 0.
+                libc::alarm(60);
                 let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
                 libc::_exit(i32::from(worked.is_err()));
             }

@@ -1,0 +1,74 @@
+//! Sections of code in which no fork happens.
+//!
+//! A child inherits each lock as it is at the fork. If a thread of the parent has it, nothing in the
+//! child releases it. So a fork waits for the threads that are in such a section.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The number of threads in a section.
+static IN_SECTIONS: AtomicU32 = AtomicU32::new(0);
+/// The number of threads that fork.
+static FORKING: AtomicU32 = AtomicU32::new(0);
+
+/// The longest wait of a fork for sections, and of a section for forks. Sections take microseconds,
+/// but on a busy machine a thread may not run for tens of milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A section in which no fork happens, until dropped.
+#[derive(Debug)]
+pub struct Deferral(());
+
+/// Begins a section in which no fork happens. It must be short, and must call no code of users.
+///
+/// For state that all threads share, that changes seldom, and that a child needs.
+#[must_use]
+pub fn defer() -> Deferral {
+    let _ = super::generation(); // so that forks are noticed
+    IN_SECTIONS.fetch_add(1, Ordering::SeqCst);
+    if FORKING.load(Ordering::SeqCst) != 0 {
+        wait_for_forks();
+    }
+    Deferral(())
+}
+
+#[cold]
+fn wait_for_forks() {
+    IN_SECTIONS.fetch_sub(1, Ordering::SeqCst);
+    wait_until(|| FORKING.load(Ordering::SeqCst) == 0);
+    IN_SECTIONS.fetch_add(1, Ordering::SeqCst);
+}
+
+impl Drop for Deferral {
+    fn drop(&mut self) {
+        IN_SECTIONS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() && Instant::now() < deadline {
+        thread::yield_now();
+    }
+}
+
+#[cfg(unix)]
+pub(super) fn before_fork() {
+    FORKING.fetch_add(1, Ordering::SeqCst);
+    wait_until(|| IN_SECTIONS.load(Ordering::SeqCst) == 0);
+}
+
+#[cfg(unix)]
+pub(super) fn in_parent() {
+    FORKING.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// The only thread of the child is the one that forked, and it is in no section.
+#[cfg(unix)]
+pub(super) fn in_child() {
+    FORKING.store(0, Ordering::SeqCst);
+    IN_SECTIONS.store(0, Ordering::SeqCst);
+}
