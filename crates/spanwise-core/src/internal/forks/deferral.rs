@@ -1,7 +1,7 @@
 //! Sections of code in which no fork happens.
 //!
-//! A child inherits each lock as it is at the fork. If a thread of the parent has it, nothing in the
-//! child releases it. So a fork waits for the threads that are in such a section.
+//! A child inherits each lock as it is at the fork. If a thread of the parent has it, nothing in
+//! the child releases it. So a fork waits for the threads that are in such a section.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
