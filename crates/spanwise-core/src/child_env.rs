@@ -78,11 +78,11 @@ fn set_or_remove(command: &mut Command, name: &str, value: Option<impl AsRef<str
     };
 }
 
-/// The environment variables with the parent and the baggage of a process.
+/// The environment variable with the [`TraceParent`] of a process.
 pub const TRACEPARENT: &str = "TRACEPARENT";
-/// See [`TRACEPARENT`].
+/// The environment variable with the `tracestate` of that parent.
 pub const TRACESTATE: &str = "TRACESTATE";
-/// See [`TRACEPARENT`].
+/// The environment variable with the `baggage` of a process.
 pub const BAGGAGE: &str = "BAGGAGE";
 
 /// The context of a thread, as values of the W3C headers.

@@ -24,8 +24,8 @@ use crate::{
 /// [`key`](Self::key) adds. Values are stored as text and cut at 1,024 bytes.
 /// [`context::set`](crate::context::set) adds values later, even if no span declares the field.
 ///
-/// One layer serves all sinks of a stack. If there are more, a `Context` has the values of the
-/// first layer, which is the first that receives the root span. It never has values of the others.
+/// One layer serves all sinks of a stack. If a stack has several of these layers, a `Context` has
+/// only the values of the layer that receives the root span first.
 #[derive(Debug)]
 pub struct ContextLayer {
     id: LayerId,
@@ -54,7 +54,7 @@ struct KeyField {
 }
 
 impl ContextLayer {
-    /// Declares a context key. Declaring a key twice has no effect.
+    /// Declares a context key. Declaring a key again has no effect.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.more_keys.push(key.into());
@@ -177,10 +177,11 @@ const LATE_VALUE_LEN: usize = 12;
 /// shortcut. One span in 16 does, so the average number of look-ups does not grow with the depth.
 /// The span id decides, because it is known without a look-up.
 fn stores_shortcut(id: &Id) -> bool {
+    // The four top bits of a multiplicative hash.
     id.into_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60 == 0
 }
 
-/// The entries of a span while its values are formatted. Each thread reuses one allocation.
+/// The entries of a span while its values are formatted. Each thread reuses its draft.
 #[derive(Debug, Default)]
 struct Draft {
     /// The key of each entry, with the range of its value in `text`.
@@ -292,8 +293,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Ends the value of `key`, which starts at offset `start` of the text. The last value of a
-    /// field wins.
+    /// Adds the entry of `key`. Its value is the text from offset `start`. The last value of a key
+    /// wins.
     fn finish(&mut self, key: &KeyField, start: usize, step: PolicyStep) {
         let draft = &mut *self.draft;
         draft.entries.retain(|(known, ..)| *known != key.key);

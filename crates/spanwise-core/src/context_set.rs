@@ -23,8 +23,8 @@ use crate::{
 ///
 /// A unit of work is the root of the current span, with all spans inside it. A span with the field
 /// `spanwise.unit` begins its own unit. The call may be at any depth and in any task, and no span
-/// must declare the key. All later lines of the unit have the value, in every output. A later call
-/// replaces the value.
+/// needs to declare the key. All later lines of the unit have the value, in every output. A later
+/// call replaces the value.
 ///
 /// The redaction policy scans the value like any field. The text is cut at 1,024 bytes. Fields of
 /// your spans and events do not replace the value.

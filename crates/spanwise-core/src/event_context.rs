@@ -1,14 +1,16 @@
 //! Facts about an event that a wrapper passes to its inner layers.
 //!
-//! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards, and a sink
-//! takes it before it formats the event. A recorder also decides what happens to the line of the
-//! sink. It sets a [`LineDisposition`], and the writer of the sink takes it. These are two types,
-//! because the sink formats values between the two steps, and a value may log another event.
+//! A recorder or a sampler attaches an [`EventContext`] to the event that it forwards. A sink (a
+//! layer with an output) takes the context before it formats the event. A recorder also decides
+//! what happens to the line of the sink. It sets a [`LineDisposition`], and the writer of the sink
+//! takes the disposition. Context and disposition are separate, because the sink takes the context
+//! before it formats values, and its writer takes the disposition afterwards. In between, a value
+//! may log another event.
 //!
-//! Both are thread-local. A word of flags shows which parts are set, so an event without a context
-//! costs one load. *Invariants:* A nested event never has the context or the disposition of the
-//! outer event. A writer does not take the disposition of another sink. Guards restore the outer
-//! state if a layer panics.
+//! Context and disposition are thread-local. A word of flags shows which parts are set, so an event
+//! without a context costs one load. *Invariants:* A nested event, which a value logs, never has
+//! the context or the disposition of the outer event. A writer does not take the disposition of
+//! another sink. Guards restore the outer state if a layer panics.
 
 use std::{cell::Cell, mem::ManuallyDrop, ptr};
 
@@ -65,12 +67,12 @@ pub struct MustSeeAllEvents;
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct EventState {
-    /// The flags that show which of the following fields are valid.
+    /// The flags that show which of the following fields are valid, except for `sinks`.
     flags: Cell<u16>,
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
     entered_line: Cell<EnteredLine>,
-    /// Owned lines are removed by guards.
+    /// In `ManuallyDrop`, because this thread-local must not have a destructor. Guards drop it.
     owned_line: Cell<Option<ManuallyDrop<SinkLine>>>,
     /// The summary that is being dispatched.
     summary: Cell<Option<DispatchedSummary>>,

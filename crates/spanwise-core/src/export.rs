@@ -5,15 +5,16 @@
 //! for the server.
 //!
 //! * **Memory** is bounded in events, items and bytes. An item that does not fit is dropped.
-//! * **Order:** urgent items, such as errors, are sent first, and displace other waiting items.
+//! * **Order:** urgent items, such as errors, are sent first. If the queue is full, they displace
+//!   other waiting items.
 //! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
-//!   requests. Afterwards it sends the same item again, until the item is too old.
+//!   requests. Afterwards it sends the item again, until the item is too old.
 //! * **Flush and shutdown** end by their deadline. They skip the back-off, and stop at the next
 //!   failure of the server. Programs with several exporters call [`hurry`](ExportQueue::hurry) on
 //!   all of them before they wait for one.
 //! * **Size:** an item that is too large for the server is split and sent in halves.
-//! * **Accounting:** each pushed event is in exactly one of the [`SinkCounters`]: delivered, write
-//!   failed (refused, or too old), shed, or lost at shutdown.
+//! * **Accounting:** each pushed event ends in exactly one of the [`SinkCounters`]: delivered,
+//!   write failed (refused, or too old), shed, or lost at shutdown.
 //! * **Forks:** a child starts with an empty queue and its own thread. The parent sends the items
 //!   that were waiting.
 //!
@@ -160,11 +161,11 @@ pub trait PeriodicTasks: Send + Sync + 'static {
 }
 
 /// The limits of an [`ExportQueue`] in size and age.
+///
+/// Items that are not urgent may occupy half of `items` and half of `bytes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
     /// The maximum number of events in all items. Defaults to no limit.
-    ///
-    /// Items that are not urgent may occupy half of `items` and half of `bytes`.
     pub events: u64,
     /// The maximum number of items. Defaults to 4,096. The halves of split items may exceed it.
     pub items: usize,

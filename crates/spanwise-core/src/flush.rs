@@ -8,9 +8,9 @@ use std::{io, time::Instant};
 ///
 /// * When `flush_by` returns `Ok`, every line accepted before the call was passed to the kernel or
 ///   to the network.
-/// * It returns by `deadline`, or at most one system call later. If lines remain at that time, they
-///   stay in the buffer and it returns [`io::ErrorKind::TimedOut`].
-/// * It may be called from any thread, from the panic hook, and more than once.
+/// * `flush_by` returns by `deadline`, or at most one system call later. If lines remain at that
+///   time, they stay in the buffer and `flush_by` returns [`io::ErrorKind::TimedOut`].
+/// * `flush_by` may be called from any thread, from the panic hook, and more than once.
 pub trait Flush: Send + Sync + 'static {
     /// Flushes every line accepted so far.
     ///

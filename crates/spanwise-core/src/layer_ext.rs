@@ -14,8 +14,8 @@ pub trait LayerExt: Sized {
     /// context. If `levels` has no level for a target, all enabled events of the target are
     /// forwarded.
     ///
-    /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside would
-    /// miss events that it expects to receive.
+    /// Call it before `with_filter`: `layer.with_levels(…).with_filter(…)`. A filter inside this
+    /// wrapper would miss events that it expects to receive.
     ///
     /// ```
     /// use spanwise_core::LayerExt;
@@ -34,7 +34,7 @@ pub trait LayerExt: Sized {
     /// [`LevelLayer::capture`](crate::LevelLayer::capture). Pass the
     /// [`LevelHandle`](crate::LevelHandle) of that layer.
     ///
-    /// Call it before `with_filter`, as [`with_levels`](Self::with_levels).
+    /// Call it before `with_filter`, like [`with_levels`](Self::with_levels).
     fn without_captured(self, sink_filter: impl Into<SinkFilter>) -> WithoutCaptured<Self> {
         WithoutCaptured::new(self, sink_filter.into())
     }
@@ -87,8 +87,9 @@ pub trait LayerExt: Sized {
     ///
     /// Two `fmt` layers whose field formatters have the same type share the formatted fields of
     /// spans. So the redacted layer would print unredacted fields that the other layer formatted.
-    /// Give the redacted layer [`UnsharedFields`](crate::UnsharedFields), which no other layer
-    /// shares: `fmt.map_fmt_fields(UnsharedFields::new).redacted(…)`.
+    /// Give the redacted layer a formatter of another type,
+    /// [`UnsharedFields`](crate::UnsharedFields):
+    /// `fmt.map_fmt_fields(UnsharedFields::new).redacted(…)`.
     ///
     /// Otherwise the redacted layer is disabled when the stack is complete, and a
     /// [`Fault::Setup`](crate::Fault::Setup) is reported. This check does not detect `json()`,

@@ -14,8 +14,8 @@ use crate::{
     internal::{per_layer_filters::is_filter_marker, reentrancy::InLayers},
 };
 
-/// A list of layers. An event or a span reaches all of them, or none if one refuses it in
-/// [`enabled`](Layer::enabled).
+/// A list of layers. An event or a span reaches all of them. If one layer disables it, for example
+/// in [`enabled`](Layer::enabled), it reaches none.
 ///
 /// Use it instead of a `Vec<Box<dyn Layer>>`. In tracing-subscriber 0.3.23, an empty `Vec` disables
 /// all events and spans, and the layers in a `Vec` do not receive the dispatcher. An empty `Layers`
@@ -62,12 +62,12 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// Returns *never* if a layer returns it, *sometimes* if a layer returns that, and *always*
-    /// otherwise. The layers behind the first *never* are not called, as in a tree of `Layered`.
+    /// Returns *never* if one layer does, else *sometimes* if one layer does, else *always*. The
+    /// layers behind the first *never* are not called, as in a tree of `Layered`.
     ///
-    /// A layer whose hint is OFF may return *never* although its [`enabled`](Layer::enabled)
-    /// returns true: an empty `Vec` of layers does. So its *never* counts as *sometimes*, and
-    /// `enabled` decides.
+    /// There is one exception: a layer whose hint is OFF may return *never* although its
+    /// [`enabled`](Layer::enabled) returns true, as an empty `Vec` of layers does. So the *never*
+    /// of such a layer counts as *sometimes*, and `enabled` decides.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         let _inside = InLayers::enter();
         let mut combined = Interest::always();
@@ -138,12 +138,12 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         self.each(|layer| layer.on_id_change(old, new, ctx.clone()));
     }
 
-    // Defines `downcast_raw`: the list itself, or what follows.
+    // Defines `downcast_raw`. For a type other than `Layers`, the closure searches the members.
     forward_downcast!(this, id => {
         let mut found = this.layers.iter().map(|layer| layer.downcast_raw(id));
         if is_filter_marker(id) {
             // tracing-subscriber asks with this type whether the layer has a per-layer filter. The
-            // list has one if every layer does, as a tree of `Layered`.
+            // answer of the list is yes if every member has one, as in a tree of `Layered`.
             let all: Option<Vec<*const ()>> = found.collect();
             all.and_then(|all| all.first().copied())
         } else {

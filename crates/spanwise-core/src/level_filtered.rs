@@ -13,8 +13,8 @@ use crate::{
 /// Forwards only events of certain levels to the inner layer. Created by
 /// [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
-/// The decision is cached per callsite. All spans are forwarded, because they carry the context of
-/// events.
+/// The decision is cached per callsite, except for records of `tracing-log`. All spans are
+/// forwarded, because they carry the context of events.
 #[derive(Debug)]
 pub struct LevelFiltered<L> {
     inner: L,

@@ -30,12 +30,13 @@ use crate::{
 /// Enables events and spans by level, for all layers of the stack.
 ///
 /// The levels apply to events. Spans at INFO or more severe stay enabled at every event level, so
-/// that each line has the ids of its spans. For exceptions, see [`span_levels`](Self::span_levels).
+/// that each line has the context of its spans, such as the request id. For exceptions, see
+/// [`span_levels`](Self::span_levels).
 ///
 /// Without span directives, the decision on a callsite is cached, so a disabled callsite costs as
 /// little as in plain `tracing`. A target that no directive names uses the default level of the
-/// current [`Levels`]. Levels without one are completed with those of [`LevelLayer::new`], and
-/// these with `info`.
+/// current [`Levels`]. If these have no default level, the levels of [`LevelLayer::new`] complete
+/// them. If those have none either, the default level is `info`.
 ///
 /// Change the levels with the [`handle`](Self::handle). While the levels change, an event that both
 /// the old and the new levels enable is not lost. A new span directive applies only to spans that
@@ -77,7 +78,7 @@ struct LevelState {
     /// Locked only to copy or swap the pointer. No layer is called under the lock.
     active: RwLock<Arc<ActiveLevels>>,
     has_span_directives: AtomicBool,
-    /// Incremented after each change of `active`, which invalidates cached decisions.
+    /// Incremented after each change of `active`. A cached decision is valid for one version.
     version: AtomicU64,
     /// The levels that [`LevelLayer::capture`] sets.
     captured: OnceLock<TargetLevels>,
@@ -92,7 +93,7 @@ struct LevelState {
 struct LevelChanges {
     /// The levels that are restored after a temporary change.
     permanent: Levels,
-    /// The number of changes. A later change cancels the pending restore.
+    /// The number of times that levels were applied. A later change cancels the pending restore.
     generation: u64,
     /// Whether a temporary change is in force.
     is_temporary: bool,
@@ -150,7 +151,7 @@ impl LevelLayer {
     }
 
     /// Also enables events of these levels, so that a recorder can buffer them. Defaults to none.
-    /// It affects neither spans, nor targets that are set to `off`. The first call wins.
+    /// It affects neither spans, nor targets whose level is `off`. The first call wins.
     ///
     /// To hide these events from a sink, wrap it in
     /// [`LayerExt::without_captured`](crate::LayerExt::without_captured) or in the recorder.
@@ -180,13 +181,14 @@ impl LevelLayer {
     /// Spans carry context, such as the request id, so the event levels do not disable them. There
     /// are two exceptions for targets that no directive of the span levels names:
     ///
-    /// * A target whose event level is `off` has no spans either.
+    /// * A target that a directive of the event levels sets to `off` has no spans either.
     /// * If every event is disabled, every span is too, unless the span levels have a default
     ///   level.
     ///
-    /// Every other target that no directive of the span levels names has their default level, or
-    /// without one the default of this setting. Span directives enable further spans. The first
-    /// call of this method or of [`spans_follow_events`](Self::spans_follow_events) wins.
+    /// All other such targets have the default level of the span levels. If there is none, they
+    /// have INFO, or their event level if that is more verbose. Span directives enable further
+    /// spans. The first call of this method or of
+    /// [`spans_follow_events`](Self::spans_follow_events) wins.
     ///
     /// ```
     /// use spanwise_core::LevelLayer;
@@ -210,7 +212,7 @@ impl LevelLayer {
     }
 
     /// Enables a span only if an event of its level and target is enabled. At `warn`, spans at INFO
-    /// are disabled, and the lines inside them lose their fields.
+    /// are disabled, so the lines inside a span lose the fields of the span.
     #[must_use]
     pub fn spans_follow_events(self) -> Self {
         self.with_span_rule(SpanRule::FollowsEvents)
@@ -314,7 +316,7 @@ impl LevelHandle {
         self.state.version.load(Ordering::Acquire)
     }
 
-    /// Returns the visibility of an event by its target, without span directives.
+    /// Returns the visibility of an event by its target and level, without span directives.
     pub(crate) fn visibility(&self, target: &str, level: Level) -> Visibility {
         Visibility::from_level(level, self.state.active().levels.targets.level(target))
     }
@@ -493,7 +495,8 @@ impl ActiveLevels {
         }
     }
 
-    /// Returns whether a span that this thread has entered enables the callsite.
+    /// Returns whether a span directive enables the callsite: as a span that it matches, or inside
+    /// such a span that this thread has entered.
     fn enabled_by_span<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
@@ -514,7 +517,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         #[cfg(feature = "log")]
         if log_bridge::is_probe(callsite) {
-            // The bridge recognises a stack with a `LevelLayer` by a callsite that it disables.
+            // The bridge detects a `LevelLayer` in the stack by this callsite, which is disabled.
             return Interest::never();
         }
         let active = self.state.active();

@@ -17,9 +17,9 @@ pub(crate) use span_directive::span_filter;
 /// `[request{tenant_id="acme"}]=debug`.
 ///
 /// A level is `off`, `error`, `warn`, `info`, `debug` or `trace` in any case, or 0 to 5. `warning`
-/// means `warn`; `fatal` and `critical` mean `error`. Everything that
-/// [`EnvFilter`](tracing_subscriber::EnvFilter) accepts is accepted, except for common mistakes
-/// that disable logs:
+/// means `warn`; `fatal` and `critical` mean `error`. The syntax is that of
+/// [`EnvFilter`](tracing_subscriber::EnvFilter), with these differences, which prevent common
+/// mistakes:
 ///
 /// * A single word that looks like a level but is not a level (`inof`, `verbose`, `9`) is an error.
 ///   `EnvFilter` interprets it as a target, and disables all other logs.
@@ -96,7 +96,7 @@ impl Levels {
         self
     }
 
-    /// Checks that each span directive enables something that the targets do not.
+    /// Checks that each span directive enables something that the levels of targets do not.
     ///
     /// A span directive only adds to the enabled events and spans.
     ///
@@ -130,7 +130,7 @@ impl Levels {
     }
 
     /// Makes each level more verbose by `steps` levels, or less verbose if `steps` is negative. A
-    /// target that is `off` stays off.
+    /// directive with `off` stays off, but a default level of `off` changes.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -180,10 +180,11 @@ impl Levels {
     /// Sets the level of the module `path` and its submodules, where `.` separates modules as `::`
     /// does. Directives in the text of `Levels` match prefixes instead.
     ///
-    /// The longest match wins, of both kinds. If two are equally long, the last wins.
+    /// The longest match wins, whether it is a module or a prefix. If two are equally long, the
+    /// last wins.
     ///
-    /// `Display` shows the module like a directive, with `::` between modules. The text does not
-    /// show the kind: parsed again, it is a prefix, which matches more targets.
+    /// `Display` shows the module like a directive, with `::` between modules. If that text is
+    /// parsed, the module becomes a prefix, which matches more targets.
     ///
     /// ```
     /// use spanwise_core::Levels;

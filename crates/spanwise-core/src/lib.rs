@@ -26,7 +26,7 @@
 //!
 //! Services use the [`spanwise`] facade, which re-exports the items that services need. Use this
 //! crate directly to build a stack without the facade, to write a redaction policy, or to write a
-//! sink.
+//! sink: a layer with an output.
 //!
 //! # Parts
 //!
@@ -53,7 +53,7 @@
 //!
 //! # Behaviour and limits
 //!
-//! * A wrapper of [`LayerExt`] affects only its own layer, never the layers beside it.
+//! * A wrapper of [`LayerExt`] affects only the layer inside it, never the layers beside it.
 //! * Work that depends only on a callsite is done once per callsite and cached without a lock.
 //! * A value that panics while it is formatted loses only its own text. A value may log while it is
 //!   formatted.

@@ -9,9 +9,8 @@ pub const REDACTED: &str = "[REDACTED]";
 
 /// A policy that decides what a sink may show.
 ///
-/// A sink calls the policy once per key and callsite. It also calls the policy for each text that
-/// it shows, before the text is escaped or cut. A policy is passed at most 64 KiB of a text, and
-/// the rest is hidden.
+/// A sink asks for the verdict on a key once per callsite. It passes a text to the policy before it
+/// escapes or cuts the text. A policy is passed at most 64 KiB of a text, and the rest is hidden.
 ///
 /// * The verdict on a key or a text must not change, because sinks may cache it.
 /// * A policy must not log, because its own events would be passed to it.
@@ -61,8 +60,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
     /// Appends the redacted form of `text` to `shown`, and returns true. Returns false and appends
     /// nothing if `text` has no secret. `key` is `None` for a message.
     ///
-    /// Defaults to [`value`](Self::value) or [`text`](Self::text), which must have the same result.
-    /// Override it to hide a secret without an allocation.
+    /// Defaults to [`value`](Self::value), or to [`text`](Self::text) for a message. Override it to
+    /// hide a secret without an allocation; the result must be the same.
     fn redact_into(&self, key: Option<&str>, text: &str, shown: &mut String) -> bool {
         let redacted = match key {
             Some(key) => self.value(key, text),
@@ -77,8 +76,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         true
     }
 
-    /// Returns the replacement of `value` if the verdict on `key` is [`KeyVerdict::Replace`], such
-    /// as its last digits or a pseudonym. Defaults to [`REDACTED`].
+    /// Returns the replacement of `value`, such as its last digits or a pseudonym. Called if the
+    /// verdict on `key` is [`KeyVerdict::Replace`]. Defaults to [`REDACTED`].
     ///
     /// `value` is the whole text of the value, at most 64 KiB. Longer values become [`REDACTED`].
     fn replace(&self, key: &str, value: &str) -> String {
@@ -92,8 +91,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Returns whether [`text`](Self::text) may change a text. If false, sinks need not collect a
-    /// value before they write it.
+    /// Returns whether [`text`](Self::text) or [`value`](Self::value) may change a text. Defaults to
+    /// true. If false, sinks do not scan texts, and need not collect a value before they write it.
     fn reads_text(&self) -> bool {
         true
     }
@@ -130,7 +129,7 @@ impl KeyVerdict {
     }
 }
 
-/// The verdicts on a key for each type of value, from [`verdicts`](#method.verdicts) of `dyn
+/// The verdicts on a key for each type of value, from [`verdicts`](Redact#method.verdicts) of `dyn
 /// Redact`.
 ///
 /// Numbers and booleans have no text to scan. So for them [`KeyVerdict::Pass`] becomes
@@ -146,7 +145,7 @@ pub struct KeyVerdicts {
     pub boolean: KeyVerdict,
 }
 
-/// The redacted form of a value, from [`apply`](#method.apply) of `dyn Redact`.
+/// The redacted form of a value, from [`apply`](Redact#method.apply) of `dyn Redact`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redaction {
     /// Show the value unchanged.
@@ -209,7 +208,8 @@ impl dyn Redact {
         self.redact_with(text, |text| self.value(key, text))
     }
 
-    /// Returns the redacted `text` if it differs. The key is `None` for a message.
+    /// Returns the redacted `text`, or `None` if the policy does not change it. The key is `None`
+    /// for a message.
     #[must_use]
     pub fn replacement_for(&self, key: Option<&str>, text: &str) -> Option<String> {
         let shown = match key {
@@ -223,8 +223,8 @@ impl dyn Redact {
         }
     }
 
-    /// As [`replacement_for`](#method.replacement_for), but appends the redacted text to `shown`.
-    /// Returns whether it differs; if not, nothing is appended.
+    /// Like [`replacement_for`](#method.replacement_for), but appends the redacted text to `shown`.
+    /// Returns whether the policy changes the text; if not, nothing is appended.
     #[must_use]
     pub fn replacement_into(&self, key: Option<&str>, text: &str, shown: &mut String) -> bool {
         let start = shown.len();
@@ -331,11 +331,12 @@ fn scanned_part(text: &str) -> &str {
     &text[..end]
 }
 
-/// The longest account number, an IBAN, has nine groups of four characters.
+/// The longest account number, an IBAN, has nine groups of up to four characters.
 const MAX_GROUPS: usize = 9;
 const MAX_GROUP_LEN: usize = 8;
 
-/// Formats `value` and returns the redacted text, before it is cut.
+/// Formats `value` and returns the redacted text. Cut the text afterwards, because a policy does
+/// not recognize half a secret.
 pub(crate) fn redacted_display(
     policy: &dyn Redact,
     key: &str,

@@ -45,12 +45,13 @@ pub use unshared_fields::UnsharedFields;
 ///
 /// The inner layer receives every event and span with the hidden values replaced: in fields, the
 /// message, fields recorded later, the output of `Display` and `Debug`, and errors with their
-/// causes. It never receives the original values.
+/// causes. It never receives the original of a hidden value.
 ///
 /// A shown value keeps its type, such as number, boolean, string, bytes or error. The exceptions
 /// are:
 ///
-/// * Formatted values are texts in the form of `{:?}`, even if the layer uses `{:#?}`.
+/// * Values recorded with `?` or `%` are texts in the form of `{:?}`, even if the layer formats them
+///   with `{:#?}`.
 /// * An error cannot be downcast. Its `Display`, its `Debug` and up to 32 causes are texts.
 ///
 /// A hidden value of any type becomes the text `[REDACTED]`. A removed field has no value.
@@ -158,7 +159,8 @@ impl<L> Redacted<L> {
 
 /// The part of the thread's state that this module owns.
 pub(crate) struct RedactionState {
-    /// The number of calls of `enabled` on redacted layers.
+    /// The number of calls of `enabled` on redacted layers. An increase while values are formatted
+    /// shows that a value logged an event.
     enabled_calls: Cell<u64>,
     /// The [`Originals`](redacted_error::Originals) of the event, span or record that is being
     /// forwarded, and their id. A redacted error that outlives them finds another id, and does not

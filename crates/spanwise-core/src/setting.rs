@@ -1,7 +1,7 @@
 //! The definition of an environment variable.
 
-/// One environment variable. The parser, error texts, the documentation and `explain()` use this
-/// definition. The name occurs nowhere else in the workspace.
+/// One environment variable. The parser, error texts, the documentation and the facade's
+/// `explain()` use this definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// The name of the variable: `LOG_FORMAT`.

@@ -6,8 +6,9 @@ use crate::{Levels, TargetLevels};
 
 /// The argument of a setter: a `T`, or a text that is parsed as a `T`.
 ///
-/// Both convert with `From`. The builder parses all texts when it is finished, so that it reports
-/// all mistakes together. It trims a text, and an empty text leaves the setting unchanged.
+/// Values and texts convert with `From`. A builder parses its texts with [`read`](Self::read) when
+/// it is finished, so that it reports all mistakes together. An empty or blank text leaves the
+/// setting unchanged.
 ///
 /// ```
 /// use spanwise_core::{Levels, ParseError, SettingValue};
@@ -31,7 +32,7 @@ enum Input<T> {
 
 /// A type whose setters also accept text, as a [`SettingValue`].
 ///
-/// A marker trait without methods. It prevents that the conversions of a text and of a value
+/// A marker trait without methods. Without it, the conversions from a value and from a text would
 /// overlap.
 pub trait TextSetting {}
 
@@ -40,7 +41,7 @@ impl TextSetting for Levels {}
 impl TextSetting for TargetLevels {}
 
 impl<T> SettingValue<T> {
-    /// Returns the value, or the result of `read` for the text; `None` for an empty text.
+    /// Returns the value, or the result of `read` for the trimmed text; `None` for an empty text.
     ///
     /// # Errors
     /// Returns the text and the error of `read`.

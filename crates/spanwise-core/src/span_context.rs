@@ -72,7 +72,8 @@ pub struct Context {
     identity: Option<ShownIdentity>,
 }
 
-/// An identity. The digits of its ids are computed on first use, because only texts need them.
+/// The trace and span id of an exported span. Their digits are computed on first use, because only
+/// texts need them.
 #[derive(Clone)]
 struct ShownIdentity {
     identity: SpanIdentity,
@@ -135,8 +136,8 @@ impl Context {
     /// Returns keys with their values. Outer spans come first, and the values of a span are in the
     /// order of its fields. If traces are exported, the ids of the span come last.
     ///
-    /// The first read may run the policy. It runs in this call, so the iterator can be used under a
-    /// lock.
+    /// The first read may run the policy. The policy runs in this call, so the iterator can be used
+    /// under a lock.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let recorded = self
             .recorded()
@@ -164,7 +165,7 @@ impl Context {
         self.identity.as_ref().map(|shown| &shown.identity)
     }
 
-    /// Returns whether the context has no values. It runs no policy.
+    /// Returns whether the context has no values. Runs no policy.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.identity.is_none() && self.entries.as_ref().is_none_or(|it| it.is_empty())

@@ -26,9 +26,9 @@ pub struct SinkFilter {
 pub enum Visibility {
     /// The sink shows the event.
     Visible,
-    /// The event is more verbose than the levels of the sink.
+    /// The event is more verbose than the levels of the application or of the sink.
     BelowLevel,
-    /// The target of the event is off.
+    /// The target of the event is `off` in the levels of the application or of the sink.
     Off,
 }
 
@@ -47,8 +47,9 @@ impl SinkFilter {
 
     /// Returns the visibility of an event. `cache` must belong to the callsite of the event.
     ///
-    /// The decision is cached until the levels change. With span directives or records of the `log`
-    /// crate, it is made for each event.
+    /// The decision is cached until the levels change. It is made again for each event that only a
+    /// span directive can show, for each record of `tracing-log`, and if it is
+    /// [`Off`](Visibility::Off).
     #[inline]
     pub fn visibility<S: Subscriber>(
         &self,
@@ -71,7 +72,10 @@ impl SinkFilter {
         visibility
     }
 
-    /// Returns whether an event with this metadata may be visible. Called before the event exists.
+    /// Returns whether an event with this metadata may be visible. For [`Layer::enabled`], which is
+    /// called before the event exists.
+    ///
+    /// [`Layer::enabled`]: tracing_subscriber::Layer::enabled
     pub(crate) fn may_show<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
@@ -156,7 +160,8 @@ impl VisibilityCache {
         let code = match visibility {
             Visibility::Visible => VISIBLE,
             Visibility::BelowLevel => BELOW_LEVEL,
-            // Not cached, because it is rare. Only another layer can have enabled the event.
+            // Not cached. If the application sets the target to `off`, this is rare: only another
+            // layer can have enabled the event.
             Visibility::Off => return,
         };
         self.0.store(stamp(version, code), Ordering::Relaxed);

@@ -9,7 +9,7 @@ use crate::{
     internal::{CallsitePlans, Visibility, VisibilityCache},
 };
 
-/// Hides events that are enabled only for a recorder from the inner layer. Created by
+/// Hides from the inner layer the events that are enabled only for a recorder. Created by
 /// [`LayerExt::without_captured`](crate::LayerExt::without_captured).
 #[derive(Debug)]
 pub struct WithoutCaptured<L> {
@@ -44,8 +44,8 @@ where
     forward!(inner: on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 
-    /// An inner filter stores its decision until it receives the event. So this does not call the
-    /// filter for an event that is not forwarded.
+    /// An inner filter stores its decision until it receives the event. So this method does not
+    /// call the filter for an event that is not forwarded.
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         metadata.is_event() && !self.sink_filter.may_show(metadata, &ctx)
             || self.inner.enabled(metadata, ctx)

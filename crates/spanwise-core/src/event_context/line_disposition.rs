@@ -1,7 +1,7 @@
 //! The disposition of the next line that a sink writes.
 //!
-//! It is stored in the thread-local state of the event context. The flags of that state show in
-//! which form.
+//! The thread-local state of the event context stores the disposition, in one of two forms: as an
+//! [`EnteredLine`] or as an owned [`LineDisposition`]. The flags of that state show which.
 
 use std::{any::Any, fmt, mem::ManuallyDrop, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::internal::LayerId;
 /// The recorder sets the disposition, and the recorder's writer takes it. The content is opaque to
 /// this crate.
 pub enum LineDisposition {
-    /// The line is added to the buffer of a unit.
+    /// The line is added to the buffer of a unit of work: a root span and its descendants.
     Buffer {
         /// The recorder's unit.
         unit: Arc<dyn Any + Send + Sync>,
@@ -70,8 +70,8 @@ impl LineDisposition {
         forward()
     }
 
-    /// Forwards an event whose line is written. During the call, the disposition that an outer
-    /// event has set for its own line is not found. Keeps the context of the event.
+    /// Forwards an event whose line is written. During the call, hides the disposition that is set
+    /// for the line of an outer event. Keeps the context of the event.
     #[inline]
     pub fn without<R>(forward: impl FnOnce() -> R) -> R {
         if current(|current| current.flags.get()) & LINE == 0 {
@@ -171,9 +171,9 @@ impl EnteredLine {
         current(|current| current.flags.set(current.flags.get() & !LINE));
     }
 
-    /// Updates the line after the thread has exited the entered span at `index`. A value can cause
-    /// this while its line is formatted. If the line belongs to the exited span, stores its unit.
-    /// If the exited span was below the span of the line, shifts the index.
+    /// Updates the line after the thread has exited the entered span at `index`. A value can exit a
+    /// span while the line is formatted. If the line belongs to the exited span, stores the unit of
+    /// the span. If the exited span was below the span of the line, shifts the index.
     #[inline]
     pub fn span_exited(
         sink: LayerId,

@@ -70,7 +70,7 @@ impl ExporterOptions {
 impl<T: ExportItem, S> Exporter<T, S> {
     /// Creates an exporter with an empty queue.
     ///
-    /// Each process calls these functions to create its transport and its further state.
+    /// Each process, also a forked one, calls `new_transport` and `new_state` for itself.
     pub fn new(
         options: ExporterOptions,
         new_transport: impl Fn() -> Box<dyn Deliver<T>> + Send + Sync + 'static,

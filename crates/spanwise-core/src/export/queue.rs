@@ -25,7 +25,7 @@ pub struct ExportQueue<T> {
     state: Mutex<State<T>>,
     /// Wakes the sender thread.
     work: Condvar,
-    /// Wakes the callers of [`flush`](Self::flush).
+    /// Wakes the callers of [`flush`](Self::flush) and [`shutdown_by`](Self::shutdown_by).
     settled: Condvar,
     pub(super) limits: QueueLimits,
     /// The name of the server in fault texts.
@@ -42,15 +42,18 @@ struct State<T> {
     others: Lane<T>,
     /// The item that is being sent. Its room stays reserved, because it may be put back.
     in_flight: Option<InFlight>,
-    /// The number of threads in `flush`. While it is not 0, items are sent without a back-off.
+    /// The number of threads that wait for a flush. Until the server fails, their items are sent
+    /// without a back-off.
     flushing: u32,
-    /// Numbers the calls of `flush` and `hurry`.
+    /// The number of flushes so far: of the calls of `flush`, `hurry` and `shutdown_by`. Its value
+    /// also identifies the last of them.
     flushes: u64,
-    /// The number of the last call of `hurry`.
+    /// The value of `flushes` after the last call of `hurry`.
     hurried_flush: u64,
-    /// The number of the last call of `flush` before the item in flight left the queue.
+    /// The value of `flushes` when the item in flight left the queue.
     in_flight_flush: u64,
-    /// The number of the last call of `flush` during which the server failed.
+    /// The `in_flight_flush` of the last item that the server failed to accept. This flush and all
+    /// earlier ones have failed.
     failed_flush: u64,
     /// Whether the state changed since the last step of the sender thread.
     is_signalled: bool,
@@ -130,8 +133,8 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
-    /// Adds an item that is more important than older items. At most `max` items wait afterwards.
-    /// The oldest items are dropped and counted.
+    /// Adds an item that is more important than older items. First drops and counts the oldest
+    /// items that are not urgent, until fewer than `max` of them wait.
     pub fn push_newest(&self, item: T, max: usize) {
         let mut dropped = Vec::new();
         let mut state = self.state.lock();
@@ -384,7 +387,8 @@ impl<T: ExportItem> ExportQueue<T> {
         }
     }
 
-    /// Returns the number of waiting items, their bytes and their events.
+    /// Returns the number of items and their bytes, including the item in flight, and the number of
+    /// waiting events.
     pub(super) fn held(&self) -> (usize, usize, u64) {
         let state = self.state.lock();
         let (items, bytes) = state.held();
@@ -406,7 +410,7 @@ impl<T: ExportItem> State<T> {
         items < limits.items && bytes + item.bytes() <= limits.bytes && events <= limits.events
     }
 
-    /// Returns the number of items, and their bytes.
+    /// Returns the number of items and their bytes, including the item in flight.
     fn held(&self) -> (usize, usize) {
         let in_flight = self.in_flight.as_ref().map_or(0, |item| item.bytes);
         let waiting = self.urgent.items.len() + self.others.items.len();

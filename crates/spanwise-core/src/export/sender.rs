@@ -24,9 +24,9 @@ const MAX_REQUESTED_WAIT: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     None,
-    /// A sender thread.
+    /// A sender thread, or its helper.
     Delivering,
-    /// A sender thread that is running code of the application.
+    /// A sender thread while it runs [`PeriodicTasks`].
     RunningTasks,
 }
 
@@ -34,18 +34,19 @@ thread_local! {
     static ROLE: Cell<Role> = const { Cell::new(Role::None) };
 }
 
-/// Returns whether this is the sender thread of an exporter.
+/// Returns whether this is the sender thread of an exporter, or its helper.
 ///
-/// Events that it logs are about sending. If they were sent, each would cause the next.
+/// Events that this thread logs are about sending. If they were sent, each would cause the next.
 #[inline]
 #[must_use]
 pub fn is_sender_thread() -> bool {
     role() != Role::None
 }
 
-/// Returns whether this is a sender thread that does not run [`PeriodicTasks`].
+/// Returns whether this is a sender thread, or its helper, that does not run [`PeriodicTasks`].
 ///
-/// Events that it logs come from the HTTP client, and may contain the credentials of the exporter.
+/// Events that such a thread logs come from the HTTP client, and may contain the credentials of the
+/// exporter.
 #[inline]
 #[must_use]
 pub fn is_delivering() -> bool {
@@ -81,7 +82,8 @@ pub(super) struct Sender<T> {
 pub enum Step {
     /// The sender did some work, and there may be more.
     Worked,
-    /// There is no work before this time, except after a change of the state.
+    /// There is no work before this time, unless the state of the queue changes. `None` means that
+    /// only such a change brings work.
     Wait(Option<Instant>),
     /// The queue was shut down.
     Ended,

@@ -45,7 +45,7 @@ impl<T: ExportItem> SteppedSender<T> {
         self.queue.wait(until);
     }
 
-    /// Returns the number of waiting items, their bytes and their events.
+    /// Returns the numbers of items, bytes and events in the queue.
     #[must_use]
     pub fn held(&self) -> (usize, usize, u64) {
         self.queue.held()

@@ -118,8 +118,7 @@ pub(super) fn parse_target<'t>(target: &'t str, directive: &str) -> Result<&'t s
 }
 
 /// Returns the level that `word` names, ignoring case: off, error, warn, info, debug, trace, or a
-/// number from 0 to 5.
-/// `warning` means warn; `fatal` and `critical` mean error.
+/// number from 0 to 5. `warning` means warn; `fatal` and `critical` mean error.
 ///
 /// ```
 /// use spanwise_core::internal::parse_level;

@@ -8,7 +8,7 @@ use super::directive::{directives, not_a_level, parse_level, parse_target};
 /// `target[span{field=value}]=level`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SpanDirective {
-    /// The text before the level.
+    /// The text before `=level`, as the user wrote it.
     pub(crate) matcher: String,
     /// Matchers for [`EnvFilter`]. The directive matches if any of these matches.
     pub(crate) variants: Vec<String>,
@@ -79,7 +79,7 @@ fn variants(
         ": a value cannot have an operator with braces, such as `a{2}`: write out the repetition, \
          and write a literal brace as `\\{`",
     )?;
-    // Count before building, because each number doubles the variants.
+    // Count before building, because each number or boolean doubles the variants.
     let count = forms.iter().fold(heads.len(), |count, forms| {
         count.saturating_mul(forms.len())
     });
@@ -102,7 +102,8 @@ fn variants(
     Ok(matchers.collect())
 }
 
-/// The maximum number of matchers of a directive. Each number in the directive doubles them.
+/// The maximum number of matchers of a directive. Each number or boolean in the directive doubles
+/// them, and so does a hyphen in its target.
 const MAX_VARIANTS: usize = 16;
 
 /// `field` or `field=value` of a span directive.
@@ -130,8 +131,8 @@ impl<'a> FieldMatch<'a> {
         is_match.then_some(Self { name, value })
     }
 
-    /// Returns the forms in which [`EnvFilter`] can match the value: a text with or without quotes,
-    /// and a number. `None` if the value is not [a pattern](pattern).
+    /// Returns the forms in which [`EnvFilter`] can match the value: as a text with or without
+    /// quotes, and as a number or boolean. `None` if the value is not [a pattern](pattern).
     fn forms(&self) -> Option<Vec<String>> {
         let Self { name, value } = self;
         let Some(value) = value else {
@@ -148,23 +149,23 @@ impl<'a> FieldMatch<'a> {
 /// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. `None` if it has an
 /// operator with braces.
 ///
-/// `EnvFilter` splits a directive at each of `=,{}`, so these are escaped. An escaped brace is a
-/// literal brace, because as an operator it would match nothing.
+/// `EnvFilter` splits a directive at each of `=,{}`, so these are escaped. An escaped brace matches
+/// literally, so an operator with braces would never match.
 fn pattern(value: &str) -> Option<String> {
     let mut pattern = String::new();
     let mut rest = value.chars();
-    let mut is_after_escape = false;
+    let mut is_after_escaped_letter = false;
     while let Some(c) = rest.next() {
         let escaped = (c == '\\').then(|| rest.next()).flatten();
         match (c, escaped) {
-            ('{', _) if is_after_escape || is_count(rest.as_str()) => return None,
+            ('{', _) if is_after_escaped_letter || is_count(rest.as_str()) => return None,
             ('\\', Some(c)) if !is_separator(c) => pattern.extend(['\\', c]),
             (_, Some(c)) | (c, None) if is_separator(c) => {
                 pattern.push_str(&format!("\\x{:02x}", u32::from(c)));
             }
             (c, _) => pattern.push(c),
         }
-        is_after_escape = escaped.is_some_and(char::is_alphabetic);
+        is_after_escaped_letter = escaped.is_some_and(char::is_alphabetic);
     }
     Some(pattern)
 }
@@ -174,15 +175,15 @@ fn is_separator(c: char) -> bool {
     matches!(c, '=' | ',' | '{' | '}')
 }
 
-/// Returns whether `text` is the rest of `{2}`, `{2,}`, `{,2}` or `{2,3}`.
+/// Returns whether `{` and `text` begin with a count: `{2}`, `{2,}`, `{,2}` or `{2,3}`.
 fn is_count(text: &str) -> bool {
     text.split_once('}').is_some_and(|(inside, _)| {
-        let is_count = |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ');
-        !inside.is_empty() && inside.chars().all(is_count)
+        let is_allowed = |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ');
+        !inside.is_empty() && inside.chars().all(is_allowed)
     })
 }
 
-/// Creates a filter that tracks the spans that `matcher` matches and enables nothing else.
+/// Creates a filter that enables the spans that `matcher` matches, and everything inside them.
 pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
     // Parses a `Directive`, because a whole filter would be split at commas, even inside braces.
     let directive: filter::Directive = format!("{matcher}=trace").parse().ok()?;

@@ -2,8 +2,8 @@
 //!
 //! `fmt` layers whose field formatters have the same type share the text of a span's fields. The
 //! first of them formats the fields of a new span for all. If an unredacted layer is the first, a
-//! redacted layer prints its text. The other order leaks, too: on `Span::record`, each layer
-//! appends its own rendering to the shared text.
+//! redacted layer prints the unredacted text. The other order leaks, too: on `Span::record`, each
+//! layer appends its own rendering to the shared text.
 //!
 //! So when the stack is complete, each redacted layer calls [`has_conflict`] about itself.
 //! `Dispatch::is` can find a formatter in the stack by its type. A check of one type makes two such
@@ -61,9 +61,9 @@ thread_local! {
 ///
 /// Only the formatters that can be named here are checked: `DefaultFields`, and
 /// `UnsharedFields<DefaultFields>`, since layers with different policies may both have it. The
-/// formatters of `json` and
-/// `pretty` are behind features of tracing-subscriber. A conflict between them, or between custom
-/// formatters, is not detected, and the redacted layer prints unredacted fields.
+/// formatters of `json` and `pretty` are behind features of tracing-subscriber. A conflict between
+/// them, or between custom formatters, is not detected, and the redacted layer prints unredacted
+/// fields.
 pub(super) fn has_conflict(
     layer_ptr: *const (),
     policy: &Arc<dyn Redact>,

@@ -11,8 +11,9 @@ pub(super) struct FieldPlan {
     fields: Box<[HandlingByType]>,
     /// Whether all values are shown unchanged.
     shows_all: bool,
-    /// Whether every event has a value that must be rebuilt, so that the precheck is not needed.
-    always_redacts: bool,
+    /// Whether nearly every event has a value that must be rebuilt, so that the precheck does not
+    /// pay.
+    skips_precheck: bool,
 }
 
 /// How to handle the values of a field.
@@ -96,7 +97,7 @@ impl FieldPlan {
         Self {
             callsite: callsite.callsite(),
             shows_all,
-            always_redacts: scans_message || !fields.iter().all(may_show),
+            skips_precheck: scans_message || !fields.iter().all(may_show),
             fields,
         }
     }
@@ -107,11 +108,11 @@ impl FieldPlan {
         self.shows_all
     }
 
-    /// Returns whether every event of the callsite has a value that is hidden, or a message that is
-    /// formatted and scanned. In that case the [precheck](super::precheck) is skipped.
+    /// Returns whether the [precheck](super::precheck) is skipped: because the callsite has a field
+    /// whose texts are hidden, or a message that is formatted and scanned.
     #[inline]
-    pub(super) fn always_redacts(&self) -> bool {
-        self.always_redacts
+    pub(super) fn skips_precheck(&self) -> bool {
+        self.skips_precheck
     }
 
     /// Returns the number of fields.

@@ -33,7 +33,7 @@ pub(super) fn with_redacted<R>(
     record: &dyn Fn(&mut dyn Visit),
     forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
 ) -> R {
-    if !plan.always_redacts() && !needs_redaction(plan, policy, record) {
+    if !plan.skips_precheck() && !needs_redaction(plan, policy, record) {
         return forward(None);
     }
     with_rebuilt(plan, policy, formatting, record, false, forward)
@@ -41,7 +41,8 @@ pub(super) fn with_redacted<R>(
 
 /// Calls `forward` with copies of the values, which the policy has redacted. If no copy differs
 /// from its original, calls it with `None`: the originals may be shown. If `always_forward_copies`
-/// is true, `forward` gets the copies also then, for a callsite that the originals do not fit.
+/// is true, `forward` gets the copies even if none differs. This is for another callsite, whose
+/// fields the originals do not fit.
 pub(super) fn with_rebuilt<R>(
     plan: &FieldPlan,
     policy: &dyn Redact,
@@ -217,8 +218,8 @@ impl Rebuilder<'_> {
         slot
     }
 
-    /// Copies a value that is shown unchanged. The copy is needed if another value of the event
-    /// differs.
+    /// Copies a value that is shown unchanged. The copy is needed if another value of the same
+    /// event, span or record differs.
     fn copy(&mut self, field: &Field, value: FieldValue<'_>) -> RedactedValue {
         match value {
             FieldValue::Plain(slot) => slot,
@@ -232,7 +233,8 @@ impl Rebuilder<'_> {
         }
     }
 
-    /// Formats and redacts a `Debug`. It may be the marked JSON of a nested value.
+    /// Formats and redacts a `Debug`. The output may be JSON that
+    /// [`nested_json`](crate::internal::nested_json) marks.
     fn format(
         &mut self,
         field: &Field,

@@ -18,10 +18,10 @@ use super::{current, values::TextHandling};
 
 /// The redacted texts of an error. `source` has those of its causes.
 ///
-/// Its `Debug` begins with the name of the error's type, because Sentry reads the name there. The
-/// `Debug` of an error with a backtrace costs milliseconds and few layers use it, so it is
-/// formatted on demand. A `RedactedError` must be `'static`, so it cannot borrow the original. It
-/// finds the original through [`with_originals`].
+/// Its `Debug` is the redacted `Debug` of the original, because Sentry reads the name of the type
+/// from the beginning. It is formatted on demand, because it costs milliseconds for an error with a
+/// backtrace, and few layers use it. A `RedactedError` must be `'static`, so it cannot borrow the
+/// original. It finds the original through [`with_originals`].
 pub(super) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,

@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// Calls `forward` with a copy of the event that has another level. The callsite of the copy has
-/// the same target, place and fields.
+/// the same target, source location and fields.
 ///
 /// The values are copied, and a `Debug` or `Display` runs once here. The second argument of
-/// `forward` is whether the event has the other level. It keeps its level if there are too many
-/// callsites: see [`RuntimeCallsite::get`].
+/// `forward` is whether the event has the other level. If there are too many callsites, `forward`
+/// gets the original event: see [`RuntimeCallsite::get`].
 #[cold]
 pub fn with_level<R>(
     event: &Event<'_>,

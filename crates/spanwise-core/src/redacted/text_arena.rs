@@ -32,7 +32,7 @@ pub(super) struct RetainedArena {
 }
 
 thread_local! {
-    /// Accessed once per thread, which registers its destructor.
+    /// Each thread accesses it once, only to register its destructor.
     static DROP_ARENA: DropArena = const { DropArena };
 }
 
@@ -79,7 +79,7 @@ impl RetainedArena {
     }
 }
 
-/// A thread keeps at most this much memory for texts, and as much for bytes.
+/// A thread keeps at most this many bytes of memory for texts, and as many for byte slices.
 const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 impl TextArena {

@@ -33,12 +33,12 @@ pub(crate) struct OwnEntries {
 /// Each value stays in the entries of the span that recorded it, so all spans share its redacted
 /// text.
 pub(crate) struct ReadableEntries {
-    values: Vec<Value>,
+    values: Vec<ValueRef>,
 }
 
-/// A value in the entries of a span.
+/// A reference to a value in the entries of a span.
 #[derive(Clone)]
-struct Value {
+struct ValueRef {
     owner: Arc<OwnEntries>,
     index: usize,
 }
@@ -155,7 +155,7 @@ impl Entries {
         }
     }
 
-    /// Applies the policy to all values.
+    /// Returns the entries after `policy` has been applied to all values.
     fn redact(&self, policy: &Arc<dyn Redact>) -> Self {
         let shown_value = |entry: Entry<'_>| match entry.policy_step {
             PolicyStep::Done => entry.value.to_owned(),
@@ -209,8 +209,8 @@ impl OwnEntries {
 }
 
 impl ReadableEntries {
-    /// Joins the entries of the ancestors, if there are any, with the span's own entries, which
-    /// replace entries of the same key.
+    /// Joins the entries of the ancestors, if there are any, with the span's own entries. An own
+    /// entry replaces an entry of the same key, but only a pinned entry replaces a pinned entry.
     pub(crate) fn join(outer: Option<&Arc<Self>>, own: &Arc<OwnEntries>) -> Arc<Self> {
         let inherited = outer.map_or(&[][..], |outer| &outer.values);
         let own_keys = &own.recorded.keys;
@@ -238,7 +238,7 @@ impl ReadableEntries {
             .iter()
             .enumerate()
             .filter(|(_, own)| !is_hidden(own));
-        values.extend(shown.map(|(index, _)| Value {
+        values.extend(shown.map(|(index, _)| ValueRef {
             owner: Arc::clone(own),
             index,
         }));
@@ -255,7 +255,7 @@ impl ReadableEntries {
         let mut values = self.values.iter();
         values
             .find(|value| value.key().name == key)
-            .map(Value::shown)
+            .map(ValueRef::shown)
     }
 
     /// Returns the entries with redacted values, for a reader. The policy runs in this call, and
@@ -264,11 +264,11 @@ impl ReadableEntries {
         for value in &self.values {
             value.owner.redacted();
         }
-        self.values.iter().map(Value::shown)
+        self.values.iter().map(ValueRef::shown)
     }
 }
 
-impl Value {
+impl ValueRef {
     fn key(&self) -> &Key {
         &self.owner.recorded.keys[self.index]
     }

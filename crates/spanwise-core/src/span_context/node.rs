@@ -2,7 +2,7 @@
 //!
 //! A span stores only its own values. The first read of its context joins them with those of its
 //! ancestors, and keeps the result for later reads. So a span whose context nobody reads costs
-//! little, and a late record costs no more than the recorded value. The tree of the spans
+//! little, and a late record only stores the recorded value. The tree of the spans
 //! (`internal/span_tree.rs`) shows whether the result is still valid.
 
 use std::{
@@ -54,7 +54,7 @@ struct Joined {
     entries: Arc<ReadableEntries>,
     /// The number of late records, from this span to the root, when the values were joined.
     records: u64,
-    /// An epoch in which the values were up to date.
+    /// An epoch of the tree in which the values were up to date.
     epoch: u64,
 }
 
@@ -105,24 +105,24 @@ impl ContextNode {
         joined.unwrap_or_else(|| self.join(now))
     }
 
-    /// Joins the values again, from the outermost node to this one, where the joined values miss a
-    /// late record.
+    /// Joins the values of this node again, and first those of the ancestors below the nearest one
+    /// whose joined values are still valid.
     ///
     /// Iterative, because a tree may be ten thousand spans deep.
     fn join(&self, now: u64) -> Arc<ReadableEntries> {
         let path = self.path_to_root();
         let mut outer = None;
-        let mut stale = path.len();
+        let mut stale_count = path.len();
         for (index, step) in path.iter().enumerate() {
             if let Some(joined) = &mut step.node.values.lock().joined
                 && joined.records == step.above.wrapping_add(step.own)
             {
                 joined.epoch = now;
-                (outer, stale) = (Some(Arc::clone(&joined.entries)), index);
+                (outer, stale_count) = (Some(Arc::clone(&joined.entries)), index);
                 break;
             }
         }
-        for step in path[..stale].iter().rev() {
+        for step in path[..stale_count].iter().rev() {
             let mut values = step.node.values.lock();
             let own = values.own.share();
             let entries = ReadableEntries::join(outer.as_ref(), &own);
@@ -147,8 +147,8 @@ impl ContextNode {
         span: &SpanRef<'_, R>,
     ) -> Option<Arc<Self>> {
         let find = |span: &SpanRef<'_, R>| {
-            StoredNodes::find(span, |of, node| match layer {
-                Some(layer) => of == layer,
+            StoredNodes::find(span, |owner, node| match layer {
+                Some(layer) => owner == layer,
                 None => node.is_first,
             })
         };
@@ -167,8 +167,8 @@ impl ContextNode {
 }
 
 impl OwnValues {
-    /// Adds `recorded`, in place of earlier values of these keys. Returns values to drop without
-    /// the lock.
+    /// Adds `recorded`, in place of earlier values of these keys. Returns the replaced values. The
+    /// caller drops them after it has released the lock.
     fn record<'a>(
         &mut self,
         recorded: impl Iterator<Item = Entry<'a>> + Clone,
