@@ -19,8 +19,9 @@ use crate::{
 /// is in the inherited trace, the child receives the inherited baggage. A `spanwise` program reads
 /// the variables if `LOG_PARENT=env` is set.
 ///
-/// The child does not inherit variables of this process that belong to another trace. So in a
-/// request whose span is disabled, the child receives no trace.
+/// The child does not inherit variables of this process that belong to another trace. A request
+/// has a trace of its own even if its span is disabled. In such a request, the child receives no
+/// trace.
 ///
 /// ```
 /// use std::process::Command;

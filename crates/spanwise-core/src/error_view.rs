@@ -29,9 +29,9 @@ use crate::internal::{
 
 /// Views `error` as a field that every sink shows with its message, its causes and its type.
 ///
-/// `error` is a reference: to a type that implements `Error`, to a `dyn Error`, to a box of one, to
-/// an `anyhow::Error` or to an `eyre::Report`. If you have a reference, add no `&`: `err(e)` for
-/// `e: &dyn Error`.
+/// `error` is a reference: to a type that implements `Error`, to a `dyn Error`, to a
+/// `Box<dyn Error>`, to an `anyhow::Error` or to an `eyre::Report`. If you have a reference, add no
+/// `&`: `err(e)` for `e: &dyn Error`.
 ///
 /// ```
 /// use std::error::Error;
@@ -46,8 +46,8 @@ use crate::internal::{
 /// ```
 ///
 /// An `anyhow::Error` or an `eyre::Report` has a backtrace if `RUST_BACKTRACE` or
-/// `RUST_LIB_BACKTRACE` is set. Sinks show it for at most ten errors per second, because formatting
-/// one takes milliseconds.
+/// `RUST_LIB_BACKTRACE` is set. Sinks show backtraces of at most ten errors per second, because
+/// formatting a backtrace takes milliseconds.
 pub fn err<E, Kind>(error: &E) -> &(dyn Error + 'static)
 where
     E: AsError<Kind> + ?Sized,
@@ -232,7 +232,7 @@ impl<T: Viewed<Kind>, Kind> Error for View<T, Kind> {
         self.error.inner().source()
     }
 
-    /// No description: the reply to the query, which is in a thread-local.
+    /// Returns a fixed text. Writes the reply to the current query to a thread-local.
     fn description(&self) -> &str {
         answer(|query| match query {
             ErrorQuery::TypeName => ErrorReply::TypeName(self.error.type_name()),

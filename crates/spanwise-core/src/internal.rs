@@ -81,6 +81,7 @@ pub use self::{
     trace_cache::TraceCache,
     tracestate_header::parse_tracestate,
 };
+
 /// Returns the time of a clock in nanoseconds since 1970. A time before that is 0.
 #[inline]
 #[must_use]

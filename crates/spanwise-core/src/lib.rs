@@ -54,7 +54,8 @@
 //! # Behaviour and limits
 //!
 //! * A wrapper of [`LayerExt`] affects only the layer inside it, never the layers beside it.
-//! * Work that depends only on a callsite is done once per callsite and cached without a lock.
+//! * Work that depends only on a callsite is done once per callsite. Reading the result takes no
+//!   lock.
 //! * A value that panics while it is formatted loses only its own text. A value may log while it is
 //!   formatted.
 //! * A context value is cut at 1,024 bytes. A policy scans 64 KiB of a text, and the rest is

@@ -4,8 +4,8 @@ use std::{error::Error, fmt, ops::Range};
 
 /// The reasons why a text is not a valid value: one [`Problem`] for each mistake.
 ///
-/// Every grammar of the workspace fails with this type. `Debug` shows the same text as `Display`,
-/// so that the error is readable if `main` returns it.
+/// The parsers of all settings fail with this type. `Debug` shows the same text as `Display`, so
+/// that the error is readable if `main` returns it.
 ///
 /// ```
 /// use spanwise_core::Levels;

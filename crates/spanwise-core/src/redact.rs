@@ -91,8 +91,9 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Returns whether [`text`](Self::text) or [`value`](Self::value) may change a text. Defaults to
-    /// true. If false, sinks do not scan texts, and need not collect a value before they write it.
+    /// Returns whether [`text`](Self::text) or [`value`](Self::value) may change a text. Defaults
+    /// to true. If false, sinks do not scan texts, and need not collect a value before they write
+    /// it.
     fn reads_text(&self) -> bool {
         true
     }

@@ -24,10 +24,11 @@ use crate::{
 /// Counts the outcome of the events of each sink, and the faults of logging. Cheap to clone, and
 /// clones share their counters.
 ///
-/// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as a
-/// line of at most about a kilobyte, at most once in ten seconds per kind of fault, and for
-/// exporters also per server. A closed stderr is ignored. If stderr is a full pipe, the line is
-/// skipped, and the next fault of that kind tries again. Nothing is written to stdout.
+/// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as
+/// one line, whose detail is cut at 512 bytes. A kind of fault is printed at most once in ten
+/// seconds, and for exporters once per server. A closed stderr is ignored. If stderr is a full
+/// pipe, the line is skipped, and the next fault of that kind tries again. Nothing is written to
+/// stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -37,7 +38,7 @@ struct Inner {
     redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
-    /// The faults that [`fault_from`](SelfReport::fault_of) reports.
+    /// The faults that [`fault_from`](SelfReport::fault_from) reports.
     source_faults: Mutex<Vec<SourceFaults>>,
 }
 
@@ -73,13 +74,13 @@ const MAX_DETAIL_LEN: usize = 512;
 pub enum Fault {
     /// An output refused a line.
     WriteFailed,
-    /// An output could not flush its buffer.
+    /// An output could not flush its buffer, or an exporter could not reach its server and retries.
     FlushFailed,
     /// A part is missing or set up wrongly, and logging continues without it.
     Setup,
-    /// An output is too slow, so lines are shed by level.
+    /// An output is too slow, so lines or events are shed.
     Shed,
-    /// Not all lines were delivered before the shutdown ended.
+    /// Lines or events were not delivered, for example before the shutdown ended.
     Lost,
     /// The memory for buffered lines was full, and some lines were evicted.
     Evicted,
@@ -216,7 +217,7 @@ impl SelfReport {
         };
         let text = panic_safe::truncate_at(&text, MAX_DETAIL_LEN);
         let now = Instant::now();
-        // Another thread is printing a fault of this kind. This fault is only counted.
+        // If another thread is printing a fault of this kind, this fault is only counted.
         let Some(mut last_printed) = counter.last_printed.try_lock() else {
             return;
         };
@@ -288,8 +289,8 @@ impl Inner {
     }
 }
 
-/// Locks `mutex`, for a short time. Returns `None` in the child of a fork during which another
-/// thread had the lock.
+/// Locks `mutex`, which threads only hold for a short time. Returns `None` after 1,000 attempts, at
+/// least 50 µs apart: in the child of a fork during which another thread had the lock.
 fn lock_in_any_process<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     for _ in 0..1000 {
         match mutex.try_lock() {
@@ -503,7 +504,8 @@ impl ShedCounts {
     }
 }
 
-/// Returns a text for one line of a terminal. Quotes stay as they are.
+/// Escapes control characters, so that a text fits in one line of a terminal. Quotes stay as they
+/// are.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -8,8 +8,8 @@ use std::fmt;
 ///   The directives of [`Levels`](crate::Levels) use it.
 /// * [`module`](Self::module) matches the module with this path and its submodules. All other
 ///   settings use it.
-/// * [`route`](Self::route) is a module whose parts a dot may separate, as in Python's loggers.
-///   Routes to sinks and [`Levels::with_module`](crate::Levels::with_module) use it.
+/// * [`route`](Self::route) is like `module`, but `.` also separates modules, as in Python. Routes
+///   to sinks and [`Levels::with_module`](crate::Levels::with_module) use it.
 ///
 /// A hyphen also matches an underscore, so that the name of a package matches its crate.
 ///

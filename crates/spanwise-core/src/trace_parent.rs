@@ -146,6 +146,7 @@ impl TraceParent {
         span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let data = registry.span(id)?;
+            // If traces are not exported, the span has its ids as context fields.
             let needs_ids = data.parent().is_none() && SpanIdentity::find(&data).is_none();
             drop(data);
             if needs_ids {
@@ -172,7 +173,7 @@ impl TraceParent {
         text
     }
 
-    /// Parses version 00 strictly, and the same part of a later version, as the specification
+    /// Parses version 00 strictly, and the first 55 bytes of a later version, as the specification
     /// requires.
     #[doc(hidden)]
     #[must_use]

@@ -127,7 +127,7 @@ fn replace(announced: Option<Box<Announcement>>) -> Option<Box<Announcement>> {
     thread_state::with(|state| state.announced.replace(announced)).map(ManuallyDrop::into_inner)
 }
 
-/// Restores the outer announcement when it is dropped. There rarely is one.
+/// Restores the outer announcement, which rarely exists, when this guard is dropped.
 struct Restored(Option<Box<Announcement>>);
 
 impl Drop for Restored {

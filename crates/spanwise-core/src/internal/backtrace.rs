@@ -55,8 +55,8 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 }
 
 /// Returns a shorter text of a backtrace: its [`frames`] in the format of std, with relative paths.
-/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. Frames of libraries are
-/// also only counted once the backtrace has its maximum number of frames.
+/// Frames of runtimes are only counted: `… 41 frames of tokio, 3 of std`. If the text would have
+/// more than 50 frames, the outer frames of libraries are only counted, too.
 ///
 /// `file` is the source file of the panic, if it is known. It reveals the directory that the paths
 /// are relative to.
@@ -81,8 +81,8 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     let mut out = String::new();
     let mut skipped = SkippedFrames::default();
     let is_application = |frame: &&Frame<'_>| frame.is_in_app();
-    let mut application = frames.iter().filter(is_application).count().min(MAX_FRAMES);
-    let mut libraries = MAX_FRAMES - application;
+    let mut app_frames_left = frames.iter().filter(is_application).count().min(MAX_FRAMES);
+    let mut library_frames_left = MAX_FRAMES - app_frames_left;
     let mut rest = frames.iter().peekable();
     // The backtrace of an error begins with the frames that captured it.
     while rest.next_if(|frame| is_runtime(frame)).is_some() {}
@@ -92,13 +92,13 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     while let Some(frame) = rest.next() {
         match frame.owner() {
             Owner::Runtime(name) => skipped.add(name),
-            Owner::Library if libraries == 0 => skipped.add("libraries"),
+            Owner::Library if library_frames_left == 0 => skipped.add("libraries"),
             Owner::Library => {
                 skipped.write(&mut out);
                 frame.write(&mut out, root);
-                libraries -= 1;
+                library_frames_left -= 1;
             }
-            Owner::Application if application == 0 => {
+            Owner::Application if app_frames_left == 0 => {
                 skipped.write(&mut out);
                 // Writing to a `String` does not fail.
                 let _ = writeln!(out, "      … {} more frames", 1 + rest.count());
@@ -107,7 +107,7 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
             Owner::Application => {
                 skipped.write(&mut out);
                 frame.write(&mut out, root);
-                application -= 1;
+                app_frames_left -= 1;
             }
         }
     }
@@ -135,7 +135,8 @@ fn is_runtime(frame: &Frame<'_>) -> bool {
     matches!(frame.owner(), Owner::Runtime(_))
 }
 
-/// The number of consecutive runtime frames, by runtime.
+/// The number of consecutive frames that are only counted, by the name of their runtime, or
+/// `libraries`.
 #[derive(Default)]
 struct SkippedFrames(Vec<(&'static str, usize)>);
 

@@ -1,6 +1,6 @@
 //! Consistent probability sampling: compares a 56-bit randomness value with a threshold.
 //!
-//! All parts that sample traces use it, so that they keep the same traces.
+//! All parts that sample traces use this module, so that they keep the same traces.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -20,8 +20,11 @@ pub struct Threshold {
     min_randomness: u64,
 }
 
+/// The number of bits of a randomness value.
 const BITS: u32 = 56;
-const ALL: u64 = 1 << BITS;
+
+/// One more than the largest randomness value. As a threshold, it keeps nothing.
+const RANDOMNESS_END: u64 = 1 << BITS;
 
 /// The number of significant hexadecimal digits of a threshold. The effective ratio differs from
 /// the configured ratio by less than one part in 65,000.
@@ -34,7 +37,7 @@ impl Threshold {
         // NaN is in no range.
         (0.0..=1.0).contains(&ratio).then(|| Self {
             ratio,
-            min_randomness: round(((1.0 - ratio) * ALL as f64).round() as u64),
+            min_randomness: round(((1.0 - ratio) * RANDOMNESS_END as f64).round() as u64),
         })
     }
 
@@ -66,7 +69,7 @@ impl Threshold {
     /// Returns whether no trace is kept.
     #[must_use]
     pub fn keeps_none(self) -> bool {
-        self.min_randomness == ALL
+        self.min_randomness == RANDOMNESS_END
     }
 
     /// Returns whether a trace with this randomness is kept.
@@ -80,8 +83,8 @@ impl Threshold {
 /// Rounds a threshold to [`PRECISION`] digits, not counting leading `f`s. So the propagated digits
 /// are the exact threshold, and other services make the same decision.
 fn round(min_randomness: u64) -> u64 {
-    if min_randomness >= ALL {
-        return ALL;
+    if min_randomness >= RANDOMNESS_END {
+        return RANDOMNESS_END;
     }
     let leading_fs = (!(min_randomness << (u64::BITS - BITS))).leading_zeros() / 4;
     let digits = (PRECISION + leading_fs).min(BITS / 4);
@@ -186,9 +189,10 @@ fn first_state() -> u64 {
 }
 
 fn low_bits(hash: u64) -> u64 {
-    hash & (ALL - 1)
+    hash & (RANDOMNESS_END - 1)
 }
 
+/// The increment of SplitMix64.
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The finalizer of SplitMix64.

@@ -4,8 +4,8 @@ use tracing::{Level, Metadata};
 
 /// The name of the callsite of a critical event.
 ///
-/// `tracing` has five levels, so such an event is at ERROR, and sinks that have a higher level
-/// recognize it by its name.
+/// `tracing` has no level above ERROR, so a critical event is at ERROR. Sinks that have such a
+/// level recognize the event by this name.
 pub const CRITICAL: &str = "critical";
 
 /// Returns whether the events of `callsite` are critical.

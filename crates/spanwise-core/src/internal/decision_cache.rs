@@ -1,4 +1,4 @@
-//! The decision of a sampler about this thread's current event, for all sinks that share it.
+//! The decision of a sampler about this thread's current event, for all sinks of the sampler.
 
 use std::ptr;
 
@@ -19,7 +19,7 @@ pub enum SampleDecision {
     SampledOut,
     /// Kept, and represents up to `suppressed` events that were suppressed before it.
     KeepRepresenting {
-        /// How many.
+        /// The number of suppressed events.
         suppressed: u32,
         /// The time of the decision.
         now: u64,
@@ -35,7 +35,7 @@ pub enum SampleDecision {
 
 impl SampleDecision {
     /// Returns the decision about this thread's current event of `callsite`, from the cache or from
-    /// `decide`. `sampler` is the address of the sampler. Each sink has its own bit.
+    /// `decide`. `sampler` is the address of the sampler. `sink` has the one bit of the sink.
     ///
     /// An event cannot be recognized by its address, because a wrapper may have rebuilt it. But
     /// `event_enabled` is called for all sinks before any sink receives the event, and that call

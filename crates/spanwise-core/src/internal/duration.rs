@@ -12,7 +12,7 @@ const UNITS: [(&str, Duration); 4] = [
     ("ms", Duration::from_millis(1)),
 ];
 
-/// Returns the instant after this duration. Durations over a year count as a year.
+/// Returns the time that is `duration` from now. Durations over a year count as a year.
 #[must_use]
 pub fn deadline_after(duration: Duration) -> Instant {
     Instant::now() + duration.min(MAX_TIMEOUT)

@@ -35,8 +35,9 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 
 /// The spans that a thread has entered, with the value that each layer stores for them.
 ///
-/// Each layer crate has one in a thread-local. Entering a span needs no look-up. The first event in
-/// the span finds the value in the layer's [`SpanTable`], and later events cost one comparison.
+/// Each crate with such layers has an `EnteredSpans` in a thread-local. Entering a span needs no
+/// look-up. The first event in the span finds the value in the layer's [`SpanTable`], and later
+/// events cost one comparison.
 ///
 /// The current span is the current span of `Registry`. Guards may be dropped in any order, on
 /// another thread, or never. So a closed span is never current, even if this thread has not left
@@ -77,7 +78,7 @@ struct LayerSpans<T: SpanValue> {
 
 struct Entered<T: SpanValue> {
     id: Id,
-    /// Whether the span was already entered when it was entered again.
+    /// Whether the thread was already in the span when it entered the span again.
     is_reentry: bool,
     /// The value, looked up for the first event.
     found: Option<Found<T>>,
@@ -95,7 +96,7 @@ struct Found<T: SpanValue> {
 pub enum CurrentSpan<'a, T: SpanValue> {
     /// The table has a value for the span.
     Known {
-        /// The number for [`EnteredSpans::at`].
+        /// The index of the span among the entered spans, for [`EnteredSpans::at`].
         number: u32,
         /// The value in the table.
         value: &'a T,
@@ -127,8 +128,8 @@ impl<T: SpanValue> EnteredSpans<T> {
         });
     }
 
-    /// Records that the thread leaves a span. Returns the span's number, and its value if it was
-    /// looked up. Drop the value where its destructor may run.
+    /// Records that the thread leaves a span. Returns the span's index among the entered spans, and
+    /// its value if the value was looked up. Drop the value where its destructor may run.
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
         let entered = &mut self.layer_spans(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;
@@ -136,7 +137,7 @@ impl<T: SpanValue> EnteredSpans<T> {
         Some((index as u32, left.found.map(|found| found.value)))
     }
 
-    /// Returns the value at a number from [`current`](Self::current).
+    /// Returns the value of the span at this index, if [`current`](Self::current) has looked it up.
     #[inline]
     #[must_use]
     pub fn at(&self, layer: LayerId, number: u32) -> Option<&T> {
@@ -165,7 +166,7 @@ impl<T: SpanValue> EnteredSpans<T> {
         let layers = &mut self.layers;
         let known = layers.iter().position(|spans| spans.layer == layer);
         if let Some(index) = known.filter(|index| *index >= MAX_IDLE_LAYERS) {
-            // So the entries at the end are those of removed layers.
+            // Moves the entry to the front, so that entries of removed layers collect at the end.
             layers[..=index].rotate_right(1);
             return 0;
         }
@@ -174,7 +175,8 @@ impl<T: SpanValue> EnteredSpans<T> {
             if layers.len() >= MAX_IDLE_LAYERS {
                 layers.retain(|spans| !spans.entered.is_empty());
             }
-            // A layer that was removed while this thread was in a span is never left.
+            // If a layer is removed while this thread is in a span, its entry stays, because the
+            // layer does not see that the thread leaves the span. So the last entry is removed.
             layers.truncate(MAX_LAYERS - 1);
             // The newest layer is found first.
             let new = LayerSpans {
@@ -204,12 +206,12 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
             },
         };
         let Entered { id, found, .. } = &mut entered[index];
-        let is_open = found.as_ref().is_some_and(|found| {
+        let is_up_to_date = found.as_ref().is_some_and(|found| {
             // Relaxed is enough. A close that is not visible yet counts as if it came after the
             // event.
             found.value.closed_spans().load(Ordering::Relaxed) == found.closed
         });
-        if !is_open {
+        if !is_up_to_date {
             look_up(id, table, found);
         }
         match found {
@@ -250,7 +252,7 @@ impl<T: SpanValue> fmt::Debug for EnteredSpans<T> {
 /// If there are at least this many layers, entries without entered spans are removed.
 const MAX_IDLE_LAYERS: usize = 32;
 
-/// If there are more layers than this, the oldest entry is removed.
+/// If there are more entries than this, the last one is removed.
 const MAX_LAYERS: usize = 64;
 
 #[cfg(test)]

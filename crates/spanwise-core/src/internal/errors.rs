@@ -32,7 +32,7 @@ impl fmt::Debug for WithCauses<'_> {
 }
 
 /// Returns the full name of the type of `error`, such as `shop::pay::Declined`. Only available for
-/// errors from [`err`](crate::err).
+/// errors from [`err`](crate::err), also redacted ones, and for an [`ErrorCopy`] of such an error.
 #[must_use]
 pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match query(error, ErrorQuery::TypeName)? {
@@ -53,9 +53,9 @@ pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// Returns the backtrace of `error` in the format of std. Only available for errors from
-/// [`err`](crate::err).
+/// [`err`](crate::err), also redacted ones, and for an [`ErrorCopy`] of such an error.
 ///
-/// After ten backtraces in a second, a notice replaces it. The text is cut at 64 KiB.
+/// After ten backtraces in a second, a notice replaces further ones. The text is cut at 64 KiB.
 #[must_use]
 pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     match query(error, ErrorQuery::Backtrace)? {

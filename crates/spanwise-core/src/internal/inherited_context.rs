@@ -1,8 +1,8 @@
 //! The trace and the baggage that this process inherits from the process that started it.
 //!
-//! The root spans of the process belong to this trace. An exporter makes them children of the
-//! inherited span. Without an exporter, [`InheritedContextLayer`] records the inherited trace id on
-//! them.
+//! Root spans without another trace, such as that of a request, belong to this trace. An exporter
+//! makes them children of the inherited span. Without an exporter, [`InheritedContextLayer`]
+//! records the inherited trace id on them.
 //!
 //! *Invariant:* The context applies in its own trace, and outside of all traces. Only the functions
 //! of [`InheritedContext`] decide this. A request has a trace even if its span is disabled, so
@@ -80,7 +80,7 @@ impl InheritedContext {
 /// The time in which a thread runs a request whose span does not store its trace, such as a
 /// disabled span. The inherited context does not apply to the request.
 ///
-/// A task that the request spawns is not part of it.
+/// A task that the request spawns is not part of the request.
 #[derive(Debug)]
 pub struct SpanlessRequest {
     was_entered: bool,

@@ -18,7 +18,8 @@ pub enum Precision {
     Coarse,
 }
 
-/// The shortest period for the coarse clock, which would skip parts of a shorter period.
+/// The shortest period for the coarse clock, in nanoseconds. The clock would skip parts of a
+/// shorter period.
 const MIN_COARSE: u64 = 100_000_000;
 
 impl Precision {

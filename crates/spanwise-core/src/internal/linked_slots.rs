@@ -5,8 +5,8 @@ use std::{
     ops::{Index, IndexMut},
 };
 
-/// Values in slots that are linked into lists by index. A value moves between lists, or to the end
-/// of one, without a search and without an allocation.
+/// Values in slots that are linked into lists by index. A value moves between lists, or to the back
+/// of its list, without a search and without an allocation.
 ///
 /// The caller owns the lists, as [`SlotList`]s. Each slot is in exactly one list, and the caller
 /// passes this list.

@@ -110,13 +110,13 @@ const INLINE_FIELDS: usize = 8;
 #[derive(Default)]
 struct Fields<'kvs> {
     inline: [Option<(Key<'kvs>, RecordValue<'kvs>)>; INLINE_FIELDS],
-    len: usize,
+    inline_len: usize,
     overflow: Vec<(Key<'kvs>, RecordValue<'kvs>)>,
 }
 
 impl<'kvs> Fields<'kvs> {
     fn iter(&self) -> impl Iterator<Item = (&str, &RecordValue<'kvs>)> {
-        let inline = self.inline[..self.len].iter().flatten();
+        let inline = self.inline[..self.inline_len].iter().flatten();
         inline
             .chain(&self.overflow)
             .map(|(key, value)| (unreserved_key(key.as_str()), value))
@@ -128,7 +128,7 @@ impl<'kvs> Fields<'kvs> {
             let mut values = [None; INLINE_FIELDS + 1];
             self.emit_with(record, &mut names, &mut values);
         } else {
-            let len = self.len + self.overflow.len() + 1;
+            let len = self.inline_len + self.overflow.len() + 1;
             self.emit_with(record, &mut vec![""; len], &mut vec![None; len]);
         }
     }
@@ -189,10 +189,10 @@ impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
         {
             read = RecordValue::Text(display(value));
         }
-        match self.inline.get_mut(self.len) {
+        match self.inline.get_mut(self.inline_len) {
             Some(slot) => {
                 *slot = Some((key, read));
-                self.len += 1;
+                self.inline_len += 1;
             }
             None => self.overflow.push((key, read)),
         }
@@ -325,7 +325,7 @@ pub(crate) fn rebuild_and_set_log_level(rebuild: impl FnOnce()) {
         MAX_EVENT_LEVEL.get()
     };
     log::set_max_level(events.as_log());
-    // Another thread is rebuilding at the same time, perhaps for more verbose levels.
+    // If another thread has begun a rebuild meanwhile, it may be for more verbose levels.
     if FOREIGN_REBUILDS.load(Ordering::SeqCst) != before {
         log::set_max_level(log::LevelFilter::Trace);
     }

@@ -43,7 +43,8 @@ pub fn forget() {
 #[must_use]
 pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
     let last = LAST.try_with(RefCell::take).ok()??;
-    // A panic that `resume_unwind` transfers from another thread calls no hook.
+    // `last` may be another panic: `resume_unwind` transfers a panic from another thread without
+    // calling a hook.
     let message = message(payload);
     let is_logged = last.address == message.as_ptr().addr() && *last.message == *compared(message);
     is_logged.then(|| last.location.into())

@@ -30,8 +30,8 @@ impl FilterInterop {
     /// Inspects the stack. Call it in `on_register_dispatch`, when the stack is complete.
     pub fn detect(&self, dispatch: &Dispatch) {
         // A stack without a `Registry` cannot be inspected, so assume that it has filters.
-        let filter = dispatch.downcast_ref::<Registry>().is_none_or(has_filters);
-        self.has_filters.store(filter, Ordering::Relaxed);
+        let found = dispatch.downcast_ref::<Registry>().is_none_or(has_filters);
+        self.has_filters.store(found, Ordering::Relaxed);
     }
 
     /// Returns the result of `register_callsite` for a layer that wants every callsite.
@@ -68,7 +68,7 @@ impl FilterInterop {
 static FILTER_MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
 
 /// Returns whether `id` is the type that tracing-subscriber passes to `downcast_raw` to detect a
-/// per-layer filter. A layer with a filter answers only for itself, not for other layers.
+/// per-layer filter. A layer answers only for itself, so a list of layers must ask each member.
 pub(crate) fn is_filter_marker(id: TypeId) -> bool {
     *FILTER_MARKER.get_or_init(filter_marker) == Some(id)
 }

@@ -1,5 +1,5 @@
-//! Switches for the headers that carry the trace and the baggage of requests. Both are on by
-//! default.
+//! Switches for the headers, and for the environment variables of child processes, that carry the
+//! trace and the baggage. Both switches are on by default.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

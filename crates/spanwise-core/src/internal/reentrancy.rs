@@ -38,7 +38,7 @@ fn current<R>(f: impl FnOnce(&ReentrancyState) -> R) -> R {
 /// endlessly, so this layer refuses the line of that event. Other layers accept it.
 ///
 /// # Errors
-/// The error of the writer, or an error if it panicked or logged this line itself.
+/// The error of the writer, or an error if the writer panicked or logged this line itself.
 #[inline]
 pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let before = current(|current| current.writing.get());
@@ -67,8 +67,9 @@ pub fn take_written() -> bool {
     current(|current| current.written.take())
 }
 
-/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers) or a write. In that
-/// case a panic hook must not log, because a panic inside the hook aborts the process.
+/// Returns whether this thread is inside a layer of [`Layers`](crate::Layers), except its `enabled`
+/// and `event_enabled`, or inside a write. In that case a panic hook must not log, because a panic
+/// inside the hook aborts the process.
 #[must_use]
 pub fn is_logging() -> bool {
     current(|current| current.writing.get() != 0 || current.in_layers.get())

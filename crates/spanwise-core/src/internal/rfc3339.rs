@@ -1,7 +1,7 @@
 //! [RFC 3339] date-times, written digit by digit, without allocation.
 //!
-//! The calendar covers the years 0 to 9999, which have four digits. An earlier or later time is
-//! shown as the first or the last of these days.
+//! The calendar covers the years 0 to 9999, which have four digits. An earlier time is shown as
+//! 0000-01-01T00:00:00, and a later time than 9999-12-31T00:00:00 as that time.
 //!
 //! [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
 
@@ -10,7 +10,7 @@ use std::{
     time::{SystemTime, SystemTimeError, UNIX_EPOCH},
 };
 
-/// Displays a time in UTC, in microseconds: `2026-11-20T08:46:12.123456Z`.
+/// Displays a time in UTC, with microseconds: `2026-11-20T08:46:12.123456Z`.
 ///
 /// ```
 /// use std::time::UNIX_EPOCH;
@@ -34,7 +34,7 @@ impl fmt::Display for Utc {
 
 /// Returns the seconds since 1970 (negative for earlier times), and the nanoseconds within the
 /// second.
-#[inline(always)] // A part of what `JsonLayer` does for each line.
+#[inline(always)] // Called by `JsonLayer` for each line.
 #[must_use]
 pub fn since_epoch(time: SystemTime) -> (i64, u32) {
     match time.duration_since(UNIX_EPOCH) {
@@ -77,8 +77,8 @@ pub fn date_time(second: i64) -> [u8; DATE_TIME_LEN] {
 /// The length of a date and a time of day: `2026-11-20T08:46:12`.
 pub const DATE_TIME_LEN: usize = 19;
 
-/// Returns the offset from UTC of `minutes` east of Greenwich: `+05:30`. Hours above 99 are
-/// truncated.
+/// Returns the offset from UTC of `minutes` east of Greenwich: `+05:30`. Hours above 99 lose all
+/// but their last two digits.
 #[must_use]
 pub fn offset(minutes: i16) -> [u8; 6] {
     let mut text = *b"+00:00";
@@ -133,7 +133,7 @@ fn date(days: i64) -> (u32, u32, u32) {
     (year as u32, month as u32, day as u32)
 }
 
-/// Seconds of a day.
+/// The number of seconds of a day.
 const DAY: i64 = 86_400;
 
 /// 0000-01-01T00:00:00Z

@@ -6,7 +6,8 @@
 //! callsite, and costs the same as for a macro.
 //!
 //! A callsite is never freed, because `tracing` requires static callsites. There are at most
-//! [`MAX_CALLSITES`], with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up does not lock.
+//! [`MAX_CALLSITES`] for events, with at most [`MAX_TEXT_LEN`] bytes of text each. A look-up does
+//! not lock.
 
 use std::sync::{
     OnceLock,
@@ -21,7 +22,7 @@ use tracing_core::{
 
 use crate::self_report::severity;
 
-/// The maximum number of callsites. Further origins have no callsite.
+/// The maximum number of callsites for events. Further origins have no callsite.
 pub const MAX_CALLSITES: usize = 4096;
 
 /// The maximum length of all names and paths of one origin, in bytes.
@@ -88,6 +89,7 @@ impl RuntimeCallsite {
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
         let hash = origin.hash();
+        // The ten top bits are always below `BUCKETS`.
         let mut slot = &TABLE[(hash >> 54) as usize];
         while let Some(callsite) = slot.get() {
             if callsite.hash == hash && origin.matches(callsite.metadata) {
@@ -158,11 +160,11 @@ impl Origin<'_> {
     /// generated targets and keys may differ anywhere.
     #[inline]
     fn hash(&self) -> u64 {
-        let place = u64::from(self.line.unwrap_or_default()) << 8;
-        let mut hash = mix(SEED, place | severity(self.level) as u64);
+        let line = u64::from(self.line.unwrap_or_default()) << 8;
+        let mut hash = mix(SEED, line | severity(self.level) as u64);
         hash = mix_text(hash, self.target);
         hash = mix_text(hash, self.file.unwrap_or_default());
-        // The first field of every record is the message.
+        // Skips the first field, because it is the message of every record.
         let names = self.fields.iter().skip(1);
         names.fold(hash, |hash, name| mix_text(hash, name))
     }

@@ -56,8 +56,8 @@ impl<T> ShardedArc<T> {
         self.counts[thread_number(SHARDS)].clone()
     }
 
-    /// Returns the owner of the value that all others share. Its strong count is 1 when the
-    /// `ShardedArc` and all of its shared values are dropped.
+    /// Returns the `Arc` that all groups of threads share. The strong count of the result is 1 when
+    /// the `ShardedArc` and all of its shared values are dropped.
     #[must_use]
     pub fn owner(&self) -> Arc<T> {
         Arc::clone(&self.counts[0].0.0)

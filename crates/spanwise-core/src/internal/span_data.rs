@@ -1,4 +1,5 @@
-//! Data of a span that its children inherit. A read costs the same at any depth.
+//! Data of a span that its children inherit. Unless values change, a read costs the same at any
+//! depth.
 
 use std::{
     cell::Cell,
@@ -95,14 +96,14 @@ impl<T: Inherit> SpanData<T> {
         })
     }
 
-    /// Calls `f` with the current value. Lock-free unless this span or an ancestor has a late
-    /// record.
+    /// Calls `f` with the current value. Locks if this span or an ancestor has a late record. Else
+    /// locks once after each late record in the tree.
     #[inline]
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.current().value)
     }
 
-    /// Like [`read`](Self::read), with a cache. Locks once for each late record.
+    /// Like [`read`](Self::read), with a cache. Locks only once after each late record in the tree.
     #[inline]
     pub fn read_cached<R>(&self, cache: &mut SpanDataCache<T>, f: impl FnOnce(&T) -> R) -> R {
         let now = self.current_epoch();
@@ -205,8 +206,8 @@ impl<T: Inherit> SpanData<T> {
         layer: Option<LayerId>,
         span: &SpanRef<'_, R>,
     ) -> Option<Arc<Self>> {
-        LayerValues::find(span, |of, _: &Arc<Self>| {
-            layer.is_none_or(|layer| of == layer)
+        LayerValues::find(span, |owner, _: &Arc<Self>| {
+            layer.is_none_or(|layer| owner == layer)
         })
     }
 
@@ -246,15 +247,15 @@ impl<T: Inherit> SpanData<T> {
         }
         let path = self.path_to_root();
         let mut value = None;
-        let mut stale = path.len();
+        let mut stale_count = path.len();
         for (index, step) in path.iter().enumerate() {
             if let Some(current) = step.node.latest_over(step.above) {
                 current.valid_at.store(now, Ordering::Release);
-                (value, stale) = (Some(current), index);
+                (value, stale_count) = (Some(current), index);
                 break;
             }
         }
-        for step in path[..stale].iter().rev() {
+        for step in path[..stale_count].iter().rev() {
             value = Some(step.node.rebuild_version(value.as_deref(), step.above, now));
         }
         value.unwrap_or(Current::First(&self.first))

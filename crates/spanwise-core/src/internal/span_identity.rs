@@ -157,6 +157,7 @@ impl SpanIdentity {
         }
         let extensions = span.extensions();
         let stored = extensions.get::<StoredIdentity>()?;
+        // Usually already set. A store would invalidate the cache line of other threads.
         if !stored.is_frozen.load(Ordering::Relaxed) {
             stored.is_frozen.store(true, Ordering::Relaxed);
         }
@@ -205,7 +206,7 @@ impl SpanIdentity {
         })
     }
 
-    /// Replaces the identity of a span, while no line or header contains the ids.
+    /// Replaces the identity of a span, if no line or header can contain its ids yet.
     ///
     /// The ids are also recorded into the span, so that layers that store ids read them again.
     ///

@@ -73,6 +73,7 @@ impl<T> SpanTable<T> {
 
     fn shard(&self, id: &Id) -> MutexGuard<'_, Shard<T>> {
         let shard = spread(id.into_u64()) >> 59;
+        // The five bits are always below `SHARDS`. The remainder only removes the bounds check.
         self.shards[shard as usize % SHARDS].0.lock()
     }
 }
@@ -138,8 +139,8 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // Rotates, because the highest bits have chosen the shard and the map uses the bits at both
-        // ends.
+        // Rotates, because the highest bits have chosen the shard, so they are equal within it. The
+        // map uses the bits at both ends.
         self.0 = spread(self.0 ^ id).rotate_right(7);
     }
 

@@ -1,7 +1,7 @@
 //! Suggestions for misspelled words: "did you mean …?"
 
 /// Returns the closest candidate within two edits of `word`, ignoring case. An edit adds, removes
-/// or changes a letter, or swaps two.
+/// or changes a letter, or swaps two adjacent letters.
 ///
 /// ```
 /// assert_eq!(spanwise_core::internal::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
@@ -18,7 +18,8 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     )
 }
 
-/// Returns the closest name of a variable, within one edit, or two if `name` has nine letters.
+/// Returns the closest name of a variable: within one edit, or within two edits if `name` has at
+/// least nine letters.
 ///
 /// ```
 /// use spanwise_core::internal::suggest::closest_name;

@@ -27,12 +27,12 @@ impl TokenBucket {
         let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
         let interval = (events > 0).then(|| (nanos / u64::from(events)).max(1));
         let burst = u64::from(burst.max(1));
-        // Tokens that exceed the burst before the coarse clock advances would be lost.
-        let burst_takes = interval.unwrap_or(u64::MAX).saturating_mul(burst);
+        // A bucket that fills between two ticks of the coarse clock would lose further tokens.
+        let fill_time = interval.unwrap_or(u64::MAX).saturating_mul(burst);
         Self {
             interval,
             tolerance: interval.unwrap_or_default().saturating_mul(burst - 1),
-            precision: Precision::for_period(burst_takes),
+            precision: Precision::for_period(fill_time),
         }
     }
 

@@ -8,8 +8,8 @@ const MAX_MEMBERS: usize = 32;
 /// A key and a value have at most this many characters each.
 const MAX_PART_LEN: usize = 256;
 
-/// Parses the lines of a `tracestate` and joins them. Returns `None` if a member is malformed, or
-/// if there are more than 32. The text is empty if there are no members.
+/// Parses the header lines of a `tracestate` and joins them. Returns `None` if a member is
+/// malformed, or if there are more than 32 members. The text is empty if there are no members.
 ///
 /// If a key is repeated, only the first member is kept, because it is the newest.
 #[must_use]

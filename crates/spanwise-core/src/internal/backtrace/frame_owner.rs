@@ -27,8 +27,9 @@ pub(super) fn frame_owner(function: &str, file: Option<&str>) -> Owner {
     }
 }
 
-/// Returns `tokio` for `<tokio::task::Task as core::future::Future>::poll`. For
-/// `<F as Future>::poll`, whose type has no path, it returns the crate of the trait.
+/// Returns `tokio` for `tokio::task::spawn`. For a method of a trait, returns the first name in the
+/// path of the type. If the type has no path, returns the first name in the path of the trait:
+/// `core` for `<F as core::future::Future>::poll`.
 fn crate_name(function: &str) -> &str {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let function = function.strip_prefix("mut ").unwrap_or(function);

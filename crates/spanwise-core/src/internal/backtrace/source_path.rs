@@ -47,11 +47,11 @@ pub(super) fn relative_to<'a>(path: &'a str, root: Option<&str>) -> &'a str {
     }
     for directory in ["/rustlib/src/rust/library/", "/git/checkouts/", "/vendor/"] {
         if let Some(at) = path.find(directory) {
-            let kept = match directory {
+            let start = match directory {
                 "/rustlib/src/rust/library/" => at + "/rustlib/src/rust/".len(),
                 _ => at + 1,
             };
-            return &path[kept..];
+            return &path[start..];
         }
     }
     let is_absolute = path.starts_with('/') || path.get(1..3).is_some_and(|at| at == ":\\");
@@ -70,7 +70,7 @@ fn from_package(path: &str) -> &str {
     };
     let start = path[..target].rfind('/').map_or(0, |at| at + 1);
     match without_version(&path[start..target]) {
-        // Keeps the last directory, because otherwise the file would look like a dependency.
+        // Omits the directory of the package, because its version would look like a dependency.
         Some(_) => &path[target + 1..],
         None => &path[start..],
     }

@@ -11,7 +11,7 @@ use crate::internal::{
 
 /// A copy of the message, the type name and the backtrace of an error and of its first 32 causes.
 ///
-/// Its `Debug` is the short type name of the original.
+/// Its `Debug` is the short type name of the original, or else the message.
 pub struct ErrorCopy {
     type_name: Option<&'static str>,
     short_name: Option<String>,

@@ -1,7 +1,8 @@
 //! Sections of code in which no fork happens.
 //!
-//! A child inherits each lock as it is at the fork. If a thread of the parent has it, nothing in
-//! the child releases it. So a fork waits for the threads that are in such a section.
+//! A child inherits each lock as it is at the fork. If another thread of the parent has locked it,
+//! nothing in the child releases it. So code that needs such a lock begins a section, and a fork
+//! waits up to one second until no thread is in a section.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},

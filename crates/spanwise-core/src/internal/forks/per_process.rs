@@ -140,7 +140,7 @@ fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     if generation() == owner {
         return Some(mutex.lock());
     }
-    // A thread of this process releases it soon.
+    // If a thread of this process has the lock, the thread releases it soon.
     (0..MAX_TRIES).find_map(|_| {
         thread::yield_now();
         mutex.try_lock()
