@@ -138,7 +138,7 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         self.each(|layer| layer.on_id_change(old, new, ctx.clone()));
     }
 
-    // Defines `downcast_raw`. For a type other than `Layers`, the closure searches the members.
+    // Defines `downcast_raw`. For a type other than `Layers`, this code searches the members.
     forward_downcast!(this, id => {
         let mut found = this.layers.iter().map(|layer| layer.downcast_raw(id));
         if is_filter_marker(id) {

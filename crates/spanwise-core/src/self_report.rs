@@ -25,10 +25,11 @@ use crate::{
 /// clones share their counters.
 ///
 /// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as
-/// one line, whose detail is cut at 512 bytes. A kind of fault is printed at most once in ten
-/// seconds, and for exporters once per server. A closed stderr is ignored. If stderr is a full
-/// pipe, the line is skipped, and the next fault of that kind tries again. Nothing is written to
-/// stdout.
+/// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed at
+/// most once in ten seconds, separately for each server of an exporter. Only
+/// [`fault_unthrottled`](Self::fault_unthrottled) always prints. A closed stderr is ignored. If
+/// stderr is a full pipe, the line is skipped, and the next fault of that kind tries again. Nothing
+/// is written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 

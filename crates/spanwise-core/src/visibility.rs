@@ -48,8 +48,7 @@ impl SinkFilter {
     /// Returns the visibility of an event. `cache` must belong to the callsite of the event.
     ///
     /// The decision is cached until the levels change. It is made again for each event that only a
-    /// span directive can show, for each record of `tracing-log`, and if it is
-    /// [`Off`](Visibility::Off).
+    /// span directive can show, for each record of `tracing-log`, and for targets that are `off`.
     #[inline]
     pub fn visibility<S: Subscriber>(
         &self,

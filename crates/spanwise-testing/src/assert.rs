@@ -10,8 +10,8 @@ use tracing_core::Level;
 
 use crate::{Capture, Event, Pattern, Span, WaitFor, render, secret::Secret};
 
-/// A failure shows at most this many places, because a leaked secret is often in every line of a
-/// request.
+/// A failure shows at most this many places of a secret, because a leaked secret is often in every
+/// line of a request.
 const MAX_SHOWN_PLACES: usize = 10;
 
 impl Capture {
@@ -172,17 +172,18 @@ impl Capture {
         WaitFor::new(self, pattern.into(), timeout)
     }
 
-    /// Asserts that `secret` does not occur in the JSON line, message, fields or context of any
-    /// event. This includes replaced values of spans, and events that do not belong to a capture.
+    /// Asserts that `secret` does not occur in the JSON line, target, message, fields or context of
+    /// any event, or in the fields of any span. This includes replaced values of spans, and events
+    /// and spans that do not belong to a capture.
     ///
-    /// It searches for the text itself, for its escaped forms in JSON and `Debug`, and for its
-    /// bytes in the `Debug` form of `Vec<u8>`. It does not find a secret that is split, encoded
-    /// (base64) or in another case. For an error recorded as `&dyn Error` it searches the messages
-    /// of the chain, not the `Debug` output.
+    /// The search is for the text itself, for its escaped forms in JSON and `Debug`, and for its
+    /// bytes in hexadecimal and in the `Debug` form of `Vec<u8>`. It does not find a secret that is
+    /// split, encoded (base64) or in another case. For an error recorded as `&dyn Error`, it covers
+    /// the messages of the chain, not the `Debug` output.
     ///
     /// # Panics
-    /// If `secret` was logged. The message names each place and shows at most four characters of
-    /// the secret. Also panics if `secret` is empty.
+    /// If `secret` was logged. The message names at most ten places and shows at most four
+    /// characters of the secret. Also panics if `secret` is empty.
     ///
     /// # Examples
     /// ```

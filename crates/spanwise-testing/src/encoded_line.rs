@@ -24,8 +24,8 @@ pub(crate) fn encode_line(encode: impl FnOnce()) -> Vec<u8> {
     slot.take()
 }
 
-/// Pauses the capture during `format`, which formats values a second time. Events that their
-/// `Debug` logs were already captured the first time.
+/// Pauses the capture during `format`, which formats values a second time. Events that the `Debug`
+/// of a value logs were already captured the first time.
 pub(crate) fn paused<R>(format: impl FnOnce() -> R) -> R {
     let before = PAUSED.try_with(|paused| paused.replace(true));
     let _restore = Restore(before.unwrap_or(false));

@@ -13,7 +13,7 @@ pub(crate) type Fields = Vec<(&'static str, FieldValue)>;
 /// The maximum length of a text. It is more than a test needs, and ends an endless `Debug`.
 pub(crate) const MAX_TEXT_LEN: usize = 1024 * 1024;
 
-/// The maximum number of causes of an error, because a chain may be a cycle.
+/// The maximum number of causes of an error, because a chain may be endless.
 const MAX_CAUSES: usize = 16;
 
 /// Returns the fields that `record` visits. Runs user code, which may log, read spans or panic. So
@@ -24,8 +24,8 @@ pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
     collector.0
 }
 
-/// Returns the value of the field `name`. If there are several, returns the last value, like a
-/// line.
+/// Returns the value of the field `name`. If there are several, returns the last value, as a JSON
+/// line shows it.
 pub(crate) fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a FieldValue> {
     let mut matching = fields.iter().rev().filter(|(key, _)| *key == name);
     matching.next().map(|(_, value)| value)
@@ -56,7 +56,7 @@ struct Collector(Fields);
 impl Collector {
     fn add(&mut self, field: &Field, value: impl Into<FieldValue>) {
         let name = field.name();
-        // `r#` is part of the name of a field that is a keyword.
+        // For a field that is a keyword, `tracing` includes `r#` in the name.
         let name = name.strip_prefix("r#").unwrap_or(name);
         self.0.push((name, value.into()));
     }

@@ -30,8 +30,8 @@ use crate::{
 /// The layer behind [`capture`](crate::capture), for your own stack.
 ///
 /// Without this layer, [`capture`](crate::capture) installs a global subscriber. Add the layer to
-/// the stack that your service installs, to test the service with its redaction policy and context
-/// keys. The layer does not filter or write.
+/// the stack that your service installs, to test the service with its context keys. To include the
+/// redaction policy, wrap the layer with `.redacted(policy)`. The layer does not filter or write.
 ///
 /// ```
 /// use spanwise_core::ContextLayer;
@@ -83,14 +83,14 @@ where
         if route.is_nowhere() {
             return;
         }
-        // Both calls format the event's values. A value may log another event, which re-enters this
-        // function.
+        // `collect` and `encode_line` each format the event's values. A value may log another
+        // event, which re-enters this function.
         let mut fields = fields::collect(|visitor| event.record(visitor));
         let line = encoded_line::encode_line(|| {
             encoded_line::paused(|| self.json.on_event(event, ctx.clone()));
         });
         let (message, target) = (take_message(&mut fields), take_target(&mut fields, event));
-        let parts = event::EventData {
+        let data = event::EventData {
             level: *event.metadata().level(),
             target,
             message,
@@ -99,7 +99,7 @@ where
             context: Context::from_event(event, &ctx),
             line,
         };
-        route.event(&crate::Event(Arc::new(parts)));
+        route.event(&crate::Event(Arc::new(data)));
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
@@ -154,8 +154,8 @@ fn take_message(fields: &mut Fields) -> String {
     message.map_or_else(String::new, |(_, message)| message.to_string())
 }
 
-/// Returns the target. For a `log` record, removes the fields with its origin, and returns its own
-/// target.
+/// Returns the target. For a `log` record, removes the fields with its origin, and returns the
+/// target of the record.
 fn take_target(fields: &mut Fields, event: &Event<'_>) -> String {
     let callsite = event.metadata();
     if !is_log_record(callsite) {

@@ -45,37 +45,38 @@
 //!
 //! # When to use it
 //!
-//! Use it to test that an event is logged with certain fields and context, or that it is not
-//! logged. A capture contains events before the service filters, samples or redacts them. To
+//! Use this crate to test that an event is logged with certain fields and context, or that it is
+//! not logged. A capture contains events before the service filters, samples or redacts them. To
 //! include these steps in a test, put a [`CaptureLayer`] into the service's own stack, wrapped as
 //! its sinks are, for example with `.redacted(policy)`.
 //!
-//! It does not test the output of other layers, and it does not measure time.
+//! This crate does not test the output of other layers, and it does not measure time.
 //!
 //! # What belongs to a capture
 //!
 //! A thread-local capture would lose events of other threads. It would also lose events of
 //! callsites that another test has disabled, because `tracing` caches one interest per callsite for
-//! the whole process. So there is one global subscriber, and each event is routed to its test:
+//! the whole process. So there is one global subscriber, and each event is routed to its test. A
+//! capture is *live* until it is dropped:
 //!
-//! 1. An event in a span of a capture belongs to that capture, on any thread or task. The span may
-//!    be an explicit parent. A span belongs to the capture of its parent, or else of the current
-//!    span, or else of the thread.
-//! 2. Otherwise the event belongs to the capture of its thread: the one for which this thread
-//!    called [`capture`] or [`CaptureHandle::enter`]. If it did so for several, the latest live one
-//!    gets the event.
-//! 3. Otherwise, if the event belongs to no capture, not even to one that has ended, and only one
-//!    capture is live, the event belongs to that one. So in a test that runs alone, a plain
-//!    `std::thread::spawn` works.
+//! 1. An event in a span of a live capture belongs to that capture, on any thread or task. The span
+//!    may be an explicit parent. A span belongs to the capture of its parent, or else of the
+//!    current span, or else of the thread.
+//! 2. Otherwise the event belongs to the capture of its thread: the live capture for which this
+//!    thread called [`capture`] or [`CaptureHandle::enter`]. If there are several, the latest of
+//!    them gets the event.
+//! 3. Otherwise, if neither a span nor the thread of the event belongs to a capture that has ended,
+//!    and only one capture is live, the event belongs to the live capture. So in a test that runs
+//!    alone, a plain `std::thread::spawn` works.
 //! 4. Otherwise the event is *unrouted*, for example an event of a task that outlives its test.
 //!    [`Capture::assert_never_logged`] of every live capture also searches unrouted events, so that
-//!    no secret escapes. [`Capture::one`] and [`Capture::wait_for`] mention unrouted events if no
-//!    other event matches.
+//!    no secret escapes. If [`Capture::one`] or [`Capture::wait_for`] finds no event, the failure
+//!    lists the unrouted events that match.
 //!
 //! In async code, carry the capture in a span (`future.instrument(span)`). [`capture`] and
-//! [`CaptureHandle::enter`] apply to the thread, not to the task. Inside a spawned task, they also
-//! get the events of other tasks on that worker thread, and lose those of this task when it moves
-//! to another thread.
+//! [`CaptureHandle::enter`] apply to the thread, not to the task. Inside a spawned task, the
+//! capture also gets the events of other tasks on that worker thread. It loses the events of this
+//! task when the task moves to another thread.
 //!
 //! # Behaviour and limits
 //!

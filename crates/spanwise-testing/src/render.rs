@@ -58,12 +58,12 @@ pub(crate) fn list(events: &[Event], hide: Hide<'_>) -> String {
     if events.is_empty() {
         return "nothing was captured".to_owned();
     }
-    let left_out = events.len().saturating_sub(MAX_LISTED_EVENTS);
+    let omitted = events.len().saturating_sub(MAX_LISTED_EVENTS);
     let mut text = format!("captured {}:", count(events.len(), "event"));
-    if left_out > 0 {
-        text += &format!("\n    … {left_out} earlier …");
+    if omitted > 0 {
+        text += &format!("\n    … {omitted} earlier …");
     }
-    let shown = events[left_out..].iter().map(|shown| event(shown, hide));
+    let shown = events[omitted..].iter().map(|shown| event(shown, hide));
     text + &lines(&shown.collect::<Vec<_>>())
 }
 

@@ -16,14 +16,14 @@ use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::{Event, render, secret::Secret, span::SpanRecord};
 
-/// The data of one capture. Its [`Capture`](crate::Capture) guard owns the data. All other
+/// The data of one capture. Its [`Capture`](crate::Capture) guard owns the data. All other stored
 /// references are weak.
 #[derive(Debug, Default)]
 pub(crate) struct CaptureStore {
     captured: Mutex<Captured>,
     arrived: Condvar,
     /// Whether the capture has ended. The number of strong references does not show this, because a
-    /// thread that adds an event also has one.
+    /// thread has a strong reference while it adds an event.
     ended: AtomicBool,
 }
 
@@ -68,8 +68,8 @@ impl CaptureStore {
         self.captured.lock()
     }
 
-    /// Waits until there are more than `seen` events. Returns false if there are no more within
-    /// `timeout`.
+    /// Waits until there are more than `seen` events. Returns false if no further event arrives
+    /// within `timeout`.
     pub(crate) fn wait(&self, seen: usize, timeout: Duration) -> bool {
         let has_none = |captured: &mut Captured| captured.events.len() <= seen;
         let waited = self
@@ -79,8 +79,8 @@ impl CaptureStore {
         captured.events.len() > seen
     }
 
-    /// Registers a task to be woken when there are more than `seen` events. Returns false if there
-    /// already are.
+    /// Registers a task to be woken when there are more than `seen` events. Returns false, and
+    /// registers nothing, if there already are.
     pub(crate) fn wake_after(&self, seen: usize, waker: &Waker) -> bool {
         let mut captured = self.lock();
         let is_early = captured.events.len() <= seen;
@@ -141,8 +141,8 @@ impl Route {
     /// Chooses the route from the `owners` of the enclosing spans, the most significant first.
     ///
     /// A span has priority over the thread, because a span may move to other threads and tasks. If
-    /// there is only one live capture, it receives everything that no capture claims, except for
-    /// events of a capture that has ended.
+    /// there is only one live capture, it receives everything that no capture claims. A capture
+    /// that has ended still claims its events.
     pub(crate) fn new(owners: &[Option<Owner>; 2]) -> Self {
         let adopted = adopted();
         let mut claims = owners.iter().flatten().chain(adopted.iter().rev());
@@ -218,8 +218,8 @@ pub(crate) fn adopt_thread(store: Weak<CaptureStore>) {
     });
 }
 
-/// Reverts one adoption by `store`. Guards may be dropped in any order, and a capture on any
-/// thread.
+/// Reverts one adoption by `store`, if there is one. Guards may be dropped in any order, so it may
+/// not be the latest. A capture may be dropped on another thread, which has not adopted it.
 pub(crate) fn release_thread(store: &Weak<CaptureStore>) {
     let _ = ADOPTED.try_with(|adopted| {
         let mut adopted = adopted.borrow_mut();

@@ -11,7 +11,7 @@ pub(crate) struct Secret {
     forms: Vec<String>,
 }
 
-/// Shorter secrets are not searched as lists of numbers, because they would occur in any list.
+/// The bytes of shorter secrets are not searched, because any list of numbers may contain them.
 const MIN_BYTES_FORM_LEN: usize = 4;
 
 impl Secret {
@@ -33,7 +33,8 @@ impl Secret {
         }
     }
 
-    /// Returns each place with its event or span. The secret is hidden in them.
+    /// Returns the description of each place where the secret occurs, with its event or span. The
+    /// secret is hidden in the description.
     pub(crate) fn places(&self, captured: &Captured) -> Vec<String> {
         let mut places = Vec::new();
         for event in &captured.events {

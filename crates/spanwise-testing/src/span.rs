@@ -40,7 +40,7 @@ impl Span {
         self.metadata.target()
     }
 
-    /// Returns the fields that have a value, including late records.
+    /// Returns the fields that have a value, including values recorded after the span was opened.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &FieldValue)> {
         self.fields.iter().map(|(name, value)| (*name, value))
     }
@@ -114,7 +114,7 @@ impl SpanRecord {
         self.owner.as_ref()
     }
 
-    /// Records late values. Each replaces the earlier value of the same field.
+    /// Records values after the span was opened. Each replaces the earlier value of its field.
     pub(crate) fn record(&self, late: Fields) {
         let mut recorded = self.recorded.lock();
         let Recorded { fields, replaced } = &mut *recorded;

@@ -1,8 +1,8 @@
 //! Tools for the tests of this workspace. They are not part of the API, and may change.
 //!
 //! Other crates depend on this one as a dev-dependency by path, without a version. Cargo removes
-//! such a dependency when it publishes. So `spanwise-core` and `spanwise-json`, on which this crate
-//! depends, can use it, too.
+//! such a dependency when it publishes. So the tests of `spanwise-core` and `spanwise-json` can use
+//! this crate, although it depends on both.
 
 mod json_reader;
 mod lines;
@@ -24,7 +24,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// Waits until `condition` returns `true`. `what` describes the condition in a failure.
 ///
 /// # Panics
-/// If it does not return `true` within [`TIMEOUT`].
+/// If `condition` does not return `true` within [`TIMEOUT`].
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
