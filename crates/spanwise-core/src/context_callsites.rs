@@ -24,7 +24,7 @@ use crate::{
 const TARGET: &str = "spanwise::context";
 
 thread_local! {
-    /// The callsite that `context::set` is recording with on this thread.
+    /// The callsite of this module whose fields this thread is recording.
     static RECORDING: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
 }
 
@@ -34,7 +34,8 @@ pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
 }
 
 /// Returns whether context that this callsite records is pinned, so that fields of other spans and
-/// events do not replace it. True for `context::set` and for the spans of `spanwise-http`.
+/// events do not replace it. True for `context::set`, for recorded trace and span ids, and for the
+/// spans of `spanwise-http`.
 #[must_use]
 pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     matches!(
@@ -44,10 +45,11 @@ pub fn pins_context(callsite: &Metadata<'_>) -> bool {
 }
 
 /// Returns the callsite that declares the fields of `values`: the callsite of the span, or a
-/// callsite of `context::set`.
+/// callsite of this module.
 ///
-/// `context::set` records values that the span does not declare. A layer that reads fields by their
-/// index in `Layer::on_record` must use this callsite.
+/// `context::set` records values that the span does not declare, and so do trace and span ids that
+/// are recorded late. A layer that reads fields by their index in `Layer::on_record` must use this
+/// callsite.
 #[inline]
 #[must_use]
 pub fn recorded_callsite(

@@ -25,8 +25,8 @@ use crate::{
 /// clones share their counters.
 ///
 /// The default instance is process-wide. Every fault is counted. A fault is printed on stderr as
-/// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed at
-/// most once in ten seconds, separately for each server of an exporter. Only
+/// one line, whose detail is cut at 512 bytes before it is escaped. Each kind of fault is printed
+/// at most once in ten seconds, separately for each server of an exporter. Only
 /// [`fault_unthrottled`](Self::fault_unthrottled) always prints. A closed stderr is ignored. If
 /// stderr is a full pipe, the line is skipped, and the next fault of that kind tries again. Nothing
 /// is written to stdout.
@@ -310,7 +310,8 @@ impl Default for SelfReport {
     }
 }
 
-/// Counts the outcome of the events that reached a sink. Each event is counted exactly once.
+/// Counts the outcome of the events that reached a sink. Each event is counted exactly once. For an
+/// exporter, a line is an event.
 #[derive(Debug, Default)]
 pub struct SinkCounters {
     name: String,
@@ -398,7 +399,7 @@ pub struct Stats {
 /// Counters of one sink at one time.
 ///
 /// The sum of the counters and of the lines in the buffer is the number of events that reached the
-/// sink.
+/// sink. For an exporter, a line is an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {

@@ -37,7 +37,8 @@ pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 /// The values that a span and its ancestors recorded under the declared context keys.
 ///
 /// The value of the nearest span wins. A value is *pinned* if [`context::set`](crate::context::set)
-/// or `spanwise-http` recorded it. Only another pinned value replaces a pinned value.
+/// or `spanwise-http` recorded it, or if it is an id from a [`TraceParent`](crate::TraceParent).
+/// Only another pinned value replaces a pinned value.
 ///
 /// If traces are exported, `trace_id` and `span_id` are the exported ids of the span itself.
 ///

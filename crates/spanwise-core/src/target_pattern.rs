@@ -9,7 +9,7 @@ use std::fmt;
 /// * [`module`](Self::module) matches the module with this path and its submodules. All other
 ///   settings use it.
 /// * [`route`](Self::route) is like `module`, but `.` also separates modules, as in Python. Routes
-///   to sinks and [`Levels::with_module`](crate::Levels::with_module) use it.
+///   to sinks, the filters of sinks and [`Levels::with_module`](crate::Levels::with_module) use it.
 ///
 /// A hyphen also matches an underscore, so that the name of a package matches its crate.
 ///

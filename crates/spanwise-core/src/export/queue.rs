@@ -165,7 +165,7 @@ impl<T: ExportItem> ExportQueue<T> {
         self.work.notify_one();
     }
 
-    /// Waits until everything that was pushed is sent.
+    /// Waits until the queue is empty: until each item is sent, or counted as a failed write.
     ///
     /// The next attempt is immediate, even if the server failed before.
     ///
@@ -179,7 +179,7 @@ impl<T: ExportItem> ExportQueue<T> {
         self.wait_flushed(state, own_flush, deadline)
     }
 
-    /// Starts to send everything that was pushed, and does not wait for it. There is one immediate
+    /// Starts to send everything that was pushed, and does not wait. There is one immediate
     /// attempt, even if the server failed before.
     ///
     /// A following shutdown waits for this attempt instead of another one.
@@ -221,8 +221,8 @@ impl<T: ExportItem> ExportQueue<T> {
         Err(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 
-    /// Sends items until `deadline`, and counts the rest as lost. Items that are pushed later count
-    /// as lost, too. The sender thread ends by itself.
+    /// Sends items until `deadline` or until the server fails, and counts the rest as lost. Items
+    /// that are pushed later count as lost, too. The sender thread ends by itself.
     pub fn shutdown_by(&self, deadline: Instant) {
         let mut state = self.state.lock();
         let is_hurried = state.hurried_flush > 0 && state.hurried_flush == state.flushes;
