@@ -78,7 +78,7 @@ impl Clock {
         match &self.0 {
             #[expect(
                 clippy::disallowed_methods,
-                reason = "this is the one place that asks the system"
+                reason = "all other code reads the time of day through `Clock`"
             )]
             Source::System => SystemTime::now(),
             Source::Manual(manual) => manual.lock().now,

@@ -463,7 +463,7 @@ impl ShutdownReport {
 }
 
 impl fmt::Display for SinkStats {
-    /// `stdout: 648 lines written, 19352 lost: 17025 shed (error 0, warn 3794, …), …`
+    /// Writes `stdout: 648 lines written, 19352 lost: 17025 shed (error 0, warn 3794, …), …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, delivered, shed) = (&self.name, self.delivered, self.shed);
         write!(

@@ -90,11 +90,11 @@ impl TargetPattern {
 
     fn matches_module(&self, target: &str) -> bool {
         let (target, text) = (target.as_bytes(), self.text.as_bytes());
-        let Some((start, rest)) = target.split_at_checked(text.len()) else {
+        let Some((head, rest)) = target.split_at_checked(text.len()) else {
             return false;
         };
         let is_match = |(t, p): (&u8, &u8)| t == p || (*p == b'-' && *t == b'_');
-        start.iter().zip(text).all(is_match)
+        head.iter().zip(text).all(is_match)
             && match self.scope {
                 Scope::Prefix => true,
                 Scope::Module | Scope::Route => rest.is_empty() || rest.starts_with(b"::"),

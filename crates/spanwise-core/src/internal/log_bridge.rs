@@ -274,7 +274,7 @@ impl<'v> VisitValue<'v> for ReadRecordValue<'_, 'v> {
     }
 }
 
-/// `signed in user_id=42 via="the app"`
+/// Displays the message with the key-values: `signed in user_id=42 via="the app"`.
 struct MessageWithFields<'a, 'kvs>(&'a fmt::Arguments<'a>, &'a Fields<'kvs>);
 
 impl fmt::Display for MessageWithFields<'_, '_> {

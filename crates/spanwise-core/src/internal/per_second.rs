@@ -36,8 +36,8 @@ impl PerSecond {
     fn allows_at(&self, since_start: Duration) -> bool {
         let second = since_start.as_secs() << 32;
         let count = |window: u64| {
-            let begun = window.max(second);
-            (begun - second < u64::from(self.limit)).then_some(begun + 1)
+            let current = window.max(second);
+            (current - second < u64::from(self.limit)).then_some(current + 1)
         };
         self.window
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count)

@@ -25,7 +25,7 @@ pub struct Deferral(());
 
 /// Begins a section in which no fork happens. It must be short, and must call no code of users.
 ///
-/// For state that all threads share, that changes seldom, and that a child needs.
+/// Use it to change state that all threads share, that changes seldom, and that a child needs.
 #[must_use]
 pub fn defer() -> Deferral {
     let _ = super::generation(); // so that forks are noticed
