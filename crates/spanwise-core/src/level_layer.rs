@@ -517,7 +517,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         #[cfg(feature = "log")]
         if log_bridge::is_probe(callsite) {
-            // The bridge detects a `LevelLayer` in the stack by this callsite, which is disabled.
+            // The bridge detects a `LevelLayer` in the stack because it disables this callsite.
             return Interest::never();
         }
         let active = self.state.active();

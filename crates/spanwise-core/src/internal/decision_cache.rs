@@ -35,7 +35,7 @@ pub enum SampleDecision {
 
 impl SampleDecision {
     /// Returns the decision about this thread's current event of `callsite`, from the cache or from
-    /// `decide`. `sampler` is the address of the sampler. `sink` has the one bit of the sink.
+    /// `decide`. `sampler` is the address of the sampler. `sink` is the bit of the sink.
     ///
     /// An event cannot be recognized by its address, because a wrapper may have rebuilt it. But
     /// `event_enabled` is called for all sinks before any sink receives the event, and that call

@@ -1,10 +1,10 @@
 //! The tree of the values that a layer keeps for the spans of a unit of work.
 //!
-//! A *late record* is a value that is recorded after its span was opened. After it, the values of
-//! the span and of its descendants are out of date. So each late record increments the count of its
-//! own span, and then the epoch of the root. A reader in a new epoch compares the sum of the counts
-//! up to the root with the sum at the time when the value was built. It builds the value again only
-//! if the sums differ.
+//! A *late record* records fields of a span after the span was opened. After it, the values in the
+//! tree for the span and its descendants are out of date. So each late record increments the count
+//! of its own span, and then the epoch of the root. A reader in a new epoch compares the sum of the
+//! counts up to the root with the sum at the time when the value was built. It builds the value
+//! again only if the sums differ.
 //!
 //! *Invariant:* a reader reads the epoch and the counts before the recorded values, and a late
 //! record changes them after the values. So a later read detects a record that happens meanwhile.
