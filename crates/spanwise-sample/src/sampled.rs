@@ -189,7 +189,7 @@ impl<L> Sampled<L> {
         }
         let decision = self.decide(plan, event, ctx);
         match self.emit_due_and_count(decision, event, ctx) {
-            // A buffered line has no rate, because only a dump writes it, and a dump is not a sample.
+            // A buffered line has no rate: only a dump writes it, and a dump is not a sample.
             CountedEvent::KeptAtRate(rate) if !context.buffered => forward(Some(rate)),
             CountedEvent::Kept | CountedEvent::KeptAtRate(_) => forward(None),
             // An outer recorder may still buffer the event.
