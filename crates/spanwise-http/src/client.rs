@@ -145,7 +145,7 @@ impl ClientLayer {
     /// Sets the hosts to which `x-request-id`, `traceparent` and `tracestate` are sent. Defaults to
     /// every host.
     ///
-    /// Ids that the server layer creates contain only the time and random bits. But a receiver may
+    /// Ids that this crate creates contain only the time and random bits. But a receiver may
     /// continue your trace in its own tracing system.
     pub fn ids_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).ids_to = Some(hosts);

@@ -96,7 +96,7 @@
 //!   counts once against a limit. Each sink has its own `sample_rate` and `suppressed`, because a
 //!   filter may hide events from one sink only.
 //! * **Cost**: about 10 ns for an event that a ratio keeps, inside or outside a request, and 15 ns
-//!   with a limit. Only the first events of a callsite or rule allocate memory.
+//!   with a limit. Only the first events of a callsite, a rule or a span allocate memory.
 //! * **Limits follow a coarse clock.** The clock may be a few milliseconds late if the period of a
 //!   [`First`], or the time in which a [`Rate`] regains its burst, is 100 ms or more.
 //!

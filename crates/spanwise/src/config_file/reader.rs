@@ -25,7 +25,7 @@ pub(super) struct FileReader<'a, 'c> {
     pub(super) choices: &'a mut Choices<'c>,
 }
 
-/// A name in a list, with its place.
+/// A name in a list, with the place of the key of the list.
 pub(super) type Name = (String, Place);
 
 impl FileReader<'_, '_> {
