@@ -97,8 +97,8 @@ impl Rate {
     /// Gives each value of the field `key` its own bucket. The value comes from the event, or else
     /// from the [`Context`](spanwise_core::Context). Defaults to one bucket for all values.
     ///
-    /// Events of a callsite without the value share one bucket. Only the first 1,024 bytes of a
-    /// value count.
+    /// The events of a callsite that have no value share one bucket. Only the first 1,024 bytes of
+    /// a value count.
     ///
     /// A rule remembers 10,000 pairs of callsite and value, in about 900 KB. If the table is full,
     /// a new value replaces a value that occurred only once, or a value whose bucket has been full

@@ -87,8 +87,8 @@ impl RateLimiter {
     }
 }
 
-/// Counts events per window of time. The caller stores the state, one `u64`. The high 32 bits are
-/// the index of the window, without its higher bits. The low 32 bits are the count.
+/// Counts events per window of time. The caller stores the state, one `u64`. Its high half has the
+/// low 32 bits of the index of the window. Its low half has the count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowCounter {
     first: u32,
@@ -130,7 +130,7 @@ impl WindowCounter {
             }
         };
         let over = count.saturating_sub(self.first);
-        // A count at the maximum no longer changes. So it must not keep every further event.
+        // A count at `u32::MAX` no longer changes. If it kept this event, it would keep all others.
         if over == 0 {
             Decision::Keep
         } else if self.every > 0 && over.is_multiple_of(self.every) && count < u32::MAX {

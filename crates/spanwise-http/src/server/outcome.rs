@@ -9,8 +9,8 @@ pub(crate) enum Outcome {
     ServerError,
     /// The client disconnected, or the caller of the service dropped the request.
     Cancelled,
-    /// The client disconnected from a healthy stream that only the client can end. Its name is
-    /// `cancelled` too. But this end is normal, so the request is `served`, at INFO.
+    /// The client disconnected from a healthy stream that only the client can end. The outcome is
+    /// also named `cancelled`. But this end is normal, so its message is `request served`, at INFO.
     ClientClosedStream,
     Panicked,
     /// The body failed after the response head was sent, or ended before its declared length.

@@ -21,8 +21,8 @@ use crate::request_context::RequestContext;
 ///
 /// The first use of a name adds it to the callsite of the access event. Names are never removed. A
 /// process has at most 128 names, including timings and headers. Further names, an empty name and
-/// the names of built-in fields are refused. [`SelfReport`](spanwise_core::SelfReport) reports each
-/// of these three mistakes once, and the third once for each built-in field.
+/// the names of built-in fields are refused. [`SelfReport`](spanwise_core::SelfReport) reports the
+/// first two mistakes once, and the third once for each built-in field.
 ///
 /// ```
 /// # fn handler() {

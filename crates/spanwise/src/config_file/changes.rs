@@ -219,7 +219,8 @@ impl FileKeys {
             (None, Some(KeyValue { place, .. })) => {
                 format!("{path} (it was at {}) {why}", place.shown_line())
             }
-            // A setting such as `LOG_FILE_ROTATE` has changed, which is the default of the option.
+            // Neither version has the key. Its default has changed, a setting such as
+            // `LOG_FILE_ROTATE`.
             (None, None) => format!("{path} {why}"),
         }
     }

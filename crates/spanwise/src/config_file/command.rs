@@ -143,8 +143,8 @@ fn findings(builder: Builder) -> (Vec<String>, Vec<String>) {
             continue;
         }
         builder = builder.preset(preset);
-        // Without the problems of unset variables, because a variable of another deployment need
-        // not be set here.
+        // The problems of unset variables are omitted, because the variables of another deployment
+        // need not be set here.
         let profile_config = Config::choose(&builder);
         for problem in profile_config.problems_of_profile() {
             choices::push_new(&mut problems, problem);

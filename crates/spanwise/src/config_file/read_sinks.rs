@@ -518,8 +518,8 @@ impl SinkReader<'_, '_> {
         Some(SinkKind::File(options.into_settings(file, mode)))
     }
 
-    /// Returns whether a missing path needs no further problem. The path has a problem of its own,
-    /// such as a variable that is not set, or the preset `test` ignores it.
+    /// Returns whether a missing path is already explained: by a problem of its own, such as a
+    /// variable that is not set, or by the preset `test`, which ignores the paths of two sinks.
     fn is_path_refused(&self, name: &str, table: &Table) -> bool {
         let is_refused = table
             .get("path")
