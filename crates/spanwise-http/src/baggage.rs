@@ -35,8 +35,9 @@ impl Baggage {
         }
     }
 
-    /// Parses the baggage that the process inherited from its parent, if it belongs to this trace.
-    /// Drops the keys that this process sets itself. `None` if there is no such baggage.
+    /// Parses the baggage that the process inherited from its parent process. Drops the members of
+    /// [`CONTEXT_KEYS`], which this process sets itself. Returns `None` if the process inherited no
+    /// baggage, or another trace.
     pub(crate) fn inherited(trace_id: [u8; 16]) -> Option<Self> {
         let baggage = InheritedContext::for_trace(trace_id)?.baggage.as_deref()?;
         let value = HeaderValue::from_str(baggage).ok()?;
@@ -45,8 +46,8 @@ impl Baggage {
         Some(baggage)
     }
 
-    /// Parses the headers of a trusted sender. Malformed members are dropped, and everything after
-    /// 64 members or 8,192 bytes.
+    /// Parses the `baggage` headers. Drops malformed members, and everything after 64 members or
+    /// 8,192 bytes.
     ///
     /// A value may be any text. Validate it before you use it as an id.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
@@ -121,8 +122,8 @@ fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
 fn token(text: &[u8]) -> Option<&str> {
     let text = text.trim_ascii();
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let is_one = !text.is_empty() && text.iter().all(is_allowed);
-    is_one.then(|| str::from_utf8(text).ok()).flatten()
+    let is_token = !text.is_empty() && text.iter().all(is_allowed);
+    is_token.then(|| str::from_utf8(text).ok()).flatten()
 }
 
 /// Returns whether a value may contain the byte unescaped: visible ASCII except `"`, `,`, `;` and
@@ -175,7 +176,10 @@ impl Outgoing {
     }
 }
 
-/// The maximum numbers of bytes and members that are parsed and sent. The specification requires at
-/// least these.
+/// The maximum number of bytes of all members of a request, received or sent. The specification
+/// requires at least this limit.
 const MAX_BAGGAGE_LEN: usize = 8192;
+
+/// The maximum number of members of a request, received or sent. The specification requires at
+/// least this limit.
 const MAX_MEMBERS: usize = 64;

@@ -25,7 +25,7 @@ pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
     Cow::Owned([words, ELLIPSIS].concat())
 }
 
-/// Returns whether `c` ends a token. All of these characters have one byte.
+/// Returns whether `c` ends a word. All of these characters have one byte, as [`bounded`] assumes.
 fn ends_word(c: char) -> bool {
     matches!(c, '/' | ' ' | '\t' | ',' | ';' | '&' | '?' | '(' | ')')
 }

@@ -30,7 +30,8 @@ pub fn client() -> ClientLayer {
 /// # The span
 ///
 /// The span is `http.client.request` with the target `spanwise_http::client` and the level INFO, a
-/// child of the current span. It ends with the head of the response, not of the body.
+/// child of the current span. It ends when the head of the response arrives, not when the body
+/// ends.
 ///
 /// | field | value |
 /// | --- | --- |
@@ -47,16 +48,19 @@ pub fn client() -> ClientLayer {
 ///
 /// # Headers
 ///
+/// The *served request* is the request whose handler makes the call, inside a
+/// [`ServerLayer`](crate::ServerLayer).
+///
 /// | header | value | to |
 /// | --- | --- | --- |
 /// | `x-request-id` | `request_id` of the current [`Context`](spanwise_core::Context); if spans are disabled, of the served request | every host, or those of [`ids_to`](Self::ids_to) |
-/// | `traceparent` | the trace of the served request, with the span id of the call | the same |
-/// | `tracestate` | as received with the served request | the same |
+/// | `traceparent` | the trace of the served request, with the span id of the call | as `x-request-id` |
+/// | `tracestate` | as received with the served request | as `x-request-id` |
 /// | `baggage` | the keys of [`baggage`](Self::baggage) | only the hosts of [`baggage_to`](Self::baggage_to) |
 ///
 /// A header that the caller has set is kept. Outside a served request, the trace id is the
-/// `trace_id` of the context. If there is none, it is the `request_id` if that is a UUID, or else a
-/// new id.
+/// `trace_id` of the context, or else its `request_id` if that is a UUID. Without these, the call
+/// continues the trace that the parent process passed to this process, or begins a new trace.
 ///
 /// If the span is disabled, by its level or because there is no subscriber, the headers are still
 /// sent. In that case `traceparent` names the span of the served request.
@@ -67,8 +71,8 @@ pub fn client() -> ClientLayer {
 /// # Retries and redirects
 ///
 /// Put layers that retry calls or follow redirects around this one. So each attempt has its own
-/// span, and its host decides about ids and baggage. An inner client that follows redirects sends
-/// the headers of the first request to every host.
+/// span, and its own host decides about ids and baggage. An inner client that follows redirects
+/// sends the headers of the first request to every host.
 ///
 /// # Examples
 ///
@@ -141,8 +145,8 @@ impl ClientLayer {
     /// Sets the hosts to which `x-request-id`, `traceparent` and `tracestate` are sent. Defaults to
     /// every host.
     ///
-    /// The ids are random numbers and contain no information. But a receiver may continue your
-    /// trace in its own tracing system.
+    /// Ids that this crate creates contain only the time and random bits. But a receiver may
+    /// continue your trace in its own tracing system.
     pub fn ids_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).ids_to = Some(hosts);
         self

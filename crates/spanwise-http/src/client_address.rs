@@ -109,8 +109,9 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 /// trusted proxies have forwarded.
 ///
 /// `X-Forwarded-For` is read from its end, because the nearest proxy has written the last entry.
-/// The first address that is not trusted is the client. Earlier entries may be forged. The search
-/// ends at an entry that is not an address.
+/// The client is the first untrusted address that this search finds. Entries to the left of it may
+/// be forged. The search also ends at an entry that is not an address: the client is then the last
+/// address before the end of the search.
 ///
 /// With [`Trust::Always`], only the last entry is read, because the trusted peer has written it,
 /// and the rest may be forged.

@@ -22,7 +22,7 @@ pub(crate) fn error_text(error: &dyn Display) -> String {
 #[inline]
 pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     // The thread may have logged an earlier panic that other code caught. `panic_text` must not
-    // return its location.
+    // return the location of that panic.
     logged_panic::forget();
     catch_unwind(AssertUnwindSafe(work))
 }

@@ -58,8 +58,8 @@
 //!
 //! Use it for any server that is a `tower` service: axum, tonic, hyper. One layer replaces
 //! `TraceLayer`, `SetRequestIdLayer`, `PropagateRequestIdLayer` and `CatchPanicLayer` of
-//! `tower-http`. These layers do not detect the real end of a request. `TraceLayer` detects the end
-//! of a body, but not a client that disconnects or a handler that is dropped.
+//! `tower-http`. None of these layers detects every end of a request. `TraceLayer` detects the end
+//! of a body, but neither a client that disconnects nor a handler that is dropped.
 //!
 //! For calls to other services, use [`client`]. Spans for databases and queues, metrics, and the
 //! content of bodies are out of scope.
@@ -69,32 +69,34 @@
 //! The span is `http.request`, a root span at INFO with the target `spanwise_http::server`. It is
 //! entered whenever the handler or the body of the response is polled.
 //!
-//! A filter that disables it, such as an `EnvFilter` with `warn` or `shop=info`, removes the ids
-//! from all lines. To keep them, add `spanwise_http=info`. The facade and `LevelLayer` keep spans
-//! at INFO enabled, unless the target is `off`.
+//! A filter may disable the span, such as an `EnvFilter` with `warn` or `shop=info`. Then the lines
+//! inside the request have no ids. To keep the ids, add `spanwise_http=info` to the filter. The
+//! facade (`spanwise`) and its `LevelLayer` keep spans at INFO enabled, unless the level of the
+//! target is `off`.
 //!
 //! | field | value |
 //! | --- | --- |
 //! | `http.request.method` | a method of RFC 9110 or 5789, or `_OTHER` |
-//! | `http.route` | `/orders/{id}`, with the feature `axum` and the layer inside the router |
+//! | `http.route` | the route, such as `/orders/{id}`. Needs the feature `axum`, and the layer inside the router |
 //! | `url.path` | the path without the query, if there is no route |
 //! | `request_id`, `trace_id`, `span_id` | see [`ServerLayer::request_id_headers`] |
 //! | `tenant_id` | see [`ServerLayer::tenant_header`] |
-//! | `user_id`, and each [`context_key`](ServerLayer::context_key) | empty, for `Span::record` |
+//! | `user_id`, and each [`context_key`](ServerLayer::context_key) | empty until you record it with `Span::record` |
 //! | `client.address` | see [`ClientAddress`] |
-//! | `http.response.status_code` | only from 500 on, which triggers a flight recorder |
-//! | `spanwise.cancelled` | `true` if the event is a cancellation at WARN, which triggers a flight recorder |
+//! | `http.response.status_code` | only a status of 5xx. It triggers a flight recorder (`spanwise-recorder`) |
+//! | `spanwise.cancelled` | `true` if the request was dropped before its end, except for a healthy stream (see below). It triggers a flight recorder |
 //!
 //! # The access event
 //!
-//! There is one access event per request, in its span. It is logged when the response body was read
-//! to its end or dropped, or when there is no response.
+//! There is one access event per request, in its span, unless [`quiet`](ServerLayer::quiet) drops
+//! it. It is logged when the response body ends, fails or is dropped. If there is no response, it
+//! is logged when the service fails, panics or is dropped.
 //!
 //! | `outcome` | message | level | condition |
 //! | --- | --- | --- | --- |
 //! | `ok` | `request served` | INFO | a status below 400, sent to its end |
 //! | `client_error` | `request served` | INFO; WARN for 408, 429 and [`warn_on`](ServerLayer::warn_on) | 4xx, sent to its end |
-//! | `server_error` | `request failed` | ERROR; INFO by [`expect_status`](ServerLayer::expect_status) | 5xx, sent to its end; or the service failed, or the application called [`fail`]. `error` is the reason |
+//! | `server_error` | `request failed` | ERROR; for 5xx also INFO or WARN, by [`expect_status`](ServerLayer::expect_status) and [`warn_on`](ServerLayer::warn_on) | 5xx, sent to its end; or the service failed, or the application called [`fail`]. `error` is the reason |
 //! | `cancelled` | `request failed` | WARN | dropped before its end, because the client disconnected, or an outer timeout expired |
 //! | `cancelled` | `request served` | INFO | the client disconnected from a healthy stream (`text/event-stream`, or of unknown length) |
 //! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` is the message, or the location if the facade's panic hook logged it |
@@ -110,40 +112,40 @@
 //! | `slow` | `true` if the request took longer than [`slow`](ServerLayer::slow). The level is then WARN or more severe |
 //! | `error` | see above |
 //! | `rpc.grpc.status_code` | the status of a gRPC call |
-//! | `http.response.header.x-request-id` | another id, if the service set it on the response |
-//! | `url.path` | if the span has a route, and the outcome is not `ok` or [`url_path`](ServerLayer::url_path) is set |
+//! | `http.response.header.x-request-id` | the id that the service set on the response, if it is not the `request_id` |
+//! | `url.path` | if the span has a route: for every outcome except `ok`, or for all outcomes with [`url_path`](ServerLayer::url_path) |
 //! | `timing.*_ms`, `http.request.header.*`, others | see [`record_timing`], [`ServerLayer::header`], [`record`] |
 //!
-//! The status of a gRPC call is in its trailers. It counts as the HTTP status that
-//! `google.rpc.Code` maps it to.
+//! The status of a gRPC call is in its trailers. For outcome and level, it counts as the HTTP
+//! status that `google.rpc.Code` maps it to.
 //!
 //! # Behaviour
 //!
 //! * **End of a body:** the body has reported its end, or has produced its trailers or its declared
-//!   length. Responses to HEAD, and 204, 304 and 101, have no body. The layer cannot detect whether
-//!   the bytes arrive at the client.
+//!   length. Responses to HEAD, to a successful CONNECT, and with 1xx, 204 or 304 have no body. The
+//!   layer cannot detect whether the bytes arrive at the client.
 //! * **Start of a request:** the call of the service. The wait for an inner service to be ready,
 //!   for example for a concurrency limit, is not included. A request that is dropped during this
 //!   wait has no access event.
 //! * **Panics** are logged and resumed. A panic hook that logs, such as the hook of the facade,
 //!   first logs a separate event. With `panic = "abort"` there is no access event.
 //! * **A disabled span:** the access event is still logged if its level is enabled, with the fields
-//!   of the span. In that case [`record`] and [`record_timing`] work only in the handler itself,
-//!   not in tasks that it spawns.
+//!   of the span. In that case [`record`], [`record_timing`] and [`fail`] do not find the request
+//!   in tasks that the handler spawns.
 //! * **Text of clients** is bounded: `url.path` and each header have at most 2,048 bytes. A longer
 //!   text ends in `…`.
 //! * **Request id:** the request that the service receives has the id as `x-request-id` and as
 //!   [`RequestId`].
 //! * **Callsites:** field names are static in `tracing`, so each new recorded name adds callsites,
 //!   up to 128 names and 774 callsites. A per-callsite sampler counts these callsites separately.
-//! * **Subscriber:** it must be based on `Registry`, so that spawned tasks find the request for
-//!   [`record`] and [`record_timing`].
+//! * **Subscriber:** it must be based on `Registry`, so that [`record`], [`record_timing`] and
+//!   [`fail`] find the request in spawned tasks.
 //!
 //! # Features
 //!
 //! | feature | effect |
 //! | --- | --- |
-//! | `axum` | reads `http.route` from `MatchedPath`, the full path in nested routers, and the peer from `ConnectInfo<SocketAddr>` |
+//! | `axum` | reads `http.route` from `MatchedPath`, the full `url.path` in nested routers from `OriginalUri`, and the peer from `ConnectInfo<SocketAddr>` |
 //! | `reqwest-middleware` | adds `ClientLayer::reqwest` |
 //!
 //! # Troubleshooting
@@ -151,7 +153,7 @@
 //! | symptom | cause |
 //! | --- | --- |
 //! | `url.path` but no `http.route` | The layer is around the `Router`. Use `Router::layer`. A 404 of the router has no route. Or the feature `axum` is off. |
-//! | no `client.address` without trust | The peer is unknown. Use `into_make_service_with_connect_info::<SocketAddr>()` with axum, [`Peer`] elsewhere. |
+//! | no `client.address` | The layer does not know the peer of the connection. Use `into_make_service_with_connect_info::<SocketAddr>()` with axum, [`Peer`] elsewhere. |
 //! | `cancelled` although the client stayed | An outer layer dropped the response or its body. Make this layer the outermost one; with axum, add it with the last `.layer`. |
 //! | ids of a gateway are ignored | The gateway is not [trusted](ServerLayer::trust), or its id is invalid or repeated: see [`ServerLayer::request_id_headers`]. |
 //! | lines of a spawned task have no `request_id` | Use `spanwise::task::spawn(work)` or `tokio::spawn(work.in_current_span())`. |
@@ -186,7 +188,7 @@ pub use server::{
     RecordedValue, ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, fail, record,
     record_timing, server,
 };
-// For the tests and the fuzzer of the parsers only.
+// Used only by the tests and the fuzzer of the parsers.
 #[doc(hidden)]
 pub use test_support::reserialize_headers;
 pub use trust::{Network, Trust};

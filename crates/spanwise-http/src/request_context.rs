@@ -11,12 +11,13 @@ use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use crate::{baggage::Baggage, server::RecordedFields, trace_context::TraceContext};
 
-/// Stored in the extensions of the span of a received or sent request.
+/// The data of a received or sent request, stored in the extensions of its span.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
-    /// The trace, with the id of this span.
+    /// The trace, and in it the id of the request's span.
     pub(crate) trace: TraceContext,
-    /// The baggage of a trusted sender, without the keys that the server sets itself.
+    /// The received or inherited baggage. It has no built-in context key, except for a `tenant_id`
+    /// that the server has adopted.
     pub(crate) baggage: Baggage,
     /// The request id, if the span is disabled. Otherwise the id is in the `Context`.
     pub(crate) request_id: Option<HeaderValue>,
@@ -89,6 +90,8 @@ impl RequestContext {
 #[derive(Debug)]
 pub(crate) struct Entered {
     before: Option<Arc<RequestContext>>,
+    /// Hides the trace that the parent process passed to this process, because the request has a
+    /// trace of its own.
     _spanless: SpanlessRequest,
 }
 

@@ -12,8 +12,8 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// The id of a request, which a [`ServerLayer`](crate::ServerLayer) adds to the extensions of the
 /// request.
 ///
-/// Log lines and the response have the same id. The request header `x-request-id` also has this id,
-/// instead of an untrusted id.
+/// Log lines have the same id, and so has the response, unless the service sets another
+/// `x-request-id`. In the header `x-request-id` of the request, it replaces an untrusted id.
 ///
 /// ```
 /// use spanwise_http::RequestId;
@@ -35,8 +35,8 @@ impl RequestId {
     pub(crate) fn from_uuid(uuid: uuid::Uuid) -> Self {
         let mut digits = [0; 36];
         uuid.hyphenated().encode_lower(&mut digits);
-        // Shares the memory for the copies in the request, its extensions and the response. A `Vec`
-        // would be copied once.
+        // The clones in the request, its extensions and the response share this memory. A `Vec`
+        // would need a second allocation for the reference count.
         let shared = Bytes::from_owner(digits);
         Self(HeaderValue::from_maybe_shared(shared).unwrap_or_else(|_| {
             // A header value may contain hexadecimal digits and hyphens.

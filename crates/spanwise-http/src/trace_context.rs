@@ -32,7 +32,7 @@ impl TraceContext {
         Self::from_headers(headers)
     }
 
-    /// Returns the position of the parent process.
+    /// Returns the trace and the span that the parent process passed to this process.
     pub(crate) fn inherited(context: &InheritedContext) -> Self {
         Self {
             span: context.parent,
@@ -75,7 +75,8 @@ impl TraceContext {
         }
     }
 
-    /// Starts a span in a trace for which only the id is available. The id must not be zero.
+    /// Starts a span in the trace with this id. It is a child of the inherited span if the parent
+    /// process passed this trace to this process. The id must not be zero.
     pub(crate) fn in_trace(trace_id: [u8; 16]) -> Self {
         match InheritedContext::for_trace(trace_id) {
             Some(inherited) => Self::inherited(inherited).child(),
@@ -107,7 +108,7 @@ impl TraceContext {
         })
     }
 
-    /// Returns the header, or `None` if there is no state.
+    /// Returns the header `tracestate`, or `None` if there is no state.
     pub(crate) fn tracestate(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(&**self.state.as_ref()?).ok()
     }

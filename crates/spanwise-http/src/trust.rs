@@ -8,11 +8,12 @@ use std::{
 
 use spanwise_core::{ParseError, internal::TextSetting};
 
-/// The senders whose ids, tenant, trace and `X-Forwarded-For` are trusted. Defaults to
-/// [`Trust::Never`].
+/// The senders whose headers are trusted: ids, tenant, trace, baggage, `X-Forwarded-For` and
+/// `X-Forwarded-Proto`. Defaults to [`Trust::Never`].
 ///
-/// They are ignored from any other sender, because a sender that chooses its ids could make two
-/// requests look like one request in the lines.
+/// These headers are ignored from any other sender, because a sender that chooses its ids could
+/// make two requests look like one request in the lines. But if spans are exported, the span of the
+/// request has a link to the span in the `traceparent` of an untrusted sender.
 ///
 /// ```
 /// use spanwise_http::Trust;
@@ -96,6 +97,7 @@ impl fmt::Display for Trust {
 impl Network {
     /// Returns the network that shares the first `prefix` bits with `host`.
     pub(crate) fn around(host: IpAddr, prefix: u8) -> Self {
+        // For prefix 0 the shift overflows, and the mask is 0.
         let base = match host {
             IpAddr::V4(host) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);

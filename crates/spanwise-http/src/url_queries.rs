@@ -12,10 +12,11 @@ pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
         let url = &url[..url.find(ends_url).unwrap_or(url.len())];
         // Punctuation at the end belongs to the text around the URL.
         let url = url.trim_end_matches([')', ']', '}', '`', '\'', ',', ':', '.']);
-        let kept = url.find(['?', '#']).filter(|at| at + 1 < url.len());
-        let kept = kept.unwrap_or(url.len());
+        // A final `?` belongs to the text too.
+        let kept_len = url.find(['?', '#']).filter(|at| at + 1 < url.len());
+        let kept_len = kept_len.unwrap_or(url.len());
         shown.push_str(before);
-        shown.push_str(&url[..kept]);
+        shown.push_str(&url[..kept_len]);
         rest = &rest[at + url.len()..];
     }
     if shown.is_empty() {

@@ -64,7 +64,8 @@ impl EventMatcher {
     }
 
     /// Matches events whose field `key` has this value, as text. If the event does not have the
-    /// field, the value in the [`Context`](spanwise_core::Context) is compared.
+    /// field, the value in the [`Context`](spanwise_core::Context) is compared. A context value
+    /// that [`context::set`](spanwise_core::context::set) recorded has priority over the field.
     ///
     /// This formats the `Debug` or `Display` of the value once more. A value that panics does not
     /// match.

@@ -1,5 +1,5 @@
 //! Reads the value of a field as text. Does not copy the text, and tolerates a formatter that
-//! panics or never ends.
+//! panics or writes text without end.
 
 use std::{
     fmt::{self, Write},
@@ -45,8 +45,8 @@ pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
     let _ = HashWriter::new(hasher).write_str(text);
 }
 
-/// Writes the text of the field, in pieces. Returns `None` if the event does not have the field,
-/// and false if the text is incomplete.
+/// Writes the text of the field, in pieces. Returns `None` if the event does not have the field.
+/// Returns false if the text is incomplete, because the formatter panicked or `out` failed.
 fn read(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
     let mut reader = Reader {
         index: field.index(),
@@ -79,8 +79,9 @@ impl Visit for Reader<'_> {
 }
 
 struct Comparer<'a> {
+    /// The part of the expected text that the field has not reached yet.
     rest: &'a str,
-    /// Whether the field may continue after `rest`.
+    /// Whether the field may continue after the expected text.
     allows_more: bool,
     /// Set if the outcome is certain before the end of the field.
     outcome: Option<bool>,

@@ -78,26 +78,27 @@
 //! # Behaviour
 //!
 //! * **ERROR and WARN are exempt**, unless a rule names their level.
-//! * **The first rule that matches decides.** In the text of a setting, the order of words does not
-//!   matter. The most specific word decides.
+//! * **The first rule that matches decides.** In the text of a setting, the order of the rules does
+//!   not matter: the most specific rule decides.
 //! * **A ratio keeps requests whole.** The decision follows the trace id, as in OpenTelemetry's
-//!   consistent sampling, or else the request id. So other processes make the same decision. The
-//!   decision is random only for an event without both ids.
-//! * **Limits are per callsite and rule.** Each callsite of the `log` crate counts separately. With
-//!   `tracing-log`, all its callsites of one level count as one. With [`Rate::per_value_of`] limits
-//!   are also per value, for at most 10,000 pairs of callsite and value per rule.
+//!   consistent sampling, or else the request id. So other processes with the same ratio make the
+//!   same decision. The decision is random only for an event with neither id.
+//! * **Limits are per callsite and rule.** Each callsite of the `log` crate counts separately. But
+//!   if `tracing-log` forwards the records, all callsites of one level count as one. With
+//!   [`Rate::per_value_of`] limits are also per value, for at most 10,000 pairs of callsite and
+//!   value per rule.
 //! * **No loss is silent**: [`Sampled`] describes how the output accounts for dropped events, and
 //!   [`SamplerStats`] counts them.
 //! * **A summary waits for an event.** It is emitted before the next event after its period, or by
 //!   [`Sampler::emit_summaries`]. Call this method at the end of the program. A layer that is
-//!   dropped with a pending summary reports the loss on stderr.
+//!   dropped with a pending summary reports the loss, by default on stderr.
 //! * **Sinks that share a sampler agree.** An event that reaches several sinks is decided once, and
 //!   counts once against a limit. Each sink has its own `sample_rate` and `suppressed`, because a
 //!   filter may hide events from one sink only.
 //! * **Cost**: about 10 ns for an event that a ratio keeps, inside or outside a request, and 15 ns
-//!   with a limit. An event allocates no memory.
-//! * **Limits follow a coarse clock.** For periods of 100 ms or more, the clock may be a few
-//!   milliseconds late.
+//!   with a limit. Only the first events of a callsite, a rule or a span allocate memory.
+//! * **Limits follow a coarse clock.** The clock may be a few milliseconds late if the period of a
+//!   [`First`], or the time in which a [`Rate`] regains its burst, is 100 ms or more.
 //!
 //! # Settings
 //!

@@ -30,9 +30,9 @@ impl Limit {
     /// Keeps a ratio of the events, from 0 (none) to 1 (all).
     ///
     /// Inside a trace, the decision follows the `trace_id` of the
-    /// [`Context`](spanwise_core::Context) and is [consistent], so all processes and sinks keep the
-    /// events of the same traces. Outside traces, the decision follows the `request_id` in the same
-    /// way. Without both ids, the decision is random for each event.
+    /// [`Context`](spanwise_core::Context) and is [consistent]. So all processes and sinks with the
+    /// same ratio keep the events of the same traces. Outside traces, the decision follows the
+    /// `request_id` in the same way. With neither id, the decision is random for each event.
     ///
     /// Kept events carry `sample_rate`. With a ratio of 0 no event is kept, so only
     /// [`Sampler::emit_summaries`](crate::Sampler::emit_summaries) reports the count.
@@ -97,13 +97,16 @@ impl Rate {
     /// Gives each value of the field `key` its own bucket. The value comes from the event, or else
     /// from the [`Context`](spanwise_core::Context). Defaults to one bucket for all values.
     ///
-    /// Events without the field share one bucket. Only the first 1,024 bytes of a value count.
+    /// The events of a callsite that have no value share one bucket. Only the first 1,024 bytes of
+    /// a value count.
     ///
     /// A rule remembers 10,000 pairs of callsite and value, in about 900 KB. If the table is full,
-    /// a new value replaces a value that occurred only once, or one without events in the last
-    /// minute. If the replaced value was still in use, a flood of new values could exceed the
-    /// limit. Therefore the new bucket starts empty, and the event uses a token of one bucket that
-    /// all such values share.
+    /// a new value replaces a value that occurred only once, or a value whose bucket has been full
+    /// for a minute.
+    ///
+    /// If the replaced value may still be in use, the bucket of the new value starts empty. The
+    /// event then uses a token of one bucket that all such new values share. Otherwise a flood of
+    /// new values, each with a full bucket, could exceed the limit.
     #[must_use]
     pub fn per_value_of(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -111,11 +114,11 @@ impl Rate {
     }
 }
 
-/// Keeps the first events of each period at a callsite, and every n-th event after them.
+/// Keeps the first events of each period at a callsite, and optionally every n-th event after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct First {
     pub(crate) events: u32,
-    /// 0 means never.
+    /// The n in "every n-th event". With 0, no later event is kept.
     pub(crate) every: u32,
     pub(crate) period: Duration,
 }

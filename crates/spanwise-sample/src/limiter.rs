@@ -34,11 +34,13 @@ impl Limiter {
     }
 }
 
-/// A token bucket, and the period of its summaries.
+/// The limits of a token bucket, and the period of its summaries. The caller stores the state of
+/// the bucket: `full_at`, the time at which the bucket is full again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RateLimiter {
     bucket: TokenBucket,
-    period: u64,
+    /// In nanoseconds.
+    summary_period: u64,
 }
 
 impl RateLimiter {
@@ -46,7 +48,7 @@ impl RateLimiter {
         let burst = rate.burst.unwrap_or(rate.events);
         Self {
             bucket: TokenBucket::new(rate.events, rate.period, burst),
-            period: nanos(rate.period.max(Duration::from_secs(1))),
+            summary_period: nanos(rate.period.max(Duration::from_secs(1))),
         }
     }
 
@@ -79,14 +81,14 @@ impl RateLimiter {
         } else {
             Decision::Suppress {
                 now,
-                summary_due: now.saturating_add(self.period),
+                summary_due: now.saturating_add(self.summary_period),
             }
         }
     }
 }
 
-/// Counts events per window. The caller keeps the state, one `u64`: window number in the high 32
-/// bits, count in the low 32.
+/// Counts events per window of time. The caller stores the state, one `u64`. Its high half has the
+/// low 32 bits of the index of the window. Its low half has the count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowCounter {
     first: u32,
@@ -114,8 +116,8 @@ impl WindowCounter {
         let window = self.window(now);
         let mut current = state.load(Ordering::Relaxed);
         let count = loop {
-            // A late thread may have read the clock before another thread opened the current
-            // window. Count its event in the current window.
+            // A late thread may have read the clock before another thread opened the stored window.
+            // Its event counts in the stored window, which is one ahead of its own.
             let is_new = ((current >> 32) as u32).wrapping_sub(window as u32) > 1;
             let next = match current as u32 {
                 _ if is_new => (window << 32) | 1,
@@ -128,6 +130,7 @@ impl WindowCounter {
             }
         };
         let over = count.saturating_sub(self.first);
+        // A count at `u32::MAX` no longer changes. If it kept this event, it would keep all others.
         if over == 0 {
             Decision::Keep
         } else if self.every > 0 && over.is_multiple_of(self.every) && count < u32::MAX {

@@ -1,11 +1,12 @@
-//! Token buckets for each value of a field, in a table of fixed size.
+//! One token bucket for each pair of callsite and field value, in a table of fixed size. The hash
+//! of the pair is its key. Below, *value* means such a pair.
 //!
 //! As in a segmented LRU cache, values that occurred again are separate from values that occurred
 //! once. So a flood of new values does not evict the values that a service really has.
 //!
 //! If the table is full of values in use, a new value replaces one of them. If each new bucket
 //! started full, a flood of new values would exceed the limit. So the new bucket starts empty, and
-//! the event uses a token of one bucket that all such values share.
+//! the event uses a token of one bucket that all such new values share.
 
 use std::{
     collections::HashMap,
@@ -81,7 +82,7 @@ impl Default for LruBuckets {
 /// The previous owner of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// The bucket belonged to the same value, or to none.
+    /// The bucket belonged to the same value, to none, or to a value that is no longer in use.
     Own,
     /// The bucket belonged to another value, which may still be in use.
     TakenOver,
@@ -91,9 +92,10 @@ enum Origin {
 struct LruShard {
     slots: HashMap<u64, SlotId, BuildHasherDefault<IdentityHasher>>,
     entries: LinkedSlots<Entry>,
-    /// Values that occurred once. Both lists have the oldest value in front.
+    /// Values that occurred once, or that [`promote`](Self::promote) moved back. The oldest value
+    /// is in front.
     once: SlotList,
-    /// Values that occurred again.
+    /// Values that occurred again. The value that occurred least recently is in front.
     frequent: SlotList,
 }
 
@@ -128,7 +130,8 @@ impl LruShard {
         }
     }
 
-    /// Moves a value that occurs again to the frequent values.
+    /// Moves a value that occurs again to the frequent values. If there are too many frequent
+    /// values, moves the least recent value back.
     #[cold]
     fn promote(&mut self, slot: SlotId) {
         self.entries
@@ -150,7 +153,8 @@ impl LruShard {
             is_frequent: false,
         };
         if self.entries.capacity() == 0 {
-            // Reserves all memory now, so that later events do not allocate.
+            // Reserves all memory now, so that later events do not allocate. A map that is at most
+            // half full reuses the slots of removed keys without an allocation.
             self.entries.reserve_exact(KEYS_PER_SHARD);
             self.slots.reserve(2 * KEYS_PER_SHARD);
         }

@@ -10,7 +10,7 @@ use tracing::Level;
 
 use crate::{EventMatcher, First, Limit, Rate, Sampler, SamplerBuilder};
 
-/// Parses rules in the syntax of [`Sampler`]. The most specific word comes first.
+/// Parses rules in the syntax of [`Sampler`], and sorts them. The most specific rule comes first.
 ///
 /// ```
 /// use spanwise_sample::Sampler;
@@ -266,8 +266,8 @@ fn parse_first(text: &str) -> Result<Limit, String> {
         limit = limit.then_every(parse_count(every)?);
         part = parts.next();
     }
-    if let Some(tick) = part {
-        limit = limit.within(parse_duration(tick)?);
+    if let Some(period) = part {
+        limit = limit.within(parse_duration(period)?);
     }
     match parts.next() {
         None => Ok(limit.into()),

@@ -33,7 +33,7 @@ use crate::{
 pub(crate) struct Rule {
     pub(crate) matcher: EventMatcher,
     pub(crate) limit: Limit,
-    /// The buckets of a limit for each value of a field.
+    /// The buckets, if the limit is a [`Rate`](crate::Rate) per value of a field.
     buckets: LruBuckets,
 }
 
@@ -61,13 +61,14 @@ pub(crate) enum Plan {
     Rules(Rules),
 }
 
-/// The rules that may match events of a callsite, in order. A rule without conditions is the last.
+/// The rules that may match events of a callsite, in order. A rule without conditions ends the
+/// list, because it matches all events.
 #[derive(Debug)]
 pub(crate) struct Rules(Box<[Candidate]>);
 
 #[derive(Debug)]
 struct Candidate {
-    /// The position of the rule.
+    /// The index of the rule in the sampler.
     rule: usize,
     conditions: Box<[Condition]>,
     limit: CompiledLimit,
@@ -76,8 +77,8 @@ struct Candidate {
 /// A condition that depends on the event.
 #[derive(Debug)]
 enum Condition {
-    /// The target of a record of the `log` crate. Its callsite is the bridge, so the target is not
-    /// known in advance.
+    /// The target of a record of the `log` crate. The event has a callsite of `tracing-log`, so the
+    /// target is in its fields.
     LogTarget,
     Message(Field),
     /// A field, by its position in [`EventMatcher::fields`]. `None` if the callsite does not have
@@ -100,8 +101,8 @@ impl OwnField {
         })
     }
 
-    /// Returns whether the context may have a pinned value of this name. A pinned value overrides
-    /// the field.
+    /// Returns whether the context may have a pinned value of this name, for example from
+    /// [`context::set`](spanwise_core::context::set). A pinned value overrides the field.
     #[inline]
     fn may_be_pinned(&self) -> bool {
         self.is_context_key || has_set_custom_key()
@@ -112,11 +113,12 @@ impl OwnField {
 #[derive(Debug)]
 enum CompiledLimit {
     KeepAll,
-    /// Dropped events are not represented by a kept event.
+    /// A summary reports the dropped events, because there is no kept event to represent them.
     KeepNone,
     Ratio(Threshold),
     Limiter(Limiter),
-    /// One bucket for each value of a field. `None` if the context has the value.
+    /// One bucket for each value of a field. `None` if the callsite does not have the field, so
+    /// that the value comes from the context.
     Buckets(RateLimiter, Option<OwnField>),
 }
 
@@ -246,8 +248,8 @@ impl CompiledLimit {
             }
             Self::Limiter(limiter) => limiter.decide(clock),
             Self::Buckets(limiter, field) => {
-                // Reads the value before it locks the bucket, because the value's `Debug` may log.
-                // Reads the clock afterwards.
+                // The value is read before the bucket is locked, because its `Debug` may log. The
+                // clock is read last, because `Debug` takes time.
                 let key = evaluation.bucket_key(rule, field.as_ref());
                 rule.buckets.take_token(key, *limiter, limiter.now(clock))
             }
@@ -266,6 +268,7 @@ pub(crate) fn sample_by_trace<S: SpanSubscriber>(
     random: &SampleRng,
 ) -> Option<SampleRate> {
     let look_up = || randomness_from_context(&Context::from_event(event, ctx));
+    // The cache has the randomness of the current span, which is the parent of contextual events.
     let randomness = if event.is_contextual() {
         sink.trace_cache.randomness(look_up)
     } else {
@@ -343,7 +346,7 @@ impl<'a, 'e, S: SpanSubscriber> Evaluation<'a, 'e, S> {
         hasher.finish()
     }
 
-    /// Hashes the value if the context may have it.
+    /// Hashes the value that a pinned value may override, or that only the context has.
     #[inline(never)] // Keeps `bucket_key` small.
     fn hash_with_context(&self, rule: &Rule, field: Option<&OwnField>, hasher: &mut DefaultHasher) {
         let Kind::Rate(rate) = &rule.limit.0 else {

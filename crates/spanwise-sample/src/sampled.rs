@@ -19,7 +19,7 @@ use crate::{
     sampled_sink::{SampledSink, SamplerStats},
 };
 
-/// Forwards only the events that its [`Sampler`] keeps to the inner layer. Created by
+/// Forwards an event to the inner layer only if its [`Sampler`] keeps the event. Created by
 /// [`SampleExt::sampled`](crate::SampleExt::sampled).
 ///
 /// All spans are forwarded, because they carry the context of the kept events. In addition:
@@ -46,14 +46,14 @@ use crate::{
 /// * With a filter of tracing-subscriber: `layer.sampled(…).with_filter(…)`. A filter inside the
 ///   sampler would store its decision about an event that the sampler then drops, and apply the
 ///   decision to the next event. So a layer that contains a filter receives every event, as if
-///   without a sampler, and a [`Fault::Setup`] reports it.
+///   without a sampler, and a [`Fault::Setup`] reports that sampling is off.
 /// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. In this
 ///   order, dropped events are not redacted.
 /// * With a recorder, the sampler is inside: `|writer| layer.with_writer(writer).sampled(…)` is the
 ///   last argument of `Recorder::sink`. The recorder receives each event before the sampler may
 ///   drop it. So its dumps are complete, and an error that the sampler drops still triggers a dump.
 ///   A layer that contains a recorder receives every event, as if without a sampler, and a
-///   [`Fault::Setup`] reports it.
+///   [`Fault::Setup`] reports that sampling is off.
 /// * With [`without_captured`](spanwise_core::LayerExt::without_captured) and
 ///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. In
 ///   this order, the sampler counts only events that are shown.
@@ -189,8 +189,7 @@ impl<L> Sampled<L> {
         }
         let decision = self.decide(plan, event, ctx);
         match self.emit_due_and_count(decision, event, ctx) {
-            // No rate on a buffered line: it may be written by a dump, and tools that extrapolate
-            // counts ignore such lines.
+            // A buffered line has no rate: only a dump writes it, and a dump is not a sample.
             CountedEvent::KeptAtRate(rate) if !context.buffered => forward(Some(rate)),
             CountedEvent::Kept | CountedEvent::KeptAtRate(_) => forward(None),
             // An outer recorder may still buffer the event.
@@ -217,10 +216,13 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Handles a summary. A summary sent through the dispatcher reaches all sinks but is meant for
-    /// one: that sink emits it, a sink that wraps another sampler passes it on, and the others
-    /// ignore it. A summary received outside a dispatch comes from an outer sampler, and is passed
-    /// on.
+    /// Handles a summary.
+    ///
+    /// A dispatched summary reaches all sinks, but belongs to one of them. That sink emits it. A
+    /// sink that contains another sampler forwards it, because it may belong to the inner sink. All
+    /// other sinks ignore it.
+    ///
+    /// A summary that is not dispatched comes from an outer sampler, and is forwarded.
     fn on_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
         L: Layer<S>,
@@ -232,7 +234,7 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Forwards a summary. Hides the context of the current event from it.
+    /// Forwards a summary, without the [`EventContext`] of the current event.
     fn emit_summary<S: Subscriber>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
         L: Layer<S>,

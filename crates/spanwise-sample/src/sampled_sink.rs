@@ -1,5 +1,7 @@
 //! The state of a sampled sink: counts of kept and dropped events, and the suppressed events that
 //! no summary has reported yet.
+//!
+//! Times are in nanoseconds of the [`LimiterClock`].
 
 use std::{
     fmt,
@@ -31,7 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct SampledSink {
     pub(crate) id: LayerId,
-    /// The index of this sink in the sampler.
+    /// The index of this sink in the sampler. A later sink may reuse the index of a dropped one.
     pub(crate) index: usize,
     sampler: WeakSampler,
     /// The cached trace or request of each thread.
@@ -49,7 +51,8 @@ pub(crate) struct SampledSink {
     next_due: AtomicU64,
 }
 
-/// Counts of the suppressed events of one callsite. Only the first event of a period locks.
+/// Counts of the suppressed events of one callsite. Only the first suppressed event of a period
+/// takes a lock.
 #[derive(Debug, Default)]
 struct CallsiteSuppression {
     /// All suppressed events, never reset.
@@ -72,7 +75,7 @@ struct Unreported {
     pending: Option<u64>,
 }
 
-/// Whether a summary is pending.
+/// Whether a summary is pending. A later variant is due earlier.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum SummaryDue {
@@ -106,8 +109,8 @@ impl SampledSink {
         }
     }
 
-    /// Returns the bit of this sink. If there are more than 64 sinks, some share a bit. Sinks that
-    /// share a bit decide separately.
+    /// Returns the bit of this sink, by which a cached decision knows the sinks that have used it.
+    /// If there are more than 64 sinks, some share a bit. Sinks that share a bit decide separately.
     pub(crate) fn bit(&self) -> u64 {
         1 << (self.index % 64)
     }
@@ -152,7 +155,8 @@ impl SampledSink {
         }
         match unreported.pending {
             None => self.pending.lock().push((callsite, due)),
-            // Two rules suppress events of this callsite, and only one of them waits for the flush.
+            // The pending summary belongs to a rule that waits for the flush. Another rule, which
+            // does not wait, suppressed the current event.
             Some(ON_FLUSH) if due < ON_FLUSH => {
                 let mut pending = self.pending.lock();
                 let same = pending
@@ -212,7 +216,8 @@ impl SampledSink {
             if suppressed == 0 {
                 continue;
             }
-            // Two threads may have read clocks that differ, so `first` can be later than `last`.
+            // Threads may store their times in another order than they read the clock. So `first`
+            // can be later than `last`.
             let last = counts.last.load(Ordering::Relaxed).max(first);
             let now = self.clock.now(Precision::Exact);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
@@ -310,7 +315,7 @@ fn report_lost(report: &SelfReport, summary: &Summary) {
             "{} events of {} were suppressed by a sampler, and no summary reports them: call \
              `Sampler::emit_summaries` before the program exits",
             summary.suppressed,
-            summary::Place(summary.callsite)
+            summary::CallsiteLocation(summary.callsite)
         ),
     );
 }
@@ -323,7 +328,7 @@ pub struct SamplerStats {
     pub kept: u64,
     /// Dropped. Kept events represent them through their `sample_rate`.
     pub sampled_out: u64,
-    /// Dropped, and reported by a summary now or later.
+    /// Dropped. A summary reports them, or has reported them.
     pub suppressed: u64,
 }
 

@@ -62,26 +62,27 @@ use crate::{
 /// | before the `=` | matches |
 /// | --- | --- |
 /// | `error`, `warn`, `info`, `debug`, `trace` | events at exactly this level, of any target |
-/// | `warning`, `fatal`, `critical` | the same as `warn`, `error`, `error` |
-/// | `shop::cache` | events of this target and of those inside it, except ERROR and WARN |
-/// | `trade::` | the same, for a target that looks like a misspelled level |
+/// | `warning` | as `warn` |
+/// | `fatal`, `critical` | as `error` |
+/// | `shop::cache` | events of this target and of its submodules, except ERROR and WARN |
+/// | `trade::` | events of the target `trade`. The `::` is for a target that looks like a misspelled level |
 ///
 /// | after the `=` | keeps |
 /// | --- | --- |
 /// | `0.1` | a [ratio](crate::Limit::ratio) of 0.1 |
 /// | `5/s`, `100/m`, `5/10s` | a [rate](crate::Rate): 5 per second at each callsite |
-/// | `5/s/20` | the same, with bursts of 20 |
-/// | `5/s@tenant_id` | the same, for each value of `tenant_id` |
+/// | `5/s/20` | 5 per second, with bursts of 20 |
+/// | `5/s@tenant_id` | 5 per second for each value of `tenant_id` |
 /// | `first:10` | the [first](crate::First) 10 in each second at each callsite |
-/// | `first:10/100` | the same, and then every 100th |
-/// | `first:10/100/m`, `first:10/m` | the same, in each minute |
+/// | `first:10/100` | the first 10 in each second, and then every 100th |
+/// | `first:10/100/m`, `first:10/m` | the first 10 in each minute, with and without every 100th after them |
 ///
 /// The order of the words does not matter. As with `RUST_LOG`, the most specific word wins. A
 /// target wins over a level, and a longer target wins over a shorter one.
 #[derive(Clone)]
 pub struct Sampler(Arc<Inner>);
 
-/// A weak reference from a sink to its sampler. A strong one would leak both in a cycle.
+/// A weak reference from a sink to its sampler, so that the sink does not keep the sampler alive.
 #[derive(Debug)]
 pub(crate) struct WeakSampler(Weak<Inner>);
 
@@ -108,8 +109,8 @@ impl Sampler {
         SamplerBuilder::default()
     }
 
-    /// Emits all pending summaries now. Any thread may call it. Call it at the end of the program,
-    /// before the outputs are flushed.
+    /// Emits all pending summaries now. Any thread may call this method. Call it at the end of the
+    /// program, before the outputs are flushed.
     ///
     /// Without this call, a summary is emitted when its period is over and the next event arrives.
     /// A summary from this call goes through the dispatcher, so layers without a sampler see it
@@ -117,7 +118,7 @@ impl Sampler {
     pub fn emit_summaries(&self) {
         // No lock is held, because a sink may run any code.
         for sink in self.0.sinks.live() {
-            // The program may be panicking already.
+            // The thread may be unwinding already. A second panic would abort the process.
             let _ = panic_safe::catch_panic(|| sink.emit_summaries());
         }
     }
@@ -282,7 +283,7 @@ impl SamplerBuilder {
         self
     }
 
-    /// Sets the seed of random decisions, for tests. Defaults to a random one.
+    /// Sets the seed of random decisions, for tests. Defaults to a random seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self

@@ -36,7 +36,7 @@ impl SinkRegistry {
         let index = (0..).find(|index| !is_taken(index)).unwrap_or_default();
         let sink = Arc::new(SampledSink::new(index, clock, sampler));
         state.live.push((index, Arc::downgrade(&sink)));
-        self.update(&state);
+        self.update_has_several(&state);
         sink
     }
 
@@ -45,7 +45,7 @@ impl SinkRegistry {
         let mut state = self.state.lock();
         state.live.retain(|(index, _)| *index != sink.index);
         state.dropped = [state.dropped, sink.stats()].into_iter().sum();
-        self.update(&state);
+        self.update_has_several(&state);
     }
 
     pub(crate) fn live(&self) -> Vec<Arc<SampledSink>> {
@@ -66,7 +66,7 @@ impl SinkRegistry {
         self.has_several.load(Ordering::Relaxed)
     }
 
-    fn update(&self, state: &State) {
+    fn update_has_several(&self, state: &State) {
         let has_several = state.live.len() > 1;
         self.has_several.store(has_several, Ordering::Relaxed);
     }

@@ -11,7 +11,7 @@ use tracing_core::{
     span::Id,
 };
 
-/// The suppressed events of one callsite.
+/// The suppressed events of one callsite that no earlier summary has reported.
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
     pub(crate) callsite: &'static Metadata<'static>,
@@ -32,8 +32,8 @@ impl Summary {
     /// unrelated to it.
     pub(crate) fn with_event<R>(&self, forward: impl FnOnce(&Event<'_>) -> R) -> R {
         let metadata = summary_metadata(*self.callsite.level());
-        let (place, first, last) = (
-            display(Place(self.callsite)),
+        let (location, first, last) = (
+            display(CallsiteLocation(self.callsite)),
             display(Utc(self.first)),
             display(Utc(self.last)),
         );
@@ -41,7 +41,7 @@ impl Summary {
             Some(&MESSAGE),
             Some(&self.suppressed),
             Some(&self.callsite.target()),
-            Some(&place),
+            Some(&location),
             Some(&first),
             Some(&last),
         ];
@@ -83,9 +83,9 @@ fn summary_metadata(level: Level) -> &'static Metadata<'static> {
 }
 
 /// Displays the location of a callsite: file and line, or else its name.
-pub(crate) struct Place<'a>(pub(crate) &'a Metadata<'a>);
+pub(crate) struct CallsiteLocation<'a>(pub(crate) &'a Metadata<'a>);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for CallsiteLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.file(), self.0.line()) {
             (Some(file), Some(line)) => write!(f, "{file}:{line}"),

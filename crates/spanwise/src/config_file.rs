@@ -1,8 +1,10 @@
 //! The configuration file: `LOG_CONFIG=log.toml`.
 //!
-//! Each file is read once, and all files are merged with the profile of the effective preset. The
-//! result is a source of settings that the environment overrides. Keys that only a file has, such
-//! as routes, become a `Routing`.
+//! At the start and at each reload, each file is read once. All files are merged with the profile
+//! of the effective preset: the table `[profile.PRESET]`. The result is a source of settings that
+//! the environment overrides. Keys that only a file has, such as routes, become a `Routing`.
+//!
+//! A *place* is the file, line and column of a key or value. Problems begin with it.
 
 use std::{
     collections::HashMap,
@@ -49,7 +51,7 @@ const MAX_FILE_LEN: u64 = 1024 * 1024;
 /// The maximum length of a file that a text refers to with `${file:…}`, in bytes.
 const MAX_SECRET_LEN: u64 = 64 * 1024;
 
-/// The maximum number of files that include each other.
+/// The maximum number of nested includes below a file. A file at this depth cannot include others.
 const MAX_INCLUDE_DEPTH: usize = 3;
 
 /// The maximum number of sinks, because the set of sinks of an event is a mask of this many bits.
@@ -58,11 +60,10 @@ const MAX_SINKS: usize = 64;
 /// The name that errors show for a configuration text that code passes.
 const TEXT_NAME: &str = "config";
 
-/// A file that code names.
+/// A file that code passes, by its path or as its content.
 #[derive(Clone)]
 pub(crate) enum CodeFile {
     Path(PathBuf),
-    /// The content of a file.
     Text(String),
 }
 
@@ -71,7 +72,7 @@ pub(crate) enum CodeFile {
 pub(crate) struct ConfigFiles {
     sources: FileSources,
     documents: Vec<Document>,
-    /// A hash of the texts of all files.
+    /// A hash of the names and texts of all files, and of their problems at loading.
     pub(crate) fingerprint: u64,
     /// All files, merged, with their profiles.
     base: Table,
@@ -86,8 +87,9 @@ pub(crate) struct ConfigFiles {
 pub(crate) struct FileSources {
     /// The files that code names.
     pub(crate) code: Vec<CodeFile>,
-    /// The variable that names files. These override the files that code names.
+    /// The variable that names files. Its files override the files that code names.
     pub(crate) variable: Option<Raw>,
+    /// All variables of the environment.
     pub(crate) vars: HashMap<String, OsString>,
 }
 
@@ -101,7 +103,7 @@ impl ConfigFiles {
                 CodeFile::Text(text) => loader.text(TEXT_NAME, text),
             }
         }
-        // A text that is not UTF-8 is a problem of the setting.
+        // The setting `LOG_CONFIG` reports a value that is not UTF-8.
         if let Some(Raw { text, name, .. }) = &sources.variable
             && let Some(text) = text.to_str()
         {
@@ -168,7 +170,7 @@ impl ConfigFiles {
         self.base.table("profile").get(preset.name()).is_some()
     }
 
-    /// Merges the profile of the preset, if it is known, into the files.
+    /// Merges all files. If the preset is known, also merges its profile.
     pub(crate) fn merged(&self, preset: Option<Preset>) -> Arc<Merged> {
         Arc::new(Merged::new(&self.base, preset, &self.sources.vars))
     }
@@ -192,8 +194,8 @@ pub(crate) struct FileTexts {
     pub(crate) concealed: Secrets,
     /// The problems of references to variables and files.
     pub(crate) unset: Vec<String>,
-    /// The problems of the names of keys and the kinds of values. A value with such a problem has
-    /// no further problems.
+    /// The problems that do not depend on the preset, such as an unknown key or a wrong kind of
+    /// value. [`finish`](Self::finish) removes all other problems at the same places.
     refused: Vec<String>,
 }
 
@@ -218,8 +220,8 @@ impl FileTexts {
         }
     }
 
-    /// Sorts problems by file and line, removes those that follow from others, and hides secrets.
-    /// Problems without a place come last, in their given order.
+    /// Sorts problems by place, removes those at the place of a refused key or value, and hides
+    /// secrets. Problems without a place come last, in their given order.
     pub(crate) fn finish(&self, problems: &mut Vec<String>) {
         let refused: Vec<_> = self.refused.iter().map(|it| self.place(it)).collect();
         problems.retain(|problem| {
@@ -232,12 +234,12 @@ impl FileTexts {
         problems.sort_by_key(|problem| self.place(problem).unwrap_or(NO_PLACE));
     }
 
-    /// Returns the number of the file, the line and the column with which a problem begins.
+    /// Returns the place with which a problem begins: the index of the file, line and column.
     fn place(&self, problem: &str) -> Option<(usize, usize, usize)> {
         self.names.iter().enumerate().find_map(|(index, name)| {
             let rest = problem.strip_prefix(&**name)?.strip_prefix(':')?;
-            let mut numbers = rest.splitn(3, ':');
-            let mut number = || numbers.next()?.parse().ok();
+            let mut parts = rest.splitn(3, ':');
+            let mut number = || parts.next()?.parse().ok();
             Some((index, number()?, number()?))
         })
     }
@@ -246,8 +248,8 @@ impl FileTexts {
 const NO_PLACE: (usize, usize, usize) = (usize::MAX, 0, 0);
 
 impl Secrets {
-    /// Creates the list from the contents of files. It also contains the parts of lists, because
-    /// errors quote them one by one, and the escaped forms.
+    /// Creates the list from the contents of files. The list also contains the elements of
+    /// comma-separated contents, because errors quote single elements, and the escaped forms.
     fn new(contents: &[String]) -> Self {
         let parts = contents.iter().flat_map(|content| {
             let all = std::iter::once(&**content);
@@ -274,5 +276,5 @@ impl Secrets {
     }
 }
 
-/// A shorter text is not hidden, because it may be a part of any word.
+/// The minimum number of bytes of a hidden text. A shorter text may be a part of any word.
 const MIN_SECRET_LEN: usize = 4;

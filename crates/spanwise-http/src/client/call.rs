@@ -37,7 +37,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Call {
     span: Span,
-    /// The observation with the time of the begin. Present until the end, if requests are observed.
+    /// The observation, and when the call began. Present until the end, if requests are observed.
     observation: Option<(RequestObservation, Instant)>,
     ended: bool,
 }
@@ -64,20 +64,21 @@ impl Call {
     ) -> Self {
         let context = Context::current();
         let request_context = RequestContext::current();
-        let around = SpanIdentity::current();
-        let around = around.and_then(|identity| TraceContext::from_identity(&identity));
-        let by_hand = headers.contains_key(TRACEPARENT);
-        let mut begun = None;
-        let trace = if by_hand {
+        // The span around the call, if spans are exported.
+        let enclosing = SpanIdentity::current();
+        let enclosing = enclosing.and_then(|identity| TraceContext::from_identity(&identity));
+        let caller_set_trace = headers.contains_key(TRACEPARENT);
+        let mut begun_trace = None;
+        let trace = if caller_set_trace {
             TraceContext::from_headers(headers)
         } else {
-            Some(match (&around, &request_context) {
-                (Some(around), _) => around.child(),
+            Some(match (&enclosing, &request_context) {
+                (Some(enclosing), _) => enclosing.child(),
                 (None, Some(request_context)) => request_context.trace.child(),
                 (None, None) => {
                     let trace = begin_trace(&context);
                     let trace_id = trace.trace_id;
-                    begun = Some(trace);
+                    begun_trace = Some(trace);
                     TraceContext::in_trace(trace_id)
                 }
             })
@@ -93,15 +94,15 @@ impl Call {
         let host = host.map(|host| panic_safe::truncate_at(host, MAX_HOST_LEN));
         let announced = || Announced {
             span_id: match &trace {
-                Some(trace) if !by_hand => trace.span.span_id(),
+                Some(trace) if !caller_set_trace => trace.span.span_id(),
                 Some(_) | None => new_span_id(),
             },
             kind: SpanKind::Client,
-            // If the span of the served request is disabled, it cannot be a parent.
-            trace: match (&around, &request_context) {
+            // If the span of the served request is disabled, the exporter cannot find its trace.
+            trace: match (&enclosing, &request_context) {
                 (None, Some(request_context)) => Some(continued(&request_context.trace)),
                 (Some(_), _) => None,
-                (None, None) => begun,
+                (None, None) => begun_trace,
             },
         };
         let open = || {
@@ -125,9 +126,9 @@ impl Call {
         // exported, the ids of the enclosing span.
         let exported = SpanIdentity::freeze_in(&span);
         let exported = exported.and_then(|identity| TraceContext::from_identity(&identity));
-        let exported = exported.or_else(|| around.clone());
+        let exported = exported.or_else(|| enclosing.clone());
         let trace = match exported {
-            Some(exported) if !by_hand => Some(exported),
+            Some(exported) if !caller_set_trace => Some(exported),
             Some(_) | None => trace,
         };
         let observation = RequestObservation::begin(|| ObservedRequest {
@@ -148,13 +149,14 @@ impl Call {
                 Some(id) => id_header(id),
                 None => request_context.as_ref()?.request_id.clone(),
             });
-            if !by_hand
+            if !caller_set_trace
                 && propagators::TRACE_CONTEXT.is_on()
                 && let Some(trace) = &trace
             {
-                // A disabled span cannot be a parent.
+                // A disabled span is not exported. So the receiver's parent is the span of the
+                // served request.
                 let served = request_context.as_ref();
-                let served = served.filter(|_| span.is_disabled() && around.is_none());
+                let served = served.filter(|_| span.is_disabled() && enclosing.is_none());
                 let sent = served.map_or(trace, |served| &served.trace);
                 headers.insert(TRACEPARENT, sent.traceparent());
                 set_if_absent(headers, TRACESTATE, || sent.tracestate());
@@ -239,7 +241,7 @@ impl Call {
         });
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
-            // Formatted here, because layers may lock the span while they format.
+            // Formatted before `record`, because layers may lock the span while they format.
             let text = error_text::error_text(error);
             self.span.record("error", &*without_queries(&text));
         }
@@ -254,14 +256,14 @@ impl Call {
     }
 }
 
-/// Returns the trace for a call whose parent span is not open in this process. The parent is a
-/// served request whose span is disabled, or the parent process.
-fn continued(served: &TraceContext) -> AnnouncedTrace {
+/// Returns the trace for a call whose parent span is not open in this process. `parent` is the
+/// disabled span of a served request, or the span that the parent process passed to this process.
+fn continued(parent: &TraceContext) -> AnnouncedTrace {
     AnnouncedTrace {
-        trace_id: served.span.trace_id(),
-        parent: Some(served.span.span_id()),
-        flags: served.span.flags(),
-        state: served.state.clone(),
+        trace_id: parent.span.trace_id(),
+        parent: Some(parent.span.span_id()),
+        flags: parent.span.flags(),
+        state: parent.state.clone(),
         link: None,
     }
 }
@@ -310,7 +312,7 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
         uuid.filter(|id| !id.is_nil()).map(Uuid::into_bytes)
     };
     let id = trace_id().or_else(request_id);
-    // A span that is not exported may have the inherited id.
+    // The id may be that of the inherited trace: a span that is not exported records it.
     let inherited = match id {
         Some(id) => InheritedContext::for_trace(id),
         None => InheritedContext::outside_of_traces(),
@@ -329,8 +331,10 @@ fn begin_trace(context: &Context) -> AnnouncedTrace {
     }
 }
 
-/// Builds the baggage. The value of a key comes from the context, or else from the tenant of a
-/// served request whose span is disabled, or else from the received baggage.
+/// Builds the baggage. The value of a key comes from the context, or else from `own_tenant`, or
+/// else from the received baggage. A value that equals the received value keeps its properties.
+///
+/// `own_tenant` is the tenant of a served request whose span is disabled.
 fn baggage(
     keys: &[String],
     context: &Context,

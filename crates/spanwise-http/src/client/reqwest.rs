@@ -63,8 +63,8 @@ pub struct ReqwestBuilder {
 }
 
 impl ReqwestBuilder {
-    /// Adds a middleware outside this layer and inside earlier ones. If the middleware retries
-    /// calls, each attempt has its own span.
+    /// Adds a middleware outside this layer, and inside the middlewares that were added before. If
+    /// the middleware retries calls, each attempt has its own span.
     pub fn with(mut self, middleware: impl Middleware) -> Self {
         self.in_front.push(Arc::new(middleware));
         self
@@ -112,9 +112,9 @@ impl fmt::Debug for ReqwestBuilder {
 
 /// Returns an error if a redirect must not be followed with the headers of the first request.
 fn check_redirect(options: &Options, attempt: &Attempt<'_>) -> Option<ForbiddenRedirect> {
-    let sent_to = attempt.previous().first()?.host_str();
+    let first = attempt.previous().first()?.host_str();
     let next = attempt.url().host_str();
-    let leaves = |goes_to: &dyn Fn(Option<&str>) -> bool| goes_to(sent_to) && !goes_to(next);
+    let leaves = |goes_to: &dyn Fn(Option<&str>) -> bool| goes_to(first) && !goes_to(next);
     let headers = if !options.baggage.is_empty() && leaves(&|host| options.baggage_goes_to(host)) {
         ForbiddenHeaders::Baggage
     } else if leaves(&|host| options.ids_go_to(host)) {
@@ -189,6 +189,7 @@ impl fmt::Display for WithoutUrl<'_> {
     }
 }
 
+/// Returns a text for `error` without its URL.
 fn short_text(error: &reqwest::Error) -> &'static str {
     match () {
         () if error.is_timeout() => "timed out",

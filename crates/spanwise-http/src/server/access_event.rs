@@ -1,7 +1,7 @@
 //! The access event of a request.
 //!
-//! Its callsites are created at run time, because their fields are the built-in fields and the
-//! fields that the application adds.
+//! The fields of a callsite are fixed, and the application adds fields to the built-in ones at run
+//! time. So the callsites are created at run time too.
 
 use std::sync::{
     OnceLock,
@@ -31,7 +31,7 @@ pub(crate) const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "error",
     "url.path",
     "http.response.header.x-request-id",
-    // The following fields are on the span, if it is enabled.
+    // If the span is enabled, it has the following fields, and the event does not.
     "http.request.method",
     "http.route",
     "request_id",
@@ -92,10 +92,10 @@ impl AccessEvent {
         added: impl Iterator<Item = (u8, &'a dyn Value)>,
     ) {
         let mut values: [Option<&dyn Value>; CAPACITY] = [None; CAPACITY];
-        let count = self.callsite.built_in;
-        values[..count].copy_from_slice(&built_in[..count]);
+        let built_in_count = self.callsite.built_in_count;
+        values[..built_in_count].copy_from_slice(&built_in[..built_in_count]);
         for (index, value) in added {
-            values[count + usize::from(index)] = Some(value);
+            values[built_in_count + usize::from(index)] = Some(value);
         }
         let fields = metadata.fields();
         let values = fields.value_set_all(&values[..fields.len()]);
@@ -114,7 +114,7 @@ fn with_dispatch<T>(span: &Span, work: impl Fn(&Dispatch) -> T) -> T {
 #[derive(Debug)]
 struct AccessCallsite {
     /// The number of built-in fields. The fields of [`field_names`] follow them.
-    built_in: usize,
+    built_in_count: usize,
     interest: AtomicU8,
     metadata: OnceLock<Metadata<'static>>,
 }
@@ -136,17 +136,17 @@ impl AccessCallsite {
             Level::WARN => 1,
             _ => 2,
         } + if in_span { 0 } else { 3 };
-        let names = field_names::count();
-        CALLSITES[kind][names].get_or_init(|| Self::new(level, in_span, names))
+        let name_count = field_names::count();
+        CALLSITES[kind][name_count].get_or_init(|| Self::new(level, in_span, name_count))
     }
 
     #[cold]
-    fn new(level: Level, in_span: bool, names: usize) -> &'static Self {
-        let built_in = if in_span { BUILT_IN_IN_SPAN } else { BUILT_IN };
-        let fields = BUILT_IN_FIELDS[..built_in].iter().copied();
-        let fields: Vec<_> = fields.chain(field_names::all().take(names)).collect();
+    fn new(level: Level, in_span: bool, name_count: usize) -> &'static Self {
+        let built_in_count = if in_span { BUILT_IN_IN_SPAN } else { BUILT_IN };
+        let fields = BUILT_IN_FIELDS[..built_in_count].iter().copied();
+        let fields: Vec<_> = fields.chain(field_names::all().take(name_count)).collect();
         let callsite: &'static Self = Box::leak(Box::new(Self {
-            built_in,
+            built_in_count,
             interest: AtomicU8::new(SOMETIMES),
             metadata: OnceLock::new(),
         }));

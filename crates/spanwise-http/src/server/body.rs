@@ -84,7 +84,7 @@ where
                 let polled = body.as_mut().poll_frame(cx);
                 let is_read = body.is_end_stream();
                 if is_read || matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-                    // Dropped in the span.
+                    // Dropped here, in the span of the request.
                     inner.set(None);
                 }
                 (polled, is_read)

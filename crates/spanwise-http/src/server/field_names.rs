@@ -22,7 +22,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ADDING: Mutex<()> = Mutex::new(());
 
 /// One warning per built-in field.
-static BUILT_IN: [WarnOnce; BUILT_IN_FIELDS.len()] =
+static BUILT_IN_NAME: [WarnOnce; BUILT_IN_FIELDS.len()] =
     [const { WarnOnce::new() }; BUILT_IN_FIELDS.len()];
 static NO_NAME: WarnOnce = WarnOnce::new();
 static NAMES_EXHAUSTED: WarnOnce = WarnOnce::new();
@@ -35,11 +35,12 @@ pub(crate) fn index(name: &'static str) -> Option<u8> {
 
 /// Returns the index of the field of a timing.
 pub(crate) fn timing(timing: &'static str) -> Option<u8> {
-    let is_it = |name: &str| {
+    // Compares without an allocation, because most timings are known.
+    let is_known = |name: &str| {
         let name = name.strip_prefix("timing.");
         name.and_then(|name| name.strip_suffix("_ms")) == Some(timing)
     };
-    let index = all().position(is_it).map(|index| index as u8);
+    let index = all().position(is_known).map(|index| index as u8);
     index.or_else(|| {
         let name = format!("timing.{timing}_ms");
         find(&name).or_else(|| add(&name, || name.clone().leak()))
@@ -56,7 +57,7 @@ pub(crate) fn count() -> usize {
     COUNT.load(Ordering::Acquire)
 }
 
-/// Returns all names, by index.
+/// Returns all names, in the order of their indexes.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map_while(OnceLock::get).copied()
 }
@@ -74,7 +75,8 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
         return None;
     }
     if let Some(at) = BUILT_IN_FIELDS.iter().position(|field| *field == name) {
-        refuse(&BUILT_IN[at], name, "it is the name of a built-in field");
+        let warning = &BUILT_IN_NAME[at];
+        refuse(warning, name, "it is the name of a built-in field");
         return None;
     }
     let index = if count() < MAX_NAMES {
@@ -103,6 +105,6 @@ fn add_new(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
 }
 
 fn refuse(warning: &WarnOnce, name: &str, why: &str) {
-    // No quotes, because they would be escaped.
+    // No double quotes, because they would be escaped.
     warning.warn(|| format!("`{name}` is not added to access events: {why}"));
 }

@@ -82,7 +82,7 @@ where
                     };
                     let polled = running.poll(cx);
                     if polled.is_ready() {
-                        // Dropped in the span.
+                        // Dropped here, in the span of the request.
                         inner.set(None);
                     }
                     polled
@@ -92,7 +92,7 @@ where
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(mut response))) => {
-                guard.begin(&mut response);
+                guard.begin_response(&mut response);
                 let guard = this.guard.take();
                 Poll::Ready(Ok(response.map(|inner| ResponseBody::new(inner, guard))))
             }
@@ -106,7 +106,7 @@ where
                 let answer = guard.options.answer_panics.then(|| {
                     let mut response = Response::new(ResponseBody::default());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                    guard.begin(&mut response);
+                    guard.begin_response(&mut response);
                     response
                 });
                 guard.end(Completion::Panic(&panic_text(&*panic)));

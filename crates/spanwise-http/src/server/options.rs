@@ -43,7 +43,7 @@ pub(crate) enum Tenant {
 
 pub(crate) type TenantFn = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
-/// A path whose requests are logged only if they fail or are slow.
+/// A path whose requests have no access event if their outcome is `ok` and they are not slow.
 #[derive(Debug, Clone)]
 pub(crate) enum QuietPath {
     Path(String),
@@ -54,13 +54,13 @@ pub(crate) enum QuietPath {
 impl QuietPath {
     /// Returns `None` if no request could match.
     pub(crate) fn new(path: &str) -> Option<Self> {
-        let (root, quiet): (_, fn(String) -> Self) = match path.strip_suffix("/*") {
+        let (root, variant): (_, fn(String) -> Self) = match path.strip_suffix("/*") {
             Some(root) => (root, Self::Below),
             None => (path, Self::Path),
         };
         let is_path =
             path.starts_with('/') && !root.contains(['*', '?']) && plain_path::is_plain(path);
-        is_path.then(|| quiet(root.to_owned()))
+        is_path.then(|| variant(root.to_owned()))
     }
 
     /// Returns whether this matches `path`. `path` must be [plain](plain_path::is_plain).

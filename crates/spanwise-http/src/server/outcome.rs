@@ -9,11 +9,11 @@ pub(crate) enum Outcome {
     ServerError,
     /// The client disconnected, or the caller of the service dropped the request.
     Cancelled,
-    /// The client disconnected from a healthy stream that only the client can end. This is normal,
-    /// so it is not logged as a cancellation.
+    /// The client disconnected from a healthy stream that only the client can end. The outcome is
+    /// also named `cancelled`. But this end is normal, so its message is `request served`, at INFO.
     ClientClosedStream,
     Panicked,
-    /// The body failed after the response head was sent.
+    /// The body failed after the response head was sent, or ended before its declared length.
     StreamAborted,
 }
 

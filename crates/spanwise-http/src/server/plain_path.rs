@@ -7,11 +7,12 @@ use std::borrow::Cow;
 
 use spanwise_core::internal::percent_decode_strictly;
 
-/// Returns whether `path` has only one interpretation. A dot segment, an encoded or look-alike
-/// slash or dot, a backslash, a control character, or a double escape makes it ambiguous.
+/// Returns whether `path` has only one interpretation. These make it ambiguous: a dot segment, a
+/// backslash, a control character, a character that looks like a dot or a slash, a malformed
+/// escape, and an escape of `.`, `/`, `\`, `%` or `;`.
 pub(crate) fn is_plain(path: &str) -> bool {
     let decoded = match path.contains('%') {
-        true if hides_a_mark(path) => return false,
+        true if has_ambiguous_escape(path) => return false,
         true => percent_decode_strictly(path).map(Cow::Owned),
         false => Some(Cow::Borrowed(path)),
     };
@@ -23,10 +24,13 @@ pub(crate) fn is_plain(path: &str) -> bool {
     !decoded.chars().any(is_ambiguous) && !decoded.split('/').any(is_dots)
 }
 
-/// Returns whether a dot, a slash, a backslash, a percent sign or a semicolon is encoded.
-fn hides_a_mark(path: &str) -> bool {
-    let mut codes = path.as_bytes().windows(3);
-    codes.any(|code| MARKS.iter().any(|mark| code.eq_ignore_ascii_case(*mark)))
+/// Returns whether `.`, `/`, `\`, `%` or `;` is percent-encoded.
+fn has_ambiguous_escape(path: &str) -> bool {
+    let mut windows = path.as_bytes().windows(3);
+    windows.any(|window| {
+        let mut escapes = AMBIGUOUS_ESCAPES.iter();
+        escapes.any(|escape| window.eq_ignore_ascii_case(*escape))
+    })
 }
 
-const MARKS: [&[u8; 3]; 5] = [b"%2e", b"%2f", b"%5c", b"%25", b"%3b"];
+const AMBIGUOUS_ESCAPES: [&[u8; 3]; 5] = [b"%2e", b"%2f", b"%5c", b"%25", b"%3b"];

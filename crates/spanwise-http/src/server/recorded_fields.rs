@@ -21,8 +21,8 @@ use crate::request_context::RequestContext;
 ///
 /// The first use of a name adds it to the callsite of the access event. Names are never removed. A
 /// process has at most 128 names, including timings and headers. Further names, an empty name and
-/// the names of built-in fields are refused. [`SelfReport`](spanwise_core::SelfReport) reports this
-/// once (for built-in fields, once for each).
+/// the names of built-in fields are refused. [`SelfReport`](spanwise_core::SelfReport) reports the
+/// first two mistakes once, and the third once for each built-in field.
 ///
 /// ```
 /// # fn handler() {
@@ -83,8 +83,9 @@ pub fn record_timing(name: &'static str) {
 /// `error` is what [`err`](spanwise_core::err) accepts: a reference to an error, a `dyn Error`, a
 /// `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an `eyre::Report`.
 ///
-/// It works at any depth, like [`record`]. After the access event, or outside a request, the error
-/// is logged as a separate event: `failed after the request` or `failed outside of a request`.
+/// Like [`record`], this works in all code that runs in a span of the request. After the access
+/// event, or outside a request, the error is logged as a separate event: `failed after the request`
+/// or `failed outside of a request`.
 ///
 /// ```
 /// use http::StatusCode;
@@ -136,7 +137,7 @@ pub(crate) struct RecordedValues {
     pub(crate) failure: Option<Box<ErrorCopy>>,
     /// Whether the access event has taken the values.
     are_taken: bool,
-    /// The time of the last timing.
+    /// When the last timing was recorded, or else when the request began.
     last_timing: Instant,
 }
 
@@ -159,7 +160,7 @@ impl RecordedFields {
         self.values.lock()
     }
 
-    /// Takes all values.
+    /// Takes all values, for the access event. Later values have no effect.
     pub(crate) fn take_values(&self) -> RecordedValues {
         let mut values = self.values();
         let mut empty = RecordedValues::new(values.last_timing);
@@ -218,6 +219,6 @@ fn is_token(name: &str) -> bool {
 pub(crate) fn millis(from: Instant, to: Instant) -> f64 {
     let took = to.saturating_duration_since(from);
     let micros = took.as_secs() * 1_000_000 + u64::from(took.subsec_micros());
-    // Rounded once, so that a tenth prints as a tenth.
+    // The only inexact operation is this division of an integer. So 100 µs print as `0.1`.
     micros as f64 / 1e3
 }

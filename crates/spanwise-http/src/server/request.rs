@@ -93,7 +93,7 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let trusted = options.trust.trusts(peer).then_some(headers);
 
     let received_trace = trusted.and_then(TraceContext::received);
-    let new_trace = |number: Uuid| TraceContext::new_trace(number.into_bytes());
+    let new_trace = |uuid: Uuid| TraceContext::new_trace(uuid.into_bytes());
     let received_id = trusted.and_then(|headers| received_id(options, headers));
     // A received request id has priority over the trace id, because the lines of the gateway have
     // it.
@@ -102,13 +102,13 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         (Some(id), None) => (id, new_trace(id::new_uuid())),
         // If no request id was received, the trace id is the request id.
         (None, Some(trace)) => {
-            let number = Uuid::from_bytes(trace.span.trace_id());
-            (RequestId::from_uuid(number), trace.child())
+            let uuid = Uuid::from_bytes(trace.span.trace_id());
+            (RequestId::from_uuid(uuid), trace.child())
         }
         // A new request id is also the id of a new trace.
         (None, None) => {
-            let number = id::new_uuid();
-            (RequestId::from_uuid(number), new_trace(number))
+            let uuid = id::new_uuid();
+            (RequestId::from_uuid(uuid), new_trace(uuid))
         }
     };
     let tenant_header = match &options.tenant {
@@ -192,10 +192,10 @@ fn open<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let is_spanless = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
     let spanless = is_spanless.then(spanless);
     let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
-    let uses_member = tenant_member.is_some() && tenant_id == tenant_member;
+    let uses_tenant_member = tenant_member.is_some() && tenant_id == tenant_member;
     // A trusted sender may forward baggage that it did not write. So a member with the name of a
     // context key is forwarded only if this request uses its value.
-    baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_member && key == "tenant_id");
+    baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_tenant_member && key == "tenant_id");
     let start = options.clock.instant();
     let request_context = Arc::new(RequestContext {
         trace,

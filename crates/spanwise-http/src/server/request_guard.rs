@@ -28,8 +28,8 @@ use crate::{
     request_id::X_REQUEST_ID,
 };
 
-/// Moves with the request from the response future to the response body. If it is dropped before a
-/// call of [`end`](Self::end), the request was cancelled.
+/// The state of a request, which moves from the response future to the response body. Dropping it
+/// before a call of [`end`](Self::end) ends the request as [`Completion::Dropped`].
 pub(crate) struct RequestGuard {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
@@ -88,7 +88,7 @@ impl RequestGuard {
     }
 
     /// Reads the head of the response, and adds headers to it.
-    pub(crate) fn begin<R: Body>(&mut self, response: &mut Response<R>) {
+    pub(crate) fn begin_response<R: Body>(&mut self, response: &mut Response<R>) {
         let head = ResponseHead::read(&self.request, response, self.millis());
         let status = head.status;
         self.head = Some(head);
@@ -154,8 +154,9 @@ impl RequestGuard {
         (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
     }
 
-    /// Records a cancellation in the span, if dropping the request now would cancel it. Call this
-    /// before the drop, because destructors of the application may log.
+    /// Records a cancellation in the span, unless the request is logged, complete, or a healthy
+    /// stream. Call this before the request is dropped, because destructors of the application may
+    /// log.
     pub(crate) fn record_cancelled(&self) {
         if !self.is_logged && !self.is_complete() && !self.is_healthy_stream() {
             self.span.record("spanwise.cancelled", true);
@@ -170,9 +171,9 @@ impl RequestGuard {
         if is_logged || is_off && self.observation.is_none() {
             return;
         }
-        // Takes the values before it chooses the callsite, because the names of a callsite are
-        // fixed, and a task could add a name in between. The lock is released here, because layers
-        // may record fields.
+        // The values are taken before a callsite is chosen. Otherwise a task could record a new
+        // name in between, which the callsite lacks. The values are moved out of their lock,
+        // because layers may record fields while they handle the event.
         let recorded = self.request_context.recorded.as_ref();
         let values = recorded.map_or_else(
             || RecordedValues::new(self.start),
@@ -208,11 +209,11 @@ impl RequestGuard {
     #[cold]
     fn observe_end(&self, observation: RequestObservation, outcome: Outcome) {
         let head = self.head.as_ref();
-        let result = head.map(ResponseHead::result).filter(|_| {
-            // `fail` turns any status into a failure.
+        let status = head.map(ResponseHead::effective_status).filter(|_| {
+            // After a call of `fail`, the status may not be the reason of the outcome.
             head.is_some_and(|head| head.outcome() == outcome)
         });
-        let error_type = outcome.is_server_fault().then(|| match result {
+        let error_type = outcome.is_server_fault().then(|| match status {
             Some(status) => Cow::Owned(status.to_string()),
             None => Cow::Borrowed(outcome.name()),
         });
@@ -264,7 +265,7 @@ impl RequestGuard {
         // The rules of `status_level` apply only if the status decided the outcome.
         let head = self.head.as_ref();
         let head = head.filter(|head| head.outcome() == outcome);
-        let rule = head.and_then(|head| self.options.status_level(head.result()));
+        let rule = head.and_then(|head| self.options.status_level(head.effective_status()));
         let level = rule.unwrap_or(outcome.level());
         if is_slow {
             level.min(Level::WARN)

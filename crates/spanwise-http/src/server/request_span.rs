@@ -12,8 +12,8 @@ use tracing::{Level, Span, Value, level_filters::STATIC_MAX_LEVEL};
 use super::TARGET;
 use crate::warn_once::WarnOnce;
 
-/// The built-in fields, in the order of [`SpanValues`]. They include all context keys, for
-/// `Span::record`.
+/// The built-in fields, in the order of [`SpanValues`]. They include all built-in context keys, so
+/// that `Span::record` can set them.
 const BUILT_IN_FIELDS: [&str; BUILT_IN] = [
     "http.request.method",
     "http.route",
@@ -32,8 +32,8 @@ const BUILT_IN: usize = 11;
 /// The values of [`BUILT_IN_FIELDS`].
 pub(crate) type SpanValues<'a> = [Option<&'a dyn Value>; BUILT_IN];
 
-/// The maximum number of further keys. Each request allocates an array for this many values on the
-/// stack.
+/// The maximum number of further keys. Each request puts an array for this many values on the
+/// stack, if there are further keys.
 const MAX_FURTHER_KEYS: usize = 21;
 
 /// Opens the spans of requests.

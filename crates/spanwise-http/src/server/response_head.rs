@@ -26,7 +26,7 @@ pub(crate) struct ResponseHead {
     /// Whether the response is an event stream or has no known length, so that the client normally
     /// ends it.
     pub(crate) is_open_ended: bool,
-    /// An `x-request-id` that the service has set.
+    /// The `x-request-id` that the service has set, if it is not the id of the request.
     pub(crate) own_id: Option<HeaderValue>,
 }
 
@@ -60,14 +60,14 @@ impl ResponseHead {
         }
     }
 
-    /// Returns the HTTP status, or the HTTP status that a gRPC status maps to.
-    pub(crate) fn result(&self) -> u16 {
+    /// Returns the HTTP status that the gRPC status maps to, or else the status of the response.
+    pub(crate) fn effective_status(&self) -> u16 {
         let grpc_status = self.grpc_status.map(grpc_to_http_status);
         grpc_status.unwrap_or(self.status.as_u16())
     }
 
     pub(crate) fn outcome(&self) -> Outcome {
-        Outcome::from_status(self.result())
+        Outcome::from_status(self.effective_status())
     }
 }
 

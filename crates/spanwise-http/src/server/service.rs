@@ -54,12 +54,12 @@ impl ServerLayer {
     ///
     /// The id of a trusted sender is adopted if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and the
     /// request has exactly one header of this name. Otherwise the request id is the trace id of a
-    /// trusted sender, written as a UUID. If there is none, it is a new UUID of version 7, which is
-    /// also the trace id.
+    /// trusted sender, written as a UUID. Without a received trace, it is a new UUID of version 7,
+    /// which is also the trace id.
     ///
     /// The request passed to the service has the id as the header `x-request-id` and as the
     /// extension [`RequestId`](crate::RequestId). The response has it as `x-request-id`. If the
-    /// service sets another `x-request-id` on the response, it is kept, and logged as
+    /// service sets another `x-request-id` on the response, that header is kept, and logged as
     /// `http.response.header.x-request-id`.
     ///
     /// # Panics
@@ -131,13 +131,12 @@ impl ServerLayer {
         self.set(|options| options.quiet.push(quiet))
     }
 
-    /// Logs complete responses with these statuses at INFO, whatever their outcome. `statuses` is a
-    /// code such as `404`, or a range such as `400..=499`. By default, 4xx is at INFO too, except
-    /// 408 and 429, which are at WARN.
+    /// Logs complete responses with these statuses at INFO, even 5xx, unless the request is slow.
+    /// `statuses` is a code such as `404`, or a range such as `400..=499`. By default, 4xx is at
+    /// INFO too, except 408 and 429, which are at WARN.
     ///
-    /// A gRPC status counts as the HTTP status that
-    /// `google.rpc.Code` maps it to. If several calls of this method and of
-    /// [`warn_on`](Self::warn_on) contain a status, the last call counts.
+    /// A gRPC status counts as the HTTP status that `google.rpc.Code` maps it to. If several calls
+    /// of this method and of [`warn_on`](Self::warn_on) contain a status, the last call counts.
     ///
     /// # Panics
     /// If no response can have such a status, or if the range is empty.
@@ -211,7 +210,7 @@ impl ServerLayer {
         })
     }
 
-    /// Sets the clock. Defaults to the system's.
+    /// Sets the clock. Defaults to the clock of the system.
     pub fn clock(self, clock: Clock) -> Self {
         self.set(|options| options.clock = clock)
     }

@@ -27,7 +27,7 @@ impl Statuses {
         (self.first..=self.last).contains(&status)
     }
 
-    /// Panics if no response can have such a status.
+    /// Returns the range. Panics if it is empty, or contains a number that is not a status.
     #[track_caller]
     pub(crate) fn checked(self) -> Self {
         let Self { first, last } = self;

@@ -11,7 +11,8 @@ use crate::explain::Explanation;
 
 /// The keys that a reload of the configuration added, changed and removed.
 ///
-/// Each is a path with its place, such as `sink.errors.level (log.toml:12)`. Values are not shown.
+/// Each key is a path with its file and line, such as `sink.errors.level (log.toml:12)`. Values are
+/// not shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigChange {
@@ -32,7 +33,7 @@ impl ConfigChange {
 }
 
 impl ConfigChange {
-    /// Marks the keys that a variable or code overrides, so that the change has no effect.
+    /// Marks the keys that a variable or code overrides. Their changes have no effect.
     pub(crate) fn with_overrides(mut self, explanation: &Explanation) -> Self {
         for key in self.added.iter_mut().chain(&mut self.changed) {
             let place = key
@@ -67,7 +68,7 @@ impl fmt::Display for ConfigChange {
     }
 }
 
-/// The reasons why a changed configuration was not applied. Nothing has changed.
+/// The reasons why a changed configuration was not applied. The previous one stays in use.
 ///
 /// `Debug` shows the same text as `Display`, with each problem on a line.
 #[derive(PartialEq, Eq, Clone)]
@@ -128,7 +129,7 @@ impl Merged {
         keys
     }
 
-    /// Returns the paths of the exporters: `sink.sentry`.
+    /// Returns the paths of the sinks that are exporters, such as `sink.sentry`.
     fn exporters(&self) -> impl Iterator<Item = String> {
         let sinks = self.root.table("sink").0.iter();
         let sinks = sinks.filter_map(|sink| Some((&sink.key, sink.node.table()?)));
@@ -176,13 +177,13 @@ impl FileKeys {
     }
 
     /// Returns the problems of the changes from `old` that need a restart. Reports removed keys
-    /// only if the new files are `complete`.
+    /// only if the new files are complete. Otherwise a key may be missing because of an error.
     pub(crate) fn restarts(
         &self,
         new: &Merged,
         old: &Self,
         old_files: &Merged,
-        complete: bool,
+        is_complete: bool,
     ) -> Vec<String> {
         let exporters: Vec<String> = new.exporters().chain(old_files.exporters()).collect();
         let differs = |path: &String| {
@@ -199,7 +200,7 @@ impl FileKeys {
             if let Some(KeyValue { place, .. }) = self.0.get(path) {
                 return Some(format!("{place}: {path} {NEEDS_RESTART}"));
             }
-            let KeyValue { place, .. } = old.0.get(path).filter(|_| complete)?;
+            let KeyValue { place, .. } = old.0.get(path).filter(|_| is_complete)?;
             let line = place.shown_line();
             Some(format!("{path} (it was at {line}) {NEEDS_RESTART}"))
         });
@@ -208,7 +209,7 @@ impl FileKeys {
 }
 
 impl FileKeys {
-    /// Returns the problem of an option of an open file.
+    /// Returns the problem of a changed option of a file sink while its file is open.
     pub(crate) fn open_file_problem(&self, old: &Self, sink: &str, option: &str) -> String {
         let path = joined(&joined("sink", sink), option);
         let why =
@@ -218,7 +219,8 @@ impl FileKeys {
             (None, Some(KeyValue { place, .. })) => {
                 format!("{path} (it was at {}) {why}", place.shown_line())
             }
-            // The settings of files are its defaults.
+            // Neither version has the key. Its default has changed, a setting such as
+            // `LOG_FILE_ROTATE`.
             (None, None) => format!("{path} {why}"),
         }
     }
@@ -240,11 +242,11 @@ fn needs_restart(path: &str, exporters: &[String]) -> bool {
         let rest = path.strip_prefix(exporter.as_str())?;
         rest.strip_prefix('.')
     });
-    // The routes apply the level and the filters of an exporter.
+    // The routing applies the level and the filters of an exporter. So these two can change.
     exporter_key.is_some_and(|key| !["level", "filters"].contains(&key))
 }
 
-/// Returns a text that equals that of another node only if the values are the same.
+/// Returns a text for comparisons. Values with equal texts are equal.
 fn comparison_text(node: &Node) -> String {
     match &node.value {
         FileValue::Text(text) => format!("{text:?}"),

@@ -1,13 +1,13 @@
-//! Checks the names of keys and the kinds of values, before anything is merged. So a mistake in a
-//! profile is found under every preset.
+//! Checks the names of keys and the kinds of values, before a profile is merged into the files. So
+//! a mistake in a profile is found under every preset.
 
 use spanwise_core::internal::suggest::closest;
 
 use super::{
     interpolation::is_whole,
     keys::{
-        CONDITIONS, KEYS, Key, KeyKind, LATER, NOT_IN_PROFILES, PROFILES, RESERVED_KINDS, otel_key,
-        otel_settings,
+        CONDITIONS, KEYS, Key, KeyKind, NOT_IN_PROFILES, PROFILES, RESERVED_KEYS, RESERVED_KINDS,
+        otel_key, otel_settings,
     },
     syntax::{Entry, FileValue, Node, Place, Table},
 };
@@ -15,8 +15,10 @@ use crate::Preset;
 
 /// Checks documents, and collects the problems with their places.
 pub(super) struct Check<'a> {
-    /// All files, merged, without profiles: the kind of a sink may be in another file.
+    /// All files, merged, but without a profile merged into them. Needed because the kind of a sink
+    /// may be in another file than its keys.
     base: &'a Table,
+    /// The keys of OTLP sinks.
     otel_keys: Vec<String>,
     pub(super) problems: Vec<(Place, String)>,
 }
@@ -37,7 +39,8 @@ impl<'a> Check<'a> {
         self.table(table, "", "", &[]);
     }
 
-    /// Checks a table. `pattern` is its path in [`KEYS`], and `shown` its path in the file.
+    /// Checks a table. `pattern` is its path in [`KEYS`], and `shown` its path in the file. Reports
+    /// the top-level keys in `excluded`, which a profile cannot have.
     fn table(&mut self, table: &Table, pattern: &str, shown: &str, excluded: &[&str]) {
         for entry in &table.0 {
             let path = joined(shown, &entry.key);
@@ -126,7 +129,7 @@ impl<'a> Check<'a> {
     }
 
     fn unknown(&mut self, entry: &Entry, pattern: &str, path: &str) {
-        if pattern.is_empty() && LATER.contains(&&*entry.key) {
+        if pattern.is_empty() && RESERVED_KEYS.contains(&&*entry.key) {
             self.problem(
                 &entry.place,
                 format!("{path} is not available yet: remove it"),
@@ -207,15 +210,16 @@ impl<'a> Check<'a> {
                         self.problem(&node.place, format!("{path} is {kind}: write {accepts}"));
                     }
                 }
-                ("above" | "below", _) => self.part(node, KeyKind::Number, accepts, &path),
-                ("exists", _) => self.part(node, KeyKind::Bool, accepts, &path),
-                ("preset", FileValue::List(_)) => self.part(node, KeyKind::List, accepts, &path),
-                _ => self.part(node, KeyKind::Text, accepts, &path),
+                ("above" | "below", _) => self.kind(node, KeyKind::Number, accepts, &path),
+                ("exists", _) => self.kind(node, KeyKind::Bool, accepts, &path),
+                ("preset", FileValue::List(_)) => self.kind(node, KeyKind::List, accepts, &path),
+                _ => self.kind(node, KeyKind::Text, accepts, &path),
             }
         }
     }
 
-    fn part(&mut self, node: &Node, kind: KeyKind, accepts: &str, path: &str) {
+    /// Checks the kind of a value.
+    fn kind(&mut self, node: &Node, kind: KeyKind, accepts: &str, path: &str) {
         if let Some(problem) = wrong_kind(node, kind, accepts) {
             self.problem(&node.place, format!("{path} is {problem}"));
         }
@@ -271,8 +275,8 @@ pub(super) fn advice<'n>(name: &str, names: impl Iterator<Item = &'n str> + Clon
     }
 }
 
-/// Returns the problem of a value of another kind: `a text: write true or false`. Does not show the
-/// value, which may be a secret.
+/// Returns the problem of a value that is not of this kind: `a text: write true or false`. Does not
+/// show the value, which may be a secret.
 fn wrong_kind(node: &Node, kind: KeyKind, accepts: &str) -> Option<String> {
     let is_text = |node: &Node| matches!(node.value, FileValue::Text(_));
     let is_fit = match (&node.value, kind) {
@@ -291,11 +295,11 @@ fn wrong_kind(node: &Node, kind: KeyKind, accepts: &str) -> Option<String> {
         },
         _ => false,
     };
-    (!is_fit).then(|| format!("{}: write {}", kind_of(node), write(kind, accepts)))
+    (!is_fit).then(|| format!("{}: write {}", kind_of(node), accepted(kind, accepts)))
 }
 
-/// Returns what to write for a kind.
-fn write(kind: KeyKind, accepts: &str) -> String {
+/// Returns the text for an error that says what to write for a kind.
+fn accepted(kind: KeyKind, accepts: &str) -> String {
     match kind {
         KeyKind::Text => format!("a text, which accepts {accepts}"),
         KeyKind::Integer => accepts.to_owned(),

@@ -1,4 +1,5 @@
-//! The check of files without a start, and the command that programs mount.
+//! The check of configuration files without starting the telemetry, and a command for the command
+//! line of a program.
 
 use std::{
     ffi::OsString,
@@ -111,8 +112,8 @@ const USAGE: &str = "usage: log check [FILE…]    checks configuration files\n 
                      log explain [FILE…]  prints the effective settings\n\
                      without FILE, the files of LOG_CONFIG\n";
 
-/// Creates a builder from the environment and the files at `paths`. Without paths, it reads the
-/// files of the variable.
+/// Creates a builder from the environment and the files at `paths`. Without paths, the builder
+/// reads the files of `LOG_CONFIG`.
 fn builder(paths: &[PathBuf]) -> Builder {
     let environment = Environment::new(PREFIX, std::env::vars_os());
     let variable = environment.raw(&LOG_CONFIG.def).map(|mut raw| {
@@ -142,7 +143,8 @@ fn findings(builder: Builder) -> (Vec<String>, Vec<String>) {
             continue;
         }
         builder = builder.preset(preset);
-        // The variables of other deployments are not set here.
+        // The problems of unset variables are omitted, because the variables of another deployment
+        // need not be set here.
         let profile_config = Config::choose(&builder);
         for problem in profile_config.problems_of_profile() {
             choices::push_new(&mut problems, problem);

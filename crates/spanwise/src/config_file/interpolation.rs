@@ -22,32 +22,34 @@ pub(super) fn is_whole(text: &str) -> bool {
     inside.is_some_and(|inside| !inside.contains('}'))
 }
 
-/// Adds the variables to which the texts of a table refer.
+/// Adds the names of the variables to which the texts of a table refer.
 pub(super) fn add_variables(table: &Table, names: &mut HashSet<String>) {
     table
         .0
         .iter()
-        .for_each(|entry| add_of_node(&entry.node, names));
+        .for_each(|entry| add_node_variables(&entry.node, names));
 }
 
-fn add_of_node(node: &Node, names: &mut HashSet<String>) {
+fn add_node_variables(node: &Node, names: &mut HashSet<String>) {
     match &node.value {
         FileValue::Text(text) => {
             let inside = text.split("${").skip(1);
             let name = |inside: &str| {
-                let end = inside.find(|c: char| !is_of_name(c));
+                let end = inside.find(|c: char| !is_name_char(c));
                 inside[..end.unwrap_or(inside.len())].to_owned()
             };
             names.extend(inside.map(name));
         }
-        FileValue::List(nodes) => nodes.iter().for_each(|node| add_of_node(node, names)),
+        FileValue::List(nodes) => nodes
+            .iter()
+            .for_each(|node| add_node_variables(node, names)),
         FileValue::Table(table) => add_variables(table, names),
         _ => {}
     }
 }
 
 /// Returns whether the name of a variable may have this character.
-fn is_of_name(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
@@ -68,7 +70,7 @@ impl Interpolation<'_> {
 
     pub(super) fn node(&mut self, node: &mut Node) {
         match &mut node.value {
-            // A value of a variable is not replaced again.
+            // A text that a reference has set may contain `$`, and is not interpolated again.
             FileValue::Text(text) if text.contains('$') && !node.is_interpolated => {
                 let is_whole = is_whole(text);
                 match self.text(text, &node.place) {
@@ -129,7 +131,7 @@ impl Interpolation<'_> {
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),
         };
-        if name.is_empty() || !name.chars().all(is_of_name) {
+        if name.is_empty() || !name.chars().all(is_name_char) {
             let shown = conceal::shown_unquoted(inside);
             return Err(format!(
                 "${{{shown}}} is not a reference: write `${{NAME}}`, `${{NAME:-default}}`, \

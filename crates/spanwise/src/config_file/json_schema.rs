@@ -118,7 +118,7 @@ fn schema(key: &Key) -> Json {
         KeyKind::Table => {
             let keys = below(key.path).into_iter();
             let members = keys.map(|key| (key.name().to_owned(), schema(key)));
-            // The keys of OTLP sinks have no rows here.
+            // Most keys of OTLP sinks have no rows in `KEYS`.
             let otel = otel_settings().into_iter().filter(|_| key.path == "sink.*");
             let otel = otel.filter_map(|def| {
                 let name = otel_key(def.name)?;
@@ -178,7 +178,7 @@ fn any_of(schemas: impl IntoIterator<Item = Json>) -> Json {
     Json::object([("anyOf", Json::List(schemas.into_iter().collect()))])
 }
 
-/// Also accepts a text that is a single reference, such as `${NAME:-true}`.
+/// Returns a schema that also accepts a text that is a single reference, such as `${NAME:-true}`.
 fn or_interpolated(schema: Json) -> Json {
     let reference = Json::object([
         ("type", Json::text("string")),
@@ -196,7 +196,7 @@ fn described(schema: Json, help: &str, accepts: &str) -> Json {
     Json::Object(members)
 }
 
-/// A table that has only these keys.
+/// Returns the schema of a table that has only these keys.
 fn object(members: impl IntoIterator<Item = (String, Json)>, help: Option<&str>) -> Json {
     let object = Json::object([
         ("type", Json::text("object")),
@@ -216,7 +216,7 @@ fn object(members: impl IntoIterator<Item = (String, Json)>, help: Option<&str>)
 #[derive(Clone)]
 enum Json {
     Text(String),
-    /// A literal.
+    /// JSON that is written unchanged, such as `true`.
     Raw(&'static str),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),

@@ -23,7 +23,7 @@ pub(super) struct Key {
     pub(super) help: &'static str,
     /// The only accepted texts, if they can be listed.
     pub(super) words: &'static [&'static str],
-    /// The kinds of sinks that have the key, if it is one of a sink.
+    /// The kinds of sinks that have the key, if it is a key of a sink.
     pub(super) sinks: Sinks,
 }
 
@@ -149,8 +149,8 @@ pub(super) const RESERVED_VARIABLES: [&str; 6] = [
 /// The filters that need no definition.
 pub(super) const BUILT_IN_FILTERS: [&str; 3] = ["debug_only", "not_debug", "prod_only"];
 
-/// Keys that the specification of the file has, and that have no effect yet.
-pub(super) const LATER: [&str; 1] = ["control"];
+/// The top-level keys that later releases have.
+pub(super) const RESERVED_KEYS: [&str; 1] = ["control"];
 
 const LEVEL: &str = "off, error, warn, info, debug, trace";
 const SWITCH: &str = "true or false";

@@ -32,12 +32,14 @@ pub(super) struct Loader {
     pub(super) broken_lines: HashMap<Arc<str>, HashSet<usize>>,
     /// A hash of the names and texts of the files.
     texts: DefaultHasher,
-    /// The canonical paths of the files that include the current one.
+    /// The canonical paths of the current file and of the files that include it, the outermost
+    /// first.
     including: Vec<PathBuf>,
 }
 
 impl Loader {
-    /// Reads a file. `shown` is its name in errors if it cannot be read: `LOG_CONFIG`.
+    /// Reads a file. `shown` is where its path comes from, such as `LOG_CONFIG`. An error shows it
+    /// if the file cannot be read.
     pub(super) fn file(&mut self, path: &Path, shown: &str) {
         if let Err(problem) = self.try_file(path) {
             let path = shown_path(path);
@@ -55,7 +57,8 @@ impl Loader {
         Ok(())
     }
 
-    /// Returns a hash of the texts of all files, and of the reasons why files cannot be read.
+    /// Returns a hash of the names and texts of all files, and of the problems found so far, such
+    /// as the reasons why files cannot be read.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = self.texts.clone();
         self.problems.hash(&mut hasher);
@@ -79,7 +82,7 @@ impl Loader {
         let table = parsed.table;
         let include = table.get("include").cloned();
         self.documents.push(Document { file, table });
-        // The check of the keys reports a value of another kind.
+        // The check of the keys reports a value that is not a list.
         if let Some(FileValue::List(patterns)) = include.map(|node| node.value) {
             for pattern in patterns {
                 self.include(&pattern);
@@ -143,7 +146,8 @@ fn shown_path(path: &Path) -> String {
     }
 }
 
-/// Returns the sorted paths that a pattern matches. Only its last part may have `*` and `?`.
+/// Returns the sorted paths that a pattern matches. Only the name of the file, and no directory,
+/// may have `*` and `?`.
 fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     let is_pattern = |text: &str| text.contains(['*', '?']);
     let name = pattern
@@ -163,7 +167,7 @@ fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     };
     let entries = match fs::read_dir(listed) {
         Ok(entries) => entries,
-        // There may be nothing to include.
+        // A missing directory has no files to include.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(format!("cannot be read: {error}")),
     };

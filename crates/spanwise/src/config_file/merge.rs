@@ -37,7 +37,7 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    /// Merges the profile of the preset, if it is known, into the tables of all files.
+    /// Copies the tables of all files. If the preset is known, merges its profile into them.
     pub(super) fn new(
         base: &Table,
         preset: Option<Preset>,
@@ -88,8 +88,8 @@ impl Merged {
             .any(|problem| problem.starts_with(&place))
     }
 
-    /// Returns the problems of keys whose part is not built in. Sinks report the problems of their
-    /// own keys.
+    /// Returns the problems of keys that need a feature which is not enabled. Sinks report the
+    /// problems of their own keys.
     pub(crate) fn unbuilt(&self) -> Vec<String> {
         let unbuilt = OPTIONAL.iter().filter_map(|(def, feature)| {
             let feature = feature.filter(|feature| !feature.is_built)?;
@@ -110,7 +110,8 @@ impl Merged {
         self.root.table("panic").get("hook").and_then(as_bool)
     }
 
-    /// Returns the name of the enabled sink of a kind. There can be only one sink of the kind.
+    /// Returns the name of the first enabled sink of a kind. For an exporter, a second sink of the
+    /// kind is a problem.
     pub(super) fn name_of_kind(&self, kind: &str) -> Option<&str> {
         let sinks = &self.root.table("sink").0;
         let sink = sinks.iter().find(|entry| {
@@ -137,7 +138,7 @@ impl Merged {
     }
 }
 
-/// Returns the kind of a sink. The name is the kind if it does not set one.
+/// Returns the kind of a sink. Without the key `kind`, some names imply the kind.
 pub(super) fn kind_of_sink<'t>(name: &'t str, sink: &'t Table) -> Option<&'t str> {
     match sink.get("kind").map(|kind| &kind.value) {
         Some(FileValue::Text(kind)) => Some(kind),
@@ -209,7 +210,7 @@ fn remove_disabled(
     disabled
 }
 
-/// Returns a value as a switch, also if it is the text of an interpolation.
+/// Returns the value of a switch. A text is a switch only if it comes from a reference.
 pub(super) fn as_bool(node: &Node) -> Option<bool> {
     match &node.value {
         FileValue::Bool(is_on) => Some(*is_on),
@@ -259,7 +260,7 @@ impl Source for Merged {
     }
 }
 
-/// Returns the text of the recorder, from the keys of its table.
+/// Returns the table of the recorder in the syntax of `LOG_RECORDER`.
 fn recorder(node: &Node) -> Option<Raw> {
     let table = node.table()?;
     let capture = table.entry("capture")?;
@@ -278,11 +279,11 @@ fn recorder(node: &Node) -> Option<Raw> {
 /// The keys of the recorder besides the levels.
 pub(super) const RECORDER_LIMITS: [&str; 3] = ["slow", "tail", "lines"];
 
-/// Returns a limit of the recorder as a word of its setting.
+/// Returns a limit of the recorder in the syntax of `LOG_RECORDER`, such as `slow=1s`.
 pub(super) fn recorder_limit(key: &str, node: &Node) -> Result<String, ParseError> {
     let text = node.text().unwrap_or_default();
     let word = format!("{key}={}", text.trim());
-    // A comma would begin another word.
+    // A comma would begin another limit.
     match text.contains(',') {
         true => Err(ParseError::word(text, "is a list", "write one value")),
         false => format!("debug,{word}").parse::<Recorder>().map(|_| word),

@@ -18,14 +18,14 @@ pub(crate) struct NamedFormat {
     pub(crate) name: String,
     pub(crate) format: Format,
     pub(crate) fields: FieldList,
-    /// How errors name the fields.
+    /// The place and path of `fields`, for errors.
     pub(crate) fields_name: String,
     pub(crate) max_field: Option<usize>,
     pub(crate) max_line: Option<usize>,
 }
 
 impl NamedFormat {
-    /// Returns the format by its name, like one that the program registers.
+    /// Returns the name and the format, as for a format that the program registers.
     pub(crate) fn registered(&self) -> RegisteredFormat {
         (self.name.clone(), self.format.clone())
     }
@@ -94,7 +94,8 @@ fn base(
     format(reader, choice, origin, registered)
 }
 
-/// Returns the format that a choice means. The program may register it later.
+/// Returns the format that a choice names. An unknown name is a problem, unless the program
+/// registers the format later.
 pub(super) fn format(
     reader: &mut FileReader<'_, '_>,
     choice: FormatChoice,

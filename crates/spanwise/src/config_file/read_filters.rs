@@ -46,15 +46,15 @@ impl FileReader<'_, '_> {
         let known = table.0.iter().filter(|entry| KEYS.contains(&&*entry.key));
         let mut known = known.peekable();
         let first = known.next();
-        let Some(what) = first.filter(|_| known.peek().is_none()) else {
+        let Some(action) = first.filter(|_| known.peek().is_none()) else {
             let problem = format!("{path} needs exactly one of keep, drop, level, code");
             self.problem(&entry.place, problem);
             return None;
         };
-        let is_code = (what.key == "code").then(|| self.bool(table, "code", path));
-        let path = joined(path, &what.key);
-        if let Some(is_code) = is_code {
-            return match is_code {
+        let code = (action.key == "code").then(|| self.bool(table, "code", path));
+        let path = joined(path, &action.key);
+        if let Some(code) = code {
+            return match code {
                 Some(true) if in_code.contains(&entry.key) => Some(Filter::Code(entry.key.clone())),
                 Some(true) => {
                     let (place, name) = (&entry.place, &entry.key);
@@ -67,19 +67,19 @@ impl FileReader<'_, '_> {
                     Some(Filter::Keep(Condition::All(Vec::new())))
                 }
                 Some(false) => {
-                    self.problem(&what.node.place, format!("{path}=false: write true"));
+                    self.problem(&action.node.place, format!("{path}=false: write true"));
                     None
                 }
                 None => None,
             };
         }
-        let conditions = what.node.table()?;
-        let as_level = match &*what.key {
-            "level" => self.as_level(conditions, &what.place, &path),
+        let conditions = action.node.table()?;
+        let as_level = match &*action.key {
+            "level" => self.as_level(conditions, &action.place, &path),
             _ => None,
         };
-        let condition = self.condition(conditions, &what.place, &path)?;
-        match &*what.key {
+        let condition = self.condition(conditions, &action.place, &path)?;
+        match &*action.key {
             "keep" => Some(Filter::Keep(condition)),
             "drop" => Some(Filter::Drop(condition)),
             _ => Some(Filter::Level(as_level?, condition)),
@@ -101,8 +101,8 @@ impl FileReader<'_, '_> {
         level.into_level()
     }
 
-    /// Reads a condition. If no part of the condition is readable, reports a problem and returns a
-    /// condition that no event meets.
+    /// Reads a condition. If the table is empty, reports a problem and returns `None`. If it has
+    /// only values that are not valid, returns a condition that no event meets.
     fn condition(&mut self, table: &Table, place: &Place, path: &str) -> Option<Condition> {
         self.check_empty(table, path);
         let mut all = Vec::new();
@@ -139,8 +139,8 @@ impl FileReader<'_, '_> {
             }
             all.push(Condition::Any(any));
         }
-        let is_known = |entry: &&Entry| entry.key != "as";
-        if table.0.iter().filter(is_known).count() == 0 {
+        let is_test = |entry: &&Entry| entry.key != "as";
+        if table.0.iter().filter(is_test).count() == 0 {
             let problem = format!("{path} has no condition: add one, such as target = \"shop\"");
             self.problem(place, problem);
             return None;
@@ -153,7 +153,8 @@ impl FileReader<'_, '_> {
         }
     }
 
-    /// Reports empty values, which would be conditions for all events. A field may be empty.
+    /// Reports empty values, which would be conditions for all events. The value of a field may be
+    /// compared with an empty text.
     fn check_empty(&mut self, table: &Table, path: &str) {
         for entry in &table.0 {
             let FileValue::Text(text) = &entry.node.value else {
@@ -161,7 +162,7 @@ impl FileReader<'_, '_> {
             };
             let is_empty = match &*entry.key {
                 "is" | "not" => false,
-                // Blanks may be a part of these.
+                // Messages and fields may contain blanks.
                 "message" | "starts" | "contains" => text.is_empty(),
                 _ => text.trim().is_empty(),
             };

@@ -12,7 +12,8 @@ use super::{
 use crate::sink_settings::{Route, SinkKind, SinkSettings};
 
 impl FileReader<'_, '_> {
-    /// Reads the root, and checks its level against the levels of all targets.
+    /// Reads the root. Reports a level that contradicts the bare level of `levels`, such as `info`
+    /// in `info,hyper=warn`.
     pub(super) fn root(&mut self, sinks: &[SinkSettings], filters: &[&str]) -> Route {
         let merged = self.merged;
         let table = merged.root.table("root");
@@ -80,6 +81,7 @@ impl FileReader<'_, '_> {
         routes
     }
 
+    /// Reads a route. `about` names the route in problems.
     fn route(
         &mut self,
         table: &Table,
@@ -132,8 +134,8 @@ impl FileReader<'_, '_> {
         names.filter(|name| filters.contains(&&**name)).collect()
     }
 
-    /// Checks that each sink gets events. A sink that a variable adds, such as an exporter, gets
-    /// the events of the root.
+    /// Checks that each sink gets events, if the root lists its sinks. A sink that no file defines,
+    /// such as an exporter of a variable, gets the events of the root.
     pub(super) fn check_reached(
         &mut self,
         root: &mut Route,

@@ -34,7 +34,7 @@ use crate::{
     static_fields::StaticFields,
 };
 
-/// The choices that sinks depend on.
+/// The choices for the whole program on which sinks depend.
 pub(crate) struct Program<'a> {
     pub(crate) lines: &'a OutputOptions,
     pub(crate) files: &'a FileOptions,
@@ -55,8 +55,8 @@ pub(crate) struct Program<'a> {
     pub(crate) is_in_code: bool,
 }
 
-/// Reads the sinks, routes and filters of a file. Returns `None` if it has none of them, so that
-/// the settings alone decide.
+/// Reads the sinks, routes and filters of a file. Returns `None` if the settings alone decide: the
+/// file has at most exporters, or the preset `test` ignores a file that the environment names.
 pub(crate) fn choose_routing(
     merged: &Merged,
     program: &Program<'_>,
@@ -82,7 +82,7 @@ pub(crate) fn choose_routing(
     for table in ["filter", "format", "root", "route"] {
         reader.explain(merged.root.table(table), table);
     }
-    // Tests on a machine with a configured service do not write its files.
+    // Tests on a machine with a configured service do not write the files of that service.
     let is_ignored = reader.choices.preset == Preset::Test && !program.is_in_code;
     let has_routing = defines_lines(merged)
         || ["root", "route", "filter"]
@@ -216,7 +216,7 @@ impl SinkReader<'_, '_> {
     fn sinks(&mut self, filters: &[&str]) -> Vec<PlacedSink> {
         let merged = self.reader.merged;
         let mut sinks: Vec<PlacedSink> = Vec::new();
-        for name in self.made_by_variables() {
+        for name in self.sinks_outside_file() {
             let shown = match name {
                 "file" => self.reader.choices.name_of(&LOG_FILE.def),
                 "error_file" => self.reader.choices.name_of(&LOG_ERROR_FILE.def),
@@ -291,7 +291,7 @@ impl SinkReader<'_, '_> {
     }
 
     /// Returns the sinks that are not in the file, but that code, variables or the preset add.
-    fn made_by_variables(&self) -> Vec<&'static str> {
+    fn sinks_outside_file(&self) -> Vec<&'static str> {
         let merged = self.reader.merged;
         let choices = &*self.reader.choices;
         let in_file = |name: &str| merged.root.table("sink").get(name).is_some();
@@ -492,7 +492,8 @@ impl SinkReader<'_, '_> {
         let mode = reader.parsed(table, "mode", path, sink_texts::mode);
         let per_process = reader.bool(table, "per_process", path);
         let options = FileOptions::for_sink(rotation, retention, compression, per_process);
-        // For these two sinks, the general settings of log files count, too.
+        // Settings such as `LOG_FILE_KEEP` count for two sinks. They override the table of `file`,
+        // and are defaults for `error_file`.
         let options = match name {
             "file" => files.or(&options),
             "error_file" => options.or(files),
@@ -517,7 +518,8 @@ impl SinkReader<'_, '_> {
         Some(SinkKind::File(options.into_settings(file, mode)))
     }
 
-    /// Returns whether the path has a problem of its own, such as a variable that is not set.
+    /// Returns whether a missing path is already explained: by a problem of its own, such as a
+    /// variable that is not set, or by the preset `test`, which ignores the paths of two sinks.
     fn is_path_refused(&self, name: &str, table: &Table) -> bool {
         let is_refused = table
             .get("path")
@@ -551,7 +553,8 @@ impl SinkReader<'_, '_> {
                 choice.and_then(|it| named_formats::format(reader, it, origin, &known))
             }
             (Some(_), Some(named)) => Some(named.format.clone()),
-            // `LOG_FORMAT` has already chosen the format.
+            // The setting `LOG_FORMAT` has already chosen the format of `main` and of sinks without
+            // a format.
             (None, _) => None,
         };
         let is_inherited = choice.is_none();

@@ -25,7 +25,7 @@ pub(super) struct FileReader<'a, 'c> {
     pub(super) choices: &'a mut Choices<'c>,
 }
 
-/// A name in a list, with its place.
+/// A name in a list, with the place of the key of the list.
 pub(super) type Name = (String, Place);
 
 impl FileReader<'_, '_> {
@@ -34,7 +34,7 @@ impl FileReader<'_, '_> {
             .add_invalid_value(format!("{place}: {problem}"));
     }
 
-    /// Reads a value like that of a setting.
+    /// Reads a value in the syntax of a setting.
     pub(super) fn setting<T>(
         &mut self,
         row: &SettingRow<T>,
@@ -103,7 +103,7 @@ impl FileReader<'_, '_> {
         is_on
     }
 
-    /// Reports references to values that `version` and `panic.hook` do not accept.
+    /// Reports values of `version` and `panic.hook` that come from a reference and are not valid.
     pub(super) fn check_interpolated(&mut self) {
         let merged = self.merged;
         self.bool(merged.root.table("panic"), "hook", "panic");
@@ -121,7 +121,7 @@ impl FileReader<'_, '_> {
         }
     }
 
-    /// Reports limits of the recorder that are not valid, and limits without levels.
+    /// Reports limits of the recorder that are not valid, and limits without `capture`.
     pub(super) fn check_recorder(&mut self) {
         let merged = self.merged;
         let table = merged.root.table("recorder");
@@ -194,7 +194,7 @@ impl FileReader<'_, '_> {
         }
     }
 
-    /// Adds the values that have no setting of their own to `explain()`.
+    /// Adds the values of a table to `explain()`.
     pub(super) fn explain(&mut self, table: &Table, path: &str) {
         for entry in &table.0 {
             let path = super::check::joined(path, &entry.key);

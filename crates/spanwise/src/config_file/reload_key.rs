@@ -14,7 +14,8 @@ pub(crate) enum Reload {
     Off,
     /// When [`Handle::reload`](crate::Handle::reload) is called.
     Manual,
-    /// Also when a comparison at this interval shows that the files have changed.
+    /// When [`Handle::reload`](crate::Handle::reload) is called, or when a comparison at this
+    /// interval shows that the files have changed.
     Every(Duration),
 }
 

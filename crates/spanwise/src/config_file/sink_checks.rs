@@ -49,8 +49,8 @@ impl SinkReader<'_, '_> {
         }
     }
 
-    /// Reports keys that have no effect because of another key of the same table. Another file, a
-    /// profile or a variable may have changed one of the two.
+    /// Reports keys that have no effect because of another key of the same table. If another file,
+    /// a profile or a variable set the other key, the key may be intended, and is not reported.
     pub(super) fn check_effect(&mut self, table: &Table, sink: &SinkSettings, path: &str) {
         let pair = |one: &str, other: &str| {
             let (one, other) = (table.entry(one)?, table.entry(other)?);

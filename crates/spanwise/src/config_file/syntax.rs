@@ -1,4 +1,5 @@
-//! The syntax tree of a configuration file: each key and each value has its place.
+//! The syntax tree of a configuration file: each key and each value has its place, which is a file,
+//! a line and a column.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -14,7 +15,7 @@ pub(super) struct Place {
     pub(super) file: Arc<str>,
     /// The line in the file, from 1.
     pub(super) line: usize,
-    /// The character in the line, from 1.
+    /// The index of the character in the line, from 1.
     pub(super) column: usize,
     /// The profile that contains the place.
     pub(super) profile: Option<Arc<str>>,
@@ -50,7 +51,8 @@ pub(super) struct Node {
     pub(super) value: FileValue,
     /// Whether the value contains the content of another file, and is never shown.
     pub(super) is_hidden: bool,
-    /// Whether the whole text is one interpolation, so that it may be a value of any kind.
+    /// Whether the whole text was one reference, such as `${NAME}`, and is replaced. Such a text
+    /// may be a value of any kind.
     pub(super) is_interpolated: bool,
 }
 
@@ -171,7 +173,7 @@ pub(super) struct SyntaxError {
 pub(super) struct Parsed {
     pub(super) table: Table,
     pub(super) errors: Vec<SyntaxError>,
-    /// The lines with errors, including errors that are not in `errors`.
+    /// The lines with errors, including errors beyond [`MAX_ERRORS`].
     pub(super) broken_lines: HashSet<usize>,
 }
 
