@@ -1,4 +1,4 @@
-//! Spans of the OpenTelemetry API: spans that its tracers start, and handles to spans of `tracing`.
+//! Spans of the OpenTelemetry API: spans that API tracers start, and handles to spans of `tracing`.
 
 use std::{
     borrow::Cow,
@@ -279,7 +279,7 @@ pub(crate) fn context_inside(
 /// baggage of the current context, unless `set_parent` has set the parent.
 ///
 /// The context of the first enter is reused, since a new one costs allocations. Contexts cannot be
-/// compared, so a new one is built only if the baggage or the suppression differs.
+/// compared, so a new one is built only if the baggage or the suppression of telemetry differs.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, span: &Arc<OpenSpan>) -> Context {
     let kept = span.context(|identity, parent| context_inside(pipeline, span, identity, parent));

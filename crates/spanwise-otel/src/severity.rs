@@ -41,7 +41,7 @@ impl Severity {
         }
     }
 
-    /// Returns the level of a record with this number.
+    /// Returns the level of a record with this severity number.
     pub(crate) fn level(number: u8) -> Level {
         match number {
             0..=4 => Level::TRACE,

@@ -20,8 +20,8 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The provider of tracers of the OpenTelemetry API. Their spans have the same sampler, limits and
-/// policy as spans of `tracing`.
+/// The provider of tracers of the OpenTelemetry API. The tracers' spans have the same sampler,
+/// limits and policy as spans of `tracing`.
 ///
 /// ```
 /// use opentelemetry::trace::{Tracer as _, TracerProvider as _};
@@ -48,7 +48,7 @@ pub struct OtelTracer {
     pipeline: Arc<SpanPipeline>,
     /// The encoded `InstrumentationScope`.
     scope: Arc<[u8]>,
-    /// Whether the levels of traces do not switch the scope off.
+    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export INFO for the scope.
     is_exported: bool,
 }
 
