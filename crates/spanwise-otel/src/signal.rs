@@ -37,7 +37,7 @@ pub(crate) struct SignalOptions {
 /// refused or too old, or as lost at the shutdown. A forked child starts without records.
 pub(crate) struct Signal {
     kind: SignalKind,
-    /// [`push`](Signal::push) uses [`current`](Exporter::current), which starts a sender thread in a
+    /// [`Signal::push`] uses [`current`](Exporter::current), which starts a sender thread in a
     /// forked child. All other methods use [`existing`](Exporter::existing): a child that has
     /// pushed nothing has nothing to send or to count.
     exporter: Exporter<Batch, OpenBatches>,

@@ -16,7 +16,7 @@ use spanwise_core::internal::panic_safe;
 /// The time for a request and its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A longer request is refused, in bytes.
+/// The most bytes of the head of a request. A longer one is refused.
 const MAX_REQUEST_LEN: usize = 64 * 1024;
 
 /// Makes the content type and the text for a client with this `Accept` header.
@@ -69,7 +69,7 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
         match stream {
             // The client sees an error, and there is nobody else to report it to.
             Ok(stream) => drop(answer(stream, text)),
-            // Errors such as too many open files do not pass at once.
+            // An error such as too many open files may last, so do not retry at once.
             Err(_) => thread::sleep(Duration::from_millis(100)),
         }
     }
