@@ -40,8 +40,9 @@ pub(crate) struct Attributes {
     dropped: u32,
 }
 
-/// The maximum length after [`Attributes::append_last`]. It leaves room for the body of a record:
-/// [`Attributes::truncate`] needs entries, which the appended attributes do not have.
+/// The maximum length after [`Attributes::append_last`]. The appended attributes have no entries,
+/// so [`Attributes::truncate`] cannot remove them one by one. This limit leaves enough room for the
+/// body of a record, so they are never truncated.
 const MAX_LAST_LEN: usize = MAX_ATTRIBUTES_LEN / 2;
 
 /// The prefix of a field's key if another attribute, such as a pinned context key, takes the key.
@@ -181,7 +182,7 @@ impl Attributes {
         }
     }
 
-    /// Removes all, and keeps the memory.
+    /// Removes all attributes, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
@@ -310,7 +311,8 @@ impl Attributes {
         }
     }
 
-    // Inlined, the variants of `key` and `value` are known. That saves a quarter of the time.
+    // Inlined, so that the compiler knows the variants of `key` and `value`. That saves a quarter
+    // of the time that an attribute takes.
     #[inline(always)]
     fn add(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
         if self.entries.len() >= self.limits.count {

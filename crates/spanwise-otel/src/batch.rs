@@ -71,7 +71,7 @@ impl Batch {
         self.request_len += record.len() + MAX_HEADER_LEN;
         self.bytes.extend_from_slice(record);
         self.records.push(BatchRecord {
-            // A batch is far below 4 GiB.
+            // A batch is far below 4 GiB, so its offsets fit into `u32`.
             scope_start: (self.scopes.len() - scope.len()) as u32,
             scope_len: scope.len() as u32,
             len: record.len(),

@@ -94,8 +94,7 @@ impl ExportOptions {
     }
 
     /// Sets after which time an incomplete batch is sent, up to an hour. Defaults to 5 s for traces
-    /// and 1 s for logs. Metrics have an
-    /// [interval](crate::MetricsOptions::interval) instead.
+    /// and 1 s for logs. Metrics have an [interval](crate::MetricsOptions::interval) instead.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self

@@ -256,7 +256,8 @@ impl Otel {
 
     /// Creates the layer that counts events by level, and makes metrics of their fields
     /// `monotonic_counter.*`, `counter.*`, `gauge.*` and `histogram.*`. Other fields that are
-    /// numbers, texts or booleans are attributes. It replaces [`event_counts`](Self::event_counts).
+    /// numbers, texts or booleans are attributes. This layer replaces the layer of
+    /// [`event_counts`](Self::event_counts).
     #[must_use]
     pub fn metrics_of_events(&self) -> Option<OtelEventMetrics> {
         Some(self.measured()?.event_metrics())
@@ -264,7 +265,8 @@ impl Otel {
 
     /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
     /// header of the request: the body is OpenMetrics if the header prefers that. The body has no
-    /// metrics if there are none, or if [`text`](crate::MetricsOptions::text) is not set.
+    /// metrics if there are none, or if they are not [available](crate::MetricsOptions::text) as
+    /// text.
     ///
     /// This method runs the callbacks of instruments, and waits for them up to four seconds.
     #[must_use]

@@ -43,7 +43,8 @@
 //!
 //! * **Spans:** [`Otel::spans`] is the layer. Put it in front of layers that write lines, because
 //!   they read the ids that it assigns. Integers stay integers, and a later `record` replaces a
-//!   value. The fields `otel.name`, `otel.kind` and `otel.status_code` apply until the span ends.
+//!   value. The fields `otel.name`, `otel.kind` and `otel.status_code` may be recorded until the
+//!   span ends.
 //! * **Logs:** [`Otel::logs`] exports events, with the ids of their spans.
 //! * **Metrics:** of HTTP requests, of the process and of the exporter, and your own metrics from
 //!   the OpenTelemetry API. [`Otel::metrics_text`] is the text for Prometheus.

@@ -15,7 +15,7 @@ use crate::{
     wire::{WireWriter as _, short_header, take_varint, varint_len},
 };
 
-/// The field of a `LogRecord` with its attributes.
+/// The field number of the attributes in a `LogRecord`.
 pub(crate) const ATTRIBUTES: u32 = 6;
 
 const TIME: u32 = 1;
@@ -34,9 +34,9 @@ const EVENT_NAME: u32 = 12;
 /// The room for the field with the number of dropped attributes.
 const DROPPED_ATTRIBUTES_LEN: usize = 8;
 
-/// The field of a `ResourceLogs` with a `ScopeLogs`.
+/// The field number of a `ScopeLogs` in a `ResourceLogs`.
 const SCOPE_LOGS: u32 = 2;
-/// The fields of a `ScopeLogs`.
+/// The field numbers of the scope and of the records in a `ScopeLogs`.
 const SCOPE: u32 = 1;
 const LOG_RECORDS: u32 = 2;
 
@@ -44,7 +44,7 @@ const LOG_RECORDS: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct RecordHead<'a> {
     /// The result of [`encode_callsite`].
-    pub(crate) of_callsite: &'a [u8],
+    pub(crate) callsite_fields: &'a [u8],
     /// The time in nanoseconds since 1970. 0 means unknown.
     pub(crate) unix_nanos: u64,
     pub(crate) ids: RecordIds,
@@ -101,7 +101,7 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
         output,
         ..
     } = scratch;
-    head.extend_from_slice(record.of_callsite);
+    head.extend_from_slice(record.callsite_fields);
     push_times(head, record.unix_nanos);
     let RecordIds {
         trace_id,

@@ -61,7 +61,7 @@ type SpanNode = Arc<SpanData<SpanAttributes>>;
 struct LogPlan {
     callsite: CallsitePlan,
     /// The encoded fields that all records of the callsite have.
-    head: Box<[u8]>,
+    record_fields: Box<[u8]>,
     is_exported: bool,
     /// Whether a span of the callsite has data of its own.
     has_span_data: bool,
@@ -225,7 +225,7 @@ where
             });
         }
         let head = RecordHead {
-            of_callsite: &plan.head,
+            callsite_fields: &plan.record_fields,
             unix_nanos: internal::unix_nanos(&self.clock),
             ids: ids.unwrap_or_default(),
         };
@@ -365,7 +365,7 @@ impl LogPlan {
         }
         Self {
             callsite: plan,
-            head: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
+            record_fields: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
             is_exported: options.levels.as_ref().is_none_or(|levels| {
                 let level = levels.level(callsite.target());
                 level.is_some_and(|level| *callsite.level() <= level)

@@ -83,7 +83,8 @@ impl LogOptions {
         self
     }
 
-    /// Sets the most attributes of a record. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of attributes of a record. Further attributes are dropped and
+    /// counted. Defaults to 128.
     pub fn max_attributes(mut self, count: usize) -> Self {
         self.limits.count = count;
         self

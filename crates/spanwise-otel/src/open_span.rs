@@ -216,7 +216,7 @@ impl OpenSpan {
 
     /// Stores the frozen identity: the span stays in its trace. If the trace is not sampled,
     /// returns the data of the span, which is no longer needed.
-    #[must_use = "their memory can be reused"]
+    #[must_use = "the memory of the data can be reused"]
     pub(crate) fn apply_frozen_identity(
         &self,
         identity: SpanIdentity,
@@ -230,7 +230,8 @@ impl OpenSpan {
             self.is_recording.store(false, Ordering::Relaxed);
             unsampled = state.recorded.take();
         }
-        // The identity may differ, if another thread is between the two steps of `set_parent`.
+        // `set_parent` on another thread may have replaced the identity of the `tracing` span, but
+        // not this copy yet.
         let replaced = std::mem::replace(&mut state.identity, identity);
         drop(state);
         drop(replaced);

@@ -11,7 +11,7 @@ pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let delay = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        // A date in the past asks for no delay.
+        // A date in the past counts as a delay of 0.
         Err(_) => parse_date(value)?.duration_since(now).unwrap_or_default(),
     };
     Some(bounded(delay))

@@ -119,7 +119,8 @@ impl SpanOptions {
         self
     }
 
-    /// Sets the most attributes of a span. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of attributes of a span. Further attributes are dropped and counted.
+    /// Defaults to 128.
     pub fn max_attributes(mut self, count: usize) -> Self {
         self.limits.attributes.count = count;
         self
@@ -134,25 +135,27 @@ impl SpanOptions {
         self
     }
 
-    /// Sets the most events of a span. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of events of a span. Further events are dropped and counted.
+    /// Defaults to 128.
     pub fn max_events(mut self, count: usize) -> Self {
         self.limits.events = count;
         self
     }
 
-    /// Sets the most attributes of an event of a span. Defaults to 128.
+    /// Sets the maximum number of attributes of an event of a span. Defaults to 128.
     pub fn max_event_attributes(mut self, count: usize) -> Self {
         self.limits.event_attributes.count = count;
         self
     }
 
-    /// Sets the most links of a span. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of links of a span. Further links are dropped and counted.
+    /// Defaults to 128.
     pub fn max_links(mut self, count: usize) -> Self {
         self.limits.links = count;
         self
     }
 
-    /// Sets the most attributes of a link. Defaults to 128.
+    /// Sets the maximum number of attributes of a link. Defaults to 128.
     pub fn max_link_attributes(mut self, count: usize) -> Self {
         self.limits.link_attributes.count = count;
         self

@@ -42,7 +42,7 @@ impl SpanScratch {
         result
     }
 
-    /// Returns an empty record for a new span, of kind `INTERNAL`.
+    /// Returns empty data for a new span, of kind `INTERNAL`.
     pub(crate) fn recorded(&mut self, limits: AttributeLimits) -> Box<RecordedSpan> {
         match self.spare.pop() {
             Some(mut recorded) => {
@@ -53,7 +53,7 @@ impl SpanScratch {
         }
     }
 
-    /// Keeps the memory of a record that is no longer needed, unless it is large.
+    /// Keeps the memory of span data that is no longer needed, unless it is large.
     pub(crate) fn keep(&mut self, recorded: Box<RecordedSpan>) {
         if self.spare.len() < MAX_SPARE && recorded.retained_len() <= MAX_RETAINED_LEN {
             self.spare.push(recorded);

@@ -20,8 +20,8 @@ use crate::{
     span_options::EventsInSpans, span_pipeline::SpanPipeline,
 };
 
-/// Exports each span of `tracing` as a span of OpenTelemetry, and assigns the ids that log lines,
-/// log records, Sentry errors and outgoing headers also carry.
+/// Exports spans of `tracing` as spans of OpenTelemetry, and assigns the ids that log lines, log
+/// records, Sentry errors and outgoing headers also carry.
 ///
 /// Add it to the registry before the layers that write lines: `registry().with(spans).with(lines)`.
 /// Those layers read the ids of a span when it is created.
@@ -76,7 +76,7 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let is_redacted = matches!(self.inner, MaybeRedacted::Redacted(_));
-        // Spares the policy the values of a span that is not exported.
+        // Skip spans that are not exported, before the policy reads their values.
         if is_sender_thread() || is_redacted && self.pipeline.plan(attrs.metadata()).is_none() {
             drop(take_announced(id));
             return;

@@ -1,7 +1,7 @@
 //! Head sampling of traces.
 //!
-//! The decision depends on the randomness of the trace alone, in the same way as the other samplers
-//! of the workspace: equal ratios keep the same traces.
+//! The decision of a ratio depends on the randomness of the trace alone, in the same way as in the
+//! other samplers of the workspace: equal ratios keep the same traces.
 
 use std::{fmt, sync::Arc};
 
@@ -15,10 +15,11 @@ use crate::trace_state;
 /// Decides which traces are exported. Defaults to `parentbased_always_on`: all, except those that
 /// the caller does not sample.
 ///
-/// A ratio is compared with the low 56 bits of the trace id, or with the sub-key `rv` in the
-/// `tracestate` of the caller. That is [consistent probability sampling]: equal ratios keep the
-/// same traces in all services, and the traces that a smaller ratio keeps are among the traces that
-/// a larger ratio keeps. `LOG_SAMPLE`, `tail=` and the traces of Sentry decide alike.
+/// A ratio is compared with the low 56 bits of the trace id. If the `tracestate` of the caller has
+/// the sub-key `rv`, its value replaces these bits. That is [consistent probability sampling]:
+/// equal ratios keep the same traces in all services. The traces that a smaller ratio keeps are
+/// among the traces that a larger ratio keeps. `LOG_SAMPLE`, `tail=` and the traces of Sentry
+/// decide alike.
 ///
 /// ```
 /// use spanwise_otel::TraceSampler;

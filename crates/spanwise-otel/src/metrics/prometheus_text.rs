@@ -74,8 +74,8 @@ impl TextFormat {
 #[derive(Debug)]
 pub(crate) struct MetricsText {
     pub(crate) text: String,
-    /// The instruments that are not in the text with all their series, because series of other
-    /// instruments have the same name, or series have the same labels.
+    /// The instruments that are not in the text with all their series. The missing series have the
+    /// same name and labels as others, or the name is taken by another type.
     pub(crate) omitted: Vec<String>,
 }
 
