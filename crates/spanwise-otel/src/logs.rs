@@ -16,9 +16,9 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 ///
 /// A record has the message as its body, the target as its scope, and the fields as attributes. It
 /// has the ids of the span and the span's [context keys](spanwise_core::CONTEXT_KEYS). A field of
-/// the event replaces the context key of the same name. But if the key is *pinned* (set on the unit
-/// of work), the context key stays and the field becomes `fields.<key>`. An error becomes
-/// `exception.message`, `exception.type` and `exception.stacktrace`.
+/// the event replaces the context key of the same name. But if the key is *pinned* (set by
+/// `spanwise-http` or `context::set`), the context key stays and the field becomes `fields.<key>`.
+/// An error becomes `exception.message`, `exception.type` and `exception.stacktrace`.
 ///
 /// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
 /// The concatenated bytes of several events are a valid `ResourceLogs`, too. A [`LogWriter`]

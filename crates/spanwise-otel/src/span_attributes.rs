@@ -10,8 +10,8 @@ use crate::{
 
 /// The attributes that a span adds to its records: its own, and those that it inherits.
 ///
-/// An attribute is *pinned* if fields of spans and events with the same key do not replace it. Its
-/// key is a context key, such as `request_id`, which the unit of work (the request) has set.
+/// An attribute is *pinned* if fields of spans and events with the same key do not replace it. It
+/// is a context key, such as `request_id`, that `spanwise-http` or `context::set` has set.
 #[derive(Debug)]
 pub(crate) struct SpanAttributes {
     /// Four ranges: own pinned attributes, inherited pinned ones, own attributes that are not
