@@ -23,7 +23,7 @@ pub(crate) fn set_attributes(
 }
 
 /// Returns a text that has no key, redacted by the policy.
-pub(crate) fn shown_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<'t, str> {
+pub(crate) fn redacted_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<'t, str> {
     policy.map_or(Cow::Borrowed(text), |policy| policy.redact_text(text))
 }
 

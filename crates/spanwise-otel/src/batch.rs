@@ -165,6 +165,7 @@ impl ExportItem for Batch {
         let records = self.records.split_off(half);
         let len = self.records.iter().map(|record| record.len).sum();
         let bytes = self.bytes.split_off(len);
+        // Both halves have all scopes, so that the offsets of their records stay valid.
         let second = Self {
             importance: self.importance,
             bytes,

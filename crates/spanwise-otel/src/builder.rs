@@ -387,7 +387,7 @@ impl OtelBuilder {
         checks.valid("compression", compression.check());
         let headers = headers(&options, &mut checks);
         let tls = tls(&options, endpoint.as_ref(), &mut checks);
-        let batches = self.batches(signal, &options, &mut checks);
+        let signal_options = self.signal_options(signal, &options, &mut checks);
         let is_valid = checks.invalid.is_empty();
         checks
             .invalid
@@ -414,7 +414,7 @@ impl OtelBuilder {
             clock: self.clock.clone(),
             last_failure: LastFailure::default(),
         };
-        Some((Arc::new(destination), batches))
+        Some((Arc::new(destination), signal_options))
     }
 
     /// Adds an option that is not valid. If another signal has the same invalid option, it was set
@@ -430,7 +430,7 @@ impl OtelBuilder {
         }
     }
 
-    fn batches(
+    fn signal_options(
         &self,
         signal: SignalKind,
         options: &ExportOptions,
@@ -473,6 +473,7 @@ impl OtelBuilder {
 
 /// Collects the options that are not valid.
 struct Checks {
+    /// The signal of the option that is being checked. `None` if the option is set for all signals.
     signal: Option<SignalKind>,
     invalid: Vec<InvalidOption>,
 }

@@ -310,6 +310,7 @@ impl Otel {
     fn observe_requests(&self) {
         static SPANS: Once = Once::new();
 
+        // One `HttpSpans` serves all exporters of the process.
         if self.inner.spans.is_some() {
             SPANS.call_once(|| observe_requests(Arc::new(HttpSpans)));
         }

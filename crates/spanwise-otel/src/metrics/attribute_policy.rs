@@ -43,7 +43,7 @@ impl<'p> AttributePolicy<'p> {
         shown
     }
 
-    pub(super) fn shown_scope(&mut self, scope: &InstrumentationScope) -> InstrumentationScope {
+    pub(super) fn redacted_scope(&mut self, scope: &InstrumentationScope) -> InstrumentationScope {
         if scope.attributes().next().is_none() {
             return scope.clone();
         }
@@ -69,7 +69,7 @@ impl<'p> AttributePolicy<'p> {
         };
         let redaction = redaction(policy, verdicts, key, &attribute.value);
         match redaction {
-            Redaction::Keep => Some(with_shown_texts(policy, attribute)),
+            Redaction::Keep => Some(with_redacted_texts(policy, attribute)),
             Redaction::Remove => None,
             Redaction::Replace(text) => {
                 Some(KeyValue::new(attribute.key.clone(), text.into_owned()))
@@ -96,7 +96,7 @@ fn cut_texts(value: &mut Value) {
 
 /// Redacts the texts of an array one by one, because [`redaction`] decides about such an array by
 /// its key only. Returns other attributes as they are.
-fn with_shown_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
+fn with_redacted_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
     let Value::Array(Array::String(texts)) = &attribute.value else {
         return attribute.clone();
     };

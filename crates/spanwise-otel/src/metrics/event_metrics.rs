@@ -62,6 +62,7 @@ const MAX_TEXT_CHARS: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct EventCounts([ShardedCounter; 5]);
 
+/// Records the metrics in the fields of events.
 #[derive(Debug)]
 struct FieldMetrics {
     meter: Meter,

@@ -431,6 +431,7 @@ enum TextNumber {
     Int(i64),
     /// `1` rather than `1.0`.
     Short(f64),
+    /// `1.0`, as OpenMetrics writes a float.
     Float(f64),
 }
 

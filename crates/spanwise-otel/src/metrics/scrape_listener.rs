@@ -84,7 +84,7 @@ fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
     };
     let mut rest = response.as_bytes();
     while !rest.is_empty() {
-        stream.set_write_timeout(Some(until(deadline)?))?;
+        stream.set_write_timeout(Some(time_left(deadline)?))?;
         match stream.write(rest)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => rest = &rest[written..],
@@ -93,7 +93,7 @@ fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
     stream.shutdown(std::net::Shutdown::Write)
 }
 
-fn until(deadline: Instant) -> io::Result<Duration> {
+fn time_left(deadline: Instant) -> io::Result<Duration> {
     let rest = deadline.saturating_duration_since(Instant::now());
     if rest.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
@@ -109,7 +109,7 @@ fn read_request(stream: &mut TcpStream, deadline: Instant) -> io::Result<Option<
         if request.len() > MAX_REQUEST_LEN {
             return Ok(None);
         }
-        stream.set_read_timeout(Some(until(deadline)?))?;
+        stream.set_read_timeout(Some(time_left(deadline)?))?;
         match stream.read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => request.extend_from_slice(&buffer[..read]),

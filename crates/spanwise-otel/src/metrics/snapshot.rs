@@ -82,7 +82,7 @@ impl Snapshot {
         let mut attributes = AttributePolicy::new(policy);
         let mut scopes: Vec<ScopeSnapshot> = Vec::new();
         for collected in collected.scope_metrics() {
-            let scope = attributes.shown_scope(collected.scope());
+            let scope = attributes.redacted_scope(collected.scope());
             let metrics = collected.metrics();
             match scopes.iter_mut().find(|known| known.scope == scope) {
                 Some(same) => append_metrics(&mut same.metrics, metrics, &mut attributes),
