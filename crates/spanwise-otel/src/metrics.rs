@@ -88,7 +88,7 @@ const QUEUE_LIMITS: QueueLimits = QueueLimits {
 /// Otherwise, the newest payload replaces older ones.
 const MAX_WAITING_DELTAS: usize = 10;
 
-/// The maximum number of series of a metric: of sets of attributes.
+/// The maximum number of series (different sets of attributes) of a metric.
 const MAX_SERIES: usize = 2000;
 /// The attribute of the series that the SDK uses for all further sets of attributes.
 const OVERFLOW_ATTRIBUTE: &str = "otel.metric.overflow";
