@@ -11,7 +11,7 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// Sets attributes as the policy shows them.
+/// Sets attributes, redacted by the policy.
 pub(crate) fn set_attributes(
     to: &mut Attributes,
     policy: Option<&dyn Redact>,
@@ -22,8 +22,8 @@ pub(crate) fn set_attributes(
     }
 }
 
-/// Returns a text without a key as the policy shows it.
-pub(crate) fn shown_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<'t, str> {
+/// Returns a text that has no key, redacted by the policy.
+pub(crate) fn redacted_text<'t>(policy: Option<&dyn Redact>, text: &'t str) -> Cow<'t, str> {
     policy.map_or(Cow::Borrowed(text), |policy| policy.redact_text(text))
 }
 
@@ -45,13 +45,13 @@ fn set_attribute(to: &mut Attributes, policy: Option<&dyn Redact>, key: &str, va
             let elements = encode_array(to, policy, key, array);
             to.set_named(key, AnyValue::Array(&elements));
         }
-        // The type may grow.
+        // `Value` is non-exhaustive.
         other => to.set_named(key, AnyValue::Text(&other.as_str())),
     }
 }
 
-/// Returns the policy's decision about a value. It decides about each text of an array separately,
-/// unless the key decides.
+/// Returns the policy's decision about a value. Unless the key decides, this is [`Redaction::Keep`]
+/// for an array of texts: the caller must then redact each text.
 pub(crate) fn redaction(
     policy: &dyn Redact,
     verdicts: KeyVerdicts,
@@ -71,7 +71,8 @@ pub(crate) fn redaction(
     }
 }
 
-/// Returns the elements of an `ArrayValue`.
+/// Returns the encoded elements of an `ArrayValue`, with redacted texts. Adds no further element to
+/// [`MAX_VALUE_LEN`](crate::limits::MAX_VALUE_LEN) bytes or more.
 fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: &Array) -> Vec<u8> {
     const VALUES: u32 = 1;
     let mut encoded = Vec::new();
@@ -93,7 +94,7 @@ fn encode_array(to: &Attributes, policy: Option<&dyn Redact>, key: &str, array: 
                 push(AnyValue::Text(to.limits().cut_text(&shown)));
             }
         }
-        // The type may grow.
+        // `Array` is non-exhaustive.
         other => push(AnyValue::Text(&other.to_string())),
     }
     encoded

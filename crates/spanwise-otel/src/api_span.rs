@@ -1,4 +1,4 @@
-//! Spans of the OpenTelemetry API: spans that its tracers start, and handles to spans of `tracing`.
+//! Spans of the OpenTelemetry API: spans that API tracers start, and handles to spans of `tracing`.
 
 use std::{
     borrow::Cow,
@@ -19,7 +19,7 @@ use spanwise_core::internal::{
 use tracing_core::span::Id;
 
 use crate::{
-    api_attributes::{set_attributes, shown_text},
+    api_attributes::{redacted_text, set_attributes},
     attributes::Attributes,
     carried_context::with_inherited_baggage,
     entered_contexts,
@@ -102,7 +102,9 @@ impl OtelSpan {
         }
     }
 
+    /// Ends a span that a tracer started, unless it has ended.
     fn finish(&mut self, end: impl FnOnce() -> SpanEnd) {
+        // Tested first, because a handle to a span of `tracing` must stay.
         if let Target::ApiSpan(..) = &self.target
             && let Target::ApiSpan(pipeline, span, id) =
                 std::mem::replace(&mut self.target, Target::None)
@@ -127,7 +129,7 @@ impl Span for OtelSpan {
             let mut encoded_attributes = Attributes::new(EVENT_ATTRIBUTES, limits.event_attributes);
             set_attributes(&mut encoded_attributes, pipeline.policy(), attributes);
             let name = name.into();
-            let name = shown_text(pipeline.policy(), &name);
+            let name = redacted_text(pipeline.policy(), &name);
             let mut event = Vec::new();
             encode_event(&name, timestamp, &encoded_attributes, &mut event);
             span.record(|recorded| recorded.add_event(&event, limits));
@@ -162,7 +164,7 @@ impl Span for OtelSpan {
             Status::Unset => {}
             Status::Ok => span.record(|recorded| recorded.status.set_ok()),
             Status::Error { description } => {
-                let description = shown_text(pipeline.policy(), &description);
+                let description = redacted_text(pipeline.policy(), &description);
                 span.record(|recorded| {
                     recorded.status.set_error();
                     if !description.is_empty() {
@@ -179,7 +181,7 @@ impl Span for OtelSpan {
     {
         self.with_open(|pipeline, span| {
             let name = new_name.into();
-            let name = shown_text(pipeline.policy(), &name);
+            let name = redacted_text(pipeline.policy(), &name);
             span.record(|recorded| recorded.set_name(&name));
         });
     }
@@ -279,7 +281,7 @@ pub(crate) fn context_inside(
 /// baggage of the current context, unless `set_parent` has set the parent.
 ///
 /// The context of the first enter is reused, since a new one costs allocations. Contexts cannot be
-/// compared, so a new one is built only if the baggage or the suppression differs.
+/// compared, so a new one is built only if the baggage or the suppression of telemetry differs.
 #[inline]
 pub(crate) fn context_on_enter(pipeline: &Arc<SpanPipeline>, span: &Arc<OpenSpan>) -> Context {
     let kept = span.context(|identity, parent| context_inside(pipeline, span, identity, parent));

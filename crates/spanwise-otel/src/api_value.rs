@@ -1,4 +1,4 @@
-//! The encoding of attributes of the OpenTelemetry API, without limits and a policy.
+//! The encoding of attributes of the OpenTelemetry API that were already redacted and cut.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
@@ -40,7 +40,7 @@ fn write_value(into: &mut Vec<u8>, value: &Value) {
         Value::F64(double) => AnyValue::Double(*double).encode(into),
         Value::String(text) => AnyValue::Text(text.as_str()).encode(into),
         Value::Array(array) => AnyValue::Array(&elements(array)).encode(into),
-        // The type may grow.
+        // `Value` is non-exhaustive.
         other => AnyValue::Text(&other.as_str()).encode(into),
     }
 }
@@ -57,7 +57,7 @@ fn elements(array: &Array) -> Vec<u8> {
         Array::String(values) => values
             .iter()
             .for_each(|it| push(AnyValue::Text(it.as_str()))),
-        // The type may grow.
+        // `Array` is non-exhaustive.
         other => push(AnyValue::Text(&other.to_string())),
     }
     encoded

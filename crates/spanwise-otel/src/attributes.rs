@@ -17,7 +17,7 @@ pub(crate) struct Key(Box<[u8]>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyBits(u64);
 
-/// The key of an attribute that is being encoded.
+/// The key of an attribute to find or to add.
 #[derive(Debug, Clone, Copy)]
 enum NewKey<'a> {
     Encoded(&'a [u8]),
@@ -27,30 +27,34 @@ enum NewKey<'a> {
 /// The attributes of a span, record, event or link: `KeyValue` fields of its message, one after
 /// the other.
 ///
-/// No key occurs twice: a value that is set again replaces the first one at its place. What exceeds
-/// the limits is counted.
+/// No key occurs twice: a value that is set again replaces the first value at its position.
+/// Attributes that exceed the limits are dropped and counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Attributes {
-    /// The number of the field of the owner's message.
+    /// The field number of an attribute in the owner's message.
     field: u32,
     limits: AttributeLimits,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// The number of values that were dropped.
     dropped: u32,
 }
 
-/// [`Attributes::append_last`] leaves room for the body of a record.
+/// The maximum length after [`Attributes::append_last`]. The appended attributes have no entries,
+/// so [`Attributes::truncate`] cannot remove them one by one. This limit leaves enough room for the
+/// body of a record, so they are never truncated.
 const MAX_LAST_LEN: usize = MAX_ATTRIBUTES_LEN / 2;
 
-/// A key that something else has is shown with this prefix, as in lines.
+/// The prefix of a field's key if another attribute, such as a pinned context key, takes the key.
+/// JSON lines use the same prefix.
 const DISPLACED_PREFIX: &str = "fields.";
 
 /// An attribute that is encoded already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EncodedAttribute<'a> {
-    /// The field of the owner's message.
+    /// The field of the owner's message: its tag, its length and the `KeyValue`.
     field: &'a [u8],
-    /// The place of the encoded key.
+    /// The range of the encoded key in `field`.
     key_start: usize,
     key_end: usize,
 }
@@ -67,7 +71,7 @@ impl<'a> EncodedAttribute<'a> {
     }
 }
 
-/// Returns the attributes in the [bytes](Attributes::as_bytes) of others.
+/// Returns the attributes in `bytes`, which are one or more [encoded](Attributes::as_bytes) fields.
 pub(crate) fn encoded_attributes(
     mut bytes: &[u8],
 ) -> impl Iterator<Item = EncodedAttribute<'_>> + Clone {
@@ -76,12 +80,12 @@ pub(crate) fn encoded_attributes(
         let _tag = take_varint(&mut rest)?;
         let len = take_varint(&mut rest)? as usize;
         let key_start = bytes.len() - rest.len();
-        let (field, others) = bytes.split_at_checked(key_start + len)?;
+        let (field, after) = bytes.split_at_checked(key_start + len)?;
         let mut rest = &field[key_start..];
         let _tag = take_varint(&mut rest)?;
         let key_len = take_varint(&mut rest)? as usize;
         let key_end = field.len() - rest.len() + key_len;
-        bytes = others;
+        bytes = after;
         Some(EncodedAttribute {
             field,
             key_start,
@@ -90,12 +94,12 @@ pub(crate) fn encoded_attributes(
     })
 }
 
-/// The place of an attribute.
+/// The offsets of an attribute in [`Attributes::bytes`].
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     start: u32,
     end: u32,
-    /// Where the encoded key begins and ends.
+    /// The range of the encoded key.
     key_start: u32,
     key_end: u32,
 }
@@ -114,10 +118,10 @@ impl Key {
 }
 
 impl KeyBits {
-    /// Returns the bit of an encoded key. It depends on the end of its name.
+    /// Returns the bit of an encoded key, which depends on the last bytes of the name.
     #[inline]
     fn from_encoded(key: &[u8]) -> Self {
-        // Many context keys end alike: `tenant_id`, `request_id`.
+        // Eight bytes, because many context keys end alike: `tenant_id`, `request_id`.
         let tail = match key.last_chunk::<8>() {
             Some(tail) => u64::from_le_bytes(*tail),
             None => key
@@ -127,7 +131,7 @@ impl KeyBits {
         Self(1 << (tail.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58))
     }
 
-    /// Returns the keys of encoded attributes, and their number.
+    /// Returns the keys of encoded attributes, and the number of attributes.
     pub(crate) fn from_attributes(bytes: &[u8]) -> (Self, u32) {
         let keys = encoded_attributes(bytes).map(|attribute| Self::from_encoded(attribute.key()));
         keys.fold((Self::default(), 0), |(keys, count), key| {
@@ -178,7 +182,7 @@ impl Attributes {
         }
     }
 
-    /// Removes all, and keeps the memory.
+    /// Removes all attributes, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
@@ -204,7 +208,7 @@ impl Attributes {
         self.entries.is_empty()
     }
 
-    /// Returns how many values exceeded the limits.
+    /// Returns how many values were dropped.
     pub(crate) fn dropped(&self) -> u32 {
         self.dropped
     }
@@ -221,7 +225,7 @@ impl Attributes {
             && self.find(NewKey::Encoded(&key.0)).is_none()
     }
 
-    /// Sets the value of `key`. It replaces an earlier value at its place.
+    /// Sets the value of `key`. It replaces an earlier value at its position.
     pub(crate) fn set(&mut self, key: &Key, value: AnyValue<'_>) {
         let key = NewKey::Encoded(&key.0);
         match self.find(key) {
@@ -243,7 +247,7 @@ impl Attributes {
         }
     }
 
-    /// [`set`](Self::set) for a key that is not known before.
+    /// [`set`](Self::set) for a key that was not encoded in advance.
     pub(crate) fn set_named(&mut self, name: &str, value: AnyValue<'_>) {
         let key = NewKey::Name(name);
         match self.find(key) {
@@ -252,19 +256,20 @@ impl Attributes {
         }
     }
 
-    /// Adds a value whose key is not there yet.
+    /// Adds an attribute whose key is not there yet.
     #[inline(always)] // See `add`.
     pub(crate) fn push(&mut self, key: &Key, value: AnyValue<'_>) {
         self.add(NewKey::Encoded(&key.0), value);
     }
 
-    /// [`push`](Self::push) for a key that is not known before.
+    /// [`push`](Self::push) for a key that was not encoded in advance.
     #[inline]
     pub(crate) fn push_named(&mut self, name: &str, value: AnyValue<'_>) {
         self.add(NewKey::Name(name), value);
     }
 
-    /// Renames the attribute `name`, if there is one, to make place for another one.
+    /// Adds [`DISPLACED_PREFIX`] to the key of the attribute `name`, if there is one. Another
+    /// attribute can then have that key.
     pub(crate) fn displace(&mut self, name: &str) {
         if let Some(at) = self.find(NewKey::Name(name)) {
             self.rename(at, &format!("{DISPLACED_PREFIX}{name}"));
@@ -287,7 +292,7 @@ impl Attributes {
         let Entry { key_end, end, .. } = self.entries[at];
         let value = self.bytes[key_end as usize..end as usize].to_vec();
         self.remove(at);
-        // A newer value replaces one that was displaced before.
+        // The new name may be in use: by an attribute that was displaced before, for example.
         if let Some(at) = self.find(NewKey::Name(name)) {
             self.remove(at);
         }
@@ -306,7 +311,9 @@ impl Attributes {
         }
     }
 
-    #[inline(always)] // The kinds of key and value are known then: a quarter of an attribute.
+    // Inlined, so that the compiler knows the variants of `key` and `value`. That saves a quarter
+    // of the time that an attribute takes.
+    #[inline(always)]
     fn add(&mut self, key: NewKey<'_>, value: AnyValue<'_>) {
         if self.entries.len() >= self.limits.count {
             return self.add_dropped(1);
@@ -339,8 +346,11 @@ impl Attributes {
         });
     }
 
-    /// Adds encoded attributes at once, the last ones of a record: none of them is replaced later.
-    /// Returns whether it did; it does not if a key may be there already, or if a limit is near.
+    /// Adds all of these encoded attributes at once, as the last ones of a record: they have no
+    /// entries, so they cannot be found or replaced. `keys` and `count` describe them.
+    ///
+    /// Returns whether they were added. They are not if a key may be there already, or if a limit
+    /// is near.
     #[inline]
     pub(crate) fn append_last(&mut self, bytes: &[u8], keys: KeyBits, count: usize) -> bool {
         let len = self.bytes.len() + bytes.len();
@@ -361,7 +371,7 @@ impl Attributes {
         true
     }
 
-    /// Returns whether there is an attribute with the key of another one.
+    /// Returns whether there is an attribute with this encoded key.
     #[inline]
     pub(crate) fn contains_key(&self, key: &[u8]) -> bool {
         self.find(NewKey::Encoded(key)).is_some()
@@ -388,8 +398,8 @@ impl Attributes {
         }
     }
 
-    /// Sets all attributes of `other`. They replace earlier values at their places. What does not
-    /// fit into `max_len` bytes is dropped.
+    /// Sets all attributes of `other`. They replace earlier values at their positions. Attributes
+    /// that do not fit into `max_len` bytes are dropped and counted.
     pub(crate) fn merge(&mut self, other: &Self, max_len: usize) {
         debug_assert_eq!(self.field, other.field, "fields of the same message");
         self.add_dropped(other.dropped);
@@ -407,8 +417,8 @@ impl Attributes {
                 continue;
             };
             let old = self.entries[at];
-            let place = old.start as usize..old.end as usize;
-            self.bytes.splice(place, encoded.iter().copied());
+            let replaced = old.start as usize..old.end as usize;
+            self.bytes.splice(replaced, encoded.iter().copied());
             self.entries[at] = entry.moved_to(old.start);
             let (new_end, old_end) = (self.entries[at].end, old.end);
             for entry in &mut self.entries[at + 1..] {
@@ -435,13 +445,14 @@ impl Attributes {
     fn find(&self, key: NewKey<'_>) -> Option<usize> {
         let len = key.encoded_len();
         let is_key = |entry: &Entry| {
-            // Most lengths differ.
+            // A cheap test that most keys fail.
             if (entry.key_end - entry.key_start) as usize != len {
                 return false;
             }
             let known = &self.bytes[entry.key_start as usize..entry.key_end as usize];
             match key {
                 NewKey::Encoded(key) => known == key,
+                // Before the name are a tag and its length, which are equal.
                 NewKey::Name(name) => known.ends_with(name.as_bytes()),
             }
         };
@@ -475,7 +486,7 @@ impl Attributes {
         let old = self.entries[at];
         let new = self.encode(key, value);
         let (new_len, old_len) = (new.end - new.start, old.end - old.start);
-        // The new value moves to the place of the old one, which moves behind it and is removed.
+        // Move the new value to the position of the old one, and remove the old one behind it.
         let end = new.end as usize;
         self.bytes[old.start as usize..end].rotate_right(new_len as usize);
         let removed = (old.start + new_len) as usize;
@@ -503,12 +514,12 @@ impl Attributes {
 
 impl Entry {
     fn moved_to(self, start: u32) -> Self {
-        let place = |at: u32| at - self.start + start;
+        let moved = |at: u32| at - self.start + start;
         Self {
             start,
-            end: place(self.end),
-            key_start: place(self.key_start),
-            key_end: place(self.key_end),
+            end: moved(self.end),
+            key_start: moved(self.key_start),
+            key_end: moved(self.key_end),
         }
     }
 }

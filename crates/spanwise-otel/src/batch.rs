@@ -5,38 +5,40 @@ use tracing_core::Level;
 
 use crate::{destination::ExportRequest, wire::WireWriter as _};
 
-/// Spans or log records of one level of importance, encoded, in the order in which they ended.
+/// Encoded spans or log records of the same importance, in the order in which they were pushed.
 #[derive(Debug)]
 pub(crate) struct Batch {
     importance: Importance,
     /// The records one after the other.
     bytes: Vec<u8>,
     records: Vec<BatchRecord>,
-    /// The encoded `InstrumentationScope`s of the records, each once for consecutive records.
+    /// The encoded `InstrumentationScope`s of the records. Consecutive records with equal scopes
+    /// share one.
     scopes: Vec<u8>,
-    /// At least the length of the records and their scopes in a request.
+    /// An upper bound of the length of the records and their scopes in a request.
     request_len: usize,
 }
 
-/// Which batches are dropped first if the queue is full.
+/// Decides which batches are dropped first if the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
     /// The batch displaces ordinary batches, and may fill the queue.
     High,
+    /// All ordinary batches together may take half of the queue's bytes.
     Ordinary,
 }
 
 #[derive(Debug)]
 struct BatchRecord {
     level: Level,
-    /// Where the scope of the record starts in `scopes`.
+    /// The offset of the record's scope in `scopes`.
     scope_start: u32,
     scope_len: u32,
     len: usize,
 }
 
-/// At least the length of a tag and a length.
-const HEADER_LEN: usize = 6;
+/// The maximum length of a field's header: a tag of one byte, and a length of up to five.
+const MAX_HEADER_LEN: usize = 6;
 
 impl Batch {
     pub(crate) fn new(importance: Importance) -> Self {
@@ -49,7 +51,7 @@ impl Batch {
         }
     }
 
-    /// Returns an empty batch with room for as much as this one has.
+    /// Returns an empty batch of the same importance, with memory for as many bytes and records.
     pub(crate) fn successor(&self) -> Self {
         Self {
             importance: self.importance,
@@ -64,12 +66,12 @@ impl Batch {
     pub(crate) fn push(&mut self, scope: &[u8], record: &[u8], level: Level) {
         if self.last_scope() != Some(scope) {
             self.scopes.extend_from_slice(scope);
-            self.request_len += scope.len() + 2 * HEADER_LEN;
+            self.request_len += scope.len() + 2 * MAX_HEADER_LEN;
         }
-        self.request_len += record.len() + HEADER_LEN;
+        self.request_len += record.len() + MAX_HEADER_LEN;
         self.bytes.extend_from_slice(record);
         self.records.push(BatchRecord {
-            // A batch is far below 4 GiB.
+            // A batch is far below 4 GiB, so its offsets fit into `u32`.
             scope_start: (self.scopes.len() - scope.len()) as u32,
             scope_len: scope.len() as u32,
             len: record.len(),
@@ -77,7 +79,7 @@ impl Batch {
         });
     }
 
-    /// Returns the scope of the last record, which is the last one in `scopes`.
+    /// Returns the scope of the last record, which is at the end of `scopes`.
     fn last_scope(&self) -> Option<&[u8]> {
         self.records.last().map(|last| self.scope(last))
     }
@@ -90,9 +92,10 @@ impl Batch {
         self.records.len()
     }
 
-    /// Returns at least the length of a request with one more record, without the resource.
+    /// Returns an upper bound of the length of a request with one more record, without the
+    /// resource.
     pub(crate) fn request_len_with(&self, scope: &[u8], record: &[u8]) -> usize {
-        self.request_len + scope.len() + record.len() + 3 * HEADER_LEN
+        self.request_len + scope.len() + record.len() + 3 * MAX_HEADER_LEN
     }
 }
 
@@ -112,15 +115,15 @@ impl ExportRequest for Batch {
         request.message(RESOURCE_RECORDS, |resource_records| {
             resource_records.bytes(RESOURCE, resource);
             let mut rest = &self.bytes[..];
-            let share_scope = |one: &BatchRecord, next: &BatchRecord| {
-                (one.scope_start, one.scope_len) == (next.scope_start, next.scope_len)
+            let share_scope = |record: &BatchRecord, next: &BatchRecord| {
+                (record.scope_start, record.scope_len) == (next.scope_start, next.scope_len)
             };
             for records in self.records.chunk_by(share_scope) {
                 resource_records.message(SCOPE_RECORDS, |scope_records| {
                     scope_records.bytes(SCOPE, self.scope(&records[0]));
                     for record in records {
-                        let (bytes, others) = rest.split_at(record.len);
-                        rest = others;
+                        let (bytes, after) = rest.split_at(record.len);
+                        rest = after;
                         scope_records.bytes(RECORD, bytes);
                     }
                 });
@@ -162,6 +165,7 @@ impl ExportItem for Batch {
         let records = self.records.split_off(half);
         let len = self.records.iter().map(|record| record.len).sum();
         let bytes = self.bytes.split_off(len);
+        // Both halves have all scopes, so that the offsets of their records stay valid.
         let second = Self {
             importance: self.importance,
             bytes,

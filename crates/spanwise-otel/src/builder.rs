@@ -43,36 +43,37 @@ pub struct OtelBuilder {
     warnings: Vec<String>,
 }
 
-/// A sampler, from two variables.
+/// The sampler from `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NamedSampler {
     pub(crate) name: Option<String>,
     pub(crate) argument: Option<String>,
 }
 
-/// The address for Prometheus, from two variables.
+/// The address for Prometheus from `OTEL_EXPORTER_PROMETHEUS_HOST` and
+/// `OTEL_EXPORTER_PROMETHEUS_PORT`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NamedListener {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
-    /// Whether a third variable requests the listener.
+    /// Whether `OTEL_METRICS_EXPORTER` requests the listener.
     pub(crate) is_requested: bool,
 }
 
-/// The default timeout of a request, and the longest.
+/// The default timeout of a request, and the longest one.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// The default of a second limit of the same request, which has a variable of its own. The shorter
-/// one counts.
+/// The default of [`ExportOptions::export_timeout`], a second timeout of a request. The shorter of
+/// the two counts.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The default delays of a batch, and the longest.
+/// The default delays of a batch, and the longest one.
 const TRACES_DELAY: Duration = Duration::from_secs(5);
 const LOGS_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(60 * 60);
 
-/// The default numbers of records.
+/// The default numbers of records in a queue and in a batch, and the largest valid number.
 const QUEUE_LEN: usize = 2048;
 const BATCH_LEN: usize = 512;
 const MAX_LEN: usize = 1_000_000;
@@ -82,7 +83,8 @@ const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
 impl Otel {
     /// Creates a builder that exports all signals to the collector at `endpoint`, such as
-    /// `http://localhost:4318`. It reads no environment variables, except for the proxy.
+    /// `http://localhost:4318`. The exporter reads no environment variables, except those of the
+    /// HTTP proxy.
     pub fn builder(endpoint: impl Into<String>) -> OtelBuilder {
         OtelBuilder {
             endpoint: Some(endpoint.into()),
@@ -90,7 +92,8 @@ impl Otel {
         }
     }
 
-    /// Creates a builder that exports the signals which have an endpoint of their own.
+    /// Creates a builder without an endpoint for all signals. It exports the signals that have an
+    /// endpoint of their own.
     pub fn builder_without_endpoint() -> OtelBuilder {
         OtelBuilder {
             endpoint: None,
@@ -132,7 +135,7 @@ impl OtelBuilder {
         self.service_attribute(SERVICE_VERSION, version.into())
     }
 
-    /// Sets the id of this process among all of the service. Defaults to a random UUID.
+    /// Sets the id of this process among all processes of the service. Defaults to a random UUID.
     pub fn service_instance_id(self, id: impl Into<String>) -> Self {
         self.service_attribute(SERVICE_INSTANCE_ID, id.into())
     }
@@ -153,15 +156,15 @@ impl OtelBuilder {
         self
     }
 
-    /// Adds an attribute of everything that is exported. The last value of a key counts, except for
-    /// keys that have a setter of their own: that beats the attribute.
+    /// Adds an attribute of everything that is exported. The last value of a key counts. A setter
+    /// such as [`service_name`](Self::service_name) beats an attribute with its key.
     pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.resource_attributes.push((key.into(), value.into()));
         self
     }
 
     /// Changes how all signals are exported, where a signal has no option of its own. An endpoint
-    /// is that of [`endpoint`](Self::endpoint).
+    /// that `change` sets replaces that of [`endpoint`](Self::endpoint).
     ///
     /// ```
     /// use spanwise_otel::{ExportOptions, Otel};
@@ -223,7 +226,8 @@ impl OtelBuilder {
         self
     }
 
-    /// Sets the policy that redacts everything that is exported. Defaults to no redaction.
+    /// Sets the policy that redacts the values of spans, log records and metrics. It does not
+    /// redact the attributes of the resource. Defaults to no redaction.
     pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
         self.policy = Some(policy);
         self
@@ -245,7 +249,7 @@ impl OtelBuilder {
     ///
     /// # Errors
     /// * [`OtelError::Options`] if options are not valid. It lists all of them.
-    /// * [`OtelError::Thread`] if there can be no further thread.
+    /// * [`OtelError::Thread`] if a thread cannot be started.
     /// * [`OtelError::Listener`] if metrics cannot be served at the address for Prometheus.
     pub fn build(mut self) -> Result<(Otel, OtelGuard), OtelError> {
         let mut attributes = std::mem::take(&mut self.resource_attributes);
@@ -256,7 +260,7 @@ impl OtelBuilder {
             return Err(OtelError::Options(self.invalid));
         }
         for warning in &self.warnings {
-            // Unthrottled: the first must not suppress the second.
+            // Throttled, the first warning would suppress the second.
             self.report.fault_unthrottled(Fault::Setup, warning);
         }
         let metrics = metrics.map(|(destination, _)| destination);
@@ -271,7 +275,8 @@ impl OtelBuilder {
         checked.invalid
     }
 
-    /// Returns where the signals go. Checks all options, and adds those that are not valid.
+    /// Returns the destinations of traces, logs and metrics. Checks all options, and adds those
+    /// that are not valid to `self.invalid`.
     fn destinations(
         &mut self,
         resource: &Resource,
@@ -327,7 +332,7 @@ impl OtelBuilder {
         if name.is_none() && argument.is_none() {
             return;
         }
-        // An argument alone does not fit the default.
+        // Without a name, an error is about the argument: the default sampler takes none.
         let option = match name {
             Some(_) => "sampler",
             None => "sampler_argument",
@@ -351,7 +356,8 @@ impl OtelBuilder {
         }
     }
 
-    /// Checks the options of a signal. Returns `None` if it is off, or if they are not valid.
+    /// Checks the options of a signal. Returns `None` if the signal is off, if it has no endpoint,
+    /// or if the options are not valid.
     pub(crate) fn destination(
         &mut self,
         signal: SignalKind,
@@ -375,13 +381,13 @@ impl OtelBuilder {
         let insecure = options.is_insecure.unwrap_or_default();
         let endpoint = Endpoint::parse(url, signal, owner, protocol, insecure);
         let endpoint = checks.valid("endpoint", endpoint);
-        // All other options may be set for the signal.
+        // Each other option may be set for this signal alone.
         checks.signal = Some(signal);
         checks.valid("protocol", protocol.check());
         checks.valid("compression", compression.check());
         let headers = headers(&options, &mut checks);
         let tls = tls(&options, endpoint.as_ref(), &mut checks);
-        let batches = self.batches(signal, &options, &mut checks);
+        let signal_options = self.signal_options(signal, &options, &mut checks);
         let is_valid = checks.invalid.is_empty();
         checks
             .invalid
@@ -408,7 +414,7 @@ impl OtelBuilder {
             clock: self.clock.clone(),
             last_failure: LastFailure::default(),
         };
-        Some((Arc::new(destination), batches))
+        Some((Arc::new(destination), signal_options))
     }
 
     /// Adds an option that is not valid. If another signal has the same invalid option, it was set
@@ -424,14 +430,14 @@ impl OtelBuilder {
         }
     }
 
-    fn batches(
+    fn signal_options(
         &self,
         signal: SignalKind,
         options: &ExportOptions,
         checks: &mut Checks,
     ) -> SignalOptions {
         let queue_len = options.max_queue_len.unwrap_or(QUEUE_LEN);
-        // A smaller queue has smaller batches, unless someone says otherwise.
+        // By default, a batch fits into a smaller queue.
         let batch_len = options.max_batch_len.unwrap_or(BATCH_LEN.min(queue_len));
         for (option, len) in [("max_queue_len", queue_len), ("max_batch_len", batch_len)] {
             if !(1..=MAX_LEN).contains(&len) {
@@ -467,6 +473,7 @@ impl OtelBuilder {
 
 /// Collects the options that are not valid.
 struct Checks {
+    /// The signal of the option that is being checked. `None` if the option is set for all signals.
     signal: Option<SignalKind>,
     invalid: Vec<InvalidOption>,
 }
@@ -562,7 +569,7 @@ fn tls(options: &ExportOptions, endpoint: Option<&Endpoint>, checks: &mut Checks
 }
 
 impl fmt::Debug for OtelBuilder {
-    /// Omits the endpoint, which may contain a password.
+    /// Omits the endpoint, the headers and other options that may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtelBuilder")
             .field("all", &self.all)

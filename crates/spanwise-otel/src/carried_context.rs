@@ -16,8 +16,8 @@ use crate::{
     open_span::{OpenSpan, ParentSpan},
 };
 
-/// Returns the span of the parent process, if it is the parent of spans that open in the context
-/// `outer`.
+/// Returns the span of the parent process, if it is the parent of a span that opens now. `outer`
+/// returns the context around the new span.
 pub(crate) fn inherited_span_context(
     outer: impl FnOnce() -> spanwise_core::Context,
 ) -> Option<SpanContext> {
@@ -30,15 +30,16 @@ pub(crate) fn inherited_span() -> Option<SpanContext> {
     Some(inherited()?.span().span_context().clone())
 }
 
-/// Returns the context in which `span` is opened: `current`. If that has no baggage and the span's
-/// parent is in the parent process, it receives the baggage of that process.
+/// Returns `current`, the context in which `span` is opened. If the span's parent is in the parent
+/// process, and `current` has no baggage, the baggage of the parent process is added.
 pub(crate) fn with_inherited_baggage(span: &OpenSpan, current: Context) -> Context {
     let Some(inherited) = inherited().filter(|_| current.baggage().is_empty()) else {
         return current;
     };
     let parent_process_span = inherited.span().span_context().span_id().to_bytes();
-    let is_below = |parent: ParentSpan| parent.is_remote && parent.span_id == parent_process_span;
-    if inherited.baggage().is_empty() || !span.parent().is_some_and(is_below) {
+    let is_inherited =
+        |parent: ParentSpan| parent.is_remote && parent.span_id == parent_process_span;
+    if inherited.baggage().is_empty() || !span.parent().is_some_and(is_inherited) {
         return current;
     }
     let members = inherited.baggage().iter();
@@ -54,11 +55,11 @@ fn inherited() -> Option<&'static Context> {
     let inherited = InheritedContext::for_process()?;
     Some(INHERITED.get_or_init(|| {
         let mut headers = HashMap::from([("traceparent".to_owned(), inherited.parent.to_string())]);
-        let more = [
+        let optional = [
             ("tracestate", &inherited.state),
             ("baggage", &inherited.baggage),
         ];
-        for (name, value) in more {
+        for (name, value) in optional {
             let value = value.as_deref().map(str::to_owned);
             headers.extend(value.map(|value| (name.to_owned(), value)));
         }

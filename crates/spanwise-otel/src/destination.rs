@@ -1,4 +1,4 @@
-//! Where and how a signal is sent.
+//! The destination of a signal: its address, and the options of its requests.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ pub(crate) struct Destination {
     pub(crate) protocol: Protocol,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) compression: RequestCompression,
-    /// The timeout of an attempt.
+    /// The timeout of one attempt to send a request.
     pub(crate) timeout: Duration,
     pub(crate) tls: Tls,
     pub(crate) resource: Resource,
@@ -32,7 +32,7 @@ pub(crate) struct Destination {
     pub(crate) last_failure: LastFailure,
 }
 
-/// The last request that failed.
+/// The last request that failed or was refused.
 #[derive(Debug, Default)]
 pub(crate) struct LastFailure(Mutex<Option<SendFailure>>);
 
@@ -59,7 +59,7 @@ impl Destination {
         }
     }
 
-    /// Returns the body of a request, compressed.
+    /// Returns the body of a request, compressed if that is configured.
     pub(crate) fn body<T: ExportRequest>(&self, item: &T) -> Vec<u8> {
         let body = item.request(&self.resource.encoded());
         match self.compression {
@@ -73,8 +73,9 @@ impl Destination {
         }
     }
 
-    /// Returns the result of a request that the server accepted.
-    pub(crate) fn taken(&self, answer: &[u8]) -> Delivery {
+    /// Returns the result of a request that the server accepted, at least in part. Reports the
+    /// message of an answer that rejects nothing.
+    pub(crate) fn accepted(&self, answer: &[u8]) -> Delivery {
         let Some(PartialSuccess { rejected, message }) = PartialSuccess::read(answer) else {
             return Delivery::Delivered;
         };
@@ -102,8 +103,8 @@ impl Destination {
         }
     }
 
-    /// Returns the result of a request that is sent again, because it has no answer. `reason` may
-    /// contain a text of the server.
+    /// Returns the result of a request that is sent again, because no answer was received. `reason`
+    /// may contain a text of the server.
     pub(crate) fn no_answer(&self, reason: &str) -> Delivery {
         let hint = match reason {
             _ if reason.contains("UnknownIssuer") => {
@@ -116,7 +117,7 @@ impl Destination {
         self.failed(&format!("{reason}{hint}"), None)
     }
 
-    /// Remembers the reason if a request failed.
+    /// Remembers the reason if a request failed or was refused, also in part.
     pub(crate) fn remember(&self, delivery: &Delivery) {
         let reason = match delivery {
             Delivery::Delivered => return,
@@ -135,7 +136,7 @@ impl Destination {
         }
     }
 
-    /// Returns the last failure.
+    /// Returns the last failure. Returns `None` also while a thread is storing a failure.
     pub(crate) fn last_failure(&self) -> Option<SendFailure> {
         self.last_failure.0.try_lock()?.clone()
     }

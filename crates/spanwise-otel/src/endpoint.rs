@@ -14,12 +14,12 @@ pub(crate) struct Endpoint {
     is_tls: bool,
 }
 
-/// The signals that an endpoint is set for.
+/// The signals for which an endpoint is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// All signals. Over HTTP, each has a path below the endpoint.
     AllSignals,
-    /// One signal, which uses the endpoint to the letter.
+    /// One signal. Over HTTP, no path is added to the endpoint.
     OneSignal,
 }
 
@@ -28,7 +28,8 @@ const GRPC_PORT: u16 = 4317;
 const HTTP_PORT: u16 = 4318;
 
 impl Endpoint {
-    /// Reads an endpoint. `insecure` is about an address without a scheme, over gRPC.
+    /// Parses an endpoint. If a gRPC endpoint has no scheme, `insecure` decides whether it is
+    /// `http`.
     pub(crate) fn parse(
         text: &str,
         signal: SignalKind,
@@ -39,7 +40,7 @@ impl Endpoint {
         let text = text.trim();
         let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
         let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-        // Anywhere: a password may contain a slash, a question mark or a hash.
+        // Not only in `authority`: a password may contain a slash, a question mark or a hash.
         if text.contains('@') {
             return Err(ParseError::new(format!(
                 "the endpoint of {} bytes has an `@`, which follows a user or a password: send \

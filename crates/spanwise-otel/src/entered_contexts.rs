@@ -31,7 +31,8 @@ thread_local! {
     };
 }
 
-/// Records that the thread enters a span. Its context, if there is any, becomes the current one.
+/// Records that the thread enters a span. `context`, if there is one, becomes the current
+/// OpenTelemetry context.
 pub(crate) fn enter(
     layer: LayerId,
     id: &Id,
@@ -42,7 +43,7 @@ pub(crate) fn enter(
     if !is_alive() {
         return;
     }
-    // `attach` panics inside `Context::map_current`.
+    // `attach` panics if the caller is inside `Context::map_current`.
     let guard = context.and_then(|context| catch_panic(|| context.attach()));
     let entered = EnteredSpan {
         layer,
@@ -71,13 +72,13 @@ pub(crate) fn exit(layer: LayerId, id: &Id) -> Option<(Arc<OpenSpan>, Option<Dur
         span, at, guard, ..
     } = left.ok().flatten()?;
     if let Some(guard) = guard {
-        // Dropping the context may drop values of callers.
+        // The guard may drop values that callers put into the context, and their code may panic.
         catch_panic(|| drop(ManuallyDrop::into_inner(guard)));
     }
     Some((span, at))
 }
 
-/// Returns the span of the current OpenTelemetry context, if there is one.
+/// Returns the span of the current OpenTelemetry context, if it is valid.
 pub(crate) fn active_span_context() -> Option<SpanContext> {
     with_current(|context| {
         let span = context.span();

@@ -10,19 +10,19 @@ use crate::SignalKind;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OtelError {
-    /// Options are not valid: all that are not.
+    /// All options that are not valid.
     Options(Vec<InvalidOption>),
-    /// A sender thread could not be started.
+    /// A thread of the exporter could not be started.
     Thread(io::Error),
     /// The address at which metrics are served for Prometheus cannot be bound.
     Listener(io::Error),
 }
 
-/// An option that is not valid. It never shows a header or a key.
+/// An option that is not valid. It never shows the value of a header, or a client key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidOption {
-    /// The signal whose option it is, or `None` for an option of all signals.
+    /// The signal for which the option is set, or `None` for an option of all signals.
     pub signal: Option<SignalKind>,
     /// The name of the setter, such as `endpoint`.
     pub option: &'static str,

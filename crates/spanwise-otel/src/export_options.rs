@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{Protocol, RequestCompression};
 
-/// Chooses how one signal is exported, or all of them. An option that is not set for a signal has
+/// Chooses how one signal, or all signals, are exported. An option that is not set for a signal has
 /// the value from [`all_signals`](crate::OtelBuilder::all_signals), or else the default.
 #[derive(Clone, Default)]
 #[must_use = "it has no effect until it is returned to the builder"]
@@ -27,9 +27,10 @@ pub struct ExportOptions {
 }
 
 impl ExportOptions {
-    /// Sets the address of the collector for this signal, to the letter. Over gRPC it is a host and
-    /// a port. Defaults to a path below the endpoint of the builder, such as `/v1/traces`. In
-    /// [`all_signals`](crate::OtelBuilder::all_signals), it is the endpoint of the builder.
+    /// Sets the URL of the collector for this signal. It is used as it is, without a path added.
+    /// Over gRPC it is a host and a port. Defaults to a path below the endpoint of the builder,
+    /// such as `/v1/traces`. In [`all_signals`](crate::OtelBuilder::all_signals), this sets the
+    /// endpoint of the builder.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -47,14 +48,14 @@ impl ExportOptions {
         self
     }
 
-    /// Adds a header of every request, such as the key of a vendor. It is never shown. If headers
-    /// are set for a signal, the headers for all signals do not apply to it.
+    /// Adds a header to every request, such as the API key of a vendor. Its value is never shown.
+    /// If headers are set for a signal, the headers for all signals do not apply to that signal.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets how long a request may take, up to 10 minutes, which zero means, too. Defaults to 10 s.
+    /// Sets how long a request may take, up to 10 minutes. Zero means 10 minutes. Defaults to 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -66,8 +67,7 @@ impl ExportOptions {
         self
     }
 
-    /// Sets whether an endpoint without a scheme, over gRPC, is used without TLS. Defaults to
-    /// `false`.
+    /// Sets whether gRPC to an endpoint without a scheme is sent without TLS. Defaults to `false`.
     pub fn insecure(mut self, is_insecure: bool) -> Self {
         self.is_insecure = Some(is_insecure);
         self
@@ -80,7 +80,7 @@ impl ExportOptions {
         self
     }
 
-    /// Sets the certificate by which the collector knows this service, in PEM, with the
+    /// Sets the certificate that authenticates this service to the collector, in PEM, with the
     /// certificates of its issuers. It needs a [`client_key`](Self::client_key). Defaults to none.
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.client_certificate = Some(pem.into());
@@ -93,33 +93,35 @@ impl ExportOptions {
         self
     }
 
-    /// Sets after which time a batch is sent that is not full, up to an hour. Defaults to 5 s for
-    /// traces and 1 s for logs.
+    /// Sets after which time an incomplete batch is sent, up to an hour. Defaults to 5 s for traces
+    /// and 1 s for logs. Metrics have an [interval](crate::MetricsOptions::interval) instead.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
-    /// Sets a second limit of the same request, which the specification has besides
-    /// [`timeout`](Self::timeout): the shorter one counts. Defaults to 30 s.
+    /// Sets a second timeout of a request, which the specification has besides
+    /// [`timeout`](Self::timeout). The shorter of the two counts. Defaults to 30 s.
     pub fn export_timeout(mut self, timeout: Duration) -> Self {
         self.export_timeout = Some(timeout);
         self
     }
 
-    /// Sets how many records may wait. Defaults to 2,048.
+    /// Sets how many spans or log records may wait in the queue of a signal. Has no effect on
+    /// metrics. Defaults to 2,048.
     pub fn max_queue_len(mut self, records: usize) -> Self {
         self.max_queue_len = Some(records);
         self
     }
 
-    /// Sets how many records a batch has at most. Defaults to 512.
+    /// Sets how many records a batch has at most. Has no effect on metrics. Defaults to 512.
     pub fn max_batch_len(mut self, records: usize) -> Self {
         self.max_batch_len = Some(records);
         self
     }
 
-    /// Sets how many bytes of records may wait. Defaults to 16 MiB.
+    /// Sets how many bytes of spans or log records may wait in the queue of a signal. Log records
+    /// at INFO and below may take half of them. Has no effect on metrics. Defaults to 16 MiB.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = Some(bytes);
         self
@@ -145,7 +147,7 @@ impl ExportOptions {
             max_batch_len,
             queue_bytes,
         } = self.clone();
-        // Certificate and key belong together.
+        // Certificate and key belong together, so both come from the same options.
         let (client_certificate, client_key) = match (client_certificate, client_key) {
             (None, None) => (all.client_certificate.clone(), all.client_key.clone()),
             own => own,
@@ -175,7 +177,7 @@ impl ExportOptions {
 }
 
 impl fmt::Debug for ExportOptions {
-    /// Omits the headers, the endpoint and the key, which may be secret.
+    /// Omits the headers, the endpoint and the client key, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExportOptions")
             .field("is_off", &self.is_off)

@@ -48,7 +48,7 @@ struct Inner {
     spans: Option<Arc<SpanPipeline>>,
     policy: Option<Arc<dyn Redact>>,
     propagator: W3cPropagator,
-    /// The export of metrics that an imminent shutdown has requested.
+    /// The export of metrics that [`SinkControl::hurry`] has requested before a shutdown.
     hurried: Mutex<Option<RequestedExport>>,
 }
 
@@ -77,7 +77,7 @@ pub struct OtelGuard {
     has_ended: bool,
 }
 
-/// Counts of what was exported since the start of this process.
+/// Counts of spans, log records and data points since the start of this process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OtelStats {
@@ -100,17 +100,18 @@ pub struct OtelStats {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalStats {
-    /// Items that were accepted for sending. Items that no count of `outcomes` includes still wait.
+    /// The number of items (spans, log records or data points) that were accepted for sending.
+    /// Items that no count of `outcomes` includes still wait.
     pub accepted: u64,
     /// The bytes of the items that wait.
     pub waiting_bytes: usize,
     /// Counts of the items that were sent or lost, by cause.
     pub outcomes: SinkStats,
-    /// The last failure, if there was one.
+    /// The last request that failed or was refused, if there was one.
     pub last_failure: Option<SendFailure>,
 }
 
-/// A request that failed.
+/// A request that failed or was refused, at least in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SendFailure {
@@ -123,7 +124,7 @@ pub struct SendFailure {
 /// How long a guard waits when it is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longer timeouts are shortened to this: not every duration can be added to a time.
+/// Longer timeouts are shortened to this, because adding a long duration to an `Instant` may panic.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Otel {
@@ -216,7 +217,7 @@ impl Otel {
     }
 
     /// Creates the writer that exports log records, or `None` if logs are not exported. Put a
-    /// flight recorder in front of it, and give that to [`OtelLogs::with_writer`].
+    /// flight recorder in front of the writer, and give the recorder to [`OtelLogs::with_writer`].
     #[must_use]
     pub fn log_writer(&self) -> Option<LogWriter> {
         let logs = self.inner.logs.as_ref()?;
@@ -255,17 +256,19 @@ impl Otel {
 
     /// Creates the layer that counts events by level, and makes metrics of their fields
     /// `monotonic_counter.*`, `counter.*`, `gauge.*` and `histogram.*`. Other fields that are
-    /// numbers, texts or booleans are attributes. It replaces [`event_counts`](Self::event_counts).
+    /// numbers, texts or booleans are attributes. This layer replaces the layer of
+    /// [`event_counts`](Self::event_counts).
     #[must_use]
     pub fn metrics_of_events(&self) -> Option<OtelEventMetrics> {
         Some(self.measured()?.event_metrics())
     }
 
-    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the header of
-    /// the request: the text is OpenMetrics if that is preferred. It is empty if there are no
-    /// metrics, or none as [text](crate::MetricsOptions::text).
+    /// Returns the content type and the body for a scrape by Prometheus. `accept` is the `Accept`
+    /// header of the request: the body is OpenMetrics if the header prefers that. The body has no
+    /// metrics if there are none, or if they are not [available](crate::MetricsOptions::text) as
+    /// text.
     ///
-    /// It runs the callbacks of instruments, and waits for them up to four seconds.
+    /// This method runs the callbacks of instruments, and waits for them up to four seconds.
     #[must_use]
     pub fn metrics_text(&self, accept: Option<&str>) -> (&'static str, String) {
         match self.measured() {
@@ -274,7 +277,7 @@ impl Otel {
         }
     }
 
-    /// Measures the workers, the tasks and the queue of a runtime of Tokio.
+    /// Measures the workers, the tasks and the queue of a Tokio runtime.
     #[cfg(feature = "tokio")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
     pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
@@ -307,6 +310,7 @@ impl Otel {
     fn observe_requests(&self) {
         static SPANS: Once = Once::new();
 
+        // One `HttpSpans` serves all exporters of the process.
         if self.inner.spans.is_some() {
             SPANS.call_once(|| observe_requests(Arc::new(HttpSpans)));
         }
@@ -319,7 +323,7 @@ impl Otel {
         Some(&self.inner.metrics.as_ref()?.metrics)
     }
 
-    /// Returns the counts of this process so far.
+    /// Returns the counts since the start of this process.
     #[must_use]
     pub fn stats(&self) -> OtelStats {
         let stats = |exported: &Option<Exported>| match exported {
@@ -402,7 +406,7 @@ impl ExportedMetrics {
     }
 }
 
-/// Measures HTTP requests for as long as the exporter is there.
+/// Measures HTTP requests until the exporter is dropped.
 #[derive(Debug)]
 struct MeasuredRequests(Weak<HttpMetrics>);
 
@@ -429,7 +433,7 @@ impl Flush for Otel {
             .map(|metrics| metrics.flush_by(export, deadline));
         let signals = self.signals().map(|signal| signal.flush_by(deadline));
         let flushed = signals.chain(metrics);
-        // Flush each one, also after an error of another one.
+        // Collect first: flush all signals, even if one of them returns an error.
         let flushed: Vec<_> = flushed.collect();
         flushed.into_iter().collect()
     }
@@ -466,7 +470,7 @@ impl SinkControl for Otel {
 }
 
 impl OtelGuard {
-    /// Sends what waits, for up to `timeout`, and counts the rest as lost.
+    /// Sends all waiting items, for up to `timeout`, and counts the rest as lost.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and do not need the counts"

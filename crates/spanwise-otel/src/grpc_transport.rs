@@ -32,8 +32,8 @@ pub(crate) struct GrpcTransport {
 
 struct Connection {
     runtime: Runtime,
-    /// `None` after a call without an answer: the next call uses a new channel. Otherwise, a dead
-    /// connection would not be noticed while nothing is received.
+    /// `None` before the first call, and after a call without an answer. The next call then opens
+    /// a channel, because tonic does not notice a dead connection that receives nothing.
     channel: Option<Channel>,
 }
 
@@ -45,14 +45,15 @@ enum CallError {
     Status(Status),
 }
 
-/// The least length of a message: a flag and a length.
+/// The length of the prefix of a gRPC message: one byte for the compression flag, and four for the
+/// length.
 const PREFIX_LEN: usize = 5;
 
 impl GrpcTransport {
     pub(crate) fn new(destination: Arc<Destination>) -> Self {
         Self {
             destination,
-            // The sender thread creates it: dropping a runtime in another thread would panic.
+            // Created by the sender thread: dropping a Tokio runtime inside another one panics.
             connection: None,
         }
     }
@@ -72,7 +73,7 @@ impl GrpcTransport {
         let retry_after = details.retry_after.map(retry_after::bounded);
         let reason = format!("{:?}: {text}", status.code());
         match status.code() {
-            // Servers report their limit with different codes.
+            // Servers report with different codes that a message is too large.
             Code::ResourceExhausted | Code::OutOfRange if is_too_large(status.message()) => {
                 Delivery::TooLarge(format!("{} answers {reason}", destination.endpoint))
             }
@@ -94,7 +95,7 @@ impl<T: ExportRequest> Deliver<T> for GrpcTransport {
     fn deliver(&mut self, item: &T) -> Delivery {
         let message = self.destination.body(item);
         let delivery = match self.send(&message) {
-            Ok(answer) => self.destination.taken(&answer),
+            Ok(answer) => self.destination.accepted(&answer),
             Err(CallError::Status(status)) => self.delivery(&status),
             Err(CallError::NoAnswer(reason)) => self.destination.no_answer(&reason),
         };
@@ -107,7 +108,7 @@ impl Connection {
     fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
-            // The threads of the runtime look up names.
+            // The runtime looks up host names on threads of its own. Their events are not exported.
             .on_thread_start(mark_sender_thread)
             .build()?;
         Ok(Self {
@@ -137,8 +138,8 @@ impl Connection {
         let was_idle = self.channel.is_some();
         let answer = self.send_once(destination, message, deadline);
         match answer {
-            // The server may have closed the connection while it was idle. Nothing runs then that
-            // would notice it.
+            // The server may have closed the connection while it was idle. The runtime runs only
+            // during calls, so nothing noticed that.
             Err(CallError::NoAnswer(_)) if was_idle && Instant::now() < deadline => {
                 self.send_once(destination, message, deadline)
             }
@@ -155,7 +156,7 @@ impl Connection {
         let channel = self.channel(destination);
         let channel = channel.map_err(CallError::no_answer)?;
         let call = call(channel, request(destination, message));
-        // Also for a server that does not heed the timeout of the request.
+        // The server may ignore the `grpc-timeout` header, so limit the call here as well.
         let timeout = || tokio::time::timeout_at(deadline, call);
         let answer = self.runtime.block_on(async { timeout().await });
         let answer = answer.unwrap_or_else(|_| {
@@ -205,7 +206,7 @@ fn request(destination: &Destination, message: &[u8]) -> Request<Body> {
     if is_compressed {
         headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
     }
-    // The timeout is at most 10 minutes.
+    // The value may have 8 digits. The timeout is at most 10 minutes, so milliseconds fit.
     let timeout = format!("{}m", destination.timeout.as_millis().max(1));
     if let Ok(timeout) = HeaderValue::from_str(&timeout) {
         headers.insert("grpc-timeout", timeout);
@@ -219,7 +220,7 @@ async fn call(mut channel: Channel, request: Request<Body>) -> Result<Bytes, Cal
     ready.await.map_err(CallError::no_answer)?;
     let response = GrpcService::call(&mut channel, request).await;
     let (head, body) = response.map_err(CallError::no_answer)?.into_parts();
-    // The answer of a call that fails at once.
+    // If a call fails at once, its status is in the headers instead of the trailers.
     if let Some(status) = Status::from_header_map(&head.headers) {
         return checked(status, Bytes::new());
     }
@@ -231,8 +232,8 @@ async fn call(mut channel: Channel, request: Request<Body>) -> Result<Bytes, Cal
     checked(status, message.freeze())
 }
 
-/// Reads an answer to its end, where its status is. Returns at most [`MAX_ANSWER_LEN`] bytes of it:
-/// the server has taken a request even if it says too much about it.
+/// Reads an answer to its end, because the status is in the trailers. Returns the status and the
+/// first [`MAX_ANSWER_LEN`] bytes. A longer answer is not an error: the server has the request.
 async fn read(mut body: Body) -> Result<(BytesMut, Status), CallError> {
     let (mut message, mut status) = (BytesMut::new(), None);
     while let Some(frame) = body.frame().await {
@@ -257,7 +258,8 @@ fn checked(status: Status, message: Bytes) -> Result<Bytes, CallError> {
     }
 }
 
-/// Returns the status of an answer that a proxy gave instead of the server, as gRPC maps it.
+/// Returns the gRPC status for the HTTP status of a proxy that answered instead of the server. The
+/// gRPC specification defines this mapping.
 fn status_of_http(status: StatusCode) -> Status {
     let code = match status {
         StatusCode::BAD_REQUEST => Code::Internal,

@@ -4,11 +4,11 @@ use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 
-/// Returns `plain`, compressed.
+/// Compresses `plain`.
 pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     let compressed = Vec::with_capacity(plain.len() / 4);
     let mut encoder = GzEncoder::new(compressed, Compression::fast());
     let written = encoder.write_all(plain).and_then(|()| encoder.finish());
-    // A vector takes all bytes.
+    // Writing to a vector does not fail.
     written.unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Attributes and status of the spans of HTTP requests, from their observer.
+//! Attributes and status of the spans of HTTP requests. `spanwise-http` calls the observer.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::{
     span_status::RequestOutcome,
 };
 
-/// Completes the spans of HTTP requests by the [semantic conventions]. The subscriber of the span
-/// has the layer, so one observer serves all of them.
+/// Completes the spans of HTTP requests by the [semantic conventions]. It finds the layer in the
+/// subscriber of the span, so one observer serves all exporters.
 ///
 /// [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl RequestObserver for HttpSpans {
                 status: end.status,
                 error_type: end.error_type.as_deref().map(Into::into),
             };
-            // The span of a call stays open until the body is read.
+            // A client span ends later, when the body is read and the span closes.
             let ended = match request.side {
                 RequestSide::Server => Some(open.now(&pipeline.options.clock)),
                 RequestSide::Client => None,

@@ -67,8 +67,8 @@ impl HttpTransport {
         let retry_after = text(header::RETRY_AFTER);
         let is_protobuf = text(header::CONTENT_TYPE).is_some_and(|kind| kind.contains("protobuf"));
         let status = response.status();
-        // The status has decided already, whether or not all of the rest arrives. Reading the
-        // answer to its end lets the agent reuse the connection.
+        // The status decides the result, so errors of the body are ignored. Reading the answer to
+        // its end lets the agent reuse the connection.
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
         let _ = reader.take(MAX_ANSWER_LEN as u64).read_to_end(&mut body);
@@ -84,7 +84,7 @@ impl HttpTransport {
         let Self { destination, .. } = self;
         let Answer { status, body, .. } = answer;
         if status.is_success() {
-            return destination.taken(body);
+            return destination.accepted(body);
         }
         let text: Cow<'_, str> = match answer.is_protobuf {
             true => RpcStatus::read(body).message.into(),

@@ -17,13 +17,13 @@
 //!
 //! let request = tracing::info_span!("POST /pay", otel.kind = "server");
 //! request.in_scope(|| {
-//!     // A log record with the ids of the span, which it marks as failed.
+//!     // Becomes a log record with the ids of the span, and marks the span as failed.
 //!     tracing::error!("payment failed");
 //! });
 //! drop(request);
 //! # });
 //!
-//! // At the end of `main`. No collector listens at this address: all is lost and counted.
+//! // At the end of `main`. No collector listens here, so the span and the record are lost.
 //! let stats = guard.shutdown(Duration::from_secs(2));
 //! assert_eq!((stats.traces.accepted, stats.traces.outcomes.lost()), (1, 1));
 //! assert_eq!((stats.logs.accepted, stats.logs.outcomes.lost()), (1, 1));
@@ -41,29 +41,31 @@
 //!
 //! # Behaviour
 //!
-//! * **Spans:** [`Otel::spans`] is the layer. Put it in front of layers that write lines: they read
-//!   the ids. Integers stay integers, and a late record replaces the value. Fields `otel.name`,
-//!   `otel.kind` and `otel.status_code` apply at any time.
-//! * **Logs:** [`Otel::logs`] exports each event, with the ids of its span.
+//! * **Spans:** [`Otel::spans`] is the layer. Put it in front of layers that write lines, because
+//!   they read the ids that it assigns. Integers stay integers, and a later `record` replaces a
+//!   value. The fields `otel.name`, `otel.kind` and `otel.status_code` may be recorded until the
+//!   span ends.
+//! * **Logs:** [`Otel::logs`] exports events, with the ids of their spans.
 //! * **Metrics:** of HTTP requests, of the process and of the exporter, and your own metrics from
 //!   the OpenTelemetry API. [`Otel::metrics_text`] is the text for Prometheus.
 //! * **OpenTelemetry API:** after [`Otel::install_globals`], `opentelemetry::global` has the
-//!   tracers and meters. Its spans and spans of `tracing` nest in each other. [`SpanExt`] has
-//!   `set_parent` and `context`. [`child_env`] passes the current context to a child process.
+//!   tracers and meters of this exporter. API spans and spans of `tracing` nest in each other.
+//!   [`SpanExt`] has `set_parent` and `context`. [`child_env`] passes the current context to a
+//!   child process.
 //! * **Sampling:** [`TraceSampler`] decides by the trace id, as spanwise-sample does: equal ratios
 //!   keep the same requests.
 //! * **Redaction:** without a policy, secrets are exported as they are. The policy of
 //!   [`OtelBuilder::redact`] sees each value before it is encoded, including values from
 //!   [`SpanExt`] and from the OpenTelemetry API. A wrapper around the layer, such as `redacted` of
-//!   spanwise-core, does not see values from the latter two.
+//!   spanwise-core, sees values of `tracing` only.
 //!
 //! # Limits
 //!
-//! A queue and a thread for each signal: no other thread waits for the network.
+//! Each signal has a queue and a sender thread: no other thread waits for the collector.
 //! [`Otel::stats`] counts what the collector refuses, what exceeds the
-//! [queue](ExportOptions::max_queue_len), and what the shutdown loses; stderr has a line about it.
-//! A span or record has at most 128 attributes and 64 KiB, a value 16 KiB. A forked child exports
-//! its own spans and records, and no metrics.
+//! [queue](ExportOptions::max_queue_len), and what the shutdown loses. A line on stderr reports the
+//! loss. A span or record has at most 128 attributes and 64 KiB, a value 16 KiB. A forked child
+//! exports its own spans and records, and no metrics.
 //!
 //! # Features
 //!
@@ -71,7 +73,7 @@
 //! | --- | --- |
 //! | `grpc` | OTLP over gRPC: [`Protocol::Grpc`] |
 //! | `gzip` | compressed requests: [`RequestCompression::Gzip`] |
-//! | `tokio` | metrics of a runtime of Tokio: `Otel::observe_runtime` |
+//! | `tokio` | metrics of a Tokio runtime: `Otel::observe_runtime` |
 //!
 //! # Troubleshooting
 //!

@@ -5,10 +5,10 @@ use spanwise_core::internal::panic_safe;
 /// The most bytes of a value, whatever the limit in characters.
 pub(crate) const MAX_VALUE_LEN: usize = 16 * 1024;
 
-/// The most bytes of the attributes of one span or record.
+/// The most bytes of the attributes, events and links of one span, and of one record.
 pub(crate) const MAX_ATTRIBUTES_LEN: usize = 64 * 1024;
 
-/// The limits of the attributes of one owner.
+/// The limits of the attributes of one span, event, link or record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AttributeLimits {
     /// The most attributes.
@@ -19,10 +19,10 @@ pub(crate) struct AttributeLimits {
 }
 
 impl AttributeLimits {
-    /// Returns the start of `text` that is kept.
+    /// Returns the longest prefix of `text` within the limits.
     #[inline]
     pub(crate) fn cut_text(self, text: &str) -> &str {
-        // A character has at least one byte.
+        // A text has at most as many characters as bytes.
         if text.len() <= self.value_chars.min(MAX_VALUE_LEN) {
             return text;
         }
@@ -38,7 +38,7 @@ impl AttributeLimits {
         }
     }
 
-    /// Returns the start of `bytes` that is kept.
+    /// Returns the longest prefix of `bytes` within the limits.
     pub(crate) fn cut_bytes(self, bytes: &[u8]) -> &[u8] {
         &bytes[..bytes.len().min(self.value_chars).min(MAX_VALUE_LEN)]
     }

@@ -15,12 +15,12 @@ use crate::{
     wire::{WireWriter as _, short_header, take_varint, varint_len},
 };
 
-/// The field of a `LogRecord` with its attributes.
+/// The field number of the attributes in a `LogRecord`.
 pub(crate) const ATTRIBUTES: u32 = 6;
 
 const TIME: u32 = 1;
 const SEVERITY_NUMBER: u32 = 2;
-/// The tag of the first field, which is an integer of one byte.
+/// The first byte of a record: the tag of the severity number, whose value is one more byte.
 const SEVERITY_TAG: u8 = (SEVERITY_NUMBER << 3) as u8;
 const SEVERITY_TEXT: u32 = 3;
 const BODY: u32 = 5;
@@ -31,20 +31,20 @@ const SPAN_ID: u32 = 10;
 const OBSERVED_TIME: u32 = 11;
 const EVENT_NAME: u32 = 12;
 
-/// The room for the number of dropped attributes.
+/// The room for the field with the number of dropped attributes.
 const DROPPED_ATTRIBUTES_LEN: usize = 8;
 
-/// The field of a `ResourceLogs` with a `ScopeLogs`.
+/// The field number of a `ScopeLogs` in a `ResourceLogs`.
 const SCOPE_LOGS: u32 = 2;
-/// The fields of a `ScopeLogs`.
+/// The field numbers of the scope and of the records in a `ScopeLogs`.
 const SCOPE: u32 = 1;
 const LOG_RECORDS: u32 = 2;
 
-/// The parts of a record besides its body and its attributes.
+/// The fields of a record besides its body and its attributes.
 #[derive(Debug)]
 pub(crate) struct RecordHead<'a> {
     /// The result of [`encode_callsite`].
-    pub(crate) of_callsite: &'a [u8],
+    pub(crate) callsite_fields: &'a [u8],
     /// The time in nanoseconds since 1970. 0 means unknown.
     pub(crate) unix_nanos: u64,
     pub(crate) ids: RecordIds,
@@ -91,8 +91,8 @@ impl From<&SpanIdentity> for RecordIds {
     }
 }
 
-/// Encodes the record whose body and attributes are in `scratch` into its output. Attributes that
-/// exceed 64 KiB with the rest are dropped.
+/// Encodes the record whose body and attributes are in `scratch` into `scratch.output`. The last
+/// attributes are dropped until the record has at most 64 KiB.
 pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &RecordHead<'_>) {
     let LogScratch {
         attributes,
@@ -101,7 +101,7 @@ pub(crate) fn encode_record(scratch: &mut LogScratch, scope: &[u8], record: &Rec
         output,
         ..
     } = scratch;
-    head.extend_from_slice(record.of_callsite);
+    head.extend_from_slice(record.callsite_fields);
     push_times(head, record.unix_nanos);
     let RecordIds {
         trace_id,
@@ -179,7 +179,7 @@ impl<'a> DecodedRecord<'a> {
 /// Takes a message from the front, if its field is `field`.
 #[inline]
 fn take_message<'a>(from: &mut &'a [u8], field: u32) -> Option<&'a [u8]> {
-    // Its number is below 16, so the tag is one byte.
+    // The field number is below 16, so the tag is one byte.
     let (tag, rest) = from.split_first()?;
     if *tag != short_header(field, 0)[0] {
         return None;

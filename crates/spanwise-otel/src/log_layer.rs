@@ -46,7 +46,7 @@ pub(crate) struct LogLayer<W> {
     clock: Clock,
     report: SelfReport,
     id: LayerId,
-    /// The keys that all records of a span have.
+    /// The keys of span fields that become attributes of all records in the span.
     context_keys: Vec<Key>,
     plans: CallsitePlans<LogPlan>,
     spans: SpanTable<SpanNode>,
@@ -61,7 +61,7 @@ type SpanNode = Arc<SpanData<SpanAttributes>>;
 struct LogPlan {
     callsite: CallsitePlan,
     /// The encoded fields that all records of the callsite have.
-    head: Box<[u8]>,
+    record_fields: Box<[u8]>,
     is_exported: bool,
     /// Whether a span of the callsite has data of its own.
     has_span_data: bool,
@@ -93,7 +93,7 @@ impl<W> LogLayer<W> {
             .get(callsite, |callsite| LogPlan::new(callsite, &self.options))
     }
 
-    /// Returns the identity of a span, or of the nearest ancestor that has one.
+    /// Freezes and returns the identity of a span, or of the nearest ancestor that has an identity.
     #[inline]
     fn identity<S>(span: Option<&SpanRef<'_, S>>) -> Option<SpanIdentity>
     where
@@ -105,7 +105,8 @@ impl<W> LogLayer<W> {
             .or_else(|| span.scope().find_map(|span| SpanIdentity::freeze(&span)))
     }
 
-    /// Encodes the fields of a span that records show, and calls `f` with them.
+    /// Encodes those fields of a span that become attributes of log records, and calls `f` with
+    /// them.
     fn with_own<R>(
         &self,
         callsite: &'static Metadata<'static>,
@@ -142,6 +143,7 @@ impl<W> LogLayer<W> {
         ));
         let (pinned, others) = match pins_context(callsite) {
             true => {
+                // The scratch encodes no record now, so `head` and `output` are free.
                 let is_pinned = |key: &[u8]| self.context_keys.iter().any(|known| known.is(key));
                 for attribute in encoded_attributes(attributes.as_bytes()) {
                     let to = match is_pinned(attribute.key()) {
@@ -223,7 +225,7 @@ where
             });
         }
         let head = RecordHead {
-            of_callsite: &plan.head,
+            callsite_fields: &plan.record_fields,
             unix_nanos: internal::unix_nanos(&self.clock),
             ids: ids.unwrap_or_default(),
         };
@@ -303,8 +305,8 @@ where
         let callsite = attrs.metadata();
         let parent = self.parent_of(attrs, &ctx);
         let node = match parent {
-            // A span that adds nothing shares the data of its parent. That of a unit of work is its
-            // own, for `context::set`.
+            // A span that adds nothing shares the data of its parent. The span of a unit of work
+            // has data of its own, because `context::set` records fields on it.
             Some(parent) if !self.plan(callsite).has_span_data => parent,
             // Values are formatted before any data of the span is locked.
             parent => self.with_own(
@@ -363,7 +365,7 @@ impl LogPlan {
         }
         Self {
             callsite: plan,
-            head: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
+            record_fields: encode_callsite(Severity::from_callsite(callsite), event_name(callsite)),
             is_exported: options.levels.as_ref().is_none_or(|levels| {
                 let level = levels.level(callsite.target());
                 level.is_some_and(|level| *callsite.level() <= level)
@@ -406,7 +408,7 @@ fn encode_fields(scratch: &mut LogScratch, plan: &LogPlan, event: &Event<'_>, ke
     }
 }
 
-/// The fields that contain the text of an error, if an event has no message.
+/// The attributes whose text becomes the body if an event has no message.
 const ERROR_FIELDS: [&str; 4] = ["exception.message", "error", "err", "e"];
 
 fn push_text(to: &mut String, value: AnyValue<'_>) {
@@ -416,7 +418,7 @@ fn push_text(to: &mut String, value: AnyValue<'_>) {
         AnyValue::Int(int) => to.push_str(&int.to_string()),
         AnyValue::Double(double) => to.push_str(&double.to_string()),
         AnyValue::Bytes(bytes) => to.push_str(&String::from_utf8_lossy(bytes)),
-        // No field is one.
+        // No field of `tracing` is an array.
         AnyValue::Array(_) => {}
     }
 }
@@ -446,7 +448,8 @@ fn push_origin(
     Cow::Owned(encode_scope(target).into_vec())
 }
 
-/// Adds what the wrappers of the layer know about the event.
+/// Adds the facts that wrappers of the layer know about the event: its sample rate, and whether it
+/// was buffered.
 #[inline]
 fn push_facts(attributes: &mut Attributes, facts: EventContext) {
     if let Some(rate) = facts.sample_rate.filter(|rate| rate.is_finite()) {
@@ -457,7 +460,7 @@ fn push_facts(attributes: &mut Attributes, facts: EventContext) {
     }
 }
 
-/// Adds an attribute whose key is not the application's.
+/// Adds an attribute of the exporter. A field with the same key is renamed.
 fn push_reserved(attributes: &mut Attributes, key: &str, value: AnyValue<'_>) {
     attributes.displace(key);
     attributes.push_named(key, value);

@@ -33,8 +33,8 @@ pub struct LogOptions {
     pub(crate) sampled_out: Arc<ShardedCounter>,
 }
 
-/// Which span fields the record of an event has, besides the context keys. The spans are the span
-/// of the event and its ancestors.
+/// Which span fields the record of an event has, besides the context keys. The fields are those of
+/// the event's span and its ancestors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SpanFields {
     /// No fields.
@@ -83,7 +83,8 @@ impl LogOptions {
         self
     }
 
-    /// Sets the most attributes of a record. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of attributes of a record. Further attributes are dropped and
+    /// counted. Defaults to 128.
     pub fn max_attributes(mut self, count: usize) -> Self {
         self.limits.count = count;
         self
@@ -110,7 +111,7 @@ impl LogOptions {
         self
     }
 
-    /// Returns the options with this clock and report where they have none.
+    /// Returns the options, with this clock and this report as defaults.
     pub(crate) fn or(self, clock: Clock, report: SelfReport) -> Self {
         Self {
             clock: self.clock.or(Some(clock)),

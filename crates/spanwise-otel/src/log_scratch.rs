@@ -22,8 +22,8 @@ pub(crate) struct LogScratch {
 }
 
 impl LogScratch {
-    /// Takes the memory of the thread. An event that a value logs while it is formatted gets a new
-    /// one.
+    /// Takes the memory of the thread. An event that is logged while a value is formatted gets new
+    /// memory.
     #[inline]
     pub(crate) fn take(limits: AttributeLimits) -> Box<Self> {
         let kept = SCRATCH.try_with(Cell::take).ok().flatten();

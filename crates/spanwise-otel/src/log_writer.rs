@@ -8,7 +8,7 @@ use crate::{log_encoding::DecodedRecord, signal::Signal};
 
 /// Takes the records of an [`OtelLogs`](crate::OtelLogs) and exports them.
 ///
-/// Put it behind a flight recorder, and the layer's records go through that.
+/// To buffer records, put a flight recorder in front of this writer.
 #[derive(Clone)]
 pub struct LogWriter {
     signal: Arc<Signal>,

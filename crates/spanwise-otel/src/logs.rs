@@ -15,15 +15,18 @@ use crate::{LogOptions, LogWriter, log_layer::LogLayer, maybe_redacted::MaybeRed
 /// Writes each event as a log record of OpenTelemetry, with the ids and the context of its span.
 ///
 /// A record has the message as its body, the target as its scope, and the fields as attributes. It
-/// has the ids of the span and its [context keys](spanwise_core::CONTEXT_KEYS). A field of the
-/// event with such a key stays, except where the key is pinned; then it becomes `fields.<key>`. An
-/// error becomes `exception.message`, `exception.type` and `exception.stacktrace`.
+/// has the ids of the span and the span's [context keys](spanwise_core::CONTEXT_KEYS). A field of
+/// the event replaces the context key of the same name. But if the key is *pinned* (set by
+/// `spanwise-http` or `context::set`), the context key stays and the field becomes `fields.<key>`.
+/// An error becomes `exception.message`, `exception.type` and `exception.stacktrace`.
 ///
 /// The writer gets one `write_all` per event, with an encoded `ResourceLogs` that has one record.
-/// The bytes of several events together are a `ResourceLogs` too. A [`LogWriter`] exports them.
+/// The concatenated bytes of several events are a valid `ResourceLogs`, too. A [`LogWriter`]
+/// exports the record of one event per write.
 ///
-/// The layer filters nothing, except events logged by the exporter's own requests. It writes no
-/// record of events whose target is a crate of OpenTelemetry, such as `opentelemetry_sdk`.
+/// The layer filters nothing, except events that the sender thread of an exporter logs during a
+/// request. It writes no record of events whose target is a crate of OpenTelemetry, such as
+/// `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct OtelLogs<W = LogWriter> {
     inner: MaybeRedacted<LogLayer<W>>,
@@ -66,7 +69,7 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides what the exporter's own HTTP client logs, from other layers as well: such events show
+    /// Hides events that the HTTP client of an exporter logs, from other layers as well: they show
     /// its requests, including headers with credentials.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {

@@ -10,7 +10,8 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-/// A layer that sees only redacted values. Without a policy it costs nothing.
+/// A layer that sees only redacted values if there is a policy. Without a policy, the wrapper costs
+/// nothing.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a layer has one of them")]
 pub(crate) enum MaybeRedacted<L> {

@@ -73,10 +73,10 @@ pub use self::{
 /// The default of [`MetricsSetup::observation_timeout`].
 pub(crate) const OBSERVATION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A scrape waits this long for callbacks. Then it has no values of those that still run.
+/// A scrape waits this long for callbacks. Values of callbacks that still run are then missing.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The room for payloads that wait. Items that are not urgent may take half of it.
+/// The room for payloads that wait. Payloads are not urgent, so they may take half of it.
 const QUEUE_LIMITS: QueueLimits = QueueLimits {
     items: 4 * MAX_WAITING_DELTAS,
     events: u64::MAX,
@@ -84,28 +84,29 @@ const QUEUE_LIMITS: QueueLimits = QueueLimits {
     max_age: Duration::from_secs(10 * 60),
 };
 
-/// At most this many payloads wait, if their values count from the last export. Otherwise the
-/// newest one replaces older ones.
+/// At most this many payloads wait, if their values are deltas: they count from the last export.
+/// Otherwise, the newest payload replaces older ones.
 const MAX_WAITING_DELTAS: usize = 10;
 
-/// A metric has at most this number of series. The SDK counts others as one, with this attribute.
+/// The maximum number of series (different sets of attributes) of a metric.
 const MAX_SERIES: usize = 2000;
+/// The attribute of the series that the SDK uses for all further sets of attributes.
 const OVERFLOW_ATTRIBUTE: &str = "otel.metric.overflow";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Returns the text without metrics.
+/// Returns the content type and the text of a scrape without metrics.
 pub(crate) fn empty_text(accept: Option<&str>) -> (&'static str, String) {
     let format = TextFormat::accepted(accept);
     let empty = metrics_text(&Snapshot::default(), &[], format);
     (format.content_type(), empty.text)
 }
 
-/// Makes the transport of a process.
+/// Creates a transport, once for the sender thread of each process.
 pub(crate) type NewTransport =
     Box<dyn Fn() -> Box<dyn Deliver<MetricsPayload>> + Send + Sync + 'static>;
 
-/// The parts of [`Metrics`] that all signals share.
+/// The parts of [`Metrics`] besides its options.
 pub(crate) struct MetricsSetup {
     pub(crate) resource: Resource,
     pub(crate) policy: Option<Arc<dyn Redact>>,
@@ -137,15 +138,16 @@ struct Shared {
     max_waiting: usize,
     schedule: CollectionSchedule,
     exporter: Option<Exporter<MetricsPayload, ()>>,
-    /// The data points that were to be sent.
+    /// The number of data points that were queued.
     accepted: AtomicU64,
     /// The labels of `target_info`.
     resource: Vec<KeyValue>,
     policy: Option<Arc<dyn Redact>>,
     report: SelfReport,
-    /// Metrics that are not exported as they should be, and that were reported.
+    /// The names of metrics about which a fault was reported.
     reported: Mutex<HashSet<String>>,
-    /// The process that has the threads. A forked child exports nothing.
+    /// The generation of the process that has the threads, from [`forks::generation`]. A forked
+    /// child exports nothing.
     generation: u32,
 }
 
@@ -153,7 +155,7 @@ impl Metrics {
     /// Starts the threads.
     ///
     /// # Errors
-    /// The address of the listener cannot be bound, or there can be no further thread.
+    /// The address of the listener cannot be bound, or a thread cannot be started.
     pub(crate) fn start(options: &MetricsOptions, setup: MetricsSetup) -> Result<Self, OtelError> {
         let (sdk, readers) = Readers::new(options);
         let max_waiting = match options.temporality {
@@ -281,8 +283,8 @@ impl Metrics {
         }
     }
 
-    /// Starts to collect and to send, and does not wait for it. Returns `None` if nothing is
-    /// exported.
+    /// Starts to collect and to send, and does not wait for it. Returns `None` if this process
+    /// exports no metrics.
     pub(crate) fn hurry(&self) -> Option<RequestedExport> {
         let exporter = self.shared.exporter_here()?;
         let export = self.shared.schedule.request_export();
@@ -290,7 +292,7 @@ impl Metrics {
         Some(export)
     }
 
-    /// Waits until an export is collected, and everything is sent.
+    /// Waits until `export` is collected, and everything is sent.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first or the server fails.
@@ -311,14 +313,14 @@ impl Metrics {
         Err(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 
-    /// Waits for an export, sends what it can until `deadline`, and counts the rest as lost.
+    /// Waits until `export` is collected, sends until `deadline`, and counts the rest as lost.
     pub(crate) fn shutdown_by(&self, export: Option<RequestedExport>, deadline: Instant) {
         if !self.shared.has_threads() {
             return;
         }
         self.listener.lock().take();
         if let Some(exporter) = &self.shared.exporter {
-            // A callback that hangs leaves time to send what waits.
+            // Wait half of the time at most: if a callback hangs, there is time left to send.
             let rest = deadline.saturating_duration_since(Instant::now());
             if let Some(export) = export {
                 let schedule = &self.shared.schedule;
@@ -384,8 +386,8 @@ impl Shared {
         self.exporter.as_ref().filter(|_| self.has_threads())
     }
 
-    /// Returns whether this is the process that has the threads. Locks of the SDK may be taken in
-    /// a forked child, by threads that it does not have.
+    /// Returns whether this is the process that has the threads. In a forked child, locks of the
+    /// SDK may stay locked, because the threads that hold them do not exist there.
     fn has_threads(&self) -> bool {
         forks::generation() == self.generation
     }

@@ -32,15 +32,16 @@ use crate::{
 pub(crate) struct OpenSpan {
     pub(crate) origin: SpanOrigin,
     started: SpanStart,
-    /// The time at which a thread last left the span, in nanoseconds since the start. 0 if none
-    /// did.
+    /// The time at which a thread last left the span, in nanoseconds since the start. 0 if no
+    /// thread left it.
     last_exit_nanos: AtomicU64,
     /// The time that threads spent inside, in nanoseconds.
     busy: AtomicU64,
-    /// The process that opened the span, and so exports it: a forked child has copies of open
-    /// spans.
+    /// The [generation](forks::generation) of the process that opened the span. Only that process
+    /// exports the span, because a forked child has copies of open spans.
     generation: u32,
-    /// Whether this layer has seen that the identity is frozen. Other readers may freeze it before.
+    /// Whether this layer has seen that the identity is [frozen](SpanIdentity::freeze): it cannot
+    /// change any more. Other readers may freeze it earlier.
     is_frozen: AtomicBool,
     is_recording: AtomicBool,
     /// The OpenTelemetry context for code inside of the span. Created when it is first needed.
@@ -69,8 +70,8 @@ pub(crate) struct SpanStart {
 /// When a span ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanEnd {
-    /// `tracing` closes the span, or the OpenTelemetry API ends it. The end is the time when a
-    /// thread last left the span, or else now.
+    /// `tracing` closes the span, or the OpenTelemetry API ends it. The end is
+    /// [`RecordedSpan::ended`], or else the time when a thread last left the span, or else now.
     Closed,
     /// A given time, in nanoseconds since 1970.
     At(u64),
@@ -85,7 +86,7 @@ pub(crate) enum EndedSpan {
     Exported(Box<RecordedSpan>),
     /// The trace of the span is not sampled.
     Unsampled,
-    /// The span was encoded before, or the process that opened it exports it.
+    /// The span has ended before, or the process that opened it exports it.
     ExportedElsewhere,
 }
 
@@ -104,7 +105,7 @@ struct SpanState {
     /// The context that `set_parent` was called with.
     parent_context: Option<Context>,
     has_ended: bool,
-    /// `None` if the trace is not sampled, and after the end.
+    /// `None` after the end, and if the trace is not sampled and the span cannot move to another.
     recorded: Option<Box<RecordedSpan>>,
 }
 
@@ -168,8 +169,8 @@ impl OpenSpan {
         self.is_recording.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the span cannot move to a sampled trace, because its data is not recorded.
-    /// Returns false if the identity is frozen: then it cannot move at all.
+    /// Returns whether the span cannot move to a sampled trace because its data is not recorded.
+    /// Returns false if the identity is frozen, because then the span cannot move to any trace.
     pub(crate) fn cannot_become_sampled(&self) -> bool {
         !self.is_recording()
             && !self.is_frozen.load(Ordering::Relaxed)
@@ -184,7 +185,7 @@ impl OpenSpan {
         self.state.lock().parent
     }
 
-    /// Changes the data to export. Does nothing if the trace is not sampled, or after the end.
+    /// Changes the data to export. Does nothing if the span is not recording.
     ///
     /// `change` runs under a lock: it must not call code of callers.
     pub(crate) fn record(&self, change: impl FnOnce(&mut RecordedSpan)) {
@@ -195,7 +196,8 @@ impl OpenSpan {
         }
     }
 
-    /// Moves the span to another trace. `context` has the new parent as its span.
+    /// Moves the span to another parent, often in another trace. `context` has the new parent as
+    /// its span.
     pub(crate) fn move_to(
         &self,
         identity: SpanIdentity,
@@ -214,7 +216,7 @@ impl OpenSpan {
 
     /// Stores the frozen identity: the span stays in its trace. If the trace is not sampled,
     /// returns the data of the span, which is no longer needed.
-    #[must_use = "their memory can be reused"]
+    #[must_use = "the memory of the data can be reused"]
     pub(crate) fn apply_frozen_identity(
         &self,
         identity: SpanIdentity,
@@ -228,7 +230,8 @@ impl OpenSpan {
             self.is_recording.store(false, Ordering::Relaxed);
             unsampled = state.recorded.take();
         }
-        // The identity may differ, if another thread is between the two steps of `set_parent`.
+        // `set_parent` on another thread may have replaced the identity of the `tracing` span, but
+        // not this copy yet.
         let replaced = std::mem::replace(&mut state.identity, identity);
         drop(state);
         drop(replaced);
@@ -255,7 +258,8 @@ impl OpenSpan {
         })
     }
 
-    /// Returns the time since 1970, in nanoseconds. It does not jump while the span is open.
+    /// Returns the time since 1970, in nanoseconds. Changes of the system's time have no effect
+    /// while the span is open.
     pub(crate) fn now(&self, clock: &Clock) -> u64 {
         self.started.now(clock)
     }
@@ -347,7 +351,7 @@ impl SpanStart {
         }
     }
 
-    /// Creates a start from a time that was measured elsewhere.
+    /// Creates a start from a time that the application gave.
     pub(crate) fn at(time: SystemTime, clock: &Clock) -> Self {
         let age = clock.now().duration_since(time).unwrap_or_default();
         Self {
@@ -356,7 +360,7 @@ impl SpanStart {
         }
     }
 
-    /// Returns the time since 1970 that does not jump while the span is open.
+    /// Returns the time since 1970, in nanoseconds: the start and the monotonic time since then.
     fn now(self, clock: &Clock) -> u64 {
         let elapsed = clock.monotonic().saturating_sub(self.monotonic);
         self.unix_nanos.saturating_add(nanos(elapsed))
@@ -369,7 +373,7 @@ pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
 }
 
 fn nanos(duration: Duration) -> u64 {
-    // The arithmetic of `as_nanos` costs more than the clock.
+    // `as_nanos` computes with 128 bits, which costs more than reading the clock.
     let seconds = duration.as_secs().saturating_mul(1_000_000_000);
     seconds.saturating_add(duration.subsec_nanos().into())
 }
@@ -408,7 +412,7 @@ impl RecordedSpan {
         *ended = None;
     }
 
-    /// Returns the memory that is retained if the data is reused, in bytes.
+    /// Returns about how much memory is retained if the data is reused, in bytes.
     pub(crate) fn retained_len(&self) -> usize {
         let items = self.events.bytes.capacity() + self.links.bytes.capacity();
         self.attributes.as_bytes().len() + items
@@ -455,7 +459,7 @@ impl RecordedSpan {
         self.links.push(field::LINKS, link, limits.links, room);
     }
 
-    /// Returns how many bytes the span may still take.
+    /// Returns how many bytes of attributes, events and links the span may still take.
     fn room(&self) -> usize {
         let taken = [
             self.attributes.as_bytes().len(),
@@ -515,7 +519,8 @@ impl RecordedSpan {
         to.fixed32(field::FLAGS, flags);
     }
 
-    /// Returns the name of an HTTP request by the [semantic conventions]. The path is never in it.
+    /// Returns the name of an HTTP request by the [semantic conventions]. It has the route, but
+    /// never the path.
     ///
     /// [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#name
     fn http_name(&self) -> Option<String> {
@@ -535,7 +540,7 @@ impl RecordedSpan {
         })
     }
 
-    /// Sets the outcome of an HTTP request, which decides about the status.
+    /// Sets the outcome of an HTTP request. It decides the status, unless the application sets one.
     pub(crate) fn set_outcome(&mut self, outcome: RequestOutcome) {
         self.status.outcome = Some(outcome);
     }

@@ -1,6 +1,6 @@
-//! The standard variables of OpenTelemetry, a row each.
+//! The standard environment variables of OpenTelemetry, in tables with one row per variable.
 
-// The macros of the rows, for the modules below.
+// Defines the macros of the rows, which the modules below use.
 #[macro_use]
 mod setting_rows;
 
@@ -28,7 +28,8 @@ pub struct OtelSetting {
     /// The definition: the name, the default, the accepted values.
     pub def: Setting,
     apply: fn(&mut OtelBuilder, &str) -> Result<(), ParseError>,
-    /// The option of the builder that has the value.
+    /// The option of the builder that the variable sets, as in [`InvalidOption`]: the signal, or
+    /// `None` for all signals, and the name of the option.
     option: (Option<SignalKind>, &'static str),
 }
 
@@ -36,7 +37,7 @@ impl OtelBuilder {
     /// Applies the value of a variable. See [`OtelSetting::all`].
     ///
     /// # Errors
-    /// If the text is not valid. The builder is as before then.
+    /// If the text is not valid. The builder does not change then.
     pub fn apply(&mut self, setting: &OtelSetting, text: &str) -> Result<(), ParseError> {
         (setting.apply)(self, text)
     }
@@ -74,7 +75,7 @@ impl OtelSetting {
         self.option.1 == "endpoint"
     }
 
-    /// Returns whether the variable is the address of a collector of this signal.
+    /// Returns whether the variable is the address of a collector of this signal or of all signals.
     #[must_use]
     pub fn is_endpoint_of(&self, signal: SignalKind) -> bool {
         self.is_endpoint() && self.option.0.is_none_or(|own| own == signal)
@@ -87,33 +88,35 @@ impl OtelSetting {
         self.is_endpoint() || self.names_exporter(text, "prometheus").is_some()
     }
 
-    /// Returns the signal that this value exports over OTLP, and which needs an endpoint.
+    /// Returns the signal for which this value requests an export over OTLP. The signal then needs
+    /// an endpoint.
     #[must_use]
     pub fn exports(&self, text: &str) -> Option<SignalKind> {
         self.names_exporter(text, "otlp")
     }
 
-    /// Returns whether the value is checked even if nothing is exported, because the variable alone
-    /// could have enabled an export.
+    /// Returns whether a wrong value is reported even if nothing is exported. The value was perhaps
+    /// meant to be `prometheus`, which needs no endpoint.
     #[must_use]
     pub fn may_enable(&self) -> bool {
         self.option == (Some(SignalKind::Metrics), "off")
     }
 
     fn names_exporter(&self, text: &str, exporter: &str) -> Option<SignalKind> {
+        // `OTEL_TRACES_EXPORTER` and its siblings set the option `off`.
         let (signal, option) = self.option;
         let is_named = || text.split(',').any(|word| word.trim() == exporter);
         signal.filter(|_| option == "off" && is_named())
     }
 
-    /// Returns whether this value switches everything off.
+    /// Returns whether this value switches all exports off.
     #[must_use]
     pub fn disables_all(&self, text: &str) -> bool {
         self.def.name == "OTEL_SDK_DISABLED" && text.eq_ignore_ascii_case("true")
     }
 
-    /// Returns whether a value of this variable decides whether the option is valid. If the value
-    /// is wrong, the option need not be.
+    /// Returns whether the value of this variable may affect whether the option is valid. If the
+    /// value is wrong and was not applied, `invalid` may be a mere consequence.
     #[must_use]
     pub fn decides_about(&self, invalid: &InvalidOption) -> bool {
         let (signal, option) = self.option;

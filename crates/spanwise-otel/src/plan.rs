@@ -1,4 +1,5 @@
-//! The plan of a callsite: everything that depends on it alone, encoded when it is first seen.
+//! The plan of a callsite: everything that depends on the callsite alone. It is made and encoded
+//! when the callsite is first used.
 
 use std::collections::HashSet;
 
@@ -16,13 +17,14 @@ use crate::{
 pub(crate) struct CallsitePlan {
     /// The fields, by their index.
     pub(crate) fields: Box<[PlannedField]>,
-    /// Whether a key may occur twice among the fields.
+    /// Whether a key may occur twice: among the fields, or as a field and as an `exception.*`
+    /// attribute of an error.
     pub(crate) has_repeated_keys: bool,
     /// The encoded `InstrumentationScope`: the target.
     pub(crate) scope: Box<[u8]>,
     /// The attributes that all spans or events of the callsite have.
     pub(crate) constants: Attributes,
-    /// Whether a field is the id of a trace.
+    /// Whether a field is named `trace_id`.
     pub(crate) has_trace_id: bool,
     /// Whether its events are records of the `log` crate whose origin is in their fields.
     pub(crate) is_log_record: bool,
@@ -60,10 +62,10 @@ pub(crate) enum SpecialField {
 /// How the callsites of a layer are planned.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlanOptions {
-    /// The number of the field with the attributes in the message of a span or a record.
+    /// The field number of the attributes in the message of a span, an event or a record.
     pub(crate) attributes_field: u32,
     pub(crate) limits: AttributeLimits,
-    /// The source location is an attribute.
+    /// Whether the source location is added as attributes.
     pub(crate) has_source_location: bool,
 }
 
@@ -110,16 +112,16 @@ pub(crate) fn push_code(to: &mut Attributes, file: Option<&str>, line: Option<u3
     }
 }
 
-/// Returns the name of an event, unless a macro made it.
+/// Returns the name of an event, unless a macro generated it.
 pub(crate) fn event_name(callsite: &Metadata<'static>) -> Option<&'static str> {
     let name = callsite.name();
-    let is_of_macro = name.strip_prefix("event ").is_some_and(|place| {
-        let (file, line) = place.rsplit_once(':').unwrap_or_default();
+    let is_of_macro = name.strip_prefix("event ").is_some_and(|location| {
+        let (file, line) = location.rsplit_once(':').unwrap_or_default();
         callsite.file() == Some(file) && line.parse().ok() == callsite.line()
     });
-    // The bridges of the `log` crate and the hook for panics have no names.
-    let is_of_bridge = matches!(name, "event" | "log event");
-    (!is_of_macro && !is_of_bridge).then_some(name)
+    // The bridges of the `log` crate and the panic hook give all their events one of these names.
+    let is_generic = matches!(name, "event" | "log event");
+    (!is_of_macro && !is_generic).then_some(name)
 }
 
 /// Returns an `InstrumentationScope`.

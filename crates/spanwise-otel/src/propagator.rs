@@ -45,7 +45,8 @@ const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
-/// The most bytes of a `baggage` header.
+/// The maximum bytes of a `baggage` header. A longer one is ignored when it is received. Entries
+/// that do not fit are not sent.
 const MAX_BAGGAGE_LEN: usize = 8192;
 
 impl W3cPropagator {
@@ -183,7 +184,7 @@ fn is_metadata_octet(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b',' | b'\\')
 }
 
-/// Percent-encodes a value. Some parsers take `=` for the end of the value.
+/// Percent-encodes a value. Also encodes `=`, because some parsers end the value there.
 fn encode(value: &str, to: &mut String) {
     for byte in value.bytes() {
         match byte {

@@ -1,4 +1,4 @@
-//! The words of the protocol: signals, transports, compression.
+//! The choices of OTLP: signals, transports and compression.
 
 use std::{fmt, str::FromStr};
 
@@ -38,7 +38,7 @@ pub enum RequestCompression {
 }
 
 impl SignalKind {
-    /// Returns the name of the sink.
+    /// Returns the name of the sink in counters.
     pub(crate) fn sink_name(self) -> &'static str {
         match self {
             Self::Traces => "otel traces",
@@ -56,7 +56,7 @@ impl SignalKind {
         }
     }
 
-    /// Returns the path of its requests over HTTP.
+    /// Returns the path of the signal's requests over HTTP.
     pub(crate) fn http_path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -65,7 +65,7 @@ impl SignalKind {
         }
     }
 
-    /// Returns the path of its requests over gRPC.
+    /// Returns the path of the signal's requests over gRPC.
     #[cfg(feature = "grpc")]
     pub(crate) fn grpc_path(self) -> &'static str {
         match self {

@@ -34,8 +34,8 @@ pub(crate) const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 pub(crate) const ENVIRONMENT: &str = "deployment.environment.name";
 
 impl Resource {
-    /// Creates the resource. The last of `configured` with a key counts, and replaces an attribute
-    /// that is detected.
+    /// Creates the resource. The last value of a key in `configured` counts, and replaces the
+    /// detected value.
     pub(crate) fn new(configured: Vec<(String, String)>) -> Self {
         let process_attributes = PerProcess::new(ProcessAttributes::new(&configured));
         Self(Arc::new(ResourceParts {
@@ -68,7 +68,7 @@ impl ProcessAttributes {
         let configured = configured
             .iter()
             .map(|(key, value)| (key.clone(), ResourceValue::Text(value.clone())));
-        for (key, value) in known().into_iter().chain(configured) {
+        for (key, value) in detected().into_iter().chain(configured) {
             match attributes.iter_mut().find(|(other, _)| *other == key) {
                 Some((_, replaced)) => *replaced = value,
                 None => attributes.push((key, value)),
@@ -81,10 +81,10 @@ impl ProcessAttributes {
     }
 }
 
-/// Returns what is known of this process.
-fn known() -> Vec<(String, ResourceValue)> {
+/// Returns the attributes that are detected, without any configuration.
+fn detected() -> Vec<(String, ResourceValue)> {
     let text = |key: &str, value: String| (key.to_owned(), ResourceValue::Text(value));
-    let mut known = vec![
+    let mut detected = vec![
         text(SERVICE_NAME, program()),
         text(SERVICE_INSTANCE_ID, random_uuid()),
         text("telemetry.sdk.name", "spanwise".to_owned()),
@@ -98,8 +98,8 @@ fn known() -> Vec<(String, ResourceValue)> {
             ResourceValue::Int(process::id().into()),
         ),
     ];
-    known.extend(host_name().map(|name| text("host.name", name)));
-    known
+    detected.extend(host_name().map(|name| text("host.name", name)));
+    detected
 }
 
 /// Returns the name of the program.

@@ -22,7 +22,7 @@ pub(crate) struct RpcStatus {
 
 impl PartialSuccess {
     /// Reads an `ExportTraceServiceResponse`, or the response for another signal: all have the same
-    /// field numbers. Returns `None` if everything was taken.
+    /// field numbers. Returns `None` if the collector accepted everything and sends no message.
     pub(crate) fn read(response: &[u8]) -> Option<Self> {
         const PARTIAL_SUCCESS: u32 = 1;
         const REJECTED: u32 = 1;
@@ -32,7 +32,7 @@ impl PartialSuccess {
         for message in messages(response, PARTIAL_SUCCESS) {
             for (field, value) in fields(message) {
                 match (field, value) {
-                    // A negative number makes no sense.
+                    // A negative number is invalid and counts as 0.
                     (REJECTED, WireValue::Uint(rejected)) => {
                         partial.rejected = u64::try_from(rejected as i64).unwrap_or_default();
                     }
@@ -87,7 +87,7 @@ fn duration(message: &[u8]) -> Duration {
     Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
 }
 
-/// Returns the values of a field that has bytes.
+/// Returns the values of the length-delimited field `number`.
 fn messages(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
     fields(message).filter_map(move |(field, value)| match value {
         WireValue::Bytes(bytes) if field == number => Some(bytes),

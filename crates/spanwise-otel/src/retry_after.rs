@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-/// A request of less or more than this is not followed.
+/// The shortest and the longest delay. Other requested delays are clamped to these limits.
 const LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60 * 60));
 
 /// Returns the delay of a `Retry-After` header: a number of seconds or a date, which is compared
@@ -11,13 +11,13 @@ pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let delay = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        // A date in the past asks for no delay.
+        // A date in the past counts as a delay of 0.
         Err(_) => parse_date(value)?.duration_since(now).unwrap_or_default(),
     };
     Some(bounded(delay))
 }
 
-/// Returns the nearest delay that is followed.
+/// Returns the delay, clamped to [`LIMITS`].
 pub(crate) fn bounded(delay: Duration) -> Duration {
     delay.clamp(LIMITS.0, LIMITS.1)
 }
@@ -51,7 +51,7 @@ fn number(digits: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
 
 /// Returns the days between 1 January 1970 and a later day.
 fn days_since_epoch(year: u64, month: u64, day: u64) -> u64 {
-    // The year begins in March, so that its last day is the leap day.
+    // Years begin in March here, so that the leap day is the last day of a year.
     let (year, month) = match month {
         1 | 2 => (year - 1, month + 9),
         _ => (year, month - 3),

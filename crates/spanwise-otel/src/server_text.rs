@@ -1,11 +1,11 @@
-//! Texts of a server, as they may be reported.
+//! Texts of a server, made safe to report.
 
 use std::{fmt, sync::Arc};
 
 use spanwise_core::{REDACTED, Redact};
 
-/// Removes the headers of the exporter and the application's secrets from texts of a server, which
-/// may repeat what it received.
+/// Removes the exporter's header values and the application's secrets from texts of a server. The
+/// server may repeat values that it received.
 #[derive(Clone)]
 pub(crate) struct ServerText {
     secrets: Vec<String>,
@@ -15,7 +15,7 @@ pub(crate) struct ServerText {
 /// The most characters of a text that are reported.
 const MAX_CHARS: usize = 200;
 
-/// Shorter values are in every text by chance.
+/// Shorter values are not removed, because they occur in texts by chance.
 const MIN_SECRET_LEN: usize = 6;
 
 impl ServerText {
@@ -32,12 +32,12 @@ impl ServerText {
             .filter(|part| part.len() >= MIN_SECRET_LEN)
             .map(str::to_owned)
             .collect();
-        // The longest first: a part of a value is not looked for before the whole.
+        // The longest first: if a part were replaced first, the whole value would not be found.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self { secrets, policy }
     }
 
-    /// Returns a text without secrets, cut.
+    /// Returns the first [`MAX_CHARS`] characters of a text, without secrets.
     pub(crate) fn reported(&self, text: &str) -> String {
         let secrets = self.secrets.iter();
         let text = secrets.fold(text.trim().to_owned(), |text, secret| {

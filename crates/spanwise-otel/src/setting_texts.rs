@@ -1,4 +1,4 @@
-//! Parsers of the texts of variables.
+//! Parsers of the values of environment variables.
 
 use std::{fs, time::Duration};
 
@@ -9,7 +9,7 @@ use spanwise_core::{
 };
 use ureq::http::HeaderName;
 
-/// Checks a level of all targets.
+/// Checks the name of a level.
 pub(crate) fn level(text: &str) -> Result<(), ParseError> {
     if parse_level(text).is_some() {
         return Ok(());
@@ -18,7 +18,7 @@ pub(crate) fn level(text: &str) -> Result<(), ParseError> {
     Err(ParseError::word(text, "is not a level", hint))
 }
 
-/// Parses `true` or `false`, in any case.
+/// Parses `true` or `false`, in upper or lower case.
 pub(crate) fn boolean(text: &str) -> Result<bool, ParseError> {
     match () {
         () if text.eq_ignore_ascii_case("true") => Ok(true),
@@ -53,7 +53,7 @@ pub(crate) fn number(text: &str, least: u64, most: u64, what: &str) -> Result<u6
     Err(ParseError::word(text, reason, hint))
 }
 
-/// Reads a file of certificates. What it contains is checked later.
+/// Reads a file of certificates. The builder checks its content.
 pub(crate) fn file(path: &str) -> Result<Vec<u8>, ParseError> {
     fs::read(path).map_err(|error| {
         let reason = format!("cannot be read: {error}");
@@ -98,8 +98,8 @@ pub(crate) fn pairs(text: &str, empty: EmptyValues) -> Result<Vec<(String, Strin
     })
 }
 
-/// Returns the key of a pair as errors show it: its length if it is not a token. Then it may be a
-/// part of a value, such as `Authorization: Basic dXNlcg==`, where `:` was written for `=`.
+/// Returns the key of a pair as errors show it: only its length if it is not a token. Such a key
+/// may contain a secret: in `Authorization: Basic dXNlcg==`, where `:` was written for `=`.
 pub(crate) fn shown_key(key: &str) -> String {
     match key.parse::<HeaderName>() {
         Ok(_) => format!("`{key}`"),

@@ -17,6 +17,7 @@ pub(crate) enum Severity {
 impl Severity {
     /// Returns the severity of the events of a callsite.
     pub(crate) fn from_callsite(callsite: &Metadata<'_>) -> Self {
+        // With `panic = "abort"`, a panic ends the process.
         if cfg!(panic = "abort") && is_panic(callsite) {
             return Self::Fatal;
         }
@@ -41,7 +42,7 @@ impl Severity {
         }
     }
 
-    /// Returns the level of a record with this number.
+    /// Returns the level of a record with this severity number.
     pub(crate) fn level(number: u8) -> Level {
         match number {
             0..=4 => Level::TRACE,

@@ -31,17 +31,18 @@ pub(crate) struct SignalOptions {
     pub(crate) clock: Clock,
 }
 
-/// Encoded records of one kind, which are sent in batches.
+/// Sends encoded records of one kind in batches.
 ///
 /// Each record that is [pushed](Self::push) is counted exactly once: as delivered, as shed, as
 /// refused or too old, or as lost at the shutdown. A forked child starts without records.
 pub(crate) struct Signal {
     kind: SignalKind,
-    /// A record goes to [`current`](Exporter::current), which starts a sender thread in a forked
-    /// child. Everything else asks [`existing`](Exporter::existing): a child that has pushed
-    /// nothing has nothing to send or to count.
+    /// [`Signal::push`] uses [`current`](Exporter::current), which starts a sender thread in a
+    /// forked child. All other methods use [`existing`](Exporter::existing): a child that has
+    /// pushed nothing has nothing to send or to count.
     exporter: Exporter<Batch, OpenBatches>,
     max_batch_len: usize,
+    /// The capacity of the queue, in records.
     max_records: u64,
     delay: Duration,
     clock: Clock,
@@ -53,8 +54,9 @@ struct OpenBatches(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// The lanes of [`Signal::lane`].
+    /// One open batch for each [`Importance`], by the index of [`Signal::lane`].
     lanes: [OpenBatch; 2],
+    /// The number of records that were pushed, including lost ones.
     accepted: u64,
     has_ended: bool,
 }
@@ -62,32 +64,34 @@ struct State {
 #[derive(Debug)]
 struct OpenBatch {
     batch: Batch,
-    /// When the batch is to be sent, if it has a record.
+    /// When the batch moves to the queue at the latest. `None` if it is empty.
     due: Option<Instant>,
 }
 
-/// A batch after a record was added to it.
+/// The result of adding a record.
 enum Pushed {
     /// The record is the first of its batch, and waits for others.
     Started,
+    /// The record waits in a batch with others.
     Waiting,
-    /// The batch is full, and is to be sent.
+    /// This batch is full and must be queued. It may not have the record itself.
     Full(Batch),
-    /// The signal has ended: nothing is sent any more.
+    /// The signal has ended, so the record is lost.
     Ended,
 }
 
-/// A batch is sent before its request exceeds this. It is the limit of most gRPC servers.
+/// The maximum length of a request, which is the limit of most gRPC servers. A batch is queued
+/// before its request exceeds this.
 const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;
 
-/// The room for the resource in a request.
+/// The part of a request that is reserved for the resource.
 const RESOURCE_LEN: usize = 64 * 1024;
 
 impl Signal {
     /// Creates an empty signal and starts its sender thread.
     ///
     /// # Errors
-    /// The error of the operating system if there can be no further thread.
+    /// The error of the operating system if the thread cannot be started.
     pub(crate) fn start(
         kind: SignalKind,
         options: &SignalOptions,
@@ -110,8 +114,8 @@ impl Signal {
         Ok(signal)
     }
 
-    /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues that if it is full.
-    /// `scope` is its encoded `InstrumentationScope`.
+    /// Adds an encoded `Span` or `LogRecord` to the open batch, and queues the batch if it is full.
+    /// `scope` is the record's encoded `InstrumentationScope`.
     pub(crate) fn push(&self, scope: &[u8], record: &[u8], level: Level) {
         let process = self.exporter.current();
         let mut state = process.state.0.lock();
@@ -136,8 +140,8 @@ impl Signal {
             full = open.take();
         }
         open.batch.push(scope, record, level);
-        // If `full` is taken already, this record did not fit into that batch and is the only one
-        // of the next, which is not full.
+        // If `full` is taken already, this record did not fit into that batch and is alone in the
+        // next batch, which is not full.
         if full.is_none() && open.batch.len() >= self.max_batch_len {
             full = open.take();
         } else if open.due.is_none() {
@@ -149,8 +153,8 @@ impl Signal {
         full.map_or(Pushed::Waiting, Pushed::Full)
     }
 
-    /// Returns the index of the batch for records of a level. Under pressure, the queue drops log
-    /// records at INFO and below before those at WARN and ERROR.
+    /// Returns the index in [`State::lanes`] for records of a level: 0 is of high importance. If
+    /// the queue is full, log records at INFO and below are dropped before those at WARN and ERROR.
     fn lane(&self, level: Level) -> usize {
         match self.kind {
             SignalKind::Logs => usize::from(level > Level::WARN),
@@ -158,7 +162,7 @@ impl Signal {
         }
     }
 
-    /// Returns how full the queue of this process is. The open batches are a part of it.
+    /// Returns how full the queue of this process is. Records in open batches count, too.
     pub(crate) fn queue_state(&self) -> Option<QueueState> {
         let process = self.exporter.existing()?;
         let stats = self.stats();
@@ -194,8 +198,8 @@ impl Signal {
         }
     }
 
-    /// Waits until everything that was pushed is sent. If the server failed before, it is tried
-    /// again at once, without waiting for the back-off.
+    /// Waits until everything that was pushed is sent. If the server failed before, the sender
+    /// thread tries again at once, without waiting for the back-off.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if the deadline comes first, or if the server fails.
@@ -207,7 +211,7 @@ impl Signal {
         }
     }
 
-    /// Sends what it can until `deadline`, and counts the rest as lost.
+    /// Sends waiting records until `deadline`, and counts the rest as lost.
     pub(crate) fn shutdown_by(&self, deadline: Instant) {
         if let Some(process) = self.exporter.existing() {
             process.state.0.lock().has_ended = true;

@@ -10,27 +10,29 @@ use crate::{
 
 /// The attributes that a span adds to its records: its own, and those that it inherits.
 ///
-/// An attribute is *pinned* if fields of spans and events with the same key do not replace it. Its
-/// key is a context key, such as `request_id`, which the unit of work (the request) has set.
+/// An attribute is *pinned* if fields of spans and events with the same key do not replace it. It
+/// is a context key, such as `request_id`, that `spanwise-http` or `context::set` has set.
 #[derive(Debug)]
 pub(crate) struct SpanAttributes {
-    /// Four parts: own pinned attributes, inherited pinned ones, other own ones, and other
-    /// inherited ones.
+    /// Four ranges: own pinned attributes, inherited pinned ones, own attributes that are not
+    /// pinned, and inherited ones that are not pinned.
     bytes: Box<[u8]>,
-    /// Where the first three parts end.
+    /// The ends of the first three ranges.
     own_pinned_end: u32,
     pinned_end: u32,
     own_end: u32,
-    /// The keys, and their number, if no key is in more than one part.
+    /// The keys and the number of attributes, if all keys are different. `bytes` can then be
+    /// appended at once.
     keys: Option<(KeyBits, u32)>,
     own_ids: RecordIds,
     ids: RecordIds,
-    /// Attributes that exceeded the limits: own ones, and all.
+    /// The number of own attributes that exceeded the limits.
     own_dropped: u32,
+    /// The number of own and inherited attributes that exceeded the limits.
     dropped: u32,
 }
 
-/// The encoded attributes that one visit of a span's fields produced.
+/// The encoded attributes that a span does not inherit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct OwnAttributes<'a> {
     pub(crate) pinned: &'a [u8],
@@ -85,7 +87,8 @@ impl SpanAttributes {
         }
     }
 
-    /// Returns the attributes with the recorded ones, which replace earlier ones.
+    /// Returns the attributes after a `record` on the span. Recorded values replace earlier own
+    /// values of their keys.
     pub(crate) fn record(&self, recorded: OwnAttributes<'_>, parent: Option<&Self>) -> Self {
         let own = self.own();
         let mut dropped = own.dropped.saturating_add(recorded.dropped);

@@ -133,8 +133,8 @@ impl SpanCollector {
             );
             return placed(identity, Some(parent));
         }
-        // An outgoing request starts a new trace only if no API span is active. Otherwise it
-        // becomes a child of that span.
+        // If an API span is active, an outgoing request that would begin a trace becomes its child
+        // instead.
         let may_join_active_span = |trace: &AnnouncedTrace| {
             let is_root =
                 || trace.parent.is_none() || InheritedContext::for_trace(trace.trace_id).is_some();

@@ -24,12 +24,13 @@ pub(crate) mod field {
     pub(crate) const FLAGS: u32 = 16;
 }
 
-/// The number of the field of a `Span` with its attributes.
+/// The field number of the attributes in a `Span`.
 pub(crate) const SPAN_ATTRIBUTES: u32 = field::ATTRIBUTES;
 
-/// Flags of a span and of a link. The first says that the second is known, and the second that the
-/// parent, or the linked span, is in another process.
+/// The flag of a span or a link which says that [`IS_REMOTE`] is known.
 pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
+/// The flag of a span or a link which says that its parent, or the linked span, is in another
+/// process.
 pub(crate) const IS_REMOTE: u32 = 0x200;
 
 /// Encoded events or links, with their tags and lengths.
@@ -106,7 +107,7 @@ fn kind_number(kind: SpanKind) -> u8 {
     }
 }
 
-/// Returns the kind that a text such as `client` names, in any case.
+/// Returns the kind that a text such as `client` names, in upper or lower case.
 pub(crate) fn parse_kind(text: &str) -> Option<SpanKind> {
     let kinds = [
         ("internal", SpanKind::Internal),

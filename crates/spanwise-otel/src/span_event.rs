@@ -11,10 +11,10 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The number of the field of an `Event` with its attributes.
+/// The field number of the attributes in an `Event`.
 pub(crate) const EVENT_ATTRIBUTES: u32 = 3;
 
-/// The number of the field of a `Link` with its attributes.
+/// The field number of the attributes in a `Link`.
 pub(crate) const LINK_ATTRIBUTES: u32 = 4;
 
 /// The most bytes of the name of an event.

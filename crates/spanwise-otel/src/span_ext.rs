@@ -35,7 +35,7 @@ pub trait SpanExt: sealed::Sealed {
     /// [`context`](Self::context) then has the baggage of `cx`.
     ///
     /// Call it before the span is entered or gets a child or an event: from then on, a line or a
-    /// header may have its ids. HTTP requests need no call: `spanwise-http` does it.
+    /// header may have its ids. HTTP requests need no call: `spanwise-http` reads their headers.
     ///
     /// # Errors
     /// [`SetParentError`], which is also reported once. The span stays where it is.

@@ -18,7 +18,8 @@ use crate::{limits::AttributeLimits, trace_sampler::TraceSampler};
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until a builder gets it"]
 pub struct SpanOptions {
-    /// Spans beyond these levels are not exported. Targets that are not covered have INFO.
+    /// Spans that are more verbose than these levels are not exported. The level is INFO for
+    /// targets that the levels do not cover.
     pub(crate) levels: TargetLevels,
     pub(crate) sampler: TraceSampler,
     /// `None` for the default, which depends on whether logs are exported.
@@ -74,11 +75,11 @@ impl SpanOptions {
         self
     }
 
-    /// Does not make entered spans the current ones of the OpenTelemetry API, which makes entering
-    /// cheaper. Spans of `tracing` and of the OpenTelemetry API then do not nest.
+    /// Does not make an entered span the current span of the OpenTelemetry API. Entering a span is
+    /// then cheaper, but spans of `tracing` and of the OpenTelemetry API do not nest.
     ///
     /// By default, the context inside of a span has the baggage that is current when a thread
-    /// enters it. All other values are from the first time that the span was entered.
+    /// enters the span. Other values may be from the first time that the span was entered.
     pub fn without_context(mut self) -> Self {
         self.propagates_otel_context = false;
         self
@@ -103,8 +104,8 @@ impl SpanOptions {
         self
     }
 
-    /// Adds the nanoseconds in which a thread was in the span, and in which none was, as `busy_ns`
-    /// and `idle_ns`.
+    /// Adds the nanoseconds that threads spent inside of the span as `busy_ns`, and the rest of its
+    /// duration as `idle_ns`.
     pub fn busy_times(mut self) -> Self {
         self.has_busy_times = true;
         self
@@ -118,7 +119,8 @@ impl SpanOptions {
         self
     }
 
-    /// Sets the most attributes of a span. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of attributes of a span. Further attributes are dropped and counted.
+    /// Defaults to 128.
     pub fn max_attributes(mut self, count: usize) -> Self {
         self.limits.attributes.count = count;
         self
@@ -133,25 +135,27 @@ impl SpanOptions {
         self
     }
 
-    /// Sets the most events of a span. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of events of a span. Further events are dropped and counted.
+    /// Defaults to 128.
     pub fn max_events(mut self, count: usize) -> Self {
         self.limits.events = count;
         self
     }
 
-    /// Sets the most attributes of an event of a span. Defaults to 128.
+    /// Sets the maximum number of attributes of an event of a span. Defaults to 128.
     pub fn max_event_attributes(mut self, count: usize) -> Self {
         self.limits.event_attributes.count = count;
         self
     }
 
-    /// Sets the most links of a span. Further ones are counted. Defaults to 128.
+    /// Sets the maximum number of links of a span. Further links are dropped and counted.
+    /// Defaults to 128.
     pub fn max_links(mut self, count: usize) -> Self {
         self.limits.links = count;
         self
     }
 
-    /// Sets the most attributes of a link. Defaults to 128.
+    /// Sets the maximum number of attributes of a link. Defaults to 128.
     pub fn max_link_attributes(mut self, count: usize) -> Self {
         self.limits.link_attributes.count = count;
         self

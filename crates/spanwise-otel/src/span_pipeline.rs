@@ -40,7 +40,7 @@ pub(crate) struct SpanPipeline {
     plans: CallsitePlans<Option<CallsitePlan>>,
     /// The open spans of `tracing`.
     pub(crate) open: SpanTable<Arc<OpenSpan>>,
-    /// The open spans of the OpenTelemetry API, by a number from `next_api_id`.
+    /// The open spans of the OpenTelemetry API, by an id from `next_api_id`.
     open_api_spans: SpanTable<Arc<OpenSpan>>,
     next_api_id: AtomicU64,
     unsampled: ShardedCounter,
@@ -115,7 +115,7 @@ impl SpanPipeline {
         self.open.len() + self.open_api_spans.len()
     }
 
-    /// Adds an open span of the OpenTelemetry API. Returns its number.
+    /// Adds an open span of the OpenTelemetry API. Returns its id in `open_api_spans`.
     pub(crate) fn insert_api_span(&self, span: Arc<OpenSpan>) -> Id {
         let id = Id::from_u64(self.next_api_id.fetch_add(1, Ordering::Relaxed));
         self.open_api_spans.insert(&id, span);

@@ -19,7 +19,7 @@ pub(crate) struct SpanScratch {
 /// The most ended spans whose memory a thread keeps.
 const MAX_SPARE: usize = 16;
 
-/// Buffers that grew beyond this are not kept, in bytes.
+/// The most bytes that a buffer keeps for the next span.
 const MAX_RETAINED_LEN: usize = 16 * 1024;
 
 thread_local! {
@@ -27,9 +27,9 @@ thread_local! {
 }
 
 impl SpanScratch {
-    /// Calls `f` with the memory of this thread. A call inside gets memory of its own.
+    /// Calls `f` with the memory of this thread. A nested call gets memory of its own.
     pub(crate) fn with<R>(f: impl FnOnce(&mut Self) -> R) -> R {
-        // A thread that ends has none.
+        // The thread-local is gone if the thread is ending.
         let taken = SCRATCH.try_with(Cell::take).ok().flatten();
         let mut scratch = taken.unwrap_or_default();
         let result = f(&mut scratch);
@@ -42,7 +42,7 @@ impl SpanScratch {
         result
     }
 
-    /// Returns an empty record for a new span, of kind `INTERNAL`.
+    /// Returns empty data for a new span, of kind `INTERNAL`.
     pub(crate) fn recorded(&mut self, limits: AttributeLimits) -> Box<RecordedSpan> {
         match self.spare.pop() {
             Some(mut recorded) => {
@@ -53,7 +53,7 @@ impl SpanScratch {
         }
     }
 
-    /// Keeps the memory of a record that is no longer needed.
+    /// Keeps the memory of span data that is no longer needed, unless it is large.
     pub(crate) fn keep(&mut self, recorded: Box<RecordedSpan>) {
         if self.spare.len() < MAX_SPARE && recorded.retained_len() <= MAX_RETAINED_LEN {
             self.spare.push(recorded);

@@ -15,7 +15,7 @@ pub(crate) struct StatusFacts {
     /// The status that the application set.
     code: SetCode,
     description: Option<Box<str>>,
-    /// The last ERROR event of the very span.
+    /// The last event at ERROR in the span, but not in its exported descendants.
     pub(crate) error: Option<ErrorEvent>,
     /// How an HTTP request ended.
     pub(crate) outcome: Option<RequestOutcome>,
@@ -57,7 +57,7 @@ pub(crate) struct Status<'a> {
 pub(crate) const MAX_DESCRIPTION_LEN: usize = 256;
 
 impl StatusFacts {
-    /// Sets the status that a text names, in any case. OK beats ERROR, in any order.
+    /// Sets the status that a text names, in upper or lower case. OK beats ERROR, in any order.
     pub(crate) fn set_code(&mut self, code: &str) {
         if code.eq_ignore_ascii_case("ok") {
             self.code = SetCode::Ok;
@@ -124,16 +124,16 @@ impl StatusFacts {
             },
             _ => {}
         }
-        // Spans of other HTTP libraries.
-        let least = match kind {
+        // Without an outcome, the span may be from another HTTP library, which records the status.
+        let min_error_status = match kind {
             SpanKind::Server => Some(500),
             SpanKind::Client => Some(400),
             SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => None,
         };
-        if let Some(least) = least
+        if let Some(min_error_status) = min_error_status
             && let Some(AnyValue::Int(status)) = attributes.get("http.response.status_code")
         {
-            return match status >= least {
+            return match status >= min_error_status {
                 true => failed(None, Some(status.to_string().into())),
                 false => Status::new(SetCode::Unset),
             };
@@ -149,7 +149,8 @@ impl StatusFacts {
 }
 
 impl RequestOutcome {
-    /// Returns the value of `error.type`: the status as text, or else the outcome.
+    /// Returns the value of `error.type`: the observed type, or else an error status as text, or
+    /// else the outcome.
     fn error_type(&self) -> Option<Cow<'_, str>> {
         Some(match (&self.error_type, self.status) {
             (Some(error_type), _) => Cow::Borrowed(&**error_type),

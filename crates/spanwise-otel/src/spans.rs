@@ -20,28 +20,30 @@ use crate::{
     span_options::EventsInSpans, span_pipeline::SpanPipeline,
 };
 
-/// Exports each span of `tracing` as a span of OpenTelemetry, and assigns the ids that log lines,
-/// log records, Sentry errors and outgoing headers also carry.
+/// Exports spans of `tracing` as spans of OpenTelemetry, and assigns the ids that log lines, log
+/// records, Sentry errors and outgoing headers also carry.
 ///
 /// Add it to the registry before the layers that write lines: `registry().with(spans).with(lines)`.
 /// Those layers read the ids of a span when it is created.
 ///
 /// The span's fields become attributes, its callsite's name the name, and its target the
-/// instrumentation scope. These fields are special, even if recorded later:
+/// instrumentation scope. A span with `http.request.method` is named by its method and route.
+/// These fields are special, even if recorded later:
 ///
 /// | field | meaning |
 /// | --- | --- |
 /// | `otel.name` | the name |
 /// | `otel.kind` | `internal`, `server`, `client`, `producer` or `consumer` |
 /// | `otel.status_code` | `OK` or `ERROR`. OK beats ERROR, in any order. |
-/// | `otel.status_description` | the description of an error |
+/// | `otel.status_description` | the description of an error. Sets ERROR, too. |
 /// | `trace_id` | the trace of a root span: 32 lower-case hexadecimal digits |
 ///
 /// An event at ERROR makes the status of its span an error, but not the status of the ancestors. A
 /// status set through `otel.status_code` takes precedence, and so does the outcome of an HTTP
 /// request.
 ///
-/// The layer filters nothing, except events logged by the exporter's own requests.
+/// The layer filters nothing, except events that the sender thread of an exporter logs during a
+/// request.
 #[derive(Debug)]
 pub struct OtelSpans {
     inner: MaybeRedacted<SpanCollector>,
@@ -65,7 +67,7 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Hides what the exporter's own HTTP client logs, from other layers as well: such events show
+    /// Hides events that the HTTP client of an exporter logs, from other layers as well: they show
     /// its requests, including headers with credentials.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
@@ -74,13 +76,14 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let is_redacted = matches!(self.inner, MaybeRedacted::Redacted(_));
-        // Spares the policy the values of a span that is not exported.
+        // Skip spans that are not exported, before the policy reads their values.
         if is_sender_thread() || is_redacted && self.pipeline.plan(attrs.metadata()).is_none() {
             drop(take_announced(id));
             return;
         }
         if is_redacted {
-            // The policy formats the fields first, and that may open spans.
+            // The policy formats the fields before the collector takes the announcement. A span
+            // that a field opens while it is formatted must not take it.
             reserve_announced(id);
         }
         self.inner.on_new_span(attrs, id, ctx);
@@ -95,7 +98,7 @@ where
         let may_matter =
             *metadata.level() == Level::ERROR || self.pipeline.events == EventsInSpans::All;
         // The OpenTelemetry API may log while its context stack is borrowed. Formatting such an
-        // event could run user code that uses the stack and would panic, so these events are
+        // event could run user code that uses the stack and would panic, so events of the API are
         // skipped.
         if may_matter && !is_sender_thread() && !is_opentelemetry_target(metadata.target()) {
             self.inner.on_event(event, ctx);

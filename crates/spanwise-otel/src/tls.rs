@@ -11,7 +11,7 @@ use rustls::{
 use spanwise_core::ParseError;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-/// Certificates in PEM, which were checked.
+/// Certificates and keys in PEM that were checked.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
     /// The only trusted roots. Defaults to the roots of Mozilla.
@@ -19,7 +19,7 @@ pub(crate) struct Tls {
     client: Option<ClientPem>,
 }
 
-/// The certificate by which the server knows the client.
+/// The certificate that authenticates the client to the server.
 #[derive(Clone)]
 struct ClientPem {
     certificate: Arc<[u8]>,

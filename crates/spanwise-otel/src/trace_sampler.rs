@@ -1,7 +1,7 @@
 //! Head sampling of traces.
 //!
-//! The decision depends on the randomness of the trace alone, in the same way as the other samplers
-//! of the workspace: equal ratios keep the same traces.
+//! The decision of a ratio depends on the randomness of the trace alone, in the same way as in the
+//! other samplers of the workspace: equal ratios keep the same traces.
 
 use std::{fmt, sync::Arc};
 
@@ -15,10 +15,11 @@ use crate::trace_state;
 /// Decides which traces are exported. Defaults to `parentbased_always_on`: all, except those that
 /// the caller does not sample.
 ///
-/// A ratio is compared with the low 56 bits of the trace id, or with the sub-key `rv` in the
-/// `tracestate` of the caller. That is [consistent probability sampling]: equal ratios keep the
-/// same traces in all services, and the traces that a smaller ratio keeps are among the traces that
-/// a larger ratio keeps. `LOG_SAMPLE`, `tail=` and the traces of Sentry decide alike.
+/// A ratio is compared with the low 56 bits of the trace id. If the `tracestate` of the caller has
+/// the sub-key `rv`, its value replaces these bits. That is [consistent probability sampling]:
+/// equal ratios keep the same traces in all services. The traces that a smaller ratio keeps are
+/// among the traces that a larger ratio keeps. `LOG_SAMPLE`, `tail=` and the traces of Sentry
+/// decide alike.
 ///
 /// ```
 /// use spanwise_otel::TraceSampler;
@@ -42,7 +43,8 @@ enum RootDecision {
     Ratio(Threshold),
 }
 
-/// The position in a trace below which a span is the first of this process.
+/// The sampling data of a span in another process. The first span of this process in the trace is
+/// its child.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RemoteTrace<'a> {
     pub(crate) is_sampled: bool,
@@ -71,15 +73,15 @@ impl TraceSampler {
     }
 
     /// Returns the sampler that exports a ratio of traces, from 0 to 1. Returns `None` for other
-    /// numbers. It sets the sub-key `th` of the `tracestate`.
+    /// numbers. The sampler sets the sub-key `th` in the `tracestate` of sampled traces.
     #[must_use]
     pub fn ratio(ratio: f64) -> Option<Self> {
         Threshold::from_ratio(ratio)
             .map(|threshold| Self::from_root(RootDecision::Ratio(threshold)))
     }
 
-    /// Returns the sampler that follows the caller, where there is one, and decides like this one
-    /// about traces that begin here.
+    /// Returns a sampler that follows the caller, if there is one. It decides like `self` about
+    /// traces that begin here.
     #[must_use]
     pub const fn parent_based(self) -> Self {
         Self {
@@ -92,8 +94,8 @@ impl TraceSampler {
     /// ratio that is not set is 1.
     ///
     /// # Errors
-    /// If the name is not one of the six, or the argument is not a ratio, or the sampler takes
-    /// none.
+    /// If the name is not one of the six, or the argument is not a ratio, or the sampler takes no
+    /// argument.
     pub fn from_name(name: &str, argument: Option<&str>) -> Result<Self, ParseError> {
         let (root_name, follows_parent) = match name.strip_prefix("parentbased_") {
             Some(root) => (root, true),
@@ -142,9 +144,10 @@ impl TraceSampler {
         };
         match (self.root, remote) {
             (_, Some(remote)) if self.follows_parent => {
+                // Keep the caller's `th` only if it explains the caller's decision.
                 let is_consistent = sub_keys
                     .threshold
-                    .is_some_and(|least| (randomness() >= least) == remote.is_sampled);
+                    .is_some_and(|threshold| (randomness() >= threshold) == remote.is_sampled);
                 Decision {
                     is_sampled: remote.is_sampled,
                     state: if is_consistent {

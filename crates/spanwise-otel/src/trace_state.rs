@@ -1,26 +1,26 @@
-//! The entry of OpenTelemetry in a W3C `tracestate`: `ot=th:8;rv:ab…`, as its [handling] specifies.
+//! The entry of OpenTelemetry in a W3C `tracestate`, by its [specification]: `ot=th:8;rv:ab…`.
 //!
-//! [handling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/
+//! [specification]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/
 
 use std::sync::Arc;
 
 /// The sub-keys that matter to a sampler.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SamplingSubKeys {
-    /// The least randomness that an earlier sampler kept.
+    /// The lowest randomness of the traces that an earlier sampler kept, from `th`.
     pub(crate) threshold: Option<u64>,
     /// Whether there is a `th`, valid or not.
     pub(crate) has_threshold: bool,
-    /// The explicit randomness of the trace.
+    /// The explicit randomness of the trace, from `rv`.
     pub(crate) randomness: Option<u64>,
 }
 
-/// The key of OpenTelemetry.
+/// The key of the entry of OpenTelemetry.
 const KEY: &str = "ot";
 const THRESHOLD: &str = "th";
 const RANDOMNESS: &str = "rv";
 
-/// The digits of 56 bits.
+/// The number of hexadecimal digits of 56 bits.
 const DIGITS: usize = 14;
 
 /// The most characters of the value of an entry.
@@ -48,10 +48,10 @@ pub(crate) fn sampling(state: &str) -> SamplingSubKeys {
     found
 }
 
-/// Returns `state` with another `th`, or without any. The entry of OpenTelemetry moves to the front
-/// if it changes. `None` if nothing is left.
+/// Returns `state` with `threshold` as its `th`, or without a `th`. The entry of OpenTelemetry
+/// moves to the front. Returns `None` if no entry is left.
 ///
-/// If the entry would be too long, it has no `th`.
+/// If the entry would be too long with a `th`, it has none.
 pub(crate) fn with_threshold(state: &str, threshold: Option<&str>) -> Option<Arc<str>> {
     let mut value = String::new();
     for (key, other) in sub_keys(state).filter(|(key, _)| *key != THRESHOLD) {
@@ -102,11 +102,11 @@ fn sub_keys(state: &str) -> impl Iterator<Item = (&str, &str)> {
         .filter_map(|sub_key| sub_key.split_once(':'))
 }
 
-/// Parses the highest digits of 56 bits.
+/// Parses the leading hexadecimal digits of a 56-bit number. Missing digits are 0.
 fn parse_digits(digits: &str) -> Option<u64> {
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let highest = is_hex.then(|| u64::from_str_radix(digits, 16).ok())??;
-    Some(highest << (4 * (DIGITS - digits.len())))
+    let leading = is_hex.then(|| u64::from_str_radix(digits, 16).ok())??;
+    Some(leading << (4 * (DIGITS - digits.len())))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use spanwise_core::internal::{announced_span::SpanKind, new_span_id, span_identi
 use tracing_core::LevelFilter;
 
 use crate::{
-    api_attributes::{set_attributes, shown_text},
+    api_attributes::{redacted_text, set_attributes},
     api_span::{OtelSpan, encode_link, identity_below},
     attributes::Attributes,
     carried_context::inherited_span_context,
@@ -20,8 +20,8 @@ use crate::{
     wire::WireWriter as _,
 };
 
-/// The provider of tracers of the OpenTelemetry API. Their spans have the same sampler, limits and
-/// policy as spans of `tracing`.
+/// The provider of tracers of the OpenTelemetry API. The tracers' spans have the same sampler,
+/// limits and policy as spans of `tracing`.
 ///
 /// ```
 /// use opentelemetry::trace::{Tracer as _, TracerProvider as _};
@@ -48,7 +48,7 @@ pub struct OtelTracer {
     pipeline: Arc<SpanPipeline>,
     /// The encoded `InstrumentationScope`.
     scope: Arc<[u8]>,
-    /// Whether the levels of traces do not switch the scope off.
+    /// Whether [`SpanOptions::levels`](crate::SpanOptions::levels) export INFO for the scope.
     is_exported: bool,
 }
 
@@ -130,12 +130,12 @@ impl OtelTracer {
             Some(otel::SpanKind::Consumer) => SpanKind::Consumer,
             Some(otel::SpanKind::Internal) | None => SpanKind::Internal,
         };
-        recorded.set_name(&shown_text(policy, &builder.name));
+        recorded.set_name(&redacted_text(policy, &builder.name));
         for event in builder.events.into_iter().flatten() {
             let mut attributes = Attributes::new(EVENT_ATTRIBUTES, limits.event_attributes);
             set_attributes(&mut attributes, policy, event.attributes);
             attributes.add_dropped(event.dropped_attributes_count);
-            let name = shown_text(policy, &event.name);
+            let name = redacted_text(policy, &event.name);
             let mut encoded = Vec::new();
             encode_event(&name, event.timestamp, &attributes, &mut encoded);
             recorded.add_event(&encoded, limits);
@@ -156,7 +156,7 @@ fn encode_scope(pipeline: &SpanPipeline, scope: &InstrumentationScope) -> Arc<[u
     const DROPPED_ATTRIBUTES: u32 = 4;
 
     let mut encoded = Vec::new();
-    let shown = |text| -> Cow<'_, str> { shown_text(pipeline.policy(), text) };
+    let shown = |text| -> Cow<'_, str> { redacted_text(pipeline.policy(), text) };
     encoded.bytes(NAME, shown(scope.name()).as_bytes());
     if let Some(version) = scope.version() {
         encoded.bytes(VERSION, shown(version).as_bytes());

@@ -1,4 +1,4 @@
-//! The encoder of fields: each becomes an attribute.
+//! The encoder of fields. A field becomes an attribute, except for special and omitted fields.
 
 use std::{error::Error, fmt, fmt::Write as _, sync::LazyLock};
 
@@ -19,10 +19,11 @@ pub(crate) struct FieldEncoder<'a, F> {
     attributes: &'a mut Attributes,
     /// Reused memory for values that are formatted.
     text: &'a mut String,
-    /// Whether keys may be there already.
+    /// Whether `attributes` may already have the key of a field.
     may_replace: bool,
+    /// Whether an error was visited. Only the first one becomes `exception.*` attributes.
     has_exception: bool,
-    /// Whether ids that the application records are attributes.
+    /// Whether the fields `trace_id` and `span_id` are attributes.
     keeps_ids: bool,
     /// Receives the values of special fields, such as `otel.name`.
     special: F,
@@ -51,7 +52,8 @@ where
         }
     }
 
-    /// Makes ids of the application attributes if `keep` is true. By default they are special.
+    /// Makes the fields `trace_id` and `span_id` attributes if `keep` is true. By default they are
+    /// special.
     pub(crate) fn keep_ids(mut self, keep: bool) -> Self {
         self.keeps_ids = keep;
         self
@@ -87,7 +89,7 @@ where
         };
         match self.role(planned) {
             FieldRole::Omitted => return,
-            // Formatting may be expensive.
+            // Formatting may be expensive, so skip it if the attribute would be dropped.
             FieldRole::Attribute if self.attributes.is_full_for(&planned.key) => {
                 return self.attributes.add_dropped(1);
             }
@@ -100,7 +102,7 @@ where
         *self.text = text;
     }
 
-    /// Adds the attributes of an exception, for the first error of several.
+    /// Adds the `exception.*` attributes. Does nothing for a second error.
     fn add_exception(&mut self, error: &(dyn Error + 'static)) {
         if std::mem::replace(&mut self.has_exception, true) {
             return;
@@ -119,7 +121,7 @@ where
     }
 }
 
-/// Appends the causes of `error` and its backtrace to its text. Returns whether there are any.
+/// Appends the causes of `error` and its backtrace to `text`. Returns whether it has any.
 fn push_causes(text: &mut String, error: &(dyn Error + 'static)) -> bool {
     let len = text.len();
     for cause in error_chain(error, MAX_CAUSES) {
@@ -197,7 +199,7 @@ where
     }
 }
 
-/// The attributes of an error, by the [semantic conventions].
+/// The keys of the attributes of an error, by the [semantic conventions].
 ///
 /// [semantic conventions]: https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-logs/
 struct ExceptionKeys {
@@ -212,7 +214,7 @@ static EXCEPTION_KEYS: LazyLock<ExceptionKeys> = LazyLock::new(|| ExceptionKeys 
     stacktrace: Key::new("exception.stacktrace"),
 });
 
-/// The most causes of an error that are sent.
+/// The maximum number of causes in `exception.stacktrace`.
 const MAX_CAUSES: usize = 32;
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ const FIXED64: u32 = 1;
 const LENGTH_DELIMITED: u32 = 2;
 const FIXED32: u32 = 5;
 
-/// Appends fields of a message. A field is named by its number in the `.proto` file.
+/// Appends fields of a message. `field` is the number of a field in the `.proto` file.
 pub(crate) trait WireWriter {
-    /// Appends an integer in as few bytes as it needs.
+    /// Appends an integer in as few bytes as it needs, without a tag.
     fn varint(&mut self, value: u64);
 
     /// Appends a `uint32`, `int64` or enum.
@@ -110,14 +110,14 @@ pub(crate) const fn short_header(field: u32, len: u8) -> [u8; 2] {
     [tag(field, LENGTH_DELIMITED) as u8, len]
 }
 
-/// Returns a `uint32`, `int64` or enum whose number is below 16 and whose value is below 128.
+/// Returns a `uint32`, `int64` or enum field whose number is below 16 and whose value is below 128.
 #[inline]
 pub(crate) const fn short_uint(field: u32, value: u8) -> [u8; 2] {
     debug_assert!(field < 16 && value < 0x80, "a byte each");
     [tag(field, VARINT) as u8, value]
 }
 
-/// Returns a `fixed64` whose number is below 16.
+/// Returns a `fixed64` field whose number is below 16.
 #[inline]
 pub(crate) const fn short_fixed64(field: u32, value: u64) -> [u8; 9] {
     debug_assert!(field < 16, "one byte");
@@ -126,28 +126,29 @@ pub(crate) const fn short_fixed64(field: u32, value: u64) -> [u8; 9] {
     [tag, a, b, c, d, e, f, g, h]
 }
 
-/// Appends two integers. Most of them take one or two bytes, and both are appended at once.
+/// Appends two varints. Most tags take one byte and most values one or two, and then both are
+/// appended at once.
 #[inline(always)] // A step of every field: a call costs as much as the step.
-fn push_pair(into: &mut Vec<u8>, one: u64, other: u64) {
-    match (one, other) {
-        (..0x80, ..0x80) => into.extend_from_slice(&[one as u8, other as u8]),
+fn push_pair(into: &mut Vec<u8>, first: u64, second: u64) {
+    match (first, second) {
+        (..0x80, ..0x80) => into.extend_from_slice(&[first as u8, second as u8]),
         (..0x80, ..0x4000) => {
-            into.extend_from_slice(&[one as u8, other as u8 | 0x80, (other >> 7) as u8]);
+            into.extend_from_slice(&[first as u8, second as u8 | 0x80, (second >> 7) as u8]);
         }
-        _ => push_long_pair(into, one, other),
+        _ => push_long_pair(into, first, second),
     }
 }
 
 #[inline(never)] // Kept out of line, so that the common path stays small.
-fn push_long_pair(into: &mut Vec<u8>, one: u64, other: u64) {
-    into.varint(one);
-    into.varint(other);
+fn push_long_pair(into: &mut Vec<u8>, first: u64, second: u64) {
+    into.varint(first);
+    into.varint(second);
 }
 
-/// The most bytes of an integer.
+/// The most bytes of a varint.
 pub(crate) const MAX_VARINT_LEN: usize = 10;
 
-/// Returns the length of an integer in bytes.
+/// Returns the length of a varint in bytes.
 #[inline]
 pub(crate) const fn varint_len(value: u64) -> usize {
     if value < 0x80 {
@@ -157,7 +158,7 @@ pub(crate) const fn varint_len(value: u64) -> usize {
     bits.div_ceil(7) as usize
 }
 
-/// Replaces the byte at `at` by a length of more than one byte.
+/// Replaces the byte at `at` by a length that takes more than one byte.
 #[cold]
 fn insert_length(into: &mut Vec<u8>, at: usize, len: usize) {
     let mut length = Vec::new();
@@ -174,7 +175,8 @@ pub(crate) enum WireValue<'a> {
     Fixed32(u32),
 }
 
-/// Returns the fields of a received message. It ends at the first one that is not valid.
+/// Returns the fields of a received message. The iterator ends at the first field that is not
+/// valid.
 pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue<'_>)> {
     std::iter::from_fn(move || {
         let tag = take_varint(&mut message)?;
@@ -203,7 +205,7 @@ pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = (u32, WireValue
     })
 }
 
-/// Takes an integer from the front. Most of them are one or two bytes.
+/// Takes a varint from the front. Most varints have one or two bytes.
 #[inline]
 pub(crate) fn take_varint(message: &mut &[u8]) -> Option<u64> {
     match **message {

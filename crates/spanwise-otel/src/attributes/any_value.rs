@@ -50,7 +50,8 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// Appends the fields of the `AnyValue`. All values are written, also 0 and the empty text.
+    /// Appends the fields of the `AnyValue`. Also writes 0, `false` and the empty text, because
+    /// the field that is present gives the type.
     #[inline]
     pub(crate) fn encode(self, to: &mut Vec<u8>) {
         match self {
@@ -63,8 +64,8 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// Appends the `AnyValue` as a field of a message, whose number is below 16. `len` is its
-    /// [length](Self::encoded_len).
+    /// Appends the `AnyValue` as the field `field` of a message. The field number must be below 16,
+    /// and `len` must be the [length](Self::encoded_len) of the `AnyValue`.
     #[inline(always)] // See `Attributes::add`.
     pub(crate) fn encode_field(self, field: u32, len: usize, to: &mut Vec<u8>) {
         let short = |len: usize| short_header(field, len as u8);
@@ -104,7 +105,7 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// Decodes a field of a message with an `AnyValue`.
+    /// Decodes a field of a message, including its tag, whose value is an `AnyValue`.
     pub(super) fn decode(encoded: &'a [u8]) -> Option<Self> {
         let (_, WireValue::Bytes(value)) = fields(encoded).next()? else {
             return None;
@@ -121,5 +122,6 @@ impl<'a> AnyValue<'a> {
     }
 }
 
-/// The most bytes of a field with an integer: its tag and length, and the tag of the integer.
+/// The most bytes of a field with an integer: the tag and the length of the field, the tag of the
+/// integer, and the integer.
 const MAX_INT_FIELD_LEN: usize = 3 + MAX_VARINT_LEN;

@@ -10,7 +10,7 @@ use crate::{api_attributes::redaction, limits::AttributeLimits};
 /// Sorts, redacts and cuts attributes.
 pub(super) struct AttributePolicy<'p> {
     policy: Option<&'p dyn Redact>,
-    /// The verdicts of the keys that occurred.
+    /// The policy's decisions that depend on the key alone, for the keys that occurred.
     verdicts: HashMap<String, KeyVerdicts>,
 }
 
@@ -32,8 +32,8 @@ impl<'p> AttributePolicy<'p> {
                 .filter_map(|attribute| self.redact(policy, attribute))
                 .collect(),
         };
-        // The SDK keeps them as they were recorded. The last value of a key counts, as far
-        // as their order is that of the caller.
+        // The SDK may keep several attributes with the same key. The last one counts, if the SDK
+        // keeps the order in which the caller passed them.
         shown.reverse();
         shown.sort_by(|a, b| a.key.cmp(&b.key));
         shown.dedup_by(|earlier, last| earlier.key == last.key);
@@ -43,7 +43,7 @@ impl<'p> AttributePolicy<'p> {
         shown
     }
 
-    pub(super) fn shown_scope(&mut self, scope: &InstrumentationScope) -> InstrumentationScope {
+    pub(super) fn redacted_scope(&mut self, scope: &InstrumentationScope) -> InstrumentationScope {
         if scope.attributes().next().is_none() {
             return scope.clone();
         }
@@ -69,7 +69,7 @@ impl<'p> AttributePolicy<'p> {
         };
         let redaction = redaction(policy, verdicts, key, &attribute.value);
         match redaction {
-            Redaction::Keep => Some(with_shown_texts(policy, attribute)),
+            Redaction::Keep => Some(with_redacted_texts(policy, attribute)),
             Redaction::Remove => None,
             Redaction::Replace(text) => {
                 Some(KeyValue::new(attribute.key.clone(), text.into_owned()))
@@ -94,8 +94,9 @@ fn cut_texts(value: &mut Value) {
     }
 }
 
-/// Redacts the texts of an array one by one: [`redaction`] decides by the key only.
-fn with_shown_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
+/// Redacts the texts of an array one by one, because [`redaction`] decides about such an array by
+/// its key only. Returns other attributes as they are.
+fn with_redacted_texts(policy: &dyn Redact, attribute: &KeyValue) -> KeyValue {
     let Value::Array(Array::String(texts)) = &attribute.value else {
         return attribute.clone();
     };

@@ -8,15 +8,15 @@ use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 #[derive(Debug)]
 pub(crate) struct CollectionSchedule {
     state: Mutex<Requests>,
-    /// Signals any change.
+    /// Notified when `state` changes.
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct Requests {
-    /// Numbers the requests.
+    /// The number of the last request.
     last: u64,
-    /// The last request that was fulfilled.
+    /// The number of the last request that was fulfilled.
     done: u64,
     wants_export: bool,
     /// `None` if there are exports on request only.
@@ -28,13 +28,13 @@ struct Requests {
 /// The next work of the collecting thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Collection {
-    /// The last request that the work fulfils.
+    /// The number of the last request that the work fulfils.
     number: u64,
     /// Whether the values are exported, after the callbacks ran.
     pub(crate) exports: bool,
 }
 
-/// An export that was requested.
+/// An export that was requested, with the number of the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestedExport(u64);
 
@@ -65,7 +65,7 @@ impl CollectionSchedule {
             if is_due || state.last > state.done {
                 let exports = std::mem::take(&mut state.wants_export) || is_due;
                 if is_due {
-                    // An export that was late does not cause two.
+                    // The interval counts from now: after a late export, the next is not early.
                     state.next_export = state
                         .interval
                         .and_then(|interval| now.checked_add(interval));
@@ -100,7 +100,7 @@ impl CollectionSchedule {
         RequestedExport(self.request(&mut self.state.lock(), true))
     }
 
-    /// Waits for an export until `deadline`, and returns whether it was done.
+    /// Waits for `export` until `deadline`, and returns whether it was done.
     pub(crate) fn wait_exported(&self, export: RequestedExport, deadline: Instant) -> bool {
         self.wait_done(self.state.lock(), export.0, deadline)
     }

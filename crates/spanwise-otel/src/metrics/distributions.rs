@@ -31,6 +31,7 @@ pub(crate) struct Buckets {
     pub(crate) counts: Vec<u64>,
 }
 
+/// The number, the sum and the extremes of the values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) count: u64,
@@ -43,7 +44,7 @@ impl Summary {
     pub(super) fn add(&mut self, other: &Self) {
         let merged = |a: Option<f64>, b: Option<f64>, choose: fn(f64, f64) -> f64| match (a, b) {
             (Some(a), Some(b)) => Some(choose(a, b)),
-            (one, other) => one.or(other),
+            (a, b) => a.or(b),
         };
         self.count += other.count;
         self.sum += other.sum;
@@ -76,8 +77,8 @@ impl ExponentialDistribution {
         self.scale = scale;
     }
 
-    /// Returns the highest scale at which both have room in [`MAX_BUCKETS`]. Buckets for both
-    /// 5 ms and 5 s would be millions at the scale of either.
+    /// Returns the highest scale at which the merged distribution fits into [`MAX_BUCKETS`]. Each
+    /// may have a fine scale: for 5 ms and 5 s, the range between them would take millions.
     fn common_scale(&self, other: &Self) -> i32 {
         let has_room = |a: &Buckets, b: &Buckets, scale: i32| {
             let a = a.index_range(self.scale - scale);
@@ -136,7 +137,7 @@ impl Buckets {
             return Self::default();
         };
         let mut buckets = Self {
-            // The index of a bucket, shifted to the right at most.
+            // Fits into `i32`: it is the index of a bucket, or such an index shifted to the right.
             offset: first as i32,
             counts: vec![0; (last - first) as usize + 1],
         };

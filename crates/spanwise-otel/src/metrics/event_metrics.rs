@@ -62,13 +62,15 @@ const MAX_TEXT_CHARS: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct EventCounts([ShardedCounter; 5]);
 
+/// Records the metrics in the fields of events.
 #[derive(Debug)]
 struct FieldMetrics {
     meter: Meter,
     report: SelfReport,
     policy: Option<Arc<dyn Redact>>,
     context_keys: Vec<String>,
-    /// The process that exports. In a forked child, a lock of the SDK may never be released.
+    /// The [generation](forks::generation) of the process that exports. In a forked child, a lock
+    /// of the SDK may never be released.
     generation: u32,
     /// `None` for callsites without a metric.
     plans: CallsitePlans<Option<EventPlan>>,
@@ -89,7 +91,8 @@ enum MetricRole {
     Ignored,
 }
 
-/// The instrument of a field. It is created when the kind of its numbers is known.
+/// The instrument of a field, created with the first value. Counters and gauges have one instrument
+/// for integers and one for floats, because the type is not known before.
 #[derive(Debug)]
 struct FieldInstrument {
     name: &'static str,
@@ -137,7 +140,8 @@ impl EventCounts {
         counts
     }
 
-    /// Counts an event. Returns false, and does not count it, if the exporter itself logged it.
+    /// Counts an event. Returns false, and does not count it, if a sender thread or a crate of
+    /// OpenTelemetry logged it.
     fn count(&self, event: &Event<'_>) -> bool {
         if is_sender_thread() || event.metadata().target().starts_with("opentelemetry") {
             return false;
@@ -181,7 +185,7 @@ impl OtelEventMetrics {
     }
 
     /// Adds the values of these context keys, such as `tenant_id`, to the attributes of each
-    /// metric. Defaults to none: each value makes a series of its own.
+    /// metric. Defaults to none, because each value makes a series of its own.
     #[must_use]
     pub fn context_keys<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         let keys = keys.into_iter().map(Into::into);
@@ -253,14 +257,14 @@ impl FieldMetrics {
         }
     }
 
-    /// Returns an attribute with the start of a text.
+    /// Returns an attribute with the first [`MAX_TEXT_CHARS`] characters of a text.
     fn text_attribute(&self, key: Key, text: &str) -> KeyValue {
         if text.len() <= MAX_TEXT_CHARS {
             return KeyValue::new(key, text.to_owned());
         }
         let shown = match &self.policy {
-            // Before the text is cut: the policy does not find a secret that is cut off. Other
-            // verdicts do not depend on the text, and are applied when the values are collected.
+            // Redact before cutting: the policy may not recognise a part of a secret. If the
+            // decision depends on the key alone, it is applied when the values are collected.
             Some(policy) => match policy.verdicts(key.as_str()).text {
                 KeyVerdict::Pass | KeyVerdict::Text => policy.redact_value(key.as_str(), text),
                 _ => Cow::Borrowed(text),
@@ -296,7 +300,8 @@ impl EventPlan {
     }
 }
 
-/// Drops attributes whose key a later one has, as fields do: the SDK would choose one.
+/// Drops attributes whose key a later attribute has. The last value counts, as in records and
+/// spans. The SDK might choose another one.
 fn keep_last_of_each_key(attributes: &mut Vec<KeyValue>) {
     let mut index = 0;
     while let Some((attribute, later)) = attributes[index..].split_first() {
@@ -320,7 +325,7 @@ impl FieldInstrument {
         (!name.is_empty()).then_some(Self { name, kind })
     }
 
-    /// Returns whether the instrument takes the value.
+    /// Records the value. Returns false if the instrument does not accept it.
     fn record(&self, meter: &Meter, value: Measurement, attributes: &[KeyValue]) -> bool {
         let name = self.name;
         match (&self.kind, value) {

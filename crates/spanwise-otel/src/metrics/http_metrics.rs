@@ -1,6 +1,6 @@
 //! Metrics of the HTTP requests that `spanwise-http` serves and sends.
 //!
-//! Their attributes follow the semantic conventions. None of them is a path or an id, so the number
+//! The attributes follow the semantic conventions. No attribute is a path or an id, so the number
 //! of series does not grow with the requests.
 
 use std::{
@@ -18,7 +18,7 @@ use spanwise_core::internal::{
     sync::RwLock,
 };
 
-/// The bounds that the semantic conventions advise, in seconds.
+/// The bounds of durations that the semantic conventions advise, in seconds.
 const DURATIONS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
@@ -26,15 +26,17 @@ const DURATIONS: [f64; 14] = [
 /// The bounds of sizes, in bytes. Sizes are recorded as floats: their sum cannot overflow.
 const SIZES: [f64; 6] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
-/// Series beyond this number are looked up by the SDK, which counts those beyond 2,000 as one.
-const MAX_BOUND: usize = 1000;
+/// At most this many series are bound to their instruments. For other series, the SDK looks up the
+/// attributes at each request, and counts series beyond 2,000 as one.
+const MAX_BOUND_SERIES: usize = 1000;
 
-/// Measures the requests of both sides.
+/// Measures the requests that this process serves, and those that it sends.
 #[derive(Debug)]
 pub(crate) struct HttpMetrics {
     server: SideMetrics,
     client: SideMetrics,
-    /// The process that exports. In a forked child, a lock of the SDK may never be released.
+    /// The [generation](forks::generation) of the process that exports. In a forked child, a lock
+    /// of the SDK may never be released.
     generation: u32,
 }
 
@@ -72,7 +74,7 @@ impl RequestObserver for HttpMetrics {
     }
 }
 
-/// The instruments of one side.
+/// The instruments of served requests, or of sent ones.
 #[derive(Debug)]
 struct SideMetrics {
     duration: Histogram<f64>,
@@ -84,16 +86,16 @@ struct SideMetrics {
     hasher: RandomState,
 }
 
-/// The instruments of one series.
+/// The instruments of one series, which need no look-up of its attributes.
 #[derive(Debug, Clone)]
 struct BoundSeries {
     duration: BoundHistogram<f64>,
-    /// Bound on first use, since an unused one is exported as well.
+    /// `None` if requests of the series have no size: the SDK also exports an unused instrument.
     request_size: Option<BoundHistogram<f64>>,
     response_size: Option<BoundHistogram<f64>>,
 }
 
-/// The attributes of a request, as far as its metrics have them.
+/// The attributes of a request in its metrics, and which sizes it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Series<'r> {
     method: &'static str,
@@ -108,10 +110,10 @@ struct Series<'r> {
     has_response_size: bool,
 }
 
-/// The texts of a [`Series`].
+/// A [`Series`] that owns its texts.
 #[derive(Debug)]
 struct OwnedSeries {
-    /// The other attributes. The texts in it are empty.
+    /// The series without the texts below.
     fixed: Series<'static>,
     route: Option<Box<str>>,
     error_type: Option<Box<str>>,
@@ -173,14 +175,14 @@ impl SideMetrics {
             bound.record(request, end);
             return;
         }
-        let is_full = known.len() >= MAX_BOUND;
+        let is_full = known.len() >= MAX_BOUND_SERIES;
         drop(known);
         if is_full {
             self.record_unbound(&series, request, end);
             return;
         }
         let mut known = self.bound.write();
-        // Another thread may have bound it meanwhile.
+        // Another thread may have bound the series meanwhile.
         if find(&known, hash, &series).is_none() {
             let bound = self.bind(&series);
             known
@@ -256,7 +258,7 @@ impl<'r> Series<'r> {
         }
     }
 
-    /// Returns the attributes, sorted by key, as the SDK looks them up fastest.
+    /// Returns the attributes, sorted by key: the SDK looks up sorted attributes fastest.
     fn attributes(&self) -> Vec<KeyValue> {
         let text = |text: &str| Value::from(text.to_owned());
         let known = |text: &'static str| Value::from(text);

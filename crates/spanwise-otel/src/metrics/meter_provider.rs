@@ -2,7 +2,8 @@
 //!
 //! The SDK runs callbacks under the lock that creating an instrument needs. A callback that panics
 //! there ends all metrics, and one that hangs blocks each thread that creates an instrument. So a
-//! thread of this crate runs them without a lock, and the SDK replays their last observations.
+//! thread of this crate runs the application's callbacks without a lock. The callbacks that the SDK
+//! runs only replay the last observations.
 
 use std::{
     fmt,
@@ -71,7 +72,7 @@ struct Callbacks {
     report: SelfReport,
 }
 
-/// The last run of all callbacks.
+/// The last run of all callbacks, which may still be in progress.
 struct CallbackRun {
     state: Mutex<RunState>,
     timeout: Duration,
@@ -79,8 +80,9 @@ struct CallbackRun {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct RunState {
+    /// The number of the run, counted from 1.
     number: u64,
-    /// The start of the run. `None` if it has ended.
+    /// The start of the run. `None` if the run has ended.
     since: Option<Instant>,
 }
 
@@ -96,8 +98,8 @@ impl CallbackRun {
         self.state.lock().since = None;
     }
 
-    /// Returns whether the observations of this run are still shown. While a callback hangs, all
-    /// callbacks after it have values of earlier runs.
+    /// Returns whether the observations of run `run` are still shown. While a callback hangs, all
+    /// later callbacks have observations of earlier runs. After the timeout, these are hidden.
     fn shows(&self, run: u64) -> bool {
         let state = *self.state.lock();
         let is_late = |since: Instant| since.elapsed() >= self.timeout;
@@ -157,7 +159,7 @@ struct ObservedCallback<T> {
 }
 
 struct Observed<T> {
-    /// The run that made the values.
+    /// The number of the run that made the values.
     run: u64,
     has_panicked: bool,
     values: Vec<(T, Vec<KeyValue>)>,

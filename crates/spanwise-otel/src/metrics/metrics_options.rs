@@ -6,7 +6,7 @@ use spanwise_core::ParseError;
 
 use crate::{InvalidOption, SignalKind};
 
-/// A shorter interval would keep the collecting thread busy.
+/// The shortest interval. A shorter one would keep the collecting thread busy.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How metrics are collected and served. See
@@ -34,14 +34,15 @@ pub enum MetricTemporality {
     LowMemory,
 }
 
-/// The buckets of histograms without a view.
+/// The kind of buckets of histograms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HistogramAggregation {
     /// The bounds that the instrument advises, or the default ones of OpenTelemetry.
     #[default]
     Explicit,
-    /// At most 160 buckets, whose bounds are powers of a base that fits the values.
+    /// At most 160 buckets on each side of zero. Their bounds are powers of a base that fits the
+    /// values.
     Base2Exponential,
 }
 
@@ -67,9 +68,9 @@ impl MetricsOptions {
         self
     }
 
-    /// Makes metrics available as text, by [`Otel::metrics_text`](crate::Otel::metrics_text), even
-    /// if they are not exported or count from the last export. Defaults to text of metrics that are
-    /// exported and count from the start.
+    /// Makes metrics available as text in any case, by
+    /// [`Otel::metrics_text`](crate::Otel::metrics_text). By default, there is text only if metrics
+    /// are exported with [`MetricTemporality::Cumulative`].
     #[must_use]
     pub fn text(mut self) -> Self {
         self.text = true;
@@ -88,15 +89,15 @@ impl MetricsOptions {
         })
     }
 
-    /// Returns whether metrics are available as text in any case.
+    /// Returns whether [`text`](Self::text) or [`prometheus`](Self::prometheus) is set.
     pub(crate) fn exposes_prometheus_text(&self) -> bool {
         self.text || self.prometheus.is_some()
     }
 
     /// Serves `GET /metrics` for Prometheus on this host and port. Defaults to no listener.
     ///
-    /// With port 0 the system chooses a free one. Values count from the start here, whatever the
-    /// temporality of the exports is.
+    /// With port 0, the system chooses a free port. The served values count from the start,
+    /// whatever the temporality of the exports is.
     #[must_use]
     pub fn prometheus(mut self, host: impl Into<String>, port: u16) -> Self {
         self.prometheus = Some((host.into(), port));

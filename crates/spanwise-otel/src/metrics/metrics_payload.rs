@@ -1,4 +1,4 @@
-//! One collection on its way to the server.
+//! The encoded metrics of one collection, on their way to the server.
 
 use spanwise_core::export::ExportItem;
 use tracing_core::Level;
@@ -26,7 +26,7 @@ impl ExportRequest for MetricsPayload {
 }
 
 impl ExportItem for MetricsPayload {
-    /// Data points are counted.
+    /// Returns the number of data points.
     fn events(&self) -> u64 {
         self.0.iter().map(|metric| metric.points).sum()
     }

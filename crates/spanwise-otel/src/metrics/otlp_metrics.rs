@@ -64,7 +64,7 @@ pub(crate) fn metrics_request(resource: &[u8], metrics: &[EncodedMetric]) -> Vec
     let mut request = Vec::with_capacity(resource.len() + len);
     request.message(RESOURCE_METRICS, |resource_metrics| {
         resource_metrics.bytes(RESOURCE, resource);
-        for metrics in metrics.chunk_by(|one, next| Arc::ptr_eq(&one.scope, &next.scope)) {
+        for metrics in metrics.chunk_by(|metric, next| Arc::ptr_eq(&metric.scope, &next.scope)) {
             resource_metrics.message(SCOPE_METRICS, |scope_metrics| {
                 scope_metrics.extend_from_slice(&metrics[0].scope);
                 for metric in metrics {
@@ -141,7 +141,7 @@ fn write_temporality(data: &mut Vec<u8>, is_delta: bool) {
     data.uint(AGGREGATION_TEMPORALITY, temporality);
 }
 
-// The number of the field with the attributes, in each kind of point.
+// The field number of the attributes, in each kind of point.
 const NUMBER_ATTRIBUTES: u32 = 7;
 const DISTRIBUTION_ATTRIBUTES: u32 = 9;
 const EXPONENTIAL_ATTRIBUTES: u32 = 1;
@@ -153,7 +153,7 @@ fn write_points<V>(
     attributes: u32,
     write: impl Fn(&mut Vec<u8>, &V),
 ) {
-    // In all kinds of points.
+    // These field numbers are the same in all kinds of points.
     const DATA_POINTS: u32 = 1;
     const START_TIME_UNIX_NANO: u32 = 2;
     const TIME_UNIX_NANO: u32 = 3;
@@ -243,7 +243,8 @@ fn write_optional(point: &mut Vec<u8>, field: u32, value: Option<f64>) {
     }
 }
 
-/// The encoding of a `sint32`: small negative numbers are short, too.
+/// Returns the value of a `sint32` before the varint encoding. Small negative numbers are short,
+/// too.
 fn zigzag(value: i32) -> u64 {
     ((value << 1) ^ (value >> 31)) as u32 as u64
 }

@@ -1,4 +1,5 @@
-//! Metrics of the telemetry itself: the outcomes of the events that reached each sink.
+//! Metrics of the telemetry itself: the outcomes of the events that reached each sink, and the
+//! queues of exporters.
 //!
 //! Exports over OTLP are also counted under the names of the semantic conventions, so that one
 //! dashboard serves services in any language.
@@ -13,7 +14,7 @@ use spanwise_core::{SelfReport, SinkStats};
 
 use crate::{Protocol, SignalKind};
 
-/// Registers the metrics. `protocols` are the protocols of the exported signals.
+/// Registers the metrics of sinks. `protocols` are the protocols of the exported signals.
 pub(crate) fn observe_sinks(
     meter: &Meter,
     report: &SelfReport,
@@ -48,7 +49,8 @@ pub(crate) fn observe_sinks(
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueState {
     pub(crate) sink: &'static str,
-    /// The records that wait or are being sent, and their limit if there is one.
+    /// The number of records that wait or are being sent, and the limit of that number. `None` if
+    /// there is no limit.
     pub(crate) records: Option<(u64, u64)>,
     pub(crate) bytes: usize,
     /// How often a request failed and was repeated.
@@ -160,8 +162,8 @@ impl ExportedSignal {
                     let passed = stats.delivered + stats.write_failed;
                     count(processed, passed, &processor, None);
                     count(processed, stats.shed, &processor, Some("queue_full"));
-                    let late = stats.lost_at_shutdown;
-                    count(processed, late, &processor, Some("already_shutdown"));
+                    let lost = stats.lost_at_shutdown;
+                    count(processed, lost, &processor, Some("already_shutdown"));
                 }
             })
             .build();
@@ -217,7 +219,7 @@ fn count(
     counter.observe(count, &attributes);
 }
 
-/// The counters of all sinks of one name.
+/// The sums of the counters of all sinks with the same name.
 #[derive(Debug, Default)]
 struct SinkTotals {
     delivered: u64,

@@ -1,4 +1,4 @@
-//! Metrics of the process, from `/proc` of Linux. There are none elsewhere.
+//! Metrics of the process, from `/proc` of Linux. Other systems have no such metrics.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ struct ProcessStat {
     resident_pages: u64,
 }
 
-/// Registers the metrics. One that cannot be read is absent.
+/// Registers the metrics. A metric whose value cannot be read is absent.
 pub(crate) fn observe_process(meter: &Meter) {
     meter
         .f64_observable_counter("process.cpu.time")
@@ -99,6 +99,7 @@ impl ProcessStat {
         // The second field is the name in parentheses, which may have spaces and parentheses.
         let (_, after_name) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+        // The manual counts fields from 1. The first one after the name is field 3.
         let field = |number: usize| fields.get(number - 3)?.parse().ok();
         Some(Self {
             user_ticks: field(14)?,

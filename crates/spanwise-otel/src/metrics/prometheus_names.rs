@@ -1,8 +1,10 @@
 //! Names of metrics and labels in the syntax of Prometheus.
+//!
+//! A *family* is what Prometheus calls a metric: series with a common name and type.
 
 use std::borrow::Cow;
 
-/// How a family of metrics is typed.
+/// The type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FamilyKind {
     Counter,
@@ -19,8 +21,8 @@ pub(crate) struct FamilyName {
     pub(crate) unit: Option<String>,
 }
 
-/// Returns the name of the family of an instrument: invalid characters become `_`, and the unit
-/// follows the name unless that has it.
+/// Returns the name of the family of an instrument. Invalid characters become `_`, and the unit is
+/// appended unless the name contains it.
 pub(crate) fn family_name(instrument: &str, unit: &str, kind: FamilyKind) -> FamilyName {
     let mut name = sanitized(instrument);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -80,7 +82,7 @@ fn sanitized(name: &str) -> String {
     sanitized
 }
 
-/// Returns the words of a unit of UCUM, such as `bytes_per_second` of `By/s`.
+/// Returns the words for a unit of UCUM, such as `bytes_per_second` for `By/s`.
 fn prometheus_unit(unit: &str, kind: FamilyKind) -> Option<String> {
     let unit = without_annotations(unit);
     if unit == "1" {

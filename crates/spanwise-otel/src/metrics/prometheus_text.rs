@@ -61,7 +61,7 @@ impl TextFormat {
         }
     }
 
-    /// Returns a name without the `_total` of a counter, as this format has it in comments.
+    /// Returns the name of a family in comments of this format. `name` has no `_total`.
     fn family(self, name: &str, kind: FamilyKind) -> String {
         match (self, kind) {
             (Self::Prometheus, FamilyKind::Counter) => format!("{name}_total"),
@@ -74,12 +74,12 @@ impl TextFormat {
 #[derive(Debug)]
 pub(crate) struct MetricsText {
     pub(crate) text: String,
-    /// The instruments that are not in it, or not with all their series, because others have their
-    /// name and labels.
+    /// The instruments that are not in the text with all their series. The missing series have the
+    /// same name and labels as others, or the name is taken by another type.
     pub(crate) omitted: Vec<String>,
 }
 
-/// Metrics that have one name in Prometheus.
+/// Instruments that have the same name in Prometheus.
 struct Family<'s> {
     kind: FamilyKind,
     unit: Option<String>,
@@ -116,11 +116,11 @@ pub(crate) fn metrics_text(
     }
 }
 
-/// Families by name, and the names of all their samples.
+/// Families by name, and the names of their samples.
 #[derive(Default)]
 struct Families<'s> {
     families: BTreeMap<String, Family<'s>>,
-    /// The name of the family to which each name of samples belongs.
+    /// The name of the family, by the name of a sample.
     names: HashMap<String, String>,
     omitted: Vec<String>,
 }
@@ -159,7 +159,7 @@ impl<'s> Families<'s> {
     }
 }
 
-/// Returns the type, or `None` for changes since the last collection, which it does not have.
+/// Returns the type, or `None` for deltas, which Prometheus does not have.
 fn kind(points: &Points) -> Option<FamilyKind> {
     match points {
         Points::Sum { is_delta: true, .. }
@@ -256,7 +256,8 @@ impl TextWriter {
             let version = scope.and_then(|scope| scope.version());
             let version = version.map(|version| ("otel_scope_version", version.to_owned()));
             let labels = Labels::new(attributes, [name, version].into_iter().flatten());
-            // Keys that differ in attributes may be one label. The first series is written.
+            // Different keys of attributes may become the same label, so series may have the same
+            // labels. Only the first of them is written.
             let is_first = written.insert(labels.to_string());
             is_complete &= is_first;
             is_first.then_some(labels)
@@ -339,7 +340,7 @@ impl TextWriter {
                 '\\' => escaped.push_str(r"\\"),
                 '\n' => escaped.push_str(r"\n"),
                 '"' if self.format == TextFormat::OpenMetrics => escaped.push_str(r#"\""#),
-                // A parser may take it for the end of a line.
+                // A parser may end the line at a carriage return.
                 '\r' => escaped.push(' '),
                 c => escaped.push(c),
             }
@@ -430,6 +431,7 @@ enum TextNumber {
     Int(i64),
     /// `1` rather than `1.0`.
     Short(f64),
+    /// `1.0`, as OpenMetrics writes a float.
     Float(f64),
 }
 
@@ -461,7 +463,7 @@ fn explicit_buckets(value: &Distribution) -> Vec<(f64, u64)> {
 /// Returns buckets for the powers of the base, from the lowest to the highest.
 fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
     let upper = |index: i32| {
-        // In two steps, since 2^scale may be large.
+        // Not a power of the base, 2^(2^-scale), because the base is infinite at low scales.
         let exponent = f64::from(index) * (-f64::from(value.scale)).exp2();
         exponent.exp2()
     };
@@ -481,8 +483,8 @@ fn base2_buckets(value: &ExponentialDistribution) -> Vec<(f64, u64)> {
     cumulative(negative.into_iter().chain(zero).chain(positive))
 }
 
-/// Adds up the counts. Bounds beyond the largest number are part of `+Inf`, and of equal bounds
-/// the last is written.
+/// Adds up the counts. Buckets with an infinite bound are left to the bucket `+Inf`. Buckets with
+/// equal bounds become one.
 fn cumulative(buckets: impl Iterator<Item = (f64, u64)>) -> Vec<(f64, u64)> {
     let mut sums: Vec<(f64, u64)> = Vec::new();
     let mut sum = 0;

@@ -19,7 +19,7 @@ use super::metrics_options::{HistogramAggregation, MetricTemporality, MetricsOpt
 /// An exponential histogram has at most this number of buckets on each side of zero.
 pub(crate) const MAX_BUCKETS: u32 = 160;
 
-/// The readers of a provider.
+/// The readers of a provider of meters. They may be the same reader.
 #[derive(Debug)]
 pub(crate) struct Readers {
     /// Collects the values that are exported.
@@ -29,8 +29,9 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    /// Creates a provider with its readers. A reader of its own for the text costs each
-    /// measurement a second time, so there is one only if the text is served.
+    /// Creates a provider with its readers. With a second reader for the text, each measurement
+    /// costs twice as much. So there is one only if text is requested and exports are not
+    /// cumulative.
     pub(crate) fn new(options: &MetricsOptions) -> (SdkMeterProvider, Self) {
         let temporality = match options.temporality {
             MetricTemporality::Cumulative => Temporality::Cumulative,
@@ -38,7 +39,7 @@ impl Readers {
             MetricTemporality::LowMemory => Temporality::LowMemory,
         };
         let export = SharedReader::new(temporality);
-        // An empty resource: the default one reads the environment.
+        // An empty resource, because the default one reads the environment.
         let mut provider = SdkMeterProvider::builder()
             .with_resource(Resource::builder_empty().build())
             .with_reader(export.clone());
@@ -58,7 +59,8 @@ impl Readers {
     }
 }
 
-/// The limits that OpenTelemetry specifies for exponential histograms.
+/// The view that gives histograms exponential buckets, with the limits that OpenTelemetry
+/// specifies.
 fn exponential_view(instrument: &Instrument) -> Option<Stream> {
     (instrument.kind() == InstrumentKind::Histogram)
         .then(|| {
@@ -86,7 +88,7 @@ impl SharedReader {
         ))
     }
 
-    /// Collects the values of all instruments. Returns none after the provider was shut down.
+    /// Collects the values of all instruments. There are none after the provider was shut down.
     pub(crate) fn collected(&self) -> ResourceMetrics {
         let mut metrics = ResourceMetrics::default();
         // An error leaves `metrics` empty.

@@ -16,7 +16,7 @@ use spanwise_core::internal::panic_safe;
 /// The time for a request and its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A longer request is refused, in bytes.
+/// The most bytes of the head of a request. A longer one is refused.
 const MAX_REQUEST_LEN: usize = 64 * 1024;
 
 /// Makes the content type and the text for a client with this `Accept` header.
@@ -69,7 +69,7 @@ fn serve(listener: &TcpListener, has_ended: &AtomicBool, text: &MakeText) {
         match stream {
             // The client sees an error, and there is nobody else to report it to.
             Ok(stream) => drop(answer(stream, text)),
-            // Errors such as too many open files do not pass at once.
+            // An error such as too many open files may last, so do not retry at once.
             Err(_) => thread::sleep(Duration::from_millis(100)),
         }
     }
@@ -84,7 +84,7 @@ fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
     };
     let mut rest = response.as_bytes();
     while !rest.is_empty() {
-        stream.set_write_timeout(Some(until(deadline)?))?;
+        stream.set_write_timeout(Some(time_left(deadline)?))?;
         match stream.write(rest)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => rest = &rest[written..],
@@ -93,7 +93,7 @@ fn answer(mut stream: TcpStream, text: &MakeText) -> io::Result<()> {
     stream.shutdown(std::net::Shutdown::Write)
 }
 
-fn until(deadline: Instant) -> io::Result<Duration> {
+fn time_left(deadline: Instant) -> io::Result<Duration> {
     let rest = deadline.saturating_duration_since(Instant::now());
     if rest.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
@@ -109,7 +109,7 @@ fn read_request(stream: &mut TcpStream, deadline: Instant) -> io::Result<Option<
         if request.len() > MAX_REQUEST_LEN {
             return Ok(None);
         }
-        stream.set_read_timeout(Some(until(deadline)?))?;
+        stream.set_read_timeout(Some(time_left(deadline)?))?;
         match stream.read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => request.extend_from_slice(&buffer[..read]),

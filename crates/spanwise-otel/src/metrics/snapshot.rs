@@ -82,7 +82,7 @@ impl Snapshot {
         let mut attributes = AttributePolicy::new(policy);
         let mut scopes: Vec<ScopeSnapshot> = Vec::new();
         for collected in collected.scope_metrics() {
-            let scope = attributes.shown_scope(collected.scope());
+            let scope = attributes.redacted_scope(collected.scope());
             let metrics = collected.metrics();
             match scopes.iter_mut().find(|known| known.scope == scope) {
                 Some(same) => append_metrics(&mut same.metrics, metrics, &mut attributes),
@@ -122,7 +122,7 @@ impl Snapshot {
     }
 }
 
-/// Appends points to those of the same metric.
+/// Appends metrics. The points of a known metric, with the same name and unit, are added to it.
 fn append_metrics<'m>(
     snapshots: &mut Vec<MetricSnapshot>,
     metrics: impl Iterator<Item = &'m Metric>,
@@ -138,15 +138,16 @@ fn append_metrics<'m>(
         let same = snapshots
             .iter_mut()
             .find(|other| other.name == snapshot.name && other.unit == snapshot.unit);
-        let rest = match same {
+        let separate = match same {
+            // Points of another kind stay a metric of their own.
             Some(other) => other.points.append(snapshot.points).map(|points| {
-                let mut rest = other.clone();
-                rest.points = points;
-                rest
+                let mut separate = other.clone();
+                separate.points = points;
+                separate
             }),
             None => Some(snapshot),
         };
-        snapshots.extend(rest);
+        snapshots.extend(separate);
     }
 }
 
@@ -258,7 +259,7 @@ impl InstrumentNumber for i64 {
 }
 
 impl InstrumentNumber for u64 {
-    /// OTLP has no larger integers.
+    /// A value above `i64::MAX` becomes a float, because OTLP has no larger integers.
     fn number(self) -> Number {
         i64::try_from(self).map_or(Number::Float(self as f64), Number::Int)
     }
@@ -299,7 +300,7 @@ impl Points {
         }
     }
 
-    /// Adds points of the same kind. Returns points of another kind.
+    /// Adds points of the same kind. Returns `other` if its points are of another kind.
     fn append(&mut self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Gauge(points), Self::Gauge(more)) => points.extend(more),
@@ -336,7 +337,7 @@ impl Points {
         None
     }
 
-    /// Sorts the points, and merges those with equal attributes.
+    /// Sorts the points, and merges those with equal attributes. A gauge keeps one of the values.
     fn merge_equal(&mut self) {
         match self {
             Self::Gauge(points) => merge_equal(points, |_, _| ()),
@@ -385,7 +386,7 @@ fn value_kind(value: &Value) -> u8 {
         Value::Array(Array::I64(_)) => 5,
         Value::Array(Array::F64(_)) => 6,
         Value::Array(Array::String(_)) => 7,
-        // The enums may grow.
+        // `Value` and `Array` are non-exhaustive.
         _ => 8,
     }
 }

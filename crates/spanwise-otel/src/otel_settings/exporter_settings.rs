@@ -1,4 +1,5 @@
-//! The variables of exporters: one for all signals, and one for each signal that replaces it.
+//! The variables of exporters. An option has a variable for all signals, and a variable for each
+//! signal, which takes precedence.
 
 use spanwise_core::{ParseError, Sensitivity, Setting};
 
@@ -16,9 +17,9 @@ pub(super) const EXPORTERS: &[OtelSetting] = exporter_rows! {
         help: "Where data goes. Over HTTP, each signal has a path below the address of all signals, such as `/v1/traces`; the address of one signal is used to the letter.",
         sensitivity: Public,
         apply: |builder, signal, text| {
-            // The protocol may not be there yet, and gRPC needs no scheme.
-            let some = signal.unwrap_or(SignalKind::Traces);
-            Endpoint::parse(text, some, Owner::AllSignals, Protocol::Grpc, false)?;
+            // The protocol may be applied later. Check as for gRPC, which needs no scheme.
+            let any_signal = signal.unwrap_or(SignalKind::Traces);
+            Endpoint::parse(text, any_signal, Owner::AllSignals, Protocol::Grpc, false)?;
             let url = text.to_owned();
             match signal {
                 None => builder.change(|builder| builder.endpoint(url)),

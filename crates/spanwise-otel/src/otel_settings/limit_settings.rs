@@ -5,8 +5,8 @@ use spanwise_core::{Sensitivity, Setting};
 use super::OtelSetting;
 use crate::{SignalKind, setting_texts::limit};
 
-/// The limits. The settings for all signals come first, because settings for one signal replace
-/// them.
+/// The limits. The variables for all signals come first, because those for one signal are applied
+/// later and replace their values.
 pub(super) const LIMITS: &[OtelSetting] = rows! {
     "OTEL_ATTRIBUTE_COUNT_LIMIT" => (None, "max_attributes") {
         default: "128",

@@ -1,6 +1,6 @@
 //! The macros that define the rows.
 
-/// Defines a variable of all signals, and one of each.
+/// Defines four variables per row: one for all signals, and one for each signal.
 macro_rules! exporter_rows {
     ($($suffix:literal => $option:literal {
         default: $default:literal,

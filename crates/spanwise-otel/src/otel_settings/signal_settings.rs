@@ -77,7 +77,7 @@ pub(super) const SIGNALS: &[OtelSetting] = rows! {
         accepts: "`always_on`, `always_off`, `traceidratio`, or one of these after `parentbased_`",
         help: "Which traces are exported. After `parentbased_`, the caller decides about its traces.",
         apply: |builder, text| {
-            // The argument may not be there yet.
+            // The argument may be applied later.
             TraceSampler::from_name(text, None)?;
             builder.named_sampler.name = Some(text.to_owned());
             Ok(())
