@@ -13,8 +13,8 @@ use super::{
 
 /// The lock on the file `.app.log.lock`, held until `PathLock` is dropped.
 ///
-/// It contains the process id and the last used file number, so that a number is not reused after
-/// its file was deleted.
+/// The file contains the process id and the last used file number, so that a number is not reused
+/// after its rolled file was deleted.
 #[derive(Debug)]
 pub(super) struct PathLock {
     file: File,

@@ -177,8 +177,9 @@ impl Dir {
         if ![current_user(), ROOT, old.owner()].contains(&new.owner()) {
             return refuse("it belongs to another user");
         }
-        let is_open = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
-        if is_open(&new) && !is_open(&old) {
+        // With the sticky bit, as on `/tmp`, other users cannot remove or rename the files.
+        let is_world_writable = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
+        if is_world_writable(&new) && !is_world_writable(&old) {
             return refuse("every user may write to it");
         }
         Ok(replacement)
@@ -370,16 +371,16 @@ pub(crate) fn distrust(
         }
     }
     let is_foreign = ![current_user(), ROOT].contains(&file.owner());
-    let is_open = file.mode() & OTHERS_WRITE & !mode != 0;
-    if !is_foreign && !is_open {
+    let is_writable = file.mode() & OTHERS_WRITE & !mode != 0;
+    if !is_foreign && !is_writable {
         return None;
     }
-    let made = probe();
-    if is_foreign && made.is_none_or(|made| made.owner() != file.owner()) {
+    let new_file = probe();
+    if is_foreign && new_file.is_none_or(|new| new.owner() != file.owner()) {
         return Some(Distrust::Owner(file.owner()));
     }
-    let all_are_open = made.is_some_and(|made| made.mode() & OTHERS_WRITE != 0);
-    (is_open && !all_are_open).then(|| Distrust::Writable(file.mode()))
+    let all_are_writable = new_file.is_some_and(|new| new.mode() & OTHERS_WRITE != 0);
+    (is_writable && !all_are_writable).then(|| Distrust::Writable(file.mode()))
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
