@@ -107,8 +107,8 @@ impl StreamTarget {
         }
     }
 
-    /// Returns the number of written bytes. Stops early at an error or if the stop flag is set. With
-    /// `may_pause`, also stops if the stream has no room.
+    /// Returns the number of written bytes. Stops early at an error, or if the stop flag is set.
+    /// With `may_pause`, also stops if the stream has no room.
     fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
         let has_reader = self.max_write < usize::MAX;
         let mut written = 0;
