@@ -1,4 +1,4 @@
-//! The connection to the server: proxy, certificates, and warnings about both.
+//! The connection to the server: proxy, certificates, and warnings about likely mistakes.
 
 use std::{net::IpAddr, time::Duration};
 
