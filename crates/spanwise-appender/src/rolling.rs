@@ -93,8 +93,8 @@ use crate::{
 ///
 /// * If a record cannot be written, the call returns an error. For up to half a second, each
 ///   further call returns the same error without an attempt. Then the next call tries again.
-/// * If a record is written in part, the part is removed. If another process has appended to it,
-///   the next record starts on a new line.
+/// * If a record is written in part, the part is removed. If another process has appended to the
+///   part, it stays, and the next record starts on a new line.
 /// * If a file cannot be rolled, it stays in use until a later roll succeeds, and may exceed its
 ///   maximum size. This also happens in a directory with more than 4,096 names, until a thread has
 ///   scanned the directory.

@@ -13,6 +13,9 @@ use crate::{
 };
 
 /// Builds a [`Recorder`]. Created by [`Recorder::builder`].
+///
+/// In these settings, *unit* means [unit of work](crate#units-of-work). A *dump* writes the
+/// buffered lines of a unit.
 #[derive(Debug, Clone, Default)]
 #[must_use = "nothing is buffered until `build` is called"]
 pub struct RecorderBuilder {

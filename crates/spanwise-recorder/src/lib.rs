@@ -42,7 +42,8 @@
 //!
 //! Use the recorder if you need the DEBUG lines of a failed request, but cannot write the DEBUG
 //! lines of all requests. The recorder wraps a layer that writes lines, such as `JsonLayer`, `fmt`
-//! or a console. It does not work with layers that send events elsewhere. Wrap such layers in
+//! or a console. A *sink* is such a layer with its output. The recorder does not work with layers
+//! that send events elsewhere. Wrap these in
 //! [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they receive
 //! the same events as without a recorder.
 //!
@@ -76,8 +77,8 @@
 //! The wrapped layer also receives events that are below the level of the sink but at a
 //! [captured](RecorderBuilder::capture) level. The layer encodes the line as usual, so the line is
 //! redacted and has its own time and span. A layer of spanwise adds `"buffered":true`. The line
-//! goes to the buffer of the unit instead of the output. A trigger writes the buffer after a
-//! header, which states the `reason`:
+//! goes to the buffer of the unit instead of the output. A trigger *dumps* the unit: it makes the
+//! sink write a header, which states the `reason`, and then the buffer:
 //!
 //! | `reason` | |
 //! | --- | --- |
@@ -209,12 +210,13 @@
 //! [`Recorder::stats`] counts the missing lines of all units. If a unit loses lines because other
 //! units need memory, stderr reports it.
 //!
-//! Each sink writes at most 10,000 buffered lines per second on average. So a flood of failures, or
-//! of requests that clients reset, does not cause a flood of lines. A unit counts as at least 20
-//! lines. Units that were cancelled, slow or expired may use at most half of a burst. Above the
-//! limit, a trigger has no effect. The lines stay buffered, and the next trigger tries again. When
-//! the unit ends, its lines are dropped, counted (`suppressed`) and reported on stderr. The limit
-//! drops no event that is written immediately. See [`RecorderBuilder::max_lines_per_second`].
+//! Each sink writes at most 10,000 buffered lines per second on average, or in a burst. So a flood
+//! of failures, or of requests that clients reset, does not cause a flood of lines. A unit counts
+//! as at least 20 lines. Units that were cancelled, slow or expired may use at most half of a
+//! burst. Above the limit, a trigger has no effect. The lines stay buffered, and the next trigger
+//! tries again. When the unit ends, its lines are dropped, counted (`suppressed`) and reported on
+//! stderr. The limit drops no event that is written immediately. See
+//! [`RecorderBuilder::max_lines_per_second`].
 //!
 //! The layer that encodes a buffered line counts the line as delivered. The counters of the
 //! recorder are [`RecorderStats`].

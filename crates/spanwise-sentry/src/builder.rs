@@ -154,7 +154,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0.
+    /// Sets the ratio of units of work that are sent as transactions, from 0 to 1. Defaults to 0. A
+    /// unit of work is a root span with its descendants, such as a request.
     ///
     /// The trace id decides, or else the request id. So two services with the same rate send the
     /// same traces, and an event sampler with the same rate keeps the events of these traces.

@@ -23,7 +23,8 @@ pub(super) struct PathLock {
 /// The result of an attempt to lock.
 #[derive(Debug)]
 pub(super) enum LockOutcome {
-    /// This process now has the lock. The id is the last used one, if the file contains it.
+    /// This process now has the lock. The [`RolledId`] is the last used one, if the file contains
+    /// it.
     Taken(PathLock, Option<RolledId>),
     /// Another process has the lock. The number is its process id, if the file contains it.
     InUse(Option<u32>),

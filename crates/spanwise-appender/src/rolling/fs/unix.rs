@@ -122,6 +122,7 @@ pub(crate) struct Dir {
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
+// With `O_PATH`, a directory that the process may not list can be opened, too.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
