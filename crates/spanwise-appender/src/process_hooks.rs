@@ -119,7 +119,10 @@ fn after_fork() {
 
 #[cfg_attr(
     not(unix),
-    allow(dead_code, reason = "elsewhere only the guard shuts outputs down")
+    allow(
+        dead_code,
+        reason = "on other systems, only the guard shuts outputs down"
+    )
 )]
 fn before_end() {
     let now = Instant::now();

@@ -198,7 +198,7 @@ fn is_permanent(error: &io::Error) -> bool {
     gone.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
 }
 
-/// A signal to a sink to stop waiting for its reader.
+/// A flag that makes a sink stop waiting for its reader.
 #[derive(Debug, Default)]
 pub struct StopFlag {
     stopped: AtomicBool,

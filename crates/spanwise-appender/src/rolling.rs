@@ -98,10 +98,10 @@ use crate::{
 /// * If a file cannot be rolled, it stays in use until a later roll succeeds, and may exceed its
 ///   maximum size. This also happens in a directory with more than 4,096 names, until a thread has
 ///   scanned the directory.
-/// * If the file is moved or deleted, a new file starts at the path with the next check. A record
-///   checks the path at most once per second. So do a flush, the drop of the last handle and the
-///   end of the process. If the file was deleted, the new file begins with the records that were
-///   written since the previous check.
+/// * If the file is moved or deleted, a new file starts at the path with the next check. The path
+///   is checked before a record, at most once per second, and at each flush, at the drop of the
+///   last handle and at the end of the process. If the file was deleted, the new file begins with
+///   the records that were written since the previous check.
 /// * If the file is truncated, the next record is written at its start.
 ///
 /// Other failures go to [`SelfReport`](spanwise_core::SelfReport).

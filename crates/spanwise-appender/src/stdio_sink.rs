@@ -138,10 +138,7 @@ impl StreamTarget {
     }
 }
 
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "other systems have other types here"
-)]
+#[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
 fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }

@@ -35,7 +35,7 @@ pub(super) struct FileWriter {
     pub(super) housekeeper: Housekeeper,
     /// Whether to roll the file that existed at the start.
     pub(super) roll_at_start: bool,
-    /// Set by a signal.
+    /// Set by `SIGHUP`: see [`RollingFile::reopen`](super::RollingFile::reopen).
     pub(super) reopen_requested: Arc<AtomicBool>,
     pub(super) roll_retry: RetryTimer,
     pub(super) write_retry: RetryTimer,

@@ -38,7 +38,7 @@ pub(crate) struct Identity {
     clippy::unnecessary_cast,
     clippy::cast_lossless,
     clippy::useless_conversion,
-    reason = "the types are others on other systems"
+    reason = "the types differ between systems"
 )]
 impl Meta {
     pub(crate) fn from_file(file: &File) -> io::Result<Self> {
@@ -190,7 +190,7 @@ impl Dir {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         #[allow(
             clippy::useless_conversion,
-            reason = "the type is another on other systems"
+            reason = "the type differs between systems"
         )]
         let mode = Mode::from_raw_mode((mode & 0o7777) as _);
         let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
